@@ -1,0 +1,1 @@
+"""Order-item cancellation for marketplaces and dropship networks."""
