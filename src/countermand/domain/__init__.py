@@ -1,0 +1,1 @@
+"""The rules of cancelling: plain functions over plain values, no clock, no I/O."""

@@ -1,0 +1,364 @@
+"""The moves of a cancellation: ask, accept, decline, withdraw, lapse, cancel on one's own account."""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from countermand.domain.commands import (
+    AcceptCancellation,
+    Actor,
+    AskCancellation,
+    Asker,
+    CancelOwn,
+    DeclineCancellation,
+    PartyKind,
+    PassDeadline,
+    RetailerCancel,
+    WithdrawCancellation,
+)
+from countermand.domain.line import Cancellation, Decision, Draft, Line, State
+from countermand.domain.policy import Policy, Silence
+from countermand.domain.reasons import CancelReason
+from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind
+
+NewId = Callable[[], UUID]
+
+
+def ask(line: Line, command: AskCancellation, now: datetime, policy: Policy, new_id: NewId) -> Decision | Refusal:
+    """Ask for units of a line. Who must answer, and whether anybody must, follows from who holds the goods."""
+    actor = command.actor
+    if not _acts_for_retailer(line, actor):
+        return UNKNOWN_LINE
+    if command.units is not None and command.units < 1:
+        return units_invalid()
+    if _is_repeat(line, command):
+        return Decision(line=line)
+    draft = Draft(line, now)
+    if command.asker is Asker.RETAILER and command.units is None:
+        _answer_waiting(line, draft, actor, policy, now)
+    if not (draft.open or draft.changed):
+        return why_nothing_open(line)
+    units = draft.open if command.units is None else command.units
+    if units > line.open:
+        return too_many_units(line, units)
+    if units == 0:
+        return draft.done()
+    return _ask_open_units(line, command, units, now, policy, new_id, draft)
+
+
+def _ask_open_units(
+    line: Line,
+    command: AskCancellation,
+    units: int,
+    now: datetime,
+    policy: Policy,
+    new_id: NewId,
+    draft: Draft,
+) -> Decision | Refusal:
+    if command.asker is Asker.RETAILER and line.retailer_decides:
+        draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, command.actor, now))
+        return draft.done()
+    if not policy.accepts(placed_at=line.placed_at, allocated=line.allocated, now=now):
+        return Refusal(
+            kind=RefusalKind.NOT_ACCEPTED_BY_FULFILLER,
+            detail="The supplier does not accept a cancellation of this order item any more.",
+        )
+    cancellation = Cancellation(
+        id=new_id(),
+        line=line.id,
+        units=units,
+        state=State.ASKED,
+        asker=command.asker,
+        asked_by=command.actor.party,
+        asked_at=now,
+        awaiting=_first_to_answer(line, command.asker, policy),
+        due_at=policy.answer_due(now),
+        policy_version=policy.version,
+        reason=command.reason,
+        note=command.note,
+        key=command.key,
+    )
+    draft.ask(cancellation)
+    if policy.is_free(line.placed_at, now):
+        draft.accept(cancellation, units, None)
+    return draft.done()
+
+
+def accept(line: Line, command: AcceptCancellation, now: datetime, policy: Policy) -> Decision | Refusal:
+    """Accept asked units. A retailer accepts a customer's ask by passing it on when a supplier holds the goods."""
+    chosen = _to_answer(line, command.actor, command.cancellation)
+    if isinstance(chosen, Refusal):
+        if _answered_alike(line, command, State.ACCEPTED):
+            return Decision(line=line)
+        return chosen
+    if command.units is not None and command.units < 1:
+        return units_invalid()
+    if command.units is not None and command.units > chosen[0].units:
+        return too_many_units(line, command.units, asked=chosen[0].units)
+    draft = Draft(line, now)
+    for cancellation in chosen:
+        if _is_retailers_turn(line, cancellation) and not line.retailer_decides:
+            draft.pass_on(cancellation, to=line.fulfiller, due_at=policy.answer_due(now))
+        else:
+            units = cancellation.units if command.units is None else command.units
+            draft.accept(cancellation, units, command.actor.party)
+    return draft.done()
+
+
+def decline(line: Line, command: DeclineCancellation, now: datetime) -> Decision | Refusal:
+    """Decline asked units, which stay on order."""
+    if command.reason is None:
+        return Refusal(kind=RefusalKind.REASON_REQUIRED, detail="A decline must say why: give a reason.")
+    chosen = _to_answer(line, command.actor, command.cancellation)
+    if isinstance(chosen, Refusal):
+        if _answered_alike(line, command, State.DECLINED):
+            return Decision(line=line)
+        return chosen
+    draft = Draft(line, now)
+    for cancellation in chosen:
+        draft.decline(cancellation, command.reason, command.actor.party, command.note)
+    return draft.done()
+
+
+def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decision | Refusal:
+    """The asker takes an ask back while nobody has answered it."""
+    if not _acts_for_retailer(line, command.actor):
+        return UNKNOWN_LINE
+    named = _named(line, command.cancellation)
+    if isinstance(named, Refusal):
+        return named
+    chosen = [c for c in named if c.asker is command.asker]
+    if not chosen:
+        return UNKNOWN_CANCELLATION if command.cancellation else nothing_asked()
+    if command.cancellation and chosen[0].state is not State.ASKED:
+        return Decision(line=line) if chosen[0].state is State.WITHDRAWN else already_answered(chosen[0])
+    draft = Draft(line, now)
+    for cancellation in chosen:
+        draft.withdraw(cancellation, command.actor.party)
+    return draft.done()
+
+
+def pass_deadline(line: Line, command: PassDeadline, now: datetime, policy: Policy) -> Decision | Refusal:
+    """Silence speaks, once and never early: accept, lapse, or hand over to an operator, as the policy says."""
+    named = _named(line, command.cancellation)
+    if isinstance(named, Refusal):
+        return named
+    cancellation = named[0]
+    if cancellation.state is not State.ASKED or cancellation.due_at is None or now < cancellation.due_at:
+        return Decision(line=line)
+    draft = Draft(line, now)
+    match policy.silence:
+        case Silence.ACCEPT:
+            draft.accept(cancellation, cancellation.units, None)
+        case Silence.LAPSE:
+            draft.lapse(cancellation)
+        case Silence.ESCALATE:
+            draft.pass_on(cancellation, to=None, due_at=None)
+    return draft.done()
+
+
+def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> Decision | Refusal:
+    """Cancel on one's own account, by whoever holds the goods. Asks that await the canceller go along with it."""
+    actor = command.actor
+    if actor.kind is not PartyKind.PLATFORM and actor.party != _holder(line):
+        return UNKNOWN_LINE
+    if command.units is not None and command.units < 1:
+        return units_invalid()
+    draft = Draft(line, now)
+    if command.units is None:
+        for cancellation in _awaiting(line, actor):
+            draft.accept(
+                cancellation,
+                cancellation.units,
+                actor.party,
+                reason=command.reason,
+                unasked=True,
+                note=command.note,
+            )
+    units = draft.open if command.units is None else command.units
+    if not (units or draft.changed):
+        return why_nothing_open(line)
+    if units > draft.open:
+        return too_many_units(line, units) if line.open else why_nothing_open(line)
+    if units:
+        draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, actor, now))
+    return draft.done()
+
+
+def retailer_cancel(
+    line: Line, command: RetailerCancel, now: datetime, policy: Policy, new_id: NewId
+) -> Decision | Refusal:
+    """One call for two wishes, as bol has it: confirm what a customer asked, or cancel what cannot be fulfilled.
+
+    Source: the bol seed page. Where a supplier holds the goods the call becomes the retailer's own ask.
+    """
+    if not _acts_for_retailer(line, command.actor):
+        return UNKNOWN_LINE
+    confirms = command.reason is CancelReason.REQUESTED_BY_CUSTOMER
+    if confirms and any(_is_retailers_turn(line, c) for c in line.asks):
+        return accept(line, AcceptCancellation(line=line.id, actor=command.actor), now, policy)
+    if line.retailer_decides:
+        own = CancelOwn(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
+        return cancel_own(line, own, now, new_id)
+    wish = AskCancellation(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
+    return ask(line, wish, now, policy, new_id)
+
+
+def why_nothing_open(line: Line) -> Refusal:
+    """Why no unit of the line is open: shipped before rejected before cancelled before asked."""
+    if line.shipped:
+        return Refusal(
+            kind=RefusalKind.ALREADY_SHIPPED,
+            detail=f"{_count(line.shipped)} of this order item shipped already; ask for a return instead.",
+        )
+    if line.asked:
+        standing = line.asks[0]
+        return Refusal(
+            kind=RefusalKind.ALREADY_ASKED,
+            detail=f"A cancellation of {_count(standing.units)} is waiting for an answer already.",
+            cancellation=standing.id,
+        )
+    if line.rejected >= line.cancelled:
+        return Refusal(
+            kind=RefusalKind.REJECTED_BY_FULFILLER,
+            detail="The supplier rejected this order item; nothing is left to cancel.",
+        )
+    return Refusal(kind=RefusalKind.ALREADY_CANCELLED, detail="This order item is cancelled already.")
+
+
+def too_many_units(line: Line, units: int, *, asked: int | None = None) -> Refusal:
+    """More units were named than there are."""
+    there = f"{_count(asked)} asked" if asked is not None else f"{_count(line.open)} open"
+    return Refusal(kind=RefusalKind.TOO_MANY_UNITS, detail=f"{_count(units)} named, but there are only {there}.")
+
+
+def units_invalid() -> Refusal:
+    """A number of units below one."""
+    return Refusal(kind=RefusalKind.UNITS_INVALID, detail="The number of units must be at least 1.")
+
+
+def nothing_asked() -> Refusal:
+    """An answer without a question."""
+    return Refusal(
+        kind=RefusalKind.NOTHING_ASKED,
+        detail="No cancellation of this order item is waiting for your answer.",
+    )
+
+
+def already_answered(cancellation: Cancellation) -> Refusal:
+    """Somebody was first; the other side is told who and when (EC-22)."""
+    by = "by policy" if cancellation.by_policy else f"by party {cancellation.answered_by}"
+    at = cancellation.answered_at.isoformat(timespec="seconds") if cancellation.answered_at else "an unknown time"
+    return Refusal(
+        kind=RefusalKind.ALREADY_ANSWERED,
+        detail=f"This cancellation was {cancellation.state} {by} at {at}.",
+        cancellation=cancellation.id,
+    )
+
+
+def own_cancellation(
+    line: Line,
+    cancellation_id: UUID,
+    units: int,
+    reason: CancelReason,
+    note: str,
+    actor: Actor,
+    now: datetime,
+) -> Cancellation:
+    """A cancellation that nobody asked for, final from the start."""
+    return Cancellation(
+        id=cancellation_id,
+        line=line.id,
+        units=units,
+        state=State.ACCEPTED,
+        asker=Asker.NOBODY,
+        asked_by=actor.party,
+        asked_at=now,
+        reason=reason,
+        note=note,
+        accepted_units=units,
+        answered_at=now,
+        answered_by=actor.party,
+        unasked=True,
+    )
+
+
+def _count(units: int) -> str:
+    return "1 unit" if units == 1 else f"{units} units"
+
+
+def _acts_for_retailer(line: Line, actor: Actor) -> bool:
+    return actor.kind is PartyKind.PLATFORM or actor.party == line.retailer
+
+
+def _holder(line: Line) -> UUID:
+    return line.retailer if line.retailer_decides else line.fulfiller
+
+
+def _is_repeat(line: Line, command: AskCancellation) -> bool:
+    if command.units is None and not command.key:
+        return not line.open and any(_same_voice(line, ask, command.asker) for ask in line.asks)
+    return any(
+        ask.asker is command.asker and ask.key == command.key and command.units in (None, ask.units)
+        for ask in line.asks
+    )
+
+
+def _same_voice(line: Line, ask: Cancellation, asker: Asker) -> bool:
+    """A customer's ask that the retailer has passed on speaks for the retailer too."""
+    if ask.asker is asker:
+        return True
+    return asker is Asker.RETAILER and not _is_retailers_turn(line, ask)
+
+
+def _is_retailers_turn(line: Line, ask: Cancellation) -> bool:
+    return ask.asker is Asker.CUSTOMER and ask.awaiting == line.retailer
+
+
+def _answer_waiting(line: Line, draft: Draft, actor: Actor, policy: Policy, now: datetime) -> None:
+    """A retailer that wants the whole line cancelled thereby answers the customer's asks that wait for it."""
+    for cancellation in line.asks:
+        if not _is_retailers_turn(line, cancellation):
+            continue
+        if line.retailer_decides:
+            draft.accept(cancellation, cancellation.units, actor.party)
+        else:
+            draft.pass_on(cancellation, to=line.fulfiller, due_at=policy.answer_due(now))
+
+
+def _first_to_answer(line: Line, asker: Asker, policy: Policy) -> UUID:
+    if line.retailer_decides or (asker is Asker.CUSTOMER and policy.customer_asks_retailer_first):
+        return line.retailer
+    return line.fulfiller
+
+
+def _awaiting(line: Line, actor: Actor) -> list[Cancellation]:
+    if actor.kind is PartyKind.PLATFORM:
+        return list(line.asks)
+    return [c for c in line.asks if c.awaiting == actor.party]
+
+
+def _named(line: Line, cancellation: UUID | None) -> list[Cancellation] | Refusal:
+    if cancellation is None:
+        return list(line.asks)
+    return [c for c in line.cancellations if c.id == cancellation] or UNKNOWN_CANCELLATION
+
+
+def _to_answer(line: Line, actor: Actor, cancellation: UUID | None) -> list[Cancellation] | Refusal:
+    if actor.kind is not PartyKind.PLATFORM and actor.party not in (line.retailer, line.fulfiller):
+        return UNKNOWN_LINE
+    named = _named(line, cancellation)
+    if isinstance(named, Refusal):
+        return named
+    if cancellation is not None and named[0].state is not State.ASKED:
+        return already_answered(named[0])
+    chosen = [c for c in _awaiting(line, actor) if c in named]
+    return chosen or nothing_asked()
+
+
+def _answered_alike(line: Line, command: AcceptCancellation | DeclineCancellation, state: State) -> bool:
+    """The same answer by the same party again: a client that lost the reply may repeat the call."""
+    return any(
+        c.id == command.cancellation and c.state is state and c.answered_by == command.actor.party
+        for c in line.cancellations
+    )

@@ -1,0 +1,202 @@
+"""What a party can tell a line or an order to do. Commands ask; whether they are heeded, ``decide`` says."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from uuid import UUID
+
+from countermand.domain.reasons import CancelReason, DeclineReason
+
+
+class PartyKind(StrEnum):
+    """What a party is on this platform."""
+
+    PLATFORM = "platform"
+    RETAILER = "retailer"
+    SUPPLIER = "supplier"
+
+
+class Asker(StrEnum):
+    """On whose wish a cancellation was asked; ``NOBODY`` marks one that the fulfiller made on its own account."""
+
+    CUSTOMER = "customer"
+    RETAILER = "retailer"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts: a party, what it is, and the person or credential behind it (for the audit trail)."""
+
+    party: UUID
+    kind: PartyKind
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskCancellation:
+    """Ask to cancel ``units`` of a line (``None``: all that are open).
+
+    ``key`` tells asks apart that are otherwise alike: without one, the same ask by the same asker is the same ask.
+    """
+
+    line: UUID
+    actor: Actor
+    asker: Asker = Asker.RETAILER
+    units: int | None = None
+    reason: CancelReason = CancelReason.NOT_STATED
+    note: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptCancellation:
+    """Accept ``units`` (``None``: all) of one cancellation, or of every one of the line that awaits this party."""
+
+    line: UUID
+    actor: Actor
+    cancellation: UUID | None = None
+    units: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclineCancellation:
+    """Decline one cancellation, or every one of the line that awaits this party. A reason is required (EC-16)."""
+
+    line: UUID
+    actor: Actor
+    reason: DeclineReason | None
+    cancellation: UUID | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawCancellation:
+    """The asker takes one cancellation back, or every one it asked on the line."""
+
+    line: UUID
+    actor: Actor
+    asker: Asker
+    cancellation: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassDeadline:
+    """The answer to a cancellation is overdue: let the policy it was asked under speak."""
+
+    line: UUID
+    cancellation: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOwn:
+    """Cancel ``units`` (``None``: all not shipped) on one's own account. Counts against the canceller."""
+
+    line: UUID
+    actor: Actor
+    reason: CancelReason
+    units: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetailerCancel:
+    """bol's cancellation call: confirms what the customer asked, or cancels what the retailer cannot fulfil."""
+
+    line: UUID
+    actor: Actor
+    reason: CancelReason
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ship:
+    """Ship ``units`` (``None``: all that can be). ``override`` ships asked units too, which declines their ask."""
+
+    line: UUID
+    actor: Actor
+    units: int | None = None
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocate:
+    """The fulfiller's word on a line: so many accepted, backordered, rejected, in all. Rejected units are cancelled."""
+
+    line: UUID
+    actor: Actor
+    accepted: int
+    backordered: int
+    rejected: int
+    backorder_on: date | None = None
+
+
+LineCommand = (
+    AskCancellation
+    | AcceptCancellation
+    | DeclineCancellation
+    | WithdrawCancellation
+    | PassDeadline
+    | CancelOwn
+    | RetailerCancel
+    | Ship
+    | Allocate
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    """Ask to cancel whatever is open on every line of an order."""
+
+    order: UUID
+    actor: Actor
+    asker: Asker = Asker.RETAILER
+    reason: CancelReason = CancelReason.NOT_STATED
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOrder:
+    """Accept (or, with a reason, decline) every cancellation on the order that awaits this party."""
+
+    order: UUID
+    actor: Actor
+    decline_reason: DeclineReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocateOrder:
+    """Allocate several lines of one order; each has a fate of its own."""
+
+    order: UUID
+    actor: Actor
+    lines: tuple[Allocate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What is known of a parcel: any part may be missing. ``id`` is the shipment's own."""
+
+    id: UUID
+    tracking_number: str = ""
+    carrier: str = ""
+    method: str = ""
+    weight: str = ""
+    cost: str = ""
+    shipped_on: date | None = None
+    reference: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipOrder:
+    """Send one parcel with units of one or several lines of an order: all of it, or nothing."""
+
+    order: UUID
+    actor: Actor
+    lines: tuple[Ship, ...]
+    parcel: Parcel
+
+
+OrderCommand = CancelOrder | AnswerOrder | AllocateOrder | ShipOrder
+Command = LineCommand | OrderCommand

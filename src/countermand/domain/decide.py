@@ -1,0 +1,135 @@
+"""The one function behind every door: what a command does to a line, or why it does nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from countermand.domain import cancellation, fulfilment, refusals
+from countermand.domain.cancellation import NewId
+from countermand.domain.commands import (
+    AcceptCancellation,
+    Allocate,
+    AllocateOrder,
+    AnswerOrder,
+    AskCancellation,
+    CancelOrder,
+    CancelOwn,
+    DeclineCancellation,
+    LineCommand,
+    OrderCommand,
+    PassDeadline,
+    RetailerCancel,
+    Ship,
+    ShipOrder,
+    WithdrawCancellation,
+)
+from countermand.domain.line import Decision, Line
+from countermand.domain.policy import Policy, WholeOrder
+from countermand.domain.refusals import Refusal, RefusalKind
+
+
+def decide(line: Line, command: LineCommand, now: datetime, policy: Policy, new_id: NewId) -> Decision | Refusal:
+    """Decide one command on one line.
+
+    ``policy`` is the one agreed on now; for ``PassDeadline`` it is the one the cancellation was asked under.
+    Never raises for a business case: what cannot be done is a ``Refusal``.
+    """
+    match command:
+        case AskCancellation():
+            return cancellation.ask(line, command, now, policy, new_id)
+        case AcceptCancellation():
+            return cancellation.accept(line, command, now, policy)
+        case DeclineCancellation():
+            return cancellation.decline(line, command, now)
+        case WithdrawCancellation():
+            return cancellation.withdraw(line, command, now)
+        case PassDeadline():
+            return cancellation.pass_deadline(line, command, now, policy)
+        case CancelOwn():
+            return cancellation.cancel_own(line, command, now, new_id)
+        case RetailerCancel():
+            return cancellation.retailer_cancel(line, command, now, policy, new_id)
+        case Ship():
+            return fulfilment.ship(line, command, now)
+        case Allocate():
+            return fulfilment.allocate(line, command, now, new_id)
+        case _:  # pragma: no cover
+            assert_never(command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What became of one line under a command on its order."""
+
+    line: UUID
+    outcome: Decision | Refusal
+
+
+def decide_order(
+    lines: Sequence[Line],
+    command: OrderCommand,
+    now: datetime,
+    policy_of: Callable[[Line], Policy],
+    new_id: NewId,
+) -> tuple[Fate, ...] | Refusal:
+    """Decide one command on the lines of one order: each line's fate, or one refusal when nothing may change.
+
+    A line that is not the actor's to touch is left out, and an order with no other line is unknown to the actor.
+    """
+    known = {line.id: line for line in lines}
+    fates = []
+    for each in _per_line(lines, command):
+        line = known.get(each.line)
+        if line is None:
+            fates.append(Fate(line=each.line, outcome=refusals.UNKNOWN_LINE))
+            continue
+        outcome = decide(line, each, now, policy_of(line), new_id)
+        if isinstance(outcome, Decision):
+            known[line.id] = outcome.line
+        fates.append(Fate(line=line.id, outcome=outcome))
+    return _judge(fates, command, [policy_of(line) for line in lines])
+
+
+def _per_line(lines: Sequence[Line], command: OrderCommand) -> list[LineCommand]:
+    match command:
+        case CancelOrder(actor=actor):
+            return [
+                AskCancellation(
+                    line=line.id, actor=actor, asker=command.asker, reason=command.reason, note=command.note
+                )
+                for line in lines
+            ]
+        case AnswerOrder(actor=actor, decline_reason=None):
+            return [AcceptCancellation(line=line.id, actor=actor) for line in lines]
+        case AnswerOrder(actor=actor, decline_reason=reason):
+            return [DeclineCancellation(line=line.id, actor=actor, reason=reason) for line in lines]
+        case AllocateOrder() | ShipOrder():
+            return list(command.lines)
+        case _:  # pragma: no cover
+            assert_never(command)
+
+
+def _judge(fates: list[Fate], command: OrderCommand, policies: list[Policy]) -> tuple[Fate, ...] | Refusal:
+    touched = [fate for fate in fates if fate.outcome != refusals.UNKNOWN_LINE]
+    if not touched:
+        return refusals.UNKNOWN_ORDER
+    if isinstance(command, AllocateOrder):
+        return tuple(fates)
+    if isinstance(command, ShipOrder):
+        touched = fates
+    refused = [fate.outcome for fate in touched if isinstance(fate.outcome, Refusal)]
+    if len(refused) == len(touched) or (refused and _is_all_or_nothing(command, policies, refused)):
+        return refusals.first(refused)
+    return tuple(touched)
+
+
+def _is_all_or_nothing(command: OrderCommand, policies: list[Policy], refused: list[Refusal]) -> bool:
+    """A line that is cancelled already is no obstacle to cancelling the whole order (EC-10)."""
+    if isinstance(command, ShipOrder):
+        return True
+    if not isinstance(command, CancelOrder):
+        return False
+    obstacles = [refusal for refusal in refused if refusal.kind is not RefusalKind.ALREADY_CANCELLED]
+    return bool(obstacles) and any(policy.whole_order is WholeOrder.ALL_OR_NOTHING for policy in policies)

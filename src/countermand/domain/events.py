@@ -1,0 +1,42 @@
+"""What happened to a line. Events tell; they are the audit trail, in the order of their sequence numbers."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class EventKind(StrEnum):
+    """Every kind of event."""
+
+    LINE_PLACED = "line.placed"
+    LINE_ALLOCATED = "line.allocated"
+    LINE_SHIPPED = "line.shipped"
+    CANCELLATION_ASKED = "cancellation.asked"
+    CANCELLATION_PASSED_ON = "cancellation.passed_on"
+    CANCELLATION_ACCEPTED = "cancellation.accepted"
+    CANCELLATION_DECLINED = "cancellation.declined"
+    CANCELLATION_WITHDRAWN = "cancellation.withdrawn"
+    CANCELLATION_LAPSED = "cancellation.lapsed"
+    CANCELLATION_ESCALATED = "cancellation.escalated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One change of one line, the ``seq``-th since it was placed.
+
+    ``units`` is how many units the change is about; ``by_policy`` says that a rule spoke and no party. The four
+    buckets are those of the line just after the event, so a reader that missed earlier ones still knows the state.
+    """
+
+    kind: EventKind
+    seq: int
+    units: int
+    open: int
+    asked: int
+    cancelled: int
+    shipped: int
+    cancellation: UUID | None = None
+    reason: str = ""
+    note: str = ""
+    by_policy: bool = False
+    unasked: bool = False

@@ -1,0 +1,64 @@
+"""What a retailer and a fulfiller agreed on: who answers, by when, and what silence means."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Silence(StrEnum):
+    """What happens to an ask that nobody answers in time."""
+
+    ACCEPT = "accept"
+    LAPSE = "lapse"
+    ESCALATE = "escalate"
+
+
+class WholeOrder(StrEnum):
+    """How a cancellation of a whole order treats lines that cannot be cancelled (EC-10)."""
+
+    ALL_OR_NOTHING = "all_or_nothing"
+    WHAT_CAN_BE = "what_can_be"
+
+
+class Cutoff(StrEnum):
+    """Until when a fulfiller accepts cancellations."""
+
+    SHIPPED = "shipped"
+    ALLOCATED = "allocated"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The agreement between one retailer and one fulfiller; the defaults hold where none was written down.
+
+    A cancellation keeps the version it was asked under (EC-33). Durations are in seconds.
+    """
+
+    version: int = 0
+    answer_within_s: int | None = 48 * 3600
+    silence: Silence = Silence.LAPSE
+    whole_order: WholeOrder = WholeOrder.WHAT_CAN_BE
+    free_window_s: int = 0
+    accepts_until: Cutoff = Cutoff.SHIPPED
+    accepts_for_s: int | None = None
+    customer_asks_retailer_first: bool = True
+
+    def answer_due(self, asked_at: datetime) -> datetime | None:
+        """When silence begins to speak; ``None`` means the ask waits for ever."""
+        if self.answer_within_s is None:
+            return None
+        return asked_at + timedelta(seconds=self.answer_within_s)
+
+    def is_free(self, placed_at: datetime, now: datetime) -> bool:
+        """Whether an ask received now is accepted without asking anybody (EC-35: receipt decides, no grace)."""
+        return now < placed_at + timedelta(seconds=self.free_window_s)
+
+    def accepts(self, *, placed_at: datetime, allocated: bool, now: datetime) -> bool:
+        """Whether the fulfiller can accept a cancellation of such a line at this moment."""
+        if self.accepts_until is Cutoff.NEVER or (allocated and self.accepts_until is Cutoff.ALLOCATED):
+            return False
+        return self.accepts_for_s is None or now < placed_at + timedelta(seconds=self.accepts_for_s)
+
+
+DEFAULT_POLICY = Policy()

@@ -1,0 +1,54 @@
+"""Why a command changes nothing: a closed list in one order of precedence, with a sentence for each."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class RefusalKind(StrEnum):
+    """Every refusal. Declared in order of precedence: where several apply, the first one is told."""
+
+    UNKNOWN_LINE = "unknown_line"
+    UNKNOWN_ORDER = "unknown_order"
+    UNKNOWN_CANCELLATION = "unknown_cancellation"
+    UNITS_INVALID = "units_invalid"
+    REASON_REQUIRED = "reason_required"
+    ALREADY_ANSWERED = "already_answered"
+    ALREADY_SHIPPED = "already_shipped"
+    REJECTED_BY_FULFILLER = "rejected_by_fulfiller"
+    ALREADY_CANCELLED = "already_cancelled"
+    ALREADY_ASKED = "already_asked"
+    NOT_ACCEPTED_BY_FULFILLER = "not_accepted_by_fulfiller"
+    NOTHING_ASKED = "nothing_asked"
+    UNITS_ASKED = "units_asked"
+    TOO_MANY_UNITS = "too_many_units"
+    ORDER_EXISTS = "order_exists"
+    KEY_REUSED = "key_reused"
+
+
+PRECEDENCE = {kind: rank for rank, kind in enumerate(RefusalKind)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A command that changed nothing, and why. ``cancellation`` names the one that stands in the way, if one does."""
+
+    kind: RefusalKind
+    detail: str
+    cancellation: UUID | None = None
+
+
+def first(refusals: list[Refusal]) -> Refusal:
+    """The refusal that is told when several apply (``RefusalKind`` lists them by precedence).
+
+    Raises:
+        ValueError: there is none.
+    """
+    return min(refusals, key=lambda refusal: PRECEDENCE[refusal.kind])
+
+
+UNKNOWN_LINE = Refusal(kind=RefusalKind.UNKNOWN_LINE, detail="There is no such order item that you can act on.")
+UNKNOWN_ORDER = Refusal(kind=RefusalKind.UNKNOWN_ORDER, detail="There is no such order that you can act on.")
+UNKNOWN_CANCELLATION = Refusal(
+    kind=RefusalKind.UNKNOWN_CANCELLATION, detail="There is no such cancellation that you can act on."
+)
