@@ -11,9 +11,9 @@ from countermand.wire.bol_plaza.signature import Denial, SignedHeaders
 # bol's own example pair, published for its documentation and never a live key.
 PUBLIC_KEY = "oRNWbHFXtAECmhnZmEndcjLIaSKbRMVE"
 PRIVATE_KEY = (
-    "MaQHPOnmYkPZNgeRziPnQyyOJYytUbcFBVJBvbMKoDdpPqaZbaOiLUTWzPAkpPsZFZbJHrcoltdgpZolyNcgvvBaKcmkqFjucFzXhDONTsPAtHHy"
-    "ccQlLUZpkOuywMiOycDWcCySFsgpDiyGnCWCZJkNTtVdPxbSUTWVIFQiUxaPDYDXRQAVVTbSVZArAZkaLDLOoOvPzxSdhnkkJWzlQDkqsXNKfAIg"
-    "AldrmyfROSyCGMCfvzdQdUQEaYZTPEoA"
+    b"MaQHPOnmYkPZNgeRziPnQyyOJYytUbcFBVJBvbMKoDdpPqaZbaOiLUTWzPAkpPsZFZbJHrcoltdgpZolyNcgvvBaKcmkqFjucFzXhDONTsPAtHHy"
+    b"ccQlLUZpkOuywMiOycDWcCySFsgpDiyGnCWCZJkNTtVdPxbSUTWVIFQiUxaPDYDXRQAVVTbSVZArAZkaLDLOoOvPzxSdhnkkJWzlQDkqsXNKfAIg"
+    b"AldrmyfROSyCGMCfvzdQdUQEaYZTPEoA"
 )
 DATE = "Wed, 17 Feb 2016 00:00:00 GMT"
 NOW = datetime(2016, 2, 17, tzinfo=UTC)
@@ -46,7 +46,7 @@ def headers(
 def judge(
     read: SignedHeaders | Denial,
     *,
-    secret: str | bytes | None = PRIVATE_KEY,
+    secret: bytes | None = PRIVATE_KEY,
     seller_active: bool = True,
     method: str = "GET",
     path: str = ORDERS,
@@ -197,13 +197,13 @@ def test_nobodys_secret_opens_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "denied", [{"secret": None}, {"seller_active": False}, {"secret": "another"}, {"secret": PRIVATE_KEY}]
+    "denied", [{"secret": None}, {"seller_active": False}, {"secret": b"another"}, {"secret": PRIVATE_KEY}]
 )
 def test_every_key_costs_the_same_signatures(denied: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     signed_paths: list[str] = []
     sign = signature.sign
 
-    def counting(secret: str | bytes, *, method: str, content_type: str, date: str, path: str) -> str:
+    def counting(secret: bytes, *, method: str, content_type: str, date: str, path: str) -> str:
         signed_paths.append(path)
         return sign(secret, method=method, content_type=content_type, date=date, path=path)
 

@@ -83,12 +83,13 @@ _CREDENTIAL: Final = re.compile(r"(?P<public_key>[!-9;-~]{1,200}):(?P<mac>[^\x00
 
 
 def check_key(
-    headers: SignedHeaders, *, secret: str | bytes | None, seller_active: bool, method: str, path: str
+    headers: SignedHeaders, *, secret: bytes | None, seller_active: bool, method: str, path: str
 ) -> Denial | None:
     """Say why the call is denied, or nothing when it may pass.
 
-    Give `secret=None` for a key that is not known. The signature is computed in every case, so that an unknown key,
-    an inactive seller and a wrong signature cannot be told apart by the time they take.
+    The secret is the private key's text in UTF-8, and `None` for a key that is not known. The signature is computed in
+    every case, so that an unknown key, an inactive seller and a wrong signature cannot be told apart by the time they
+    take.
     """
     genuine = _is_genuine(headers, _NOBODYS_SECRET if secret is None else secret, method, path)
     if secret is None:
@@ -98,7 +99,7 @@ def check_key(
     return None if genuine else Denial.WRONG_SIGNATURE
 
 
-def _is_genuine(headers: SignedHeaders, secret: str | bytes, method: str, path: str) -> bool:
+def _is_genuine(headers: SignedHeaders, secret: bytes, method: str, path: str) -> bool:
     given = headers.mac.encode("utf-8", "surrogatepass")
     genuine = False
     for signable in signable_paths(path):
@@ -113,11 +114,10 @@ def signable_paths(path: str) -> tuple[str, ...]:
     return (path, path[start:]) if start > 0 else (path,)
 
 
-def sign(secret: str | bytes, *, method: str, content_type: str, date: str, path: str) -> str:
+def sign(secret: bytes, *, method: str, content_type: str, date: str, path: str) -> str:
     """Return the Base64 text that belongs after the colon of `X-BOL-Authorization`."""
-    key = secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
     message = string_to_sign(method=method, content_type=content_type, date=date, path=path)
-    return base64.b64encode(hmac.digest(key, message, "sha256")).decode("ascii")
+    return base64.b64encode(hmac.digest(secret, message, "sha256")).decode("ascii")
 
 
 def string_to_sign(*, method: str, content_type: str, date: str, path: str) -> bytes:
