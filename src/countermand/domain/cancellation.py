@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import assert_never
 from uuid import UUID
 
 from countermand.domain.commands import (
@@ -19,7 +20,7 @@ from countermand.domain.commands import (
 from countermand.domain.line import Cancellation, Decision, Draft, Line, State
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import CancelReason
-from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind
+from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, first
 
 NewId = Callable[[], UUID]
 
@@ -39,8 +40,6 @@ def ask(line: Line, command: AskCancellation, now: datetime, policy: Policy, new
     if not (draft.open or draft.changed):
         return why_nothing_open(line)
     units = draft.open if command.units is None else command.units
-    if units > line.open:
-        return too_many_units(line, units)
     if units == 0:
         return draft.done()
     return _ask_open_units(line, command, units, now, policy, new_id, draft)
@@ -55,14 +54,17 @@ def _ask_open_units(
     new_id: NewId,
     draft: Draft,
 ) -> Decision | Refusal:
-    if command.asker is Asker.RETAILER and line.retailer_decides:
-        draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, command.actor, now))
-        return draft.done()
-    if not policy.accepts(placed_at=line.placed_at, allocated=line.allocated, now=now):
+    answers_itself = command.asker is Asker.RETAILER and line.retailer_decides
+    if not (answers_itself or policy.accepts(placed_at=line.placed_at, allocated=line.allocated, now=now)):
         return Refusal(
             kind=RefusalKind.NOT_ACCEPTED_BY_FULFILLER,
             detail="The supplier does not accept a cancellation of this order item any more.",
         )
+    if units > line.open:
+        return too_many_units(line, units)
+    if answers_itself:
+        draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, command.actor, now))
+        return draft.done()
     cancellation = Cancellation(
         id=new_id(),
         line=line.id,
@@ -87,16 +89,16 @@ def _ask_open_units(
 def accept(line: Line, command: AcceptCancellation, now: datetime, policy: Policy) -> Decision | Refusal:
     """Accept asked units. A retailer accepts a customer's ask by passing it on when a supplier holds the goods."""
     chosen = _to_answer(line, command.actor, command.cancellation)
+    if command.units is not None and command.units < 1:
+        return _flawed(chosen, units_invalid())
     if isinstance(chosen, Refusal):
-        if _answered_alike(line, command, State.ACCEPTED):
+        if _accepted_alike(line, command) or _passed_on_before(line, command, policy):
             return Decision(line=line)
         return chosen
-    if command.units is not None and command.units < 1:
-        return units_invalid()
     if command.units is not None and command.units > chosen[0].units:
         return too_many_units(line, command.units, asked=chosen[0].units)
     draft = Draft(line, now)
-    for cancellation in chosen:
+    for cancellation in chosen if command.units is None else chosen[:1]:
         if _is_retailers_turn(line, cancellation) and not line.retailer_decides:
             draft.pass_on(cancellation, to=line.fulfiller, due_at=policy.answer_due(now))
         else:
@@ -107,13 +109,12 @@ def accept(line: Line, command: AcceptCancellation, now: datetime, policy: Polic
 
 def decline(line: Line, command: DeclineCancellation, now: datetime) -> Decision | Refusal:
     """Decline asked units, which stay on order."""
-    if command.reason is None:
-        return Refusal(kind=RefusalKind.REASON_REQUIRED, detail="A decline must say why: give a reason.")
     chosen = _to_answer(line, command.actor, command.cancellation)
+    if command.reason is None:
+        required = Refusal(kind=RefusalKind.REASON_REQUIRED, detail="A decline must say why: give a reason.")
+        return _flawed(chosen, required)
     if isinstance(chosen, Refusal):
-        if _answered_alike(line, command, State.DECLINED):
-            return Decision(line=line)
-        return chosen
+        return Decision(line=line) if _declined_alike(line, command) else chosen
     draft = Draft(line, now)
     for cancellation in chosen:
         draft.decline(cancellation, command.reason, command.actor.party, command.note)
@@ -139,7 +140,10 @@ def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decisi
 
 
 def pass_deadline(line: Line, command: PassDeadline, now: datetime, policy: Policy) -> Decision | Refusal:
-    """Silence speaks, once and never early: accept, lapse, or hand over to an operator, as the policy says."""
+    """Silence speaks, once and never early: accept, lapse, or hand over to an operator, as the policy says.
+
+    What silence accepts for a retailer, while a supplier holds the goods, goes on to the supplier like a spoken yes.
+    """
     named = _named(line, command.cancellation)
     if isinstance(named, Refusal):
         return named
@@ -148,12 +152,16 @@ def pass_deadline(line: Line, command: PassDeadline, now: datetime, policy: Poli
         return Decision(line=line)
     draft = Draft(line, now)
     match policy.silence:
+        case Silence.ACCEPT if _is_retailers_turn(line, cancellation) and not line.retailer_decides:
+            draft.pass_on(cancellation, to=line.fulfiller, due_at=policy.answer_due(now), by_policy=True)
         case Silence.ACCEPT:
             draft.accept(cancellation, cancellation.units, None)
         case Silence.LAPSE:
             draft.lapse(cancellation)
         case Silence.ESCALATE:
             draft.pass_on(cancellation, to=None, due_at=None)
+        case _:  # pragma: no cover
+            assert_never(policy.silence)
     return draft.done()
 
 
@@ -172,7 +180,7 @@ def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> 
                 cancellation.units,
                 actor.party,
                 reason=command.reason,
-                unasked=True,
+                unasked=not _is_askers_wish(cancellation, command.reason),
                 note=command.note,
             )
     units = draft.open if command.units is None else command.units
@@ -194,9 +202,8 @@ def retailer_cancel(
     """
     if not _acts_for_retailer(line, command.actor):
         return UNKNOWN_LINE
-    confirms = command.reason is CancelReason.REQUESTED_BY_CUSTOMER
-    if confirms and any(_is_retailers_turn(line, c) for c in line.asks):
-        return accept(line, AcceptCancellation(line=line.id, actor=command.actor), now, policy)
+    if any(_is_askers_wish(c, command.reason) for c in line.asks):
+        return _confirm(line, command, now, policy)
     if line.retailer_decides:
         own = CancelOwn(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
         return cancel_own(line, own, now, new_id)
@@ -204,8 +211,17 @@ def retailer_cancel(
     return ask(line, wish, now, policy, new_id)
 
 
+def _confirm(line: Line, command: RetailerCancel, now: datetime, policy: Policy) -> Decision | Refusal:
+    """Never more than the customer asked for, also when the call is repeated while a supplier has the ask."""
+    draft = Draft(line, now)
+    _answer_waiting(line, draft, command.actor, policy, now)
+    if draft.changed or any(_is_with_supplier(line, c) for c in line.asks):
+        return draft.done()
+    return nothing_asked()
+
+
 def why_nothing_open(line: Line) -> Refusal:
-    """Why no unit of the line is open: shipped before rejected before cancelled before asked."""
+    """Why no unit of the line is open: shipped before asked before rejected before cancelled."""
     if line.shipped:
         return Refusal(
             kind=RefusalKind.ALREADY_SHIPPED,
@@ -297,22 +313,29 @@ def _holder(line: Line) -> UUID:
 
 def _is_repeat(line: Line, command: AskCancellation) -> bool:
     if command.units is None and not command.key:
-        return not line.open and any(_same_voice(line, ask, command.asker) for ask in line.asks)
+        unheard = command.asker is Asker.RETAILER and any(_is_retailers_turn(line, ask) for ask in line.asks)
+        return not (line.open or unheard) and any(_same_voice(ask, command.asker) for ask in line.asks)
     return any(
         ask.asker is command.asker and ask.key == command.key and command.units in (None, ask.units)
         for ask in line.asks
     )
 
 
-def _same_voice(line: Line, ask: Cancellation, asker: Asker) -> bool:
-    """A customer's ask that the retailer has passed on speaks for the retailer too."""
-    if ask.asker is asker:
-        return True
-    return asker is Asker.RETAILER and not _is_retailers_turn(line, ask)
+def _same_voice(ask: Cancellation, asker: Asker) -> bool:
+    """A customer's ask that does not wait for the retailer any more speaks for the retailer too."""
+    return asker in (ask.asker, Asker.RETAILER)
 
 
 def _is_retailers_turn(line: Line, ask: Cancellation) -> bool:
     return ask.asker is Asker.CUSTOMER and ask.awaiting == line.retailer
+
+
+def _is_with_supplier(line: Line, ask: Cancellation) -> bool:
+    return ask.asker is Asker.CUSTOMER and ask.awaiting == line.fulfiller != line.retailer
+
+
+def _is_askers_wish(ask: Cancellation, reason: CancelReason) -> bool:
+    return ask.asker is Asker.CUSTOMER and reason is CancelReason.REQUESTED_BY_CUSTOMER
 
 
 def _answer_waiting(line: Line, draft: Draft, actor: Actor, policy: Policy, now: datetime) -> None:
@@ -356,9 +379,31 @@ def _to_answer(line: Line, actor: Actor, cancellation: UUID | None) -> list[Canc
     return chosen or nothing_asked()
 
 
-def _answered_alike(line: Line, command: AcceptCancellation | DeclineCancellation, state: State) -> bool:
+def _flawed(chosen: list[Cancellation] | Refusal, flaw: Refusal) -> Refusal:
+    return first([chosen, flaw]) if isinstance(chosen, Refusal) else flaw
+
+
+def _accepted_alike(line: Line, command: AcceptCancellation) -> bool:
     """The same answer by the same party again: a client that lost the reply may repeat the call."""
     return any(
-        c.id == command.cancellation and c.state is state and c.answered_by == command.actor.party
-        for c in line.cancellations
+        c.state is State.ACCEPTED and c.accepted_units == (command.units or c.units)
+        for c in _answered_by(line, command.actor, command.cancellation)
     )
+
+
+def _declined_alike(line: Line, command: DeclineCancellation) -> bool:
+    return any(
+        c.state is State.DECLINED and c.decline_reason is command.reason
+        for c in _answered_by(line, command.actor, command.cancellation)
+    )
+
+
+def _answered_by(line: Line, actor: Actor, cancellation: UUID | None) -> list[Cancellation]:
+    return [c for c in line.cancellations if c.id == cancellation and c.answered_by == actor.party]
+
+
+def _passed_on_before(line: Line, command: AcceptCancellation, policy: Policy) -> bool:
+    """The retailer's yes again: where customers ask it first, an ask can be with the supplier only through it."""
+    if command.actor.party != line.retailer or not policy.customer_asks_retailer_first:
+        return False
+    return any(_is_with_supplier(line, c) and command.cancellation in (None, c.id) for c in line.asks)

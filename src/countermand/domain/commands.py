@@ -51,7 +51,10 @@ class AskCancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptCancellation:
-    """Accept ``units`` (``None``: all) of one cancellation, or of every one of the line that awaits this party."""
+    """Accept one cancellation, or every one of the line that awaits this party.
+
+    ``units`` accepts only so many of the one that is named, or else of the oldest that awaits this party.
+    """
 
     line: UUID
     actor: Actor

@@ -120,16 +120,19 @@ def _judge(fates: list[Fate], command: OrderCommand, policies: list[Policy]) -> 
     if isinstance(command, ShipOrder):
         touched = fates
     refused = [fate.outcome for fate in touched if isinstance(fate.outcome, Refusal)]
-    if len(refused) == len(touched) or (refused and _is_all_or_nothing(command, policies, refused)):
-        return refusals.first(refused)
+    obstacles = [refusal for refusal in refused if _is_obstacle(command, refusal)]
+    if len(refused) == len(touched) or (obstacles and _is_all_or_nothing(command, policies)):
+        return refusals.first(obstacles or refused)
     return tuple(touched)
 
 
-def _is_all_or_nothing(command: OrderCommand, policies: list[Policy], refused: list[Refusal]) -> bool:
-    """A line that is cancelled already is no obstacle to cancelling the whole order (EC-10)."""
-    if isinstance(command, ShipOrder):
-        return True
-    if not isinstance(command, CancelOrder):
-        return False
-    obstacles = [refusal for refusal in refused if refusal.kind is not RefusalKind.ALREADY_CANCELLED]
-    return bool(obstacles) and any(policy.whole_order is WholeOrder.ALL_OR_NOTHING for policy in policies)
+def _is_obstacle(command: OrderCommand, refusal: Refusal) -> bool:
+    """A line that is cancelled or rejected already is no obstacle to cancelling the whole order (EC-10)."""
+    gone = (RefusalKind.ALREADY_CANCELLED, RefusalKind.REJECTED_BY_FULFILLER)
+    return not (isinstance(command, CancelOrder) and refusal.kind in gone)
+
+
+def _is_all_or_nothing(command: OrderCommand, policies: list[Policy]) -> bool:
+    if isinstance(command, CancelOrder):
+        return any(policy.whole_order is WholeOrder.ALL_OR_NOTHING for policy in policies)
+    return isinstance(command, ShipOrder)

@@ -45,7 +45,7 @@ def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Dec
     """Note how many units the fulfiller accepts, has on back-order and rejects, each in all (not in addition).
 
     Rejected units are cancelled on the fulfiller's account. When it rejects all that is neither shipped nor cancelled,
-    asks that wait for its answer are thereby accepted; otherwise only open units can be rejected.
+    asks are thereby accepted, whoever's answer was due; otherwise only open units can be rejected.
     """
     if not _holds(line, command.actor):
         return UNKNOWN_LINE

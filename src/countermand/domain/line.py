@@ -138,11 +138,13 @@ class Draft:
         self._move(cancellation.units, -1, +1, 0, 0)
         self._tell(EventKind.CANCELLATION_ASKED, cancellation.units, cancellation, reason=cancellation.reason)
 
-    def pass_on(self, cancellation: Cancellation, *, to: UUID | None, due_at: datetime | None) -> None:
+    def pass_on(
+        self, cancellation: Cancellation, *, to: UUID | None, due_at: datetime | None, by_policy: bool = False
+    ) -> None:
         """Somebody else's answer is due from now on; ``to=None`` is the operator's (policy: escalate)."""
         kind = EventKind.CANCELLATION_PASSED_ON if to else EventKind.CANCELLATION_ESCALATED
         changed = replace(cancellation, awaiting=to, due_at=due_at)
-        self._tell(kind, changed.units, changed, by_policy=to is None)
+        self._tell(kind, changed.units, changed, by_policy=by_policy or to is None)
 
     def accept(
         self,

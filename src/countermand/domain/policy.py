@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
+
+DURATION_MAX_S: Final = 10 * 366 * 24 * 3600
+"""Ten years. What shall last longer lasts for ever, which is ``None``."""
 
 
 class Silence(StrEnum):
@@ -33,6 +37,9 @@ class Policy:
     """The agreement between one retailer and one fulfiller; the defaults hold where none was written down.
 
     A cancellation keeps the version it was asked under (EC-33). Durations are in seconds.
+
+    Raises:
+        ValueError: a duration is negative, or longer than ten years.
     """
 
     version: int = 0
@@ -44,6 +51,11 @@ class Policy:
     accepts_for_s: int | None = None
     customer_asks_retailer_first: bool = True
 
+    def __post_init__(self) -> None:
+        for duration in (self.answer_within_s, self.free_window_s, self.accepts_for_s):
+            if duration is not None and not 0 <= duration <= DURATION_MAX_S:
+                raise ValueError(f"a duration of {duration} seconds is not between none and ten years")
+
     def answer_due(self, asked_at: datetime) -> datetime | None:
         """When silence begins to speak; ``None`` means the ask waits for ever."""
         if self.answer_within_s is None:
@@ -52,13 +64,14 @@ class Policy:
 
     def is_free(self, placed_at: datetime, now: datetime) -> bool:
         """Whether an ask received now is accepted without asking anybody (EC-35: receipt decides, no grace)."""
-        return now < placed_at + timedelta(seconds=self.free_window_s)
+        # Without a window nothing is free, not even by a clock that runs behind the one that placed the order.
+        return self.free_window_s > 0 and now - placed_at < timedelta(seconds=self.free_window_s)
 
     def accepts(self, *, placed_at: datetime, allocated: bool, now: datetime) -> bool:
         """Whether the fulfiller can accept a cancellation of such a line at this moment."""
         if self.accepts_until is Cutoff.NEVER or (allocated and self.accepts_until is Cutoff.ALLOCATED):
             return False
-        return self.accepts_for_s is None or now < placed_at + timedelta(seconds=self.accepts_for_s)
+        return self.accepts_for_s is None or now - placed_at < timedelta(seconds=self.accepts_for_s)
 
 
 DEFAULT_POLICY = Policy()

@@ -1,0 +1,43 @@
+"""The values themselves: what cannot be said at all."""
+
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
+
+import pytest
+
+from countermand.domain.reasons import BOL_REASONS, CancelReason
+from tests.domain.story import held_by_retailer, held_by_supplier, not_yet_sent
+
+
+@pytest.mark.parametrize(
+    ("buckets", "match"),
+    [
+        ({"open": 4}, "do not sum"),
+        ({"open": 6}, "do not sum"),
+        ({"asked": 1}, "do not sum"),
+        ({"open": 6, "asked": -1}, "negative"),
+        ({"open": -1, "asked": 6}, "negative"),
+        ({"open": 6, "cancelled": -1}, "negative"),
+        ({"open": 6, "shipped": -1}, "negative"),
+    ],
+)
+def test_a_line_whose_units_do_not_sum_cannot_be(buckets: dict[str, Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        replace(held_by_supplier(), **buckets)
+
+
+def test_a_line_is_never_edited_in_place() -> None:
+    line = held_by_supplier()
+    with pytest.raises(FrozenInstanceError):
+        line.open = 4  # type: ignore[misc]
+
+
+def test_the_retailer_decides_alone_while_no_supplier_has_the_order() -> None:
+    assert not held_by_supplier().retailer_decides
+    assert held_by_retailer().retailer_decides
+    assert not_yet_sent().retailer_decides
+
+
+def test_each_of_bols_twelve_reasons_has_a_meaning_of_its_own() -> None:
+    assert len(BOL_REASONS) == len(set(BOL_REASONS.values())) == 12
+    assert set(BOL_REASONS.values()) < set(CancelReason)
