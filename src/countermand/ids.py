@@ -1,0 +1,63 @@
+"""Ids and tokens: made by the application, from a clock and a source of randomness that it is handed."""
+
+import hashlib
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from random import Random, SystemRandom
+from typing import Final
+from uuid import UUID
+
+Clock = Callable[[], datetime]
+
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def system_clock() -> datetime:
+    """The time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+class Ids:
+    """Makes UUIDs of version 7 (RFC 9562, 5.7): they sort by the millisecond in which they were made."""
+
+    def __init__(self, clock: Clock = system_clock, source: Random | None = None) -> None:
+        self._clock = clock
+        self._random = source or SystemRandom()
+
+    def new(self) -> UUID:
+        """A fresh id."""
+        millis = int(self._clock().timestamp() * 1000)
+        bits = self._random.getrandbits(74)
+        return UUID(int=millis << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (1 << 62) - 1)
+
+    def token(self, prefix: str) -> str:
+        """A secret of 256 random bits, with a prefix that says what it is and a checksum that finds typing errors."""
+        secret = _in_base62(self._random.getrandbits(256), 43)
+        return f"{prefix}_{secret}{_in_base62(zlib.crc32(secret.encode()), 6)}"
+
+
+def digest(secret: str) -> str:
+    """What is stored of a token: its SHA-256. Tokens are random, so a slow hash would add nothing but cost."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def show(prefix: str, value: UUID) -> str:
+    """An id as people and programs see it, e.g. ``can_0190...``."""
+    return f"{prefix}_{value.hex}"
+
+
+def read(prefix: str, text: str) -> UUID | None:
+    """The id in ``text``, with or without its prefix; ``None`` when it is not one."""
+    try:
+        return UUID(text.removeprefix(f"{prefix}_"))
+    except ValueError:
+        return None
+
+
+def _in_base62(number: int, width: int) -> str:
+    digits = []
+    while number:
+        number, digit = divmod(number, 62)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits)).rjust(width, "0")

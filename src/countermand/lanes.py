@@ -1,0 +1,135 @@
+"""Group commit: calls that arrive while a transaction is in flight share the next one.
+
+Idle, a call goes at once; busy, the cost of BEGIN, COMMIT and the disk's fsync is shared. There is no timer, so no
+call waits for company.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from countermand.domain.cancellation import NewId
+from countermand.ids import Clock
+from countermand.service import Call, Failed, Numbers, Outcome, run_batch
+from countermand.store.engine import CommitUnknownError, Database
+
+BATCH_MAX: Final = 64
+QUEUE_MAX: Final = 10_000
+TRIES: Final = 3
+_RETRIED_SQLSTATES: Final = frozenset({"40001", "40P01"})
+
+log = structlog.get_logger()
+
+
+class Lane:
+    """One transaction at a time, each with every call that waits for it."""
+
+    def __init__(self, database: Database, clock: Clock, new_id: NewId) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+        self._numbers = Numbers()
+        self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
+        self._pump: asyncio.Task[None] | None = None
+
+    async def submit(self, call: Call) -> Outcome:
+        """Have ``call`` decided and stored. Returns once the outcome is durable; ``Failed`` when it could not be."""
+        if len(self._waiting) >= QUEUE_MAX:
+            return Failed()
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((call, future))
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._run())
+        return await future
+
+    async def drain(self) -> None:
+        """Wait until every call that was submitted has its outcome."""
+        while self._pump is not None:
+            await asyncio.wait({self._pump})
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
+                outcomes = await self._outcomes([call for call, _ in batch])
+                for (_, future), outcome in zip(batch, outcomes, strict=True):
+                    if not future.done():
+                        future.set_result(outcome)
+        finally:
+            self._pump = None
+
+    async def _outcomes(self, calls: Sequence[Call]) -> list[Outcome]:
+        """The outcome of each call. One that breaks the batch fails alone, so that its neighbours succeed."""
+        try:
+            return await self._transact(calls)
+        except CommitUnknownError:
+            log.exception("commit_unknown", calls=len(calls))
+            return [Failed(unknown=True)] * len(calls)
+        except Exception:
+            log.warning("batch_failed", calls=len(calls), exc_info=True)
+        return [await self._alone(call) for call in calls]
+
+    async def _alone(self, call: Call) -> Outcome:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return (await self._transact([call]))[0]
+            except CommitUnknownError:
+                log.exception("commit_unknown", calls=1)
+                return Failed(unknown=True)
+            except SQLAlchemyError as error:
+                if attempt == TRIES or not _may_pass(error):
+                    log.exception("call_failed", command=type(call.command).__name__)
+                    return Failed()
+            except Exception:
+                log.exception("call_failed", command=type(call.command).__name__)
+                return Failed()
+        raise AssertionError("unreachable")
+
+    async def _transact(self, calls: Sequence[Call]) -> list[Outcome]:
+        size = self._numbers.lacking(calls)
+        if size:
+            await self._database.write(partial(_reserve, self._numbers, size))
+        return await self._database.write(partial(self._batch, calls))
+
+    def _batch(self, calls: Sequence[Call], connection: Connection) -> list[Outcome]:
+        return run_batch(connection, calls, self._clock(), self._new_id, self._numbers)
+
+
+class Lanes:
+    """Several lanes side by side, each with its share of the retailers."""
+
+    def __init__(self, make: Callable[[], Lane], count: int) -> None:
+        self._lanes = [make() for _ in range(count)]
+
+    async def submit(self, call: Call) -> Outcome:
+        """Send ``call`` down the lane of its retailer."""
+        key = call.retailer or _about(call)
+        return await self._lanes[key.int % len(self._lanes)].submit(call)
+
+    async def drain(self) -> None:
+        """Wait until every lane is idle."""
+        await asyncio.gather(*(lane.drain() for lane in self._lanes))
+
+
+def _about(call: Call) -> UUID:
+    command = call.command
+    target = getattr(command, "line", None) or getattr(command, "order", None)
+    return target if isinstance(target, UUID) else UUID(int=0)
+
+
+def _reserve(numbers: Numbers, size: int, connection: Connection) -> None:
+    numbers.reserve(connection, size)
+
+
+def _may_pass(error: SQLAlchemyError) -> bool:
+    """Whether the same call may succeed when it is tried again: a lost connection, a deadlock, a serialization."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRIED_SQLSTATES

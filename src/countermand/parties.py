@@ -1,0 +1,271 @@
+"""Who takes part: parties, their users, and the credentials they call with."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from sqlalchemy import Connection, insert, select, update
+
+from countermand.domain.commands import PartyKind
+from countermand.ids import Ids, digest
+from countermand.store import statements as sql
+from countermand.store import tables as t
+from countermand.store.columns import Record
+
+
+class Permission(StrEnum):
+    """What a credential may do. The names are CRUX's (spec/crux.md 3.4), as its clients know them."""
+
+    VIEW_ORDER = "view_order"
+    CREATE_ORDER = "create_order"
+    CANCEL_ORDER = "cancel_order"
+    ALLOCATE_ORDER = "allocate_order"
+    ADD_ORDER_TRACKING = "add_order_tracking"
+
+
+PERMISSIONS: Final[dict[PartyKind, frozenset[Permission]]] = {
+    PartyKind.PLATFORM: frozenset(Permission),
+    PartyKind.RETAILER: frozenset(Permission),
+    PartyKind.SUPPLIER: frozenset(
+        {Permission.VIEW_ORDER, Permission.CANCEL_ORDER, Permission.ALLOCATE_ORDER, Permission.ADD_ORDER_TRACKING}
+    ),
+}
+"""What each kind of party may be permitted at most; a credential has all of it unless told otherwise."""
+
+_hasher = PasswordHasher()
+_NOBODY: Final = _hasher.hash("nobody has this password")
+
+
+class UnknownPartyError(LookupError):
+    """There is no such party, or several of that name. The message says which."""
+
+
+class TakenError(ValueError):
+    """The e-mail address belongs to a user already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who is calling: the party, and what this credential may do. ``expires_at`` is when it stops to count."""
+
+    party: UUID
+    kind: PartyKind
+    party_number: int
+    name: str
+    permissions: frozenset[str]
+    credential: UUID
+    expires_at: datetime | None = None
+
+    def may(self, permission: Permission) -> bool:
+        """Whether this credential carries the permission."""
+        return permission in self.permissions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What a user gets for a right password."""
+
+    token: str
+    user: UUID
+    party: UUID
+    kind: PartyKind
+    permissions: tuple[str, ...]
+
+
+def add_party(connection: Connection, ids: Ids, now: datetime, *, kind: PartyKind, name: str) -> UUID:
+    """Add a party. Its number is what bol calls ``sellerId``."""
+    party = ids.new()
+    number = connection.execute(sql.TAKE_NUMBERS, {"of_name": "bol", "size": 1}).scalar_one() - 1
+    connection.execute(
+        insert(t.parties).values(id=party, number=number, kind=kind.value, name=name, created_at=now, status="active")
+    )
+    return party
+
+
+def find_party(connection: Connection, text: str) -> Record:
+    """The party with this id or name.
+
+    Raises:
+        UnknownPartyError: there is none, or more than one of that name.
+    """
+    try:
+        where = t.parties.c.id == UUID(text.removeprefix("pty_"))
+    except ValueError:
+        where = t.parties.c.name == text
+    rows = connection.execute(select(t.parties).where(where)).all()
+    if len(rows) != 1:
+        problem = "There is no party" if not rows else f"There are {len(rows)} parties"
+        raise UnknownPartyError(f"{problem} with the id or name {text!r}.")
+    return rows[0]
+
+
+def add_user(
+    connection: Connection,
+    ids: Ids,
+    now: datetime,
+    *,
+    party: Record,
+    email: str,
+    name: str,
+    password: str,
+    permissions: Collection[str] | None = None,
+) -> UUID:
+    """Add a person who can log in for a party.
+
+    Raises:
+        TakenError: somebody has this e-mail address.
+    """
+    email = email.strip().lower()
+    if connection.execute(select(t.users.c.id).where(t.users.c.email == email)).first():
+        raise TakenError(f"There is a user with the e-mail address {email} already.")
+    user = ids.new()
+    connection.execute(
+        insert(t.users).values(
+            id=user,
+            party_id=party.id,
+            email=email,
+            name=name,
+            password_hash=_hasher.hash(password),
+            permissions=_permitted(PartyKind(party.kind), permissions),
+            status="active",
+            created_at=now,
+        )
+    )
+    return user
+
+
+def create_token(
+    connection: Connection,
+    ids: Ids,
+    now: datetime,
+    *,
+    party: Record,
+    permissions: Collection[str] | None = None,
+    label: str = "",
+    expires_at: datetime | None = None,
+    user: UUID | None = None,
+) -> str:
+    """Make a token and return it; only its digest is kept, so this is the one time it can be read."""
+    token = ids.token("cmt")
+    connection.execute(
+        insert(t.credentials).values(
+            id=ids.new(),
+            party_id=party.id,
+            user_id=user,
+            kind="token",
+            lookup=digest(token),
+            label=label,
+            permissions=_permitted(PartyKind(party.kind), permissions),
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+    return token
+
+
+def caller_of_token(connection: Connection, lookup: str) -> Caller | None:
+    """The caller whose token has this digest, expired or not; ``None`` when it is unknown or was revoked."""
+    row = connection.execute(_CALLER.where(t.credentials.c.kind == "token", t.credentials.c.lookup == lookup)).first()
+    return _caller(row) if row else None
+
+
+def find_user(connection: Connection, email: str) -> Record | None:
+    """The active user with this e-mail address, of an active party."""
+    return connection.execute(
+        select(
+            t.users.c.id,
+            t.users.c.name,
+            t.users.c.password_hash,
+            t.users.c.permissions,
+            t.users.c.party_id,
+            t.parties.c.kind,
+        )
+        .join(t.parties)
+        .where(t.users.c.email == email.strip().lower(), t.users.c.status == "active", t.parties.c.status == "active")
+    ).first()
+
+
+def is_password(user: Record | None, password: str) -> bool:
+    """Whether the password is this user's. Takes the same time for a user who does not exist. Slow on purpose."""
+    try:
+        _hasher.verify(user.password_hash if user else _NOBODY, password)
+    except (Argon2Error, InvalidHashError):
+        return False
+    return user is not None
+
+
+def log_in(connection: Connection, ids: Ids, now: datetime, *, user: Record, expires_at: datetime | None) -> Login:
+    """Give a user whose password was right a token that ends at ``expires_at``."""
+    party = connection.execute(select(t.parties).where(t.parties.c.id == user.party_id)).one()
+    token = create_token(
+        connection,
+        ids,
+        now,
+        party=party,
+        permissions=user.permissions,
+        label=f"login of {user.name}",
+        expires_at=expires_at,
+        user=user.id,
+    )
+    return Login(
+        token=token,
+        user=user.id,
+        party=party.id,
+        kind=PartyKind(party.kind),
+        permissions=tuple(user.permissions),
+    )
+
+
+def revoke(connection: Connection, now: datetime, credential: UUID) -> bool:
+    """End a credential; false when there is none that still counts."""
+    done = connection.execute(
+        update(t.credentials)
+        .where(t.credentials.c.id == credential, t.credentials.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+    return done.rowcount == 1
+
+
+_CALLER = (
+    select(
+        t.credentials.c.id,
+        t.credentials.c.party_id,
+        t.credentials.c.permissions,
+        t.credentials.c.label,
+        t.credentials.c.expires_at,
+        t.credentials.c.secret,
+        t.parties.c.kind,
+        t.parties.c.number,
+        t.parties.c.name,
+        t.users.c.name.label("user_name"),
+    )
+    .select_from(t.credentials.join(t.parties).outerjoin(t.users, t.users.c.id == t.credentials.c.user_id))
+    .where(
+        t.credentials.c.revoked_at.is_(None),
+        t.parties.c.status == "active",
+        (t.users.c.status == "active") | t.users.c.status.is_(None),
+    )
+)
+
+
+def _caller(row: Record) -> Caller:
+    who = row.user_name or row.label
+    return Caller(
+        party=row.party_id,
+        kind=PartyKind(row.kind),
+        party_number=row.number,
+        name=f"{row.name} ({who})" if who else row.name,
+        permissions=frozenset(row.permissions),
+        credential=row.id,
+        expires_at=row.expires_at,
+    )
+
+
+def _permitted(kind: PartyKind, wished: Collection[str] | None) -> list[str]:
+    most = {permission.value for permission in PERMISSIONS[kind]}
+    return sorted(most if wished is None else most & set(wished))

@@ -1,0 +1,63 @@
+"""Everything that can be configured. Read from ``COUNTERMAND_*`` variables and a TOML file; defaults are here."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+def default_database() -> str:
+    """A SQLite file in the user's data directory."""
+    return f"sqlite:///{user_data_path('countermand') / 'countermand.sqlite3'}"
+
+
+class Settings(BaseSettings):
+    """The settings, each with its default. A flag beats the environment, which beats the file."""
+
+    model_config = SettingsConfigDict(env_prefix="COUNTERMAND_", toml_file="countermand.toml", extra="forbid")
+
+    database: str = Field(default_factory=default_database, description="SQLAlchemy URL: sqlite:///… or postgresql://…")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Ge(0)] = 8765
+    public_url: str = Field(default="", description="How clients reach this service; default http://host:port")
+    lanes: Annotated[int, Ge(1)] = Field(default=1, description="Transactions side by side (PostgreSQL)")
+    token_lifetime_s: Annotated[int, Ge(0)] = Field(default=7200, description="CRUX login tokens; 0 = no expiry")
+    credential_cache_s: Annotated[int, Ge(0)] = Field(
+        default=5, description="How long a revoked credential may still be honoured"
+    )
+    body_max_bytes: Annotated[int, Ge(1)] = 256 * 1024
+    body_timeout_s: Annotated[float, Ge(0)] = 10.0
+    crux_limit_is_page_size: bool = Field(
+        default=False, description="CRUX list: limit counts orders instead of naming the position after the last one"
+    )
+    allow_losing_acknowledged_calls: bool = Field(
+        default=False, description="Accept a PostgreSQL with fsync or synchronous_commit off"
+    )
+    log_level: str = "info"
+
+    @property
+    def token_lifetime(self) -> timedelta | None:
+        """``None`` when tokens do not expire."""
+        return timedelta(seconds=self.token_lifetime_s) if self.token_lifetime_s else None
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file, when the database is one."""
+        prefix, _, path = self.database.partition(":///")
+        return Path(path) if prefix.startswith("sqlite") and path else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flag, environment, file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

