@@ -1,0 +1,313 @@
+"""The rules told a second time, and differently: every unit is a token, and the model says where each one lies.
+
+Parties are told by their role on the line: ``retailer``, ``supplier``, ``platform``, ``stranger``. Each command answers
+with the name of a refusal, or with nothing when it was heeded; what it did then stands in ``told``.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from countermand.domain.policy import Policy
+
+CUSTOMER, RETAILER, SUPPLIER, PLATFORM, OPERATOR, POLICY = (
+    "customer",
+    "retailer",
+    "supplier",
+    "platform",
+    "operator",
+    "policy",
+)
+CUSTOMERS_WISH = "requested_by_customer"
+
+
+@dataclass
+class Wish:
+    """A cancellation. ``awaits`` is a role, ``operator`` after an escalation, and empty once it is settled."""
+
+    id: UUID
+    asker: str
+    units: int
+    awaits: str = ""
+    due: datetime | None = None
+    key: str = ""
+    state: str = "asked"
+    taken: int = 0
+    by: str = ""
+    why: str = ""
+    counts: bool = False
+
+
+class Model:
+    """One line: a list of tokens, one for each unit, and the wishes that were uttered about them."""
+
+    def __init__(self, ordered: int, placed: datetime, *, own: bool, sent: bool) -> None:
+        self.placed = placed
+        self.holder = RETAILER if own else SUPPLIER
+        self.decider = RETAILER if own or not sent else SUPPLIER
+        self.tokens: list[tuple[str, UUID | None]] = [("open", None)] * ordered
+        self.wishes: dict[UUID, Wish] = {}
+        self.allocation: tuple[int, int, int] | None = None
+        self.told: list[tuple[str, int, UUID | None]] = []
+
+    def count(self, bucket: str) -> int:
+        return sum(place == bucket for place, _ in self.tokens)
+
+    def buckets(self) -> tuple[int, int, int, int]:
+        return self.count("open"), self.count("asked"), self.count("cancelled"), self.count("shipped")
+
+    def standing(self) -> list[Wish]:
+        return [wish for wish in self.wishes.values() if wish.state == "asked"]
+
+    # Commands
+
+    def ask(
+        self, who: str, asker: str, units: int | None, key: str, now: datetime, terms: Policy, fresh: UUID
+    ) -> str | None:
+        if who not in (RETAILER, PLATFORM):
+            return "unknown_line"
+        if units is not None and units < 1:
+            return "units_invalid"
+        if self._was_asked(asker, units, key):
+            return None
+        there, waiting = self.count("open"), self._waiting() if asker == RETAILER and units is None else []
+        if not there and not waiting:
+            return self._why_nothing_open()
+        units = there if units is None else units
+        alone = asker == RETAILER == self.decider
+        if units and not alone and not self._is_taken(now, terms):
+            return "not_accepted_by_fulfiller"
+        if units > there:
+            return "too_many_units"
+        for wish in waiting:
+            self._retailer_agrees(wish, RETAILER if who == RETAILER else PLATFORM, now, terms)
+        if units and alone:
+            self._own(fresh, units, who)
+        elif units:
+            self._put(fresh, asker, units, key, now, terms)
+        return None
+
+    def accept(self, who: str, named: UUID | None, units: int | None, now: datetime, terms: Policy) -> str | None:
+        refusal = self._no_answer_from(who, named)
+        if refusal:
+            return refusal
+        if units is not None and units < 1:
+            return "units_invalid"
+        old = self.wishes.get(named) if named else None
+        if old and old.state != "asked":
+            alike = (old.state, old.by, old.taken) == ("accepted", who, old.units if units is None else units)
+            return None if alike else "already_answered"
+        due = self._due_from(who, named)
+        if not due:
+            gone = [w for w in self._with_supplier() if named in (None, w.id)]
+            return None if who == RETAILER and gone and terms.customer_asks_retailer_first else "nothing_asked"
+        if units is not None and units > due[0].units:
+            return "too_many_units"
+        for wish in due[: None if units is None else 1]:
+            if wish in self._waiting():
+                self._retailer_agrees(wish, who, now, terms, units)
+            else:
+                self._take(wish, who, units)
+        return None
+
+    def decline(self, who: str, named: UUID | None, why: str) -> str | None:
+        refusal = self._no_answer_from(who, named)
+        if refusal:
+            return refusal
+        if not why:
+            return "reason_required"
+        old = self.wishes.get(named) if named else None
+        if old and old.state != "asked":
+            return None if (old.state, old.by, old.why) == ("declined", who, why) else "already_answered"
+        due = self._due_from(who, named)
+        for wish in due:
+            self._give_back(wish, "declined", who, why)
+        return None if due else "nothing_asked"
+
+    def withdraw(self, who: str, asker: str, named: UUID | None) -> str | None:
+        if who not in (RETAILER, PLATFORM):
+            return "unknown_line"
+        if named:
+            wish = self.wishes.get(named)
+            if wish is None or wish.asker != asker:
+                return "unknown_cancellation"
+            if wish.state != "asked":
+                return None if wish.state == "withdrawn" else "already_answered"
+        mine = [w for w in self.standing() if w.asker == asker and named in (None, w.id)]
+        for wish in mine:
+            self._give_back(wish, "withdrawn", who)
+        return None if mine else "nothing_asked"
+
+    def deadline(self, named: UUID, now: datetime, terms: Policy) -> str | None:
+        wish = self.wishes.get(named)
+        if wish is None:
+            return "unknown_cancellation"
+        if wish.state != "asked" or wish.due is None or wish.due > now:
+            return None
+        if terms.silence == "escalate":
+            wish.awaits, wish.due = OPERATOR, None
+            self.told.append(("cancellation.escalated", wish.units, wish.id))
+        elif terms.silence == "lapse":
+            self._give_back(wish, "lapsed", POLICY)
+        elif wish in self._waiting():
+            self._retailer_agrees(wish, POLICY, now, terms)
+        else:
+            self._take(wish, POLICY)
+        return None
+
+    def cancel_own(self, who: str, units: int | None, reason: str, fresh: UUID) -> str | None:
+        if who not in (self.decider, PLATFORM):
+            return "unknown_line"
+        if units is not None and units < 1:
+            return "units_invalid"
+        due = self._due_from(who, None) if units is None else []
+        there = self.count("open")
+        if not there and not due:
+            return self._why_nothing_open()
+        if units is not None and units > there:
+            return "too_many_units"
+        for wish in due:
+            wish.counts = (wish.asker, reason) != (CUSTOMER, CUSTOMERS_WISH)
+            self._take(wish, who)
+        if there:
+            self._own(fresh, units or there, who)
+        return None
+
+    def retailer_cancel(self, who: str, reason: str, now: datetime, terms: Policy, fresh: UUID) -> str | None:
+        if who not in (RETAILER, PLATFORM):
+            return "unknown_line"
+        if reason == CUSTOMERS_WISH and any(w.asker == CUSTOMER for w in self.standing()):
+            waiting = self._waiting()
+            for wish in waiting:
+                self._retailer_agrees(wish, who, now, terms)
+            return None if waiting or self._with_supplier() else "nothing_asked"
+        if self.decider == RETAILER:
+            return self.cancel_own(who, None, reason, fresh)
+        return self.ask(who, RETAILER, None, "", now, terms, fresh)
+
+    def ship(self, who: str, units: int | None, override: bool) -> str | None:
+        if who not in (self.holder, PLATFORM):
+            return "unknown_line"
+        if units is not None and units < 1:
+            return "units_invalid"
+        there, asked = self.count("open"), self.count("asked")
+        if there + asked == 0:
+            return self._why_nothing_open()
+        units = there + asked * override if units is None else units
+        if units > there + asked:
+            return "too_many_units"
+        if units == 0 or units > there + asked * override:
+            return "units_asked"
+        while self.count("open") < units:
+            self._give_back(self.standing()[-1], "declined", who, "already_shipped")
+        self._move(units, ("open", None), ("shipped", None))
+        self.told.append(("line.shipped", units, None))
+        return None
+
+    def allocate(self, who: str, numbers: tuple[int, int, int], fresh: UUID) -> str | None:
+        if who not in (self.holder, PLATFORM):
+            return "unknown_line"
+        if min(numbers) < 0:
+            return "units_invalid"
+        if numbers == self.allocation:
+            return None
+        there, asked = self.count("open"), self.count("asked")
+        if there + asked == 0:
+            return self._why_nothing_open()
+        more = numbers[2] - self._rejected()
+        total = more == there + asked
+        if not more >= 0 or max(numbers[:2]) > len(self.tokens) or (more > there and not total):
+            return "too_many_units"
+        self.allocation = numbers
+        self.told.append(("line.allocated", numbers[0], None))
+        for wish in self.standing() if total and more > there else []:
+            self._take(wish, who)
+        if min(more, there):
+            self._own(fresh, min(more, there), who)
+        return None
+
+    # What is so
+
+    def _was_asked(self, asker: str, units: int | None, key: str) -> bool:
+        mine = [wish for wish in self.standing() if wish.asker == asker]
+        if units is not None or key:
+            return any(wish.key == key and units in (None, wish.units) for wish in mine)
+        if self.count("open"):
+            return False
+        if asker == CUSTOMER:
+            return bool(mine)
+        return bool(self.standing()) and not self._waiting()
+
+    def _waiting(self) -> list[Wish]:
+        """What customers asked and the retailer has to answer."""
+        return [wish for wish in self.standing() if (wish.asker, wish.awaits) == (CUSTOMER, RETAILER)]
+
+    def _with_supplier(self) -> list[Wish]:
+        return [wish for wish in self.standing() if (wish.asker, wish.awaits) == (CUSTOMER, SUPPLIER)]
+
+    def _due_from(self, who: str, named: UUID | None) -> list[Wish]:
+        return [w for w in self.standing() if (who == PLATFORM or w.awaits == who) and named in (None, w.id)]
+
+    def _no_answer_from(self, who: str, named: UUID | None) -> str | None:
+        if who not in (RETAILER, self.holder, PLATFORM):
+            return "unknown_line"
+        return "unknown_cancellation" if named and named not in self.wishes else None
+
+    def _is_taken(self, now: datetime, terms: Policy) -> bool:
+        if terms.accepts_until == "never" or (terms.accepts_until == "allocated" and self.allocation):
+            return False
+        return terms.accepts_for_s is None or now < self.placed + timedelta(seconds=terms.accepts_for_s)
+
+    def _rejected(self) -> int:
+        return self.allocation[2] if self.allocation else 0
+
+    def _why_nothing_open(self) -> str:
+        if self.count("shipped"):
+            return "already_shipped"
+        if self.count("asked"):
+            return "already_asked"
+        return "already_cancelled" if self.count("cancelled") > self._rejected() else "rejected_by_fulfiller"
+
+    # What happens
+
+    def _move(self, units: int, place: tuple[str, UUID | None], to: tuple[str, UUID | None]) -> None:
+        found = [number for number, token in enumerate(self.tokens) if token == place][:units]
+        assert len(found) == units, f"{units} units are not in {place}"
+        for number in found:
+            self.tokens[number] = to
+
+    def _put(self, fresh: UUID, asker: str, units: int, key: str, now: datetime, terms: Policy) -> None:
+        retailer_first = asker == CUSTOMER and terms.customer_asks_retailer_first
+        awaits = RETAILER if self.decider == RETAILER or retailer_first else SUPPLIER
+        self.wishes[fresh] = wish = Wish(fresh, asker, units, awaits, self._due(now, terms), key)
+        self._move(units, ("open", None), ("asked", fresh))
+        self.told.append(("cancellation.asked", units, fresh))
+        if terms.free_window_s and now < self.placed + timedelta(seconds=terms.free_window_s):
+            self._take(wish, POLICY)
+
+    def _own(self, fresh: UUID, units: int, who: str) -> None:
+        self.wishes[fresh] = Wish(fresh, "nobody", units, state="accepted", taken=units, by=who, counts=True)
+        self._move(units, ("open", None), ("cancelled", fresh))
+        self.told.append(("cancellation.accepted", units, fresh))
+
+    def _retailer_agrees(self, wish: Wish, who: str, now: datetime, terms: Policy, units: int | None = None) -> None:
+        if self.decider == RETAILER:
+            self._take(wish, who, units)
+        else:
+            wish.awaits, wish.due = SUPPLIER, self._due(now, terms)
+            self.told.append(("cancellation.passed_on", wish.units, wish.id))
+
+    def _take(self, wish: Wish, who: str, units: int | None = None) -> None:
+        units = wish.units if units is None else units
+        self._move(units, ("asked", wish.id), ("cancelled", wish.id))
+        self._move(wish.units - units, ("asked", wish.id), ("open", None))
+        wish.state, wish.taken, wish.by, wish.awaits, wish.due = "accepted", units, who, "", None
+        self.told.append(("cancellation.accepted", units, wish.id))
+
+    def _give_back(self, wish: Wish, state: str, who: str, why: str = "") -> None:
+        self._move(wish.units, ("asked", wish.id), ("open", None))
+        wish.state, wish.by, wish.why, wish.awaits, wish.due = state, who, why, "", None
+        self.told.append((f"cancellation.{state}", wish.units, wish.id))
+
+    def _due(self, now: datetime, terms: Policy) -> datetime | None:
+        return None if terms.answer_within_s is None else now + timedelta(seconds=terms.answer_within_s)
