@@ -37,6 +37,9 @@ PERMISSIONS: Final[dict[PartyKind, frozenset[Permission]]] = {
 }
 """What each kind of party may be permitted at most; a credential has all of it unless told otherwise."""
 
+PLATFORM: Final = UUID(int=1)
+"""The party that runs this service. It is there from the first migration on."""
+
 _hasher = PasswordHasher()
 _NOBODY: Final = _hasher.hash("nobody has this password")
 
@@ -59,6 +62,8 @@ class Caller:
     name: str
     permissions: frozenset[str]
     credential: UUID
+    user_name: str = ""
+    email: str = ""
     expires_at: datetime | None = None
 
     def may(self, permission: Permission) -> bool:
@@ -221,11 +226,11 @@ def log_in(connection: Connection, ids: Ids, now: datetime, *, user: Record, exp
     )
 
 
-def revoke(connection: Connection, now: datetime, credential: UUID) -> bool:
-    """End a credential; false when there is none that still counts."""
+def revoke_token(connection: Connection, now: datetime, token: str) -> bool:
+    """End a token; false when there is none that still counts."""
     done = connection.execute(
         update(t.credentials)
-        .where(t.credentials.c.id == credential, t.credentials.c.revoked_at.is_(None))
+        .where(t.credentials.c.lookup == digest(token), t.credentials.c.revoked_at.is_(None))
         .values(revoked_at=now)
     )
     return done.rowcount == 1
@@ -243,6 +248,7 @@ _CALLER = (
         t.parties.c.number,
         t.parties.c.name,
         t.users.c.name.label("user_name"),
+        t.users.c.email,
     )
     .select_from(t.credentials.join(t.parties).outerjoin(t.users, t.users.c.id == t.credentials.c.user_id))
     .where(
@@ -262,6 +268,8 @@ def _caller(row: Record) -> Caller:
         name=f"{row.name} ({who})" if who else row.name,
         permissions=frozenset(row.permissions),
         credential=row.id,
+        user_name=row.user_name or "",
+        email=row.email or "",
         expires_at=row.expires_at,
     )
 

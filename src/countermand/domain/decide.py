@@ -116,7 +116,8 @@ def _judge(fates: list[Fate], command: OrderCommand, policies: list[Policy]) -> 
     if not touched:
         return refusals.UNKNOWN_ORDER
     if isinstance(command, AllocateOrder):
-        return tuple(fates)
+        impossible = [f.outcome for f in fates if isinstance(f.outcome, Refusal) and f.outcome.kind not in _FATES]
+        return refusals.first(impossible) if impossible else tuple(fates)
     if isinstance(command, ShipOrder):
         touched = fates
     refused = [fate.outcome for fate in touched if isinstance(fate.outcome, Refusal)]
@@ -136,3 +137,14 @@ def _is_all_or_nothing(command: OrderCommand, policies: list[Policy]) -> bool:
     if isinstance(command, CancelOrder):
         return any(policy.whole_order is WholeOrder.ALL_OR_NOTHING for policy in policies)
     return isinstance(command, ShipOrder)
+
+
+_FATES = frozenset(
+    {
+        RefusalKind.UNKNOWN_LINE,
+        RefusalKind.ALREADY_SHIPPED,
+        RefusalKind.REJECTED_BY_FULFILLER,
+        RefusalKind.ALREADY_CANCELLED,
+    }
+)
+"""Refusals that a fulfiller may hear of for one line while its other lines are allocated; any other stops them all."""

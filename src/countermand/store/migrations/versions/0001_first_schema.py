@@ -4,6 +4,9 @@ Revision ID: 0001
 Revises:
 """
 
+from datetime import UTC, datetime
+from uuid import UUID
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -297,4 +300,23 @@ def upgrade() -> None:
     op.bulk_insert(
         sa.table("number_blocks", sa.column("name", sa.Text()), sa.column("next_number", sa.Integer())),
         [{"name": "bol", "next_number": 1_000_001}],
+    )
+    op.bulk_insert(
+        sa.table(
+            "parties",
+            sa.column("id", Id),
+            sa.column("number", sa.Integer()),
+            sa.column("kind", sa.Text()),
+            sa.column("name", sa.Text()),
+            sa.column("created_at", Instant()),
+        ),
+        [
+            {
+                "id": UUID(int=1),
+                "number": 1_000_000,
+                "kind": "platform",
+                "name": "Platform",
+                "created_at": datetime.fromtimestamp(0, UTC),
+            }
+        ],
     )

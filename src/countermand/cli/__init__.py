@@ -1,0 +1,57 @@
+"""The command line. Commands are imported when they are called, so that help comes at once."""
+
+import sys
+
+from countermand.cli.output import CommandError, Exit, print_error, say
+
+HELP = """\
+countermand carries a cancellation from whoever ordered to whoever holds the goods, and back.
+
+  countermand demo                                   see it work, with sample data
+  countermand serve                                  run the service on http://127.0.0.1:8765
+  countermand party add retailer "Fine Shoes"        add a retailer, or a supplier
+  countermand token create --party "Fine Shoes"      make a token for its calls
+  countermand order add orders.json                  hand in orders (- reads standard input)
+  countermand orders                                 list orders
+  countermand cancellations --state asked            what waits for an answer
+  countermand timeline can_0190...                   the whole story of a line
+
+Run the service:   serve  migrate  demo
+Who takes part:    party add|list   user add   token create|revoke
+What happens:      order add   orders   cancellations   timeline
+
+Every list takes --json. `countermand COMMAND --help` tells the flags of a command.
+Settings: flag, then COUNTERMAND_* variable, then ./countermand.toml, then default.
+Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by the rules, 5 not found, 6 partly done,
+            75 try again later, 78 bad configuration, 130 interrupted.
+"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given or given in (["--help"], ["-h"], ["help"]):
+        sys.stdout.write(HELP)
+        sys.exit(Exit.FINE)
+    sys.exit(_run(given))
+
+
+def _run(given: list[str]) -> int:
+    from cyclopts import CycloptsError
+
+    from countermand.cli.commands import app
+
+    try:
+        app(given, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        say(f"countermand: {error}\nSee `countermand --help`.")
+        return Exit.USAGE
+    except CommandError as error:
+        print_error(error, as_json="--json" in given)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return Exit.FAILED
+    return Exit.FINE

@@ -1,0 +1,31 @@
+"""Every command, by the name it is called with and the place it is found at."""
+
+from importlib.metadata import version
+
+from cyclopts import App
+
+app = App(name="countermand", help="Order-item cancellation.", version=lambda: version("countermand"))
+
+for name, place in {
+    "serve": "countermand.cli.running:serve",
+    "migrate": "countermand.cli.running:migrate",
+    "demo": "countermand.cli.demo:demo",
+    "orders": "countermand.cli.orders:orders",
+    "cancellations": "countermand.cli.orders:cancellations",
+    "timeline": "countermand.cli.orders:timeline",
+}.items():
+    app.command(place, name=name)
+
+for noun, help_text, verbs in (
+    ("party", "Retailers, suppliers and the platform.", ("add", "list")),
+    ("user", "People who can log in.", ("add",)),
+    ("token", "Secrets that programs call with.", ("create", "revoke")),
+):
+    group = App(name=noun, help=help_text)
+    for verb in verbs:
+        group.command(f"countermand.cli.who:{noun}_{verb}", name=verb)
+    app.command(group)
+
+order = App(name="order", help="Orders handed in as JSON.")
+order.command("countermand.cli.orders:order_add", name="add")
+app.command(order)

@@ -1,0 +1,270 @@
+"""Commands about orders and what happens to them."""
+
+import getpass
+import json as json_module
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+from cyclopts import Parameter
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from countermand import parties, reads, story
+from countermand.app import Application
+from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.who import find_id, find_party
+from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.line import State
+from countermand.domain.order import PlaceOrder
+from countermand.ids import show
+from countermand.ordering import OrderIn, place
+from countermand.service import Call, Done, Refused
+
+DOOR = "cli"
+EVERYTHING = reads.Scope(party=parties.PLATFORM, kind=PartyKind.PLATFORM)
+
+LimitFlag = Annotated[int, Parameter(help="At most so many")]
+
+
+def order_add(
+    file: Annotated[str, Parameter(help="A JSON file with one order or an array of them; - reads standard input")],
+    *,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Check the orders, add nothing")] = False,
+) -> None:
+    """Hand in orders. Prints the id of each order and of its lines."""
+    orders = _read_orders(file)
+
+    async def work(application: Application) -> list[tuple[PlaceOrder, Any]]:
+        def prepare(connection: Connection) -> list[PlaceOrder]:
+            found: dict[str, UUID] = {}
+
+            def party(text: str) -> UUID:
+                if text not in found:
+                    found[text] = find_party(connection, text).id
+                return found[text]
+
+            now = application.clock()
+            return [place(each, actor=operator(), party=party, ids=application.ids, now=now) for each in orders]
+
+        placed = await application.database.read(prepare)
+        if dry_run:
+            return []
+        return [
+            (each, await application.lanes.submit(Call(command=each, door=DOOR, retailer=each.retailer)))
+            for each in placed
+        ]
+
+    results = with_database(read_settings(database=database), work)
+    if dry_run:
+        say(f"{len(orders)} orders are fine; nothing was added.")
+        return
+    _report(results, json=json)
+
+
+def orders(
+    *,
+    party: Annotated[str | None, Parameter(help="As this party sees them")] = None,
+    reference: Annotated[str | None, Parameter(help="With this purchase order number")] = None,
+    limit: LimitFlag = 20,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """List orders, newest first."""
+
+    def question(connection: Connection) -> tuple[int, list[reads.OrderView]]:
+        wanted = reads.OrderFilter(reference=reference)
+        scope = scope_of(connection, party)
+        return reads.list_orders(connection, scope, wanted, start=0, count=limit, newest_first=True)
+
+    total, views = ask_database(read_settings(database=database), question)
+    if json:
+        print_json([_order(view) for view in views])
+        return
+    rows = [
+        (
+            view.row.reference,
+            view.retailer_name,
+            line.row.sku,
+            line.supplier_name,
+            _units(line.row),
+            line.row.id,
+            view.row.id,
+        )
+        for view in views
+        for line in view.lines
+    ]
+    columns = ("Reference", "Retailer", "SKU", "Held by", "Units", "Line", "Order")
+    print_table(columns, rows, empty="There are no orders.")
+    if total > len(views):
+        say(f"{len(views)} of {total} orders; --limit shows more.")
+
+
+def cancellations(
+    *,
+    state: State | None = None,
+    party: Annotated[str | None, Parameter(help="As this party sees them")] = None,
+    awaiting: Annotated[str | None, Parameter(help="Whose answer is due")] = None,
+    limit: LimitFlag = 50,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """List cancellations, newest first."""
+
+    def question(connection: Connection) -> Any:
+        wanted = reads.CancellationFilter(
+            state=state.value if state else None,
+            awaiting=find_party(connection, awaiting).id if awaiting else None,
+            limit=limit,
+        )
+        return reads.list_cancellations(connection, scope_of(connection, party), wanted)
+
+    rows = ask_database(read_settings(database=database), question)
+    if json:
+        print_json([_cancellation(row) for row in rows])
+        return
+    shown = [
+        (
+            show("can", row.id),
+            row.state,
+            f"{row.units} of {row.ordered}",
+            row.sku,
+            row.asker,
+            f"{row.asked_at:%Y-%m-%d %H:%M}",
+            f"{row.due_at:%Y-%m-%d %H:%M}" if row.due_at else "",
+        )
+        for row in rows
+    ]
+    columns = ("Id", "State", "Units", "SKU", "Asked by", "Asked at (UTC)", "Answer due")
+    print_table(columns, shown, empty="There are no cancellations.")
+
+
+def timeline(
+    id: Annotated[str, Parameter(help="Of a cancellation, a line or an order")],  # noqa: A002 - the flag's name
+    *,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Tell the whole story of a line, in order."""
+    subject = find_id("can", id)
+    events = ask_database(read_settings(database=database), partial(reads.timeline, scope=EVERYTHING, subject=subject))
+    if not events:
+        fail(Exit.NOT_FOUND, "unknown_id", f"Nothing is known of {id}.")
+    if json:
+        print_json(
+            [
+                {
+                    "id": show("evt", event.id),
+                    "line": str(event.line_id),
+                    "seq": event.seq,
+                    "kind": event.kind,
+                    "at": event.at.isoformat(),
+                    "by": event.actor_name,
+                    "as": event.actor,
+                    "door": event.door,
+                    "cancellation": show("can", event.cancellation_id) if event.cancellation_id else None,
+                    **event.facts,
+                }
+                for event in events
+            ]
+        )
+        return
+    line = None
+    for event in events:
+        if event.line_id != line:
+            line = event.line_id
+            print(f"{event.ordered} x {event.sku}, line {event.line_id}")
+        print(f"  {event.at:%Y-%m-%d %H:%M:%S}  {story.sentence(event)}  [{story.state(event)}; {event.door}]")
+
+
+def operator() -> Actor:
+    """Whoever sits at this terminal, acting for the platform."""
+    return Actor(party=parties.PLATFORM, kind=PartyKind.PLATFORM, name=f"operator {getpass.getuser()}")
+
+
+def scope_of(connection: Connection, party: str | None) -> reads.Scope:
+    """What this party sees; everything when none is named."""
+    if party is None:
+        return EVERYTHING
+    row = find_party(connection, party)
+    return reads.Scope(party=row.id, kind=PartyKind(row.kind))
+
+
+def _read_orders(file: str) -> list[OrderIn]:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        value = json_module.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        fail(Exit.USAGE, "unreadable", f"{file} cannot be read as JSON: {error}")
+    try:
+        return [OrderIn.model_validate(each) for each in (value if isinstance(value, list) else [value])]
+    except ValidationError as error:
+        problems = "\n".join(f"  {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        fail(Exit.USAGE, "invalid_order", f"An order in {file} cannot be taken:\n{problems}")
+
+
+def _report(results: list[tuple[PlaceOrder, Any]], *, json: bool) -> None:
+    added = [command for command, outcome in results if isinstance(outcome, Done)]
+    if json:
+        print_json([{"id": str(each.id), "lines": [str(line.id) for line in each.lines]} for each in added])
+    else:
+        for each in added:
+            print("\t".join([str(each.id), *(str(line.id) for line in each.lines)]))
+    refused = [(command, outcome) for command, outcome in results if not isinstance(outcome, Done)]
+    for command, outcome in refused:
+        why = outcome.refusal.detail if isinstance(outcome, Refused) else "The database did not answer."
+        say(f"countermand: order {command.reference} was not added: {why}")
+    if refused:
+        exit_code = Exit.PARTLY if added else Exit.REFUSED
+        fail(exit_code, "not_added", f"{len(refused)} of {len(results)} orders were not added.")
+
+
+def _units(row: Any) -> str:
+    parts = [(row.open, "open"), (row.asked, "asked"), (row.cancelled, "cancelled"), (row.shipped, "shipped")]
+    return ", ".join(f"{count} {word}" for count, word in parts if count)
+
+
+def _order(view: reads.OrderView) -> dict[str, Any]:
+    return {
+        "id": str(view.row.id),
+        "number": view.row.number,
+        "reference": view.row.reference,
+        "retailer": view.retailer_name,
+        "placed_at": view.row.placed_at.isoformat(),
+        "lines": [
+            {
+                "id": str(line.row.id),
+                "number": line.row.number,
+                "sku": line.row.sku,
+                "held_by": line.supplier_name,
+                "ordered": line.row.ordered,
+                "open": line.row.open,
+                "asked": line.row.asked,
+                "cancelled": line.row.cancelled,
+                "shipped": line.row.shipped,
+            }
+            for line in view.lines
+        ],
+    }
+
+
+def _cancellation(row: Any) -> dict[str, Any]:
+    return {
+        "id": show("can", row.id),
+        "line": str(row.line_id),
+        "order": str(row.order_id),
+        "sku": row.sku,
+        "units": row.units,
+        "state": row.state,
+        "asker": row.asker,
+        "asked_at": row.asked_at.isoformat(),
+        "awaiting": str(row.awaiting) if row.awaiting else None,
+        "due_at": row.due_at.isoformat() if row.due_at else None,
+        "accepted_units": row.accepted_units,
+        "unasked": row.unasked,
+    }

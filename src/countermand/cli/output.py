@@ -1,0 +1,76 @@
+"""How commands speak: data on standard output, everything else on standard error, failures as exit codes."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, NoReturn
+
+
+class Exit(IntEnum):
+    """Why a command ended. Documented in docs/cli.md."""
+
+    FINE = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    NOT_SIGNED_IN = 4
+    NOT_FOUND = 5
+    PARTLY = 6
+    PENDING = 7
+    TRY_LATER = 75
+    BAD_CONFIGURATION = 78
+    INTERRUPTED = 130
+
+
+class CommandError(Exception):
+    """A command cannot do what was asked: one sentence, a code, and what to do."""
+
+    def __init__(self, exit_code: Exit, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+def fail(exit_code: Exit, code: str, message: str, hint: str = "") -> NoReturn:
+    """End the command."""
+    raise CommandError(exit_code, code, message, hint)
+
+
+def say(text: str) -> None:
+    """A word to the person at the terminal; no program reads it."""
+    print(text, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document."""
+    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+    """A table for people, as wide as the terminal; plain lines when nobody looks."""
+    if not rows:
+        say(empty)
+        return
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(str(cell) for cell in row))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console(no_color=bool(os.environ.get("NO_COLOR")) or None).print(table)
+
+
+def print_error(error: CommandError, *, as_json: bool) -> None:
+    """The failure, as a sentence or as an object."""
+    if as_json:
+        print(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}))
+    say(f"countermand: {error.message}" + (f"\n{error.hint}" if error.hint else ""))

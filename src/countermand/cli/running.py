@@ -1,0 +1,113 @@
+"""Commands that run the service."""
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+from pydantic import ValidationError
+from sqlalchemy import Connection
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from countermand.app import Application, configure_logging, opened
+from countermand.app import serve as serve_app
+from countermand.cli.output import Exit, fail, say
+from countermand.settings import Settings
+from countermand.store.engine import UnsafeDatabaseError, open_database
+from countermand.store.migrations import current_revision
+from countermand.store.migrations import migrate as migrate_schema
+
+T = TypeVar("T")
+
+DatabaseFlag = Annotated[str | None, Parameter(name="--database", help="SQLAlchemy URL; default from the settings")]
+JsonFlag = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document")]
+
+
+def serve(*, database: DatabaseFlag = None, host: str | None = None, port: int | None = None) -> None:
+    """Run the service until it is told to stop.
+
+    Parameters
+    ----------
+    database
+        SQLAlchemy URL; the default is a SQLite file in the user's data directory.
+    host
+        Address to listen on, 127.0.0.1 by default.
+    port
+        Port to listen on, 8765 by default.
+    """
+    settings = read_settings(database=database, host=host, port=port)
+    configure_logging(settings.log_level)
+    run(serve_app(settings, lambda url: say(f"countermand is ready on {url} ({_without_secret(settings)})")))
+
+
+def migrate(*, database: DatabaseFlag = None) -> None:
+    """Bring the schema of the database up to date."""
+    run(_migrate(read_settings(database=database)))
+
+
+async def _migrate(settings: Settings) -> None:
+    handle = await open_database(settings.database, allow_weak_durability=settings.allow_losing_acknowledged_calls)
+    try:
+        before = await handle.read(current_revision)
+        await handle.write(migrate_schema)
+        after = await handle.read(current_revision)
+    finally:
+        await handle.close()
+    say(f"The schema was at {before or 'nothing'} and is at {after}.")
+
+
+def read_settings(**flags: object) -> Settings:
+    """The settings, with the flags that were given on top. Ends the command when they make no sense."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"The settings make no sense: {problems}.")
+
+
+def with_database(settings: Settings, work: Callable[[Application], Awaitable[T]]) -> T:
+    """Run ``work`` on the opened database and write road."""
+
+    async def job() -> T:
+        async with opened(settings) as application:
+            return await work(application)
+
+    configure_logging("error")
+    return run(job())
+
+
+def ask_database(settings: Settings, question: Callable[[Connection], T]) -> T:
+    """Read one answer from the database."""
+
+    async def work(application: Application) -> T:
+        return await application.database.read(question)
+
+    return with_database(settings, work)
+
+
+def run(job: Coroutine[Any, Any, T]) -> T:
+    """Run ``job`` in an event loop; what goes wrong with the database ends the command with a sentence."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(job)
+    except UnsafeDatabaseError as error:
+        fail(Exit.BAD_CONFIGURATION, "unsafe_database", str(error))
+    except ArgumentError as error:
+        fail(Exit.BAD_CONFIGURATION, "bad_database_url", f"The database URL cannot be read: {error}.")
+    except (DBAPIError, ConnectionError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        fail(Exit.TRY_LATER, "database_unavailable", f"The database or the port cannot be used: {cause}")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        return importlib.import_module("uvloop").new_event_loop  # type: ignore[no-any-return]
+    except ImportError:
+        return None
+
+
+def _without_secret(settings: Settings) -> str:
+    from sqlalchemy import make_url
+
+    return make_url(settings.database).render_as_string(hide_password=True)

@@ -1,0 +1,205 @@
+"""Commands about parties, users and tokens."""
+
+import getpass
+import os
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Annotated, Literal
+from uuid import UUID
+
+from cyclopts import Parameter
+from sqlalchemy import Connection
+
+from countermand import parties, reads
+from countermand.app import Application
+from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.domain.commands import PartyKind
+from countermand.ids import read, show
+from countermand.store.columns import Record
+
+PermissionFlag = Annotated[
+    Sequence[parties.Permission] | None,
+    Parameter(name="--permission", negative=(), help="May be repeated; default: all that this kind of party can have"),
+]
+
+
+def party_add(
+    kind: Literal["retailer", "supplier", "platform"],
+    name: str,
+    *,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Add a party and print its id.
+
+    Parameters
+    ----------
+    kind
+        retailer, supplier or platform.
+    name
+        What people call it.
+    """
+
+    async def work(application: Application) -> UUID:
+        return await application.database.write(
+            partial(parties.add_party, ids=application.ids, now=application.clock(), kind=PartyKind(kind), name=name)
+        )
+
+    party = with_database(read_settings(database=database), work)
+    if json:
+        print_json({"id": str(party), "kind": kind, "name": name})
+    else:
+        print(party)
+
+
+def party_list(*, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+    """List the parties."""
+    rows = ask_database(read_settings(database=database), reads.list_parties)
+    if json:
+        print_json([{"id": str(row.id), "kind": row.kind, "name": row.name, "number": row.number} for row in rows])
+        return
+    shown = [(row.id, row.kind, row.name, row.number) for row in rows]
+    print_table(("Id", "Kind", "Name", "Number"), shown, empty="There are no parties yet.")
+
+
+def user_add(
+    email: str,
+    *,
+    party: str,
+    name: str | None = None,
+    permission: PermissionFlag = None,
+    password_stdin: Annotated[bool, Parameter(negative=())] = False,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Add a person who can log in for a party, and print the user's id.
+
+    The password comes from the terminal, from COUNTERMAND_PASSWORD, or from standard input with --password-stdin.
+
+    Parameters
+    ----------
+    email
+        The address to log in with.
+    party
+        Name or id of the party.
+    name
+        What the person is called; the address by default.
+    """
+    password = _password(from_stdin=password_stdin)
+
+    async def work(application: Application) -> UUID:
+        def add(connection: Connection) -> UUID:
+            return parties.add_user(
+                connection,
+                application.ids,
+                application.clock(),
+                party=find_party(connection, party),
+                email=email,
+                name=name or email,
+                password=password,
+                permissions=permission,
+            )
+
+        return await application.database.write(add)
+
+    try:
+        user = with_database(read_settings(database=database), work)
+    except parties.TakenError as error:
+        fail(Exit.REFUSED, "taken", str(error))
+    if json:
+        print_json({"id": str(user), "email": email})
+    else:
+        print(user)
+
+
+def token_create(
+    *,
+    party: str,
+    permission: PermissionFlag = None,
+    label: str = "",
+    days: Annotated[int | None, Parameter(help="Until it expires; never by default")] = None,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Make a token and print it, alone on standard output. It cannot be shown again.
+
+    Parameters
+    ----------
+    party
+        Name or id of the party.
+    label
+        What it is for; shown in timelines.
+    """
+
+    async def work(application: Application) -> str:
+        now = application.clock()
+
+        def create(connection: Connection) -> str:
+            return parties.create_token(
+                connection,
+                application.ids,
+                now,
+                party=find_party(connection, party),
+                permissions=permission,
+                label=label,
+                expires_at=now + timedelta(days=days) if days is not None else None,
+            )
+
+        return await application.database.write(create)
+
+    token = with_database(read_settings(database=database), work)
+    if json:
+        print_json({"token": token})
+    else:
+        print(token)
+
+
+def token_revoke(
+    token: Annotated[
+        str | None, Parameter(help="The token itself; read from standard input when it is left out")
+    ] = None,
+    *,
+    database: DatabaseFlag = None,
+) -> None:
+    """End a token. A running service honours it for a few seconds more (setting credential_cache_s)."""
+    secret = token or sys.stdin.readline().strip()
+
+    async def work(application: Application) -> bool:
+        return await application.database.write(partial(parties.revoke_token, now=application.clock(), token=secret))
+
+    if not with_database(read_settings(database=database), work):
+        fail(Exit.NOT_FOUND, "unknown_token", "There is no such token, or it was revoked before.")
+    say("The token is revoked.")
+
+
+def find_party(connection: Connection, text: str) -> Record:
+    """The party of this name or id; ends the command when there is none."""
+    try:
+        return parties.find_party(connection, text)
+    except parties.UnknownPartyError as error:
+        fail(Exit.NOT_FOUND, "unknown_party", str(error), "See `countermand party list`.")
+
+
+def find_id(prefix: str, text: str) -> UUID:
+    """The id in ``text``; ends the command when it is not one."""
+    found = read(prefix, text) or read("ord", text) or read("lin", text)
+    if found is None:
+        fail(Exit.USAGE, "bad_id", f"{text!r} is not an id. An id looks like {show(prefix, UUID(int=0))}.")
+    return found
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    elif "COUNTERMAND_PASSWORD" in os.environ:
+        password = os.environ["COUNTERMAND_PASSWORD"]
+    elif sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+    else:
+        fail(Exit.USAGE, "no_password", "No password: use a terminal, COUNTERMAND_PASSWORD, or --password-stdin.")
+    if not password:
+        fail(Exit.USAGE, "no_password", "The password is empty.")
+    return password

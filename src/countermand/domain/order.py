@@ -1,0 +1,50 @@
+"""Placing an order: the one command that makes lines instead of changing them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from countermand.domain.commands import Actor
+from countermand.domain.refusals import Refusal, RefusalKind
+
+UNITS_MAX = 1_000_000
+LINES_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewLine:
+    """One article to order. ``details`` is kept for readers and never decided on."""
+
+    id: UUID
+    fulfiller: UUID
+    sku: str
+    units: int
+    title: str = ""
+    unit_price_minor: int | None = None
+    promised_on: date | None = None
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder:
+    """Place an order. ``held`` keeps it from the fulfillers for now (EC-20: such a line is cancelled at once)."""
+
+    id: UUID
+    actor: Actor
+    retailer: UUID
+    reference: str
+    placed_at: datetime
+    lines: tuple[NewLine, ...]
+    currency: str = "EUR"
+    held: bool = False
+    details: dict[str, Any]
+
+
+def why_not_placed(command: PlaceOrder) -> Refusal | None:
+    """Why an order cannot be placed as it is: every line needs 1 to 1,000,000 units, an order 1 to 1,000 lines."""
+    if not 1 <= len(command.lines) <= LINES_MAX:
+        return Refusal(kind=RefusalKind.UNITS_INVALID, detail=f"An order has 1 to {LINES_MAX} lines.")
+    if any(not 1 <= line.units <= UNITS_MAX for line in command.lines):
+        return Refusal(kind=RefusalKind.UNITS_INVALID, detail=f"A line has 1 to {UNITS_MAX} units.")
+    return None

@@ -1,0 +1,331 @@
+"""One function per question, straight to SQL. Nothing here decides; a party sees what is its own and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_, select, true
+
+from countermand.domain.commands import PartyKind
+from countermand.store import tables as t
+from countermand.store.columns import Record
+
+PAGE_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whose view it is. A retailer sees its orders, a supplier its lines of orders it was told of, a platform all."""
+
+    party: UUID
+    kind: PartyKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilter:
+    """Which orders to list; what is left out does not filter.
+
+    ``allocation`` and ``designation`` are CRUX's names for where lines stand (spec/crux.md 7); an order matches when
+    one of its lines does. ``statuses`` with ``conjunction`` is the seed revision's form of it (spec/crux.md 6.2).
+    """
+
+    placed_from: datetime | None = None
+    placed_to: datetime | None = None
+    reference: str | None = None
+    term: str | None = None
+    title_word: str | None = None
+    parties: tuple[UUID, ...] = ()
+    sent: bool | None = None
+    allocation: tuple[str, ...] = ()
+    designation: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    conjunction: str = "or"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineView:
+    """A line with the names around it and the parcels it went in."""
+
+    row: Record
+    supplier_name: str
+    parcels: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """An order as one party may see it."""
+
+    row: Record
+    retailer_name: str
+    lines: tuple[LineView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationFilter:
+    """Which cancellations to list. ``after`` is the id of the last one of the page before."""
+
+    state: str | None = None
+    awaiting: UUID | None = None
+    line: UUID | None = None
+    after: UUID | None = None
+    limit: int = field(default=50)
+
+
+def list_orders(
+    connection: Connection, scope: Scope, wanted: OrderFilter, *, start: int, count: int, newest_first: bool
+) -> tuple[int, list[OrderView]]:
+    """How many orders match, and the ones from position ``start`` on, at most ``count``, by time of placing."""
+    matching = select(t.orders).where(*_order_conditions(scope, wanted))
+    total = connection.execute(select(func.count()).select_from(matching.subquery())).scalar_one()
+    order = [t.orders.c.placed_at, t.orders.c.id]
+    page = matching.order_by(*([each.desc() for each in order] if newest_first else order)).offset(start).limit(count)
+    return total, _with_lines(connection, scope, connection.execute(page).all() if count else [])
+
+
+def order_by_id(connection: Connection, scope: Scope, order: UUID) -> OrderView | None:
+    """One order, or ``None`` when there is none that this party may see."""
+    rows = connection.execute(select(t.orders).where(t.orders.c.id == order, *_in_scope(scope))).all()
+    return next(iter(_with_lines(connection, scope, rows)), None)
+
+
+def orders_by_reference(connection: Connection, scope: Scope, reference: str) -> list[OrderView]:
+    """Every order with this purchase order number, oldest first: a number need not be unique."""
+    query = select(t.orders).where(t.orders.c.reference == reference, *_in_scope(scope))
+    rows = connection.execute(query.order_by(t.orders.c.placed_at, t.orders.c.id).limit(PAGE_MAX)).all()
+    return _with_lines(connection, scope, rows)
+
+
+def party_name(connection: Connection, party: UUID) -> str | None:
+    """What the party is called."""
+    return connection.execute(select(t.parties.c.name).where(t.parties.c.id == party)).scalar()
+
+
+def active_suppliers(connection: Connection, parties: Sequence[UUID]) -> dict[UUID, PartyKind]:
+    """Those of ``parties`` that can hold goods: active suppliers and retailers."""
+    rows = connection.execute(
+        select(t.parties.c.id, t.parties.c.kind).where(
+            t.parties.c.id.in_(parties), t.parties.c.status == "active", t.parties.c.kind != "platform"
+        )
+    )
+    return {row.id: PartyKind(row.kind) for row in rows}
+
+
+def list_parties(connection: Connection) -> Sequence[Record]:
+    """Every party, by name."""
+    return connection.execute(select(t.parties).order_by(t.parties.c.name, t.parties.c.id)).all()
+
+
+def list_cancellations(connection: Connection, scope: Scope, wanted: CancellationFilter) -> Sequence[Record]:
+    """Cancellations with the line each is about, newest first."""
+    conditions = _cancellation_scope(scope)
+    if wanted.state:
+        conditions.append(t.cancellations.c.state == wanted.state)
+    if wanted.awaiting:
+        conditions.append(t.cancellations.c.awaiting == wanted.awaiting)
+    if wanted.line:
+        conditions.append(t.cancellations.c.line_id == wanted.line)
+    if wanted.after:
+        conditions.append(t.cancellations.c.id < wanted.after)
+    query = _CANCELLATIONS.where(*conditions).order_by(t.cancellations.c.id.desc())
+    return connection.execute(query.limit(min(wanted.limit, PAGE_MAX))).all()
+
+
+def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID) -> Record | None:
+    """One cancellation, or ``None`` when there is none that this party may see."""
+    query = _CANCELLATIONS.where(t.cancellations.c.id == cancellation, *_cancellation_scope(scope))
+    return connection.execute(query).first()
+
+
+def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Record]:
+    """Every event of an order, a line or a cancellation's line, in order, with the name of the party that acted."""
+    line_of_cancellation = (
+        select(t.cancellations.c.line_id)
+        .where(t.cancellations.c.id == subject, *_cancellation_scope(scope))
+        .scalar_subquery()
+    )
+    query = (
+        select(t.events, t.parties.c.name.label("actor_name"), t.lines.c.sku, t.lines.c.ordered)
+        .join(t.lines, and_(t.lines.c.retailer_id == t.events.c.retailer_id, t.lines.c.id == t.events.c.line_id))
+        .outerjoin(t.parties, t.parties.c.id == t.events.c.actor_id)
+        .where(
+            or_(
+                t.events.c.line_id == subject,
+                t.events.c.order_id == subject,
+                t.events.c.line_id == line_of_cancellation,
+            ),
+            _line_scope(scope),
+        )
+        .order_by(t.events.c.order_id, t.lines.c.position, t.events.c.seq)
+    )
+    return connection.execute(query).all()
+
+
+_CANCELLATIONS: Final = select(
+    t.cancellations, t.lines.c.sku, t.lines.c.ordered, t.lines.c.number.label("line_number")
+).join(
+    t.lines,
+    and_(t.lines.c.retailer_id == t.cancellations.c.retailer_id, t.lines.c.id == t.cancellations.c.line_id),
+)
+
+
+def _line_scope(scope: Scope) -> ColumnElement[bool]:
+    match scope.kind:
+        case PartyKind.PLATFORM:
+            return true()
+        case PartyKind.RETAILER:
+            # A retailer may also hold goods that another retailer sold.
+            return or_(t.lines.c.retailer_id == scope.party, _held_by(scope))
+        case PartyKind.SUPPLIER:
+            return _held_by(scope)
+
+
+def _held_by(scope: Scope) -> ColumnElement[bool]:
+    connected = select(t.connections.c.retailer_id).where(t.connections.c.supplier_id == scope.party)
+    return and_(
+        t.lines.c.retailer_id.in_(connected),
+        t.lines.c.fulfiller_id == scope.party,
+        t.lines.c.with_fulfiller == true(),
+    )
+
+
+def _cancellation_scope(scope: Scope) -> list[ColumnElement[bool]]:
+    return [_line_scope(scope)] if scope.kind is not PartyKind.PLATFORM else []
+
+
+def _in_scope(scope: Scope) -> list[ColumnElement[bool]]:
+    if scope.kind is PartyKind.PLATFORM:
+        return []
+    if scope.kind is PartyKind.RETAILER:
+        return [or_(t.orders.c.retailer_id == scope.party, _some_line(_held_by(scope)))]
+    return [_some_line(_held_by(scope))]
+
+
+def _some_line(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(
+        t.lines.c.retailer_id == t.orders.c.retailer_id, t.lines.c.order_id == t.orders.c.id, *conditions
+    )
+
+
+def _order_conditions(scope: Scope, wanted: OrderFilter) -> list[ColumnElement[bool]]:
+    mine = _line_scope(scope)
+    conditions = _in_scope(scope)
+    if wanted.placed_from:
+        conditions.append(t.orders.c.placed_at >= wanted.placed_from)
+    if wanted.placed_to:
+        conditions.append(t.orders.c.placed_at <= wanted.placed_to)
+    if wanted.reference:
+        conditions.append(t.orders.c.reference == wanted.reference)
+    if wanted.sent is not None:
+        conditions.append(t.orders.c.sent_to_fulfiller == wanted.sent)
+    if wanted.parties:
+        theirs = or_(t.lines.c.retailer_id.in_(wanted.parties), t.lines.c.fulfiller_id.in_(wanted.parties))
+        conditions.append(_some_line(mine, theirs))
+    if wanted.term:
+        conditions.append(_about_term(mine, wanted.term))
+    if wanted.title_word:
+        word = func.lower(t.lines.c.title).contains(wanted.title_word.lower(), autoescape=True)
+        conditions.append(_some_line(mine, word))
+    if wanted.allocation:
+        conditions.append(_some_line(mine, or_(*(_ALLOCATION.get(each, false()) for each in wanted.allocation))))
+    if wanted.designation:
+        conditions.append(_some_line(mine, or_(*(_DESIGNATION.get(each, false()) for each in wanted.designation))))
+    if wanted.statuses:
+        conditions.append(_by_conjunction(mine, wanted))
+    return conditions
+
+
+def _about_term(mine: ColumnElement[bool], term: str) -> ColumnElement[bool]:
+    try:
+        order = [t.orders.c.id == UUID(term)]
+    except ValueError:
+        order = []
+    return or_(t.orders.c.reference == term, _some_line(mine, t.lines.c.sku == term), *order)
+
+
+def _by_conjunction(mine: ColumnElement[bool], wanted: OrderFilter) -> ColumnElement[bool]:
+    each = [_STATUS.get(status, false()) for status in wanted.statuses]
+    match wanted.conjunction:
+        case "and":
+            return and_(*(_some_line(mine, condition) for condition in each))
+        case "only":
+            return and_(_some_line(mine), ~_some_line(mine, ~or_(*each)))
+        case _:
+            return _some_line(mine, or_(*each))
+
+
+def _with_lines(connection: Connection, scope: Scope, orders: Sequence[Record]) -> list[OrderView]:
+    if not orders:
+        return []
+    retailers = {order.retailer_id for order in orders}
+    ids = [order.id for order in orders]
+    lines = connection.execute(
+        select(t.lines)
+        .where(t.lines.c.retailer_id.in_(retailers), t.lines.c.order_id.in_(ids), _line_scope(scope))
+        .order_by(t.lines.c.position)
+    ).all()
+    parcels = _parcels(connection, retailers, [line.id for line in lines])
+    names = _names(connection, retailers | {line.fulfiller_id for line in lines})
+    views: dict[UUID, list[LineView]] = {}
+    for line in lines:
+        view = LineView(row=line, supplier_name=names[line.fulfiller_id], parcels=tuple(parcels.get(line.id, ())))
+        views.setdefault(line.order_id, []).append(view)
+    return [
+        OrderView(row=order, retailer_name=names[order.retailer_id], lines=tuple(views.get(order.id, ())))
+        for order in orders
+    ]
+
+
+def _parcels(connection: Connection, retailers: set[UUID], lines: list[UUID]) -> dict[UUID, list[Record]]:
+    rows = connection.execute(
+        select(t.shipment_lines.c.line_id, t.shipment_lines.c.units, t.shipments)
+        .join(
+            t.shipments,
+            and_(
+                t.shipments.c.retailer_id == t.shipment_lines.c.retailer_id,
+                t.shipments.c.id == t.shipment_lines.c.shipment_id,
+            ),
+        )
+        .where(t.shipment_lines.c.retailer_id.in_(retailers), t.shipment_lines.c.line_id.in_(lines))
+        .order_by(t.shipments.c.id)
+    )
+    parcels: dict[UUID, list[Record]] = {}
+    for row in rows:
+        parcels.setdefault(row.line_id, []).append(row)
+    return parcels
+
+
+def _names(connection: Connection, parties: set[UUID]) -> dict[UUID, str]:
+    rows = connection.execute(select(t.parties.c.id, t.parties.c.name).where(t.parties.c.id.in_(parties)))
+    return {row.id: row.name for row in rows}
+
+
+_lines = t.lines.c
+_REJECTED = and_(_lines.cancelled == _lines.ordered, _lines.rejected >= _lines.cancelled)
+_CANCELLED = and_(_lines.cancelled == _lines.ordered, _lines.rejected < _lines.cancelled)
+_LIVE = _lines.cancelled < _lines.ordered
+_WAITS = and_(_LIVE, _lines.shipped == 0)
+
+_ALLOCATION: Final[dict[str, ColumnElement[bool]]] = {
+    "Unallocated": _lines.allocated == false(),
+    "Partial": and_(_lines.allocated == true(), _lines.accepted > 0, _lines.accepted < _lines.ordered),
+    "Allocated": and_(_lines.allocated == true(), or_(_lines.accepted == 0, _lines.accepted >= _lines.ordered)),
+}
+
+_DESIGNATION: Final[dict[str, ColumnElement[bool]]] = {
+    "HasTracking": _lines.shipped > 0,
+    "Rejected": and_(_lines.shipped == 0, _REJECTED),
+    "Cancelled": and_(_lines.shipped == 0, _CANCELLED),
+    "Backordered": and_(_WAITS, _lines.backordered > 0),
+    "NeedsTracking": and_(_WAITS, _lines.backordered == 0, _lines.allocated == true()),
+}
+
+_STATUS: Final[dict[str, ColumnElement[bool]]] = {
+    "unallocated": and_(_WAITS, _lines.allocated == false()),
+    "allocated": _DESIGNATION["NeedsTracking"],
+    "has_tracking": _DESIGNATION["HasTracking"],
+    "backordered": _DESIGNATION["Backordered"],
+    "rejected": _DESIGNATION["Rejected"],
+    "cancelled": _DESIGNATION["Cancelled"],
+}

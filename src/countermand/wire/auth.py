@@ -1,0 +1,41 @@
+"""Who is calling: from a token to a party, remembered for a few seconds so that a busy caller is not looked up anew."""
+
+from collections import OrderedDict
+from functools import partial
+from typing import Final
+
+from countermand.ids import Clock, digest
+from countermand.parties import Caller, caller_of_token
+from countermand.store.engine import Database
+
+REMEMBERED_MAX: Final = 10_000
+
+
+class Authenticator:
+    """Finds the caller of a token. A revoked token may be honoured for ``remember_s`` seconds more."""
+
+    def __init__(self, database: Database, clock: Clock, *, remember_s: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._remember_s = remember_s
+        self._remembered: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
+
+    async def caller(self, token: str) -> Caller | None:
+        """The caller, or ``None`` when the token is unknown, was revoked, or has expired."""
+        now = self._clock()
+        lookup = digest(token)
+        caller, until = self._remembered.get(lookup, (None, 0.0))
+        if caller is None or until <= now.timestamp():
+            caller = await self._database.read(partial(caller_of_token, lookup=lookup))
+            self._remember(lookup, caller, now.timestamp() + self._remember_s)
+        if caller is None or (caller.expires_at is not None and caller.expires_at <= now):
+            return None
+        return caller
+
+    def _remember(self, lookup: str, caller: Caller | None, until: float) -> None:
+        self._remembered.pop(lookup, None)
+        if caller is None or not self._remember_s:
+            return
+        self._remembered[lookup] = (caller, until)
+        if len(self._remembered) > REMEMBERED_MAX:
+            self._remembered.popitem(last=False)

@@ -1,0 +1,5 @@
+"""The CRUX dropship API, first generation under ``/`` (the seed) and second under ``/timp/``."""
+
+from countermand.wire.crux.door import CruxDoor
+
+__all__ = ["CruxDoor"]

@@ -1,0 +1,280 @@
+"""What CRUX clients are shown. The two generations name and nest the same facts differently (spec/crux.md 6, 7)."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from countermand.domain.commands import PartyKind
+from countermand.domain.line import Line
+from countermand.parties import PERMISSIONS, Login, Permission
+from countermand.reads import LineView, OrderView
+from countermand.store.columns import Record
+
+CATALOG: Final = UUID("6f0d5c1e-6f5e-5a53-9f0a-4a5e2f0f7c11")
+"""Names the catalogue from which item and SKU ids are derived: CRUX shows them, and we keep no catalogue."""
+
+NOTES_MAX: Final = 250
+
+
+def login(given: Login) -> dict[str, Any]:
+    """The answer to a right password."""
+    org = str(given.party)
+    retailer = given.kind is PartyKind.RETAILER
+    return {
+        "auth_token": given.token,
+        "org_uuid": org,
+        "user_uuid": str(given.user),
+        "retailer_uuid": org if retailer else "",
+        "supplier_uuid": "" if retailer else org,
+        "org_type": given.kind.value.upper(),
+        "permission_assignments": {
+            "permissions": [
+                {"assigned": permission.value in given.permissions, "permission": _permission(permission)}
+                for permission in sorted(PERMISSIONS[given.kind])
+            ],
+            "org_user": {"uuid": str(given.user)},
+        },
+    }
+
+
+def catalog_item(supplier: UUID, sku: str) -> UUID:
+    """The id that stands for a catalogue item. It never is the id of a line (spec/crux.md 1)."""
+    return uuid5(CATALOG, f"item {supplier} {sku}")
+
+
+def order_v1(order: OrderView) -> dict[str, Any]:
+    """An order as ``/orders/`` shows it, in lists, in detail and when it is created."""
+    row, details = order.row, order.row.details
+    return {
+        "uuid": str(row.id),
+        "status": _order_status(order),
+        "is_allocated": any(line.row.allocated for line in order.lines),
+        "purchase_order_id": row.reference,
+        "created_date": _moment(row.placed_at),
+        "notes": (details.get("notes") or "")[:NOTES_MAX],
+        "fees": {
+            "estimated_shipping_cost": details.get("shipping_cost") or 0,
+            "drop_ship_fee": details.get("dropship_fee") or 0,
+            "order_fee": details.get("order_fee") or 0,
+        },
+        "retailer": _retailer_with_user(order),
+        "address": details.get("address"),
+        "requested_shipping": _requested_shipping(order),
+        "line_items": [_line_v1(line) for line in order.lines],
+    }
+
+
+def order_timp_in_list(order: OrderView) -> dict[str, Any]:
+    """An order as the list of ``/timp/orders/`` shows it: a hybrid of both generations (spec/crux.md 6.2)."""
+    shown = order_v1(order)
+    detail = order_timp(order)
+    same = ("retailer_provided_order_notes", "supplier_provided_order_notes", "retailer_provided_order_attributes")
+    return {
+        "uuid": shown["uuid"],
+        "purchase_order_id": shown["purchase_order_id"],
+        "is_allocated": shown["is_allocated"],
+        "created_date": shown["created_date"],
+        "fees": shown["fees"],
+        "retailer": shown["retailer"],
+        "address": shown["address"],
+        "requested_shipping": shown["requested_shipping"],
+        "sent_to_supplier": order.row.sent_to_fulfiller,
+        **{name: detail[name] for name in (*same, "supplier_provided_order_attributes", "invoices", "line_items")},
+    }
+
+
+def order_timp(order: OrderView) -> dict[str, Any]:
+    """An order as ``/timp/orders/<uuid>/`` and ``/timp/orders/po/<number>/`` show it."""
+    row, details = order.row, order.row.details
+    return {
+        "order_uuid": str(row.id),
+        "po_number": row.reference,
+        "created_date": _moment(row.placed_at),
+        "retailer_provided_order_notes": details.get("notes"),
+        "supplier_provided_order_notes": None,
+        "retailer_provided_order_attributes": details.get("attributes"),
+        "supplier_provided_order_attributes": None,
+        "retailer_provided_fees": {
+            "order_fee": details.get("order_fee"),
+            "order_tax": details.get("tax"),
+            "shipping_cost": details.get("shipping_cost"),
+            "dropship_fee": details.get("dropship_fee"),
+        },
+        "retailer": {
+            "uuid": str(row.retailer_id),
+            "organization_name": order.retailer_name,
+            "order_submitted_by": details.get("submitted_by", {}).get("name"),
+        },
+        "address": details.get("address"),
+        "is_allocated": any(line.row.allocated for line in order.lines),
+        "sent_to_supplier": row.sent_to_fulfiller,
+        "invoices": [],
+        "line_items": [_line_timp(line) for line in order.lines],
+    }
+
+
+def status_v1(line: Record | Line) -> str:
+    """One word for a line, as ``/orders/`` has it. A cancellation that is asked does not show (spec/crux.md 7)."""
+    if line.shipped:
+        return "HasTracking"
+    if line.cancelled == line.ordered:
+        return "Rejected" if line.rejected >= line.cancelled else "Cancelled"
+    if line.backordered:
+        return "Backordered"
+    return "Allocated" if line.allocated else "Unallocated"
+
+
+def status_timp(line: Record) -> str:
+    """How far allocation is, as ``/timp/orders/`` has it."""
+    if not line.allocated:
+        return "Unallocated"
+    return "Partial" if 0 < line.accepted < line.ordered else "Allocated"
+
+
+def designation(line: Record) -> str | None:
+    """Where else a line stands, as ``/timp/orders/`` has it."""
+    word = status_v1(line)
+    return {"Unallocated": None, "Allocated": "NeedsTracking"}.get(word, word)
+
+
+def allocation_reply(line: Record | Line) -> str:
+    """The word that the answer to an allocation has for a line (spec/crux.md 6.8)."""
+    word = status_v1(line)
+    return "Allocated" if word in ("HasTracking", "Unallocated") else word
+
+
+def _permission(permission: Permission) -> dict[str, Any]:
+    both = all(permission in PERMISSIONS[kind] for kind in (PartyKind.RETAILER, PartyKind.SUPPLIER))
+    return {
+        "uuid": str(uuid5(CATALOG, f"permission {permission}")),
+        "name": permission.value,
+        "display_name": permission.value.replace("_", " ").capitalize(),
+        "description": permission.value.replace("_", " ").capitalize(),
+        "visibility": "BOTH" if both else "RETAILER",
+        "grouping": "ORDERS",
+    }
+
+
+def _order_status(order: OrderView) -> str:
+    lines = [line.row for line in order.lines]
+    if all(line.cancelled == line.ordered for line in lines):
+        return "Cancelled"
+    if all(line.cancelled + line.shipped == line.ordered for line in lines):
+        return "Complete"
+    return "Pending" if any(line.allocated or line.shipped or line.cancelled for line in lines) else "New"
+
+
+def _retailer_with_user(order: OrderView) -> dict[str, Any]:
+    user = order.row.details.get("submitted_by", {})
+    return {
+        "name": order.retailer_name,
+        "uuid": str(order.row.retailer_id),
+        "user": {"name": user.get("name", ""), "email": user.get("email", "")},
+    }
+
+
+def _requested_shipping(order: OrderView) -> dict[str, Any]:
+    details = order.row.details
+    return {"shipping_carrier": details.get("carrier"), "shipping_method": details.get("method")}
+
+
+def _line_v1(line: LineView) -> dict[str, Any]:
+    row, details = line.row, line.row.details
+    return {
+        "uuid": str(row.id),
+        "status": status_v1(row),
+        **_article(line),
+        "line_item_special_instructions": details.get("instructions"),
+        "cost": details.get("cost"),
+        "supplier_uuid": str(row.fulfiller_id),
+        "supplier_name": line.supplier_name,
+        "tracking_numbers": [
+            {
+                "tracking_number": parcel.details["tracking_number"],
+                "shipping_carrier": parcel.details["carrier"],
+                "shipping_method": parcel.details["method"],
+                "shipping_weight": parcel.details["weight"],
+                "shipping_cost": _number(parcel.details["cost"]),
+                "shipping_date": parcel.details["shipped_on"],
+                "quantity": parcel.units,
+            }
+            for parcel in line.parcels
+        ],
+        "allocation": {
+            "quantity_ordered": row.ordered,
+            "quantity_allocated": row.accepted,
+            "quantity_backordered": row.backordered,
+            "quantity_rejected": row.rejected,
+            "backorder_date": _day(row.backorder_on),
+        },
+    }
+
+
+def _line_timp(line: LineView) -> dict[str, Any]:
+    row, details = line.row, line.row.details
+    return {
+        "line_item_uuid": str(row.id),
+        "status": status_timp(row),
+        "line_item_designation": designation(row),
+        **_article(line),
+        "product_codes": dict.fromkeys(("upca", "ean13", "isbn", "gtin14", "asin", "mpn")),
+        "supplier_item_notes": None,
+        "retailer_item_notes": details.get("instructions"),
+        "retailer_provided_sku_cost": details.get("cost"),
+        "supplier": {
+            "uuid": str(row.fulfiller_id),
+            "organization_name": line.supplier_name,
+            "order_submitted_by": None,
+        },
+        "supplier_provided_item_attributes": None,
+        "retailer_provided_item_attributes": details.get("attributes"),
+        "tracking": [
+            {
+                "tracking_number": parcel.details["tracking_number"],
+                "shipping_carrier": parcel.details["carrier"] or None,
+                "shipping_method": parcel.details["method"] or None,
+                "shipping_weight": parcel.details["weight"] or None,
+                "shipping_cost": _number(parcel.details["cost"]),
+                "shipping_date": parcel.details["shipped_on"],
+                "created_date": _moment(parcel.reported_at),
+                "quantity": parcel.units,
+                "package_attributes": [
+                    {"attribute_name": name, "attribute_value": value} for name, value in parcel.details["attributes"]
+                ],
+            }
+            for parcel in line.parcels
+        ],
+        "allocation": {
+            "quantity_ordered": row.ordered,
+            "quantity_accepted": row.accepted,
+            "quantity_backordered": row.backordered,
+            "quantity_rejected": row.rejected,
+            "backorder_date": _day(row.backorder_on),
+        }
+        if row.allocated
+        else None,
+    }
+
+
+def _article(line: LineView) -> dict[str, Any]:
+    row = line.row
+    return {
+        "item_uuid": str(catalog_item(row.fulfiller_id, row.sku)),
+        "item_name": row.title or None,
+        "sku_uuid": str(uuid5(CATALOG, f"sku {row.fulfiller_id} {row.sku}")),
+        "sku_id": row.sku,
+        "sku_name": row.title or None,
+        "sku_title_variants": row.title or None,
+    }
+
+
+def _moment(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _day(value: Any) -> str | None:
+    return value.isoformat() if value else None
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None

@@ -1,0 +1,121 @@
+"""How much a caller may send, how deep, and how slowly: bounds that hold before anything is understood."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import orjson
+
+DEPTH_MAX: Final = 64
+NODES_MAX: Final = 10_000
+
+Receive = Callable[[], Awaitable[Any]]
+
+
+class BodyTooLargeError(Exception):
+    """More bytes than allowed."""
+
+
+class BodyTooSlowError(Exception):
+    """The body did not arrive in time, or the caller went away."""
+
+
+class MalformedJsonError(ValueError):
+    """The body is not JSON, or is JSON beyond the limits. The message is fit for the caller."""
+
+
+async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+    """The whole body, however it is framed.
+
+    Raises:
+        BodyTooLargeError: it is longer than ``max_bytes``; the rest is not read.
+        BodyTooSlowError: it took longer than ``timeout_s``, or the connection ended.
+    """
+    message = await receive() if timeout_s <= 0 else await _receive_in(receive, timeout_s)
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        _check_size(body, max_bytes)
+        return body
+    chunks = bytearray(body)
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while message.get("more_body"):
+        _check_size(chunks, max_bytes)
+        message = await _receive_in(receive, deadline - asyncio.get_running_loop().time())
+        chunks += message.get("body", b"")
+    _check_size(chunks, max_bytes)
+    return bytes(chunks)
+
+
+def parse_json(body: bytes) -> Any:
+    """What ``body`` says; nothing at all counts as ``{}``.
+
+    Raises:
+        MalformedJsonError: it cannot be parsed, nests deeper than 64, has more than 10,000 values, or holds a NUL
+            character, which no database can keep.
+    """
+    if not body.strip():
+        return {}
+    if not nests_at_most(body, DEPTH_MAX):
+        raise MalformedJsonError(f"nested deeper than {DEPTH_MAX} levels")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedJsonError(str(error)) from None
+    _check_nodes(value)
+    return value
+
+
+def nests_at_most(body: bytes, depth_max: int) -> bool:
+    """Whether brackets outside of strings nest at most so deep. Looks at bytes only, so no parser can be hurt."""
+    if body.count(b"[") + body.count(b"{") <= depth_max:
+        return True
+    depth, in_string, escaped = 0, False, False
+    for byte in body:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > depth_max:
+                return False
+        elif byte in b"]}":
+            depth -= 1
+    return True
+
+
+async def _receive_in(receive: Receive, timeout_s: float) -> Any:
+    try:
+        async with asyncio.timeout(timeout_s):
+            message = await receive()
+    except TimeoutError:
+        raise BodyTooSlowError from None
+    if message["type"] == "http.disconnect":
+        raise BodyTooSlowError
+    return message
+
+
+def _check_size(body: bytes | bytearray, max_bytes: int) -> None:
+    if len(body) > max_bytes:
+        raise BodyTooLargeError
+
+
+def _check_nodes(value: Any) -> None:
+    waiting, seen = [value], 0
+    while waiting:
+        each = waiting.pop()
+        seen += 1
+        if seen > NODES_MAX:
+            raise MalformedJsonError(f"more than {NODES_MAX} values")
+        if isinstance(each, dict):
+            waiting += each.keys()
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+        elif isinstance(each, str) and "\0" in each:
+            raise MalformedJsonError("null characters are not allowed")

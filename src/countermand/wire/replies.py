@@ -1,0 +1,72 @@
+"""THE table: which status each outcome has in each dialect. Nothing else in the doors picks a status for a failure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from countermand.domain.refusals import RefusalKind
+
+
+class Problem(StrEnum):
+    """What can be wrong with a call before any rule is asked."""
+
+    NOT_FOUND = "not_found"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    WRONG_PARTY = "wrong_party"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    MALFORMED = "malformed"
+    INVALID = "invalid"
+    TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One outcome's status in each dialect.
+
+    ``crux_seed`` is DELETE on the seed's own path, which answers with the seed's seven codes and no other;
+    ``crux_v1`` the rest of CRUX's first generation and ``crux_timp`` its second, where 409 means a wrong party.
+    """
+
+    crux_seed: int
+    crux_v1: int
+    crux_timp: int
+    native: int
+
+
+def _crux(status: int, *, native: int, seed: int | None = None, timp: int | None = None) -> Row:
+    return Row(crux_seed=seed or status, crux_v1=status, crux_timp=timp or status, native=native)
+
+
+REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
+    Problem.NOT_FOUND: _crux(404, native=404),
+    Problem.UNAUTHENTICATED: _crux(401, native=401),
+    Problem.FORBIDDEN: _crux(403, native=403),
+    Problem.WRONG_PARTY: _crux(403, timp=409, native=403),
+    Problem.METHOD_NOT_ALLOWED: _crux(405, native=405),
+    Problem.UNSUPPORTED_MEDIA_TYPE: _crux(415, native=415),
+    Problem.MALFORMED: _crux(400, native=400),
+    Problem.INVALID: _crux(400, native=422),
+    Problem.TOO_LARGE: _crux(413, seed=400, native=413),
+    Problem.TOO_SLOW: _crux(408, seed=400, native=408),
+    Problem.UNAVAILABLE: _crux(503, native=503),
+    RefusalKind.UNKNOWN_LINE: _crux(422, native=404),
+    RefusalKind.UNKNOWN_ORDER: _crux(404, native=404),
+    RefusalKind.UNKNOWN_CANCELLATION: _crux(422, native=404),
+    RefusalKind.UNITS_INVALID: _crux(400, seed=422, native=422),
+    RefusalKind.REASON_REQUIRED: _crux(400, seed=422, native=422),
+    RefusalKind.ALREADY_ANSWERED: _crux(422, native=409),
+    RefusalKind.ALREADY_SHIPPED: _crux(422, native=409),
+    RefusalKind.REJECTED_BY_FULFILLER: _crux(422, native=409),
+    RefusalKind.ALREADY_CANCELLED: _crux(422, native=409),
+    RefusalKind.ALREADY_ASKED: _crux(422, native=409),
+    RefusalKind.NOT_ACCEPTED_BY_FULFILLER: _crux(422, native=409),
+    RefusalKind.NOTHING_ASKED: _crux(422, native=409),
+    RefusalKind.UNITS_ASKED: _crux(422, native=409),
+    RefusalKind.TOO_MANY_UNITS: _crux(422, native=409),
+    RefusalKind.ORDER_EXISTS: _crux(422, native=409),
+    RefusalKind.KEY_REUSED: _crux(422, native=422),
+}

@@ -1,0 +1,155 @@
+"""A small world for tests: a retailer, two suppliers, their tokens, and orders on demand."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from sqlalchemy import Connection
+
+from countermand import parties, reads
+from countermand.app import Application, opened
+from countermand.domain.commands import Actor, Command, PartyKind
+from countermand.domain.order import NewLine, PlaceOrder
+from countermand.service import Call, Done, Once, Outcome, ProcessWish
+from countermand.settings import Settings
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+def settings_for(url: str, **more: Any) -> Settings:
+    """Settings for a test: nothing is remembered, so that a revoked token ends at once."""
+    return Settings(database=url, allow_losing_acknowledged_calls=True, **{"credential_cache_s": 0, **more})
+
+
+@dataclass(kw_only=True)
+class World:
+    """An opened service with a few parties in it."""
+
+    application: Application
+    clock: Clock
+    retailer: UUID
+    other_retailer: UUID
+    supplier: UUID
+    other_supplier: UUID
+    tokens: dict[UUID, str] = field(default_factory=dict)
+
+    def client(self) -> httpx2.AsyncClient:
+        """Calls straight into the application, without sockets."""
+        return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.application.asgi), base_url="http://test")
+
+    def token(self, party: UUID) -> dict[str, str]:
+        """The header a CRUX client sends."""
+        return {"Authorization": f"Token {self.tokens[party]}"}
+
+    def actor(self, party: UUID) -> Actor:
+        suppliers = (self.supplier, self.other_supplier)
+        return Actor(party=party, kind=PartyKind.SUPPLIER if party in suppliers else PartyKind.RETAILER, name="test")
+
+    async def order(
+        self, *units: int, fulfillers: Sequence[UUID] = (), retailer: UUID | None = None, held: bool = False
+    ) -> PlaceOrder:
+        """Place an order with a line for each number of units (default: one line of one)."""
+        new = self.application.ids.new
+        retailer = retailer or self.retailer
+        wanted = units or (1,)
+        holders = fulfillers or (self.supplier,) * len(wanted)
+        command = PlaceOrder(
+            id=new(),
+            actor=self.actor(retailer),
+            retailer=retailer,
+            reference=f"PO-{new().hex[-6:]}",
+            placed_at=self.clock(),
+            held=held,
+            lines=tuple(
+                NewLine(id=new(), fulfiller=holder, sku=f"SKU-{place}", units=count, details={})
+                for place, (count, holder) in enumerate(zip(wanted, holders, strict=True))
+            ),
+            details={},
+        )
+        outcome = await self.submit(command, retailer=retailer)
+        assert isinstance(outcome, Done), outcome
+        return command
+
+    async def submit(
+        self,
+        command: Command | PlaceOrder,
+        *,
+        retailer: UUID | None = None,
+        once: Once | None = None,
+        process: ProcessWish | None = None,
+    ) -> Outcome:
+        call = Call(command=command, door="test", retailer=retailer, once=once, process=process)
+        return await self.application.lanes.submit(call)
+
+    async def line(self, line: UUID) -> Any:
+        """The row of a line."""
+        from sqlalchemy import select
+
+        from countermand.store.tables import lines
+
+        return await self.application.database.read(
+            lambda connection: connection.execute(select(lines).where(lines.c.id == line)).one()
+        )
+
+    async def buckets(self, line: UUID) -> tuple[int, int, int, int]:
+        """Open, asked, cancelled, shipped."""
+        row = await self.line(line)
+        return row.open, row.asked, row.cancelled, row.shipped
+
+    async def events(self, subject: UUID) -> list[Any]:
+        everything = reads.Scope(party=parties.PLATFORM, kind=PartyKind.PLATFORM)
+        return list(
+            await self.application.database.read(
+                lambda connection: reads.timeline(connection, everything, subject)
+            )
+        )
+
+
+async def populate(application: Application, clock: Clock) -> World:
+    """Add the parties."""
+
+    def add(connection: Connection) -> dict[str, UUID]:
+        return {
+            name: parties.add_party(connection, application.ids, clock(), kind=kind, name=name)
+            for name, kind in (
+                ("retailer", PartyKind.RETAILER),
+                ("other_retailer", PartyKind.RETAILER),
+                ("supplier", PartyKind.SUPPLIER),
+                ("other_supplier", PartyKind.SUPPLIER),
+            )
+        }
+
+    def tokens(connection: Connection) -> dict[UUID, str]:
+        return {
+            party: parties.create_token(
+                connection, application.ids, clock(), party=parties.find_party(connection, str(party)), label="test"
+            )
+            for party in added.values()
+        }
+
+    added = await application.database.write(add)
+    return World(
+        application=application, clock=clock, tokens=await application.database.write(tokens), **added
+    )
+
+
+def running(url: str, clock: Clock, **settings: Any) -> AbstractAsyncContextManager[Application]:
+    """The service on this database, by this clock."""
+    return opened(settings_for(url, **settings), clock)
