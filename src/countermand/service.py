@@ -1,7 +1,7 @@
 """The write road: load what a batch of calls is about, decide each, save what follows, in one transaction."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -13,7 +13,9 @@ from countermand.domain.commands import (
     Actor,
     AllocateOrder,
     AnswerOrder,
+    AskLines,
     CancelOrder,
+    ChangeParcel,
     Command,
     OrderCommand,
     PassDeadline,
@@ -39,6 +41,10 @@ ANY_FULFILLER: Final = UUID(int=0)
 """Under this id stands what a retailer agreed with every fulfiller that has no agreement of its own."""
 
 
+NO_LINE: Final = UUID(int=0)
+"""The id that no line has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Once:
     """A call that must have its effect once: who calls, under which key, and a fingerprint of the content."""
@@ -60,11 +66,15 @@ class ProcessWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One command on its way through the road, and what its door wants besides."""
+    """One command on its way through the road, and what its door wants besides.
+
+    ``line_number`` stands in for the line of the command where a door knows only bol's number of it.
+    """
 
     command: Command | PlaceOrder
     door: str
     retailer: UUID | None = None
+    line_number: int | None = None
     once: Once | None = None
     process: ProcessWish | None = None
 
@@ -134,6 +144,7 @@ def run_batch(
 ) -> list[Outcome]:
     """Decide every call of a batch, one after the other on the same lines, and store all that follows."""
     batch = _Batch(connection, now, new_id, numbers)
+    calls = batch.by_id(calls)
     batch.load(calls)
     outcomes = [batch.answer(call) for call in calls]
     batch.save()
@@ -160,8 +171,23 @@ class _Batch:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     connections: dict[tuple[UUID, UUID], None] = field(default_factory=dict)
     settled: list[dict[str, Any]] = field(default_factory=list)
+    parcels: list[dict[str, Any]] = field(default_factory=list)
 
     # Load
+
+    def by_id(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """The calls with their lines' ids, where they came with bol's numbers. An unknown number means no line."""
+        numbers = sorted({call.line_number for call in calls if call.line_number is not None})
+        if not numbers:
+            return calls
+        rows = self.connection.execute(sql.LINES_OF_NUMBERS, {"numbers": numbers})
+        lines = {row.number: row.line_id for row in rows}
+        return [
+            replace(call, command=replace(call.command, line=lines.get(call.line_number, NO_LINE)))
+            if call.line_number is not None
+            else call
+            for call in calls
+        ]
 
     def load(self, calls: Sequence[Call]) -> None:
         """Lock the lines of all calls, and read what deciding on them takes."""
@@ -262,6 +288,8 @@ class _Batch:
                 changed += fate.outcome.cancellations or fate.outcome.line.asks
         if isinstance(command, ShipOrder) and fates:
             self._note_shipment(command, fates)
+        if isinstance(command, ChangeParcel) and fates:
+            self._note_parcel_change(command)
         process = self._open_process(call, result, changed) if call.process else None
         if isinstance(result, Refusal):
             return Refused(refusal=result, process=process)
@@ -388,9 +416,9 @@ class _Batch:
             fulfiller_id=first.fulfiller,
             number=self.numbers.take(),
             reported_at=self.now,
+            carrier=parcel.carrier,
+            tracking_number=parcel.tracking_number,
             details={
-                "tracking_number": parcel.tracking_number,
-                "carrier": parcel.carrier,
                 "method": parcel.method,
                 "weight": parcel.weight,
                 "cost": parcel.cost,
@@ -407,6 +435,16 @@ class _Batch:
                 line_id=line_id,
                 units=shipped,
             )
+
+    def _note_parcel_change(self, command: ChangeParcel) -> None:
+        self.parcels.append(
+            {
+                "of_retailer": self.lines[command.lines[0].line].retailer,
+                "of_id": command.parcel,
+                "new_carrier": command.carrier,
+                "new_tracking_number": command.tracking_number,
+            }
+        )
 
     def _place(self, command: PlaceOrder, door: str) -> Outcome:
         refusal = why_not_placed(command)
@@ -436,7 +474,7 @@ class _Batch:
                 placed_at=command.placed_at,
                 ordered=new.units,
                 open=new.units,
-                with_fulfiller=not command.held,
+                with_fulfiller=not command.held or new.fulfiller == command.retailer,
             )
             self.lines[line.id] = line
             self.lines_of_order.setdefault(command.id, []).append(line.id)
@@ -497,6 +535,8 @@ class _Batch:
             self.connection.execute(insert, rows)
         if self.settled:
             self.connection.execute(sql.SETTLE_PROCESSES, self.settled)
+        if self.parcels:
+            self.connection.execute(sql.CHANGE_PARCEL, self.parcels)
 
     def _save_lines(self) -> None:
         touched = [line for _, line in sorted(self.touched.items())]
@@ -538,7 +578,7 @@ def _named(calls: Sequence[Call]) -> tuple[set[UUID], set[UUID], set[UUID]]:
         match call.command:
             case PlaceOrder():
                 pass
-            case CancelOrder() | AnswerOrder() | AllocateOrder() | ShipOrder():
+            case CancelOrder() | AskLines() | AnswerOrder() | AllocateOrder() | ShipOrder() | ChangeParcel():
                 orders.add(call.command.order)
             case command:
                 lines.add(command.line)

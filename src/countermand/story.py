@@ -28,6 +28,8 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str) -> str:
             return f"{who} can deliver {units}"
         case EventKind.LINE_SHIPPED:
             return f"{who} shipped {units}"
+        case EventKind.LINE_TRANSPORT_CHANGED:
+            return f"{who} corrected how the parcel travels"
         case EventKind.CANCELLATION_ASKED:
             return f"{who} asked to cancel {units}"
         case EventKind.CANCELLATION_PASSED_ON:

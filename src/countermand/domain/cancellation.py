@@ -368,7 +368,8 @@ def _named(line: Line, cancellation: UUID | None) -> list[Cancellation] | Refusa
 
 
 def _to_answer(line: Line, actor: Actor, cancellation: UUID | None) -> list[Cancellation] | Refusal:
-    if actor.kind is not PartyKind.PLATFORM and actor.party not in (line.retailer, line.fulfiller):
+    told = (line.retailer, line.fulfiller) if line.with_fulfiller else (line.retailer,)
+    if actor.kind is not PartyKind.PLATFORM and actor.party not in told:
         return UNKNOWN_LINE
     named = _named(line, cancellation)
     if isinstance(named, Refusal):

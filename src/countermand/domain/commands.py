@@ -134,6 +134,16 @@ class Allocate:
     backorder_on: date | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeTransport:
+    """The parcel that units of this line went in travels otherwise than was said."""
+
+    line: UUID
+    actor: Actor
+    carrier: str
+    tracking_number: str
+
+
 LineCommand = (
     AskCancellation
     | AcceptCancellation
@@ -144,6 +154,7 @@ LineCommand = (
     | RetailerCancel
     | Ship
     | Allocate
+    | ChangeTransport
 )
 
 
@@ -156,6 +167,15 @@ class CancelOrder:
     asker: Asker = Asker.RETAILER
     reason: CancelReason = CancelReason.NOT_STATED
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskLines:
+    """Ask to cancel units of several lines of one order: all of it, or nothing."""
+
+    order: UUID
+    actor: Actor
+    lines: tuple[AskCancellation, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,5 +221,17 @@ class ShipOrder:
     parcel: Parcel
 
 
-OrderCommand = CancelOrder | AnswerOrder | AllocateOrder | ShipOrder
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeParcel:
+    """Correct how a parcel travels, for all of its lines or for none."""
+
+    order: UUID
+    actor: Actor
+    parcel: UUID
+    lines: tuple[ChangeTransport, ...]
+    carrier: str
+    tracking_number: str
+
+
+OrderCommand = CancelOrder | AskLines | AnswerOrder | AllocateOrder | ShipOrder | ChangeParcel
 Command = LineCommand | OrderCommand

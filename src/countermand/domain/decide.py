@@ -14,8 +14,11 @@ from countermand.domain.commands import (
     AllocateOrder,
     AnswerOrder,
     AskCancellation,
+    AskLines,
     CancelOrder,
     CancelOwn,
+    ChangeParcel,
+    ChangeTransport,
     DeclineCancellation,
     LineCommand,
     OrderCommand,
@@ -55,6 +58,8 @@ def decide(line: Line, command: LineCommand, now: datetime, policy: Policy, new_
             return fulfilment.ship(line, command, now)
         case Allocate():
             return fulfilment.allocate(line, command, now, new_id)
+        case ChangeTransport():
+            return fulfilment.change_transport(line, command, now)
         case _:  # pragma: no cover
             assert_never(command)
 
@@ -105,7 +110,7 @@ def _per_line(lines: Sequence[Line], command: OrderCommand) -> list[LineCommand]
             return [AcceptCancellation(line=line.id, actor=actor) for line in lines]
         case AnswerOrder(actor=actor, decline_reason=reason):
             return [DeclineCancellation(line=line.id, actor=actor, reason=reason) for line in lines]
-        case AllocateOrder() | ShipOrder():
+        case AskLines() | AllocateOrder() | ShipOrder() | ChangeParcel():
             return list(command.lines)
         case _:  # pragma: no cover
             assert_never(command)
@@ -118,7 +123,7 @@ def _judge(fates: list[Fate], command: OrderCommand, policies: list[Policy]) -> 
     if isinstance(command, AllocateOrder):
         impossible = [f.outcome for f in fates if isinstance(f.outcome, Refusal) and f.outcome.kind not in _FATES]
         return refusals.first(impossible) if impossible else tuple(fates)
-    if isinstance(command, ShipOrder):
+    if isinstance(command, _WHOLE):
         touched = fates
     refused = [fate.outcome for fate in touched if isinstance(fate.outcome, Refusal)]
     obstacles = [refusal for refusal in refused if _is_obstacle(command, refusal)]
@@ -136,8 +141,11 @@ def _is_obstacle(command: OrderCommand, refusal: Refusal) -> bool:
 def _is_all_or_nothing(command: OrderCommand, policies: list[Policy]) -> bool:
     if isinstance(command, CancelOrder):
         return any(policy.whole_order is WholeOrder.ALL_OR_NOTHING for policy in policies)
-    return isinstance(command, ShipOrder)
+    return isinstance(command, _WHOLE)
 
+
+_WHOLE = (AskLines, ShipOrder, ChangeParcel)
+"""Commands that name the lines they mean, so that one they cannot touch stops them."""
 
 _FATES = frozenset(
     {

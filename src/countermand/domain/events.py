@@ -11,6 +11,7 @@ class EventKind(StrEnum):
     LINE_PLACED = "line.placed"
     LINE_ALLOCATED = "line.allocated"
     LINE_SHIPPED = "line.shipped"
+    LINE_TRANSPORT_CHANGED = "line.transport_changed"
     CANCELLATION_ASKED = "cancellation.asked"
     CANCELLATION_PASSED_ON = "cancellation.passed_on"
     CANCELLATION_ACCEPTED = "cancellation.accepted"

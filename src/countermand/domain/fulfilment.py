@@ -9,7 +9,7 @@ from countermand.domain.cancellation import (
     units_invalid,
     why_nothing_open,
 )
-from countermand.domain.commands import Actor, Allocate, PartyKind, Ship
+from countermand.domain.commands import Actor, Allocate, ChangeTransport, PartyKind, Ship
 from countermand.domain.line import Decision, Draft, Line
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
@@ -77,8 +77,17 @@ def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Dec
     return draft.done()
 
 
+def change_transport(line: Line, command: ChangeTransport, now: datetime) -> Decision | Refusal:
+    """Note that a parcel travels otherwise than was said."""
+    if not _holds(line, command.actor):
+        return UNKNOWN_LINE
+    draft = Draft(line, now)
+    draft.change_transport(f"{command.carrier} {command.tracking_number}".strip())
+    return draft.done()
+
+
 def _holds(line: Line, actor: Actor) -> bool:
-    return actor.kind is PartyKind.PLATFORM or actor.party == line.fulfiller
+    return actor.kind is PartyKind.PLATFORM or (actor.party == line.fulfiller and line.with_fulfiller)
 
 
 def _as_allocated(line: Line, command: Allocate) -> Allocate | None:

@@ -191,6 +191,10 @@ class Draft:
         self._move(units, -1, 0, 0, +1)
         self._tell(EventKind.LINE_SHIPPED, units)
 
+    def change_transport(self, note: str) -> None:
+        """No unit moves; the parcel's way does."""
+        self._tell(EventKind.LINE_TRANSPORT_CHANGED, self._buckets[3], note=note)
+
     def allocate(self, *, accepted: int, backordered: int, rejected: int, backorder_on: date | None) -> None:
         """Note the fulfiller's word; rejected units are cancelled separately."""
         self._allocation = {

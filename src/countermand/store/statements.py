@@ -14,6 +14,11 @@ RETAILERS_OF = select(t.whereabouts.c.id, t.whereabouts.c.retailer_id).where(
 )
 """Which retailer each of these orders or lines belongs to."""
 
+LINES_OF_NUMBERS = select(t.line_numbers.c.number, t.line_numbers.c.line_id).where(
+    t.line_numbers.c.number.in_(bindparam("numbers", expanding=True))
+)
+"""Which line each of bol's numbers stands for."""
+
 LINE_COLUMNS = [
     t.lines.c[name]
     for name in (
@@ -158,6 +163,16 @@ SETTLE_PROCESSES = (
     )
 )
 """The outcome for whoever polls a process status; final ones never change."""
+
+CHANGE_PARCEL = (
+    update(t.shipments)
+    .where(
+        t.shipments.c.retailer_id == bindparam("of_retailer", type_=Id),
+        t.shipments.c.id == bindparam("of_id", type_=Id),
+    )
+    .values(carrier=bindparam("new_carrier"), tracking_number=bindparam("new_tracking_number"))
+)
+"""How a parcel travels, corrected."""
 
 TAKE_NUMBERS = (
     update(t.number_blocks)

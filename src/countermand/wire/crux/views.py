@@ -190,8 +190,8 @@ def _line_v1(line: LineView) -> dict[str, Any]:
         "supplier_name": line.supplier_name,
         "tracking_numbers": [
             {
-                "tracking_number": parcel.details["tracking_number"],
-                "shipping_carrier": parcel.details["carrier"],
+                "tracking_number": parcel.tracking_number,
+                "shipping_carrier": parcel.carrier,
                 "shipping_method": parcel.details["method"],
                 "shipping_weight": parcel.details["weight"],
                 "shipping_cost": _number(parcel.details["cost"]),
@@ -230,8 +230,8 @@ def _line_timp(line: LineView) -> dict[str, Any]:
         "retailer_provided_item_attributes": details.get("attributes"),
         "tracking": [
             {
-                "tracking_number": parcel.details["tracking_number"],
-                "shipping_carrier": parcel.details["carrier"] or None,
+                "tracking_number": parcel.tracking_number,
+                "shipping_carrier": parcel.carrier or None,
                 "shipping_method": parcel.details["method"] or None,
                 "shipping_weight": parcel.details["weight"] or None,
                 "shipping_cost": _number(parcel.details["cost"]),

@@ -179,7 +179,9 @@ def upgrade() -> None:
     sa.Column('fulfiller_id', Id, nullable=False),
     sa.Column('number', sa.Integer(), nullable=False),
     sa.Column('reported_at', Instant(), nullable=False),
-    sa.Column('details', Document, nullable=False, comment='tracking number, carrier, method, weight, cost'),
+    sa.Column('carrier', sa.Text(), nullable=False),
+    sa.Column('tracking_number', sa.Text(), nullable=False),
+    sa.Column('details', Document, nullable=False, comment='method, weight, cost, reference'),
     sa.ForeignKeyConstraint(['retailer_id', 'order_id'], ['orders.retailer_id', 'orders.id'], name=op.f('fk_shipments_retailer_id_order_id')),
     sa.PrimaryKeyConstraint('retailer_id', 'id', name=op.f('pk_shipments')),
     sa.UniqueConstraint('retailer_id', 'number', name=op.f('uq_shipments_retailer_id_number'))
