@@ -361,3 +361,10 @@ def test_what_was_answered_cannot_be_withdrawn() -> None:
 def test_the_reason_and_the_note_of_an_ask_are_told() -> None:
     [event] = Story().heeds(ask(2, reason=CancelReason.ORDERED_TWICE, note="see order 7")).events
     assert (event.reason, event.note, event.unasked) == ("ordered_twice", "see order 7", False)
+
+
+def test_the_note_of_an_ask_is_told_once_and_not_as_a_word_of_who_answers() -> None:
+    story = Story()
+    story.heeds(ask(2, note="see order 7"))
+    [event] = story.heeds(accept()).events
+    assert event.note == ""
