@@ -74,9 +74,20 @@ class Lane:
             return [Failed(unknown=True)] * len(calls)
         except Exception:
             log.warning("batch_failed", calls=len(calls), exc_info=True)
-        return [await self._alone(call) for call in calls]
+        outcomes: list[Outcome] = []
+        try:
+            for call in calls:
+                outcomes.append(await self._alone(call))  # noqa: PERF401 - what was done before an error counts
+        except OSError:
+            log.exception("database_away", calls=len(calls) - len(outcomes))
+        return outcomes + [Failed()] * (len(calls) - len(outcomes))
 
     async def _alone(self, call: Call) -> Outcome:
+        """The outcome of a call in a transaction of its own.
+
+        Raises:
+            OSError: there is no connection to be had, which the next call would only find out again.
+        """
         for attempt in range(1, TRIES + 1):
             try:
                 return (await self._transact([call]))[0]
@@ -87,6 +98,8 @@ class Lane:
                 if attempt == TRIES or not _may_pass(error):
                     log.exception("call_failed", command=type(call.command).__name__)
                     return Failed()
+            except OSError:
+                raise
             except Exception:
                 log.exception("call_failed", command=type(call.command).__name__)
                 return Failed()
@@ -95,7 +108,12 @@ class Lane:
     async def _transact(self, calls: Sequence[Call]) -> list[Outcome]:
         size = self._numbers.lacking(calls)
         if size:
-            await self._database.write(partial(_reserve, self._numbers, size))
+            try:
+                await self._database.write(partial(_reserve, self._numbers, size))
+            except BaseException:
+                # The block may not be ours, and somebody else may get it.
+                self._numbers.forget()
+                raise
         return await self._database.write(partial(self._batch, calls))
 
     def _batch(self, calls: Sequence[Call], connection: Connection) -> list[Outcome]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,14 +12,17 @@ from sqlalchemy import Connection
 from countermand.domain.cancellation import NewId
 from countermand.domain.commands import (
     Actor,
+    Allocate,
     AllocateOrder,
     AnswerOrder,
+    AskCancellation,
     AskLines,
     CancelOrder,
     ChangeParcel,
     Command,
     OrderCommand,
     PassDeadline,
+    Ship,
     ShipOrder,
 )
 from countermand.domain.decide import Fate, decide, decide_order
@@ -127,6 +131,10 @@ class Numbers:
         end = connection.execute(sql.TAKE_NUMBERS, {"of_name": self.NAME, "size": size}).scalar_one()
         self._next, self._end = end - size, end
 
+    def forget(self) -> None:
+        """Hand out no more of this block."""
+        self._next = self._end = 0
+
     def take(self) -> int:
         """The next number.
 
@@ -164,7 +172,7 @@ class _Batch:
     policies: dict[tuple[UUID, UUID], dict[int, Policy]] = field(default_factory=dict)
     answers: dict[tuple[UUID, str, str], tuple[str, dict[str, Any]]] = field(default_factory=dict)
     stored: set[UUID] = field(default_factory=set)
-    taken_orders: set[UUID] = field(default_factory=set)
+    taken: set[UUID] = field(default_factory=set)
     touched: dict[UUID, Line] = field(default_factory=dict)
     allocated: set[UUID] = field(default_factory=set)
     cancellations: dict[UUID, tuple[Line, Cancellation, str]] = field(default_factory=dict)
@@ -204,19 +212,17 @@ class _Batch:
         for row in rows:
             self.lines[row.id] = line_of(row, tuple(asked.get(row.id, ())))
             self.lines_of_order.setdefault(row.order_id, []).append(row.id)
-        self._load_policies()
-        self._load_answers(calls, retailers)
+        self._load_policies(calls)
+        self._load_answers(calls)
 
     def _retailers(self, calls: Sequence[Call], ids: set[UUID]) -> set[UUID]:
         retailers = {call.retailer for call in calls if call.retailer}
-        placed = [call.command.id for call in calls if isinstance(call.command, PlaceOrder)]
+        fresh = {each for call in calls if isinstance(call.command, PlaceOrder) for each in _placed(call.command)}
         unplaced = ids if any(call.retailer is None for call in calls) else set()
-        if unplaced or placed:
-            parameters = {"ids": sorted(unplaced | set(placed))}
-            for row in self.connection.execute(sql.RETAILERS_OF, parameters):
-                if row.id in placed:
-                    self.taken_orders.add(row.id)
-                else:
+        if unplaced or fresh:
+            for row in self.connection.execute(sql.RETAILERS_OF, {"ids": sorted(unplaced | fresh)}):
+                self.taken.add(row.id)
+                if row.id in unplaced:
                     retailers.add(row.retailer_id)
         return retailers
 
@@ -231,10 +237,15 @@ class _Batch:
             asked.setdefault(row.line_id, []).append(cancellation_of(row))
         return asked
 
-    def _load_policies(self) -> None:
-        if not self.lines:
+    def _load_policies(self, calls: Sequence[Call]) -> None:
+        if all(isinstance(call.command, PlaceOrder) for call in calls):
             return
         pairs = {(line.retailer, line.fulfiller) for line in self.lines.values()}
+        for call in calls:
+            if isinstance(call.command, PlaceOrder):
+                pairs |= {(call.command.retailer, line.fulfiller) for line in call.command.lines}
+        if not pairs:
+            return
         parameters = {
             "retailers": sorted({retailer for retailer, _ in pairs}),
             "fulfillers": [ANY_FULFILLER, *sorted({fulfiller for _, fulfiller in pairs})],
@@ -243,21 +254,35 @@ class _Batch:
             versions = self.policies.setdefault((row.retailer_id, row.fulfiller_id), {})
             versions[row.version] = policy_of_terms(row.version, row.terms)
 
-    def _load_answers(self, calls: Sequence[Call], retailers: set[UUID]) -> None:
-        keys = sorted({call.once.key for call in calls if call.once})
-        if keys:
-            parameters = {"retailers": sorted(retailers), "keys": keys}
+    def _load_answers(self, calls: Sequence[Call]) -> None:
+        once = [(retailer, call.once.key) for call in calls if call.once and (retailer := self._retailer(call))]
+        if once:
+            parameters = {
+                "retailers": sorted({retailer for retailer, _ in once}),
+                "keys": sorted({key for _, key in once}),
+            }
             for row in self.connection.execute(sql.ANSWERS_GIVEN, parameters):
                 self.answers[row.retailer_id, row.caller, row.key] = (row.fingerprint, row.answer)
+
+    def _retailer(self, call: Call) -> UUID | None:
+        """Whose call it is, also where the door did not say; ``None`` when it is about nothing there is."""
+        command = call.command
+        if call.retailer or isinstance(command, PlaceOrder):
+            return call.retailer or getattr(command, "retailer", None)
+        if isinstance(command, OrderCommand):
+            lines = self.lines_of_order.get(command.order, ())
+            return self.lines[lines[0]].retailer if lines else None
+        line = self.lines.get(command.line)
+        return line.retailer if line else None
 
     # Decide
 
     def answer(self, call: Call) -> Outcome:
         """Decide one call on the lines as the calls before it left them."""
-        once = call.once
-        if once is None or call.retailer is None:
+        once, retailer = call.once, self._retailer(call)
+        if once is None or retailer is None:
             return self._decide(call)
-        record = (call.retailer, once.caller, once.key)
+        record = (retailer, once.caller, once.key)
         if record in self.answers:
             fingerprint, given = self.answers[record]
             return _replay(given) if fingerprint == once.fingerprint else _key_reused()
@@ -266,7 +291,7 @@ class _Batch:
         self.answers[record] = (once.fingerprint, given)
         self._row(
             "idempotency_records",
-            retailer_id=call.retailer,
+            retailer_id=retailer,
             caller=once.caller,
             key=once.key,
             fingerprint=once.fingerprint,
@@ -285,7 +310,7 @@ class _Batch:
         for fate in fates:
             if isinstance(fate.outcome, Decision):
                 self._note(fate.outcome, command, call.door)
-                changed += fate.outcome.cancellations or fate.outcome.line.asks
+                changed += _concerned(fate.outcome, command)
         if isinstance(command, ShipOrder) and fates:
             self._note_shipment(command, fates)
         if isinstance(command, ChangeParcel) and fates:
@@ -447,12 +472,13 @@ class _Batch:
         )
 
     def _place(self, command: PlaceOrder, door: str) -> Outcome:
+        ids = _placed(command)
         refusal = why_not_placed(command)
-        if command.id in self.taken_orders:
-            refusal = Refusal(kind=RefusalKind.ORDER_EXISTS, detail="There is an order with this id already.")
+        if len(set(ids)) < len(ids) or not self.taken.isdisjoint(ids):
+            refusal = Refusal(kind=RefusalKind.ORDER_EXISTS, detail="An order or a line with this id is there already.")
         if refusal:
             return Refused(refusal=refusal)
-        self.taken_orders.add(command.id)
+        self.taken.update(ids)
         self._row("whereabouts", id=command.id, retailer_id=command.retailer)
         self._row(
             "orders",
@@ -522,8 +548,11 @@ class _Batch:
     def save(self) -> None:
         """Write everything, parents before children; a constant number of statements."""
         dialect = self.connection.dialect.name
-        for retailer, supplier in self.connections:
+        for retailer, supplier in sorted(self.connections):
             self._row("connections", retailer_id=retailer, supplier_id=supplier, since=self.now)
+        # Two batches that meet at a key wait for each other in one order.
+        self.rows.get("idempotency_records", []).sort(key=itemgetter("retailer_id", "caller", "key"))
+        self.rows.get("whereabouts", []).sort(key=itemgetter("id"))
         self._save_lines()
         self._save_cancellations()
         for table, insert in sql.INSERTS.items():
@@ -588,6 +617,23 @@ def _named(calls: Sequence[Call]) -> tuple[set[UUID], set[UUID], set[UUID]]:
     return lines, orders, cancellations
 
 
+def _placed(command: PlaceOrder) -> list[UUID]:
+    """The ids that an order brings with it."""
+    return [command.id, *(line.id for line in command.lines)]
+
+
+def _concerned(decision: Decision, command: Command) -> tuple[Cancellation, ...]:
+    """The cancellations that a command made or changed; of a repeat, those that it had made or changed before."""
+    if decision.events or isinstance(command, Ship | Allocate | ShipOrder | AllocateOrder):
+        return decision.cancellations
+    named = getattr(command, "cancellation", None)
+    if named is not None:
+        return tuple(each for each in decision.line.cancellations if each.id == named)
+    if isinstance(command, AskCancellation) and (command.key or command.units is not None):
+        return tuple(each for each in decision.line.asks if (each.asker, each.key) == (command.asker, command.key))
+    return decision.line.asks
+
+
 def _numbers_needed(call: Call) -> int:
     needed = 1 if call.process or isinstance(call.command, ShipOrder) else 0
     if isinstance(call.command, ShipOrder) and call.process:
@@ -615,11 +661,12 @@ def _process_outcome(cancellation: Cancellation) -> tuple[str, str | None] | Non
 def _to_record(outcome: Outcome) -> dict[str, Any]:
     match outcome:
         case Done():
-            return {"cancellations": [each.hex for each in outcome.cancellations]}
+            return {"cancellations": [each.hex for each in outcome.cancellations], "process": outcome.process}
         case Refused():
             refusal = outcome.refusal
             standing = refusal.cancellation.hex if refusal.cancellation else None
-            return {"refusal": refusal.kind.value, "detail": refusal.detail, "cancellation": standing}
+            given = {"refusal": refusal.kind.value, "detail": refusal.detail, "cancellation": standing}
+            return given | {"process": outcome.process}
         case Failed():  # pragma: no cover - a failed transaction stores nothing
             raise AssertionError
 
@@ -628,9 +675,11 @@ def _replay(given: dict[str, Any]) -> Outcome:
     if "refusal" in given:
         standing = UUID(given["cancellation"]) if given["cancellation"] else None
         return Refused(
-            refusal=Refusal(kind=RefusalKind(given["refusal"]), detail=given["detail"], cancellation=standing)
+            refusal=Refusal(kind=RefusalKind(given["refusal"]), detail=given["detail"], cancellation=standing),
+            process=given["process"],
         )
-    return Done(cancellations=tuple(UUID(each) for each in given["cancellations"]), replayed=True)
+    cancellations = tuple(UUID(each) for each in given["cancellations"])
+    return Done(cancellations=cancellations, process=given["process"], replayed=True)
 
 
 def _key_reused() -> Refused:

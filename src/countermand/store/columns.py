@@ -31,11 +31,13 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         """A naive time is a mistake of ours, so it raises ``ValueError``."""
-        if value is None or dialect.name == "postgresql":
-            return value
+        if value is None:
+            return None
         if value.tzinfo is None:
             raise ValueError("a naive time cannot be stored")
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        if dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Always aware, always UTC."""

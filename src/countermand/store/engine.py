@@ -15,7 +15,6 @@ from typing import Any, Final, Protocol, TypeVar
 import orjson
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 T = TypeVar("T")
@@ -61,6 +60,8 @@ async def open_database(url: str, *, lanes: int = 1, allow_weak_durability: bool
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise UnsafeDatabaseError("A SQLite database in memory keeps nothing. Name a file: sqlite:///path/to/file.")
         return SqliteDatabase(parsed)
     database = PostgresDatabase(parsed, writers=lanes)
     try:
@@ -78,8 +79,7 @@ class SqliteDatabase:
     dialect = "sqlite"
 
     def __init__(self, url: URL) -> None:
-        if url.database and url.database != ":memory:":
-            Path(url.database).expanduser().resolve().parent.mkdir(parents=True, exist_ok=True)
+        Path(url.database or "").resolve().parent.mkdir(parents=True, exist_ok=True)
         self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1)
         self._readers = _sqlite_engine(url, begin="BEGIN", connections=4)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
@@ -155,7 +155,8 @@ class FileLock:
     """Held by the one process that serves a SQLite file, and freed by the system when that process ends."""
 
     def __init__(self, database: str) -> None:
-        self._path = Path(f"{database}.lock")
+        # One file has one lock, by whatever path or link it is named.
+        self._path = Path(f"{Path(database).resolve()}.lock")
         self._file: int | None = None
 
     def acquire(self) -> None:
@@ -164,6 +165,7 @@ class FileLock:
         Raises:
             UnsafeDatabaseError: another process serves this file.
         """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -240,7 +242,7 @@ def _postgres_engine(url: URL, *, connections: int, **more: Any) -> AsyncEngine:
         hide_parameters=True,
         json_serializer=_to_json,
         json_deserializer=orjson.loads,
-        connect_args={"server_settings": {"application_name": "countermand"}},
+        connect_args={"server_settings": {"application_name": "countermand"}, "timeout": 10},
         **more,
     )
 
@@ -272,6 +274,9 @@ def _transaction(connection: Connection, work: Work[T]) -> T:
         raise
     try:
         transaction.commit()
-    except DBAPIError as error:
+    except Exception as error:
+        # Whatever it was, the server may have heeded the COMMIT. The connection is not trusted again: after a sync
+        # that failed, a file may look written and not be.
+        connection.invalidate(error)
         raise CommitUnknownError from error
     return result

@@ -1,11 +1,16 @@
 """Every statement of the write road, by name. All are set-based: one execution serves a whole batch."""
 
-from sqlalchemy import bindparam, insert, literal_column, or_, select, update
+from typing import Final
+
+from sqlalchemy import Integer, bindparam, insert, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
 from countermand.store import tables as t
 from countermand.store.columns import Id, IdList, one_of
+
+NUMBER_END: Final = 2**31 - 1
+"""bol's numbers stay below: an old client keeps them in a signed 32-bit integer."""
 
 _RETAILERS = bindparam("retailers", type_=IdList())
 
@@ -176,11 +181,14 @@ CHANGE_PARCEL = (
 
 TAKE_NUMBERS = (
     update(t.number_blocks)
-    .where(t.number_blocks.c.name == bindparam("of_name"))
+    .where(
+        t.number_blocks.c.name == bindparam("of_name"),
+        t.number_blocks.c.next_number <= NUMBER_END - bindparam("size", type_=Integer),
+    )
     .values(next_number=t.number_blocks.c.next_number + bindparam("size"))
     .returning(t.number_blocks.c.next_number)
 )
-"""Reserve a block of numbers, in a transaction of its own (hi/lo)."""
+"""Reserve a block of numbers, in a transaction of its own (hi/lo). No row when all that fit in 31 bits are spent."""
 
 
 INSERTS: dict[str, Insert] = {table.name: insert(table) for table in t.metadata.sorted_tables}

@@ -1,7 +1,7 @@
 """The chain of schema changes, and how to run it: by code, on a connection that is handed in."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
@@ -9,9 +9,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+_MIGRATING: Final = 0x636D  # any number that no other user of this database locks
+
 
 def migrate(connection: Connection) -> None:
     """Bring the schema up to date, in the transaction that is open."""
+    if connection.dialect.name == "postgresql":
+        # Two processes that start on an empty database: the second one waits, and finds nothing left to do.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
     command.upgrade(_config(connection), "head")
 
 
