@@ -16,11 +16,13 @@ from granian.server.embed import Server
 from starlette.routing import Mount, Router
 
 from countermand.ids import Clock, Ids, system_clock
+from countermand.keyring import Keyring
 from countermand.lanes import Lane, Lanes
 from countermand.settings import Settings
 from countermand.store.engine import Database, FileLock, UnsafeDatabaseError, open_database
 from countermand.store.migrations import current_revision, latest_revision, migrate
 from countermand.wire.auth import Authenticator
+from countermand.wire.bol_plaza import PlazaDoor, PlazaKeys
 from countermand.wire.crux import CruxDoor
 from countermand.wire.native import native_api
 from countermand.wire.replying import json_reply, send_reply
@@ -39,6 +41,7 @@ class Application:
     lanes: Lanes
     ids: Ids
     clock: Clock
+    keyring: Keyring
 
 
 @asynccontextmanager
@@ -55,8 +58,14 @@ async def opened(settings: Settings, clock: Clock = system_clock) -> AsyncIterat
         await _make_current(database)
         ids = Ids(clock)
         lanes = Lanes(lambda: Lane(database, clock, ids.new), settings.lanes if database.dialect != "sqlite" else 1)
+        keyring = Keyring(settings.keys)
         yield Application(
-            asgi=_build(settings, database, lanes, ids, clock), database=database, lanes=lanes, ids=ids, clock=clock
+            asgi=_build(settings, database, lanes, ids, clock, keyring),
+            database=database,
+            lanes=lanes,
+            ids=ids,
+            clock=clock,
+            keyring=keyring,
         )
         await lanes.drain()
     finally:
@@ -124,13 +133,16 @@ async def _make_current(database: Database) -> None:
         )
 
 
-def _build(settings: Settings, database: Database, lanes: Lanes, ids: Ids, clock: Clock) -> Asgi:
+def _build(settings: Settings, database: Database, lanes: Lanes, ids: Ids, clock: Clock, keyring: Keyring) -> Asgi:
     authenticator = Authenticator(database, clock, remember_s=settings.credential_cache_s)
     crux = CruxDoor(
         database=database, lanes=lanes, authenticator=authenticator, ids=ids, clock=clock, settings=settings
     )
-    native = native_api(database=database, authenticator=authenticator)
-    return _guarded(Router(routes=[*crux.routes(), Mount("/", native)], redirect_slashes=False))
+    keys = PlazaKeys(database, keyring, clock, remember_s=settings.credential_cache_s)
+    plaza = PlazaDoor(database=database, lanes=lanes, keys=keys, ids=ids, clock=clock, settings=settings)
+    native = native_api(database=database, lanes=lanes, authenticator=authenticator, settings=settings)
+    routes = [*crux.routes(), *plaza.routes(), Mount("/", native)]
+    return _guarded(Router(routes=routes, redirect_slashes=False))
 
 
 def _guarded(app: Asgi) -> Asgi:

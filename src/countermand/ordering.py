@@ -16,7 +16,8 @@ MINOR_DIGITS = {"JPY": 0, "KRW": 0, "ISK": 0, "BHD": 3, "KWD": 3, "JOD": 3, "OMR
 """ISO 4217: how many decimals a currency has, where it is not two."""
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text, when a database can keep it: NUL is refused with ``ValueError``."""
     if "\0" in text:
         raise ValueError("null characters are not allowed")
     return text
@@ -28,8 +29,8 @@ def _aware(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-Text = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
-Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+Text = Annotated[str, Field(max_length=255), AfterValidator(printable)]
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
 
 
 class Strict(BaseModel):

@@ -1,6 +1,6 @@
 """Who takes part: parties, their users, and the credentials they call with."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from countermand.domain.commands import PartyKind
 from countermand.ids import Ids, digest
+from countermand.keyring import Keyring
 from countermand.store import statements as sql
 from countermand.store import tables as t
 from countermand.store.columns import Record
@@ -226,17 +227,90 @@ def log_in(connection: Connection, ids: Ids, now: datetime, *, user: Record, exp
     )
 
 
+class TooManyKeysError(ValueError):
+    """The party has two Plaza keys that count already; that is enough to replace one by the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlazaKey:
+    """A Plaza key pair at the one time that its private half can be read."""
+
+    public: str
+    private: str
+
+
+PLAZA_KEYS_MAX: Final = 2
+
+
+def create_plaza_key(
+    connection: Connection, ids: Ids, keyring: Keyring, now: datetime, *, party: Record, label: str = ""
+) -> PlazaKey:
+    """Make a key pair for the HMAC of bol's Plaza API (spec/bol-plaza.md 1); the private half is kept encrypted.
+
+    Raises:
+        TooManyKeysError: the party has two active pairs.
+    """
+    active = sum(row.revoked_at is None for row in list_plaza_keys(connection, party.id))
+    if active >= PLAZA_KEYS_MAX:
+        raise TooManyKeysError(f"{party.name} has {active} active Plaza keys. Revoke one first.")
+    pair = PlazaKey(public=ids.token("cmp"), private=ids.token("cmps"))
+    connection.execute(
+        insert(t.credentials).values(
+            id=ids.new(),
+            party_id=party.id,
+            kind="plaza_key",
+            lookup=pair.public,
+            secret=keyring.encrypt(pair.private.encode()),
+            label=label,
+            permissions=_permitted(PartyKind(party.kind), None),
+            created_at=now,
+        )
+    )
+    return pair
+
+
+def list_plaza_keys(connection: Connection, party: UUID) -> Sequence[Record]:
+    """The party's Plaza keys, oldest first, revoked ones too."""
+    return connection.execute(
+        select(
+            t.credentials.c.lookup,
+            t.credentials.c.label,
+            t.credentials.c.created_at,
+            t.credentials.c.revoked_at,
+        )
+        .where(t.credentials.c.party_id == party, t.credentials.c.kind == "plaza_key")
+        .order_by(t.credentials.c.id)
+    ).all()
+
+
+def plaza_key(connection: Connection, public: str) -> tuple[Caller, bytes, bool] | None:
+    """The caller, the encrypted private half, and whether the party is active; ``None`` for an unknown key."""
+    row = connection.execute(
+        _CREDENTIAL.where(t.credentials.c.kind == "plaza_key", t.credentials.c.lookup == public)
+    ).first()
+    return (_caller(row), row.secret, row.status == "active") if row else None
+
+
+def revoke_plaza_key(connection: Connection, now: datetime, public: str) -> bool:
+    """End a Plaza key; false when there is none that still counts."""
+    return _revoke(connection, now, public)
+
+
 def revoke_token(connection: Connection, now: datetime, token: str) -> bool:
     """End a token; false when there is none that still counts."""
+    return _revoke(connection, now, digest(token))
+
+
+def _revoke(connection: Connection, now: datetime, lookup: str) -> bool:
     done = connection.execute(
         update(t.credentials)
-        .where(t.credentials.c.lookup == digest(token), t.credentials.c.revoked_at.is_(None))
+        .where(t.credentials.c.lookup == lookup, t.credentials.c.revoked_at.is_(None))
         .values(revoked_at=now)
     )
     return done.rowcount == 1
 
 
-_CALLER = (
+_CREDENTIAL = (
     select(
         t.credentials.c.id,
         t.credentials.c.party_id,
@@ -245,18 +319,17 @@ _CALLER = (
         t.credentials.c.expires_at,
         t.credentials.c.secret,
         t.parties.c.kind,
+        t.parties.c.status,
         t.parties.c.number,
         t.parties.c.name,
         t.users.c.name.label("user_name"),
         t.users.c.email,
     )
     .select_from(t.credentials.join(t.parties).outerjoin(t.users, t.users.c.id == t.credentials.c.user_id))
-    .where(
-        t.credentials.c.revoked_at.is_(None),
-        t.parties.c.status == "active",
-        (t.users.c.status == "active") | t.users.c.status.is_(None),
-    )
+    .where(t.credentials.c.revoked_at.is_(None))
 )
+
+_CALLER = _CREDENTIAL.where(t.parties.c.status == "active", (t.users.c.status == "active") | t.users.c.status.is_(None))
 
 
 def _caller(row: Record) -> Caller:

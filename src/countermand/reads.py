@@ -97,6 +97,143 @@ def orders_by_reference(connection: Connection, scope: Scope, reference: str) ->
     return _with_lines(connection, scope, rows)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOrder:
+    """An order of a retailer with those of its lines that are neither shipped nor cancelled in full.
+
+    ``asked_by_customer`` holds the lines that a customer wants cancelled and nobody has answered yet.
+    """
+
+    row: Record
+    lines: tuple[Record, ...]
+    asked_by_customer: frozenset[UUID]
+
+
+def open_orders(
+    connection: Connection, retailer: UUID, *, start: int, count: int, number: int | None = None
+) -> list[OpenOrder]:
+    """A retailer's orders with something left to ship, newest first; ``number`` picks one by bol's number."""
+    unfinished = t.lines.c.open + t.lines.c.asked > 0
+    conditions = [t.orders.c.retailer_id == retailer, _some_line(unfinished)]
+    if number is not None:
+        conditions.append(t.orders.c.number == number)
+    newest = (t.orders.c.placed_at.desc(), t.orders.c.id.desc())
+    orders = connection.execute(select(t.orders).where(*conditions).order_by(*newest).offset(start).limit(count)).all()
+    if not orders:
+        return []
+    lines = connection.execute(
+        select(t.lines)
+        .where(t.lines.c.retailer_id == retailer, t.lines.c.order_id.in_([order.id for order in orders]), unfinished)
+        .order_by(t.lines.c.position)
+    ).all()
+    asked = _asked_by_customer(connection, retailer, [line.id for line in lines if line.asked])
+    of_order: dict[UUID, list[Record]] = {}
+    for line in lines:
+        of_order.setdefault(line.order_id, []).append(line)
+    return [OpenOrder(row=order, lines=tuple(of_order[order.id]), asked_by_customer=asked) for order in orders]
+
+
+def _asked_by_customer(connection: Connection, retailer: UUID, lines: list[UUID]) -> frozenset[UUID]:
+    if not lines:
+        return frozenset()
+    rows = connection.execute(
+        select(t.cancellations.c.line_id).where(
+            t.cancellations.c.retailer_id == retailer,
+            t.cancellations.c.line_id.in_(lines),
+            t.cancellations.c.state == "asked",
+            t.cancellations.c.asker == "customer",
+        )
+    )
+    return frozenset(row.line_id for row in rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipmentView:
+    """A parcel with its order and what was in it: pairs of a line and how many of its units."""
+
+    row: Record
+    order: Record
+    contents: tuple[tuple[Record, int], ...]
+
+
+def shipments(
+    connection: Connection,
+    retailer: UUID,
+    *,
+    start: int = 0,
+    count: int = PAGE_MAX,
+    order_number: int | None = None,
+    number: int | None = None,
+) -> list[ShipmentView]:
+    """Parcels of a retailer's orders, newest first; ``number`` picks one by bol's number of it."""
+    conditions = [t.shipments.c.retailer_id == retailer]
+    if number is not None:
+        conditions.append(t.shipments.c.number == number)
+    if order_number is not None:
+        conditions.append(
+            t.shipments.c.order_id.in_(
+                select(t.orders.c.id).where(t.orders.c.retailer_id == retailer, t.orders.c.number == order_number)
+            )
+        )
+    newest = t.shipments.c.id.desc()
+    rows = connection.execute(select(t.shipments).where(*conditions).order_by(newest).offset(start).limit(count)).all()
+    if not rows:
+        return []
+    order_ids = {row.order_id for row in rows}
+    orders = {
+        row.id: row
+        for row in connection.execute(
+            select(t.orders).where(t.orders.c.retailer_id == retailer, t.orders.c.id.in_(order_ids))
+        )
+    }
+    contents: dict[UUID, list[tuple[Record, int]]] = {}
+    inside = connection.execute(
+        select(t.shipment_lines.c.shipment_id, t.shipment_lines.c.units, t.lines)
+        .join(
+            t.lines,
+            and_(t.lines.c.retailer_id == t.shipment_lines.c.retailer_id, t.lines.c.id == t.shipment_lines.c.line_id),
+        )
+        .where(t.shipment_lines.c.retailer_id == retailer, t.shipment_lines.c.shipment_id.in_([r.id for r in rows]))
+        .order_by(t.lines.c.position)
+    )
+    for line in inside:
+        contents.setdefault(line.shipment_id, []).append((line, line.units))
+    return [ShipmentView(row=row, order=orders[row.order_id], contents=tuple(contents.get(row.id, ()))) for row in rows]
+
+
+def line_of_number(connection: Connection, retailer: UUID, number: int) -> Record | None:
+    """The line that a retailer knows by this number of bol's."""
+    return connection.execute(
+        select(t.lines.c.id, t.lines.c.order_id).where(t.lines.c.retailer_id == retailer, t.lines.c.number == number)
+    ).first()
+
+
+def line_of_bol_number(connection: Connection, number: int) -> Record | None:
+    """The line that has this number of bol's, whoever its retailer is. For operators."""
+    return connection.execute(
+        select(t.lines)
+        .join(
+            t.line_numbers,
+            and_(t.line_numbers.c.retailer_id == t.lines.c.retailer_id, t.line_numbers.c.line_id == t.lines.c.id),
+        )
+        .where(t.line_numbers.c.number == number)
+    ).first()
+
+
+def line_by_id(connection: Connection, scope: Scope, line: UUID) -> Record | None:
+    """One line, or ``None`` when there is none that this party may see."""
+    return connection.execute(select(t.lines).where(t.lines.c.id == line, _line_scope(scope))).first()
+
+
+def process_status(connection: Connection, retailer: UUID, number: int) -> Record | None:
+    """How an asynchronous call of this retailer is doing."""
+    return connection.execute(
+        select(t.process_statuses).where(
+            t.process_statuses.c.retailer_id == retailer, t.process_statuses.c.number == number
+        )
+    ).first()
+
+
 def party_name(connection: Connection, party: UUID) -> str | None:
     """What the party is called."""
     return connection.execute(select(t.parties.c.name).where(t.parties.c.id == party)).scalar()

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from annotated_types import Ge
 from platformdirs import user_data_path
@@ -13,6 +13,17 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 def default_database() -> str:
     """A SQLite file in the user's data directory."""
     return f"sqlite:///{user_data_path('countermand') / 'countermand.sqlite3'}"
+
+
+PLAZA_LIMITS: Final = {
+    "GET orders": "400/hour",
+    "PUT cancellation": "5000/day",
+    "GET process-status": "50000/hour",
+    "GET shipments": "400/hour",
+    "POST shipments": "5000/day",
+    "PUT transports": "5000/day",
+}
+"""bol's own quotas (spec/bol-plaza.md 6)."""
 
 
 class Settings(BaseSettings):
@@ -37,12 +48,29 @@ class Settings(BaseSettings):
     allow_losing_acknowledged_calls: bool = Field(
         default=False, description="Accept a PostgreSQL with fsync or synchronous_commit off"
     )
+    key_file: Path | None = Field(default=None, description="Keys that open stored secrets; default beside the data")
+    plaza_limits: dict[str, str] = Field(
+        default_factory=lambda: dict(PLAZA_LIMITS),
+        description="Calls per key, as '400/hour' or '5000/day'; an empty text lifts a limit",
+    )
     log_level: str = "info"
 
     @property
     def token_lifetime(self) -> timedelta | None:
         """``None`` when tokens do not expire."""
         return timedelta(seconds=self.token_lifetime_s) if self.token_lifetime_s else None
+
+    @property
+    def keys(self) -> Path:
+        """The key file: as set, or beside a SQLite database, or in the user's data directory."""
+        if self.key_file:
+            return self.key_file
+        return self.sqlite_path.with_suffix(".keys") if self.sqlite_path else user_data_path("countermand") / "keys"
+
+    @property
+    def base_url(self) -> str:
+        """How clients reach this service, without a final slash."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
 
     @property
     def sqlite_path(self) -> Path | None:

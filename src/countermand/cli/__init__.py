@@ -13,12 +13,13 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
   countermand token create --party "Fine Shoes"      make a token for its calls
   countermand order add orders.json                  hand in orders (- reads standard input)
   countermand orders                                 list orders
+  countermand ask --line 1000017 --by customer       a customer wants a line cancelled
   countermand cancellations --state asked            what waits for an answer
   countermand timeline can_0190...                   the whole story of a line
 
 Run the service:   serve  migrate  demo
-Who takes part:    party add|list   user add   token create|revoke
-What happens:      order add   orders   cancellations   timeline
+Who takes part:    party add|list   user add   token create|revoke   plaza-key create|list|revoke
+What happens:      order add   ask   orders   cancellations   timeline   plaza
 
 Every list takes --json. `countermand COMMAND --help` tells the flags of a command.
 Settings: flag, then COUNTERMAND_* variable, then ./countermand.toml, then default.

@@ -13,6 +13,8 @@ for name, place in {
     "orders": "countermand.cli.orders:orders",
     "cancellations": "countermand.cli.orders:cancellations",
     "timeline": "countermand.cli.orders:timeline",
+    "ask": "countermand.cli.orders:ask",
+    "plaza": "countermand.cli.plaza:plaza",
 }.items():
     app.command(place, name=name)
 
@@ -20,10 +22,11 @@ for noun, help_text, verbs in (
     ("party", "Retailers, suppliers and the platform.", ("add", "list")),
     ("user", "People who can log in.", ("add",)),
     ("token", "Secrets that programs call with.", ("create", "revoke")),
+    ("plaza-key", "Key pairs that Plaza clients sign with.", ("create", "list", "revoke")),
 ):
     group = App(name=noun, help=help_text)
     for verb in verbs:
-        group.command(f"countermand.cli.who:{noun}_{verb}", name=verb)
+        group.command(f"countermand.cli.who:{noun.replace('-', '_')}_{verb}", name=verb)
     app.command(group)
 
 order = App(name="order", help="Orders handed in as JSON.")

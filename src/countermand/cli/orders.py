@@ -5,7 +5,7 @@ import json as json_module
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from cyclopts import Parameter
@@ -17,12 +17,13 @@ from countermand.app import Application
 from countermand.cli.output import Exit, fail, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id, find_party
-from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.commands import Actor, AskCancellation, Asker, PartyKind
 from countermand.domain.line import State
 from countermand.domain.order import PlaceOrder
 from countermand.ids import show
 from countermand.ordering import OrderIn, place
 from countermand.service import Call, Done, Refused
+from countermand.store.columns import Record
 
 DOOR = "cli"
 EVERYTHING = reads.Scope(party=parties.PLATFORM, kind=PartyKind.PLATFORM)
@@ -144,6 +145,40 @@ def cancellations(
     print_table(columns, shown, empty="There are no cancellations.")
 
 
+def ask(
+    *,
+    line: Annotated[str, Parameter(help="Id of the line, or bol's number of it")],
+    units: Annotated[int | None, Parameter(help="How many; all that are open by default")] = None,
+    by: Annotated[Literal["customer", "retailer"], Parameter(help="Whose wish it is")] = "customer",
+    note: str = "",
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Ask to cancel units of a line and print the id of the cancellation."""
+
+    async def work(application: Application) -> tuple[Any, Any]:
+        row = await application.database.read(lambda connection: _find_line(connection, line))
+        command = AskCancellation(line=row.id, actor=operator(), asker=Asker(by), units=units, note=note)
+        outcome = await application.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id))
+        found = None
+        if isinstance(outcome, Done):
+            wanted = outcome.cancellations[0]
+            found = await application.database.read(
+                partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=wanted)
+            )
+        return outcome, found
+
+    outcome, found = with_database(read_settings(database=database), work)
+    if isinstance(outcome, Refused):
+        fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)
+    if found is None:
+        fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+    if json:
+        print_json(_cancellation(found))
+    else:
+        print(show("can", found.id))
+
+
 def timeline(
     id: Annotated[str, Parameter(help="Of a cancellation, a line or an order")],  # noqa: A002 - the flag's name
     *,
@@ -193,6 +228,16 @@ def scope_of(connection: Connection, party: str | None) -> reads.Scope:
         return EVERYTHING
     row = find_party(connection, party)
     return reads.Scope(party=row.id, kind=PartyKind(row.kind))
+
+
+def _find_line(connection: Connection, text: str) -> Record:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 11 else None
+    row = reads.line_of_bol_number(connection, number) if number is not None else None
+    if number is None:
+        row = reads.line_by_id(connection, EVERYTHING, find_id("lin", text))
+    if row is None:
+        fail(Exit.NOT_FOUND, "unknown_line", f"There is no line {text}.", "See `countermand orders`.")
+    return row
 
 
 def _read_orders(file: str) -> list[OrderIn]:

@@ -175,6 +175,81 @@ def token_revoke(
     say("The token is revoked.")
 
 
+def plaza_key_create(*, party: str, label: str = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+    """Make a Plaza key pair and print it: the public half, then the private one, which cannot be shown again.
+
+    Parameters
+    ----------
+    party
+        Name or id of the retailer.
+    label
+        What it is for; shown in timelines.
+    """
+
+    async def work(application: Application) -> parties.PlazaKey:
+        def create(connection: Connection) -> parties.PlazaKey:
+            return parties.create_plaza_key(
+                connection,
+                application.ids,
+                application.keyring,
+                application.clock(),
+                party=find_party(connection, party),
+                label=label,
+            )
+
+        return await application.database.write(create)
+
+    try:
+        pair = with_database(read_settings(database=database), work)
+    except parties.TooManyKeysError as error:
+        fail(Exit.REFUSED, "too_many_keys", str(error), f"See `countermand plaza-key list --party {party!r}`.")
+    if json:
+        print_json({"public": pair.public, "private": pair.private})
+    else:
+        print(f"{pair.public}\n{pair.private}")
+
+
+def plaza_key_list(*, party: str, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+    """List the Plaza keys of a party."""
+
+    def question(connection: Connection) -> Sequence[Record]:
+        return parties.list_plaza_keys(connection, find_party(connection, party).id)
+
+    rows = ask_database(read_settings(database=database), question)
+    if json:
+        print_json(
+            [
+                {"public": r.lookup, "label": r.label, "created_at": r.created_at, "revoked_at": r.revoked_at}
+                for r in rows
+            ]
+        )
+        return
+    shown = [
+        (r.lookup, r.label, f"{r.created_at:%Y-%m-%d %H:%M}", f"{r.revoked_at:%Y-%m-%d %H:%M}" if r.revoked_at else "")
+        for r in rows
+    ]
+    print_table(("Public key", "Label", "Created (UTC)", "Revoked (UTC)"), shown, empty="There are no Plaza keys.")
+
+
+def plaza_key_revoke(public: str, *, database: DatabaseFlag = None) -> None:
+    """End a Plaza key. A running service honours it for a few seconds more (setting credential_cache_s).
+
+    Parameters
+    ----------
+    public
+        The public half.
+    """
+
+    async def work(application: Application) -> bool:
+        return await application.database.write(
+            partial(parties.revoke_plaza_key, now=application.clock(), public=public)
+        )
+
+    if not with_database(read_settings(database=database), work):
+        fail(Exit.NOT_FOUND, "unknown_key", "There is no such key, or it was revoked before.")
+    say("The key is revoked.")
+
+
 def find_party(connection: Connection, text: str) -> Record:
     """The party of this name or id; ends the command when there is none."""
     try:

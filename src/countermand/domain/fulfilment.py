@@ -87,7 +87,8 @@ def change_transport(line: Line, command: ChangeTransport, now: datetime) -> Dec
 
 
 def _holds(line: Line, actor: Actor) -> bool:
-    return actor.kind is PartyKind.PLATFORM or (actor.party == line.fulfiller and line.with_fulfiller)
+    told = line.with_fulfiller or line.fulfiller == line.retailer
+    return actor.kind is PartyKind.PLATFORM or (actor.party == line.fulfiller and told)
 
 
 def _as_allocated(line: Line, command: Allocate) -> Allocate | None:

@@ -119,3 +119,33 @@ def _check_nodes(value: Any) -> None:
             waiting += each
         elif isinstance(each, str) and "\0" in each:
             raise MalformedJsonError("null characters are not allowed")
+
+
+Asgi = Callable[[Any, Receive, Any], Awaitable[None]]
+
+
+def bounded(app: Asgi, refuse: Asgi, *, max_bytes: int, timeout_s: float) -> Asgi:
+    """``app`` behind these bounds, for an app that reads bodies by itself.
+
+    ``refuse`` answers what is beyond them, and finds the error under ``scope["error"]``.
+    """
+
+    async def guarded(scope: Any, receive: Receive, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        try:
+            body = await read_body(receive, max_bytes=max_bytes, timeout_s=timeout_s)
+            if not nests_at_most(body, DEPTH_MAX):
+                raise MalformedJsonError(f"nested deeper than {DEPTH_MAX} levels")
+        except (BodyTooLargeError, BodyTooSlowError, MalformedJsonError) as error:
+            await refuse({**scope, "error": error}, receive, send)
+            return
+        unread = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replayed() -> Any:
+            return unread.pop() if unread else await receive()
+
+        await app(scope, replayed, send)
+
+    return guarded

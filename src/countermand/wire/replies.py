@@ -20,6 +20,7 @@ class Problem(StrEnum):
     INVALID = "invalid"
     TOO_LARGE = "too_large"
     TOO_SLOW = "too_slow"
+    RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
 
 
@@ -27,6 +28,8 @@ class Problem(StrEnum):
 class Row:
     """One outcome's status in each dialect.
 
+    ``plaza`` is a status and the number after ``PAI-``; a refusal has none there, as it ends in a process status
+    (spec/bol-plaza.md 2.4).
     ``crux_seed`` is DELETE on the seed's own path, which answers with the seed's seven codes and no other;
     ``crux_v1`` the rest of CRUX's first generation and ``crux_timp`` its second, where 409 means a wrong party.
     """
@@ -35,24 +38,33 @@ class Row:
     crux_v1: int
     crux_timp: int
     native: int
+    plaza: tuple[int, int] | None = None
 
 
-def _crux(status: int, *, native: int, seed: int | None = None, timp: int | None = None) -> Row:
-    return Row(crux_seed=seed or status, crux_v1=status, crux_timp=timp or status, native=native)
+def _crux(
+    status: int,
+    *,
+    native: int,
+    seed: int | None = None,
+    timp: int | None = None,
+    plaza: tuple[int, int] | None = None,
+) -> Row:
+    return Row(crux_seed=seed or status, crux_v1=status, crux_timp=timp or status, native=native, plaza=plaza)
 
 
 REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
-    Problem.NOT_FOUND: _crux(404, native=404),
-    Problem.UNAUTHENTICATED: _crux(401, native=401),
-    Problem.FORBIDDEN: _crux(403, native=403),
-    Problem.WRONG_PARTY: _crux(403, timp=409, native=403),
-    Problem.METHOD_NOT_ALLOWED: _crux(405, native=405),
-    Problem.UNSUPPORTED_MEDIA_TYPE: _crux(415, native=415),
-    Problem.MALFORMED: _crux(400, native=400),
-    Problem.INVALID: _crux(400, native=422),
-    Problem.TOO_LARGE: _crux(413, seed=400, native=413),
-    Problem.TOO_SLOW: _crux(408, seed=400, native=408),
-    Problem.UNAVAILABLE: _crux(503, native=503),
+    Problem.NOT_FOUND: _crux(404, native=404, plaza=(404, 41000)),
+    Problem.UNAUTHENTICATED: _crux(401, native=401, plaza=(401, 41102)),
+    Problem.FORBIDDEN: _crux(403, native=403, plaza=(403, 41000)),
+    Problem.WRONG_PARTY: _crux(403, timp=409, native=403, plaza=(403, 41000)),
+    Problem.METHOD_NOT_ALLOWED: _crux(405, native=405, plaza=(405, 41000)),
+    Problem.UNSUPPORTED_MEDIA_TYPE: _crux(415, native=415, plaza=(415, 41000)),
+    Problem.MALFORMED: _crux(400, native=400, plaza=(400, 41100)),
+    Problem.INVALID: _crux(400, native=422, plaza=(400, 41100)),
+    Problem.TOO_LARGE: _crux(413, seed=400, native=413, plaza=(413, 41202)),
+    Problem.TOO_SLOW: _crux(408, seed=400, native=408, plaza=(408, 41000)),
+    Problem.RATE_LIMITED: _crux(429, native=429, plaza=(409, 41501)),
+    Problem.UNAVAILABLE: _crux(503, native=503, plaza=(503, 41000)),
     RefusalKind.UNKNOWN_LINE: _crux(422, native=404),
     RefusalKind.UNKNOWN_ORDER: _crux(404, native=404),
     RefusalKind.UNKNOWN_CANCELLATION: _crux(422, native=404),

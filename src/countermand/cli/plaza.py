@@ -1,0 +1,70 @@
+"""Sign and send one call to a Plaza API, for people with curl habits."""
+
+import os
+import sys
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Annotated
+
+import httpx2
+from cyclopts import Parameter
+
+from countermand.cli.output import Exit, fail, say
+from countermand.wire.bol_plaza.signature import sign
+
+CONTENT_TYPE = "application/xml"
+
+
+def plaza(
+    method: str,
+    path: str,
+    *,
+    data: Annotated[str | None, Parameter(help="A file with the XML to send; - reads standard input")] = None,
+    url: Annotated[str, Parameter(help="Where the service is")] = "http://127.0.0.1:8765",
+    accept: Annotated[str | None, Parameter(help="For v2.1 lists: application/vnd.orders-v2.1+xml")] = None,
+) -> None:
+    """Sign a call with a Plaza key, send it, and print the answer.
+
+    The key comes from COUNTERMAND_PLAZA_PUBLIC_KEY and COUNTERMAND_PLAZA_PRIVATE_KEY.
+
+    Parameters
+    ----------
+    method
+        GET, PUT or POST.
+    path
+        From /services on, with a query if need be.
+    """
+    body = _body(data)
+    date = format_datetime(datetime.now(UTC), usegmt=True)
+    private = _key("COUNTERMAND_PLAZA_PRIVATE_KEY").encode()
+    public = _key("COUNTERMAND_PLAZA_PUBLIC_KEY")
+    signable = path.partition("?")[0]
+    mac = sign(private, method=method.upper(), content_type=CONTENT_TYPE, date=date, path=signable)
+    headers = {"Content-Type": CONTENT_TYPE, "X-BOL-Date": date, "X-BOL-Authorization": f"{public}:{mac}"}
+    if accept:
+        headers["Accept"] = accept
+    try:
+        answer = httpx2.request(method.upper(), url + path, headers=headers, content=body, timeout=30, trust_env=False)
+    except httpx2.HTTPError as error:
+        fail(Exit.TRY_LATER, "unreachable", f"{url} cannot be reached: {error}")
+    say(f"{answer.status_code} {answer.reason_phrase}")
+    print(answer.text)
+    if answer.is_error:
+        fail(Exit.FAILED, "refused", f"The call was answered {answer.status_code}.")
+
+
+def _body(data: str | None) -> bytes:
+    if data is None:
+        return b""
+    try:
+        return sys.stdin.buffer.read() if data == "-" else Path(data).read_bytes()
+    except OSError as error:
+        fail(Exit.USAGE, "unreadable", f"{data} cannot be read: {error}")
+
+
+def _key(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        fail(Exit.USAGE, "no_key", f"{name} is not set.", "Make a key pair with `countermand plaza-key create`.")
+    return value
