@@ -43,7 +43,7 @@ class Model:
 
     def __init__(self, ordered: int, placed: datetime, *, own: bool, sent: bool) -> None:
         self.placed = placed
-        self.holder = RETAILER if own else SUPPLIER
+        self.holder = RETAILER if own else SUPPLIER if sent else "nobody"
         self.decider = RETAILER if own or not sent else SUPPLIER
         self.tokens: list[tuple[str, UUID | None]] = [("open", None)] * ordered
         self.wishes: dict[UUID, Wish] = {}
@@ -224,6 +224,12 @@ class Model:
             self._take(wish, who)
         if min(more, there):
             self._own(fresh, min(more, there), who)
+        return None
+
+    def change_transport(self, who: str) -> str | None:
+        if who not in (self.holder, PLATFORM):
+            return "unknown_line"
+        self.told.append(("line.transport_changed", self.count("shipped"), None))
         return None
 
     # What is so

@@ -13,6 +13,7 @@ from countermand.domain.commands import (
     AskCancellation,
     Asker,
     CancelOwn,
+    ChangeTransport,
     DeclineCancellation,
     LineCommand,
     PartyKind,
@@ -131,6 +132,10 @@ def ship(units: int | None = None, *, actor: Actor = SUPPLIER, override: bool = 
 
 def allocate(accepted: int = 0, backordered: int = 0, rejected: int = 0, *, actor: Actor = SUPPLIER) -> Allocate:
     return Allocate(line=LINE, actor=actor, accepted=accepted, backordered=backordered, rejected=rejected)
+
+
+def change_transport(*, actor: Actor = SUPPLIER) -> ChangeTransport:
+    return ChangeTransport(line=LINE, actor=actor, carrier="TNT", tracking_number="3S2")
 
 
 def buckets(line: Line) -> tuple[int, int, int, int]:

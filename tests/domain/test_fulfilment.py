@@ -18,6 +18,7 @@ from tests.domain.story import (
     allocate,
     ask,
     buckets,
+    change_transport,
     customer_asks,
     held_by_retailer,
     held_by_supplier,
@@ -128,6 +129,14 @@ def test_a_retailer_ships_what_it_holds() -> None:
     story = Story(held_by_retailer())
     story.heeds(ship(actor=RETAILER))
     assert buckets(story.line) == (0, 0, 0, 5)
+
+
+def test_a_parcel_that_travels_otherwise_is_noted_and_moves_no_unit() -> None:
+    story = Story()
+    story.heeds(ship(2))
+    [event] = story.heeds(change_transport()).events
+    assert (event.kind, event.units, event.note) == (EventKind.LINE_TRANSPORT_CHANGED, 2, "TNT 3S2")
+    assert buckets(story.line) == (3, 0, 0, 2)
 
 
 # Allocating

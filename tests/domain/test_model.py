@@ -51,6 +51,7 @@ from tests.domain.story import (
     ask,
     buckets,
     cancel_own,
+    change_transport,
     decline,
     held_by_retailer,
     held_by_supplier,
@@ -246,6 +247,13 @@ class Lines(RuleBasedStateMachine):
     @rule(which=which, actor=holders, accepted=some_number, backordered=some_number, rejected=some_number)
     def allocate(self, which: int, actor: Actor | None, accepted: int, backordered: int, rejected: int) -> None:
         self.allocated(self.line(which), actor, (accepted, backordered, rejected))
+
+    @rule(which=which, actor=holders)
+    def change_transport(self, which: int, actor: Actor | None) -> None:
+        number = self.line(which)
+        actor = actor or self.holder(number)
+        who, command = role_of(actor), change_transport(actor=actor)
+        self.tell(number, command, lambda model, fresh: model.change_transport(who))
 
     @precondition(lambda self: any(line.asks for line in self.lines))
     @rule(which=which, actor=holders)

@@ -1,5 +1,7 @@
 """The table of moves (design.md, section 3): what each command does to the units, and who may give it."""
 
+from dataclasses import replace
+
 import pytest
 
 from countermand.domain.commands import Actor, AskCancellation, Asker, LineCommand
@@ -20,6 +22,7 @@ from tests.domain.story import (
     ask,
     buckets,
     cancel_own,
+    change_transport,
     customer_asks,
     decline,
     held_by_retailer,
@@ -35,6 +38,7 @@ Table = dict[str, RefusalKind | None]
 
 HOLDER_IS_SUPPLIER: Table = {"retailer": RefusalKind.UNKNOWN_LINE, "supplier": None}
 SELLER: Table = {"retailer": None, "supplier": RefusalKind.UNKNOWN_LINE}
+NEITHER: Table = {"retailer": RefusalKind.UNKNOWN_LINE, "supplier": RefusalKind.UNKNOWN_LINE}
 SUPPLIERS_TURN: Table = {"retailer": RefusalKind.NOTHING_ASKED, "supplier": None}
 RETAILERS_TURN: Table = {"retailer": None, "supplier": RefusalKind.NOTHING_ASKED}
 
@@ -64,6 +68,7 @@ def by(actor: Actor) -> dict[str, LineCommand]:
         "retailer cancels": retailer_cancel(actor=actor),
         "ship": ship(actor=actor),
         "allocate": allocate(5, actor=actor),
+        "change transport": change_transport(actor=actor),
     }
 
 
@@ -87,6 +92,7 @@ SITUATIONS: dict[str, tuple[Line, AskCancellation, dict[str, Table]]] = {
             "retailer cancels": SELLER,
             "ship": HOLDER_IS_SUPPLIER,
             "allocate": HOLDER_IS_SUPPLIER,
+            "change transport": HOLDER_IS_SUPPLIER,
         },
     ),
     "a supplier holds the goods, the customer asked": (
@@ -110,12 +116,20 @@ SITUATIONS: dict[str, tuple[Line, AskCancellation, dict[str, Table]]] = {
         customer_asks(2),
         {
             "ask": SELLER,
-            "accept": RETAILERS_TURN,
-            "decline": RETAILERS_TURN,
+            "accept": SELLER,
+            "decline": SELLER,
             "customer withdraws": SELLER,
             "cancel own": SELLER,
             "retailer cancels": SELLER,
+            "ship": NEITHER,
+            "allocate": NEITHER,
+            "change transport": NEITHER,
         },
+    ),
+    "the retailer holds the goods and keeps the order back, the customer asked": (
+        replace(held_by_retailer(), with_fulfiller=False),
+        customer_asks(2),
+        {name: SELLER for name in by(RETAILER) if name != "withdraw"},
     ),
 }
 

@@ -14,7 +14,9 @@ from countermand.domain.commands import (
     AllocateOrder,
     AnswerOrder,
     Asker,
+    AskLines,
     CancelOrder,
+    ChangeParcel,
     OrderCommand,
     Parcel,
     PartyKind,
@@ -34,7 +36,9 @@ from tests.domain.story import (
     RETAILER,
     SUPPLIER,
     allocate,
+    ask,
     buckets,
+    change_transport,
     held_by_retailer,
     held_by_supplier,
     in_buckets,
@@ -236,6 +240,18 @@ def test_allocating_lines_that_all_refuse_still_tells_each_fate() -> None:
     assert fates([SHIPPED], allocations(B)) == {B: RefusalKind.ALREADY_SHIPPED}
 
 
+@pytest.mark.parametrize("policy", [ALL, SOME])
+@pytest.mark.parametrize(
+    ("numbers", "kind"), [((6, 0, 0), RefusalKind.TOO_MANY_UNITS), ((0, 0, -1), RefusalKind.UNITS_INVALID)]
+)
+def test_an_allocation_that_cannot_be_stops_those_beside_it(
+    policy: Policy, numbers: tuple[int, int, int], kind: RefusalKind
+) -> None:
+    lines = (replace(allocate(5), line=A), replace(allocate(*numbers), line=B), replace(allocate(5), line=C))
+    command = AllocateOrder(order=ORDER, actor=SUPPLIER, lines=lines)
+    assert refusal([fresh(A), fresh(B), foreign(C)], command, policy) is kind
+
+
 def test_allocating_nothing_of_ones_own_is_an_unknown_order() -> None:
     assert decided([foreign(A)], allocations(A)) == UNKNOWN_ORDER
     assert decided([fresh(A)], allocations(B)) == UNKNOWN_ORDER
@@ -288,6 +304,52 @@ def test_one_line_twice_in_a_parcel_ships_both_numbers() -> None:
 
 def test_one_line_twice_in_a_parcel_never_ships_more_than_there_is() -> None:
     assert refusal([fresh(A)], parcel((A, 3), (A, 3))) is RefusalKind.TOO_MANY_UNITS
+
+
+# Correcting a parcel
+
+
+def correction(*lines: UUID, actor: Actor = SUPPLIER) -> ChangeParcel:
+    each = tuple(replace(change_transport(actor=actor), line=line) for line in lines)
+    return ChangeParcel(order=ORDER, actor=actor, parcel=PARCEL.id, lines=each, carrier="TNT", tracking_number="3S2")
+
+
+def test_a_parcel_is_corrected_for_all_of_its_lines_or_for_none() -> None:
+    assert fates([SHIPPED, in_buckets(fresh(A), shipped=1)], correction(A, B)) == {A: None, B: None}
+    assert decided([SHIPPED, foreign(A)], correction(A, B)) == UNKNOWN_LINE
+    assert decided([foreign(A)], correction(A)) == UNKNOWN_ORDER
+
+
+# Asking for several lines
+
+
+def asks(*units: tuple[UUID, int | None], actor: Actor = RETAILER) -> AskLines:
+    each = tuple(replace(ask(number, actor=actor), line=line) for line, number in units)
+    return AskLines(order=ORDER, actor=actor, lines=each)
+
+
+@pytest.mark.parametrize("policy", [ALL, SOME])
+def test_units_of_several_lines_are_asked_for_together(policy: Policy) -> None:
+    lines = after([fresh(A), fresh(B), fresh(C)], asks((A, 2), (B, None)), policy)
+    assert [buckets(line) for line in lines] == [(3, 2, 0, 0), (0, 5, 0, 0), (5, 0, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("other", "units", "kind"),
+    [
+        (SHIPPED, None, RefusalKind.ALREADY_SHIPPED),
+        (CANCELLED, None, RefusalKind.ALREADY_CANCELLED),
+        (REJECTED, None, RefusalKind.REJECTED_BY_FULFILLER),
+        (fresh(B), 6, RefusalKind.TOO_MANY_UNITS),
+        (fresh(B), 0, RefusalKind.UNITS_INVALID),
+        (replace(fresh(B), retailer=OTHER_RETAILER.party), 1, RefusalKind.UNKNOWN_LINE),
+    ],
+)
+@pytest.mark.parametrize("policy", [ALL, SOME])
+def test_one_line_that_was_named_and_cannot_be_asked_for_stops_the_others(
+    other: Line, units: int | None, kind: RefusalKind, policy: Policy
+) -> None:
+    assert refusal([fresh(A), other], asks((A, 1), (B, units)), policy) is kind
 
 
 # Properties
