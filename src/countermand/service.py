@@ -85,11 +85,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The command was heeded. ``process`` is the number of its process status; ``replayed`` marks a repeat by key."""
+    """The command was heeded, ``at`` a time. ``process`` is its process status, ``replayed`` marks a repeat by key."""
 
     fates: tuple[Fate, ...] = ()
     cancellations: tuple[UUID, ...] = ()
     process: int | None = None
+    at: datetime | None = None
     replayed: bool = False
 
 
@@ -99,6 +100,7 @@ class Refused:
 
     refusal: Refusal
     process: int | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,8 +319,8 @@ class _Batch:
             self._note_parcel_change(command)
         process = self._open_process(call, result, changed) if call.process else None
         if isinstance(result, Refusal):
-            return Refused(refusal=result, process=process)
-        return Done(fates=fates, cancellations=tuple(each.id for each in changed), process=process)
+            return Refused(refusal=result, process=process, at=self.now)
+        return Done(fates=fates, cancellations=tuple(each.id for each in changed), process=process, at=self.now)
 
     def _decided(self, command: Command) -> tuple[Fate, ...] | Refusal:
         if isinstance(command, OrderCommand):

@@ -30,6 +30,8 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str) -> str:
             return f"{who} shipped {units}"
         case EventKind.LINE_TRANSPORT_CHANGED:
             return f"{who} corrected how the parcel travels"
+        case EventKind.CANCELLATION_ASKED if facts.get("asker") == "customer":
+            return f"The customer asked, through {who}, to cancel {units}"
         case EventKind.CANCELLATION_ASKED:
             return f"{who} asked to cancel {units}"
         case EventKind.CANCELLATION_PASSED_ON:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from countermand.domain.commands import Asker
+
 
 class EventKind(StrEnum):
     """Every kind of event."""
@@ -25,7 +27,8 @@ class EventKind(StrEnum):
 class Event:
     """One change of one line, the ``seq``-th since it was placed.
 
-    ``units`` is how many units the change is about; ``by_policy`` says that a rule spoke and no party. The four
+    ``units`` is how many units the change is about; ``by_policy`` says that a rule spoke and no party,
+    ``asker`` on whose wish the cancellation was asked. The four
     buckets are those of the line just after the event, so a reader that missed earlier ones still knows the state.
     """
 
@@ -41,3 +44,4 @@ class Event:
     note: str = ""
     by_policy: bool = False
     unasked: bool = False
+    asker: Asker | None = None

@@ -267,5 +267,6 @@ class Draft:
                 note=note or (cancellation.note if cancellation and kind is EventKind.CANCELLATION_ASKED else ""),
                 by_policy=by_policy,
                 unasked=bool(cancellation and cancellation.unasked),
+                asker=cancellation.asker if cancellation else None,
             )
         )

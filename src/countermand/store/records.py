@@ -114,5 +114,11 @@ def facts_of(event: Event) -> dict[str, Any]:
         "cancelled": event.cancelled,
         "shipped": event.shipped,
     }
-    extra = {"reason": event.reason, "note": event.note, "by_policy": event.by_policy, "unasked": event.unasked}
+    extra = {
+        "reason": event.reason,
+        "note": event.note,
+        "by_policy": event.by_policy,
+        "unasked": event.unasked,
+        "asker": event.asker.value if event.asker else None,
+    }
     return facts | {name: value for name, value in extra.items() if value}

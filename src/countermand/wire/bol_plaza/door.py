@@ -338,7 +338,7 @@ class PlazaDoor:
             entity_id=entity_id,
             event_type=event_type,
             status=Status.PENDING,
-            created_at=self._clock(),
+            created_at=outcome.at,
             self_url=self._status_url(outcome.process),
         )
         return _xml(200, writing.write_process_status(status))

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NoReturn
 from uuid import UUID
@@ -40,7 +40,7 @@ from countermand.wire import limits
 from countermand.wire.auth import Authenticator
 from countermand.wire.crux import requests, views
 from countermand.wire.replies import REPLIES, Problem
-from countermand.wire.replying import JSON, Reply, Scope, Send, header, json_reply, leaves_bytes_unframed, send_reply
+from countermand.wire.replying import Reply, Scope, Send, header, json_reply, leaves_bytes_unframed, send_reply
 
 DOOR: Final = "crux"
 CURRENCY: Final = "USD"
@@ -202,7 +202,9 @@ class CruxDoor:
             for operation in operations:
                 endpoint = _Endpoint(self, operation, timp=bool(prefix))
                 routes += [Route(prefix + path, endpoint) for path in (operation.path, operation.path[:-1])]
-        return routes
+        return routes + [
+            Route(f"/{place}/{{rest:path}}", _no_such_call) for place in ("orders", "organizations", "timp")
+        ]
 
     # Cancelling
 
@@ -510,6 +512,17 @@ class _Login:
         return await self._door.log_in(await self._door.read_body(scope, receive))
 
 
+class _NoSuchCall:
+    """A path of CRUX that is no call, such as one with an empty id. Told before anybody is asked who they are."""
+
+    async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+        reply = json_reply(REPLIES[Problem.NOT_FOUND].crux_v1, {"detail": "Not found."})
+        await send_reply(send, _closing(reply, scope))
+
+
+_no_such_call: Final = _NoSuchCall()
+
+
 async def _answer(work: Awaitable[Reply], column: str) -> Reply:
     try:
         return await work
@@ -529,10 +542,14 @@ def _detail(error: CallError) -> dict[str, str]:
 
 
 def _with_headers(reply: Reply, allow: bytes, scope: Scope) -> Reply:
-    headers = (*reply.headers, (b"allow", allow), (b"vary", b"Accept"))
-    if leaves_bytes_unframed(scope):
-        headers = (*headers, (b"connection", b"close"))
-    return Reply(status=reply.status, body=reply.body, media_type=JSON, headers=headers)
+    return _closing(replace(reply, headers=(*reply.headers, (b"allow", allow), (b"vary", b"Accept"))), scope)
+
+
+def _closing(reply: Reply, scope: Scope) -> Reply:
+    """The reply, and the end of a connection on which bytes may wait that belong to no call."""
+    if not leaves_bytes_unframed(scope):
+        return reply
+    return replace(reply, headers=(*reply.headers, (b"connection", b"close")))
 
 
 def _problem_reply(problem: Problem, timp: bool) -> Reply:
