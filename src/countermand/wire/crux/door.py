@@ -325,6 +325,8 @@ class CruxDoor:
 
     async def orders_by_reference(self, request: Request) -> Reply:
         """GET: the orders with a purchase order number, which need not be unique."""
+        if not _can_be_stored(request.target):
+            return json_reply(200, [])
         read = partial(reads.orders_by_reference, scope=request.scope, reference=request.target)
         show = views.order_timp if request.timp else views.order_v1
         return json_reply(200, [show(order) for order in await self._database.read(read)])
@@ -487,8 +489,6 @@ class _Endpoint:
             raise CallError(Problem.METHOD_NOT_ALLOWED, f'Method "{scope["method"]}" not allowed.')
         body = await self._door.read_body(scope, receive)
         target = str(scope["path_params"].get("target", ""))
-        if "\0" in target:
-            raise CallError(Problem.NOT_FOUND, "Not found.")
         return await operation.answer(Request(caller=caller, timp=self._timp, target=target, body=body))
 
 
@@ -563,6 +563,11 @@ def _refuse(refusal: Refusal) -> NoReturn:
 
 def _uuid(text: str) -> UUID | None:
     return UUID(text) if _UUID.fullmatch(text) else None
+
+
+def _can_be_stored(text: str) -> bool:
+    """Whether a database could hold this text at all: it is Unicode, without the NUL that PostgreSQL refuses."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _float(value: Any) -> float | None:
