@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import JSON, TIMESTAMP, Boolean, ColumnElement, Dialect, Row, Text, Uuid
@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 Document = JSON().with_variant(JSONB(), "postgresql")
@@ -72,6 +73,10 @@ class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an operator in sta
 
     def __init__(self, column: ColumnElement[Any], ids: ColumnElement[Any]) -> None:
         super().__init__(column, ids)
+
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        """As it is: SQLAlchemy would write ``… IN (…) = 1`` for SQLite, which no index can serve."""
+        return self
 
 
 @compiles(one_of, "postgresql")
