@@ -5,37 +5,26 @@ import json as json_module
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import httpx2
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import parties, reads, story
+from countermand import parties, reads
 from countermand.app import Application, configure_logging, opened
 from countermand.app import serve as serve_app
 from countermand.cli.orders import DOOR, EVERYTHING, operator
-from countermand.cli.output import Exit, fail, say
+from countermand.cli.output import Exit, fail
 from countermand.cli.running import read_settings, run
+from countermand.cli.stories import Cast, CruxStory, PlazaStory
 from countermand.domain.commands import PartyKind
 from countermand.ordering import OrderIn, place
 from countermand.service import Call
 from countermand.settings import Settings
-
-
-@dataclass(kw_only=True)
-class Cast:
-    """Who plays, with what."""
-
-    base_url: str
-    database: str
-    parties: dict[str, str] = field(default_factory=dict)
-    tokens: dict[str, str] = field(default_factory=dict)
-    orders: list[dict[str, Any]] = field(default_factory=list)
 
 
 def demo(
@@ -46,7 +35,7 @@ def demo(
     ] = False,
     json: Annotated[Path | None, Parameter(help="Write base URL, tokens and ids to this file")] = None,
 ) -> None:
-    """Show how a retailer cancels and a supplier answers, on a fresh database, then stay up to be tried.
+    """Show how a cancellation is asked and answered through two APIs, on a fresh database, then stay up to be tried.
 
     Parameters
     ----------
@@ -73,7 +62,7 @@ async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
     if file:
         await asyncio.to_thread(file.write_text, json_module.dumps(cast.__dict__, indent=2))
     try:
-        failures = await _Story(cast).tell()
+        failures = await CruxStory(cast).tell() + await PlazaStory(cast).tell()
         if failures:
             fail(Exit.FAILED, "not_as_told", f"{failures} steps did not go as told.")
         if not once:
@@ -95,12 +84,24 @@ async def _prepare(settings: Settings) -> Cast:
             now = application.clock()
             command = place(order, actor=operator(), party=names.__getitem__, ids=application.ids, now=now)
             await application.lanes.submit(Call(command=command, door=DOOR, retailer=command.retailer))
-            lines = [
-                {"line": str(line.id), "sku": line.sku, "units": line.units, "supplier": each.supplier}
-                for line, each in zip(command.lines, order.lines, strict=True)
-            ]
-            cast.orders.append({"order": str(command.id), "reference": command.reference, "lines": lines})
+            cast.orders.append({"order": str(command.id), "reference": command.reference})
+        await _add_lines(application, cast)
     return cast
+
+
+async def _add_lines(application: Application, cast: Cast) -> None:
+    for order in cast.orders:
+        view = await application.database.read(partial(reads.order_by_id, scope=EVERYTHING, order=UUID(order["order"])))
+        order["lines"] = [
+            {
+                "line": str(line.row.id),
+                "number": line.row.number,
+                "sku": line.row.sku,
+                "units": line.row.ordered,
+                "supplier": line.supplier_name if line.row.fulfiller_id != line.row.retailer_id else None,
+            }
+            for line in (view.lines if view else ())
+        ]
 
 
 def _add_parties(connection: Connection, application: Application, cast: Cast) -> None:
@@ -114,143 +115,53 @@ def _add_parties(connection: Connection, application: Application, cast: Cast) -
         row = parties.find_party(connection, str(party))
         cast.parties[name] = str(party)
         cast.tokens[name] = parties.create_token(connection, application.ids, now, party=row, label="demo")
+    platform = parties.find_party(connection, str(parties.PLATFORM))
+    cast.tokens["Platform"] = parties.create_token(connection, application.ids, now, party=platform, label="shop")
+    retailer = parties.find_party(connection, cast.parties["Fine Shoes"])
+    keys = parties.create_plaza_key(connection, application.ids, application.keyring, now, party=retailer, label="demo")
+    cast.plaza_public_key, cast.plaza_private_key = keys.public, keys.private
 
 
 def _orders() -> list[OrderIn]:
-    goods = [("boot-42", "Hiking boot", "89.95"), ("lace-red", "Red laces", "4.50"), ("wax-100", "Wax, 100 ml", "7.25")]
-    suppliers = ("Alpine Supply", "Harbour Goods")
-    return [
-        OrderIn.model_validate(
-            {
-                "retailer": "Fine Shoes",
-                "reference": f"PO-{1001 + number}",
-                "shipping_address": {
-                    "last_name": f"Customer {number + 1}",
-                    "street": "Main Street",
-                    "house_number": str(number + 1),
-                    "postcode": "1000 AA",
-                    "city": "Amsterdam",
-                    "country": "NL",
-                },
-                "lines": [
-                    {
-                        "sku": sku,
-                        "title": title,
-                        "unit_price": price,
-                        "units": 1 + (number + place) % 3,
-                        "supplier": suppliers[(number + place) % 2],
-                    }
-                    for place, (sku, title, price) in enumerate(goods)
-                ],
-            }
-        )
-        for number in range(12)
+    """Ten orders that two suppliers hold the goods of, and two of goods that the retailer has itself."""
+    return [_order(number, suppliers=("Alpine Supply", "Harbour Goods")) for number in range(10)] + [
+        _order(number, suppliers=(None,)) for number in range(10, 12)
     ]
 
 
-class _Story:
-    """The steps, each said in a line and checked."""
-
-    def __init__(self, cast: Cast) -> None:
-        self._cast = cast
-        self._failures = 0
-        self._http = httpx2.AsyncClient(base_url=cast.base_url, timeout=10, trust_env=False)
-
-    async def tell(self) -> int:
-        """Play it. Returns how many steps did not go as told."""
-        async with self._http:
-            await self._retailer_cancels_supplier_confirms()
-            await self._supplier_rejects()
-            await self._shipped_cannot_be_cancelled()
-        await self._show_timeline()
-        return self._failures
-
-    async def _retailer_cancels_supplier_confirms(self) -> None:
-        order, line = self._line(0, 0)
-        supplier = line["supplier"]
-        self._title(f"Fine Shoes cancels {line['sku']} of {order['reference']}; {supplier} confirms")
-        path = f"/orders/items/cancel/{line['line']}/"
-        await self._step("the retailer asks to cancel the item", "DELETE", path, "Fine Shoes", 204)
-        await self._step("a client that lost the answer asks again: the same ask", "DELETE", path, "Fine Shoes", 204)
-        shown = await self._step(
-            "order detail: no status of CRUX tells of an ask", "GET", f"/orders/{order['order']}/", "Fine Shoes", 200
-        )
-        self._check("the item is shown as before", shown["line_items"][0]["status"], "Unallocated")
-        asked = await self._step(
-            f"{supplier} looks for what awaits its answer", "GET", "/v1/cancellations?awaiting_me=true", supplier, 200
-        )
-        self._check("it finds one ask, about this item", [c["line"] for c in asked["cancellations"]], [line["line"]])
-        confirm = f"/timp/orders/items/cancel/{line['line']}/confirm/"
-        await self._step(f"{supplier} confirms", "PATCH", confirm, supplier, 204)
-        shown = await self._step("order detail again", "GET", f"/orders/{order['order']}/", "Fine Shoes", 200)
-        self._check("now the item is cancelled", shown["line_items"][0]["status"], "Cancelled")
-        await self._step("the retailer cancels it once more: refused", "DELETE", path, "Fine Shoes", 422)
-
-    async def _supplier_rejects(self) -> None:
-        order, line = self._line(1, 1)
-        supplier = line["supplier"]
-        self._title(f"Fine Shoes cancels {line['sku']} of {order['reference']}; {supplier} rejects")
-        path = f"/orders/items/cancel/{line['line']}/"
-        await self._step("the retailer asks to cancel the item", "DELETE", path, "Fine Shoes", 204)
-        reject = f"/timp/orders/items/cancel/{line['line']}/reject/"
-        await self._step(f"{supplier} rejects: the item stays on order", "PATCH", reject, supplier, 204)
-
-    async def _shipped_cannot_be_cancelled(self) -> None:
-        order, line = self._line(2, 0)
-        supplier = line["supplier"]
-        self._title(f"{supplier} ships {line['sku']} of {order['reference']}; Fine Shoes is too late")
-        parcel = {
-            "tracking_number": "3SABCD0001",
-            "supplier_provided_carrier": "Parcel Post",
-            "line_items": [{"line_item_uuid": line["line"], "quantity_shipped": line["units"]}],
+def _order(number: int, *, suppliers: Sequence[str | None]) -> OrderIn:
+    goods = (
+        ("boot-42", "Hiking boot", "89.95", "8712345000017"),
+        ("lace-red", "Red laces", "4.50", "8712345000024"),
+        ("wax-100", "Wax, 100 ml", "7.25", "8712345000031"),
+    )
+    return OrderIn.model_validate(
+        {
+            "retailer": "Fine Shoes",
+            "reference": f"PO-{1001 + number}",
+            "shipping_address": {
+                "first_name": "Sam",
+                "last_name": f"Customer {number + 1}",
+                "street": "Main Street",
+                "house_number": str(number + 1),
+                "postcode": "1000 AA",
+                "city": "Amsterdam",
+                "country": "NL",
+                "email": f"customer{number + 1}@example.com",
+            },
+            "lines": [
+                {
+                    "sku": sku,
+                    "title": title,
+                    "unit_price": price,
+                    "ean": ean,
+                    "units": 1 + (number + place) % 3,
+                    "supplier": suppliers[(number + place) % len(suppliers)],
+                }
+                for place, (sku, title, price, ean) in enumerate(goods)
+            ],
         }
-        path = f"/timp/orders/tracking/{order['order']}/"
-        await self._step(f"{supplier} reports the parcel", "POST", path, supplier, 201, parcel)
-        refused = await self._step(
-            "the retailer asks to cancel: refused, it has shipped",
-            "DELETE",
-            f"/orders/items/cancel/{line['line']}/",
-            "Fine Shoes",
-            422,
-        )
-        self._check("the refusal has a name", refused["code"], "already_shipped")
-
-    async def _show_timeline(self) -> None:
-        self._title("The audit trail of the first item")
-        _, line = self._line(0, 0)
-        for event in await self._read(lambda connection: reads.timeline(connection, EVERYTHING, UUID(line["line"]))):
-            print(f"  {event.at:%H:%M:%S}  {story.sentence(event)}  [{story.state(event)}]")
-
-    async def _read(self, question: Callable[[Connection], Any]) -> Any:
-        async with opened(read_settings(database=self._cast.database)) as application:
-            return await application.database.read(question)
-
-    async def _step(
-        self, what: str, method: str, path: str, who: str, expected: int, body: Any = None
-    ) -> Any:  # fmt: skip
-        scheme = "Bearer" if path.startswith("/v1/") else "Token"
-        headers = {"Authorization": f"{scheme} {self._cast.tokens[who]}"}
-        answer = await self._http.request(method, path, headers=headers, json=body)
-        self._told(f"{what}\n      {method} {path} -> {answer.status_code}", answer.status_code == expected)
-        if answer.status_code != expected:
-            say(f"      expected {expected}: {answer.text}")
-        return answer.json() if answer.content else None
-
-    def _check(self, what: str, found: Any, expected: Any) -> None:
-        self._told(what, found == expected)
-        if found != expected:
-            say(f"      expected {expected!r}, found {found!r}")
-
-    def _told(self, what: str, as_told: bool) -> None:
-        print(f"  {'ok  ' if as_told else 'FAIL'} {what}", flush=True)
-        self._failures += not as_told
-
-    def _title(self, text: str) -> None:
-        print(f"\n{text}", flush=True)
-
-    def _line(self, order: int, line: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        chosen = self._cast.orders[order]
-        return chosen, chosen["lines"][line]
+    )
 
 
 def _explain(cast: Cast) -> None:
@@ -270,6 +181,11 @@ The service stays up on {base}. Try it (Ctrl-C ends it, and its data is gone):
   curl -s '{base}/v1/cancellations?awaiting_me=true' -H 'Authorization: Bearer {cast.tokens[supplier]}'
   curl -i -X PATCH {base}/timp/orders/items/cancel/{line["line"]}/confirm/ \\
        -H 'Authorization: Token {cast.tokens[supplier]}'
+
+  # what Fine Shoes has to ship itself, as a Plaza client sees it
+  COUNTERMAND_PLAZA_PUBLIC_KEY={cast.plaza_public_key} \\
+  COUNTERMAND_PLAZA_PRIVATE_KEY={cast.plaza_private_key} \\
+  {sys.argv[0]} plaza GET /services/rest/orders/v2 --url {base}
 
   # the whole story of the item
   {sys.argv[0]} timeline {line["line"]} --database {cast.database}
