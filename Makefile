@@ -27,5 +27,9 @@ $(UV):
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
+# Coverage-guided fuzzing of the XML readers, the signature and the JSON reader; ARGS go to libFuzzer.
+fuzz: .venv/.ready
+	$(UV) run --frozen --group fuzz python tests/wire/bol_plaza/fuzz_documents.py $(or $(ARGS),-max_total_time=300)
+
 clean:
 	rm -rf .venv .uv
