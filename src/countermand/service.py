@@ -172,7 +172,7 @@ class _Batch:
     lines: dict[UUID, Line] = field(default_factory=dict)
     lines_of_order: dict[UUID, list[UUID]] = field(default_factory=dict)
     policies: dict[tuple[UUID, UUID], dict[int, Policy]] = field(default_factory=dict)
-    answers: dict[tuple[UUID, str, str], tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    answers: dict[tuple[UUID, str, str], tuple[str, dict[str, Any], datetime]] = field(default_factory=dict)
     stored: set[UUID] = field(default_factory=set)
     taken: set[UUID] = field(default_factory=set)
     touched: dict[UUID, Line] = field(default_factory=dict)
@@ -264,7 +264,7 @@ class _Batch:
                 "keys": sorted({key for _, key in once}),
             }
             for row in self.connection.execute(sql.ANSWERS_GIVEN, parameters):
-                self.answers[row.retailer_id, row.caller, row.key] = (row.fingerprint, row.answer)
+                self.answers[row.retailer_id, row.caller, row.key] = (row.fingerprint, row.answer, row.created_at)
 
     def _retailer(self, call: Call) -> UUID | None:
         """Whose call it is, also where the door did not say; ``None`` when it is about nothing there is."""
@@ -286,11 +286,11 @@ class _Batch:
             return self._decide(call)
         record = (retailer, once.caller, once.key)
         if record in self.answers:
-            fingerprint, given = self.answers[record]
-            return _replay(given) if fingerprint == once.fingerprint else _key_reused()
+            fingerprint, given, at = self.answers[record]
+            return _replay(given, at) if fingerprint == once.fingerprint else _key_reused()
         outcome = self._decide(call)
         given = _to_record(outcome)
-        self.answers[record] = (once.fingerprint, given)
+        self.answers[record] = (once.fingerprint, given, self.now)
         self._row(
             "idempotency_records",
             retailer_id=retailer,
@@ -673,15 +673,16 @@ def _to_record(outcome: Outcome) -> dict[str, Any]:
             raise AssertionError
 
 
-def _replay(given: dict[str, Any]) -> Outcome:
+def _replay(given: dict[str, Any], at: datetime) -> Outcome:
     if "refusal" in given:
         standing = UUID(given["cancellation"]) if given["cancellation"] else None
         return Refused(
             refusal=Refusal(kind=RefusalKind(given["refusal"]), detail=given["detail"], cancellation=standing),
             process=given["process"],
+            at=at,
         )
     cancellations = tuple(UUID(each) for each in given["cancellations"])
-    return Done(cancellations=cancellations, process=given["process"], replayed=True)
+    return Done(cancellations=cancellations, process=given["process"], at=at, replayed=True)
 
 
 def _key_reused() -> Refused:
