@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NoReturn
@@ -229,7 +229,7 @@ class CruxDoor:
 
     async def cancel_order(self, request: Request) -> Reply:
         """PATCH: the retailer asks to cancel every line of an order."""
-        message = requests.read(requests.CancelOrder, request.body)
+        message = requests.read(requests.CancelOrder, request.body, timp=request.timp)
         await self._done(request, CancelOrder(order=message.order_uuid, actor=request.actor))
         return Reply(status=204)
 
@@ -251,7 +251,7 @@ class CruxDoor:
     async def allocate(self, request: Request) -> Reply:
         """PUT: the supplier says how much of each line there is. Answers a word per line, in the order given."""
         order = _uuid(request.target) or _refuse(UNKNOWN_ORDER)
-        message = requests.read(requests.Allocate, request.body)
+        message = requests.read(requests.Allocate, request.body, timp=request.timp)
         lines = tuple(
             Allocate(
                 line=each.line_item_uuid,
@@ -269,7 +269,7 @@ class CruxDoor:
     async def track(self, request: Request) -> Reply:
         """POST: the supplier reports a parcel; its units are shipped."""
         order = _uuid(request.target) or _refuse(UNKNOWN_ORDER)
-        message = requests.read(requests.Track, request.body)
+        message = requests.read(requests.Track, request.body, timp=request.timp)
         parcel = Parcel(
             id=self._ids.new(),
             tracking_number=message.tracking_number,
@@ -290,7 +290,7 @@ class CruxDoor:
 
     async def create_order(self, request: Request) -> Reply:
         """POST: the retailer orders. v1 answers the whole order, timp its id."""
-        message = requests.read(requests.CreateOrder, request.body)
+        message = requests.read(requests.CreateOrder, request.body, timp=request.timp)
         await self._check_suppliers(request, message)
         command = self._place(request, message)
         await self._done(request, command)
@@ -301,7 +301,7 @@ class CruxDoor:
 
     async def list_orders(self, request: Request) -> Reply:
         """POST: the caller's orders, filtered, sorted, a page of them."""
-        message = requests.read(requests.ListOrders, request.body)
+        message = requests.read(requests.ListOrders, request.body, timp=request.timp)
         total, orders = await self._database.read(
             partial(
                 reads.list_orders,
@@ -333,7 +333,7 @@ class CruxDoor:
 
     async def log_in(self, body: Any) -> Reply:
         """POST: a token for a right password."""
-        message = requests.read(requests.Login, body)
+        message = requests.read(requests.Login, body, timp=False)
         user = await self._database.read(partial(parties.find_user, email=message.username))
         if not await asyncio.to_thread(parties.is_password, user, message.password) or user is None:
             raise CallError(Problem.UNAUTHENTICATED, "Unable to log in with provided credentials.")
@@ -405,13 +405,15 @@ class CruxDoor:
     async def _check_suppliers(self, request: Request, message: requests.CreateOrder) -> None:
         wanted = {sku.supplier for sku in message.skus}
         known = await self._database.read(partial(reads.active_suppliers, parties=sorted(wanted)))
-        bad = {
-            str(place): {"supplier_uuid": ["There is no such supplier."]}
-            for place, sku in enumerate(message.skus)
+        name = "supplier_org_uuid" if request.timp else "supplier_uuid"
+        bad = [
+            {name: ["There is no such supplier."]}
             if sku.supplier not in known
             or (known[sku.supplier] is not PartyKind.SUPPLIER and sku.supplier != request.caller.party)
-        }
-        if bad:
+            else {}
+            for sku in message.skus
+        ]
+        if any(bad):
             raise requests.FieldErrors({"skus": bad})
 
     def _place(self, request: Request, message: requests.CreateOrder) -> PlaceOrder:
@@ -594,7 +596,6 @@ def _newest_first(sort: requests.Sort | None) -> bool:
 
 
 def _filter(message: requests.ListOrders, *, timp: bool) -> reads.OrderFilter:
-    designations: Sequence[str] = message.line_item_designation or ()
     return reads.OrderFilter(
         placed_from=message.start_date,
         placed_to=message.end_date,
@@ -603,9 +604,9 @@ def _filter(message: requests.ListOrders, *, timp: bool) -> reads.OrderFilter:
         title_word=(message.term or None) if timp else None,
         parties=tuple(message.org_uuids),
         sent=message.sent_to_supplier,
-        allocation=tuple(message.line_item_allocation_statuses),
-        designation=tuple(each for each in designations if each),
-        statuses=tuple(_snake(each) for each in message.line_item_status),
+        allocation=tuple(each for each in message.line_item_allocation_statuses if each),
+        designation=tuple(each for each in message.line_item_designation if each),
+        statuses=tuple(_snake(each) for each in message.line_item_status if each),
         conjunction=message.status_conjunction,
     )
 

@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     ValidationError,
 )
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 
@@ -31,13 +32,13 @@ class FieldErrors(ValueError):  # noqa: N818 - named for what it carries
 
 def _as_utc(value: datetime) -> datetime:
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
-        raise ValueError("out of range")
+        raise ValueError(_TEXTS_BY_FAMILY["datetime"])
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _sane_date(value: date) -> date:
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
-        raise ValueError("out of range")
+        raise ValueError(_TEXTS_BY_FAMILY["date"])
     return value
 
 
@@ -46,7 +47,17 @@ def _date_of_datetime(value: Any) -> Any:
     return value[:10] if isinstance(value, str) and len(value) > 10 and value[10] in "T " else value
 
 
+def _no_boolean(value: Any) -> Any:
+    """Python counts ``true`` as 1; nobody orders ``true`` boots."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "Input should be a number")
+    return value
+
+
 def _as_list(value: Any) -> Any:
+    """One word may stand for a list of one; what is empty does not filter."""
+    if value in (None, ""):
+        return []
     return value if isinstance(value, list) else [value]
 
 
@@ -56,11 +67,14 @@ def _blank_is_none(value: Any) -> Any:
 
 Text = Annotated[str, Field(max_length=255)]
 LongText = Annotated[str, Field(max_length=4000)]
-Position = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Money = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4, allow_inf_nan=False)]
+Number = Annotated[int, BeforeValidator(_no_boolean)]
+Position = Annotated[Number, Field(ge=0, le=2**31 - 1)]
+Money = Annotated[
+    Decimal, BeforeValidator(_no_boolean), Field(ge=0, max_digits=12, decimal_places=4, allow_inf_nan=False)
+]
 Moment = Annotated[datetime, AfterValidator(_as_utc)]
 Day = Annotated[date, AfterValidator(_sane_date), BeforeValidator(_date_of_datetime)]
-Quantity = Annotated[int, Field(ge=0, le=1_000_000)]
+Quantity = Annotated[Number, Field(ge=0, le=1_000_000)]
 SupplierId = AliasChoices("supplier_uuid", "supplier_org_uuid", "supplier_id")
 
 
@@ -102,7 +116,7 @@ class Sku(Message):
     """One article to order."""
 
     sku_id: Text
-    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
+    quantity: Annotated[Number, Field(ge=1, le=1_000_000)]
     supplier: UUID = Field(validation_alias=SupplierId)
     cost: Annotated[Money | None, BeforeValidator(_blank_is_none)] = Field(
         default=None,
@@ -156,7 +170,7 @@ class ListOrders(Message):
     sent_to_supplier: Annotated[bool | None, BeforeValidator(_blank_is_none)] = None
     org_uuids: Annotated[list[UUID], Field(max_length=200)] = []
     line_item_allocation_statuses: Annotated[list[Text], Field(max_length=50), BeforeValidator(_as_list)] = []
-    line_item_designation: Annotated[list[Text] | None, Field(max_length=50), BeforeValidator(_as_list)] = None
+    line_item_designation: Annotated[list[Text], Field(max_length=50), BeforeValidator(_as_list)] = []
     line_item_status: Annotated[list[Text], Field(max_length=50), BeforeValidator(_as_list)] = Field(
         default=[], validation_alias=AliasChoices("line_item_status", "line_item_statuses")
     )
@@ -197,7 +211,7 @@ class TrackedLine(Message):
     """How many units of a line are in the parcel."""
 
     line_item_uuid: UUID
-    quantity: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+    quantity: Annotated[Number, Field(ge=1, le=1_000_000)] = Field(
         validation_alias=AliasChoices("quantity_shipped", "quantity")
     )
 
@@ -217,62 +231,106 @@ class Track(Message):
     attributes: list[Attribute] | None = Field(default=None, validation_alias="package_attributes")
 
 
-def read(model: type[M], value: Any) -> M:
+def read(model: type[M], value: Any, *, timp: bool) -> M:
     """The message that ``value`` holds.
 
     Raises:
         FieldErrors: it lacks something, or something in it has the wrong form.
     """
     if not isinstance(value, dict):
-        kind = "null" if value is None else type(value).__name__
-        raise FieldErrors({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {kind}."]})
+        raise FieldErrors({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {_kind(value)}."]})
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise FieldErrors(_in_drf_shape(model, error)) from None
+        raise FieldErrors(_in_drf_shape(error, value, timp=timp)) from None
 
 
 _TEXTS: Final = {
     "missing": "This field is required.",
-    "int_parsing": "A valid integer is required.",
-    "int_type": "A valid integer is required.",
-    "int_from_float": "A valid integer is required.",
     "uuid_parsing": "Must be a valid UUID.",
     "uuid_type": "Must be a valid UUID.",
     "string_type": "Not a valid string.",
-    "decimal_parsing": "A valid number is required.",
-    "decimal_type": "A valid number is required.",
-    "bool_parsing": "Must be a valid boolean.",
-    "bool_type": "Must be a valid boolean.",
-    "list_type": "Expected a list of items.",
-    "model_type": "Invalid data. Expected a dictionary.",
-    "model_attributes_type": "Invalid data. Expected a dictionary.",
-    "dict_type": "Invalid data. Expected a dictionary.",
+    "string_too_long": "Ensure this field has no more than {max_length} characters.",
+    "greater_than_equal": "Ensure this value is greater than or equal to {ge}.",
+    "less_than_equal": "Ensure this value is less than or equal to {le}.",
+    "decimal_max_digits": "Ensure that there are no more than {max_digits} digits in total.",
+    "decimal_max_places": "Ensure that there are no more than {decimal_places} decimal places.",
+    "decimal_whole_digits": "Ensure that there are no more than {whole_digits} digits before the decimal point.",
     "too_short": "This list may not be empty.",
+    "too_long": "Ensure this field has no more than {max_length} elements.",
 }
 
+_TEXTS_BY_FAMILY: Final = {
+    "int": "A valid integer is required.",
+    "decimal": "A valid number is required.",
+    "finite": "A valid number is required.",
+    "bool": "Must be a valid boolean.",
+    "datetime": "Datetime has wrong format. Use ISO 8601, between 1970 and 2200.",
+    "date": "Date has wrong format. Use YYYY-MM-DD, between 1970 and 2200.",
+    "time": "Datetime has wrong format. Use ISO 8601, between 1970 and 2200.",
+    "timezone": "Datetime has wrong format. Use ISO 8601, between 1970 and 2200.",
+}
 
-def _in_drf_shape(model: type[BaseModel], error: ValidationError) -> dict[str, Any]:
-    body: dict[str, Any] = {}
-    for each in error.errors(include_url=False, include_context=False):
-        place: Any = body
-        path = [part for part in each["loc"] if isinstance(part, int) or not part.startswith("function-")]
-        *way, last = path or ["non_field_errors"]
+_NAMES: Final = {
+    True: {"purchase_order_id": "po_number", "supplier_uuid": "supplier_org_uuid"},
+    False: {"tracking_number": "tracking", "quantity_shipped": "quantity"},
+}
+"""What the generation of the caller (``True``: timp) calls a field whose first name is the other's."""
+
+
+def _in_drf_shape(error: ValidationError, value: Any, *, timp: bool) -> dict[str, Any]:
+    body: dict[Any, Any] = {}
+    for each in error.errors(include_url=False):
+        *way, last = each["loc"]
+        if each["type"] == "missing":
+            last = _NAMES[timp].get(str(last), last)
+        if each["type"] == "model_type" and each["input"] is not None:
+            way, last = [*way, last], "non_field_errors"
+        place = body
         for part in way:
-            place = place.setdefault(str(part), {})
-            if not isinstance(place, dict):
-                break
-        if isinstance(place, dict):
-            place.setdefault(str(last), []).append(_text(each["type"], each["msg"], given=each["input"]))
-    return body
+            place = place.setdefault(part, {})
+        place.setdefault(last, []).append(_text(each))
+    shaped: dict[str, Any] = _shaped(body, value)
+    return shaped
 
 
-def _text(kind: str, message: str, *, given: Any) -> str:
-    if given is None:
-        return "This field may not be null."
-    if kind.startswith(("datetime_", "date_")) or "out of range" in message:
-        return "Datetime has wrong format. Use ISO 8601, between 1970 and 2200."
-    return _TEXTS.get(kind) or f"{message}."
+def _shaped(errors: Any, value: Any) -> Any:
+    """A list of objects has a list of errors, with ``{}`` for each that is fine; any other list names positions."""
+    if not isinstance(errors, dict):
+        return errors
+    inner = {part: _shaped(each, _part(value, part)) for part, each in errors.items()}
+    if all(isinstance(part, int) and isinstance(each, dict) for part, each in inner.items()):
+        return [inner.get(place, {}) for place in range(len(value))]
+    return {str(part): each for part, each in inner.items()}
+
+
+def _part(value: Any, part: str | int) -> Any:
+    try:
+        return value[part]
+    except (LookupError, TypeError):
+        return None
+
+
+def _text(error: ErrorDetails) -> str:
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    match kind:
+        case _ if given is None and kind != "missing":
+            return "This field may not be null."
+        case "model_type":
+            return f"Invalid data. Expected a dictionary, but got {_kind(given)}."
+        case "list_type":
+            return f'Expected a list of items but got type "{_kind(given)}".'
+        case "literal_error":
+            return f'"{str(given)[:100]}" is not a valid choice.'
+        case "value_error":
+            return str(context["error"])
+    if kind in _TEXTS:
+        return _TEXTS[kind].format(**context)
+    return _TEXTS_BY_FAMILY.get(kind.partition("_")[0]) or f"{error['msg']}."
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else type(value).__name__
 
 
 def pairs(attributes: Sequence[Attribute] | None) -> list[dict[str, Any]] | None:

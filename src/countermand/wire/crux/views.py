@@ -143,14 +143,21 @@ def allocation_reply(line: Record | Line) -> str:
     return "Allocated" if word in ("HasTracking", "Unallocated") else word
 
 
+_ONE_SIDED: Final = {
+    Permission.CREATE_ORDER: "RETAILER",
+    Permission.ALLOCATE_ORDER: "SUPPLIER",
+    Permission.ADD_ORDER_TRACKING: "SUPPLIER",
+}
+"""Permissions that CRUX shows to one side only (spec/crux.md 3.4)."""
+
+
 def _permission(permission: Permission) -> dict[str, Any]:
-    both = all(permission in PERMISSIONS[kind] for kind in (PartyKind.RETAILER, PartyKind.SUPPLIER))
     return {
         "uuid": str(uuid5(CATALOG, f"permission {permission}")),
         "name": permission.value,
         "display_name": permission.value.replace("_", " ").capitalize(),
         "description": permission.value.replace("_", " ").capitalize(),
-        "visibility": "BOTH" if both else "RETAILER",
+        "visibility": _ONE_SIDED.get(permission, "BOTH"),
         "grouping": "ORDERS",
     }
 
