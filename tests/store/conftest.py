@@ -1,0 +1,77 @@
+"""What the tests of the store share: every world is checked when it ends, row by row and connection by connection."""
+
+import asyncio
+import itertools
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from tests.store.holding import assert_sound, connections_in_use
+from tests.support.pgnode import Node
+from tests.support.world import Clock, World, populate, running
+
+_COUNT = itertools.count()
+
+
+async def _fill(url: str) -> None:
+    async with running(url, Clock()):
+        pass
+
+
+@pytest.fixture(scope="session")
+def filled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the schema and nothing in it, to be copied: quicker than many migrations."""
+    path = tmp_path_factory.mktemp("filled") / "filled.sqlite3"
+    asyncio.run(_fill(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_admin(postgres: Node) -> Iterator[Engine]:
+    """The server, with a filled database to copy."""
+    engine = create_engine(
+        postgres.url().replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE filled"))
+    asyncio.run(_fill(postgres.url("filled")))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with the schema and nothing in it, on each engine in turn."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("filled_file"), tmp_path / "test.sqlite3")
+        return f"sqlite:///{tmp_path}/test.sqlite3"
+    return filled_postgres(request)
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> str:
+    """The same on PostgreSQL only."""
+    return filled_postgres(request)
+
+
+def filled_postgres(request: pytest.FixtureRequest) -> str:
+    node: Node = request.getfixturevalue("postgres")
+    admin: Engine = request.getfixturevalue("postgres_admin")
+    name = f"store_{next(_COUNT)}"
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE filled"))
+    return node.url(name)
+
+
+@pytest.fixture
+async def world(database_url: str, clock: Clock) -> AsyncIterator[World]:
+    """A service with a few parties, on each engine in turn. When it ends, all must be sound and nothing leaked."""
+    async with running(database_url, clock) as application:
+        yield await populate(application, clock)
+        await application.lanes.drain()
+        assert connections_in_use(application.database) == 0
+        await assert_sound(application.database)

@@ -1,0 +1,99 @@
+"""What a database holds, and what must hold in it whatever happened (reliability.md 7)."""
+
+from collections import defaultdict
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Table, insert, select
+
+from countermand.service import ANY_FULFILLER
+from countermand.store import tables as t
+from countermand.store.engine import Database
+from tests.support.world import World
+
+Rows = list[dict[str, Any]]
+
+
+async def rows(database: Database, table: Table, *where: ColumnElement[bool]) -> Rows:
+    """The rows of a table, in the order of its primary key."""
+
+    def question(connection: Connection) -> Rows:
+        found = connection.execute(select(table).where(*where).order_by(*table.primary_key.columns))
+        return [dict(row._mapping) for row in found]
+
+    return await database.read(question)
+
+
+async def everything(database: Database) -> dict[str, Rows]:
+    """All that is stored."""
+    return {table.name: await rows(database, table) for table in t.metadata.sorted_tables}
+
+
+async def assert_sound(database: Database) -> None:
+    """The invariants that need no knowledge of what was done."""
+    held = await everything(database)
+    events: dict[UUID, Rows] = defaultdict(list)
+    for event in held["events"]:
+        events[event["line_id"]].append(event)
+    cancellations: dict[UUID, Rows] = defaultdict(list)
+    for cancellation in held["cancellations"]:
+        cancellations[cancellation["line_id"]].append(cancellation)
+    for line in held["lines"]:
+        _assert_line(line, cancellations[line["id"]], sorted(events[line["id"]], key=lambda event: event["seq"]))
+    _assert_tenants(held)
+    numbers = [row["number"] for name in ("orders", "lines", "shipments", "process_statuses") for row in held[name]]
+    assert len(set(numbers)) == len(numbers)
+    assert all(0 < number < 2**31 for number in numbers)
+    asked = {row["id"] for row in held["cancellations"] if row["state"] == "asked"}
+    for process in held["process_statuses"]:
+        assert (process["status"] == "PENDING") == (process["settled_at"] is None)
+        assert process["status"] != "PENDING" or process["cancellation_id"] in asked
+
+
+def _assert_line(line: dict[str, Any], cancellations: Rows, events: Rows) -> None:
+    buckets = {name: line[name] for name in ("open", "asked", "cancelled", "shipped")}
+    assert sum(buckets.values()) == line["ordered"]
+    assert min(buckets.values()) >= 0
+    assert line["asked"] == sum(each["units"] for each in cancellations if each["state"] == "asked")
+    assert line["cancelled"] == sum(each["accepted_units"] for each in cancellations)
+    assert [event["seq"] for event in events] == list(range(1, line["seq"] + 1)), "one event for each change"
+    assert buckets == {name: events[-1]["facts"][name] for name in buckets}
+    assert line["shipped"] == sum(each["facts"]["units"] for each in events if each["kind"] == "line.shipped")
+    for before, after in pairwise(events):
+        assert before["at"] <= after["at"], "no event is earlier than its cause"
+    for cancellation in cancellations:
+        told = [event["kind"] for event in events if event["cancellation_id"] == cancellation["id"]]
+        assert told[-1] == f"cancellation.{cancellation['state']}" or cancellation["state"] == "asked", told
+        assert cancellation["answered_at"] is None or cancellation["answered_at"] >= cancellation["asked_at"]
+        assert (cancellation["due_at"], cancellation["awaiting"]) == (None, None) or cancellation["state"] == "asked"
+
+
+def _assert_tenants(held: dict[str, Rows]) -> None:
+    home = {row["id"]: row["retailer_id"] for row in held["whereabouts"]}
+    assert set(home) == {row["id"] for name in ("orders", "lines") for row in held[name]}
+    for name in ("orders", "lines"):
+        assert all(home[row["id"]] == row["retailer_id"] for row in held[name])
+    for name in ("cancellations", "events", "shipment_lines"):
+        assert all(home[row["line_id"]] == row["retailer_id"] for row in held[name])
+    of_number = {row["number"]: (row["retailer_id"], row["line_id"]) for row in held["line_numbers"]}
+    assert of_number == {row["number"]: (row["retailer_id"], row["id"]) for row in held["lines"]}
+
+
+def connections_in_use(database: Database) -> int:
+    """How many connections are out of their pools: none, once nothing is under way."""
+    engines: Any = database
+    return int(engines._writer.pool.checkedout() + engines._readers.pool.checkedout())
+
+
+async def agree(world: World, fulfiller: UUID | None, version: int, **terms: Any) -> None:
+    """Write down what the retailer agreed with one fulfiller, or with all others."""
+    values = {
+        "retailer_id": world.retailer,
+        "fulfiller_id": fulfiller or ANY_FULFILLER,
+        "version": version,
+        "terms": terms,
+        "since": world.clock(),
+        "set_by": "test",
+    }
+    await world.application.database.write(lambda connection: connection.execute(insert(t.policies).values(values)))
