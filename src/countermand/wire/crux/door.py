@@ -81,6 +81,10 @@ class Operation:
     permission: Permission
     kinds: frozenset[PartyKind]
 
+    def is_beyond(self, kind: PartyKind) -> bool:
+        """Whether no party of this kind can have the permission: then its kind is what is wrong, not its credential."""
+        return self.permission not in parties.PERMISSIONS[kind]
+
 
 class CallError(Exception):
     """The call ends here, with a problem or refusal and a sentence about it."""
@@ -480,9 +484,10 @@ class _Endpoint:
     async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
         operation = self._operation
         caller = await self._door.authenticate(scope)
-        if not caller.may(operation.permission):
+        wrong_party = caller.kind not in operation.kinds
+        if not caller.may(operation.permission) and not (wrong_party and operation.is_beyond(caller.kind)):
             raise CallError(Problem.FORBIDDEN, "You do not have permission to perform this action.")
-        if caller.kind not in operation.kinds:
+        if wrong_party:
             side = " or a ".join(sorted(kind.value for kind in operation.kinds))
             raise CallError(Problem.WRONG_PARTY, f"Only a {side} can make this call.")
         if scope["method"] == "OPTIONS":
