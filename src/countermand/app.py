@@ -26,6 +26,7 @@ from countermand.wire.bol_plaza import PlazaDoor, PlazaKeys
 from countermand.wire.crux import CruxDoor
 from countermand.wire.native import native_api
 from countermand.wire.replying import json_reply, send_reply
+from countermand.worker import Worker
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -42,6 +43,7 @@ class Application:
     ids: Ids
     clock: Clock
     keyring: Keyring
+    worker: Worker
 
 
 @asynccontextmanager
@@ -66,6 +68,7 @@ async def opened(settings: Settings, clock: Clock = system_clock) -> AsyncIterat
             ids=ids,
             clock=clock,
             keyring=keyring,
+            worker=Worker(database, lanes, clock),
         )
         await lanes.drain()
     finally:
@@ -107,7 +110,11 @@ async def _serve(settings: Settings, application: Application, ready: Callable[[
     serving = asyncio.create_task(server.serve())
     await _until_listening(settings.host, settings.port, serving)
     ready(f"http://{settings.host}:{settings.port}")
-    await serving
+    working = asyncio.create_task(application.worker.run())
+    try:
+        await serving
+    finally:
+        working.cancel()
 
 
 async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, literal_column, or_, select, true
 
 from countermand.domain.commands import PartyKind
 from countermand.store import tables as t
@@ -273,6 +273,20 @@ def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID)
     """One cancellation, or ``None`` when there is none that this party may see."""
     query = _CANCELLATIONS.where(t.cancellations.c.id == cancellation, *_cancellation_scope(scope))
     return connection.execute(query).first()
+
+
+def overdue(connection: Connection, now: datetime, limit: int) -> Sequence[Record]:
+    """Cancellations whose answer was due by now, the longest overdue first."""
+    query = select(t.cancellations.c.retailer_id, t.cancellations.c.line_id, t.cancellations.c.id)
+    due = (t.cancellations.c.state == literal_column("'asked'"), t.cancellations.c.due_at <= now)
+    oldest = (t.cancellations.c.due_at, t.cancellations.c.id)
+    return connection.execute(query.where(*due).order_by(*oldest).limit(limit)).all()
+
+
+def policy_history(connection: Connection, retailer: UUID, fulfiller: UUID) -> Sequence[Record]:
+    """Every version of what this retailer agreed with this fulfiller, newest first."""
+    query = select(t.policies).where(t.policies.c.retailer_id == retailer, t.policies.c.fulfiller_id == fulfiller)
+    return connection.execute(query.order_by(t.policies.c.version.desc())).all()
 
 
 def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Record]:

@@ -36,14 +36,11 @@ from countermand.domain.refusals import (
     Refusal,
     RefusalKind,
 )
+from countermand.policies import ANY_FULFILLER
 from countermand.store import statements as sql
 from countermand.store.columns import Record
 from countermand.store.policies import policy_of_terms
 from countermand.store.records import allocation, buckets, cancellation_of, cancellation_row, facts_of, line_of
-
-ANY_FULFILLER: Final = UUID(int=0)
-"""Under this id stands what a retailer agreed with every fulfiller that has no agreement of its own."""
-
 
 NO_LINE: Final = UUID(int=0)
 """The id that no line has."""
@@ -229,7 +226,7 @@ class _Batch:
         return retailers
 
     def _asked(self, rows: Sequence[Record], retailers: set[UUID], named: set[UUID]) -> dict[UUID, list[Cancellation]]:
-        lines = sorted(row.id for row in rows if row.asked or named)
+        lines = sorted(row.id for row in rows if row.asked or named or (row.cancelled and row.open))
         if not lines:
             return {}
         parameters = {"retailers": sorted(retailers), "lines": lines, "ids": sorted(named)}

@@ -181,6 +181,9 @@ class Model:
             for wish in waiting:
                 self._retailer_agrees(wish, who, now, terms)
             return None if waiting or self._with_supplier() else "nothing_asked"
+        got = [w for w in self.wishes.values() if w.asker == CUSTOMER and w.state == "accepted"]
+        if reason == CUSTOMERS_WISH and got and self.count("open"):
+            return None
         if self.decider == RETAILER:
             return self.cancel_own(who, None, reason, fresh)
         return self.ask(who, RETAILER, None, "", now, terms, fresh)

@@ -101,9 +101,15 @@ def role_of(actor: Actor) -> str:
 
 
 def loaded(line: Line, command: LineCommand) -> Line:
-    """The line as the store loads it: with the asks that stand, and what the command names."""
+    """The line as the store loads it: with the asks that stand, what the command names, and what customers got."""
     named = getattr(command, "cancellation", None)
-    kept = tuple(c for c in line.cancellations if c.state is State.ASKED or c.id == named)
+    kept = tuple(
+        c
+        for c in line.cancellations
+        if c.state is State.ASKED
+        or c.id == named
+        or (line.open and c.asker is Asker.CUSTOMER and c.state is State.ACCEPTED)
+    )
     return replace(line, cancellations=kept)
 
 

@@ -202,3 +202,24 @@ def test_an_operators_answer_after_pass_on_is_the_suppliers() -> None:
     assert story.cancellation(asked).awaiting == SUPPLIER.party
     story.heeds(accept(actor=PLATFORM, cancellation=asked))
     assert story.cancellation(asked).state is State.ACCEPTED
+
+
+@pytest.mark.parametrize("line", [held_by_retailer(), held_by_supplier()], ids=["own goods", "supplier's goods"])
+def test_confirming_again_what_a_customer_got_never_cancels_the_rest(line: Line) -> None:
+    """A retailer that lost the first answer says it again."""
+    story = Story(line=line)
+    story.heeds(customer_asks(2))
+    story.heeds(retailer_cancel())
+    if story.line.asks:
+        story.heeds(accept(actor=SUPPLIER))
+    assert buckets(story.line) == (3, 0, 2, 0)
+    story.repeats(retailer_cancel())
+
+
+def test_after_a_customer_got_some_another_reason_cancels_the_rest_and_counts() -> None:
+    story = Story(line=held_by_retailer())
+    story.heeds(customer_asks(2))
+    story.heeds(retailer_cancel())
+    decision = story.heeds(retailer_cancel(CancelReason.OUT_OF_STOCK))
+    assert buckets(story.line) == (0, 0, 5, 0)
+    assert [event.unasked for event in decision.events] == [True]

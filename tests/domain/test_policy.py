@@ -123,4 +123,4 @@ def test_the_defaults_are_those_of_the_design() -> None:
         )
         == DEFAULT_POLICY
     )
-    assert len(fields(Policy)) == 8
+    assert len(fields(Policy)) == 9

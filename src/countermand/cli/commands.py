@@ -14,19 +14,21 @@ for name, place in {
     "cancellations": "countermand.cli.orders:cancellations",
     "timeline": "countermand.cli.orders:timeline",
     "ask": "countermand.cli.orders:ask",
+    "withdraw": "countermand.cli.policies:withdraw",
     "plaza": "countermand.cli.plaza:plaza",
 }.items():
     app.command(place, name=name)
 
-for noun, help_text, verbs in (
-    ("party", "Retailers, suppliers and the platform.", ("add", "list")),
-    ("user", "People who can log in.", ("add",)),
-    ("token", "Secrets that programs call with.", ("create", "revoke")),
-    ("plaza-key", "Key pairs that Plaza clients sign with.", ("create", "list", "revoke")),
+for noun, help_text, module, verbs in (
+    ("party", "Retailers, suppliers and the platform.", "who", ("add", "list")),
+    ("user", "People who can log in.", "who", ("add",)),
+    ("token", "Secrets that programs call with.", "who", ("create", "revoke")),
+    ("plaza-key", "Key pairs that Plaza clients sign with.", "who", ("create", "list", "revoke")),
+    ("policy", "What retailers and suppliers agreed on.", "policies", ("show", "set")),
 ):
     group = App(name=noun, help=help_text)
     for verb in verbs:
-        group.command(f"countermand.cli.who:{noun.replace('-', '_')}_{verb}", name=verb)
+        group.command(f"countermand.cli.{module}:{noun.replace('-', '_')}_{verb}", name=verb)
     app.command(group)
 
 order = App(name="order", help="Orders handed in as JSON.")

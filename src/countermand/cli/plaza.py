@@ -46,7 +46,7 @@ def plaza(
         headers["Accept"] = accept
     try:
         answer = httpx2.request(method.upper(), url + path, headers=headers, content=body, timeout=30, trust_env=False)
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         fail(Exit.TRY_LATER, "unreachable", f"{url} cannot be reached: {error}")
     say(f"{answer.status_code} {answer.reason_phrase}")
     print(answer.text)

@@ -204,11 +204,20 @@ def retailer_cancel(
         return UNKNOWN_LINE
     if any(_is_askers_wish(c, command.reason) for c in line.asks):
         return _confirm(line, command, now, policy)
+    if _confirms_again(line, command):
+        return Decision(line=line)
     if line.retailer_decides:
         own = CancelOwn(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
         return cancel_own(line, own, now, new_id)
     wish = AskCancellation(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
     return ask(line, wish, now, policy, new_id)
+
+
+def _confirms_again(line: Line, command: RetailerCancel) -> bool:
+    """Whether the customer's wish was heeded before: whoever lost that answer must not cancel the rest by repeating."""
+    return line.open > 0 and any(
+        c.state is State.ACCEPTED and _is_askers_wish(c, command.reason) for c in line.cancellations
+    )
 
 
 def _confirm(line: Line, command: RetailerCancel, now: datetime, policy: Policy) -> Decision | Refusal:

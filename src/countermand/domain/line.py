@@ -58,7 +58,8 @@ class Line:
 
     ``retailer`` sold it, ``fulfiller`` holds the goods (the retailer itself unless a supplier does), and
     ``with_fulfiller`` says whether the fulfiller has been told of the order yet (EC-20). ``seq`` counts the line's
-    events. ``cancellations`` holds those still asked, and any that the command at hand names.
+    events. ``cancellations`` holds those still asked, any that the command at hand names, and those
+    that a customer asked and got while other units are open.
 
     Raises:
         ValueError: the buckets do not sum to ``ordered``, or one is negative. No caller's input can cause this.

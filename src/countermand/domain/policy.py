@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from countermand.domain.calendar import WorkingHours
+
 DURATION_MAX_S: Final = 10 * 366 * 24 * 3600
 """Ten years. What shall last longer lasts for ever, which is ``None``."""
 
@@ -39,7 +41,7 @@ class Policy:
     A cancellation keeps the version it was asked under (EC-33). Durations are in seconds.
 
     Raises:
-        ValueError: a duration is negative, or longer than ten years.
+        ValueError: a duration is negative, or longer than ten years, or than a year's working hours.
     """
 
     version: int = 0
@@ -50,17 +52,21 @@ class Policy:
     accepts_until: Cutoff = Cutoff.SHIPPED
     accepts_for_s: int | None = None
     customer_asks_retailer_first: bool = True
+    working_hours: WorkingHours | None = None
 
     def __post_init__(self) -> None:
         for duration in (self.answer_within_s, self.free_window_s, self.accepts_for_s):
             if duration is not None and not 0 <= duration <= DURATION_MAX_S:
                 raise ValueError(f"a duration of {duration} seconds is not between none and ten years")
+        if self.working_hours and timedelta(seconds=self.answer_within_s or 0) > 52 * self.working_hours.per_week:
+            raise ValueError("an answer cannot be due after more working hours than a year has")
 
     def answer_due(self, asked_at: datetime) -> datetime | None:
-        """When silence begins to speak; ``None`` means the ask waits for ever."""
+        """When silence begins to speak, counted in working time if the policy has any; ``None`` means never."""
         if self.answer_within_s is None:
             return None
-        return asked_at + timedelta(seconds=self.answer_within_s)
+        within = timedelta(seconds=self.answer_within_s)
+        return self.working_hours.after(asked_at, within) if self.working_hours else asked_at + within
 
     def is_free(self, placed_at: datetime, now: datetime) -> bool:
         """Whether an ask received now is accepted without asking anybody (EC-35: receipt decides, no grace)."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Integer, bindparam, insert, literal_column, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, insert, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
@@ -77,11 +77,15 @@ CANCELLATIONS_OF_LINES = (
         or_(
             t.cancellations.c.state == literal_column("'asked'"),
             one_of(t.cancellations.c.id, bindparam("ids", type_=IdList())),
+            and_(
+                t.cancellations.c.asker == literal_column("'customer'"),
+                t.cancellations.c.state == literal_column("'accepted'"),
+            ),
         ),
     )
     .order_by(t.cancellations.c.asked_at, t.cancellations.c.id)
 )
-"""The cancellations of these lines that wait for an answer, and those named, oldest first."""
+"""The cancellations of these lines that wait for an answer, those named, and what customers got, oldest first."""
 
 POLICIES = (
     select(

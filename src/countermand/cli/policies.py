@@ -1,0 +1,178 @@
+"""Commands about policies, and taking an ask back."""
+
+import re
+from dataclasses import replace
+from datetime import time
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from cyclopts import Parameter
+from sqlalchemy import Connection
+
+from countermand import policies, reads
+from countermand.app import Application
+from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.output import Exit, fail, print_json, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.who import find_id, find_party
+from countermand.domain.calendar import WorkingHours
+from countermand.domain.commands import Asker, WithdrawCancellation
+from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
+from countermand.policies import ANY_FULFILLER
+from countermand.service import Call, Failed, Refused
+from countermand.store.policies import terms_of_policy
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+SupplierFlag = Annotated[str | None, Parameter(help="Name or id; left out: every supplier without terms of its own")]
+
+
+def policy_show(
+    *, retailer: str, supplier: SupplierFlag = None, database: DatabaseFlag = None, json: JsonFlag = False
+) -> None:
+    """Show what a retailer agreed with a supplier, and since when.
+
+    Parameters
+    ----------
+    retailer
+        Name or id of the retailer.
+    """
+
+    def question(connection: Connection) -> Policy:
+        seller, holder = _pair(connection, retailer, supplier)
+        return policies.in_force(connection, seller, holder)
+
+    _print(ask_database(read_settings(database=database), question), json=json)
+
+
+def policy_set(
+    *,
+    retailer: str,
+    supplier: SupplierFlag = None,
+    answer_within: Annotated[str | None, Parameter(help="48h, 30m, 2d, or never")] = None,
+    silence: Annotated[Silence | None, Parameter(help="What an unanswered ask comes to")] = None,
+    whole_order: Annotated[WholeOrder | None, Parameter(help="When a line of an order cannot be cancelled")] = None,
+    free_window: Annotated[str | None, Parameter(help="So long after ordering nobody is asked")] = None,
+    accepts_until: Annotated[Cutoff | None, Parameter(help="Until when the supplier accepts cancellations")] = None,
+    accepts_for: Annotated[str | None, Parameter(help="So long after ordering, or always")] = None,
+    customer_asks_retailer_first: bool | None = None,
+    working_hours: Annotated[str | None, Parameter(help="'mon-fri 09:00-17:00 Europe/Amsterdam', or none")] = None,
+    holidays: Annotated[str | None, Parameter(help="Country of the holidays in working hours: NL, DE-BY")] = None,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Write down a new version of what a retailer agreed with a supplier. What is not named stays as it was.
+
+    Cancellations that are asked already keep the version they were asked under.
+
+    Parameters
+    ----------
+    retailer
+        Name or id of the retailer.
+    customer_asks_retailer_first
+        Whether a customer's ask waits for the retailer before it goes to the supplier.
+    """
+    changes: dict[str, Any] = {
+        "silence": silence,
+        "whole_order": whole_order,
+        "accepts_until": accepts_until,
+        "customer_asks_retailer_first": customer_asks_retailer_first,
+    }
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if answer_within is not None:
+        changes["answer_within_s"] = None if answer_within == "never" else _seconds(answer_within)
+    if free_window is not None:
+        changes["free_window_s"] = _seconds(free_window)
+    if accepts_for is not None:
+        changes["accepts_for_s"] = None if accepts_for == "always" else _seconds(accepts_for)
+    changes |= _working_hours(working_hours, holidays)
+
+    async def work(application: Application) -> Policy:
+        def set_terms(connection: Connection) -> Policy:
+            seller, holder = _pair(connection, retailer, supplier)
+            before = policies.in_force(connection, seller, holder)
+            after = replace(before, **changes)
+            return policies.put_in_force(
+                connection, application.clock(), retailer=seller, fulfiller=holder, policy=after, by=operator().name
+            )
+
+        return await application.database.write(set_terms)
+
+    try:
+        policy = with_database(read_settings(database=database), work)
+    except ValueError as error:
+        fail(Exit.USAGE, "bad_terms", f"These terms make no sense: {error}.")
+    _print(policy, json=json)
+
+
+def withdraw(
+    cancellation: Annotated[str, Parameter(help="Id of the cancellation")],
+    *,
+    database: DatabaseFlag = None,
+) -> None:
+    """Take an ask back, for whoever asked, while nobody has answered it."""
+    wanted = find_id("can", cancellation)
+
+    async def work(application: Application) -> Any:
+        row = await application.database.read(partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=wanted))
+        if row is None:
+            fail(Exit.NOT_FOUND, "unknown_cancellation", f"There is no cancellation {cancellation}.")
+        command = WithdrawCancellation(line=row.line_id, actor=operator(), asker=Asker(row.asker), cancellation=wanted)
+        return await application.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id))
+
+    outcome = with_database(read_settings(database=database), work)
+    if isinstance(outcome, Refused):
+        fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)
+    if isinstance(outcome, Failed):
+        fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+    say("The ask is withdrawn; its units are open again.")
+
+
+def _pair(connection: Connection, retailer: str, supplier: str | None) -> tuple[UUID, UUID]:
+    seller: UUID = find_party(connection, retailer).id
+    holder: UUID = find_party(connection, supplier).id if supplier else ANY_FULFILLER
+    return seller, holder
+
+
+def _print(policy: Policy, *, json: bool) -> None:
+    terms = terms_of_policy(policy)
+    if json:
+        print_json({"version": policy.version, **terms})
+        return
+    print(f"version: {policy.version or 'none written down; these are the defaults'}")
+    for name, value in terms.items():
+        print(f"{name}: {value}")
+
+
+def _seconds(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
+    if not match:
+        fail(Exit.USAGE, "bad_duration", f"{text!r} is not a duration. Write 90s, 30m, 48h or 7d.")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _working_hours(text: str | None, holidays: str | None) -> dict[str, WorkingHours | None]:
+    if text is None:
+        if holidays is not None:
+            fail(Exit.USAGE, "bad_working_hours", "--holidays goes with --working-hours.")
+        return {}
+    if text == "none":
+        return {"working_hours": None}
+    match = re.fullmatch(r"([a-z]{3})-([a-z]{3}) ([0-9:]{5})-([0-9:]{5}) (\S+)", text)
+    try:
+        if not match:
+            raise ValueError("write them like 'mon-fri 09:00-17:00 Europe/Amsterdam'")
+        first, last = DAYS.index(match[1]), DAYS.index(match[2])
+        return {
+            "working_hours": policies.working_hours(
+                days=tuple(range(first, last + 1)),
+                opens=time.fromisoformat(match[3]),
+                closes=time.fromisoformat(match[4]),
+                zone=match[5],
+                holidays_of=holidays or "",
+            )
+        }
+    except ValueError as error:
+        fail(Exit.USAGE, "bad_working_hours", f"{text!r} are no working hours: {error}.")
