@@ -211,7 +211,10 @@ async def test_a_field_that_is_wrong_is_named_where_it_stands(
         ({"skus": None}, {"skus": ["This field may not be null."]}),
         ({"skus": [3]}, {"skus": [{"non_field_errors": ["Invalid data. Expected a dictionary, but got int."]}]}),
         ({"address": 3}, {"address": {"non_field_errors": ["Invalid data. Expected a dictionary, but got int."]}}),
-        ({"address": {}}, {"address": dict.fromkeys(ADDRESS.keys() - {"phone_number"}, ["This field is required."])}),
+        (
+            {"address": {}},
+            {"address": {name: ["This field is required."] for name in ADDRESS if name != "phone_number"}},
+        ),
         ({"address": None}, {"address": ["This field may not be null."]}),
         ({"notes": "x" * 4001}, {"notes": ["Ensure this field has no more than 4000 characters."]}),
     ],

@@ -1,6 +1,5 @@
 """POST /orders/ (list), GET /orders/<uuid>/ and GET /timp/orders/po/<number>/ (spec/crux.md 6.2, 6.3, 7)."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -59,9 +58,9 @@ async def filled(crux: Crux) -> Shelf:
 
 
 @pytest.fixture(params=["/orders/", "/timp/orders/"], ids=["v1", "timp"])
-async def shelf(request: pytest.FixtureRequest, filled: Shelf) -> AsyncIterator[Shelf]:
+def shelf(request: pytest.FixtureRequest, filled: Shelf) -> Shelf:
     filled.path = request.param
-    yield filled
+    return filled
 
 
 EVERYTHING = [
