@@ -45,13 +45,20 @@ class LineIn(Strict):
     """Units of one line; all that are open when no number is given."""
 
     line: UUID
-    units: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    units: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
+
+
+def _distinct(lines: list[LineIn]) -> list[LineIn]:
+    """The same line twice could mean its units twice or once."""
+    if len({each.line for each in lines}) < len(lines):
+        raise ValueError("a line is named more than once")
+    return lines
 
 
 class CancellationIn(Strict):
     """An ask to cancel units of lines of one order: all of it, or nothing."""
 
-    lines: Annotated[list[LineIn], Field(min_length=1, max_length=100)]
+    lines: Annotated[list[LineIn], Field(min_length=1, max_length=100), AfterValidator(_distinct)]
     asker: Asker = Asker.CUSTOMER
     reason: CancelReason = CancelReason.NOT_STATED
     note: Annotated[str, Field(max_length=1000), AfterValidator(printable)] = ""
@@ -158,7 +165,9 @@ def native_api(*, database: Database, lanes: Lanes, authenticator: Authenticator
                 ]
                 return Asked(cancellations=[_out(row) for row in rows if row])
             case Refused():
-                raise _refused(outcome.refusal)
+                # The caller named lines; that its order is not the caller's to touch says the same of the line.
+                unknown = outcome.refusal.kind is RefusalKind.UNKNOWN_ORDER
+                raise _refused(UNKNOWN_LINE if unknown else outcome.refusal)
             case Failed():
                 raise CallError(Problem.UNAVAILABLE, "The database did not answer. Nothing is lost; repeat the call.")
 
@@ -172,11 +181,14 @@ def native_api(*, database: Database, lanes: Lanes, authenticator: Authenticator
         limit: Annotated[int, Query(ge=1, le=reads.PAGE_MAX)] = 50,
     ) -> CancellationPage:
         """Cancellations that the caller may see, newest first."""
+        last = read("can", after) if after is not None else None
+        if after is not None and last is None:
+            raise CallError(Problem.INVALID, "after is not the id of a cancellation; use next of the page before.")
         wanted = reads.CancellationFilter(
             state=state.value if state else None,
             awaiting=who.party if awaiting_me else None,
             line=line,
-            after=read("can", after) if after else None,
+            after=last,
             limit=limit,
         )
         rows = await database.read(partial(reads.list_cancellations, scope=_scope(who), wanted=wanted))
@@ -251,14 +263,24 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     malformed = any(each["type"] == "json_invalid" for each in error.errors())
     kind = Problem.MALFORMED if malformed else Problem.INVALID
-    errors = [{"loc": each["loc"], "msg": each["msg"]} for each in error.errors()]
+    # A member's name may hold half a surrogate pair, which JSON can write and UTF-8 cannot.
+    errors = [
+        {"loc": [each if isinstance(each, int) else _writable(each) for each in one["loc"]], "msg": one["msg"]}
+        for one in error.errors()
+    ]
     return _problem(CallError(kind, "The call cannot be understood; errors lists what is wrong.", errors=errors))
+
+
+def _writable(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     by_status = {404: Problem.NOT_FOUND, 405: Problem.METHOD_NOT_ALLOWED}
-    return _problem(CallError(by_status.get(error.status_code, Problem.MALFORMED), f"{error.detail}."))
+    reply = _problem(CallError(by_status.get(error.status_code, Problem.MALFORMED), f"{error.detail}."))
+    reply.headers.update(error.headers or {})
+    return reply
 
 
 async def _refuse_body(scope: Any, receive: limits.Receive, send: Any) -> None:

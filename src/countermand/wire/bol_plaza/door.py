@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from typing import Final, TypeVar
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
+import structlog
 from starlette.routing import Route
 
 from countermand import reads
@@ -27,7 +28,7 @@ from countermand.ids import Clock, Ids
 from countermand.lanes import Lanes
 from countermand.parties import Caller
 from countermand.service import NO_LINE, Call, Failed, ProcessWish
-from countermand.settings import Settings
+from countermand.settings import PLAZA_LIMITS, Settings
 from countermand.store.engine import Database
 from countermand.wire import limits
 from countermand.wire.bol_plaza import reading, views, writing
@@ -41,6 +42,8 @@ from countermand.wire.replying import Reply, Scope, Send, header, leaves_bytes_u
 
 T = TypeVar("T")
 
+log = structlog.get_logger()
+
 DOOR: Final = "bol_plaza"
 ROOT: Final = "/services/rest"
 XML: Final = b"application/xml"
@@ -50,6 +53,7 @@ ORDERS_UNPAGED_MAX: Final = 5_000
 """v2.0 has no pages: its list is the whole of it, up to a number that no shop leaves open."""
 
 NUMBER_MAX: Final = 2**31 - 1
+GENERIC: Final = 41000
 UNKNOWN_PROCESS: Final = 41301
 
 
@@ -108,7 +112,8 @@ class PlazaDoor:
         self._ids = ids
         self._clock = clock
         self._settings = settings
-        self._rates = Rates(settings.plaza_limits)
+        self._rates = Rates(PLAZA_LIMITS | settings.plaza_limits)
+        self._prefix = urlsplit(settings.base_url).path
 
     def routes(self) -> list[Route]:
         """Each call, and the schema that describes them."""
@@ -139,7 +144,7 @@ class PlazaDoor:
         routes = [Route(ROOT + path, _Endpoint(self, methods)) for path, methods in by_path.items()]
         for folder, name in (("v2/", "plazaapi.xsd"), ("", "serviceerror-1.5.xsd")):
             routes.append(Route(f"/services/xsd/{folder}{name}", _Schema(name)))
-        return routes
+        return [*routes, Route("/services/{rest:path}", _NoCall())]
 
     # Writing
 
@@ -150,7 +155,7 @@ class PlazaDoor:
         command = RetailerCancel(line=NO_LINE, actor=request.actor, reason=BOL_REASONS[wanted.reason.value])
         claimed = wanted.cancelled_at.isoformat()
         return await self._queued(
-            request, command, EventType.CANCEL_ORDER, request.target, line_number=number, claimed_at=claimed
+            request, command, EventType.CANCEL_ORDER, str(int(request.target)), line_number=number, claimed_at=claimed
         )
 
     async def ship(self, request: Request) -> Reply:
@@ -197,19 +202,17 @@ class PlazaDoor:
                 for line in lines
             ),
         )
-        return await self._queued(request, command, EventType.CHANGE_TRANSPORT, request.target)
+        return await self._queued(request, command, EventType.CHANGE_TRANSPORT, str(int(request.target)))
 
     # Reading
 
     async def open_orders(self, request: Request) -> Reply:
         """GET: what is left to ship, newest first; pages of 25 in v2.1, all of it in v2.0."""
-        _fulfilment(request, "fulfilment-method")
-        paged = request.version is Version.V2_1
-        page = _page(request) if paged else 1
-        count = ORDERS_PER_PAGE if paged else ORDERS_UNPAGED_MAX
+        start, count = 0, ORDERS_UNPAGED_MAX
+        if request.version is Version.V2_1:
+            start, count = (_page(request) - 1) * ORDERS_PER_PAGE, ORDERS_PER_PAGE
         orders = []
-        if _by_retailer(request, "fulfilment-method"):
-            start = (page - 1) * count
+        if request.version is Version.V2_0 or _by_retailer(request, "fulfilment-method"):
             orders = await self._read(
                 partial(reads.open_orders, retailer=request.caller.party, start=start, count=count)
             )
@@ -228,7 +231,6 @@ class PlazaDoor:
     async def shipments(self, request: Request) -> Reply:
         """GET: what was sent, newest first, ten to a page."""
         name = "fulfilmentmethod" if request.version is Version.V2_0 else "fulfilment-method"
-        _fulfilment(request, name)
         order = request.query.get("order-id", [""])[0]
         order_number = _number(order, "order-id") if order and request.version is Version.V2_1 else None
         found = []
@@ -273,12 +275,16 @@ class PlazaDoor:
             CallError: nobody did, or nobody who may.
         """
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        path = raw.partition(b"?")[0].decode("latin-1")
+        if not path.startswith(f"{self._prefix}/"):
+            # A proxy took the prefix off again, that some clients sign.
+            path = self._prefix + path
         given = await self._keys.caller(
             content_type=header(scope, b"content-type"),
             date=header(scope, b"x-bol-date"),
             authorization=header(scope, b"x-bol-authorization"),
             method=scope["method"],
-            path=raw.partition(b"?")[0].decode("latin-1"),
+            path=path,
         )
         if isinstance(given, Denial):
             raise CallError(401, given.code, given.text)
@@ -363,15 +369,12 @@ class _Endpoint:
             reply = await self._reply(scope, receive)
         except CallError as error:
             extra = {405: ((b"allow", self._allow),), 503: ((b"retry-after", b"1"),)}.get(error.status, ())
-            reply = _xml(error.status, writing.write_service_error(error.code, error.text), *extra)
-        if leaves_bytes_unframed(scope) and scope["method"] != "GET":
-            reply = Reply(
-                status=reply.status,
-                body=reply.body,
-                media_type=XML,
-                headers=(*reply.headers, (b"connection", b"close")),
-            )
-        await send_reply(send, reply)
+            reply = _error(error, *extra)
+        except Exception:
+            # Like any error of ours it is logged in full; but here even a 500 must be XML, or clients trip over it.
+            log.exception("unexpected_error", method=scope["method"], path=scope["path"])
+            reply = _error(CallError(500, GENERIC, "Something went wrong here and was logged; try again later"))
+        await _send(scope, send, reply)
 
     async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
         caller = await self._door.authenticate(scope)
@@ -396,7 +399,18 @@ class _Schema:
         self._reply = _xml(200, files("countermand.wire.bol_plaza").joinpath(name).read_bytes())
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
-        await send_reply(send, self._reply)
+        reply = self._reply
+        if scope["method"] not in ("GET", "HEAD"):
+            problem = _problem(Problem.METHOD_NOT_ALLOWED, f"Method {scope['method']} is not allowed here")
+            reply = _error(problem, (b"allow", b"GET, HEAD"))
+        await _send(scope, send, reply)
+
+
+class _NoCall:
+    """Whatever else Plaza may have had under its root."""
+
+    async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+        await _send(scope, send, _error(_problem(Problem.NOT_FOUND, "There is no such call")))
 
 
 _NUMBER: Final = re.compile("[0-9]{1,18}")
@@ -416,7 +430,7 @@ def _readable(document: T | Unreadable) -> T:
 
 
 def _version(scope: Scope) -> Version:
-    return Version.V2_1 if "-v2.1+xml" in (header(scope, b"accept") or "") else Version.V2_0
+    return Version.V2_1 if "-v2.1+xml" in (header(scope, b"accept") or "").lower() else Version.V2_0
 
 
 def _page(request: Request) -> int:
@@ -426,20 +440,29 @@ def _page(request: Request) -> int:
     return int(text)
 
 
-def _fulfilment(request: Request, name: str) -> None:
-    if request.query.get(name, ["FBR"])[0].upper() not in ("FBR", "FBB", "ALL", ""):
-        raise _problem(Problem.MALFORMED, f"{name} must be FBR or FBB")
-
-
 def _by_retailer(request: Request, name: str) -> bool:
     """Everything here is fulfilled by the retailer; bol's own warehouse holds nothing."""
-    return request.query.get(name, ["FBR"])[0].upper() != "FBB"
+    wanted = request.query.get(name, ["FBR"])[0].upper()
+    if wanted not in ("FBR", "FBB", "ALL", ""):
+        raise _problem(Problem.MALFORMED, f"{name} must be FBR or FBB")
+    return wanted != "FBB"
 
 
 def _problem(problem: Problem, text: str) -> CallError:
-    status, code = REPLIES[problem].plaza or (500, 41000)
+    status, code = REPLIES[problem].plaza or (500, GENERIC)
     return CallError(status, code, text)
+
+
+def _error(error: CallError, *headers: tuple[bytes, bytes]) -> Reply:
+    return _xml(error.status, writing.write_service_error(error.code, error.text), *headers)
 
 
 def _xml(status: int, body: bytes, *headers: tuple[bytes, bytes]) -> Reply:
     return Reply(status=status, body=body, media_type=XML, headers=headers)
+
+
+async def _send(scope: Scope, send: Send, reply: Reply) -> None:
+    # Every GET of Plaza's has a Content-Type and no body; only what nobody sends by design is distrusted.
+    if leaves_bytes_unframed(scope) and scope["method"] != "GET":
+        reply = replace(reply, headers=(*reply.headers, (b"connection", b"close")))
+    await send_reply(send, reply)

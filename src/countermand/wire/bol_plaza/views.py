@@ -7,7 +7,7 @@ from typing import Any, Final
 from countermand.ordering import MINOR_DIGITS
 from countermand.reads import OpenOrder, ShipmentView
 from countermand.store.columns import Record
-from countermand.wire.bol_plaza.vocabulary import OfferCondition, Salutation
+from countermand.wire.bol_plaza.vocabulary import EARLIEST, LATEST, OfferCondition, Salutation
 from countermand.wire.bol_plaza.writing import Address, Order, OrderItem, Shipment, ShippedItem
 
 _SALUTATIONS: Final = {"male": Salutation.MALE, "female": Salutation.FEMALE}
@@ -33,7 +33,7 @@ def order(view: OpenOrder) -> Order:
                 quantity=line.open + line.asked,
                 offer_price=_amount(line.unit_price_minor, row.currency),
                 transaction_fee=Decimal(line.details.get("fee") or 0),
-                latest_delivery_date=line.promised_on,
+                latest_delivery_date=_promised(line),
                 offer_condition=OfferCondition(line.details.get("condition") or "NEW"),
                 cancel_request=line.id in view.asked_by_customer,
             )
@@ -58,13 +58,12 @@ def shipment(view: ShipmentView) -> Shipment:
 
 
 def _shipped(line: Record, units: int, of: Record) -> ShippedItem:
-    promised: date | None = line.promised_on
     return ShippedItem(
         order_item_id=line.number,
         order_id=of.number,
         sequence_number=line.position,
         ordered_at=of.placed_at,
-        latest_delivery_date=promised,
+        latest_delivery_date=_promised(line),
         ean=line.details.get("ean") or "0",
         title=line.title or None,
         quantity=units,
@@ -72,6 +71,12 @@ def _shipped(line: Record, units: int, of: Record) -> ShippedItem:
         offer_condition=OfferCondition(line.details.get("condition") or "NEW"),
         offer_reference=line.details.get("offer_reference") or line.sku,
     )
+
+
+def _promised(line: Record) -> date | None:
+    """A day outside the calendar that these documents can tell is a slip of somebody's pen."""
+    day: date | None = line.promised_on
+    return day if day and EARLIEST.date() <= day < LATEST.date() else None
 
 
 def _amount(minor: int | None, currency: str) -> Decimal:
