@@ -628,9 +628,15 @@ def _concerned(decision: Decision, command: Command) -> tuple[Cancellation, ...]
     named = getattr(command, "cancellation", None)
     if named is not None:
         return tuple(each for each in decision.line.cancellations if each.id == named)
-    if isinstance(command, AskCancellation) and (command.key or command.units is not None):
-        return tuple(each for each in decision.line.asks if (each.asker, each.key) == (command.asker, command.key))
+    if isinstance(command, AskLines):
+        command = next(each for each in command.lines if each.line == decision.line.id)
+    if isinstance(command, AskCancellation):
+        return tuple(each for each in decision.line.asks if _is_same_ask(each, command)) or decision.line.asks
     return decision.line.asks
+
+
+def _is_same_ask(ask: Cancellation, command: AskCancellation) -> bool:
+    return (ask.asker, ask.key) == (command.asker, command.key) and command.units in (None, ask.units)
 
 
 def _numbers_needed(call: Call) -> int:
