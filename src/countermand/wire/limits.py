@@ -25,24 +25,23 @@ class MalformedJsonError(ValueError):
 
 
 async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
-    """The whole body, however it is framed.
+    """The whole body, however it is framed. A ``timeout_s`` of 0 waits as long as the caller likes.
 
     Raises:
         BodyTooLargeError: it is longer than ``max_bytes``; the rest is not read.
-        BodyTooSlowError: it took longer than ``timeout_s``, or the connection ended.
+        BodyTooSlowError: it took longer than ``timeout_s`` in all, or the connection ended.
     """
-    message = await receive() if timeout_s <= 0 else await _receive_in(receive, timeout_s)
+    deadline = asyncio.get_running_loop().time() + timeout_s if timeout_s else None
+    message = await _receive_by(receive, deadline)
     body: bytes = message.get("body", b"")
+    _check_size(body, max_bytes)
     if not message.get("more_body"):
-        _check_size(body, max_bytes)
         return body
     chunks = bytearray(body)
-    deadline = asyncio.get_running_loop().time() + timeout_s
     while message.get("more_body"):
-        _check_size(chunks, max_bytes)
-        message = await _receive_in(receive, deadline - asyncio.get_running_loop().time())
+        message = await _receive_by(receive, deadline)
         chunks += message.get("body", b"")
-    _check_size(chunks, max_bytes)
+        _check_size(chunks, max_bytes)
     return bytes(chunks)
 
 
@@ -89,9 +88,9 @@ def nests_at_most(body: bytes, depth_max: int) -> bool:
     return True
 
 
-async def _receive_in(receive: Receive, timeout_s: float) -> Any:
+async def _receive_by(receive: Receive, deadline: float | None) -> Any:
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout_at(deadline):
             message = await receive()
     except TimeoutError:
         raise BodyTooSlowError from None
