@@ -9,12 +9,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
+from structlog.testing import capture_logs
 
 from tests.store.holding import assert_sound, connections_in_use
 from tests.support.pgnode import Node
 from tests.support.world import Clock, World, populate, running
 
 _COUNT = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Errors are logged on purpose here; drawing their tracebacks in colour would take seconds each."""
+    with capture_logs():
+        yield
 
 
 async def _fill(url: str) -> None:

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, insert, select
 
-from countermand.service import ANY_FULFILLER
 from countermand.store import tables as t
 from countermand.store.engine import Database
 from tests.support.world import World
 
 Rows = list[dict[str, Any]]
+
+ANY_FULFILLER = UUID(int=0)
 
 
 async def rows(database: Database, table: Table, *where: ColumnElement[bool]) -> Rows:

@@ -1,0 +1,409 @@
+"""Group commit: who shares a transaction with whom, and what each caller is told when one fails."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
+
+from countermand import lanes
+from countermand.domain.commands import AskCancellation, Command
+from countermand.domain.order import PlaceOrder
+from countermand.lanes import BATCH_MAX, Lane, Lanes
+from countermand.service import Call, Done, Failed, Outcome, Refused
+from countermand.store import tables as t
+from countermand.store.engine import CommitUnknownError
+from tests.store.holding import everything, rows
+from tests.store.speaking import WISH, Talk, once, talk
+from tests.store.watching import lane_of, listening, statements_of, writer
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+class SqlstateError(Exception):
+    """What a driver raises."""
+
+    def __init__(self, sqlstate: str) -> None:
+        self.sqlstate = sqlstate
+
+
+def failing(sqlstate: str = "", *, lost: bool = False) -> DBAPIError:
+    return DBAPIError("SELECT", {}, SqlstateError(sqlstate), connection_invalidated=lost)
+
+
+async def lines(world: World, count: int) -> list[Talk]:
+    """As many lines, each in an order of its own."""
+    return [await talk(world, 2) for _ in range(count)]
+
+
+def asks(said: Sequence[Talk], **more: Any) -> list[Call]:
+    return [Call(command=each.ask(1), door="test", retailer=each.world.retailer, **more) for each in said]
+
+
+async def submit(lane: Lane, *calls: Call) -> list[Outcome]:
+    return list(await asyncio.gather(*(lane.submit(call) for call in calls)))
+
+
+async def kinds(said: Sequence[Talk]) -> list[int]:
+    """How many units of each line are asked."""
+    return [(await each.buckets())[1] for each in said]
+
+
+# Who shares a transaction
+
+
+async def test_an_idle_lane_sends_a_call_at_once(world: World) -> None:
+    lane, database = await lane_of(world)
+    for number, call in enumerate(asks(await lines(world, 3)), start=1):
+        assert isinstance(await lane.submit(call), Done)
+        assert database.transactions == number
+
+
+async def test_calls_that_arrive_during_a_transaction_share_the_next_one(world: World) -> None:
+    lane, database = await lane_of(world)
+    first, *others = asks(await lines(world, 30))
+    database.hold()
+    running = asyncio.create_task(lane.submit(first))
+    await database.held.wait()
+    waiting = [asyncio.create_task(lane.submit(call)) for call in others]
+    await asyncio.sleep(0)
+    assert database.transactions == 1
+    database.release()
+    assert all(isinstance(outcome, Done) for outcome in await asyncio.gather(running, *waiting))
+    assert database.transactions == 2
+
+
+async def test_a_transaction_takes_so_many_calls_and_no_more(world: World) -> None:
+    lane, database = await lane_of(world)
+    said = await talk(world, 2 * BATCH_MAX + 1)
+    outcomes = await submit(lane, *asks([said]), *(_another(said) for _ in range(2 * BATCH_MAX)))
+    assert {type(outcome) for outcome in outcomes} == {Done}
+    assert database.transactions == 3
+
+
+def _another(said: Talk) -> Call:
+    ask = replace(said.ask(1), key=said.world.application.ids.new().hex)
+    return Call(command=ask, door="test", retailer=said.world.retailer)
+
+
+async def test_calls_are_decided_in_the_order_in_which_they_came(world: World) -> None:
+    lane, _ = await lane_of(world)
+    said = await talk(world, 3)
+    outcomes = await submit(lane, *(_another(said) for _ in range(6)))
+    assert [type(outcome) for outcome in outcomes] == [Done] * 3 + [Refused] * 3
+
+
+async def test_a_lane_drains(world: World) -> None:
+    lane, _ = await lane_of(world)
+    said = await lines(world, 3)
+    tasks = [asyncio.create_task(lane.submit(call)) for call in asks(said)]
+    await asyncio.sleep(0)
+    await lane.drain()
+    assert await kinds(said) == [1, 1, 1]
+    assert all(isinstance(task.result(), Done) for task in tasks)
+    await lane.drain()
+
+
+async def test_a_full_lane_refuses_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "QUEUE_MAX", 3)
+    lane, database = await lane_of(world)
+    said = await lines(world, 5)
+    first, *others = asks(said)
+    database.hold()
+    running = asyncio.create_task(lane.submit(first))
+    await database.held.wait()
+    waiting = [asyncio.create_task(lane.submit(call)) for call in others[:3]]
+    await asyncio.sleep(0)
+    assert await lane.submit(others[3]) == Failed()
+    database.release()
+    assert all(isinstance(outcome, Done) for outcome in await asyncio.gather(running, *waiting))
+    assert await kinds(said) == [1, 1, 1, 1, 0]
+
+
+async def test_a_retailers_calls_go_down_one_lane(world: World) -> None:
+    taken: list[Lane] = []
+
+    class Noting(Lane):
+        async def submit(self, call: Call) -> Outcome:
+            taken.append(self)
+            return await super().submit(call)
+
+    several = Lanes(lambda: Noting(world.application.database, world.clock, world.application.ids.new), 4)
+    said = await lines(world, 5)
+    outcomes = await asyncio.gather(*(several.submit(call) for call in asks(said)))
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert len(set(taken)) == 1
+    await several.drain()
+
+
+# A constant number of statements
+
+
+def _mixed(said: Talk, order: PlaceOrder) -> list[tuple[Command | PlaceOrder, dict[str, Any]]]:
+    new = said.world.application.ids.new
+    placed = replace(order, id=new(), lines=(replace(order.lines[0], id=new()),))
+    return [
+        (said.ask(1), {"retailer": said.world.retailer, "process": WISH, "once": once(new().hex)}),
+        (said.accept(), {}),
+        (said.allocate(1), {}),
+        (said.ship_order(said.ship(1)), {}),
+        (said.customer_asks(1), {}),
+        (placed, {"retailer": said.world.retailer}),
+    ]
+
+
+@pytest.mark.parametrize("mixed", [False, True], ids=["asks", "everything"])
+async def test_a_batch_costs_the_same_statements_whatever_its_size(
+    world: World, mixed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "BATCH_MAX", 1_000)
+    order = await world.order(1)
+    counted = {}
+    for size in (1, 8, 64):
+        lane, database = await lane_of(world)
+        said = [await talk(world, 4) for _ in range(size)]
+        calls = (
+            [Call(command=command, door="test", **more) for each in said for command, more in _mixed(each, order)]
+            if mixed
+            else asks(said)
+        )
+        with statements_of(world.application.database) as heard:
+            outcomes = await submit(lane, *calls)
+        assert {type(outcome) for outcome in outcomes} == {Done}
+        assert database.transactions == (2 if mixed else 1)
+        counted[size] = len(heard)
+    assert len(set(counted.values())) == 1, counted
+    assert counted[1] <= (24 if mixed else 7)
+
+
+async def test_an_order_of_a_thousand_lines_is_cancelled_by_the_same_few_statements(world: World) -> None:
+    counted = {}
+    for size in (1, 1_000):
+        said = await talk(world, *(1 for _ in range(size)))
+        with statements_of(world.application.database) as heard:
+            await said.done(said.cancel_order())
+        counted[size] = len(heard)
+    assert counted[1] == counted[1_000]
+
+
+# What a failure does
+
+
+def poison(said: Talk) -> Call:
+    """A call whose note no database can keep: half of a surrogate pair."""
+    return Call(command=replace(said.ask(1), note="\ud800"), door="test", retailer=said.world.retailer)
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+async def test_a_call_that_breaks_its_batch_fails_alone(world: World, place: int) -> None:
+    lane, database = await lane_of(world)
+    said = await lines(world, 5)
+    calls = asks(said)
+    calls[place] = poison(said[place])
+    outcomes = await submit(lane, *calls)
+    expected: list[type] = [Done] * 5
+    expected[place] = Failed
+    assert [type(outcome) for outcome in outcomes] == expected
+    assert outcomes[place] == Failed()
+    assert await kinds(said) == [int(kind is Done) for kind in expected]
+    assert database.transactions == 1 + 5
+
+
+async def test_a_row_that_a_constraint_forbids_fails_alone(world: World) -> None:
+    said = await lines(world, 3)
+    parcel = world.application.ids.new()
+    await said[0].done(said[0].ship_order(said[0].ship(1), parcel=parcel))
+    twice = said[1].ship_order(said[1].ship(1), parcel=parcel)
+    outcomes = await asyncio.gather(
+        said[0].say(said[0].ask(1)), said[1].say(twice), said[2].say(said[2].ask(1)), said[1].say(said[1].ask(1))
+    )
+    assert [type(outcome) for outcome in outcomes] == [Done, Failed, Done, Done]
+    assert [await each.buckets() for each in said] == [(0, 1, 0, 1), (1, 1, 0, 0), (1, 1, 0, 0)]
+
+
+async def test_a_failed_call_leaves_nothing_behind_and_may_be_repeated(world: World) -> None:
+    lane, database = await lane_of(world)
+    [said] = await lines(world, 1)
+    before = await everything(world.application.database)
+    database.faults.extend([None, RuntimeError("disk"), RuntimeError("disk")])
+    [call] = asks([said], once=once(), process=WISH)
+    assert await lane.submit(call) == Failed()
+    after = await everything(world.application.database)
+    assert {name for name in before if before[name] != after[name]} == {"number_blocks"}
+    done = await lane.submit(call)
+    assert isinstance(done, Done)
+    assert not done.replayed
+
+
+@pytest.mark.parametrize(
+    ("error", "tried"),
+    [
+        (failing("40001"), 4),
+        (failing("40P01"), 4),
+        (failing(lost=True), 4),
+        (failing("23505"), 2),
+        (RuntimeError("a mistake of ours"), 2),
+    ],
+    ids=["serialization", "deadlock", "lost connection", "constraint", "mistake"],
+)
+async def test_only_what_may_pass_is_tried_again(world: World, error: Exception, tried: int) -> None:
+    lane, database = await lane_of(world)
+    said = await lines(world, 1)
+    database.faults.extend([error] * 10)
+    assert await submit(lane, *asks(said)) == [Failed()]
+    assert database.transactions == tried
+    database.faults.clear()
+    assert [type(outcome) for outcome in await submit(lane, *asks(said))] == [Done]
+
+
+@pytest.mark.parametrize("error", [failing("40001"), failing("40P01"), failing(lost=True)])
+async def test_what_passes_is_not_noticed_by_callers(world: World, error: Exception) -> None:
+    lane, database = await lane_of(world)
+    said = await lines(world, 3)
+    database.faults.extend([error, error, None, error, error, None])
+    outcomes = await submit(lane, *asks(said))
+    assert {type(outcome) for outcome in outcomes} == {Done}
+    assert await kinds(said) == [1, 1, 1]
+
+
+async def test_when_no_connection_can_be_had_all_hear_of_it_at_once(world: World) -> None:
+    lane, database = await lane_of(world)
+    said = await lines(world, 5)
+    database.faults.extend([ConnectionRefusedError()] * 10)
+    with capture_logs() as logs:
+        assert await submit(lane, *asks(said)) == [Failed()] * 5
+    assert database.transactions == 2
+    assert [each["event"] for each in logs] == ["batch_failed", "database_away"]
+    database.faults.clear()
+    assert {type(outcome) for outcome in await submit(lane, *asks(said))} == {Done}
+
+
+async def test_a_connection_lost_between_two_calls_does_not_undo_the_first(world: World) -> None:
+    lane, database = await lane_of(world)
+    said = await lines(world, 3)
+    database.faults.extend([RuntimeError("whole batch"), None, TimeoutError()])
+    outcomes = await submit(lane, *asks(said))
+    assert [type(outcome) for outcome in outcomes] == [Done, Failed, Failed]
+    assert await kinds(said) == [1, 0, 0]
+
+
+class Commit:
+    """Makes commits of the writer fail, whatever the engine."""
+
+    def __init__(self, world: World, *errors: Exception | None) -> None:
+        self._engine = writer(world.application.database)
+        self._errors = list(errors)
+
+    def __call__(self, connection: Any) -> None:
+        error = self._errors.pop(0) if self._errors else None
+        if error:
+            raise error
+
+
+@pytest.mark.parametrize("error", [failing("08006", lost=True), OSError("gone"), RuntimeError("what is this")])
+async def test_a_failed_commit_is_told_as_unknown_and_never_tried_again(world: World, error: Exception) -> None:
+    lane, database = await lane_of(world)
+    said = await lines(world, 3)
+    engine = writer(world.application.database)
+    with listening(engine, "commit", Commit(world, error)), capture_logs() as logs:
+        assert await submit(lane, *asks(said)) == [Failed(unknown=True)] * 3
+    assert database.transactions == 1
+    assert [each["event"] for each in logs] == ["commit_unknown"]
+    assert {type(outcome) for outcome in await submit(lane, *asks(said))} == {Done}
+
+
+async def test_a_failed_commit_of_one_alone_is_told_as_unknown_to_that_one(world: World) -> None:
+    lane, database = await lane_of(world)
+    said = await lines(world, 3)
+    database.faults.append(RuntimeError("whole batch"))
+    with listening(writer(world.application.database), "commit", Commit(world, None, RuntimeError("lost"))):
+        outcomes = await submit(lane, *asks(said))
+    assert [type(outcome) for outcome in outcomes] == [Done, Failed, Done]
+    assert outcomes[1] == Failed(unknown=True)
+
+
+async def test_a_connection_whose_commit_failed_is_not_used_again(world: World) -> None:
+    database = world.application.database
+    used: list[Any] = []
+
+    def note(connection: Any) -> None:
+        used.append(connection.connection.dbapi_connection)
+
+    engine = writer(database)
+    await database.write(note)
+    with listening(engine, "commit", Commit(world, RuntimeError("lost"))), pytest.raises(CommitUnknownError):
+        await database.write(note)
+    await database.write(note)
+    assert used[0] is used[1]
+    assert used[2] is not used[1]
+
+
+async def test_numbers_of_a_reservation_that_failed_are_not_handed_out(world: World) -> None:
+    lane, database = await lane_of(world)
+    example = await world.order(1)
+
+    def order() -> Call:
+        new = world.application.ids.new
+        fresh = replace(example, id=new(), lines=(replace(example.lines[0], id=new()),))
+        return Call(command=fresh, door="test", retailer=world.retailer)
+
+    with listening(writer(world.application.database), "commit", Commit(world, RuntimeError("lost"))):
+        assert await lane.submit(order()) == Failed(unknown=True)
+    other, _ = await lane_of(world)
+    assert isinstance(await other.submit(order()), Done)
+    assert isinstance(await lane.submit(order()), Done)
+    numbers = [row["number"] for row in await rows(world.application.database, t.line_numbers)]
+    assert len(set(numbers)) == 3
+    assert database.transactions >= 3
+
+
+# Callers that leave
+
+
+async def test_a_caller_that_leaves_harms_nobody(world: World) -> None:
+    lane, database = await lane_of(world)
+    said = await lines(world, 4)
+    database.hold()
+    tasks = [asyncio.create_task(lane.submit(call)) for call in asks(said)]
+    await database.held.wait()
+    tasks[1].cancel()
+    late = asyncio.create_task(lane.submit(_another(said[3])))
+    await asyncio.sleep(0)
+    late.cancel()
+    await asyncio.sleep(0)
+    database.release()
+    outcomes = await asyncio.gather(*tasks, late, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [
+        Done,
+        asyncio.CancelledError,
+        Done,
+        Done,
+        asyncio.CancelledError,
+    ]
+    await lane.drain()
+    assert await kinds(said) == [1, 1, 1, 2], "what was submitted is done, heard or not"
+
+
+async def test_the_first_caller_may_leave_before_its_call_is_taken(world: World) -> None:
+    lane, _ = await lane_of(world)
+    said = await lines(world, 2)
+    first, second = asks(said)
+    task = asyncio.create_task(lane.submit(first))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert isinstance(await lane.submit(second), Done)
+    await lane.drain()
+    assert await kinds(said) == [1, 1]
+
+
+async def test_an_unknown_line_needs_no_lane_of_its_own(world: World) -> None:
+    lane, _ = await lane_of(world)
+    [said] = await lines(world, 1)
+    nowhere = AskCancellation(line=UUID(int=7), actor=said.retailer)
+    outcomes = await submit(lane, Call(command=nowhere, door="test"), *asks([said]))
+    assert [type(outcome) for outcome in outcomes] == [Refused, Done]
