@@ -169,6 +169,7 @@ class _Batch:
     lines: dict[UUID, Line] = field(default_factory=dict)
     lines_of_order: dict[UUID, list[UUID]] = field(default_factory=dict)
     policies: dict[tuple[UUID, UUID], dict[int, Policy]] = field(default_factory=dict)
+    agreed_at: dict[tuple[UUID, UUID, int], datetime] = field(default_factory=dict)
     answers: dict[tuple[UUID, str, str], tuple[str, dict[str, Any], datetime]] = field(default_factory=dict)
     stored: set[UUID] = field(default_factory=set)
     taken: set[UUID] = field(default_factory=set)
@@ -252,6 +253,7 @@ class _Batch:
         for row in self.connection.execute(sql.POLICIES, parameters):
             versions = self.policies.setdefault((row.retailer_id, row.fulfiller_id), {})
             versions[row.version] = policy_of_terms(row.version, row.terms)
+            self.agreed_at[row.retailer_id, row.fulfiller_id, row.version] = row.since
 
     def _load_answers(self, calls: Sequence[Call]) -> None:
         once = [(retailer, call.once.key) for call in calls if call.once and (retailer := self._retailer(call))]
@@ -340,11 +342,14 @@ class _Batch:
         return DEFAULT_POLICY
 
     def _policy_asked_under(self, line: Line, command: PassDeadline) -> Policy:
-        version = next((c.policy_version for c in line.cancellations if c.id == command.cancellation), 0)
+        asked = next((each for each in line.cancellations if each.id == command.cancellation), None)
+        if asked is None:
+            return DEFAULT_POLICY
         for fulfiller in (line.fulfiller, ANY_FULFILLER):
-            versions = self.policies.get((line.retailer, fulfiller), {})
-            if version in versions:
-                return versions[version]
+            # A version that came after the ask is another one that has the same number.
+            agreed_at = self.agreed_at.get((line.retailer, fulfiller, asked.policy_version))
+            if agreed_at is not None and agreed_at <= asked.asked_at:
+                return self.policies[line.retailer, fulfiller][asked.policy_version]
         return DEFAULT_POLICY
 
     # Note what to write

@@ -647,17 +647,25 @@ async def test_another_retailers_policy_is_none_of_ours(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("asked_under", "now", "state"),
-    [(None, {"silence": "accept"}, "lapsed"), ({"silence": "accept"}, {"silence": "lapse"}, "accepted")],
-    ids=["default", "version 1"],
+    [
+        ((), [("supplier", 1, "accept")], "lapsed"),
+        ((), [("all", 1, "accept")], "lapsed"),
+        ([("all", 1, "accept")], [("all", 2, "lapse")], "accepted"),
+        ([("all", 1, "accept")], [("supplier", 1, "lapse")], "accepted"),
+        ([("supplier", 1, "accept")], [("supplier", 2, "lapse"), ("all", 1, "escalate")], "accepted"),
+        ([("all", 1, "escalate"), ("supplier", 1, "accept")], [("supplier", 2, "lapse")], "accepted"),
+    ],
 )
 async def test_silence_speaks_as_agreed_when_it_was_asked(
-    world: World, asked_under: dict[str, Any] | None, now: dict[str, Any], state: str
+    world: World, asked_under: list[tuple[str, int, str]], now: list[tuple[str, int, str]], state: str
 ) -> None:
-    if asked_under:
-        await agree(world, None, 1, **asked_under)
+    for whom, version, silence in asked_under:
+        await agree(world, world.supplier if whom == "supplier" else None, version, silence=silence)
     said = await talk(world)
     await said.done(said.ask())
-    await agree(world, world.supplier, 2, **now)
+    world.clock.advance(hours=1)
+    for whom, version, silence in now:
+        await agree(world, world.supplier if whom == "supplier" else None, version, silence=silence)
     world.clock.advance(hours=48)
     await said.done(said.pass_deadline())
     [cancellation] = await said.cancellations()

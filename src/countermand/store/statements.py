@@ -93,6 +93,7 @@ POLICIES = (
         t.policies.c.fulfiller_id,
         t.policies.c.version,
         t.policies.c.terms,
+        t.policies.c.since,
     )
     .where(
         one_of(t.policies.c.retailer_id, _RETAILERS),

@@ -147,8 +147,7 @@ policies = Table(
     Column("terms", Document, nullable=False),
     Column("since", Instant, nullable=False),
     Column("set_by", Text, nullable=False),
-    # One count of versions per retailer: a cancellation names only the version that it was asked under.
-    PrimaryKeyConstraint("retailer_id", "version"),
+    PrimaryKeyConstraint("retailer_id", "fulfiller_id", "version"),
 )
 
 orders = Table(

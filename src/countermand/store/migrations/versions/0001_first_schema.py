@@ -101,7 +101,7 @@ def upgrade() -> None:
     sa.Column('terms', Document, nullable=False),
     sa.Column('since', Instant(), nullable=False),
     sa.Column('set_by', sa.Text(), nullable=False),
-    sa.PrimaryKeyConstraint('retailer_id', 'version', name=op.f('pk_policies'))
+    sa.PrimaryKeyConstraint('retailer_id', 'fulfiller_id', 'version', name=op.f('pk_policies'))
     )
     op.create_table('process_statuses',
     sa.Column('retailer_id', Id, nullable=False),
