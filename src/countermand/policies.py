@@ -29,9 +29,8 @@ def in_force(connection: Connection, retailer: UUID, fulfiller: UUID) -> Policy:
 def put_in_force(
     connection: Connection, now: datetime, *, retailer: UUID, fulfiller: UUID, policy: Policy, by: str
 ) -> Policy:
-    """Write down the next version. Cancellations asked before keep theirs (EC-33)."""
-    history = reads.policy_history(connection, retailer, fulfiller)
-    version = history[0].version + 1 if history else 1
+    """Write down the next of the retailer's versions. Cancellations asked before keep theirs (EC-33)."""
+    version = reads.last_policy_version(connection, retailer) + 1
     connection.execute(
         insert(t.policies).values(
             retailer_id=retailer,

@@ -289,6 +289,12 @@ def policy_history(connection: Connection, retailer: UUID, fulfiller: UUID) -> S
     return connection.execute(query.order_by(t.policies.c.version.desc())).all()
 
 
+def last_policy_version(connection: Connection, retailer: UUID) -> int:
+    """The number of the retailer's latest version, whoever it is with; 0 before the first."""
+    query = select(func.max(t.policies.c.version)).where(t.policies.c.retailer_id == retailer)
+    return connection.execute(query).scalar_one() or 0
+
+
 def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Record]:
     """Every event of an order, a line or a cancellation's line, in order, with the name of the party that acted."""
     line_of_cancellation = (

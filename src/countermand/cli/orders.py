@@ -32,7 +32,10 @@ LimitFlag = Annotated[int, Parameter(help="At most so many")]
 
 
 def order_add(
-    file: Annotated[str, Parameter(help="A JSON file with one order or an array of them; - reads standard input")],
+    file: Annotated[
+        str,
+        Parameter(allow_leading_hyphen=True, help="A JSON file with one order or an array; - reads standard input"),
+    ],
     *,
     database: DatabaseFlag = None,
     json: JsonFlag = False,

@@ -20,7 +20,9 @@ def plaza(
     method: str,
     path: str,
     *,
-    data: Annotated[str | None, Parameter(help="A file with the XML to send; - reads standard input")] = None,
+    data: Annotated[
+        str | None, Parameter(allow_leading_hyphen=True, help="A file with the XML to send; - reads standard input")
+    ] = None,
     url: Annotated[str, Parameter(help="Where the service is")] = "http://127.0.0.1:8765",
     accept: Annotated[str | None, Parameter(help="For v2.1 lists: application/vnd.orders-v2.1+xml")] = None,
 ) -> None:

@@ -1,7 +1,7 @@
 """Policies as they are kept: a document of terms, of which any may be missing."""
 
 from collections.abc import Container
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import date, time
 from enum import Enum
 from functools import cache
@@ -28,8 +28,8 @@ def policy_of_terms(version: int, terms: dict[str, Any]) -> Policy:
 def terms_of_policy(policy: Policy) -> dict[str, Any]:
     """The document for a policy, without its version."""
     hours = policy.working_hours
-    terms = {name: value.value if isinstance(value, Enum) else value for name, value in asdict(policy).items()}
-    del terms["version"]
+    values = {each.name: getattr(policy, each.name) for each in fields(policy) if each.name != "version"}
+    terms: dict[str, Any] = {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
     terms["working_hours"] = hours and {
         "zone": hours.zone,
         "days": list(hours.days),

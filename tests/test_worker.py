@@ -1,0 +1,155 @@
+"""Silence speaks once, never early, and in the order in which it was due."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from countermand import policies
+from countermand.domain.calendar import WorkingHours
+from countermand.domain.commands import AcceptCancellation, AskCancellation, PassDeadline
+from countermand.domain.policy import Policy, Silence
+from countermand.lanes import Lanes
+from countermand.service import Call, Done, Outcome
+from countermand.store.tables import cancellations
+from countermand.worker import Worker
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def agree(world: World, policy: Policy) -> Policy:
+    """Put a policy in force between the retailer and every supplier."""
+    return await world.application.database.write(
+        lambda connection: policies.put_in_force(
+            connection,
+            world.clock(),
+            retailer=world.retailer,
+            fulfiller=policies.ANY_FULFILLER,
+            policy=policy,
+            by="test",
+        )
+    )
+
+
+async def asked(world: World, units: int = 2) -> UUID:
+    """The line of a fresh order on which a cancellation waits for the supplier."""
+    line = (await world.order(units)).lines[0].id
+    outcome = await world.submit(AskCancellation(line=line, actor=world.actor(world.retailer)), retailer=world.retailer)
+    assert isinstance(outcome, Done)
+    return line
+
+
+async def standing(world: World, line: UUID) -> Any:
+    return await world.application.database.read(
+        lambda connection: connection.execute(select(cancellations).where(cancellations.c.line_id == line)).one()
+    )
+
+
+async def test_a_deadline_never_fires_early(world: World) -> None:
+    line = await asked(world)
+    world.clock.advance(hours=48, microseconds=-1)
+    assert await world.application.worker.fire_deadlines() == 0
+    assert await world.buckets(line) == (0, 2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("silence", "state", "buckets"),
+    [
+        (Silence.LAPSE, "lapsed", (2, 0, 0, 0)),
+        (Silence.ACCEPT, "accepted", (0, 0, 2, 0)),
+        (Silence.ESCALATE, "asked", (0, 2, 0, 0)),
+    ],
+)
+async def test_silence_means_what_the_policy_says(
+    world: World, silence: Silence, state: str, buckets: tuple[int, ...]
+) -> None:
+    await agree(world, Policy(answer_within_s=3600, silence=silence))
+    line = await asked(world)
+    world.clock.advance(hours=1)
+    assert await world.application.worker.fire_deadlines() == 1
+    row = await standing(world, line)
+    assert (row.state, row.awaiting, row.due_at) == (state, None, None)
+    assert await world.buckets(line) == buckets
+    last = (await world.events(line))[-1]
+    assert (last.actor, last.actor_id, last.door) == ("policy", None, "policy")
+
+
+async def test_a_deadline_fires_once_however_many_workers_look(world: World) -> None:
+    lines = [await asked(world) for _ in range(20)]
+    world.clock.advance(hours=49)
+    application = world.application
+    workers = [Worker(application.database, application.lanes, world.clock) for _ in range(3)]
+    await asyncio.gather(*(worker.fire_deadlines() for worker in workers))
+    for line in lines:
+        kinds = [event.kind for event in await world.events(line)]
+        assert kinds == ["line.placed", "cancellation.asked", "cancellation.lapsed"]
+
+
+async def test_what_was_missed_while_nobody_ran_fires_in_the_order_it_was_due(world: World) -> None:
+    lines = []
+    for _ in range(3):
+        lines.append(await asked(world))
+        world.clock.advance(minutes=5)
+    world.clock.advance(days=10)
+    submitted: list[UUID] = []
+
+    class Recorded(Lanes):
+        async def submit(self, call: Call) -> Outcome:
+            assert isinstance(call.command, PassDeadline)
+            submitted.append(call.command.line)
+            return await world.application.lanes.submit(call)
+
+    recorded = Recorded(lambda: pytest.fail("not used"), 0)
+    assert await Worker(world.application.database, recorded, world.clock).fire_deadlines() == 3
+    assert submitted == lines
+
+
+async def test_an_answer_that_came_in_time_stands(world: World) -> None:
+    line = await asked(world)
+    world.clock.advance(hours=48)
+    accept = AcceptCancellation(line=line, actor=world.actor(world.supplier))
+    outcomes = await asyncio.gather(
+        world.submit(accept, retailer=world.retailer), world.application.worker.fire_deadlines()
+    )
+    assert isinstance(outcomes[0], Done)
+    assert (await standing(world, line)).state == "accepted"
+
+
+async def test_a_cancellation_keeps_the_policy_it_was_asked_under(world: World) -> None:
+    """EC-33: a later version changes neither when an answer is due nor what silence means."""
+    first = await agree(world, Policy(answer_within_s=48 * 3600, silence=Silence.LAPSE))
+    line = await asked(world)
+    second = await agree(world, replace(first, answer_within_s=24 * 3600, silence=Silence.ACCEPT))
+    assert (first.version, second.version) == (1, 2)
+    world.clock.advance(hours=25)
+    assert await world.application.worker.fire_deadlines() == 0
+    world.clock.advance(hours=24)
+    assert await world.application.worker.fire_deadlines() == 1
+    assert (await standing(world, line)).state == "lapsed"
+
+
+async def test_working_hours_survive_the_database(world: World) -> None:
+    hours = policies.working_hours(
+        days=(0, 1, 2, 3, 4),
+        opens=WorkingHours().opens,
+        closes=WorkingHours().closes,
+        zone="Europe/Amsterdam",
+        holidays_of="NL",
+    )
+    await agree(world, Policy(answer_within_s=8 * 3600, working_hours=hours))
+    world.clock.now = world.clock.now.replace(month=12, day=24, hour=12)
+    line = await asked(world)
+    due = (await standing(world, line)).due_at
+    # Thursday noon UTC is one o'clock: four hours on that day, then Christmas and a weekend, then four more.
+    assert due.isoformat() == "2026-12-28T12:00:00+00:00"
+
+
+async def test_an_unknown_holiday_calendar_is_refused() -> None:
+    with pytest.raises(ValueError, match="no holiday calendar"):
+        policies.working_hours(
+            days=(0,), opens=WorkingHours().opens, closes=WorkingHours().closes, zone="UTC", holidays_of="XX"
+        )
