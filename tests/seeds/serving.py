@@ -1,0 +1,106 @@
+"""The real server, as its users start it, on a free port and a database made through the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.pgnode import free_port
+
+PROGRAM = Path(sys.executable).parent / "countermand"
+READY_S = 60
+LINES = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running server, and what a retailer needs to call it."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+    database: str
+    token: str = ""
+    order: str = ""
+    lines: Sequence[str] = ()
+
+
+@contextmanager
+def serving(database: str, log: Path, **environment: str) -> Iterator[Server]:
+    """``countermand serve``, from the moment that it says it is ready until it was told to stop."""
+    port = free_port()
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [PROGRAM, "serve", "--port", str(port), "--database", database],
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            env=clean_environment(**environment),
+        )
+    try:
+        wait_until_ready(process, log)
+        yield Server(port=port, process=process, log=log, database=database)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for the sentence that the server says when it listens."""
+    end = time.monotonic() + READY_S
+    while b"ready on" not in log.read_bytes():
+        if time.monotonic() > end:
+            raise TimeoutError(log.read_text())
+        try:
+            process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+        raise RuntimeError(f"the server ended with {process.returncode}: {log.read_text()}")
+
+
+def command(*arguments: str, stdin: str = "", **environment: str) -> str:
+    """What a command says on standard output. It must succeed."""
+    done = subprocess.run(
+        [PROGRAM, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=clean_environment(**environment),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Ours without proxies and settings of the one who runs the tests."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lower().endswith("_proxy") and not name.startswith("COUNTERMAND_")
+    }
+    return {**kept, "NO_COLOR": "1", **more}
+
+
+def orders(retailer: str, supplier: str, lines: int) -> list[dict[str, Any]]:
+    """One order of so many lines."""
+    goods = [{"sku": f"SKU-{number}", "units": 2, "supplier": supplier} for number in range(lines)]
+    return [{"retailer": retailer, "reference": "PO-1", "lines": goods}]
+
+
+def filled(database: str) -> dict[str, Any]:
+    """Put a retailer, a supplier and an order into a fresh database, through the command line."""
+    where = {"COUNTERMAND_DATABASE": database}
+    command("party", "add", "retailer", "Fine Shoes", **where)
+    command("party", "add", "supplier", "Alpine Supply", **where)
+    given = json.dumps(orders("Fine Shoes", "Alpine Supply", LINES))
+    order, *lines = command("order", "add", "-", stdin=given, **where).split("\t")
+    return {"token": command("token", "create", "--party", "Fine Shoes", **where), "order": order, "lines": lines}
