@@ -1,4 +1,4 @@
-"""The exact bytes that documented clients put on the wire, and some that none should (spec/crux.md 10.2), on sockets."""
+"""The exact bytes that documented clients put on the wire, and some that none should (spec/crux.md 10.2)."""
 
 import contextlib
 import re

@@ -1,7 +1,7 @@
 """The four samples of the seed's page run as they are printed, and each must get 204.
 
-Filled in are the host, the token and the item; ``json.dumps()`` gets the argument that it lacks; and Node's sample, whose
-host stands apart, gets its port and plain HTTP. See spec/crux.md, 10.1 and 10.2, for what they send.
+Filled in are the host, the token and the item; ``json.dumps()`` gets the argument that it lacks; and Node's sample,
+whose host stands apart, gets its port and plain HTTP. See spec/crux.md, 10.1 and 10.2, for what they send.
 """
 
 import json
