@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Final
 from uuid import UUID
 
@@ -42,7 +43,12 @@ PLATFORM: Final = UUID(int=1)
 """The party that runs this service. It is there from the first migration on."""
 
 _hasher = PasswordHasher()
-_NOBODY: Final = _hasher.hash("nobody has this password")
+
+
+@cache
+def _nobodys_hash() -> str:
+    """The hash of a password that nobody has."""
+    return _hasher.hash("nobody has this password")
 
 
 class UnknownPartyError(LookupError):
@@ -199,7 +205,7 @@ def find_user(connection: Connection, email: str) -> Record | None:
 def is_password(user: Record | None, password: str) -> bool:
     """Whether the password is this user's. Takes the same time for a user who does not exist. Slow on purpose."""
     try:
-        _hasher.verify(user.password_hash if user else _NOBODY, password)
+        _hasher.verify(user.password_hash if user else _nobodys_hash(), password)
     except (Argon2Error, InvalidHashError):
         return False
     return user is not None

@@ -77,8 +77,21 @@ class Node:
     def init(self) -> Self:
         self._own(self.dir)
         self.dir.chmod(0o700)
-        command = [self.bin / "initdb", "-D", self.dir, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
-        subprocess.run([*command, "--no-sync"], check=True, capture_output=True, env=self.env, cwd="/", **unprivileged())
+        command: list[str | Path] = [
+            self.bin / "initdb",
+            "-D",
+            self.dir,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
+        subprocess.run(
+            [*command, "--no-sync"], check=True, capture_output=True, env=self.env, cwd="/", **unprivileged()
+        )
         conf = self.dir / "postgresql.auto.conf"
         conf.write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
         self._own(conf)
@@ -96,7 +109,7 @@ class Node:
                 **unprivileged(),
             )
         end = time.monotonic() + timeout_s
-        ready = [self.bin / "pg_isready", "-q", "-t", "1", "-h", "127.0.0.1", "-p", str(self.port)]
+        ready: list[str | Path] = [self.bin / "pg_isready", "-q", "-t", "1", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(ready, env=self.env, capture_output=True).returncode != 0:
             if self.process.poll() is not None:
                 raise RuntimeError(Path(f"{self.dir}.log").read_text())

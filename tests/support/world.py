@@ -15,7 +15,9 @@ from countermand.app import Application, opened
 from countermand.domain.commands import Actor, Command, PartyKind
 from countermand.domain.order import NewLine, PlaceOrder
 from countermand.service import Call, Done, Once, Outcome, ProcessWish
+from countermand.serving import doors
 from countermand.settings import Settings
+from countermand.wire.limits import Asgi
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
@@ -43,6 +45,7 @@ class World:
     """An opened service with a few parties in it."""
 
     application: Application
+    asgi: Asgi
     clock: Clock
     retailer: UUID
     other_retailer: UUID
@@ -52,7 +55,7 @@ class World:
 
     def client(self) -> httpx2.AsyncClient:
         """Calls straight into the application, without sockets."""
-        return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.application.asgi), base_url="http://test")
+        return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.asgi), base_url="http://test")
 
     def token(self, party: UUID) -> dict[str, str]:
         """The header a CRUX client sends."""
@@ -116,9 +119,7 @@ class World:
     async def events(self, subject: UUID) -> list[Any]:
         everything = reads.Scope(party=parties.PLATFORM, kind=PartyKind.PLATFORM)
         return list(
-            await self.application.database.read(
-                lambda connection: reads.timeline(connection, everything, subject)
-            )
+            await self.application.database.read(lambda connection: reads.timeline(connection, everything, subject))
         )
 
 
@@ -146,7 +147,11 @@ async def populate(application: Application, clock: Clock) -> World:
 
     added = await application.database.write(add)
     return World(
-        application=application, clock=clock, tokens=await application.database.write(tokens), **added
+        application=application,
+        asgi=doors(application),
+        clock=clock,
+        tokens=await application.database.write(tokens),
+        **added,
     )
 
 

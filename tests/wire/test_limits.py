@@ -232,7 +232,7 @@ async def answered(world: World, path: str, method: str, receive: Receive, **hea
         sent.append(message)
 
     with anyio.fail_after(5):
-        await world.application.asgi(scope, receive, send)
+        await world.asgi(scope, receive, send)
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], json.loads(body) if body else None
 

@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 
 from countermand import parties, reads
 from countermand.app import Application, configure_logging, opened
-from countermand.app import serve as serve_app
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail
 from countermand.cli.running import read_settings, run
@@ -24,6 +23,7 @@ from countermand.cli.stories import Cast, CruxStory, PlazaStory
 from countermand.domain.commands import PartyKind
 from countermand.ordering import OrderIn, place
 from countermand.service import Call
+from countermand.serving import serve as serve_doors
 from countermand.settings import Settings
 
 
@@ -52,7 +52,7 @@ def demo(
 async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
     cast = await _prepare(settings)
     ready = asyncio.Event()
-    server = asyncio.create_task(serve_app(settings, lambda _: ready.set()))
+    server = asyncio.create_task(serve_doors(settings, lambda _: ready.set()))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({server, waiting}, return_when=asyncio.FIRST_COMPLETED)
     if server.done():

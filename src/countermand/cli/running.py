@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from countermand.app import Application, configure_logging, opened
-from countermand.app import serve as serve_app
 from countermand.cli.output import Exit, fail, say
 from countermand.settings import Settings
 from countermand.store.engine import UnsafeDatabaseError, open_database
@@ -36,9 +35,12 @@ def serve(*, database: DatabaseFlag = None, host: str | None = None, port: int |
     port
         Port to listen on, 8765 by default.
     """
+    # Only this command needs the web server and the doors, which take a while to import.
+    from countermand.serving import serve as serve_doors
+
     settings = read_settings(database=database, host=host, port=port)
     configure_logging(settings.log_level)
-    run(serve_app(settings, lambda url: say(f"countermand is ready on {url} ({_without_secret(settings)})")))
+    run(serve_doors(settings, lambda url: say(f"countermand is ready on {url} ({_without_secret(settings)})")))
 
 
 def migrate(*, database: DatabaseFlag = None) -> None:

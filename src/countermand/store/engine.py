@@ -15,6 +15,8 @@ from typing import Any, Final, Protocol, TypeVar
 import orjson
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 T = TypeVar("T")
@@ -28,6 +30,10 @@ class UnsafeDatabaseError(Exception):
     """The database would not keep what was acknowledged, or another process uses it. The message says what to do."""
 
 
+class UnavailableError(Exception):
+    """The database cannot be reached, or is starting or stopping: the same question may be answered in a moment."""
+
+
 class CommitUnknownError(Exception):
     """The connection failed during COMMIT: whether the batch is stored cannot be told."""
 
@@ -38,7 +44,11 @@ class Database(Protocol):
     dialect: str
 
     async def read(self, question: Work[T]) -> T:
-        """Run ``question`` on one snapshot."""
+        """Run ``question`` on one snapshot.
+
+        Raises:
+            UnavailableError: the database does not answer now.
+        """
 
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in one transaction and commit it durably.
@@ -137,8 +147,13 @@ class PostgresDatabase:
 
     async def read(self, question: Work[T]) -> T:
         """Run in the event loop, on a snapshot that is never written."""
-        async with self._readers.connect() as connection:
-            return await connection.run_sync(question)
+        try:
+            async with self._readers.connect() as connection:
+                return await connection.run_sync(question)
+        except (OSError, DBAPIError, PoolTimeoutError) as error:
+            if _is_unavailable(error):
+                raise UnavailableError from error
+            raise
 
     async def write(self, work: Work[T]) -> T:
         """Run in the event loop."""
@@ -149,6 +164,14 @@ class PostgresDatabase:
         """Close both pools."""
         await self._writer.dispose()
         await self._readers.dispose()
+
+
+def _is_unavailable(error: Exception) -> bool:
+    """Whether the connection is to blame and not the statement (PostgreSQL's classes 08, 53 and 57)."""
+    if not isinstance(error, DBAPIError):
+        return True
+    code = str(getattr(error.orig, "sqlstate", None))
+    return error.connection_invalidated or code[:2] in ("08", "53", "57")
 
 
 class FileLock:

@@ -27,7 +27,7 @@ from countermand.parties import Caller, Permission
 from countermand.service import Call, Done, Failed, Once, Refused
 from countermand.settings import Settings
 from countermand.store.columns import Record
-from countermand.store.engine import Database
+from countermand.store.engine import Database, UnavailableError
 from countermand.wire import limits
 from countermand.wire.auth import Authenticator
 from countermand.wire.replies import REPLIES, Problem
@@ -126,6 +126,7 @@ def native_api(*, database: Database, lanes: Lanes, authenticator: Authenticator
     """The application for ``/v1``, its description at ``/openapi.json``, and ``/healthz``."""
     api = FastAPI(title="Countermand", version="1", docs_url=None, redoc_url=None)
     api.add_exception_handler(CallError, _on_call_error)
+    api.add_exception_handler(UnavailableError, _on_unavailable)
     api.add_exception_handler(RequestValidationError, _on_invalid)
     api.add_exception_handler(HTTPException, _on_http_error)
     viewer = _caller_with(authenticator, Permission.VIEW_ORDER)
@@ -252,6 +253,10 @@ def _caller_with(authenticator: Authenticator, permission: Permission) -> Callab
 def _refused(refusal: Refusal) -> CallError:
     standing = show("can", refusal.cancellation) if refusal.cancellation else None
     return CallError(refusal.kind, refusal.detail, cancellation=standing)
+
+
+async def _on_unavailable(request: Request, error: Exception) -> Response:
+    return _problem(CallError(Problem.UNAVAILABLE, "The database did not answer. Nothing is lost; repeat the call."))
 
 
 async def _on_call_error(request: Request, error: Exception) -> Response:

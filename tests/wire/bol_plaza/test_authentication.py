@@ -94,13 +94,12 @@ async def test_a_bearer_token_opens_nothing_here(sqlite_plaza: Seller) -> None:
 async def test_the_codes_come_in_the_order_of_the_sheet(seller: Seller) -> None:
     stale = http_date(seller.world.clock() - timedelta(hours=1))
     unknown = replace(seller, key=parties.PlazaKey(public="cmp_nobody", private="secret"))
-    forged = {"secret": "another secret"}
     assert (await unknown.call("GET", ORDERS, date=stale)).error == INVALID_HEADERS
     assert (await unknown.call("GET", ORDERS)).error == UNKNOWN_KEY
-    assert (await seller.call("GET", ORDERS, **forged)).error == WRONG_SIGNATURE
+    assert (await seller.call("GET", ORDERS, secret="wrong")).error == WRONG_SIGNATURE
     await seller.deactivate()
     assert (await seller.call("GET", ORDERS, date=stale)).error == INVALID_HEADERS
-    assert (await seller.call("GET", ORDERS, **forged)).error == INACTIVE
+    assert (await seller.call("GET", ORDERS, secret="wrong")).error == INACTIVE
     assert (await seller.call("GET", ORDERS)).error == INACTIVE
 
 
@@ -189,7 +188,7 @@ async def test_the_private_half_is_not_in_the_database(seller: Seller) -> None:
 
 @pytest.mark.parametrize("signed", ["/shop/services/rest/orders/v2", "/services/rest/orders/v2"])
 async def test_behind_a_prefix_either_path_may_be_signed(sqlite_seller: Seller, signed: str) -> None:
-    mounted = Router([Mount("/shop", sqlite_seller.world.application.asgi)])
+    mounted = Router([Mount("/shop", sqlite_seller.world.asgi)])
     async with _client(mounted) as http:
         response = await http.get("/shop/services/rest/orders/v2", headers=sqlite_seller.signed("GET", signed))
         assert checked(response).status == 200
@@ -206,8 +205,12 @@ async def test_behind_a_proxy_that_takes_the_prefix_off_either_path_may_be_signe
         _, number = await seller.line()
         body = cancellation()
         answer = await seller.call("PUT", cancel_path(number), body)
-        (link,) = answer.all("Links", "link")
-        assert link.values()[1].startswith("https://example.com/shop/services/rest/process-status/v2/")
+        start = "https://example.com/shop/services/rest/process-status/v2/"
+        assert [str(value).startswith(start) for value in answer.all("Links", "link")[0].values()] == [
+            False,
+            True,
+            False,
+        ]
 
 
 async def test_the_signed_path_is_the_one_that_was_sent(sqlite_seller: Seller) -> None:

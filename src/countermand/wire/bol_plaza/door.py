@@ -29,7 +29,7 @@ from countermand.lanes import Lanes
 from countermand.parties import Caller
 from countermand.service import NO_LINE, Call, Failed, ProcessWish
 from countermand.settings import PLAZA_LIMITS, Settings
-from countermand.store.engine import Database
+from countermand.store.engine import Database, UnavailableError
 from countermand.wire import limits
 from countermand.wire.bol_plaza import reading, views, writing
 from countermand.wire.bol_plaza.keys import PlazaKeys
@@ -370,6 +370,9 @@ class _Endpoint:
         except CallError as error:
             extra = {405: ((b"allow", self._allow),), 503: ((b"retry-after", b"1"),)}.get(error.status, ())
             reply = _error(error, *extra)
+        except UnavailableError:
+            away = _problem(Problem.UNAVAILABLE, "The database did not answer; nothing is lost, repeat the call")
+            reply = _error(away, (b"retry-after", b"1"))
         except Exception:
             # Like any error of ours it is logged in full; but here even a 500 must be XML, or clients trip over it.
             log.exception("unexpected_error", method=scope["method"], path=scope["path"])

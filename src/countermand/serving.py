@@ -1,0 +1,120 @@
+"""The doors of a service, and the sockets in front of them: what listens, until when, and how it is let go."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+from starlette.routing import Mount, Router
+
+from countermand.app import Application, opened
+from countermand.settings import Settings
+from countermand.store.engine import FileLock, UnavailableError
+from countermand.wire.auth import Authenticator
+from countermand.wire.bol_plaza import PlazaDoor, PlazaKeys
+from countermand.wire.crux import CruxDoor
+from countermand.wire.limits import Asgi
+from countermand.wire.native import native_api
+from countermand.wire.replying import json_reply, send_reply
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is under way. ``ready`` is called with the base URL.
+
+    Raises:
+        UnsafeDatabaseError: as ``opened``; or another process serves the same SQLite file.
+    """
+    lock = FileLock(str(settings.sqlite_path)) if settings.sqlite_path else None
+    if lock:
+        lock.acquire()
+    try:
+        async with opened(settings) as application:
+            await _serve(settings, application, ready)
+    finally:
+        if lock:
+            lock.release()
+
+
+async def _serve(settings: Settings, application: Application, ready: Callable[[str], None]) -> None:
+    server = Server(
+        doors(application),
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=30_000),
+        websockets=False,
+        backlog=1024,
+        log_enabled=False,
+    )
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, server.stop)
+    serving = asyncio.create_task(server.serve())
+    await _until_listening(settings.host, settings.port, serving)
+    ready(f"http://{settings.host}:{settings.port}")
+    working = asyncio.create_task(application.worker.run())
+    try:
+        await serving
+    finally:
+        working.cancel()
+
+
+async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) -> None:
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            return
+
+
+def doors(application: Application) -> Asgi:
+    """Every door of the service behind one ASGI application."""
+    settings, database, lanes = application.settings, application.database, application.lanes
+    ids, clock = application.ids, application.clock
+    authenticator = Authenticator(database, clock, remember_s=settings.credential_cache_s)
+    crux = CruxDoor(
+        database=database, lanes=lanes, authenticator=authenticator, ids=ids, clock=clock, settings=settings
+    )
+    keys = PlazaKeys(database, application.keyring, clock, remember_s=settings.credential_cache_s)
+    plaza = PlazaDoor(database=database, lanes=lanes, keys=keys, ids=ids, clock=clock, settings=settings)
+    native = native_api(database=database, lanes=lanes, authenticator=authenticator, settings=settings)
+    routes = [*crux.routes(), *plaza.routes(), Mount("/", native)]
+    return _guarded(Router(routes=routes, redirect_slashes=False))
+
+
+def _guarded(app: Asgi) -> Asgi:
+    """An error of ours reaches the log in full and the caller as one bland sentence, never as a stack trace."""
+
+    async def guarded(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        started = False
+
+        async def sending(message: Any) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await app(scope, receive, sending)
+        except UnavailableError:
+            log.warning("database_away", method=scope["method"], path=scope["path"])
+            if not started:
+                detail = {"detail": "The database did not answer. Nothing is lost; repeat the call."}
+                await send_reply(send, json_reply(503, detail, (b"retry-after", b"1")))
+        except Exception:
+            log.exception("unexpected_error", method=scope["method"], path=scope["path"])
+            if not started:
+                await send_reply(send, json_reply(500, {"detail": "Something went wrong here. It was logged."}))
+
+    return guarded
