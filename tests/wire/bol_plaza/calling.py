@@ -1,6 +1,6 @@
 """How these tests call the door: as a seller with a key, each answer held against the packaged schemas."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +12,7 @@ from uuid import UUID
 
 import httpx2
 from lxml import etree
-from sqlalchemy import select, update
+from sqlalchemy import Table, func, select, update
 
 from countermand import parties, reads
 from countermand.domain.commands import (
@@ -61,7 +61,9 @@ class Answer:
     content: bytes
 
     def all(self, *path: str) -> list[etree._Element]:
-        """The elements at this path below the root."""
+        """The elements at this path below the root; its children when there is no path."""
+        if not path:
+            return list(self.root)
         return self.root.findall("/".join(f"{{*}}{name}" for name in path))
 
     def texts(self, *path: str) -> list[str]:
@@ -110,7 +112,7 @@ class Seller:
         path: str,
         body: bytes | AsyncIterator[bytes] = b"",
         *,
-        headers: dict[str, str | None] | dict[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
         **signing: Any,
     ) -> Answer:
         """One signed call. ``headers`` replace those that are signed, or with ``None`` take them away."""
@@ -135,12 +137,12 @@ class Seller:
 
     # The calls
 
-    async def orders(self, query: str = "", **headers: str) -> Answer:
+    async def orders(self, query: str = "", headers: Mapping[str, str] | None = None) -> Answer:
         answer = await self.call("GET", ORDERS + query, headers=headers)
         assert answer.status == 200
         return answer
 
-    async def shipments(self, query: str = "", **headers: str) -> Answer:
+    async def shipments(self, query: str = "", headers: Mapping[str, str] | None = None) -> Answer:
         answer = await self.call("GET", SHIPMENTS + query, headers=headers)
         assert answer.status == 200
         return answer
@@ -149,7 +151,8 @@ class Seller:
         """The number of the process that this PUT started; it is always answered PENDING."""
         return queued(await self.call("PUT", cancel_path(number), cancellation(reason, date_time)))
 
-    async def ship(self, number: int | str, *, transport: str = "", **headers: str) -> int:
+    async def ship(self, number: int | str, transport: str = "", *, headers: Mapping[str, str] | None = None) -> int:
+        """The number of the process that this POST started; with ``headers`` for v2.1 it is one of those."""
         body = shipment(number, transport, old=not headers)
         return queued(await self.call("POST", SHIPMENTS, body, headers=headers))
 
@@ -223,12 +226,11 @@ class Seller:
             )
         )
 
-    async def count(self, table: Any) -> int:
+    async def count(self, *tables: Table) -> int:
         """How many rows of this seller's there are."""
+        counts = [select(func.count()).where(table.c.retailer_id == self.party) for table in tables]
         return await self.world.application.database.read(
-            lambda connection: len(
-                connection.execute(select(table.c.retailer_id).where(table.c.retailer_id == self.party)).all()
-            )
+            lambda connection: sum(connection.execute(each).scalar_one() for each in counts)
         )
 
 
