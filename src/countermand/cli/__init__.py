@@ -2,7 +2,7 @@
 
 import sys
 
-from countermand.cli.output import CommandError, Exit, print_error, say
+from countermand.cli.output import CommandError, Exit, print_error
 
 HELP = """\
 countermand carries a cancellation from whoever ordered to whoever holds the goods, and back.
@@ -46,8 +46,9 @@ def _run(given: list[str]) -> int:
     try:
         app(given, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        say(f"countermand: {error}\nSee `countermand --help`.")
-        return Exit.USAGE
+        usage = CommandError(Exit.USAGE, "usage", str(error), "See `countermand --help`.")
+        print_error(usage, as_json="--json" in given)
+        return usage.exit_code
     except CommandError as error:
         print_error(error, as_json="--json" in given)
         return error.exit_code

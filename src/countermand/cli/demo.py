@@ -18,7 +18,7 @@ from countermand import parties, reads
 from countermand.app import Application, configure_logging, opened
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail
-from countermand.cli.running import read_settings, run
+from countermand.cli.running import on_free_port, read_settings, run
 from countermand.cli.stories import Cast, CruxStory, PlazaStory
 from countermand.domain.commands import PartyKind
 from countermand.ordering import OrderIn, place
@@ -45,7 +45,7 @@ def demo(
     configure_logging("error")
     with tempfile.TemporaryDirectory(prefix="countermand-demo-") as folder:
         url = f"sqlite:///{folder}/demo.sqlite3"
-        settings = read_settings(database=url, host="127.0.0.1", port=port)
+        settings = on_free_port(read_settings(database=url, host="127.0.0.1", port=port))
         run(_play(settings, once=once, file=json))
 
 
@@ -59,9 +59,9 @@ async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
         waiting.cancel()
         await server
         fail(Exit.TRY_LATER, "not_started", f"The server did not start on port {settings.port}.")
-    if file:
-        await asyncio.to_thread(file.write_text, json_module.dumps(cast.__dict__, indent=2))
     try:
+        if file:
+            await asyncio.to_thread(_write, file, cast)
         failures = await CruxStory(cast).tell() + await PlazaStory(cast).tell()
         if failures:
             fail(Exit.FAILED, "not_as_told", f"{failures} steps did not go as told.")
@@ -72,6 +72,13 @@ async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
         if not server.done():
             signal.raise_signal(signal.SIGTERM)
             await server
+
+
+def _write(file: Path, cast: Cast) -> None:
+    try:
+        file.write_text(json_module.dumps(cast.__dict__, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        fail(Exit.USAGE, "unwritable", f"{file} cannot be written: {error.strerror}.")
 
 
 async def _prepare(settings: Settings) -> Cast:

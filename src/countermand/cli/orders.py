@@ -3,18 +3,20 @@
 import getpass
 import json as json_module
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from countermand import parties, reads, story
 from countermand.app import Application
-from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id, find_party
 from countermand.domain.commands import Actor, AskCancellation, Asker, PartyKind
@@ -22,13 +24,13 @@ from countermand.domain.line import State
 from countermand.domain.order import PlaceOrder
 from countermand.ids import show
 from countermand.ordering import OrderIn, place
-from countermand.service import Call, Done, Refused
+from countermand.service import Call, Done, Failed, Outcome, Refused
 from countermand.store.columns import Record
 
 DOOR = "cli"
 EVERYTHING = reads.Scope(party=parties.PLATFORM, kind=PartyKind.PLATFORM)
 
-LimitFlag = Annotated[int, Parameter(help="At most so many")]
+LimitFlag = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=10_000), help="At most so many")]
 
 
 def order_add(
@@ -46,15 +48,11 @@ def order_add(
 
     async def work(application: Application) -> list[tuple[PlaceOrder, Any]]:
         def prepare(connection: Connection) -> list[PlaceOrder]:
-            found: dict[str, UUID] = {}
-
-            def party(text: str) -> UUID:
-                if text not in found:
-                    found[text] = find_party(connection, text).id
-                return found[text]
-
+            found = _parties(connection, orders)
             now = application.clock()
-            return [place(each, actor=operator(), party=party, ids=application.ids, now=now) for each in orders]
+            return [
+                place(each, actor=operator(), party=found.__getitem__, ids=application.ids, now=now) for each in orders
+            ]
 
         placed = await application.database.read(prepare)
         if dry_run:
@@ -120,15 +118,18 @@ def cancellations(
 ) -> None:
     """List cancellations, newest first."""
 
-    def question(connection: Connection) -> Any:
+    def question(connection: Connection) -> list[Record]:
+        scope = scope_of(connection, party)
         wanted = reads.CancellationFilter(
             state=state.value if state else None,
             awaiting=find_party(connection, awaiting).id if awaiting else None,
-            limit=limit,
         )
-        return reads.list_cancellations(connection, scope_of(connection, party), wanted)
+        return _pages(connection, scope, wanted, limit + 1)
 
-    rows = ask_database(read_settings(database=database), question)
+    found = ask_database(read_settings(database=database), question)
+    rows = found[:limit]
+    if len(found) > limit:
+        say(f"These are the newest {limit}; --limit shows more.")
     if json:
         print_json([_cancellation(row) for row in rows])
         return
@@ -216,8 +217,9 @@ def timeline(
     for event in events:
         if event.line_id != line:
             line = event.line_id
-            print(f"{event.ordered} x {event.sku}, line {event.line_id}")
-        print(f"  {event.at:%Y-%m-%d %H:%M:%S}  {story.sentence(event)}  [{story.state(event)}; {event.door}]")
+            print(f"{event.ordered} x {plain(event.sku)}, line {event.line_id}")
+        told = plain(story.sentence(event))
+        print(f"  {event.at:%Y-%m-%d %H:%M:%S}  {told}  [{story.state(event)}; {event.door}]")
 
 
 def operator() -> Actor:
@@ -231,6 +233,19 @@ def scope_of(connection: Connection, party: str | None) -> reads.Scope:
         return EVERYTHING
     row = find_party(connection, party)
     return reads.Scope(party=row.id, kind=PartyKind(row.kind))
+
+
+def _pages(connection: Connection, scope: reads.Scope, wanted: reads.CancellationFilter, count: int) -> list[Record]:
+    """The newest ``count`` cancellations, page by page."""
+    rows: list[Record] = []
+    while len(rows) < count:
+        size = min(reads.PAGE_MAX, count - len(rows))
+        after = rows[-1].id if rows else None
+        page = reads.list_cancellations(connection, scope, replace(wanted, after=after, limit=size))
+        rows += page
+        if len(page) < size:
+            break
+    return rows
 
 
 def _find_line(connection: Connection, text: str) -> Record:
@@ -256,20 +271,53 @@ def _read_orders(file: str) -> list[OrderIn]:
         fail(Exit.USAGE, "invalid_order", f"An order in {file} cannot be taken:\n{problems}")
 
 
+def _parties(connection: Connection, orders: Sequence[OrderIn]) -> dict[str, UUID]:
+    """Every party that is named, found once. Ends the command when one is unknown or cannot do what it shall."""
+    sellers = {order.retailer for order in orders}
+    named = sellers | {line.supplier for order in orders for line in order.lines if line.supplier}
+    found = {text: find_party(connection, text) for text in sorted(named)}
+    for text, row in found.items():
+        kind = PartyKind(row.kind)
+        if kind is PartyKind.PLATFORM or (text in sellers and kind is not PartyKind.RETAILER):
+            place = "sell" if text in sellers else "hold goods"
+            fail(Exit.USAGE, "wrong_party", f"{text} is a {kind.value}, which cannot {place}.")
+    return {text: row.id for text, row in found.items()}
+
+
 def _report(results: list[tuple[PlaceOrder, Any]], *, json: bool) -> None:
-    added = [command for command, outcome in results if isinstance(outcome, Done)]
     if json:
-        print_json([{"id": str(each.id), "lines": [str(line.id) for line in each.lines]} for each in added])
-    else:
-        for each in added:
-            print("\t".join([str(each.id), *(str(line.id) for line in each.lines)]))
-    refused = [(command, outcome) for command, outcome in results if not isinstance(outcome, Done)]
-    for command, outcome in refused:
-        why = outcome.refusal.detail if isinstance(outcome, Refused) else "The database did not answer."
-        say(f"countermand: order {command.reference} was not added: {why}")
-    if refused:
-        exit_code = Exit.PARTLY if added else Exit.REFUSED
-        fail(exit_code, "not_added", f"{len(refused)} of {len(results)} orders were not added.")
+        print_json([_placed(command, outcome) for command, outcome in results])
+    failures = 0
+    for command, outcome in results:
+        if isinstance(outcome, Done):
+            if not json:
+                print("\t".join([str(command.id), *(str(line.id) for line in command.lines)]))
+            continue
+        failures += 1
+        say(f"countermand: order {plain(command.reference)} was not added: {_why_not(outcome)[1]}")
+    if failures:
+        say(f"countermand: {failures} of {len(results)} orders were not added.")
+        sys.exit(_exit_of([outcome for _, outcome in results]))
+
+
+def _exit_of(outcomes: Sequence[Outcome]) -> Exit:
+    if any(isinstance(outcome, Done) for outcome in outcomes):
+        return Exit.PARTLY
+    return Exit.TRY_LATER if any(isinstance(outcome, Failed) for outcome in outcomes) else Exit.REFUSED
+
+
+def _placed(command: PlaceOrder, outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Done):
+        lines = [str(line.id) for line in command.lines]
+        return {"id": str(command.id), "reference": command.reference, "lines": lines}
+    code, message = _why_not(outcome)
+    return {"reference": command.reference, "error": {"code": code, "message": message}}
+
+
+def _why_not(outcome: Outcome) -> tuple[str, str]:
+    if isinstance(outcome, Refused):
+        return outcome.refusal.kind.value, outcome.refusal.detail
+    return "database_unavailable", "The database did not answer; try again."
 
 
 def _units(row: Any) -> str:

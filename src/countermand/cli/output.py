@@ -57,16 +57,22 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
         return
     if not sys.stdout.isatty():
         for row in rows:
-            print("\t".join(str(cell) for cell in row))
+            print("\t".join(plain(cell) for cell in row))
         return
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(Text(plain(cell)) for cell in row))
     Console(no_color=bool(os.environ.get("NO_COLOR")) or None).print(table)
+
+
+def plain(value: object) -> str:
+    """A text of somebody else's, without what would end a line or steer a terminal."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(value))
 
 
 def print_error(error: CommandError, *, as_json: bool) -> None:

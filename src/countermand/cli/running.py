@@ -1,7 +1,10 @@
 """Commands that run the service."""
 
 import asyncio
+import errno
 import importlib
+import logging
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -13,7 +16,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from countermand.app import Application, configure_logging, opened
 from countermand.cli.output import Exit, fail, say
 from countermand.settings import Settings
-from countermand.store.engine import UnsafeDatabaseError, open_database
+from countermand.store.engine import (
+    CommitUnknownError,
+    FileLock,
+    UnavailableError,
+    UnsafeDatabaseError,
+    open_database,
+)
 from countermand.store.migrations import current_revision
 from countermand.store.migrations import migrate as migrate_schema
 
@@ -40,7 +49,12 @@ def serve(*, database: DatabaseFlag = None, host: str | None = None, port: int |
 
     settings = read_settings(database=database, host=host, port=port)
     configure_logging(settings.log_level)
-    run(serve_doors(settings, lambda url: say(f"countermand is ready on {url} ({_without_secret(settings)})")))
+
+    async def job() -> None:
+        free = on_free_port(settings)
+        await serve_doors(free, lambda url: say(f"countermand is ready on {url} ({_without_secret(free)})"))
+
+    run(job())
 
 
 def migrate(*, database: DatabaseFlag = None) -> None:
@@ -62,10 +76,40 @@ async def _migrate(settings: Settings) -> None:
 def read_settings(**flags: object) -> Settings:
     """The settings, with the flags that were given on top. Ends the command when they make no sense."""
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+        settings = Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"The settings make no sense: {problems}.")
+    except ValueError as error:
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"countermand.toml cannot be read: {error}.")
+    if settings.log_level.upper() not in logging.getLevelNamesMapping():
+        problem = f"log_level: {settings.log_level!r} is no level"
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"The settings make no sense: {problem}.")
+    return settings
+
+
+def on_free_port(settings: Settings) -> Settings:
+    """The settings, with a port that nobody listens on: the one wished for, or any for 0. Ends the command otherwise.
+
+    The server itself would not tell: its socket may share a port with another server's, and callers would then reach
+    now this service, now that one.
+
+    Raises:
+        UnsafeDatabaseError: the port is taken by the service that serves the same SQLite file.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        with socket.create_server((settings.host, settings.port), family=family) as probe:
+            return settings.model_copy(update={"port": probe.getsockname()[1]})
+    except OverflowError:
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"{settings.port} is no port: ports end at 65535.")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and settings.sqlite_path:
+            lock = FileLock(str(settings.sqlite_path))
+            lock.acquire()
+            lock.release()
+        problem = f"Port {settings.port} of {settings.host} cannot be used: {error.strerror or error}."
+        fail(Exit.TRY_LATER, "port_unavailable", problem, "Name another one with --port; 0 takes any that is free.")
 
 
 def with_database(settings: Settings, work: Callable[[Application], Awaitable[T]]) -> T:
@@ -97,9 +141,10 @@ def run(job: Coroutine[Any, Any, T]) -> T:
         fail(Exit.BAD_CONFIGURATION, "unsafe_database", str(error))
     except ArgumentError as error:
         fail(Exit.BAD_CONFIGURATION, "bad_database_url", f"The database URL cannot be read: {error}.")
-    except (DBAPIError, ConnectionError, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        fail(Exit.TRY_LATER, "database_unavailable", f"The database or the port cannot be used: {cause}")
+    except (DBAPIError, UnavailableError, CommitUnknownError, OSError) as error:
+        cause = error.__cause__ or error
+        why = getattr(cause, "orig", None) or cause
+        fail(Exit.TRY_LATER, "database_unavailable", f"The database cannot be used: {why}")
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from sqlalchemy import Connection
 
 from countermand import parties, reads
@@ -19,6 +19,9 @@ from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_s
 from countermand.domain.commands import PartyKind
 from countermand.ids import read, show
 from countermand.store.columns import Record
+
+NAME_MAX = 255
+DAYS_MAX = 36_500
 
 PermissionFlag = Annotated[
     Sequence[parties.Permission] | None,
@@ -48,6 +51,8 @@ def party_add(
             partial(parties.add_party, ids=application.ids, now=application.clock(), kind=PartyKind(kind), name=name)
         )
 
+    if not (1 <= len(name) <= NAME_MAX and name.isprintable() and name == name.strip()):
+        fail(Exit.USAGE, "bad_name", f"A name has 1 to {NAME_MAX} printable characters, and no blanks around them.")
     party = with_database(read_settings(database=database), work)
     if json:
         print_json({"id": str(party), "kind": kind, "name": name})
@@ -96,7 +101,7 @@ def user_add(
                 connection,
                 application.ids,
                 application.clock(),
-                party=find_party(connection, party),
+                party=_able(find_party(connection, party), permission),
                 email=email,
                 name=name or email,
                 password=password,
@@ -120,7 +125,10 @@ def token_create(
     party: str,
     permission: PermissionFlag = None,
     label: str = "",
-    days: Annotated[int | None, Parameter(help="Until it expires; never by default")] = None,
+    days: Annotated[
+        int | None,
+        Parameter(validator=validators.Number(gte=1, lte=DAYS_MAX), help="Until it expires; never by default"),
+    ] = None,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
@@ -142,7 +150,7 @@ def token_create(
                 connection,
                 application.ids,
                 now,
-                party=find_party(connection, party),
+                party=_able(find_party(connection, party), permission),
                 permissions=permission,
                 label=label,
                 expires_at=now + timedelta(days=days) if days is not None else None,
@@ -157,15 +165,12 @@ def token_create(
         print(token)
 
 
-def token_revoke(
-    token: Annotated[
-        str | None, Parameter(help="The token itself; read from standard input when it is left out")
-    ] = None,
-    *,
-    database: DatabaseFlag = None,
-) -> None:
-    """End a token. A running service honours it for a few seconds more (setting credential_cache_s)."""
-    secret = token or sys.stdin.readline().strip()
+def token_revoke(*, database: DatabaseFlag = None) -> None:
+    """End the token that standard input holds: a secret is no argument, which every user of the machine could read.
+
+    A running service honours it for a few seconds more (setting credential_cache_s).
+    """
+    secret = sys.stdin.readline().strip()
 
     async def work(application: Application) -> bool:
         return await application.database.write(partial(parties.revoke_token, now=application.clock(), token=secret))
@@ -256,6 +261,16 @@ def find_party(connection: Connection, text: str) -> Record:
         return parties.find_party(connection, text)
     except parties.UnknownPartyError as error:
         fail(Exit.NOT_FOUND, "unknown_party", str(error), "See `countermand party list`.")
+
+
+def _able(party: Record, permissions: Sequence[parties.Permission] | None) -> Record:
+    """The party; ends the command when it cannot have one of these permissions."""
+    possible = parties.PERMISSIONS[PartyKind(party.kind)]
+    impossible = [permission.value for permission in permissions or () if permission not in possible]
+    if impossible:
+        can = ", ".join(sorted(possible))
+        fail(Exit.USAGE, "bad_permission", f"A {party.kind} cannot have {', '.join(impossible)}; it can have {can}.")
+    return party
 
 
 def find_id(prefix: str, text: str) -> UUID:
