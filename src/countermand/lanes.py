@@ -117,7 +117,7 @@ class Lane:
         return await self._database.write(partial(self._batch, calls))
 
     def _batch(self, calls: Sequence[Call], connection: Connection) -> list[Outcome]:
-        return run_batch(connection, calls, self._clock(), self._new_id, self._numbers)
+        return run_batch(connection, calls, self._clock, self._new_id, self._numbers)
 
 
 class Lanes:

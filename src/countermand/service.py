@@ -36,6 +36,7 @@ from countermand.domain.refusals import (
     Refusal,
     RefusalKind,
 )
+from countermand.ids import Clock
 from countermand.policies import ANY_FULFILLER
 from countermand.store import statements as sql
 from countermand.store.columns import Record
@@ -147,12 +148,16 @@ class Numbers:
 
 
 def run_batch(
-    connection: Connection, calls: Sequence[Call], now: datetime, new_id: NewId, numbers: Numbers
+    connection: Connection, calls: Sequence[Call], now: datetime | Clock, new_id: NewId, numbers: Numbers
 ) -> list[Outcome]:
-    """Decide every call of a batch, one after the other on the same lines, and store all that follows."""
-    batch = _Batch(connection, now, new_id, numbers)
+    """Decide every call of a batch, one after the other on the same lines, and store all that follows.
+
+    A clock is asked once the lines are locked: a batch that waited for another one must not tell an earlier time.
+    """
+    batch = _Batch(connection, new_id, numbers)
     calls = batch.by_id(calls)
     batch.load(calls)
+    batch.now = now if isinstance(now, datetime) else now()
     outcomes = [batch.answer(call) for call in calls]
     batch.save()
     return outcomes
@@ -163,9 +168,9 @@ class _Batch:
     """What a transaction knows and what it is going to write."""
 
     connection: Connection
-    now: datetime
     new_id: NewId
     numbers: Numbers
+    now: datetime = field(init=False)
     lines: dict[UUID, Line] = field(default_factory=dict)
     lines_of_order: dict[UUID, list[UUID]] = field(default_factory=dict)
     policies: dict[tuple[UUID, UUID], dict[int, Policy]] = field(default_factory=dict)
