@@ -1,6 +1,8 @@
 """Secrets that must be known again are kept encrypted; the key that opens them is in a file outside the database."""
 
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -34,17 +36,36 @@ class Keyring:
 
     def _opened(self) -> MultiFernet:
         if self._keys is None:
-            self._keys = MultiFernet([Fernet(line) for line in self._read().split()])
+            try:
+                self._keys = MultiFernet([Fernet(line) for line in self._read().split()])
+            except ValueError:
+                raise KeyringError(f"{self._path} does not hold keys, one per line. Restore it.") from None
         return self._keys
 
     def _read(self) -> bytes:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return self._path.read_bytes()
-        with os.fdopen(handle, "wb") as file:
-            file.write(Fernet.generate_key())
-            file.flush()
-            os.fsync(file.fileno())
+        if not self._path.exists():
+            self._make()
         return self._path.read_bytes()
+
+    def _make(self) -> None:
+        """A file that is there is whole, whatever crashed when, and of two that are made at once the first one counts.
+
+        What it closed would be lost with it, so it is on the disk before anything is closed.
+        """
+        folder = self._path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, fresh = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(Fernet.generate_key())
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(fresh, self._path)
+        finally:
+            os.unlink(fresh)
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
