@@ -1,0 +1,242 @@
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cyclopts import App
+
+from countermand.cli import HELP
+from countermand.cli.commands import app
+from countermand.cli.output import Exit
+from countermand.domain.events import EventKind
+from countermand.domain.reasons import BOL_REASONS
+from countermand.domain.refusals import RefusalKind
+from countermand.parties import PERMISSIONS, Permission
+from countermand.settings import PLAZA_LIMITS, Settings
+from countermand.store.tables import REFERENCE_TABLES
+from countermand.wire.replies import REPLIES, Problem, Row
+from tests.docs.reading import DOCS, ROOT, anchors, links, pages, rows, rows_by_name, section, text_of
+
+EVERYWHERE = {"--database", "--json"}
+"""Flags that docs/cli.md tells of once, or in a column of their own."""
+
+
+def commands(app: App, *path: str) -> Iterator[tuple[str, App]]:
+    """Every command, by the words it is called with."""
+    for name in app:
+        if name.startswith("-"):
+            continue
+        below = list(commands(app[name], *path, name))
+        if below:
+            yield from below
+        else:
+            yield " ".join((*path, name)), app[name]
+
+
+COMMANDS = dict(commands(app))
+
+
+def row_of(command: str) -> list[str]:
+    """The row of docs/cli.md about this command; what it is called with may follow its name."""
+    found = [cells for cells in rows(text_of("cli.md")) if re.match(rf"`{command}[ `]", cells[0])]
+    assert len(found) == 1, f"{command} has {len(found)} rows in docs/cli.md"
+    return found[0]
+
+
+def flags(command: App) -> set[str]:
+    """What can be named; arguments that have a place are not."""
+    named = set()
+    for argument in command.assemble_argument_collection():
+        if argument.index is None:
+            named.add(argument.names[0])
+    return named
+
+
+# Settings
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_has_its_row(name: str) -> None:
+    variable, default, meaning = rows_by_name(text_of("settings.md"))[name]
+    assert variable == f"`COUNTERMAND_{name.upper()}`"
+    assert meaning.endswith(".")
+    field = Settings.model_fields[name]
+    if field.default_factory is None and field.default not in ("", None):
+        shown = field.default if isinstance(field.default, str) else json.dumps(field.default)
+        assert default == f"`{shown}`"
+
+
+def test_every_row_of_the_settings_is_one() -> None:
+    named = [cells for cells in rows(text_of("settings.md")) if len(cells) == 4 and cells[0].startswith("`")]
+    assert {cells[0].strip("`") for cells in named} == set(Settings.model_fields)
+
+
+def test_the_quotas_are_those_of_the_code() -> None:
+    told = rows_by_name(section(text_of("settings.md"), "Plaza limits"))
+    assert {name: cells[0].strip("`") for name, cells in told.items()} == PLAZA_LIMITS
+
+
+# The command line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_its_row_with_its_flags(command: str) -> None:
+    cells = row_of(command)
+    known = flags(COMMANDS[command])
+    told = set(re.findall(r"--[a-z][a-z-]*", cells[2]))
+    assert told == known - EVERYWHERE if command != "demo" else told == known
+    assert (cells[3] == "yes") == ("--json" in known and command != "demo")
+
+
+def test_every_row_of_a_command_is_one() -> None:
+    told = [cells[0].strip("`") for cells in rows(text_of("cli.md")) if len(cells) == 4 and cells[0].startswith("`")]
+    for call in told:
+        assert any(call == command or call.startswith(f"{command} ") for command in COMMANDS), call
+
+
+def test_only_demo_and_plaza_have_no_database_flag() -> None:
+    assert {name for name, command in COMMANDS.items() if "--database" not in flags(command)} == {"demo", "plaza"}
+
+
+def test_every_exit_code_has_its_row() -> None:
+    told = {cells[0]: cells[1] for cells in rows(section(text_of("cli.md"), "Exit codes")) if cells[0].isdigit()}
+    assert set(told) == {str(code.value) for code in Exit}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_names_every_command(command: str) -> None:
+    """The overview gathers verbs: ``party add|list``."""
+    *nouns, verb = command.split()
+    words = rf"{nouns[0]} (\w+\|)*{verb}\b" if nouns else rf"\b{verb}\b"
+    assert re.search(words, HELP), command
+
+
+def test_the_examples_are_commands() -> None:
+    for page in pages():
+        for line in re.findall(r"^countermand (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+            words = line.split()
+            if words[0] == "COMMAND":
+                continue
+            command = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
+            assert command in COMMANDS, f"{page.name}: countermand {line}"
+            used = set(re.findall(r"(?<=\s)--[a-z][a-z-]*", line))
+            assert used <= flags(COMMANDS[command]), f"{page.name}: countermand {line}"
+
+
+# Refusals, events, words
+
+
+def statuses(row: Row) -> tuple[str, str]:
+    return f"{row.crux_seed} / {row.crux_v1} / {row.crux_timp}", str(row.native)
+
+
+@pytest.mark.parametrize("kind", RefusalKind)
+def test_every_refusal_has_its_row(kind: RefusalKind) -> None:
+    meaning, crux, native, plaza = rows_by_name(section(text_of("refusals.md"), "Refusals"))[kind.value]
+    assert meaning.endswith(".")
+    assert (crux, native) == statuses(REPLIES[kind])
+    assert REPLIES[kind].plaza is None
+    assert plaza == "`FAILURE`"
+
+
+def test_refusals_stand_in_order_of_precedence() -> None:
+    told = rows_by_name(section(text_of("refusals.md"), "Refusals"))
+    assert list(told) == [kind.value for kind in RefusalKind]
+
+
+@pytest.mark.parametrize("problem", Problem)
+def test_every_problem_has_its_row(problem: Problem) -> None:
+    meaning, crux, native, plaza = rows_by_name(section(text_of("refusals.md"), "Problems"))[problem.value]
+    row = REPLIES[problem]
+    assert meaning.endswith(".")
+    assert (crux, native) == statuses(row)
+    assert plaza == ", ".join(str(each) for each in row.plaza or ())
+
+
+def test_every_kind_of_event_is_told_and_no_other() -> None:
+    told = [name for name in rows_by_name(text_of("events.md")) if "." in name]
+    assert told == [kind.value for kind in EventKind]
+
+
+def test_every_reason_of_bol_has_our_name_beside_it() -> None:
+    told = rows_by_name(section(text_of("plaza.md"), "Cancelling an item"))
+    assert {name: cells[0].strip("`") for name, cells in told.items()} == {
+        name: reason.value for name, reason in BOL_REASONS.items()
+    }
+
+
+def test_permissions_are_those_of_the_code() -> None:
+    told = rows_by_name(section(text_of("crux.md"), "Permissions"))
+    for permission in Permission:
+        for cell, kind in zip(told[permission.value], ("retailer", "supplier"), strict=False):
+            may = any(permission in permissions for party, permissions in PERMISSIONS.items() if party.value == kind)
+            assert (cell == "yes") == may, f"{permission} of a {kind}"
+
+
+def test_the_reference_tables_are_named() -> None:
+    decision = text_of("decisions/0002-keys-led-by-retailer.md")
+    for table in REFERENCE_TABLES:
+        assert f"`{table}`" in decision
+
+
+# Pages
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_file(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_paths_of_the_code_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:domain|store|wire|cli)/[\w/]+?(?:\.py)?)(?:\.[A-Z]\w*|\.operator)?`", text):
+        place = ROOT / "src/countermand" / path
+        assert place.exists() or place.with_suffix(".py").exists(), path
+
+
+def test_commands_of_make_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for page in pages():
+        told = re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(told) <= targets, f"{page.name}: {set(told) - targets}"
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    found: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        for link in links(page):
+            target = (page.parent / link.partition("#")[0]).resolve()
+            if target.suffix == ".md" and target not in found:
+                found.add(target)
+                waiting.append(target)
+    assert set(DOCS.rglob("*.md")) <= found
+
+
+def test_decisions_are_numbered_without_a_gap_and_told_apart() -> None:
+    decisions = sorted((DOCS / "decisions").glob("*.md"))
+    assert [int(page.name[:4]) for page in decisions] == list(range(1, len(decisions) + 1))
+    for page in decisions:
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith(f"# {page.name[:4]}: ")
+        assert re.findall("^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+
+
+def test_every_dependency_of_the_service_has_its_reason() -> None:
+    listed = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
+    assert listed
+    named = re.findall(r'^\s*"([a-z0-9-]+)', listed[1], re.MULTILINE)
+    assert set(rows_by_name(text_of("decisions/0011-dependencies.md"))) == set(named)
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_words_are_spelt_one_way(page: Path) -> None:
+    assert not re.search(r"cancelation|\bcanceled\b|\bcanceling\b", page.read_text(encoding="utf-8"), re.IGNORECASE)
