@@ -51,28 +51,26 @@ def postgres_admin(postgres: Node) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database with the schema and nothing in it, on each engine in turn."""
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("filled_file"), tmp_path / "test.sqlite3")
-        return f"sqlite:///{tmp_path}/test.sqlite3"
-    return filled_postgres(request)
+@pytest.fixture
+def sqlite_url(filled_file: Path, tmp_path: Path) -> str:
+    """The URL of a database with the schema and nothing in it."""
+    shutil.copy(filled_file, tmp_path / "test.sqlite3")
+    return f"sqlite:///{tmp_path}/test.sqlite3"
 
 
 @pytest.fixture
-def postgres_url(request: pytest.FixtureRequest) -> str:
-    """The same on PostgreSQL only."""
-    return filled_postgres(request)
-
-
-def filled_postgres(request: pytest.FixtureRequest) -> str:
-    node: Node = request.getfixturevalue("postgres")
-    admin: Engine = request.getfixturevalue("postgres_admin")
+def postgres_url(postgres: Node, postgres_admin: Engine) -> str:
+    """The same on PostgreSQL."""
     name = f"store_{next(_COUNT)}"
-    with admin.connect() as connection:
+    with postgres_admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE filled"))
-    return node.url(name)
+    return postgres.url(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The same on each engine in turn."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
 @pytest.fixture

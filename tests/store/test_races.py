@@ -1,0 +1,204 @@
+"""Two services on one database: whoever is first wins, the other is told, and nobody waits for ever."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from countermand.app import Application
+from countermand.domain.commands import Command
+from countermand.domain.refusals import RefusalKind
+from countermand.ids import system_clock
+from countermand.service import Call, Done, Once, Outcome, Refused
+from countermand.store import tables as t
+from tests.store.holding import assert_sound, connections_in_use, rows
+from tests.store.speaking import Talk
+from tests.support.world import Clock, World, populate, running
+
+pytestmark = pytest.mark.anyio
+
+LINES = 200
+TAKEN = {RefusalKind.ALREADY_ANSWERED, RefusalKind.ALREADY_CANCELLED, RefusalKind.ALREADY_SHIPPED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rivals:
+    """Two services on one database, each with several lanes where the engine has them, and one world."""
+
+    world: World
+    services: tuple[Application, Application]
+
+    async def say(self, which: int, command: Any, *, once: Once | None = None) -> Outcome:
+        retailer = self.world.retailer if getattr(command, "retailer", None) else None
+        call = Call(command=command, door=f"door {which}", retailer=retailer, once=once)
+        return await self.services[which].lanes.submit(call)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "postgresql, three lanes each"])
+def arena(request: pytest.FixtureRequest) -> tuple[str, int]:
+    """A database, and how many lanes each service has on it."""
+    url = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url, 3 if "three" in request.param else 1
+
+
+@pytest.fixture
+async def rivals(arena: tuple[str, int]) -> AsyncIterator[Rivals]:
+    clock = Clock()
+    database_url, lanes = arena
+    with capture_logs() as logs:
+        async with running(database_url, clock, lanes=lanes) as one, running(database_url, clock, lanes=lanes) as other:
+            yield Rivals(world=await populate(one, clock), services=(one, other))
+            for service in (one, other):
+                await service.lanes.drain()
+                assert connections_in_use(service.database) == 0
+            await assert_sound(one.database)
+    assert [each for each in logs if each["log_level"] != "info"] == [], "no deadlock, no lock that was given up"
+
+
+async def orders(world: World, count: int, *units: int) -> list[Talk]:
+    placed = await asyncio.gather(*(world.order(*(units or (1,))) for _ in range(count)))
+    return [Talk(world=world, order=each.id, lines=tuple(line.id for line in each.lines)) for each in placed]
+
+
+async def race(rivals: Rivals, said: Sequence[Talk], *words: Callable[[Talk], Command]) -> list[tuple[Outcome, ...]]:
+    """Each word about each order, by rival services at once and in an order that chance makes."""
+    dice = random.Random(7)
+    turns = [(talk, place) for talk in said for place in range(len(words))]
+    dice.shuffle(turns)
+
+    async def turn(talk: Talk, place: int) -> tuple[Talk, int, Outcome]:
+        return talk, place, await rivals.say((place + (dice.random() < 0.2)) % 2, words[place](talk))
+
+    heard: dict[int, dict[int, Outcome]] = {}
+    for about, place, outcome in await asyncio.gather(*(turn(*each) for each in turns)):
+        heard.setdefault(id(about), {})[place] = outcome
+    return [tuple(outcome for _, outcome in sorted(heard[id(talk)].items())) for talk in said]
+
+
+def winner(outcomes: Sequence[Outcome]) -> int:
+    """Which one was heeded; every other one was told that somebody was first."""
+    done = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Done)]
+    assert len(done) == 1, outcomes
+    refused = {outcome.refusal.kind for outcome in outcomes if isinstance(outcome, Refused)}
+    assert len(refused) == len(outcomes) - 1
+    assert refused <= TAKEN, refused
+    return done[0]
+
+
+async def ask_all(rivals: Rivals, said: Sequence[Talk]) -> None:
+    for outcome in await asyncio.gather(*(each.say(each.ask()) for each in said)):
+        assert isinstance(outcome, Done)
+
+
+async def test_ship_against_accept(rivals: Rivals) -> None:
+    said = await orders(rivals.world, LINES)
+    await ask_all(rivals, said)
+    outcomes = await race(rivals, said, lambda t: t.ship(override=True), lambda t: t.accept(named=True))
+    wins = [winner(each) for each in outcomes]
+    assert set(wins) == {0, 1}, "both win sometimes"
+    for each, won in zip(said, wins, strict=True):
+        assert await each.buckets() == ((0, 0, 0, 1), (0, 0, 1, 0))[won]
+
+
+async def test_accept_against_decline(rivals: Rivals) -> None:
+    said = await orders(rivals.world, LINES)
+    await ask_all(rivals, said)
+    outcomes = await race(rivals, said, lambda t: t.accept(named=True), lambda t: t.decline(named=True))
+    wins = [winner(each) for each in outcomes]
+    assert set(wins) == {0, 1}
+    for each, won in zip(said, wins, strict=True):
+        [cancellation] = await each.cancellations()
+        assert cancellation["state"] == ("accepted", "declined")[won]
+
+
+async def test_ask_against_ship(rivals: Rivals) -> None:
+    said = await orders(rivals.world, LINES)
+    outcomes = await race(rivals, said, lambda t: t.ask(), lambda t: t.ship())
+    kinds = set()
+    for each, (asked, shipped) in zip(said, outcomes, strict=True):
+        if isinstance(asked, Done):
+            assert isinstance(shipped, Refused)
+            assert shipped.refusal.kind is RefusalKind.UNITS_ASKED
+            assert await each.buckets() == (0, 1, 0, 0)
+        else:
+            assert isinstance(asked, Refused)
+            assert asked.refusal.kind is RefusalKind.ALREADY_SHIPPED
+            assert isinstance(shipped, Done)
+            assert await each.buckets() == (0, 0, 0, 1)
+        kinds.add(type(asked))
+    assert kinds == {Done, Refused}
+
+
+async def test_many_units_are_given_out_once(rivals: Rivals) -> None:
+    [said] = await orders(rivals.world, 1, 100)
+    words = [
+        rivals.say(place % 2, command)
+        for place in range(300)
+        for command in [said.ship(1) if place % 3 else said.cancel_own(1)]
+    ]
+    outcomes = await asyncio.gather(*words)
+    assert sum(isinstance(outcome, Done) for outcome in outcomes) == 100
+    still, asked, cancelled, shipped = await said.buckets()
+    assert (still, asked, cancelled + shipped) == (0, 0, 100)
+
+
+async def test_whole_orders_in_opposite_directions_do_not_deadlock(rivals: Rivals) -> None:
+    said = await orders(rivals.world, 30, *[1] * 8)
+    there = [rivals.say(0, each.cancel_order()) for each in said]
+    back = [rivals.say(1, each.allocate_order(*(each.allocate(1, place=place) for place in range(8)))) for each in said]
+    lines = [rivals.say(place % 2, each.ship(place=place)) for each in reversed(said) for place in range(8)]
+    outcomes = await asyncio.gather(*there, *reversed(back), *lines)
+    assert {type(outcome) for outcome in outcomes} <= {Done, Refused}
+
+
+async def test_thirty_with_one_key_at_two_services_have_one_effect(database_url: str) -> None:
+    clock = Clock()
+    async with running(database_url, clock) as one, running(database_url, clock) as other:
+        world = await populate(one, clock)
+        rivals = Rivals(world=world, services=(one, other))
+        for said in await orders(world, 10, 40):
+            command = said.ship_order(said.ship(1))
+            once = Once(caller="shop", key=f"k-{said.order}", fingerprint="f")
+            outcomes = await asyncio.gather(*(rivals.say(place % 2, command, once=once) for place in range(30)))
+            fresh = [outcome for outcome in outcomes if isinstance(outcome, Done) and not outcome.replayed]
+            assert {type(outcome) for outcome in outcomes} == {Done}
+            assert len(fresh) == 1
+            assert await said.buckets() == (39, 0, 0, 1)
+        await assert_sound(one.database)
+
+
+async def test_an_order_that_arrives_at_two_services_is_placed_once(database_url: str) -> None:
+    clock = Clock()
+    async with running(database_url, clock) as one, running(database_url, clock) as other:
+        world = await populate(one, clock)
+        rivals = Rivals(world=world, services=(one, other))
+        example = await world.order(1, 2)
+        for _ in range(20):
+            new = one.ids.new
+            twin = replace(example, id=new(), lines=tuple(replace(line, id=new()) for line in example.lines))
+            outcomes = await asyncio.gather(*(rivals.say(place % 2, twin) for place in range(4)))
+            assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Done", "Refused", "Refused", "Refused"]
+        assert len(await rows(one.database, t.orders)) == 21
+        await assert_sound(one.database)
+
+
+async def test_no_event_is_earlier_than_its_cause_whoever_waits(database_url: str) -> None:
+    """With the real clock: a batch that waits for a lock tells the time at which it got it."""
+
+    class Running(Clock):
+        def __call__(self) -> datetime:
+            return system_clock()
+
+    clock = Running()
+    async with running(database_url, clock) as one, running(database_url, clock) as other:
+        world = await populate(one, clock)
+        rivals = Rivals(world=world, services=(one, other))
+        [said] = await orders(world, 1, 1_000)
+        for _ in range(25):
+            await asyncio.gather(*(rivals.say(place % 2, said.ship(1)) for place in range(8)))
+        await assert_sound(one.database)
