@@ -1,7 +1,8 @@
-"""The real server, as its users start it, on a free port and a database made through the command line."""
+"""The real server, as its users start it, on a port of its own choice and a database made through the command line."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from tests.support.pgnode import free_port
 
 PROGRAM = Path(sys.executable).parent / "countermand"
 READY_S = 60
@@ -35,16 +34,15 @@ class Server:
 @contextmanager
 def serving(database: str, log: Path, **environment: str) -> Iterator[Server]:
     """``countermand serve``, from the moment that it says it is ready until it was told to stop."""
-    port = free_port()
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [PROGRAM, "serve", "--port", str(port), "--database", database],
+            [PROGRAM, "serve", "--port", "0", "--database", database],
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             env=clean_environment(**environment),
         )
     try:
-        wait_until_ready(process, log)
+        port = port_when_ready(process, log)
         yield Server(port=port, process=process, log=log, database=database)
     finally:
         if process.poll() is None:
@@ -52,10 +50,10 @@ def serving(database: str, log: Path, **environment: str) -> Iterator[Server]:
         process.wait(30)
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait for the sentence that the server says when it listens."""
+def port_when_ready(process: subprocess.Popen[bytes], log: Path) -> int:
+    """Wait for the sentence that the server says when it listens, which names its port."""
     end = time.monotonic() + READY_S
-    while b"ready on" not in log.read_bytes():
+    while not (said := re.search(r"ready on http://127\.0\.0\.1:([0-9]+) ", log.read_text())):
         if time.monotonic() > end:
             raise TimeoutError(log.read_text())
         try:
@@ -63,6 +61,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
         except subprocess.TimeoutExpired:
             continue
         raise RuntimeError(f"the server ended with {process.returncode}: {log.read_text()}")
+    return int(said[1])
 
 
 def command(*arguments: str, stdin: str = "", **environment: str) -> str:

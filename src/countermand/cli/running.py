@@ -4,6 +4,7 @@ import asyncio
 import errno
 import importlib
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, TypeVar
@@ -27,6 +28,8 @@ from countermand.store.migrations import current_revision
 from countermand.store.migrations import migrate as migrate_schema
 
 T = TypeVar("T")
+
+PORT_MAX = 65_535
 
 DatabaseFlag = Annotated[str | None, Parameter(name="--database", help="SQLAlchemy URL; default from the settings")]
 JsonFlag = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document")]
@@ -97,18 +100,19 @@ def on_free_port(settings: Settings) -> Settings:
     Raises:
         UnsafeDatabaseError: the port is taken by the service that serves the same SQLite file.
     """
+    if settings.port > PORT_MAX:
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"{settings.port} is no port: ports end at {PORT_MAX}.")
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         with socket.create_server((settings.host, settings.port), family=family) as probe:
             return settings.model_copy(update={"port": probe.getsockname()[1]})
-    except OverflowError:
-        fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"{settings.port} is no port: ports end at 65535.")
     except OSError as error:
         if error.errno == errno.EADDRINUSE and settings.sqlite_path:
             lock = FileLock(str(settings.sqlite_path))
             lock.acquire()
             lock.release()
-        problem = f"Port {settings.port} of {settings.host} cannot be used: {error.strerror or error}."
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        problem = f"Port {settings.port} of {settings.host} cannot be used: {why}."
         fail(Exit.TRY_LATER, "port_unavailable", problem, "Name another one with --port; 0 takes any that is free.")
 
 

@@ -1,0 +1,78 @@
+"""The command line, called in this process: what it writes where, and how it ends."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from countermand.cli import demo as demo_module
+from countermand.cli import main
+from countermand.cli import running as running_module
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it wrote to standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output as one JSON document, which it must be, whole."""
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[list[str]]:
+        """Standard output as lines of cells."""
+        return [line.split("\t") for line in self.out.splitlines()]
+
+
+Cli = Callable[..., Said]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
+    """Run a command on a database of this test's own. Further names are environment variables."""
+    for name in os.environ:
+        if name.startswith("COUNTERMAND_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COUNTERMAND_DATABASE", f"sqlite:///{tmp_path}/cli.sqlite3")
+    monkeypatch.chdir(tmp_path)
+    for module in (running_module, demo_module):
+        # Logging is set up once per process, and would keep the standard error of the first test.
+        monkeypatch.setattr(module, "configure_logging", lambda level: None)
+
+    def run(*arguments: str, stdin: str = "", **environment: str) -> Said:
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "stdin", io.StringIO(stdin))
+            for name, value in environment.items():
+                patched.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                main(list(arguments))
+        said = capsys.readouterr()
+        return Said(int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+def order(reference: str = "PO-1", *units: int, **changes: Any) -> dict[str, Any]:
+    """An order of Fine Shoes, with goods of Alpine Supply."""
+    lines = [{"sku": f"SKU-{n}", "units": count, "supplier": "Alpine Supply"} for n, count in enumerate(units or (1,))]
+    return {"retailer": "Fine Shoes", "reference": reference, "lines": lines, **changes}
+
+
+@pytest.fixture
+def parties(cli: Cli) -> dict[str, str]:
+    """Fine Shoes, a retailer, and Alpine Supply, a supplier, with their ids."""
+    return {
+        name: cli("party", "add", kind, name).out.strip()
+        for kind, name in (("retailer", "Fine Shoes"), ("supplier", "Alpine Supply"))
+    }

@@ -1,0 +1,297 @@
+"""What each command takes, writes and answers with."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from countermand.cli.output import plain
+from tests.cli.conftest import Cli, order
+
+OK = 0
+USAGE = 2
+REFUSED = 3
+NOT_FOUND = 5
+PARTLY = 6
+
+
+# Who takes part
+
+
+def test_a_party_is_added_and_listed(cli: Cli) -> None:
+    added = cli("party", "add", "retailer", "Fine Shoes")
+    assert (added.code, added.err) == (OK, "")
+    UUID(added.out.strip())
+    listed = cli("party", "list")
+    assert [added.out.strip(), "retailer", "Fine Shoes"] in [row[:3] for row in listed.lines]
+    shown = cli("party", "list", "--json").json
+    assert [each["kind"] for each in shown if each["name"] == "Fine Shoes"] == ["retailer"]
+    assert cli("party", "add", "supplier", "Alpine Supply", "--json").json["kind"] == "supplier"
+
+
+@pytest.mark.parametrize("name", ["", " ", " x", "x\n", "a\x1b[2Jb", "x" * 256])
+def test_a_party_needs_a_name_that_can_be_read(cli: Cli, name: str) -> None:
+    refused = cli("party", "add", "retailer", name)
+    assert (refused.code, refused.out) == (USAGE, "")
+    assert len(cli("party", "list", "--json").json) == 1
+
+
+def test_a_token_stands_alone_on_standard_output(cli: Cli, parties: dict[str, str]) -> None:
+    for party in ("Fine Shoes", parties["Fine Shoes"]):
+        made = cli("token", "create", "--party", party)
+        assert (made.code, made.err) == (OK, "")
+        assert re.fullmatch(r"cmt_[0-9A-Za-z]{49}\n", made.out)
+    assert cli("token", "create", "--party", "Fine Shoes", "--json").json.keys() == {"token"}
+
+
+def test_a_token_is_revoked_by_standard_input_and_only_once(cli: Cli, parties: dict[str, str]) -> None:
+    token = cli("token", "create", "--party", "Fine Shoes").out
+    revoked = cli("token", "revoke", stdin=token)
+    assert (revoked.code, revoked.out, revoked.err) == (OK, "", "The token is revoked.\n")
+    assert cli("token", "revoke", stdin=token).code == NOT_FOUND
+    assert cli("token", "revoke", token.strip()).code == USAGE
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--days", "0"),
+        ("--days", "-1"),
+        ("--days", "99999999999"),
+        ("--days", "soon"),
+        ("--permission", "fly"),
+        ("--permission", "create_order"),
+        ("--permission", "view_order", "--permission", "create_order"),
+    ],
+)
+def test_a_token_that_could_do_nothing_is_not_made(cli: Cli, parties: dict[str, str], flags: tuple[str, ...]) -> None:
+    refused = cli("token", "create", "--party", "Alpine Supply", *flags)
+    assert (refused.code, refused.out) == (USAGE, "")
+
+
+def test_a_permission_may_be_repeated(cli: Cli, parties: dict[str, str]) -> None:
+    flags = ("--permission", "view_order", "--permission", "cancel_order", "--days", "30", "--label", "shop")
+    assert cli("token", "create", "--party", "Fine Shoes", *flags).code == OK
+
+
+@pytest.mark.parametrize(
+    ("flags", "stdin", "environment"),
+    [
+        (("--password-stdin",), "secret\n", {}),
+        ((), "", {"COUNTERMAND_PASSWORD": "secret"}),
+    ],
+)
+def test_a_password_comes_from_standard_input_or_the_environment(
+    cli: Cli, parties: dict[str, str], flags: tuple[str, ...], stdin: str, environment: dict[str, str]
+) -> None:
+    added = cli("user", "add", "a@example.com", "--party", "Fine Shoes", *flags, stdin=stdin, **environment)
+    assert (added.code, added.err) == (OK, "")
+    UUID(added.out.strip())
+    again = cli("user", "add", "A@Example.com", "--party", "Fine Shoes", *flags, stdin=stdin, **environment)
+    assert (again.code, again.out) == (REFUSED, "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "stdin"),
+    [((), ""), (("--password-stdin",), ""), (("--password-stdin",), "\n"), (("--password", "x"), "")],
+)
+def test_a_password_is_never_a_flag_and_never_empty(
+    cli: Cli, parties: dict[str, str], flags: tuple[str, ...], stdin: str
+) -> None:
+    refused = cli("user", "add", "a@example.com", "--party", "Fine Shoes", *flags, stdin=stdin)
+    assert (refused.code, refused.out) == (USAGE, "")
+
+
+# Orders
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one", "array"])
+@pytest.mark.parametrize("source", ["file", "stdin"])
+def test_orders_come_from_a_file_or_standard_input_one_or_many(
+    cli: Cli, parties: dict[str, str], tmp_path: Path, source: str, many: bool
+) -> None:
+    given: Any = [order("PO-1", 1, 2), order("PO-2", 3)] if many else order("PO-1", 1, 2)
+    (tmp_path / "orders.json").write_text(json.dumps(given))
+    added = (
+        cli("order", "add", "orders.json") if source == "file" else cli("order", "add", "-", stdin=json.dumps(given))
+    )
+    assert (added.code, added.err) == (OK, "")
+    assert [len(row) for row in added.lines] == ([3, 2] if many else [3])
+    assert {row[0] for row in added.lines} == {each["id"] for each in cli("orders", "--json").json}
+
+
+def test_the_ids_of_what_was_added_are_answered_as_json(cli: Cli, parties: dict[str, str]) -> None:
+    given = order("PO-1", 1, 2, id="019a0000-0000-7000-8000-000000000001")
+    [added] = cli("order", "add", "-", "--json", stdin=json.dumps(given)).json
+    assert (added["id"], added["reference"], len(added["lines"])) == (given["id"], "PO-1", 2)
+
+
+def test_a_dry_run_checks_and_adds_nothing(cli: Cli, parties: dict[str, str]) -> None:
+    fine = cli("order", "add", "-", "--dry-run", stdin=json.dumps([order(), order("PO-2")]))
+    assert (fine.code, fine.out, fine.err) == (OK, "", "2 orders are fine; nothing was added.\n")
+    assert cli("orders", "--json").json == []
+    for bad in (order(lines=[]), order(retailer="Nobody"), order(retailer="Alpine Supply")):
+        assert cli("order", "add", "-", "--dry-run", stdin=json.dumps(bad)).code in (USAGE, NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "word"),
+    [
+        ("", USAGE, "cannot be read as JSON"),
+        ("{bad", USAGE, "cannot be read as JSON"),
+        ("[" * 100_000, USAGE, "cannot be read as JSON"),
+        ("3", USAGE, "valid dictionary"),
+        (json.dumps(order(nonsense=1)), USAGE, "nonsense"),
+        (json.dumps(order("", 1)), USAGE, "reference"),
+        (json.dumps(order("PO", 0)), USAGE, "lines.0.units"),
+        (json.dumps(order("P\0", 1)), USAGE, "null characters"),
+        (json.dumps(order(lines=[])), USAGE, "lines"),
+        (json.dumps(order(currency="euro")), USAGE, "currency"),
+        (json.dumps(order(retailer="Nobody")), NOT_FOUND, "no party"),
+        (json.dumps(order(retailer="Alpine Supply")), USAGE, "cannot sell"),
+        (json.dumps(order(lines=[{"sku": "x", "units": 1, "supplier": "Platform"}])), USAGE, "cannot hold goods"),
+    ],
+)
+def test_an_order_that_cannot_be_taken_says_why_and_adds_nothing(
+    cli: Cli, parties: dict[str, str], given: str, code: int, word: str
+) -> None:
+    refused = cli("order", "add", "-", stdin=given)
+    assert (refused.code, refused.out) == (code, "")
+    assert word in refused.err
+    assert cli("orders", "--json").json == []
+
+
+def test_a_file_that_is_not_there_is_named(cli: Cli) -> None:
+    refused = cli("order", "add", "missing.json")
+    assert (refused.code, refused.out) == (USAGE, "")
+    assert "missing.json" in refused.err
+
+
+def test_an_order_added_twice_is_refused_and_the_others_are_not(cli: Cli, parties: dict[str, str]) -> None:
+    known = order("PO-1", 1, id="019a0000-0000-7000-8000-000000000001")
+    assert cli("order", "add", "-", stdin=json.dumps(known)).code == OK
+    again = cli("order", "add", "-", stdin=json.dumps(known))
+    assert (again.code, again.out) == (REFUSED, "")
+    partly = cli("order", "add", "-", stdin=json.dumps([known, order("PO-2")]))
+    assert (partly.code, len(partly.lines)) == (PARTLY, 1)
+    assert "1 of 2 orders were not added" in partly.err
+    as_json = cli("order", "add", "-", "--json", stdin=json.dumps([known, order("PO-3")]))
+    refused, added = as_json.json
+    assert (as_json.code, refused["reference"], refused["error"]["code"]) == (PARTLY, "PO-1", "order_exists")
+    assert (added["reference"], len(added["lines"])) == ("PO-3", 1)
+
+
+# What happens
+
+
+@pytest.fixture
+def lines(cli: Cli, parties: dict[str, str]) -> list[str]:
+    """The lines of an order of three and two units."""
+    return cli("order", "add", "-", stdin=json.dumps(order("PO-1", 3, 2))).lines[0][1:]
+
+
+def test_an_ask_is_listed_told_and_taken_back(cli: Cli, lines: list[str]) -> None:
+    asked = cli("ask", "--line", lines[0], "--units", "2", "--note", "wrong size")
+    assert (asked.code, asked.err) == (OK, "")
+    cancellation = asked.out.strip()
+    assert cancellation.startswith("can_")
+    [listed] = cli("cancellations", "--state", "asked", "--json").json
+    assert (listed["id"], listed["line"], listed["units"], listed["state"]) == (cancellation, lines[0], 2, "asked")
+    [row] = cli("cancellations").lines
+    assert row[:4] == [cancellation, "asked", "2 of 3", "SKU-0"]
+    for subject in (cancellation, lines[0], f"lin_{UUID(lines[0]).hex}"):
+        told = cli("timeline", subject)
+        assert told.code == OK
+        assert "wrong size" in told.out
+    assert cli("withdraw", cancellation).code == OK
+    assert cli("cancellations", "--state", "asked", "--json").json == []
+    kinds = [event["kind"] for event in cli("timeline", lines[0], "--json").json]
+    assert kinds == ["line.placed", "cancellation.asked", "cancellation.withdrawn"]
+
+
+def test_an_ask_that_the_rules_refuse_is_exit_3_with_the_refusals_name(cli: Cli, lines: list[str]) -> None:
+    refused = cli("ask", "--line", lines[1], "--units", "3", "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (REFUSED, "too_many_units")
+
+
+def test_lists_show_what_a_party_sees(cli: Cli, lines: list[str]) -> None:
+    cli("party", "add", "supplier", "Harbour Goods")
+    cli("ask", "--line", lines[0], "--by", "retailer")
+    for party, seen in (("Fine Shoes", 1), ("Alpine Supply", 1), ("Harbour Goods", 0)):
+        assert len(cli("orders", "--party", party, "--json").json) == seen
+        assert len(cli("cancellations", "--party", party, "--json").json) == seen
+    assert len(cli("cancellations", "--awaiting", "Alpine Supply", "--json").json) == 1
+    assert cli("cancellations", "--awaiting", "Harbour Goods", "--json").json == []
+    assert len(cli("orders", "--reference", "PO-1").lines) == 2
+    assert cli("orders", "--reference", "PO-9").err == "There are no orders.\n"
+
+
+def test_a_list_that_is_cut_says_so(cli: Cli, parties: dict[str, str]) -> None:
+    given = [order(f"PO-{n}", *[1] * 70) for n in range(3)]
+    rows = cli("order", "add", "-", stdin=json.dumps(given)).lines
+    assert len(cli("orders", "--limit", "2", "--json").json) == 2
+    assert "2 of 3 orders" in cli("orders", "--limit", "2").err
+    cli("ask", "--line", rows[0][1])
+    cli("ask", "--line", rows[0][2])
+    one = cli("cancellations", "--limit", "1")
+    assert (len(one.lines), one.err) == (1, "These are the newest 1; --limit shows more.\n")
+    assert cli("cancellations", "--limit", "2").err == ""
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "1000000000000"])
+@pytest.mark.parametrize("command", ["orders", "cancellations"])
+def test_a_limit_is_a_sensible_number(cli: Cli, command: str, limit: str) -> None:
+    assert cli(command, "--limit", limit).code == USAGE
+
+
+@pytest.mark.parametrize(
+    "command", [("party", "list"), ("orders",), ("cancellations",), ("plaza-key", "list", "--party", "Fine Shoes")]
+)
+def test_every_list_is_one_json_document_also_when_it_is_empty(
+    cli: Cli, parties: dict[str, str], command: tuple[str, ...]
+) -> None:
+    listed = cli(*command, "--json")
+    assert (listed.code, listed.err) == (OK, "")
+    assert isinstance(listed.json, list)
+
+
+@pytest.mark.parametrize("subject", ["can_019a0000000070008000000000000001", "019a0000-0000-7000-8000-000000000001"])
+def test_the_story_of_nothing_is_exit_5(cli: Cli, subject: str) -> None:
+    told = cli("timeline", subject, "--json")
+    assert (told.code, told.json["error"]["code"]) == (NOT_FOUND, "unknown_id")
+
+
+@pytest.mark.parametrize("subject", ["x", "", "can_", "can_x"])
+def test_the_story_of_what_is_no_id_is_exit_2(cli: Cli, subject: str) -> None:
+    assert cli("timeline", subject).code == USAGE
+
+
+# On a terminal
+
+ODD = "[/x] [bold]\x1b]0;owned\x07 \x9b2J \u202e"
+
+
+def test_a_terminal_shows_a_table_and_other_peoples_texts_cannot_steer_it(
+    cli: Cli, parties: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = order(lines=[{"sku": ODD, "units": 1, "supplier": "Alpine Supply"}])
+    [[_, line]] = cli("order", "add", "-", stdin=json.dumps(given)).lines
+    cli("ask", "--line", line, "--note", ODD)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    for command in (("orders",), ("cancellations",), ("timeline", line)):
+        shown = cli(*command, TERM="xterm", COLUMNS="400")
+        assert shown.code == OK
+        assert "[/x] [bold]" in shown.out
+        assert not any(steering in shown.out for steering in ("\x1b]", "\x07", "\x9b", "\u202e"))
+
+
+def test_a_cell_never_breaks_its_line(cli: Cli, parties: dict[str, str]) -> None:
+    given = order("P\tO\n1", lines=[{"sku": ODD, "units": 1, "supplier": "Alpine Supply"}])
+    cli("order", "add", "-", stdin=json.dumps(given))
+    [row] = cli("orders").lines
+    assert (len(row), row[0]) == (7, plain("P\tO\n1"))
+    assert cli("orders", "--json").json[0]["lines"][0]["sku"] == ODD
