@@ -1,0 +1,234 @@
+"""A database that goes away and comes back: the lane goes on without a restart, and says what it does not know."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from structlog.testing import capture_logs
+
+from countermand.service import Call, Done, Failed, Refused
+from countermand.store import tables as t
+from countermand.store.engine import CommitUnknownError, Database
+from tests.store.holding import connections_in_use, rows
+from tests.store.speaking import Talk, once, talk
+from tests.store.watching import lane_of, listening, until, writer
+from tests.support.pgnode import Node
+from tests.support.world import Clock, World, populate, running
+
+pytestmark = pytest.mark.anyio
+
+KILL = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'countermand'"
+
+
+@pytest.fixture
+def lose(world: World) -> Iterator[Callable[[], None]]:
+    """Cut every connection of the service, without its knowledge; on SQLite, close the writer's file."""
+    database = world.application.database
+    if database.dialect == "sqlite":
+        yield lambda: _close_file(database)
+        return
+    url = writer(database).url.set(drivername="postgresql+psycopg")
+    admin = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    yield lambda: _kill(admin)
+    admin.dispose()
+
+
+def _kill(admin: Engine) -> None:
+    with admin.connect() as connection:
+        connection.execute(text(f"{KILL} AND datname = current_database()"))
+
+
+def _close_file(database: Database) -> None:
+    fairy = writer(database).raw_connection()
+    raw = fairy.dbapi_connection
+    fairy.close()
+    assert raw is not None
+    raw.close()
+
+
+async def both_work(said: Talk) -> None:
+    """A write and a read by the service."""
+    before = await said.buckets()
+    await said.done(said.ship(1))
+    assert await said.buckets() == (before[0] - 1, *before[1:3], before[3] + 1)
+
+
+async def test_connections_lost_between_two_calls_are_not_noticed(world: World, lose: Callable[[], None]) -> None:
+    said = await talk(world)
+    for _ in range(3):
+        await asyncio.to_thread(lose)
+        await said.done(said.ship(1))
+    assert await said.buckets() == (2, 0, 0, 3)
+
+
+async def test_connections_lost_under_a_batch_are_not_noticed_by_its_callers(
+    world: World, lose: Callable[[], None]
+) -> None:
+    said = await talk(world, 20)
+    await asyncio.to_thread(lose)
+    outcomes = await asyncio.gather(*(said.say(said.ship(1)) for _ in range(10)))
+    assert {type(outcome) for outcome in outcomes} == {Done}
+    assert await said.buckets() == (10, 0, 0, 10)
+
+
+async def test_a_connection_lost_within_a_batch_has_its_effect_once(postgres_world: World, kill: Engine) -> None:
+    said = await talk(postgres_world, 20)
+    database = postgres_world.application.database
+    killed: list[str] = []
+
+    def at(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        if statement.startswith("UPDATE lines") and len(killed) < 2:
+            killed.append(statement)
+            _kill(kill)
+
+    with listening(writer(database), "before_cursor_execute", at):
+        outcomes = await asyncio.gather(*(said.say(said.ship(1)) for _ in range(5)))
+    assert len(killed) == 2
+    assert {type(outcome) for outcome in outcomes} == {Done}
+    assert await said.buckets() == (15, 0, 0, 5)
+
+
+async def test_a_connection_lost_at_the_commit_is_told_as_unknown(postgres_world: World, kill: Engine) -> None:
+    said = await talk(postgres_world)
+    database = postgres_world.application.database
+    killed: list[bool] = []
+
+    def at(connection: Any) -> None:
+        if not killed:
+            killed.append(True)
+            _kill(kill)
+
+    with listening(writer(database), "commit", at):
+        outcome = await said.say(said.ship(1), once=once())
+    assert outcome == Failed(unknown=True)
+    assert connections_in_use(database) == 0
+    done = await said.done(said.ship(1), once=once())
+    assert not done.replayed, "it had not been stored"
+    assert await said.buckets() == (4, 0, 0, 1)
+
+
+async def test_who_repeats_an_unknown_call_with_its_key_learns_what_became_of_it(world: World) -> None:
+    lane, database = await lane_of(world)
+    said = await talk(world)
+    real = database.write
+
+    async def stored_but_unheard(work: Any) -> Any:
+        await real(work)
+        raise CommitUnknownError
+
+    call = Call(command=said.ship(1), door="test", once=once())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "write", stored_but_unheard)
+        assert await lane.submit(call) == Failed(unknown=True)
+    again = await lane.submit(call)
+    assert isinstance(again, Done)
+    assert again.replayed
+    assert await said.buckets() == (4, 0, 0, 1)
+
+
+async def test_a_deadlock_with_a_stranger_is_waited_out(postgres_world: World) -> None:
+    """Somebody's script locks lines in the wrong order. PostgreSQL ends our transaction, and the lane tries again."""
+    said = await talk(postgres_world, 1, 1)
+    low, high = sorted(said.lines)
+    stranger = create_async_engine(
+        writer(postgres_world.application.database).url, poolclass=NullPool, isolation_level="READ COMMITTED"
+    )
+    lock = text("SELECT 1 FROM lines WHERE id = :line FOR UPDATE")
+    async with stranger.connect() as connection, stranger.connect() as looking:
+        await connection.execute(text("SET deadlock_timeout = '1min'"))
+        await connection.execute(lock, {"line": high})
+        with capture_logs() as logs:
+            cancelling = asyncio.create_task(said.say(said.cancel_order()))
+
+            async def is_waiting() -> bool:
+                await looking.rollback()
+                waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                return bool((await looking.execute(waiting)).scalar_one())
+
+            await until(is_waiting)
+            await asyncio.wait_for(connection.execute(lock, {"line": low}), 20)
+            await connection.commit()
+            assert isinstance(await cancelling, Done)
+    await stranger.dispose()
+    assert [each["event"] for each in logs] == ["batch_failed"]
+    assert [await said.buckets(place) for place in (0, 1)] == [(0, 1, 0, 0)] * 2
+
+
+async def test_a_server_that_is_down_is_told_at_once_and_its_return_needs_no_restart(clock: Clock) -> None:
+    with Node() as node:
+        async with running(node.url(), clock) as application:
+            said = await talk(await populate(application, clock))
+            await both_work(said)
+            for how in ("fast", "kill"):
+                await asyncio.to_thread(node.stop, how)
+                outcomes = await asyncio.wait_for(asyncio.gather(*(said.say(said.ship(1)) for _ in range(30))), 20)
+                assert set(outcomes) == {Failed()}
+                await asyncio.to_thread(node.start)
+                await both_work(said)
+            assert connections_in_use(application.database) == 0
+            assert await said.buckets() == (2, 0, 0, 3)
+
+
+async def test_a_full_disk_fails_writes_and_not_reads(sqlite_world: World) -> None:
+    said = await talk(sqlite_world)
+    database = sqlite_world.application.database
+    await database.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1"))
+    order = [sqlite_world.order(*[1] * 1_000) for _ in range(3)]
+    outcomes = await asyncio.gather(*order, return_exceptions=True)
+    assert all(isinstance(outcome, AssertionError) for outcome in outcomes)
+    assert len(await said.events()) == 1
+    await database.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 4294967294"))
+    await sqlite_world.order(*[1] * 1_000)
+    await both_work(said)
+
+
+async def test_a_reader_that_fails_leaves_its_connection_behind(world: World) -> None:
+    database = world.application.database
+
+    def fail(connection: Any) -> None:
+        connection.execute(text("SELECT 1"))
+        raise ZeroDivisionError
+
+    for _ in range(20):
+        with pytest.raises(ZeroDivisionError):
+            await database.read(fail)
+        with pytest.raises(ZeroDivisionError):
+            await database.write(fail)
+    assert connections_in_use(database) == 0
+    assert len(await rows(database, t.parties)) == 5
+
+
+async def test_a_caller_that_leaves_a_read_or_a_write_leaks_no_connection(world: World) -> None:
+    database = world.application.database
+    for action in (database.read, database.write):
+        for _ in range(12):
+            task = asyncio.create_task(action(lambda connection: connection.execute(text("SELECT 1")).scalar()))
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task})
+    said = await talk(world)
+    refused = await said.refused(said.accept())
+    assert isinstance(refused, Refused)
+    assert connections_in_use(database) == 0
+
+
+@pytest.fixture
+async def postgres_world(postgres_url: str, clock: Clock) -> Any:
+    async with running(postgres_url, clock) as application:
+        yield await populate(application, clock)
+        await application.lanes.drain()
+        assert connections_in_use(application.database) == 0
+
+
+@pytest.fixture
+def kill(postgres_url: str) -> Iterator[Engine]:
+    """A way to the server that is not the service's."""
+    admin = create_engine(
+        postgres_url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+    )
+    yield admin
+    admin.dispose()
