@@ -9,7 +9,7 @@ import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
-from starlette.routing import Mount, Router
+from starlette.routing import Router
 
 from countermand.app import Application, opened
 from countermand.settings import Settings
@@ -88,8 +88,8 @@ def doors(application: Application) -> Asgi:
     keys = PlazaKeys(database, application.keyring, clock, remember_s=settings.credential_cache_s)
     plaza = PlazaDoor(database=database, lanes=lanes, keys=keys, ids=ids, clock=clock, settings=settings)
     native = native_api(database=database, lanes=lanes, authenticator=authenticator, settings=settings)
-    routes = [*crux.routes(), *plaza.routes(), Mount("/", native)]
-    return _guarded(Router(routes=routes, redirect_slashes=False))
+    # Not a mount at "/", whose pattern no path with a line break matches.
+    return _guarded(Router(routes=[*crux.routes(), *plaza.routes()], default=native, redirect_slashes=False))
 
 
 def _guarded(app: Asgi) -> Asgi:

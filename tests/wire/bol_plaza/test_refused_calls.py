@@ -83,6 +83,7 @@ async def test_who_calls_is_asked_before_what_is_called(sqlite_seller: Seller) -
         "/services/xsd/v2/..%2F..%2F..%2Fetc/passwd",
         "/services/xsd/v2/%2e%2e/door.py",
         "/services/%ff",
+        "/services/rest/%0A/x%0D%0A",
     ],
 )
 async def test_what_is_no_call_is_told_in_xml(sqlite_seller: Seller, path: str) -> None:

@@ -144,7 +144,10 @@ class PlazaDoor:
         routes = [Route(ROOT + path, _Endpoint(self, methods)) for path, methods in by_path.items()]
         for folder, name in (("v2/", "plazaapi.xsd"), ("", "serviceerror-1.5.xsd")):
             routes.append(Route(f"/services/xsd/{folder}{name}", _Schema(name)))
-        return [*routes, Route("/services/{rest:path}", _NoCall())]
+        rest = Route("/services/{rest:path}", _NoCall())
+        # A path may hold line breaks, which Starlette's pattern does not match.
+        rest.path_regex = re.compile(rest.path_regex.pattern, re.DOTALL)
+        return [*routes, rest]
 
     # Writing
 

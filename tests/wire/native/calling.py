@@ -1,0 +1,132 @@
+"""How these tests call the native door: JSON and a bearer token, and every refusal held against one shape."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import httpx2
+
+from countermand import parties
+from countermand.domain.commands import Command, PartyKind
+from countermand.domain.order import PlaceOrder
+from countermand.domain.refusals import RefusalKind
+from countermand.service import Done
+from countermand.wire.replies import Problem
+from tests.support.world import Clock, World, populate, running
+
+PATH: Final = "/v1/cancellations"
+CODES: Final = {each.value for each in (*Problem, *RefusalKind)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Native:
+    """A world, a client for its native door, and a retailer of this test's own."""
+
+    world: World
+    http: httpx2.AsyncClient
+    retailer: UUID
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        who: UUID | str | None,
+        body: Any = None,
+        *,
+        content: bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx2.Response:
+        """One call. ``who`` is a party or a token; a refusal must have the shape of refusals."""
+        token = self.world.tokens[who] if isinstance(who, UUID) else who
+        sent = {**({"Authorization": f"Bearer {token}"} if token is not None else {}), **(headers or {})}
+        if content is not None:
+            sent = {"Content-Type": "application/json", **sent}
+        response = await self.http.request(
+            method, path, headers=sent, **({"content": content} if content is not None else {"json": body})
+        )
+        if response.status_code >= 400:
+            check_problem(response)
+        return response
+
+    async def ask(
+        self, *lines: UUID | str | dict[str, Any], who: UUID | str | None = None, key: str | None = None, **more: Any
+    ) -> httpx2.Response:
+        """The call of a shop; a bare id stands for all of that line."""
+        named = [line if isinstance(line, dict) else {"line": str(line)} for line in lines]
+        headers = {"Idempotency-Key": key} if key is not None else None
+        return await self.call("POST", PATH, who or self.retailer, {"lines": named, **more}, headers=headers)
+
+    async def asked(self, *lines: UUID | str | dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+        """The cancellations of an ask that was taken."""
+        response = await self.ask(*lines, **more)
+        assert response.status_code == 202, response.text
+        made: list[dict[str, Any]] = response.json()["cancellations"]
+        return made
+
+    async def refused(self, *lines: UUID | str | dict[str, Any], **more: Any) -> tuple[int, str]:
+        """The status and name of the refusal."""
+        response = await self.ask(*lines, **more)
+        return response.status_code, response.json()["code"]
+
+    async def listed(self, query: str = "", who: UUID | str | None = None) -> list[dict[str, Any]]:
+        response = await self.call("GET", PATH + query, who or self.retailer)
+        assert response.status_code == 200, response.text
+        page: list[dict[str, Any]] = response.json()["cancellations"]
+        return page
+
+    async def order(self, *units: int, by: UUID | None = None, held: bool = False) -> PlaceOrder:
+        """An order of this retailer's; a supplier holds the goods unless ``by`` says who does."""
+        holders = (by or self.world.supplier,) * len(units)
+        return await self.world.order(*units, fulfillers=holders, retailer=self.retailer, held=held)
+
+    async def line(self, units: int = 1, *, by: UUID | None = None) -> UUID:
+        return (await self.order(units, by=by)).lines[0].id
+
+    async def do(self, command: Command) -> None:
+        outcome = await self.world.submit(command)
+        assert isinstance(outcome, Done), outcome
+
+    async def token(self, party: UUID, **terms: Any) -> str:
+        application, now = self.world.application, self.world.clock()
+        return await application.database.write(
+            lambda connection: parties.create_token(
+                connection, application.ids, now, party=parties.find_party(connection, str(party)), **terms
+            )
+        )
+
+
+def check_problem(response: httpx2.Response) -> None:
+    """RFC 9457, with the name of what is wrong."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    problem = response.json()
+    assert set(problem) - {"cancellation", "errors"} == {"title", "status", "detail", "code"}
+    assert problem["status"] == response.status_code < 500
+    assert problem["code"] in CODES
+    assert problem["title"].casefold() == problem["code"].replace("_", " ")
+    assert problem["detail"].endswith("."), problem["detail"]
+    assert (response.headers.get("www-authenticate") == "Bearer") == (response.status_code == 401)
+    assert ("allow" in response.headers) == (response.status_code == 405)
+
+
+async def new_retailer(world: World, http: httpx2.AsyncClient) -> Native:
+    application, now = world.application, world.clock()
+    party = await application.database.write(
+        lambda connection: parties.add_party(
+            connection, application.ids, now, kind=PartyKind.RETAILER, name=f"retailer {application.ids.new()}"
+        )
+    )
+    native = Native(world=world, http=http, retailer=party)
+    world.tokens[party] = await native.token(party)
+    return native
+
+
+@asynccontextmanager
+async def opened_native(url: str, **settings: Any) -> AsyncIterator[Native]:
+    """A fresh world in this database."""
+    clock = Clock()
+    async with running(url, clock, **settings) as application:
+        world = await populate(application, clock)
+        async with world.client() as http:
+            yield await new_retailer(world, http)
