@@ -19,6 +19,12 @@ check: .venv/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: .venv/.ready
+	$(BIN)/python -m bench $(ARGS)
+
+kill: .venv/.ready
+	$(BIN)/python -m tests.crash.driver $(ARGS)
+
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen --quiet --python $(PYTHON)
 	@touch $@

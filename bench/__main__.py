@@ -1,0 +1,246 @@
+"""One run on one machine: the floor, the service on both engines, and the server alone, in turns."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from tests.support.pgnode import Node
+
+from bench import calls as wire
+from bench.client import Client, choose
+from bench.floor import Floor, MissingPgbenchError
+from bench.processes import countermand, empty
+from bench.report import Measurement, Report, about_here
+from bench.seeding import plant
+from bench.targets import (
+    FloorTarget,
+    HttpTarget,
+    LostError,
+    Target,
+    cancellations_in_postgres,
+    cancellations_in_sqlite,
+)
+
+FLOOR, POSTGRES, SQLITE, EMPTY = "floor", "postgresql", "sqlite", "empty"
+ALL = (FLOOR, POSTGRES, SQLITE, EMPTY)
+WARM_UP_S = 1.0
+RATE_MAX = 6_000
+"""More calls a second than any target is expected to answer, so that the prepared lines suffice."""
+LINES_AN_ORDER = 4
+SERVER_SETTINGS: dict[str, str | int] = {
+    "shared_buffers": "'256MB'",
+    "max_wal_size": "'4GB'",
+    "checkpoint_timeout": "'30min'",
+}
+"""Durable as PostgreSQL comes; only no checkpoint in the middle of a measurement: one is made before each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """The service from another source tree, or with other settings, beside this one."""
+
+    name: str
+    source: Path | None
+    env: dict[str, str]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the table, and fail when something acknowledged is not stored."""
+    options = _options(arguments)
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench_")))
+        client = choose(directory)
+        about = about_here() | {"client": client.name, "door": options.door, "seconds": options.seconds}
+        try:
+            targets, more = _targets(options, stack, directory, client)
+        except MissingPgbenchError as error:
+            print(f"bench: {error}\nWithout the floor: --only postgresql sqlite empty", file=sys.stderr)
+            return 1
+        measurements = list(_measure(options, targets))
+        try:
+            verified = [target.verify() for target in targets]
+        except LostError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
+    report = Report(measurements, about | more, verified)
+    print(report.markdown())
+    if options.json:
+        report.write_json(options.json)
+    return 0
+
+
+def _measure(options: argparse.Namespace, targets: list[Target]) -> Iterator[Measurement]:
+    for target in targets:
+        _say(f"warming up {target.name}")
+        target.measure(max(options.clients), WARM_UP_S)
+    for number in range(1, options.rounds + 1):
+        for clients in options.clients:
+            # Every other round goes the other way round, so that nobody always follows the same neighbour.
+            for target in targets if number % 2 else reversed(targets):
+                cpu = target.cpu_s()
+                load = target.measure(clients, options.seconds)
+                used = target.cpu_s() - cpu
+                _say(
+                    f"round {number}, {clients:3} clients, {target.name}: {load.rate:,.0f}/s,"
+                    f" p50 {load.p50_ms:.2f} ms, p99 {load.p99_ms:.2f} ms"
+                )
+                yield Measurement(
+                    round=number,
+                    target=target.name,
+                    clients=clients,
+                    load=load,
+                    cpu_us_per_call=used / load.ok * 1e6 if used and load.ok else None,
+                )
+
+
+def _targets(
+    options: argparse.Namespace, stack: ExitStack, directory: Path, client: Client
+) -> tuple[list[Target], dict[str, Any]]:
+    lines = options.lines or _lines_needed(options)
+    targets: list[Target] = []
+    about: dict[str, Any] = {"lines": lines}
+    node = stack.enter_context(Node(durable=True, **SERVER_SETTINGS)) if _needs_postgres(options) else None
+    variants = [Variant(name="", source=None, env={}), *options.variant]
+    if node and FLOOR in options.only:
+        floor = Floor(node, items=2 * lines, protocol=options.protocol)
+        about["floor"] = f"{floor.version}, {options.protocol} protocol"
+        targets.append(_Checkpointing(node, FloorTarget(floor)))
+    if node and POSTGRES in options.only:
+        targets += [
+            _Checkpointing(node, _on_postgres(options, stack, directory, client, node, lines, variant))
+            for variant in variants
+        ]
+    if SQLITE in options.only:
+        targets += [_on_sqlite(options, stack, directory, client, lines, variant) for variant in variants]
+    if EMPTY in options.only:
+        process = stack.enter_context(empty(directory / "empty.log"))
+        path = directory / "empty.calls"
+        count = wire.write(
+            path, [b"DELETE /orders/items/cancel/x/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"] * 200_000
+        )
+        targets.append(HttpTarget("empty server", process, client, path, count, stored=None))
+    if node and options.neighbours:
+        from bench.neighbours.running import neighbours
+
+        targets += [_Checkpointing(node, each) for each in neighbours(node, stack, directory, client, lines)]
+    if node:
+        about["postgresql"] = _server_settings(node)
+    return targets, about
+
+
+def _on_postgres(
+    options: argparse.Namespace,
+    stack: ExitStack,
+    directory: Path,
+    client: Client,
+    node: Node,
+    lines: int,
+    variant: Variant,
+) -> HttpTarget:
+    name = f"postgresql {variant.name}".strip()
+    database = f"countermand_{variant.name}".strip("_")
+    with psycopg.connect(node.url(), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{database}"')
+    url = node.url(database)
+    path, count = _prepare(options.door, directory, name, url, lines)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+    process = stack.enter_context(countermand(name, url, directory / f"{name}.log", variant.source, **variant.env))
+    return HttpTarget(name, process, client, path, count, cancellations_in_postgres(url))
+
+
+def _on_sqlite(
+    options: argparse.Namespace, stack: ExitStack, directory: Path, client: Client, lines: int, variant: Variant
+) -> HttpTarget:
+    name = f"sqlite {variant.name}".strip()
+    file = directory / f"{name.replace(' ', '_')}.sqlite3"
+    url = f"sqlite:///{file}"
+    path, count = _prepare(options.door, directory, name, url, lines)
+    process = stack.enter_context(countermand(name, url, directory / f"{name}.log", variant.source, **variant.env))
+    return HttpTarget(name, process, client, path, count, cancellations_in_sqlite(file))
+
+
+def _prepare(door: str, directory: Path, name: str, url: str, lines: int) -> tuple[Path, int]:
+    _say(f"placing orders with {lines:,} lines in {name}")
+    orders = plant(url, orders=lines // LINES_AN_ORDER, lines=LINES_AN_ORDER)
+    path = directory / f"{name}.calls"
+    return path, wire.write(path, wire.of_orders(door, orders))
+
+
+class _Checkpointing:
+    """Starts each measurement with a checkpoint, so that nobody pays for the pages of the one before."""
+
+    def __init__(self, node: Node, target: Target) -> None:
+        self.name = target.name
+        self._node = node
+        self._target = target
+
+    def measure(self, clients: int, seconds: float) -> Any:
+        with psycopg.connect(self._node.url(), autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+        return self._target.measure(clients, seconds)
+
+    def cpu_s(self) -> float:
+        return self._target.cpu_s()
+
+    def verify(self) -> str:
+        return self._target.verify()
+
+
+def _needs_postgres(options: argparse.Namespace) -> bool:
+    return bool({FLOOR, POSTGRES} & set(options.only)) or options.neighbours
+
+
+def _lines_needed(options: argparse.Namespace) -> int:
+    each_round = sum(min(RATE_MAX, 1_000 * clients) * options.seconds for clients in options.clients)
+    return int(each_round * options.rounds + RATE_MAX * WARM_UP_S)
+
+
+def _server_settings(node: Node) -> str:
+    names = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
+    with psycopg.connect(node.url()) as connection:
+        values = [connection.execute("SELECT current_setting(%s)", (name,)).fetchone() for name in names]
+    return ", ".join(f"{name} {value[0]}" for name, value in zip(names, values, strict=True) if value)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=ALL, default=list(ALL))
+    parser.add_argument("--door", choices=sorted(wire.DOORS), default="crux")
+    parser.add_argument("--lines", type=int, default=0, help="in each database; default: enough for this run")
+    parser.add_argument("--protocol", choices=("extended", "prepared"), default="prepared", help="of the floor")
+    parser.add_argument("--neighbours", action="store_true", help="also the same call on FastAPI and on DRF")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep every figure")
+    parser.add_argument(
+        "--variant",
+        type=_variant,
+        action="append",
+        default=[],
+        metavar="NAME[=SOURCE][,VARIABLE=VALUE...]",
+        help="also the service from another source tree, or with other settings",
+    )
+    return parser.parse_args(arguments)
+
+
+def _variant(text: str) -> Variant:
+    first, *settings = text.split(",")
+    name, _, source = first.partition("=")
+    env = dict(each.split("=", 1) for each in settings)
+    return Variant(name=name, source=Path(source).resolve() if source else None, env=env)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The call on Django REST framework, in its simplest idiomatic form."""

@@ -1,0 +1,4 @@
+# mypy: ignore-errors
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()

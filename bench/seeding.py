@@ -1,0 +1,123 @@
+"""Orders in an empty database, put there by the service's own write road, many to a transaction."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from countermand import parties
+from countermand.app import Application, opened
+from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.order import NewLine, PlaceOrder
+from countermand.ids import Ids
+from countermand.service import Call, Done, Numbers, run_batch
+from countermand.settings import Settings
+
+ORDERS_A_TRANSACTION = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trader:
+    """A party that calls, with its token."""
+
+    party: UUID
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantedOrder:
+    """An order that waits to be cancelled: its lines and how many units each has."""
+
+    id: UUID
+    retailer: Trader
+    supplier: Trader
+    lines: tuple[UUID, ...]
+    units: tuple[int, ...]
+
+
+def plant(
+    url: str, *, orders: int, lines: int, retailers: int = 50, suppliers: int = 10, units_max: int = 1, seed: int = 1
+) -> list[PlantedOrder]:
+    """Bring the schema up to date and place ``orders`` orders of ``lines`` lines each, spread over the retailers."""
+    return asyncio.run(_plant(url, orders, lines, retailers, suppliers, units_max, Random(seed)))
+
+
+async def _plant(
+    url: str, orders: int, lines: int, retailers: int, suppliers: int, units_max: int, dice: Random
+) -> list[PlantedOrder]:
+    async with opened(Settings(database=url)) as application:
+        sellers = await _traders(application, PartyKind.RETAILER, retailers)
+        holders = await _traders(application, PartyKind.SUPPLIER, suppliers)
+        clock = _PastClock()
+        ids = Ids(clock, dice)
+        planted = [
+            PlantedOrder(
+                id=ids.new(),
+                retailer=sellers[number % retailers],
+                supplier=dice.choice(holders),
+                lines=tuple(ids.new() for _ in range(lines)),
+                units=tuple(dice.randint(1, units_max) for _ in range(lines)),
+            )
+            for number in range(orders)
+        ]
+        numbers = Numbers()
+        for first in range(0, orders, ORDERS_A_TRANSACTION):
+            some = planted[first : first + ORDERS_A_TRANSACTION]
+            calls = [
+                Call(command=_command(order, clock()), door="bench", retailer=order.retailer.party) for order in some
+            ]
+
+            def place(connection: Connection, calls: Sequence[Call] = calls) -> bool:
+                lacking = numbers.lacking(calls)
+                if lacking:
+                    numbers.reserve(connection, lacking)
+                return all(isinstance(each, Done) for each in run_batch(connection, calls, clock(), ids.new, numbers))
+
+            if not await application.database.write(place):
+                raise RuntimeError("an order was refused")
+        return planted
+
+
+async def _traders(application: Application, kind: PartyKind, count: int) -> list[Trader]:
+    def add(connection: Connection) -> list[Trader]:
+        ids, now = application.ids, application.clock()
+        added = [parties.add_party(connection, ids, now, kind=kind, name=f"{kind.value} {n}") for n in range(count)]
+        return [
+            Trader(
+                party=party,
+                token=parties.create_token(connection, ids, now, party=parties.find_party(connection, str(party))),
+            )
+            for party in added
+        ]
+
+    return await application.database.write(add)
+
+
+class _PastClock:
+    """Starts a day ago and goes on by a millisecond with every look, so that ids are spread as real ones are."""
+
+    def __init__(self) -> None:
+        self._now = datetime.now(UTC) - timedelta(days=1)
+
+    def __call__(self) -> datetime:
+        self._now += timedelta(milliseconds=1)
+        return self._now
+
+
+def _command(order: PlantedOrder, now: datetime) -> PlaceOrder:
+    return PlaceOrder(
+        id=order.id,
+        actor=Actor(party=order.retailer.party, kind=PartyKind.RETAILER, name="bench"),
+        retailer=order.retailer.party,
+        reference=f"PO-{order.id.hex[-8:]}",
+        placed_at=now,
+        lines=tuple(
+            NewLine(id=line, fulfiller=order.supplier.party, sku=f"SKU-{line.hex[-3:]}", units=units, details={})
+            for line, units in zip(order.lines, order.units, strict=True)
+        ),
+        details={},
+    )

@@ -1,0 +1,40 @@
+"""A small run of the crash driver; ``make kill`` is the long one."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.crash.driver import Tally, torture
+from tests.support.pgnode import Node
+
+pytestmark = pytest.mark.xdist_group("crash")
+
+
+@pytest.fixture(scope="module")
+def durable() -> Iterator[Node]:
+    """A PostgreSQL that syncs, which the service insists on."""
+    with Node(durable=True) as node:
+        yield node
+
+
+def test_nothing_acknowledged_is_lost_when_the_service_is_killed_on_sqlite() -> None:
+    _is_clean(torture("sqlite", kills=2, callers=8, moment_s=(0.2, 0.8), orders_a_kill=200))
+
+
+def test_nothing_acknowledged_is_lost_when_the_service_is_killed_on_postgresql(durable: Node) -> None:
+    _is_clean(torture("postgresql", kills=2, callers=8, moment_s=(0.2, 0.8), orders_a_kill=200, node=durable))
+
+
+def test_nothing_is_lost_and_no_lie_is_told_when_postgresql_crashes(durable: Node) -> None:
+    _is_clean(
+        torture(
+            "postgresql", kills=2, crashed="postgres", callers=8, moment_s=(0.2, 0.8), orders_a_kill=200, node=durable
+        )
+    )
+
+
+def _is_clean(tally: Tally) -> None:
+    assert (tally.lost, tally.half, tally.wrong) == ([], [], [])
+    assert tally.kills == 2
+    assert tally.acknowledged > 0
+    assert max(tally.ready_s) < 20
