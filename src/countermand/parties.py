@@ -56,7 +56,7 @@ class UnknownPartyError(LookupError):
 
 
 class TakenError(ValueError):
-    """The e-mail address belongs to a user already."""
+    """The name or e-mail address belongs to another one already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,13 @@ class Login:
 
 
 def add_party(connection: Connection, ids: Ids, now: datetime, *, kind: PartyKind, name: str) -> UUID:
-    """Add a party. Its number is what bol calls ``sellerId``."""
+    """Add a party. Its number is what bol calls ``sellerId``.
+
+    Raises:
+        TakenError: another party has this name.
+    """
+    if connection.execute(select(t.parties.c.id).where(t.parties.c.name == name)).first():
+        raise TakenError(f"There is a party called {name} already.")
     party = ids.new()
     number = connection.execute(sql.TAKE_NUMBERS, {"of_name": "bol", "size": 1}).scalar_one() - 1
     connection.execute(

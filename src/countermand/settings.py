@@ -1,12 +1,12 @@
 """Everything that can be configured. Read from ``COUNTERMAND_*`` variables and a TOML file; defaults are here."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
-from annotated_types import Ge
 from platformdirs import user_data_path
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 
@@ -26,6 +26,15 @@ PLAZA_LIMITS: Final = {
 """bol's own quotas (spec/bol-plaza.md 6)."""
 
 
+def _quotas(limits: dict[str, str]) -> dict[str, str]:
+    for kind, quota in limits.items():
+        if kind not in PLAZA_LIMITS:
+            raise ValueError(f"there is no quota {kind!r}; there are {', '.join(PLAZA_LIMITS)}")
+        if quota and not re.fullmatch("[1-9][0-9]{0,8}/(second|minute|hour|day)", quota):
+            raise ValueError(f"{quota!r} is no quota; write it like 400/hour")
+    return PLAZA_LIMITS | limits
+
+
 class Settings(BaseSettings):
     """The settings, each with its default. A flag beats the environment, which beats the file."""
 
@@ -33,15 +42,13 @@ class Settings(BaseSettings):
 
     database: str = Field(default_factory=default_database, description="SQLAlchemy URL: sqlite:///… or postgresql://…")
     host: str = "127.0.0.1"
-    port: Annotated[int, Ge(0)] = 8765
+    port: int = Field(default=8765, ge=1, le=65535)
     public_url: str = Field(default="", description="How clients reach this service; default http://host:port")
-    lanes: Annotated[int, Ge(1)] = Field(default=1, description="Transactions side by side (PostgreSQL)")
-    token_lifetime_s: Annotated[int, Ge(0)] = Field(default=7200, description="CRUX login tokens; 0 = no expiry")
-    credential_cache_s: Annotated[int, Ge(0)] = Field(
-        default=5, description="How long a revoked credential may still be honoured"
-    )
-    body_max_bytes: Annotated[int, Ge(1)] = 256 * 1024
-    body_timeout_s: Annotated[float, Ge(0)] = 10.0
+    lanes: int = Field(default=1, ge=1, le=64, description="Transactions side by side (PostgreSQL)")
+    token_lifetime_s: int = Field(default=7200, ge=0, description="CRUX login tokens; 0 = no expiry")
+    credential_cache_s: int = Field(default=5, ge=0, description="How long a revoked credential may still be honoured")
+    body_max_bytes: int = Field(default=256 * 1024, ge=1)
+    body_timeout_s: float = Field(default=10.0, ge=0)
     crux_limit_is_page_size: bool = Field(
         default=False, description="CRUX list: limit counts orders instead of naming the position after the last one"
     )
@@ -49,7 +56,7 @@ class Settings(BaseSettings):
         default=False, description="Accept a PostgreSQL with fsync or synchronous_commit off"
     )
     key_file: Path | None = Field(default=None, description="Keys that open stored secrets; default beside the data")
-    plaza_limits: dict[str, str] = Field(
+    plaza_limits: Annotated[dict[str, str], AfterValidator(_quotas)] = Field(
         default_factory=lambda: dict(PLAZA_LIMITS),
         description="Calls per key, as '400/hour' or '5000/day'; an empty text lifts a limit",
     )

@@ -53,7 +53,10 @@ def party_add(
 
     if not (1 <= len(name) <= NAME_MAX and name.isprintable() and name == name.strip()):
         fail(Exit.USAGE, "bad_name", f"A name has 1 to {NAME_MAX} printable characters, and no blanks around them.")
-    party = with_database(read_settings(database=database), work)
+    try:
+        party = with_database(read_settings(database=database), work)
+    except parties.TakenError as error:
+        fail(Exit.REFUSED, "taken", str(error))
     if json:
         print_json({"id": str(party), "kind": kind, "name": name})
     else:

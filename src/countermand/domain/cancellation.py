@@ -252,9 +252,18 @@ def why_nothing_open(line: Line) -> Refusal:
 
 
 def too_many_units(line: Line, units: int, *, asked: int | None = None) -> Refusal:
-    """More units were named than there are."""
-    there = f"{_count(asked)} asked" if asked is not None else f"{_count(line.open)} open"
-    return Refusal(kind=RefusalKind.TOO_MANY_UNITS, detail=f"{_count(units)} named, but there are only {there}.")
+    """More units were named than there are to name."""
+    there, kind = (line.open, "open") if asked is None else (asked, "asked")
+    return beyond(units, there, kind)
+
+
+def beyond(units: int, there: int, kind: str) -> Refusal:
+    """More units were named than there are of this kind."""
+    are = "is" if there == 1 else "are"
+    return Refusal(
+        kind=RefusalKind.TOO_MANY_UNITS,
+        detail=f"{_count(units)} named, but there {are} only {_count(there)} {kind}.",
+    )
 
 
 def units_invalid() -> Refusal:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from countermand.domain.cancellation import (
     NewId,
+    beyond,
     own_cancellation,
     too_many_units,
     units_invalid,
@@ -56,8 +57,14 @@ def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Dec
     if not (line.open or line.asked):
         return why_nothing_open(line)
     rejected_now = command.rejected - line.rejected
-    if rejected_now < 0 or max(command.accepted, command.backordered) > line.ordered:
-        return too_many_units(line, max(command.accepted, command.backordered, line.rejected))
+    promised = max(command.accepted, command.backordered)
+    if promised > line.ordered:
+        return beyond(promised, line.ordered, "ordered")
+    if rejected_now < 0:
+        return Refusal(
+            kind=RefusalKind.TOO_MANY_UNITS,
+            detail=f"A rejection cannot be taken back: {line.rejected} of {line.ordered} were rejected before.",
+        )
     if rejected_now > line.open and rejected_now != line.open + line.asked:
         return too_many_units(line, rejected_now)
     draft = Draft(line, now)

@@ -73,6 +73,8 @@ async def open_database(url: str, *, lanes: int = 1, allow_weak_durability: bool
         if parsed.database in (None, "", ":memory:"):
             raise UnsafeDatabaseError("A SQLite database in memory keeps nothing. Name a file: sqlite:///path/to/file.")
         return SqliteDatabase(parsed)
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise UnsafeDatabaseError(f"{parsed.get_backend_name()} is not supported. Use sqlite:///… or postgresql://….")
     database = PostgresDatabase(parsed, writers=lanes)
     try:
         if not allow_weak_durability:
