@@ -1,0 +1,20 @@
+"""A world on each engine in turn, shared by the module; each story has an order of its own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.conftest import new_postgres_database
+from tests.wire.bol_plaza.calling import Seller, opened_plaza
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+async def retailer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seller]:
+    """A retailer with a Plaza key and, in its world, tokens for everybody."""
+    folder = tmp_path_factory.mktemp("story")
+    if request.param == "sqlite":
+        url = f"sqlite:///{folder}/test.sqlite3"
+    else:
+        url = new_postgres_database(request.getfixturevalue("postgres"))
+    async with opened_plaza(url, key_file=folder / "keys") as seller:
+        yield seller
