@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, lit
 from countermand.domain.commands import PartyKind
 from countermand.store import tables as t
 from countermand.store.columns import Record
+from countermand.store.statements import NUMBER_END
 
 PAGE_MAX: Final = 200
 
@@ -210,6 +211,8 @@ def line_of_number(connection: Connection, retailer: UUID, number: int) -> Recor
 
 def line_of_bol_number(connection: Connection, number: int) -> Record | None:
     """The line that has this number of bol's, whoever its retailer is. For operators."""
+    if number > NUMBER_END:
+        return None
     return connection.execute(
         select(t.lines)
         .join(

@@ -20,7 +20,7 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
 Run the service:   serve  migrate  demo
 Who takes part:    party add|list   user add   token create|revoke   plaza-key create|list|revoke
 What holds:        policy show|set
-What happens:      order add   ask   withdraw   orders   cancellations   timeline   plaza
+What happens:      order add   ask   accept   decline   withdraw   orders   cancellations   timeline   plaza
 
 Every list takes --json. `countermand COMMAND --help` tells the flags of a command.
 Settings: flag, then COUNTERMAND_* variable, then ./countermand.toml, then default.

@@ -14,7 +14,9 @@ for name, place in {
     "cancellations": "countermand.cli.orders:cancellations",
     "timeline": "countermand.cli.orders:timeline",
     "ask": "countermand.cli.orders:ask",
-    "withdraw": "countermand.cli.policies:withdraw",
+    "accept": "countermand.cli.answers:accept",
+    "decline": "countermand.cli.answers:decline",
+    "withdraw": "countermand.cli.answers:withdraw",
     "plaza": "countermand.cli.plaza:plaza",
 }.items():
     app.command(place, name=name)

@@ -1,26 +1,23 @@
-"""Commands about policies, and taking an ask back."""
+"""Commands about policies."""
 
 import re
 from dataclasses import replace
 from datetime import time
-from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import policies, reads
+from countermand import policies
 from countermand.app import Application
-from countermand.cli.orders import DOOR, EVERYTHING, operator
-from countermand.cli.output import Exit, fail, print_json, say
+from countermand.cli.orders import operator
+from countermand.cli.output import Exit, fail, print_json
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.cli.who import find_id, find_party
+from countermand.cli.who import find_party
 from countermand.domain.calendar import WorkingHours
-from countermand.domain.commands import Asker, WithdrawCancellation
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
 from countermand.policies import ANY_FULFILLER
-from countermand.service import Call, Failed, Refused
 from countermand.store.policies import terms_of_policy
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -105,29 +102,6 @@ def policy_set(
     except ValueError as error:
         fail(Exit.USAGE, "bad_terms", f"These terms make no sense: {error}.")
     _print(policy, json=json)
-
-
-def withdraw(
-    cancellation: Annotated[str, Parameter(help="Id of the cancellation")],
-    *,
-    database: DatabaseFlag = None,
-) -> None:
-    """Take an ask back, for whoever asked, while nobody has answered it."""
-    wanted = find_id("can", cancellation)
-
-    async def work(application: Application) -> Any:
-        row = await application.database.read(partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=wanted))
-        if row is None:
-            fail(Exit.NOT_FOUND, "unknown_cancellation", f"There is no cancellation {cancellation}.")
-        command = WithdrawCancellation(line=row.line_id, actor=operator(), asker=Asker(row.asker), cancellation=wanted)
-        return await application.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id))
-
-    outcome = with_database(read_settings(database=database), work)
-    if isinstance(outcome, Refused):
-        fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)
-    if isinstance(outcome, Failed):
-        fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
-    say("The ask is withdrawn; its units are open again.")
 
 
 def _pair(connection: Connection, retailer: str, supplier: str | None) -> tuple[UUID, UUID]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Match, Route
 
 from countermand import parties, reads
 from countermand.domain.commands import (
@@ -115,8 +115,8 @@ class CruxDoor:
         self._clock = clock
         self._settings = settings
 
-    def routes(self) -> list[Route]:
-        """Each call under both prefixes, with and without its final slash."""
+    def routes(self) -> list[BaseRoute]:
+        """Each call under both prefixes, with and without its final slash, and what only looks like one."""
         operations = (
             Operation(
                 method="DELETE",
@@ -199,16 +199,14 @@ class CruxDoor:
                 kinds=_BOTH,
             ),
         )
-        routes = []
+        routes: list[BaseRoute] = []
         for prefix in ("", "/timp"):
             login = _Login(self, prefix + "/organizations/user-login/")
             routes += [Route(path, login) for path in (login.path, login.path[:-1])]
             for operation in operations:
                 endpoint = _Endpoint(self, operation, timp=bool(prefix))
                 routes += [Route(prefix + path, endpoint) for path in (operation.path, operation.path[:-1])]
-        return routes + [
-            Route(f"/{place}/{{rest:path}}", _no_such_call) for place in ("orders", "organizations", "timp")
-        ]
+        return [*routes, _NoSuchCall()]
 
     # Cancelling
 
@@ -519,15 +517,21 @@ class _Login:
         return await self._door.log_in(await self._door.read_body(scope, receive))
 
 
-class _NoSuchCall:
-    """A path of CRUX that is no call, such as one with an empty id. Told before anybody is asked who they are."""
+class _NoSuchCall(BaseRoute):
+    """A path that begins like CRUX's and is no call, such as one with an empty id: 404, before anybody is asked who.
 
-    async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+    It is no pattern, as a pattern's dot matches no line break, and one in the path would get past it.
+    """
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        """Whether no call before this one had the path."""
+        begins = scope["path"].startswith(("/orders/", "/organizations/", "/timp/"))
+        return (Match.FULL if begins else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+        """Say so."""
         reply = json_reply(REPLIES[Problem.NOT_FOUND].crux_v1, {"detail": "Not found."})
         await send_reply(send, _closing(reply, scope))
-
-
-_no_such_call: Final = _NoSuchCall()
 
 
 async def _answer(work: Awaitable[Reply], column: str) -> Reply:

@@ -1,0 +1,88 @@
+"""Commands by which an operator answers a cancellation or takes it back, for whoever should."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from countermand import reads
+from countermand.app import Application
+from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.output import Exit, fail, say
+from countermand.cli.running import DatabaseFlag, read_settings, with_database
+from countermand.cli.who import find_id
+from countermand.domain.commands import (
+    AcceptCancellation,
+    Asker,
+    DeclineCancellation,
+    LineCommand,
+    WithdrawCancellation,
+)
+from countermand.domain.reasons import DeclineReason
+from countermand.service import Call, Failed, Refused
+from countermand.store.columns import Record
+
+Which = Annotated[str, Parameter(help="Id of the cancellation")]
+
+
+def accept(
+    cancellation: Which,
+    *,
+    units: Annotated[int | None, Parameter(help="How many; all by default, the rest is open again")] = None,
+    database: DatabaseFlag = None,
+) -> None:
+    """Accept a cancellation for the party whose answer is due, such as one that was escalated."""
+    _do(
+        cancellation,
+        database,
+        lambda row: AcceptCancellation(line=row.line_id, actor=operator(), cancellation=row.id, units=units),
+        "The cancellation is accepted, or passed on to the supplier that holds the goods.",
+    )
+
+
+def decline(
+    cancellation: Which,
+    *,
+    reason: Annotated[DeclineReason, Parameter(help="Why")],
+    note: str = "",
+    database: DatabaseFlag = None,
+) -> None:
+    """Decline a cancellation for the party whose answer is due."""
+    _do(
+        cancellation,
+        database,
+        lambda row: DeclineCancellation(
+            line=row.line_id, actor=operator(), cancellation=row.id, reason=reason, note=note
+        ),
+        "The cancellation is declined; its units are open again.",
+    )
+
+
+def withdraw(cancellation: Which, *, database: DatabaseFlag = None) -> None:
+    """Take an ask back, for whoever asked, while nobody has answered it."""
+    _do(
+        cancellation,
+        database,
+        lambda row: WithdrawCancellation(
+            line=row.line_id, actor=operator(), asker=Asker(row.asker), cancellation=row.id
+        ),
+        "The ask is withdrawn; its units are open again.",
+    )
+
+
+def _do(text: str, database: str | None, command: Callable[[Record], LineCommand], done: str) -> None:
+    wanted = find_id("can", text)
+
+    async def work(application: Application) -> Any:
+        row = await application.database.read(partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=wanted))
+        if row is None:
+            fail(Exit.NOT_FOUND, "unknown_cancellation", f"There is no cancellation {text}.")
+        return await application.lanes.submit(Call(command=command(row), door=DOOR, retailer=row.retailer_id))
+
+    outcome = with_database(read_settings(database=database), work)
+    if isinstance(outcome, Refused):
+        fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)
+    if isinstance(outcome, Failed):
+        fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+    say(done)

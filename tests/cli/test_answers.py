@@ -1,0 +1,47 @@
+"""`countermand accept`, `decline` and `withdraw`: an operator answers for whoever should."""
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def asked(countermand: Run) -> str:
+    """A cancellation of two of three units that a supplier holds."""
+    countermand("party", "add", "retailer", "Fine Shoes")
+    countermand("party", "add", "supplier", "Alpine")
+    order = {"retailer": "Fine Shoes", "reference": "A", "lines": [{"sku": "s", "units": 3, "supplier": "Alpine"}]}
+    added = countermand("order", "add", "-", "--json", stdin=json.dumps(order))
+    line = json.loads(added.stdout)[0]["lines"][0]
+    return countermand("ask", "--line", line, "--units", "2", "--by", "retailer").stdout.strip()
+
+
+def listed(run: Run) -> dict[str, object]:
+    [found] = json.loads(run("cancellations", "--json").stdout)
+    return dict(found)
+
+
+def test_an_operator_accepts_a_part(countermand: Run, asked: str) -> None:
+    assert countermand("accept", asked, "--units", "1").returncode == 0
+    found = listed(countermand)
+    assert (found["state"], found["accepted_units"]) == ("accepted", 1)
+    again = countermand("decline", asked, "--reason", "other")
+    assert again.returncode == 3
+    assert "accepted" in again.stderr
+
+
+def test_an_operator_declines_with_a_reason(countermand: Run, asked: str) -> None:
+    assert countermand("decline", asked).returncode == 2, "a reason is needed"
+    assert countermand("decline", asked, "--reason", "in_packing", "--note", "too late").returncode == 0
+    assert listed(countermand)["state"] == "declined"
+    assert "in packing" in countermand("timeline", asked).stdout
+
+
+@pytest.mark.parametrize("command", [("accept",), ("withdraw",), ("decline", "--reason", "other")])
+def test_what_is_not_there_cannot_be_answered(countermand: Run, command: tuple[str, ...]) -> None:
+    assert countermand(command[0], "can_" + "0" * 32, *command[1:]).returncode == 5
+    assert countermand(command[0], "nonsense", *command[1:]).returncode == 2
