@@ -12,8 +12,11 @@ from countermand.domain.commands import (
     AnswerOrder,
     AskCancellation,
     Asker,
+    AskLines,
     CancelOrder,
     CancelOwn,
+    ChangeParcel,
+    ChangeTransport,
     Command,
     DeclineCancellation,
     Parcel,
@@ -44,6 +47,7 @@ class Talk:
     order: UUID
     lines: tuple[UUID, ...]
     asked: UUID = NOBODYS
+    parcel: UUID = NOBODYS
     heard: list[Outcome] = field(default_factory=list)
 
     async def say(self, command: Command, **more: Any) -> Outcome:
@@ -154,8 +158,22 @@ class Talk:
     def allocate_order(self, *lines: Allocate) -> AllocateOrder:
         return AllocateOrder(order=self.order, actor=self.supplier, lines=lines)
 
+    def ask_lines(self, *lines: AskCancellation) -> AskLines:
+        return AskLines(order=self.order, actor=self.retailer, lines=lines)
+
+    def change_parcel(self, carrier: str, tracking_number: str) -> ChangeParcel:
+        line = ChangeTransport(line=self.line, actor=self.supplier, carrier=carrier, tracking_number=tracking_number)
+        return ChangeParcel(
+            order=self.order,
+            actor=self.supplier,
+            parcel=self.parcel,
+            lines=(line,),
+            carrier=carrier,
+            tracking_number=tracking_number,
+        )
+
     def ship_order(self, *lines: Ship, parcel: UUID | None = None) -> ShipOrder:
-        parcel = parcel or self.world.application.ids.new()
+        self.parcel = parcel = parcel or self.world.application.ids.new()
         return ShipOrder(
             order=self.order,
             actor=self.supplier,

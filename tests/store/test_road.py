@@ -245,6 +245,17 @@ STORIES = {
         cancellations=(("nobody", 1, "accepted", 1),),
         events=(("line.allocated", 4, "supplier"), ("accepted", 1, "supplier")),
     ),
+    "some lines are asked for at once": Story(
+        said=(lambda t: t.ask_lines(t.ask(1, key="a"), t.ask(2, key="b")),),
+        buckets=(2, 3, 0, 0),
+        cancellations=(("retailer", 1, "asked", 0), ("retailer", 2, "asked", 0)),
+        events=(("asked", 1, "retailer"), ("asked", 2, "retailer")),
+    ),
+    "a parcel travels otherwise": Story(
+        said=(lambda t: t.ship_order(t.ship(2)), lambda t: t.change_parcel("DHL", "JD01")),
+        buckets=(3, 0, 0, 2),
+        events=(("line.shipped", 2, "supplier"), ("line.transport_changed", 2, "supplier")),
+    ),
     "a parcel is sent": Story(
         said=(lambda t: t.ship_order(t.ship(2)),), buckets=(3, 0, 0, 2), events=(("line.shipped", 2, "supplier"),)
     ),
@@ -436,6 +447,23 @@ async def test_a_parcel_is_stored_with_what_is_in_it(world: World) -> None:
     inside = {row["line_id"]: row["units"] for row in await rows(database, t.shipment_lines)}
     assert inside == {said.lines[0]: 3, said.lines[1]: 1}
     assert [await said.buckets(place) for place in (0, 1)] == [(2, 0, 0, 3), (1, 0, 0, 1)]
+
+
+async def test_a_parcel_is_corrected(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.ship_order(said.ship(1)))
+    [before] = await rows(world.application.database, t.shipments)
+    await said.done(said.change_parcel("DHL", "JD01"))
+    [after] = await rows(world.application.database, t.shipments)
+    assert after == before | {"carrier": "DHL", "tracking_number": "JD01"}
+    assert "DHL JD01" in str((await said.events())[-1]["facts"])
+
+
+async def test_several_lines_are_asked_for_all_or_none(world: World) -> None:
+    said = await talk(world, 5, 2)
+    refused = await said.refused(said.ask_lines(said.ask(1), said.ask(3, place=1)))
+    assert refused.refusal.kind is RefusalKind.TOO_MANY_UNITS
+    assert [await said.buckets(place) for place in (0, 1)] == [(5, 0, 0, 0), (2, 0, 0, 0)]
 
 
 async def test_a_parcel_is_sent_whole_or_not_at_all(world: World) -> None:
