@@ -173,7 +173,7 @@ async def test_a_service_on_a_file_in_use_does_not_start(tmp_path: Path) -> None
     lock = FileLock(path)
     lock.acquire()
     with pytest.raises(UnsafeDatabaseError, match="Another countermand"):
-        await serve(settings_for(f"sqlite:///{path}", port=0))
+        await serve(settings_for(f"sqlite:///{path}"))
     lock.release()
     assert os.listdir(tmp_path) == ["a.sqlite3.lock"]
 
