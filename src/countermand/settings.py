@@ -42,7 +42,7 @@ class Settings(BaseSettings):
 
     database: str = Field(default_factory=default_database, description="SQLAlchemy URL: sqlite:///… or postgresql://…")
     host: str = "127.0.0.1"
-    port: int = Field(default=8765, ge=1, le=65535)
+    port: int = Field(default=8765, ge=0, le=65535, description="0 takes any that is free")
     public_url: str = Field(default="", description="How clients reach this service; default http://host:port")
     lanes: int = Field(default=1, ge=1, le=64, description="Transactions side by side (PostgreSQL)")
     token_lifetime_s: int = Field(default=7200, ge=0, description="CRUX login tokens; 0 = no expiry")

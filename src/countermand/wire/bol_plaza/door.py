@@ -28,7 +28,7 @@ from countermand.ids import Clock, Ids
 from countermand.lanes import Lanes
 from countermand.parties import Caller
 from countermand.service import NO_LINE, Call, Failed, ProcessWish
-from countermand.settings import PLAZA_LIMITS, Settings
+from countermand.settings import Settings
 from countermand.store.engine import Database, UnavailableError
 from countermand.wire import limits
 from countermand.wire.bol_plaza import reading, views, writing
@@ -112,7 +112,7 @@ class PlazaDoor:
         self._ids = ids
         self._clock = clock
         self._settings = settings
-        self._rates = Rates(PLAZA_LIMITS | settings.plaza_limits)
+        self._rates = Rates(settings.plaza_limits)
         self._prefix = urlsplit(settings.base_url).path
 
     def routes(self) -> list[Route]:
