@@ -1,6 +1,5 @@
 """How these tests call the door: as a CRUX client does, with the bytes and headers under the test's control."""
 
-import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,16 +23,14 @@ from countermand.domain.commands import (
 )
 from countermand.domain.order import PlaceOrder
 from countermand.domain.policy import Policy
+from countermand.policies import put_in_force
 from countermand.service import Done
-from countermand.store import tables as t
-from countermand.store.policies import terms_of_policy
 from tests.support.world import Clock, World, populate, running
 
 PREFIXES: Final = ("", "/timp")
 JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
 NOTHING: Final = object()
 UNKNOWN: Final = "9d6f9b7c-5a0e-4f57-8f5a-2f1b0c7d1e11"
-_VERSIONS = itertools.count(1)
 NOT_SIGNED_IN: Final = "Authentication credentials were not provided."
 
 
@@ -97,26 +94,25 @@ class Crux:
         )
 
     async def party(self, kind: PartyKind, name: str) -> UUID:
-        """A further party, with a token."""
+        """A further party, with a token; its name begins so."""
         application, now = self.world.application, self.world.clock()
         party = await application.database.write(
-            lambda connection: parties.add_party(connection, application.ids, now, kind=kind, name=name)
+            lambda connection: parties.add_party(connection, application.ids, now, kind=kind, name=f"{name} {uuid4()}")
         )
         self.world.tokens[party] = await self.token(party)
         return party
 
     async def agree(self, fulfiller: UUID, policy: Policy) -> None:
         """What the retailer and this fulfiller agree on from now on."""
-        values = {
-            "retailer_id": self.world.retailer,
-            "fulfiller_id": fulfiller,
-            "version": next(_VERSIONS),
-            "terms": terms_of_policy(policy),
-            "since": self.world.clock(),
-            "set_by": "test",
-        }
         await self.world.application.database.write(
-            lambda connection: connection.execute(t.policies.insert().values(**values))
+            lambda connection: put_in_force(
+                connection,
+                self.world.clock(),
+                retailer=self.world.retailer,
+                fulfiller=fulfiller,
+                policy=policy,
+                by="test",
+            )
         )
 
     # What can have happened to a line before the call

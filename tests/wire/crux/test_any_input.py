@@ -62,14 +62,19 @@ _types = st.sampled_from(
 )
 
 
+def _encoded(text: str) -> str:
+    """As a part of a path that the client does not resolve: two dots would lead to another call."""
+    return quote(text).replace(".", "%2E")
+
+
 @st.composite
 def _seed_calls(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "line": draw(
             st.sampled_from(
-                ["own", "asked", "shipped", "foreign", "random", "order", "", "x", "%00", "%FF", "a/b", ".."]
+                ["own", "asked", "shipped", "foreign", "random", "order", "", "x", "%00", "%FF", "a/b", "%2e%2e"]
             )
-            | st.text(st.characters(codec="utf-8", exclude_characters="/"), max_size=40).map(quote)
+            | st.text(st.characters(codec="utf-8", exclude_characters="/"), max_size=40).map(_encoded)
         ),
         "slash": draw(st.sampled_from(["/", "", "//"])),
         "who": draw(

@@ -462,7 +462,7 @@ async def test_a_malformed_id_is_422_whatever_it_holds(sqlite_crux: Crux, spelli
     assert await sqlite_crux.world.buckets(line) == (1, 0, 0, 0)
 
 
-@pytest.mark.parametrize("path", ["x/y", "{}/x", "{}//", "%2F"])
+@pytest.mark.parametrize("path", ["x/y", "{}/x", "{}//", "%2F", "{}/%0A/", "%0A/"])
 async def test_a_path_that_is_no_call_is_404(sqlite_crux: Crux, path: str) -> None:
     line = await sqlite_crux.new_line()
     answer = await sqlite_crux.call("DELETE", f"/orders/items/cancel/{path.format(line)}/", sqlite_crux.world.retailer)
