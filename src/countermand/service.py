@@ -414,7 +414,8 @@ class _Batch:
         if wish is None or retailer is None:
             return None
         number = self.numbers.take()
-        waiting = next((each for each in changed if each.state is State.ASKED), None)
+        # Of several, the last: the caller's own ask comes after those of others that it passed on.
+        waiting = next((each for each in reversed(changed) if each.state is State.ASKED), None)
         status, error = ("FAILURE", result.detail) if isinstance(result, Refusal) else ("SUCCESS", None)
         if waiting and not isinstance(result, Refusal):
             status = "PENDING"

@@ -201,6 +201,18 @@ async def test_a_customers_ask_is_passed_on_and_waits_for_the_supplier(seller: S
     assert await seller.world.buckets(line) == (1, 0, 1, 0)
 
 
+async def test_the_process_follows_the_retailers_own_ask_not_the_one_it_passed_on(seller: Seller) -> None:
+    supplier = seller.world.supplier
+    line, number = await seller.line(3, by=supplier)
+    customers = await seller.ask(line, 1)
+    process = await seller.cancel(number, "OUT_OF_STOCK")
+    await seller.do(AcceptCancellation(line=line, actor=seller.world.actor(supplier), cancellation=customers))
+    assert await seller.outcome(process) == ("PENDING", None)
+    await seller.decline(line, by=supplier)
+    assert (await seller.outcome(process))[0] == "FAILURE"
+    assert await seller.world.buckets(line) == (2, 0, 1, 0)
+
+
 async def test_the_same_call_while_the_supplier_thinks_is_the_same_ask(seller: Seller) -> None:
     supplier = seller.world.supplier
     line, number = await seller.line(2, by=supplier)
