@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, update
 
 from countermand.domain.commands import Actor, Command, PartyKind
 from countermand.domain.order import PlaceOrder
@@ -14,9 +15,10 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.parties import PLATFORM
 from countermand.service import Call, Done, Refused
+from countermand.store import statements
 from countermand.store import tables as t
 from tests.store.holding import agree, everything, rows
-from tests.store.speaking import Talk, once, talk
+from tests.store.speaking import WISH, Talk, once, talk
 from tests.support.world import START, World
 
 pytestmark = pytest.mark.anyio
@@ -411,6 +413,40 @@ async def test_an_event_says_who_when_through_which_door_and_what_became_of_the_
     assert (cancellation["answered_by"], cancellation["answered_at"]) == (world.supplier, declined["at"])
     assert (cancellation["decline_reason"], cancellation["answer_note"]) == ("in_packing", "on the belt")
     assert (await world.line(said.line)).changed_at == declined["at"]
+
+
+async def test_what_a_rule_says_at_once_is_not_said_by_the_asker(world: World) -> None:
+    await agree(world, world.supplier, 1, free_window_s=60)
+    said = await talk(world)
+    await said.done(said.ask())
+    asked, accepted = (await said.events())[1:]
+    assert (asked["actor_id"], asked["actor"]) == (world.retailer, "test")
+    assert (accepted["actor_id"], accepted["actor"], accepted["door"]) == (None, "policy", "test")
+
+
+async def test_the_statements_themselves_leave_what_is_final_alone(world: World) -> None:
+    """The second wall behind the rules: where they were wrong, or another program writes, nothing is answered twice."""
+    said = await talk(world)
+    asked = await said.done(said.ask(2), process=WISH)
+    await said.done(said.decline())
+    database = world.application.database
+    [cancellation], [process] = await said.cancellations(), await rows(database, t.process_statuses)
+    answer = {f"new_{name}": cancellation[name] for name in statements.ANSWER_COLUMNS}
+    answer |= {"new_state": "accepted", "new_accepted_units": 2}
+    settle = {"new_status": "SUCCESS", "new_error": None, "new_settled_at": START, "of_cancellation": said.asked}
+
+    def answer_again(connection: Connection) -> None:
+        mine = {"of_retailer": world.retailer}
+        connection.execute(statements.UPDATE_CANCELLATION, mine | answer | {"of_id": said.asked})
+        connection.execute(statements.SETTLE_PROCESSES, mine | settle)
+
+    await database.write(
+        lambda connection: connection.execute(update(t.process_statuses).values(cancellation_id=said.asked))
+    )
+    await database.write(answer_again)
+    assert await said.cancellations() == [cancellation]
+    assert await rows(database, t.process_statuses) == [process | {"cancellation_id": said.asked}]
+    assert asked.process == process["number"]
 
 
 async def test_what_a_rule_says_is_said_by_nobody(world: World) -> None:
