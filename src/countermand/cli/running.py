@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from countermand.app import Application, configure_logging, opened
 from countermand.cli.output import Exit, fail, say
+from countermand.keyring import KeyringError
 from countermand.settings import Settings
 from countermand.store.engine import (
     CommitUnknownError,
@@ -143,6 +144,8 @@ def run(job: Coroutine[Any, Any, T]) -> T:
             return runner.run(job)
     except UnsafeDatabaseError as error:
         fail(Exit.BAD_CONFIGURATION, "unsafe_database", str(error))
+    except KeyringError as error:
+        fail(Exit.BAD_CONFIGURATION, "bad_key_file", str(error))
     except ArgumentError as error:
         fail(Exit.BAD_CONFIGURATION, "bad_database_url", f"The database URL cannot be read: {error}.")
     except (DBAPIError, UnavailableError, CommitUnknownError, OSError) as error:
