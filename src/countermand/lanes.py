@@ -55,6 +55,7 @@ class Lane:
             await asyncio.wait({self._pump})
 
     async def _run(self) -> None:
+        batch: list[tuple[Call, asyncio.Future[Outcome]]] = []
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
@@ -64,6 +65,11 @@ class Lane:
                         future.set_result(outcome)
         finally:
             self._pump = None
+            # Calls are left only where the lane itself was stopped. Then nobody is to wait for ever.
+            for _, future in (*batch, *self._waiting):
+                if not future.done():
+                    future.set_result(Failed(unknown=True))
+            self._waiting.clear()
 
     async def _outcomes(self, calls: Sequence[Call]) -> list[Outcome]:
         """The outcome of each call. One that breaks the batch fails alone, so that its neighbours succeed."""

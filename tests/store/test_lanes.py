@@ -402,6 +402,23 @@ async def test_the_first_caller_may_leave_before_its_call_is_taken(world: World)
     assert await kinds(said) == [1, 1]
 
 
+async def test_a_lane_that_is_stopped_leaves_nobody_waiting(world: World) -> None:
+    lane, database = await lane_of(world)
+    said = await lines(world, 3)
+    first, *others = asks(said)
+    database.hold()
+    running = asyncio.create_task(lane.submit(first))
+    await database.held.wait()
+    waiting = [asyncio.create_task(lane.submit(call)) for call in others]
+    await asyncio.sleep(0)
+    assert lane._pump is not None
+    lane._pump.cancel()
+    assert await asyncio.gather(running, *waiting) == [Failed(unknown=True)] * 3
+    database.release()
+    await lane.drain()
+    assert {type(outcome) for outcome in await submit(lane, *asks(said))} == {Done}
+
+
 async def test_an_unknown_line_needs_no_lane_of_its_own(world: World) -> None:
     lane, _ = await lane_of(world)
     [said] = await lines(world, 1)
