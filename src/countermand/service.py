@@ -39,9 +39,11 @@ from countermand.domain.refusals import (
 from countermand.ids import Clock
 from countermand.policies import ANY_FULFILLER
 from countermand.store import statements as sql
+from countermand.store.bulk import insert_rows, update_lines
 from countermand.store.columns import Record
 from countermand.store.policies import policy_of_terms
 from countermand.store.records import allocation, buckets, cancellation_of, cancellation_row, facts_of, line_of
+from countermand.store.tables import PARENTS_FIRST
 
 NO_LINE: Final = UUID(int=0)
 """The id that no line has."""
@@ -557,7 +559,6 @@ class _Batch:
 
     def save(self) -> None:
         """Write everything, parents before children; a constant number of statements."""
-        dialect = self.connection.dialect.name
         for retailer, supplier in sorted(self.connections):
             self._row("connections", retailer_id=retailer, supplier_id=supplier, since=self.now)
         # Two batches that meet at a key wait for each other in one order.
@@ -565,13 +566,10 @@ class _Batch:
         self.rows.get("whereabouts", []).sort(key=itemgetter("id"))
         self._save_lines()
         self._save_cancellations()
-        for table, insert in sql.INSERTS.items():
-            rows = self.rows.get(table)
-            if not rows:
-                continue
-            if table == "connections":
-                insert = sql.CONNECT[dialect]
-            self.connection.execute(insert, rows)
+        for table in PARENTS_FIRST:
+            rows = self.rows.get(table.name)
+            if rows:
+                insert_rows(self.connection, table, rows, unless_there=table.name == "connections")
         if self.settled:
             self.connection.execute(sql.SETTLE_PROCESSES, self.settled)
         if self.parcels:
@@ -591,7 +589,7 @@ class _Batch:
             if line.id in self.allocated:
                 allocations.append(where | {f"new_{name}": value for name, value in allocation(line).items()})
         if updates:
-            self.connection.execute(sql.UPDATE_LINE, updates)
+            update_lines(self.connection, updates)
         if allocations:
             self.connection.execute(sql.UPDATE_ALLOCATION, allocations)
 

@@ -387,3 +387,6 @@ idempotency_records = Table(
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("retailer_id", "caller", "key"),
 )
+
+PARENTS_FIRST: Final = tuple(metadata.sorted_tables)
+"""Every table, each behind those that its keys refer to."""
