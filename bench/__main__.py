@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench_")))
         client = choose(directory)
-        about = about_here() | {"client": client.name, "door": options.door, "seconds": options.seconds}
+        about = about_here() | {"client": client.name, "door": " ".join(options.door), "seconds": options.seconds}
         try:
             targets, more = _targets(options, stack, directory, client)
         except MissingPgbenchError as error:
@@ -113,11 +113,14 @@ def _targets(
         targets.append(_Checkpointing(node, FloorTarget(floor)))
     if node and POSTGRES in options.only:
         targets += [
-            _Checkpointing(node, _on_postgres(options, stack, directory, client, node, lines, variant))
+            _Checkpointing(node, _on_postgres(door, stack, directory, client, node, lines, variant))
+            for door in options.door
             for variant in variants
         ]
     if SQLITE in options.only:
-        targets += [_on_sqlite(options, stack, directory, client, lines, variant) for variant in variants]
+        targets += [
+            _on_sqlite(door, stack, directory, client, lines, variant) for door in options.door for variant in variants
+        ]
     if EMPTY in options.only:
         process = stack.enter_context(empty(directory / "empty.log"))
         path = directory / "empty.calls"
@@ -135,7 +138,7 @@ def _targets(
 
 
 def _on_postgres(
-    options: argparse.Namespace,
+    door: str,
     stack: ExitStack,
     directory: Path,
     client: Client,
@@ -143,32 +146,45 @@ def _on_postgres(
     lines: int,
     variant: Variant,
 ) -> HttpTarget:
-    name = f"postgresql {variant.name}".strip()
-    database = f"countermand_{variant.name}".strip("_")
+    name = f"postgresql {door} {variant.name}".strip()
+    database = f"countermand_{door}_{variant.name}".strip("_")
     with psycopg.connect(node.url(), autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{database}"')
     url = node.url(database)
-    path, count = _prepare(options.door, directory, name, url, lines)
+    path, count = _prepare(door, directory, name, url, lines)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
-    process = stack.enter_context(countermand(name, url, directory / f"{name}.log", variant.source, **variant.env))
+    process = stack.enter_context(
+        countermand(name, url, directory / f"{name}.log", variant.source, **_env(directory, variant))
+    )
     return HttpTarget(name, process, client, path, count, cancellations_in_postgres(url))
 
 
 def _on_sqlite(
-    options: argparse.Namespace, stack: ExitStack, directory: Path, client: Client, lines: int, variant: Variant
+    door: str, stack: ExitStack, directory: Path, client: Client, lines: int, variant: Variant
 ) -> HttpTarget:
-    name = f"sqlite {variant.name}".strip()
+    name = f"sqlite {door} {variant.name}".strip()
     file = directory / f"{name.replace(' ', '_')}.sqlite3"
     url = f"sqlite:///{file}"
-    path, count = _prepare(options.door, directory, name, url, lines)
-    process = stack.enter_context(countermand(name, url, directory / f"{name}.log", variant.source, **variant.env))
+    path, count = _prepare(door, directory, name, url, lines)
+    process = stack.enter_context(
+        countermand(name, url, directory / f"{name}.log", variant.source, **_env(directory, variant))
+    )
     return HttpTarget(name, process, client, path, count, cancellations_in_sqlite(file))
+
+
+def _env(directory: Path, variant: Variant) -> dict[str, str]:
+    """The keys that the calls were signed with, and no quota: what is measured is not how fast one is refused."""
+    return {
+        "COUNTERMAND_KEY_FILE": str(directory / "keys"),
+        "COUNTERMAND_PLAZA_LIMITS": '{"PUT cancellation": ""}',
+        **variant.env,
+    }
 
 
 def _prepare(door: str, directory: Path, name: str, url: str, lines: int) -> tuple[Path, int]:
     _say(f"placing orders with {lines:,} lines in {name}")
-    orders = plant(url, orders=lines // LINES_AN_ORDER, lines=LINES_AN_ORDER)
+    orders = plant(url, orders=lines // LINES_AN_ORDER, lines=LINES_AN_ORDER, keys=directory / "keys")
     path = directory / f"{name}.calls"
     return path, wire.write(path, wire.of_orders(door, orders))
 
@@ -215,7 +231,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=ALL, default=list(ALL))
-    parser.add_argument("--door", choices=sorted(wire.DOORS), default="crux")
+    parser.add_argument("--door", choices=sorted(wire.DOORS), nargs="+", default=["crux"])
     parser.add_argument("--lines", type=int, default=0, help="in each database; default: enough for this run")
     parser.add_argument("--protocol", choices=("extended", "prepared"), default="prepared", help="of the floor")
     parser.add_argument("--neighbours", action="store_true", help="also the same call on FastAPI and on DRF")

@@ -1,26 +1,50 @@
 """What is sent through each door to cancel one fresh line."""
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
-from uuid import UUID
 
-from bench.seeding import PlantedOrder, Trader
+from bench.seeding import PlantedOrder
+from countermand.wire.bol_plaza.signature import sign
+from countermand.wire.bol_plaza.vocabulary import PLAZA_NAMESPACE
 
-CallMaker = Callable[[UUID, Trader], bytes]
+CallMaker = Callable[[PlantedOrder, int], bytes]
 
 
-def crux(line: UUID, retailer: Trader) -> bytes:
+def crux(order: PlantedOrder, place: int) -> bytes:
     """The seed's own call, framed as most clients frame it."""
     return http(
         "DELETE",
-        f"/orders/items/cancel/{line}/",
+        f"/orders/items/cancel/{order.lines[place]}/",
         b"{}",
-        Authorization=f"Token {retailer.token}",
+        Authorization=f"Token {order.retailer.token}",
         Content_Type="application/json",
     )
 
 
-DOORS: dict[str, CallMaker] = {"crux": crux}
+def plaza(order: PlantedOrder, place: int) -> bytes:
+    """The seed's own call, signed when the calls are prepared: a signature counts for fifteen minutes."""
+    path = f"/services/rest/order-items/v2/{order.numbers[place]}/cancellation"
+    now = datetime.now(UTC)
+    date = format_datetime(now, usegmt=True)
+    key = order.retailer.plaza_key
+    mac = sign(key.private.encode(), method="PUT", content_type="application/xml", date=date, path=path)
+    body = (
+        f'<?xml version="1.0" encoding="UTF-8"?><Cancellation xmlns="{PLAZA_NAMESPACE}">'
+        f"<DateTime>{now.isoformat(timespec='seconds')}</DateTime><ReasonCode>OTHER</ReasonCode></Cancellation>"
+    )
+    return http(
+        "PUT",
+        path,
+        body.encode(),
+        Content_Type="application/xml",
+        X_BOL_Date=date,
+        X_BOL_Authorization=f"{key.public}:{mac}",
+    )
+
+
+DOORS: dict[str, CallMaker] = {"crux": crux, "plaza": plaza}
 """A door is measured by one function: the whole bytes of the call that cancels a line."""
 
 
@@ -35,7 +59,7 @@ def of_orders(door: str, orders: list[PlantedOrder]) -> Iterable[bytes]:
     make = DOORS[door]
     for place in range(max(len(order.lines) for order in orders)):
         for order in orders:
-            yield make(order.lines[place], order.retailer)
+            yield make(order, place)
 
 
 def write(path: Path, calls: Iterable[bytes]) -> int:

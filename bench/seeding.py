@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from countermand import parties
 from countermand.app import Application, opened
@@ -16,16 +17,18 @@ from countermand.domain.order import NewLine, PlaceOrder
 from countermand.ids import Ids
 from countermand.service import Call, Done, Numbers, run_batch
 from countermand.settings import Settings
+from countermand.store import tables
 
 ORDERS_A_TRANSACTION = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trader:
-    """A party that calls, with its token."""
+    """A party that calls, with its token and its Plaza key."""
 
     party: UUID
     token: str
+    plaza_key: parties.PlazaKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +40,29 @@ class PlantedOrder:
     supplier: Trader
     lines: tuple[UUID, ...]
     units: tuple[int, ...]
+    numbers: tuple[int, ...] = ()
 
 
 def plant(
-    url: str, *, orders: int, lines: int, retailers: int = 50, suppliers: int = 10, units_max: int = 1, seed: int = 1
+    url: str,
+    *,
+    orders: int,
+    lines: int,
+    retailers: int = 50,
+    suppliers: int = 10,
+    units_max: int = 1,
+    seed: int = 1,
+    keys: Path | None = None,
 ) -> list[PlantedOrder]:
     """Bring the schema up to date and place ``orders`` orders of ``lines`` lines each, spread over the retailers."""
-    return asyncio.run(_plant(url, orders, lines, retailers, suppliers, units_max, Random(seed)))
+    settings = Settings(database=url, key_file=keys)
+    return asyncio.run(_plant(settings, orders, lines, retailers, suppliers, units_max, Random(seed)))
 
 
 async def _plant(
-    url: str, orders: int, lines: int, retailers: int, suppliers: int, units_max: int, dice: Random
+    settings: Settings, orders: int, lines: int, retailers: int, suppliers: int, units_max: int, dice: Random
 ) -> list[PlantedOrder]:
-    async with opened(Settings(database=url)) as application:
+    async with opened(settings) as application:
         sellers = await _traders(application, PartyKind.RETAILER, retailers)
         holders = await _traders(application, PartyKind.SUPPLIER, suppliers)
         clock = _PastClock()
@@ -79,7 +92,12 @@ async def _plant(
 
             if not await application.database.write(place):
                 raise RuntimeError("an order was refused")
-        return planted
+        numbered = await application.database.read(_numbers_of_lines)
+        return [replace(order, numbers=tuple(numbered[line] for line in order.lines)) for order in planted]
+
+
+def _numbers_of_lines(connection: Connection) -> dict[UUID, int]:
+    return {row.id: row.number for row in connection.execute(select(tables.lines.c.id, tables.lines.c.number))}
 
 
 async def _traders(application: Application, kind: PartyKind, count: int) -> list[Trader]:
@@ -90,6 +108,9 @@ async def _traders(application: Application, kind: PartyKind, count: int) -> lis
             Trader(
                 party=party,
                 token=parties.create_token(connection, ids, now, party=parties.find_party(connection, str(party))),
+                plaza_key=parties.create_plaza_key(
+                    connection, ids, application.keyring, now, party=parties.find_party(connection, str(party))
+                ),
             )
             for party in added
         ]

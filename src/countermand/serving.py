@@ -1,6 +1,7 @@
 """The doors of a service, and the sockets in front of them: what listens, until when, and how it is let go."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -58,6 +59,9 @@ async def _serve(settings: Settings, application: Application, ready: Callable[[
         loop.add_signal_handler(name, server.stop)
     serving = asyncio.create_task(server.serve())
     await _until_listening(settings.host, settings.port, serving)
+    # What is there now stays: the collector need not look through it again while calls are served.
+    gc.collect()
+    gc.freeze()
     ready(f"http://{settings.host}:{settings.port}")
     working = asyncio.create_task(application.worker.run())
     try:
