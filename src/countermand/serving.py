@@ -93,7 +93,17 @@ def doors(application: Application) -> Asgi:
     plaza = PlazaDoor(database=database, lanes=lanes, keys=keys, ids=ids, clock=clock, settings=settings)
     native = native_api(database=database, lanes=lanes, authenticator=authenticator, settings=settings)
     # Not a mount at "/", whose pattern no path with a line break matches.
-    return _guarded(Router(routes=[*crux.routes(), *plaza.routes()], default=native, redirect_slashes=False))
+    others = Router(routes=crux.routes(), default=native, redirect_slashes=False)
+    return _guarded(_by_prefix("/services", Router(plaza.routes(), default=native, redirect_slashes=False), others))
+
+
+def _by_prefix(prefix: str, app: Asgi, others: Asgi) -> Asgi:
+    """Spare the calls of one door the patterns of another."""
+
+    async def chosen(scope: Any, receive: Any, send: Any) -> None:
+        await (app if scope["path"].startswith(prefix) else others)(scope, receive, send)
+
+    return chosen
 
 
 def _guarded(app: Asgi) -> Asgi:

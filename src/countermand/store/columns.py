@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import JSON, TIMESTAMP, Boolean, ColumnElement, Dialect, Row, Text, Uuid
+from sqlalchemy import JSON, TIMESTAMP, Boolean, ColumnElement, Dialect, Integer, Row, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.compiler import compiles
@@ -63,6 +63,21 @@ class IdList(TypeDecorator[list[UUID]]):
         if value is None or dialect.name == "postgresql":
             return value
         return json.dumps([each.hex for each in value])
+
+
+class NumberList(TypeDecorator[list[int]]):
+    """A list of numbers as one parameter: an array on PostgreSQL, a JSON text on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Arrays where there are any."""
+        return dialect.type_descriptor(ARRAY(Integer()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[int] | None, dialect: Dialect) -> Any:
+        """SQLite takes a JSON array apart."""
+        return value if value is None or dialect.name == "postgresql" else json.dumps(value)
 
 
 class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an operator in statements

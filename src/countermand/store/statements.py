@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
 from countermand.store import tables as t
-from countermand.store.columns import Id, IdList, one_of
+from countermand.store.columns import Id, IdList, NumberList, one_of
 
 NUMBER_END: Final = 2**31 - 1
 """bol's numbers stay below: an old client keeps them in a signed 32-bit integer."""
@@ -20,7 +20,7 @@ RETAILERS_OF = select(t.whereabouts.c.id, t.whereabouts.c.retailer_id).where(
 """Which retailer each of these orders or lines belongs to."""
 
 LINES_OF_NUMBERS = select(t.line_numbers.c.number, t.line_numbers.c.line_id).where(
-    t.line_numbers.c.number.in_(bindparam("numbers", expanding=True))
+    one_of(t.line_numbers.c.number, bindparam("numbers", type_=NumberList()))
 )
 """Which line each of bol's numbers stands for."""
 
