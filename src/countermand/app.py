@@ -31,17 +31,22 @@ class Application:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Application]:
+async def opened(
+    settings: Settings, clock: Clock = system_clock, *, dry_run: bool = False
+) -> AsyncIterator[Application]:
     """Open the database and the write road; let go of both at the end, when every call has its outcome.
 
     Raises:
         UnsafeDatabaseError: the database would lose what was acknowledged, or its schema is not this version's.
     """
     database = await open_database(
-        settings.database, lanes=settings.lanes, allow_weak_durability=settings.allow_losing_acknowledged_calls
+        settings.database,
+        lanes=settings.lanes,
+        allow_weak_durability=settings.allow_losing_acknowledged_calls,
+        dry_run=dry_run,
     )
     try:
-        await _make_current(database)
+        await _make_current(database, dry_run=dry_run)
         ids = Ids(clock)
         lanes = Lanes(lambda: Lane(database, clock, ids.new), settings.lanes if database.dialect != "sqlite" else 1)
         yield Application(
@@ -58,9 +63,13 @@ async def opened(settings: Settings, clock: Clock = system_clock) -> AsyncIterat
         await database.close()
 
 
-async def _make_current(database: Database) -> None:
+async def _make_current(database: Database, *, dry_run: bool) -> None:
     """Fill an empty database; refuse one whose schema is another version's."""
     revision = await database.read(current_revision)
+    if revision is None and dry_run:
+        raise UnsafeDatabaseError(
+            "This database is empty, and a dry run leaves it so. Run `countermand migrate` first."
+        )
     if revision is None:
         await database.write(migrate)
     elif revision != LATEST:

@@ -1,8 +1,9 @@
 """The command line. Commands are imported when they are called, so that help comes at once."""
 
+import os
 import sys
 
-from countermand.cli.output import CommandError, Exit, print_error
+from countermand.cli.output import CommandError, Exit, manners, print_error
 
 HELP = """\
 countermand carries a cancellation from whoever ordered to whoever holds the goods, and back.
@@ -22,7 +23,8 @@ Who takes part:    party add|list   user add   token create|revoke   plaza-key c
 What holds:        policy show|set
 What happens:      order add   ask   accept   decline   withdraw   orders   cancellations   timeline   plaza
 
-Every list takes --json. `countermand COMMAND --help` tells the flags of a command.
+Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.
+`countermand COMMAND --help` tells the flags of a command.
 Settings: flag, then COUNTERMAND_* variable, then ./countermand.toml, then default.
 Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by the rules, 5 not found, 6 partly done,
             75 try again later, 78 bad configuration, 130 interrupted.
@@ -35,7 +37,19 @@ def main(arguments: list[str] | None = None) -> None:
     if not given or given in (["--help"], ["-h"], ["help"]):
         sys.stdout.write(HELP)
         sys.exit(Exit.FINE)
-    sys.exit(_run(given))
+    sys.exit(_run(_mannered(given)))
+
+
+def _mannered(given: list[str]) -> list[str]:
+    """What is left of the arguments when those that every command knows are heeded."""
+    manners.quiet = "--quiet" in given
+    # Checking orders is more than adding and forgetting them, and what serves cannot pretend to.
+    own = given[:2] == ["order", "add"] or given[0] in ("serve", "demo", "plaza")
+    manners.dry_run = "--dry-run" in given and not own
+    if "--no-color" in given:
+        os.environ["NO_COLOR"] = "1"
+    heeded = {"--quiet", "--no-color"} | (set() if own else {"--dry-run"})
+    return [each for each in given if each not in heeded]
 
 
 def _run(given: list[str]) -> int:

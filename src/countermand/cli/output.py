@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NoReturn
 
@@ -24,6 +25,17 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+@dataclass
+class Manners:
+    """What was asked of every command: few words, no colour, or no effect. Set before the command runs."""
+
+    quiet: bool = False
+    dry_run: bool = False
+
+
+manners = Manners()
+
+
 class CommandError(Exception):
     """A command cannot do what was asked: one sentence, a code, and what to do."""
 
@@ -41,8 +53,9 @@ def fail(exit_code: Exit, code: str, message: str, hint: str = "") -> NoReturn:
 
 
 def say(text: str) -> None:
-    """A word to the person at the terminal; no program reads it."""
-    print(text, file=sys.stderr)
+    """A word to the person at the terminal, unless it is unwanted; no program reads it."""
+    if not manners.quiet:
+        print(text, file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
@@ -79,4 +92,4 @@ def print_error(error: CommandError, *, as_json: bool) -> None:
     """The failure, as a sentence or as an object."""
     if as_json:
         print(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}))
-    say(f"countermand: {error.message}" + (f"\n{error.hint}" if error.hint else ""))
+    print(f"countermand: {error.message}" + (f"\n{error.hint}" if error.hint else ""), file=sys.stderr)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from countermand.app import Application, configure_logging, opened
-from countermand.cli.output import Exit, fail, say
+from countermand.cli.output import Exit, fail, manners, say
 from countermand.keyring import KeyringError
 from countermand.settings import Settings
 from countermand.store.engine import (
@@ -25,7 +25,7 @@ from countermand.store.engine import (
     UnsafeDatabaseError,
     open_database,
 )
-from countermand.store.migrations import current_revision
+from countermand.store.migrations import LATEST, current_revision
 from countermand.store.migrations import migrate as migrate_schema
 
 T = TypeVar("T")
@@ -67,14 +67,16 @@ def migrate(*, database: DatabaseFlag = None) -> None:
 
 
 async def _migrate(settings: Settings) -> None:
-    handle = await open_database(settings.database, allow_weak_durability=settings.allow_losing_acknowledged_calls)
+    weak = settings.allow_losing_acknowledged_calls
+    handle = await open_database(settings.database, allow_weak_durability=weak, dry_run=manners.dry_run)
     try:
         before = await handle.read(current_revision)
         await handle.write(migrate_schema)
         after = await handle.read(current_revision)
     finally:
         await handle.close()
-    say(f"The schema was at {before or 'nothing'} and is at {after}.")
+    outcome = f"would be at {LATEST}; nothing was written" if manners.dry_run else f"is at {after}"
+    say(f"The schema was at {before or 'nothing'} and {outcome}.")
 
 
 def read_settings(**flags: object) -> Settings:
@@ -121,11 +123,14 @@ def with_database(settings: Settings, work: Callable[[Application], Awaitable[T]
     """Run ``work`` on the opened database and write road."""
 
     async def job() -> T:
-        async with opened(settings) as application:
+        async with opened(settings, dry_run=manners.dry_run) as application:
             return await work(application)
 
     configure_logging("error")
-    return run(job())
+    result = run(job())
+    if manners.dry_run:
+        say("Dry run: nothing was written.")
+    return result
 
 
 def ask_database(settings: Settings, question: Callable[[Connection], T]) -> T:

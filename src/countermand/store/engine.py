@@ -62,8 +62,12 @@ class Database(Protocol):
         """Let go of every connection."""
 
 
-async def open_database(url: str, *, lanes: int = 1, allow_weak_durability: bool = False) -> Database:
+async def open_database(
+    url: str, *, lanes: int = 1, allow_weak_durability: bool = False, dry_run: bool = False
+) -> Database:
     """Open the database that ``url`` names and check that it keeps what is committed.
+
+    With ``dry_run`` every transaction is rolled back at its end instead of committed.
 
     Raises:
         UnsafeDatabaseError: its settings, or the library's version, would lose acknowledged calls.
@@ -72,10 +76,10 @@ async def open_database(url: str, *, lanes: int = 1, allow_weak_durability: bool
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             raise UnsafeDatabaseError("A SQLite database in memory keeps nothing. Name a file: sqlite:///path/to/file.")
-        return SqliteDatabase(parsed)
+        return SqliteDatabase(parsed, keeps=not dry_run)
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise UnsafeDatabaseError(f"{parsed.get_backend_name()} is not supported. Use sqlite:///… or postgresql://….")
-    database = PostgresDatabase(parsed, writers=lanes)
+    database = PostgresDatabase(parsed, writers=lanes, keeps=not dry_run)
     try:
         if not allow_weak_durability:
             await database.check_durability()
@@ -90,7 +94,8 @@ class SqliteDatabase:
 
     dialect = "sqlite"
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, keeps: bool = True) -> None:
+        self._keeps = keeps
         Path(url.database or "").resolve().parent.mkdir(parents=True, exist_ok=True)
         self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1)
         self._readers = _sqlite_engine(url, begin="BEGIN", connections=4)
@@ -106,7 +111,7 @@ class SqliteDatabase:
     async def write(self, work: Work[T]) -> T:
         """Run in the writer's thread."""
         return await asyncio.get_running_loop().run_in_executor(
-            self._writer_thread, _in_transaction, self._writer, work
+            self._writer_thread, _in_transaction, self._writer, work, self._keeps
         )
 
     async def close(self) -> None:
@@ -122,7 +127,8 @@ class PostgresDatabase:
 
     dialect = "postgresql"
 
-    def __init__(self, url: URL, *, writers: int) -> None:
+    def __init__(self, url: URL, *, writers: int, keeps: bool = True) -> None:
+        self._keeps = keeps
         url = url.set(drivername="postgresql+asyncpg")
         self._writer = _postgres_engine(url, connections=writers, isolation_level="READ COMMITTED")
         self._readers = _postgres_engine(url, connections=8, isolation_level="REPEATABLE READ", pool_pre_ping=True)
@@ -160,7 +166,7 @@ class PostgresDatabase:
     async def write(self, work: Work[T]) -> T:
         """Run in the event loop."""
         async with self._writer.connect() as connection:
-            return await connection.run_sync(_transaction, work)
+            return await connection.run_sync(_transaction, work, self._keeps)
 
     async def close(self) -> None:
         """Close both pools."""
@@ -285,18 +291,21 @@ def _in_snapshot(engine: Engine, question: Work[T]) -> T:
         return question(connection)
 
 
-def _in_transaction(engine: Engine, work: Work[T]) -> T:
+def _in_transaction(engine: Engine, work: Work[T], keeps: bool) -> T:
     with engine.connect() as connection:
-        return _transaction(connection, work)
+        return _transaction(connection, work, keeps)
 
 
-def _transaction(connection: Connection, work: Work[T]) -> T:
+def _transaction(connection: Connection, work: Work[T], keeps: bool) -> T:
     transaction = connection.begin()
     try:
         result = work(connection)
     except BaseException:
         transaction.rollback()
         raise
+    if not keeps:
+        transaction.rollback()
+        return result
     try:
         transaction.commit()
     except Exception as error:
