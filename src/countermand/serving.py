@@ -101,7 +101,8 @@ def _by_prefix(prefix: str, app: Asgi, others: Asgi) -> Asgi:
     """Spare the calls of one door the patterns of another."""
 
     async def chosen(scope: Any, receive: Any, send: Any) -> None:
-        await (app if scope["path"].startswith(prefix) else others)(scope, receive, send)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        await (app if path.startswith(prefix) else others)(scope, receive, send)
 
     return chosen
 
