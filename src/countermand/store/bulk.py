@@ -25,7 +25,7 @@ def insert_rows(connection: Connection, table: Table, rows: Rows, *, unless_ther
     if connection.dialect.name == "postgresql":
         connection.execute(_insert(table, unless_there), {"rows": _json(rows)})
     else:
-        connection.execute(sql.CONNECT["sqlite"] if unless_there else sql.INSERTS[table.name], rows)
+        connection.execute(sql.CONNECT if unless_there else sql.INSERTS[table.name], rows)
 
 
 def update_lines(connection: Connection, rows: Rows) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from sqlalchemy import Integer, and_, bindparam, insert, literal_column, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import Insert
 
 from countermand.store import tables as t
@@ -199,8 +199,5 @@ TAKE_NUMBERS = (
 INSERTS: dict[str, Insert] = {table.name: insert(table) for table in t.metadata.sorted_tables}
 """One plain insert per table, parents before children."""
 
-CONNECT: dict[str, Insert] = {
-    "postgresql": postgresql.insert(t.connections).on_conflict_do_nothing(),
-    "sqlite": sqlite.insert(t.connections).on_conflict_do_nothing(),
-}
-"""Note that a supplier holds goods for a retailer, unless that is known."""
+CONNECT: Insert = sqlite.insert(t.connections).on_conflict_do_nothing()
+"""Note that a supplier holds goods for a retailer, unless that is known (SQLite; PostgreSQL's form is in ``bulk``)."""
