@@ -12,6 +12,7 @@ from countermand.domain.calendar import WorkingHours
 from countermand.domain.policy import DEFAULT_POLICY, Policy
 from countermand.store import tables as t
 from countermand.store.policies import hours_of_terms, policy_of_terms, terms_of_policy
+from countermand.store.revisions import agreements_changed
 
 ANY_FULFILLER: Final = UUID(int=0)
 """Under this id stands what a retailer agreed with every fulfiller that has no agreement of its own."""
@@ -41,6 +42,7 @@ def put_in_force(
             set_by=by,
         )
     )
+    agreements_changed(connection)
     return replace(policy, version=version)
 
 

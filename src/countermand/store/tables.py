@@ -37,8 +37,24 @@ metadata = MetaData(
     }
 )
 
+PARTITIONS: Final = 32
+"""Into how many shares the retailers are divided for the workers. Never changed once there is data."""
+
+AGREEMENTS: Final = "agreements"
+"""The revision that grows with every change of a policy or an endpoint, so that a lane can keep what it read."""
+
 REFERENCE_TABLES: Final = frozenset(
-    {"parties", "users", "credentials", "endpoints", "whereabouts", "line_numbers", "number_blocks", "partitions"}
+    {
+        "parties",
+        "users",
+        "credentials",
+        "endpoints",
+        "whereabouts",
+        "line_numbers",
+        "number_blocks",
+        "partitions",
+        "revisions",
+    }
 )
 
 parties = Table(
@@ -89,12 +105,15 @@ endpoints = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("party_id", Id, ForeignKey("parties.id"), nullable=False),
-    Column("url", Text, nullable=False),
-    Column("event_kinds", Document, nullable=False),
-    Column("secrets", LargeBinary, nullable=False),
+    Column("url", Text, nullable=False, comment="https://… for a webhook, mailto:… for e-mail"),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("event_kinds", Document, nullable=False, comment="an empty list means every kind"),
+    Column("secrets", LargeBinary, comment="encrypted; null for e-mail"),
     Column("state", Text, nullable=False, server_default="active"),
+    Column("state_reason", Text, nullable=False, server_default="", comment="why it is not active, in words"),
     Column("created_at", Instant, nullable=False),
-    Column("failing_since", Instant),
+    Column("failing_since", Instant, comment="when the first of an unbroken row of failures was"),
+    CheckConstraint("state IN ('active', 'paused', 'disabled', 'removed')", name="state"),
     Index(None, "party_id"),
 )
 
@@ -127,6 +146,13 @@ partitions = Table(
     Column("owner", Text),
     Column("lease_until", Instant),
     Column("fence", BigInteger, nullable=False, server_default="0"),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False, comment="one more with every change of what it counts"),
 )
 
 connections = Table(
@@ -307,22 +333,35 @@ notices = Table(
     metadata,
     Column("retailer_id", Id, nullable=False),
     Column("id", Id, nullable=False),
-    Column("event_id", Id, nullable=False),
+    Column("partition", Integer, nullable=False, comment="which share of the retailers: whose worker sends it"),
     Column("endpoint_id", Id, nullable=False),
+    Column("event_id", Id, nullable=False),
+    Column("line_id", Id, nullable=False),
+    Column("seq", Integer, nullable=False, comment="with line_id: which event"),
+    Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("due_at", Instant),
-    Column("lease_until", Instant),
-    Column("lease", Text),
-    Column("last_result", Text, nullable=False),
+    Column("due_at", Instant, comment="null once it is sent or dead"),
+    Column("last_result", Text, nullable=False, comment="the last attempt, in words"),
+    Column("attempted_at", Instant),
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("retailer_id", "id"),
+    CheckConstraint("state IN ('due', 'sent', 'dead') AND (state = 'due') = (due_at IS NOT NULL)", name="state"),
     Index(
         "ix_notices_due",
-        "retailer_id",
+        "partition",
+        "endpoint_id",
         "due_at",
         postgresql_where=text("state = 'due'"),
         sqlite_where=text("state = 'due'"),
+    ),
+    Index(
+        "ix_notices_dead",
+        "partition",
+        "endpoint_id",
+        "created_at",
+        postgresql_where=text("state = 'dead'"),
+        sqlite_where=text("state = 'dead'"),
     ),
 )
 

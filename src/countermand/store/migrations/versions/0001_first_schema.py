@@ -44,18 +44,28 @@ def upgrade() -> None:
     op.create_table('notices',
     sa.Column('retailer_id', Id, nullable=False),
     sa.Column('id', Id, nullable=False),
-    sa.Column('event_id', Id, nullable=False),
+    sa.Column('partition', sa.Integer(), nullable=False, comment='which share of the retailers: whose worker sends it'),
     sa.Column('endpoint_id', Id, nullable=False),
+    sa.Column('event_id', Id, nullable=False),
+    sa.Column('line_id', Id, nullable=False),
+    sa.Column('seq', sa.Integer(), nullable=False, comment='with line_id: which event'),
+    sa.Column('kind', sa.Text(), nullable=False),
     sa.Column('state', sa.Text(), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
-    sa.Column('due_at', Instant(), nullable=True),
-    sa.Column('lease_until', Instant(), nullable=True),
-    sa.Column('lease', sa.Text(), nullable=True),
-    sa.Column('last_result', sa.Text(), nullable=False),
+    sa.Column('due_at', Instant(), nullable=True, comment='null once it is sent or dead'),
+    sa.Column('last_result', sa.Text(), nullable=False, comment='the last attempt, in words'),
+    sa.Column('attempted_at', Instant(), nullable=True),
     sa.Column('created_at', Instant(), nullable=False),
+    sa.CheckConstraint("state IN ('due', 'sent', 'dead') AND (state = 'due') = (due_at IS NOT NULL)", name=op.f('ck_notices_state')),
     sa.PrimaryKeyConstraint('retailer_id', 'id', name=op.f('pk_notices'))
     )
-    op.create_index('ix_notices_due', 'notices', ['retailer_id', 'due_at'], unique=False, postgresql_where=sa.text("state = 'due'"), sqlite_where=sa.text("state = 'due'"))
+    op.create_index('ix_notices_due', 'notices', ['partition', 'endpoint_id', 'due_at'], unique=False, postgresql_where=sa.text("state = 'due'"), sqlite_where=sa.text("state = 'due'"))
+    op.create_index('ix_notices_dead', 'notices', ['partition', 'endpoint_id', 'created_at'], unique=False, postgresql_where=sa.text("state = 'dead'"), sqlite_where=sa.text("state = 'dead'"))
+    op.create_table('revisions',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('number', sa.BigInteger(), nullable=False, comment='one more with every change of what it counts'),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_revisions'))
+    )
     op.create_table('number_blocks',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('next_number', sa.Integer(), nullable=False),
@@ -127,12 +137,15 @@ def upgrade() -> None:
     op.create_table('endpoints',
     sa.Column('id', Id, nullable=False),
     sa.Column('party_id', Id, nullable=False),
-    sa.Column('url', sa.Text(), nullable=False),
-    sa.Column('event_kinds', Document, nullable=False),
-    sa.Column('secrets', sa.LargeBinary(), nullable=False),
+    sa.Column('url', sa.Text(), nullable=False, comment='https://… for a webhook, mailto:… for e-mail'),
+    sa.Column('label', sa.Text(), server_default='', nullable=False),
+    sa.Column('event_kinds', Document, nullable=False, comment='an empty list means every kind'),
+    sa.Column('secrets', sa.LargeBinary(), nullable=True, comment='encrypted; null for e-mail'),
     sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.Column('state_reason', sa.Text(), server_default='', nullable=False, comment='why it is not active, in words'),
     sa.Column('created_at', Instant(), nullable=False),
-    sa.Column('failing_since', Instant(), nullable=True),
+    sa.Column('failing_since', Instant(), nullable=True, comment='when the first of an unbroken row of failures was'),
+    sa.CheckConstraint("state IN ('active', 'paused', 'disabled', 'removed')", name=op.f('ck_endpoints_state')),
     sa.ForeignKeyConstraint(['party_id'], ['parties.id'], name=op.f('fk_endpoints_party_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_endpoints'))
     )
@@ -298,6 +311,14 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['retailer_id', 'cancellation_id'], ['cancellations.retailer_id', 'cancellations.id'], name=op.f('fk_refunds_retailer_id_cancellation_id')),
     sa.PrimaryKeyConstraint('retailer_id', 'id', name=op.f('pk_refunds')),
     sa.UniqueConstraint('retailer_id', 'cancellation_id', 'provider_key', name=op.f('uq_refunds_retailer_id_cancellation_id_provider_key'))
+    )
+    op.bulk_insert(
+        sa.table("revisions", sa.column("name", sa.Text()), sa.column("number", sa.BigInteger())),
+        [{"name": "agreements", "number": 1}],
+    )
+    op.bulk_insert(
+        sa.table("partitions", sa.column("number", sa.Integer())),
+        [{"number": number} for number in range(32)],
     )
     op.bulk_insert(
         sa.table("number_blocks", sa.column("name", sa.Text()), sa.column("next_number", sa.Integer())),
