@@ -9,11 +9,9 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from countermand.domain.commands import Actor
+from countermand.domain.money import digits_of
 from countermand.domain.order import LINES_MAX, UNITS_MAX, NewLine, PlaceOrder
 from countermand.ids import Ids
-
-MINOR_DIGITS = {"JPY": 0, "KRW": 0, "ISK": 0, "BHD": 3, "KWD": 3, "JOD": 3, "OMR": 3, "TND": 3}
-"""ISO 4217: how many decimals a currency has, where it is not two."""
 
 
 def printable(text: str) -> str:
@@ -110,7 +108,7 @@ def place(order: OrderIn, *, actor: Actor, party: Callable[[str], UUID], ids: Id
 
 def in_minor(amount: Decimal, currency: str) -> int:
     """An amount in minor units of its currency, rounded half to even."""
-    return round(amount.scaleb(MINOR_DIGITS.get(currency, 2)))
+    return round(amount.scaleb(digits_of(currency)))
 
 
 def _line(line: LineIn, currency: str, retailer: UUID, party: Callable[[str], UUID], ids: Ids) -> NewLine:

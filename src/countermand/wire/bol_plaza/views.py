@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from countermand.ordering import MINOR_DIGITS
+from countermand.domain.money import to_amount
 from countermand.reads import OpenOrder, ShipmentView
 from countermand.store.columns import Record
 from countermand.wire.bol_plaza.vocabulary import EARLIEST, LATEST, OfferCondition, Salutation
@@ -80,7 +80,7 @@ def _promised(line: Record) -> date | None:
 
 
 def _amount(minor: int | None, currency: str) -> Decimal:
-    return Decimal(minor or 0).scaleb(-MINOR_DIGITS.get(currency, 2))
+    return to_amount(minor or 0, currency)
 
 
 def _address(details: dict[str, Any]) -> Address:

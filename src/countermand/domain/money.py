@@ -1,0 +1,106 @@
+"""Money: whole minor units of a currency, never a float, and splits whose parts sum to the whole."""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Final
+
+_NO_DECIMALS: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+MINOR_DIGITS: Final = {
+    **dict.fromkeys(_NO_DECIMALS.split(), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
+"""ISO 4217: how many decimals a currency has, where it is not two."""
+
+AMOUNT_MAX_MINOR: Final = 10**15
+"""No order is worth more. It keeps every sum of ours well inside 64 bits."""
+
+
+def digits_of(currency: str) -> int:
+    """How many decimals amounts of this currency have (ISO 4217)."""
+    return MINOR_DIGITS.get(currency, 2)
+
+
+def parse_minor(text: str, currency: str) -> int:
+    """The minor units in a decimal number such as ``12.50``.
+
+    Raises:
+        ValueError: it is no plain decimal number, or it has more decimals than the currency.
+    """
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is not a number") from None
+    return to_minor(amount, currency)
+
+
+def to_minor(amount: Decimal, currency: str) -> int:
+    """The minor units in an amount.
+
+    Raises:
+        ValueError: it is not finite, beyond what an order can be worth, or finer than the currency's smallest unit.
+    """
+    if not amount.is_finite() or amount.adjusted() > 15:
+        raise ValueError(f"{amount} is not an amount of money")
+    minor = Fraction(amount) * 10 ** digits_of(currency)
+    if minor.denominator != 1:
+        raise ValueError(f"{amount} has more decimals than {currency}, which has {digits_of(currency)}")
+    if abs(minor) > AMOUNT_MAX_MINOR:
+        raise ValueError(f"{amount} is not an amount of money")
+    return int(minor)
+
+
+def to_amount(minor: int, currency: str) -> Decimal:
+    """The amount that so many minor units are, with all of the currency's decimals."""
+    return Decimal(minor).scaleb(-digits_of(currency))
+
+
+def write_minor(minor: int, currency: str) -> str:
+    """The amount as text, with all of the currency's decimals: ``12.50``, ``1250``, ``1.250``."""
+    return f"{to_amount(minor, currency):f}"
+
+
+def rate_of_percent(text: str) -> Fraction:
+    """The exact rate that a percentage such as ``8.875`` is.
+
+    Raises:
+        ValueError: it is no number from 0 to 1,000.
+    """
+    try:
+        percent = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is not a number") from None
+    if not percent.is_finite() or not 0 <= percent <= 1_000 or len(text) > 32:
+        raise ValueError(f"{text} is not a percentage from 0 to 1000")
+    return Fraction(percent) / 100
+
+
+def spread(amount_minor: int, weights: Sequence[int]) -> list[int]:
+    """Split an amount by weight; the parts sum to it (largest remainder, and of equal ones the first).
+
+    Weights that are all zero share alike.
+
+    Raises:
+        ValueError: there is nothing to spread over.
+    """
+    total = sum(weights)
+    if total == 0:
+        weights, total = [1] * len(weights), len(weights)
+    if total == 0:
+        raise ValueError("an amount cannot be spread over nothing")
+    parts = [amount_minor * weight // total for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-(amount_minor * weights[i] % total), i))
+    for place in by_remainder[: amount_minor - sum(parts)]:
+        parts[place] += 1
+    return parts
+
+
+def share(amount_minor: int, units: int, of: int) -> int:
+    """What the first ``units`` of so many are worth together; the last ones take what rounding left."""
+    return amount_minor * units // of
+
+
+def rounded(exact: Fraction) -> int:
+    """To the nearest minor unit, half away from zero as on an invoice."""
+    return int(exact + Fraction(1, 2)) if exact >= 0 else -int(-exact + Fraction(1, 2))
