@@ -15,8 +15,9 @@ from countermand.app import Application, opened
 from countermand.domain.commands import Actor, PartyKind
 from countermand.domain.order import NewLine, PlaceOrder
 from countermand.ids import Ids
-from countermand.service import Call, Done, Numbers, run_batch
+from countermand.service import Call, Done, numbers_needed, run_batch
 from countermand.settings import Settings
+from countermand.standing import Standing
 from countermand.store import tables
 
 ORDERS_A_TRANSACTION = 250
@@ -77,7 +78,7 @@ async def _plant(
             )
             for number in range(orders)
         ]
-        numbers = Numbers()
+        standing = Standing()
         for first in range(0, orders, ORDERS_A_TRANSACTION):
             some = planted[first : first + ORDERS_A_TRANSACTION]
             calls = [
@@ -85,10 +86,10 @@ async def _plant(
             ]
 
             def place(connection: Connection, calls: Sequence[Call] = calls) -> bool:
-                lacking = numbers.lacking(calls)
+                lacking = standing.numbers.lacking(numbers_needed(calls))
                 if lacking:
-                    numbers.reserve(connection, lacking)
-                return all(isinstance(each, Done) for each in run_batch(connection, calls, clock(), ids.new, numbers))
+                    standing.numbers.reserve(connection, lacking)
+                return all(isinstance(each, Done) for each in run_batch(connection, calls, clock(), ids.new, standing))
 
             if not await application.database.write(place):
                 raise RuntimeError("an order was refused")

@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from countermand.domain.cancellation import NewId
 from countermand.ids import Clock
-from countermand.service import Call, Failed, Numbers, Outcome, run_batch
+from countermand.service import Call, Failed, Outcome, numbers_needed, run_batch
+from countermand.standing import Numbers, Standing
 from countermand.store.engine import CommitUnknownError, Database
 
 BATCH_MAX: Final = 64
@@ -29,13 +30,19 @@ log = structlog.get_logger()
 
 
 class Lane:
-    """One transaction at a time, each with every call that waits for it."""
+    """One transaction at a time, each with every call that waits for it.
 
-    def __init__(self, database: Database, clock: Clock, new_id: NewId) -> None:
+    ``wake`` is called when notices were committed, which a worker may send now.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, new_id: NewId, wake: Callable[[], None] = lambda: None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._new_id = new_id
-        self._numbers = Numbers()
+        self._standing = Standing()
+        self._wake = wake
         self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
         self._pump: asyncio.Task[None] | None = None
 
@@ -112,18 +119,22 @@ class Lane:
         raise AssertionError("unreachable")
 
     async def _transact(self, calls: Sequence[Call]) -> list[Outcome]:
-        size = self._numbers.lacking(calls)
+        numbers = self._standing.numbers
+        size = numbers.lacking(numbers_needed(calls))
         if size:
             try:
-                await self._database.write(partial(_reserve, self._numbers, size))
+                await self._database.write(partial(_reserve, numbers, size))
             except BaseException:
                 # The block may not be ours, and somebody else may get it.
-                self._numbers.forget()
+                numbers.forget()
                 raise
-        return await self._database.write(partial(self._batch, calls))
+        outcomes = await self._database.write(partial(self._batch, calls))
+        if self._standing.told:
+            self._wake()
+        return outcomes
 
     def _batch(self, calls: Sequence[Call], connection: Connection) -> list[Outcome]:
-        return run_batch(connection, calls, self._clock, self._new_id, self._numbers)
+        return run_batch(connection, calls, self._clock, self._new_id, self._standing)
 
 
 class Lanes:

@@ -37,13 +37,19 @@ from countermand.domain.refusals import (
     RefusalKind,
 )
 from countermand.ids import Clock
-from countermand.policies import ANY_FULFILLER
+from countermand.standing import Agreements, Numbers, Standing
 from countermand.store import statements as sql
-from countermand.store.bulk import insert_rows, update_lines
+from countermand.store.bulk import write
 from countermand.store.columns import Record
-from countermand.store.policies import policy_of_terms
-from countermand.store.records import allocation, buckets, cancellation_of, cancellation_row, facts_of, line_of
-from countermand.store.tables import PARENTS_FIRST
+from countermand.store.records import (
+    allocation,
+    buckets,
+    cancellation_of,
+    cancellation_row,
+    facts_of,
+    line_of,
+    partition_of,
+)
 
 NO_LINE: Final = UUID(int=0)
 """The id that no line has."""
@@ -113,55 +119,24 @@ class Failed:
 Outcome = Done | Refused | Failed
 
 
-class Numbers:
-    """bol's numbers, handed out from blocks that are reserved ahead in transactions of their own."""
-
-    NAME: Final = "bol"
-    BLOCK: Final = 1_000
-
-    def __init__(self) -> None:
-        self._next = 0
-        self._end = 0
-
-    def lacking(self, calls: Sequence[Call]) -> int:
-        """How many numbers must be reserved before this batch can run; 0 when there are enough."""
-        needed = sum(_numbers_needed(call) for call in calls)
-        return max(self.BLOCK, needed) if needed > self._end - self._next else 0
-
-    def reserve(self, connection: Connection, size: int) -> None:
-        """Take the next block. What was left of the last one is lost, which harms nobody."""
-        end = connection.execute(sql.TAKE_NUMBERS, {"of_name": self.NAME, "size": size}).scalar_one()
-        self._next, self._end = end - size, end
-
-    def forget(self) -> None:
-        """Hand out no more of this block."""
-        self._next = self._end = 0
-
-    def take(self) -> int:
-        """The next number.
-
-        Raises:
-            LookupError: ``lacking`` was not asked before.
-        """
-        if self._next >= self._end:
-            raise LookupError("no numbers reserved")
-        self._next += 1
-        return self._next - 1
+def numbers_needed(calls: Sequence[Call]) -> int:
+    """How many of bol's numbers this batch takes at most."""
+    return sum(_numbers_needed(call) for call in calls)
 
 
 def run_batch(
-    connection: Connection, calls: Sequence[Call], now: datetime | Clock, new_id: NewId, numbers: Numbers
+    connection: Connection, calls: Sequence[Call], now: datetime | Clock, new_id: NewId, standing: Standing
 ) -> list[Outcome]:
     """Decide every call of a batch, one after the other on the same lines, and store all that follows.
 
     A clock is asked once the lines are locked: a batch that waited for another one must not tell an earlier time.
     """
-    batch = _Batch(connection, new_id, numbers)
-    calls = batch.by_id(calls)
-    batch.load(calls)
+    batch = _Batch(connection, new_id, standing.numbers, standing.agreements)
+    calls = batch.load(calls)
     batch.now = now if isinstance(now, datetime) else now()
     outcomes = [batch.answer(call) for call in calls]
     batch.save()
+    standing.told = "notices" in batch.rows
     return outcomes
 
 
@@ -172,16 +147,14 @@ class _Batch:
     connection: Connection
     new_id: NewId
     numbers: Numbers
+    agreements: Agreements
     now: datetime = field(init=False)
     lines: dict[UUID, Line] = field(default_factory=dict)
     lines_of_order: dict[UUID, list[UUID]] = field(default_factory=dict)
-    policies: dict[tuple[UUID, UUID], dict[int, Policy]] = field(default_factory=dict)
-    agreed_at: dict[tuple[UUID, UUID, int], datetime] = field(default_factory=dict)
     answers: dict[tuple[UUID, str, str], tuple[str, dict[str, Any], datetime]] = field(default_factory=dict)
     stored: set[UUID] = field(default_factory=set)
     taken: set[UUID] = field(default_factory=set)
     touched: dict[UUID, Line] = field(default_factory=dict)
-    allocated: set[UUID] = field(default_factory=set)
     cancellations: dict[UUID, tuple[Line, Cancellation, str]] = field(default_factory=dict)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     connections: dict[tuple[UUID, UUID], None] = field(default_factory=dict)
@@ -190,77 +163,83 @@ class _Batch:
 
     # Load
 
-    def by_id(self, calls: Sequence[Call]) -> Sequence[Call]:
-        """The calls with their lines' ids, where they came with bol's numbers. An unknown number means no line."""
-        numbers = sorted({call.line_number for call in calls if call.line_number is not None})
-        if not numbers:
-            return calls
-        rows = self.connection.execute(sql.LINES_OF_NUMBERS, {"numbers": numbers})
-        lines = {row.number: row.line_id for row in rows}
-        return [
-            replace(call, command=replace(call.command, line=lines.get(call.line_number, NO_LINE)))
-            if call.line_number is not None
-            else call
-            for call in calls
-        ]
-
-    def load(self, calls: Sequence[Call]) -> None:
-        """Lock the lines of all calls, and read what deciding on them takes."""
-        line_ids, order_ids, cancellation_ids = _named(calls)
-        retailers = self._retailers(calls, line_ids | order_ids)
-        parameters: dict[str, Any] = {"retailers": sorted(retailers), "lines": sorted(line_ids)}
-        rows: Sequence[Record] = []
-        if order_ids:
-            parameters["orders"] = sorted(order_ids)
-            rows = self.connection.execute(sql.LOCK_LINES_OF_ORDERS, parameters).all()
-        elif line_ids:
-            rows = self.connection.execute(sql.LOCK_LINES, parameters).all()
-        asked = self._asked(rows, retailers, cancellation_ids)
+    def load(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """Lock the lines of all calls, read what deciding takes. Returns the calls with their lines' ids."""
+        numbered = all(call.line_number is not None and call.retailer for call in calls)
+        if numbered:
+            pairs = sorted({(call.retailer, call.line_number) for call in calls if call.retailer})
+            rows = self.connection.execute(sql.LOCK_LINES_OF_NUMBERS, {"lines": pairs}).all()
+            calls = _with_ids(calls, {(row.retailer_id, row.number): row.id for row in rows})
+        else:
+            calls = self._by_id(calls)
+            rows = self._locked(calls)
+        named = {each for call in calls if (each := _cancellation_named(call.command))}
+        asked = self._asked(rows, named)
         for row in rows:
             self.lines[row.id] = line_of(row, tuple(asked.get(row.id, ())))
             self.lines_of_order.setdefault(row.order_id, []).append(row.id)
-        self._load_policies(calls)
+        self._load_agreements(calls, rows)
         self._load_answers(calls)
+        return calls
 
-    def _retailers(self, calls: Sequence[Call], ids: set[UUID]) -> set[UUID]:
-        retailers = {call.retailer for call in calls if call.retailer}
+    def _by_id(self, calls: Sequence[Call]) -> Sequence[Call]:
+        numbers = sorted({call.line_number for call in calls if call.line_number is not None})
+        if not numbers:
+            return calls
+        rows = self.connection.execute(sql.LINES_OF_NUMBERS, {"numbers": numbers}).all()
+        known = {(row.retailer_id, row.number): row.line_id for row in rows}
+        return _with_ids(calls, known | {(None, row.number): row.line_id for row in rows})
+
+    def _locked(self, calls: Sequence[Call]) -> Sequence[Record]:
+        homes = self._homes(calls)
+        lines: set[tuple[UUID, UUID]] = set()
+        orders: set[tuple[UUID, UUID]] = set()
+        for call in calls:
+            named = _named(call)
+            retailer = call.retailer or homes.get(named)
+            if named is not NO_LINE and retailer:
+                (orders if isinstance(call.command, OrderCommand) else lines).add((retailer, named))
+        if orders:
+            found_lines = self.connection.execute(sql.LINES_OF_ORDERS, {"orders": sorted(orders)})
+            lines |= {(row.retailer_id, row.id) for row in found_lines}
+        return self.connection.execute(sql.LOCK_LINES, {"lines": sorted(lines)}).all() if lines else []
+
+    def _homes(self, calls: Sequence[Call]) -> dict[UUID, UUID]:
+        """The retailers of what is named without one, and whether an order's ids are taken."""
+        wanted = {_named(call) for call in calls if call.retailer is None}
         fresh = {each for call in calls if isinstance(call.command, PlaceOrder) for each in _placed(call.command)}
-        unplaced = ids if any(call.retailer is None for call in calls) else set()
-        if unplaced or fresh:
-            for row in self.connection.execute(sql.RETAILERS_OF, {"ids": sorted(unplaced | fresh)}):
-                self.taken.add(row.id)
-                if row.id in unplaced:
-                    retailers.add(row.retailer_id)
-        return retailers
+        if not wanted | fresh:
+            return {}
+        found = self.connection.execute(sql.RETAILERS_OF, {"ids": sorted(wanted | fresh)})
+        homes = {row.id: row.retailer_id for row in found}
+        self.taken |= homes.keys()
+        return homes
 
-    def _asked(self, rows: Sequence[Record], retailers: set[UUID], named: set[UUID]) -> dict[UUID, list[Cancellation]]:
-        lines = sorted(row.id for row in rows if row.asked or named or (row.cancelled and row.open))
+    def _asked(self, rows: Sequence[Record], named: set[UUID]) -> dict[UUID, list[Cancellation]]:
+        lines = [row for row in rows if row.asked or named or (row.cancelled and row.open)]
         if not lines:
             return {}
-        parameters = {"retailers": sorted(retailers), "lines": lines, "ids": sorted(named)}
+        parameters = {
+            "retailers": sorted({row.retailer_id for row in lines}),
+            "lines": sorted(row.id for row in lines),
+            "ids": sorted(named),
+        }
         asked: dict[UUID, list[Cancellation]] = {}
         for row in self.connection.execute(sql.CANCELLATIONS_OF_LINES, parameters):
             self.stored.add(row.id)
             asked.setdefault(row.line_id, []).append(cancellation_of(row))
         return asked
 
-    def _load_policies(self, calls: Sequence[Call]) -> None:
-        if all(isinstance(call.command, PlaceOrder) for call in calls):
-            return
-        pairs = {(line.retailer, line.fulfiller) for line in self.lines.values()}
+    def _load_agreements(self, calls: Sequence[Call], rows: Sequence[Record]) -> None:
+        retailers = {line.retailer for line in self.lines.values()}
+        parties = {party for line in self.lines.values() for party in line.told}
         for call in calls:
             if isinstance(call.command, PlaceOrder):
-                pairs |= {(call.command.retailer, line.fulfiller) for line in call.command.lines}
-        if not pairs:
-            return
-        parameters = {
-            "retailers": sorted({retailer for retailer, _ in pairs}),
-            "fulfillers": [ANY_FULFILLER, *sorted({fulfiller for _, fulfiller in pairs})],
-        }
-        for row in self.connection.execute(sql.POLICIES, parameters):
-            versions = self.policies.setdefault((row.retailer_id, row.fulfiller_id), {})
-            versions[row.version] = policy_of_terms(row.version, row.terms)
-            self.agreed_at[row.retailer_id, row.fulfiller_id, row.version] = row.since
+                retailers.add(call.command.retailer)
+                parties |= {call.command.retailer, *(line.fulfiller for line in call.command.lines)}
+        if retailers:
+            revision = rows[0].revision if rows else self.connection.execute(sql.REVISION).scalar_one()
+            self.agreements.learn(self.connection, revision, retailers, parties)
 
     def _load_answers(self, calls: Sequence[Call]) -> None:
         once = [(retailer, call.once.key) for call in calls if call.once and (retailer := self._retailer(call))]
@@ -333,31 +312,21 @@ class _Batch:
             lines = [self.lines[line_id] for line_id in self.lines_of_order.get(command.order, ())]
             if not lines:
                 return UNKNOWN_ORDER
-            return decide_order(lines, command, self.now, self._policy, self.new_id)
+            return decide_order(lines, command, self.now, self.agreements.policy, self.new_id)
         line = self.lines.get(command.line)
         if line is None:
             return UNKNOWN_LINE
-        policy = self._policy_asked_under(line, command) if isinstance(command, PassDeadline) else self._policy(line)
+        policy = (
+            self._policy_asked_under(line, command)
+            if isinstance(command, PassDeadline)
+            else self.agreements.policy(line)
+        )
         outcome = decide(line, command, self.now, policy, self.new_id)
         return outcome if isinstance(outcome, Refusal) else (Fate(line=line.id, outcome=outcome),)
 
-    def _policy(self, line: Line) -> Policy:
-        for fulfiller in (line.fulfiller, ANY_FULFILLER):
-            versions = self.policies.get((line.retailer, fulfiller))
-            if versions:
-                return versions[max(versions)]
-        return DEFAULT_POLICY
-
     def _policy_asked_under(self, line: Line, command: PassDeadline) -> Policy:
         asked = next((each for each in line.cancellations if each.id == command.cancellation), None)
-        if asked is None:
-            return DEFAULT_POLICY
-        for fulfiller in (line.fulfiller, ANY_FULFILLER):
-            # A version that came after the ask is another one that has the same number.
-            agreed_at = self.agreed_at.get((line.retailer, fulfiller, asked.policy_version))
-            if agreed_at is not None and agreed_at <= asked.asked_at:
-                return self.policies[line.retailer, fulfiller][asked.policy_version]
-        return DEFAULT_POLICY
+        return self.agreements.policy_asked_under(line, asked) if asked else DEFAULT_POLICY
 
     # Note what to write
 
@@ -375,20 +344,17 @@ class _Batch:
             self._settle(line, cancellation)
         actor = None if isinstance(command, PassDeadline) else command.actor
         for event in decision.events:
-            if event.kind is EventKind.LINE_ALLOCATED:
-                self.allocated.add(line.id)
-            self._note_event(line.retailer, line.order, line.id, event, actor, door)
+            self._note_event(line, event, actor, door)
 
-    def _note_event(
-        self, retailer: UUID, order: UUID, line: UUID, event: Event, actor: Actor | None, door: str
-    ) -> None:
+    def _note_event(self, line: Line, event: Event, actor: Actor | None, door: str) -> None:
+        event_id = self.new_id()
         self._row(
             "events",
-            retailer_id=retailer,
-            line_id=line,
+            retailer_id=line.retailer,
+            line_id=line.id,
             seq=event.seq,
-            id=self.new_id(),
-            order_id=order,
+            id=event_id,
+            order_id=line.order,
             cancellation_id=event.cancellation,
             kind=event.kind.value,
             at=self.now,
@@ -397,6 +363,24 @@ class _Batch:
             door=door,
             facts=facts_of(event),
         )
+        for endpoint in self.agreements.endpoints(line.told, event.kind):
+            self._row(
+                "notices",
+                retailer_id=line.retailer,
+                id=self.new_id(),
+                partition=partition_of(line.retailer),
+                endpoint_id=endpoint,
+                event_id=event_id,
+                line_id=line.id,
+                seq=event.seq,
+                kind=event.kind.value,
+                state="due",
+                attempts=0,
+                due_at=self.now,
+                last_result="",
+                attempted_at=None,
+                created_at=self.now,
+            )
 
     def _settle(self, line: Line, cancellation: Cancellation) -> None:
         outcome = _process_outcome(cancellation)
@@ -552,7 +536,7 @@ class _Batch:
             placed = Event(
                 kind=EventKind.LINE_PLACED, seq=1, units=new.units, open=new.units, asked=0, cancelled=0, shipped=0
             )
-            self._note_event(command.retailer, command.id, line.id, placed, command.actor, door)
+            self._note_event(line, placed, command.actor, door)
         return Done()
 
     # Save
@@ -564,65 +548,66 @@ class _Batch:
         # Two batches that meet at a key wait for each other in one order.
         self.rows.get("idempotency_records", []).sort(key=itemgetter("retailer_id", "caller", "key"))
         self.rows.get("whereabouts", []).sort(key=itemgetter("id"))
-        self._save_lines()
-        self._save_cancellations()
-        for table in PARENTS_FIRST:
-            rows = self.rows.get(table.name)
-            if rows:
-                insert_rows(self.connection, table, rows, unless_there=table.name == "connections")
+        write(self.connection, {"lines": self._changed_lines(), "cancellations": self._answers()}, self.rows)
         if self.settled:
             self.connection.execute(sql.SETTLE_PROCESSES, self.settled)
         if self.parcels:
             self.connection.execute(sql.CHANGE_PARCEL, self.parcels)
 
-    def _save_lines(self) -> None:
-        touched = [line for _, line in sorted(self.touched.items())]
+    def _changed_lines(self) -> list[dict[str, Any]]:
         placed = {row["id"]: row for row in self.rows.get("lines", ())}
-        updates, allocations = [], []
-        for line in touched:
+        updates = []
+        for _, line in sorted(self.touched.items()):
+            changed = {**buckets(line), **allocation(line), "seq": line.seq, "changed_at": self.now}
             if line.id in placed:
-                placed[line.id].update(buckets(line), **allocation(line), seq=line.seq)
-                continue
-            where = {"of_retailer": line.retailer, "of_id": line.id}
-            changed = {**buckets(line), "seq": line.seq, "changed_at": self.now}
-            updates.append(where | {f"new_{name}": value for name, value in changed.items()})
-            if line.id in self.allocated:
-                allocations.append(where | {f"new_{name}": value for name, value in allocation(line).items()})
-        if updates:
-            update_lines(self.connection, updates)
-        if allocations:
-            self.connection.execute(sql.UPDATE_ALLOCATION, allocations)
+                placed[line.id].update(changed)
+            else:
+                updates.append(_change(line.retailer, line.id, changed))
+        return updates
 
-    def _save_cancellations(self) -> None:
+    def _answers(self) -> list[dict[str, Any]]:
+        """What changes of cancellations that were stored before; new ones become new rows."""
         answers = []
         for line, cancellation, door in self.cancellations.values():
             row = cancellation_row(line, cancellation, door)
             if cancellation.id in self.stored:
-                where = {"of_retailer": line.retailer, "of_id": cancellation.id}
-                answers.append(where | {f"new_{name}": row[name] for name in sql.ANSWER_COLUMNS})
+                changed = {name: row[name] for name in sql.CHANGED_COLUMNS["cancellations"]}
+                answers.append(_change(line.retailer, cancellation.id, changed))
             else:
                 self._row("cancellations", **row)
-        if answers:
-            self.connection.execute(sql.UPDATE_CANCELLATION, answers)
+        return answers
 
 
-def _named(calls: Sequence[Call]) -> tuple[set[UUID], set[UUID], set[UUID]]:
-    """The lines, orders and cancellations that these calls name."""
-    lines: set[UUID] = set()
-    orders: set[UUID] = set()
-    cancellations: set[UUID] = set()
+def _change(retailer: UUID, of_id: UUID, changed: dict[str, Any]) -> dict[str, Any]:
+    return {"of_retailer": retailer, "of_id": of_id, **{f"new_{name}": value for name, value in changed.items()}}
+
+
+def _with_ids(calls: Sequence[Call], known: dict[tuple[UUID | None, int], UUID]) -> Sequence[Call]:
+    """The calls with their lines' ids, where they came with bol's numbers. An unknown number means no line."""
+    found = []
     for call in calls:
-        match call.command:
-            case PlaceOrder():
-                pass
-            case CancelOrder() | AskLines() | AnswerOrder() | AllocateOrder() | ShipOrder() | ChangeParcel():
-                orders.add(call.command.order)
-            case command:
-                lines.add(command.line)
-                named = getattr(command, "cancellation", None)
-                if named is not None:
-                    cancellations.add(named)
-    return lines, orders, cancellations
+        if call.line_number is not None and not isinstance(call.command, PlaceOrder | OrderCommand):
+            line = known.get((call.retailer, call.line_number), NO_LINE)
+            found.append(replace(call, command=replace(call.command, line=line)))
+        else:
+            found.append(call)
+    return found
+
+
+def _named(call: Call) -> UUID:
+    """The line or the order that a call is about, if there is to be one already."""
+    match call.command:
+        case PlaceOrder():
+            return NO_LINE
+        case CancelOrder() | AskLines() | AnswerOrder() | AllocateOrder() | ShipOrder() | ChangeParcel():
+            return call.command.order
+        case command:
+            return command.line
+
+
+def _cancellation_named(command: Command | PlaceOrder) -> UUID | None:
+    named: UUID | None = getattr(command, "cancellation", None)
+    return named
 
 
 def _placed(command: PlaceOrder) -> list[UUID]:

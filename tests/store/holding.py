@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, insert, select
 
 from countermand.store import tables as t
 from countermand.store.engine import Database
+from countermand.store.revisions import agreements_changed
 from tests.support.world import World
 
 Rows = list[dict[str, Any]]
@@ -97,4 +98,9 @@ async def agree(world: World, fulfiller: UUID | None, version: int, **terms: Any
         "since": world.clock(),
         "set_by": "test",
     }
-    await world.application.database.write(lambda connection: connection.execute(insert(t.policies).values(values)))
+
+    def agree(connection: Connection) -> None:
+        connection.execute(insert(t.policies).values(values))
+        agreements_changed(connection)
+
+    await world.application.database.write(agree)

@@ -38,7 +38,8 @@ from countermand.domain.order import NewLine, PlaceOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
 from countermand.parties import PLATFORM
-from countermand.service import Call, Done, Numbers, Once, Outcome, ProcessWish, run_batch
+from countermand.service import Call, Done, Once, Outcome, ProcessWish, numbers_needed, run_batch
+from countermand.standing import Standing
 from countermand.store import tables as t
 from tests.store.holding import Rows, assert_sound, rows
 from tests.support.world import Clock, running
@@ -97,18 +98,18 @@ class Side:
     orders: list[PlaceOrder] = field(default_factory=list)
     cancellations: list[UUID] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
-    numbers: Numbers = field(default_factory=Numbers)
+    standing: Standing = field(default_factory=Standing)
     ids: Ids = field(init=False)
 
     def __post_init__(self) -> None:
         self.ids = Ids(self.clock, Random(self.seed))
 
     async def batch(self, calls: list[Call]) -> list[Outcome]:
-        lacking = self.numbers.lacking(calls)
+        lacking = self.standing.numbers.lacking(numbers_needed(calls))
         if lacking:
-            await self.application.database.write(lambda connection: self.numbers.reserve(connection, lacking))
+            await self.application.database.write(lambda connection: self.standing.numbers.reserve(connection, lacking))
         return await self.application.database.write(
-            lambda connection: run_batch(connection, calls, self.clock, self.ids.new, self.numbers)
+            lambda connection: run_batch(connection, calls, self.clock, self.ids.new, self.standing)
         )
 
     async def place(self, wanted: list[tuple[int, bool, list[tuple[int, int]]]]) -> None:

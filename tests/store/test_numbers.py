@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import update
 
 from countermand.domain.order import PlaceOrder
-from countermand.service import Call, Done, Failed, Numbers
+from countermand.service import Call, Done, Failed
+from countermand.standing import Numbers
 from countermand.store import tables as t
 from countermand.store.statements import NUMBER_END
 from tests.store.holding import rows

@@ -15,7 +15,7 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.parties import PLATFORM
 from countermand.service import Call, Done, Refused
-from countermand.store import statements
+from countermand.store import bulk, statements
 from countermand.store import tables as t
 from tests.store.holding import agree, everything, rows
 from tests.store.speaking import WISH, Talk, once, talk
@@ -431,13 +431,13 @@ async def test_the_statements_themselves_leave_what_is_final_alone(world: World)
     await said.done(said.decline())
     database = world.application.database
     [cancellation], [process] = await said.cancellations(), await rows(database, t.process_statuses)
-    answer = {f"new_{name}": cancellation[name] for name in statements.ANSWER_COLUMNS}
+    answer = {f"new_{name}": cancellation[name] for name in statements.CHANGED_COLUMNS["cancellations"]}
     answer |= {"new_state": "accepted", "new_accepted_units": 2}
     settle = {"new_status": "SUCCESS", "new_error": None, "new_settled_at": START, "of_cancellation": said.asked}
 
     def answer_again(connection: Connection) -> None:
         mine = {"of_retailer": world.retailer}
-        connection.execute(statements.UPDATE_CANCELLATION, mine | answer | {"of_id": said.asked})
+        bulk.write(connection, {"cancellations": [mine | answer | {"of_id": said.asked}]}, {})
         connection.execute(statements.SETTLE_PROCESSES, mine | settle)
 
     await database.write(

@@ -22,6 +22,7 @@ from countermand.store import migrations
 from countermand.store import tables as t
 from countermand.store.engine import SQLITE_MIN, FileLock, UnsafeDatabaseError, open_database
 from countermand.store.migrations import LATEST, current_revision, migrate
+from countermand.store.tables import PARTITIONS
 from tests.conftest import new_postgres_database
 from tests.store.holding import connections_in_use, everything, rows
 from tests.store.watching import until, writer
@@ -264,7 +265,9 @@ async def test_an_empty_database_is_filled(empty_url: str, clock: Clock) -> None
         held = await everything(application.database)
     assert [row["kind"] for row in held["parties"]] == [PartyKind.PLATFORM]
     assert [row["name"] for row in held["number_blocks"]] == ["bol"]
-    assert {name for name, found in held.items() if found} == {"parties", "number_blocks"}
+    assert [row["name"] for row in held["revisions"]] == ["agreements"]
+    assert [row["number"] for row in held["partitions"]] == list(range(PARTITIONS))
+    assert {name for name, found in held.items() if found} == {"parties", "number_blocks", "partitions", "revisions"}
 
 
 def test_the_latest_revision_is_the_last_of_the_chain() -> None:

@@ -96,6 +96,13 @@ class Line:
         return tuple(c for c in self.cancellations if c.state is State.ASKED)
 
     @property
+    def told(self) -> tuple[UUID, ...]:
+        """The parties that hear of what happens to the line; the platform hears of everything."""
+        if self.fulfiller == self.retailer or not self.with_fulfiller:
+            return (self.retailer,)
+        return self.retailer, self.fulfiller
+
+    @property
     def retailer_decides(self) -> bool:
         """Whether no supplier has a say: the retailer holds the goods, or the supplier was never told (EC-20)."""
         return self.fulfiller == self.retailer or not self.with_fulfiller

@@ -1,39 +1,42 @@
-"""Many rows by one statement.
+"""All that a batch writes, in as few statements as the engine permits.
 
-On PostgreSQL a batch travels as one JSON parameter: encoding a message for each row took half of the CPU time of a
-busy lane (docs/decisions/0012). Elsewhere the driver runs the statement row by row, which costs SQLite nothing more.
+On PostgreSQL it is one statement, and the rows of each table travel as one JSON parameter: round trips, and encoding a
+message for each row, took most of the time of a busy lane (docs/decisions/0012). SQLite has no round trips; there the
+driver runs a statement row by row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, Table, TextClause, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.dialects import postgresql
 
 from countermand.store import statements as sql
-from countermand.store import tables as t
+from countermand.store.tables import PARENTS_FIRST, metadata
 
 Rows = Sequence[dict[str, Any]]
 
-_ROWS: Final = "CAST(CAST(:rows AS TEXT) AS JSON)"
+_ROWS: Final = "CAST(CAST(:{} AS TEXT) AS JSON)"
 
 
-def insert_rows(connection: Connection, table: Table, rows: Rows, *, unless_there: bool = False) -> None:
-    """Insert these rows, which name every column. ``unless_there`` leaves a row with the same key as it is."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(_insert(table, unless_there), {"rows": _json(rows)})
-    else:
-        connection.execute(sql.CONNECT if unless_there else sql.INSERTS[table.name], rows)
+def write(connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows]) -> None:
+    """Update and insert rows by table. New ones name every column; changed ones those of ``statements.UPDATES``.
 
-
-def update_lines(connection: Connection, rows: Rows) -> None:
-    """Write the buckets of these lines, as ``statements.UPDATE_LINE`` says."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(_UPDATE_LINES, {"rows": _json(rows)})
-    else:
-        connection.execute(sql.UPDATE_LINE, rows)
+    A connection between a retailer and a supplier that is there already is left as it is.
+    """
+    updated = [name for name in sql.UPDATES if changed.get(name)]
+    inserted = [table.name for table in PARENTS_FIRST if new.get(table.name)]
+    if connection.dialect.name != "postgresql":
+        for name in updated:
+            connection.execute(sql.UPDATES[name], changed[name])
+        for name in inserted:
+            connection.execute(sql.INSERTS[name], new[name])
+    elif updated or inserted:
+        rows = [changed[name] for name in updated] + [new[name] for name in inserted]
+        parameters = {f"rows_{place}": _json(each) for place, each in enumerate(rows)}
+        connection.execute(_statement(tuple(updated), tuple(inserted)), parameters)
 
 
 def _json(rows: Rows) -> str:
@@ -42,23 +45,33 @@ def _json(rows: Rows) -> str:
 
 
 @cache
-def _insert(table: Table, unless_there: bool) -> TextClause:
-    columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    ending = " ON CONFLICT DO NOTHING" if unless_there else ""
-    source = f"json_populate_recordset(NULL::{table.name}, {_ROWS})"
-    return text(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {source}{ending}")  # noqa: S608 - no input
+def _statement(updated: tuple[str, ...], inserted: tuple[str, ...]) -> TextClause:
+    """One statement for these tables. Its parts see the rows as they were before it, so none may need another's."""
+    parts = [_update(name, f"rows_{place}") for place, name in enumerate(updated)]
+    parts += [_insert(name, f"rows_{place}") for place, name in enumerate(inserted, start=len(updated))]
+    named = ", ".join(f"part_{place} AS ({part})" for place, part in enumerate(parts))
+    return text(f"WITH {named} SELECT 1")
 
 
-def _update_lines() -> TextClause:
+def _insert(name: str, parameter: str) -> str:
+    columns = ", ".join(f'"{column.name}"' for column in metadata.tables[name].columns)
+    source = f"json_populate_recordset(NULL::{name}, {_ROWS.format(parameter)})"
+    ending = " ON CONFLICT DO NOTHING" if name == "connections" else ""
+    return f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {source}{ending}"  # noqa: S608 - no input
+
+
+def _update(name: str, parameter: str) -> str:
+    table, columns = metadata.tables[name], sql.CHANGED_COLUMNS[name]
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    names = ("open", "asked", "cancelled", "shipped", "seq", "changed_at")
-    typed = {"of_retailer": t.lines.c.retailer_id, "of_id": t.lines.c.id, **{f"new_{n}": t.lines.c[n] for n in names}}
-    columns = ", ".join(f"{name} {column.type.compile(dialect)}" for name, column in typed.items())
-    changes = ", ".join(f"{name} = r.new_{name}" for name in names)
-    return text(
-        f"UPDATE lines SET {changes} FROM json_to_recordset({_ROWS}) AS r({columns})"  # noqa: S608 - no input
-        " WHERE lines.retailer_id = r.of_retailer AND lines.id = r.of_id"
+    typed = {
+        "of_retailer": table.c.retailer_id,
+        "of_id": table.c.id,
+        **{f"new_{each}": table.c[each] for each in columns},
+    }
+    types = ", ".join(f"{each} {column.type.compile(dialect)}" for each, column in typed.items())
+    changes = ", ".join(f"{each} = r.new_{each}" for each in columns)
+    still_asked = f" AND {name}.state = 'asked'" if name == "cancellations" else ""
+    return (
+        f"UPDATE {name} SET {changes} FROM json_to_recordset({_ROWS.format(parameter)}) AS r({types})"  # noqa: S608 - no input
+        f" WHERE {name}.retailer_id = r.of_retailer AND {name}.id = r.of_id{still_asked}"
     )
-
-
-_UPDATE_LINES: Final = _update_lines()

@@ -80,6 +80,55 @@ class NumberList(TypeDecorator[list[int]]):
         return value if value is None or dialect.name == "postgresql" else json.dumps(value)
 
 
+class PairList(TypeDecorator[list[tuple[UUID, UUID | int]]]):
+    """A list of retailers, each with an id or a number of its own, as one parameter: a JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: list[tuple[UUID, UUID | int]] | None, dialect: Dialect) -> Any:
+        """Ids as either engine reads them, with or without hyphens."""
+        shown: Any = str if dialect.name == "postgresql" else _digits
+        return json.dumps(
+            [(shown(first), second if isinstance(second, int) else shown(second)) for first, second in value or ()]
+        )
+
+
+def _digits(value: UUID) -> str:
+    return value.hex
+
+
+class pair_of(FunctionElement[bool]):  # noqa: N801 - reads as an operator in statements
+    """``pair_of(retailer_id, column, pairs)``: the two columns are one of the pairs. An index on both serves it."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, retailer: ColumnElement[Any], column: ColumnElement[Any], pairs: ColumnElement[Any]) -> None:
+        super().__init__(retailer, column, pairs)
+
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        """As it is, like ``one_of``."""
+        return self
+
+
+@compiles(pair_of, "postgresql")
+def _pair_of_array(element: pair_of, compiler: SQLCompiler, **kw: Any) -> str:
+    retailer, column, pairs = element.clauses
+    first, second, given = (compiler.process(each, **kw) for each in (retailer, column, pairs))
+    kind = column.type.compile(compiler.dialect)
+    return (
+        f"({first}, {second}) IN (SELECT CAST(pair ->> 0 AS UUID), CAST(pair ->> 1 AS {kind})"  # noqa: S608 - no input
+        f" FROM json_array_elements(CAST(CAST({given} AS TEXT) AS JSON)) AS pair)"
+    )
+
+
+@compiles(pair_of, "sqlite")
+def _pair_of_json(element: pair_of, compiler: SQLCompiler, **kw: Any) -> str:
+    first, second, given = (compiler.process(each, **kw) for each in element.clauses)
+    return f"({first}, {second}) IN (SELECT value ->> 0, value ->> 1 FROM json_each({given}))"  # noqa: S608 - no input
+
+
 class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an operator in statements
     """``one_of(column, ids)``: the column is one of the ids. One statement text whatever their number."""
 

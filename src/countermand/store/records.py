@@ -1,12 +1,19 @@
 """Rows and the values of the domain: translated here, both ways, and nowhere else."""
 
 from typing import Any
+from uuid import UUID
 
 from countermand.domain.commands import Asker
 from countermand.domain.events import Event
 from countermand.domain.line import Cancellation, Line, State
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.store.columns import Record
+from countermand.store.tables import PARTITIONS
+
+
+def partition_of(retailer: UUID) -> int:
+    """Which share of the work is this retailer's (docs/decisions/0013)."""
+    return retailer.int % PARTITIONS
 
 
 def line_of(row: Record, cancellations: tuple[Cancellation, ...]) -> Line:

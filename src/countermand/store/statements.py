@@ -1,13 +1,26 @@
 """Every statement of the write road, by name. All are set-based: one execution serves a whole batch."""
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Integer, and_, bindparam, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    Column,
+    Integer,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import Insert
 
 from countermand.store import tables as t
-from countermand.store.columns import Id, IdList, NumberList, one_of
+from countermand.store.columns import Id, IdList, NumberList, PairList, one_of, pair_of
 
 NUMBER_END: Final = 2**31 - 1
 """bol's numbers stay below: an old client keeps them in a signed 32-bit integer."""
@@ -19,16 +32,25 @@ RETAILERS_OF = select(t.whereabouts.c.id, t.whereabouts.c.retailer_id).where(
 )
 """Which retailer each of these orders or lines belongs to."""
 
-LINES_OF_NUMBERS = select(t.line_numbers.c.number, t.line_numbers.c.line_id).where(
+LINES_OF_ORDERS = select(t.lines.c.retailer_id, t.lines.c.id).where(
+    pair_of(t.lines.c.retailer_id, t.lines.c.order_id, bindparam("orders", type_=PairList()))
+)
+"""The lines of these orders. An order gets no lines after it was placed."""
+
+LINES_OF_NUMBERS = select(t.line_numbers.c.number, t.line_numbers.c.retailer_id, t.line_numbers.c.line_id).where(
     one_of(t.line_numbers.c.number, bindparam("numbers", type_=NumberList()))
 )
 """Which line each of bol's numbers stands for."""
+
+REVISION = select(t.revisions.c.number).where(t.revisions.c.name == literal_column(f"'{t.AGREEMENTS}'"))
+"""How often policies and endpoints were changed."""
 
 LINE_COLUMNS = [
     t.lines.c[name]
     for name in (
         "retailer_id",
         "id",
+        "number",
         "order_id",
         "fulfiller_id",
         "placed_at",
@@ -47,27 +69,21 @@ LINE_COLUMNS = [
     )
 ]
 
-LOCK_LINES = (
-    select(*LINE_COLUMNS)
-    .where(one_of(t.lines.c.retailer_id, _RETAILERS), one_of(t.lines.c.id, bindparam("lines", type_=IdList())))
-    .order_by(t.lines.c.retailer_id, t.lines.c.id)
-    .with_for_update()
-)
+
+def _lock(column: Column[Any]) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*LINE_COLUMNS, REVISION.scalar_subquery().label("revision"))
+        .where(pair_of(t.lines.c.retailer_id, column, bindparam("lines", type_=PairList())))
+        .order_by(t.lines.c.retailer_id, t.lines.c.id)
+        .with_for_update(of=t.lines)
+    )
+
+
+LOCK_LINES = _lock(t.lines.c.id)
 """These lines, locked in one order everywhere, so that two batches can wait for each other but not deadlock."""
 
-LOCK_LINES_OF_ORDERS = (
-    select(*LINE_COLUMNS)
-    .where(
-        one_of(t.lines.c.retailer_id, _RETAILERS),
-        or_(
-            one_of(t.lines.c.id, bindparam("lines", type_=IdList())),
-            one_of(t.lines.c.order_id, bindparam("orders", type_=IdList())),
-        ),
-    )
-    .order_by(t.lines.c.retailer_id, t.lines.c.id)
-    .with_for_update()
-)
-"""The same, with every line of these orders."""
+LOCK_LINES_OF_NUMBERS = _lock(t.lines.c.number)
+"""The same for lines whose retailers call them by bol's numbers."""
 
 CANCELLATIONS_OF_LINES = (
     select(t.cancellations)
@@ -95,13 +111,24 @@ POLICIES = (
         t.policies.c.terms,
         t.policies.c.since,
     )
-    .where(
-        one_of(t.policies.c.retailer_id, _RETAILERS),
-        one_of(t.policies.c.fulfiller_id, bindparam("fulfillers", type_=IdList())),
-    )
+    .where(one_of(t.policies.c.retailer_id, _RETAILERS))
     .order_by(t.policies.c.version)
 )
-"""Every version of what these retailers agreed with these fulfillers."""
+"""Every version of what these retailers agreed with anybody."""
+
+ENDPOINTS = (
+    select(t.endpoints.c.id, t.endpoints.c.party_id, t.endpoints.c.event_kinds, t.parties.c.kind)
+    .join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
+    .where(
+        t.endpoints.c.state != literal_column("'removed'"),
+        or_(
+            one_of(t.endpoints.c.party_id, bindparam("parties", type_=IdList())),
+            t.parties.c.kind == literal_column("'platform'"),
+        ),
+    )
+    .order_by(t.endpoints.c.id)
+)
+"""The endpoints of these parties and of the platform."""
 
 ANSWERS_GIVEN = select(t.idempotency_records).where(
     one_of(t.idempotency_records.c.retailer_id, _RETAILERS),
@@ -109,55 +136,50 @@ ANSWERS_GIVEN = select(t.idempotency_records).where(
 )
 """What was answered to these idempotency keys before."""
 
-UPDATE_LINE = (
-    update(t.lines)
-    .where(t.lines.c.retailer_id == bindparam("of_retailer", type_=Id), t.lines.c.id == bindparam("of_id", type_=Id))
-    .values(
-        {
-            name: bindparam(f"new_{name}", type_=t.lines.c[name].type)
-            for name in ("open", "asked", "cancelled", "shipped", "seq", "changed_at")
-        }
-    )
-)
-"""The buckets of a line after its batch. The CHECK on their sum is the second wall behind ``domain/line.py``."""
+CHANGED_COLUMNS: Final = {
+    "lines": (
+        "open",
+        "asked",
+        "cancelled",
+        "shipped",
+        "allocated",
+        "accepted",
+        "backordered",
+        "rejected",
+        "backorder_on",
+        "seq",
+        "changed_at",
+    ),
+    "cancellations": (
+        "state",
+        "awaiting",
+        "due_at",
+        "reason",
+        "accepted_units",
+        "answered_at",
+        "answered_by",
+        "decline_reason",
+        "answer_note",
+        "by_policy",
+        "unasked",
+    ),
+}
+"""What a batch changes of rows that are there: what moves and allocations do to a line, and answers to an ask."""
 
-UPDATE_ALLOCATION = (
-    update(t.lines)
-    .where(t.lines.c.retailer_id == bindparam("of_retailer", type_=Id), t.lines.c.id == bindparam("of_id", type_=Id))
-    .values(
-        {
-            name: bindparam(f"new_{name}", type_=t.lines.c[name].type)
-            for name in ("allocated", "accepted", "backordered", "rejected", "backorder_on")
-        }
-    )
-)
-"""What the fulfiller said of a line."""
 
-ANSWER_COLUMNS = (
-    "state",
-    "awaiting",
-    "due_at",
-    "reason",
-    "accepted_units",
-    "answered_at",
-    "answered_by",
-    "decline_reason",
-    "answer_note",
-    "by_policy",
-    "unasked",
-)
-"""What an answer, or passing it on, changes of a cancellation."""
-
-UPDATE_CANCELLATION = (
-    update(t.cancellations)
-    .where(
-        t.cancellations.c.retailer_id == bindparam("of_retailer", type_=Id),
-        t.cancellations.c.id == bindparam("of_id", type_=Id),
-        t.cancellations.c.state == literal_column("'asked'"),
+def _update(table: Table) -> Update:
+    changed = update(table).where(
+        table.c.retailer_id == bindparam("of_retailer", type_=Id), table.c.id == bindparam("of_id", type_=Id)
     )
-    .values({name: bindparam(f"new_{name}", type_=t.cancellations.c[name].type) for name in ANSWER_COLUMNS})
-)
-"""The answer to a cancellation; one that has its answer is never touched again."""
+    if table is t.cancellations:
+        changed = changed.where(table.c.state == literal_column("'asked'"))
+    columns = CHANGED_COLUMNS[table.name]
+    return changed.values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns})
+
+
+UPDATES: Final = {table.name: _update(table) for table in (t.lines, t.cancellations)}
+"""A line after its batch: the CHECK on its buckets is the second wall behind ``domain/line.py``. The answer to an ask:
+one that has its answer is never touched again. On PostgreSQL ``bulk`` says the same in its own words."""
 
 SETTLE_PROCESSES = (
     update(t.process_statuses)
@@ -196,8 +218,8 @@ TAKE_NUMBERS = (
 """Reserve a block of numbers, in a transaction of its own (hi/lo). No row when all that fit in 31 bits are spent."""
 
 
-INSERTS: dict[str, Insert] = {table.name: insert(table) for table in t.metadata.sorted_tables}
-"""One plain insert per table, parents before children."""
-
-CONNECT: Insert = sqlite.insert(t.connections).on_conflict_do_nothing()
-"""Note that a supplier holds goods for a retailer, unless that is known (SQLite; PostgreSQL's form is in ``bulk``)."""
+INSERTS: Final[dict[str, Insert]] = {
+    table.name: sqlite.insert(table).on_conflict_do_nothing() if table is t.connections else insert(table)
+    for table in t.metadata.sorted_tables
+}
+"""One plain insert per table, parents before children; a supplier that a retailer knows already is left as it is."""
