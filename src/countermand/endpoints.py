@@ -1,1 +1,350 @@
-"""Where a party wants to be told of events: webhooks and mailboxes, with their secrets."""
+"""Where parties are told what happens: their webhooks and mailboxes, and the secrets that what is sent is signed with.
+
+Changed by their owners and by operators, not on the write road. Every change is logged; no secret and no path of a URL
+ever is.
+"""
+
+import base64
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection, func, insert, select, update
+
+from countermand.domain.endpoint import (
+    STRICT,
+    AddressRules,
+    EndpointState,
+    check_address,
+    check_kinds,
+    is_mailbox,
+)
+from countermand.domain.events import EventKind
+from countermand.ids import Ids, show
+from countermand.keyring import Keyring
+from countermand.store import tables as t
+from countermand.store.columns import Record
+from countermand.store.revisions import agreements_changed
+
+PREFIX: Final = "ept"
+"""How the id of an endpoint begins."""
+
+ENDPOINTS_MAX: Final = 100
+"""So many endpoints a party may have: every event is sent to each."""
+
+SECRETS_MAX: Final = 3
+"""So many secrets of an endpoint may be valid at once: each makes a signature in every message."""
+
+OVERLAP: Final = timedelta(hours=24)
+"""How long a secret stays valid beside the one that took its place, unless told otherwise."""
+
+LABEL_MAX: Final = 255
+
+log = structlog.get_logger()
+
+
+class UnknownEndpointError(LookupError):
+    """There is no such endpoint of this party, or it was removed."""
+
+
+class TooManyEndpointsError(ValueError):
+    """The party has as many endpoints as it can have."""
+
+
+class TooManySecretsError(ValueError):
+    """The endpoint has as many valid secrets as it can have. The message says when the next one ends."""
+
+
+class NoSecretError(ValueError):
+    """The endpoint is a mailbox, and mails are not signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An address of a party, the kinds of events it wants there (none named: all), and how sending to it goes.
+
+    ``state_reason`` says in words why it is not active. ``failing_since`` is when the first of an unbroken row of
+    failures was. ``secrets`` is encrypted; ``None`` for a mailbox.
+    """
+
+    id: UUID
+    party: UUID
+    url: str
+    label: str
+    event_kinds: tuple[EventKind, ...]
+    state: EndpointState
+    state_reason: str
+    created_at: datetime
+    failing_since: datetime | None
+    secrets: bytes | None
+
+    def wants(self, kind: EventKind) -> bool:
+        """Whether it is to be told of events of this kind."""
+        return not self.event_kinds or kind in self.event_kinds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """An endpoint at the one time that its newest secret can be read; a mailbox has none."""
+
+    endpoint: Endpoint
+    secret: str | None
+
+
+def add(
+    connection: Connection,
+    ids: Ids,
+    keyring: Keyring,
+    now: datetime,
+    *,
+    party: UUID,
+    url: str,
+    kinds: Collection[str] = (),
+    label: str = "",
+    rules: AddressRules = STRICT,
+    by: str,
+) -> Added:
+    """Register an address of a party for these kinds of events, or for all.
+
+    Raises:
+        BadAddressError: nothing can be sent there, or the rules do not allow it.
+        UnknownKindError: there is no such kind of event.
+        TooManyEndpointsError: the party has ``ENDPOINTS_MAX``.
+    """
+    check_address(url, rules)
+    wanted = check_kinds(kinds)
+    if _count(connection, party) >= ENDPOINTS_MAX:
+        raise TooManyEndpointsError(f"The party has {ENDPOINTS_MAX} endpoints. Remove one first.")
+    secret = None if is_mailbox(url) else new_secret(ids)
+    endpoint = Endpoint(
+        id=ids.new(),
+        party=party,
+        url=url,
+        label=label,
+        event_kinds=wanted,
+        state=EndpointState.ACTIVE,
+        state_reason="",
+        created_at=now,
+        failing_since=None,
+        secrets=_close(keyring, [{"secret": secret, "until": None}]) if secret else None,
+    )
+    connection.execute(insert(t.endpoints).values(_row(endpoint)))
+    _changed(connection, "endpoint_added", endpoint, by, kinds=[kind.value for kind in wanted])
+    return Added(endpoint=endpoint, secret=secret)
+
+
+def of_party(connection: Connection, party: UUID | None = None) -> list[Endpoint]:
+    """The endpoints of a party, or of all, oldest first, without those that were removed."""
+    query = select(t.endpoints).where(t.endpoints.c.state != EndpointState.REMOVED.value).order_by(t.endpoints.c.id)
+    if party is not None:
+        query = query.where(t.endpoints.c.party_id == party)
+    return [_endpoint(row) for row in connection.execute(query)]
+
+
+def find(connection: Connection, endpoint: UUID, party: UUID | None = None) -> Endpoint:
+    """One endpoint; with ``party`` only if it is that party's.
+
+    Raises:
+        UnknownEndpointError: there is none, or it was removed.
+    """
+    return _find(connection, endpoint, party, lock=False)
+
+
+def pause(connection: Connection, endpoint: UUID, *, reason: str, by: str, party: UUID | None = None) -> Endpoint:
+    """Send nothing there for a while. Its notices are collected and go out when it is resumed.
+
+    Raises:
+        UnknownEndpointError: as ``find``.
+    """
+    return _stop(connection, endpoint, EndpointState.PAUSED, reason, by, party)
+
+
+def disable(connection: Connection, endpoint: UUID, *, reason: str, by: str) -> Endpoint:
+    """Send nothing there any more, as the receiver said that it is gone for good. It can be resumed.
+
+    Raises:
+        UnknownEndpointError: as ``find``.
+    """
+    return _stop(connection, endpoint, EndpointState.DISABLED, reason, by, None)
+
+
+def resume(connection: Connection, endpoint: UUID, *, by: str, party: UUID | None = None) -> Endpoint:
+    """Send there again, whyever nothing was, and forget what failed before.
+
+    Raises:
+        UnknownEndpointError: as ``find``.
+    """
+    before = _find(connection, endpoint, party, lock=True)
+    after = replace(before, state=EndpointState.ACTIVE, state_reason="", failing_since=None)
+    if after != before:
+        _store(connection, after)
+        _changed(connection, "endpoint_resumed", after, by)
+    return after
+
+
+def remove(connection: Connection, endpoint: UUID, *, by: str, party: UUID | None = None) -> int:
+    """Send nothing there ever again, and say how many notices were due there: they are dead from now on.
+
+    Raises:
+        UnknownEndpointError: as ``find``.
+    """
+    before = _find(connection, endpoint, party, lock=True)
+    after = replace(before, state=EndpointState.REMOVED, state_reason="It was removed.", failing_since=None)
+    _store(connection, after)
+    notices = t.notices.c
+    dead = connection.execute(
+        update(t.notices)
+        .where(notices.partition.in_(range(t.PARTITIONS)), notices.endpoint_id == endpoint, notices.state == "due")
+        .values(state="dead", due_at=None, last_result="The endpoint was removed.")
+    ).rowcount
+    _changed(connection, "endpoint_removed", after, by, notices_dead=dead)
+    return dead
+
+
+def rotate(
+    connection: Connection,
+    ids: Ids,
+    keyring: Keyring,
+    now: datetime,
+    endpoint: UUID,
+    *,
+    by: str,
+    overlap: timedelta = OVERLAP,
+    party: UUID | None = None,
+) -> Added:
+    """Give the endpoint a new secret. Those it had stay valid beside it for ``overlap`` at most.
+
+    Raises:
+        UnknownEndpointError: as ``find``.
+        NoSecretError: the endpoint is a mailbox.
+        TooManySecretsError: ``SECRETS_MAX`` would be exceeded.
+    """
+    before = _find(connection, endpoint, party, lock=True)
+    if before.secrets is None:
+        raise NoSecretError("This endpoint is a mailbox, and mails are not signed.")
+    ends = now + overlap
+    kept = [
+        {"secret": each["secret"], "until": min(_until(each) or ends, ends).isoformat()}
+        for each in _open(keyring, before.secrets)
+        if _is_valid(each, now)
+    ]
+    kept = [each for each in kept if _is_valid(each, now)]
+    if len(kept) >= SECRETS_MAX:
+        first = min(each["until"] for each in kept[1:])
+        raise TooManySecretsError(
+            f"The endpoint has {SECRETS_MAX} valid secrets. The next one ends at {first}; without an overlap all"
+            " of them end at once."
+        )
+    secret = new_secret(ids)
+    after = replace(before, secrets=_close(keyring, [{"secret": secret, "until": None}, *kept]))
+    _store(connection, after)
+    _changed(connection, "endpoint_rotated", after, by, overlap_s=int(overlap.total_seconds()))
+    return Added(endpoint=after, secret=secret)
+
+
+def secrets_at(keyring: Keyring, endpoint: Endpoint, now: datetime) -> tuple[str, ...]:
+    """The secrets that are valid at this time, newest first: what is sent carries a signature by each of them.
+
+    Raises:
+        KeyringError: they cannot be opened with the keys of this installation.
+    """
+    if endpoint.secrets is None:
+        return ()
+    return tuple(each["secret"] for each in _open(keyring, endpoint.secrets) if _is_valid(each, now))
+
+
+def new_secret(ids: Ids) -> str:
+    """256 random bits in the form of Standard Webhooks."""
+    return f"whsec_{base64.b64encode(ids.random_bytes(32)).decode()}"
+
+
+def _stop(
+    connection: Connection, endpoint: UUID, state: EndpointState, reason: str, by: str, party: UUID | None
+) -> Endpoint:
+    before = _find(connection, endpoint, party, lock=True)
+    after = replace(before, state=state, state_reason=reason)
+    if after != before:
+        _store(connection, after)
+        _changed(connection, f"endpoint_{state}", after, by, reason=reason)
+    return after
+
+
+def _find(connection: Connection, endpoint: UUID, party: UUID | None, *, lock: bool) -> Endpoint:
+    query = select(t.endpoints).where(t.endpoints.c.id == endpoint, t.endpoints.c.state != EndpointState.REMOVED.value)
+    if party is not None:
+        query = query.where(t.endpoints.c.party_id == party)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    if row is None:
+        raise UnknownEndpointError(f"There is no endpoint {show(PREFIX, endpoint)}.")
+    return _endpoint(row)
+
+
+def _count(connection: Connection, party: UUID) -> int:
+    mine = (t.endpoints.c.party_id == party, t.endpoints.c.state != EndpointState.REMOVED.value)
+    return connection.execute(select(func.count()).select_from(t.endpoints).where(*mine)).scalar_one()
+
+
+def _store(connection: Connection, endpoint: Endpoint) -> None:
+    row = _row(endpoint)
+    changed = {name: row[name] for name in ("state", "state_reason", "failing_since", "secrets")}
+    connection.execute(update(t.endpoints).where(t.endpoints.c.id == endpoint.id).values(changed))
+
+
+def _changed(connection: Connection, what: str, endpoint: Endpoint, by: str, **more: Any) -> None:
+    agreements_changed(connection)
+    # A path or a query can hold what proves the caller to the receiver, and a mailbox is a person's.
+    host = urlsplit(endpoint.url).hostname or endpoint.url.rpartition("@")[2]
+    log.info(what, endpoint=show(PREFIX, endpoint.id), party=str(endpoint.party), host=host, by=by, **more)
+
+
+def _row(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "id": endpoint.id,
+        "party_id": endpoint.party,
+        "url": endpoint.url,
+        "label": endpoint.label,
+        "event_kinds": [kind.value for kind in endpoint.event_kinds],
+        "secrets": endpoint.secrets,
+        "state": endpoint.state.value,
+        "state_reason": endpoint.state_reason,
+        "created_at": endpoint.created_at,
+        "failing_since": endpoint.failing_since,
+    }
+
+
+def _endpoint(row: Record) -> Endpoint:
+    return Endpoint(
+        id=row.id,
+        party=row.party_id,
+        url=row.url,
+        label=row.label,
+        event_kinds=tuple(EventKind(kind) for kind in row.event_kinds),
+        state=EndpointState(row.state),
+        state_reason=row.state_reason,
+        created_at=row.created_at,
+        failing_since=row.failing_since,
+        secrets=row.secrets,
+    )
+
+
+def _close(keyring: Keyring, secrets: Sequence[dict[str, str | None]]) -> bytes:
+    return keyring.encrypt(json.dumps(secrets).encode())
+
+
+def _open(keyring: Keyring, closed: bytes) -> list[dict[str, Any]]:
+    secrets: list[dict[str, Any]] = json.loads(keyring.decrypt(closed))
+    return secrets
+
+
+def _until(secret: dict[str, Any]) -> datetime | None:
+    return datetime.fromisoformat(secret["until"]) if secret["until"] else None
+
+
+def _is_valid(secret: dict[str, Any], now: datetime) -> bool:
+    until = _until(secret)
+    return until is None or now < until

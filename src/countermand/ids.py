@@ -31,6 +31,10 @@ class Ids:
         bits = self._random.getrandbits(74)
         return UUID(int=millis << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (1 << 62) - 1)
 
+    def random_bytes(self, count: int) -> bytes:
+        """So many random bytes, for a key."""
+        return self._random.randbytes(count)
+
     def token(self, prefix: str) -> str:
         """A secret of 256 random bits, with a prefix that says what it is and a checksum that finds typing errors."""
         secret = _in_base62(self._random.getrandbits(256), 43)

@@ -387,6 +387,9 @@ async def test_an_event_says_who_when_through_which_door_and_what_became_of_the_
         "reason": "ordered_twice",
         "note": "wrong size",
         "asker": "retailer",
+        "state": "asked",
+        "awaiting": str(world.supplier),
+        "due_at": (START + timedelta(hours=48)).isoformat(),
     }
     assert (declined["actor_id"], declined["door"]) == (world.supplier, "native")
     assert declined["at"] == START + timedelta(minutes=5)
@@ -399,6 +402,8 @@ async def test_an_event_says_who_when_through_which_door_and_what_became_of_the_
         "reason": "in_packing",
         "note": "on the belt",
         "asker": "retailer",
+        "state": "declined",
+        "asked_for": "ordered_twice",
     }
     assert asked["cancellation_id"] == declined["cancellation_id"] == said.asked
     assert asked["order_id"] == said.order

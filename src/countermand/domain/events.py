@@ -1,10 +1,12 @@
 """What happened to a line. Events tell; they are the audit trail, in the order of their sequence numbers."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from countermand.domain.commands import Asker
+from countermand.domain.reasons import CancelReason
 
 
 class EventKind(StrEnum):
@@ -30,6 +32,8 @@ class Event:
     ``units`` is how many units the change is about; ``by_policy`` says that a rule spoke and no party,
     ``asker`` on whose wish the cancellation was asked. The four
     buckets are those of the line just after the event, so a reader that missed earlier ones still knows the state.
+    So is what it says of its cancellation: its ``state``, the reason it was ``asked_for``, whose answer is ``awaiting``
+    and when that is due.
     """
 
     kind: EventKind
@@ -45,3 +49,7 @@ class Event:
     by_policy: bool = False
     unasked: bool = False
     asker: Asker | None = None
+    state: str = ""
+    asked_for: CancelReason = CancelReason.NOT_STATED
+    awaiting: UUID | None = None
+    due_at: datetime | None = None

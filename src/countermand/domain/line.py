@@ -276,5 +276,9 @@ class Draft:
                 by_policy=by_policy,
                 unasked=bool(cancellation and cancellation.unasked),
                 asker=cancellation.asker if cancellation else None,
+                state=cancellation.state if cancellation else "",
+                asked_for=cancellation.reason if cancellation else CancelReason.NOT_STATED,
+                awaiting=cancellation.awaiting if cancellation else None,
+                due_at=cancellation.due_at if cancellation else None,
             )
         )

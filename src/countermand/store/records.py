@@ -127,5 +127,9 @@ def facts_of(event: Event) -> dict[str, Any]:
         "by_policy": event.by_policy,
         "unasked": event.unasked,
         "asker": event.asker.value if event.asker else None,
+        "state": str(event.state),
+        "asked_for": event.asked_for.value if event.asked_for != event.reason and event.state else None,
+        "awaiting": str(event.awaiting) if event.awaiting else None,
+        "due_at": event.due_at.isoformat() if event.due_at else None,
     }
     return facts | {name: value for name, value in extra.items() if value}
