@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -35,6 +36,15 @@ def _quotas(limits: dict[str, str]) -> dict[str, str]:
     return PLAZA_LIMITS | limits
 
 
+def _networks(texts: list[str]) -> list[str]:
+    for text in texts:
+        try:
+            ip_network(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is no network; write it like 10.0.0.0/8") from None
+    return texts
+
+
 class Settings(BaseSettings):
     """The settings, each with its default. A flag beats the environment, which beats the file."""
 
@@ -59,6 +69,13 @@ class Settings(BaseSettings):
     plaza_limits: Annotated[dict[str, str], AfterValidator(_quotas)] = Field(
         default_factory=lambda: dict(PLAZA_LIMITS),
         description="Calls per key, as '400/hour' or '5000/day'; an empty text lifts a limit",
+    )
+    webhook_inner_addresses: Annotated[list[str], AfterValidator(_networks)] = Field(
+        default_factory=list, description="Networks that are not public and may be called all the same: 127.0.0.0/8"
+    )
+    webhook_http: bool = Field(default=False, description="Webhooks may be plain http, beyond this host too")
+    webhook_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
+        default_factory=lambda: [443], description="Ports of webhooks; an empty list allows all"
     )
     log_level: str = "info"
 
