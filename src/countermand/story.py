@@ -1,22 +1,34 @@
-"""An event in a plain sentence, for timelines."""
+"""An event in plain sentences, for timelines: what happened, who did it or which rule, why, and what comes next."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from countermand.domain.events import EventKind
+from countermand.domain.policy import Rule
 from countermand.store.columns import Record
 
 
 def sentence(event: Record) -> str:
-    """What happened, to whom it was due, and why."""
-    who = event.actor_name or ("The policy" if event.actor == "policy" else event.actor)
-    text = _verb(EventKind(event.kind), event.facts, who)
-    return text + _because(event.facts) + "."
+    """What happened, who did it, and why; then whose answer is due, if one is."""
+    kind, facts = EventKind(event.kind), event.facts
+    return f"{_verb(kind, facts, _who(event))}{_because(facts)}.{_next(event)}"
 
 
 def state(event: Record) -> str:
     """The four buckets just after the event."""
     facts = event.facts
     return f"open {facts['open']}, asked {facts['asked']}, cancelled {facts['cancelled']}, shipped {facts['shipped']}"
+
+
+def _who(event: Record) -> str:
+    if "rule" in event.facts:
+        return _policy(event.facts).capitalize()
+    return str(event.actor_name or event.actor)
+
+
+def _policy(facts: dict[str, Any]) -> str:
+    version = facts.get("policy_version")
+    return f"version {version} of the policy" if version else "the default policy"
 
 
 def _verb(kind: EventKind, facts: dict[str, Any], who: str) -> str:
@@ -36,8 +48,10 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str) -> str:
             return f"{who} asked to cancel {units}"
         case EventKind.CANCELLATION_PASSED_ON:
             return f"{who} passed the cancellation of {units} on to the supplier"
-        case EventKind.CANCELLATION_ACCEPTED if facts.get("unasked"):
+        case EventKind.CANCELLATION_ACCEPTED if facts.get("asker") == "nobody":
             return f"{who} cancelled {units}, which nobody had asked for"
+        case EventKind.CANCELLATION_ACCEPTED if facts.get("unasked"):
+            return f"{who} cancelled {units} that were asked for, but gave another reason"
         case EventKind.CANCELLATION_ACCEPTED:
             return f"{who} accepted the cancellation of {units}"
         case EventKind.CANCELLATION_DECLINED:
@@ -45,12 +59,30 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str) -> str:
         case EventKind.CANCELLATION_WITHDRAWN:
             return f"{who} withdrew the cancellation of {units}"
         case EventKind.CANCELLATION_LAPSED:
-            return f"Nobody answered in time: the cancellation of {units} lapsed"
+            return f"{who} let the cancellation of {units} lapse"
         case EventKind.CANCELLATION_ESCALATED:
-            return f"Nobody answered in time: the cancellation of {units} went to an operator"
+            return f"{who} handed the cancellation of {units} to an operator"
 
 
 def _because(facts: dict[str, Any]) -> str:
     reason = facts.get("reason", "")
     words = "" if reason in ("", "not_stated") else f" ({reason.replace('_', ' ')})"
+    if facts.get("rule") == Rule.SILENCE:
+        words += ", as nobody had answered in time"
+    if facts.get("rule") == Rule.FREE_WINDOW:
+        words += ", as it was asked within the free time after ordering"
     return words + (f": {facts['note']}" if facts.get("note") else "")
+
+
+def _next(event: Record) -> str:
+    """Whose answer is due now, by when, and by which policy."""
+    facts = event.facts
+    awaiting = facts.get("awaiting")
+    if awaiting is None:
+        return ""
+    whose = "retailer" if awaiting == str(event.retailer_id) else "supplier"
+    policy = f", says {_policy(facts)}" if "policy_version" in facts else ""
+    if "due_at" not in facts:
+        return f" The {whose}'s answer is due, without a deadline{policy}."
+    due_at = datetime.fromisoformat(facts["due_at"]).astimezone(UTC)
+    return f" The {whose}'s answer is due by {due_at:%Y-%m-%d %H:%M} UTC{policy}."

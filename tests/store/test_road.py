@@ -390,6 +390,7 @@ async def test_an_event_says_who_when_through_which_door_and_what_became_of_the_
         "state": "asked",
         "awaiting": str(world.supplier),
         "due_at": (START + timedelta(hours=48)).isoformat(),
+        "policy_version": 0,
     }
     assert (declined["actor_id"], declined["door"]) == (world.supplier, "native")
     assert declined["at"] == START + timedelta(minutes=5)

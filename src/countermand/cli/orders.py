@@ -219,7 +219,8 @@ def timeline(
             line = event.line_id
             print(f"{event.ordered} x {plain(event.sku)}, line {event.line_id}")
         told = plain(story.sentence(event))
-        print(f"  {event.at:%Y-%m-%d %H:%M:%S}  {told}  [{story.state(event)}; {event.door}]")
+        by = plain(f"{event.door}, {event.actor}")
+        print(f"  {event.at:%Y-%m-%d %H:%M:%S}  {told}  [{story.state(event)}; {by}]")
 
 
 def operator() -> Actor:

@@ -18,7 +18,7 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.line import Cancellation, Decision, Draft, Line, State
-from countermand.domain.policy import Policy, Silence
+from countermand.domain.policy import Policy, Rule, Silence
 from countermand.domain.reasons import CancelReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, first
 
@@ -82,7 +82,7 @@ def _ask_open_units(
     )
     draft.ask(cancellation)
     if policy.is_free(line.placed_at, now):
-        draft.accept(cancellation, units, None)
+        draft.accept(cancellation, units, None, rule=Rule.FREE_WINDOW)
     return draft.done()
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from countermand.domain.commands import Asker
+from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason
 
 
@@ -30,7 +31,8 @@ class Event:
     """One change of one line, the ``seq``-th since it was placed.
 
     ``units`` is how many units the change is about; ``by_policy`` says that a rule spoke and no party,
-    ``asker`` on whose wish the cancellation was asked. The four
+    ``asker`` on whose wish the cancellation was asked. ``policy_version`` is the one it was asked under, told when
+    somebody asks and when a rule speaks; ``rule`` is the one that spoke. The four
     buckets are those of the line just after the event, so a reader that missed earlier ones still knows the state.
     So is what it says of its cancellation: its ``state``, the reason it was ``asked_for``, whose answer is ``awaiting``
     and when that is due.
@@ -53,3 +55,5 @@ class Event:
     asked_for: CancelReason = CancelReason.NOT_STATED
     awaiting: UUID | None = None
     due_at: datetime | None = None
+    policy_version: int | None = None
+    rule: Rule | None = None

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from countermand.domain.commands import Asker
 from countermand.domain.events import Event, EventKind
+from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 
 
@@ -152,7 +153,8 @@ class Draft:
         """Somebody else's answer is due from now on; ``to=None`` is the operator's (policy: escalate)."""
         kind = EventKind.CANCELLATION_PASSED_ON if to else EventKind.CANCELLATION_ESCALATED
         changed = replace(cancellation, awaiting=to, due_at=due_at)
-        self._tell(kind, changed.units, changed, by_policy=by_policy or to is None)
+        rule = Rule.SILENCE if by_policy or to is None else None
+        self._tell(kind, changed.units, changed, rule=rule)
 
     def accept(
         self,
@@ -163,18 +165,21 @@ class Draft:
         reason: CancelReason | None = None,
         unasked: bool = False,
         note: str = "",
+        rule: Rule = Rule.SILENCE,
     ) -> None:
-        """Asked units become cancelled, those not accepted open again. ``by=None``: the policy accepted."""
+        """Asked units become cancelled, those not accepted open again. ``by=None``: the policy did, by ``rule``."""
         self._move(units, 0, -1, +1, 0)
         self._move(cancellation.units - units, +1, -1, 0, 0)
         changed = self._answered(cancellation, State.ACCEPTED, by, accepted_units=units, unasked=unasked)
         changed = replace(changed, reason=reason or changed.reason, answer_note=note)
-        self._tell(EventKind.CANCELLATION_ACCEPTED, units, changed, reason=changed.reason, by_policy=by is None)
+        spoke = rule if by is None else None
+        self._tell(EventKind.CANCELLATION_ACCEPTED, units, changed, reason=changed.reason, note=note, rule=spoke)
 
     def cancel_own(self, cancellation: Cancellation) -> None:
         """Open units become cancelled, though nobody had asked."""
         self._move(cancellation.units, -1, 0, +1, 0)
-        self._tell(EventKind.CANCELLATION_ACCEPTED, cancellation.units, cancellation, reason=cancellation.reason)
+        kind, note = EventKind.CANCELLATION_ACCEPTED, cancellation.note
+        self._tell(kind, cancellation.units, cancellation, reason=cancellation.reason, note=note)
 
     def decline(self, cancellation: Cancellation, reason: DeclineReason, by: UUID, note: str = "") -> None:
         """Asked units become open again."""
@@ -192,7 +197,7 @@ class Draft:
         """Asked units become open again, as nobody answered in time."""
         self._move(cancellation.units, +1, -1, 0, 0)
         changed = self._answered(cancellation, State.LAPSED, None)
-        self._tell(EventKind.CANCELLATION_LAPSED, changed.units, changed, by_policy=True)
+        self._tell(EventKind.CANCELLATION_LAPSED, changed.units, changed, rule=Rule.SILENCE)
 
     def ship(self, units: int) -> None:
         """Open units become shipped."""
@@ -256,8 +261,9 @@ class Draft:
         *,
         reason: str = "",
         note: str = "",
-        by_policy: bool = False,
+        rule: Rule | None = None,
     ) -> None:
+        is_ask = kind is EventKind.CANCELLATION_ASKED
         if cancellation is not None:
             self._changed[cancellation.id] = cancellation
         open_units, asked, cancelled, shipped = self._buckets
@@ -272,13 +278,15 @@ class Draft:
                 shipped=shipped,
                 cancellation=cancellation.id if cancellation else None,
                 reason=reason,
-                note=note or (cancellation.note if cancellation and kind is EventKind.CANCELLATION_ASKED else ""),
-                by_policy=by_policy,
+                note=cancellation.note if cancellation and is_ask else note,
+                by_policy=rule is not None,
                 unasked=bool(cancellation and cancellation.unasked),
                 asker=cancellation.asker if cancellation else None,
                 state=cancellation.state if cancellation else "",
                 asked_for=cancellation.reason if cancellation else CancelReason.NOT_STATED,
                 awaiting=cancellation.awaiting if cancellation else None,
                 due_at=cancellation.due_at if cancellation else None,
+                policy_version=cancellation.policy_version if cancellation and (is_ask or rule) else None,
+                rule=rule,
             )
         )

@@ -19,6 +19,13 @@ class Silence(StrEnum):
     ESCALATE = "escalate"
 
 
+class Rule(StrEnum):
+    """Which rule of a policy spoke, where no party did."""
+
+    SILENCE = "silence"
+    FREE_WINDOW = "free_window"
+
+
 class WholeOrder(StrEnum):
     """How a cancellation of a whole order treats lines that cannot be cancelled (EC-10)."""
 

@@ -131,5 +131,8 @@ def facts_of(event: Event) -> dict[str, Any]:
         "asked_for": event.asked_for.value if event.asked_for != event.reason and event.state else None,
         "awaiting": str(event.awaiting) if event.awaiting else None,
         "due_at": event.due_at.isoformat() if event.due_at else None,
+        "rule": event.rule.value if event.rule else None,
     }
-    return facts | {name: value for name, value in extra.items() if value}
+    # A version of 0 says something: that the defaults held.
+    version = {} if event.policy_version is None else {"policy_version": event.policy_version}
+    return facts | {name: value for name, value in extra.items() if value} | version
