@@ -1,0 +1,106 @@
+"""What every payment provider can be asked, and what it can answer (reliability.md, rules 7 to 9)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+
+class Movement(StrEnum):
+    """What became of one wish to move money.
+
+    ``CONFIRMED``: it has moved. ``ACCEPTED``: the provider has it and will tell. ``REFUSED``: it has not moved and
+    will not by itself. ``LATER``: it has not moved; the same wish may be sent again. ``UNKNOWN``: nobody here can tell.
+    ``ABSENT``: asked by reference, the provider has no such wish.
+    """
+
+    CONFIRMED = "confirmed"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    LATER = "later"
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """Money that shall go back, or an authorisation that shall be let go.
+
+    ``key`` is the same whenever the same wish is sent; ``reference`` is our own id, kept by the provider with it, by
+    which it can be asked later. ``payment`` is the provider's own name of the payment.
+    """
+
+    key: str
+    reference: str
+    payment: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a provider said of a wish, in a sentence too. Amount and currency are those it named, if it named any."""
+
+    movement: Movement
+    result: str
+    provider_id: str = ""
+    amount_minor: int | None = None
+    currency: str = ""
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refunded:
+    """A refund that a provider holds for a payment. ``reference`` is empty if it was not made by us (EC-60)."""
+
+    provider_id: str
+    reference: str
+    amount_minor: int
+    currency: str
+    movement: Movement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notified:
+    """What a provider's webhook is about. It only says where to look: nothing is believed but what ``find`` returns,
+    unless the signature covers the whole content, as ``told`` then says."""
+
+    provider_id: str
+    reference: str
+    payment: str
+    told: Told | None = None
+
+
+class ForgedError(Exception):
+    """A webhook whose signature is missing, wrong or too old. The message is for the log."""
+
+
+class Provider(Protocol):
+    """A provider. No method but ``read_webhook`` raises."""
+
+    name: str
+    key_lifetime: timedelta
+    """How long the provider is sure to recognise a key; after that a wish is looked for before it is sent again."""
+
+    async def refund(self, wish: Wish) -> Told:
+        """Send captured money back."""
+
+    async def release(self, wish: Wish) -> Told:
+        """Let go of money that was authorised and not captured."""
+
+    async def find(self, wish: Wish) -> Told:
+        """What became of a wish, asked by its reference."""
+
+    async def refunded(self, payment: str) -> Sequence[Refunded] | None:
+        """Every refund the provider holds for a payment, also those made by hand there; ``None`` if it cannot say."""
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
+        """What a webhook tells.
+
+        Raises:
+            ForgedError: it is not the provider's.
+        """
+
+    async def close(self) -> None:
+        """Let go of its connections."""
