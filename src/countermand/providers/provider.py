@@ -63,8 +63,11 @@ class Refunded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notified:
-    """What a provider's webhook is about. It only says where to look: nothing is believed but what ``find`` returns,
-    unless the signature covers the whole content, as ``told`` then says."""
+    """What a provider's webhook is about.
+
+    It only says where to look, and what ``find`` returns is believed. Where the signature covers the whole content,
+    ``told`` is what it says.
+    """
 
     provider_id: str
     reference: str
