@@ -2,12 +2,13 @@
 
 import re
 from datetime import timedelta
+from email.utils import parseaddr
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 
@@ -45,6 +46,14 @@ def _networks(texts: list[str]) -> list[str]:
     return texts
 
 
+def _sender(text: str) -> str:
+    address = parseaddr(text)[1]
+    local, _, host = address.rpartition("@")
+    if text and not (local and host and address.isascii() and text.isprintable()):
+        raise ValueError(f"{text!r} is no sender; write it like Shop <mail@shop.example>")
+    return text
+
+
 class Settings(BaseSettings):
     """The settings, each with its default. A flag beats the environment, which beats the file."""
 
@@ -77,7 +86,22 @@ class Settings(BaseSettings):
     webhook_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
         default_factory=lambda: [443], description="Ports of webhooks; an empty list allows all"
     )
+    smtp_host: str = Field(default="", description="Mail server; without one no e-mail is sent")
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_tls: Literal["none", "starttls", "tls"] = "starttls"
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    mail_from: Annotated[str, AfterValidator(_sender)] = Field(
+        default="", description="The sender of e-mails: mail@shop.example, or Shop <mail@shop.example>"
+    )
+    answer_link_days: int = Field(default=30, ge=1, le=3660, description="How long a link in an e-mail can be used")
     log_level: str = "info"
+
+    @model_validator(mode="after")
+    def _mail_has_a_sender(self) -> Self:
+        if self.smtp_host and not self.mail_from:
+            raise ValueError("mail_from must be set where smtp_host is")
+        return self
 
     @property
     def token_lifetime(self) -> timedelta | None:

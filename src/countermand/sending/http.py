@@ -6,7 +6,6 @@ cookies, and connections only to addresses that were looked up and checked once.
 
 import asyncio
 import ssl
-import unicodedata
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from countermand.sending.addresses import Address, AddressError, Guard, Resolver
 from countermand.sending.exchange import Answer, Exchange, ExchangeError
 from countermand.sending.idle import IdleConnections
 from countermand.sending.targets import Target, UrlError, read_url
+from countermand.sending.words import one_line
 from countermand.settings import Settings
 
 TOTAL_S: Final = 20.0
@@ -220,7 +220,7 @@ def _attempt(answer: Answer, now: datetime) -> Attempt:
     if status == HTTPStatus.GONE:
         return Attempt(verdict=Verdict.GONE, result=f"{told} Gone: it wants no more notices.")
     if 300 <= status < 400:
-        where = _clean(answer.header(b"location"), 200)
+        where = one_line(answer.header(b"location"), 200)
         lead = f", which leads to {where}" if where else ""
         result = f"{told}{lead}. Redirects are not followed: register the URL of the receiver itself."
         return Attempt(verdict=Verdict.FAILED, result=result)
@@ -240,16 +240,7 @@ def _words(answer: Answer) -> str:
     """The beginning of what the receiver says, as one line of printable text. What is compressed is left alone."""
     if answer.header(b"content-encoding").lower() not in ("", "identity"):
         return ""
-    return _clean(answer.body.decode("utf-8", "replace"), TEXT_MAX)
-
-
-def _clean(text: str, at_most: int) -> str:
-    """Without control characters, marks of direction and the like; at most so many bytes in UTF-8."""
-    kept = (" " if unicodedata.category(each) in _UNWRITTEN else each for each in text[: 4 * at_most])
-    return " ".join("".join(kept).split()).encode()[:at_most].decode("utf-8", "ignore")
-
-
-_UNWRITTEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+    return one_line(answer.body.decode("utf-8", "replace"), TEXT_MAX)
 
 
 def _retry_after(answer: Answer, now: datetime) -> float | None:

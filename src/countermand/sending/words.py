@@ -1,0 +1,52 @@
+"""Facts in words, for mails and pages."""
+
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_UNWRITTEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def one_line(text: str, at_most: int) -> str:
+    """On one line, without control characters, marks of direction and the like; at most so many bytes in UTF-8."""
+    kept = (" " if unicodedata.category(each) in _UNWRITTEN else each for each in text[: 4 * at_most])
+    return " ".join("".join(kept).split()).encode()[:at_most].decode("utf-8", "ignore")
+
+
+def lines(text: str) -> str:
+    """The same, but lines stay lines."""
+    return "\n".join(one_line(each, len(each.encode(errors="replace"))) for each in text.splitlines())
+
+
+def moment(at: datetime) -> str:
+    """As ``Tuesday 3 November 2026, 09:00 UTC``, whatever language the system speaks."""
+    at = at.astimezone(UTC)
+    return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC"
+
+
+def from_now(at: datetime, now: datetime) -> str:
+    """How far away it is, as ``in 2 days and 3 hours`` or ``5 minutes ago``; the smaller parts are left off."""
+    away = at - now
+    words = _span(abs(away))
+    if words is None:
+        return "now"
+    return f"in {words}" if away > timedelta() else f"{words} ago"
+
+
+def count(number: int, what: str = "unit") -> str:
+    """As ``1 unit`` or ``3 units``."""
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+def _span(span: timedelta) -> str | None:
+    minutes = int(span.total_seconds()) // 60
+    parts = [(minutes // 1440, "day"), (minutes // 60 % 24, "hour"), (minutes % 60, "minute")]
+    first = next((place for place, (number, _) in enumerate(parts) if number), None)
+    if first is None:
+        return None
+    return " and ".join(count(number, what) for number, what in parts[first : first + 2] if number)
