@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check bench kill fuzz clean
+.PHONY: demo test check docs bench kill fuzz clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -18,6 +18,10 @@ check: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Writes the tables and the schema of docs/events.md from the code.
+docs: .venv/.ready
+	$(BIN)/python -m tests.docs.event_tables
 
 bench: .venv/.ready
 	$(BIN)/python -m bench $(ARGS)

@@ -1,6 +1,6 @@
 """One function per question, straight to SQL. Nothing here decides; a party sees what is its own and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from countermand.domain.commands import PartyKind
 from countermand.store import tables as t
-from countermand.store.columns import IdList, Record, one_of
+from countermand.store.columns import IdList, NumberList, PairList, Record, one_of, pair_of
 from countermand.store.statements import NUMBER_END
 
 PAGE_MAX: Final = 200
@@ -334,6 +334,52 @@ def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Re
     )
     return connection.execute(query).all()
 
+
+def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID, int]]) -> list[Record]:
+    """These events, by retailer, line and ``seq``, each with what its envelope tells; those that are not there lack.
+
+    One statement for any number of events.
+    """
+    lines = bindparam("lines", [(retailer, line) for retailer, line, _ in keys], type_=PairList())
+    places = bindparam("places", sorted({seq for _, _, seq in keys}), type_=NumberList())
+    e = t.events.c
+    rows = connection.execute(_ENVELOPES.where(pair_of(e.retailer_id, e.line_id, lines), one_of(e.seq, places))).all()
+    wanted = set(keys)
+    return [row for row in rows if (row.retailer_id, row.line_id, row.seq) in wanted]
+
+
+_actor, _retailer, _fulfiller = (t.parties.alias(name) for name in ("actor", "retailer", "fulfiller"))
+
+_ENVELOPES: Final = (
+    select(
+        t.events,
+        _actor.c.name.label("actor_name"),
+        _actor.c.kind.label("actor_kind"),
+        t.orders.c.reference,
+        t.lines.c.sku,
+        t.lines.c.title,
+        t.lines.c.ordered,
+        t.lines.c.fulfiller_id,
+        _retailer.c.name.label("retailer_name"),
+        _fulfiller.c.name.label("fulfiller_name"),
+        *(
+            t.cancellations.c[name].label(f"cancellation_{name}")
+            for name in ("units", "asked_by", "note", "accepted_units", "decline_reason", "answer_note", "answered_at")
+        ),
+    )
+    .join(t.lines, and_(t.lines.c.retailer_id == t.events.c.retailer_id, t.lines.c.id == t.events.c.line_id))
+    .join(t.orders, and_(t.orders.c.retailer_id == t.events.c.retailer_id, t.orders.c.id == t.events.c.order_id))
+    .join(_retailer, _retailer.c.id == t.events.c.retailer_id)
+    .join(_fulfiller, _fulfiller.c.id == t.lines.c.fulfiller_id)
+    .outerjoin(_actor, _actor.c.id == t.events.c.actor_id)
+    .outerjoin(
+        t.cancellations,
+        and_(
+            t.cancellations.c.retailer_id == t.events.c.retailer_id,
+            t.cancellations.c.id == t.events.c.cancellation_id,
+        ),
+    )
+)
 
 _CANCELLATIONS: Final = select(
     t.cancellations, t.lines.c.sku, t.lines.c.ordered, t.lines.c.number.label("line_number")

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 from cyclopts import App
+from jsonschema import Draft202012Validator
 
 from countermand.cli import HELP
 from countermand.cli.commands import app
 from countermand.cli.output import Exit
-from countermand.domain.events import EventKind
+from countermand.domain.events import MEANINGS, EventKind
 from countermand.domain.reasons import BOL_REASONS
 from countermand.domain.refusals import RefusalKind
 from countermand.parties import PERMISSIONS, Permission
 from countermand.settings import PLAZA_LIMITS, Settings
 from countermand.store.tables import REFERENCE_TABLES
 from countermand.wire.replies import REPLIES, Problem, Row
+from tests.docs import event_tables
 from tests.docs.reading import DOCS, ROOT, anchors, links, pages, rows, rows_by_name, section, text_of
 
 EVERYWHERE = {"--database", "--json"}
@@ -157,6 +159,24 @@ def test_every_problem_has_its_row(problem: Problem) -> None:
 def test_every_kind_of_event_is_told_and_no_other() -> None:
     told = [name for name in rows_by_name(text_of("events.md")) if "." in name]
     assert told == [kind.value for kind in EventKind]
+
+
+def test_every_kind_of_event_has_its_meaning() -> None:
+    assert list(MEANINGS) == list(EventKind)
+    assert all(meaning.when.endswith(".") and meaning.units for meaning in MEANINGS.values())
+
+
+def test_the_page_of_events_is_made_of_the_code() -> None:
+    assert text_of("events.md") == event_tables.page(), "run make docs"
+    assert text_of("events.schema.json") == event_tables.schema(), "run make docs"
+
+
+def test_the_example_of_an_event_is_one() -> None:
+    example = re.search(r"```json\n(.*?)```", text_of("events.md"), re.DOTALL)
+    assert example
+    Draft202012Validator(
+        json.loads(text_of("events.schema.json")), format_checker=Draft202012Validator.FORMAT_CHECKER
+    ).validate(json.loads(example[1]))
 
 
 def test_every_reason_of_bol_has_our_name_beside_it() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from countermand.domain.commands import Asker
@@ -24,6 +25,41 @@ class EventKind(StrEnum):
     CANCELLATION_WITHDRAWN = "cancellation.withdrawn"
     CANCELLATION_LAPSED = "cancellation.lapsed"
     CANCELLATION_ESCALATED = "cancellation.escalated"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """When an event of a kind happens, as a sentence, and what its ``units`` count."""
+
+    when: str
+    units: str
+
+
+MEANINGS: Final[dict[EventKind, Meaning]] = {
+    EventKind.LINE_PLACED: Meaning("An order with this line was placed.", "ordered"),
+    EventKind.LINE_ALLOCATED: Meaning(
+        "The fulfiller said how much there is. Rejected units follow as `cancellation.accepted`.",
+        "accepted by the fulfiller",
+    ),
+    EventKind.LINE_SHIPPED: Meaning("Units left the house.", "shipped now"),
+    EventKind.LINE_TRANSPORT_CHANGED: Meaning(
+        "A parcel travels otherwise than was said. No unit moves.", "shipped so far"
+    ),
+    EventKind.CANCELLATION_ASKED: Meaning("The customer or the retailer asked.", "asked"),
+    EventKind.CANCELLATION_PASSED_ON: Meaning(
+        "The retailer said yes to the customer's ask; the supplier's answer is due. No unit moves.", "asked"
+    ),
+    EventKind.CANCELLATION_ACCEPTED: Meaning("Whoever holds the goods accepted, or cancelled unasked.", "cancelled"),
+    EventKind.CANCELLATION_DECLINED: Meaning("Whoever holds the goods declined.", "open again"),
+    EventKind.CANCELLATION_WITHDRAWN: Meaning("The asker took the ask back.", "open again"),
+    EventKind.CANCELLATION_LAPSED: Meaning(
+        "Nobody answered in time, and the policy says that the ask ends.", "open again"
+    ),
+    EventKind.CANCELLATION_ESCALATED: Meaning(
+        "Nobody answered in time, and the policy says that an operator has to answer. No unit moves.", "asked"
+    ),
+}
+"""Every kind has its row. docs/events.md is made of this (``make docs``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
