@@ -15,6 +15,8 @@ from countermand.settings import Settings
 from countermand.store.engine import Database, UnsafeDatabaseError, open_database
 from countermand.store.migrations import LATEST, current_revision, migrate
 from countermand.worker import Worker
+from countermand.worker.courier import Couriers
+from countermand.worker.notices import Courier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +34,11 @@ class Application:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, clock: Clock = system_clock, *, dry_run: bool = False
+    settings: Settings, clock: Clock = system_clock, *, dry_run: bool = False, courier: Courier | None = None
 ) -> AsyncIterator[Application]:
     """Open the database and the write road; let go of both at the end, when every call has its outcome.
+
+    ``courier`` takes notices to where they go, if not over the network.
 
     Raises:
         UnsafeDatabaseError: the database would lose what was acknowledged, or its schema is not this version's.
@@ -48,7 +52,18 @@ async def opened(
     try:
         await _make_current(database, dry_run=dry_run)
         ids = Ids(clock)
-        lanes = Lanes(lambda: Lane(database, clock, ids.new), settings.lanes if database.dialect != "sqlite" else 1)
+        lanes = Lanes(
+            lambda: Lane(database, clock, ids.new, wake=lambda pairs: worker.hear(pairs)),
+            settings.lanes if database.dialect != "sqlite" else 1,
+        )
+        worker = Worker(
+            database,
+            lanes,
+            courier or Couriers(),
+            clock,
+            at_once=settings.worker_sends,
+            lease_s=settings.worker_lease_s,
+        )
         yield Application(
             settings=settings,
             database=database,
@@ -56,7 +71,7 @@ async def opened(
             ids=ids,
             clock=clock,
             keyring=Keyring(settings.keys),
-            worker=Worker(database, lanes, clock),
+            worker=worker,
         )
         await lanes.drain()
     finally:

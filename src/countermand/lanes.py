@@ -6,7 +6,7 @@ call waits for company.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -21,6 +21,8 @@ from countermand.service import Call, Failed, Outcome, numbers_needed, run_batch
 from countermand.standing import Numbers, Standing
 from countermand.store.engine import CommitUnknownError, Database
 
+Pair = tuple[int, UUID]
+
 BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000
 TRIES: Final = 3
@@ -32,11 +34,15 @@ log = structlog.get_logger()
 class Lane:
     """One transaction at a time, each with every call that waits for it.
 
-    ``wake`` is called when notices were committed, which a worker may send now.
+    ``wake`` is called when notices were committed, which a worker may send now: with their partitions and endpoints.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, new_id: NewId, wake: Callable[[], None] = lambda: None
+        self,
+        database: Database,
+        clock: Clock,
+        new_id: NewId,
+        wake: Callable[[Collection[Pair]], None] = lambda pairs: None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -130,7 +136,7 @@ class Lane:
                 raise
         outcomes = await self._database.write(partial(self._batch, calls))
         if self._standing.told:
-            self._wake()
+            self._wake(self._standing.told)
         return outcomes
 
     def _batch(self, calls: Sequence[Call], connection: Connection) -> list[Outcome]:

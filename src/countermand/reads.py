@@ -14,7 +14,6 @@ from sqlalchemy import (
     exists,
     false,
     func,
-    literal_column,
     or_,
     select,
     true,
@@ -289,14 +288,6 @@ def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID)
     """One cancellation, or ``None`` when there is none that this party may see."""
     query = _CANCELLATIONS.where(t.cancellations.c.id == cancellation, *_cancellation_scope(scope))
     return connection.execute(query).first()
-
-
-def overdue(connection: Connection, now: datetime, limit: int) -> Sequence[Record]:
-    """Cancellations whose answer was due by now, the longest overdue first."""
-    query = select(t.cancellations.c.retailer_id, t.cancellations.c.line_id, t.cancellations.c.id)
-    due = (t.cancellations.c.state == literal_column("'asked'"), t.cancellations.c.due_at <= now)
-    oldest = (t.cancellations.c.due_at, t.cancellations.c.id)
-    return connection.execute(query.where(*due).order_by(*oldest).limit(limit)).all()
 
 
 def policy_history(connection: Connection, retailer: UUID, fulfiller: UUID) -> Sequence[Record]:

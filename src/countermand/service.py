@@ -136,7 +136,7 @@ def run_batch(
     batch.now = now if isinstance(now, datetime) else now()
     outcomes = [batch.answer(call) for call in calls]
     batch.save()
-    standing.told = "notices" in batch.rows
+    standing.told = frozenset((row["partition"], row["endpoint_id"]) for row in batch.rows.get("notices", ()))
     return outcomes
 
 

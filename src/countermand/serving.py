@@ -63,11 +63,13 @@ async def _serve(settings: Settings, application: Application, ready: Callable[[
     gc.collect()
     gc.freeze()
     ready(f"http://{settings.host}:{settings.port}")
-    working = asyncio.create_task(application.worker.run())
+    working = asyncio.create_task(application.worker.run()) if settings.worker else None
     try:
         await serving
     finally:
-        working.cancel()
+        if working is not None:
+            await application.worker.stop()
+            working.cancel()
 
 
 async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) -> None:

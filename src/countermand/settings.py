@@ -95,6 +95,9 @@ class Settings(BaseSettings):
         default="", description="The sender of e-mails: mail@shop.example, or Shop <mail@shop.example>"
     )
     answer_link_days: int = Field(default=30, ge=1, le=3660, description="How long a link in an e-mail can be used")
+    worker: bool = Field(default=True, description="Whether `serve` also sends notices and fires deadlines")
+    worker_sends: int = Field(default=128, ge=1, le=10_000, description="Notices sent at once, and as many to failing")
+    worker_lease_s: float = Field(default=30.0, ge=1, le=3600, description="After how long a dead worker is replaced")
     log_level: str = "info"
 
     @model_validator(mode="after")

@@ -128,8 +128,8 @@ class Agreements:
 
 @dataclass(slots=True)
 class Standing:
-    """All that a lane keeps. ``told``: the last batch wrote notices, which a worker may send once it is committed."""
+    """All that a lane keeps. ``told``: of which partitions and endpoints the last batch wrote notices."""
 
     numbers: Numbers = field(default_factory=Numbers)
     agreements: Agreements = field(default_factory=Agreements)
-    told: bool = False
+    told: frozenset[tuple[int, UUID]] = frozenset()

@@ -124,14 +124,14 @@ def _call(world: World, command: Command) -> Call:
 
 
 async def test_the_worker_is_woken_once_notices_are_committed(world: World) -> None:
-    woken: list[int] = []
+    woken: list[set[tuple[int, UUID]]] = []
     application = world.application
-    lane = Lane(application.database, world.clock, application.ids.new, lambda: woken.append(1))
+    lane = Lane(application.database, world.clock, application.ids.new, lambda pairs: woken.append(set(pairs)))
     said = await talk(world)
     await lane.submit(_call(world, said.ask(1)))
     assert woken == [], "nobody listens"
-    await endpoint(world, world.retailer)
+    mine = await endpoint(world, world.retailer)
     await lane.submit(_call(world, said.accept()))
-    assert woken == [1]
+    assert woken == [{(partition_of(world.retailer), mine)}]
     await lane.submit(_call(world, said.ask(99)))
-    assert woken == [1], "nothing to tell"
+    assert len(woken) == 1, "nothing to tell"

@@ -25,6 +25,9 @@ Work = Callable[[Connection], T]
 SQLITE_MIN: Final = (3, 51, 3)
 """The first SQLite without the WAL-reset corruption bug (3.7.0 to 3.51.2; sqlite.org, release notes of 3.51.3)."""
 
+WORKER_WRITERS: Final = 2
+"""Connections that write beside the lanes': the worker settles and renews its leases without waiting for them."""
+
 
 class UnsafeDatabaseError(Exception):
     """The database would not keep what was acknowledged, or another process uses it. The message says what to do."""
@@ -79,7 +82,7 @@ async def open_database(
         return SqliteDatabase(parsed, keeps=not dry_run)
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise UnsafeDatabaseError(f"{parsed.get_backend_name()} is not supported. Use sqlite:///… or postgresql://….")
-    database = PostgresDatabase(parsed, writers=lanes, keeps=not dry_run)
+    database = PostgresDatabase(parsed, writers=lanes + WORKER_WRITERS, keeps=not dry_run)
     try:
         if not allow_weak_durability:
             await database.check_durability()

@@ -53,6 +53,7 @@ REFERENCE_TABLES: Final = frozenset(
         "line_numbers",
         "number_blocks",
         "partitions",
+        "workers",
         "revisions",
     }
 )
@@ -146,6 +147,16 @@ partitions = Table(
     Column("owner", Text),
     Column("lease_until", Instant),
     Column("fence", BigInteger, nullable=False, server_default="0"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column(
+        "beat", BigInteger, nullable=False, comment="grows while the worker lives; others watch it by their own clock"
+    ),
+    Column("seen_at", Instant, nullable=False, comment="for people; nothing is decided by it"),
 )
 
 revisions = Table(

@@ -61,6 +61,12 @@ def upgrade() -> None:
     )
     op.create_index('ix_notices_due', 'notices', ['partition', 'endpoint_id', 'due_at'], unique=False, postgresql_where=sa.text("state = 'due'"), sqlite_where=sa.text("state = 'due'"))
     op.create_index('ix_notices_dead', 'notices', ['partition', 'endpoint_id', 'created_at'], unique=False, postgresql_where=sa.text("state = 'dead'"), sqlite_where=sa.text("state = 'dead'"))
+    op.create_table('workers',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('beat', sa.BigInteger(), nullable=False, comment='grows while the worker lives; others watch it by their own clock'),
+    sa.Column('seen_at', Instant(), nullable=False, comment='for people; nothing is decided by it'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_workers'))
+    )
     op.create_table('revisions',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('number', sa.BigInteger(), nullable=False, comment='one more with every change of what it counts'),

@@ -1,51 +1,40 @@
-"""What is due: for now, answers that nobody gave. Each is put to the rules, which decide what silence means."""
+"""Answers that nobody gave in time. Each is put to the rules, which decide what silence means."""
 
 import asyncio
 from functools import partial
 from typing import Final
 
-import structlog
-
-from countermand import reads
 from countermand.domain.commands import PassDeadline
 from countermand.ids import Clock
 from countermand.lanes import Lanes
 from countermand.service import Call, Failed
+from countermand.store import outbox
 from countermand.store.engine import Database
+from countermand.worker.partitions import Partitions
 
 DOOR: Final = "policy"
 BATCH_MAX: Final = 500
-LOOK_EVERY_S: Final = 5.0
-"""How often to look for what is due. Deadlines are promised within 60 s (reliability P7)."""
-
-log = structlog.get_logger()
 
 
-class Worker:
-    """Puts overdue cancellations to the rules, oldest first.
+class Deadlines:
+    """Puts overdue cancellations of this worker's partitions to the rules, oldest first.
 
-    Several processes may do so at once: the rules look at the clock and at the state again inside the transaction, so
+    Who owns a partition only spares work: the rules look at the clock and at the state again inside the transaction, so
     a deadline fires once and never early, and one that was missed while nobody ran fires at the next look.
     """
 
-    def __init__(self, database: Database, lanes: Lanes, clock: Clock) -> None:
+    def __init__(self, database: Database, lanes: Lanes, clock: Clock, partitions: Partitions) -> None:
         self._database = database
         self._lanes = lanes
         self._clock = clock
+        self._partitions = partitions
 
-    async def run(self) -> None:
-        """Look again and again, until cancelled."""
-        while True:
-            try:
-                while await self.fire_deadlines() == BATCH_MAX:
-                    pass
-            except Exception:
-                log.exception("worker_failed")
-            await asyncio.sleep(LOOK_EVERY_S)
-
-    async def fire_deadlines(self) -> int:
+    async def fire(self) -> int:
         """Put at most 500 overdue cancellations to the rules. Returns how many the rules took up."""
-        due = await self._database.read(partial(reads.overdue, now=self._clock(), limit=BATCH_MAX))
+        owned = self._partitions.owned
+        if not owned:
+            return 0
+        due = await self._database.read(partial(outbox.overdue, now=self._clock(), limit=BATCH_MAX, partitions=owned))
         outcomes = await asyncio.gather(
             *(
                 self._lanes.submit(
@@ -59,3 +48,8 @@ class Worker:
             )
         )
         return sum(not isinstance(outcome, Failed) for outcome in outcomes)
+
+    async def fire_all(self) -> None:
+        """Until none is overdue."""
+        while await self.fire() == BATCH_MAX:
+            pass

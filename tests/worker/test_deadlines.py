@@ -3,10 +3,10 @@
 import asyncio
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from countermand import policies
 from countermand.domain.calendar import WorkingHours
@@ -14,9 +14,13 @@ from countermand.domain.commands import AcceptCancellation, AskCancellation, Pas
 from countermand.domain.policy import Policy, Silence
 from countermand.lanes import Lanes
 from countermand.service import Call, Done, Outcome
-from countermand.store.tables import cancellations
+from countermand.store import outbox
+from countermand.store.columns import Id
+from countermand.store.records import partition_of
+from countermand.store.tables import PARTITIONS, cancellations
 from countermand.worker import Worker
 from tests.support.world import World
+from tests.worker.station import Postman
 
 pytestmark = pytest.mark.anyio
 
@@ -82,7 +86,7 @@ async def test_a_deadline_fires_once_however_many_workers_look(world: World) -> 
     lines = [await asked(world) for _ in range(20)]
     world.clock.advance(hours=49)
     application = world.application
-    workers = [Worker(application.database, application.lanes, world.clock) for _ in range(3)]
+    workers = [Worker(application.database, application.lanes, Postman(), world.clock) for _ in range(3)]
     await asyncio.gather(*(worker.fire_deadlines() for worker in workers))
     for line in lines:
         kinds = [event.kind for event in await world.events(line)]
@@ -104,7 +108,7 @@ async def test_what_was_missed_while_nobody_ran_fires_in_the_order_it_was_due(wo
             return await world.application.lanes.submit(call)
 
     recorded = Recorded(lambda: pytest.fail("not used"), 0)
-    assert await Worker(world.application.database, recorded, world.clock).fire_deadlines() == 3
+    assert await Worker(world.application.database, recorded, Postman(), world.clock).fire_deadlines() == 3
     assert submitted == lines
 
 
@@ -153,3 +157,29 @@ async def test_an_unknown_holiday_calendar_is_refused() -> None:
         policies.working_hours(
             days=(0,), opens=WorkingHours().opens, closes=WorkingHours().closes, zone="UTC", holidays_of="XX"
         )
+
+
+async def test_a_worker_leaves_the_deadlines_of_other_partitions_alone(world: World) -> None:
+    mine = await asked(world)
+    theirs = (await world.order(2, retailer=world.other_retailer)).lines[0].id
+    ask = AskCancellation(line=theirs, actor=world.actor(world.other_retailer))
+    assert isinstance(await world.submit(ask, retailer=world.other_retailer), Done)
+    world.clock.advance(hours=49)
+    wanted = {partition_of(world.retailer)} - {partition_of(world.other_retailer)}
+    found = await world.application.database.read(
+        lambda connection: outbox.overdue(connection, world.clock(), 10, wanted)
+    )
+    assert [row.line_id for row in found] == ([mine] if wanted else [])
+    everywhere = await world.application.database.read(
+        lambda connection: outbox.overdue(connection, world.clock(), 10, range(PARTITIONS))
+    )
+    assert {row.line_id for row in everywhere} == {mine, theirs}
+
+
+async def test_the_database_and_the_code_agree_on_the_partition_of_every_retailer(world: World) -> None:
+    ids = [uuid4() for _ in range(100)]
+    asked_of = select(outbox.partition_of_column(bindparam("id", type_=Id)))
+    found = await world.application.database.read(
+        lambda connection: [connection.execute(asked_of, {"id": each}).scalar_one() for each in ids]
+    )
+    assert found == [partition_of(each) for each in ids]

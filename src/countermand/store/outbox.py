@@ -1,0 +1,385 @@
+"""Every statement of the worker: what is due in its partitions, what became of it, and whose the partitions are.
+
+Reads start from the index ``ix_notices_due`` (partition, endpoint, due_at) and touch only the first few notices of each
+endpoint, so that a thousand endpoints with ten thousand waiting notices each cost no more than a thousand with one.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Text,
+    TextClause,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import TextualSelect
+
+from countermand.store import tables as t
+from countermand.store.columns import Id, IdList, Instant, NumberList, Record, one_of
+from countermand.store.revisions import agreements_changed
+
+Pair = tuple[int, UUID]
+"""A partition and an endpoint: where notices wait in the order in which they are due."""
+
+
+class partition_of_column(FunctionElement[int]):  # noqa: N801 - reads as a function in statements
+    """The partition of the retailer whose id is in a column, as ``records.partition_of`` says for a value."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(partition_of_column, "postgresql")
+def _last_byte(element: partition_of_column, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(get_byte(uuid_send({compiler.process(element.clauses, **kw)}), 15) & {t.PARTITIONS - 1})"
+
+
+@compiles(partition_of_column, "sqlite")
+def _last_digits(element: partition_of_column, compiler: SQLCompiler, **kw: Any) -> str:
+    column = compiler.process(element.clauses, **kw)
+    digits = [f"(instr('0123456789abcdef', substr({column}, {place}, 1)) - 1)" for place in (31, 32)]
+    return f"(({digits[0]} * 16 + {digits[1]}) & {t.PARTITIONS - 1})"
+
+
+# What is due
+
+
+def overdue(connection: Connection, now: datetime, limit: int, partitions: Collection[int]) -> Sequence[Record]:
+    """Cancellations in these partitions whose answer was due by now, the longest overdue first."""
+    cancellations = t.cancellations.c
+    query = select(cancellations.retailer_id, cancellations.line_id, cancellations.id).where(
+        cancellations.state == literal_column("'asked'"),
+        cancellations.due_at <= now,
+        one_of(partition_of_column(cancellations.retailer_id), bindparam("partitions", type_=NumberList())),
+    )
+    oldest = (cancellations.due_at, cancellations.id)
+    return connection.execute(query.order_by(*oldest).limit(limit), {"partitions": sorted(partitions)}).all()
+
+
+def waiting(connection: Connection, now: datetime, partitions: Collection[int]) -> list[Pair]:
+    """Where notices of these partitions are due to endpoints that may be sent to, or that are no more."""
+    found = connection.execute(_heads(connection.dialect.name), {"partitions": sorted(partitions), "now": now})
+    return [(row.partition, row.endpoint_id) for row in found]
+
+
+def due(connection: Connection, now: datetime, pairs: Iterable[Pair], most: int) -> Sequence[Record]:
+    """The first ``most`` notices that are due of each pair, with their events and the revision of the agreements."""
+    hexed = connection.dialect.name == "sqlite"
+    given = orjson.dumps([(partition, endpoint.hex if hexed else str(endpoint)) for partition, endpoint in pairs])
+    parameters = {"pairs": given.decode(), "now": now, "most": most}
+    return connection.execute(_firsts(connection.dialect.name), parameters).all()
+
+
+ENDPOINTS: Final = select(t.endpoints).where(one_of(t.endpoints.c.id, bindparam("ids", type_=IdList())))
+
+
+def endpoints(connection: Connection, ids: Collection[UUID]) -> Sequence[Record]:
+    """These endpoints, in whatever state."""
+    return connection.execute(ENDPOINTS, {"ids": sorted(ids)}).all()
+
+
+def revision(connection: Connection) -> int:
+    """How often policies and endpoints changed so far."""
+    query = select(t.revisions.c.number).where(t.revisions.c.name == t.AGREEMENTS)
+    return int(connection.execute(query).scalar_one())
+
+
+def addresses_of_owner(connection: Connection, endpoint: UUID) -> list[str]:
+    """Where people of the party that owns this endpoint read mail: its other mailboxes here, else its users'."""
+    party = select(t.endpoints.c.party_id).where(t.endpoints.c.id == endpoint).scalar_subquery()
+    mailboxes = select(t.endpoints.c.url).where(
+        t.endpoints.c.party_id == party,
+        t.endpoints.c.id != endpoint,
+        t.endpoints.c.state == "active",
+        t.endpoints.c.url.startswith("mailto:"),
+    )
+    found = [url.removeprefix("mailto:") for url in connection.execute(mailboxes).scalars()]
+    users = select(t.users.c.email).where(t.users.c.party_id == party, t.users.c.status == "active")
+    return found or list(connection.execute(users).scalars())
+
+
+# What became of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What an attempt left of one notice. ``tried`` is how many attempts it had before, ``fence`` whose it was."""
+
+    retailer: UUID
+    notice: UUID
+    partition: int
+    fence: int
+    tried: int
+    state: str
+    attempts: int
+    due_at: datetime | None
+    result: str
+    at: datetime
+
+
+def settle(connection: Connection, settlements: Sequence[Settlement]) -> int:
+    """Write down what became of these notices. Returns how many were still this worker's to settle.
+
+    A notice is left as it is when its partition has another owner by now, or when somebody else settled or replayed
+    it meanwhile: then its number of attempts is another one.
+    """
+    rows = [_settlement_row(each) for each in settlements]
+    if connection.dialect.name == "postgresql":
+        given = orjson.dumps(rows, default=str).decode()
+        return connection.execute(_SETTLE_ROWS, {"rows": given}).rowcount
+    return connection.execute(_SETTLE_ROW, rows).rowcount
+
+
+def _settlement_row(each: Settlement) -> dict[str, Any]:
+    return {
+        "of_retailer": each.retailer,
+        "of_id": each.notice,
+        "of_fence": each.fence,
+        "tried": each.tried,
+        "new_state": each.state,
+        "new_attempts": each.attempts,
+        "new_due_at": each.due_at,
+        "new_result": each.result,
+        "new_attempted_at": each.at,
+    }
+
+
+_CHANGES: Final = {
+    "state": "new_state",
+    "attempts": "new_attempts",
+    "due_at": "new_due_at",
+    "last_result": "new_result",
+    "attempted_at": "new_attempted_at",
+}
+
+_SETTLE_ROW: Final = (
+    update(t.notices)
+    .where(
+        t.notices.c.retailer_id == bindparam("of_retailer"),
+        t.notices.c.id == bindparam("of_id"),
+        t.notices.c.state == literal_column("'due'"),
+        t.notices.c.attempts == bindparam("tried"),
+        select(t.partitions.c.fence).where(t.partitions.c.number == t.notices.c.partition).scalar_subquery()
+        == bindparam("of_fence"),
+    )
+    .values({name: bindparam(value, type_=t.notices.c[name].type) for name, value in _CHANGES.items()})
+)
+
+
+def _settle_rows() -> TextClause:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    typed: dict[str, Any] = {"of_retailer": Id, "of_id": Id, "of_fence": BigInteger(), "tried": Integer()}
+    typed |= {value: t.notices.c[name].type for name, value in _CHANGES.items()}
+    columns = ", ".join(f"{name} {kind.compile(dialect)}" for name, kind in typed.items())
+    changes = ", ".join(f"{name} = r.{value}" for name, value in _CHANGES.items())
+    return text(
+        f"UPDATE notices SET {changes} FROM json_to_recordset(CAST(CAST(:rows AS TEXT) AS JSON)) AS r({columns}),"  # noqa: S608 - no input
+        " partitions WHERE notices.retailer_id = r.of_retailer AND notices.id = r.of_id AND notices.state = 'due'"
+        " AND notices.attempts = r.tried AND partitions.number = notices.partition AND partitions.fence = r.of_fence"
+    )
+
+
+_SETTLE_ROWS: Final = _settle_rows()
+
+
+def note_success(connection: Connection, ids: Collection[UUID]) -> None:
+    """These endpoints took a notice: a row of failures has ended."""
+    mine = (one_of(t.endpoints.c.id, bindparam("ids", type_=IdList())), t.endpoints.c.failing_since.is_not(None))
+    connection.execute(update(t.endpoints).where(*mine).values(failing_since=None), {"ids": sorted(ids)})
+
+
+def note_failure(connection: Connection, ids: Collection[UUID], at: datetime) -> None:
+    """These endpoints failed ``at`` a time: a row of failures begins, unless one is under way."""
+    mine = (one_of(t.endpoints.c.id, bindparam("ids", type_=IdList())), t.endpoints.c.failing_since.is_(None))
+    connection.execute(update(t.endpoints).where(*mine).values(failing_since=at), {"ids": sorted(ids)})
+
+
+def stop(
+    connection: Connection, endpoint: UUID, state: str, reason: str, failing_until: datetime | None = None
+) -> bool:
+    """Send nothing more to an endpoint that was active; its notices wait. Whether it was this that stopped it.
+
+    With ``failing_until`` only one that has failed since then: another worker may have had a success meanwhile.
+    """
+    mine = [t.endpoints.c.id == endpoint, t.endpoints.c.state == "active"]
+    if failing_until is not None:
+        mine.append(t.endpoints.c.failing_since <= failing_until)
+    done = connection.execute(update(t.endpoints).where(*mine).values(state=state, state_reason=reason))
+    if done.rowcount:
+        agreements_changed(connection)
+    return done.rowcount == 1
+
+
+def bury(connection: Connection, notices: Iterable[Record], reason: str) -> None:
+    """Give up notices whose endpoint is no more."""
+    for row in notices:
+        mine = (t.notices.c.retailer_id == row.retailer_id, t.notices.c.id == row.id, t.notices.c.state == "due")
+        connection.execute(update(t.notices).where(*mine).values(state="dead", due_at=None, last_result=reason))
+
+
+def replay(connection: Connection, now: datetime, retailer: UUID, notice: UUID) -> bool:
+    """Make a notice due now, with all its attempts before it. False when it is not there any more."""
+    mine = (t.notices.c.retailer_id == retailer, t.notices.c.id == notice)
+    done = connection.execute(update(t.notices).where(*mine).values(state="due", due_at=now, attempts=0))
+    return done.rowcount == 1
+
+
+def recover(connection: Connection, now: datetime, endpoint: UUID, since: datetime) -> int:
+    """Make every notice due now that is dead for this endpoint and was made at that time or later; how many."""
+    notices = t.notices.c
+    mine = (
+        one_of(notices.partition, bindparam("partitions", type_=NumberList())),
+        notices.endpoint_id == endpoint,
+        notices.state == literal_column("'dead'"),
+        notices.created_at >= since,
+    )
+    change = update(t.notices).where(*mine).values(state="due", due_at=now, attempts=0)
+    return connection.execute(change, {"partitions": list(range(t.PARTITIONS))}).rowcount
+
+
+# Whose the partitions are
+
+
+def lock_partitions(connection: Connection) -> Sequence[Record]:
+    """Every partition, locked in one order, so that workers divide them one after the other."""
+    return connection.execute(select(t.partitions).order_by(t.partitions.c.number).with_for_update()).all()
+
+
+def partitions(connection: Connection) -> Sequence[Record]:
+    """Every partition as it stands."""
+    return connection.execute(select(t.partitions).order_by(t.partitions.c.number)).all()
+
+
+def workers(connection: Connection) -> Sequence[Record]:
+    """Every worker that said it lives."""
+    return connection.execute(select(t.workers)).all()
+
+
+def beat(connection: Connection, worker: str, now: datetime) -> None:
+    """Say that this worker lives."""
+    lives = update(t.workers).where(t.workers.c.id == worker).values(beat=t.workers.c.beat + 1, seen_at=now)
+    if not connection.execute(lives).rowcount:
+        connection.execute(insert(t.workers).values(id=worker, beat=1, seen_at=now))
+
+
+def forget_workers(connection: Connection, ids: Collection[str]) -> None:
+    """Strike off workers that are gone."""
+    connection.execute(delete(t.workers).where(t.workers.c.id.in_(ids)))
+
+
+def take(connection: Connection, worker: str, until: datetime, numbers: Collection[int]) -> None:
+    """Make these partitions this worker's. Whoever had them finds another fence."""
+    mine = one_of(t.partitions.c.number, bindparam("numbers", type_=NumberList()))
+    change = update(t.partitions).where(mine)
+    values = {"owner": worker, "lease_until": until, "fence": t.partitions.c.fence + 1}
+    connection.execute(change.values(values), {"numbers": sorted(numbers)})
+
+
+def renew(connection: Connection, worker: str, until: datetime) -> None:
+    """Keep what this worker has."""
+    connection.execute(update(t.partitions).where(t.partitions.c.owner == worker).values(lease_until=until))
+
+
+def release(connection: Connection, worker: str, numbers: Collection[int]) -> None:
+    """Let others have these partitions, if they are still this worker's."""
+    mine = (one_of(t.partitions.c.number, bindparam("numbers", type_=NumberList())), t.partitions.c.owner == worker)
+    change = update(t.partitions).where(*mine).values(owner=None, lease_until=None)
+    connection.execute(change, {"numbers": sorted(numbers)})
+
+
+# Statements whose text differs by engine
+
+_PARTITIONS_GIVEN: Final = {
+    "sqlite": "(SELECT value AS number FROM json_each(:partitions))",
+    "postgresql": "(SELECT unnest(CAST(:partitions AS INTEGER[])) AS number)",
+}
+
+
+@cache
+def _heads(engine: str) -> TextualSelect:
+    """A loose index scan: from endpoint to endpoint, never from notice to notice."""
+    return (
+        text(
+            f"""
+        WITH RECURSIVE heads(partition, endpoint_id) AS (
+            SELECT given.number, (
+                SELECT n.endpoint_id FROM notices AS n WHERE n.partition = given.number AND n.state = 'due'
+                ORDER BY n.endpoint_id LIMIT 1
+            ) FROM {_PARTITIONS_GIVEN[engine]} AS given
+            UNION ALL
+            SELECT heads.partition, (
+                SELECT n.endpoint_id FROM notices AS n
+                WHERE n.partition = heads.partition AND n.state = 'due' AND n.endpoint_id > heads.endpoint_id
+                ORDER BY n.endpoint_id LIMIT 1
+            ) FROM heads WHERE heads.endpoint_id IS NOT NULL
+        )
+        SELECT heads.partition, heads.endpoint_id FROM heads
+        JOIN endpoints ON endpoints.id = heads.endpoint_id AND endpoints.state IN ('active', 'removed')
+        WHERE (
+            SELECT n.due_at FROM notices AS n
+            WHERE n.partition = heads.partition AND n.endpoint_id = heads.endpoint_id AND n.state = 'due'
+            ORDER BY n.due_at LIMIT 1
+        ) <= :now
+        """  # noqa: S608 - no input
+        )
+        .bindparams(bindparam("partitions", type_=NumberList()), bindparam("now", type_=Instant()))
+        .columns(partition=Integer(), endpoint_id=Id)
+    )
+
+
+_NOTICE: Final = ("retailer_id", "id", "partition", "endpoint_id", "event_id", "line_id", "seq", "kind", "attempts")
+_EVENT: Final = ("order_id", "cancellation_id", "at", "actor_id", "actor", "door", "facts")
+
+
+@cache
+def _firsts(engine: str) -> TextualSelect:
+    """The first few of each pair. SQLite has no LATERAL, and looks the same rows up by their number."""
+    wanted = ", ".join(
+        [*(f"n.{name}" for name in (*_NOTICE, "due_at", "created_at")), *(f"e.{each}" for each in _EVENT)]
+    )
+    first = "endpoint_id = {endpoint} AND partition = {partition} AND state = 'due' AND due_at <= :now"
+    if engine == "postgresql":
+        those = first.format(partition="CAST(pair ->> 0 AS INTEGER)", endpoint="CAST(pair ->> 1 AS UUID)")
+        source = (
+            "json_array_elements(CAST(CAST(:pairs AS TEXT) AS JSON)) AS pair CROSS JOIN LATERAL"  # noqa: S608 - no input
+            f" (SELECT * FROM notices WHERE {those} ORDER BY due_at LIMIT :most) AS n"
+        )
+    else:
+        those = first.format(partition="pair.value ->> 0", endpoint="pair.value ->> 1")
+        source = (
+            "json_each(:pairs) AS pair JOIN notices AS n ON n.rowid IN"  # noqa: S608 - no input
+            f" (SELECT rowid FROM notices WHERE {those} ORDER BY due_at LIMIT :most)"
+        )
+    columns = {
+        column.name: column.type for column in t.notices.columns if column.name in (*_NOTICE, "due_at", "created_at")
+    }
+    columns |= {column.name: column.type for column in t.events.columns if column.name in _EVENT}
+    return (
+        text(
+            f"SELECT {wanted}, revisions.number AS revision FROM {source}"  # noqa: S608 - no input
+            " JOIN events AS e ON e.retailer_id = n.retailer_id AND e.line_id = n.line_id AND e.seq = n.seq"
+            f" JOIN revisions ON revisions.name = '{t.AGREEMENTS}'"
+        )
+        .bindparams(
+            bindparam("pairs", type_=Text()), bindparam("now", type_=Instant()), bindparam("most", type_=Integer())
+        )
+        .columns(**columns, revision=BigInteger())
+    )

@@ -1,0 +1,121 @@
+"""What is due: notices that must be sent, and answers that nobody gave. Each worker does it for its partitions."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from random import Random
+from typing import Final
+
+import structlog
+
+from countermand.ids import Clock
+from countermand.lanes import Lanes
+from countermand.store.engine import Database
+from countermand.store.outbox import Pair
+from countermand.worker.deadlines import Deadlines
+from countermand.worker.notices import SENDS_AT_ONCE, Courier, Notices
+from countermand.worker.partitions import LEASE_S, Monotonic, Partitions
+
+LOOK_EVERY_S: Final = 1.0
+"""How often to look for retries and for notices that other processes committed."""
+LOOK_SHARE: Final = 0.1
+"""At most this share of the time is spent on looking, however much waits."""
+DEADLINES_EVERY_S: Final = 5.0
+"""Deadlines are promised within 60 s (reliability P7)."""
+TEND_EVERY_S: Final = 2.0
+FINISH_S: Final = 10.0
+"""How long a worker that is told to stop waits for what it is sending."""
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """One worker: its partitions, and what it does for them.
+
+    ``run`` does it until ``stop``. Several may run at once, in one process or in many.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        lanes: Lanes,
+        courier: Courier,
+        clock: Clock,
+        *,
+        at_once: int = SENDS_AT_ONCE,
+        lease_s: float = LEASE_S,
+        alone: bool | None = None,
+        monotonic: Monotonic = time.monotonic,
+        dice: Random | None = None,
+    ) -> None:
+        self.partitions = Partitions(
+            database,
+            clock,
+            alone=database.dialect == "sqlite" if alone is None else alone,
+            lease_s=lease_s,
+            monotonic=monotonic,
+        )
+        self.notices = Notices(
+            database, self.partitions, courier, clock, at_once=at_once, monotonic=monotonic, dice=dice
+        )
+        self.deadlines = Deadlines(database, lanes, clock, self.partitions)
+        self._lease_s = lease_s
+        self._running: asyncio.Task[None] | None = None
+
+    def hear(self, pairs: Iterable[Pair]) -> None:
+        """Notices for these endpoints of these partitions were committed here: send them at once."""
+        self.notices.hear(pairs)
+
+    async def run(self) -> None:
+        """Work until cancelled or stopped."""
+        self._running = asyncio.current_task()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_every(min(TEND_EVERY_S, self._lease_s / 5), self.tend))
+            group.create_task(_every(LOOK_EVERY_S, self._look))
+            group.create_task(_every(DEADLINES_EVERY_S, self.deadlines.fire_all))
+
+    async def stop(self, within_s: float = FINISH_S) -> None:
+        """Finish what is under way, but not for ever, and let other workers have the partitions."""
+        await self.notices.finish(within_s)
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+        try:
+            await self.partitions.release()
+        except Exception:
+            log.warning("partitions_not_released", exc_info=True)
+
+    async def tend(self) -> None:
+        """Renew this worker's share, or take it."""
+        change = await self.partitions.tend(self.notices.busy)
+        if change.lost:
+            log.info("partitions_lost", partitions=sorted(change.lost))
+            self.notices.drop(change.lost)
+        if change.taken:
+            log.info("partitions_taken", partitions=sorted(change.taken))
+            self.notices.look()
+
+    async def once(self) -> None:
+        """Tend, and send all that is due now."""
+        await self.tend()
+        self.notices.look()
+        await self.notices.quiet()
+
+    async def fire_deadlines(self) -> int:
+        """Put at most 500 overdue cancellations to the rules. Returns how many the rules took up."""
+        await self.tend()
+        return await self.deadlines.fire()
+
+    async def _look(self) -> None:
+        self.notices.look()
+        await asyncio.sleep(self.notices.look_took_s * (1 / LOOK_SHARE - 1))
+
+
+async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Again and again; an error is logged and does not end it."""
+    while True:
+        try:
+            await act()
+        except Exception:
+            log.exception("worker_failed")
+        await asyncio.sleep(seconds)

@@ -1,0 +1,462 @@
+"""Notices on their way: read what is due, send it, settle what became of it.
+
+A notice is read, sent, and settled "if the partition is still this worker's". Whatever ends the process between the
+steps leaves the notice due: it is then sent again under the same id, and never not at all.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Collection, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from random import Random, SystemRandom
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection
+
+from countermand.domain.schedule import (
+    FAILING_MAX,
+    Attempt,
+    Stop,
+    Verdict,
+    health_after,
+    rest_s,
+    standing_after,
+)
+from countermand.ids import Clock, show
+from countermand.store import outbox
+from countermand.store.columns import Record
+from countermand.store.engine import Database
+from countermand.store.outbox import Pair, Settlement
+from countermand.worker.partitions import Monotonic, Partitions
+from countermand.worker.queues import READ_AGAIN_BELOW, Queue, Turns
+
+SENDS_AT_ONCE: Final = 128
+SETTLED_AT_ONCE: Final = 500
+LONG_S: Final = 0.5
+"""A send that takes longer gives its place to the next one."""
+SUCCESS_NOTED_EVERY_S: Final = 60.0
+"""How often it is written down that an endpoint answers, in case another worker saw it fail."""
+TRY_AGAIN_S: Final = 0.5
+
+log = structlog.get_logger()
+
+
+class Courier(Protocol):
+    """Takes a notice to where it goes."""
+
+    async def deliver(self, endpoint: Record, notice: Record) -> Attempt:
+        """Write the notice down, sign it, and make one attempt to send it."""
+
+    async def tell_owner(self, endpoint: Record, addresses: Sequence[str], why: str) -> None:
+        """Tell the people of the endpoint's party that nothing more is sent there, as well as can be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """An attempt that is over, and what it leaves."""
+
+    queue: Queue
+    notice: Record
+    delivered: bool
+    settlement: Settlement
+    stop: Stop | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fetched:
+    """One look into the database: notices, the endpoints that were not known, and how often agreements had changed."""
+
+    rows: list[Record]
+    endpoints: Sequence[Record]
+    revision: int
+    full: set[Pair]
+
+
+class Notices:
+    """Sends the notices of this worker's partitions. All of it runs in one event loop, in tasks that it starts itself.
+
+    Args:
+        at_once: how many notices are sent at once to endpoints that answer, and as many again to those that failed.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        partitions: Partitions,
+        courier: Courier,
+        clock: Clock,
+        *,
+        at_once: int = SENDS_AT_ONCE,
+        monotonic: Monotonic = time.monotonic,
+        dice: Random | None = None,
+    ) -> None:
+        self._database = database
+        self._partitions = partitions
+        self._courier = courier
+        self._clock = clock
+        self._monotonic = monotonic
+        self._dice = dice or SystemRandom()
+        self._turns = Turns(at_once)
+        self._queues: dict[UUID, Queue] = {}
+        self._revision = -1
+        self._heard: set[Pair] = set()
+        self._look_wanted = False
+        self._held: set[UUID] = set()
+        self._settled: set[UUID] = set()
+        self._under_way: Counter[int] = Counter()
+        self._results: list[_Result] = []
+        self._reader: asyncio.Task[None] | None = None
+        self._settler: asyncio.Task[None] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.look_took_s = 0.0
+        """How long the last look through all partitions took."""
+
+    # What starts it
+
+    def hear(self, pairs: Iterable[Pair]) -> None:
+        """Notices were committed for these: send them now."""
+        self._heard.update(pair for pair in pairs if self._partitions.fence(pair[0]) is not None)
+        self._read()
+
+    def look(self) -> None:
+        """Look through all partitions for what is due: retries, and what other processes committed."""
+        self._look_wanted = True
+        self._read()
+
+    def drop(self, partitions: Collection[int]) -> None:
+        """These partitions are another worker's: what is not being sent is left to it."""
+        for queue in self._queues.values():
+            if any(row.partition in partitions for row in queue.waiting):
+                kept = [row for row in queue.waiting if row.partition not in partitions]
+                self._drop_waiting(queue)
+                for row in kept:
+                    self._keep(queue, row)
+            queue.more -= set(partitions)
+
+    def busy(self, partition: int) -> bool:
+        """Whether notices of this partition are being sent or settled."""
+        return self._under_way[partition] > 0
+
+    @property
+    def reading(self) -> bool:
+        """Whether the database is being asked for what is due."""
+        return self._reader is not None
+
+    async def quiet(self) -> None:
+        """Wait until nothing is under way and nothing is left that could be sent now."""
+        while running := [each for each in (self._reader, self._settler, *self._sending, *self._telling) if each]:
+            await asyncio.wait(running)
+
+    async def finish(self, within_s: float) -> None:
+        """Begin nothing more; wait for what is being sent, but not for ever, and settle it."""
+        self._stopping = True
+        for queue in self._queues.values():
+            self._drop_waiting(queue)
+        deadline = asyncio.get_running_loop().time() + within_s
+        await self._wait(self._sending, deadline)
+        await self._wait([each for each in (self._settler, self._reader) if each], deadline)
+        unfinished = [each for each in (*self._sending, self._settler, self._reader, *self._telling) if each]
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+
+    async def _wait(self, tasks: Collection[asyncio.Task[None]], deadline: float) -> None:
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.1, deadline - asyncio.get_running_loop().time()))
+
+    # Read
+
+    def _read(self) -> None:
+        if self._reader is None and not self._stopping and (self._heard or self._look_wanted):
+            self._reader = asyncio.create_task(self._reading())
+
+    async def _reading(self) -> None:
+        try:
+            while (self._heard or self._look_wanted) and not self._stopping:
+                await self._read_once()
+        except Exception:
+            # The next look finds all that is due.
+            log.warning("notices_not_read", exc_info=True)
+            self._heard.clear()
+            self._look_wanted = False
+        finally:
+            self._reader = None
+
+    async def _read_once(self) -> None:
+        look, self._look_wanted = self._look_wanted, False
+        heard, self._heard = self._heard, set()
+        # What was settled before this read begins is not due in it. What is settled meanwhile may seem so.
+        self._held -= self._settled
+        self._settled.clear()
+        now = self._clock()
+        if look:
+            self._forget_idle()
+            began = self._monotonic()
+            heard |= set(await self._database.read(partial(outbox.waiting, now=now, partitions=self._partitions.owned)))
+            self.look_took_s = self._monotonic() - began
+        pairs = [pair for pair in heard if self._wants(pair)]
+        if pairs or look:
+            self._accept(await self._database.read(partial(self._fetch, now, pairs)))
+        self._go_on()
+
+    def _wants(self, pair: Pair) -> bool:
+        """Whether to read this now. If there is enough to send already, it is read later."""
+        queue = self._queues.get(pair[1])
+        if queue is None:
+            return True
+        if queue.rest_until > self._monotonic():
+            return False
+        if len(queue.waiting) >= (1 if queue.failures else READ_AGAIN_BELOW):
+            queue.more.add(pair[0])
+            return False
+        return True
+
+    def _fetch(self, now: datetime, pairs: list[Pair], connection: Connection) -> _Fetched:
+        """Runs beside the event loop on SQLite: it reads the queues and changes nothing."""
+        by_most: dict[int, list[Pair]] = {}
+        for pair in pairs:
+            queue = self._queues.get(pair[1])
+            # As many powers of two as it takes: few statements, and never fewer rows than are held already.
+            most = 1 << ((queue.reads if queue else 1) + (queue.held if queue else 0)).bit_length()
+            by_most.setdefault(most, []).append(pair)
+        rows: list[Record] = []
+        full: set[Pair] = set()
+        for most, some in by_most.items():
+            found = outbox.due(connection, now, some, most)
+            rows += found
+            found_of = Counter((row.partition, row.endpoint_id) for row in found)
+            full |= {pair for pair, count in found_of.items() if count >= most}
+        revision = outbox.revision(connection)
+        known = self._queues.keys()
+        ids: set[UUID] = {row.endpoint_id for row in rows}
+        ids = ids - known if revision == self._revision else ids | known
+        endpoints = outbox.endpoints(connection, ids) if ids else []
+        rows.sort(key=lambda row: row.due_at)
+        return _Fetched(rows=rows, endpoints=endpoints, revision=revision, full=full)
+
+    def _accept(self, fetched: _Fetched) -> None:
+        self._revision = fetched.revision
+        for found in fetched.endpoints:
+            self._meet(found)
+        buried = [row for row in fetched.rows if not self._accept_row(row)]
+        for partition, endpoint in fetched.full:
+            if endpoint in self._queues:
+                self._queues[endpoint].more.add(partition)
+        if buried:
+            self._aside(self._database.write(partial(outbox.bury, notices=buried, reason=_REMOVED)))
+
+    def _accept_row(self, row: Record) -> bool:
+        """Put a notice into its queue, unless it is there, or may not be sent now. False if its endpoint is no more."""
+        queue = self._queues.get(row.endpoint_id)
+        if row.id in self._held or self._partitions.fence(row.partition) is None:
+            return True
+        if queue is None or queue.endpoint.state == "removed":
+            return False
+        if queue.endpoint.state == "active" and not (queue.failures and queue.waiting):
+            self._keep(queue, row)
+            self._turns.offer(queue)
+        return True
+
+    def _meet(self, endpoint: Record) -> None:
+        """Take note of an endpoint, or of what its owner changed."""
+        queue = self._queues.get(endpoint.id)
+        if queue is None:
+            since = endpoint.failing_since
+            self._queues[endpoint.id] = Queue(endpoint=endpoint, failures=int(since is not None), failing_since=since)
+        elif queue.endpoint != endpoint:
+            resumed = queue.endpoint.state != endpoint.state
+            queue.endpoint = endpoint
+            queue.failing_since = endpoint.failing_since
+            self._drop_waiting(queue)
+            if resumed:
+                queue.failures, queue.rest_until = 0, float("-inf")
+            self._look_wanted = True
+
+    def _keep(self, queue: Queue, row: Record) -> None:
+        queue.waiting.append(row)
+        queue.held += 1
+        self._held.add(row.id)
+
+    def _drop_waiting(self, queue: Queue) -> None:
+        """What is dropped was not sent, so it may be read again at once."""
+        self._held.difference_update(row.id for row in queue.waiting)
+        queue.held -= len(queue.waiting)
+        queue.waiting.clear()
+
+    # Send
+
+    def _go_on(self) -> None:
+        """Send as much as may be sent."""
+        while not self._stopping and (queue := self._turns.next()):
+            notice = queue.waiting.popleft()
+            fence = self._partitions.fence(notice.partition)
+            if fence is None:
+                self._turns.done(queue)
+                self._held.discard(notice.id)
+                queue.held -= 1
+                self._turns.offer(queue)
+                continue
+            self._under_way[notice.partition] += 1
+            task = asyncio.create_task(self._send(queue, notice, fence))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _send(self, queue: Queue, notice: Record, fence: int) -> None:
+        long = asyncio.get_running_loop().call_later(LONG_S, self._overstays, queue)
+        try:
+            attempt = await self._courier.deliver(queue.endpoint, notice)
+        except Exception:
+            log.exception("notice_not_written", notice=show("ntc", notice.id))
+            attempt = Attempt(verdict=Verdict.FAILED, result="The notice could not be written. It was logged.")
+        finally:
+            long.cancel()
+            self._turns.done(queue)
+        self._note(queue, notice, fence, attempt)
+        self._refill(queue)
+        self._go_on()
+
+    def _overstays(self, queue: Queue) -> None:
+        if self._turns.overstays(queue):
+            self._go_on()
+
+    def _note(self, queue: Queue, notice: Record, fence: int, attempt: Attempt) -> None:
+        now = self._clock()
+        number = notice.attempts + 1
+        standing = standing_after(attempt, number, now, self._dice.random())
+        health = health_after(attempt, queue.failing_since, now)
+        delivered = attempt.verdict is Verdict.DELIVERED
+        if delivered:
+            queue.failures = 0
+        else:
+            queue.failures += 1
+            queue.rest_until = self._monotonic() + rest_s(attempt, queue.failures)
+            self._drop_waiting(queue)
+        settlement = Settlement(
+            retailer=notice.retailer_id,
+            notice=notice.id,
+            partition=notice.partition,
+            fence=fence,
+            tried=notice.attempts,
+            state=standing.state.value,
+            attempts=number,
+            due_at=standing.due_at,
+            result=attempt.result,
+            at=now,
+        )
+        self._results.append(
+            _Result(queue=queue, notice=notice, delivered=delivered, settlement=settlement, stop=health.stop)
+        )
+        queue.failing_since = health.failing_since
+        if self._settler is None:
+            self._settler = asyncio.create_task(self._settling())
+
+    def _refill(self, queue: Queue) -> None:
+        self._turns.offer(queue)
+        if queue.more and not queue.failures and len(queue.waiting) < READ_AGAIN_BELOW:
+            more, queue.more = queue.more, set()
+            self.hear((partition, queue.id) for partition in more)
+
+    # Settle
+
+    async def _settling(self) -> None:
+        try:
+            while self._results:
+                batch = self._results[:SETTLED_AT_ONCE]
+                try:
+                    await self._settle(batch)
+                except Exception:
+                    # Nothing is lost: it is tried again, and until then none of these is sent by this worker.
+                    log.warning("notices_not_settled", notices=len(batch), exc_info=True)
+                    await asyncio.sleep(TRY_AGAIN_S)
+        finally:
+            self._settler = None
+
+    async def _settle(self, batch: list[_Result]) -> None:
+        monotonic = self._monotonic()
+        stopped = await self._database.write(partial(self._store, batch, monotonic))
+        del self._results[: len(batch)]
+        for result in batch:
+            result.queue.held -= 1
+            self._settled.add(result.notice.id)
+            self._under_way[result.notice.partition] -= 1
+            if result.delivered and result.queue.noted_at + SUCCESS_NOTED_EVERY_S <= monotonic:
+                result.queue.noted_at = monotonic
+        for result in stopped:
+            self._tell(result)
+
+    def _store(self, batch: list[_Result], monotonic: float, connection: Connection) -> list[_Result]:
+        """Write it all down; which results stopped their endpoints."""
+        count = outbox.settle(connection, [each.settlement for each in batch])
+        if count < len(batch):
+            log.warning("notices_settled_by_another", notices=len(batch) - count)
+        last = {each.queue: each for each in batch}
+        answered = {
+            each.queue.id
+            for each in batch
+            if each.delivered
+            and (
+                each.queue.endpoint.failing_since is not None
+                or each.queue.noted_at + SUCCESS_NOTED_EVERY_S <= monotonic
+            )
+        }
+        failed = {queue.id for queue, each in last.items() if not each.delivered}
+        if answered:
+            outbox.note_success(connection, answered)
+        if failed:
+            outbox.note_failure(connection, failed, min(each.settlement.at for each in batch))
+        return [each for each in last.values() if each.stop and self._stop(connection, each)]
+
+    def _stop(self, connection: Connection, result: _Result) -> bool:
+        until = result.settlement.at - FAILING_MAX if result.stop is Stop.PAUSE else None
+        assert result.stop is not None
+        return outbox.stop(connection, result.queue.id, result.stop.value, _why(result), until)
+
+    def _tell(self, result: _Result) -> None:
+        endpoint = result.queue.endpoint
+        log.warning(
+            f"endpoint_{result.stop}",
+            endpoint=show("endp", endpoint.id),
+            party=str(endpoint.party_id),
+            why=_why(result),
+        )
+        self._aside(self._tell_owner(endpoint, _why(result)))
+
+    async def _tell_owner(self, endpoint: Record, why: str) -> None:
+        addresses = await self._database.read(partial(outbox.addresses_of_owner, endpoint=endpoint.id))
+        await self._courier.tell_owner(endpoint, addresses, why)
+
+    def _aside(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_logged(job))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    def _forget_idle(self) -> None:
+        """Keep in memory those endpoints that have something to send, or that failed, and not many more."""
+        idle = [q for q in self._queues.values() if not (q.held or q.busy or q.more or q.failures)]
+        if len(idle) > _IDLE_KEPT:
+            for queue in idle:
+                del self._queues[queue.id]
+
+
+_IDLE_KEPT: Final = 1_000
+_REMOVED: Final = "The endpoint was removed."
+
+
+def _why(result: _Result) -> str:
+    if result.stop is Stop.DISABLE:
+        return result.settlement.result
+    return f"Every attempt failed for five days. The last one: {result.settlement.result}"
+
+
+async def _logged(job: Coroutine[Any, Any, None]) -> None:
+    try:
+        await job
+    except Exception:
+        log.warning("owner_not_told", exc_info=True)
