@@ -41,6 +41,7 @@ from countermand.standing import Agreements, Numbers, Standing
 from countermand.store import statements as sql
 from countermand.store.bulk import write
 from countermand.store.columns import Record
+from countermand.store.money import fresh_money
 from countermand.store.records import (
     allocation,
     buckets,
@@ -487,6 +488,8 @@ class _Batch:
             currency=command.currency,
             details=command.details,
         )
+        if command.money:
+            self._row("order_money", retailer_id=command.retailer, **fresh_money(command.id, command.money))
         for position, new in enumerate(command.lines, start=1):
             line = Line(
                 id=new.id,
@@ -528,6 +531,7 @@ class _Batch:
                 rejected=0,
                 backorder_on=None,
                 unit_price_minor=new.unit_price_minor,
+                priced=command.money is not None,
                 promised_on=new.promised_on,
                 seq=line.seq,
                 changed_at=self.now,

@@ -15,13 +15,14 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
   countermand order add orders.json                  hand in orders (- reads standard input)
   countermand orders                                 list orders
   countermand ask --line 1000017 --by customer       a customer wants a line cancelled
+  countermand quote --line 1000017 --units 2         what would go back to the customer
   countermand cancellations --state asked            what waits for an answer
   countermand timeline can_0190...                   the whole story of a line
 
 Run the service:   serve  migrate  demo
 Who takes part:    party add|list   user add   token create|revoke   plaza-key create|list|revoke
 What holds:        policy show|set
-What happens:      order add   ask   accept   decline   withdraw   orders   cancellations   timeline   plaza
+What happens:      order add   quote   ask   accept   decline   withdraw   orders   cancellations   timeline   plaza
 
 Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.
 `countermand COMMAND --help` tells the flags of a command.

@@ -17,6 +17,7 @@ for name, place in {
     "accept": "countermand.cli.answers:accept",
     "decline": "countermand.cli.answers:decline",
     "withdraw": "countermand.cli.answers:withdraw",
+    "quote": "countermand.cli.refunds:quote",
     "plaza": "countermand.cli.plaza:plaza",
 }.items():
     app.command(place, name=name)

@@ -161,7 +161,7 @@ def ask(
     """Ask to cancel units of a line and print the id of the cancellation."""
 
     async def work(application: Application) -> tuple[Any, Any]:
-        row = await application.database.read(lambda connection: _find_line(connection, line))
+        row = await application.database.read(lambda connection: find_line(connection, line))
         command = AskCancellation(line=row.id, actor=operator(), asker=Asker(by), units=units, note=note)
         outcome = await application.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id))
         found = None
@@ -249,7 +249,8 @@ def _pages(connection: Connection, scope: reads.Scope, wanted: reads.Cancellatio
     return rows
 
 
-def _find_line(connection: Connection, text: str) -> Record:
+def find_line(connection: Connection, text: str) -> Record:
+    """The line with this id or number of bol's. Ends the command when there is none."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 11 else None
     row = reads.line_of_bol_number(connection, number) if number is not None else None
     if number is None:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from countermand.domain.commands import Actor
+from countermand.domain.refund import OrderMoney
 from countermand.domain.refusals import Refusal, RefusalKind
 
 UNITS_MAX = 1_000_000
@@ -28,7 +29,10 @@ class NewLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOrder:
-    """Place an order. ``held`` keeps it from the fulfillers for now (EC-20: such a line is cancelled at once)."""
+    """Place an order. ``held`` keeps it from the fulfillers for now (EC-20: such a line is cancelled at once).
+
+    ``money`` holds together (``refund.why_not``) and has these lines; without it nothing is ever refunded.
+    """
 
     id: UUID
     actor: Actor
@@ -38,6 +42,7 @@ class PlaceOrder:
     lines: tuple[NewLine, ...]
     currency: str = "EUR"
     held: bool = False
+    money: OrderMoney | None = None
     details: dict[str, Any]
 
 

@@ -22,6 +22,7 @@ class RefusalKind(StrEnum):
     NOTHING_ASKED = "nothing_asked"
     UNITS_ASKED = "units_asked"
     TOO_MANY_UNITS = "too_many_units"
+    NO_PRICE = "no_price"
     ORDER_EXISTS = "order_exists"
     KEY_REUSED = "key_reused"
 

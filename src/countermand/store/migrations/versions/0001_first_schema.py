@@ -178,6 +178,7 @@ def upgrade() -> None:
     sa.Column('rejected', sa.Integer(), nullable=False),
     sa.Column('backorder_on', sa.Date(), nullable=True),
     sa.Column('unit_price_minor', sa.BigInteger(), nullable=True),
+    sa.Column('priced', sa.Boolean(), nullable=False, comment='whether what is cancelled of it is refunded: see order_money'),
     sa.Column('promised_on', sa.Date(), nullable=True),
     sa.Column('seq', sa.Integer(), nullable=False, comment='how many events this line has'),
     sa.Column('changed_at', Instant(), nullable=False),
@@ -296,28 +297,67 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('retailer_id', 'shipment_id', 'line_id', name=op.f('pk_shipment_lines'))
     )
     op.create_index(op.f('ix_shipment_lines_retailer_id_line_id'), 'shipment_lines', ['retailer_id', 'line_id'], unique=False)
+    op.create_table('order_money',
+    sa.Column('retailer_id', Id, nullable=False),
+    sa.Column('id', Id, nullable=False, comment="the order's"),
+    sa.Column('terms', Document, nullable=False, comment='prices, discounts, charges, payments: never changed'),
+    sa.Column('cancelled', Document, nullable=False, comment='how many units of each line'),
+    sa.Column('given_back', Document, nullable=False, comment='refunded and released of each payment'),
+    sa.ForeignKeyConstraint(['retailer_id', 'id'], ['orders.retailer_id', 'orders.id'], name=op.f('fk_order_money_retailer_id_id')),
+    sa.PrimaryKeyConstraint('retailer_id', 'id', name=op.f('pk_order_money'))
+    )
     op.create_table('refunds',
     sa.Column('retailer_id', Id, nullable=False),
     sa.Column('id', Id, nullable=False),
-    sa.Column('cancellation_id', Id, nullable=False),
+    sa.Column('partition', sa.Integer(), nullable=False, comment='which share of the retailers: whose worker settles it'),
+    sa.Column('order_id', Id, nullable=False),
     sa.Column('line_id', Id, nullable=False),
+    sa.Column('cancellation_id', Id, nullable=False),
+    sa.Column('payment_id', sa.Text(), nullable=False, comment="which of the order's payments gives back"),
+    sa.Column('provider', sa.Text(), nullable=False),
+    sa.Column('payment_reference', sa.Text(), nullable=False, comment="the provider's name of the payment"),
+    sa.Column('method', sa.Text(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False, comment='refund, or release of what was only authorised'),
     sa.Column('amount_minor', sa.BigInteger(), nullable=False),
+    sa.Column('elsewhere_minor', sa.BigInteger(), nullable=False, comment='what was found refunded at the provider already'),
     sa.Column('currency', sa.Text(), nullable=False),
     sa.Column('state', sa.Text(), nullable=False),
-    sa.Column('provider', sa.Text(), nullable=False),
-    sa.Column('provider_key', sa.Text(), nullable=False),
+    sa.Column('round', sa.Integer(), nullable=False, comment='one more after every definite failure: the n of its key'),
     sa.Column('attempts', sa.Integer(), nullable=False),
-    sa.Column('due_at', Instant(), nullable=True),
-    sa.Column('lease_until', Instant(), nullable=True),
-    sa.Column('lease', sa.Text(), nullable=True),
+    sa.Column('due_at', Instant(), nullable=True, comment='null when nothing is left for a worker to do'),
+    sa.Column('sent_at', Instant(), nullable=True, comment='when this round was first sent: how old its key is'),
+    sa.Column('provider_reference', sa.Text(), nullable=False, comment="the provider's name of the refund"),
+    sa.Column('last_result', sa.Text(), nullable=False, comment='the last attempt, in words'),
     sa.Column('created_at', Instant(), nullable=False),
     sa.Column('settled_at', Instant(), nullable=True),
-    sa.Column('note', sa.Text(), nullable=False),
-    sa.CheckConstraint('amount_minor >= 0', name=op.f('ck_refunds_amount')),
+    sa.Column('note', sa.Text(), nullable=False, comment='of the person that closed it'),
+    sa.CheckConstraint("state IN ('by_hand', 'due', 'sent', 'accepted', 'unknown', 'confirmed', 'parked', 'closed') AND (state IN ('due', 'sent', 'accepted', 'unknown')) = (due_at IS NOT NULL) AND kind IN ('refund', 'release')", name=op.f('ck_refunds_state')),
+    sa.CheckConstraint('amount_minor > 0 AND elsewhere_minor BETWEEN 0 AND amount_minor', name=op.f('ck_refunds_amount')),
     sa.ForeignKeyConstraint(['retailer_id', 'cancellation_id'], ['cancellations.retailer_id', 'cancellations.id'], name=op.f('fk_refunds_retailer_id_cancellation_id')),
     sa.PrimaryKeyConstraint('retailer_id', 'id', name=op.f('pk_refunds')),
-    sa.UniqueConstraint('retailer_id', 'cancellation_id', 'provider_key', name=op.f('uq_refunds_retailer_id_cancellation_id_provider_key'))
+    sa.UniqueConstraint('retailer_id', 'cancellation_id', 'payment_id', 'kind', name=op.f('uq_refunds_retailer_id_cancellation_id_payment_id_kind'))
     )
+    op.create_index('ix_refunds_due', 'refunds', ['partition', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+    op.create_index('ix_refunds_parked', 'refunds', ['retailer_id', 'created_at'], unique=False, postgresql_where=sa.text("state = 'parked'"), sqlite_where=sa.text("state = 'parked'"))
+    op.create_index(op.f('ix_refunds_retailer_id_order_id'), 'refunds', ['retailer_id', 'order_id'], unique=False)
+    op.create_table('journal',
+    sa.Column('retailer_id', Id, nullable=False),
+    sa.Column('id', Id, nullable=False),
+    sa.Column('order_id', Id, nullable=False),
+    sa.Column('line_id', Id, nullable=False),
+    sa.Column('refund_id', Id, nullable=True, comment='null for commission'),
+    sa.Column('at', Instant(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False, comment='refund.due, refund.done, ...: what it was written for'),
+    sa.Column('debit', sa.Text(), nullable=False, comment='the account that gives'),
+    sa.Column('credit', sa.Text(), nullable=False, comment='the account that receives'),
+    sa.Column('amount_minor', sa.BigInteger(), nullable=False),
+    sa.Column('currency', sa.Text(), nullable=False),
+    sa.CheckConstraint('amount_minor > 0', name=op.f('ck_journal_amount')),
+    sa.CheckConstraint('debit <> credit', name=op.f('ck_journal_accounts')),
+    sa.ForeignKeyConstraint(['retailer_id', 'line_id'], ['lines.retailer_id', 'lines.id'], name=op.f('fk_journal_retailer_id_line_id')),
+    sa.PrimaryKeyConstraint('retailer_id', 'id', name=op.f('pk_journal'))
+    )
+    op.create_index(op.f('ix_journal_retailer_id_order_id'), 'journal', ['retailer_id', 'order_id'], unique=False)
     op.bulk_insert(
         sa.table("revisions", sa.column("name", sa.Text()), sa.column("number", sa.BigInteger())),
         [{"name": "agreements", "number": 1}],

@@ -1,0 +1,119 @@
+"""Quotes and refunds, read straight from the database, for whoever may know of the customer's money."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, select
+
+from countermand.domain.commands import PartyKind
+from countermand.domain.money import write_minor
+from countermand.domain.refund import OrderMoney, Part, PricedLine, Returned, quote
+from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
+from countermand.reads import Scope
+from countermand.store import tables as t
+from countermand.store.columns import Record
+from countermand.store.money import money_of_terms, moved_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quoted:
+    """What would go back for some units of one order. ``money`` has no payments where none is known."""
+
+    order: UUID
+    units: Mapping[UUID, int]
+    money: OrderMoney
+    back: Returned
+
+
+def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int | None]) -> Quoted | Refusal:
+    """What would go back if so many more units of these lines of one order were cancelled; ``None``: all that can be.
+
+    A supplier does not see what the customer paid: to it, there is no such line.
+    """
+    known = connection.execute(
+        select(t.lines.c.retailer_id, t.lines.c.order_id, t.lines.c.id).where(t.lines.c.id.in_(wanted))
+    ).all()
+    homes = {(row.retailer_id, row.order_id) for row in known if _may_see(scope, row.retailer_id)}
+    if len(homes) != 1 or len(known) < len(wanted):
+        return UNKNOWN_LINE
+    [(retailer, order)] = homes
+    lines = _lines_of(connection, retailer, order)
+    units = {line: lines[line].open + lines[line].asked if n is None else n for line, n in wanted.items()}
+    for line, n in units.items():
+        if n < 1 or n > lines[line].open + lines[line].asked:
+            left = lines[line].open + lines[line].asked
+            detail = f"{left} units of this order item can still be cancelled, not {n}."
+            return Refusal(kind=RefusalKind.TOO_MANY_UNITS if n > 0 else RefusalKind.UNITS_INVALID, detail=detail)
+    money, moved = _money_of(lines)
+    if money is None:
+        return Refusal(kind=RefusalKind.NO_PRICE, detail="This order came without prices.")
+    cancelled = {line: row.cancelled for line, row in lines.items()}
+    return Quoted(order=order, units=units, money=money, back=quote(money, cancelled, units, moved))
+
+
+def quote_document(quoted: Quoted) -> dict[str, Any]:
+    """A quote as JSON, amounts as decimal text."""
+    currency, back = quoted.money.currency, quoted.back
+
+    def amount(minor: int) -> str:
+        return write_minor(minor, currency)
+
+    return {
+        "order": str(quoted.order),
+        "lines": [{"line": str(line), "units": units} for line, units in quoted.units.items()],
+        "currency": currency,
+        "refund": amount(back.refund_minor),
+        "release": amount(back.release_minor),
+        "goods": amount(back.goods_minor),
+        "shipping": amount(back.shipping_minor),
+        "tax": amount(back.tax_minor),
+        "discount_taken_back": amount(back.taken_back_minor),
+        "unpaid": amount(back.unpaid_minor),
+        "commission_returned": amount(back.commission_minor),
+        "payments": [_payment(quoted.money, part) for part in back.payments],
+    }
+
+
+def _payment(money: OrderMoney, part: Part) -> dict[str, Any]:
+    payment = next(each for each in money.payments if each.id == part.payment)
+    return {
+        "id": payment.id,
+        "provider": payment.provider,
+        "method": payment.method.value,
+        "reference": payment.reference,
+        "refund": write_minor(part.refund_minor, money.currency),
+        "release": write_minor(part.release_minor, money.currency),
+    }
+
+
+def _may_see(scope: Scope, retailer: UUID) -> bool:
+    return scope.kind is PartyKind.PLATFORM or scope.party == retailer
+
+
+def _lines_of(connection: Connection, retailer: UUID, order: UUID) -> dict[UUID, Record]:
+    query = (
+        select(t.lines, t.orders.c.currency, t.order_money.c.terms, t.order_money.c.given_back)
+        .join(t.orders, and_(t.orders.c.retailer_id == t.lines.c.retailer_id, t.orders.c.id == t.lines.c.order_id))
+        .outerjoin(
+            t.order_money,
+            and_(t.order_money.c.retailer_id == t.lines.c.retailer_id, t.order_money.c.id == t.lines.c.order_id),
+        )
+        .where(t.lines.c.retailer_id == retailer, t.lines.c.order_id == order)
+        .order_by(t.lines.c.position)
+    )
+    return {row.id: row for row in connection.execute(query)}
+
+
+def _money_of(lines: Mapping[UUID, Record]) -> tuple[OrderMoney | None, dict[str, tuple[int, int]]]:
+    """An order whose payments we were never told is worth what its lines cost, and nothing goes back for it here."""
+    row = next(iter(lines.values()))
+    if row.terms is not None:
+        return money_of_terms(row.terms), moved_of(row.given_back)
+    if any(each.unit_price_minor is None for each in lines.values()):
+        return None, {}
+    priced = tuple(
+        PricedLine(id=line, units=each.ordered, unit_price_minor=each.unit_price_minor) for line, each in lines.items()
+    )
+    return OrderMoney(currency=row.currency, lines=priced), {}

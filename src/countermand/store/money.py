@@ -1,0 +1,101 @@
+"""The money of an order as it is kept: a document of terms that never changes, and what moved so far."""
+
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from countermand.domain.refund import (
+    Below,
+    Discount,
+    Method,
+    OrderMoney,
+    Payment,
+    PricedLine,
+    Shipping,
+    ShippingRule,
+    TaxMode,
+)
+
+
+def fresh_money(order: UUID, money: OrderMoney) -> dict[str, Any]:
+    """The row for the money of a new order."""
+    return {"id": order, "terms": terms_of_money(money), "cancelled": {}, "given_back": {}}
+
+
+def terms_of_money(money: OrderMoney) -> dict[str, Any]:
+    """The document for what an order cost and how it was paid. Rates are kept as fractions, since they are exact."""
+    return {
+        "currency": money.currency,
+        "tax": money.tax.value,
+        "lines": [
+            {
+                "id": line.id.hex,
+                "units": line.units,
+                "unit_price_minor": line.unit_price_minor,
+                "discount_minor": line.discount_minor,
+                "tax_rate": str(line.tax_rate),
+                "tax_minor": line.tax_minor,
+                "commission_minor": line.commission_minor,
+            }
+            for line in money.lines
+        ],
+        "discounts": [
+            {
+                "amount_minor": each.amount_minor,
+                "label": each.label,
+                "from_minor": each.from_minor,
+                "below": each.below.value,
+            }
+            for each in money.discounts
+        ],
+        "shipping": [
+            {
+                "amount_minor": each.amount_minor,
+                "tax_rate": str(each.tax_rate),
+                "tax_minor": each.tax_minor,
+                "rule": each.rule.value,
+            }
+            for each in money.shipping
+        ],
+        "payments": [
+            {
+                "id": each.id,
+                "provider": each.provider,
+                "reference": each.reference,
+                "method": each.method.value,
+                "captured_minor": each.captured_minor,
+                "authorised_minor": each.authorised_minor,
+            }
+            for each in money.payments
+        ],
+        "commission_returned": money.commission_returned,
+    }
+
+
+def money_of_terms(terms: dict[str, Any]) -> OrderMoney:
+    """The money that a document states."""
+    return OrderMoney(
+        currency=terms["currency"],
+        tax=TaxMode(terms["tax"]),
+        lines=tuple(
+            PricedLine(**{**each, "id": UUID(each["id"]), "tax_rate": Fraction(each["tax_rate"])})
+            for each in terms["lines"]
+        ),
+        discounts=tuple(Discount(**{**each, "below": Below(each["below"])}) for each in terms["discounts"]),
+        shipping=tuple(
+            Shipping(**{**each, "tax_rate": Fraction(each["tax_rate"]), "rule": ShippingRule(each["rule"])})
+            for each in terms["shipping"]
+        ),
+        payments=tuple(Payment(**{**each, "method": Method(each["method"])}) for each in terms["payments"]),
+        commission_returned=terms["commission_returned"],
+    )
+
+
+def units_of(counted: dict[str, int]) -> dict[UUID, int]:
+    """How many units of each line, out of a document."""
+    return {UUID(line): units for line, units in counted.items()}
+
+
+def moved_of(given_back: dict[str, list[int]]) -> dict[str, tuple[int, int]]:
+    """What each payment refunded and released, out of a document."""
+    return {payment: (refunded, released) for payment, (refunded, released) in given_back.items()}
