@@ -43,6 +43,9 @@ SECRETS_MAX: Final = 3
 OVERLAP: Final = timedelta(hours=24)
 """How long a secret stays valid beside the one that took its place, unless told otherwise."""
 
+OVERLAP_MAX: Final = timedelta(days=30)
+"""Nobody can ask for a longer one: a secret that was replaced should end."""
+
 LABEL_MAX: Final = 255
 
 log = structlog.get_logger()

@@ -11,6 +11,8 @@ from platformdirs import user_data_path
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from countermand.domain.endpoint import AddressRules
+
 
 def default_database() -> str:
     """A SQLite file in the user's data directory."""
@@ -117,6 +119,11 @@ class Settings(BaseSettings):
         if self.key_file:
             return self.key_file
         return self.sqlite_path.with_suffix(".keys") if self.sqlite_path else user_data_path("countermand") / "keys"
+
+    @property
+    def address_rules(self) -> AddressRules:
+        """What the address of a webhook may look like."""
+        return AddressRules(http=self.webhook_http, ports=tuple(self.webhook_ports))
 
     @property
     def base_url(self) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
+from countermand import endpoints as endpoints_module
 from countermand.cli import demo as demo_module
 from countermand.cli import main
 from countermand.cli import running as running_module
@@ -49,6 +52,10 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     for module in (running_module, demo_module):
         # Logging is set up once per process, and would keep the standard error of the first test.
         monkeypatch.setattr(module, "configure_logging", lambda level: None)
+    quiet = structlog.make_filtering_bound_logger(logging.ERROR)
+    monkeypatch.setattr(
+        endpoints_module, "log", structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=quiet)
+    )
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> Said:
         with monkeypatch.context() as patched:

@@ -21,6 +21,7 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
 
 Run the service:   serve  migrate  demo
 Who takes part:    party add|list   user add   token create|revoke   plaza-key create|list|revoke
+Who is told:       endpoint add|list|pause|resume|rotate|remove|test
 What holds:        policy show|set
 What happens:      order add   quote   ask   accept   decline   withdraw   orders   cancellations   timeline   plaza
 

@@ -27,6 +27,12 @@ for noun, help_text, module, verbs in (
     ("user", "People who can log in.", "who", ("add",)),
     ("token", "Secrets that programs call with.", "who", ("create", "revoke")),
     ("plaza-key", "Key pairs that Plaza clients sign with.", "who", ("create", "list", "revoke")),
+    (
+        "endpoint",
+        "Where parties are told what happens.",
+        "endpoints",
+        ("add", "list", "pause", "resume", "rotate", "remove", "test"),
+    ),
     ("policy", "What retailers and suppliers agreed on.", "policies", ("show", "set")),
 ):
     group = App(name=noun, help=help_text)

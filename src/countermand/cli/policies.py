@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from countermand import policies
 from countermand.app import Application
+from countermand.cli.durations import seconds
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, print_json
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
@@ -21,7 +22,6 @@ from countermand.policies import ANY_FULFILLER
 from countermand.store.policies import terms_of_policy
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 SupplierFlag = Annotated[str | None, Parameter(help="Name or id; left out: every supplier without terms of its own")]
 
@@ -79,11 +79,11 @@ def policy_set(
     }
     changes = {name: value for name, value in changes.items() if value is not None}
     if answer_within is not None:
-        changes["answer_within_s"] = None if answer_within == "never" else _seconds(answer_within)
+        changes["answer_within_s"] = None if answer_within == "never" else seconds(answer_within)
     if free_window is not None:
-        changes["free_window_s"] = _seconds(free_window)
+        changes["free_window_s"] = seconds(free_window)
     if accepts_for is not None:
-        changes["accepts_for_s"] = None if accepts_for == "always" else _seconds(accepts_for)
+        changes["accepts_for_s"] = None if accepts_for == "always" else seconds(accepts_for)
     changes |= _working_hours(working_hours, holidays)
 
     async def work(application: Application) -> Policy:
@@ -118,13 +118,6 @@ def _print(policy: Policy, *, json: bool) -> None:
     print(f"version: {policy.version or 'none written down; these are the defaults'}")
     for name, value in terms.items():
         print(f"{name}: {value}")
-
-
-def _seconds(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
-    if not match:
-        fail(Exit.USAGE, "bad_duration", f"{text!r} is not a duration. Write 90s, 30m, 48h or 7d.")
-    return int(match[1]) * _SECONDS[match[2]]
 
 
 def _working_hours(text: str | None, holidays: str | None) -> dict[str, WorkingHours | None]:

@@ -111,6 +111,8 @@ def _check_web(url: str, scheme: str, rules: AddressRules) -> None:
         raise BadAddressError("The address is not a URL.") from None
     if "@" in parts.netloc:
         raise BadAddressError("The address names a user. What is sent is signed; nothing else proves who sends it.")
+    if not _PORT.search(parts.netloc):
+        raise BadAddressError("The address names no host, or a port that is not written as ports are.")
     if "#" in url:
         raise BadAddressError("The address has a fragment (#…), which is never sent.")
     loopback = _is_loopback(parts)
@@ -120,6 +122,8 @@ def _check_web(url: str, scheme: str, rules: AddressRules) -> None:
         allowed = ", ".join(str(each) for each in sorted(rules.ports))
         raise BadAddressError(f"The address has port {port}; allowed are {allowed}.")
 
+
+_PORT: Final = re.compile(r"(?:\A[^:]+|\])(?::(?=[0-9]{1,5}\Z)0*[1-9][0-9]*)?\Z")
 
 _PORTS: Final = {"https": 443, "http": 80}
 
@@ -131,7 +135,7 @@ def _is_loopback(parts: SplitResult) -> bool:
         BadAddressError: it is no host, or a number in one of the spellings that only some programs read alike.
     """
     host = parts.hostname or ""
-    if _NAME.fullmatch(host) and "[" not in parts.netloc and not parts.netloc.endswith(":"):
+    if _NAME.fullmatch(host) and "[" not in parts.netloc:
         return host == "localhost" or host.endswith(".localhost")
     try:
         # A zone (%eth0) names a cable of this machine.

@@ -1,0 +1,243 @@
+"""Commands about endpoints: where parties are told what happens."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+from sqlalchemy import Connection
+
+from countermand import endpoints, reads
+from countermand.app import Application
+from countermand.cli.durations import seconds
+from countermand.cli.orders import operator
+from countermand.cli.output import Exit, fail, manners, print_json, print_table, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.who import find_id, find_party
+from countermand.domain.endpoint import BadAddressError, UnknownKindError
+from countermand.domain.schedule import Attempt, Verdict
+from countermand.endpoints import Added, Endpoint
+from countermand.ids import show
+
+T = TypeVar("T")
+
+Which = Annotated[str, Parameter(help="Id of the endpoint")]
+
+
+def endpoint_add(
+    url: Annotated[str, Parameter(help="https://… for a webhook, mailto:… for e-mail")],
+    *,
+    party: str,
+    event: Annotated[
+        Sequence[str] | None,
+        Parameter(negative=(), help="A kind of event that is sent there. May be repeated; default: all"),
+    ] = None,
+    label: str = "",
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Register where a party is told what happens. Prints its id, then the secret, which cannot be shown again.
+
+    Parameters
+    ----------
+    party
+        Name or id of the party.
+    label
+        What it is for.
+    """
+    if len(label) > endpoints.LABEL_MAX or not label.isprintable():
+        fail(Exit.USAGE, "bad_label", f"A label has at most {endpoints.LABEL_MAX} printable characters.")
+
+    def add(connection: Connection, application: Application) -> Added:
+        return endpoints.add(
+            connection,
+            application.ids,
+            application.keyring,
+            application.clock(),
+            party=find_party(connection, party).id,
+            url=url,
+            kinds=event or (),
+            label=label,
+            rules=application.settings.address_rules,
+            by=operator().name,
+        )
+
+    _print_added(_change(database, add), json=json)
+
+
+def endpoint_list(
+    *,
+    party: Annotated[str | None, Parameter(help="Of this party only")] = None,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """List the endpoints, without those that were removed."""
+
+    def question(connection: Connection) -> list[tuple[Endpoint, str]]:
+        owner = find_party(connection, party).id if party else None
+        names = {row.id: row.name for row in reads.list_parties(connection)}
+        return [(each, names[each.party]) for each in endpoints.of_party(connection, owner)]
+
+    found = ask_database(read_settings(database=database), question)
+    if json:
+        print_json([_shown(endpoint) for endpoint, _ in found])
+        return
+    rows = [
+        (
+            show(endpoints.PREFIX, each.id),
+            owner,
+            each.url,
+            each.state,
+            ", ".join(each.event_kinds) or "all",
+            f"{each.failing_since:%Y-%m-%d %H:%M}" if each.failing_since else "",
+            each.state_reason,
+        )
+        for each, owner in found
+    ]
+    columns = ("Id", "Party", "Address", "State", "Events", "Failing since (UTC)", "Why")
+    print_table(columns, rows, empty="There are no endpoints.")
+
+
+def endpoint_pause(
+    endpoint: Which,
+    *,
+    reason: Annotated[str, Parameter(help="Why, for whoever wonders")] = "",
+    database: DatabaseFlag = None,
+) -> None:
+    """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""
+    wanted, who = find_id(endpoints.PREFIX, endpoint), operator().name
+    why = f"Paused by {who}" + (f": {reason}" if reason else ".")
+    _change(database, lambda connection, _: endpoints.pause(connection, wanted, reason=why, by=who))
+    say("The endpoint is paused.")
+
+
+def endpoint_resume(endpoint: Which, *, database: DatabaseFlag = None) -> None:
+    """Send there again, whether it was paused, or disabled because the receiver was gone or only failed."""
+    wanted = find_id(endpoints.PREFIX, endpoint)
+    _change(database, lambda connection, _: endpoints.resume(connection, wanted, by=operator().name))
+    say("The endpoint is active.")
+
+
+def endpoint_rotate(
+    endpoint: Which,
+    *,
+    overlap: Annotated[str, Parameter(help="How long the old secret stays valid beside the new one")] = "24h",
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Give an endpoint a new secret, and print it. It cannot be shown again."""
+    wanted, kept_for = find_id(endpoints.PREFIX, endpoint), timedelta(seconds=seconds(overlap))
+    if kept_for > endpoints.OVERLAP_MAX:
+        fail(Exit.USAGE, "bad_overlap", f"An overlap has at most {endpoints.OVERLAP_MAX.days} days.")
+
+    def rotate(connection: Connection, application: Application) -> Added:
+        return endpoints.rotate(
+            connection,
+            application.ids,
+            application.keyring,
+            application.clock(),
+            wanted,
+            overlap=kept_for,
+            by=operator().name,
+        )
+
+    rotated = _change(database, rotate)
+    if json:
+        print_json({**_shown(rotated.endpoint), "secret": rotated.secret})
+    else:
+        print(rotated.secret)
+
+
+def endpoint_remove(endpoint: Which, *, database: DatabaseFlag = None) -> None:
+    """Send nothing there ever again. What was still to be sent is dead."""
+    wanted = find_id(endpoints.PREFIX, endpoint)
+    dead = _change(database, lambda connection, _: endpoints.remove(connection, wanted, by=operator().name))
+    say(f"The endpoint is removed; {dead} notices that were due there are dead.")
+
+
+def endpoint_test(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+    """Send a signed test there now, and print what the receiver answered."""
+    wanted = find_id(endpoints.PREFIX, endpoint)
+
+    async def work(application: Application) -> Attempt | None:
+        try:
+            found = await application.database.read(lambda connection: endpoints.find(connection, wanted))
+        except endpoints.UnknownEndpointError as error:
+            fail(Exit.NOT_FOUND, "unknown_endpoint", str(error), "See `countermand endpoint list`.")
+        return None if manners.dry_run else await _try(application, found)
+
+    attempt = with_database(read_settings(database=database), work)
+    if attempt is None:
+        return
+    if json:
+        print_json({"verdict": attempt.verdict, "result": attempt.result})
+    else:
+        print(attempt.result)
+    if attempt.verdict is not Verdict.DELIVERED:
+        raise SystemExit(Exit.FAILED)
+
+
+async def _try(application: Application, endpoint: Endpoint) -> Attempt:
+    # Only this command sends anything, and what it takes is slow to import.
+    from countermand.sending.http import Outbound, Webhooks
+    from countermand.sending.mail import Mail
+    from countermand.sending.trying import try_endpoint
+
+    now = application.clock()
+    webhooks = Webhooks(Outbound.by(application.settings), application.clock)
+    try:
+        return await try_endpoint(
+            endpoint,
+            secrets=endpoints.secrets_at(application.keyring, endpoint, now),
+            id=application.ids.new(),
+            now=now,
+            source=application.settings.base_url,
+            webhooks=webhooks,
+            mail=Mail.by(application.settings, application.clock),
+        )
+    finally:
+        await webhooks.close()
+
+
+def _change(database: str | None, change: Callable[[Connection, Application], T]) -> T:
+    """Run a change in a transaction; what cannot be ends the command with a sentence."""
+
+    async def work(application: Application) -> T:
+        return await application.database.write(lambda connection: change(connection, application))
+
+    try:
+        return with_database(read_settings(database=database), work)
+    except BadAddressError as error:
+        fail(Exit.USAGE, "bad_address", str(error))
+    except UnknownKindError as error:
+        fail(Exit.USAGE, "unknown_kind", str(error))
+    except endpoints.UnknownEndpointError as error:
+        fail(Exit.NOT_FOUND, "unknown_endpoint", str(error), "See `countermand endpoint list`.")
+    except endpoints.TooManyEndpointsError as error:
+        fail(Exit.REFUSED, "too_many_endpoints", str(error))
+    except (endpoints.TooManySecretsError, endpoints.NoSecretError) as error:
+        fail(Exit.REFUSED, "no_rotation", str(error))
+
+
+def _print_added(added: Added, *, json: bool) -> None:
+    if json:
+        print_json({**_shown(added.endpoint), "secret": added.secret})
+        return
+    print(show(endpoints.PREFIX, added.endpoint.id))
+    if added.secret:
+        print(added.secret)
+
+
+def _shown(endpoint: Endpoint) -> dict[str, Any]:
+    since = endpoint.failing_since
+    return {
+        "id": show(endpoints.PREFIX, endpoint.id),
+        "party": str(endpoint.party),
+        "url": endpoint.url,
+        "label": endpoint.label,
+        "events": [kind.value for kind in endpoint.event_kinds],
+        "state": endpoint.state.value,
+        "state_reason": endpoint.state_reason,
+        "failing_since": since.isoformat() if since else None,
+        "created_at": endpoint.created_at.isoformat(),
+    }

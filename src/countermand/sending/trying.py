@@ -1,0 +1,40 @@
+"""Trying an endpoint: a message about nothing, signed and sent like any other, and what the receiver makes of it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from uuid import UUID
+
+import orjson
+
+from countermand.domain.endpoint import is_mailbox
+from countermand.domain.schedule import Attempt
+from countermand.endpoints import PREFIX, Endpoint
+from countermand.ids import show
+from countermand.sending.envelope import write_test
+from countermand.sending.http import Webhooks
+from countermand.sending.mail import Mail
+from countermand.sending.signature import sign
+
+
+async def try_endpoint(
+    endpoint: Endpoint,
+    *,
+    secrets: Sequence[str],
+    id: UUID,  # noqa: A002 - the word of the convention
+    now: datetime,
+    source: str,
+    webhooks: Webhooks,
+    mail: Mail,
+) -> Attempt:
+    """Make one attempt to send a test, whatever the state of the endpoint. Nothing is stored of it.
+
+    ``id`` is the id of the message, ``source`` this service's base URL.
+    """
+    name = show(PREFIX, endpoint.id)
+    if is_mailbox(endpoint.url):
+        text = f"This is a test of {source}. Nothing happened, and nothing has to be done."
+        to = endpoint.url.partition(":")[2]
+        return await mail.send(to, "A test", f"{text}\n", f"<p>{escape(text)}</p>\n", message_id=show("evt", id))
+    body = orjson.dumps(write_test(endpoint=name, id=id, at=now, source=source))
+    return await webhooks.post(endpoint.url, sign(secrets, show("evt", id), now, body), body)

@@ -1,0 +1,198 @@
+"""`countermand endpoint`: who is told, the secrets that are shown once, and a test sent for real."""
+
+import asyncio
+import base64
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from countermand.sending.signature import verify
+from tests.cli.conftest import Cli
+from tests.support.mailbox import Mailbox
+from tests.support.receiver import Receiver, answer
+
+URL = "https://hooks.alpine.example/in"
+NOBODYS = f"ept_{UUID(int=9).hex}"
+LOOPBACK = {"COUNTERMAND_WEBHOOK_INNER_ADDRESSES": '["127.0.0.0/8"]', "COUNTERMAND_WEBHOOK_PORTS": "[]"}
+
+pytestmark = pytest.mark.usefixtures("parties")
+
+
+def added(cli: Cli, url: str = URL, *more: str, **environment: str) -> dict[str, Any]:
+    said = cli("endpoint", "add", url, "--party", "Alpine Supply", "--json", *more, **environment)
+    assert said.code == 0, said.err
+    made: dict[str, Any] = said.json
+    return made
+
+
+def listed(cli: Cli, *more: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = cli("endpoint", "list", "--json", *more).json
+    return found
+
+
+def test_an_endpoint_is_added_and_its_id_and_secret_are_printed(cli: Cli) -> None:
+    said = cli("endpoint", "add", URL, "--party", "Alpine Supply", "--event", "line.shipped", "--label", "the hall")
+    assert (said.code, said.err) == (0, "")
+    endpoint, secret = said.out.splitlines()
+    assert re.fullmatch("ept_[0-9a-f]{32}", endpoint)
+    assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
+    [shown] = listed(cli)
+    assert (shown["id"], shown["url"], shown["events"], shown["label"], shown["state"]) == (
+        endpoint,
+        URL,
+        ["line.shipped"],
+        "the hall",
+        "active",
+    )
+    assert "secret" not in str(shown)
+
+
+def test_a_mailbox_has_no_secret(cli: Cli) -> None:
+    said = cli("endpoint", "add", "mailto:orders@alpine.example", "--party", "Alpine Supply")
+    assert len(said.out.splitlines()) == 1
+    made = added(cli, "mailto:orders@alpine.example", "--event", "line.shipped", "--event", "line.placed")
+    assert made["secret"] is None
+    assert made["events"] == ["line.placed", "line.shipped"]
+    assert cli("endpoint", "rotate", made["id"]).code == 3
+
+
+def test_they_are_listed_by_party(cli: Cli) -> None:
+    made = added(cli)
+    assert [each["id"] for each in listed(cli, "--party", "Alpine Supply")] == [made["id"]]
+    assert listed(cli, "--party", "Fine Shoes") == []
+    [row] = cli("endpoint", "list").lines
+    assert row == [made["id"], "Alpine Supply", URL, "active", "all", "", ""]
+
+
+def test_one_is_paused_resumed_and_removed(cli: Cli) -> None:
+    endpoint = added(cli)["id"]
+    assert cli("endpoint", "pause", endpoint, "--reason", "a fire").code == 0
+    [shown] = listed(cli)
+    assert shown["state"] == "paused"
+    assert re.fullmatch("Paused by operator .+: a fire", shown["state_reason"])
+    assert cli("endpoint", "resume", endpoint).code == 0
+    assert [(each["state"], each["state_reason"]) for each in listed(cli)] == [("active", "")]
+    removed = cli("endpoint", "remove", endpoint)
+    assert (removed.code, removed.out) == (0, "")
+    assert listed(cli) == []
+    assert cli("endpoint", "resume", endpoint).code == 5
+
+
+def test_a_new_secret_is_printed_alone(cli: Cli) -> None:
+    made = added(cli)
+    rotated = cli("endpoint", "rotate", made["id"], "--overlap", "2d")
+    assert (rotated.code, rotated.err) == (0, "")
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=\n", rotated.out)
+    assert rotated.out.strip() != made["secret"]
+    assert cli("endpoint", "rotate", made["id"], "--json").json["secret"].startswith("whsec_")
+    full = cli("endpoint", "rotate", made["id"], "--json")
+    assert (full.code, full.json["error"]["code"]) == (3, "no_rotation")
+    assert cli("endpoint", "rotate", made["id"], "--overlap", "0s").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "name"),
+    [
+        (("add", "http://hooks.alpine.example/", "--party", "Alpine Supply"), 2, "bad_address"),
+        (("add", "https://user:canary@alpine.example/", "--party", "Alpine Supply"), 2, "bad_address"),
+        (("add", URL, "--party", "Alpine Supply", "--event", "no.such"), 2, "unknown_kind"),
+        (("add", URL, "--party", "Alpine Supply", "--label", "x" * 256), 2, "bad_label"),
+        (("add", URL, "--party", "Nobody"), 5, "unknown_party"),
+        (("list", "--party", "Nobody"), 5, "unknown_party"),
+        (("rotate", NOBODYS), 5, "unknown_endpoint"),
+        (("rotate", NOBODYS, "--overlap", "soon"), 2, "bad_duration"),
+        (("rotate", NOBODYS, "--overlap", "31d"), 2, "bad_overlap"),
+        (("rotate", NOBODYS, "--overlap", "999999999d"), 2, "bad_overlap"),
+        (("test", NOBODYS), 5, "unknown_endpoint"),
+        (("pause", NOBODYS), 5, "unknown_endpoint"),
+        (("remove", "nonsense"), 2, "bad_id"),
+    ],
+)
+def test_what_cannot_be_ends_with_a_sentence_and_a_code(
+    cli: Cli, arguments: tuple[str, ...], code: int, name: str
+) -> None:
+    with_json = arguments[0] not in ("pause", "remove")
+    said = cli("endpoint", *arguments, *(["--json"] if with_json else []))
+    assert said.code == code
+    assert said.err.startswith("countermand: ")
+    assert "canary" not in said.err + said.out
+    if with_json:
+        assert said.json["error"]["code"] == name
+    assert listed(cli) == []
+
+
+def test_the_settings_say_what_may_be_registered(cli: Cli) -> None:
+    added(cli, "http://alpine.example:8080/", COUNTERMAND_WEBHOOK_HTTP="true", COUNTERMAND_WEBHOOK_PORTS="[8080]")
+    added(cli, "http://127.0.0.1:9000/", COUNTERMAND_WEBHOOK_PORTS="[]")
+
+
+@pytest.mark.parametrize("change", ["add", "pause", "resume", "rotate", "remove", "test"])
+def test_every_change_can_be_tried(cli: Cli, change: str) -> None:
+    made = added(cli)
+    before = listed(cli)
+    arguments = (URL, "--party", "Alpine Supply") if change == "add" else (made["id"],)
+    tried = cli("endpoint", change, *arguments, "--dry-run")
+    assert tried.code == 0, tried.err
+    assert "nothing was written" in tried.err
+    assert listed(cli) == before
+
+
+# A test
+
+
+def test_a_test_is_signed_and_its_answer_printed(cli: Cli) -> None:
+    async def story() -> None:
+        async with Receiver(script=[answer(204), answer(500, b"out of paper")]) as receiver:
+            made = await asyncio.to_thread(added, cli, receiver.url, **LOOPBACK)
+            taken = await asyncio.to_thread(cli, "endpoint", "test", made["id"], **LOOPBACK)
+            refused = await asyncio.to_thread(cli, "endpoint", "test", made["id"], "--json", **LOOPBACK)
+        assert (taken.code, taken.out) == (0, "The receiver answered 204.\n")
+        assert refused.code == 1
+        assert refused.json["verdict"] == "failed"
+        assert "out of paper" in refused.json["result"]
+        first, second = receiver.requests
+        verify([made["secret"]], first.headers, first.body, now=datetime.now(UTC))
+        body = json.loads(first.body)
+        assert body["type"] == "countermand.endpoint.test.v1"
+        assert (body["id"], body["data"]["endpoint"]) == (first.headers["webhook-id"], made["id"])
+        assert first.headers["webhook-id"] != second.headers["webhook-id"]
+
+    asyncio.run(story())
+
+
+def test_where_it_must_not_go_it_does_not(cli: Cli) -> None:
+    async def story() -> None:
+        async with Receiver() as receiver:
+            made = await asyncio.to_thread(added, cli, receiver.url, **LOOPBACK)
+            said = await asyncio.to_thread(cli, "endpoint", "test", made["id"], COUNTERMAND_WEBHOOK_PORTS="[]")
+        assert said.code == 1
+        assert "not public" in said.out
+        assert receiver.connections == 0
+
+    asyncio.run(story())
+
+
+def test_a_mailbox_gets_a_letter(cli: Cli) -> None:
+    async def story() -> None:
+        async with Mailbox() as mailbox:
+            environment = {
+                "COUNTERMAND_SMTP_HOST": "127.0.0.1",
+                "COUNTERMAND_SMTP_PORT": str(mailbox.port),
+                "COUNTERMAND_SMTP_TLS": "none",
+                "COUNTERMAND_MAIL_FROM": "mail@shop.example",
+            }
+            made = await asyncio.to_thread(added, cli, "mailto:orders@alpine.example")
+            sent = await asyncio.to_thread(cli, "endpoint", "test", made["id"], **environment)
+            unsent = await asyncio.to_thread(cli, "endpoint", "test", made["id"])
+        assert sent.code == 0, sent.out
+        [letter] = mailbox.letters
+        assert letter.to == ["orders@alpine.example"]
+        assert "Nothing happened" in letter.body("plain")
+        assert unsent.code == 1
+        assert "smtp_host" in unsent.out
+
+    asyncio.run(story())
