@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ import structlog
 from countermand.ids import Clock, Ids, system_clock
 from countermand.keyring import Keyring
 from countermand.lanes import Lane, Lanes
+from countermand.providers.choice import open_providers
+from countermand.providers.provider import Provider
 from countermand.settings import Settings
 from countermand.store.engine import Database, UnsafeDatabaseError, open_database
 from countermand.store.migrations import LATEST, current_revision, migrate
@@ -30,6 +32,7 @@ class Application:
     clock: Clock
     keyring: Keyring
     worker: Worker
+    providers: Mapping[str, Provider]
 
 
 @asynccontextmanager
@@ -49,6 +52,7 @@ async def opened(
         allow_weak_durability=settings.allow_losing_acknowledged_calls,
         dry_run=dry_run,
     )
+    providers = open_providers(settings, clock)
     try:
         await _make_current(database, dry_run=dry_run)
         ids = Ids(clock)
@@ -72,9 +76,12 @@ async def opened(
             clock=clock,
             keyring=Keyring(settings.keys),
             worker=worker,
+            providers=providers,
         )
         await lanes.drain()
     finally:
+        for provider in providers.values():
+            await provider.close()
         await database.close()
 
 
