@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,8 +11,7 @@ import structlog
 from countermand.ids import Clock, Ids, system_clock
 from countermand.keyring import Keyring
 from countermand.lanes import Lane, Lanes
-from countermand.providers.choice import open_providers
-from countermand.providers.provider import Provider
+from countermand.sending.links import Links
 from countermand.settings import Settings
 from countermand.store.engine import Database, UnsafeDatabaseError, open_database
 from countermand.store.migrations import LATEST, current_revision, migrate
@@ -31,8 +30,8 @@ class Application:
     ids: Ids
     clock: Clock
     keyring: Keyring
+    links: Links
     worker: Worker
-    providers: Mapping[str, Provider]
 
 
 @asynccontextmanager
@@ -52,7 +51,6 @@ async def opened(
         allow_weak_durability=settings.allow_losing_acknowledged_calls,
         dry_run=dry_run,
     )
-    providers = open_providers(settings, clock)
     try:
         await _make_current(database, dry_run=dry_run)
         ids = Ids(clock)
@@ -68,20 +66,19 @@ async def opened(
             at_once=settings.worker_sends,
             lease_s=settings.worker_lease_s,
         )
+        keyring = Keyring(settings.keys)
         yield Application(
             settings=settings,
             database=database,
             lanes=lanes,
             ids=ids,
             clock=clock,
-            keyring=Keyring(settings.keys),
+            keyring=keyring,
+            links=Links(keyring, settings.base_url, days=settings.answer_link_days),
             worker=worker,
-            providers=providers,
         )
         await lanes.drain()
     finally:
-        for provider in providers.values():
-            await provider.close()
         await database.close()
 
 

@@ -1,7 +1,9 @@
 """Secrets that must be known again are kept encrypted; the key that opens them is in a file outside the database."""
 
+import hmac
 import os
 import tempfile
+from base64 import urlsafe_b64decode
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +20,7 @@ class Keyring:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._keys: MultiFernet | None = None
+        self._lines: list[bytes] = []
 
     def encrypt(self, secret: bytes) -> bytes:
         """Close a secret."""
@@ -34,10 +37,20 @@ class Keyring:
         except InvalidToken:
             raise KeyringError(f"A stored secret cannot be opened with the keys in {self._path}.") from None
 
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """Keys for another use than closing secrets, one for each in the file: the first one signs, all of them verify.
+
+        Raises:
+            KeyringError: the file does not hold keys.
+        """
+        self._opened()
+        return tuple(hmac.digest(urlsafe_b64decode(line), purpose.encode(), "sha256") for line in self._lines)
+
     def _opened(self) -> MultiFernet:
         if self._keys is None:
             try:
-                self._keys = MultiFernet([Fernet(line) for line in self._read().split()])
+                self._lines = self._read().split()
+                self._keys = MultiFernet([Fernet(line) for line in self._lines])
             except ValueError:
                 raise KeyringError(f"{self._path} does not hold keys, one per line. Restore it.") from None
         return self._keys

@@ -290,6 +290,25 @@ def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID)
     return connection.execute(query).first()
 
 
+def cancellation_to_answer(
+    connection: Connection, *, party: UUID, retailer: UUID, cancellation: UUID
+) -> tuple[Record, Record] | None:
+    """A party and all that a person needs to answer one cancellation for it, with names.
+
+    ``None`` when there is no such party, it was deactivated, or may not see the cancellation.
+    """
+    who = connection.execute(select(t.parties).where(t.parties.c.id == party, t.parties.c.status == "active")).first()
+    if who is None:
+        return None
+    query = _TO_ANSWER.where(
+        t.cancellations.c.retailer_id == retailer,
+        t.cancellations.c.id == cancellation,
+        *_cancellation_scope(Scope(party=who.id, kind=PartyKind(who.kind))),
+    )
+    row = connection.execute(query).first()
+    return (who, row) if row is not None else None
+
+
 def policy_history(connection: Connection, retailer: UUID, fulfiller: UUID) -> Sequence[Record]:
     """Every version of what this retailer agreed with this fulfiller, newest first."""
     query = select(t.policies).where(t.policies.c.retailer_id == retailer, t.policies.c.fulfiller_id == fulfiller)
@@ -377,6 +396,40 @@ _CANCELLATIONS: Final = select(
 ).join(
     t.lines,
     and_(t.lines.c.retailer_id == t.cancellations.c.retailer_id, t.lines.c.id == t.cancellations.c.line_id),
+)
+
+
+_retailer_party, _asked_by, _awaited, _answered_by = (
+    t.parties.alias(name) for name in ("retailer_party", "asked_by", "awaited", "answered_by")
+)
+
+_TO_ANSWER: Final = (
+    select(
+        t.cancellations,
+        t.lines.c.sku,
+        t.lines.c.title,
+        t.lines.c.ordered,
+        t.lines.c.open,
+        t.lines.c.asked,
+        t.lines.c.shipped,
+        t.orders.c.reference,
+        _retailer_party.c.name.label("retailer_name"),
+        _asked_by.c.name.label("asked_by_name"),
+        _awaited.c.name.label("awaiting_name"),
+        _answered_by.c.name.label("answered_by_name"),
+    )
+    .join(
+        t.lines,
+        and_(t.lines.c.retailer_id == t.cancellations.c.retailer_id, t.lines.c.id == t.cancellations.c.line_id),
+    )
+    .join(
+        t.orders,
+        and_(t.orders.c.retailer_id == t.cancellations.c.retailer_id, t.orders.c.id == t.cancellations.c.order_id),
+    )
+    .join(_retailer_party, _retailer_party.c.id == t.cancellations.c.retailer_id)
+    .join(_asked_by, _asked_by.c.id == t.cancellations.c.asked_by)
+    .outerjoin(_awaited, _awaited.c.id == t.cancellations.c.awaiting)
+    .outerjoin(_answered_by, _answered_by.c.id == t.cancellations.c.answered_by)
 )
 
 

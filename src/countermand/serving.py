@@ -13,8 +13,10 @@ from granian.server.embed import Server
 from starlette.routing import Router
 
 from countermand.app import Application, opened
+from countermand.sending.links import PATH
 from countermand.settings import Settings
 from countermand.store.engine import FileLock, UnavailableError
+from countermand.wire.answer import AnswerDoor
 from countermand.wire.auth import Authenticator
 from countermand.wire.bol_plaza import PlazaDoor, PlazaKeys
 from countermand.wire.crux import CruxDoor
@@ -94,9 +96,17 @@ def doors(application: Application) -> Asgi:
     keys = PlazaKeys(database, application.keyring, clock, remember_s=settings.credential_cache_s)
     plaza = PlazaDoor(database=database, lanes=lanes, keys=keys, ids=ids, clock=clock, settings=settings)
     native = native_api(database=database, lanes=lanes, authenticator=authenticator, settings=settings)
+    page = AnswerDoor(database=database, lanes=lanes, links=application.links, ids=ids, clock=clock, settings=settings)
     # Not a mount at "/", whose pattern no path with a line break matches.
-    others = Router(routes=crux.routes(), default=native, redirect_slashes=False)
+    crux_or_native = Router(routes=crux.routes(), default=native, redirect_slashes=False)
+    others = _by_prefix(PATH, page, crux_or_native)
     return _guarded(_by_prefix("/services", Router(plaza.routes(), default=native, redirect_slashes=False), others))
+
+
+def _loggable(path: str) -> str:
+    """A link in an e-mail is as good as a password."""
+    before, prefix, _ = path.partition(PATH)
+    return f"{before}{prefix}…" if prefix else path
 
 
 def _by_prefix(prefix: str, app: Asgi, others: Asgi) -> Asgi:
@@ -125,12 +135,12 @@ def _guarded(app: Asgi) -> Asgi:
         try:
             await app(scope, receive, sending)
         except UnavailableError:
-            log.warning("database_away", method=scope["method"], path=scope["path"])
+            log.warning("database_away", method=scope["method"], path=_loggable(scope["path"]))
             if not started:
                 detail = {"detail": "The database did not answer. Nothing is lost; repeat the call."}
                 await send_reply(send, json_reply(503, detail, (b"retry-after", b"1")))
         except Exception:
-            log.exception("unexpected_error", method=scope["method"], path=scope["path"])
+            log.exception("unexpected_error", method=scope["method"], path=_loggable(scope["path"]))
             if not started:
                 await send_reply(send, json_reply(500, {"detail": "Something went wrong here. It was logged."}))
 

@@ -40,11 +40,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a provider said of a wish, in a sentence too. Amount and currency are those it named, if it named any.
-
-    ``spent`` says that the provider keeps this answer and gives it again to the same key: when the wish is sent once
-    more after this, it needs a new key.
-    """
+    """What a provider said of a wish, in a sentence too. Amount and currency are those it named, if it named any."""
 
     movement: Movement
     result: str
@@ -52,7 +48,6 @@ class Told:
     amount_minor: int | None = None
     currency: str = ""
     retry_after_s: float | None = None
-    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

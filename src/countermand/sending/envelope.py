@@ -104,7 +104,9 @@ class EventData(_Described):
         ToldCancellation | None, Field(description="the cancellation just after it, see below; null if there is none")
     ]
     by: Annotated[Actor, Field(description="who acted, see below")]
-    door: Annotated[str, Field(description="`crux`, `bol_plaza`, `native`, `cli`, or `policy` for a deadline")]
+    door: Annotated[
+        str, Field(description="`crux`, `bol_plaza`, `native`, `answer`, `cli`, or `policy` for a deadline")
+    ]
     links: Annotated[Links, Field(description="what the reader can do now, see below")]
 
 

@@ -1,0 +1,233 @@
+"""Looking at a link changes nothing, as mail scanners follow every link. Sending the form goes down the write road."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.resources import files
+from typing import Final
+
+import structlog
+
+from countermand import reads
+from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.refusals import RefusalKind
+from countermand.ids import Clock, Ids
+from countermand.lanes import Lanes
+from countermand.sending.links import PATH, ExpiredLinkError, Links, Ticket, UnknownLinkError
+from countermand.service import Call, Done, Failed, Refused
+from countermand.settings import Settings
+from countermand.store.columns import Record
+from countermand.store.engine import Database, UnavailableError
+from countermand.wire import limits
+from countermand.wire.answer import forms, views
+from countermand.wire.replies import REPLIES, Problem
+from countermand.wire.replying import Reply, Scope, Send, header, send_reply
+
+DOOR: Final = "answer"
+EXPIRED: Final = 410
+"""An expired link is no outcome of a call: it says Gone, so that nobody asks again."""
+HTML: Final = b"text/html; charset=utf-8"
+FORM: Final = "application/x-www-form-urlencoded"
+POLICY: Final = b"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+HEADERS: Final = (
+    (b"content-security-policy", POLICY),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-robots-tag", b"noindex"),
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A link that was found good: what it opens, whose it is, and how the cancellation stands."""
+
+    ticket: Ticket
+    party: Record
+    row: Record
+
+    @property
+    def looker(self) -> views.Looker:
+        """Whoever has the link is taken for its party."""
+        return views.Looker(party=self.party.id, kind=PartyKind(self.party.kind), name=self.party.name)
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts when the form is sent."""
+        name = f"{self.party.name} (link in an e-mail)"
+        return Actor(party=self.party.id, kind=PartyKind(self.party.kind), name=name)
+
+
+class PageError(Exception):
+    """The call ends here, with a page that says one thing."""
+
+    def __init__(self, status: int, title: str, *sentences: str) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+        self.sentences = sentences
+
+
+class AnswerDoor:
+    """``/answer/<token>``: the page of one cancellation, for one party."""
+
+    def __init__(
+        self, *, database: Database, lanes: Lanes, links: Links, ids: Ids, clock: Clock, settings: Settings
+    ) -> None:
+        self._database = database
+        self._lanes = lanes
+        self._links = links
+        self._ids = ids
+        self._clock = clock
+        self._settings = settings
+        self._style = files("countermand.wire.answer").joinpath("style.css").read_bytes()
+
+    async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+        """Answer one call."""
+        try:
+            reply = await self._answered(scope, receive)
+        except PageError as error:
+            allow = ((b"allow", b"GET, HEAD, POST"),) if error.status == 405 else ()
+            reply = _page(error.status, views.message_page(error.title, *error.sentences), *allow)
+        except UnavailableError:
+            reply = _unavailable()
+        if scope["method"] == "HEAD":
+            reply = Reply(status=reply.status, headers=reply.headers)
+        await send_reply(send, reply)
+
+    async def _answered(self, scope: Scope, receive: limits.Receive) -> Reply:
+        token = _token(scope)
+        if scope["method"] not in ("GET", "HEAD", "POST"):
+            raise PageError(_status(Problem.METHOD_NOT_ALLOWED), "This page can be looked at and answered, no more.")
+        if token == "style.css":  # noqa: S105 - a file, not a secret
+            headers = ((b"cache-control", b"public, max-age=3600"), (b"x-content-type-options", b"nosniff"))
+            return Reply(status=200, body=self._style, media_type=b"text/css; charset=utf-8", headers=headers)
+        opened = await self._opened(token)
+        if scope["method"] == "POST":
+            form = await self._form(scope, receive)
+            return await self._give(opened, form)
+        return self._look(opened, 200)
+
+    async def _opened(self, token: str) -> Opened:
+        try:
+            ticket = self._links.read(token, self._clock())
+        except UnknownLinkError:
+            raise _unknown() from None
+        except ExpiredLinkError:
+            raise PageError(
+                EXPIRED,
+                "This link has expired",
+                "It can be used no more. If the answer is still due, ask the retailer for it.",
+            ) from None
+        found = await self._found(ticket)
+        if found is None:
+            raise _unknown()
+        return Opened(ticket=ticket, party=found[0], row=found[1])
+
+    async def _found(self, ticket: Ticket) -> tuple[Record, Record] | None:
+        return await self._database.read(
+            partial(
+                reads.cancellation_to_answer,
+                party=ticket.party,
+                retailer=ticket.retailer,
+                cancellation=ticket.cancellation,
+            )
+        )
+
+    async def _form(self, scope: Scope, receive: limits.Receive) -> forms.Form:
+        if (header(scope, b"content-type") or "").partition(";")[0].strip().lower() != FORM:
+            raise PageError(_status(Problem.UNSUPPORTED_MEDIA_TYPE), "This is not a form that a browser sent")
+        try:
+            body = await limits.read_body(
+                receive, max_bytes=self._settings.body_max_bytes, timeout_s=self._settings.body_timeout_s
+            )
+            return forms.read_form(body)
+        except limits.BodyTooLargeError:
+            raise PageError(_status(Problem.TOO_LARGE), "The form is too large") from None
+        except limits.BodyTooSlowError:
+            raise PageError(_status(Problem.TOO_SLOW), "The form did not arrive in time", "Send it again.") from None
+        except forms.MalformedFormError as error:
+            raise PageError(_status(Problem.MALFORMED), "This form cannot be read", str(error)) from None
+
+    async def _give(self, opened: Opened, form: forms.Form) -> Reply:
+        """Give the answer, and show what it led to."""
+        try:
+            command = forms.command_of(form, opened.row, opened.actor, self._ids.new)
+        except forms.FieldError as error:
+            return self._look(opened, _status(Problem.INVALID), form, views.problem_with(error))
+        ticket = opened.ticket
+        outcome = await self._lanes.submit(
+            Call(command=command, door=DOOR, retailer=ticket.retailer, once=form.once(ticket.cancellation))
+        )
+        match outcome:
+            case Done():
+                return await self._look_again(opened, 200)
+            case Refused(refusal=refusal):
+                problem = views.Problem(sentence=refusal.detail, field=_FIELDS.get(refusal.kind, ""))
+                return await self._look_again(opened, REPLIES[refusal.kind].native, form, problem)
+            case Failed():
+                problem = views.Problem(sentence="The database did not answer. Nothing is lost; send the form again.")
+                return self._look(opened, _status(Problem.UNAVAILABLE), form, problem)
+
+    async def _look_again(
+        self, opened: Opened, status: int, form: forms.Form = forms.NOTHING, problem: views.Problem | None = None
+    ) -> Reply:
+        """The page after a call: thanks where it was heeded, the form again where it was not."""
+        found = await self._found(opened.ticket)
+        if found is None:
+            raise _unknown()
+        return self._look(replace(opened, row=found[1]), status, form, problem, given=True)
+
+    def _look(
+        self,
+        opened: Opened,
+        status: int,
+        form: forms.Form = forms.NOTHING,
+        problem: views.Problem | None = None,
+        *,
+        given: bool = False,
+    ) -> Reply:
+        """The page as the cancellation stands now: with the forms, or with what became of it."""
+        row, looker, now = opened.row, opened.looker, self._clock()
+        thanks = given and problem is None
+        if views.is_asked_of(row, looker):
+            notice = "The parcel is noted. The cancellation still waits for your answer." if thanks else ""
+            shown = views.Shown(once=self._ids.new().hex, form=form, problem=problem, notice=notice)
+            return _page(status, views.answer_page(row, looker, now, shown))
+        notice = "Thank you. Your answer is stored." if thanks else ""
+        if problem is not None:
+            notice = "Your answer changed nothing: it came too late, or is not yours to give."
+        return _page(status, views.standing_page(row, looker, now, notice))
+
+
+_FIELDS: Final = {RefusalKind.REASON_REQUIRED: "reason"} | dict.fromkeys(
+    (RefusalKind.UNITS_INVALID, RefusalKind.TOO_MANY_UNITS, RefusalKind.UNITS_ASKED), "units"
+)
+"""Which field a refusal is about."""
+
+
+def _token(scope: Scope) -> str:
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path.removeprefix(PATH)
+
+
+def _status(problem: Problem) -> int:
+    return REPLIES[problem].native
+
+
+def _unknown() -> PageError:
+    return PageError(
+        _status(Problem.NOT_FOUND),
+        "This link opens nothing",
+        "It may have been cut off or mistyped. Copy all of it from the e-mail.",
+    )
+
+
+def _unavailable() -> Reply:
+    title, sentence = "The database did not answer", "Nothing is lost. Try again in a moment."
+    return _page(_status(Problem.UNAVAILABLE), views.message_page(title, sentence), (b"retry-after", b"1"))
+
+
+def _page(status: int, body: bytes, *more: tuple[bytes, bytes]) -> Reply:
+    return Reply(status=status, body=body, media_type=HTML, headers=(*HEADERS, *more))

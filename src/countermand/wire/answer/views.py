@@ -1,0 +1,162 @@
+"""What the page says of a cancellation: its facts, where it stands, and what can be answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from countermand.domain.commands import PartyKind
+from countermand.domain.line import State
+from countermand.sending.words import count, from_now, moment
+from countermand.store.columns import Record
+from countermand.wire.answer.forms import NOTHING, REASONS, FieldError, Form
+
+_TEMPLATES: Final = Environment(
+    loader=PackageLoader("countermand.wire.answer"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why a form came back: a sentence, and the field it is about."""
+
+    sentence: str
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looker:
+    """Who looks: the party of the link."""
+
+    party: UUID
+    kind: PartyKind
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What the page with the forms needs beside the facts: what was filled in, what was wrong, what was done."""
+
+    once: str
+    form: Form = NOTHING
+    problem: Problem | None = None
+    notice: str = ""
+
+
+def is_asked_of(row: Record, looker: Looker) -> bool:
+    """Whether the answer is due from whoever looks. The rules decide again when it is given."""
+    return row.state == State.ASKED and (row.awaiting == looker.party or looker.kind is PartyKind.PLATFORM)
+
+
+def answer_page(row: Record, looker: Looker, now: datetime, shown: Shown) -> bytes:
+    """The page with the forms."""
+    form = shown.form
+    return _rendered(
+        "ask.html",
+        facts=_facts(row, now),
+        me=looker.name,
+        units=row.units,
+        units_words=count(row.units),
+        passes_on=row.awaiting == row.retailer_id != row.fulfiller_id,
+        holds_goods=row.fulfiller_id == looker.party,
+        left=row.open + row.asked,
+        reasons={reason.value: words for reason, words in REASONS.items()},
+        problem=shown.problem,
+        notice=shown.notice,
+        answer=form.answer,
+        filled=form.fields,
+        once=shown.once,
+    )
+
+
+def standing_page(row: Record, looker: Looker, now: datetime, notice: str = "") -> bytes:
+    """The page of a cancellation that whoever looks has no answer to give to."""
+    title, sentences = _standing(row, looker)
+    return _rendered("standing.html", title=title, sentences=sentences, facts=_facts(row, now), notice=notice)
+
+
+def message_page(title: str, *sentences: str) -> bytes:
+    """A page that says one thing."""
+    return _rendered("message.html", title=title, sentences=sentences)
+
+
+def problem_with(error: FieldError) -> Problem:
+    """A field's error as the page shows it."""
+    return Problem(sentence=str(error), field=error.field)
+
+
+def _rendered(template: str, **values: object) -> bytes:
+    return _TEMPLATES.get_template(template).render(**values).encode("utf-8", "replace")
+
+
+def _facts(row: Record, now: datetime) -> Mapping[str, str]:
+    asker = "the customer" if row.asker == "customer" else row.asked_by_name
+    through = f", through {row.asked_by_name}" if row.asker == "customer" else ""
+    facts = {
+        "Retailer": row.retailer_name,
+        "Order": row.reference,
+        "Article": f"{row.title} ({row.sku})" if row.title else row.sku,
+        "To cancel": f"{row.units} of {count(row.ordered)} ordered",
+        "Asked by": f"{asker}{through}",
+        "Asked on": _when(row.asked_at, now),
+    }
+    if row.reason != "not_stated":
+        facts["Reason"] = _words(row.reason)
+    if row.note:
+        facts["Note"] = row.note
+    if row.state == State.ASKED:
+        facts["Answer due"] = _when(row.due_at, now) if row.due_at else "no deadline"
+    return facts
+
+
+def _standing(row: Record, looker: Looker) -> tuple[str, list[str]]:
+    """Where a cancellation stands: a title, and sentences that say who made it so and what follows."""
+    when = f"on {moment(row.answered_at)}" if row.answered_at else ""
+    match State(row.state):
+        case State.ASKED if row.awaiting is None:
+            return "An operator decides", ["Nobody answered in time, so an operator of the platform decides now."]
+        case State.ASKED:
+            return f"{row.awaiting_name} answers next", [
+                f"This cancellation waits for the answer of {row.awaiting_name}."
+            ]
+        case State.ACCEPTED:
+            accepted = count(row.accepted_units)
+            rest = row.units - row.accepted_units
+            sentences = [f"{_who(row, looker)} accepted the cancellation of {accepted} {when}."]
+            sentences.append("Do not send what is cancelled.")
+            if rest:
+                sentences.append(f"{count(rest)} {'stays' if rest == 1 else 'stay'} on order.")
+            return "This cancellation was accepted", sentences
+        case State.DECLINED:
+            why = _words(row.decline_reason or "")
+            note = [f"Note: {row.answer_note}"] if row.answer_note else []
+            first = f"{_who(row, looker)} declined the cancellation of {count(row.units)} {when}: {why}."
+            return "This cancellation was declined", [first, "What was declined is not cancelled.", *note]
+        case State.WITHDRAWN:
+            taken_back = f"{row.asked_by_name} took it back {when}."
+            return "This cancellation was withdrawn", [taken_back, "What was asked for stays on order."]
+        case State.LAPSED:
+            ended = f"Nobody answered in time, so it ended {when}."
+            return "This cancellation lapsed", [ended, "What was asked for stays on order."]
+
+
+def _when(at: datetime, now: datetime) -> str:
+    return f"{moment(at)}\n({from_now(at, now)})"
+
+
+def _who(row: Record, looker: Looker) -> str:
+    if row.by_policy:
+        return "The agreed rule"
+    return f"{row.answered_by_name} (you)" if row.answered_by == looker.party else str(row.answered_by_name)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
