@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ import structlog
 from countermand.ids import Clock, Ids, system_clock
 from countermand.keyring import Keyring
 from countermand.lanes import Lane, Lanes
+from countermand.providers.choice import open_providers
+from countermand.providers.provider import Provider
 from countermand.sending.links import Links
 from countermand.settings import Settings
 from countermand.store.engine import Database, UnsafeDatabaseError, open_database
@@ -32,6 +34,7 @@ class Application:
     keyring: Keyring
     links: Links
     worker: Worker
+    providers: Mapping[str, Provider]
 
 
 @asynccontextmanager
@@ -51,6 +54,7 @@ async def opened(
         allow_weak_durability=settings.allow_losing_acknowledged_calls,
         dry_run=dry_run,
     )
+    providers = open_providers(settings, clock)
     try:
         await _make_current(database, dry_run=dry_run)
         ids = Ids(clock)
@@ -76,9 +80,12 @@ async def opened(
             keyring=keyring,
             links=Links(keyring, settings.base_url, days=settings.answer_link_days),
             worker=worker,
+            providers=providers,
         )
         await lanes.drain()
     finally:
+        for provider in providers.values():
+            await provider.close()
         await database.close()
 
 

@@ -100,12 +100,35 @@ class Settings(BaseSettings):
     worker: bool = Field(default=True, description="Whether `serve` also sends notices and fires deadlines")
     worker_sends: int = Field(default=128, ge=1, le=10_000, description="Notices sent at once, and as many to failing")
     worker_lease_s: float = Field(default=30.0, ge=1, le=3600, description="After how long a dead worker is replaced")
+    payment_providers: list[Literal["stripe", "mollie"]] = Field(
+        default_factory=list, description="Who moves money back, besides people with a work list"
+    )
+    stripe_api_key: SecretStr | None = None
+    stripe_webhook_secret: SecretStr | None = Field(default=None, description="whsec_…, of the endpoint made at Stripe")
+    stripe_url: str = "https://api.stripe.com"
+    mollie_api_key: SecretStr | None = None
+    mollie_webhook_secret: SecretStr | None = Field(default=None, description="Only for Mollie's signed webhooks")
+    mollie_url: str = "https://api.mollie.com"
     log_level: str = "info"
 
     @model_validator(mode="after")
     def _mail_has_a_sender(self) -> Self:
         if self.smtp_host and not self.mail_from:
             raise ValueError("mail_from must be set where smtp_host is")
+        return self
+
+    @model_validator(mode="after")
+    def _providers_have_secrets(self) -> Self:
+        needed = {"stripe": ("stripe_api_key", "stripe_webhook_secret"), "mollie": ("mollie_api_key",)}
+        for provider in self.payment_providers:
+            for name in needed[provider]:
+                secret = getattr(self, name)
+                if secret is None or not secret.get_secret_value().strip():
+                    raise ValueError(f"{name} must be set where payment_providers has {provider}")
+        if self.mollie_webhook_secret is not None and not self.mollie_webhook_secret.get_secret_value().strip():
+            raise ValueError(
+                "mollie_webhook_secret must not be blank; leave it out if Mollie's webhooks are not signed"
+            )
         return self
 
     @property

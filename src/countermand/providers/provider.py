@@ -40,7 +40,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a provider said of a wish, in a sentence too. Amount and currency are those it named, if it named any."""
+    """What a provider said of a wish, in a sentence too. Amount and currency are those it named, if it named any.
+
+    ``spent`` says that the provider keeps this answer and gives it again to the same key: when the wish is sent once
+    more after this, it needs a new key.
+    """
 
     movement: Movement
     result: str
@@ -48,6 +52,7 @@ class Told:
     amount_minor: int | None = None
     currency: str = ""
     retry_after_s: float | None = None
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

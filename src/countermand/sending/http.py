@@ -226,7 +226,7 @@ def _attempt(answer: Answer, now: datetime) -> Attempt:
         return Attempt(verdict=Verdict.FAILED, result=result)
     words = _words(answer)
     result = f"{told}{_phrase(status)}." + (f" It says: {words}" if words else "")
-    return Attempt(verdict=Verdict.FAILED, result=result, retry_after_s=_retry_after(answer, now))
+    return Attempt(verdict=Verdict.FAILED, result=result, retry_after_s=retry_after(answer, now))
 
 
 def _phrase(status: int) -> str:
@@ -243,7 +243,7 @@ def _words(answer: Answer) -> str:
     return one_line(answer.body.decode("utf-8", "replace"), TEXT_MAX)
 
 
-def _retry_after(answer: Answer, now: datetime) -> float | None:
+def retry_after(answer: Answer, now: datetime) -> float | None:
     """How long a busy receiver wants to be left alone: seconds, or a date (RFC 9110, 10.2.3); at most a day."""
     if answer.status not in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         return None

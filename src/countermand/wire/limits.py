@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import orjson
 
+from countermand.nesting import nests_at_most
+
 DEPTH_MAX: Final = 64
 NODES_MAX: Final = 10_000
 
@@ -62,30 +64,6 @@ def parse_json(body: bytes) -> Any:
         raise MalformedJsonError(str(error)) from None
     _check_nodes(value)
     return value
-
-
-def nests_at_most(body: bytes, depth_max: int) -> bool:
-    """Whether brackets outside of strings nest at most so deep. Looks at bytes only, so no parser can be hurt."""
-    if body.count(b"[") + body.count(b"{") <= depth_max:
-        return True
-    depth, in_string, escaped = 0, False, False
-    for byte in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > depth_max:
-                return False
-        elif byte in b"]}":
-            depth -= 1
-    return True
 
 
 async def _receive_by(receive: Receive, deadline: float | None) -> Any:

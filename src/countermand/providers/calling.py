@@ -1,0 +1,204 @@
+"""How every adapter calls its provider, and what it makes of the answers that mean the same with all of them."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+
+from countermand.ids import Clock
+from countermand.providers.provider import Movement, Refunded, Told, Wish
+from countermand.providers.reading import BODY_MAX, Document, UnreadableError, document_of
+from countermand.sending.http import NoAnswerError, Outbound, retry_after
+
+TOTAL_S: Final = 60.0
+"""How long one wish may take, looking before and after included."""
+SOON_S: Final = 5.0
+"""When to try again after a call that met its own twin under way."""
+
+REFERENCE: Final = "countermand_reference"
+KEY: Final = "countermand_key"
+"""What a refund carries with it at the provider: our id, and the key it was sent under."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer of a provider, whatever its status."""
+
+    status: int
+    document: Document
+    retry_after_s: float | None
+
+    @property
+    def done(self) -> bool:
+        """Whether it did what it was asked."""
+        return 200 <= self.status < 300
+
+
+class Api:
+    """The API of one provider: where it is, and the headers that every call to it has."""
+
+    def __init__(self, outbound: Outbound, base_url: str, headers: Mapping[str, str], clock: Clock) -> None:
+        self._outbound = outbound
+        self._base_url = base_url.rstrip("/")
+        self._headers = headers
+        self._clock = clock
+
+    async def call(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
+        """Call; ``idempotency_key`` becomes the header ``Idempotency-Key``.
+
+        Raises:
+            NoAnswerError: no answer came.
+            UnreadableError: an answer came, and what it says cannot be relied on.
+        """
+        named = {name.replace("_", "-").title(): value for name, value in headers.items()}
+        answer = await self._outbound.call(
+            method, f"{self._base_url}{path}", {**self._headers, **named}, body, answer_max=BODY_MAX
+        )
+        wait_s = retry_after(answer, self._clock())
+        if answer.status in _WITHOUT_WORDS:
+            return Reply(status=answer.status, document={}, retry_after_s=wait_s)
+        return Reply(status=answer.status, document=document_of(answer), retry_after_s=wait_s)
+
+    async def close(self) -> None:
+        """Let go of its connections."""
+        await self._outbound.close()
+
+
+_WITHOUT_WORDS: Final = frozenset(
+    (
+        HTTPStatus.ACCEPTED,
+        HTTPStatus.NO_CONTENT,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    )
+)
+"""What these say is clear without a document, whoever says it: a proxy on the way may."""
+
+
+async def told(work: Coroutine[Any, Any, Told]) -> Told:
+    """What a piece of work tells. Whatever it raises means that nobody here can tell."""
+    try:
+        async with asyncio.timeout(TOTAL_S):
+            return await work
+    except TimeoutError:
+        return unknown(f"The provider took more than {TOTAL_S:g} seconds in all.")
+    except (NoAnswerError, UnreadableError) as error:
+        return unknown(error)
+    except Exception:
+        log.exception("provider_call_failed")
+        return unknown("The call failed here, and was logged.")
+
+
+async def listed(work: "Coroutine[Any, Any, list[Held]]") -> Sequence[Refunded] | None:
+    """The refunds that a piece of work lists; ``None`` if it raises."""
+    try:
+        async with asyncio.timeout(TOTAL_S):
+            return tuple(each.refund for each in await work)
+    except (TimeoutError, NoAnswerError, UnreadableError):
+        return None
+    except Exception:
+        log.exception("provider_list_failed")
+        return None
+
+
+def not_let_in(provider: str, setting: str, reply: Reply) -> Told | None:
+    """What it means if the provider did not even look at the wish; ``None`` if it did.
+
+    Nothing has moved then. The same wish goes through once there is a good key again, or the rush is over.
+    """
+    match reply.status:
+        case HTTPStatus.UNAUTHORIZED:
+            sentence = f"{provider} does not accept the API key (401). Renew it and set {setting}."
+        case HTTPStatus.FORBIDDEN:
+            sentence = f"{provider} does not allow this to the API key (403). Set {setting} to one that may refund."
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            sentence = f"{provider} asks for fewer calls (429)."
+        case _:
+            return None
+    return Told(movement=Movement.LATER, result=sentence, retry_after_s=reply.retry_after_s)
+
+
+def unsent(error: NoAnswerError) -> Told:
+    """What it means that no answer came to a wish."""
+    movement = Movement.UNKNOWN if error.sent else Movement.LATER
+    return Told(movement=movement, result=str(error))
+
+
+def unknown(why: object) -> Told:
+    """Nobody here can tell."""
+    return Told(movement=Movement.UNKNOWN, result=str(why))
+
+
+def refused(why: object) -> Told:
+    """It has not moved, and will not by itself."""
+    return Told(movement=Movement.REFUSED, result=str(why))
+
+
+def let_go(wish: Wish, why: str) -> Told:
+    """What was authorised is not held any more."""
+    return Told(
+        movement=Movement.CONFIRMED,
+        result=why,
+        provider_id=wish.payment,
+        amount_minor=wish.amount_minor,
+        currency=wish.currency,
+    )
+
+
+def of_other_currency(currency: str, wish: Wish) -> Told:
+    """A payment that is not in the currency of the wish: the same digits would be another amount."""
+    result = f"The payment is in {currency} and the wish in {wish.currency}. Nothing was sent."
+    return Told(movement=Movement.REFUSED, result=result, currency=currency)
+
+
+def not_looked_at(why: object) -> Told:
+    """The payment could not be looked at, so nothing was sent."""
+    return Told(movement=Movement.LATER, result=f"The payment could not be looked at first. {why}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A refund that a provider holds, under which key and of which payment, and what there is to say of it."""
+
+    refund: Refunded
+    key: str
+    payment: str
+    result: str
+
+    def told_for(self, payment: str) -> Told:
+        """What it says of a wish for this payment. Of another payment's refund none of the wish's money has moved."""
+        fits = self.payment == payment
+        result = self.result if fits else f"This refund is of another payment, {self.payment}. Nothing fits together."
+        return Told(
+            movement=self.refund.movement,
+            result=result,
+            provider_id=self.refund.provider_id,
+            amount_minor=self.refund.amount_minor if fits else 0,
+            currency=self.refund.currency,
+        )
+
+
+def told_of_wish(provider: str, held: Sequence[Held], wish: Wish) -> Told:
+    """What a provider's list of refunds says of a wish.
+
+    A refund that failed, or was called off, and was then wished again under another key says nothing of this wish.
+    Should two stand, both amounts are told together, so that they cannot be taken for the wish.
+    """
+    ours = [each for each in held if each.refund.reference == wish.reference]
+    standing = [each for each in ours if each.refund.movement is not Movement.REFUSED]
+    failed = [each for each in ours if each.refund.movement is Movement.REFUSED and each.key == wish.key]
+    if len(standing) > 1:
+        return replace(
+            standing[0].told_for(wish.payment),
+            result=f"{provider} holds {len(standing)} refunds with the reference {wish.reference}.",
+            amount_minor=sum(each.refund.amount_minor for each in standing),
+        )
+    for each in standing or failed:
+        return each.told_for(wish.payment)
+    return Told(movement=Movement.ABSENT, result=f"{provider} has no refund with the reference {wish.reference}.")

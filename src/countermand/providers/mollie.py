@@ -1,0 +1,329 @@
+"""Mollie: refunds and releases by its API, with an ``Idempotency-Key`` and our reference in the metadata.
+
+Facts relied on, from Mollie's documentation and its plug-ins: a key is kept for an hour, and a repeated call answers
+as the first did. A second refund of the same amount on the same payment within an hour is refused (409), whatever its
+key. Where the
+balance is too low a refund is queued and sent later. A release lets go of all that is left, and of nothing less; it is
+asked for, and happens if the bank agrees.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+
+from countermand.domain.money import parse_minor, write_minor
+from countermand.ids import Clock, system_clock
+from countermand.providers.calling import (
+    KEY,
+    REFERENCE,
+    SOON_S,
+    Api,
+    Held,
+    Reply,
+    let_go,
+    listed,
+    not_let_in,
+    not_looked_at,
+    of_other_currency,
+    refused,
+    told,
+    told_of_wish,
+    unknown,
+    unsent,
+)
+from countermand.providers.mollie_webhooks import read_notice
+from countermand.providers.provider import Movement, Notified, Refunded, Told, Wish
+from countermand.providers.reading import Document, UnreadableError, inner, items, text, text_if_any
+from countermand.sending.http import NoAnswerError, Outbound
+
+URL: Final = "https://api.mollie.com"
+PAGE: Final = 250
+PAGES_MAX: Final = 10
+SAME_AMOUNT_S: Final = 3600.0
+"""For how long Mollie refuses a second refund of the same amount."""
+LATER_S: Final = 24 * 3600.0
+RELEASING_S: Final = 60.0
+
+_PAYMENT: Final = re.compile(r"tr_[A-Za-z0-9]{1,100}", re.ASCII)
+_AMOUNT: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,4})?", re.ASCII)
+_NEXT: Final = re.compile(r"[?&]from=(re_[A-Za-z0-9]{1,100})(?:&|$)", re.ASCII)
+_MEANING: Final = {
+    "refunded": Movement.CONFIRMED,
+    "queued": Movement.ACCEPTED,
+    "pending": Movement.ACCEPTED,
+    "processing": Movement.ACCEPTED,
+    "failed": Movement.REFUSED,
+    "canceled": Movement.REFUSED,
+}
+
+
+class Mollie:
+    """The adapter. ``outbound`` is its own: closing one closes the other.
+
+    ``webhook_secret`` is for the signed webhooks of an organisation; without one, only the unsigned ones of single
+    payments are taken.
+
+    Raises:
+        ValueError: the API key is blank.
+    """
+
+    name = "mollie"
+    key_lifetime = timedelta(minutes=50)
+    """Mollie keeps keys for an hour."""
+
+    def __init__(
+        self,
+        outbound: Outbound,
+        *,
+        api_key: str,
+        webhook_secret: str = "",
+        base_url: str = URL,
+        clock: Clock = system_clock,
+    ) -> None:
+        if not api_key.strip():
+            raise ValueError("Mollie needs an API key")
+        self._api = Api(outbound, base_url, {"Authorization": f"Bearer {api_key}"}, clock)
+        self._webhook_secret = webhook_secret
+
+    async def refund(self, wish: Wish) -> Told:
+        """Send captured money back."""
+        if not _PAYMENT.fullmatch(wish.payment):
+            return refused(f"{wish.payment!r} does not name a payment of Mollie: write tr_….")
+        return await told(self._send(wish))
+
+    async def release(self, wish: Wish) -> Told:
+        """Let go of money that was authorised and not captured: all that is left of it, or nothing."""
+        if not _PAYMENT.fullmatch(wish.payment):
+            return refused(f"{wish.payment!r} does not name a payment of Mollie: write tr_….")
+        return await told(self._release(wish))
+
+    async def find(self, wish: Wish) -> Told:
+        """What became of a wish, asked by its reference.
+
+        A release leaves no trace but the state of its payment: it is absent, and can be sent again at no risk.
+        """
+        return await told(self._find(wish))
+
+    async def refunded(self, payment: str) -> Sequence[Refunded] | None:
+        """Every refund that Mollie holds for a payment, newest first."""
+        return await listed(self._held(payment))
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
+        """Which payment or refund there is news of. What it says of them is not believed.
+
+        Raises:
+            ForgedError: it is signed, and not by Mollie; or not signed where it must be.
+        """
+        return read_notice(headers, body, secret=self._webhook_secret)
+
+    async def close(self) -> None:
+        """Let go of its connections."""
+        await self._api.close()
+
+    # Refunds
+
+    async def _find(self, wish: Wish) -> Told:
+        return told_of_wish("Mollie", await self._held(wish.payment), wish)
+
+    async def _send(self, wish: Wish) -> Told:
+        document = {
+            "amount": {"currency": wish.currency, "value": write_minor(wish.amount_minor, wish.currency)},
+            "description": f"Refund {wish.reference}",
+            "metadata": {REFERENCE: wish.reference, KEY: wish.key},
+        }
+        try:
+            reply = await self._post(f"/v2/payments/{wish.payment}/refunds", orjson.dumps(document), wish.key)
+            if reply.done:
+                return _held(reply.document, wish.payment).told_for(wish.payment)
+        except NoAnswerError as error:
+            return unsent(error)
+        except UnreadableError as error:
+            return await self._or_found(wish, unknown(error))
+        return await self._not_sent(wish, reply)
+
+    async def _post(self, path: str, body: bytes, key: str) -> Reply:
+        return await self._api.call("POST", path, body, content_type="application/json", idempotency_key=key)
+
+    async def _not_sent(self, wish: Wish, reply: Reply) -> Told:
+        """What an answer means that is not a refund. Where money may have moved, Mollie is asked for the refund."""
+        if found := not_let_in("Mollie", "mollie_api_key", reply):
+            return found
+        said = _words(reply)
+        detail = text_if_any(reply.document, "detail").lower()
+        if reply.status >= 500 or "status" not in reply.document:
+            otherwise = unknown(said)
+        elif reply.status == HTTPStatus.CONFLICT and "duplicate" in detail:
+            sentence = f"Mollie takes no second refund of the same amount within an hour. {said}"
+            otherwise = Told(movement=Movement.LATER, result=sentence, retry_after_s=SAME_AMOUNT_S, spent=True)
+        elif reply.status == HTTPStatus.CONFLICT:
+            otherwise = replace(unknown(said), retry_after_s=SOON_S)
+        elif "balance" in detail:
+            otherwise = Told(movement=Movement.LATER, result=f"Waiting for funds at Mollie. {said}", spent=True)
+        else:
+            otherwise = replace(refused(said), spent=True)
+        return await self._or_found(wish, otherwise)
+
+    async def _or_found(self, wish: Wish, otherwise: Told) -> Told:
+        """The refund with this reference, if Mollie holds one; it may be there though the answer says otherwise."""
+        found = await self.find(wish)
+        return found if found.provider_id or found.movement is Movement.UNKNOWN else otherwise
+
+    async def _held(self, payment: str) -> list[Held]:
+        """The refunds of a payment.
+
+        Raises:
+            NoAnswerError: no answer came.
+            UnreadableError: Mollie does not say, or says too much.
+        """
+        if not _PAYMENT.fullmatch(payment):
+            raise UnreadableError(f"{payment!r} does not name a payment of Mollie.")
+        path = f"/v2/payments/{payment}/refunds?limit={PAGE}"
+        found: list[Held] = []
+        start = ""
+        for _ in range(PAGES_MAX):
+            reply = await self._api.call("GET", path + start)
+            if not reply.done:
+                raise UnreadableError(_words(reply))
+            found += [_held(each, payment) for each in items(inner(reply.document, "_embedded"), "refunds")]
+            following = inner(inner(reply.document, "_links"), "next")
+            if not following:
+                return found
+            # Only the place is taken from the link: where calls go is ours to say.
+            place = _NEXT.search(text(following, "href", at_most=2000))
+            if place is None:
+                break
+            start = f"&from={place[1]}"
+        raise UnreadableError(f"Mollie holds more refunds for {payment} than are read here.")
+
+    # Releases
+
+    async def _release(self, wish: Wish) -> Told:
+        try:
+            reply = await self._payment(wish)
+            if not reply.done:
+                return self._not_looked_at(wish, reply)
+            if found := _released(reply.document, wish):
+                return found
+        except (NoAnswerError, UnreadableError) as error:
+            return not_looked_at(error)
+        return await self._let_go(wish)
+
+    async def _payment(self, wish: Wish) -> Reply:
+        return await self._api.call("GET", f"/v2/payments/{wish.payment}")
+
+    def _not_looked_at(self, wish: Wish, reply: Reply) -> Told:
+        if found := not_let_in("Mollie", "mollie_api_key", reply):
+            return found
+        if reply.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+            return refused(f"Mollie does not know the payment {wish.payment}.")
+        return not_looked_at(_words(reply))
+
+    async def _let_go(self, wish: Wish) -> Told:
+        """Ask for the release, and look whether it has happened. A release may be asked for again at no risk."""
+        try:
+            reply = await self._post(f"/v2/payments/{wish.payment}/release-authorization", b"{}", wish.key)
+            if found := not_let_in("Mollie", "mollie_api_key", reply):
+                return found
+            if not reply.done:
+                no = 400 <= reply.status < 500 and reply.status != HTTPStatus.CONFLICT
+                movement = Movement.LATER if no else Movement.UNKNOWN
+                return Told(movement=movement, result=_words(reply), retry_after_s=RELEASING_S, spent=no)
+            after = await self._payment(wish)
+            if after.done and (found := _released(after.document, wish)):
+                return found
+        except NoAnswerError as error:
+            return unsent(error)
+        except UnreadableError as error:
+            return unknown(error)
+        sentence = "Mollie has been asked to release it, and the bank has not agreed yet."
+        return replace(unknown(sentence), retry_after_s=RELEASING_S)
+
+
+def _amount(document: Document, name: str) -> tuple[int, str]:
+    """An amount as Mollie writes it, ``{"currency": "EUR", "value": "10.00"}``, in minor units.
+
+    Raises:
+        UnreadableError: it is none.
+    """
+    amount = inner(document, name)
+    currency, value = text(amount, "currency", at_most=3), text(amount, "value")
+    try:
+        if not _AMOUNT.fullmatch(value):
+            raise ValueError
+        return parse_minor(value, currency), currency
+    except ValueError:
+        raise UnreadableError(f"The answer has no usable {name}.") from None
+
+
+def _held(refund: Document, asked: str) -> Held:
+    """A refund as Mollie writes it. Where it does not name its payment, it is of the one asked for.
+
+    Raises:
+        UnreadableError: it is not one.
+    """
+    if text_if_any(refund, "resource") != "refund":
+        raise UnreadableError("The answer is no refund.")
+    amount_minor, currency = _amount(refund, "amount")
+    status, ours = text(refund, "status"), inner(refund, "metadata")
+    return Held(
+        refund=Refunded(
+            provider_id=text(refund, "id"),
+            reference=text_if_any(ours, REFERENCE),
+            amount_minor=amount_minor,
+            currency=currency,
+            movement=_MEANING.get(status, Movement.UNKNOWN),
+        ),
+        key=text_if_any(ours, KEY),
+        payment=text_if_any(refund, "paymentId") or asked,
+        result=_sentence(status),
+    )
+
+
+def _sentence(status: str) -> str:
+    if status == "queued":
+        return "Waiting for funds: Mollie has the refund, and sends it once the balance is enough."
+    if status not in _MEANING:
+        return f"Mollie says the refund is {status!r}, which is unknown here."
+    return f"Mollie says the refund is {status}."
+
+
+def _released(payment: Document, wish: Wish) -> Told | None:
+    """What the state of a payment says of a wish to release; ``None`` if the release is to be asked for.
+
+    Raises:
+        UnreadableError: it is no payment.
+    """
+    if text_if_any(payment, "resource") != "payment" or text(payment, "id") != wish.payment:
+        raise UnreadableError("The answer is not about this payment.")
+    amount, currency = _amount(payment, "amount")
+    if currency != wish.currency:
+        return of_other_currency(currency, wish)
+    captured = _amount(payment, "amountCaptured")[0] if inner(payment, "amountCaptured") else 0
+    left = amount - captured
+    match text(payment, "status"):
+        case "canceled" | "expired" as status:
+            return let_go(wish, f"Mollie says the payment is {status}: nothing of it will be captured.")
+        case "paid" if captured and left >= wish.amount_minor:
+            return let_go(wish, "A part of the payment was captured, and Mollie has let go of the rest.")
+        case "paid":
+            return refused("The payment has been captured: what was authorised is to be refunded now.")
+        case "authorized" if left < wish.amount_minor:
+            return refused("Less than this is authorised and not captured.")
+        case "authorized" if left > wish.amount_minor:
+            sentence = "Mollie lets go of all that is left or of nothing. This waits until the rest is captured."
+            return Told(movement=Movement.LATER, result=sentence, retry_after_s=LATER_S)
+        case "authorized":
+            return None
+        case status:
+            return refused(f"The payment is {status!r} at Mollie: there is nothing to release.")
+
+
+def _words(reply: Reply) -> str:
+    said = " ".join(text_if_any(reply.document, "detail").split())
+    title = text_if_any(reply.document, "title")
+    return f"Mollie answered {reply.status}" + (f" {title}" if title else "") + (f": {said}" if said else ".")

@@ -1,0 +1,342 @@
+"""Stripe: refunds and releases by its API, with an ``Idempotency-Key`` and our reference in the metadata.
+
+Facts relied on, from Stripe's documentation: a key is kept for at least 24 hours, and the first answer under it is
+given again, errors of the server too; a limit on calls and a missing key answer before that. A refund names no
+currency: it is in that of its payment, so the payment is looked at before. Cancelling an intent lets go of all that
+can still be captured, and only of all.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlencode
+
+from countermand.ids import Clock, system_clock
+from countermand.providers.calling import (
+    KEY,
+    REFERENCE,
+    SOON_S,
+    Api,
+    Held,
+    Reply,
+    let_go,
+    listed,
+    not_let_in,
+    not_looked_at,
+    of_other_currency,
+    refused,
+    told,
+    told_of_wish,
+    unknown,
+    unsent,
+)
+from countermand.providers.provider import Movement, Notified, Refunded, Told, Wish
+from countermand.providers.reading import Document, UnreadableError, inner, integer, items, text, text_if_any
+from countermand.providers.stripe_amounts import UnwritableError, from_stripe, to_stripe
+from countermand.providers.stripe_webhooks import read_notice
+from countermand.sending.http import NoAnswerError, Outbound
+
+URL: Final = "https://api.stripe.com"
+VERSION: Final = "2025-04-30.basil"
+"""The version of the API that answers are read as, whatever the account's own is."""
+PAGE: Final = 100
+PAGES_MAX: Final = 10
+LATER_S: Final = 24 * 3600.0
+
+_PAYMENT: Final = re.compile(r"(pi|ch|py)_[A-Za-z0-9_]{1,200}", re.ASCII)
+_MEANING: Final = {
+    "succeeded": Movement.CONFIRMED,
+    "pending": Movement.ACCEPTED,
+    "requires_action": Movement.ACCEPTED,
+    "failed": Movement.REFUSED,
+    "canceled": Movement.REFUSED,
+}
+_NO_FUNDS: Final = frozenset({"balance_insufficient", "insufficient_funds"})
+
+
+class Stripe:
+    """The adapter. ``outbound`` is its own: closing one closes the other.
+
+    Raises:
+        ValueError: the API key or the secret of webhooks is blank.
+    """
+
+    name = "stripe"
+    key_lifetime = timedelta(hours=23)
+
+    def __init__(
+        self,
+        outbound: Outbound,
+        *,
+        api_key: str,
+        webhook_secret: str,
+        base_url: str = URL,
+        clock: Clock = system_clock,
+    ) -> None:
+        if not api_key.strip() or not webhook_secret.strip():
+            raise ValueError("Stripe needs an API key and the secret of its webhooks")
+        self._api = Api(outbound, base_url, {"Authorization": f"Bearer {api_key}", "Stripe-Version": VERSION}, clock)
+        self._webhook_secret = webhook_secret
+        self._clock = clock
+
+    async def refund(self, wish: Wish) -> Told:
+        """Send captured money back."""
+        return await told(self._refund(wish))
+
+    async def release(self, wish: Wish) -> Told:
+        """Let go of money that was authorised and not captured: all that is left of it, or nothing."""
+        return await told(self._release(wish))
+
+    async def find(self, wish: Wish) -> Told:
+        """What became of a wish, asked by its reference.
+
+        A release leaves no trace but the state of its payment: it is absent, and can be sent again at no risk.
+        """
+        return await told(self._find(wish))
+
+    async def refunded(self, payment: str) -> Sequence[Refunded] | None:
+        """Every refund that Stripe holds for a payment, newest first."""
+        return await listed(self._held(payment))
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
+        """Which refunds and payments an event is about. What it says of them is not believed.
+
+        Raises:
+            ForgedError: it is not Stripe's, or not of this time.
+        """
+        return read_notice(headers, body, secret=self._webhook_secret, now=self._clock())
+
+    async def close(self) -> None:
+        """Let go of its connections."""
+        await self._api.close()
+
+    # Refunds
+
+    async def _refund(self, wish: Wish) -> Told:
+        return await self._look_before(wish) or await self._send(wish)
+
+    async def _find(self, wish: Wish) -> Told:
+        return told_of_wish("Stripe", await self._held(wish.payment), wish)
+
+    async def _look_before(self, wish: Wish) -> Told | None:
+        """Why a wish is not to be sent, if there is a reason; nothing has moved then."""
+        if not _PAYMENT.fullmatch(wish.payment):
+            return refused(f"{wish.payment!r} does not name a payment of Stripe: write pi_… or ch_….")
+        try:
+            to_stripe(wish.amount_minor, wish.currency)
+            reply = await self._payment(wish.payment)
+            if not reply.done:
+                return self._not_found(reply, wish)
+            currency = text(reply.document, "currency", at_most=3).upper()
+        except UnwritableError as error:
+            return refused(error)
+        except (NoAnswerError, UnreadableError) as error:
+            return not_looked_at(error)
+        if currency != wish.currency:
+            return of_other_currency(currency, wish)
+        if not _captured(reply.document):
+            return refused("Nothing of the payment was captured: it is to be released, not refunded.")
+        return None
+
+    async def _payment(self, payment: str) -> Reply:
+        kind = "payment_intents" if payment.startswith("pi_") else "charges"
+        return await self._api.call("GET", f"/v1/{kind}/{payment}")
+
+    def _not_found(self, reply: Reply, wish: Wish) -> Told:
+        if found := not_let_in("Stripe", "stripe_api_key", reply):
+            return found
+        if reply.status == HTTPStatus.NOT_FOUND:
+            return refused(f"Stripe does not know the payment {wish.payment}.")
+        return not_looked_at(_words(reply))
+
+    async def _send(self, wish: Wish) -> Told:
+        of = "payment_intent" if wish.payment.startswith("pi_") else "charge"
+        body = urlencode(
+            {
+                of: wish.payment,
+                "amount": to_stripe(wish.amount_minor, wish.currency),
+                f"metadata[{REFERENCE}]": wish.reference,
+                f"metadata[{KEY}]": wish.key,
+            }
+        )
+        try:
+            reply = await self._post("/v1/refunds", body.encode(), wish.key)
+            if reply.done:
+                return _held(reply.document, wish.payment).told_for(wish.payment)
+        except NoAnswerError as error:
+            return unsent(error)
+        except UnreadableError as error:
+            return await self._or_found(wish, unknown(error))
+        return await self._not_sent(wish, reply)
+
+    async def _post(self, path: str, body: bytes, key: str) -> Reply:
+        return await self._api.call(
+            "POST", path, body, content_type="application/x-www-form-urlencoded", idempotency_key=key
+        )
+
+    async def _not_sent(self, wish: Wish, reply: Reply) -> Told:
+        """What an answer means that is not a refund. Where money may have moved, Stripe is asked for the refund."""
+        if found := not_let_in("Stripe", "stripe_api_key", reply):
+            return found
+        error = inner(reply.document, "error")
+        said = _words(reply)
+        if reply.status == HTTPStatus.CONFLICT:
+            return replace(unknown(said), retry_after_s=SOON_S)
+        if reply.status >= 500 or not error:
+            return await self._or_found(wish, unknown(said))
+        otherwise = refused(said)
+        if text_if_any(error, "code") in _NO_FUNDS:
+            otherwise = Told(movement=Movement.LATER, result=f"Waiting for funds at Stripe. {said}")
+        return await self._or_found(wish, replace(otherwise, spent=True))
+
+    async def _or_found(self, wish: Wish, otherwise: Told) -> Told:
+        """The refund with this reference, if Stripe holds one; it may be there though the answer says otherwise."""
+        found = await self.find(wish)
+        return found if found.provider_id or found.movement is Movement.UNKNOWN else otherwise
+
+    async def _held(self, payment: str) -> list[Held]:
+        """The refunds of a payment.
+
+        Raises:
+            NoAnswerError: no answer came.
+            UnreadableError: Stripe does not say, or says too much.
+        """
+        if not _PAYMENT.fullmatch(payment):
+            raise UnreadableError(f"{payment!r} does not name a payment of Stripe.")
+        query = {"payment_intent" if payment.startswith("pi_") else "charge": payment, "limit": str(PAGE)}
+        found: list[Held] = []
+        for _ in range(PAGES_MAX):
+            reply = await self._api.call("GET", f"/v1/refunds?{urlencode(query)}")
+            if not reply.done:
+                raise UnreadableError(_words(reply))
+            page = [_held(each, payment) for each in items(reply.document, "data")]
+            found += page
+            if reply.document.get("has_more") is not True:
+                return found
+            if not page:
+                break
+            query["starting_after"] = page[-1].refund.provider_id
+        raise UnreadableError(f"Stripe holds more refunds for {payment} than are read here.")
+
+    # Releases
+
+    async def _release(self, wish: Wish) -> Told:
+        if not _PAYMENT.fullmatch(wish.payment) or not wish.payment.startswith("pi_"):
+            return refused(f"{wish.payment!r} cannot be released: only a payment intent of Stripe, pi_…, can.")
+        try:
+            wanted = to_stripe(wish.amount_minor, wish.currency)
+            reply = await self._payment(wish.payment)
+            if not reply.done:
+                return self._not_found(reply, wish)
+            if found := _released(reply.document, wish, wanted):
+                return found
+        except UnwritableError as error:
+            return refused(error)
+        except (NoAnswerError, UnreadableError) as error:
+            return not_looked_at(error)
+        return await self._cancel(wish, wanted)
+
+    async def _cancel(self, wish: Wish, wanted: int) -> Told:
+        try:
+            reply = await self._post(f"/v1/payment_intents/{wish.payment}/cancel", b"", wish.key)
+            found = _released(reply.document, wish, wanted) if reply.done else None
+        except NoAnswerError as error:
+            return unsent(error)
+        except UnreadableError as error:
+            return unknown(error)
+        if found := found or not_let_in("Stripe", "stripe_api_key", reply):
+            return found
+        no = 400 <= reply.status < 500 and reply.status != HTTPStatus.CONFLICT
+        # Whichever it is, the intent is looked at before the wish is sent again.
+        return Told(
+            movement=Movement.LATER if no else Movement.UNKNOWN,
+            result=_words(reply),
+            retry_after_s=SOON_S,
+            spent=no,
+        )
+
+
+def _held(refund: Document, asked: str) -> Held:
+    """A refund as Stripe writes it. ``asked`` is the payment it should be of, by intent or by charge.
+
+    Raises:
+        UnreadableError: it is not one.
+    """
+    if text_if_any(refund, "object") != "refund":
+        raise UnreadableError("The answer is no refund.")
+    currency, status = text(refund, "currency", at_most=3).upper(), text(refund, "status")
+    try:
+        amount_minor = from_stripe(integer(refund, "amount"), currency)
+    except UnwritableError as error:
+        raise UnreadableError(str(error)) from None
+    payment = text_if_any(refund, "payment_intent" if asked.startswith("pi_") else "charge")
+    return Held(
+        refund=Refunded(
+            provider_id=text(refund, "id"),
+            reference=text_if_any(inner(refund, "metadata"), REFERENCE),
+            amount_minor=amount_minor,
+            currency=currency,
+            movement=_MEANING.get(status, Movement.UNKNOWN),
+        ),
+        key=text_if_any(inner(refund, "metadata"), KEY),
+        payment=payment,
+        result=_sentence(refund, status),
+    )
+
+
+def _captured(payment: Document) -> bool:
+    """Whether any of it was. Refunding what was not would let go of the whole authorisation."""
+    if text_if_any(payment, "object") == "charge":
+        return payment.get("captured") is True
+    return text(payment, "status") != "requires_capture" or payment.get("amount_received") not in (None, 0)
+
+
+def _sentence(refund: Document, status: str) -> str:
+    reason = text_if_any(refund, "failure_reason") or text_if_any(refund, "pending_reason")
+    if status == "pending" and reason == "insufficient_funds":
+        return "Waiting for funds: Stripe has the refund, and sends it once the balance is enough."
+    if status == "requires_action":
+        return "Stripe has the refund and waits for the customer, who was asked by e-mail where to send it."
+    if status not in _MEANING:
+        return f"Stripe says the refund is {status!r}, which is unknown here."
+    return f"Stripe says the refund is {status}" + (f": {reason.replace('_', ' ')}." if reason else ".")
+
+
+def _released(intent: Document, wish: Wish, wanted: int) -> Told | None:
+    """What the state of an intent says of a wish to release; ``None`` if it is to be cancelled.
+
+    Raises:
+        UnreadableError: it is no intent.
+    """
+    if text(intent, "object") != "payment_intent" or text(intent, "id") != wish.payment:
+        raise UnreadableError("The answer is not about this payment.")
+    amount, status = integer(intent, "amount"), text(intent, "status")
+    currency = text(intent, "currency", at_most=3).upper()
+    if currency != wish.currency:
+        return of_other_currency(currency, wish)
+    captured = integer(intent, "amount_received") if "amount_received" in intent else amount
+    if status == "canceled":
+        return let_go(wish, "Stripe says the payment is canceled: nothing of it will be captured.")
+    if status == "succeeded" and amount - captured >= wanted:
+        return let_go(wish, "A part of the payment was captured, and Stripe has let go of the rest.")
+    if status == "succeeded":
+        return refused("The payment has been captured: what was authorised is to be refunded now.")
+    if status != "requires_capture":
+        return refused(f"The payment is {status!r} at Stripe: there is nothing to release.")
+    left = integer(intent, "amount_capturable") if "amount_capturable" in intent else amount
+    if left < wanted:
+        return refused("Less than this is authorised and not captured.")
+    if left > wanted:
+        sentence = "Stripe lets go of a part only when the rest is captured. This waits for that capture."
+        return Told(movement=Movement.LATER, result=sentence, retry_after_s=LATER_S)
+    return None
+
+
+def _words(reply: Reply) -> str:
+    error = inner(reply.document, "error")
+    said = " ".join(text_if_any(error, "message").split())
+    code = text_if_any(error, "code") or text_if_any(error, "type")
+    return f"Stripe answered {reply.status}" + (f" {code}" if code else "") + (f": {said}" if said else ".")
