@@ -25,6 +25,7 @@ from tests.support.world import World
 
 RETAILER = UUID(int=0xA1)
 FACTS: dict[str, Any] = {"units": 2, "open": 1, "asked": 0, "cancelled": 2, "shipped": 0}
+REFUND = {"payment": "1", "amount_minor": 1250, "currency": "EUR", "released": False}
 
 
 def told(kind: EventKind, **facts: Any) -> str:
@@ -37,7 +38,7 @@ def told(kind: EventKind, **facts: Any) -> str:
 @pytest.mark.parametrize("kind", EventKind)
 def test_every_kind_of_event_has_its_sentence(kind: EventKind) -> None:
     """Whoever adds a kind adds its sentence to story.py."""
-    sentence = told(kind)
+    sentence = told(kind, **({"refund": REFUND} if kind.startswith("refund.") else {}))
     assert sentence[0].isupper()
     assert sentence.endswith(".")
     assert "None" not in sentence

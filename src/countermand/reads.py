@@ -339,6 +339,10 @@ def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Re
                 t.events.c.line_id == line_of_cancellation,
             ),
             _line_scope(scope),
+            # What the customer paid is no business of the fulfiller's.
+            true()
+            if scope.kind is PartyKind.PLATFORM
+            else or_(t.lines.c.retailer_id == scope.party, t.events.c.kind.not_like("refund.%")),
         )
         .order_by(t.events.c.order_id, t.lines.c.position, t.events.c.seq)
     )

@@ -22,6 +22,7 @@ from countermand.domain.commands import (
     Command,
     OrderCommand,
     PassDeadline,
+    RefundCommand,
     Ship,
     ShipOrder,
 )
@@ -33,15 +34,17 @@ from countermand.domain.policy import DEFAULT_POLICY, Policy
 from countermand.domain.refusals import (
     UNKNOWN_LINE,
     UNKNOWN_ORDER,
+    UNKNOWN_REFUND,
     Refusal,
     RefusalKind,
 )
+from countermand.domain.settlement import Posting, Refund, decide_refund, due
 from countermand.ids import Clock
 from countermand.standing import Agreements, Numbers, Standing
 from countermand.store import statements as sql
 from countermand.store.bulk import write
 from countermand.store.columns import Record
-from countermand.store.money import fresh_money
+from countermand.store.money import fresh_money, given_back
 from countermand.store.records import (
     allocation,
     buckets,
@@ -50,6 +53,8 @@ from countermand.store.records import (
     facts_of,
     line_of,
     partition_of,
+    refund_of,
+    refund_row,
 )
 
 NO_LINE: Final = UUID(int=0)
@@ -141,6 +146,16 @@ def run_batch(
     return outcomes
 
 
+@dataclass(frozen=True, slots=True)
+class _Returning:
+    """Units of a priced line that became cancelled: money goes back for them."""
+
+    line: UUID
+    event: Event
+    actor: Actor | None
+    door: str
+
+
 @dataclass
 class _Batch:
     """What a transaction knows and what it is going to write."""
@@ -161,6 +176,10 @@ class _Batch:
     connections: dict[tuple[UUID, UUID], None] = field(default_factory=dict)
     settled: list[dict[str, Any]] = field(default_factory=list)
     parcels: list[dict[str, Any]] = field(default_factory=list)
+    priced: set[UUID] = field(default_factory=set)
+    returning: list[_Returning] = field(default_factory=list)
+    refunds: dict[UUID, Refund] = field(default_factory=dict)
+    settled_refunds: dict[UUID, Refund] = field(default_factory=dict)
 
     # Load
 
@@ -178,9 +197,12 @@ class _Batch:
         asked = self._asked(rows, named)
         for row in rows:
             self.lines[row.id] = line_of(row, tuple(asked.get(row.id, ())))
+            if row.priced:
+                self.priced.add(row.id)
             self.lines_of_order.setdefault(row.order_id, []).append(row.id)
         self._load_agreements(calls, rows)
         self._load_answers(calls)
+        self._load_refunds(calls)
         return calls
 
     def _by_id(self, calls: Sequence[Call]) -> Sequence[Call]:
@@ -252,6 +274,13 @@ class _Batch:
             for row in self.connection.execute(sql.ANSWERS_GIVEN, parameters):
                 self.answers[row.retailer_id, row.caller, row.key] = (row.fingerprint, row.answer, row.created_at)
 
+    def _load_refunds(self, calls: Sequence[Call]) -> None:
+        commands = [call.command for call in calls if isinstance(call.command, RefundCommand)]
+        named = sorted({(self.lines[each.line].retailer, each.refund) for each in commands if each.line in self.lines})
+        if named:
+            for row in self.connection.execute(sql.REFUNDS, {"refunds": named}):
+                self.refunds[row.id] = refund_of(row)
+
     def _retailer(self, call: Call) -> UUID | None:
         """Whose call it is, also where the door did not say; ``None`` when it is about nothing there is."""
         command = call.command
@@ -317,6 +346,8 @@ class _Batch:
         line = self.lines.get(command.line)
         if line is None:
             return UNKNOWN_LINE
+        if isinstance(command, RefundCommand):
+            return self._decided_refund(line, command)
         policy = (
             self._policy_asked_under(line, command)
             if isinstance(command, PassDeadline)
@@ -324,6 +355,18 @@ class _Batch:
         )
         outcome = decide(line, command, self.now, policy, self.new_id)
         return outcome if isinstance(outcome, Refusal) else (Fate(line=line.id, outcome=outcome),)
+
+    def _decided_refund(self, line: Line, command: RefundCommand) -> tuple[Fate, ...] | Refusal:
+        refund = self.refunds.get(command.refund)
+        if refund is None or refund.line != line.id:
+            return UNKNOWN_REFUND
+        outcome = decide_refund(line, refund, command, self.now)
+        if isinstance(outcome, Refusal):
+            return outcome
+        if outcome.refund != refund:
+            self.refunds[refund.id] = self.settled_refunds[refund.id] = outcome.refund
+        self._post(line, outcome.postings)
+        return (Fate(line=line.id, outcome=outcome.decision),)
 
     def _policy_asked_under(self, line: Line, command: PassDeadline) -> Policy:
         asked = next((each for each in line.cancellations if each.id == command.cancellation), None)
@@ -346,6 +389,8 @@ class _Batch:
         actor = None if isinstance(command, PassDeadline) else command.actor
         for event in decision.events:
             self._note_event(line, event, actor, door)
+            if event.kind is EventKind.CANCELLATION_ACCEPTED and line.id in self.priced:
+                self.returning.append(_Returning(line.id, event, actor, door))
 
     def _note_event(self, line: Line, event: Event, actor: Actor | None, door: str) -> None:
         event_id = self.new_id()
@@ -364,7 +409,9 @@ class _Batch:
             door=door,
             facts=facts_of(event),
         )
-        for endpoint in self.agreements.endpoints(line.told, event.kind):
+        # What the customer paid is no business of the fulfiller's.
+        told = (line.retailer,) if event.refund else line.told
+        for endpoint in self.agreements.endpoints(told, event.kind):
             self._row(
                 "notices",
                 retailer_id=line.retailer,
@@ -490,6 +537,7 @@ class _Batch:
         )
         if command.money:
             self._row("order_money", retailer_id=command.retailer, **fresh_money(command.id, command.money))
+            self.priced.update(line.id for line in command.lines)
         for position, new in enumerate(command.lines, start=1):
             line = Line(
                 id=new.id,
@@ -547,16 +595,81 @@ class _Batch:
 
     def save(self) -> None:
         """Write everything, parents before children; a constant number of statements."""
+        changed_money = self._give_back()
         for retailer, supplier in sorted(self.connections):
             self._row("connections", retailer_id=retailer, supplier_id=supplier, since=self.now)
         # Two batches that meet at a key wait for each other in one order.
         self.rows.get("idempotency_records", []).sort(key=itemgetter("retailer_id", "caller", "key"))
         self.rows.get("whereabouts", []).sort(key=itemgetter("id"))
-        write(self.connection, {"lines": self._changed_lines(), "cancellations": self._answers()}, self.rows)
+        changed = {
+            "lines": self._changed_lines(),
+            "cancellations": self._answers(),
+            "order_money": changed_money,
+            "refunds": self._settled_refunds(),
+        }
+        write(self.connection, changed, self.rows)
         if self.settled:
             self.connection.execute(sql.SETTLE_PROCESSES, self.settled)
         if self.parcels:
             self.connection.execute(sql.CHANGE_PARCEL, self.parcels)
+
+    def _give_back(self) -> list[dict[str, Any]]:
+        """Write down what the cancellations of this batch owe the customers. Returns what changes of orders' money."""
+        if not self.returning:
+            return []
+        rows = {row["id"]: row for row in self.rows.get("order_money", ())}
+        fresh = set(rows)
+        orders = {(self.lines[each.line].retailer, self.lines[each.line].order) for each in self.returning}
+        stored = sorted(each for each in orders if each[1] not in fresh)
+        if stored:
+            # Cancellations of other lines of the order wait here, since a discount or a payment is shared by all.
+            for found in self.connection.execute(sql.LOCK_MONEY, {"orders": stored}):
+                rows[found.id] = dict(found._mapping)
+        for each in self.returning:
+            self._give_back_for(each, rows[self.lines[each.line].order])
+        return [
+            _change(retailer, order, {name: rows[order][name] for name in sql.CHANGED_COLUMNS["order_money"]})
+            for retailer, order in stored
+        ]
+
+    def _give_back_for(self, returning: _Returning, row: dict[str, Any]) -> None:
+        line, event = self.lines[returning.line], returning.event
+        assert event.cancellation is not None  # an acceptance has one
+        settled, commission = due(
+            line, event.cancellation, *given_back(row, line.id, event.units), self.new_id, self.now
+        )
+        for each in settled:
+            self._row("refunds", **refund_row(line.retailer, each.refund))
+            self._post(line, each.postings)
+            for told in each.decision.events:
+                self._note_event(line, told, returning.actor, returning.door)
+            line = self.lines[line.id] = self.touched[line.id] = each.decision.line
+        self._post(line, commission)
+
+    def _post(self, line: Line, postings: Iterable[Posting]) -> None:
+        for posting in postings:
+            self._row(
+                "journal",
+                retailer_id=line.retailer,
+                id=self.new_id(),
+                order_id=line.order,
+                line_id=line.id,
+                refund_id=posting.refund,
+                at=self.now,
+                kind=posting.kind,
+                debit=posting.debit,
+                credit=posting.credit,
+                amount_minor=posting.amount_minor,
+                currency=posting.currency,
+            )
+
+    def _settled_refunds(self) -> list[dict[str, Any]]:
+        changes = []
+        for _, refund in sorted(self.settled_refunds.items()):
+            row = refund_row(self.lines[refund.line].retailer, refund)
+            columns = sql.CHANGED_COLUMNS["refunds"]
+            changes.append(_change(row["retailer_id"], refund.id, {name: row[name] for name in columns}))
+        return changes
 
     def _changed_lines(self) -> list[dict[str, Any]]:
         placed = {row["id"]: row for row in self.rows.get("lines", ())}
@@ -621,7 +734,7 @@ def _placed(command: PlaceOrder) -> list[UUID]:
 
 def _concerned(decision: Decision, command: Command) -> tuple[Cancellation, ...]:
     """The cancellations that a command made or changed; of a repeat, those that it had made or changed before."""
-    if decision.events or isinstance(command, Ship | Allocate | ShipOrder | AllocateOrder):
+    if decision.events or isinstance(command, Ship | Allocate | ShipOrder | AllocateOrder | RefundCommand):
         return decision.cancellations
     named = getattr(command, "cancellation", None)
     if named is not None:

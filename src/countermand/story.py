@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from countermand.domain.events import EventKind
+from countermand.domain.money import write_minor
 from countermand.domain.policy import Rule
 from countermand.store.columns import Record
 
@@ -62,6 +63,22 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str) -> str:
             return f"{who} let the cancellation of {units} lapse"
         case EventKind.CANCELLATION_ESCALATED:
             return f"{who} handed the cancellation of {units} to an operator"
+        case EventKind.REFUND_DUE:
+            return f"T{_money(facts)[1:]} is due, by payment {facts['refund']['payment']}"
+        case EventKind.REFUND_SENT:
+            return f"{who} asked the provider for {_money(facts)}"
+        case EventKind.REFUND_DONE:
+            return f"{who} says that {_money(facts)} is done"
+        case EventKind.REFUND_FAILED:
+            return f"{who} could not get {_money(facts)} done, and a person has to see to it"
+        case EventKind.REFUND_CLOSED:
+            return f"{who} closed {_money(facts)}, and nothing is paid back"
+
+
+def _money(facts: dict[str, Any]) -> str:
+    refund = facts["refund"]
+    what = "release" if refund["released"] else "refund"
+    return f"the {what} of {write_minor(refund['amount_minor'], refund['currency'])} {refund['currency']}"
 
 
 def _because(facts: dict[str, Any]) -> str:

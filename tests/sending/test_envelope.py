@@ -13,7 +13,7 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.engine import Engine
 
 from countermand import policies, reads
-from countermand.domain.commands import PartyKind
+from countermand.domain.commands import CloseRefund, Movement, PartyKind, SendRefund, SettleRefund
 from countermand.domain.events import EventKind
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import CancelReason
@@ -21,7 +21,8 @@ from countermand.parties import PLATFORM
 from countermand.sending.envelope import Envelope, write, write_test
 from countermand.store.columns import Record
 from tests.docs.reading import DOCS
-from tests.store.speaking import Talk, talk
+from tests.store.speaking import OPERATOR, Talk, talk
+from tests.support.money import place_paid, rows_of
 from tests.support.world import START, World
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +71,23 @@ async def is_free(said: Talk) -> None:
     await said.done(said.ask(2))
 
 
-STORIES = (answers, goods, lapses, escalates, is_free)
+async def pays(said: Talk) -> None:
+    """One refund is paid, one fails and is closed."""
+    order = await place_paid(said.world, payments=[{"provider": "stripe", "reference": "pi_1", "captured": "27"}])
+    said.order, said.lines = order.id, tuple(line.id for line in order.lines)
+    for movement in (Movement.CONFIRMED, Movement.REFUSED):
+        await said.done(said.cancel_own(1))
+        [refund] = [row.id for row in await rows_of(said.world, "refunds") if row.state == "due"]
+        await said.done(SendRefund(line=said.line, refund=refund, actor=OPERATOR, attempts=0))
+        await said.done(
+            SettleRefund(
+                line=said.line, refund=refund, actor=OPERATOR, attempts=1, movement=movement, result="no funds"
+            )
+        )
+    await said.done(CloseRefund(line=said.line, refund=refund, actor=OPERATOR, paid=False, note="forgone"))
+
+
+STORIES = (answers, goods, lapses, escalates, is_free, pays)
 
 
 async def agreed(world: World, policy: Policy) -> None:
@@ -163,6 +180,7 @@ async def test_the_envelope_names_the_event(world: World) -> None:
             "answer_note": "",
             "unasked": False,
         },
+        "refund": None,
         "by": {"party": str(world.retailer), "name": "retailer", "kind": "retailer", "rule": None},
         "door": "crux",
         "links": {

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, insert, select
 
+from countermand.domain.refund import returned
 from countermand.store import tables as t
 from countermand.store.engine import Database
+from countermand.store.money import money_of_terms, units_of
 from countermand.store.revisions import agreements_changed
 from tests.support.world import World
 
@@ -44,6 +46,7 @@ async def assert_sound(database: Database) -> None:
     for line in held["lines"]:
         _assert_line(line, cancellations[line["id"]], sorted(events[line["id"]], key=lambda event: event["seq"]))
     _assert_tenants(held)
+    _assert_money(held)
     numbers = [row["number"] for name in ("orders", "lines", "shipments", "process_statuses") for row in held[name]]
     assert len(set(numbers)) == len(numbers)
     assert all(0 < number < 2**31 for number in numbers)
@@ -80,6 +83,41 @@ def _assert_tenants(held: dict[str, Rows]) -> None:
         assert all(home[row["line_id"]] == row["retailer_id"] for row in held[name])
     of_number = {row["number"]: (row["retailer_id"], row["line_id"]) for row in held["line_numbers"]}
     assert of_number == {row["number"]: (row["retailer_id"], row["id"]) for row in held["lines"]}
+
+
+def _assert_money(held: dict[str, Rows]) -> None:
+    """I5 and I6: what goes back follows from what is cancelled, and the journal says the same as the refunds."""
+    cancelled = {row["id"]: row["cancelled"] for row in held["lines"]}
+    refunds: dict[tuple[UUID, str, str], int] = defaultdict(int)
+    for row in held["refunds"]:
+        refunds[row["order_id"], row["payment_id"], row["kind"]] += row["amount_minor"]
+    for row in held["order_money"]:
+        money, counted = money_of_terms(row["terms"]), units_of(row["cancelled"])
+        units = {line.id: cancelled[line.id] for line in money.lines}
+        assert {line: n for line, n in units.items() if n} == counted
+        for part, payment in zip(returned(money, units).payments, money.payments, strict=True):
+            given_back = row["given_back"].get(part.payment, [0, 0])
+            kinds = [refunds[row["id"], part.payment, kind] for kind in ("refund", "release")]
+            assert kinds == given_back == [part.refund_minor, part.release_minor]
+            assert part.refund_minor <= payment.captured_minor
+            assert part.release_minor <= payment.authorised_minor
+    _assert_journal(held)
+
+
+def _assert_journal(held: dict[str, Rows]) -> None:
+    balances: dict[tuple[UUID, str], int] = defaultdict(int)
+    for row in held["journal"]:
+        if row["refund_id"]:
+            balances[row["refund_id"], row["debit"]] -= row["amount_minor"]
+            balances[row["refund_id"], row["credit"]] += row["amount_minor"]
+    for refund in held["refunds"]:
+        state, amount, owner = refund["state"], refund["amount_minor"], refund["id"]
+        expected = {"retailer": -amount, "refunds_due": amount}
+        if state == "confirmed":
+            expected = {"retailer": -amount, f"provider:{refund['provider']}": amount}
+        if state == "closed" or refund["kind"] == "release":
+            expected = {}
+        assert {name: n for (of, name), n in balances.items() if of == owner and n} == expected
 
 
 def connections_in_use(database: Database) -> int:

@@ -176,7 +176,7 @@ def test_a_statement_asks_the_database_for_no_time_and_no_chance(statement: Any)
 
 def test_only_statements_with_a_retailer_lock() -> None:
     locking = {name for name, each in STATEMENTS.items() if getattr(each, "_for_update_arg", None) is not None}
-    assert locking == {"LOCK_LINES", "LOCK_LINES_OF_NUMBERS"}
+    assert locking == {"LOCK_LINES", "LOCK_LINES_OF_NUMBERS", "LOCK_MONEY"}
 
 
 # What the database forbids by itself

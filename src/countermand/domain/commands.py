@@ -234,4 +234,80 @@ class ChangeParcel:
 
 
 OrderCommand = CancelOrder | AskLines | AnswerOrder | AllocateOrder | ShipOrder | ChangeParcel
-Command = LineCommand | OrderCommand
+
+
+class Movement(StrEnum):
+    """What became of one wish to move money.
+
+    ``CONFIRMED``: it has moved. ``ACCEPTED``: the provider has it and will tell. ``REFUSED``: it has not moved and
+    will not by itself. ``LATER``: it has not moved; the same wish may be sent again. ``UNKNOWN``: nobody here can tell.
+    ``ABSENT``: asked by reference, the provider has no such wish.
+    """
+
+    CONFIRMED = "confirmed"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    LATER = "later"
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRefund:
+    """The worker is about to call the provider; ``attempts`` is how many calls it knows of.
+
+    ``elsewhere_minor`` is what it found refunded there by somebody else.
+    """
+
+    line: UUID
+    refund: UUID
+    actor: Actor
+    attempts: int
+    elsewhere_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleRefund:
+    """What the provider said. ``attempts`` is how many calls had been begun; ``None`` for word that came by itself.
+
+    ``amount_minor`` and ``currency`` are those it named, if it named any. ``spent`` says that it would give this answer
+    to the same key for ever.
+    """
+
+    line: UUID
+    refund: UUID
+    actor: Actor
+    attempts: int | None
+    movement: Movement
+    result: str
+    provider_reference: str = ""
+    amount_minor: int | None = None
+    currency: str = ""
+    retry_after_s: float | None = None
+    spent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseRefund:
+    """A person says that a refund is paid, or that it is not going to be."""
+
+    line: UUID
+    refund: UUID
+    actor: Actor
+    paid: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRefund:
+    """A person says that a parked refund shall be tried again."""
+
+    line: UUID
+    refund: UUID
+    actor: Actor
+    note: str
+
+
+RefundCommand = SendRefund | SettleRefund | CloseRefund | RetryRefund
+
+Command = LineCommand | OrderCommand | RefundCommand

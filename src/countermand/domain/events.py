@@ -25,6 +25,11 @@ class EventKind(StrEnum):
     CANCELLATION_WITHDRAWN = "cancellation.withdrawn"
     CANCELLATION_LAPSED = "cancellation.lapsed"
     CANCELLATION_ESCALATED = "cancellation.escalated"
+    REFUND_DUE = "refund.due"
+    REFUND_SENT = "refund.sent"
+    REFUND_DONE = "refund.done"
+    REFUND_FAILED = "refund.failed"
+    REFUND_CLOSED = "refund.closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,25 @@ MEANINGS: Final[dict[EventKind, Meaning]] = {
     EventKind.CANCELLATION_ESCALATED: Meaning(
         "Nobody answered in time, and the policy says that an operator has to answer. No unit moves.", "asked"
     ),
+    EventKind.REFUND_DUE: Meaning("Cancelled units are owed to the customer, by one payment. No unit moves.", "0"),
+    EventKind.REFUND_SENT: Meaning("The provider is asked, for the first time, to pay it back. No unit moves.", "0"),
+    EventKind.REFUND_DONE: Meaning("The money is back with the customer. No unit moves.", "0"),
+    EventKind.REFUND_FAILED: Meaning("It cannot be settled by itself; a person has to see to it. No unit moves.", "0"),
+    EventKind.REFUND_CLOSED: Meaning("A person closed it, and nothing is paid back. No unit moves.", "0"),
 }
 """Every kind has its row. docs/events.md is made of this (``make docs``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldRefund:
+    """What an event says of its refund. ``released`` marks money that was only authorised."""
+
+    id: UUID
+    cancellation: UUID
+    payment: str
+    amount_minor: int
+    currency: str
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +93,7 @@ class Event:
     somebody asks and when a rule speaks; ``rule`` is the one that spoke. The four
     buckets are those of the line just after the event, so a reader that missed earlier ones still knows the state.
     So is what it says of its cancellation: its ``state``, the reason it was ``asked_for``, whose answer is ``awaiting``
-    and when that is due.
+    and when that is due. An event of a ``refund`` names no cancellation of its own: the refund does.
     """
 
     kind: EventKind
@@ -93,3 +115,4 @@ class Event:
     due_at: datetime | None = None
     policy_version: int | None = None
     rule: Rule | None = None
+    refund: ToldRefund | None = None

@@ -11,6 +11,7 @@ class RefusalKind(StrEnum):
     UNKNOWN_LINE = "unknown_line"
     UNKNOWN_ORDER = "unknown_order"
     UNKNOWN_CANCELLATION = "unknown_cancellation"
+    UNKNOWN_REFUND = "unknown_refund"
     UNITS_INVALID = "units_invalid"
     REASON_REQUIRED = "reason_required"
     ALREADY_ANSWERED = "already_answered"
@@ -23,6 +24,7 @@ class RefusalKind(StrEnum):
     UNITS_ASKED = "units_asked"
     TOO_MANY_UNITS = "too_many_units"
     NO_PRICE = "no_price"
+    REFUND_NOT_OPEN = "refund_not_open"
     ORDER_EXISTS = "order_exists"
     KEY_REUSED = "key_reused"
 
@@ -53,3 +55,4 @@ UNKNOWN_ORDER = Refusal(kind=RefusalKind.UNKNOWN_ORDER, detail="There is no such
 UNKNOWN_CANCELLATION = Refusal(
     kind=RefusalKind.UNKNOWN_CANCELLATION, detail="There is no such cancellation that you can act on."
 )
+UNKNOWN_REFUND = Refusal(kind=RefusalKind.UNKNOWN_REFUND, detail="There is no such refund that you can act on.")

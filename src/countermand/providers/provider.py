@@ -3,24 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Protocol
 
-
-class Movement(StrEnum):
-    """What became of one wish to move money.
-
-    ``CONFIRMED``: it has moved. ``ACCEPTED``: the provider has it and will tell. ``REFUSED``: it has not moved and
-    will not by itself. ``LATER``: it has not moved; the same wish may be sent again. ``UNKNOWN``: nobody here can tell.
-    ``ABSENT``: asked by reference, the provider has no such wish.
-    """
-
-    CONFIRMED = "confirmed"
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    LATER = "later"
-    UNKNOWN = "unknown"
-    ABSENT = "absent"
+from countermand.domain.commands import Movement as Movement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from countermand.domain.commands import Asker, PartyKind
 from countermand.domain.events import EventKind
 from countermand.domain.line import State
+from countermand.domain.money import write_minor
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import show
@@ -76,6 +77,20 @@ class ToldCancellation(_Described):
     unasked: Annotated[bool, Field(description="true if it counts as unasked")]
 
 
+class MoneyBack(_Described):
+    """Money on its way back to the customer. It is told to the retailer and to the platform, and to nobody else."""
+
+    id: Annotated[str, Field(pattern="^rfd_[0-9a-f]{32}$", description="`rfd_` and 32 hexadecimal digits")]
+    cancellation: Annotated[
+        str, Field(pattern="^can_[0-9a-f]{32}$", description="the id of the cancellation that it is owed for")
+    ]
+    payment: Annotated[str, Field(description="the id of the payment, as the order has it")]
+    amount: Annotated[str, Field(description="a decimal number with all decimals of the currency: `12.50`")]
+    currency: Annotated[str, Field(description="three capital letters")]
+    released: Annotated[bool, Field(description="true if it was only authorised: it is let go, and no money moves")]
+    note: Annotated[str, Field(description="why it failed, or the words of the person that closed it; may be empty")]
+
+
 class Links(_Described):
     """What the reader can do now, each with its URL. A link that is not the reader's to follow is left out."""
 
@@ -103,6 +118,7 @@ class EventData(_Described):
     cancellation: Annotated[
         ToldCancellation | None, Field(description="the cancellation just after it, see below; null if there is none")
     ]
+    refund: Annotated[MoneyBack | None, Field(description="on a `refund.` event, the money, see below; or null")]
     by: Annotated[Actor, Field(description="who acted, see below")]
     door: Annotated[
         str, Field(description="`crux`, `bol_plaza`, `native`, `answer`, `cli`, or `policy` for a deadline")
@@ -173,6 +189,7 @@ def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record],
                 "shipped": facts["shipped"],
             },
             "cancellation": _cancellation(event) if event.cancellation_id else None,
+            "refund": _refund(facts) if "refund" in facts else None,
             "by": _actor(event),
             "door": event.door,
             "links": _links(event, reader, source, page),
@@ -212,6 +229,19 @@ def _cancellation(event: Record) -> dict[str, Any]:
         "decline_reason": event.cancellation_decline_reason if declined else None,
         "answer_note": event.cancellation_answer_note if answered else "",
         "unasked": facts.get("unasked", False),
+    }
+
+
+def _refund(facts: dict[str, Any]) -> dict[str, Any]:
+    refund = facts["refund"]
+    return {
+        "id": show("rfd", UUID(refund["id"])),
+        "cancellation": show("can", UUID(refund["cancellation"])),
+        "payment": refund["payment"],
+        "amount": write_minor(refund["amount_minor"], refund["currency"]),
+        "currency": refund["currency"],
+        "released": refund["released"],
+        "note": facts.get("note", ""),
     }
 
 

@@ -9,11 +9,14 @@ from countermand.domain.refund import (
     Discount,
     Method,
     OrderMoney,
+    Part,
     Payment,
     PricedLine,
+    Returned,
     Shipping,
     ShippingRule,
     TaxMode,
+    quote,
 )
 
 
@@ -99,3 +102,19 @@ def units_of(counted: dict[str, int]) -> dict[UUID, int]:
 def moved_of(given_back: dict[str, list[int]]) -> dict[str, tuple[int, int]]:
     """What each payment refunded and released, out of a document."""
     return {payment: (refunded, released) for payment, (refunded, released) in given_back.items()}
+
+
+def given_back(row: dict[str, Any], line: UUID, units: int) -> tuple[OrderMoney, Returned]:
+    """What goes back for so many more cancelled units, noted in the row of the order's money."""
+    money, moved = money_of_terms(row["terms"]), moved_of(row["given_back"])
+    back = quote(money, units_of(row["cancelled"]), {line: units}, moved)
+    row["cancelled"] = {**row["cancelled"], line.hex: row["cancelled"].get(line.hex, 0) + units}
+    row["given_back"] = {
+        part.payment: [before + more for before, more in zip(moved.get(part.payment, (0, 0)), _of(part), strict=True)]
+        for part in back.payments
+    }
+    return money, back
+
+
+def _of(part: Part) -> tuple[int, int]:
+    return part.refund_minor, part.release_minor

@@ -3,10 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.commands import Asker
-from countermand.domain.events import Event
+from countermand.domain.commands import Asker, Movement
+from countermand.domain.events import Event, ToldRefund
 from countermand.domain.line import Cancellation, Line, State
 from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.refund import Method
+from countermand.domain.settlement import Refund, RefundKind, RefundState
 from countermand.store.columns import Record
 from countermand.store.tables import PARTITIONS
 
@@ -132,7 +134,79 @@ def facts_of(event: Event) -> dict[str, Any]:
         "awaiting": str(event.awaiting) if event.awaiting else None,
         "due_at": event.due_at.isoformat() if event.due_at else None,
         "rule": event.rule.value if event.rule else None,
+        "refund": _told_refund(event.refund) if event.refund else None,
     }
     # A version of 0 says something: that the defaults held.
     version = {} if event.policy_version is None else {"policy_version": event.policy_version}
     return facts | {name: value for name, value in extra.items() if value} | version
+
+
+def _told_refund(refund: ToldRefund) -> dict[str, Any]:
+    return {
+        "id": str(refund.id),
+        "cancellation": str(refund.cancellation),
+        "payment": refund.payment,
+        "amount_minor": refund.amount_minor,
+        "currency": refund.currency,
+        "released": refund.released,
+    }
+
+
+def refund_of(row: Record) -> Refund:
+    """The refund that a row holds."""
+    return Refund(
+        id=row.id,
+        order=row.order_id,
+        line=row.line_id,
+        cancellation=row.cancellation_id,
+        payment=row.payment_id,
+        provider=row.provider,
+        payment_reference=row.payment_reference,
+        method=Method(row.method),
+        kind=RefundKind(row.kind),
+        amount_minor=row.amount_minor,
+        elsewhere_minor=row.elsewhere_minor,
+        currency=row.currency,
+        state=RefundState(row.state),
+        round=row.round,
+        attempts=row.attempts,
+        due_at=row.due_at,
+        sent_at=row.sent_at,
+        provider_reference=row.provider_reference,
+        last_result=row.last_result,
+        created_at=row.created_at,
+        settled_at=row.settled_at,
+        note=row.note,
+        movement=Movement(row.movement) if row.movement else None,
+    )
+
+
+def refund_row(retailer: UUID, refund: Refund) -> dict[str, Any]:
+    """The row for a refund."""
+    return {
+        "retailer_id": retailer,
+        "id": refund.id,
+        "partition": partition_of(retailer),
+        "order_id": refund.order,
+        "line_id": refund.line,
+        "cancellation_id": refund.cancellation,
+        "payment_id": refund.payment,
+        "provider": refund.provider,
+        "payment_reference": refund.payment_reference,
+        "method": refund.method.value,
+        "kind": refund.kind.value,
+        "amount_minor": refund.amount_minor,
+        "elsewhere_minor": refund.elsewhere_minor,
+        "currency": refund.currency,
+        "state": refund.state.value,
+        "round": refund.round,
+        "attempts": refund.attempts,
+        "due_at": refund.due_at,
+        "sent_at": refund.sent_at,
+        "provider_reference": refund.provider_reference,
+        "last_result": refund.last_result,
+        "created_at": refund.created_at,
+        "settled_at": refund.settled_at,
+        "note": refund.note,
+        "movement": refund.movement.value if refund.movement else None,
+    }

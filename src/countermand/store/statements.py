@@ -65,6 +65,7 @@ LINE_COLUMNS = [
         "backordered",
         "rejected",
         "backorder_on",
+        "priced",
         "seq",
     )
 ]
@@ -136,6 +137,19 @@ ANSWERS_GIVEN = select(t.idempotency_records).where(
 )
 """What was answered to these idempotency keys before."""
 
+LOCK_MONEY = (
+    select(t.order_money)
+    .where(pair_of(t.order_money.c.retailer_id, t.order_money.c.id, bindparam("orders", type_=PairList())))
+    .order_by(t.order_money.c.retailer_id, t.order_money.c.id)
+    .with_for_update()
+)
+"""The money of these orders, locked in one order, always after lines."""
+
+REFUNDS = select(t.refunds).where(
+    pair_of(t.refunds.c.retailer_id, t.refunds.c.id, bindparam("refunds", type_=PairList()))
+)
+"""These refunds. Whoever changes one holds the lock of its line."""
+
 CHANGED_COLUMNS: Final = {
     "lines": (
         "open",
@@ -163,8 +177,23 @@ CHANGED_COLUMNS: Final = {
         "by_policy",
         "unasked",
     ),
+    "order_money": ("cancelled", "given_back"),
+    "refunds": (
+        "elsewhere_minor",
+        "state",
+        "round",
+        "attempts",
+        "due_at",
+        "sent_at",
+        "provider_reference",
+        "movement",
+        "last_result",
+        "settled_at",
+        "note",
+    ),
 }
-"""What a batch changes of rows that are there: what moves and allocations do to a line, and answers to an ask."""
+"""What a batch changes of rows that are there: what moves and allocations do to a line, answers to an ask, what goes
+back of an order's money, and how a refund gets on."""
 
 
 def _update(table: Table) -> Update:
@@ -177,7 +206,7 @@ def _update(table: Table) -> Update:
     return changed.values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns})
 
 
-UPDATES: Final = {table.name: _update(table) for table in (t.lines, t.cancellations)}
+UPDATES: Final = {table.name: _update(table) for table in (t.lines, t.cancellations, t.order_money, t.refunds)}
 """A line after its batch: the CHECK on its buckets is the second wall behind ``domain/line.py``. The answer to an ask:
 one that has its answer is never touched again. On PostgreSQL ``bulk`` says the same in its own words."""
 

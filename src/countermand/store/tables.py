@@ -412,6 +412,7 @@ refunds = Table(
     Column("due_at", Instant, comment="null when nothing is left for a worker to do"),
     Column("sent_at", Instant, comment="when this round was first sent: how old its key is"),
     Column("provider_reference", Text, nullable=False, comment="the provider's name of the refund"),
+    Column("movement", Text, comment="the provider's last word"),
     Column("last_result", Text, nullable=False, comment="the last attempt, in words"),
     Column("created_at", Instant, nullable=False),
     Column("settled_at", Instant),

@@ -68,6 +68,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     RefusalKind.UNKNOWN_LINE: _crux(422, native=404),
     RefusalKind.UNKNOWN_ORDER: _crux(404, native=404),
     RefusalKind.UNKNOWN_CANCELLATION: _crux(422, native=404),
+    RefusalKind.UNKNOWN_REFUND: _crux(422, native=404),
     RefusalKind.UNITS_INVALID: _crux(400, seed=422, native=422),
     RefusalKind.REASON_REQUIRED: _crux(400, seed=422, native=422),
     RefusalKind.ALREADY_ANSWERED: _crux(422, native=409),
@@ -80,6 +81,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     RefusalKind.UNITS_ASKED: _crux(422, native=409),
     RefusalKind.TOO_MANY_UNITS: _crux(422, native=409),
     RefusalKind.NO_PRICE: _crux(422, native=409),
+    RefusalKind.REFUND_NOT_OPEN: _crux(422, native=409),
     RefusalKind.ORDER_EXISTS: _crux(422, native=409),
     RefusalKind.KEY_REUSED: _crux(422, native=422),
 }

@@ -327,6 +327,7 @@ def upgrade() -> None:
     sa.Column('due_at', Instant(), nullable=True, comment='null when nothing is left for a worker to do'),
     sa.Column('sent_at', Instant(), nullable=True, comment='when this round was first sent: how old its key is'),
     sa.Column('provider_reference', sa.Text(), nullable=False, comment="the provider's name of the refund"),
+    sa.Column('movement', sa.Text(), nullable=True, comment="the provider's last word"),
     sa.Column('last_result', sa.Text(), nullable=False, comment='the last attempt, in words'),
     sa.Column('created_at', Instant(), nullable=False),
     sa.Column('settled_at', Instant(), nullable=True),

@@ -1,0 +1,293 @@
+"""A refund's life: what each word does to it, and what no word can do."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from countermand.domain.commands import CloseRefund, Movement, RefundCommand, RetryRefund, SendRefund, SettleRefund
+from countermand.domain.events import EventKind
+from countermand.domain.refund import Method, OrderMoney, Payment, quote
+from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.domain.settlement import (
+    ATTEMPTS_MAX,
+    GIVE_UP_AFTER,
+    HOLD,
+    UNDER_WAY,
+    Refund,
+    RefundKind,
+    RefundState,
+    Settled,
+    decide_refund,
+    due,
+    must_ask_first,
+)
+from tests.domain.pricing import line as priced_line
+from tests.domain.story import LINE, NOW, PLATFORM, held_by_supplier
+
+RFD, CAN = UUID(int=0xF1), UUID(int=0xCA)
+DUE = Refund(
+    id=RFD,
+    order=held_by_supplier().order,
+    line=LINE,
+    cancellation=CAN,
+    payment="card",
+    provider="stripe",
+    payment_reference="pi_1",
+    method=Method.CARD,
+    kind=RefundKind.REFUND,
+    amount_minor=1000,
+    currency="EUR",
+    state=RefundState.DUE,
+    created_at=NOW,
+    due_at=NOW,
+)
+SENT = replace(DUE, state=RefundState.SENT, attempts=1, sent_at=NOW, due_at=NOW + HOLD)
+PARKED = replace(SENT, state=RefundState.PARKED, due_at=None, movement=Movement.REFUSED)
+DONE = replace(SENT, state=RefundState.CONFIRMED, due_at=None, settled_at=NOW)
+CLOSED = replace(SENT, state=RefundState.CLOSED, due_at=None, settled_at=NOW)
+BY_HAND = replace(DUE, state=RefundState.BY_HAND, provider="manual", due_at=None)
+ALL = (DUE, SENT, replace(SENT, state=RefundState.ACCEPTED), replace(SENT, state=RefundState.UNKNOWN), PARKED, DONE)
+
+
+def send(attempts: int = 0, elsewhere_minor: int = 0) -> SendRefund:
+    return SendRefund(line=LINE, refund=RFD, actor=PLATFORM, attempts=attempts, elsewhere_minor=elsewhere_minor)
+
+
+def hear(movement: Movement, attempts: int | None = 1, **more: Any) -> SettleRefund:
+    return SettleRefund(
+        line=LINE, refund=RFD, actor=PLATFORM, attempts=attempts, movement=movement, result="as it says", **more
+    )
+
+
+def close(*, paid: bool) -> CloseRefund:
+    return CloseRefund(line=LINE, refund=RFD, actor=PLATFORM, paid=paid, note="by bank")
+
+
+RETRY = RetryRefund(line=LINE, refund=RFD, actor=PLATFORM, note="funds are there")
+
+
+def after(refund: Refund, command: RefundCommand, **later: float) -> Settled:
+    outcome = decide_refund(held_by_supplier(), refund, command, NOW + timedelta(**later))
+    assert isinstance(outcome, Settled), outcome
+    assert outcome.decision.line.seq == held_by_supplier().seq + len(outcome.decision.events)
+    assert (outcome.refund.due_at is not None) == (outcome.refund.state in UNDER_WAY)
+    return outcome
+
+
+def refused(refund: Refund, command: RefundCommand) -> None:
+    outcome = decide_refund(held_by_supplier(), refund, command, NOW)
+    assert isinstance(outcome, Refusal)
+    assert outcome.kind is RefusalKind.REFUND_NOT_OPEN
+
+
+def kinds(settled: Settled) -> list[EventKind]:
+    return [event.kind for event in settled.decision.events]
+
+
+def moves(settled: Settled) -> list[tuple[str, str, int]]:
+    return [(each.debit, each.credit, each.amount_minor) for each in settled.postings]
+
+
+def test_the_intent_is_written_before_the_call_and_told_once() -> None:
+    first = after(DUE, send())
+    assert (first.refund.state, first.refund.attempts, first.refund.sent_at) == (RefundState.SENT, 1, NOW)
+    assert first.refund.due_at == NOW + HOLD
+    assert kinds(first) == [EventKind.REFUND_SENT]
+    again = after(first.refund, send(1), minutes=3)
+    assert (again.refund.attempts, again.refund.sent_at, again.refund.key) == (2, NOW, DUE.key)
+    assert kinds(again) == []
+
+
+@pytest.mark.parametrize("refund", [SENT, PARKED, DONE, BY_HAND, CLOSED], ids=lambda each: each.state)
+def test_what_another_worker_took_up_or_settled_is_not_sent(refund: Refund) -> None:
+    refused(refund, send(refund.attempts + 7))
+    if refund.state not in UNDER_WAY:
+        refused(refund, send(refund.attempts))
+
+
+def test_the_key_is_the_refunds_own_and_stays() -> None:
+    assert DUE.key == f"cm-refund-{RFD.hex}-1"
+    for movement in (Movement.LATER, Movement.UNKNOWN, Movement.ABSENT, Movement.ACCEPTED):
+        assert after(SENT, hear(movement)).refund.key == DUE.key
+
+
+def test_ec_60_what_was_refunded_by_hand_at_the_provider_is_counted() -> None:
+    part = after(DUE, send(elsewhere_minor=300))
+    assert part.refund.rest_minor == 700
+    assert after(part.refund, hear(Movement.CONFIRMED, amount_minor=700)).refund.state is RefundState.CONFIRMED
+    whole = after(DUE, send(elsewhere_minor=5000))
+    assert (whole.refund.state, whole.refund.rest_minor) == (RefundState.CONFIRMED, 0)
+    assert kinds(whole) == [EventKind.REFUND_DONE]
+    assert moves(whole) == [("refunds_due", "provider:stripe", 1000)]
+
+
+def test_confirmed_money_is_posted_and_told() -> None:
+    settled = after(SENT, hear(Movement.CONFIRMED, provider_reference="re_1", amount_minor=1000, currency="EUR"))
+    assert (settled.refund.state, settled.refund.provider_reference) == (RefundState.CONFIRMED, "re_1")
+    assert kinds(settled) == [EventKind.REFUND_DONE]
+    assert moves(settled) == [("refunds_due", "provider:stripe", 1000)]
+
+
+@pytest.mark.parametrize("other", [{"amount_minor": 999}, {"currency": "USD"}])
+def test_ec_50_another_amount_or_currency_than_wished_is_parked(other: dict[str, Any]) -> None:
+    settled = after(SENT, hear(Movement.CONFIRMED, **other))
+    assert settled.refund.state is RefundState.PARKED
+    assert kinds(settled) == [EventKind.REFUND_FAILED]
+    assert moves(settled) == []
+    refused(settled.refund, RETRY)
+
+
+@pytest.mark.parametrize(
+    ("movement", "state"),
+    [
+        (Movement.LATER, RefundState.DUE),
+        (Movement.ABSENT, RefundState.DUE),
+        (Movement.UNKNOWN, RefundState.UNKNOWN),
+        (Movement.ACCEPTED, RefundState.ACCEPTED),
+        (Movement.REFUSED, RefundState.PARKED),
+    ],
+)
+def test_every_other_word_waits_or_parks(movement: Movement, state: RefundState) -> None:
+    settled = after(SENT, hear(movement))
+    assert settled.refund.state is state
+    assert settled.refund.last_result == "as it says"
+    assert moves(settled) == []
+    assert kinds(settled) == ([EventKind.REFUND_FAILED] if state is RefundState.PARKED else [])
+
+
+def test_a_wish_of_the_provider_to_wait_is_heeded() -> None:
+    assert after(SENT, hear(Movement.LATER, retry_after_s=900.0)).refund.due_at == NOW + timedelta(seconds=900)
+    assert after(SENT, hear(Movement.LATER)).refund.due_at == NOW + timedelta(seconds=5)
+
+
+def test_what_a_bank_has_for_long_is_asked_for_rarely() -> None:
+    assert after(SENT, hear(Movement.ACCEPTED)).refund.due_at == NOW + timedelta(minutes=10)
+    waiting = after(SENT, hear(Movement.ACCEPTED), days=8).refund
+    assert waiting.due_at == NOW + timedelta(days=8, hours=12)
+
+
+def test_the_provider_is_asked_first_when_it_has_the_refund_or_may_have_forgotten_its_key() -> None:
+    lifetime = timedelta(hours=23)
+    assert not must_ask_first(DUE, NOW, lifetime)
+    assert not must_ask_first(SENT, NOW + timedelta(hours=22), lifetime)
+    assert must_ask_first(SENT, NOW + timedelta(hours=23), lifetime)
+    assert must_ask_first(replace(SENT, state=RefundState.ACCEPTED), NOW, lifetime)
+    absent = after(SENT, hear(Movement.ABSENT), hours=30).refund
+    assert not must_ask_first(absent, NOW + timedelta(hours=31), lifetime), "asked, so it may be sent again"
+
+
+@pytest.mark.parametrize("movement", [Movement.UNKNOWN, Movement.LATER, Movement.ACCEPTED, Movement.ABSENT])
+def test_nothing_waits_for_ever(movement: Movement) -> None:
+    late = decide_refund(held_by_supplier(), SENT, hear(movement), NOW + GIVE_UP_AFTER + timedelta(seconds=1))
+    assert isinstance(late, Settled)
+    assert late.refund.state is RefundState.PARKED
+    often = replace(SENT, attempts=ATTEMPTS_MAX)
+    assert after(often, hear(movement, ATTEMPTS_MAX)).refund.state is RefundState.PARKED
+
+
+def test_a_late_word_of_an_earlier_call_counts_only_if_money_moved() -> None:
+    twice = replace(SENT, attempts=2)
+    refused(twice, hear(Movement.REFUSED, 1))
+    assert after(twice, hear(Movement.CONFIRMED, 1)).refund.state is RefundState.CONFIRMED
+
+
+@pytest.mark.parametrize("movement", [each for each in Movement if each is not Movement.REFUSED])
+def test_what_is_done_stays_done(movement: Movement) -> None:
+    settled = after(DONE, hear(movement, None))
+    assert settled.refund == DONE
+    assert (kinds(settled), moves(settled)) == ([], [])
+
+
+@pytest.mark.parametrize("refund", [PARKED, CLOSED, BY_HAND], ids=lambda each: each.state)
+def test_a_word_that_settles_nothing_changes_nothing_that_waits_for_a_person(refund: Refund) -> None:
+    assert after(refund, hear(Movement.UNKNOWN, None)).refund == refund
+
+
+@pytest.mark.parametrize("refund", [DUE, PARKED, BY_HAND], ids=lambda each: each.state)
+def test_a_provider_may_confirm_before_it_answers(refund: Refund) -> None:
+    assert after(refund, hear(Movement.CONFIRMED, None)).refund.state is RefundState.CONFIRMED
+
+
+def test_ec_59_a_late_failure_reopens_the_refund_and_takes_the_posting_back() -> None:
+    settled = after(DONE, hear(Movement.REFUSED, None), days=3)
+    assert (settled.refund.state, settled.refund.settled_at) == (RefundState.PARKED, None)
+    assert kinds(settled) == [EventKind.REFUND_FAILED]
+    assert moves(settled) == [("provider:stripe", "refunds_due", 1000)]
+    again = after(settled.refund, RETRY, days=3).refund
+    assert again.key != DONE.key
+
+
+def test_a_person_pays_what_waits_for_one() -> None:
+    for refund in (BY_HAND, PARKED):
+        settled = after(refund, close(paid=True))
+        assert (settled.refund.state, settled.refund.note) == (RefundState.CONFIRMED, "by bank")
+        assert kinds(settled) == [EventKind.REFUND_DONE]
+
+
+def test_a_person_closes_with_a_note_and_nothing_is_owed_any_more() -> None:
+    settled = after(PARKED, close(paid=False))
+    assert (settled.refund.state, settled.refund.note) == (RefundState.CLOSED, "by bank")
+    assert kinds(settled) == [EventKind.REFUND_CLOSED]
+    assert moves(settled) == [("refunds_due", "retailer", 1000)]
+
+
+@pytest.mark.parametrize("refund", [DUE, SENT, DONE, CLOSED], ids=lambda each: each.state)
+def test_nobody_closes_what_is_under_way_or_done(refund: Refund) -> None:
+    refused(refund, close(paid=True))
+    refused(refund, RETRY)
+
+
+def test_money_that_moved_though_it_was_given_up_is_in_the_books() -> None:
+    settled = after(CLOSED, hear(Movement.CONFIRMED, None))
+    assert moves(settled) == [("retailer", "refunds_due", 1000), ("refunds_due", "provider:stripe", 1000)]
+
+
+def test_only_a_definite_refusal_gets_a_new_key() -> None:
+    assert after(PARKED, RETRY).refund.round == 2
+    lost = replace(PARKED, movement=Movement.UNKNOWN)
+    assert after(lost, RETRY).refund.key == lost.key
+
+
+def test_an_answer_that_is_kept_for_the_key_needs_another_key() -> None:
+    waiting = after(SENT, hear(Movement.LATER, spent=True)).refund
+    assert (waiting.round, waiting.sent_at, waiting.state) == (2, None, RefundState.DUE)
+    assert after(SENT, hear(Movement.UNKNOWN, spent=True)).refund.key == SENT.key, "it may have moved"
+
+
+def test_what_is_released_is_in_no_account() -> None:
+    release = replace(SENT, kind=RefundKind.RELEASE)
+    settled = after(release, hear(Movement.CONFIRMED))
+    assert (settled.refund.state, moves(settled)) == (RefundState.CONFIRMED, [])
+    [told] = settled.decision.events
+    assert told.refund is not None
+    assert told.refund.released
+
+
+def test_each_payment_owes_its_own_part() -> None:
+    payments = (
+        Payment(id="gift", provider="manual", reference="G", method=Method.GIFT_CARD, captured_minor=300),
+        Payment(id="card", provider="stripe", reference="pi_1", captured_minor=500, authorised_minor=200),
+    )
+    lines = (priced_line(1, 1, 1000, commission_minor=50),)
+    money = OrderMoney(currency="EUR", lines=lines, payments=payments, commission_returned=True)
+    ids = iter(UUID(int=n) for n in range(1, 9))
+    settled, commission = due(
+        held_by_supplier(), CAN, money, quote(money, {}, {lines[0].id: 1}), lambda: next(ids), NOW
+    )
+    assert [(each.refund.payment, each.refund.kind, each.refund.amount_minor) for each in settled] == [
+        ("gift", RefundKind.REFUND, 300),
+        ("card", RefundKind.REFUND, 500),
+        ("card", RefundKind.RELEASE, 200),
+    ]
+    assert [each.refund.state for each in settled] == [RefundState.BY_HAND, RefundState.DUE, RefundState.DUE]
+    assert [each.decision.events[0].seq for each in settled] == [2, 3, 4]
+    assert [moves(each) for each in settled] == [
+        [("retailer", "refunds_due", 300)],
+        [("retailer", "refunds_due", 500)],
+        [],
+    ]
+    assert [(each.debit, each.credit, each.amount_minor) for each in commission] == [("commission", "retailer", 50)]
+    assert due(held_by_supplier(), CAN, money, quote(money, {}, {}), lambda: next(ids), NOW) == ([], [])
