@@ -6,6 +6,7 @@ from email.utils import parseaddr
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from zoneinfo import ZoneInfo
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -54,6 +55,14 @@ def _sender(text: str) -> str:
     if text and not (local and host and address.isascii() and text.isprintable()):
         raise ValueError(f"{text!r} is no sender; write it like Shop <mail@shop.example>")
     return text
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"there is no time zone {name}") from error
+    return name
 
 
 class Settings(BaseSettings):
@@ -109,6 +118,9 @@ class Settings(BaseSettings):
     mollie_api_key: SecretStr | None = None
     mollie_webhook_secret: SecretStr | None = Field(default=None, description="Only for Mollie's signed webhooks")
     mollie_url: str = "https://api.mollie.com"
+    score_zone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="Europe/Amsterdam", description="By whose clocks the weeks of the score begin and promised days end"
+    )
     log_level: str = "info"
 
     @model_validator(mode="after")

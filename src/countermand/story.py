@@ -1,11 +1,12 @@
 """An event in plain sentences, for timelines: what happened, who did it or which rule, why, and what comes next."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from countermand.domain.events import EventKind
 from countermand.domain.money import write_minor
 from countermand.domain.policy import Rule
+from countermand.domain.score import Incident, Judgement, Why
 from countermand.store.columns import Record
 
 
@@ -103,3 +104,31 @@ def _next(event: Record) -> str:
         return f" The {whose}'s answer is due, without a deadline{policy}."
     due_at = datetime.fromisoformat(facts["due_at"]).astimezone(UTC)
     return f" The {whose}'s answer is due by {due_at:%Y-%m-%d %H:%M} UTC{policy}."
+
+
+_WHY: Final = {
+    Why.UNASKED: "nobody had asked for it",
+    Why.RETAILERS_WISH: "the retailer wanted it, not the customer",
+    Why.FALSE_CLAIM: "the customer was said to have asked, and no such ask is on file",
+    Why.CLAIMED_ASK: "that the customer asked rests on the retailer's word alone",
+    Why.OTHER_REASON: "it was asked for, but cancelled for another reason",
+    Why.SUPPLIERS_DOING: "the supplier cancelled it, though the customer had not asked",
+    Why.LAPSED: "the ask lapsed without an answer",
+    Why.AUTOMATIC: "the policy cancelled it, as no answer came",
+    Why.ASKED_LATE: "it was asked for after the promised day",
+    Why.ANSWERED_LATE: "it was cancelled after the promised day, though it had been asked for in time",
+}
+
+
+def counts(incident: Incident, word: Judgement | None) -> str:
+    """Why something counts in a score, or who took it out and why."""
+    if word is None:
+        return f"counts, as {_WHY[incident.why]}."
+    who = f"{word.by}, {word.at:%Y-%m-%d %H:%M} UTC"
+    return f"counted, as {_WHY[incident.why]}; it does not any more ({who}): {word.reason}."
+
+
+def judged(judgement: Record) -> str:
+    """What an operator decided about an item in a score."""
+    what = "took a cancellation out of" if judgement.excluded else "put a cancellation back into"
+    return f"{judgement.judged_by} {what} the score of {judgement.party_name}: {judgement.reason}."

@@ -18,6 +18,9 @@ for name, place in {
     "decline": "countermand.cli.answers:decline",
     "withdraw": "countermand.cli.answers:withdraw",
     "quote": "countermand.cli.refunds:quote",
+    "score": "countermand.cli.scores:score",
+    "score-exclude": "countermand.cli.scores:score_exclude",
+    "score-restore": "countermand.cli.scores:score_restore",
     "plaza": "countermand.cli.plaza:plaza",
 }.items():
     app.command(place, name=name)

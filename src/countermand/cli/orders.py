@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -14,7 +15,7 @@ from cyclopts import Parameter, validators
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from countermand import parties, reads, story
+from countermand import parties, reads, scores, story
 from countermand.app import Application
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
@@ -191,7 +192,12 @@ def timeline(
 ) -> None:
     """Tell the whole story of a line, in order."""
     subject = find_id("can", id)
-    events = ask_database(read_settings(database=database), partial(reads.timeline, scope=EVERYTHING, subject=subject))
+
+    def question(connection: Connection) -> tuple[Sequence[Record], Sequence[Record]]:
+        told = reads.timeline(connection, EVERYTHING, subject)
+        return told, scores.judgements_of(connection, [(event.retailer_id, event.line_id) for event in told])
+
+    events, judgements = ask_database(read_settings(database=database), question)
     if not events:
         fail(Exit.NOT_FOUND, "unknown_id", f"Nothing is known of {id}.")
     if json:
@@ -211,16 +217,34 @@ def timeline(
                 }
                 for event in events
             ]
+            + [_judgement(judgement) for judgement in judgements]
         )
         return
-    line = None
-    for event in events:
-        if event.line_id != line:
-            line = event.line_id
-            print(f"{event.ordered} x {plain(event.sku)}, line {event.line_id}")
-        told = plain(story.sentence(event))
-        by = plain(f"{event.door}, {event.actor}")
-        print(f"  {event.at:%Y-%m-%d %H:%M:%S}  {told}  [{story.state(event)}; {by}]")
+    for _, told in groupby(events, key=lambda event: event.line_id):
+        _tell_line(list(told), judgements)
+
+
+def _tell_line(events: Sequence[Record], judgements: Sequence[Record]) -> None:
+    line = events[0].line_id
+    print(f"{events[0].ordered} x {plain(events[0].sku)}, line {line}")
+    told = [(event.at, story.sentence(event), f"{story.state(event)}; {event.door}, {event.actor}") for event in events]
+    told += [(each.at, story.judged(each), each.door) for each in judgements if each.line_id == line]
+    for at, sentence, where in sorted(told, key=lambda each: each[0]):
+        print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(sentence)}  [{plain(where)}]")
+
+
+def _judgement(row: Record) -> dict[str, Any]:
+    return {
+        "line": str(row.line_id),
+        "kind": "score.excluded" if row.excluded else "score.restored",
+        "at": row.at.isoformat(),
+        "by": None,
+        "as": row.judged_by,
+        "door": row.door,
+        "cancellation": show("can", row.cancellation_id),
+        "party": str(row.party_id),
+        "note": row.reason,
+    }
 
 
 def operator() -> Actor:

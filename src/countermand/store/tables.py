@@ -340,6 +340,25 @@ events = Table(
     ForeignKeyConstraint(["retailer_id", "line_id"], ["lines.retailer_id", "lines.id"]),
 )
 
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("cancellation_id", Id, nullable=False),
+    Column("party_id", Id, nullable=False, comment="whose score it is about"),
+    Column("version", Integer, nullable=False),
+    Column("line_id", Id, nullable=False),
+    Column("excluded", Boolean, nullable=False, comment="false: it counts after all"),
+    Column("reason", Text, nullable=False),
+    Column("judged_by", Text, nullable=False, comment="the operator, in words"),
+    Column("door", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "cancellation_id", "party_id", "version"),
+    ForeignKeyConstraint(["retailer_id", "cancellation_id"], ["cancellations.retailer_id", "cancellations.id"]),
+    CheckConstraint("reason <> ''", name="reason"),
+    Index(None, "retailer_id", "line_id"),
+)
+
 notices = Table(
     "notices",
     metadata,

@@ -306,6 +306,22 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['retailer_id', 'id'], ['orders.retailer_id', 'orders.id'], name=op.f('fk_order_money_retailer_id_id')),
     sa.PrimaryKeyConstraint('retailer_id', 'id', name=op.f('pk_order_money'))
     )
+    op.create_table('judgements',
+    sa.Column('retailer_id', Id, nullable=False),
+    sa.Column('cancellation_id', Id, nullable=False),
+    sa.Column('party_id', Id, nullable=False, comment='whose score it is about'),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('line_id', Id, nullable=False),
+    sa.Column('excluded', sa.Boolean(), nullable=False, comment='false: it counts after all'),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('judged_by', sa.Text(), nullable=False, comment='the operator, in words'),
+    sa.Column('door', sa.Text(), nullable=False),
+    sa.Column('at', Instant(), nullable=False),
+    sa.CheckConstraint("reason <> ''", name=op.f('ck_judgements_reason')),
+    sa.ForeignKeyConstraint(['retailer_id', 'cancellation_id'], ['cancellations.retailer_id', 'cancellations.id'], name=op.f('fk_judgements_retailer_id_cancellation_id')),
+    sa.PrimaryKeyConstraint('retailer_id', 'cancellation_id', 'party_id', 'version', name=op.f('pk_judgements'))
+    )
+    op.create_index(op.f('ix_judgements_retailer_id_line_id'), 'judgements', ['retailer_id', 'line_id'], unique=False)
     op.create_table('refunds',
     sa.Column('retailer_id', Id, nullable=False),
     sa.Column('id', Id, nullable=False),

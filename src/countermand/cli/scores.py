@@ -1,0 +1,285 @@
+"""Commands about scores: show a card with its evidence, take an item out after an appeal, put it back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from cyclopts import Parameter, validators
+from sqlalchemy import Connection
+
+from countermand import reads, scores, story
+from countermand.app import Application
+from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
+from countermand.cli.who import find_id, find_party
+from countermand.domain.commands import PartyKind
+from countermand.domain.score import NORM, STRIKE_WEEKS, Incident, Judgement, Reply, Role, Scorecard, Week
+from countermand.ids import show
+from countermand.store.columns import Record
+
+REASON_MAX = 1_000
+
+WhoseFlag = Annotated[str | None, Parameter(help="Whose score; needed where it counts in two")]
+ReasonFlag = Annotated[str, Parameter(help="Why, for everybody who reads the card")]
+Which = Annotated[str, Parameter(help="Id of the cancellation, as --evidence shows it")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What `countermand score` tells."""
+
+    party: Record
+    role: Role
+    cards: Sequence[Scorecard]
+    strikes: int
+    now: datetime
+    zone: tzinfo
+    events: dict[UUID, Record]
+
+
+def score(
+    party: str,
+    *,
+    week: Annotated[str | None, Parameter(help="One week, as 2026-W47")] = None,
+    weeks: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=52), help="So many, up to now")] = 6,
+    role: Annotated[
+        Role | None, Parameter(name="--as", help="For what it sold, or for what it holds of others")
+    ] = None,
+    evidence: Annotated[bool, Parameter(negative=(), help="Every item that counts, with its events")] = False,
+    as_of: Annotated[str | None, Parameter(help="As it was then: 2026-11-20 or 2026-11-20T09:00, in UTC")] = None,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show how a party does, by weeks of orders.
+
+    Parameters
+    ----------
+    party
+        Name or id of the party.
+    """
+    settings = read_settings(database=database)
+    zone = ZoneInfo(settings.score_zone)
+    moment = _moment(as_of)
+    only = _week(week)
+
+    async def work(application: Application) -> Shown:
+        now = moment or application.clock()
+        return await application.database.read(
+            lambda connection: _look(
+                connection, party, role, only=only, weeks=weeks, zone=zone, now=now, as_of=moment, evidence=evidence
+            )
+        )
+
+    shown = with_database(settings, work)
+    if json:
+        print_json(_as_json(shown, evidence=evidence))
+        return
+    rows = [_row(card, shown) for card in shown.cards]
+    columns = ("Week", "Ordered", "Count", "Share", "Verdict", "Answered", "Declined", "Missed", "Median", "p90")
+    print_table(columns, rows, empty="There are no weeks.")
+    if evidence:
+        for card in shown.cards:
+            _print_evidence(card, shown)
+    say(f"The norm is at most {float(NORM):.0%}. Strikes in the last {STRIKE_WEEKS} closed weeks: {shown.strikes}.")
+
+
+def score_exclude(
+    cancellation: Which, *, reason: ReasonFlag, party: WhoseFlag = None, database: DatabaseFlag = None
+) -> None:
+    """Take a cancellation out of a score, after an appeal. The figures of before can still be shown with --as-of."""
+    _judge(cancellation, party, reason, database, excluded=True)
+    say("It does not count from now on.")
+
+
+def score_restore(
+    cancellation: Which, *, reason: ReasonFlag, party: WhoseFlag = None, database: DatabaseFlag = None
+) -> None:
+    """Let a cancellation count again that was taken out of a score."""
+    _judge(cancellation, party, reason, database, excluded=False)
+    say("It counts again.")
+
+
+def _look(
+    connection: Connection,
+    text: str,
+    role: Role | None,
+    *,
+    only: Week | None,
+    weeks: int,
+    zone: tzinfo,
+    now: datetime,
+    as_of: datetime | None,
+    evidence: bool,
+) -> Shown:
+    row = find_party(connection, text)
+    kind = PartyKind(row.kind)
+    if kind is PartyKind.PLATFORM or (kind is PartyKind.SUPPLIER and role is Role.RETAILER):
+        fail(Exit.USAGE, "wrong_party", f"{text} is a {kind.value} and sells nothing.")
+    part = role or (Role.RETAILER if kind is PartyKind.RETAILER else Role.FULFILLER)
+    who = scores.Party(id=row.id, role=part)
+    current = Week.of(now, zone)
+    # A week closes on the Wednesday after, so the last or the last but one may be open.
+    span = [current.later(number) for number in range(-max(STRIKE_WEEKS + 1, weeks - 1), 1)]
+    recent = scores.cards(connection, who, span, zone, as_of=as_of)
+    closed = [card for card in recent if card.week.closes(zone) <= now][-STRIKE_WEEKS:]
+    chosen = scores.cards(connection, who, [only], zone, as_of=as_of) if only else recent[-weeks:]
+    found = [incident for card in chosen for incident in _all(card)] if evidence else []
+    return Shown(
+        party=row,
+        role=part,
+        cards=chosen,
+        strikes=sum(card.strike for card in closed),
+        now=now,
+        zone=zone,
+        events=scores.evidence(connection, found) if found else {},
+    )
+
+
+def _judge(text: str, party: str | None, reason: str, database: str | None, *, excluded: bool) -> None:
+    wanted = find_id("can", text)
+    if not (reason.strip() and reason.isprintable() and len(reason) <= REASON_MAX):
+        fail(Exit.USAGE, "bad_reason", f"A reason has 1 to {REASON_MAX} printable characters.")
+    settings = read_settings(database=database)
+
+    async def work(application: Application) -> None:
+        def judge(connection: Connection) -> None:
+            row = reads.cancellation_by_id(connection, EVERYTHING, wanted)
+            if row is None:
+                fail(Exit.NOT_FOUND, "unknown_cancellation", f"There is no cancellation {text}.")
+            whose = _whose(connection, row, party, ZoneInfo(settings.score_zone))
+            words = scores.judgements_of(connection, [(row.retailer_id, row.line_id)])
+            said = [word.excluded for word in words if (word.cancellation_id, word.party_id) == (row.id, whose)]
+            if (said or [False])[-1] == excluded:
+                state = "is excluded already" if excluded else "is not excluded"
+                fail(Exit.REFUSED, "nothing_to_judge", f"The cancellation {state}.")
+            now, by = application.clock(), operator().name
+            scores.judge(connection, now, row, whose, excluded=excluded, reason=reason, by=by, door=DOOR)
+
+        await application.database.write(judge)
+
+    with_database(settings, work)
+
+
+def _whose(connection: Connection, row: Record, party: str | None, zone: tzinfo) -> UUID:
+    against = {incident.against for incident in scores.incidents_of(connection, row, zone)}
+    if not against:
+        fail(Exit.REFUSED, "not_counted", "This cancellation counts against nobody.")
+    if party is None:
+        if len(against) > 1:
+            fail(Exit.USAGE, "whose_score", "It counts in two scores.", "Say whose is meant with --party.")
+        return against.pop()
+    named: UUID = find_party(connection, party).id
+    if named not in against:
+        fail(Exit.REFUSED, "not_counted", f"This cancellation does not count against {party}.")
+    return named
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        fail(Exit.USAGE, "bad_time", f"{text!r} is no time; write it like 2026-11-20T09:00.")
+
+
+def _week(text: str | None) -> Week | None:
+    if text is None:
+        return None
+    try:
+        return Week.read(text)
+    except ValueError as error:
+        fail(Exit.USAGE, "bad_week", f"{text!r} is no week: {error}.")
+
+
+def _all(card: Scorecard) -> list[Incident]:
+    return [*card.counted, *(incident for incident, _ in card.excluded)]
+
+
+def _row(card: Scorecard, shown: Shown) -> tuple[object, ...]:
+    times = [f"{seconds / 3600:.1f} h" for seconds in card.seconds_to_answer or ()] or ["", ""]
+    declined = "" if card.decline_rate is None else f"{float(card.decline_rate):.1%}"
+    answered = card.replies(Reply.ACCEPTED) + card.replies(Reply.DECLINED)
+    share = "" if card.value is None else f"{float(card.value):.2%}"
+    missed = card.replies(Reply.MISSED)
+    return card.week, card.ordered, card.numerator, share, _verdict(card, shown), answered, declined, missed, *times
+
+
+def _verdict(card: Scorecard, shown: Shown) -> str:
+    still_open = "" if card.week.closes(shown.zone) <= shown.now else " so far"
+    if card.conforms is None:
+        return "no orders"
+    if card.conforms:
+        return f"fine{still_open}"
+    return f"strike{still_open}" if card.strike else f"above the norm, too few for a strike{still_open}"
+
+
+def _print_evidence(card: Scorecard, shown: Shown) -> None:
+    words = {(incident.cancellation): judgement for incident, judgement in card.excluded}
+    line = None
+    for incident in sorted(_all(card), key=lambda each: (each.line, each.at)):
+        first = shown.events[incident.evidence[0]]
+        if incident.line != line:
+            line = incident.line
+            print(f"{card.week}: {first.ordered} x {plain(first.sku)} of order {plain(first.reference)}, line {line}")
+        word = words.get(incident.cancellation)
+        print(f"  {show('can', incident.cancellation)}: {plain(story.counts(incident, word))}")
+        for event in (shown.events[each] for each in incident.evidence):
+            print(f"    {event.at:%Y-%m-%d %H:%M:%S}  {plain(story.sentence(event))}")
+
+
+def _as_json(shown: Shown, *, evidence: bool) -> dict[str, Any]:
+    return {
+        "party": str(shown.party.id),
+        "name": shown.party.name,
+        "as": shown.role.value,
+        "zone": str(shown.zone),
+        "at": shown.now.isoformat(),
+        "norm": float(NORM),
+        "strikes": shown.strikes,
+        "weeks": [_card_json(card, shown, evidence=evidence) for card in shown.cards],
+    }
+
+
+def _card_json(card: Scorecard, shown: Shown, *, evidence: bool) -> dict[str, Any]:
+    median, p90 = card.seconds_to_answer or (None, None)
+    words = {incident.cancellation: judgement for incident, judgement in card.excluded}
+    told = [_incident_json(each, words.get(each.cancellation), shown) for each in _all(card)] if evidence else None
+    return {
+        "week": str(card.week),
+        "closed": card.week.closes(shown.zone) <= shown.now,
+        "numerator": card.numerator,
+        "denominator": card.ordered,
+        "value": None if card.value is None else float(card.value),
+        "distance_to_norm": None if card.distance is None else float(card.distance),
+        "conforms": card.conforms,
+        "strike": card.strike,
+        "answers": {reply.value: card.replies(reply) for reply in Reply},
+        "median_s": median,
+        "p90_s": p90,
+        "decline_rate": None if card.decline_rate is None else float(card.decline_rate),
+        **({} if told is None else {"evidence": told}),
+    }
+
+
+def _incident_json(incident: Incident, word: Judgement | None, shown: Shown) -> dict[str, Any]:
+    return {
+        "cancellation": show("can", incident.cancellation),
+        "line": str(incident.line),
+        "why": incident.why.value,
+        "units": incident.units,
+        "excluded": None if word is None else {"reason": word.reason, "by": word.by, "at": word.at.isoformat()},
+        "events": [
+            {
+                "id": show("evt", each),
+                "at": shown.events[each].at.isoformat(),
+                "told": story.sentence(shown.events[each]),
+            }
+            for each in incident.evidence
+        ],
+    }

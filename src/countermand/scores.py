@@ -1,0 +1,268 @@
+"""Scorecards, counted from orders and events whenever they are asked for, and what operators judged about them.
+
+No card is kept, so none can differ from its recount. Events and judgements are only ever added: a card as of a past
+moment is counted from those that were there by then.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, exists, func, insert, select, true
+
+from countermand.domain.commands import Asker
+from countermand.domain.events import EventKind
+from countermand.domain.policy import Rule
+from countermand.domain.score import (
+    Happening,
+    Incident,
+    Item,
+    Judgement,
+    Role,
+    Scorecard,
+    Week,
+    card,
+    incidents,
+)
+from countermand.store import tables as t
+from countermand.store.columns import IdList, Record, one_of
+
+KINDS: Final = tuple(kind.value for kind in EventKind if kind.value.startswith("cancellation."))
+"""The events that the score looks at. ``line.placed`` is in the denominator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """Who is judged, and in which part."""
+
+    id: UUID
+    role: Role
+
+
+def cards(
+    connection: Connection, party: Party, weeks: Sequence[Week], zone: tzinfo, *, as_of: datetime | None = None
+) -> list[Scorecard]:
+    """A card for each of these weeks, as it is now or was at ``as_of``. The weeks stand in order, without a gap."""
+    first, end = weeks[0].starts(zone), weeks[-1].ends(zone)
+    ordered = _ordered(connection, party, weeks, zone, as_of)
+    stories: dict[Week, list[tuple[Item, Sequence[Happening]]]] = {}
+    for item, happenings in _stories(connection, party, first, end, as_of):
+        stories.setdefault(Week.of(item.placed_at, zone), []).append((item, happenings))
+    told = [item for each in stories.values() for item, _ in each]
+    judgements = _last_words(connection, party.id, told, as_of)
+    return [
+        card(
+            party=party.id,
+            role=party.role,
+            week=week,
+            ordered=ordered[week],
+            stories=stories.get(week, ()),
+            judgements=judgements,
+            zone=zone,
+        )
+        for week in weeks
+    ]
+
+
+def incidents_of(connection: Connection, cancellation: Record, zone: tzinfo) -> tuple[Incident, ...]:
+    """What counts about one cancellation, against whomever."""
+    query = _EVENTS.where(
+        t.lines.c.retailer_id == cancellation.retailer_id, t.lines.c.id == cancellation.line_id
+    ).order_by(t.events.c.seq)
+    found = [each for item, story in _by_item(connection.execute(query).all()) for each in incidents(item, story, zone)]
+    return tuple(each for each in found if each.cancellation == cancellation.id)
+
+
+def judge(
+    connection: Connection,
+    now: datetime,
+    cancellation: Record,
+    party: UUID,
+    *,
+    excluded: bool,
+    reason: str,
+    by: str,
+    door: str,
+) -> int:
+    """Write down an operator's word on a cancellation in a party's score. Returns its version; earlier ones stay.
+
+    Raises:
+        IntegrityError: somebody else wrote the same version at this moment. It can be tried again.
+    """
+    key = (
+        t.judgements.c.retailer_id == cancellation.retailer_id,
+        t.judgements.c.cancellation_id == cancellation.id,
+        t.judgements.c.party_id == party,
+    )
+    last = connection.execute(select(func.max(t.judgements.c.version)).where(*key)).scalar()
+    version = (last or 0) + 1
+    connection.execute(
+        insert(t.judgements).values(
+            retailer_id=cancellation.retailer_id,
+            cancellation_id=cancellation.id,
+            party_id=party,
+            version=version,
+            line_id=cancellation.line_id,
+            excluded=excluded,
+            reason=reason,
+            judged_by=by,
+            door=door,
+            at=now,
+        )
+    )
+    return version
+
+
+def judgements_of(connection: Connection, lines: Iterable[tuple[UUID, UUID]]) -> Sequence[Record]:
+    """Every judgement about these lines, each given with its retailer, in the order in which they were made."""
+    pairs = set(lines)
+    query = (
+        select(t.judgements, t.parties.c.name.label("party_name"))
+        .join(t.parties, t.parties.c.id == t.judgements.c.party_id)
+        .where(
+            t.judgements.c.retailer_id.in_(sorted({retailer for retailer, _ in pairs})),
+            one_of(t.judgements.c.line_id, bindparam("lines", sorted({line for _, line in pairs}), type_=IdList())),
+        )
+    )
+    order = (t.judgements.c.at, t.judgements.c.cancellation_id, t.judgements.c.party_id, t.judgements.c.version)
+    return connection.execute(query.order_by(*order)).all()
+
+
+def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, Record]:
+    """The events behind incidents, by their ids, with the names that sentences need and the article they are about."""
+    shown = list(found)
+    lines = sorted({each.line for each in shown})
+    query = (
+        select(t.events, t.parties.c.name.label("actor_name"), t.lines.c.sku, t.lines.c.ordered, t.orders.c.reference)
+        .join(t.lines, and_(t.lines.c.retailer_id == t.events.c.retailer_id, t.lines.c.id == t.events.c.line_id))
+        .join(t.orders, and_(t.orders.c.retailer_id == t.lines.c.retailer_id, t.orders.c.id == t.lines.c.order_id))
+        .outerjoin(t.parties, t.parties.c.id == t.events.c.actor_id)
+        .where(
+            t.events.c.retailer_id.in_(_retailers(connection, lines)),
+            one_of(t.events.c.line_id, bindparam("lines", lines, type_=IdList())),
+        )
+        .order_by(t.events.c.line_id, t.events.c.seq)
+    )
+    wanted = {event for each in shown for event in each.evidence}
+    return {row.id: row for row in connection.execute(query) if row.id in wanted}
+
+
+def _retailers(connection: Connection, lines: Sequence[UUID]) -> list[UUID]:
+    where = one_of(t.whereabouts.c.id, bindparam("lines", lines, type_=IdList()))
+    return list(connection.execute(select(t.whereabouts.c.retailer_id).where(where).distinct()).scalars())
+
+
+def _ordered(
+    connection: Connection, party: Party, weeks: Sequence[Week], zone: tzinfo, as_of: datetime | None
+) -> dict[Week, int]:
+    """How many items were ordered in each week."""
+    placed_at = t.lines.c.placed_at
+    sums = [
+        func.sum(case((and_(placed_at >= week.starts(zone), placed_at < week.ends(zone)), 1), else_=0))
+        for week in weeks
+    ]
+    query = select(*(each.label(f"week_{place}") for place, each in enumerate(sums))).select_from(t.lines)
+    query = query.where(*_items(party, weeks[0].starts(zone), weeks[-1].ends(zone)))
+    if as_of is not None:
+        query = query.where(
+            exists().where(
+                t.events.c.retailer_id == t.lines.c.retailer_id,
+                t.events.c.line_id == t.lines.c.id,
+                t.events.c.seq == 1,
+                t.events.c.at <= as_of,
+            )
+        )
+    return {week: count or 0 for week, count in zip(weeks, connection.execute(query).one(), strict=True)}
+
+
+def _items(party: Party, first: datetime, end: datetime) -> list[ColumnElement[bool]]:
+    """The lines that the party sold, or holds for others and was told of, ordered from ``first`` until ``end``."""
+    placed = [t.lines.c.placed_at >= first, t.lines.c.placed_at < end]
+    if party.role is Role.RETAILER:
+        orders = select(t.orders.c.id).where(
+            t.orders.c.retailer_id == party.id, t.orders.c.placed_at >= first, t.orders.c.placed_at < end
+        )
+        return [t.lines.c.retailer_id == party.id, t.lines.c.order_id.in_(orders), *placed]
+    sellers = select(t.connections.c.retailer_id).where(t.connections.c.supplier_id == party.id)
+    return [
+        t.lines.c.retailer_id.in_(sellers),
+        t.lines.c.retailer_id != party.id,
+        t.lines.c.fulfiller_id == party.id,
+        t.lines.c.with_fulfiller == true(),
+        *placed,
+    ]
+
+
+_EVENTS: Final[Select[*tuple[object, ...]]] = (
+    select(t.events, t.lines.c.fulfiller_id, t.lines.c.placed_at, t.lines.c.promised_on)
+    .join(t.events, and_(t.events.c.retailer_id == t.lines.c.retailer_id, t.events.c.line_id == t.lines.c.id))
+    .where(t.events.c.kind.in_(KINDS))
+)
+
+
+def _stories(
+    connection: Connection, party: Party, first: datetime, end: datetime, as_of: datetime | None
+) -> Iterable[tuple[Item, list[Happening]]]:
+    query = _EVENTS.where(*_items(party, first, end)).order_by(t.events.c.line_id, t.events.c.seq)
+    if as_of is not None:
+        query = query.where(t.events.c.at <= as_of)
+    return _by_item(connection.execute(query).all())
+
+
+def _by_item(rows: Sequence[Record]) -> Iterable[tuple[Item, list[Happening]]]:
+    for line, events in groupby(rows, key=lambda row: row.line_id):
+        told = list(events)
+        item = Item(
+            line=line,
+            retailer=told[0].retailer_id,
+            fulfiller=told[0].fulfiller_id,
+            placed_at=told[0].placed_at,
+            promised_on=told[0].promised_on,
+        )
+        yield item, [_happening(row) for row in told]
+
+
+def _happening(row: Record) -> Happening:
+    facts = row.facts
+    return Happening(
+        event=row.id,
+        seq=row.seq,
+        kind=EventKind(row.kind),
+        at=row.at,
+        actor=row.actor_id,
+        cancellation=row.cancellation_id,
+        units=facts["units"],
+        asker=Asker(facts["asker"]),
+        reason=facts.get("reason", ""),
+        unasked=facts.get("unasked", False),
+        rule=Rule(facts["rule"]) if "rule" in facts else None,
+        awaiting=UUID(facts["awaiting"]) if "awaiting" in facts else None,
+    )
+
+
+def _last_words(
+    connection: Connection, party: UUID, items: Sequence[Item], as_of: datetime | None
+) -> Mapping[tuple[UUID, UUID], Judgement]:
+    if not items:
+        return {}
+    query = select(t.judgements).where(
+        t.judgements.c.retailer_id.in_(sorted({item.retailer for item in items})),
+        one_of(t.judgements.c.line_id, bindparam("lines", sorted(item.line for item in items), type_=IdList())),
+        t.judgements.c.party_id == party,
+    )
+    if as_of is not None:
+        query = query.where(t.judgements.c.at <= as_of)
+    return {
+        (row.cancellation_id, row.party_id): Judgement(
+            cancellation=row.cancellation_id,
+            party=row.party_id,
+            excluded=row.excluded,
+            reason=row.reason,
+            by=row.judged_by,
+            at=row.at,
+        )
+        for row in connection.execute(query.order_by(t.judgements.c.version))
+    }
