@@ -30,7 +30,7 @@ REFUND = {"payment": "1", "amount_minor": 1250, "currency": "EUR", "released": F
 
 def told(kind: EventKind, **facts: Any) -> str:
     event: Any = SimpleNamespace(
-        kind=kind.value, facts=FACTS | facts, retailer_id=RETAILER, actor="operator ann", actor_name="Fine Shoes"
+        kind=kind.value, facts=FACTS | facts, retailer_id=RETAILER, actor_id=RETAILER, actor_name="Fine Shoes"
     )
     return story.sentence(event)
 

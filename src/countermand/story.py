@@ -13,7 +13,7 @@ from countermand.store.columns import Record
 def sentence(event: Record) -> str:
     """What happened, who did it, and why; then whose answer is due, if one is."""
     kind, facts = EventKind(event.kind), event.facts
-    return f"{_verb(kind, facts, _who(event))}{_because(facts)}.{_next(event)}"
+    return f"{_verb(kind, facts, _who(event), _in_whose_place(event))}{_because(facts)}.{_next(event)}"
 
 
 def state(event: Record) -> str:
@@ -33,7 +33,13 @@ def _policy(facts: dict[str, Any]) -> str:
     return f"version {version} of the policy" if version else "the default policy"
 
 
-def _verb(kind: EventKind, facts: dict[str, Any], who: str) -> str:
+def _in_whose_place(event: Record) -> str:
+    """Set where somebody else asks on the retailer's wish, such as an operator."""
+    is_wish = event.kind == EventKind.CANCELLATION_ASKED and event.facts.get("asker") == "retailer"
+    return ", for the retailer," if is_wish and event.actor_id not in (None, event.retailer_id) else ""
+
+
+def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
     units = "1 unit" if facts["units"] == 1 else f"{facts['units']} units"
     match kind:
         case EventKind.LINE_PLACED:
@@ -47,7 +53,7 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str) -> str:
         case EventKind.CANCELLATION_ASKED if facts.get("asker") == "customer":
             return f"The customer asked, through {who}, to cancel {units}"
         case EventKind.CANCELLATION_ASKED:
-            return f"{who} asked to cancel {units}"
+            return f"{who} asked{place} to cancel {units}"
         case EventKind.CANCELLATION_PASSED_ON:
             return f"{who} passed the cancellation of {units} on to the supplier"
         case EventKind.CANCELLATION_ACCEPTED if facts.get("asker") == "nobody":
@@ -89,7 +95,12 @@ def _because(facts: dict[str, Any]) -> str:
         words += ", as nobody had answered in time"
     if facts.get("rule") == Rule.FREE_WINDOW:
         words += ", as it was asked within the free time after ordering"
-    return words + (f": {facts['note']}" if facts.get("note") else "")
+    return words + (f": {_clause(facts['note'])}" if facts.get("note") else "")
+
+
+def _clause(words: str) -> str:
+    """Somebody's words without a full stop, as the sentence around them brings its own."""
+    return words.removesuffix(".")
 
 
 def _next(event: Record) -> str:
@@ -125,10 +136,10 @@ def counts(incident: Incident, word: Judgement | None) -> str:
     if word is None:
         return f"counts, as {_WHY[incident.why]}."
     who = f"{word.by}, {word.at:%Y-%m-%d %H:%M} UTC"
-    return f"counted, as {_WHY[incident.why]}; it does not any more ({who}): {word.reason}."
+    return f"counted, as {_WHY[incident.why]}; it does not any more ({who}): {_clause(word.reason)}."
 
 
 def judged(judgement: Record) -> str:
     """What an operator decided about an item in a score."""
     what = "took a cancellation out of" if judgement.excluded else "put a cancellation back into"
-    return f"{judgement.judged_by} {what} the score of {judgement.party_name}: {judgement.reason}."
+    return f"{judgement.judged_by} {what} the score of {judgement.party_name}: {_clause(judgement.reason)}."

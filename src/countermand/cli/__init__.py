@@ -24,6 +24,7 @@ Who takes part:    party add|list   user add   token create|revoke   plaza-key c
 Who is told:       endpoint add|list|pause|resume|rotate|remove|test
 What holds:        policy show|set
 What happens:      order add   quote   ask   accept   decline   withdraw   orders   cancellations   timeline   plaza
+How they do:       score   score-exclude   score-restore
 
 Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.
 `countermand COMMAND --help` tells the flags of a command.

@@ -22,6 +22,8 @@ from countermand.ids import show
 from countermand.store.columns import Record
 
 REASON_MAX = 1_000
+YEAR_MIN, YEAR_MAX = 1971, 9_000
+"""Beyond, there are no weeks to count back to."""
 
 WhoseFlag = Annotated[str | None, Parameter(help="Whose score; needed where it counts in two")]
 ReasonFlag = Annotated[str, Parameter(help="Why, for everybody who reads the card")]
@@ -183,9 +185,12 @@ def _moment(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if not YEAR_MIN <= moment.year <= YEAR_MAX:
+            raise ValueError(f"the year is not between {YEAR_MIN} and {YEAR_MAX}")
     except (ValueError, OverflowError):
-        fail(Exit.USAGE, "bad_time", f"{text!r} is no time; write it like 2026-11-20T09:00.")
+        fail(Exit.USAGE, "bad_time", f"{text!r} is no time of ours; write it like 2026-11-20T09:00.")
+    return moment
 
 
 def _week(text: str | None) -> Week | None:
