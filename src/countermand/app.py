@@ -14,6 +14,8 @@ from countermand.lanes import Lane, Lanes
 from countermand.providers.choice import open_providers
 from countermand.providers.provider import Provider
 from countermand.sending.links import Links
+from countermand.sending.http import Outbound, Webhooks
+from countermand.sending.mail import Mail
 from countermand.settings import Settings
 from countermand.store.engine import Database, UnsafeDatabaseError, open_database
 from countermand.store.migrations import LATEST, current_revision, migrate
@@ -62,10 +64,18 @@ async def opened(
             lambda: Lane(database, clock, ids.new, wake=lambda pairs: worker.hear(pairs)),
             settings.lanes if database.dialect != "sqlite" else 1,
         )
+        keyring = Keyring(settings.keys)
+        network = Couriers(
+            webhooks=Webhooks(Outbound.by(settings), clock),
+            mail=Mail.by(settings, clock),
+            keyring=keyring,
+            clock=clock,
+            source=settings.base_url,
+        )
         worker = Worker(
             database,
             lanes,
-            courier or Couriers(),
+            courier or network,
             clock,
             at_once=settings.worker_sends,
             lease_s=settings.worker_lease_s,
@@ -83,6 +93,7 @@ async def opened(
             providers=providers,
         )
         await lanes.drain()
+        await network.close()
     finally:
         for provider in providers.values():
             await provider.close()

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from countermand.domain.commands import PartyKind
 from countermand.domain.endpoint import (
     STRICT,
     AddressRules,
@@ -28,7 +29,7 @@ from countermand.domain.events import EventKind
 from countermand.ids import Ids, show
 from countermand.keyring import Keyring
 from countermand.store import tables as t
-from countermand.store.columns import Record
+from countermand.store.columns import IdList, Record, one_of
 from countermand.store.revisions import agreements_changed
 
 PREFIX: Final = "ept"
@@ -156,6 +157,13 @@ def find(connection: Connection, endpoint: UUID, party: UUID | None = None) -> E
         UnknownEndpointError: there is none, or it was removed.
     """
     return _find(connection, endpoint, party, lock=False)
+
+
+def by_ids(connection: Connection, ids: Collection[UUID]) -> list[tuple[Endpoint, PartyKind]]:
+    """These endpoints in whatever state, with the kinds of the parties they belong to."""
+    wanted = one_of(t.endpoints.c.id, bindparam("ids", sorted(ids), type_=IdList()))
+    query = select(t.endpoints, t.parties.c.kind).join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
+    return [(_endpoint(row), PartyKind(row.kind)) for row in connection.execute(query.where(wanted))]
 
 
 def pause(connection: Connection, endpoint: UUID, *, reason: str, by: str, party: UUID | None = None) -> Endpoint:

@@ -11,6 +11,8 @@ from uuid import UUID
 from sqlalchemy import Connection, insert, select, update
 
 from countermand.domain.schedule import Attempt, Verdict
+from countermand.endpoints import Endpoint
+from countermand.reads import Scope
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.revisions import agreements_changed
@@ -40,8 +42,8 @@ class Postman:
     most_at_once: int = 0
     most_per_endpoint: int = 0
 
-    async def deliver(self, endpoint: Record, notice: Record) -> Attempt:
-        self.given.append((endpoint.id, notice))
+    async def deliver(self, endpoint: Endpoint, reader: Scope, event: Record) -> Attempt:
+        self.given.append((endpoint.id, event))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.on_receipt()
@@ -56,12 +58,12 @@ class Postman:
         finally:
             self.at_once -= 1
 
-    async def tell_owner(self, endpoint: Record, addresses: Sequence[str], why: str) -> None:
+    async def tell_owner(self, endpoint: Endpoint, addresses: Sequence[str], why: str) -> None:
         self.told.append((endpoint.id, list(addresses), why))
 
     def events(self, endpoint: UUID) -> list[UUID]:
         """The events that came, in order."""
-        return [notice.event_id for to, notice in self.given if to == endpoint]
+        return [event.id for to, event in self.given if to == endpoint]
 
     def gate(self, endpoint: UUID) -> asyncio.Event:
         """Nothing sent there ends until this is set."""

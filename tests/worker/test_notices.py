@@ -13,6 +13,7 @@ from countermand.parties import PLATFORM
 from countermand.store import outbox
 from countermand.store import tables as t
 from countermand.store.records import partition_of
+from countermand.worker.notices import _NEVER
 from tests.support.world import World
 from tests.worker.station import (
     ERROR,
@@ -59,8 +60,8 @@ async def test_the_event_comes_along(world: World) -> None:
     await post.worker.once()
     given = post.postman.given[0][1]
     event = (await world.events(given.line_id))[0]
-    assert (given.event_id, given.kind, given.seq, given.facts) == (event.id, "line.placed", 1, event.facts)
-    assert (given.at, given.order_id, given.cancellation_id) == (world.clock(), event.order_id, None)
+    assert (given.id, given.kind, given.seq, given.facts) == (event.id, "line.placed", 1, event.facts)
+    assert (given.at, given.order_id, given.retailer_name) == (world.clock(), event.order_id, "retailer")
 
 
 async def test_a_failed_notice_is_tried_again_by_the_schedule_and_then_is_dead(world: World) -> None:
@@ -200,7 +201,7 @@ async def test_notices_of_an_endpoint_that_is_no_more_are_dead(world: World) -> 
     post, to = await told(world)
     await change_endpoint(world, to, state="removed")
     await post.worker.once()
-    assert [(row.state, row.last_result) for row in await notices(world)] == [("dead", "The endpoint was removed.")]
+    assert [(row.state, row.last_result) for row in await notices(world)] == [("dead", _NEVER)]
     assert post.postman.given == []
 
 
@@ -349,8 +350,8 @@ async def test_a_commit_in_this_process_is_heard_at_once(world: World) -> None:
     given: list[UUID] = []
 
     class Listening:
-        async def deliver(self, endpoint: object, notice: object) -> object:
-            given.append(notice.event_id)  # type: ignore[attr-defined]
+        async def deliver(self, endpoint: object, reader: object, event: object) -> object:
+            given.append(event.id)  # type: ignore[attr-defined]
             return OK
 
     worker.notices._courier = Listening()  # type: ignore[assignment]
@@ -496,6 +497,7 @@ async def test_an_event_that_is_gone_stops_nothing(world: World) -> None:
     )
     await post.worker.once()
     assert len(post.postman.events(to)) == 1
+    assert [(row.state, row.last_result) for row in await notices(world, id=gone.id)] == [("dead", _NEVER)]
 
 
 async def test_a_thousand_dead_endpoints_and_a_living_one(sqlite_world: World) -> None:

@@ -81,19 +81,11 @@ def waiting(connection: Connection, now: datetime, partitions: Collection[int]) 
 
 
 def due(connection: Connection, now: datetime, pairs: Iterable[Pair], most: int) -> Sequence[Record]:
-    """The first ``most`` notices that are due of each pair, with their events and the revision of the agreements."""
+    """The first ``most`` notices that are due of each pair."""
     hexed = connection.dialect.name == "sqlite"
     given = orjson.dumps([(partition, endpoint.hex if hexed else str(endpoint)) for partition, endpoint in pairs])
     parameters = {"pairs": given.decode(), "now": now, "most": most}
     return connection.execute(_firsts(connection.dialect.name), parameters).all()
-
-
-ENDPOINTS: Final = select(t.endpoints).where(one_of(t.endpoints.c.id, bindparam("ids", type_=IdList())))
-
-
-def endpoints(connection: Connection, ids: Collection[UUID]) -> Sequence[Record]:
-    """These endpoints, in whatever state."""
-    return connection.execute(ENDPOINTS, {"ids": sorted(ids)}).all()
 
 
 def revision(connection: Connection) -> int:
@@ -345,16 +337,9 @@ def _heads(engine: str) -> TextualSelect:
     )
 
 
-_NOTICE: Final = ("retailer_id", "id", "partition", "endpoint_id", "event_id", "line_id", "seq", "kind", "attempts")
-_EVENT: Final = ("order_id", "cancellation_id", "at", "actor_id", "actor", "door", "facts")
-
-
 @cache
 def _firsts(engine: str) -> TextualSelect:
     """The first few of each pair. SQLite has no LATERAL, and looks the same rows up by their number."""
-    wanted = ", ".join(
-        [*(f"n.{name}" for name in (*_NOTICE, "due_at", "created_at")), *(f"e.{each}" for each in _EVENT)]
-    )
     first = "endpoint_id = {endpoint} AND partition = {partition} AND state = 'due' AND due_at <= :now"
     if engine == "postgresql":
         those = first.format(partition="CAST(pair ->> 0 AS INTEGER)", endpoint="CAST(pair ->> 1 AS UUID)")
@@ -368,18 +353,11 @@ def _firsts(engine: str) -> TextualSelect:
             "json_each(:pairs) AS pair JOIN notices AS n ON n.rowid IN"  # noqa: S608 - no input
             f" (SELECT rowid FROM notices WHERE {those} ORDER BY due_at LIMIT :most)"
         )
-    columns = {
-        column.name: column.type for column in t.notices.columns if column.name in (*_NOTICE, "due_at", "created_at")
-    }
-    columns |= {column.name: column.type for column in t.events.columns if column.name in _EVENT}
+    columns = {column.name: column.type for column in t.notices.columns}
     return (
-        text(
-            f"SELECT {wanted}, revisions.number AS revision FROM {source}"  # noqa: S608 - no input
-            " JOIN events AS e ON e.retailer_id = n.retailer_id AND e.line_id = n.line_id AND e.seq = n.seq"
-            f" JOIN revisions ON revisions.name = '{t.AGREEMENTS}'"
-        )
+        text(f"SELECT {', '.join(f'n.{name}' for name in columns)} FROM {source}")  # noqa: S608 - no input
         .bindparams(
             bindparam("pairs", type_=Text()), bindparam("now", type_=Instant()), bindparam("most", type_=Integer())
         )
-        .columns(**columns, revision=BigInteger())
+        .columns(**columns)
     )

@@ -18,6 +18,9 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection
 
+from countermand import endpoints, reads
+from countermand.domain.commands import PartyKind
+from countermand.domain.endpoint import EndpointState
 from countermand.domain.schedule import (
     FAILING_MAX,
     Attempt,
@@ -27,13 +30,15 @@ from countermand.domain.schedule import (
     rest_s,
     standing_after,
 )
+from countermand.endpoints import Endpoint
 from countermand.ids import Clock, show
+from countermand.reads import Scope
 from countermand.store import outbox
 from countermand.store.columns import Record
 from countermand.store.engine import Database
 from countermand.store.outbox import Pair, Settlement
 from countermand.worker.partitions import Monotonic, Partitions
-from countermand.worker.queues import READ_AGAIN_BELOW, Queue, Turns
+from countermand.worker.queues import READ_AGAIN_BELOW, Letter, Queue, Turns
 
 SENDS_AT_ONCE: Final = 128
 SETTLED_AT_ONCE: Final = 500
@@ -42,6 +47,8 @@ LONG_S: Final = 0.5
 SUCCESS_NOTED_EVERY_S: Final = 60.0
 """How often it is written down that an endpoint answers, in case another worker saw it fail."""
 TRY_AGAIN_S: Final = 0.5
+SETTLE_MAX_S: Final = 5.0
+"""How long a worker that is told to stop waits for the database beyond what it waits for receivers."""
 
 log = structlog.get_logger()
 
@@ -49,10 +56,10 @@ log = structlog.get_logger()
 class Courier(Protocol):
     """Takes a notice to where it goes."""
 
-    async def deliver(self, endpoint: Record, notice: Record) -> Attempt:
-        """Write the notice down, sign it, and make one attempt to send it."""
+    async def deliver(self, endpoint: Endpoint, reader: Scope, event: Record) -> Attempt:
+        """Write down what this reader is told of the event, sign it, and make one attempt to send it."""
 
-    async def tell_owner(self, endpoint: Record, addresses: Sequence[str], why: str) -> None:
+    async def tell_owner(self, endpoint: Endpoint, addresses: Sequence[str], why: str) -> None:
         """Tell the people of the endpoint's party that nothing more is sent there, as well as can be."""
 
 
@@ -71,8 +78,9 @@ class _Result:
 class _Fetched:
     """One look into the database: notices, the endpoints that were not known, and how often agreements had changed."""
 
-    rows: list[Record]
-    endpoints: Sequence[Record]
+    notices: list[Record]
+    events: dict[UUID, Record]
+    endpoints: list[tuple[Endpoint, PartyKind]]
     revision: int
     full: set[Pair]
 
@@ -133,11 +141,11 @@ class Notices:
     def drop(self, partitions: Collection[int]) -> None:
         """These partitions are another worker's: what is not being sent is left to it."""
         for queue in self._queues.values():
-            if any(row.partition in partitions for row in queue.waiting):
-                kept = [row for row in queue.waiting if row.partition not in partitions]
+            if any(each.notice.partition in partitions for each in queue.waiting):
+                kept = [each for each in queue.waiting if each.notice.partition not in partitions]
                 self._drop_waiting(queue)
-                for row in kept:
-                    self._keep(queue, row)
+                for letter in kept:
+                    self._keep(queue, letter)
             queue.more -= set(partitions)
 
     def busy(self, partition: int) -> bool:
@@ -161,7 +169,7 @@ class Notices:
             self._drop_waiting(queue)
         deadline = asyncio.get_running_loop().time() + within_s
         await self._wait(self._sending, deadline)
-        await self._wait([each for each in (self._settler, self._reader) if each], deadline)
+        await self._wait([each for each in (self._settler, self._reader) if each], deadline + SETTLE_MAX_S)
         unfinished = [each for each in (*self._sending, self._settler, self._reader, *self._telling) if each]
         for task in unfinished:
             task.cancel()
@@ -226,50 +234,57 @@ class Notices:
             # As many powers of two as it takes: few statements, and never fewer rows than are held already.
             most = 1 << ((queue.reads if queue else 1) + (queue.held if queue else 0)).bit_length()
             by_most.setdefault(most, []).append(pair)
-        rows: list[Record] = []
+        notices: list[Record] = []
         full: set[Pair] = set()
         for most, some in by_most.items():
             found = outbox.due(connection, now, some, most)
-            rows += found
+            notices += found
             found_of = Counter((row.partition, row.endpoint_id) for row in found)
             full |= {pair for pair, count in found_of.items() if count >= most}
         revision = outbox.revision(connection)
         known = self._queues.keys()
-        ids: set[UUID] = {row.endpoint_id for row in rows}
+        ids: set[UUID] = {row.endpoint_id for row in notices}
         ids = ids - known if revision == self._revision else ids | known
-        endpoints = outbox.endpoints(connection, ids) if ids else []
-        rows.sort(key=lambda row: row.due_at)
-        return _Fetched(rows=rows, endpoints=endpoints, revision=revision, full=full)
+        keys = {(row.retailer_id, row.line_id, row.seq) for row in notices}
+        return _Fetched(
+            notices=sorted(notices, key=lambda row: row.due_at),
+            events={event.id: event for event in reads.events_for_sending(connection, keys)} if keys else {},
+            endpoints=endpoints.by_ids(connection, ids) if ids else [],
+            revision=revision,
+            full=full,
+        )
 
     def _accept(self, fetched: _Fetched) -> None:
         self._revision = fetched.revision
-        for found in fetched.endpoints:
-            self._meet(found)
-        buried = [row for row in fetched.rows if not self._accept_row(row)]
+        for found, kind in fetched.endpoints:
+            self._meet(found, kind)
+        buried = [row for row in fetched.notices if not self._accept_notice(row, fetched.events.get(row.event_id))]
         for partition, endpoint in fetched.full:
             if endpoint in self._queues:
                 self._queues[endpoint].more.add(partition)
         if buried:
-            self._aside(self._database.write(partial(outbox.bury, notices=buried, reason=_REMOVED)))
+            self._aside(self._database.write(partial(outbox.bury, notices=buried, reason=_NEVER)))
 
-    def _accept_row(self, row: Record) -> bool:
-        """Put a notice into its queue, unless it is there, or may not be sent now. False if its endpoint is no more."""
+    def _accept_notice(self, row: Record, event: Record | None) -> bool:
+        """Put a notice into its queue, unless it is there, or may not be sent now. False if it cannot ever be."""
         queue = self._queues.get(row.endpoint_id)
         if row.id in self._held or self._partitions.fence(row.partition) is None:
             return True
-        if queue is None or queue.endpoint.state == "removed":
+        if queue is None or queue.endpoint.state is EndpointState.REMOVED or event is None:
             return False
-        if queue.endpoint.state == "active" and not (queue.failures and queue.waiting):
-            self._keep(queue, row)
+        if queue.endpoint.state is EndpointState.ACTIVE and not (queue.failures and queue.waiting):
+            self._keep(queue, Letter(notice=row, event=event))
             self._turns.offer(queue)
         return True
 
-    def _meet(self, endpoint: Record) -> None:
+    def _meet(self, endpoint: Endpoint, kind: PartyKind) -> None:
         """Take note of an endpoint, or of what its owner changed."""
         queue = self._queues.get(endpoint.id)
         if queue is None:
             since = endpoint.failing_since
-            self._queues[endpoint.id] = Queue(endpoint=endpoint, failures=int(since is not None), failing_since=since)
+            reader = Scope(party=endpoint.party, kind=kind)
+            failures = int(since is not None)
+            self._queues[endpoint.id] = Queue(endpoint=endpoint, reader=reader, failures=failures, failing_since=since)
         elif queue.endpoint != endpoint:
             resumed = queue.endpoint.state != endpoint.state
             queue.endpoint = endpoint
@@ -279,14 +294,14 @@ class Notices:
                 queue.failures, queue.rest_until = 0, float("-inf")
             self._look_wanted = True
 
-    def _keep(self, queue: Queue, row: Record) -> None:
-        queue.waiting.append(row)
+    def _keep(self, queue: Queue, letter: Letter) -> None:
+        queue.waiting.append(letter)
         queue.held += 1
-        self._held.add(row.id)
+        self._held.add(letter.notice.id)
 
     def _drop_waiting(self, queue: Queue) -> None:
         """What is dropped was not sent, so it may be read again at once."""
-        self._held.difference_update(row.id for row in queue.waiting)
+        self._held.difference_update(letter.notice.id for letter in queue.waiting)
         queue.held -= len(queue.waiting)
         queue.waiting.clear()
 
@@ -295,7 +310,8 @@ class Notices:
     def _go_on(self) -> None:
         """Send as much as may be sent."""
         while not self._stopping and (queue := self._turns.next()):
-            notice = queue.waiting.popleft()
+            letter = queue.waiting.popleft()
+            notice = letter.notice
             fence = self._partitions.fence(notice.partition)
             if fence is None:
                 self._turns.done(queue)
@@ -304,21 +320,21 @@ class Notices:
                 self._turns.offer(queue)
                 continue
             self._under_way[notice.partition] += 1
-            task = asyncio.create_task(self._send(queue, notice, fence))
+            task = asyncio.create_task(self._send(queue, letter, fence))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    async def _send(self, queue: Queue, notice: Record, fence: int) -> None:
+    async def _send(self, queue: Queue, letter: Letter, fence: int) -> None:
         long = asyncio.get_running_loop().call_later(LONG_S, self._overstays, queue)
         try:
-            attempt = await self._courier.deliver(queue.endpoint, notice)
+            attempt = await self._courier.deliver(queue.endpoint, queue.reader, letter.event)
         except Exception:
-            log.exception("notice_not_written", notice=show("ntc", notice.id))
+            log.exception("notice_not_written", notice=show("ntc", letter.notice.id))
             attempt = Attempt(verdict=Verdict.FAILED, result="The notice could not be written. It was logged.")
         finally:
             long.cancel()
             self._turns.done(queue)
-        self._note(queue, notice, fence, attempt)
+        self._note(queue, letter.notice, fence, attempt)
         self._refill(queue)
         self._go_on()
 
@@ -422,13 +438,13 @@ class Notices:
         endpoint = result.queue.endpoint
         log.warning(
             f"endpoint_{result.stop}",
-            endpoint=show("endp", endpoint.id),
-            party=str(endpoint.party_id),
+            endpoint=show(endpoints.PREFIX, endpoint.id),
+            party=str(endpoint.party),
             why=_why(result),
         )
         self._aside(self._tell_owner(endpoint, _why(result)))
 
-    async def _tell_owner(self, endpoint: Record, why: str) -> None:
+    async def _tell_owner(self, endpoint: Endpoint, why: str) -> None:
         addresses = await self._database.read(partial(outbox.addresses_of_owner, endpoint=endpoint.id))
         await self._courier.tell_owner(endpoint, addresses, why)
 
@@ -446,7 +462,7 @@ class Notices:
 
 
 _IDLE_KEPT: Final = 1_000
-_REMOVED: Final = "The endpoint was removed."
+_NEVER: Final = "The endpoint was removed, or the event is gone."
 
 
 def _why(result: _Result) -> str:

@@ -8,6 +8,8 @@ from itertools import count
 from typing import Final
 from uuid import UUID
 
+from countermand.endpoints import Endpoint
+from countermand.reads import Scope
 from countermand.store.columns import Record
 
 READ_MOST: Final = 50
@@ -15,18 +17,27 @@ READ_MOST: Final = 50
 READ_AGAIN_BELOW: Final = 20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A notice, and the event that it tells of."""
+
+    notice: Record
+    event: Record
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Queue:
-    """What waits for one endpoint. At most one of it is being sent.
+    """What waits for one endpoint, whose owner is the reader. At most one of it is being sent.
 
     ``more`` are the partitions in which more is due than was read. ``held`` counts those that were read and are not
     settled yet. ``failures`` is how many attempts failed since the last success, ``rest_until`` a monotonic time.
     """
 
-    endpoint: Record
+    endpoint: Endpoint
+    reader: Scope
     failures: int = 0
     failing_since: datetime | None = None
-    waiting: deque[Record] = field(default_factory=deque)
+    waiting: deque[Letter] = field(default_factory=deque)
     more: set[int] = field(default_factory=set)
     held: int = 0
     busy: bool = False
@@ -37,8 +48,7 @@ class Queue:
     @property
     def id(self) -> UUID:
         """The endpoint's id."""
-        found: UUID = self.endpoint.id
-        return found
+        return self.endpoint.id
 
     @property
     def reads(self) -> int:
