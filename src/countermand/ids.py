@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random, SystemRandom
 from typing import Final
 from uuid import UUID
@@ -39,6 +39,20 @@ class Ids:
         """A secret of 256 random bits, with a prefix that says what it is and a checksum that finds typing errors."""
         secret = _in_base62(self._random.getrandbits(256), 43)
         return f"{prefix}_{secret}{_in_base62(zlib.crc32(secret.encode()), 6)}"
+
+
+def earliest(moment: datetime) -> UUID:
+    """No id of version 7 that was made from this moment's millisecond on sorts before this one."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80 | 0x7 << 76 | 0b10 << 62)
+
+
+def moment_of(value: UUID) -> datetime:
+    """When an id of version 7 was made, to the millisecond.
+
+    Raises:
+        OverflowError: it was made after the year 9999, so it is none.
+    """
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value.int >> 80)
 
 
 def digest(secret: str) -> str:

@@ -34,7 +34,8 @@ def printable(text: str) -> str:
     return text
 
 
-def _aware(moment: datetime) -> datetime:
+def aware(moment: datetime) -> datetime:
+    """The time in UTC, which it is in when it names no zone; refused with ``ValueError`` if it cannot be meant."""
     if not 1970 <= moment.year <= 2200:
         raise ValueError("must be between 1970 and 2200")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -128,7 +129,7 @@ class OrderIn(Strict):
     id: UUID | None = None
     retailer: Name
     reference: Name
-    placed_at: Annotated[datetime, AfterValidator(_aware)] | None = None
+    placed_at: Annotated[datetime, AfterValidator(aware)] | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
     held: bool = False
     shipping_address: AddressIn | None = None

@@ -21,21 +21,20 @@ from countermand.store.columns import Record
 
 
 class Permission(StrEnum):
-    """What a credential may do. The names are CRUX's (spec/crux.md 3.4), as its clients know them."""
+    """What a credential may do. All but the last are CRUX's (spec/crux.md 3.4), by the names its clients know."""
 
     VIEW_ORDER = "view_order"
     CREATE_ORDER = "create_order"
     CANCEL_ORDER = "cancel_order"
     ALLOCATE_ORDER = "allocate_order"
     ADD_ORDER_TRACKING = "add_order_tracking"
+    MANAGE_ENDPOINTS = "manage_endpoints"
 
 
 PERMISSIONS: Final[dict[PartyKind, frozenset[Permission]]] = {
     PartyKind.PLATFORM: frozenset(Permission),
     PartyKind.RETAILER: frozenset(Permission),
-    PartyKind.SUPPLIER: frozenset(
-        {Permission.VIEW_ORDER, Permission.CANCEL_ORDER, Permission.ALLOCATE_ORDER, Permission.ADD_ORDER_TRACKING}
-    ),
+    PartyKind.SUPPLIER: frozenset(Permission) - {Permission.CREATE_ORDER},
 }
 """What each kind of party may be permitted at most; a credential has all of it unless told otherwise."""
 

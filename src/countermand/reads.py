@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from countermand.domain.commands import PartyKind
+from countermand.ids import earliest, moment_of
 from countermand.store import tables as t
 from countermand.store.columns import IdList, NumberList, PairList, Record, one_of, pair_of
 from countermand.store.statements import NUMBER_END
@@ -81,6 +82,7 @@ class CancellationFilter:
     state: str | None = None
     awaiting: UUID | None = None
     line: UUID | None = None
+    order: UUID | None = None
     after: UUID | None = None
     limit: int = field(default=50)
 
@@ -278,6 +280,8 @@ def list_cancellations(connection: Connection, scope: Scope, wanted: Cancellatio
         conditions.append(t.cancellations.c.awaiting == wanted.awaiting)
     if wanted.line:
         conditions.append(t.cancellations.c.line_id == wanted.line)
+    if wanted.order:
+        conditions.append(t.lines.c.order_id == wanted.order)
     if wanted.after:
         conditions.append(t.cancellations.c.id < wanted.after)
     query = _CANCELLATIONS.where(*conditions).order_by(t.cancellations.c.id.desc())
@@ -360,6 +364,60 @@ def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID
     rows = connection.execute(_ENVELOPES.where(pair_of(e.retailer_id, e.line_id, lines), one_of(e.seq, places))).all()
     wanted = set(keys)
     return [row for row in rows if (row.retailer_id, row.line_id, row.seq) in wanted]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events to list: those after this id, made until now, about this line if one is named."""
+
+    after: UUID
+    now: datetime
+    line: UUID | None = None
+    limit: int = 50
+
+
+def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> list[Record]:
+    """Events that this party may see, in the order of their ids, each with what its envelope tells.
+
+    Ids sort by time, so the time from ``after`` on is looked through in pieces that grow: no piece is read that does
+    not belong to the page, however much there is after it and whoever's it is.
+    """
+    sellers = bindparam("sellers", sorted(_sellers(connection, scope)), type_=IdList())
+    conditions = [one_of(t.events.c.retailer_id, sellers), _line_scope(scope)]
+    if wanted.line:
+        conditions.append(t.lines.c.id == wanted.line)
+    limit = min(wanted.limit, PAGE_MAX)
+    rows: list[Record] = []
+    begin, piece = wanted.after, _FIRST_PIECE
+    while len(rows) < limit:
+        end = _end_of_piece(begin, piece, wanted.now)
+        here = [t.events.c.id > begin, t.events.c.id <= end] if end else [t.events.c.id > begin]
+        query = _ENVELOPES.where(*conditions, *here).order_by(t.events.c.id)
+        rows += connection.execute(query.limit(limit - len(rows))).all()
+        if end is None:
+            break
+        begin, piece = end, 2 * piece
+    return rows
+
+
+_FIRST_PIECE: Final = timedelta(hours=1)
+
+
+def _end_of_piece(begin: UUID, piece: timedelta, now: datetime) -> UUID | None:
+    """``None`` where the piece has no end, as it reaches beyond the present."""
+    if begin >= earliest(now) or moment_of(begin) + piece > now:
+        return None
+    return earliest(moment_of(begin) + piece)
+
+
+def _sellers(connection: Connection, scope: Scope) -> set[UUID]:
+    """The retailers some of whose lines this party may see."""
+    if scope.kind is PartyKind.PLATFORM:
+        query = select(t.parties.c.id).where(t.parties.c.kind == PartyKind.RETAILER.value)
+    else:
+        query = select(t.connections.c.retailer_id).where(t.connections.c.supplier_id == scope.party)
+    own = {scope.party} if scope.kind is PartyKind.RETAILER else set()
+    return own | set(connection.execute(query).scalars())
 
 
 _actor, _retailer, _fulfiller = (t.parties.alias(name) for name in ("actor", "retailer", "fulfiller"))

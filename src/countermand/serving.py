@@ -95,7 +95,15 @@ def doors(application: Application) -> Asgi:
     )
     keys = PlazaKeys(database, application.keyring, clock, remember_s=settings.credential_cache_s)
     plaza = PlazaDoor(database=database, lanes=lanes, keys=keys, ids=ids, clock=clock, settings=settings)
-    native = native_api(database=database, lanes=lanes, authenticator=authenticator, settings=settings)
+    native = native_api(
+        database=database,
+        lanes=lanes,
+        authenticator=authenticator,
+        ids=ids,
+        clock=clock,
+        keyring=application.keyring,
+        settings=settings,
+    )
     page = AnswerDoor(database=database, lanes=lanes, links=application.links, ids=ids, clock=clock, settings=settings)
     # Not a mount at "/", whose pattern no path with a line break matches.
     crux_or_native = Router(routes=crux.routes(), default=native, redirect_slashes=False)

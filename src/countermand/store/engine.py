@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 import orjson
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -175,6 +175,22 @@ class PostgresDatabase:
         """Close both pools."""
         await self._writer.dispose()
         await self._readers.dispose()
+
+
+async def change(database: Database, work: Work[T]) -> T:
+    """``database.write`` for what is seldom changed, where all that a failure says is that the database is away.
+
+    Raises:
+        UnavailableError: nobody knows whether it was stored; it can be repeated.
+    """
+    try:
+        return await database.write(work)
+    except (CommitUnknownError, OSError, OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise UnavailableError from error
+    except DBAPIError as error:
+        if _is_unavailable(error):
+            raise UnavailableError from error
+        raise
 
 
 def _is_unavailable(error: Exception) -> bool:

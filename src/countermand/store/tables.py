@@ -338,6 +338,7 @@ events = Table(
     Column("facts", Document, nullable=False),
     PrimaryKeyConstraint("retailer_id", "line_id", "seq"),
     ForeignKeyConstraint(["retailer_id", "line_id"], ["lines.retailer_id", "lines.id"]),
+    Index(None, "retailer_id", "id"),
 )
 
 judgements = Table(

@@ -44,6 +44,7 @@ async def test_an_ask_is_accepted_for_an_answer(native: Native) -> None:
         "answered_at": None,
         "answered_by": None,
         "decline_reason": None,
+        "answer_note": "",
         "by_policy": False,
         "unasked": False,
     }
@@ -337,10 +338,13 @@ async def test_the_list_is_filtered(native: Native) -> None:
     waiting = {each["line"] for each in await native.listed("?awaiting_me=1&limit=200", world.supplier)}
     assert {str(line) for line in lines[2:]} <= waiting
     assert not {str(line) for line in lines[:2]} & waiting
+    assert [each["id"] for each in await native.listed(f"?order={customers['order']}")] == [customers["id"]]
+    assert await native.listed(f"?order={uuid4()}") == []
 
 
 @pytest.mark.parametrize(
-    "query", ["?limit=0", "?limit=201", "?limit=x", "?state=x", "?line=x", "?after=x", "?after=", "?awaiting_me=x"]
+    "query",
+    ["?limit=0", "?limit=201", "?limit=x", "?state=x", "?line=x", "?order=x", "?after=x", "?after=", "?awaiting_me=x"],
 )
 async def test_a_filter_that_is_none_is_refused(sqlite_native: Native, query: str) -> None:
     response = await sqlite_native.call("GET", PATH + query, sqlite_native.retailer)
@@ -412,9 +416,25 @@ async def test_a_key_that_is_too_long_is_refused(sqlite_native: Native) -> None:
 async def test_the_description_is_whole(sqlite_native: Native) -> None:
     described = (await sqlite_native.http.get("/openapi.json")).json()
     assert described["openapi"].startswith("3.1.")
-    assert set(described["paths"]) == {PATH, PATH + "/{cancellation}"}
+    calls = {(verb, path) for path, verbs in described["paths"].items() for verb in verbs}
+    assert calls == {
+        ("post", "/v1/cancellations"),
+        ("get", "/v1/cancellations"),
+        ("get", "/v1/cancellations/{cancellation}"),
+        ("post", "/v1/cancellations/{cancellation}/accept"),
+        ("post", "/v1/cancellations/{cancellation}/decline"),
+        ("post", "/v1/cancellations/{cancellation}/withdraw"),
+        ("get", "/v1/events"),
+        ("post", "/v1/endpoints"),
+        ("get", "/v1/endpoints"),
+        ("get", "/v1/endpoints/{endpoint}"),
+        ("delete", "/v1/endpoints/{endpoint}"),
+        ("post", "/v1/endpoints/{endpoint}/pause"),
+        ("post", "/v1/endpoints/{endpoint}/resume"),
+        ("post", "/v1/endpoints/{endpoint}/rotate"),
+    }
     operations = [each for path in described["paths"].values() for each in path.values()]
-    assert len({each["operationId"] for each in operations}) == len(operations) == 3
+    assert len({each["operationId"] for each in operations}) == len(operations)
     for operation in operations:
         assert operation["description"]
         assert operation["security"] == [{"HTTPBearer": []}]

@@ -35,7 +35,7 @@ from countermand.lanes import Lanes
 from countermand.parties import Caller, Permission
 from countermand.service import Call, Done, Failed, Refused
 from countermand.settings import Settings
-from countermand.store.engine import Database
+from countermand.store.engine import Database, change
 from countermand.wire import limits
 from countermand.wire.auth import Authenticator
 from countermand.wire.crux import requests, views
@@ -342,8 +342,9 @@ class CruxDoor:
         if PartyKind(user.kind) not in _BOTH:
             raise CallError(Problem.WRONG_PARTY, "Only retailers and suppliers can log in here.")
         now, lifetime = self._clock(), self._settings.token_lifetime
-        login = await self._database.write(
-            partial(parties.log_in, ids=self._ids, now=now, user=user, expires_at=now + lifetime if lifetime else None)
+        login = await change(
+            self._database,
+            partial(parties.log_in, ids=self._ids, now=now, user=user, expires_at=now + lifetime if lifetime else None),
         )
         return json_reply(200, views.login(login))
 

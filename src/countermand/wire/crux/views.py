@@ -30,7 +30,7 @@ def login(given: Login) -> dict[str, Any]:
         "permission_assignments": {
             "permissions": [
                 {"assigned": permission.value in given.permissions, "permission": _permission(permission)}
-                for permission in sorted(PERMISSIONS[given.kind])
+                for permission in sorted(PERMISSIONS[given.kind] - {Permission.MANAGE_ENDPOINTS})
             ],
             "org_user": {"uuid": str(given.user)},
         },

@@ -286,6 +286,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['retailer_id', 'line_id'], ['lines.retailer_id', 'lines.id'], name=op.f('fk_events_retailer_id_line_id')),
     sa.PrimaryKeyConstraint('retailer_id', 'line_id', 'seq', name=op.f('pk_events'))
     )
+    op.create_index(op.f('ix_events_retailer_id_id'), 'events', ['retailer_id', 'id'], unique=False)
     op.create_table('shipment_lines',
     sa.Column('retailer_id', Id, nullable=False),
     sa.Column('shipment_id', Id, nullable=False),

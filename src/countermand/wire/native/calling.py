@@ -1,0 +1,100 @@
+"""What every call of the native API starts with: who calls, what stands behind the door, and the same call twice."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict
+
+from countermand import reads
+from countermand.domain.commands import Actor
+from countermand.ids import Clock, Ids
+from countermand.keyring import Keyring
+from countermand.lanes import Lanes
+from countermand.parties import Caller, Permission
+from countermand.service import Once
+from countermand.settings import Settings
+from countermand.store.engine import Database
+from countermand.wire.auth import Authenticator
+from countermand.wire.native.problems import CallError
+from countermand.wire.replies import Problem
+
+DOOR: Final = "native"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """What stands behind the door."""
+
+    database: Database
+    lanes: Lanes
+    authenticator: Authenticator
+    ids: Ids
+    clock: Clock
+    keyring: Keyring
+    settings: Settings
+
+
+class Strict(BaseModel):
+    """Unknown members are refused, so that a misspelt one is not lost in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def caller_with(permission: Permission) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, who must have this permission."""
+
+    async def caller(
+        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Caller:
+        found = await _behind_of(request).authenticator.caller(given.credentials) if given else None
+        if found is None:
+            raise CallError(Problem.UNAUTHENTICATED, "This call needs a valid bearer token.")
+        if not found.may(permission):
+            raise CallError(Problem.FORBIDDEN, f"This token lacks the permission {permission.value}.")
+        return found
+
+    return caller
+
+
+async def _behind(request: Request) -> Behind:
+    return _behind_of(request)
+
+
+def _behind_of(request: Request) -> Behind:
+    behind: Behind = request.app.state.behind
+    return behind
+
+
+_bearer: Final = HTTPBearer(auto_error=False)
+
+Inside = Annotated[Behind, Depends(_behind)]
+Viewer = Annotated[Caller, Depends(caller_with(Permission.VIEW_ORDER))]
+Canceller = Annotated[Caller, Depends(caller_with(Permission.CANCEL_ORDER))]
+Manager = Annotated[Caller, Depends(caller_with(Permission.MANAGE_ENDPOINTS))]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
+
+
+def actor_of(who: Caller) -> Actor:
+    """The caller, as the rules know it."""
+    return Actor(party=who.party, kind=who.kind, name=who.name)
+
+
+def scope_of(who: Caller) -> reads.Scope:
+    """What the caller may see."""
+    return reads.Scope(party=who.party, kind=who.kind)
+
+
+def once_of(who: Caller, key: str | None, what: str, said: BaseModel | None) -> Once | None:
+    """What makes two calls one: the caller, its key, and a fingerprint of which call it is and what it says."""
+    if not key:
+        return None
+    return Once(caller=str(who.party), key=key, fingerprint=fingerprint(what, said))
+
+
+def fingerprint(what: str, said: BaseModel | None) -> str:
+    """Of a call and what it says, however it was spelled."""
+    return hashlib.sha256(f"{what}\n{said.model_dump_json() if said else ''}".encode()).hexdigest()

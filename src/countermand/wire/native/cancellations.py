@@ -1,0 +1,282 @@
+"""Calls about cancellations: ask, answer, take back, show and list."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, BaseModel, Field
+
+from countermand import reads
+from countermand.domain.commands import (
+    AcceptCancellation,
+    AskCancellation,
+    Asker,
+    AskLines,
+    DeclineCancellation,
+    LineCommand,
+    PartyKind,
+    WithdrawCancellation,
+)
+from countermand.domain.line import State
+from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE
+from countermand.ids import read, show
+from countermand.ordering import printable
+from countermand.parties import Caller
+from countermand.service import Call, Once
+from countermand.store.columns import Record
+from countermand.wire.native.calling import (
+    DOOR,
+    Behind,
+    Canceller,
+    Inside,
+    Key,
+    Strict,
+    Viewer,
+    actor_of,
+    once_of,
+    scope_of,
+)
+from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
+
+router: Final = APIRouter(prefix="/v1/cancellations", responses=PROBLEMS)
+
+Note = Annotated[str, Field(max_length=1000), AfterValidator(printable)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+
+
+class LineIn(Strict):
+    """Units of one line; all that are open when no number is given."""
+
+    line: UUID
+    units: Count | None = None
+
+
+def _distinct(lines: list[LineIn]) -> list[LineIn]:
+    """The same line twice could mean its units twice or once."""
+    if len({each.line for each in lines}) < len(lines):
+        raise ValueError("a line is named more than once")
+    return lines
+
+
+class CancellationIn(Strict):
+    """An ask to cancel units of lines of one order: all of it, or nothing."""
+
+    lines: Annotated[list[LineIn], Field(min_length=1, max_length=100), AfterValidator(_distinct)]
+    asker: Asker = Asker.CUSTOMER
+    reason: CancelReason = CancelReason.NOT_STATED
+    note: Note = ""
+
+
+class Acceptance(Strict):
+    """A yes to all units that were asked, or to so many of them; the rest is open again."""
+
+    units: Count | None = None
+
+
+class Refusal(Strict):
+    """A no, and why."""
+
+    reason: DeclineReason | None = None
+    note: Note = ""
+
+
+class CancellationOut(BaseModel):
+    """A cancellation: an ask for some units of one line, with its answer."""
+
+    id: str
+    line: UUID
+    order: UUID
+    sku: str
+    units: int
+    of_units: int
+    state: State
+    asker: str
+    asked_at: datetime
+    awaiting: UUID | None
+    due_at: datetime | None
+    reason: str
+    note: str
+    accepted_units: int
+    answered_at: datetime | None
+    answered_by: UUID | None
+    decline_reason: str | None
+    answer_note: str
+    by_policy: bool
+    unasked: bool
+
+
+class CancellationPage(BaseModel):
+    """Some cancellations, newest first. ``next`` is the ``after`` of the following page."""
+
+    cancellations: list[CancellationOut]
+    next: str | None
+
+
+class Asked(BaseModel):
+    """The cancellations that an ask led to, one for each line."""
+
+    cancellations: list[CancellationOut]
+
+
+@router.post("", status_code=202)
+async def ask_cancellation(behind: Inside, who: Canceller, wish: CancellationIn, idempotency_key: Key = None) -> Asked:
+    """Ask to cancel units of lines of one order, on the customer's wish or the retailer's own.
+
+    With an ``Idempotency-Key`` the same call gets the same answer for at least 30 days.
+    """
+    if wish.asker is Asker.NOBODY:
+        raise invalid("asker must be customer or retailer.")
+    line = partial(reads.line_by_id, scope=scope_of(who), line=wish.lines[0].line)
+    first = await behind.database.read(line)
+    if first is None:
+        raise refused(UNKNOWN_LINE)
+    call = Call(
+        command=_ask(who, wish, first.order_id),
+        door=DOOR,
+        retailer=first.retailer_id,
+        once=once_of(who, idempotency_key, "ask", wish),
+    )
+    done = heeded(await behind.lanes.submit(call), unknown=UNKNOWN_LINE)
+    rows = [await _seen(behind, who, each) for each in done.cancellations]
+    return Asked(cancellations=[_out(row) for row in rows if row])
+
+
+@router.get("")
+async def list_cancellations(
+    behind: Inside,
+    who: Viewer,
+    state: State | None = None,
+    awaiting_me: bool = False,
+    line: UUID | None = None,
+    order: UUID | None = None,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=reads.PAGE_MAX)] = 50,
+) -> CancellationPage:
+    """Cancellations that the caller may see, newest first."""
+    last = read("can", after) if after is not None else None
+    if after is not None and last is None:
+        raise invalid("after is not the id of a cancellation; use next of the page before.", "query", "after")
+    wanted = reads.CancellationFilter(
+        state=state.value if state else None,
+        awaiting=who.party if awaiting_me else None,
+        line=line,
+        order=order,
+        after=last,
+        limit=limit,
+    )
+    rows = await behind.database.read(partial(reads.list_cancellations, scope=scope_of(who), wanted=wanted))
+    more = show("can", rows[-1].id) if len(rows) == limit else None
+    return CancellationPage(cancellations=[_out(row) for row in rows], next=more)
+
+
+@router.get("/{cancellation}")
+async def get_cancellation(behind: Inside, who: Viewer, cancellation: str) -> CancellationOut:
+    """One cancellation."""
+    return _out(await _named(behind, who, cancellation))
+
+
+@router.post("/{cancellation}/accept")
+async def accept_cancellation(
+    behind: Inside,
+    who: Canceller,
+    cancellation: str,
+    answer: Acceptance | None = None,
+    idempotency_key: Key = None,
+) -> CancellationOut:
+    """Accept asked units, all of them unless a number is given. The same answer again is success again.
+
+    A retailer that accepts a customer's ask while a supplier holds the goods passes it on to the supplier.
+    """
+    row = await _named(behind, who, cancellation)
+    said = answer or Acceptance()
+    command = AcceptCancellation(line=row.line_id, actor=actor_of(who), cancellation=row.id, units=said.units)
+    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"accept {row.id}", said))
+
+
+@router.post("/{cancellation}/decline")
+async def decline_cancellation(
+    behind: Inside, who: Canceller, cancellation: str, answer: Refusal, idempotency_key: Key = None
+) -> CancellationOut:
+    """Decline asked units, which stay on order. A reason is required."""
+    row = await _named(behind, who, cancellation)
+    # Not to state a reason is for dialects that have no room for one.
+    reason = None if answer.reason is DeclineReason.NOT_STATED else answer.reason
+    command = DeclineCancellation(
+        line=row.line_id, actor=actor_of(who), cancellation=row.id, reason=reason, note=answer.note
+    )
+    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"decline {row.id}", answer))
+
+
+@router.post("/{cancellation}/withdraw")
+async def withdraw_cancellation(
+    behind: Inside, who: Canceller, cancellation: str, idempotency_key: Key = None
+) -> CancellationOut:
+    """Take an ask back while nobody has answered it. Only the party that asked can, and the platform."""
+    row = await _named(behind, who, cancellation)
+    # Who brought the customer's ask speaks for the customer; a retailer's own voice takes back only what is its own.
+    speaks = who.kind is PartyKind.PLATFORM or who.party == row.asked_by
+    asker = Asker(row.asker) if speaks else Asker.RETAILER
+    command = WithdrawCancellation(line=row.line_id, actor=actor_of(who), asker=asker, cancellation=row.id)
+    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"withdraw {row.id}", None))
+
+
+async def _do(behind: Behind, who: Caller, row: Record, command: LineCommand, once: Once | None) -> CancellationOut:
+    call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
+    heeded(await behind.lanes.submit(call), unknown=UNKNOWN_CANCELLATION)
+    after = await _seen(behind, who, row.id)
+    return _out(after or row)
+
+
+async def _named(behind: Behind, who: Caller, text: str) -> Record:
+    wanted = read("can", text)
+    row = await _seen(behind, who, wanted) if wanted else None
+    if row is None:
+        raise refused(UNKNOWN_CANCELLATION)
+    return row
+
+
+async def _seen(behind: Behind, who: Caller, cancellation: UUID) -> Record | None:
+    question = partial(reads.cancellation_by_id, scope=scope_of(who), cancellation=cancellation)
+    return await behind.database.read(question)
+
+
+def _ask(who: Caller, wish: CancellationIn, order: UUID) -> AskLines:
+    actor = actor_of(who)
+    return AskLines(
+        order=order,
+        actor=actor,
+        lines=tuple(
+            AskCancellation(
+                line=each.line, actor=actor, asker=wish.asker, units=each.units, reason=wish.reason, note=wish.note
+            )
+            for each in wish.lines
+        ),
+    )
+
+
+def _out(row: Record) -> CancellationOut:
+    return CancellationOut(
+        id=show("can", row.id),
+        line=row.line_id,
+        order=row.order_id,
+        sku=row.sku,
+        units=row.units,
+        of_units=row.ordered,
+        state=State(row.state),
+        asker=row.asker,
+        asked_at=row.asked_at,
+        awaiting=row.awaiting,
+        due_at=row.due_at,
+        reason=row.reason,
+        note=row.note,
+        accepted_units=row.accepted_units,
+        answered_at=row.answered_at,
+        answered_by=row.answered_by,
+        decline_reason=row.decline_reason,
+        answer_note=row.answer_note,
+        by_policy=row.by_policy,
+        unasked=row.unasked,
+    )

@@ -1,0 +1,53 @@
+"""The application for ``/v1``: its calls, what they need, and how what goes wrong is told."""
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from countermand.ids import Clock, Ids
+from countermand.keyring import Keyring
+from countermand.lanes import Lanes
+from countermand.settings import Settings
+from countermand.store.engine import Database, UnavailableError
+from countermand.wire import limits
+from countermand.wire.auth import Authenticator
+from countermand.wire.native import cancellations, endpoints, events, problems
+from countermand.wire.native.calling import Behind
+
+
+def native_api(
+    *,
+    database: Database,
+    lanes: Lanes,
+    authenticator: Authenticator,
+    ids: Ids,
+    clock: Clock,
+    keyring: Keyring,
+    settings: Settings,
+) -> limits.Asgi:
+    """The application for ``/v1``, its description at ``/openapi.json``, and ``/healthz``."""
+    api = FastAPI(title="Countermand", version="1", docs_url=None, redoc_url=None)
+    api.state.behind = Behind(
+        database=database,
+        lanes=lanes,
+        authenticator=authenticator,
+        ids=ids,
+        clock=clock,
+        keyring=keyring,
+        settings=settings,
+    )
+    api.add_exception_handler(problems.CallError, problems.on_call_error)
+    api.add_exception_handler(UnavailableError, problems.on_unavailable)
+    api.add_exception_handler(RequestValidationError, problems.on_invalid)
+    api.add_exception_handler(HTTPException, problems.on_http_error)
+    for calls in (cancellations, events, endpoints):
+        api.include_router(calls.router)
+    api.add_api_route("/healthz", healthz, include_in_schema=False)
+    return limits.bounded(
+        api, problems.refuse_body, max_bytes=settings.body_max_bytes, timeout_s=settings.body_timeout_s
+    )
+
+
+async def healthz() -> dict[str, str]:
+    """Whether the process is alive; asks no database."""
+    return {"status": "ok"}

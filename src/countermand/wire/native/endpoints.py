@@ -1,0 +1,219 @@
+"""Calls about the caller's own endpoints."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Final, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, BaseModel, Field
+from starlette.responses import Response
+
+from countermand import endpoints
+from countermand.domain.endpoint import URL_MAX, BadAddressError, EndpointState, UnknownKindError
+from countermand.domain.events import EventKind
+from countermand.domain.refusals import RefusalKind
+from countermand.endpoints import Added, Endpoint
+from countermand.ids import read, show
+from countermand.ordering import Text, printable
+from countermand.parties import Caller
+from countermand.store.engine import Work, change
+from countermand.wire.native.calling import Behind, Inside, Key, Manager, Strict, fingerprint
+from countermand.wire.native.problems import PROBLEMS, CallError, invalid
+from countermand.wire.replies import Problem
+
+router: Final = APIRouter(prefix="/v1/endpoints", responses=PROBLEMS)
+
+T = TypeVar("T")
+
+
+class EndpointIn(Strict):
+    """Where to be told: a URL or a ``mailto:`` address, and of which kinds of events. None named: of all."""
+
+    url: Annotated[str, Field(max_length=URL_MAX)]
+    events: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    label: Text = ""
+
+
+class Pause(Strict):
+    """Why nothing shall be sent."""
+
+    reason: Annotated[str, Field(max_length=500), AfterValidator(printable)] = ""
+
+
+class Rotation(Strict):
+    """For how many seconds the old secret stays valid beside the new one."""
+
+    overlap_s: Annotated[int, Field(strict=True, ge=0, le=int(endpoints.OVERLAP_MAX.total_seconds()))] = int(
+        endpoints.OVERLAP.total_seconds()
+    )
+
+
+class EndpointOut(BaseModel):
+    """An endpoint. ``state_reason`` says why it is not active."""
+
+    id: str
+    url: str
+    events: list[EventKind]
+    label: str
+    state: EndpointState
+    state_reason: str
+    failing_since: datetime | None
+    created_at: datetime
+
+
+class EndpointMade(EndpointOut):
+    """An endpoint with its newest secret, which is not shown again; a mailbox has none."""
+
+    secret: str | None
+
+
+class Endpoints(BaseModel):
+    """All endpoints of the caller's party, oldest first."""
+
+    endpoints: list[EndpointOut]
+
+
+@router.post("", status_code=201)
+async def add_endpoint(behind: Inside, who: Manager, wish: EndpointIn, idempotency_key: Key = None) -> EndpointMade:
+    """Register where the caller's party is told what happens.
+
+    With an ``Idempotency-Key`` the same call gets the same answer, its secret included.
+    """
+    add = partial(
+        endpoints.add,
+        ids=behind.ids,
+        keyring=behind.keyring,
+        now=behind.clock(),
+        party=who.party,
+        url=wish.url,
+        kinds=wish.events,
+        label=wish.label,
+        rules=behind.settings.address_rules,
+        by=who.name,
+    )
+    return _made(await _once(behind, who, add, idempotency_key, fingerprint("add endpoint", wish)))
+
+
+@router.get("")
+async def list_endpoints(behind: Inside, who: Manager) -> Endpoints:
+    """All endpoints of the caller's party, without those that were removed."""
+    found = await behind.database.read(lambda connection: endpoints.of_party(connection, who.party))
+    return Endpoints(endpoints=[_out(each) for each in found])
+
+
+@router.get("/{endpoint}")
+async def get_endpoint(behind: Inside, who: Manager, endpoint: str) -> EndpointOut:
+    """One endpoint."""
+    with _told():
+        return _out(await behind.database.read(partial(endpoints.find, endpoint=_id(endpoint), party=who.party)))
+
+
+@router.delete("/{endpoint}", status_code=204)
+async def remove_endpoint(behind: Inside, who: Manager, endpoint: str) -> Response:
+    """Send nothing there ever again. What was still to be sent is dead."""
+    remove = partial(endpoints.remove, endpoint=_id(endpoint), by=who.name, party=who.party)
+    await _change(behind, remove)
+    return Response(status_code=204)
+
+
+@router.post("/{endpoint}/pause")
+async def pause_endpoint(behind: Inside, who: Manager, endpoint: str, why: Pause | None = None) -> EndpointOut:
+    """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""
+    reason = f"Paused by its owner: {why.reason}" if why and why.reason else "Paused by its owner."
+    pause = partial(endpoints.pause, endpoint=_id(endpoint), reason=reason, by=who.name, party=who.party)
+    return _out(await _change(behind, pause))
+
+
+@router.post("/{endpoint}/resume")
+async def resume_endpoint(behind: Inside, who: Manager, endpoint: str) -> EndpointOut:
+    """Send there again, whyever nothing was."""
+    resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=who.party)
+    return _out(await _change(behind, resume))
+
+
+@router.post("/{endpoint}/rotate")
+async def rotate_secret(
+    behind: Inside, who: Manager, endpoint: str, how: Rotation | None = None, idempotency_key: Key = None
+) -> EndpointMade:
+    """Give the endpoint a new secret. The old one stays valid beside it for a day, unless told otherwise."""
+    wanted, how = _id(endpoint), how or Rotation()
+    rotate = partial(
+        endpoints.rotate,
+        ids=behind.ids,
+        keyring=behind.keyring,
+        now=behind.clock(),
+        endpoint=wanted,
+        overlap=timedelta(seconds=how.overlap_s),
+        by=who.name,
+        party=who.party,
+    )
+    return _made(await _once(behind, who, rotate, idempotency_key, fingerprint(f"rotate {wanted}", how)))
+
+
+async def _once(behind: Behind, who: Caller, act: Work[Added], key: str | None, said: str) -> Added:
+    if not key:
+        return await _change(behind, act)
+    once = partial(
+        endpoints.once,
+        keyring=behind.keyring,
+        now=behind.clock(),
+        party=who.party,
+        key=key,
+        fingerprint=said,
+        act=act,
+    )
+    return await _change(behind, once)
+
+
+async def _change(behind: Behind, act: Work[T]) -> T:
+    with _told():
+        return await change(behind.database, act)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What goes wrong becomes a problem of the caller's."""
+    try:
+        yield
+    except BadAddressError as error:
+        raise invalid(str(error), "body", "url") from None
+    except UnknownKindError as error:
+        raise invalid(str(error), "body", "events") from None
+    except tuple(_PROBLEMS) as error:
+        raise CallError(_PROBLEMS[type(error)], str(error)) from None
+
+
+_PROBLEMS: Final[dict[type[Exception], Problem | RefusalKind]] = {
+    endpoints.UnknownEndpointError: Problem.UNKNOWN_ENDPOINT,
+    endpoints.TooManyEndpointsError: Problem.LIMIT_REACHED,
+    endpoints.TooManySecretsError: Problem.LIMIT_REACHED,
+    endpoints.NoSecretError: Problem.NOT_SIGNED,
+    endpoints.KeyReusedError: RefusalKind.KEY_REUSED,
+}
+
+
+def _id(text: str) -> UUID:
+    wanted = read(endpoints.PREFIX, text)
+    if wanted is None:
+        raise CallError(Problem.UNKNOWN_ENDPOINT, "There is no such endpoint.")
+    return wanted
+
+
+def _out(endpoint: Endpoint) -> EndpointOut:
+    return EndpointOut(
+        id=show(endpoints.PREFIX, endpoint.id),
+        url=endpoint.url,
+        events=list(endpoint.event_kinds),
+        label=endpoint.label,
+        state=endpoint.state,
+        state_reason=endpoint.state_reason,
+        failing_since=endpoint.failing_since,
+        created_at=endpoint.created_at,
+    )
+
+
+def _made(added: Added) -> EndpointMade:
+    return EndpointMade(secret=added.secret, **_out(added.endpoint).model_dump())

@@ -1,0 +1,143 @@
+"""What went wrong, as a problem document (RFC 9457). Its status comes from the one table, ``wire/replies.py``."""
+
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.ids import show
+from countermand.service import Done, Outcome, Refused
+from countermand.wire import limits
+from countermand.wire.replies import REPLIES, Problem
+
+
+class ProblemOut(BaseModel):
+    """What went wrong (RFC 9457). ``code`` is the name of the refusal or problem."""
+
+    title: str
+    status: int
+    detail: str
+    code: str
+    cancellation: str | None = None
+    errors: list[dict[str, Any]] | None = None
+
+
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": ProblemOut} for status in (400, 401, 403, 404, 409, 413, 422, 503)
+}
+"""For the description: what every call can answer besides success."""
+
+
+class CallError(Exception):
+    """The call ends here, with a problem."""
+
+    def __init__(self, kind: Problem | RefusalKind, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.more = more
+
+
+def invalid(detail: str, *where: str | int) -> CallError:
+    """What the call says has the right form and makes no sense; ``where`` is the place in it."""
+    errors = [{"loc": list(where), "msg": detail}] if where else None
+    return CallError(Problem.INVALID, detail, errors=errors)
+
+
+def refused(refusal: Refusal) -> CallError:
+    """The rules did not heed the call."""
+    standing = show("can", refusal.cancellation) if refusal.cancellation else None
+    return CallError(refusal.kind, refusal.detail, cancellation=standing)
+
+
+def heeded(outcome: Outcome, *, unknown: Refusal) -> Done:
+    """The outcome, when it is a good one. ``unknown`` says of what the caller named that it is not the caller's.
+
+    Raises:
+        CallError: the call was refused, or the database failed.
+    """
+    match outcome:
+        case Done():
+            return outcome
+        case Refused():
+            nobodys = outcome.refusal.kind in _UNKNOWN
+            raise refused(unknown if nobodys else outcome.refusal)
+        case _:
+            raise unavailable()
+
+
+_UNKNOWN: Final = frozenset({RefusalKind.UNKNOWN_LINE, RefusalKind.UNKNOWN_ORDER, RefusalKind.UNKNOWN_CANCELLATION})
+"""Whichever of them the rules found unknown, the caller hears it of the one that was named."""
+
+
+def unavailable() -> CallError:
+    """The database is away."""
+    return CallError(Problem.UNAVAILABLE, "The database did not answer. Nothing is lost; repeat the call.")
+
+
+async def on_unavailable(request: Request, error: Exception) -> Response:
+    """The database is away."""
+    return problem(unavailable())
+
+
+async def on_call_error(request: Request, error: Exception) -> Response:
+    """A call that ended with a problem."""
+    assert isinstance(error, CallError)
+    return problem(error)
+
+
+async def on_invalid(request: Request, error: Exception) -> Response:
+    """A body or a parameter that has the wrong form."""
+    assert isinstance(error, RequestValidationError)
+    malformed = any(each["type"] == "json_invalid" for each in error.errors())
+    kind = Problem.MALFORMED if malformed else Problem.INVALID
+    # A member's name may hold half a surrogate pair, which JSON can write and UTF-8 cannot.
+    errors = [
+        {"loc": [each if isinstance(each, int) else _writable(each) for each in one["loc"]], "msg": one["msg"]}
+        for one in error.errors()
+    ]
+    return problem(CallError(kind, "The call cannot be understood; errors lists what is wrong.", errors=errors))
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """No such call, or no such verb."""
+    assert isinstance(error, HTTPException)
+    by_status = {404: Problem.NOT_FOUND, 405: Problem.METHOD_NOT_ALLOWED}
+    reply = problem(CallError(by_status.get(error.status_code, Problem.MALFORMED), f"{error.detail}."))
+    reply.headers.update(error.headers or {})
+    return reply
+
+
+async def refuse_body(scope: Any, receive: limits.Receive, send: Any) -> None:
+    """A body that is too large, too slow or too deep; it was not read to its end."""
+    match scope["error"]:
+        case limits.BodyTooLargeError():
+            error = CallError(Problem.TOO_LARGE, "The body is too large.")
+        case limits.BodyTooSlowError():
+            error = CallError(Problem.TOO_SLOW, "The body did not arrive in time.")
+        case malformed:
+            error = CallError(Problem.MALFORMED, f"The body is {malformed}.")
+    await problem(error)(scope, receive, send)
+
+
+def problem(error: CallError) -> Response:
+    """The problem document."""
+    status = REPLIES[error.kind].native
+    body = {
+        "title": error.kind.value.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": error.detail,
+        "code": error.kind.value,
+        **{name: value for name, value in error.more.items() if value is not None},
+    }
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status)
+    return JSONResponse(jsonable_encoder(body), status, headers, "application/problem+json")
+
+
+def _writable(text: str) -> str:
+    return text.encode(errors="replace").decode()

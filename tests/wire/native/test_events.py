@@ -1,0 +1,170 @@
+"""GET /v1/events: the caller's own, oldest first, each as it is sent, and none missed from page to page."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from countermand.domain.commands import AcceptCancellation
+from countermand.parties import PLATFORM
+from countermand.sending.envelope import Envelope
+from tests.wire.native.calling import Native, new_retailer
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/v1/events"
+
+
+async def page(native: Native, who: UUID | str | None = None, **query: Any) -> dict[str, Any]:
+    asked = "&".join(f"{name}={value}" for name, value in query.items())
+    response = await native.call("GET", f"{PATH}?{asked}", who or native.retailer)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+async def listed(native: Native, who: UUID | str | None = None, **query: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await page(native, who, **query))["events"]
+    for event in found:
+        Envelope.model_validate(event, strict=False)
+    return found
+
+
+def kinds(found: list[dict[str, Any]]) -> list[str]:
+    return [each["type"].removeprefix("countermand.").removesuffix(".v1") for each in found]
+
+
+async def test_events_are_listed_as_they_are_sent(native: Native) -> None:
+    line = await native.line(3)
+    native.world.clock.advance(seconds=1)
+    (made,) = await native.asked({"line": str(line), "units": 2}, asker="retailer", note="two too many")
+    native.world.clock.advance(seconds=1)
+    await native.do(AcceptCancellation(line=line, actor=native.world.actor(native.world.supplier)))
+    found = await listed(native)
+    assert kinds(found) == ["line.placed", "cancellation.asked", "cancellation.accepted"]
+    assert [each["data"]["seq"] for each in found] == [1, 2, 3]
+    asked = found[1]["data"]
+    assert (asked["cancellation"]["id"], asked["cancellation"]["note"]) == (made["id"], "two too many")
+    assert asked["cancellation"]["state"] == "asked"
+    assert asked["links"] == {"withdraw": f"http://127.0.0.1:8765/v1/cancellations/{made['id']}/withdraw"}
+    (for_supplier,) = [
+        each for each in await listed(native, native.world.supplier, line=line) if each["id"] == found[1]["id"]
+    ]
+    assert set(for_supplier["data"]["links"]) == {"accept", "decline"}
+
+
+async def test_each_party_has_its_own(native: Native) -> None:
+    world = native.world
+    stranger = await new_retailer(world, native.http)
+    lines = {
+        "mine": await native.line(),
+        "own goods": await native.line(by=native.retailer),
+        "held": (await native.order(1, held=True)).lines[0].id,
+        "others": await stranger.line(by=world.other_supplier),
+    }
+    sees: dict[UUID | str, set[str]] = {
+        native.retailer: {"mine", "own goods", "held"},
+        stranger.retailer: {"others"},
+        world.supplier: {"mine"},
+        world.other_supplier: {"others"},
+        await native.token(PLATFORM): set(lines),
+    }
+    for who, seen in sees.items():
+        for name, line in lines.items():
+            found = await listed(native, who, line=line)
+            assert [each["subject"] for each in found] == ([str(line)] if name in seen else []), f"{name} by {who}"
+    assert {each["subject"] for each in await listed(native)} == {
+        str(lines[name]) for name in ("mine", "own goods", "held")
+    }
+
+
+async def test_it_takes_a_token_that_may_look(native: Native) -> None:
+    assert (await native.call("GET", PATH, None)).status_code == 401
+    canceller = await native.token(native.retailer, permissions=["cancel_order"])
+    assert (await native.call("GET", PATH, canceller)).status_code == 403
+    viewer = await native.token(native.retailer, permissions=["view_order"])
+    assert await listed(native, viewer) == []
+
+
+async def test_from_page_to_page_none_is_missed_and_old_ones_come_once(native: Native) -> None:
+    made = []
+    for hours in (0, 0, 1, 5, 0, 300):
+        native.world.clock.advance(hours=hours, seconds=1)
+        made.append(str(await native.line()))
+    native.world.clock.advance(minutes=1)
+    seen: list[str] = []
+    query: dict[str, Any] = {"limit": 2}
+    for _ in range(4):
+        found = await page(native, **query)
+        seen += [each["subject"] for each in found["events"]]
+        query["after"] = found["next"]
+    assert seen == made
+    assert (await page(native, **query))["next"] == query["after"]
+
+
+async def test_the_youngest_may_come_again_as_another_may_yet_come_before_them(native: Native) -> None:
+    native.world.clock.advance(minutes=1)
+    old = str(await native.line())
+    native.world.clock.advance(seconds=11)
+    young = str(await native.line())
+    first = await page(native)
+    assert [each["subject"] for each in first["events"]] == [old, young]
+    again = await page(native, after=first["next"])
+    assert [each["subject"] for each in again["events"]] == [young]
+    assert again["next"] == first["next"]
+    native.world.clock.advance(seconds=11)
+    settled = await page(native, after=first["next"])
+    assert settled["events"] == again["events"]
+    assert settled["next"] == young_id(again)
+    assert await listed(native, after=settled["next"]) == []
+
+
+def young_id(found: dict[str, Any]) -> str:
+    last: str = found["events"][-1]["id"]
+    return last
+
+
+async def test_it_begins_thirty_days_back_unless_told_otherwise(native: Native) -> None:
+    first = str(await native.line())
+    began = native.world.clock()
+    native.world.clock.advance(days=31)
+    second = str(await native.line())
+    assert [each["subject"] for each in await listed(native)] == [second]
+    since = (began - timedelta(hours=1)).isoformat().replace("+", "%2B")
+    assert [each["subject"] for each in await listed(native, since=since)] == [first, second]
+    nothing_after = f"evt_{UUID(int=0).hex}"
+    assert [each["subject"] for each in await listed(native, after=nothing_after)] == [first, second]
+    assert await listed(native, after=f"evt_{UUID(int=2**128 - 1).hex}") == []
+    assert await listed(native, since="2199-01-01T00:00:00Z") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["after=x", "after=", "limit=0", "limit=201", "limit=x", "line=x", "since=x", "since=0001-01-01T00:00:00Z"],
+)
+async def test_a_filter_that_is_none_is_refused(sqlite_native: Native, query: str) -> None:
+    response = await sqlite_native.call("GET", f"{PATH}?{query}", sqlite_native.retailer)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    after=st.uuids() | st.text(max_size=10),
+    since=st.datetimes() | st.text(max_size=10) | st.none(),
+    limit=st.integers(-1, 300),
+)
+async def test_no_question_is_answered_with_an_error_of_ours(
+    shared_sqlite_native: Native, after: UUID | str, since: Any, limit: int
+) -> None:
+    native = shared_sqlite_native
+    headers = {"Authorization": f"Bearer {native.world.tokens[native.retailer]}"}
+    for begin in ({"after": str(after)}, {"since": str(since)}, {}):
+        response = await native.http.get(PATH, params={**begin, "limit": str(limit)}, headers=headers)
+        assert response.status_code < 500
+
+
+async def test_a_line_of_nobody_has_no_events(native: Native) -> None:
+    assert await listed(native, line=uuid4()) == []
