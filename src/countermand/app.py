@@ -13,8 +13,8 @@ from countermand.keyring import Keyring
 from countermand.lanes import Lane, Lanes
 from countermand.providers.choice import open_providers
 from countermand.providers.provider import Provider
-from countermand.sending.links import Links
 from countermand.sending.http import Outbound, Webhooks
+from countermand.sending.links import Links
 from countermand.sending.mail import Mail
 from countermand.settings import Settings
 from countermand.store.engine import Database, UnsafeDatabaseError, open_database
