@@ -149,7 +149,7 @@ class Receiver:
         try:
             with suppress(OSError, asyncio.IncompleteReadError):
                 while not writer.is_closing():
-                    received = await _read(reader)
+                    received = await read_request(reader)
                     self.requests.append(received)
                     behaviour = self.script.pop(0) if self.script else self.otherwise
                     await behaviour(reader, writer)
@@ -158,7 +158,8 @@ class Receiver:
             writer.transport.abort()
 
 
-async def _read(reader: asyncio.StreamReader) -> Received:
+async def read_request(reader: asyncio.StreamReader) -> Received:
+    """One request, whole."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.split("\r\n")[:-2]
     method, target, _ = first.split(" ")

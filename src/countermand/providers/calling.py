@@ -12,9 +12,11 @@ from countermand.ids import Clock
 from countermand.providers.provider import Movement, Refunded, Told, Wish
 from countermand.providers.reading import BODY_MAX, Document, UnreadableError, document_of
 from countermand.sending.http import NoAnswerError, Outbound, retry_after
+from countermand.sending.words import one_line
 
 TOTAL_S: Final = 60.0
 """How long one wish may take, looking before and after included."""
+WORDS_MAX: Final = 200
 SOON_S: Final = 5.0
 """When to try again after a call that met its own twin under way."""
 
@@ -122,6 +124,13 @@ def not_let_in(provider: str, setting: str, reply: Reply) -> Told | None:
         case _:
             return None
     return Told(movement=Movement.LATER, result=sentence, retry_after_s=reply.retry_after_s)
+
+
+def sentence_of(provider: str, status: int, title: str, said: str) -> str:
+    """An answer in a sentence, with the provider's own words as one printable line."""
+    words = one_line(said, WORDS_MAX).rstrip(".")
+    title = one_line(title, WORDS_MAX)
+    return f"{provider} answered {status}" + (f" {title}" if title else "") + (f": {words}." if words else ".")
 
 
 def unsent(error: NoAnswerError) -> Told:

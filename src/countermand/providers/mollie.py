@@ -31,6 +31,7 @@ from countermand.providers.calling import (
     not_looked_at,
     of_other_currency,
     refused,
+    sentence_of,
     told,
     told_of_wish,
     unknown,
@@ -60,6 +61,7 @@ _MEANING: Final = {
     "failed": Movement.REFUSED,
     "canceled": Movement.REFUSED,
 }
+_NOT_THERE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
 class Mollie:
@@ -155,6 +157,8 @@ class Mollie:
             return found
         said = _words(reply)
         detail = text_if_any(reply.document, "detail").lower()
+        if reply.status in _NOT_THERE and "status" in reply.document:
+            return replace(refused(said), spent=True)
         if reply.status >= 500 or "status" not in reply.document:
             otherwise = unknown(said)
         elif reply.status == HTTPStatus.CONFLICT and "duplicate" in detail:
@@ -219,7 +223,7 @@ class Mollie:
     def _not_looked_at(self, wish: Wish, reply: Reply) -> Told:
         if found := not_let_in("Mollie", "mollie_api_key", reply):
             return found
-        if reply.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        if reply.status in _NOT_THERE:
             return refused(f"Mollie does not know the payment {wish.payment}.")
         return not_looked_at(_words(reply))
 
@@ -324,6 +328,5 @@ def _released(payment: Document, wish: Wish) -> Told | None:
 
 
 def _words(reply: Reply) -> str:
-    said = " ".join(text_if_any(reply.document, "detail").split())
-    title = text_if_any(reply.document, "title")
-    return f"Mollie answered {reply.status}" + (f" {title}" if title else "") + (f": {said}" if said else ".")
+    title, detail = text_if_any(reply.document, "title"), text_if_any(reply.document, "detail")
+    return sentence_of("Mollie", reply.status, title, detail)

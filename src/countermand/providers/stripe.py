@@ -28,6 +28,7 @@ from countermand.providers.calling import (
     not_looked_at,
     of_other_currency,
     refused,
+    sentence_of,
     told,
     told_of_wish,
     unknown,
@@ -187,6 +188,8 @@ class Stripe:
             return replace(unknown(said), retry_after_s=SOON_S)
         if reply.status >= 500 or not error:
             return await self._or_found(wish, unknown(said))
+        if reply.status == HTTPStatus.NOT_FOUND:
+            return replace(refused(said), spent=True)
         otherwise = refused(said)
         if text_if_any(error, "code") in _NO_FUNDS:
             otherwise = Told(movement=Movement.LATER, result=f"Waiting for funds at Stripe. {said}")
@@ -337,6 +340,5 @@ def _released(intent: Document, wish: Wish, wanted: int) -> Told | None:
 
 def _words(reply: Reply) -> str:
     error = inner(reply.document, "error")
-    said = " ".join(text_if_any(error, "message").split())
     code = text_if_any(error, "code") or text_if_any(error, "type")
-    return f"Stripe answered {reply.status}" + (f" {code}" if code else "") + (f": {said}" if said else ".")
+    return sentence_of("Stripe", reply.status, code, text_if_any(error, "message"))
