@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from cyclopts import Parameter
@@ -18,8 +18,9 @@ from countermand import parties, reads
 from countermand.app import Application, configure_logging, opened
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail
+from countermand.cli.receiver import Receiver
 from countermand.cli.running import on_free_port, read_settings, run
-from countermand.cli.stories import Cast, CruxStory, PlazaStory
+from countermand.cli.stories import Cast, CruxStory, PlazaStory, WebhookStory
 from countermand.domain.commands import PartyKind
 from countermand.ordering import OrderIn, place
 from countermand.service import Call
@@ -45,7 +46,9 @@ def demo(
     configure_logging("error")
     with tempfile.TemporaryDirectory(prefix="countermand-demo-") as folder:
         url = f"sqlite:///{folder}/demo.sqlite3"
-        settings = on_free_port(read_settings(database=url, host="127.0.0.1", port=port))
+        # The receiver of its webhooks is on this machine, which a real service would refuse to call.
+        loopback: dict[str, Any] = {"webhook_inner_addresses": ["127.0.0.0/8"], "webhook_ports": []}
+        settings = on_free_port(read_settings(database=url, host="127.0.0.1", port=port, **loopback))
         run(_play(settings, once=once, file=json))
 
 
@@ -63,6 +66,8 @@ async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
         if file:
             await asyncio.to_thread(_write, file, cast)
         failures = await CruxStory(cast).tell() + await PlazaStory(cast).tell()
+        async with Receiver() as receiver:
+            failures += await WebhookStory(cast, settings, receiver).tell()
         if failures:
             fail(Exit.FAILED, "not_as_told", f"{failures} steps did not go as told.")
         if not once:

@@ -1,5 +1,6 @@
 """The stories of the demo, told over real HTTP: each step is said in a line and checked."""
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -7,16 +8,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx2
 from sqlalchemy import Connection
 
-from countermand import reads, story
+from countermand import endpoints, reads, story
 from countermand.app import opened
 from countermand.cli.orders import EVERYTHING
 from countermand.cli.output import say
+from countermand.cli.receiver import Receiver
 from countermand.cli.running import read_settings
+from countermand.sending.signature import SignatureError, verify
+from countermand.settings import Settings
 from countermand.wire.bol_plaza.signature import sign
 from countermand.wire.bol_plaza.vocabulary import PLAZA_NAMESPACE
 
@@ -215,3 +220,65 @@ class PlazaStory(Story):
         answer = await self._http.request(method, path, headers=headers, content=document.encode())
         self._answered(what, answer, 200)
         return answer.text
+
+
+class WebhookStory(Story):
+    """A supplier is told of an ask by a webhook, checks its signature, and answers through the link that it carries."""
+
+    def __init__(self, cast: Cast, settings: Settings, receiver: Receiver) -> None:
+        super().__init__(cast)
+        self._settings = settings
+        self._receiver = receiver
+
+    async def _play(self) -> None:
+        order = self._cast.orders[3]
+        line = order["lines"][0]
+        supplier = line["supplier"]
+        self._title(f"{supplier} is told by a webhook that Fine Shoes cancels {line['sku']} of {order['reference']}")
+        secret = await self._register(supplier)
+        path = f"/orders/items/cancel/{line['line']}/"
+        await self._step("the retailer asks to cancel the item", "DELETE", path, "Fine Shoes", 204)
+        told = await self._heard("the supplier's receiver is told", secret, "cancellation.asked")
+        data = told.get("data", {})
+        self._check("it is about this item", data.get("line"), line["line"])
+        accept = urlsplit(data.get("links", {}).get("accept", "")).path
+        await self._step(f"{supplier} accepts through the link in it", "POST", accept, supplier, 200, {})
+        told = await self._heard("the receiver is told of the end, too", secret, "cancellation.accepted")
+        units = told.get("data", {}).get("state", {})
+        self._check("all units are cancelled", units.get("cancelled"), line["units"])
+
+    async def _register(self, supplier: str) -> str:
+        """An endpoint of the supplier, added as ``countermand endpoint add`` does it. Returns its secret."""
+        party = UUID(self._cast.parties[supplier])
+        async with opened(self._settings) as application:
+            added = await application.database.write(
+                lambda connection: endpoints.add(
+                    connection,
+                    application.ids,
+                    application.keyring,
+                    application.clock(),
+                    party=party,
+                    url=self._receiver.url,
+                    kinds=("cancellation.asked", "cancellation.accepted"),
+                    rules=self._settings.address_rules,
+                    by="demo",
+                )
+            )
+        self._told(f"its endpoint is {self._receiver.url}", added.secret is not None)
+        return added.secret or ""
+
+    async def _heard(self, what: str, secret: str, kind: str) -> dict[str, Any]:
+        delivery = await self._receiver.next(wait_s=10)
+        if delivery is None:
+            self._check(what, None, kind)
+            return {}
+        told: dict[str, Any] = json.loads(delivery.body)
+        print(f"  {'ok  '} {what}\n      POST {self._receiver.url} {told['type']}, {told['id']}")
+        try:
+            verify([secret], delivery.headers, delivery.body, now=datetime.now(UTC))
+        except SignatureError as error:
+            self._told(f"its signature is right: {error}", False)
+        else:
+            self._told("its signature is right (Standard Webhooks)", True)
+        self._check("it is of the kind that was waited for", told["type"], f"countermand.{kind}.v1")
+        return told
