@@ -199,14 +199,14 @@ def test_what_is_no_sender(sender: str) -> None:
 
 
 async def test_mail_as_the_settings_say() -> None:
-    async with Mailbox(login=("shop", "secret")) as box:
+    async with Mailbox(login=("shop", "opensesame")) as box:
         settings = Settings(
             smtp_host="127.0.0.1",
             smtp_port=box.port,
             smtp_tls="none",
             smtp_user="shop",
-            smtp_password="secret",
+            smtp_password="opensesame",
             mail_from="mail@shop.example",
         )
-        assert "secret" not in repr(settings)
+        assert "opensesame" not in repr(settings)
         assert await send(Mail.by(settings)) == TAKEN
