@@ -1,8 +1,10 @@
 """What a call needs, wired from the settings: the database, the write road and what works behind it, without a door."""
 
+import asyncio
 import logging
+import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -65,10 +67,12 @@ async def opened(
             settings.lanes if database.dialect != "sqlite" else 1,
         )
         keyring = Keyring(settings.keys)
+        links = Links(keyring, settings.base_url, days=settings.answer_link_days)
         network = Couriers(
             webhooks=Webhooks(Outbound.by(settings), clock),
             mail=Mail.by(settings, clock),
             keyring=keyring,
+            links=links,
             clock=clock,
             source=settings.base_url,
         )
@@ -80,7 +84,6 @@ async def opened(
             at_once=settings.worker_sends,
             lease_s=settings.worker_lease_s,
         )
-        keyring = Keyring(settings.keys)
         yield Application(
             settings=settings,
             database=database,
@@ -88,7 +91,7 @@ async def opened(
             ids=ids,
             clock=clock,
             keyring=keyring,
-            links=Links(keyring, settings.base_url, days=settings.answer_link_days),
+            links=links,
             worker=worker,
             providers=providers,
         )
@@ -98,6 +101,24 @@ async def opened(
         for provider in providers.values():
             await provider.close()
         await database.close()
+
+
+async def work(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
+    """Be a worker and nothing else, until SIGTERM or SIGINT; then finish what is under way.
+
+    Raises:
+        UnsafeDatabaseError: as ``opened``.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, told.set)
+    async with opened(settings) as application:
+        working = asyncio.create_task(application.worker.run())
+        ready()
+        await told.wait()
+        await application.worker.stop()
+        working.cancel()
 
 
 async def _make_current(database: Database, *, dry_run: bool) -> None:

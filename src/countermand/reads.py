@@ -353,6 +353,35 @@ def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Re
     return connection.execute(query).all()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeFilter:
+    """Which notices to list; what is left out does not matter."""
+
+    state: str | None = None
+    endpoint: UUID | None = None
+    since: datetime | None = None
+
+
+def list_notices(connection: Connection, wanted: NoticeFilter, limit: int) -> Sequence[Record]:
+    """Notices with the addresses of their endpoints, newest first."""
+    notices = t.notices.c
+    given = ((notices.state, wanted.state), (notices.endpoint_id, wanted.endpoint))
+    where = [column == value for column, value in given if value is not None]
+    if wanted.since is not None:
+        where.append(notices.created_at >= wanted.since)
+    # With the partitions named, the indexes of what is due and what is dead serve.
+    where.append(notices.partition.in_(range(t.PARTITIONS)))
+    query = select(t.notices, t.endpoints.c.url).join(t.endpoints, t.endpoints.c.id == notices.endpoint_id)
+    return connection.execute(query.where(*where).order_by(notices.id.desc()).limit(limit)).all()
+
+
+def notice_by_id(connection: Connection, notice: UUID) -> Record | None:
+    """One notice, whoever's it is; ``None`` when there is none."""
+    retailers = select(t.parties.c.id).where(t.parties.c.kind == PartyKind.RETAILER.value)
+    query = select(t.notices).where(t.notices.c.retailer_id.in_(retailers), t.notices.c.id == notice)
+    return connection.execute(query).first()
+
+
 def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID, int]]) -> list[Record]:
     """These events, by retailer, line and ``seq``, each with what its envelope tells; those that are not there lack.
 

@@ -19,9 +19,9 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
   countermand cancellations --state asked            what waits for an answer
   countermand timeline can_0190...                   the whole story of a line
 
-Run the service:   serve  migrate  demo
+Run the service:   serve  worker  migrate  demo
 Who takes part:    party add|list   user add   token create|revoke   plaza-key create|list|revoke
-Who is told:       endpoint add|list|pause|resume|rotate|remove|test
+Who is told:       endpoint add|list|pause|resume|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
 What happens:      order add   quote   ask   accept   decline   withdraw   orders   cancellations   timeline   plaza
 How they do:       score   score-exclude   score-restore
@@ -47,7 +47,7 @@ def _mannered(given: list[str]) -> list[str]:
     """What is left of the arguments when those that every command knows are heeded."""
     manners.quiet = "--quiet" in given
     # Checking orders is more than adding and forgetting them, and what serves cannot pretend to.
-    own = given[:2] == ["order", "add"] or given[0] in ("serve", "demo", "plaza")
+    own = given[:2] == ["order", "add"] or given[0] in ("serve", "worker", "demo", "plaza")
     manners.dry_run = "--dry-run" in given and not own
     if "--no-color" in given:
         os.environ["NO_COLOR"] = "1"

@@ -21,6 +21,10 @@ for name, place in {
     "score": "countermand.cli.scores:score",
     "score-exclude": "countermand.cli.scores:score_exclude",
     "score-restore": "countermand.cli.scores:score_restore",
+    "worker": "countermand.cli.running:worker",
+    "notices": "countermand.cli.notices:notices",
+    "replay": "countermand.cli.notices:replay",
+    "recover": "countermand.cli.notices:recover",
     "plaza": "countermand.cli.plaza:plaza",
 }.items():
     app.command(place, name=name)

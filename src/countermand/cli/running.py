@@ -5,6 +5,7 @@ import errno
 import importlib
 import logging
 import os
+import resource
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, TypeVar
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from countermand.app import Application, configure_logging, opened
+from countermand.app import Application, configure_logging, opened, work
 from countermand.cli.output import Exit, fail, manners, say
 from countermand.keyring import KeyringError
 from countermand.settings import Settings
@@ -53,12 +54,30 @@ def serve(*, database: DatabaseFlag = None, host: str | None = None, port: int |
 
     settings = read_settings(database=database, host=host, port=port)
     configure_logging(settings.log_level)
+    allow_many_files()
 
     async def job() -> None:
         free = on_free_port(settings)
         await serve_doors(free, lambda url: say(f"countermand is ready on {url} ({_without_secret(free)})"))
 
     run(job())
+
+
+def worker(*, database: DatabaseFlag = None) -> None:
+    """Send notices and fire deadlines until told to stop, beside a server or without one."""
+    settings = read_settings(database=database)
+    if settings.sqlite_path:
+        why = "A SQLite file belongs to one process: `countermand serve` does what is due there."
+        fail(Exit.BAD_CONFIGURATION, "needs_postgresql", why)
+    configure_logging(settings.log_level)
+    allow_many_files()
+    run(work(settings, lambda: say(f"countermand works ({_without_secret(settings)})")))
+
+
+def allow_many_files() -> None:
+    """As many open files as the system permits: a thousand receivers that hang are a thousand sockets."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def migrate(*, database: DatabaseFlag = None) -> None:

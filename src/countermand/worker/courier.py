@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from html import escape
-from typing import Final
+from functools import partial
 from urllib.parse import unquote
 
 import orjson
 import structlog
 
-from countermand import endpoints, story
+from countermand import endpoints
 from countermand.domain.endpoint import is_mailbox
 from countermand.domain.schedule import Attempt
 from countermand.endpoints import Endpoint
@@ -18,11 +17,11 @@ from countermand.keyring import Keyring
 from countermand.reads import Scope
 from countermand.sending import envelope
 from countermand.sending.http import Webhooks
+from countermand.sending.links import Links
 from countermand.sending.mail import Mail
+from countermand.sending.mail_text import MailText, mail_of, stopped_mail
 from countermand.sending.signature import sign
 from countermand.store.columns import Record
-
-STOPPED_SUBJECT: Final = "Nothing more is sent to your endpoint"
 
 log = structlog.get_logger()
 
@@ -30,10 +29,13 @@ log = structlog.get_logger()
 class Couriers:
     """Sends by whichever way the endpoint's address names. ``source`` is the service's base URL."""
 
-    def __init__(self, *, webhooks: Webhooks, mail: Mail, keyring: Keyring, clock: Clock, source: str) -> None:
+    def __init__(
+        self, *, webhooks: Webhooks, mail: Mail, keyring: Keyring, links: Links, clock: Clock, source: str
+    ) -> None:
         self._webhooks = webhooks
         self._mail = mail
         self._keyring = keyring
+        self._links = links
         self._clock = clock
         self._source = source
         self._opened: dict[bytes, tuple[str, ...]] = {}
@@ -41,35 +43,29 @@ class Couriers:
 
     async def deliver(self, endpoint: Endpoint, reader: Scope, event: Record) -> Attempt:
         """Write down what this reader is told of the event, sign it, and make one attempt to send it."""
-        if is_mailbox(endpoint.url):
-            return await self._mail_event(endpoint, event)
-        told = envelope.write(event, reader=reader, source=self._source)
-        body = orjson.dumps(told)
         now = self._clock()
+        page = partial(self._links.page_of, party=reader.party)
+        if is_mailbox(endpoint.url):
+            said = mail_of(event, reader=reader.party, page=page, now=now)
+            return await self._mail_to(_mailbox(endpoint), said, message_id=show("evt", event.id))
+        told = envelope.write(event, reader=reader, source=self._source, page=page)
+        body = orjson.dumps(told)
         headers = sign(self._secrets(endpoint, now), told["id"], now, body)
         return await self._webhooks.post(endpoint.url, headers, body)
 
     async def tell_owner(self, endpoint: Endpoint, addresses: Sequence[str], why: str) -> None:
         """Tell the people of the endpoint's party that nothing more is sent there, as well as can be."""
-        name, label = show(endpoints.PREFIX, endpoint.id), f" ({endpoint.label})" if endpoint.label else ""
-        text = (
-            f"Nothing more is sent to your endpoint {name}{label}.\n\n{why}\n\n"
-            "What happens meanwhile is kept and will be sent once the endpoint is resumed. Nothing is lost.\n"
-        )
+        said = stopped_mail(endpoint.url, why)
         for address in addresses:
-            attempt = await self._mail.send(address, STOPPED_SUBJECT, text, f"<pre>{escape(text)}</pre>\n")
-            log.info("owner_told", endpoint=name, result=attempt.result)
+            attempt = await self._mail_to(address, said)
+            log.info("owner_told", endpoint=show(endpoints.PREFIX, endpoint.id), result=attempt.result)
 
     async def close(self) -> None:
         """Let go of every connection."""
         await self._webhooks.close()
 
-    async def _mail_event(self, endpoint: Endpoint, event: Record) -> Attempt:
-        sentence = story.sentence(event)
-        text = f"{event.reference}, {event.sku} {event.title}\n\n{sentence}\n"
-        to = unquote(endpoint.url.partition(":")[2])
-        subject = f"{event.reference}: {sentence}"
-        return await self._mail.send(to, subject, text, f"<p>{escape(text)}</p>\n", message_id=show("evt", event.id))
+    async def _mail_to(self, address: str, said: MailText, message_id: str = "") -> Attempt:
+        return await self._mail.send(address, said.subject, said.text, said.html, message_id=message_id)
 
     def _secrets(self, endpoint: Endpoint, now: datetime) -> tuple[str, ...]:
         """Opened once a minute. One that ends within it signs for the rest of it, beside the one that replaced it."""
@@ -81,3 +77,7 @@ class Couriers:
         if closed not in self._opened:
             self._opened[closed] = endpoints.secrets_at(self._keyring, endpoint, now)
         return self._opened[closed]
+
+
+def _mailbox(endpoint: Endpoint) -> str:
+    return unquote(endpoint.url.partition(":")[2])

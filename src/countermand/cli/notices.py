@@ -1,0 +1,158 @@
+"""Commands about notices: what is to be told to whom, what was given up, and sending it again."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from cyclopts import Parameter
+from sqlalchemy import Connection
+
+from countermand import endpoints, reads
+from countermand.app import Application
+from countermand.cli.durations import seconds
+from countermand.cli.orders import LimitFlag
+from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.who import find_id
+from countermand.domain.endpoint import EndpointState
+from countermand.domain.schedule import NoticeState
+from countermand.endpoints import Endpoint
+from countermand.ids import show
+from countermand.store import outbox
+from countermand.store.columns import Record
+
+SinceFlag = Annotated[str | None, Parameter(help="Made at this time or later: 2026-11-02T09:00, or 24h ago: 24h")]
+
+
+def notices(
+    *,
+    state: NoticeState | None = None,
+    endpoint: Annotated[str | None, Parameter(help="Id of an endpoint")] = None,
+    since: SinceFlag = None,
+    limit: LimitFlag = 50,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """List notices, newest first: what is to be sent, what was sent, and what was given up."""
+    wanted = reads.NoticeFilter(
+        state=state.value if state else None,
+        endpoint=find_id(endpoints.PREFIX, endpoint) if endpoint else None,
+        since=_moment(since, datetime.now(UTC)) if since else None,
+    )
+    found = ask_database(read_settings(database=database), partial(reads.list_notices, wanted=wanted, limit=limit + 1))
+    rows = found[:limit]
+    if len(found) > limit:
+        say(f"These are the newest {limit}; --limit shows more.")
+    if json:
+        print_json([_notice(row) for row in rows])
+        return
+    shown = [
+        (
+            show("ntc", row.id),
+            row.state,
+            row.kind,
+            row.url,
+            row.attempts,
+            f"{row.created_at:%Y-%m-%d %H:%M}",
+            f"{row.due_at:%Y-%m-%d %H:%M}" if row.due_at else "",
+            row.last_result,
+        )
+        for row in rows
+    ]
+    columns = ("Id", "State", "Event", "To", "Attempts", "Made (UTC)", "Due (UTC)", "Last attempt")
+    print_table(columns, shown, empty="There are no notices.")
+
+
+def replay(notice: Annotated[str, Parameter(help="Id of the notice")], *, database: DatabaseFlag = None) -> None:
+    """Send a notice again, whether it is dead or was sent. It is due at once, under the same id."""
+    wanted = find_id("ntc", notice)
+
+    async def work(application: Application) -> Endpoint | None:
+        def again(connection: Connection) -> Endpoint | None:
+            row = reads.notice_by_id(connection, wanted)
+            if row is None:
+                return None
+            to = _known(connection, row.endpoint_id)
+            outbox.replay(connection, application.clock(), row.retailer_id, row.id)
+            return to
+
+        return await application.database.write(again)
+
+    to = with_database(read_settings(database=database), work)
+    if to is None:
+        fail(Exit.NOT_FOUND, "unknown_notice", f"There is no notice {notice}.")
+    _say_when("The notice", to)
+
+
+def recover(
+    *,
+    endpoint: Annotated[str, Parameter(help="Id of the endpoint")],
+    since: Annotated[str, Parameter(help="Made at this time or later: 2026-11-02T09:00, or 24h ago: 24h")],
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Send every notice again that is dead for an endpoint. Prints how many."""
+    wanted = find_id(endpoints.PREFIX, endpoint)
+
+    async def work(application: Application) -> tuple[int, Endpoint]:
+        now = application.clock()
+        moment = _moment(since, now)
+
+        def again(connection: Connection) -> tuple[int, Endpoint]:
+            to = _known(connection, wanted)
+            return outbox.recover(connection, now, wanted, moment), to
+
+        return await application.database.write(again)
+
+    count, to = with_database(read_settings(database=database), work)
+    if json:
+        print_json({"recovered": count})
+    else:
+        print(count)
+    if count:
+        _say_when("They", to)
+
+
+def _known(connection: Connection, wanted: UUID) -> Endpoint:
+    """The endpoint; ends the command when there is none that could be sent to."""
+    found = endpoints.by_ids(connection, [wanted])
+    if not found:
+        fail(Exit.NOT_FOUND, "unknown_endpoint", f"There is no endpoint {show(endpoints.PREFIX, wanted)}.")
+    if found[0][0].state is EndpointState.REMOVED:
+        fail(Exit.REFUSED, "endpoint_removed", "The endpoint was removed. Nothing is sent there any more.")
+    return found[0][0]
+
+
+def _say_when(what: str, to: Endpoint) -> None:
+    if to.state is EndpointState.ACTIVE:
+        say(f"{what} will be sent as soon as a worker runs.")
+    else:
+        say(f"{what} will be sent when the endpoint is resumed; it is {to.state}.")
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    """A time, UTC unless it says otherwise, or how long ago; ends the command when it is neither."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return now - timedelta(seconds=seconds(text))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _notice(row: Record) -> dict[str, Any]:
+    return {
+        "id": show("ntc", row.id),
+        "state": row.state,
+        "kind": row.kind,
+        "event": show("evt", row.event_id),
+        "line": str(row.line_id),
+        "seq": row.seq,
+        "endpoint": show(endpoints.PREFIX, row.endpoint_id),
+        "url": row.url,
+        "attempts": row.attempts,
+        "created_at": row.created_at.isoformat(),
+        "due_at": row.due_at.isoformat() if row.due_at else None,
+        "attempted_at": row.attempted_at.isoformat() if row.attempted_at else None,
+        "last_result": row.last_result,
+    }
