@@ -83,6 +83,7 @@ async def opened(
             clock,
             at_once=settings.worker_sends,
             lease_s=settings.worker_lease_s,
+            providers=providers,
         )
         yield Application(
             settings=settings,

@@ -1,8 +1,11 @@
-"""What is due: notices that must be sent, and answers that nobody gave. Each worker does it for its partitions."""
+"""What is due: notices that must be sent, refunds that are owed, answers that nobody gave.
+
+Each worker does it for its partitions.
+"""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from random import Random
 from typing import Final
 
@@ -10,11 +13,13 @@ import structlog
 
 from countermand.ids import Clock
 from countermand.lanes import Lanes
+from countermand.providers.provider import Provider
 from countermand.store.engine import Database
 from countermand.store.outbox import Pair
 from countermand.worker.deadlines import Deadlines
 from countermand.worker.notices import SENDS_AT_ONCE, Courier, Notices
 from countermand.worker.partitions import LEASE_S, Monotonic, Partitions
+from countermand.worker.refunds import Refunds
 
 LOOK_EVERY_S: Final = 1.0
 """How often to look for retries and for notices that other processes committed."""
@@ -22,6 +27,7 @@ LOOK_SHARE: Final = 0.1
 """At most this share of the time is spent on looking, however much waits."""
 DEADLINES_EVERY_S: Final = 5.0
 """Deadlines are promised within 60 s (reliability P7)."""
+REFUNDS_EVERY_S: Final = 1.0
 TEND_EVERY_S: Final = 2.0
 FINISH_S: Final = 10.0
 """How long a worker that is told to stop waits for what it is sending."""
@@ -47,6 +53,7 @@ class Worker:
         alone: bool | None = None,
         monotonic: Monotonic = time.monotonic,
         dice: Random | None = None,
+        providers: Mapping[str, Provider] | None = None,
     ) -> None:
         self.partitions = Partitions(
             database,
@@ -59,6 +66,7 @@ class Worker:
             database, self.partitions, courier, clock, at_once=at_once, monotonic=monotonic, dice=dice
         )
         self.deadlines = Deadlines(database, lanes, clock, self.partitions)
+        self.refunds = Refunds(database, lanes, providers or {}, clock, self.partitions)
         self._lease_s = lease_s
         self._running: asyncio.Task[None] | None = None
 
@@ -73,6 +81,7 @@ class Worker:
             group.create_task(_every(min(TEND_EVERY_S, self._lease_s / 5), self.tend))
             group.create_task(_every(LOOK_EVERY_S, self._look))
             group.create_task(_every(DEADLINES_EVERY_S, self.deadlines.fire_all))
+            group.create_task(_every(REFUNDS_EVERY_S, self.refunds.settle_all))
 
     async def stop(self, within_s: float = FINISH_S) -> None:
         """Finish what is under way, but not for ever, and let other workers have the partitions."""
@@ -105,6 +114,11 @@ class Worker:
         """Put at most 500 overdue cancellations to the rules. Returns how many the rules took up."""
         await self.tend()
         return await self.deadlines.fire()
+
+    async def settle_refunds(self) -> int:
+        """Do what is to be done about at most 500 refunds that are due. Returns how many it looked at."""
+        await self.tend()
+        return await self.refunds.settle()
 
     async def _look(self) -> None:
         self.notices.look()

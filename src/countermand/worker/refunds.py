@@ -1,0 +1,183 @@
+"""Refunds on their way: write down the intent, call the provider, settle what it said.
+
+The intent is committed before the call, with the key that the provider recognises a repeated wish by. Whatever ends
+the process between the steps leaves the refund to be taken up again, with the same key: money moves once.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from countermand.domain.commands import Actor, Movement, PartyKind, RefundCommand, SendRefund, SettleRefund
+from countermand.domain.settlement import Refund, RefundKind, must_ask_first
+from countermand.ids import Clock, show
+from countermand.lanes import Lanes
+from countermand.parties import PLATFORM
+from countermand.providers.provider import Provider, Told, Wish
+from countermand.service import Call, Done
+from countermand.store import repayments
+from countermand.store.columns import Record
+from countermand.store.engine import Database
+from countermand.store.records import refund_of
+from countermand.worker.partitions import Partitions
+
+DOOR: Final = "worker"
+ACTOR: Final = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="refund worker")
+BATCH_MAX: Final = 500
+AT_ONCE: Final = 32
+
+log = structlog.get_logger()
+
+
+class Refunds:
+    """Settles refunds of this worker's partitions.
+
+    Who owns a partition only spares work. Two workers that took up the same refund have the rules decide who calls:
+    the intent of one of them comes first, and the other's is refused.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        lanes: Lanes,
+        providers: Mapping[str, Provider],
+        clock: Clock,
+        partitions: Partitions,
+        *,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._database = database
+        self._lanes = lanes
+        self._providers = providers
+        self._clock = clock
+        self._partitions = partitions
+        self._places = asyncio.Semaphore(at_once)
+
+    async def settle(self) -> int:
+        """Do what is to be done about at most 500 refunds that are due. Returns how many it looked at."""
+        owned = self._partitions.owned
+        if not owned:
+            return 0
+        due = await self._database.read(
+            partial(repayments.due_refunds, now=self._clock(), limit=BATCH_MAX, partitions=owned)
+        )
+        by_payment = groupby(sorted(due, key=_payment_of), key=_payment_of)
+        await asyncio.gather(*(self._settle_payment(list(rows)) for _, rows in by_payment))
+        return len(due)
+
+    async def settle_all(self) -> None:
+        """Until none is due."""
+        while await self.settle() == BATCH_MAX:
+            pass
+
+    async def hear(self, row: Record) -> None:
+        """Something happened to this refund, says its provider: ask what, and believe that."""
+        provider = self._providers.get(row.provider)
+        if provider is not None:
+            refund = refund_of(row)
+            told = await provider.find(wish_of(refund))
+            # A webhook may overtake the answer to the call that it is about, which then counts as well.
+            if told.movement in (Movement.CONFIRMED, Movement.REFUSED, Movement.ACCEPTED):
+                await self._submit(row.retailer_id, _settled(refund, told, attempts=None))
+
+    async def _settle_payment(self, rows: Sequence[Record]) -> None:
+        """One after the other: each counts what others refunded, less what was counted before."""
+        for row in rows:
+            async with self._places:
+                try:
+                    await self._settle_one(row)
+                except Exception:
+                    # It stays as it is and is taken up again; the others go on.
+                    log.exception("refund_failed", refund=show("rfd", row.id))
+
+    async def _settle_one(self, row: Record) -> None:
+        refund, provider = refund_of(row), self._providers.get(row.provider)
+        if provider is None:
+            told = Told(movement=Movement.REFUSED, result=f"No provider {refund.provider} is set up here.")
+            await self._submit(row.retailer_id, _settled(refund, told, attempts=refund.attempts))
+        elif must_ask_first(refund, self._clock(), provider.key_lifetime):
+            told = await provider.find(wish_of(refund))
+            await self._submit(row.retailer_id, _settled(refund, told, attempts=refund.attempts))
+        else:
+            await self._send(row.retailer_id, refund, provider)
+
+    async def _send(self, retailer: UUID, refund: Refund, provider: Provider) -> None:
+        elsewhere = await self._elsewhere(retailer, refund, provider)
+        if elsewhere is None:
+            told = Told(movement=Movement.LATER, result=f"{provider.name} does not say what was refunded before.")
+            await self._submit(retailer, _settled(refund, told, attempts=refund.attempts))
+            return
+        intent = SendRefund(
+            line=refund.line, refund=refund.id, actor=ACTOR, attempts=refund.attempts, elsewhere_minor=elsewhere
+        )
+        if not await self._submit(retailer, intent):
+            return
+        wish = wish_of(refund, counted_minor=elsewhere)
+        if not wish.amount_minor:
+            return
+        release = refund.kind is RefundKind.RELEASE
+        told = await (provider.release(wish) if release else provider.refund(wish))
+        await self._submit(retailer, _settled(refund, told, attempts=refund.attempts + 1))
+
+    async def _elsewhere(self, retailer: UUID, refund: Refund, provider: Provider) -> int | None:
+        """How much somebody refunded at the provider that no refund of ours counted yet (EC-60)."""
+        if refund.attempts or refund.kind is RefundKind.RELEASE:
+            return 0
+        held = await provider.refunded(refund.payment_reference)
+        if held is None:
+            return None
+        moved = (Movement.CONFIRMED, Movement.ACCEPTED)
+        others = [each for each in held if not each.reference and each.movement in moved]
+        found = sum(each.amount_minor for each in others if each.currency == refund.currency)
+        if not found:
+            return 0
+        counted = await self._database.read(
+            partial(
+                repayments.counted_elsewhere,
+                retailer=retailer,
+                provider=refund.provider,
+                payment=refund.payment_reference,
+            )
+        )
+        return min(refund.amount_minor, max(0, found - counted))
+
+    async def _submit(self, retailer: UUID, command: RefundCommand) -> bool:
+        """Whether the road took it. What it did not take is taken up again when it is due."""
+        return isinstance(await self._lanes.submit(Call(command=command, door=DOOR, retailer=retailer)), Done)
+
+
+def wish_of(refund: Refund, *, counted_minor: int = 0) -> Wish:
+    """What to ask the provider for. Each round has its own reference, so that an old failure is not found again."""
+    reference = show("rfd", refund.id)
+    return Wish(
+        key=refund.key,
+        reference=reference if refund.round == 1 else f"{reference}-{refund.round}",
+        payment=refund.payment_reference,
+        amount_minor=refund.rest_minor - counted_minor,
+        currency=refund.currency,
+    )
+
+
+def _settled(refund: Refund, told: Told, *, attempts: int | None) -> SettleRefund:
+    return SettleRefund(
+        line=refund.line,
+        refund=refund.id,
+        actor=ACTOR,
+        attempts=attempts,
+        movement=told.movement,
+        result=told.result,
+        provider_reference=told.provider_id,
+        amount_minor=told.amount_minor,
+        currency=told.currency,
+        retry_after_s=told.retry_after_s,
+        spent=told.spent,
+    )
+
+
+def _payment_of(row: Record) -> tuple[str, str, str]:
+    return str(row.retailer_id), row.provider, row.payment_reference
