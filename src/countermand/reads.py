@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from countermand.domain.commands import PartyKind
+from countermand.domain.events import MONEY
 from countermand.ids import earliest, moment_of
 from countermand.store import tables as t
 from countermand.store.columns import IdList, NumberList, PairList, Record, one_of, pair_of
@@ -413,6 +414,8 @@ def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> li
     """
     sellers = bindparam("sellers", sorted(_sellers(connection, scope)), type_=IdList())
     conditions = [one_of(t.events.c.retailer_id, sellers), _line_scope(scope)]
+    if scope.kind is not PartyKind.PLATFORM:
+        conditions.append(or_(t.events.c.retailer_id == scope.party, t.events.c.kind.not_in(sorted(MONEY))))
     if wanted.line:
         conditions.append(t.lines.c.id == wanted.line)
     limit = min(wanted.limit, PAGE_MAX)

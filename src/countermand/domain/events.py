@@ -32,6 +32,10 @@ class EventKind(StrEnum):
     REFUND_CLOSED = "refund.closed"
 
 
+MONEY: Final = frozenset(kind for kind in EventKind if kind.value.startswith("refund."))
+"""What only the retailer and the platform are told: a supplier has no business with the customer's money."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """When an event of a kind happens, as a sentence, and what its ``units`` count."""

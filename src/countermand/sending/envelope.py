@@ -112,7 +112,7 @@ class EventData(_Described):
     title: Annotated[str, Field(description="what the article is called; may be empty")]
     retailer: Annotated[NamedParty, Field(description="who sold the line: `id` and `name`")]
     fulfiller: Annotated[NamedParty, Field(description="who holds the goods: `id` and `name`")]
-    seq: Annotated[int, Field(ge=1, description="its place in the line's history: 1, 2, 3 and so on, without a gap")]
+    seq: Annotated[int, Field(ge=1, description="its place in the line's history; who is not told of all sees gaps")]
     units: Annotated[int, Field(ge=0, description="how many units it is about; see the kinds above")]
     state: Annotated[Units, Field(description="the units of the line just after it, see below")]
     cancellation: Annotated[

@@ -1,5 +1,6 @@
 """GET /v1/events: the caller's own, oldest first, each as it is sent, and none missed from page to page."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countermand.domain.commands import AcceptCancellation
+from countermand.domain.commands import AcceptCancellation, CancelOwn
+from countermand.domain.reasons import CancelReason
 from countermand.parties import PLATFORM
 from countermand.sending.envelope import Envelope
+from tests.support.money import place_paid
 from tests.wire.native.calling import Native, new_retailer
 
 pytestmark = pytest.mark.anyio
@@ -79,6 +82,17 @@ async def test_each_party_has_its_own(native: Native) -> None:
     assert {each["subject"] for each in await listed(native)} == {
         str(lines[name]) for name in ("mine", "own goods", "held")
     }
+
+
+async def test_money_is_no_business_of_the_suppliers(native: Native) -> None:
+    world = native.world
+    shop = replace(world, retailer=native.retailer)
+    line = (await place_paid(shop)).lines[0].id
+    await native.do(CancelOwn(line=line, actor=world.actor(world.supplier), reason=CancelReason.OUT_OF_STOCK, units=1))
+    placed = ["line.placed", "cancellation.accepted"]
+    for who in (native.retailer, await native.token(PLATFORM)):
+        assert set(kinds(await listed(native, who, line=line))) == {*placed, "refund.due"}
+    assert set(kinds(await listed(native, world.supplier, line=line))) == set(placed)
 
 
 async def test_it_takes_a_token_that_may_look(native: Native) -> None:
