@@ -235,7 +235,7 @@ def recount(held: dict[str, Rows], party: scores.Party, week: Week) -> dict[str,
     }
     told: dict[UUID, Rows] = defaultdict(list)
     for event in sorted(held["events"], key=lambda event: (event["line_id"].int, event["seq"])):
-        if event["cancellation_id"]:
+        if event["kind"].startswith("cancellation."):
             told[event["cancellation_id"]].append(event)
     last: dict[UUID, bool] = {}
     for row in sorted(held["judgements"], key=lambda row: row["version"]):
@@ -316,12 +316,13 @@ def _backed(held: dict[str, Rows], line: dict[str, Any]) -> set[UUID]:
     """Claims of the customer's wish that an earlier ask on file, unheeded then, stands behind."""
     ends = {}
     for event in held["events"]:
-        if event["line_id"] == line["id"] and event["facts"].get("state") not in (None, "asked"):
+        over = event["kind"].startswith("cancellation.") and event["facts"]["state"] != "asked"
+        if over and event["line_id"] == line["id"]:
             ends[event["cancellation_id"]] = event["seq"]
-    over = [row for row in held["cancellations"] if row["id"] in ends and row["line_id"] == line["id"]]
+    answered = [row for row in held["cancellations"] if row["id"] in ends]
     own = (line["retailer_id"], line["fulfiller_id"])
     backed, spare = set(), 0
-    for row in sorted(over, key=lambda row: ends[row["id"]]):
+    for row in sorted(answered, key=lambda row: ends[row["id"]]):
         if row["asker"] == "customer" and row["asked_by"] not in own:
             spare += 0 if row["state"] == "withdrawn" else row["units"] - row["accepted_units"]
         elif row["state"] != "accepted":
