@@ -206,6 +206,22 @@ HOLDS_ITSELF: list[tuple[str, list[Step], Policy, set[tuple[Role, Why]]]] = [
         {(R, Why.LAPSED)},
     ),
     (
+        "withdrawn first: nothing stands behind the claim",
+        [
+            asked(),
+            (WithdrawCancellation(line=LINE, actor=PLATFORM, asker=Asker.CUSTOMER), NOW),
+            own(RETAILER, CUSTOMERS, 2),
+        ],
+        SILENT_NO,
+        {(R, Why.FALSE_CLAIM)},
+    ),
+    (
+        "accepted for one, the rest heeded later",
+        [asked(), (AcceptCancellation(line=LINE, actor=RETAILER, units=1), NOW), own(RETAILER, CUSTOMERS, 1)],
+        SILENT_NO,
+        set(),
+    ),
+    (
         "heeded after the promised day",
         [asked(), declined(), own(RETAILER, CUSTOMERS, 2, AFTER)],
         SILENT_NO,
@@ -247,6 +263,12 @@ SUPPLIER_HOLDS: list[tuple[str, list[Step], Policy, set[tuple[Role, Why]]]] = [
         [own(SUPPLIER, CUSTOMERS)],
         SILENT_NO,
         {(F, Why.FALSE_CLAIM), (R, Why.SUPPLIERS_DOING)},
+    ),
+    (
+        "a supplier that heeds what it declined",
+        [asked(), answered(), declined(actor=SUPPLIER), own(SUPPLIER, CUSTOMERS, 2)],
+        SILENT_NO,
+        set(),
     ),
     (
         "a supplier with another reason for a customer's ask",
