@@ -1,17 +1,18 @@
 """Quotes and refunds, read straight from the database, for whoever may know of the customer's money."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, select
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.money import write_minor
 from countermand.domain.refund import OrderMoney, Part, PricedLine, Returned, quote
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
-from countermand.reads import Scope
+from countermand.ids import show
+from countermand.reads import PAGE_MAX, Scope
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.money import money_of_terms, moved_of
@@ -117,3 +118,79 @@ def _money_of(lines: Mapping[UUID, Record]) -> tuple[OrderMoney | None, dict[str
         PricedLine(id=line, units=each.ordered, unit_price_minor=each.unit_price_minor) for line, each in lines.items()
     )
     return OrderMoney(currency=row.currency, lines=priced), {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundFilter:
+    """Which refunds to list; what is left out does not filter. ``after`` is the id of the last one before."""
+
+    state: str | None = None
+    provider: str | None = None
+    line: UUID | None = None
+    after: UUID | None = None
+    limit: int = PAGE_MAX
+
+
+def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> Sequence[Record]:
+    """Refunds that this party may know of, the oldest first."""
+    refunds = t.refunds.c
+    conditions = [
+        refunds[name] == value
+        for name, value in (("state", wanted.state), ("provider", wanted.provider), ("line_id", wanted.line))
+        if value is not None
+    ]
+    if wanted.after is not None:
+        conditions.append(refunds.id > wanted.after)
+    query = _REFUNDS.where(*conditions, *_in_scope(scope)).order_by(refunds.id).limit(wanted.limit)
+    return connection.execute(query).all()
+
+
+def refund_by_id(connection: Connection, scope: Scope, refund: UUID) -> Record | None:
+    """One refund, or ``None`` when there is none that this party may know of."""
+    return connection.execute(_REFUNDS.where(t.refunds.c.id == refund, *_in_scope(scope))).first()
+
+
+def refund_document(row: Record) -> dict[str, Any]:
+    """A refund as JSON, amounts as decimal text."""
+    return {
+        "id": show("rfd", row.id),
+        "cancellation": show("can", row.cancellation_id),
+        "order": str(row.order_id),
+        "line": str(row.line_id),
+        "reference": row.order_reference,
+        "retailer": row.retailer_name,
+        "sku": row.sku,
+        "kind": row.kind,
+        "amount": write_minor(row.amount_minor, row.currency),
+        "refunded_elsewhere": write_minor(row.elsewhere_minor, row.currency),
+        "currency": row.currency,
+        "state": row.state,
+        "payment": row.payment_id,
+        "provider": row.provider,
+        "payment_reference": row.payment_reference,
+        "method": row.method,
+        "provider_reference": row.provider_reference,
+        "attempts": row.attempts,
+        "due_at": row.due_at.isoformat() if row.due_at else None,
+        "last_result": row.last_result,
+        "created_at": row.created_at.isoformat(),
+        "settled_at": row.settled_at.isoformat() if row.settled_at else None,
+        "note": row.note,
+    }
+
+
+_REFUNDS: Final = (
+    select(
+        t.refunds,
+        t.lines.c.sku,
+        t.orders.c.reference.label("order_reference"),
+        t.parties.c.name.label("retailer_name"),
+    )
+    .join(t.lines, and_(t.lines.c.retailer_id == t.refunds.c.retailer_id, t.lines.c.id == t.refunds.c.line_id))
+    .join(t.orders, and_(t.orders.c.retailer_id == t.refunds.c.retailer_id, t.orders.c.id == t.refunds.c.order_id))
+    .join(t.parties, t.parties.c.id == t.refunds.c.retailer_id)
+)
+
+
+def _in_scope(scope: Scope) -> list[ColumnElement[bool]]:
+    return [] if scope.kind is PartyKind.PLATFORM else [t.refunds.c.retailer_id == scope.party]

@@ -1,5 +1,7 @@
 """`countermand quote` and what becomes of the customer's money."""
 
+import csv
+import io
 import json
 
 from tests.cli.conftest import Cli, order
@@ -38,3 +40,56 @@ def test_an_order_whose_money_does_not_add_up_is_not_taken(cli: Cli, parties: di
     said = cli("order", "add", "-", stdin=json.dumps(document))
     assert said.code == 2
     assert "The payments come to 27.00 EUR, the order to 24.00." in said.err
+
+
+def cancelled(cli: Cli, **payment: str) -> str:
+    """An order whose only unit was cancelled. Returns the id of its refund."""
+    document = order("PO-2", 1, payments=[{"captured": "10", **payment}])
+    document["lines"][0]["unit_price"] = "10"
+    line = json.loads(cli("order", "add", "-", "--json", stdin=json.dumps(document)).out)[0]["lines"][0]
+    asked = cli("ask", "--line", line, "--by", "retailer").out.strip()
+    assert cli("accept", asked).code == 0
+    return str(cli("refunds", "--json").json[0]["id"])
+
+
+def test_a_work_list_is_exported_and_marked_as_paid(cli: Cli, parties: dict[str, str]) -> None:
+    refund = cancelled(cli, reference="=PAY()")
+    listed = list(csv.DictReader(io.StringIO(cli("refunds", "--state", "by_hand", "--csv").out)))
+    assert [(row["id"], row["amount"], row["currency"]) for row in listed] == [(refund, "10.00", "EUR")]
+    assert listed[0]["payment_reference"] == "'=PAY()", "no spreadsheet runs what a reference says"
+    assert cli("refund", "paid", refund, "--note", "by bank").code == 0
+    assert cli("refunds", "--state", "by_hand").lines == []
+    [done] = cli("refunds", "--json").json
+    assert (done["state"], done["note"]) == ("confirmed", "by bank")
+    again = cli("refund", "paid", refund)
+    assert (again.code, "confirmed by now" in again.err) == (3, True)
+
+
+def test_a_refund_is_closed_with_a_note_and_the_story_tells_it(cli: Cli, parties: dict[str, str]) -> None:
+    refund = cancelled(cli)
+    assert cli("refund", "close", refund).code == 2, "a note is needed"
+    assert cli("refund", "close", refund, "--note", "the customer keeps a voucher").code == 0
+    [row] = cli("refunds").lines
+    assert row[:3] == [refund, "closed", "10.00 EUR"]
+    told = cli("timeline", cli("refunds", "--json").json[0]["line"]).out
+    assert "The refund of 10.00 EUR is due, by payment 1." in told
+    assert "closed the refund of 10.00 EUR, and nothing is paid back: the customer keeps a voucher." in told
+
+
+def test_only_a_parked_refund_is_tried_again(cli: Cli, parties: dict[str, str]) -> None:
+    refund = cancelled(cli, provider="stripe", reference="pi_1")
+    assert cli("refund", "retry", refund).code == 3
+
+
+def test_a_refund_that_is_not_there(cli: Cli, parties: dict[str, str]) -> None:
+    for verb in ("paid", "retry"):
+        assert cli("refund", verb, "rfd_" + "0" * 32).code == 5
+        assert cli("refund", verb, "nonsense").code == 2
+
+
+def test_a_retailer_sees_its_own_refunds(cli: Cli, parties: dict[str, str]) -> None:
+    refund = cancelled(cli)
+    cli("party", "add", "retailer", "Other Shoes")
+    assert [row[0] for row in cli("refunds", "--party", "Fine Shoes").lines] == [refund]
+    assert cli("refunds", "--party", "Other Shoes").lines == []
+    assert cli("refunds", "--party", "Alpine Supply").lines == []

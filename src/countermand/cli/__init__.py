@@ -16,6 +16,7 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
   countermand orders                                 list orders
   countermand ask --line 1000017 --by customer       a customer wants a line cancelled
   countermand quote --line 1000017 --units 2         what would go back to the customer
+  countermand refunds --state parked                 refunds that a person has to see to
   countermand cancellations --state asked            what waits for an answer
   countermand timeline can_0190...                   the whole story of a line
 
@@ -24,6 +25,7 @@ Who takes part:    party add|list   user add   token create|revoke   plaza-key c
 Who is told:       endpoint add|list|pause|resume|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
 What happens:      order add   quote   ask   accept   decline   withdraw   orders   cancellations   timeline   plaza
+Money:             refunds   refund paid|close|retry
 How they do:       score   score-exclude   score-restore
 
 Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.

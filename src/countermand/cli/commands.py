@@ -18,6 +18,7 @@ for name, place in {
     "decline": "countermand.cli.answers:decline",
     "withdraw": "countermand.cli.answers:withdraw",
     "quote": "countermand.cli.refunds:quote",
+    "refunds": "countermand.cli.refunds:refunds",
     "score": "countermand.cli.scores:score",
     "score-exclude": "countermand.cli.scores:score_exclude",
     "score-restore": "countermand.cli.scores:score_restore",
@@ -40,6 +41,7 @@ for noun, help_text, module, verbs in (
         "endpoints",
         ("add", "list", "pause", "resume", "rotate", "remove", "test"),
     ),
+    ("refund", "What a person does about a refund.", "refunds", ("paid", "close", "retry")),
     ("policy", "What retailers and suppliers agreed on.", "policies", ("show", "set")),
 ):
     group = App(name=noun, help=help_text)

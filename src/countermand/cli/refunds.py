@@ -1,17 +1,33 @@
 """Commands about the customer's money: what would go back, what is on its way."""
 
+import csv as csv_module
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand import refunds as money
-from countermand.cli.orders import EVERYTHING, find_line
-from countermand.cli.output import Exit, fail, print_json, print_table
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings
+from countermand.app import Application
+from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
+from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.who import find_id
+from countermand.domain.commands import CloseRefund, RefundCommand, RetryRefund
 from countermand.domain.refusals import Refusal
+from countermand.domain.settlement import RefundState
+from countermand.reads import PAGE_MAX
+from countermand.refunds import RefundFilter
+from countermand.service import Call, Failed, Outcome, Refused
+from countermand.store.columns import Record
+
+Which = Annotated[str, Parameter(help="Id of the refund")]
+NoteFlag = Annotated[str, Parameter(help="A word for those who ask later")]
+NeededNote = Annotated[str, Parameter(help="Why")]
 
 
 def quote(
@@ -42,6 +58,122 @@ def quote(
     ]
     kept = [row for row in rows if Decimal(row[1]) or row[0] == "Refund in all"]
     print_table(("What", document["currency"], "By"), kept, empty="Nothing goes back.")
+
+
+def refunds(
+    *,
+    state: Annotated[RefundState | None, Parameter(help="Where they stand")] = None,
+    provider: Annotated[str | None, Parameter(help="Who moves the money")] = None,
+    party: Annotated[str | None, Parameter(help="Of this retailer")] = None,
+    limit: LimitFlag = 1000,
+    csv: Annotated[bool, Parameter(negative=(), help="As a file for a spreadsheet or a bank")] = False,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """List refunds, oldest first. `--state by_hand` is the work list of those that a person pays."""
+    wanted = RefundFilter(state=state.value if state else None, provider=provider)
+    found = ask_database(read_settings(database=database), partial(_pages, party=party, wanted=wanted, count=limit + 1))
+    rows = [money.refund_document(row) for row in found[:limit]]
+    if len(found) > limit:
+        say(f"These are the oldest {limit}; --limit shows more.")
+    if json:
+        print_json(rows)
+    elif csv:
+        writer = csv_module.DictWriter(sys.stdout, _CSV_COLUMNS, extrasaction="ignore", lineterminator="\r\n")
+        writer.writeheader()
+        writer.writerows({name: _tame(str(value or "")) for name, value in row.items()} for row in rows)
+    else:
+        columns = ("Id", "State", "Amount", "Payment", "Order", "SKU", "Last word")
+        shown = [
+            (
+                row["id"],
+                row["state"],
+                f"{row['amount']} {row['currency']}",
+                f"{row['provider']} {row['payment_reference']}".strip(),
+                row["reference"],
+                row["sku"],
+                row["last_result"],
+            )
+            for row in rows
+        ]
+        print_table(columns, shown, empty="There are no refunds.")
+
+
+def refund_paid(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None) -> None:
+    """Say that a refund was paid by hand. It counts as done."""
+    _do(refund, database, lambda row: _close(row, paid=True, note=note), "The refund is done.")
+
+
+def refund_close(refund: Which, *, note: NeededNote, database: DatabaseFlag = None) -> None:
+    """Close a refund that is not going to be paid, and say why."""
+    _do(refund, database, lambda row: _close(row, paid=False, note=note), "The refund is closed; nothing is paid back.")
+
+
+def refund_retry(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None) -> None:
+    """Have a parked refund tried again."""
+    _do(
+        refund,
+        database,
+        lambda row: RetryRefund(line=row.line_id, refund=row.id, actor=operator(), note=note),
+        "The refund is tried again.",
+    )
+
+
+def _do(text: str, database: str | None, command: Callable[[Record], RefundCommand], done: str) -> None:
+    wanted = find_id("rfd", text)
+
+    async def work(application: Application) -> Outcome:
+        row = await application.database.read(partial(money.refund_by_id, scope=EVERYTHING, refund=wanted))
+        if row is None:
+            fail(Exit.NOT_FOUND, "unknown_refund", f"There is no refund {text}.", "See `countermand refunds`.")
+        return await application.lanes.submit(Call(command=command(row), door=DOOR, retailer=row.retailer_id))
+
+    outcome = with_database(read_settings(database=database), work)
+    if isinstance(outcome, Refused):
+        fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)
+    if isinstance(outcome, Failed):
+        fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+    say(done)
+
+
+def _close(row: Record, *, paid: bool, note: str) -> CloseRefund:
+    return CloseRefund(line=row.line_id, refund=row.id, actor=operator(), paid=paid, note=note)
+
+
+def _pages(connection: Connection, *, party: str | None, wanted: RefundFilter, count: int) -> list[Record]:
+    scope = scope_of(connection, party)
+    rows: list[Record] = []
+    while len(rows) < count:
+        size = min(PAGE_MAX, count - len(rows))
+        after = rows[-1].id if rows else None
+        page = money.list_refunds(connection, scope, replace(wanted, after=after, limit=size))
+        rows += page
+        if len(page) < size:
+            break
+    return rows
+
+
+def _tame(cell: str) -> str:
+    """A spreadsheet takes a cell for a formula that begins like one; somebody else chose what references say."""
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+_CSV_COLUMNS: Final = (
+    "id",
+    "state",
+    "kind",
+    "amount",
+    "currency",
+    "method",
+    "provider",
+    "payment_reference",
+    "retailer",
+    "reference",
+    "sku",
+    "created_at",
+    "settled_at",
+    "note",
+)
 
 
 def _quoted(connection: Connection, *, line: str, units: int | None) -> money.Quoted | Refusal:
