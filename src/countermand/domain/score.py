@@ -421,7 +421,7 @@ def _against_fulfiller(item: Item, wish: _Wish, end: Happening, zone: tzinfo) ->
         return Why.LAPSED if end.kind is EventKind.CANCELLATION_LAPSED else Why.AUTOMATIC
     if end.kind is not EventKind.CANCELLATION_ACCEPTED:
         return None
-    if end.unasked:
+    if end.unasked and not wish.granted:
         if end.actor != item.fulfiller:
             return None
         if wish.asker is not Asker.NOBODY:
