@@ -263,7 +263,7 @@ class Stripe:
 
 
 def _held(refund: Document, asked: str) -> Held:
-    """A refund as Stripe writes it. ``asked`` is the payment it should be of, by intent or by charge.
+    """A refund as Stripe writes it. Where it does not name its payment, it is of the one asked for.
 
     Raises:
         UnreadableError: it is not one.
@@ -275,7 +275,7 @@ def _held(refund: Document, asked: str) -> Held:
         amount_minor = from_stripe(integer(refund, "amount"), currency)
     except UnwritableError as error:
         raise UnreadableError(str(error)) from None
-    payment = text_if_any(refund, "payment_intent" if asked.startswith("pi_") else "charge")
+    payment = text_if_any(refund, "payment_intent" if asked.startswith("pi_") else "charge") or asked
     return Held(
         refund=Refunded(
             provider_id=text(refund, "id"),
