@@ -22,6 +22,8 @@ from countermand.wire.bol_plaza import PlazaDoor, PlazaKeys
 from countermand.wire.crux import CruxDoor
 from countermand.wire.limits import Asgi
 from countermand.wire.native import native_api
+from countermand.wire.payments import PATH as PAYMENTS
+from countermand.wire.payments import PaymentDoor
 from countermand.wire.replying import json_reply, send_reply
 
 log = structlog.get_logger()
@@ -107,7 +109,8 @@ def doors(application: Application) -> Asgi:
     page = AnswerDoor(database=database, lanes=lanes, links=application.links, ids=ids, clock=clock, settings=settings)
     # Not a mount at "/", whose pattern no path with a line break matches.
     crux_or_native = Router(routes=crux.routes(), default=native, redirect_slashes=False)
-    others = _by_prefix(PATH, page, crux_or_native)
+    payments = PaymentDoor(providers=application.providers, hint=application.worker.refunds.hint, settings=settings)
+    others = _by_prefix(PATH, page, _by_prefix(PAYMENTS, payments, crux_or_native))
     return _guarded(_by_prefix("/services", Router(plaza.routes(), default=native, redirect_slashes=False), others))
 
 

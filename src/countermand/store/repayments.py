@@ -2,12 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from countermand.store import tables as t
 from countermand.store.columns import NumberList, Record, one_of
+
+HINTED_MAX: Final = 100
+"""One hint makes us ask about so many refunds at most."""
 
 
 def due_refunds(connection: Connection, now: datetime, limit: int, partitions: Collection[int]) -> Sequence[Record]:
@@ -27,13 +31,9 @@ def counted_elsewhere(connection: Connection, retailer: UUID, provider: str, pay
     return int(connection.execute(query).scalar_one())
 
 
-def refund_of_reference(connection: Connection, refund: UUID) -> Record | None:
-    """The refund with this id, wherever it is."""
-    return connection.execute(select(t.refunds).where(t.refunds.c.id == refund)).first()
-
-
-def refunds_of_payment(connection: Connection, provider: str, payment: str) -> Sequence[Record]:
-    """Refunds that this provider may know of, since they are of this payment."""
+def refunds_hinted_at(connection: Connection, provider: str, refund: UUID | None, payment: str) -> Sequence[Record]:
+    """Refunds that news from a provider may be about: the one with this id, or else those of this payment."""
     refunds = t.refunds.c
-    mine = (refunds.provider == provider, refunds.payment_reference == payment)
-    return connection.execute(select(t.refunds).where(*mine).order_by(refunds.created_at, refunds.id)).all()
+    mine = refunds.id == refund if refund else refunds.payment_reference == payment
+    query = select(t.refunds).where(mine, refunds.provider == provider)
+    return connection.execute(query.order_by(refunds.created_at, refunds.id).limit(HINTED_MAX)).all()

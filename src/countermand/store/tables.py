@@ -448,6 +448,7 @@ refunds = Table(
         name="state",
     ),
     Index(None, "retailer_id", "order_id"),
+    Index(None, "payment_reference"),
     Index(
         "ix_refunds_due",
         "partition",

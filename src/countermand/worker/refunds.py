@@ -15,10 +15,10 @@ import structlog
 
 from countermand.domain.commands import Actor, Movement, PartyKind, RefundCommand, SendRefund, SettleRefund
 from countermand.domain.settlement import Refund, RefundKind, must_ask_first
-from countermand.ids import Clock, show
+from countermand.ids import Clock, read, show
 from countermand.lanes import Lanes
 from countermand.parties import PLATFORM
-from countermand.providers.provider import Provider, Told, Wish
+from countermand.providers.provider import Notified, Provider, Told, Wish
 from countermand.service import Call, Done
 from countermand.store import repayments
 from countermand.store.columns import Record
@@ -30,6 +30,8 @@ DOOR: Final = "worker"
 ACTOR: Final = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="refund worker")
 BATCH_MAX: Final = 500
 AT_ONCE: Final = 32
+ASKING_MAX: Final = 1_000
+"""So many hints may wait to be followed."""
 
 log = structlog.get_logger()
 
@@ -57,6 +59,7 @@ class Refunds:
         self._clock = clock
         self._partitions = partitions
         self._places = asyncio.Semaphore(at_once)
+        self._asking: dict[tuple[str, Notified], asyncio.Task[None]] = {}
 
     async def settle(self) -> int:
         """Do what is to be done about at most 500 refunds that are due. Returns how many it looked at."""
@@ -74,6 +77,38 @@ class Refunds:
         """Until none is due."""
         while await self.settle() == BATCH_MAX:
             pass
+
+    def hint(self, provider: str, notified: Sequence[Notified]) -> None:
+        """News, says a webhook: ask what it is beside the caller, who need not wait.
+
+        What comes while too much is asked already is passed over: refunds that are open are asked about anyway.
+        """
+        for each in notified:
+            if len(self._asking) < ASKING_MAX and (provider, each) not in self._asking:
+                self._asking[provider, each] = asyncio.create_task(self._follow(provider, each))
+
+    async def heard(self) -> None:
+        """Wait until every hint has been followed."""
+        while self._asking:
+            await asyncio.wait(self._asking.values())
+
+    async def _follow(self, provider: str, notified: Notified) -> None:
+        try:
+            rows = await self._database.read(
+                partial(
+                    repayments.refunds_hinted_at,
+                    provider=provider,
+                    refund=read("rfd", notified.reference.partition("-")[0]),
+                    payment=notified.payment,
+                )
+            )
+            for row in rows:
+                async with self._places:
+                    await self.hear(row)
+        except Exception:
+            log.exception("hint_not_followed", provider=provider)
+        finally:
+            del self._asking[provider, notified]
 
     async def hear(self, row: Record) -> None:
         """Something happened to this refund, says its provider: ask what, and believe that."""

@@ -355,6 +355,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('retailer_id', 'id', name=op.f('pk_refunds')),
     sa.UniqueConstraint('retailer_id', 'cancellation_id', 'payment_id', 'kind', name=op.f('uq_refunds_retailer_id_cancellation_id_payment_id_kind'))
     )
+    op.create_index(op.f('ix_refunds_payment_reference'), 'refunds', ['payment_reference'], unique=False)
     op.create_index('ix_refunds_due', 'refunds', ['partition', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
     op.create_index('ix_refunds_parked', 'refunds', ['retailer_id', 'created_at'], unique=False, postgresql_where=sa.text("state = 'parked'"), sqlite_where=sa.text("state = 'parked'"))
     op.create_index(op.f('ix_refunds_retailer_id_order_id'), 'refunds', ['retailer_id', 'order_id'], unique=False)

@@ -1,0 +1,72 @@
+"""Where payment providers send their news: ``POST /v1/providers/{name}/webhook`` (docs/decisions/0015).
+
+A webhook is a hint to look, and never more. It is answered at once: the provider does not wait for us to ask it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from countermand.providers.provider import ForgedError, Notified, Provider
+from countermand.settings import Settings
+from countermand.wire import limits
+from countermand.wire.replies import REPLIES, Problem
+from countermand.wire.replying import Reply, Scope, Send, json_reply, send_reply
+
+PATH: Final = "/v1/providers/"
+_LAST: Final = "webhook"
+
+log = structlog.get_logger()
+
+Hint = Callable[[str, Sequence[Notified]], None]
+
+
+class PaymentDoor:
+    """One address for each provider that the settings name. ``hint`` is told what there is news of."""
+
+    def __init__(self, *, providers: Mapping[str, Provider], hint: Hint, settings: Settings) -> None:
+        self._providers = providers
+        self._hint = hint
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+        """Answer one call."""
+        await send_reply(send, await self._reply(scope, receive))
+
+    async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
+        path: str = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix(PATH)
+        name, _, last = path.partition("/")
+        provider = self._providers.get(name)
+        if provider is None or last.removesuffix("/") != _LAST:
+            return _problem(Problem.NOT_FOUND, "There is no such address.")
+        if scope["method"] != "POST":
+            return _problem(Problem.METHOD_NOT_ALLOWED, "News is posted here.", (b"allow", b"POST"))
+        most, slowest = self._settings.body_max_bytes, self._settings.body_timeout_s
+        try:
+            body = await limits.read_body(receive, max_bytes=most, timeout_s=slowest)
+            notified = provider.read_webhook(_headers(scope), body)
+        except limits.BodyTooLargeError:
+            return _problem(Problem.TOO_LARGE, f"The body is larger than {most} bytes.")
+        except limits.BodyTooSlowError:
+            return _problem(Problem.TOO_SLOW, "The body did not arrive in time.")
+        except ForgedError as error:
+            log.warning("webhook_forged", provider=name, why=str(error))
+            return _problem(Problem.MALFORMED, "The signature is missing, wrong, or of another time.")
+        self._hint(name, notified)
+        return json_reply(200, {})
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """By name, those that stand there twice as one list (RFC 9110, 5.2)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _problem(problem: Problem, detail: str, *headers: tuple[bytes, bytes]) -> Reply:
+    status = REPLIES[problem].native
+    title = problem.value.replace("_", " ").capitalize()
+    return json_reply(status, {"title": title, "status": status, "detail": detail, "code": problem.value}, *headers)

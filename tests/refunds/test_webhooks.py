@@ -1,0 +1,158 @@
+"""News from a payment provider: through the door, with its signature, to the provider's own word; on both engines."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx2
+import pytest
+
+from countermand.ids import show
+from countermand.providers.provider import Movement, Notified
+from countermand.providers.stripe_webhooks import read_notice
+from countermand.serving import doors
+from countermand.wire.payments import PaymentDoor
+from tests.refunds.bank import Bank
+from tests.refunds.test_settling import Desk, desk
+from tests.store.holding import assert_sound
+from tests.support.money import rows_of
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "whsec_of_the_bank"
+HOOK = "/v1/providers/stripe/webhook"
+
+
+class SigningBank(Bank):
+    """Reads webhooks as Stripe's adapter does."""
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
+        return read_notice(headers, body, secret=SECRET, now=self.clock())
+
+
+async def told_by_webhooks(world: World) -> tuple[Desk, httpx2.AsyncClient]:
+    here = await desk(world)
+    here.bank.__class__ = SigningBank
+    door = PaymentDoor(
+        providers={"stripe": here.bank}, hint=here.worker.refunds.hint, settings=world.application.settings
+    )
+    return here, httpx2.AsyncClient(transport=httpx2.ASGITransport(app=door), base_url="http://test")
+
+
+def event(reference: str, *, payment: str = "pi_1") -> bytes:
+    subject = {
+        "object": "refund",
+        "id": "re_1",
+        "payment_intent": payment,
+        "status": "succeeded",
+        "amount": 10**9,
+        "metadata": {"countermand_reference": reference},
+    }
+    return json.dumps({"type": "refund.updated", "data": {"object": subject}}).encode()
+
+
+def signed(world: World, body: bytes, secret: str = SECRET, **later: float) -> dict[str, str]:
+    at = int(world.clock().timestamp() + later.get("seconds", 0))
+    mac = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    return {"Stripe-Signature": f"t={at},v1={mac}"}
+
+
+async def test_news_settles_a_refund_whose_answer_was_lost_and_twice_is_once(world: World) -> None:
+    here, client = await told_by_webhooks(world)
+    here.bank.script.append("after")
+    await here.owed()
+    await here.work()
+    assert await here.states() == ["unknown"]
+    [row] = await rows_of(world, "refunds")
+    body = event(show("rfd", row.id))
+    for _ in range(2):
+        answer = await client.post(HOOK, content=body, headers=signed(world, body))
+        assert (answer.status_code, answer.json()) == (200, {})
+        await here.worker.refunds.heard()
+    assert (await here.states(), here.bank.moved()) == (["confirmed"], 900), "the amount in the webhook is not believed"
+    assert await here.told() == ["due", "sent", "done"]
+    await assert_sound(world.application.database)
+
+
+async def test_news_of_a_payment_alone_finds_its_refunds(world: World) -> None:
+    here, client = await told_by_webhooks(world)
+    here.bank.script.append("accepted")
+    await here.owed()
+    await here.work()
+    assert await here.states() == ["accepted"]
+    here.bank.held["re_1"].movement = Movement.CONFIRMED
+    body = json.dumps({"data": {"object": {"object": "payment_intent", "id": "pi_1"}}}).encode()
+    assert (await client.post(HOOK, content=body, headers=signed(world, body))).status_code == 200
+    await here.worker.refunds.heard()
+    assert await here.states() == ["confirmed"]
+
+
+async def test_news_that_a_refund_failed_days_later_reopens_it(world: World) -> None:
+    here, client = await told_by_webhooks(world)
+    await here.owed()
+    await here.work()
+    here.bank.held["re_1"].movement = Movement.REFUSED
+    world.clock.advance(days=3)
+    [row] = await rows_of(world, "refunds")
+    body = event(show("rfd", row.id))
+    await client.post(HOOK, content=body, headers=signed(world, body))
+    await here.worker.refunds.heard()
+    assert await here.states() == ["parked"]
+    await assert_sound(world.application.database)
+
+
+FORGED: dict[str, dict[str, Any]] = {
+    "no signature": {"headers": {}},
+    "another secret": {"secret": "whsec_of_somebody"},
+    "an old signature": {"seconds": -400},
+    "a signature of the future": {"seconds": 400},
+    "another body": {"body": b"{}"},
+}
+
+
+@pytest.mark.parametrize("flaw", FORGED.values(), ids=FORGED.keys())
+async def test_forged_news_is_refused_and_nobody_is_asked(world: World, flaw: dict[str, Any]) -> None:
+    here, client = await told_by_webhooks(world)
+    here.bank.script.append("after")
+    await here.owed()
+    await here.work()
+    [row] = await rows_of(world, "refunds")
+    body = event(show("rfd", row.id))
+    headers = signed(world, body, flaw.get("secret", SECRET), seconds=flaw.get("seconds", 0))
+    answer = await client.post(HOOK, content=flaw.get("body", body), headers=flaw.get("headers", headers))
+    await here.worker.refunds.heard()
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert (here.bank.found, await here.states()) == (0, ["unknown"])
+
+
+async def test_news_of_what_is_not_ours_creates_nothing(world: World) -> None:
+    here, client = await told_by_webhooks(world)
+    for body in (event("rfd_" + "0" * 32), event("somebody's"), event("", payment="pi_of_another_shop")):
+        assert (await client.post(HOOK, content=body, headers=signed(world, body))).status_code == 200
+    await here.worker.refunds.heard()
+    assert (here.bank.found, await here.states(), here.bank.moved()) == (0, [], 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("POST", "/v1/providers/paypal/webhook", 404), ("POST", "/v1/providers/stripe/", 404), ("GET", HOOK, 405)],
+)
+async def test_other_addresses_and_methods(world: World, method: str, path: str, status: int) -> None:
+    _, client = await told_by_webhooks(world)
+    answer = await client.request(method, path)
+    assert answer.status_code == status
+    assert (answer.headers.get("allow") == "POST") == (status == 405)
+
+
+async def test_a_body_that_is_too_large_is_not_read(world: World) -> None:
+    _, client = await told_by_webhooks(world)
+    assert (await client.post(HOOK, content=b" " * (256 * 1024 + 1))).status_code == 413
+
+
+async def test_without_a_provider_there_is_no_address(world: World) -> None:
+    transport = httpx2.ASGITransport(app=doors(world.application))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.post(HOOK, content=b"{}")).status_code == 404
