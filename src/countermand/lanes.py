@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from countermand.domain.cancellation import NewId
 from countermand.ids import Clock
-from countermand.service import Call, Failed, Outcome, numbers_needed, run_batch
+from countermand.service import AskedTogetherError, Call, Failed, Outcome, numbers_needed, run_batch
 from countermand.standing import Numbers, Standing
 from countermand.store.engine import CommitUnknownError, Database
 
@@ -134,13 +134,24 @@ class Lane:
                 # The block may not be ours, and somebody else may get it.
                 numbers.forget()
                 raise
-        outcomes = await self._database.write(partial(self._batch, calls))
+        outcomes = await self._written(calls)
         if self._standing.told:
             self._wake(self._standing.told)
         return outcomes
 
-    def _batch(self, calls: Sequence[Call], connection: Connection) -> list[Outcome]:
-        return run_batch(connection, calls, self._clock, self._new_id, self._standing)
+    async def _written(self, calls: Sequence[Call]) -> list[Outcome]:
+        """The outcomes of a batch, with as many whole orders as turn out to be needed. That is rare."""
+        whole: frozenset[tuple[UUID, UUID]] = frozenset()
+        while True:
+            try:
+                return await self._database.write(partial(self._batch, calls, whole))
+            except AskedTogetherError as error:
+                whole = error.orders
+
+    def _batch(
+        self, calls: Sequence[Call], whole: frozenset[tuple[UUID, UUID]], connection: Connection
+    ) -> list[Outcome]:
+        return run_batch(connection, calls, self._clock, self._new_id, self._standing, whole)
 
 
 class Lanes:

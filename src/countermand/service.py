@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 
 from countermand.domain.cancellation import NewId
 from countermand.domain.commands import (
+    AcceptCancellation,
     Actor,
     Allocate,
     AllocateOrder,
@@ -20,13 +22,14 @@ from countermand.domain.commands import (
     CancelOrder,
     ChangeParcel,
     Command,
+    DeclineCancellation,
     OrderCommand,
     PassDeadline,
     RefundCommand,
     Ship,
     ShipOrder,
 )
-from countermand.domain.decide import Fate, decide, decide_order
+from countermand.domain.decide import Fate, decide, decide_order, let_silence_speak
 from countermand.domain.events import Event, EventKind
 from countermand.domain.line import Cancellation, Decision, Line, State
 from countermand.domain.order import PlaceOrder, why_not_placed
@@ -39,6 +42,7 @@ from countermand.domain.refusals import (
     RefusalKind,
 )
 from countermand.domain.settlement import Posting, Refund, decide_refund, due
+from countermand.domain.together import settle
 from countermand.ids import Clock
 from countermand.standing import Agreements, Numbers, Standing
 from countermand.store import statements as sql
@@ -59,6 +63,9 @@ from countermand.store.records import (
 
 NO_LINE: Final = UUID(int=0)
 """The id that no line has."""
+
+BY_POLICY: Final = "policy"
+"""The door of what no call brought about: silence, once its time has come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +137,34 @@ def numbers_needed(calls: Sequence[Call]) -> int:
     return sum(_numbers_needed(call) for call in calls)
 
 
+class AskedTogetherError(Exception):
+    """Lines were locked without others whose fate hangs on theirs: roll back, and begin again with these ``orders``.
+
+    They cannot be locked now. Two batches that each hold one line of an order and want the other would never end.
+    """
+
+    def __init__(self, orders: frozenset[tuple[UUID, UUID]]) -> None:
+        super().__init__(f"{len(orders)} orders have lines that were asked together")
+        self.orders = orders
+
+
 def run_batch(
-    connection: Connection, calls: Sequence[Call], now: datetime | Clock, new_id: NewId, standing: Standing
+    connection: Connection,
+    calls: Sequence[Call],
+    now: datetime | Clock,
+    new_id: NewId,
+    standing: Standing,
+    whole: frozenset[tuple[UUID, UUID]] = frozenset(),
 ) -> list[Outcome]:
     """Decide every call of a batch, one after the other on the same lines, and store all that follows.
 
     A clock is asked once the lines are locked: a batch that waited for another one must not tell an earlier time.
+    ``whole`` are orders, each by its retailer and its id, whose lines are all loaded.
+
+    Raises:
+        AskedTogetherError: more orders must be loaded whole.
     """
-    batch = _Batch(connection, new_id, standing.numbers, standing.agreements)
+    batch = _Batch(connection, new_id, standing.numbers, standing.agreements, whole)
     calls = batch.load(calls)
     batch.now = now if isinstance(now, datetime) else now()
     outcomes = [batch.answer(call) for call in calls]
@@ -164,6 +191,7 @@ class _Batch:
     new_id: NewId
     numbers: Numbers
     agreements: Agreements
+    whole: frozenset[tuple[UUID, UUID]]
     now: datetime = field(init=False)
     lines: dict[UUID, Line] = field(default_factory=dict)
     lines_of_order: dict[UUID, list[UUID]] = field(default_factory=dict)
@@ -185,7 +213,7 @@ class _Batch:
 
     def load(self, calls: Sequence[Call]) -> Sequence[Call]:
         """Lock the lines of all calls, read what deciding takes. Returns the calls with their lines' ids."""
-        numbered = all(call.line_number is not None and call.retailer for call in calls)
+        numbered = not self.whole and all(call.line_number is not None and call.retailer for call in calls)
         if numbered:
             pairs = sorted({(call.retailer, call.line_number) for call in calls if call.retailer})
             rows = self.connection.execute(sql.LOCK_LINES_OF_NUMBERS, {"lines": pairs}).all()
@@ -193,13 +221,13 @@ class _Batch:
         else:
             calls = self._by_id(calls)
             rows = self._locked(calls)
-        named = {each for call in calls if (each := _cancellation_named(call.command))}
-        asked = self._asked(rows, named)
+        asked = self._asked(rows, calls)
         for row in rows:
             self.lines[row.id] = line_of(row, tuple(asked.get(row.id, ())))
             if row.priced:
                 self.priced.add(row.id)
             self.lines_of_order.setdefault(row.order_id, []).append(row.id)
+        self._check_together(calls)
         self._load_agreements(calls, rows)
         self._load_answers(calls)
         self._load_refunds(calls)
@@ -216,7 +244,7 @@ class _Batch:
     def _locked(self, calls: Sequence[Call]) -> Sequence[Record]:
         homes = self._homes(calls)
         lines: set[tuple[UUID, UUID]] = set()
-        orders: set[tuple[UUID, UUID]] = set()
+        orders: set[tuple[UUID, UUID]] = set(self.whole)
         for call in calls:
             named = _named(call)
             retailer = call.retailer or homes.get(named)
@@ -238,20 +266,35 @@ class _Batch:
         self.taken |= homes.keys()
         return homes
 
-    def _asked(self, rows: Sequence[Record], named: set[UUID]) -> dict[UUID, list[Cancellation]]:
-        lines = [row for row in rows if row.asked or named or (row.cancelled and row.open)]
+    def _asked(self, rows: Sequence[Record], calls: Sequence[Call]) -> dict[UUID, list[Cancellation]]:
+        named = {each for call in calls if (each := _cancellation_named(call.command))}
+        answered = {_named(call) for call in calls if _is_answer(call.command)}
+        answered = {row.id for row in rows if not row.asked and (row.id in answered or row.order_id in answered)}
+        lines = [row for row in rows if row.asked or named or (row.cancelled and row.open) or row.id in answered]
         if not lines:
             return {}
         parameters = {
             "retailers": sorted({row.retailer_id for row in lines}),
             "lines": sorted(row.id for row in lines),
             "ids": sorted(named),
+            "answered": sorted(answered),
         }
         asked: dict[UUID, list[Cancellation]] = {}
         for row in self.connection.execute(sql.CANCELLATIONS_OF_LINES, parameters):
             self.stored.add(row.id)
             asked.setdefault(row.line_id, []).append(cancellation_of(row))
         return asked
+
+    def _check_together(self, calls: Sequence[Call]) -> None:
+        loaded = {call.command.order for call in calls if isinstance(call.command, OrderCommand)}
+        loaded |= {order for _, order in self.whole}
+        missing = {
+            (line.retailer, line.order)
+            for line in self.lines.values()
+            if line.order not in loaded and any(ask.group for ask in line.asks)
+        }
+        if missing:
+            raise AskedTogetherError(self.whole | missing)
 
     def _load_agreements(self, calls: Sequence[Call], rows: Sequence[Record]) -> None:
         retailers = {line.retailer for line in self.lines.values()}
@@ -321,21 +364,50 @@ class _Batch:
         command = call.command
         if isinstance(command, PlaceOrder):
             return self._place(command, call.door)
+        lines = self._lines_of(command)
+        self._let_silence_speak(lines)
         result = self._decided(command)
         fates = () if isinstance(result, Refusal) else result
         changed: list[Cancellation] = []
+        actor = None if isinstance(command, PassDeadline) else command.actor
+        for told in (result, *(fate.outcome for fate in fates)):
+            for decision in told.noted if isinstance(told, Refusal) else ():
+                self._note(decision, actor, call.door)
         for fate in fates:
             if isinstance(fate.outcome, Decision):
-                self._note(fate.outcome, command, call.door)
+                self._note(fate.outcome, actor, call.door)
                 changed += _concerned(fate.outcome, command)
+        self._settle_together(lines, actor, call.door)
         if isinstance(command, ShipOrder) and fates:
             self._note_shipment(command, fates)
         if isinstance(command, ChangeParcel) and fates:
             self._note_parcel_change(command)
         process = self._open_process(call, result, changed) if call.process else None
         if isinstance(result, Refusal):
-            return Refused(refusal=result, process=process, at=self.now)
+            return Refused(refusal=replace(result, noted=()), process=process, at=self.now)
         return Done(fates=fates, cancellations=tuple(each.id for each in changed), process=process, at=self.now)
+
+    def _lines_of(self, command: Command) -> list[UUID]:
+        if isinstance(command, OrderCommand):
+            return self.lines_of_order.get(command.order, [])
+        return [command.line] if command.line in self.lines else []
+
+    def _let_silence_speak(self, lines: Sequence[UUID]) -> None:
+        """The deadlines that have passed by now come first, whether or not the worker has seen to them yet (EC-27)."""
+        for line_id in lines:
+            line = self.lines[line_id]
+            spoken = let_silence_speak(line, self.now, partial(self.agreements.policy_asked_under, line))
+            if spoken:
+                self._note(spoken, None, BY_POLICY)
+        self._settle_together(lines, None, BY_POLICY)
+
+    def _settle_together(self, lines: Sequence[UUID], actor: Actor | None, door: str) -> None:
+        """What the asks of an order mean for each other, once one of them was answered (EC-18)."""
+        if not any(each.group for line in lines for each in self.lines[line].cancellations):
+            return
+        together = self.lines_of_order[self.lines[lines[0]].order]
+        for decision in settle([self.lines[line] for line in together], self.now):
+            self._note(decision, actor, door)
 
     def _decided(self, command: Command) -> tuple[Fate, ...] | Refusal:
         if isinstance(command, OrderCommand):
@@ -377,7 +449,7 @@ class _Batch:
     def _row(self, table: str, **values: Any) -> None:
         self.rows.setdefault(table, []).append(values)
 
-    def _note(self, decision: Decision, command: Command, door: str) -> None:
+    def _note(self, decision: Decision, actor: Actor | None, door: str) -> None:
         if not decision.events:
             return
         line = decision.line
@@ -386,7 +458,6 @@ class _Batch:
             first_door = self.cancellations[cancellation.id][2] if cancellation.id in self.cancellations else door
             self.cancellations[cancellation.id] = (line, cancellation, first_door)
             self._settle(line, cancellation)
-        actor = None if isinstance(command, PassDeadline) else command.actor
         for event in decision.events:
             self._note_event(line, event, actor, door)
             if event.kind is EventKind.CANCELLATION_ACCEPTED and line.id in self.priced:
@@ -732,6 +803,10 @@ def _placed(command: PlaceOrder) -> list[UUID]:
     return [command.id, *(line.id for line in command.lines)]
 
 
+def _is_answer(command: Command | PlaceOrder) -> bool:
+    return isinstance(command, AcceptCancellation | DeclineCancellation | AnswerOrder)
+
+
 def _concerned(decision: Decision, command: Command) -> tuple[Cancellation, ...]:
     """The cancellations that a command made or changed; of a repeat, those that it had made or changed before."""
     if decision.events or isinstance(command, Ship | Allocate | ShipOrder | AllocateOrder | RefundCommand):
@@ -764,14 +839,25 @@ def _process_outcome(cancellation: Cancellation) -> tuple[str, str | None] | Non
     match cancellation.state:
         case State.ASKED:
             return None
+        case State.ACCEPTED if cancellation.accepted_units < cancellation.units:
+            return "SUCCESS", _in_part(cancellation)
         case State.ACCEPTED:
             return "SUCCESS", None
         case State.LAPSED:
             return "TIMEOUT", "The party that holds the goods did not answer in time."
+        case State.WITHDRAWN if cancellation.by_policy:
+            return "FAILURE", f"The cancellation has ended. {cancellation.answer_note}"
         case State.WITHDRAWN:
             return "FAILURE", "The cancellation was withdrawn."
         case State.DECLINED:
             return "FAILURE", f"The cancellation was declined: {cancellation.decline_reason}."
+
+
+def _in_part(cancellation: Cancellation) -> str:
+    """Both numbers, for the asker (EC-15)."""
+    units, accepted = cancellation.units, cancellation.accepted_units
+    why = f": {cancellation.decline_reason}" if cancellation.decline_reason else ""
+    return f"{accepted} of {units} units were cancelled; {units - accepted} will be sent{why}."
 
 
 def _to_record(outcome: Outcome) -> dict[str, Any]:

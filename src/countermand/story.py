@@ -48,6 +48,8 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             return f"{who} can deliver {units}"
         case EventKind.LINE_SHIPPED:
             return f"{who} shipped {units}"
+        case EventKind.LINE_SHIPPED_THOUGH_CANCELLED:
+            return f"{who} says that {units} shipped, which were cancelled before"
         case EventKind.LINE_TRANSPORT_CHANGED:
             return f"{who} corrected how the parcel travels"
         case EventKind.CANCELLATION_ASKED if facts.get("asker") == "customer":
@@ -56,10 +58,18 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             return f"{who} asked{place} to cancel {units}"
         case EventKind.CANCELLATION_PASSED_ON:
             return f"{who} passed the cancellation of {units} on to the supplier"
+        case EventKind.CANCELLATION_AGREED:
+            return f"{who} agreed to the cancellation of {units}, which waits for the other lines"
+        case EventKind.CANCELLATION_PROOF_ASKED:
+            return f"{who} declined the cancellation of {units} and has to name the parcel"
+        case EventKind.CANCELLATION_ACCEPTED if facts.get("rule") == Rule.TOGETHER:
+            return f"{who} accepted the cancellation of {units}"
         case EventKind.CANCELLATION_ACCEPTED if facts.get("asker") == "nobody":
             return f"{who} cancelled {units}, which nobody had asked for"
         case EventKind.CANCELLATION_ACCEPTED if facts.get("unasked"):
             return f"{who} cancelled {units} that were asked for, but gave another reason"
+        case EventKind.CANCELLATION_ACCEPTED if facts.get("rest"):
+            return f"{who} accepted the cancellation of {facts['units']} of {facts['units'] + facts['rest']} units"
         case EventKind.CANCELLATION_ACCEPTED:
             return f"{who} accepted the cancellation of {units}"
         case EventKind.CANCELLATION_DECLINED:
@@ -70,6 +80,11 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             return f"{who} let the cancellation of {units} lapse"
         case EventKind.CANCELLATION_ESCALATED:
             return f"{who} handed the cancellation of {units} to an operator"
+        case EventKind.CANCELLATION_LATE_ANSWER:
+            words = "accepted" if facts.get("answer") == "accept" else "declined"
+            return f"{who} {words} the cancellation of {units} too late, which changed nothing"
+        case EventKind.CANCELLATION_CASE_OPENED:
+            return f"{who} called an operator, as the supplier declined what the retailer had agreed to for {units}"
         case EventKind.REFUND_DUE:
             return f"T{_money(facts)[1:]} is due, by payment {facts['refund']['payment']}"
         case EventKind.REFUND_SENT:
@@ -88,13 +103,24 @@ def _money(facts: dict[str, Any]) -> str:
     return f"the {what} of {write_minor(refund['amount_minor'], refund['currency'])} {refund['currency']}"
 
 
+_RULES: Final = {
+    Rule.SILENCE: ", as nobody had answered in time",
+    Rule.FREE_WINDOW: ", as it was asked within the free time after ordering",
+    Rule.NO_PROOF: ", as nobody had named the parcel in time",
+    Rule.TOGETHER: ", as it was asked together with other lines, all or nothing",
+    Rule.CONTRADICTION: "",
+}
+
+
 def _because(facts: dict[str, Any]) -> str:
     reason = facts.get("reason", "")
     words = "" if reason in ("", "not_stated") else f" ({reason.replace('_', ' ')})"
-    if facts.get("rule") == Rule.SILENCE:
-        words += ", as nobody had answered in time"
-    if facts.get("rule") == Rule.FREE_WINDOW:
-        words += ", as it was asked within the free time after ordering"
+    if facts.get("rest_reason"):
+        words += f", not the rest ({facts['rest_reason'].replace('_', ' ')})"
+    if facts.get("tracking"):
+        words += f", {facts['tracking']}"
+    if "rule" in facts:
+        words += _RULES[Rule(facts["rule"])]
     return words + (f": {_clause(facts['note'])}" if facts.get("note") else "")
 
 

@@ -36,6 +36,9 @@ class Wish:
     by: str = ""
     why: str = ""
     counts: bool = False
+    group: UUID | None = None
+    agreed: bool = False
+    ended: datetime | None = None
 
 
 class Model:
@@ -49,6 +52,7 @@ class Model:
         self.wishes: dict[UUID, Wish] = {}
         self.allocation: tuple[int, int, int] | None = None
         self.told: list[tuple[str, int, UUID | None]] = []
+        self.now = placed
 
     def count(self, bucket: str) -> int:
         return sum(place == bucket for place, _ in self.tokens)
@@ -62,7 +66,15 @@ class Model:
     # Commands
 
     def ask(
-        self, who: str, asker: str, units: int | None, key: str, now: datetime, terms: Policy, fresh: UUID
+        self,
+        who: str,
+        asker: str,
+        units: int | None,
+        key: str,
+        now: datetime,
+        terms: Policy,
+        fresh: UUID,
+        group: UUID | None = None,
     ) -> str | None:
         if who not in (RETAILER, PLATFORM):
             return "unknown_line"
@@ -81,13 +93,15 @@ class Model:
             return "too_many_units"
         for wish in waiting:
             self._retailer_agrees(wish, RETAILER if who == RETAILER else PLATFORM, now, terms)
-        if units and alone:
+        if units and alone and not group:
             self._own(fresh, units, who)
         elif units:
-            self._put(fresh, asker, units, key, now, terms)
+            self._put(fresh, asker, units, key, now, terms, group, who if alone else "")
         return None
 
-    def accept(self, who: str, named: UUID | None, units: int | None, now: datetime, terms: Policy) -> str | None:
+    def accept(
+        self, who: str, named: UUID | None, units: int | None, now: datetime, terms: Policy, rest: str = ""
+    ) -> str | None:
         refusal = self._no_answer_from(who, named)
         if refusal:
             return refusal
@@ -96,21 +110,29 @@ class Model:
         old = self.wishes.get(named) if named else None
         if old and old.state != "asked":
             alike = (old.state, old.by, old.taken) == ("accepted", who, old.units if units is None else units)
-            return None if alike else "already_answered"
+            return None if alike else self._too_late(who, named, units) or "already_answered"
         due = self._due_from(who, named)
         if not due:
+            if any(w.agreed and w.by == who and named in (None, w.id) for w in self.standing()):
+                return None
             gone = [w for w in self._with_supplier() if named in (None, w.id)]
-            return None if who == RETAILER and gone and terms.customer_asks_retailer_first else "nothing_asked"
+            if who == RETAILER and gone and terms.customer_asks_retailer_first:
+                return None
+            return self._not_due(who, named, units)
         if units is not None and units > due[0].units:
             return "too_many_units"
+        if units is not None and units < due[0].units and due[0].group:
+            return "all_or_nothing"
         for wish in due[: None if units is None else 1]:
             if wish in self._waiting():
-                self._retailer_agrees(wish, who, now, terms, units)
+                self._retailer_agrees(wish, who, now, terms, units, rest)
             else:
-                self._take(wish, who, units)
+                self._take(wish, who, units, rest)
         return None
 
-    def decline(self, who: str, named: UUID | None, why: str) -> str | None:
+    def decline(
+        self, who: str, named: UUID | None, why: str, now: datetime, terms: Policy, tracking: str = ""
+    ) -> str | None:
         refusal = self._no_answer_from(who, named)
         if refusal:
             return refusal
@@ -118,11 +140,35 @@ class Model:
             return "reason_required"
         old = self.wishes.get(named) if named else None
         if old and old.state != "asked":
-            return None if (old.state, old.by, old.why) == ("declined", who, why) else "already_answered"
+            alike = (old.state, old.by, old.why) == ("declined", who, why)
+            return None if alike else self._too_late(who, named, None) or "already_answered"
         due = self._due_from(who, named)
+        if not due:
+            return self._not_due(who, named, None)
+        believed = why != "already_shipped" or tracking or who == PLATFORM or terms.proof_within_s is None
         for wish in due:
-            self._give_back(wish, "declined", who, why)
-        return None if due else "nothing_asked"
+            if believed:
+                promised = who != PLATFORM and terms.customer_asks_retailer_first and wish in self._with_supplier()
+                self._give_back(wish, "declined", who, why)
+                if promised:
+                    self.told.append(("cancellation.case_opened", wish.units, wish.id))
+            elif not wish.why:
+                wish.why, wish.due = why, now + timedelta(seconds=terms.proof_within_s or 0)
+                self.told.append(("cancellation.proof_asked", wish.units, wish.id))
+        return None
+
+    def escalate(self, who: str, named: UUID) -> str | None:
+        if who != PLATFORM:
+            return "unknown_line"
+        wish = self.wishes.get(named)
+        if wish is None:
+            return "unknown_cancellation"
+        if wish.state != "asked":
+            return "already_answered"
+        if wish.awaits in (RETAILER, SUPPLIER):
+            wish.awaits = OPERATOR
+            self.told.append(("cancellation.escalated", wish.units, wish.id))
+        return None
 
     def withdraw(self, who: str, asker: str, named: UUID | None) -> str | None:
         if who not in (RETAILER, PLATFORM):
@@ -144,10 +190,11 @@ class Model:
             return "unknown_cancellation"
         if wish.state != "asked" or wish.due is None or wish.due > now:
             return None
-        if terms.silence == "escalate":
+        silence = "accept" if wish.why else terms.silence
+        if silence == "escalate":
             wish.awaits, wish.due = OPERATOR, None
             self.told.append(("cancellation.escalated", wish.units, wish.id))
-        elif terms.silence == "lapse":
+        elif silence == "lapse":
             self._give_back(wish, "lapsed", POLICY)
         elif wish in self._waiting():
             self._retailer_agrees(wish, POLICY, now, terms)
@@ -160,7 +207,8 @@ class Model:
             return "unknown_line"
         if units is not None and units < 1:
             return "units_invalid"
-        due = self._due_from(who, None) if units is None else []
+        mine = [w for w in self.standing() if who in (PLATFORM, w.awaits) or (w.agreed and w.by == who)]
+        due = mine if units is None else []
         there = self.count("open")
         if not there and not due:
             return self._why_nothing_open()
@@ -168,7 +216,7 @@ class Model:
             return "too_many_units"
         for wish in due:
             wish.counts = (wish.asker, reason) != (CUSTOMER, CUSTOMERS_WISH)
-            self._take(wish, who)
+            self._take_for_good(wish, who)
         if there:
             self._own(fresh, units or there, who)
         return None
@@ -180,7 +228,8 @@ class Model:
             waiting = self._waiting()
             for wish in waiting:
                 self._retailer_agrees(wish, who, now, terms)
-            return None if waiting or self._with_supplier() else "nothing_asked"
+            agreed = [w for w in self.standing() if w.asker == CUSTOMER and w.agreed]
+            return None if waiting or agreed or self._with_supplier() else "nothing_asked"
         got = [w for w in self.wishes.values() if w.asker == CUSTOMER and w.state == "accepted"]
         if reason == CUSTOMERS_WISH and got and self.count("open"):
             return None
@@ -195,14 +244,17 @@ class Model:
             return "units_invalid"
         there, asked = self.count("open"), self.count("asked")
         if there + asked == 0:
-            return self._why_nothing_open()
-        units = there + asked * override if units is None else units
+            return self._left_all_the_same(units) or self._why_nothing_open()
+        last_first = self.standing()[::-1]
+        yielding = [w for w in last_first if w.why] + [w for w in last_first if override and not w.why]
+        free = there + sum(w.units for w in yielding)
+        wanted, units = units, free if units is None else units
         if units > there + asked:
-            return "too_many_units"
-        if units == 0 or units > there + asked * override:
+            return self._left_all_the_same(wanted, there + asked) or "too_many_units"
+        if units == 0 or units > free:
             return "units_asked"
         while self.count("open") < units:
-            self._give_back(self.standing()[-1], "declined", who, "already_shipped")
+            self._give_back(yielding.pop(0), "declined", who, "already_shipped")
         self._move(units, ("open", None), ("shipped", None))
         self.told.append(("line.shipped", units, None))
         return None
@@ -224,7 +276,7 @@ class Model:
         self.allocation = numbers
         self.told.append(("line.allocated", numbers[0], None))
         for wish in self.standing() if total and more > there else []:
-            self._take(wish, who)
+            self._take_for_good(wish, who)
         if min(more, there):
             self._own(fresh, min(more, there), who)
         return None
@@ -252,10 +304,38 @@ class Model:
         return [wish for wish in self.standing() if (wish.asker, wish.awaits) == (CUSTOMER, RETAILER)]
 
     def _with_supplier(self) -> list[Wish]:
-        return [wish for wish in self.standing() if (wish.asker, wish.awaits) == (CUSTOMER, SUPPLIER)]
+        theirs = [wish for wish in self.standing() if wish.asker == CUSTOMER and self.decider == SUPPLIER]
+        return [wish for wish in theirs if wish.agreed or wish.awaits == SUPPLIER]
+
+    def _not_due(self, who: str, named: UUID | None, units: int | None) -> str:
+        if named and self.wishes[named].agreed:
+            return "already_answered"
+        return self._too_late(who, named, units) or "nothing_asked"
+
+    def _too_late(self, who: str, named: UUID | None, units: int | None) -> str | None:
+        """What silence decided before this answer came, which is kept."""
+        ended = [w for w in self.wishes.values() if w.ended and named in (None, w.id)]
+        if not ended or (self.standing() and not named):
+            return None
+        last = max(ended, key=lambda w: (w.ended, w.id))
+        if last.by != POLICY or last.state == "withdrawn" or (who, last.asker) == (RETAILER, RETAILER):
+            return None
+        self.told.append(("cancellation.late_answer", units or last.units, last.id))
+        return "already_answered"
+
+    def _left_all_the_same(self, units: int | None, there: int = 0) -> str | None:
+        """Cancelled units are said to have shipped, and this is no earlier report that is repeated."""
+        gone = self.count("cancelled")
+        left = gone if units is None else units - there
+        if self.count("shipped") and (units is None or units <= self.count("shipped")):
+            return None
+        if 0 < left <= gone:
+            self.told.append(("line.shipped_though_cancelled", left, None))
+        return None
 
     def _due_from(self, who: str, named: UUID | None) -> list[Wish]:
-        return [w for w in self.standing() if (who == PLATFORM or w.awaits == who) and named in (None, w.id)]
+        mine = [w for w in self.standing() if w.awaits == who or (who == PLATFORM and not w.agreed)]
+        return [w for w in mine if named in (None, w.id)]
 
     def _no_answer_from(self, who: str, named: UUID | None) -> str | None:
         if who not in (RETAILER, self.holder, PLATFORM):
@@ -285,38 +365,79 @@ class Model:
         for number in found:
             self.tokens[number] = to
 
-    def _put(self, fresh: UUID, asker: str, units: int, key: str, now: datetime, terms: Policy) -> None:
+    def _put(
+        self,
+        fresh: UUID,
+        asker: str,
+        units: int,
+        key: str,
+        now: datetime,
+        terms: Policy,
+        group: UUID | None = None,
+        alone: str = "",
+    ) -> None:
         retailer_first = asker == CUSTOMER and terms.customer_asks_retailer_first
         awaits = RETAILER if self.decider == RETAILER or retailer_first else SUPPLIER
-        self.wishes[fresh] = wish = Wish(fresh, asker, units, awaits, self._due(now, terms), key)
+        self.wishes[fresh] = wish = Wish(fresh, asker, units, awaits, self._due(now, terms), key, group=group)
         self._move(units, ("open", None), ("asked", fresh))
         self.told.append(("cancellation.asked", units, fresh))
-        if terms.free_window_s and now < self.placed + timedelta(seconds=terms.free_window_s):
+        if alone:
+            self._take(wish, alone)
+        elif terms.free_window_s and now < self.placed + timedelta(seconds=terms.free_window_s):
             self._take(wish, POLICY)
 
     def _own(self, fresh: UUID, units: int, who: str) -> None:
-        self.wishes[fresh] = Wish(fresh, "nobody", units, state="accepted", taken=units, by=who, counts=True)
+        self.wishes[fresh] = own = Wish(fresh, "nobody", units, state="accepted", taken=units, by=who, counts=True)
+        own.ended = self.now
         self._move(units, ("open", None), ("cancelled", fresh))
         self.told.append(("cancellation.accepted", units, fresh))
 
-    def _retailer_agrees(self, wish: Wish, who: str, now: datetime, terms: Policy, units: int | None = None) -> None:
+    def _retailer_agrees(
+        self, wish: Wish, who: str, now: datetime, terms: Policy, units: int | None = None, rest: str = ""
+    ) -> None:
         if self.decider == RETAILER:
-            self._take(wish, who, units)
+            self._take(wish, who, units, rest)
         else:
-            wish.awaits, wish.due = SUPPLIER, self._due(now, terms)
+            wish.awaits, wish.due, wish.why = SUPPLIER, self._due(now, terms), ""
             self.told.append(("cancellation.passed_on", wish.units, wish.id))
 
-    def _take(self, wish: Wish, who: str, units: int | None = None) -> None:
+    def _take(self, wish: Wish, who: str, units: int | None = None, rest: str = "") -> None:
+        if wish.group:
+            wish.agreed, wish.by, wish.awaits, wish.due, wish.why = True, who, "", None, ""
+            self.told.append(("cancellation.agreed", wish.units, wish.id))
+            return
+        units = wish.units if units is None else units
+        self._take_for_good(wish, who, units)
+        wish.why = rest if units < wish.units else ""
+
+    def _take_for_good(self, wish: Wish, who: str, units: int | None = None) -> None:
         units = wish.units if units is None else units
         self._move(units, ("asked", wish.id), ("cancelled", wish.id))
         self._move(wish.units - units, ("asked", wish.id), ("open", None))
         wish.state, wish.taken, wish.by, wish.awaits, wish.due = "accepted", units, who, "", None
+        wish.why, wish.ended = "", self.now
         self.told.append(("cancellation.accepted", units, wish.id))
 
     def _give_back(self, wish: Wish, state: str, who: str, why: str = "") -> None:
         self._move(wish.units, ("asked", wish.id), ("open", None))
         wish.state, wish.by, wish.why, wish.awaits, wish.due = state, who, why, "", None
+        wish.ended = self.now
         self.told.append((f"cancellation.{state}", wish.units, wish.id))
 
     def _due(self, now: datetime, terms: Policy) -> datetime | None:
         return None if terms.answer_within_s is None else now + timedelta(seconds=terms.answer_within_s)
+
+
+def settle(models: list[Model]) -> None:
+    """What wishes of one group mean for each other: all of them come true, or none."""
+    groups = {wish.group for model in models for wish in model.standing() if wish.group}
+    every = {group: [w for model in models for w in model.wishes.values() if w.group == group] for group in groups}
+    spoilt = {group for group, wishes in every.items() if any(w.state not in ("asked", "accepted") for w in wishes)}
+    agreed = {group for group, wishes in every.items() if all(w.agreed or w.state == "accepted" for w in wishes)}
+    for model in models:
+        for wish in model.standing():
+            if wish.group in spoilt:
+                model._give_back(wish, "withdrawn", POLICY)
+            elif wish.group in agreed:
+                wish.counts = wish.asker == RETAILER == model.decider
+                model._take_for_good(wish, wish.by)

@@ -15,6 +15,7 @@ from countermand.domain.commands import (
     CancelOwn,
     ChangeTransport,
     DeclineCancellation,
+    EscalateCancellation,
     LineCommand,
     PartyKind,
     PassDeadline,
@@ -85,9 +86,13 @@ def customer_asks(units: int | None = None, *, key: str = "", actor: Actor = PLA
 
 
 def accept(
-    units: int | None = None, *, actor: Actor = SUPPLIER, cancellation: UUID | None = None
+    units: int | None = None,
+    *,
+    actor: Actor = SUPPLIER,
+    cancellation: UUID | None = None,
+    rest_reason: DeclineReason | None = None,
 ) -> AcceptCancellation:
-    return AcceptCancellation(line=LINE, actor=actor, cancellation=cancellation, units=units)
+    return AcceptCancellation(line=LINE, actor=actor, cancellation=cancellation, units=units, rest_reason=rest_reason)
 
 
 def decline(
@@ -96,8 +101,11 @@ def decline(
     actor: Actor = SUPPLIER,
     cancellation: UUID | None = None,
     note: str = "",
+    tracking: str = "",
 ) -> DeclineCancellation:
-    return DeclineCancellation(line=LINE, actor=actor, reason=reason, cancellation=cancellation, note=note)
+    return DeclineCancellation(
+        line=LINE, actor=actor, reason=reason, cancellation=cancellation, note=note, tracking=tracking
+    )
 
 
 def withdraw(
@@ -108,6 +116,10 @@ def withdraw(
 
 def pass_deadline(cancellation: UUID) -> PassDeadline:
     return PassDeadline(line=LINE, cancellation=cancellation)
+
+
+def escalate(cancellation: UUID, *, actor: Actor = PLATFORM) -> EscalateCancellation:
+    return EscalateCancellation(line=LINE, actor=actor, cancellation=cancellation)
 
 
 def cancel_own(

@@ -120,7 +120,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
             accepts_until=Cutoff.SHIPPED,
             accepts_for_s=None,
             customer_asks_retailer_first=True,
+            proof_within_s=None,
         )
         == DEFAULT_POLICY
     )
-    assert len(fields(Policy)) == 9
+    assert len(fields(Policy)) == 10

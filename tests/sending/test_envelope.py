@@ -15,8 +15,8 @@ from sqlalchemy.engine import Engine
 from countermand import policies, reads
 from countermand.domain.commands import CloseRefund, Movement, PartyKind, SendRefund, SettleRefund
 from countermand.domain.events import EventKind
-from countermand.domain.policy import Policy, Silence
-from countermand.domain.reasons import CancelReason
+from countermand.domain.policy import Policy, Silence, WholeOrder
+from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.parties import PLATFORM
 from countermand.sending.envelope import Envelope, write, write_test
 from countermand.store.columns import Record
@@ -87,7 +87,37 @@ async def pays(said: Talk) -> None:
     await said.done(CloseRefund(line=said.line, refund=refund, actor=OPERATOR, paid=False, note="forgone"))
 
 
-STORIES = (answers, goods, lapses, escalates, is_free, pays)
+async def comes_too_late(said: Talk) -> None:
+    """An answer after the deadline, and a parcel after the answer."""
+    await said.done(said.ask(2))
+    said.world.clock.advance(hours=49)
+    await said.refused(said.accept(named=True))
+    await said.done(said.ask(2, key="again"))
+    await said.done(said.accept(named=True))
+    await said.refused(said.ship_order(said.ship(5)))
+
+
+async def contradicts(said: Talk) -> None:
+    """A supplier has to prove what it says, and then declines what the retailer had agreed to."""
+    await agreed(said.world, Policy(proof_within_s=3600))
+    await said.done(said.customer_asks(2))
+    await said.done(said.passes_on())
+    shipped = replace(said.decline(), reason=DeclineReason.ALREADY_SHIPPED)
+    await said.done(shipped)
+    await said.done(replace(shipped, tracking="PostNL 3S1"))
+
+
+async def together(said: Talk) -> None:
+    """Two lines are asked for, all or nothing."""
+    await agreed(said.world, Policy(whole_order=WholeOrder.ALL_OR_NOTHING))
+    pair = await talk(said.world, 2, 2)
+    said.order, said.lines = pair.order, pair.lines
+    await said.done(said.cancel_order())
+    await said.done(said.accept())
+    await said.done(said.accept(place=1))
+
+
+STORIES = (answers, goods, lapses, escalates, is_free, pays, comes_too_late, contradicts, together)
 
 
 async def agreed(world: World, policy: Policy) -> None:
@@ -179,8 +209,11 @@ async def test_the_envelope_names_the_event(world: World) -> None:
             "decline_reason": None,
             "answer_note": "",
             "unasked": False,
+            "agreed": False,
         },
         "refund": None,
+        "answer": None,
+        "tracking": "",
         "by": {"party": str(world.retailer), "name": "retailer", "kind": "retailer", "rule": None},
         "door": "crux",
         "links": {

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from countermand.domain.commands import Command
+from countermand.domain.reasons import DeclineReason
 from countermand.service import Done, Refused
 from countermand.store import tables as t
 from tests.store.holding import agree, rows
@@ -53,7 +54,16 @@ async def test_a_refusal_is_a_failure_with_its_sentence(world: World) -> None:
 
 ENDINGS: dict[str, tuple[Word, str, str | None]] = {
     "accepted": (lambda said: said.accept(), "SUCCESS", None),
-    "accepted in part": (lambda said: said.accept(1), "SUCCESS", None),
+    "accepted in part": (
+        lambda said: said.accept(1),
+        "SUCCESS",
+        "1 of 2 units were cancelled; 1 will be sent.",
+    ),
+    "accepted in part, and why": (
+        lambda said: replace(said.accept(1), rest_reason=DeclineReason.IN_PACKING),
+        "SUCCESS",
+        "1 of 2 units were cancelled; 1 will be sent: in_packing.",
+    ),
     "declined": (lambda said: said.decline(), "FAILURE", "The cancellation was declined: in_packing."),
     "withdrawn": (lambda said: said.withdraw(), "FAILURE", "The cancellation was withdrawn."),
     "shipped over": (
@@ -74,7 +84,7 @@ ENDINGS: dict[str, tuple[Word, str, str | None]] = {
 async def test_a_process_waits_for_the_answer(
     world: World, word: Word, ending: str, error: str | None, one_batch: bool
 ) -> None:
-    await agree(world, world.supplier, 1, answer_within_s=0)
+    await agree(world, world.supplier, 1, answer_within_s=0 if ending == "TIMEOUT" else 3600)
     said = await talk(world)
     ask = said.ask(2)
     if one_batch and ending != "TIMEOUT":

@@ -16,8 +16,8 @@ from countermand.domain.refusals import RefusalKind
 from countermand.ids import system_clock
 from countermand.service import Call, Done, Once, Outcome, Refused
 from countermand.store import tables as t
-from tests.store.holding import assert_sound, connections_in_use, rows
-from tests.store.speaking import Talk
+from tests.store.holding import agree, assert_sound, connections_in_use, rows
+from tests.store.speaking import Talk, talk
 from tests.support.world import Clock, World, populate, running
 
 pytestmark = pytest.mark.anyio
@@ -96,6 +96,7 @@ async def ask_all(rivals: Rivals, said: Sequence[Talk]) -> None:
 
 
 async def test_ship_against_accept(rivals: Rivals) -> None:
+    """EC-38: one wins in the database, and the loser gets the winning fact."""
     said = await orders(rivals.world, LINES)
     await ask_all(rivals, said)
     outcomes = await race(rivals, said, lambda t: t.ship(override=True), lambda t: t.accept(named=True))
@@ -106,6 +107,7 @@ async def test_ship_against_accept(rivals: Rivals) -> None:
 
 
 async def test_accept_against_decline(rivals: Rivals) -> None:
+    """EC-22: two users of one supplier at two connections; exactly one wins, the other hears who did and when."""
     said = await orders(rivals.world, LINES)
     await ask_all(rivals, said)
     outcomes = await race(rivals, said, lambda t: t.accept(named=True), lambda t: t.decline(named=True))
@@ -114,6 +116,66 @@ async def test_accept_against_decline(rivals: Rivals) -> None:
     for each, won in zip(said, wins, strict=True):
         [cancellation] = await each.cancellations()
         assert cancellation["state"] == ("accepted", "declined")[won]
+    supplier, at = rivals.world.supplier, rivals.world.clock().isoformat()
+    for answers, won in zip(outcomes, wins, strict=True):
+        lost = answers[1 - won]
+        assert isinstance(lost, Refused)
+        state = ("accepted", "declined")[won]
+        assert lost.refusal.detail == f"This cancellation was {state} by party {supplier} at {at}."
+
+
+async def test_withdraw_against_accept(rivals: Rivals) -> None:
+    """Exactly one of withdrawn and accepted wins."""
+    said = await orders(rivals.world, LINES)
+    await ask_all(rivals, said)
+    outcomes = await race(
+        rivals, said, lambda t: replace(t.withdraw(), cancellation=t.asked), lambda t: t.accept(named=True)
+    )
+    wins = [winner(each) for each in outcomes]
+    assert set(wins) == {0, 1}
+    for each, won in zip(said, wins, strict=True):
+        [cancellation] = await each.cancellations()
+        assert cancellation["state"] == ("withdrawn", "accepted")[won]
+        assert await each.buckets() == ((1, 0, 0, 0), (0, 0, 1, 0))[won]
+
+
+async def test_a_deadline_against_itself_and_against_late_answers(rivals: Rivals) -> None:
+    """EC-32, EC-27: two workers fire one deadline while the supplier answers. There is one transition: silence."""
+    said = await orders(rivals.world, LINES)
+    await ask_all(rivals, said)
+    rivals.world.clock.advance(hours=48)
+    outcomes = await race(
+        rivals, said, lambda t: t.pass_deadline(), lambda t: t.pass_deadline(), lambda t: t.accept(named=True)
+    )
+    for each, (one, other, late) in zip(said, outcomes, strict=True):
+        assert isinstance(one, Done)
+        assert isinstance(other, Done)
+        assert isinstance(late, Refused)
+        assert late.refusal.kind is RefusalKind.ALREADY_ANSWERED
+        kinds = [event["kind"] for event in sorted(await each.events(), key=lambda event: event["seq"])]
+        assert kinds == ["line.placed", "cancellation.asked", "cancellation.lapsed", "cancellation.late_answer"]
+        assert await each.buckets() == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("second", ["accept", "decline"])
+async def test_two_suppliers_answer_what_was_asked_all_or_nothing(rivals: Rivals, second: str) -> None:
+    """EC-18: whatever comes first, both lines are cancelled or neither is, and nobody waits for the other's lock."""
+    world = rivals.world
+    await agree(world, None, 1, whole_order="all_or_nothing")
+    fulfillers = (world.supplier, world.other_supplier)
+    said = [await talk(world, 1, 1, fulfillers=fulfillers) for _ in range(LINES // 4)]
+    for each in said:
+        await each.done(each.cancel_order())
+    other = world.actor(world.other_supplier)
+    theirs = {
+        "accept": lambda t: replace(t.accept(place=1), actor=other),
+        "decline": lambda t: replace(t.decline(place=1), actor=other),
+    }[second]
+    outcomes = await race(rivals, said, lambda t: t.accept(), theirs)
+    for each, (_, theirs_was) in zip(said, outcomes, strict=True):
+        assert isinstance(theirs_was, Done)
+        ended = ((0, 0, 1, 0), (0, 0, 1, 0)) if second == "accept" else ((1, 0, 0, 0), (1, 0, 0, 0))
+        assert (await each.buckets(0), await each.buckets(1)) == ended
 
 
 async def test_ask_against_ship(rivals: Rivals) -> None:

@@ -460,9 +460,9 @@ async def test_what_a_rule_says_is_said_by_nobody(world: World) -> None:
     said = await talk(world)
     await said.done(said.ask())
     world.clock.advance(minutes=1)
-    await said.done(said.pass_deadline(), door="worker")
+    await said.done(said.pass_deadline(), door="policy")
     lapsed = (await said.events())[-1]
-    assert (lapsed["actor_id"], lapsed["actor"], lapsed["door"]) == (None, "policy", "worker")
+    assert (lapsed["actor_id"], lapsed["actor"], lapsed["door"]) == (None, "policy", "policy")
     [cancellation] = await said.cancellations()
     assert (cancellation["answered_by"], cancellation["by_policy"], cancellation["door"]) == (None, True, "test")
 

@@ -114,7 +114,7 @@ async def test_what_was_missed_while_nobody_ran_fires_in_the_order_it_was_due(wo
 
 async def test_an_answer_that_came_in_time_stands(world: World) -> None:
     line = await asked(world)
-    world.clock.advance(hours=48)
+    world.clock.advance(hours=48, microseconds=-1)
     accept = AcceptCancellation(line=line, actor=world.actor(world.supplier))
     outcomes = await asyncio.gather(
         world.submit(accept, retailer=world.retailer), world.application.worker.fire_deadlines()

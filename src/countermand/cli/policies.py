@@ -55,6 +55,7 @@ def policy_set(
     accepts_until: Annotated[Cutoff | None, Parameter(help="Until when the supplier accepts cancellations")] = None,
     accepts_for: Annotated[str | None, Parameter(help="So long after ordering, or always")] = None,
     customer_asks_retailer_first: bool | None = None,
+    proof_within: Annotated[str | None, Parameter(help="Time to name the parcel of a decline, or never")] = None,
     working_hours: Annotated[str | None, Parameter(help="'mon-fri 09:00-17:00 Europe/Amsterdam', or none")] = None,
     holidays: Annotated[str | None, Parameter(help="Country of the holidays in working hours: NL, DE-BY")] = None,
     database: DatabaseFlag = None,
@@ -84,6 +85,8 @@ def policy_set(
         changes["free_window_s"] = seconds(free_window)
     if accepts_for is not None:
         changes["accepts_for_s"] = None if accepts_for == "always" else seconds(accepts_for)
+    if proof_within is not None:
+        changes["proof_within_s"] = None if proof_within == "never" else seconds(proof_within)
     changes |= _working_hours(working_hours, holidays)
 
     async def work(application: Application) -> Policy:

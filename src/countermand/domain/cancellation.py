@@ -1,6 +1,7 @@
 """The moves of a cancellation: ask, accept, decline, withdraw, lapse, cancel on one's own account."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 from uuid import UUID
@@ -12,14 +13,16 @@ from countermand.domain.commands import (
     Asker,
     CancelOwn,
     DeclineCancellation,
+    EscalateCancellation,
     PartyKind,
     PassDeadline,
     RetailerCancel,
     WithdrawCancellation,
 )
-from countermand.domain.line import Cancellation, Decision, Draft, Line, State
+from countermand.domain.draft import Draft
+from countermand.domain.line import Cancellation, Decision, Line, State
 from countermand.domain.policy import Policy, Rule, Silence
-from countermand.domain.reasons import CancelReason
+from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, first
 
 NewId = Callable[[], UUID]
@@ -54,7 +57,7 @@ def _ask_open_units(
     new_id: NewId,
     draft: Draft,
 ) -> Decision | Refusal:
-    answers_itself = command.asker is Asker.RETAILER and line.retailer_decides
+    answers_itself = _answers_itself(line, command.asker)
     if not (answers_itself or policy.accepts(placed_at=line.placed_at, allocated=line.allocated, now=now)):
         return Refusal(
             kind=RefusalKind.NOT_ACCEPTED_BY_FULFILLER,
@@ -62,7 +65,7 @@ def _ask_open_units(
         )
     if units > line.open:
         return too_many_units(line, units)
-    if answers_itself:
+    if answers_itself and not command.group:
         draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, command.actor, now))
         return draft.done()
     cancellation = Cancellation(
@@ -79,9 +82,12 @@ def _ask_open_units(
         reason=command.reason,
         note=command.note,
         key=command.key,
+        group=command.group,
     )
     draft.ask(cancellation)
-    if policy.is_free(line.placed_at, now):
+    if answers_itself:
+        draft.accept(cancellation, units, command.actor.party)
+    elif policy.is_free(line.placed_at, now):
         draft.accept(cancellation, units, None, rule=Rule.FREE_WINDOW)
     return draft.done()
 
@@ -94,30 +100,40 @@ def accept(line: Line, command: AcceptCancellation, now: datetime, policy: Polic
     if isinstance(chosen, Refusal):
         if _accepted_alike(line, command) or _passed_on_before(line, command, policy):
             return Decision(line=line)
-        return chosen
+        return _noted_as_late(line, command, now, chosen)
     if command.units is not None and command.units > chosen[0].units:
         return too_many_units(line, command.units, asked=chosen[0].units)
+    if command.units is not None and command.units < chosen[0].units and chosen[0].group:
+        return all_or_nothing(chosen[0])
     draft = Draft(line, now)
     for cancellation in chosen if command.units is None else chosen[:1]:
         if _is_retailers_turn(line, cancellation) and not line.retailer_decides:
             draft.pass_on(cancellation, to=line.fulfiller, due_at=policy.answer_due(now))
         else:
             units = cancellation.units if command.units is None else command.units
-            draft.accept(cancellation, units, command.actor.party)
+            draft.accept(cancellation, units, command.actor.party, rest_reason=command.rest_reason)
     return draft.done()
 
 
-def decline(line: Line, command: DeclineCancellation, now: datetime) -> Decision | Refusal:
-    """Decline asked units, which stay on order."""
+def decline(line: Line, command: DeclineCancellation, now: datetime, policy: Policy) -> Decision | Refusal:
+    """Decline asked units, which stay on order. "Shipped already" may have to be proved before it counts (EC-17)."""
     chosen = _to_answer(line, command.actor, command.cancellation)
     if command.reason is None:
         required = Refusal(kind=RefusalKind.REASON_REQUIRED, detail="A decline must say why: give a reason.")
         return _flawed(chosen, required)
     if isinstance(chosen, Refusal):
-        return Decision(line=line) if _declined_alike(line, command) else chosen
+        if _declined_alike(line, command):
+            return Decision(line=line)
+        return _noted_as_late(line, command, now, chosen)
     draft = Draft(line, now)
+    proof_due = policy.proof_due(now) if _needs_proof(command) else None
     for cancellation in chosen:
-        draft.decline(cancellation, command.reason, command.actor.party, command.note)
+        if proof_due is None:
+            draft.decline(cancellation, command.reason, command.actor.party, command.note, command.tracking)
+            if _contradicts_the_retailer(line, cancellation, command, policy):
+                draft.open_case(cancellation, command.reason)
+        elif not cancellation.awaits_proof:
+            draft.ask_proof(cancellation, command.reason, proof_due, command.note)
     return draft.done()
 
 
@@ -143,6 +159,7 @@ def pass_deadline(line: Line, command: PassDeadline, now: datetime, policy: Poli
     """Silence speaks, once and never early: accept, lapse, or hand over to an operator, as the policy says.
 
     What silence accepts for a retailer, while a supplier holds the goods, goes on to the supplier like a spoken yes.
+    A decline that was to be proved and was not comes to an acceptance, whatever silence means otherwise (EC-17).
     """
     named = _named(line, command.cancellation)
     if isinstance(named, Refusal):
@@ -150,18 +167,40 @@ def pass_deadline(line: Line, command: PassDeadline, now: datetime, policy: Poli
     cancellation = named[0]
     if cancellation.state is not State.ASKED or cancellation.due_at is None or now < cancellation.due_at:
         return Decision(line=line)
+    return let_pass(line, cancellation, now, policy)
+
+
+def let_pass(line: Line, cancellation: Cancellation, now: datetime, policy: Policy) -> Decision:
+    """What silence means for an ask whose answer was due by now."""
     draft = Draft(line, now)
-    match policy.silence:
+    silence = Silence.ACCEPT if cancellation.awaits_proof else policy.silence
+    match silence:
         case Silence.ACCEPT if _is_retailers_turn(line, cancellation) and not line.retailer_decides:
             draft.pass_on(cancellation, to=line.fulfiller, due_at=policy.answer_due(now), by_policy=True)
         case Silence.ACCEPT:
-            draft.accept(cancellation, cancellation.units, None)
+            rule = Rule.NO_PROOF if cancellation.awaits_proof else Rule.SILENCE
+            draft.accept(cancellation, cancellation.units, None, rule=rule)
         case Silence.LAPSE:
             draft.lapse(cancellation)
         case Silence.ESCALATE:
-            draft.pass_on(cancellation, to=None, due_at=None)
+            draft.pass_on(cancellation, to=None, due_at=None, by_policy=True)
         case _:  # pragma: no cover
-            assert_never(policy.silence)
+            assert_never(silence)
+    return draft.done()
+
+
+def escalate(line: Line, command: EscalateCancellation, now: datetime) -> Decision | Refusal:
+    """An operator has to answer instead of a party that is gone; the deadline runs on (EC-26)."""
+    if command.actor.kind is not PartyKind.PLATFORM:
+        return UNKNOWN_LINE
+    named = _named(line, command.cancellation)
+    if isinstance(named, Refusal):
+        return named
+    if named[0].state is not State.ASKED:
+        return already_answered(named[0])
+    draft = Draft(line, now)
+    if named[0].awaiting is not None:
+        draft.pass_on(named[0], to=None, due_at=named[0].due_at, by_policy=False)
     return draft.done()
 
 
@@ -174,10 +213,9 @@ def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> 
         return units_invalid()
     draft = Draft(line, now)
     if command.units is None:
-        for cancellation in _awaiting(line, actor):
-            draft.accept(
+        for cancellation in _going_along(line, actor):
+            draft.accept_for_good(
                 cancellation,
-                cancellation.units,
                 actor.party,
                 reason=command.reason,
                 unasked=not _is_askers_wish(cancellation, command.reason),
@@ -224,7 +262,7 @@ def _confirm(line: Line, command: RetailerCancel, now: datetime, policy: Policy)
     """Never more than the customer asked for, also when the call is repeated while a supplier has the ask."""
     draft = Draft(line, now)
     _answer_waiting(line, draft, command.actor, policy, now)
-    if draft.changed or any(_is_with_supplier(line, c) for c in line.asks):
+    if draft.changed or any(_is_heeded_so_far(line, c) for c in line.asks):
         return draft.done()
     return nothing_asked()
 
@@ -276,6 +314,25 @@ def nothing_asked() -> Refusal:
     return Refusal(
         kind=RefusalKind.NOTHING_ASKED,
         detail="No cancellation of this order item is waiting for your answer.",
+    )
+
+
+def all_or_nothing(cancellation: Cancellation) -> Refusal:
+    """A part of what was asked for as a whole (EC-18)."""
+    return Refusal(
+        kind=RefusalKind.ALL_OR_NOTHING,
+        detail=f"All {cancellation.units} units were asked for together with other lines of the order, all or nothing:"
+        " accept them all, or decline.",
+        cancellation=cancellation.id,
+    )
+
+
+def already_agreed(cancellation: Cancellation) -> Refusal:
+    """A yes was given, and others are yet to say theirs (EC-18)."""
+    return Refusal(
+        kind=RefusalKind.ALREADY_ANSWERED,
+        detail="This cancellation was agreed to, and waits for those that were asked together with it.",
+        cancellation=cancellation.id,
     )
 
 
@@ -349,7 +406,13 @@ def _is_retailers_turn(line: Line, ask: Cancellation) -> bool:
 
 
 def _is_with_supplier(line: Line, ask: Cancellation) -> bool:
-    return ask.asker is Asker.CUSTOMER and ask.awaiting == line.fulfiller != line.retailer
+    if ask.asker is not Asker.CUSTOMER or line.retailer_decides:
+        return False
+    return ask.awaiting == line.fulfiller or ask.agreed
+
+
+def _is_heeded_so_far(line: Line, ask: Cancellation) -> bool:
+    return _is_with_supplier(line, ask) or (ask.asker is Asker.CUSTOMER and ask.agreed)
 
 
 def _is_askers_wish(ask: Cancellation, reason: CancelReason) -> bool:
@@ -373,10 +436,36 @@ def _first_to_answer(line: Line, asker: Asker, policy: Policy) -> UUID:
     return line.fulfiller
 
 
+def _answers_itself(line: Line, asker: Asker) -> bool:
+    return asker is Asker.RETAILER and line.retailer_decides
+
+
+def _needs_proof(command: DeclineCancellation) -> bool:
+    """An operator is believed."""
+    claims = command.reason is DeclineReason.ALREADY_SHIPPED and not command.tracking
+    return claims and command.actor.kind is not PartyKind.PLATFORM
+
+
+def _contradicts_the_retailer(
+    line: Line, cancellation: Cancellation, command: DeclineCancellation, policy: Policy
+) -> bool:
+    """The retailer said yes to its customer, for whom there is now a no, and bol has no word for that (EC-25)."""
+    operator = command.actor.kind is PartyKind.PLATFORM
+    return _is_with_supplier(line, cancellation) and policy.customer_asks_retailer_first and not operator
+
+
 def _awaiting(line: Line, actor: Actor) -> list[Cancellation]:
     if actor.kind is PartyKind.PLATFORM:
-        return list(line.asks)
+        return [c for c in line.asks if not c.agreed]
     return [c for c in line.asks if c.awaiting == actor.party]
+
+
+def _going_along(line: Line, actor: Actor) -> list[Cancellation]:
+    """The asks that end when the actor cancels all there is on its own account."""
+    platform = actor.kind is PartyKind.PLATFORM
+    return [
+        c for c in line.asks if platform or c.awaiting == actor.party or (c.agreed and c.answered_by == actor.party)
+    ]
 
 
 def _named(line: Line, cancellation: UUID | None) -> list[Cancellation] | Refusal:
@@ -394,6 +483,8 @@ def _to_answer(line: Line, actor: Actor, cancellation: UUID | None) -> list[Canc
         return named
     if cancellation is not None and named[0].state is not State.ASKED:
         return already_answered(named[0])
+    if cancellation is not None and named[0].agreed:
+        return already_agreed(named[0])
     chosen = [c for c in _awaiting(line, actor) if c in named]
     return chosen or nothing_asked()
 
@@ -402,8 +493,47 @@ def _flawed(chosen: list[Cancellation] | Refusal, flaw: Refusal) -> Refusal:
     return first([chosen, flaw]) if isinstance(chosen, Refusal) else flaw
 
 
+def _noted_as_late(
+    line: Line, command: AcceptCancellation | DeclineCancellation, now: datetime, refusal: Refusal
+) -> Refusal:
+    """The refusal; where silence spoke before an answer that was due, it says so, and the answer is kept (EC-23)."""
+    late = _answered_last(line, command.cancellation)
+    if late is None or refusal.kind not in (RefusalKind.ALREADY_ANSWERED, RefusalKind.NOTHING_ASKED):
+        return refusal
+    own_ask = late.asker is Asker.RETAILER and command.actor.party == line.retailer
+    if own_ask or not _is_by_silence(late):
+        return refusal
+    draft = Draft(line, now)
+    match command:
+        case AcceptCancellation():
+            draft.note_late_answer(late, command.units or late.units, "accept")
+        case DeclineCancellation():
+            draft.note_late_answer(late, late.units, "decline", command.reason or "", command.note)
+    return replace(already_answered(late), noted=(draft.done(),))
+
+
+def _answered_last(line: Line, cancellation: UUID | None) -> Cancellation | None:
+    """What an answer that came too late was about: the one it names, or the last that had an answer if none waits."""
+    if cancellation is None and line.asks:
+        return None
+    answered = [c for c in line.cancellations if c.answered_at and cancellation in (None, c.id)]
+    return max(answered, key=_when_answered, default=None)
+
+
+def _when_answered(cancellation: Cancellation) -> tuple[datetime, UUID]:
+    return cancellation.answered_at or cancellation.asked_at, cancellation.id
+
+
+def _is_by_silence(cancellation: Cancellation) -> bool:
+    return cancellation.by_policy and cancellation.state in (State.ACCEPTED, State.LAPSED)
+
+
 def _accepted_alike(line: Line, command: AcceptCancellation) -> bool:
     """The same answer by the same party again: a client that lost the reply may repeat the call."""
+    if any(
+        c.agreed and c.answered_by == command.actor.party and command.cancellation in (None, c.id) for c in line.asks
+    ):
+        return True
     return any(
         c.state is State.ACCEPTED and c.accepted_units == (command.units or c.units)
         for c in _answered_by(line, command.actor, command.cancellation)

@@ -38,6 +38,7 @@ class AskCancellation:
     """Ask to cancel ``units`` of a line (``None``: all that are open).
 
     ``key`` tells asks apart that are otherwise alike: without one, the same ask by the same asker is the same ask.
+    ``group`` is common to asks that shall be heeded together or not at all (EC-18).
     """
 
     line: UUID
@@ -47,30 +48,37 @@ class AskCancellation:
     reason: CancelReason = CancelReason.NOT_STATED
     note: str = ""
     key: str = ""
+    group: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptCancellation:
     """Accept one cancellation, or every one of the line that awaits this party.
 
-    ``units`` accepts only so many of the one that is named, or else of the oldest that awaits this party.
+    ``units`` accepts only so many of the one that is named, or else of the oldest that awaits this party;
+    ``rest_reason`` says why not the rest (EC-15).
     """
 
     line: UUID
     actor: Actor
     cancellation: UUID | None = None
     units: int | None = None
+    rest_reason: DeclineReason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclineCancellation:
-    """Decline one cancellation, or every one of the line that awaits this party. A reason is required (EC-16)."""
+    """Decline one cancellation, or every one of the line that awaits this party. A reason is required (EC-16).
+
+    ``tracking`` names the parcel that the units went in, where they shipped already (EC-17).
+    """
 
     line: UUID
     actor: Actor
     reason: DeclineReason | None
     cancellation: UUID | None = None
     note: str = ""
+    tracking: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +96,15 @@ class PassDeadline:
     """The answer to a cancellation is overdue: let the policy it was asked under speak."""
 
     line: UUID
+    cancellation: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalateCancellation:
+    """The party whose answer is due is gone: an operator has to answer (EC-26). Only operators say so."""
+
+    line: UUID
+    actor: Actor
     cancellation: UUID
 
 
@@ -114,12 +131,16 @@ class RetailerCancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ship:
-    """Ship ``units`` (``None``: all that can be). ``override`` ships asked units too, which declines their ask."""
+    """Ship ``units`` (``None``: all that can be). ``override`` ships asked units too, which declines their ask.
+
+    ``tracking`` is the carrier and number of the parcel in words, as far as they are known.
+    """
 
     line: UUID
     actor: Actor
     units: int | None = None
     override: bool = False
+    tracking: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +171,7 @@ LineCommand = (
     | DeclineCancellation
     | WithdrawCancellation
     | PassDeadline
+    | EscalateCancellation
     | CancelOwn
     | RetailerCancel
     | Ship

@@ -1,7 +1,7 @@
 """The one function behind every door: what a command does to a line, or why it does nothing."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 from uuid import UUID
@@ -20,6 +20,7 @@ from countermand.domain.commands import (
     ChangeParcel,
     ChangeTransport,
     DeclineCancellation,
+    EscalateCancellation,
     LineCommand,
     OrderCommand,
     PassDeadline,
@@ -28,7 +29,7 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
-from countermand.domain.line import Decision, Line
+from countermand.domain.line import Cancellation, Decision, Line, State
 from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.refusals import Refusal, RefusalKind
 
@@ -45,11 +46,13 @@ def decide(line: Line, command: LineCommand, now: datetime, policy: Policy, new_
         case AcceptCancellation():
             return cancellation.accept(line, command, now, policy)
         case DeclineCancellation():
-            return cancellation.decline(line, command, now)
+            return cancellation.decline(line, command, now, policy)
         case WithdrawCancellation():
             return cancellation.withdraw(line, command, now)
         case PassDeadline():
             return cancellation.pass_deadline(line, command, now, policy)
+        case EscalateCancellation():
+            return cancellation.escalate(line, command, now)
         case CancelOwn():
             return cancellation.cancel_own(line, command, now, new_id)
         case RetailerCancel():
@@ -62,6 +65,21 @@ def decide(line: Line, command: LineCommand, now: datetime, policy: Policy, new_
             return fulfilment.change_transport(line, command, now)
         case _:  # pragma: no cover
             assert_never(command)
+
+
+def let_silence_speak(line: Line, now: datetime, asked_under: Callable[[Cancellation], Policy]) -> Decision | None:
+    """What has fallen due on a line by now, the longest overdue first; ``None`` if nothing has.
+
+    To be decided before any command is: an answer that comes after its deadline is too late, whether or not anybody
+    has looked at the clock since (EC-27).
+    """
+    spoken: Decision | None = None
+    while overdue := [ask for ask in line.asks if ask.due_at and ask.due_at <= now]:
+        ask = min(overdue, key=lambda each: (each.due_at, each.id))
+        said = cancellation.let_pass(line, ask, now, asked_under(ask))
+        spoken = spoken.then(said) if spoken else said
+        line = said.line
+    return spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +100,39 @@ def decide_order(
     """Decide one command on the lines of one order: each line's fate, or one refusal when nothing may change.
 
     A line that is not the actor's to touch is left out, and an order with no other line is unknown to the actor.
+    Lines that are to be cancelled all or not at all wait for each other (EC-18).
     """
+    policies = [policy_of(line) for line in lines]
+    fates = _fates(lines, _per_line(lines, command), now, policy_of, new_id)
+    if isinstance(command, CancelOrder) and _is_all_or_nothing(command, policies) and _must_wait(lines, fates):
+        asks = [replace(each, group=group) for group in [new_id()] for each in _asks(lines, command)]
+        fates = _fates(lines, asks, now, policy_of, new_id)
+    return _judge(fates, command, policies)
+
+
+def _must_wait(lines: Sequence[Line], fates: Sequence[Fate]) -> bool:
+    """Whether one line's answer is due while another line is asked for too, or was cancelled at once."""
+    before = {each.id for line in lines for each in line.cancellations}
+    made = [
+        each
+        for fate in fates
+        if isinstance(fate.outcome, Decision)
+        for each in fate.outcome.cancellations
+        if each.id not in before
+    ]
+    return len(made) > 1 and any(each.state is State.ASKED for each in made)
+
+
+def _fates(
+    lines: Sequence[Line],
+    commands: Iterable[LineCommand],
+    now: datetime,
+    policy_of: Callable[[Line], Policy],
+    new_id: NewId,
+) -> list[Fate]:
     known = {line.id: line for line in lines}
     fates = []
-    for each in _per_line(lines, command):
+    for each in commands:
         line = known.get(each.line)
         if line is None:
             fates.append(Fate(line=each.line, outcome=refusals.UNKNOWN_LINE))
@@ -94,26 +141,33 @@ def decide_order(
         if isinstance(outcome, Decision):
             known[line.id] = outcome.line
         fates.append(Fate(line=line.id, outcome=outcome))
-    return _judge(fates, command, [policy_of(line) for line in lines])
+    return fates
 
 
 def _per_line(lines: Sequence[Line], command: OrderCommand) -> list[LineCommand]:
     match command:
-        case CancelOrder(actor=actor):
-            return [
-                AskCancellation(
-                    line=line.id, actor=actor, asker=command.asker, reason=command.reason, note=command.note
-                )
-                for line in lines
-            ]
+        case CancelOrder():
+            return [*_asks(lines, command)]
         case AnswerOrder(actor=actor, decline_reason=None):
             return [AcceptCancellation(line=line.id, actor=actor) for line in lines]
         case AnswerOrder(actor=actor, decline_reason=reason):
             return [DeclineCancellation(line=line.id, actor=actor, reason=reason) for line in lines]
-        case AskLines() | AllocateOrder() | ShipOrder() | ChangeParcel():
+        case ShipOrder(parcel=parcel):
+            tracking = f"{parcel.carrier} {parcel.tracking_number}".strip()
+            return [replace(each, tracking=tracking) for each in command.lines]
+        case AskLines() | AllocateOrder() | ChangeParcel():
             return list(command.lines)
         case _:  # pragma: no cover
             assert_never(command)
+
+
+def _asks(lines: Sequence[Line], command: CancelOrder) -> list[AskCancellation]:
+    return [
+        AskCancellation(
+            line=line.id, actor=command.actor, asker=command.asker, reason=command.reason, note=command.note
+        )
+        for line in lines
+    ]
 
 
 def _judge(fates: list[Fate], command: OrderCommand, policies: list[Policy]) -> tuple[Fate, ...] | Refusal:
@@ -128,8 +182,17 @@ def _judge(fates: list[Fate], command: OrderCommand, policies: list[Policy]) -> 
     refused = [fate.outcome for fate in touched if isinstance(fate.outcome, Refusal)]
     obstacles = [refusal for refusal in refused if _is_obstacle(command, refusal)]
     if len(refused) == len(touched) or (obstacles and _is_all_or_nothing(command, policies)):
-        return refusals.first(obstacles or refused)
+        return replace(refusals.first(obstacles or refused), noted=_noted(touched))
     return tuple(touched)
+
+
+def _noted(fates: Sequence[Fate]) -> tuple[Decision, ...]:
+    """What is told of each line though the whole command is refused: what was decided before it was heeded in part."""
+    noted: dict[UUID, Decision | None] = {}
+    for fate in fates:
+        told = fate.outcome.noted if isinstance(fate.outcome, Refusal) else ()
+        noted.setdefault(fate.line, told[0] if told else None)
+    return tuple(each for each in noted.values() if each)
 
 
 def _is_obstacle(command: OrderCommand, refusal: Refusal) -> bool:

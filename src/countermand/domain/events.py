@@ -17,14 +17,19 @@ class EventKind(StrEnum):
     LINE_PLACED = "line.placed"
     LINE_ALLOCATED = "line.allocated"
     LINE_SHIPPED = "line.shipped"
+    LINE_SHIPPED_THOUGH_CANCELLED = "line.shipped_though_cancelled"
     LINE_TRANSPORT_CHANGED = "line.transport_changed"
     CANCELLATION_ASKED = "cancellation.asked"
     CANCELLATION_PASSED_ON = "cancellation.passed_on"
+    CANCELLATION_AGREED = "cancellation.agreed"
+    CANCELLATION_PROOF_ASKED = "cancellation.proof_asked"
     CANCELLATION_ACCEPTED = "cancellation.accepted"
     CANCELLATION_DECLINED = "cancellation.declined"
     CANCELLATION_WITHDRAWN = "cancellation.withdrawn"
     CANCELLATION_LAPSED = "cancellation.lapsed"
     CANCELLATION_ESCALATED = "cancellation.escalated"
+    CANCELLATION_LATE_ANSWER = "cancellation.late_answer"
+    CANCELLATION_CASE_OPENED = "cancellation.case_opened"
     REFUND_DUE = "refund.due"
     REFUND_SENT = "refund.sent"
     REFUND_DONE = "refund.done"
@@ -51,6 +56,10 @@ MEANINGS: Final[dict[EventKind, Meaning]] = {
         "accepted by the fulfiller",
     ),
     EventKind.LINE_SHIPPED: Meaning("Units left the house.", "shipped now"),
+    EventKind.LINE_SHIPPED_THOUGH_CANCELLED: Meaning(
+        "The fulfiller said that units have left which were cancelled before. They stay cancelled.",
+        "said to have left",
+    ),
     EventKind.LINE_TRANSPORT_CHANGED: Meaning(
         "A parcel travels otherwise than was said. No unit moves.", "shipped so far"
     ),
@@ -58,14 +67,32 @@ MEANINGS: Final[dict[EventKind, Meaning]] = {
     EventKind.CANCELLATION_PASSED_ON: Meaning(
         "The retailer said yes to the customer's ask; the supplier's answer is due. No unit moves.", "asked"
     ),
+    EventKind.CANCELLATION_AGREED: Meaning(
+        "Whoever holds the goods accepted an ask that is heeded only together with others, which are yet to be"
+        " accepted. No unit moves.",
+        "asked",
+    ),
+    EventKind.CANCELLATION_PROOF_ASKED: Meaning(
+        "The fulfiller declined as shipped already, and has to name the parcel. No unit moves.", "asked"
+    ),
     EventKind.CANCELLATION_ACCEPTED: Meaning("Whoever holds the goods accepted, or cancelled unasked.", "cancelled"),
     EventKind.CANCELLATION_DECLINED: Meaning("Whoever holds the goods declined.", "open again"),
-    EventKind.CANCELLATION_WITHDRAWN: Meaning("The asker took the ask back.", "open again"),
+    EventKind.CANCELLATION_WITHDRAWN: Meaning(
+        "The asker took the ask back, or another one that was asked together with it came to nothing.", "open again"
+    ),
     EventKind.CANCELLATION_LAPSED: Meaning(
         "Nobody answered in time, and the policy says that the ask ends.", "open again"
     ),
     EventKind.CANCELLATION_ESCALATED: Meaning(
-        "Nobody answered in time, and the policy says that an operator has to answer. No unit moves.", "asked"
+        "An operator has to answer: nobody did in time and the policy says so, or the supplier is gone. No unit moves.",
+        "asked",
+    ),
+    EventKind.CANCELLATION_LATE_ANSWER: Meaning(
+        "An answer came after a rule had decided. It is kept, and no unit moves.", "answered for"
+    ),
+    EventKind.CANCELLATION_CASE_OPENED: Meaning(
+        "The supplier declined what the retailer had agreed to: an operator has to tell the customer. No unit moves.",
+        "open again",
     ),
     EventKind.REFUND_DUE: Meaning("Cancelled units are owed to the customer, by one payment. No unit moves.", "0"),
     EventKind.REFUND_SENT: Meaning("The provider is asked, for the first time, to pay it back. No unit moves.", "0"),
@@ -94,10 +121,13 @@ class Event:
 
     ``units`` is how many units the change is about; ``by_policy`` says that a rule spoke and no party,
     ``asker`` on whose wish the cancellation was asked. ``policy_version`` is the one it was asked under, told when
-    somebody asks and when a rule speaks; ``rule`` is the one that spoke. The four
+    somebody asks and when a rule speaks; ``rule`` is the one that spoke. Of an ask that was accepted in part, ``rest``
+    units are open again, for ``rest_reason`` (EC-15). ``tracking`` is a parcel in words, and ``answer`` what came too
+    late. The four
     buckets are those of the line just after the event, so a reader that missed earlier ones still knows the state.
     So is what it says of its cancellation: its ``state``, the reason it was ``asked_for``, whose answer is ``awaiting``
-    and when that is due. An event of a ``refund`` names no cancellation of its own: the refund does.
+    whether it has ``agreed`` and waits for others, and when an answer is due.
+    An event of a ``refund`` names no cancellation of its own: the refund does.
     """
 
     kind: EventKind
@@ -119,4 +149,9 @@ class Event:
     due_at: datetime | None = None
     policy_version: int | None = None
     rule: Rule | None = None
+    rest: int = 0
+    rest_reason: str = ""
+    agreed: bool = False
+    tracking: str = ""
+    answer: str = ""
     refund: ToldRefund | None = None

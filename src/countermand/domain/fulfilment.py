@@ -1,5 +1,6 @@
 """What the fulfiller does with a line besides answering: ship it, or say how much of it there is."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from countermand.domain.cancellation import (
@@ -11,23 +12,28 @@ from countermand.domain.cancellation import (
     why_nothing_open,
 )
 from countermand.domain.commands import Actor, Allocate, ChangeTransport, PartyKind, Ship
-from countermand.domain.line import Decision, Draft, Line
+from countermand.domain.draft import Draft
+from countermand.domain.line import Cancellation, Decision, Line
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
 
 
 def ship(line: Line, command: Ship, now: datetime) -> Decision | Refusal:
-    """Ship units. Asked units only with an override, which declines as many asks as it takes, the last asked first."""
+    """Ship units. Asked units only with an override, which declines as many asks as it takes, the last asked first.
+
+    An ask that was declined as shipped already and waits for the proof of it has its proof in the shipment (EC-17).
+    """
     if not _holds(line, command.actor):
         return UNKNOWN_LINE
     if command.units is not None and command.units < 1:
         return units_invalid()
-    shippable = line.open + (line.asked if command.override else 0)
+    in_the_way = _in_the_way(line, command)
+    shippable = line.open + sum(cancellation.units for cancellation in in_the_way)
     units = shippable if command.units is None else command.units
     if not line.open and not line.asked:
-        return why_nothing_open(line)
+        return _noted_if_cancelled(line, command, now, why_nothing_open(line))
     if units > line.open + line.asked:
-        return too_many_units(line, units)
+        return _noted_if_cancelled(line, command, now, too_many_units(line, units))
     if units > shippable or not units:
         return Refusal(
             kind=RefusalKind.UNITS_ASKED,
@@ -35,10 +41,11 @@ def ship(line: Line, command: Ship, now: datetime) -> Decision | Refusal:
             cancellation=line.asks[0].id,
         )
     draft = Draft(line, now)
-    for cancellation in reversed(line.asks):
+    for cancellation in in_the_way:
         if draft.open < units:
-            draft.decline(cancellation, DeclineReason.ALREADY_SHIPPED, command.actor.party)
-    draft.ship(units)
+            reason = DeclineReason.ALREADY_SHIPPED
+            draft.decline(cancellation, reason, command.actor.party, tracking=command.tracking)
+    draft.ship(units, command.tracking)
     return draft.done()
 
 
@@ -76,7 +83,7 @@ def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Dec
     )
     if rejected_now > line.open:
         for cancellation in line.asks:
-            draft.accept(cancellation, cancellation.units, command.actor.party)
+            draft.accept_for_good(cancellation, command.actor.party)
     units = min(rejected_now, line.open)
     if units:
         reason = CancelReason.REJECTED_AT_ALLOCATION
@@ -91,6 +98,28 @@ def change_transport(line: Line, command: ChangeTransport, now: datetime) -> Dec
     draft = Draft(line, now)
     draft.change_transport(f"{command.carrier} {command.tracking_number}".strip())
     return draft.done()
+
+
+def _in_the_way(line: Line, command: Ship) -> list[Cancellation]:
+    """The asks that shipping declines, in that order: those that wait for proof, then any, the last asked first."""
+    asks = line.asks[::-1]
+    proved = [cancellation for cancellation in asks if cancellation.awaits_proof]
+    return proved + [cancellation for cancellation in asks if command.override and not cancellation.awaits_proof]
+
+
+def _noted_if_cancelled(line: Line, command: Ship, now: datetime, refusal: Refusal) -> Refusal:
+    """The refusal, and that cancelled units are said to have left all the same (EC-37).
+
+    A report of no more units than have shipped may be an earlier one that is repeated, and is not taken for that.
+    """
+    there = line.open + line.asked
+    units = line.cancelled if command.units is None else command.units - there
+    repeated = line.shipped and (command.units is None or command.units <= line.shipped)
+    if repeated or not 0 < units <= line.cancelled:
+        return refusal
+    draft = Draft(line, now)
+    draft.note_shipped_though_cancelled(units, command.tracking)
+    return replace(refusal, noted=(draft.done(),))
 
 
 def _holds(line: Line, actor: Actor) -> bool:

@@ -1,14 +1,12 @@
 """A line and its four buckets of units: ``ordered = open + asked + cancelled + shipped``, always, none negative."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from countermand.domain.commands import Asker
-from countermand.domain.events import Event, EventKind
-from countermand.domain.policy import Rule
+from countermand.domain.events import Event
 from countermand.domain.reasons import CancelReason, DeclineReason
 
 
@@ -28,7 +26,9 @@ class Cancellation:
 
     ``awaiting`` is the party whose answer is due, ``None`` once it is final or when an operator has to answer.
     ``unasked`` marks one that counts against the party that answered it: nobody had asked, or the asker's wish was
-    not the reason given.
+    not the reason given. ``group`` is common to asks that are heeded together or not at all; one that was accepted
+    while others of its group wait has ``agreed`` (EC-18). ``decline_reason`` says why not, or why not the rest; on an
+    ask that still waits it is what the fulfiller has yet to prove (EC-17).
     """
 
     id: UUID
@@ -51,6 +51,13 @@ class Cancellation:
     answer_note: str = ""
     by_policy: bool = False
     unasked: bool = False
+    group: UUID | None = None
+    agreed: bool = False
+
+    @property
+    def awaits_proof(self) -> bool:
+        """Whether it was declined as shipped already, and the parcel is yet to be named (EC-17)."""
+        return self.state is State.ASKED and self.decline_reason is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +66,8 @@ class Line:
 
     ``retailer`` sold it, ``fulfiller`` holds the goods (the retailer itself unless a supplier does), and
     ``with_fulfiller`` says whether the fulfiller has been told of the order yet (EC-20). ``seq`` counts the line's
-    events. ``cancellations`` holds those still asked, any that the command at hand names, and those
-    that a customer asked and got while other units are open.
+    events. ``cancellations`` holds those still asked, any that the command at hand names, those that a customer asked
+    and got while other units are open, and all of them where an answer finds nothing asked.
 
     Raises:
         ValueError: the buckets do not sum to ``ordered``, or one is negative. No caller's input can cause this.
@@ -120,173 +127,7 @@ class Decision:
     cancellations: tuple[Cancellation, ...] = ()
     events: tuple[Event, ...] = ()
 
-
-class Draft:
-    """A line in the middle of a decision: each method moves units once and notes the event."""
-
-    def __init__(self, line: Line, now: datetime) -> None:
-        self._line = line
-        self._now = now
-        self._changed: dict[UUID, Cancellation] = {}
-        self._events: list[Event] = []
-        self._buckets = [line.open, line.asked, line.cancelled, line.shipped]
-        self._allocation: dict[str, Any] = {}
-
-    @property
-    def open(self) -> int:
-        """Units nobody has asked for, cancelled or shipped so far."""
-        return self._buckets[0]
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything happened yet."""
-        return bool(self._events)
-
-    def ask(self, cancellation: Cancellation) -> None:
-        """Open units become asked."""
-        self._move(cancellation.units, -1, +1, 0, 0)
-        self._tell(EventKind.CANCELLATION_ASKED, cancellation.units, cancellation, reason=cancellation.reason)
-
-    def pass_on(
-        self, cancellation: Cancellation, *, to: UUID | None, due_at: datetime | None, by_policy: bool = False
-    ) -> None:
-        """Somebody else's answer is due from now on; ``to=None`` is the operator's (policy: escalate)."""
-        kind = EventKind.CANCELLATION_PASSED_ON if to else EventKind.CANCELLATION_ESCALATED
-        changed = replace(cancellation, awaiting=to, due_at=due_at)
-        rule = Rule.SILENCE if by_policy or to is None else None
-        self._tell(kind, changed.units, changed, rule=rule)
-
-    def accept(
-        self,
-        cancellation: Cancellation,
-        units: int,
-        by: UUID | None,
-        *,
-        reason: CancelReason | None = None,
-        unasked: bool = False,
-        note: str = "",
-        rule: Rule = Rule.SILENCE,
-    ) -> None:
-        """Asked units become cancelled, those not accepted open again. ``by=None``: the policy did, by ``rule``."""
-        self._move(units, 0, -1, +1, 0)
-        self._move(cancellation.units - units, +1, -1, 0, 0)
-        changed = self._answered(cancellation, State.ACCEPTED, by, accepted_units=units, unasked=unasked)
-        changed = replace(changed, reason=reason or changed.reason, answer_note=note)
-        spoke = rule if by is None else None
-        self._tell(EventKind.CANCELLATION_ACCEPTED, units, changed, reason=changed.reason, note=note, rule=spoke)
-
-    def cancel_own(self, cancellation: Cancellation) -> None:
-        """Open units become cancelled, though nobody had asked."""
-        self._move(cancellation.units, -1, 0, +1, 0)
-        kind, note = EventKind.CANCELLATION_ACCEPTED, cancellation.note
-        self._tell(kind, cancellation.units, cancellation, reason=cancellation.reason, note=note)
-
-    def decline(self, cancellation: Cancellation, reason: DeclineReason, by: UUID, note: str = "") -> None:
-        """Asked units become open again."""
-        self._move(cancellation.units, +1, -1, 0, 0)
-        changed = self._answered(cancellation, State.DECLINED, by, decline_reason=reason, answer_note=note)
-        self._tell(EventKind.CANCELLATION_DECLINED, changed.units, changed, reason=reason, note=note)
-
-    def withdraw(self, cancellation: Cancellation, by: UUID) -> None:
-        """Asked units become open again, as the asker wishes."""
-        self._move(cancellation.units, +1, -1, 0, 0)
-        changed = self._answered(cancellation, State.WITHDRAWN, by)
-        self._tell(EventKind.CANCELLATION_WITHDRAWN, changed.units, changed)
-
-    def lapse(self, cancellation: Cancellation) -> None:
-        """Asked units become open again, as nobody answered in time."""
-        self._move(cancellation.units, +1, -1, 0, 0)
-        changed = self._answered(cancellation, State.LAPSED, None)
-        self._tell(EventKind.CANCELLATION_LAPSED, changed.units, changed, rule=Rule.SILENCE)
-
-    def ship(self, units: int) -> None:
-        """Open units become shipped."""
-        self._move(units, -1, 0, 0, +1)
-        self._tell(EventKind.LINE_SHIPPED, units)
-
-    def change_transport(self, note: str) -> None:
-        """No unit moves; the parcel's way does."""
-        self._tell(EventKind.LINE_TRANSPORT_CHANGED, self._buckets[3], note=note)
-
-    def allocate(self, *, accepted: int, backordered: int, rejected: int, backorder_on: date | None) -> None:
-        """Note the fulfiller's word; rejected units are cancelled separately."""
-        self._allocation = {
-            "allocated": True,
-            "accepted": accepted,
-            "backordered": backordered,
-            "rejected": rejected,
-            "backorder_on": backorder_on,
-        }
-        self._tell(EventKind.LINE_ALLOCATED, accepted)
-
-    def done(self) -> Decision:
-        """The decision as a value."""
-        known = [self._changed.get(c.id, c) for c in self._line.cancellations]
-        before = {c.id for c in known}
-        fresh = [c for c in self._changed.values() if c.id not in before]
-        open_units, asked, cancelled, shipped = self._buckets
-        line = replace(
-            self._line,
-            open=open_units,
-            asked=asked,
-            cancelled=cancelled,
-            shipped=shipped,
-            seq=self._line.seq + len(self._events),
-            cancellations=(*known, *fresh),
-            **self._allocation,
-        )
-        return Decision(line=line, cancellations=tuple(self._changed.values()), events=tuple(self._events))
-
-    def _answered(self, cancellation: Cancellation, state: State, by: UUID | None, **more: Any) -> Cancellation:
-        return replace(
-            cancellation,
-            state=state,
-            awaiting=None,
-            due_at=None,
-            answered_at=self._now,
-            answered_by=by,
-            by_policy=by is None,
-            **more,
-        )
-
-    def _move(self, units: int, *signs: int) -> None:
-        for bucket, sign in enumerate(signs):
-            self._buckets[bucket] += sign * units
-
-    def _tell(
-        self,
-        kind: EventKind,
-        units: int,
-        cancellation: Cancellation | None = None,
-        *,
-        reason: str = "",
-        note: str = "",
-        rule: Rule | None = None,
-    ) -> None:
-        is_ask = kind is EventKind.CANCELLATION_ASKED
-        if cancellation is not None:
-            self._changed[cancellation.id] = cancellation
-        open_units, asked, cancelled, shipped = self._buckets
-        self._events.append(
-            Event(
-                kind=kind,
-                seq=self._line.seq + len(self._events) + 1,
-                units=units,
-                open=open_units,
-                asked=asked,
-                cancelled=cancelled,
-                shipped=shipped,
-                cancellation=cancellation.id if cancellation else None,
-                reason=reason,
-                note=cancellation.note if cancellation and is_ask else note,
-                by_policy=rule is not None,
-                unasked=bool(cancellation and cancellation.unasked),
-                asker=cancellation.asker if cancellation else None,
-                state=cancellation.state if cancellation else "",
-                asked_for=cancellation.reason if cancellation else CancelReason.NOT_STATED,
-                awaiting=cancellation.awaiting if cancellation else None,
-                due_at=cancellation.due_at if cancellation else None,
-                policy_version=cancellation.policy_version if cancellation and (is_ask or rule) else None,
-                rule=rule,
-            )
-        )
+    def then(self, later: "Decision") -> "Decision":
+        """Both, as one; ``later`` was decided on the line that this one left."""
+        changed = {each.id: each for each in (*self.cancellations, *later.cancellations)}
+        return Decision(line=later.line, cancellations=tuple(changed.values()), events=(*self.events, *later.events))

@@ -24,6 +24,9 @@ class Rule(StrEnum):
 
     SILENCE = "silence"
     FREE_WINDOW = "free_window"
+    NO_PROOF = "no_proof"
+    TOGETHER = "together"
+    CONTRADICTION = "contradiction"
 
 
 class WholeOrder(StrEnum):
@@ -45,7 +48,8 @@ class Cutoff(StrEnum):
 class Policy:
     """The agreement between one retailer and one fulfiller; the defaults hold where none was written down.
 
-    A cancellation keeps the version it was asked under (EC-33). Durations are in seconds.
+    A cancellation keeps the version it was asked under (EC-33). Durations are in seconds. ``proof_within_s`` is how
+    long a fulfiller that declines as shipped already has to name the parcel; ``None`` takes it on trust (EC-17).
 
     Raises:
         ValueError: a duration is negative, or longer than ten years, or than a year's working hours.
@@ -60,20 +64,23 @@ class Policy:
     accepts_for_s: int | None = None
     customer_asks_retailer_first: bool = True
     working_hours: WorkingHours | None = None
+    proof_within_s: int | None = None
 
     def __post_init__(self) -> None:
-        for duration in (self.answer_within_s, self.free_window_s, self.accepts_for_s):
+        for duration in (self.answer_within_s, self.free_window_s, self.accepts_for_s, self.proof_within_s):
             if duration is not None and not 0 <= duration <= DURATION_MAX_S:
                 raise ValueError(f"a duration of {duration} seconds is not between none and ten years")
-        if self.working_hours and timedelta(seconds=self.answer_within_s or 0) > 52 * self.working_hours.per_week:
+        longest = timedelta(seconds=max(self.answer_within_s or 0, self.proof_within_s or 0))
+        if self.working_hours and longest > 52 * self.working_hours.per_week:
             raise ValueError("an answer cannot be due after more working hours than a year has")
 
     def answer_due(self, asked_at: datetime) -> datetime | None:
         """When silence begins to speak, counted in working time if the policy has any; ``None`` means never."""
-        if self.answer_within_s is None:
-            return None
-        within = timedelta(seconds=self.answer_within_s)
-        return self.working_hours.after(asked_at, within) if self.working_hours else asked_at + within
+        return self._after(asked_at, self.answer_within_s)
+
+    def proof_due(self, declined_at: datetime) -> datetime | None:
+        """Until when a decline as shipped already can be proved; ``None`` means that no proof is asked for (EC-17)."""
+        return self._after(declined_at, self.proof_within_s)
 
     def is_free(self, placed_at: datetime, now: datetime) -> bool:
         """Whether an ask received now is accepted without asking anybody (EC-35: receipt decides, no grace)."""
@@ -85,6 +92,12 @@ class Policy:
         if self.accepts_until is Cutoff.NEVER or (allocated and self.accepts_until is Cutoff.ALLOCATED):
             return False
         return self.accepts_for_s is None or now - placed_at < timedelta(seconds=self.accepts_for_s)
+
+    def _after(self, start: datetime, seconds: int | None) -> datetime | None:
+        if seconds is None:
+            return None
+        within = timedelta(seconds=seconds)
+        return self.working_hours.after(start, within) if self.working_hours else start + within
 
 
 DEFAULT_POLICY = Policy()

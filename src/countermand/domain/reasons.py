@@ -29,6 +29,7 @@ class DeclineReason(StrEnum):
 
     NOT_STATED = "not_stated"
     ALREADY_SHIPPED = "already_shipped"
+    ALREADY_PICKED = "already_picked"
     IN_PACKING = "in_packing"
     MADE_TO_ORDER = "made_to_order"
     OTHER = "other"

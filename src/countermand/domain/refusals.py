@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from countermand.domain.line import Decision
+
 
 class RefusalKind(StrEnum):
     """Every refusal. Declared in order of precedence: where several apply, the first one is told."""
@@ -23,6 +25,7 @@ class RefusalKind(StrEnum):
     NOTHING_ASKED = "nothing_asked"
     UNITS_ASKED = "units_asked"
     TOO_MANY_UNITS = "too_many_units"
+    ALL_OR_NOTHING = "all_or_nothing"
     NO_PRICE = "no_price"
     REFUND_NOT_OPEN = "refund_not_open"
     ORDER_EXISTS = "order_exists"
@@ -34,11 +37,15 @@ PRECEDENCE = {kind: rank for rank, kind in enumerate(RefusalKind)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A command that changed nothing, and why. ``cancellation`` names the one that stands in the way, if one does."""
+    """A command that moved no unit, and why. ``cancellation`` names the one that stands in the way, if one does.
+
+    ``noted`` holds what is told of all the same, such as an answer that came too late (EC-23).
+    """
 
     kind: RefusalKind
     detail: str
     cancellation: UUID | None = None
+    noted: tuple[Decision, ...] = ()
 
 
 def first(refusals: list[Refusal]) -> Refusal:

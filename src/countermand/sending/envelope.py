@@ -6,6 +6,7 @@ description are made of them.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -23,6 +24,11 @@ from countermand.store.columns import Record
 
 TEST_KIND: Final = "endpoint.test"
 """What is sent to try an endpoint. It is no event of a line, and nobody can be told of it otherwise."""
+
+
+def _or(words: type[StrEnum]) -> str:
+    *first, last = (f"`{word}`" for word in words)
+    return f"{', '.join(first)} or {last}"
 
 
 class _Described(BaseModel):
@@ -45,7 +51,7 @@ class Actor(_Described):
         Literal["platform", "retailer", "supplier", "policy"],
         Field(description="`platform`, `retailer`, `supplier`, or `policy` when a rule acted"),
     ]
-    rule: Annotated[Rule | None, Field(description="which rule: `silence` or `free_window`; null when a party acted")]
+    rule: Annotated[Rule | None, Field(description=f"which rule: {_or(Rule)}; null when a party acted")]
 
 
 class Units(_Described):
@@ -72,9 +78,14 @@ class ToldCancellation(_Described):
     ]
     due_at: Annotated[datetime | None, Field(description="when silence begins to speak; null for never")]
     accepted_units: Annotated[int, Field(ge=0, description="how many of its units were cancelled")]
-    decline_reason: Annotated[DeclineReason | None, Field(description="why it was declined; null if it was not")]
+    decline_reason: Annotated[
+        DeclineReason | None, Field(description="why it was declined, or why not the rest of it; null if it was not")
+    ]
     answer_note: Annotated[str, Field(description="the words that came with the answer; may be empty")]
     unasked: Annotated[bool, Field(description="true if it counts as unasked")]
+    agreed: Annotated[
+        bool, Field(description="true if it is accepted as far as this line goes, and waits for the other lines")
+    ]
 
 
 class MoneyBack(_Described):
@@ -118,6 +129,10 @@ class EventData(_Described):
     cancellation: Annotated[
         ToldCancellation | None, Field(description="the cancellation just after it, see below; null if there is none")
     ]
+    answer: Annotated[
+        Literal["accept", "decline"] | None, Field(description="the answer that came too late; null in other kinds")
+    ]
+    tracking: Annotated[str, Field(description="carrier and number of the parcel it is about; may be empty")]
     refund: Annotated[MoneyBack | None, Field(description="on a `refund.` event, the money, see below; or null")]
     by: Annotated[Actor, Field(description="who acted, see below")]
     door: Annotated[
@@ -189,6 +204,8 @@ def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record],
                 "shipped": facts["shipped"],
             },
             "cancellation": _cancellation(event) if event.cancellation_id else None,
+            "answer": facts.get("answer"),
+            "tracking": facts.get("tracking", ""),
             "refund": _refund(facts) if "refund" in facts else None,
             "by": _actor(event),
             "door": event.door,
@@ -215,7 +232,6 @@ def _cancellation(event: Record) -> dict[str, Any]:
     facts = event.facts
     # Once it has its answer the row does not change any more, so that it tells of the answer what the event would.
     answered = facts["state"] != State.ASKED.value
-    declined = facts["state"] == State.DECLINED.value
     return {
         "id": show("can", event.cancellation_id),
         "units": event.cancellation_units,
@@ -226,9 +242,10 @@ def _cancellation(event: Record) -> dict[str, Any]:
         "awaiting": facts.get("awaiting"),
         "due_at": _moment(datetime.fromisoformat(facts["due_at"])) if "due_at" in facts else None,
         "accepted_units": event.cancellation_accepted_units if answered else 0,
-        "decline_reason": event.cancellation_decline_reason if declined else None,
+        "decline_reason": event.cancellation_decline_reason if answered else None,
         "answer_note": event.cancellation_answer_note if answered else "",
         "unasked": facts.get("unasked", False),
+        "agreed": facts.get("agreed", False),
     }
 
 
@@ -257,7 +274,7 @@ def _links(event: Record, reader: Scope, source: str, page: Callable[[Record], s
     links = {}
     here = f"{source}/v1/cancellations/{show('can', event.cancellation_id)}"
     awaiting = event.facts.get("awaiting")
-    operators = awaiting is None and reader.kind is PartyKind.PLATFORM
+    operators = awaiting is None and reader.kind is PartyKind.PLATFORM and not event.facts.get("agreed")
     if operators or awaiting == str(reader.party):
         links = {"accept": f"{here}/accept", "decline": f"{here}/decline"}
         if page is not None:

@@ -65,6 +65,8 @@ def cancellation_of(row: Record) -> Cancellation:
         answer_note=row.answer_note,
         by_policy=row.by_policy,
         unasked=row.unasked,
+        group=row.group_id,
+        agreed=row.agreed,
     )
 
 
@@ -94,6 +96,8 @@ def cancellation_row(line: Line, cancellation: Cancellation, door: str) -> dict[
         "answer_note": cancellation.answer_note,
         "by_policy": cancellation.by_policy,
         "unasked": cancellation.unasked,
+        "group_id": cancellation.group,
+        "agreed": cancellation.agreed,
         "door": door,
     }
 
@@ -135,6 +139,11 @@ def facts_of(event: Event) -> dict[str, Any]:
         "due_at": event.due_at.isoformat() if event.due_at else None,
         "rule": event.rule.value if event.rule else None,
         "refund": _told_refund(event.refund) if event.refund else None,
+        "rest": event.rest,
+        "rest_reason": str(event.rest_reason),
+        "agreed": event.agreed,
+        "tracking": event.tracking,
+        "answer": event.answer,
     }
     # A version of 0 says something: that the defaults held.
     version = {} if event.policy_version is None else {"policy_version": event.policy_version}

@@ -94,6 +94,7 @@ CANCELLATIONS_OF_LINES = (
         or_(
             t.cancellations.c.state == literal_column("'asked'"),
             one_of(t.cancellations.c.id, bindparam("ids", type_=IdList())),
+            one_of(t.cancellations.c.line_id, bindparam("answered", type_=IdList())),
             and_(
                 t.cancellations.c.asker == literal_column("'customer'"),
                 t.cancellations.c.state == literal_column("'accepted'"),
@@ -102,7 +103,8 @@ CANCELLATIONS_OF_LINES = (
     )
     .order_by(t.cancellations.c.asked_at, t.cancellations.c.id)
 )
-"""The cancellations of these lines that wait for an answer, those named, and what customers got, oldest first."""
+"""The cancellations of these lines, oldest first: those that wait for an answer, those named, what customers got, and
+all of a line that is answered though nothing waits."""
 
 POLICIES = (
     select(
@@ -176,6 +178,7 @@ CHANGED_COLUMNS: Final = {
         "answer_note",
         "by_policy",
         "unasked",
+        "agreed",
     ),
     "order_money": ("cancelled", "given_back"),
     "refunds": (

@@ -269,6 +269,8 @@ cancellations = Table(
     Column("answer_note", Text, nullable=False),
     Column("by_policy", Boolean, nullable=False),
     Column("unasked", Boolean, nullable=False),
+    Column("group_id", Id, comment="asks that are heeded together or not at all"),
+    Column("agreed", Boolean, nullable=False, comment="accepted, and waiting for the others of its group"),
     Column("door", Text, nullable=False),
     PrimaryKeyConstraint("retailer_id", "id"),
     ForeignKeyConstraint(["retailer_id", "line_id"], ["lines.retailer_id", "lines.id"]),

@@ -86,6 +86,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     RefusalKind.NOTHING_ASKED: _crux(422, native=409),
     RefusalKind.UNITS_ASKED: _crux(422, native=409),
     RefusalKind.TOO_MANY_UNITS: _crux(422, native=409),
+    RefusalKind.ALL_OR_NOTHING: _crux(422, native=409),
     RefusalKind.NO_PRICE: _crux(422, native=409),
     RefusalKind.REFUND_NOT_OPEN: _crux(422, native=409),
     RefusalKind.ORDER_EXISTS: _crux(422, native=409),

@@ -244,6 +244,8 @@ def upgrade() -> None:
     sa.Column('answer_note', sa.Text(), nullable=False),
     sa.Column('by_policy', sa.Boolean(), nullable=False),
     sa.Column('unasked', sa.Boolean(), nullable=False),
+    sa.Column('group_id', Id, nullable=True, comment='asks that are heeded together or not at all'),
+    sa.Column('agreed', sa.Boolean(), nullable=False, comment='accepted, and waiting for the others of its group'),
     sa.Column('door', sa.Text(), nullable=False),
     sa.CheckConstraint("state IN ('asked', 'accepted', 'declined', 'withdrawn', 'lapsed') AND (state = 'accepted') = (accepted_units > 0) AND (state = 'asked') = (answered_at IS NULL)", name=op.f('ck_cancellations_state')),
     sa.CheckConstraint('units > 0 AND accepted_units BETWEEN 0 AND units', name=op.f('ck_cancellations_units')),
