@@ -56,7 +56,7 @@ def send(attempts: int = 0, elsewhere_minor: int = 0) -> SendRefund:
     return SendRefund(line=LINE, refund=RFD, actor=PLATFORM, attempts=attempts, elsewhere_minor=elsewhere_minor)
 
 
-def hear(movement: Movement, attempts: int | None = 1, **more: Any) -> SettleRefund:
+def hear(movement: Movement, attempts: int = 1, **more: Any) -> SettleRefund:
     return SettleRefund(
         line=LINE, refund=RFD, actor=PLATFORM, attempts=attempts, movement=movement, result="as it says", **more
     )
@@ -196,23 +196,23 @@ def test_a_late_word_of_an_earlier_call_counts_only_if_money_moved() -> None:
 
 @pytest.mark.parametrize("movement", [each for each in Movement if each is not Movement.REFUSED])
 def test_what_is_done_stays_done(movement: Movement) -> None:
-    settled = after(DONE, hear(movement, None))
+    settled = after(DONE, hear(movement))
     assert settled.refund == DONE
     assert (kinds(settled), moves(settled)) == ([], [])
 
 
 @pytest.mark.parametrize("refund", [PARKED, CLOSED, BY_HAND], ids=lambda each: each.state)
 def test_a_word_that_settles_nothing_changes_nothing_that_waits_for_a_person(refund: Refund) -> None:
-    assert after(refund, hear(Movement.UNKNOWN, None)).refund == refund
+    assert after(refund, hear(Movement.UNKNOWN, refund.attempts)).refund == refund
 
 
 @pytest.mark.parametrize("refund", [DUE, PARKED, BY_HAND], ids=lambda each: each.state)
 def test_a_provider_may_confirm_before_it_answers(refund: Refund) -> None:
-    assert after(refund, hear(Movement.CONFIRMED, None)).refund.state is RefundState.CONFIRMED
+    assert after(refund, hear(Movement.CONFIRMED)).refund.state is RefundState.CONFIRMED
 
 
 def test_ec_59_a_late_failure_reopens_the_refund_and_takes_the_posting_back() -> None:
-    settled = after(DONE, hear(Movement.REFUSED, None), days=3)
+    settled = after(DONE, hear(Movement.REFUSED), days=3)
     assert (settled.refund.state, settled.refund.settled_at) == (RefundState.PARKED, None)
     assert kinds(settled) == [EventKind.REFUND_FAILED]
     assert moves(settled) == [("provider:stripe", "refunds_due", 1000)]
@@ -241,7 +241,7 @@ def test_nobody_closes_what_is_under_way_or_done(refund: Refund) -> None:
 
 
 def test_money_that_moved_though_it_was_given_up_is_in_the_books() -> None:
-    settled = after(CLOSED, hear(Movement.CONFIRMED, None))
+    settled = after(CLOSED, hear(Movement.CONFIRMED))
     assert moves(settled) == [("retailer", "refunds_due", 1000), ("refunds_due", "provider:stripe", 1000)]
 
 

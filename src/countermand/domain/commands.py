@@ -290,7 +290,7 @@ class SendRefund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleRefund:
-    """What the provider said. ``attempts`` is how many calls had been begun; ``None`` for word that came by itself.
+    """What the provider said. ``attempts`` is how many calls had been begun when it was asked.
 
     ``amount_minor`` and ``currency`` are those it named, if it named any. ``spent`` says that it would give this answer
     to the same key for ever.
@@ -299,7 +299,7 @@ class SettleRefund:
     line: UUID
     refund: UUID
     actor: Actor
-    attempts: int | None
+    attempts: int
     movement: Movement
     result: str
     provider_reference: str = ""

@@ -198,7 +198,7 @@ def _send(line: Line, refund: Refund, command: SendRefund, now: datetime) -> Set
 
 def _settle(line: Line, refund: Refund, command: SettleRefund, now: datetime) -> Settled | Refusal:
     moved = command.movement is Movement.CONFIRMED
-    stale = command.attempts not in (None, refund.attempts)
+    stale = command.attempts != refund.attempts
     # The key is the same at every attempt: that it moved is true whichever of them says so.
     if stale and not moved:
         return _not_open(refund)

@@ -118,7 +118,7 @@ class Refunds:
             told = await provider.find(wish_of(refund))
             # A webhook may overtake the answer to the call that it is about, which then counts as well.
             if told.movement in (Movement.CONFIRMED, Movement.REFUSED, Movement.ACCEPTED):
-                await self._submit(row.retailer_id, _settled(refund, told, attempts=None))
+                await self._submit(row.retailer_id, _settled(refund, told, attempts=refund.attempts))
 
     async def _settle_payment(self, rows: Sequence[Record]) -> None:
         """One after the other: each counts what others refunded, less what was counted before."""
@@ -198,7 +198,7 @@ def wish_of(refund: Refund, *, counted_minor: int = 0) -> Wish:
     )
 
 
-def _settled(refund: Refund, told: Told, *, attempts: int | None) -> SettleRefund:
+def _settled(refund: Refund, told: Told, *, attempts: int) -> SettleRefund:
     return SettleRefund(
         line=refund.line,
         refund=refund.id,

@@ -54,7 +54,7 @@ class LineIn(Strict):
     units: Count | None = None
 
 
-def _distinct(lines: list[LineIn]) -> list[LineIn]:
+def distinct(lines: list[LineIn]) -> list[LineIn]:
     """The same line twice could mean its units twice or once."""
     if len({each.line for each in lines}) < len(lines):
         raise ValueError("a line is named more than once")
@@ -64,7 +64,7 @@ def _distinct(lines: list[LineIn]) -> list[LineIn]:
 class CancellationIn(Strict):
     """An ask to cancel units of lines of one order: all of it, or nothing."""
 
-    lines: Annotated[list[LineIn], Field(min_length=1, max_length=100), AfterValidator(_distinct)]
+    lines: Annotated[list[LineIn], Field(min_length=1, max_length=100), AfterValidator(distinct)]
     asker: Asker = Asker.CUSTOMER
     reason: CancelReason = CancelReason.NOT_STATED
     note: Note = ""

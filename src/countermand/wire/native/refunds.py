@@ -1,0 +1,140 @@
+"""What would go back to the customer, and what is on its way."""
+
+from functools import partial
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, BaseModel, Field
+from starlette.responses import JSONResponse
+
+from countermand import refunds
+from countermand.domain.refusals import UNKNOWN_REFUND, Refusal
+from countermand.domain.settlement import RefundState
+from countermand.ids import read, show
+from countermand.reads import PAGE_MAX
+from countermand.wire.native.calling import Inside, Strict, Viewer, scope_of
+from countermand.wire.native.cancellations import LineIn, distinct
+from countermand.wire.native.problems import PROBLEMS, invalid, refused
+
+router: Final = APIRouter(prefix="/v1", responses=PROBLEMS)
+
+
+class QuoteIn(Strict):
+    """Units of lines of one order; all that can still be cancelled where no number is given."""
+
+    lines: Annotated[list[LineIn], Field(min_length=1, max_length=100), AfterValidator(distinct)]
+
+
+class PartOut(BaseModel):
+    """What one payment would give back: ``refund`` is sent, ``release`` is never captured."""
+
+    id: str
+    provider: str
+    method: str
+    reference: str
+    refund: str
+    release: str
+
+
+class QuotedLine(BaseModel):
+    """A line, and how many of its units."""
+
+    line: UUID
+    units: int
+
+
+class QuoteOut(BaseModel):
+    """What would go back, in amounts of the order's currency."""
+
+    order: UUID
+    lines: list[QuotedLine]
+    currency: str
+    refund: str
+    release: str
+    goods: str
+    shipping: str
+    tax: str
+    discount_taken_back: str
+    unpaid: str
+    commission_returned: str
+    payments: list[PartOut]
+
+
+class RefundOut(BaseModel):
+    """What one payment owes for one cancellation, and how it is getting on."""
+
+    id: str
+    cancellation: str
+    order: UUID
+    line: UUID
+    reference: str
+    retailer: str
+    sku: str
+    kind: str
+    amount: str
+    refunded_elsewhere: str
+    currency: str
+    state: RefundState
+    payment: str
+    provider: str
+    payment_reference: str
+    method: str
+    provider_reference: str
+    attempts: int
+    due_at: str | None
+    last_result: str
+    created_at: str
+    settled_at: str | None
+    note: str
+
+
+class RefundPage(BaseModel):
+    """Some refunds, oldest first. ``next`` is the ``after`` of the following page."""
+
+    refunds: list[RefundOut]
+    next: str | None
+
+
+@router.post("/quotes", responses={200: {"model": QuoteOut}})
+async def make_quote(behind: Inside, who: Viewer, wanted: QuoteIn) -> JSONResponse:
+    """What would go back to the customer if these units were cancelled. It changes nothing."""
+    units = {each.line: each.units for each in wanted.lines}
+    quoted = await behind.database.read(partial(refunds.quote_units, scope=scope_of(who), wanted=units))
+    if isinstance(quoted, Refusal):
+        raise refused(quoted)
+    return JSONResponse(refunds.quote_document(quoted))
+
+
+@router.get("/refunds", responses={200: {"model": RefundPage}})
+async def list_refunds(
+    behind: Inside,
+    who: Viewer,
+    state: RefundState | None = None,
+    line: UUID | None = None,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+) -> JSONResponse:
+    """Refunds of the caller's orders, oldest first."""
+    begin = None if after is None else read("rfd", after)
+    if after is not None and begin is None:
+        raise invalid("after is not the id of a refund; use next of the page before.", "query", "after")
+    filters = refunds.RefundFilter(state=state.value if state else None, line=line, after=begin, limit=limit + 1)
+    rows = await behind.database.read(partial(refunds.list_refunds, scope=scope_of(who), wanted=filters))
+    page: dict[str, Any] = {
+        "refunds": [refunds.refund_document(row) for row in rows[:limit]],
+        "next": show("rfd", rows[limit - 1].id) if len(rows) > limit else None,
+    }
+    return JSONResponse(page)
+
+
+@router.get("/refunds/{refund}", responses={200: {"model": RefundOut}})
+async def show_refund(behind: Inside, who: Viewer, refund: str) -> JSONResponse:
+    """One refund."""
+    wanted = read("rfd", refund)
+    if wanted is None:
+        raise refused(UNKNOWN_REFUND)
+    row = await behind.database.read(partial(refunds.refund_by_id, scope=scope_of(who), refund=wanted))
+    if row is None:
+        raise refused(UNKNOWN_REFUND)
+    return JSONResponse(refunds.refund_document(row))

@@ -1,0 +1,97 @@
+"""Quotes and refunds through the native API, on both engines."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from countermand.domain.commands import CancelOwn
+from countermand.domain.order import PlaceOrder
+from countermand.domain.reasons import CancelReason
+from tests.support.money import place_paid
+from tests.wire.native.calling import Native
+
+pytestmark = pytest.mark.anyio
+
+STRIPE = {"provider": "stripe", "reference": "pi_1", "captured": "27.00"}
+
+
+async def paid(native: Native, **changes: Any) -> PlaceOrder:
+    mine = replace(native.world, retailer=native.retailer)
+    return await place_paid(mine, **changes)
+
+
+async def cancelled(native: Native, units: int = 1, **changes: Any) -> PlaceOrder:
+    order = await paid(native, **changes)
+    actor = native.world.actor(native.world.supplier)
+    await native.do(CancelOwn(line=order.lines[0].id, actor=actor, reason=CancelReason.OUT_OF_STOCK, units=units))
+    return order
+
+
+async def listed(native: Native, query: str = "", who: UUID | None = None) -> list[dict[str, Any]]:
+    response = await native.call("GET", "/v1/refunds" + query, who or native.retailer)
+    assert response.status_code == 200, response.text
+    return list(response.json()["refunds"])
+
+
+async def test_a_quote_tells_what_would_go_back_by_payment(native: Native) -> None:
+    order = await paid(native)
+    body = {"lines": [{"line": str(order.lines[0].id), "units": 2}]}
+    response = await native.call("POST", "/v1/quotes", native.retailer, body)
+    assert response.status_code == 200
+    quote = response.json()
+    assert (quote["refund"], quote["currency"], quote["order"]) == ("18.00", "EUR", str(order.id))
+    assert quote["payments"][0] == {
+        "id": "1",
+        "provider": "manual",
+        "method": "card",
+        "reference": "PAY-1",
+        "refund": "18.00",
+        "release": "0.00",
+    }
+    assert await listed(native) == []
+
+
+async def test_a_quote_that_cannot_be_made_is_refused(native: Native) -> None:
+    first, second = await paid(native), await paid(native)
+    lines = [{"line": str(each.lines[0].id)} for each in (first, second)]
+    unpriced = await native.line()
+    for body, who, expected in (
+        ({"lines": [{**lines[0], "units": 4}]}, native.retailer, (409, "too_many_units")),
+        ({"lines": lines}, native.retailer, (404, "unknown_line")),
+        ({"lines": lines[:1]}, native.world.supplier, (404, "unknown_line")),
+        ({"lines": lines[:1]}, native.world.other_retailer, (404, "unknown_line")),
+        ({"lines": [{"line": str(unpriced)}]}, native.retailer, (409, "no_price")),
+        ({"lines": [*lines[:1], *lines[:1]]}, native.retailer, (422, "invalid")),
+        ({"lines": []}, native.retailer, (422, "invalid")),
+        ({"lines": [{**lines[0], "units": 0}]}, native.retailer, (422, "invalid")),
+    ):
+        response = await native.call("POST", "/v1/quotes", who, body)
+        assert (response.status_code, response.json()["code"]) == expected, body
+
+
+async def test_refunds_are_listed_in_pages_and_shown_one_by_one(native: Native) -> None:
+    order = await cancelled(native)
+    native.world.clock.advance(seconds=1)
+    await cancelled(native, payments=[STRIPE])
+    first, second = await listed(native)
+    assert (first["amount"], first["state"], second["state"]) == ("9.00", "by_hand", "due")
+    page = (await native.call("GET", "/v1/refunds?limit=1", native.retailer)).json()
+    assert page["next"] == first["id"]
+    assert await listed(native, f"?limit=1&after={page['next']}") == [second]
+    assert await listed(native, "?state=due") == [second]
+    assert await listed(native, f"?line={order.lines[0].id}") == [first]
+    shown = await native.call("GET", f"/v1/refunds/{first['id']}", native.retailer)
+    assert shown.json() == first
+    assert await listed(native, who=native.world.supplier) == []
+
+
+async def test_a_refund_of_somebody_else_is_not_there(native: Native) -> None:
+    await cancelled(native)
+    [refund] = await listed(native)
+    for who in (native.world.supplier, native.world.other_retailer):
+        assert (await native.call("GET", f"/v1/refunds/{refund['id']}", who)).status_code == 404
+    for wrong in ("nonsense", "rfd_" + "0" * 32):
+        assert (await native.call("GET", f"/v1/refunds/{wrong}", native.retailer)).status_code == 404
+    assert (await native.call("GET", "/v1/refunds?after=nonsense", native.retailer)).status_code == 422
