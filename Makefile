@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs bench kill fuzz clean
+.PHONY: demo test check docs bench kill kill-notices fuzz clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -28,6 +28,9 @@ bench: .venv/.ready
 
 kill: .venv/.ready
 	$(BIN)/python -m tests.crash.driver $(ARGS)
+
+kill-notices: .venv/.ready
+	$(BIN)/python -m tests.crash.notices $(ARGS)
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen --quiet --python $(PYTHON)

@@ -52,7 +52,12 @@ class Variant:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, and fail when something acknowledged is not stored."""
-    options = _options(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if "--notices" in given:
+        from bench.notices import main as measure_notices
+
+        return measure_notices([each for each in given if each != "--notices"])
+    options = _options(given)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench_")))
         client = choose(directory)
@@ -234,6 +239,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--door", choices=sorted(wire.DOORS), nargs="+", default=["crux"])
     parser.add_argument("--lines", type=int, default=0, help="in each database; default: enough for this run")
     parser.add_argument("--protocol", choices=("extended", "prepared"), default="prepared", help="of the floor")
+    parser.add_argument("--notices", action="store_true", help="how fast notices leave, instead; has flags of its own")
     parser.add_argument("--neighbours", action="store_true", help="also the same call on FastAPI and on DRF")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every figure")
     parser.add_argument(

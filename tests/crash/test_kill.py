@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.crash.driver import Tally, torture
+from tests.crash.notices import deliver
 from tests.support.pgnode import Node
 
 pytestmark = pytest.mark.xdist_group("crash")
@@ -38,3 +39,12 @@ def _is_clean(tally: Tally) -> None:
     assert tally.kills == 2
     assert tally.acknowledged > 0
     assert max(tally.ready_s) < 20
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_every_notice_arrives_under_one_id_whoever_is_killed(engine: str, request: pytest.FixtureRequest) -> None:
+    node = request.getfixturevalue("durable") if engine == "postgresql" else None
+    found = deliver(engine, kills=3, callers=4, moment_s=(0.2, 0.6), orders_a_kill=60, node=node)
+    assert (found.lost, found.unwritten, found.other_ids, found.stuck, found.wrong) == ([], [], [], 0, [])
+    assert found.kills == 3
+    assert found.notices > 100

@@ -42,6 +42,10 @@ from countermand.worker.queues import READ_AGAIN_BELOW, Letter, Queue, Turns
 
 SENDS_AT_ONCE: Final = 128
 SETTLED_AT_ONCE: Final = 500
+READ_AT_ONCE: Final = 64
+"""Of so many endpoints and partitions notices are read in one go."""
+FAILING_READ_AT_ONCE: Final = 100
+"""Of so many endpoints that failed a notice is tried at each look: what is dead must not cost more than what lives."""
 LONG_S: Final = 0.5
 """A send that takes longer gives its place to the next one."""
 SUCCESS_NOTED_EVERY_S: Final = 60.0
@@ -112,7 +116,8 @@ class Notices:
         self._turns = Turns(at_once)
         self._queues: dict[UUID, Queue] = {}
         self._revision = -1
-        self._heard: set[Pair] = set()
+        self._heard: dict[Pair, None] = {}
+        self._found: dict[Pair, None] = {}
         self._look_wanted = False
         self._held: set[UUID] = set()
         self._settled: set[UUID] = set()
@@ -130,7 +135,7 @@ class Notices:
 
     def hear(self, pairs: Iterable[Pair]) -> None:
         """Notices were committed for these: send them now."""
-        self._heard.update(pair for pair in pairs if self._partitions.fence(pair[0]) is not None)
+        self._heard |= {pair: None for pair in pairs if self._partitions.fence(pair[0]) is not None}
         self._read()
 
     def look(self) -> None:
@@ -187,19 +192,19 @@ class Notices:
 
     async def _reading(self) -> None:
         try:
-            while (self._heard or self._look_wanted) and not self._stopping:
+            while (self._heard or self._found or self._look_wanted) and not self._stopping:
                 await self._read_once()
         except Exception:
             # The next look finds all that is due.
             log.warning("notices_not_read", exc_info=True)
             self._heard.clear()
+            self._found.clear()
             self._look_wanted = False
         finally:
             self._reader = None
 
     async def _read_once(self) -> None:
         look, self._look_wanted = self._look_wanted, False
-        heard, self._heard = self._heard, set()
         # What was settled before this read begins is not due in it. What is settled meanwhile may seem so.
         self._held -= self._settled
         self._settled.clear()
@@ -207,12 +212,40 @@ class Notices:
         if look:
             self._forget_idle()
             began = self._monotonic()
-            heard |= set(await self._database.read(partial(outbox.waiting, now=now, partitions=self._partitions.owned)))
+            owned = self._partitions.owned
+            self._spread(await self._database.read(partial(outbox.waiting, now=now, partitions=owned)))
             self.look_took_s = self._monotonic() - began
-        pairs = [pair for pair in heard if self._wants(pair)]
+        pairs = self._next_pairs()
         if pairs or look:
             self._accept(await self._database.read(partial(self._fetch, now, pairs)))
         self._go_on()
+
+    def _spread(self, found: Iterable[Pair]) -> None:
+        """What a look found is read little by little, so that what is heard of meanwhile need not wait.
+
+        Of endpoints that failed a few at each look: the fewest failures first, and then who waits the longest.
+        """
+        failing: dict[Queue, Pair] = {}
+        self._found.clear()
+        for pair in found:
+            queue = self._queues.get(pair[1])
+            if queue is None or not queue.failures:
+                self._found[pair] = None
+            elif self._wants(pair):
+                failing[queue] = pair
+        worst_last = sorted(failing, key=lambda queue: (min(queue.failures, _WORST), queue.rest_until))
+        self._found |= {failing[queue]: None for queue in worst_last[:FAILING_READ_AT_ONCE]}
+
+    def _next_pairs(self) -> list[Pair]:
+        """What to read now: what was heard of first, then what a look found."""
+        pairs: list[Pair] = []
+        for waiting in (self._heard, self._found):
+            while waiting and len(pairs) < READ_AT_ONCE:
+                pair = next(iter(waiting))
+                del waiting[pair]
+                if self._wants(pair):
+                    pairs.append(pair)
+        return pairs
 
     def _wants(self, pair: Pair) -> bool:
         """Whether to read this now. If there is enough to send already, it is read later."""
@@ -220,6 +253,10 @@ class Notices:
         if queue is None:
             return True
         if queue.rest_until > self._monotonic():
+            return False
+        if queue.slow:
+            # It is read on once the send that takes so long has ended.
+            queue.more.add(pair[0])
             return False
         if len(queue.waiting) >= (1 if queue.failures else READ_AGAIN_BELOW):
             queue.more.add(pair[0])
@@ -461,6 +498,8 @@ class Notices:
                 del self._queues[queue.id]
 
 
+_WORST: Final = 7
+"""From so many failures on the rests are equally long."""
 _IDLE_KEPT: Final = 1_000
 _NEVER: Final = "The endpoint was removed, or the event is gone."
 

@@ -30,7 +30,8 @@ class Queue:
     """What waits for one endpoint, whose owner is the reader. At most one of it is being sent.
 
     ``more`` are the partitions in which more is due than was read. ``held`` counts those that were read and are not
-    settled yet. ``failures`` is how many attempts failed since the last success, ``rest_until`` a monotonic time.
+    settled yet. ``slow``: what is being sent takes long. ``failures`` is how many attempts failed since the last
+    success, ``rest_until`` a monotonic time.
     """
 
     endpoint: Endpoint
@@ -41,6 +42,7 @@ class Queue:
     more: set[int] = field(default_factory=set)
     held: int = 0
     busy: bool = False
+    slow: bool = False
     listed: bool = False
     rest_until: float = float("-inf")
     noted_at: float = float("-inf")
@@ -95,6 +97,7 @@ class Turns:
 
     def overstays(self, queue: Queue) -> bool:
         """The send takes long: its place is free for another one. Whether it had one."""
+        queue.slow = queue.busy
         failing = self._placed.get(queue)
         if failing is not False:
             # Those that failed keep their places: there, taking long is the rule.
@@ -108,7 +111,7 @@ class Turns:
         failing = self._placed.pop(queue, None)
         if failing is not None:
             self._free[failing] += 1
-        queue.busy = False
+        queue.busy = queue.slow = False
 
     def _begin(self, queue: Queue, *, failing: bool) -> bool:
         queue.listed = False

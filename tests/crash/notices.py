@@ -1,0 +1,276 @@
+"""Kills servers and workers under load, again and again, and looks whether every notice arrived, under one id.
+
+    python -m tests.crash.notices --kills 100
+    python -m tests.crash.notices --kills 20 --engine postgresql
+
+On SQLite the server is the worker; on PostgreSQL a server and two workers are killed in turns, by SIGKILL. The receiver
+is a process of its own that fails and dawdles now and then. At the end everything that is due has to be sent.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from bench.processes import ServerProcess, environment
+from bench.seeding import PlantedOrder, plant
+from sqlalchemy import Connection, func, select
+
+from countermand import endpoints
+from countermand.app import configure_logging, opened
+from countermand.domain.endpoint import AddressRules
+from countermand.parties import PLATFORM
+from countermand.settings import Settings
+from countermand.store import tables as t
+from tests.crash.driver import ENGINES, Service, Tally, Torture, _new_database
+from tests.crash.story import Order, detail
+from tests.support.pgnode import Node, free_port
+
+WORKERS = 2
+LEASE_S = 2
+FAILURES_IN_A_THOUSAND = 5
+SLOWEST_S = 0.005
+DRAIN_S = 600.0
+ENVIRONMENT = {
+    "COUNTERMAND_WEBHOOK_INNER_ADDRESSES": '["127.0.0.0/8"]',
+    "COUNTERMAND_WEBHOOK_PORTS": "[]",
+    "COUNTERMAND_WORKER_LEASE_S": str(LEASE_S),
+}
+
+
+@dataclass
+class Delivered:
+    """What a run came to. ``other_ids`` are events that came to one endpoint under more than one id."""
+
+    engine: str
+    kills: int = 0
+    notices: int = 0
+    calls: int = 0
+    received: int = 0
+    again: int = 0
+    failed: int = 0
+    unwritten: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    other_ids: list[str] = field(default_factory=list)
+    stuck: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def bad(self) -> int:
+        """How many things must not be."""
+        return len(self.unwritten) + len(self.lost) + len(self.other_ids) + self.stuck + len(self.wrong)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.engine}: {self.kills} kills, {self.calls} acknowledged calls, {self.notices} notices,"
+            f" {self.received} receipts; lost {len(self.lost)}, events without a notice {len(self.unwritten)}, sent"
+            f" with different ids {len(self.other_ids)}, stuck {self.stuck}, other problems {len(self.wrong)};"
+            f" taken more than once under the same id {self.again}; {self.failed} failed as the receiver willed"
+        )
+
+
+class WorkerProcess:
+    """``countermand worker``, which is killed and started again."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        program = Path(sys.executable).parent / "countermand"
+        self._command: list[str | Path] = [program, "worker", "--database", url]
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment())
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait(10)
+
+
+@dataclass
+class Notified(Torture):
+    """A run whose workers are killed too."""
+
+    workers: list[WorkerProcess] = field(default_factory=list)
+
+    def kill_something(self, number: int) -> None:
+        """The server, or one worker, or all of them."""
+        if not self.workers or number % 3 == 0:
+            self.kill_service()
+            return
+        victims = self.workers if number % 3 == 1 else [self.dice.choice(self.workers)]
+        stop, threads = self._load()
+        stop.wait(self.dice.uniform(*self.moment_s))
+        for worker in victims:
+            worker.kill()
+        stop.wait(self.dice.uniform(0, 0.5))
+        for worker in victims:
+            worker.start()
+        self._end(stop, threads)
+
+
+def deliver(
+    engine: str,
+    *,
+    kills: int,
+    seed: int = 1,
+    callers: int = 8,
+    moment_s: tuple[float, float] = (0.2, 1.5),
+    orders_a_kill: int = 300,
+    node: Node | None = None,
+) -> Delivered:
+    """Kill so many times, let everything be sent, and say what arrived."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notices_")))
+        if engine == "postgresql":
+            node = node or stack.enter_context(Node(durable=True))
+            url = _new_database(node)
+        else:
+            url = f"sqlite:///{directory}/crash.sqlite3"
+        keys, record = directory / "keys", directory / "received"
+        port = stack.enter_context(_receiver(record, directory / "receiver.log"))
+        stack.enter_context(_variables({**ENVIRONMENT, "COUNTERMAND_KEY_FILE": str(keys)}, engine))
+        planted = plant(url, orders=min(kills, 40) * orders_a_kill, lines=3, retailers=10, suppliers=4, keys=keys)
+        asyncio.run(_register(url, keys, port, planted))
+        tally = Tally(engine)
+        service = stack.enter_context(Service(url, directory / "service.log"))
+        waiting = deque(map(Order.of, planted))
+        workers = [WorkerProcess(url, directory / f"worker_{n}.log") for n in range(WORKERS * (engine != "sqlite"))]
+        run = Notified(url, service, waiting, tally, Random(seed), callers, moment_s, node, workers=workers)
+        service.start(detail(planted[0]))
+        for worker in workers:
+            stack.callback(worker.kill)
+            worker.start()
+        for number in range(kills):
+            run.kill_something(number)
+        stuck = asyncio.run(_drained(url, keys))
+        time.sleep(1)
+        came = [json.loads(line) for line in record.read_text().splitlines()]
+        return asyncio.run(_compared(engine, url, keys, came, tally, stuck))
+
+
+async def _register(url: str, keys: Path, port: int, planted: Sequence[PlantedOrder]) -> None:
+    parties = {order.retailer.party for order in planted} | {order.supplier.party for order in planted} | {PLATFORM}
+    async with opened(Settings(database=url, key_file=keys)) as application:
+
+        def add(connection: Connection) -> None:
+            for party in sorted(parties):
+                endpoints.add(
+                    connection,
+                    application.ids,
+                    application.keyring,
+                    application.clock(),
+                    party=party,
+                    url=f"http://127.0.0.1:{port}/{party.hex}",
+                    rules=AddressRules(http=True, ports=()),
+                    by="test",
+                )
+
+        await application.database.write(add)
+
+
+async def _drained(url: str, keys: Path) -> int:
+    """Wait until nothing is due; how many still were when the time was up."""
+    end = time.monotonic() + DRAIN_S
+    async with opened(Settings(database=url, key_file=keys)) as application:
+        query = select(func.count()).select_from(t.notices).where(t.notices.c.state == "due")
+        while True:
+            due: int = await application.database.read(lambda connection: connection.execute(query).scalar_one())
+            if not due or time.monotonic() > end:
+                return due
+            await asyncio.sleep(0.25)
+
+
+async def _compared(engine: str, url: str, keys: Path, came: list[list[Any]], tally: Tally, stuck: int) -> Delivered:
+    taken: set[tuple[str, str]] = {(path, id_) for _, status, path, id_, *_ in came if status == 204}
+    ids: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+    for _, _, path, header, line, seq, _, id_ in came:
+        ids[path, line, seq] |= {header, id_}
+    async with opened(Settings(database=url, key_file=keys)) as application:
+        notices, events = await application.database.read(_stored)
+    written = {(row.line_id, row.seq, row.party_id) for row in notices}
+    return Delivered(
+        engine,
+        kills=tally.kills,
+        calls=tally.acknowledged,
+        notices=len(notices),
+        received=len(came),
+        again=sum(each[1] == 204 for each in came) - len(taken),
+        failed=sum(each[1] != 204 for each in came),
+        unwritten=[f"{e.kind} {e.seq} of {e.line_id}" for e in events if (e.line_id, e.seq, PLATFORM) not in written],
+        lost=[
+            f"{row.state} notice {row.id} of {row.kind}"
+            for row in notices
+            if (f"/{row.party_id.hex}", f"evt_{row.event_id.hex}") not in taken
+        ],
+        other_ids=[f"{key} {sorted(found)}" for key, found in ids.items() if len(found) > 1],
+        stuck=stuck,
+        wrong=[*tally.lost, *tally.half, *tally.wrong],
+    )
+
+
+def _stored(connection: Connection) -> tuple[list[Any], list[Any]]:
+    """Every notice with its endpoint's party, and every event since the endpoints were registered."""
+    notices = select(t.notices, t.endpoints.c.party_id).join(t.endpoints, t.endpoints.c.id == t.notices.c.endpoint_id)
+    since = select(func.min(t.endpoints.c.created_at)).scalar_subquery()
+    events = select(t.events).where(t.events.c.at > since)
+    return list(connection.execute(notices)), list(connection.execute(events))
+
+
+@contextmanager
+def _receiver(record: Path, log: Path) -> Iterator[int]:
+    hanging = str(free_port())
+    more = [str(FAILURES_IN_A_THOUSAND), str(SLOWEST_S)]
+    command = [sys.executable, "-m", "bench.receiver", "{port}", hanging, str(record), *more]
+    with ServerProcess("receiver", command, log) as process:
+        yield process.port
+
+
+@contextmanager
+def _variables(values: dict[str, str], engine: str) -> Iterator[None]:
+    """The environment that the service is started in. On PostgreSQL the server leaves the work to the workers."""
+    values = values if engine == "sqlite" else {**values, "COUNTERMAND_WORKER": "false"}
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; 1 when a notice was lost, or sent under two ids."""
+    parser = argparse.ArgumentParser(prog="tests.crash.notices", description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=100, help="per engine")
+    parser.add_argument("--engine", nargs="+", choices=ENGINES, default=list(ENGINES))
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    configure_logging("error")
+    failed = 0
+    for engine in options.engine:
+        found = deliver(engine, kills=options.kills, seed=options.seed)
+        print(found, flush=True)
+        for problem in [*found.lost, *found.unwritten, *found.other_ids, *found.wrong][:10]:
+            print("  ", problem, flush=True)
+        failed += bool(found.bad)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
