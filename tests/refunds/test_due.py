@@ -3,6 +3,8 @@
 import asyncio
 import os
 import random
+import re
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +15,12 @@ from sqlalchemy.engine import Engine
 from countermand.domain.commands import AcceptCancellation, AskCancellation, Asker, CancelOrder, CancelOwn, Ship
 from countermand.domain.reasons import CancelReason
 from countermand.service import Done
+from countermand.store import statements
 from tests.refunds.test_quotes import quoted
 from tests.store.holding import assert_sound
 from tests.store.speaking import Talk, talk
 from tests.support.money import place_paid, rows_of
-from tests.support.world import World
+from tests.support.world import Clock, World, populate, running
 
 pytestmark = pytest.mark.anyio
 
@@ -190,3 +193,33 @@ def command(said: Talk, dice: random.Random) -> Any:
                     CancelOrder(order=said.order, actor=said.retailer, asker=Asker.RETAILER),
                 ]
             )
+
+
+async def test_lines_of_one_order_that_are_cancelled_side_by_side_share_its_payments(
+    database_url: str, clock: Clock
+) -> None:
+    """On PostgreSQL four lanes at once: the row of the order's money makes them wait for each other."""
+    async with running(database_url, clock, lanes=4) as application:
+        world = await populate(application, clock)
+        goods = [{"sku": str(n), "units": 5, "unit_price": "3.33", "supplier": str(world.supplier)} for n in range(8)]
+        halves = [{"id": "a", "captured": "70"}, {"id": "b", "captured": "63.20", "authorised": "4"}]
+        charge = [{"amount": "4"}]
+        paid = {"lines": goods, "discounts": [], "payments": halves, "shipping": charge}
+        talks = [await priced(world, **paid) for _ in range(2)]
+        units = [(said, place) for said in talks for place in range(8) for _ in range(5)]
+        random.Random(3).shuffle(units)
+        outcomes = await asyncio.gather(*(said.say(one_of(said, place)) for said, place in units))
+        assert all(isinstance(each, Done) for each in outcomes), outcomes
+        await assert_sound(application.database)
+        assert sum(row.amount_minor for row in await rows_of(world, "refunds")) == 2 * 13_720
+
+
+def one_of(said: Talk, place: int) -> CancelOwn:
+    return CancelOwn(line=said.lines[place], actor=said.supplier, reason=CancelReason.OUT_OF_STOCK, units=1)
+
+
+def test_no_statement_changes_the_journal() -> None:
+    assert "journal" not in statements.UPDATES
+    source = Path(statements.__file__).parents[1]
+    changing = [path for path in source.rglob("*.py") if re.search(r"(update|delete)\(t\.journal", path.read_text())]
+    assert changing == []

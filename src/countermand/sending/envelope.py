@@ -136,7 +136,10 @@ class EventData(_Described):
     refund: Annotated[MoneyBack | None, Field(description="on a `refund.` event, the money, see below; or null")]
     by: Annotated[Actor, Field(description="who acted, see below")]
     door: Annotated[
-        str, Field(description="`crux`, `bol_plaza`, `native`, `answer`, `cli`, or `policy` for a deadline")
+        str,
+        Field(
+            description="`crux`, `bol_plaza`, `native`, `answer`, `cli`; `policy` for a deadline, `worker` for a refund"
+        ),
     ]
     links: Annotated[Links, Field(description="what the reader can do now, see below")]
 
