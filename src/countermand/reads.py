@@ -1,9 +1,12 @@
 """One function per question, straight to SQL. Nothing here decides; a party sees what is its own and nothing else."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -18,12 +21,14 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.events import MONEY
 from countermand.ids import earliest, moment_of
 from countermand.store import tables as t
-from countermand.store.columns import IdList, NumberList, PairList, Record, one_of, pair_of
+from countermand.store.columns import IdList, Record, one_of
+from countermand.store.envelopes import events_by_key
 from countermand.store.statements import NUMBER_END
 
 PAGE_MAX: Final = 200
@@ -388,12 +393,9 @@ def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID
 
     One statement for any number of events.
     """
-    lines = bindparam("lines", [(retailer, line) for retailer, line, _ in keys], type_=PairList())
-    places = bindparam("places", sorted({seq for _, _, seq in keys}), type_=NumberList())
-    e = t.events.c
-    rows = connection.execute(_ENVELOPES.where(pair_of(e.retailer_id, e.line_id, lines), one_of(e.seq, places))).all()
-    wanted = set(keys)
-    return [row for row in rows if (row.retailer_id, row.line_id, row.seq) in wanted]
+    shown: Any = str if connection.dialect.name == "postgresql" else attrgetter("hex")
+    given = json.dumps([(shown(retailer), shown(line), seq) for retailer, line, seq in set(keys)])
+    return list(connection.execute(_envelopes_by_key(connection.dialect.name), {"keys": given}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -484,6 +486,12 @@ _ENVELOPES: Final = (
         ),
     )
 )
+
+
+@cache
+def _envelopes_by_key(engine: str) -> TextualSelect:
+    return events_by_key(engine, _ENVELOPES.selected_columns)
+
 
 _CANCELLATIONS: Final = select(
     t.cancellations, t.lines.c.sku, t.lines.c.ordered, t.lines.c.number.label("line_number")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from jsonschema import Draft202012Validator
+from sqlalchemy import Connection
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.engine import Engine
 
@@ -390,3 +391,28 @@ def test_a_test_is_about_nothing() -> None:
     assert body["type"] == "countermand.endpoint.test.v1"
     assert (body["id"], body["subject"]) == (f"evt_{7:032x}", "ept_1")
     assert set(body) == set(Envelope.model_fields)
+
+
+async def test_a_look_by_keys_and_a_list_tell_the_same_of_an_event(world: World) -> None:
+    """They are two statements: one has its order of tables written out, the other leaves it to the database."""
+    said = await talk(world)
+    await answers(said)
+    stored = await said.events()
+    keys = [(world.retailer, each["line_id"], each["seq"]) for each in stored]
+    by_key = await world.application.database.read(partial(reads.events_for_sending, keys=keys))
+    wanted = reads.EventFilter(after=UUID(int=0), now=world.clock())
+    scope = reads.Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
+    listed = await world.application.database.read(partial(reads.list_events, scope=scope, wanted=wanted))
+    of = {row.id: row._mapping for row in listed}
+    assert len(by_key) == len(keys)
+    assert all(row._mapping == of[row.id] for row in by_key)
+
+
+async def test_a_look_by_keys_goes_by_primary_keys_alone(sqlite_world: World) -> None:
+    def plan(connection: Connection) -> list[str]:
+        statement = str(reads._envelopes_by_key("sqlite"))
+        return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", {"keys": "[]"})]
+
+    steps = [step for step in await sqlite_world.application.database.read(plan) if "VIRTUAL TABLE" not in step]
+    assert len(steps) == 7
+    assert all("sqlite_autoindex" in step for step in steps), steps
