@@ -48,6 +48,7 @@ class Figures:
     dead: int
     backlog: int
     per_second: float
+    cpu_us_per_notice: float
     calls_per_second: float
     heard: int
     p50_ms: float
@@ -108,7 +109,10 @@ def measure(engine: str, dead: int, *, backlog: int, seconds: float, clients: in
             "COUNTERMAND_WEBHOOK_PORTS": "[]",
         }
         service = stack.enter_context(countermand("service", url, directory / "service.log", None, **env))
+        received.wait(1)
+        sent, cpu = len(received.rows), service.cpu_s()
         received.wait(due)
+        cpu_us = 1e6 * (service.cpu_s() - cpu) / max(1, len(received.rows) - sent)
         came = [row[0] for row in received.rows]
         rate = len(came) / (max(came) - min(came))
         path = directory / "calls"
@@ -122,6 +126,7 @@ def measure(engine: str, dead: int, *, backlog: int, seconds: float, clients: in
             dead=dead,
             backlog=due,
             per_second=rate,
+            cpu_us_per_notice=cpu_us,
             calls_per_second=load.rate,
             heard=len(delays),
             p50_ms=1e3 * delays[len(delays) // 2],
@@ -228,10 +233,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client = choose(Path(directory))
         more: dict[str, Any] = {"backlog": options.backlog, "seconds": options.seconds, "clients": options.clients}
         found = [measure(engine, dead, client=client, **more) for engine in options.engine for dead in options.dead]
-    print("| engine | dead endpoints | notices per second | under load: calls per second | p50 ms | p99 ms | max ms |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    columns = ("engine", "dead endpoints", "notices per second", "CPU µs a notice", "under load: calls per second")
+    print(f"| {' | '.join(columns)} | p50 ms | p99 ms | max ms |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for each in found:
-        cells = (each.per_second, each.calls_per_second, each.p50_ms, each.p99_ms, each.max_ms)
+        cells = (each.per_second, each.cpu_us_per_notice, each.calls_per_second, each.p50_ms, each.p99_ms, each.max_ms)
         print(f"| {each.engine} | {each.dead:,} | {' | '.join(f'{cell:,.0f}' for cell in cells)} |")
     about = about_here()
     print("\n" + "\n".join(f"- {name}: {value}" for name, value in about.items()))

@@ -322,7 +322,10 @@ async def test_a_connection_is_not_shared_between_names(webhooks_with: WebhooksW
     ]
 
 
-async def test_a_few_connections_to_one_receiver_are_kept(webhooks: Webhooks, receiver: Receiver) -> None:
+async def test_a_few_connections_to_one_receiver_are_kept(
+    webhooks: Webhooks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("countermand.sending.idle.PER_ORIGIN_MAX", 8)
     for _ in range(2):
         attempts = await asyncio.gather(*(post(webhooks, receiver.url) for _ in range(12)))
         assert {each.verdict for each in attempts} == {Verdict.DELIVERED}

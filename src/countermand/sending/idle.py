@@ -7,7 +7,8 @@ from typing import Final
 from countermand.sending.exchange import Exchange
 
 IDLE_MAX: Final = 512
-PER_ORIGIN_MAX: Final = 8
+PER_ORIGIN_MAX: Final = 64
+"""Calls to one host often end together; with fewer places most of their connections would be made anew."""
 IDLE_S: Final = 15.0
 AGE_MAX_S: Final = 300.0
 """A connection is not kept for longer than this, so that a host which moved is looked up again."""
