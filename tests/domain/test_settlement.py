@@ -163,6 +163,15 @@ def test_a_wish_of_the_provider_to_wait_is_heeded() -> None:
     assert after(SENT, hear(Movement.LATER)).refund.due_at == NOW + timedelta(seconds=5)
 
 
+def test_what_cannot_even_be_sent_is_tried_ever_more_rarely() -> None:
+    waits = [
+        (at, settled.refund.due_at - NOW - timedelta(hours=at))
+        for at in (0, 4, 400)
+        if (settled := after(DUE, hear(Movement.LATER, 0), hours=at)).refund.due_at
+    ]
+    assert waits == [(0, timedelta(seconds=5)), (4, timedelta(hours=1)), (400, timedelta(hours=4))]
+
+
 def test_what_a_bank_has_for_long_is_asked_for_rarely() -> None:
     assert after(SENT, hear(Movement.ACCEPTED)).refund.due_at == NOW + timedelta(minutes=10)
     waiting = after(SENT, hear(Movement.ACCEPTED), days=8).refund

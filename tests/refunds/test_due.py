@@ -17,7 +17,7 @@ from countermand.domain.reasons import CancelReason
 from countermand.service import Done
 from countermand.store import statements
 from tests.refunds.test_quotes import quoted
-from tests.store.holding import assert_sound
+from tests.store.holding import agree, assert_sound
 from tests.store.speaking import Talk, talk
 from tests.support.money import place_paid, rows_of
 from tests.support.world import Clock, World, populate, running
@@ -94,6 +94,32 @@ async def test_ec_08_what_is_only_authorised_is_a_release(world: World) -> None:
     ]
     assert sum(row.amount_minor for row in await rows_of(world, "journal")) == 700
     await assert_sound(world.application.database)
+
+
+async def test_ec_28_silence_that_means_yes_owes_the_refund_at_the_deadline(world: World) -> None:
+    await agree(world, None, 1, silence="accept")
+    said = await priced(world)
+    await said.done(said.ask(2))
+    world.clock.advance(hours=49)
+    await said.done(said.pass_deadline())
+    assert await owed(world) == [("1", 1800)]
+    told = (await said.events())[-1]
+    assert (told["kind"], told["actor_id"], told["actor"]) == ("refund.due", None, "policy")
+
+
+async def test_units_that_the_supplier_rejects_are_owed(world: World) -> None:
+    said = await priced(world)
+    await said.done(said.allocate_order(said.allocate(accepted=1, rejected=2)))
+    assert await owed(world) == [("1", 1800)]
+    await assert_sound(world.application.database)
+
+
+async def test_of_a_partial_answer_the_accepted_part_is_owed(world: World) -> None:
+    """EC-15: the rest stays on order."""
+    said = await priced(world)
+    await said.done(said.ask(3))
+    await said.done(said.accept(1, named=True))
+    assert await owed(world) == [("1", 900)]
 
 
 async def test_ec_37_units_that_are_cancelled_cannot_ship_and_are_refunded_once(world: World) -> None:

@@ -224,9 +224,7 @@ def _wait_or_park(line: Line, heard: Refund, command: SettleRefund, now: datetim
     given_up = heard.sent_at is not None and now - heard.sent_at > GIVE_UP_AFTER
     if heard.movement is Movement.REFUSED or given_up or heard.attempts >= ATTEMPTS_MAX:
         return _parked(line, heard)
-    delay = timedelta(
-        seconds=max(_DELAYS_S[min(max(heard.attempts, 1), len(_DELAYS_S)) - 1], command.retry_after_s or 0)
-    )
+    delay = max(_usual_delay(heard, now), timedelta(seconds=command.retry_after_s or 0))
     match heard.movement:
         case Movement.ACCEPTED:
             # How long a bank takes, nobody knows; whoever waited for long need not ask often.
@@ -241,6 +239,13 @@ def _wait_or_park(line: Line, heard: Refund, command: SettleRefund, now: datetim
         case _:
             after = replace(heard, state=RefundState.UNKNOWN, due_at=now + delay)
     return _told(line, after)
+
+
+def _usual_delay(refund: Refund, now: datetime) -> timedelta:
+    if refund.attempts:
+        return timedelta(seconds=_DELAYS_S[min(refund.attempts, len(_DELAYS_S)) - 1])
+    # It could not even be sent, so no call counts how often this happened.
+    return min(max(timedelta(seconds=_DELAYS_S[0]), (now - refund.created_at) / 4), timedelta(seconds=_DELAYS_S[-1]))
 
 
 def _close(line: Line, refund: Refund, command: CloseRefund, now: datetime) -> Settled | Refusal:
