@@ -253,7 +253,7 @@ async def test_what_is_no_name_of_a_payment_is_never_sent(fake: Fake, provider: 
         assert (await call(wish(payment))).movement is REFUSED
     assert (await provider.find(wish(payment))).movement is UNKNOWN
     assert await provider.refunded(payment) is None
-    assert fake.requests == []
+    assert not fake.requests
 
 
 async def test_a_payment_that_nobody_knows_is_refused(fake: Fake, name: str, provider: Provider) -> None:
@@ -274,7 +274,7 @@ async def test_an_inner_address_that_is_not_allowed_is_not_called(
     told = await make(name, fake.url, inner=()).refund(wish(payment))
     assert told.movement is LATER
     assert "not public" in told.result
-    assert fake.requests == []
+    assert not fake.requests
 
 
 async def test_mollie_s_rule_of_equal_amounts_is_waited_for(make: Make, fake: Fake, clock: Clock) -> None:
@@ -318,13 +318,13 @@ async def test_a_part_of_an_authorisation_waits_for_the_capture_of_the_rest(
     assert not fake.ledger.payments[payment].released
     fake.ledger.payments[payment].captured = Decimal(60)
     assert (await provider.release(wish(payment, 4000))).movement is CONFIRMED
-    assert fake.moves() == []
+    assert not fake.moves()
 
 
 async def test_what_was_captured_meanwhile_is_not_released(fake: Fake, provider: Provider, payment: str) -> None:
     told = await provider.release(wish(payment, 10000))
     assert told.movement is REFUSED
-    assert fake.moves() == []
+    assert not fake.moves()
 
 
 async def test_a_release_in_another_currency_is_refused(fake: Fake, name: str, provider: Provider) -> None:

@@ -1,6 +1,7 @@
 """What was paid, and what went back: the truth. Amounts are decimal numbers of their currency."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -71,6 +72,7 @@ class Ledger:
     keys: dict[str, Kept] = field(default_factory=dict)
     funds: bool = True
     bank_agrees: bool = True
+    by_payment: dict[str, list[Refund]] = field(default_factory=lambda: defaultdict(list))
     doomed: set[str] = field(default_factory=set)
     """Refunds that the bank will send back."""
     news: list[str] = field(default_factory=list)
@@ -110,6 +112,7 @@ class Ledger:
             created_at=self.clock(),
         )
         self.refunds[made.id] = made
+        self.by_payment[payment].append(made)
         self._note(made)
         return made
 
@@ -147,7 +150,7 @@ class Ledger:
 
     def of(self, payment: str) -> Iterator[Refund]:
         """The refunds of a payment, oldest first."""
-        return (each for each in self.refunds.values() if each.payment == payment)
+        return iter(self.by_payment[payment])
 
     def moved(self, reference: str) -> list[Refund]:
         """The refunds that stand for one reference. More than one is money lost."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,8 +42,8 @@ class Fake:
     ledger: Ledger
     script: Script = field(default_factory=Script)
     port: int = 0
-    requests: list[Received] = field(default_factory=list)
-    control: Callable[["Fake", Received], Any] | None = None
+    requests: deque[Received] = field(default_factory=deque)
+    control: Callable[[Received], Any] | None = None
 
     async def __aenter__(self) -> Self:
         self._busy: set[str] = set()
@@ -82,7 +83,7 @@ class Fake:
                 while not writer.is_closing():
                     request = await read_request(reader)
                     if request.target.startswith("/_") and self.control:
-                        told = self.control(self, request)
+                        told = self.control(request)
                         await answer(200, json.dumps(told).encode())(reader, writer)
                     else:
                         self.requests.append(request)
