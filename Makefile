@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs bench kill kill-notices fuzz clean
+.PHONY: demo test check docs bench kill kill-notices refunds fuzz clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -31,6 +31,10 @@ kill: .venv/.ready
 
 kill-notices: .venv/.ready
 	$(BIN)/python -m tests.crash.notices $(ARGS)
+
+# Refunds under kills and faults: make refunds ARGS="--refunds 20000 --kills 60"
+refunds: .venv/.ready
+	$(BIN)/python -m tests.crash.refunds $(ARGS)
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen --quiet --python $(PYTHON)

@@ -133,6 +133,7 @@ class Processes:
             "COUNTERMAND_MOLLIE_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "COUNTERMAND_STRIPE_URL": base,
             "COUNTERMAND_MOLLIE_URL": base,
+            "COUNTERMAND_WORKER_LEASE_S": "1",
             "COUNTERMAND_WEBHOOK_INNER_ADDRESSES": '["127.0.0.0/8"]',
         }
         bank = [sys.executable, "-m", "tests.support.payments", "--port", str(self._bank), "--seed", str(seed)]
@@ -142,7 +143,7 @@ class Processes:
         self.bank = subprocess.Popen(command, cwd=ROOT, stdout=self._output, stderr=self._output)
         self._service: subprocess.Popen[bytes] | None = None
         self._client = httpx2.Client(base_url=base, timeout=60)
-        _until(lambda: self._at_bank("/_/time", ahead_s=0) is not None, "the provider did not start")
+        self._at_bank("/_/time", ahead_s=0)
 
     def start(self, ahead_s: float) -> None:
         command = [sys.executable, "-m", "tests.crash.ahead", str(ahead_s)]
@@ -167,9 +168,7 @@ class Processes:
         self._at_bank("/_/calm")
 
     def ledger(self) -> dict[str, Any]:
-        found: dict[str, Any] | None = self._at_bank("/_/ledger")
-        assert found is not None
-        return found
+        return self._at_bank("/_/ledger")
 
     def end(self) -> None:
         self.kill()
@@ -178,13 +177,17 @@ class Processes:
         self._client.close()
         self._output.close()
 
-    def _at_bank(self, path: str, **given: Any) -> dict[str, Any] | None:
-        try:
-            answer = self._client.post(path, json=given)
-        except httpx2.TransportError:
-            return None
-        found: dict[str, Any] = answer.json()
-        return found
+    def _at_bank(self, path: str, **given: Any) -> dict[str, Any]:
+        end = time.monotonic() + READY_S
+        while True:
+            try:
+                found: dict[str, Any] = self._client.post(path, json=given).json()
+            except httpx2.TransportError:
+                if self.bank.poll() is not None or time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+            else:
+                return found
 
     def _ready(self) -> bool:
         assert self._service is not None

@@ -70,7 +70,7 @@ class Operator:
                 self.ahead = timedelta(seconds=given["ahead_s"])
                 self.ledger.days_pass()
             case "/_/calm":
-                self.met = self.fake.script.met
+                self.met += self.fake.script.met
                 self.fake.script = Script()
             case "/_/ledger":
                 return {**self.ledger.document(), "met": self.met, "sent": self.sent, "waiting": len(self._sending)}

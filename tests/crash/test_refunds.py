@@ -1,0 +1,25 @@
+"""A small run of the driver for refunds; ``make refunds`` is the long one."""
+
+import pytest
+
+from tests.crash.refunds import Tally, torture
+from tests.support.pgnode import Node
+
+pytestmark = pytest.mark.xdist_group("crash")
+
+
+def test_money_goes_back_once_though_the_service_is_killed_on_sqlite() -> None:
+    _is_clean(torture("sqlite", refunds=80, kills=2, longest_s=3.0))
+
+
+def test_money_goes_back_once_though_the_service_is_killed_on_postgresql() -> None:
+    with Node(durable=True) as node:
+        _is_clean(torture("postgresql", refunds=80, kills=2, longest_s=8.0, seed=2, node=node))
+
+
+def _is_clean(tally: Tally) -> None:
+    assert (tally.double, tally.lost, tally.over, tally.unequal) == ([], [], [], [])
+    assert tally.refunds + tally.releases == 80
+    assert tally.states["confirmed"] > 60
+    assert set(tally.states) <= {"confirmed", "parked"}
+    assert sum(tally.faults.values()) > tally.faults["none"]
