@@ -94,6 +94,18 @@ async def test_500_then_200_is_delivered(world: World) -> None:
     assert (await endpoint_row(world, to)).failing_since is None
 
 
+async def test_a_success_soon_after_a_failure_is_written_down_too(world: World) -> None:
+    """Else the endpoint would seem to have failed ever since to a worker that starts days later."""
+    post, to = await told(world)
+    await post.worker.once()
+    await world.order()
+    post.postman.script[to].append(ERROR)
+    await post.later(10)
+    assert (await endpoint_row(world, to)).failing_since == world.clock()
+    await post.later(5)
+    assert (await endpoint_row(world, to)).failing_since is None
+
+
 async def test_a_receiver_that_wants_to_wait_is_left_alone_so_long(world: World) -> None:
     post, to = await told(world)
     post.postman.script[to].append(busy(120))

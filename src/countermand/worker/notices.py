@@ -390,6 +390,8 @@ class Notices:
             queue.failures = 0
         else:
             queue.failures += 1
+            # The next success is written down, whenever the last one was.
+            queue.noted_at = float("-inf")
             queue.rest_until = self._monotonic() + rest_s(attempt, queue.failures)
             self._drop_waiting(queue)
         settlement = Settlement(
@@ -433,33 +435,36 @@ class Notices:
             self._settler = None
 
     async def _settle(self, batch: list[_Result]) -> None:
-        monotonic = self._monotonic()
-        stopped = await self._database.write(partial(self._store, batch, monotonic))
+        answered = self._to_be_noted(batch)
+        try:
+            stopped = await self._database.write(partial(self._store, batch, {queue.id for queue in answered}))
+        except BaseException:
+            for queue in answered:
+                queue.noted_at = float("-inf")
+            raise
         del self._results[: len(batch)]
         for result in batch:
             result.queue.held -= 1
             self._settled.add(result.notice.id)
             self._under_way[result.notice.partition] -= 1
-            if result.delivered and result.queue.noted_at + SUCCESS_NOTED_EVERY_S <= monotonic:
-                result.queue.noted_at = monotonic
         for result in stopped:
             self._tell(result)
 
-    def _store(self, batch: list[_Result], monotonic: float, connection: Connection) -> list[_Result]:
+    def _to_be_noted(self, batch: Iterable[_Result]) -> list[Queue]:
+        """Endpoints of which it is time to write down that they answer."""
+        now = self._monotonic()
+        answered = {each.queue: None for each in batch if each.delivered}
+        noted = [queue for queue in answered if queue.noted_at + SUCCESS_NOTED_EVERY_S <= now]
+        for queue in noted:
+            queue.noted_at = now
+        return noted
+
+    def _store(self, batch: list[_Result], answered: Collection[UUID], connection: Connection) -> list[_Result]:
         """Write it all down; which results stopped their endpoints."""
         count = outbox.settle(connection, [each.settlement for each in batch])
         if count < len(batch):
             log.warning("notices_settled_by_another", notices=len(batch) - count)
         last = {each.queue: each for each in batch}
-        answered = {
-            each.queue.id
-            for each in batch
-            if each.delivered
-            and (
-                each.queue.endpoint.failing_since is not None
-                or each.queue.noted_at + SUCCESS_NOTED_EVERY_S <= monotonic
-            )
-        }
         failed = {queue.id for queue, each in last.items() if not each.delivered}
         if answered:
             outbox.note_success(connection, answered)
@@ -493,7 +498,7 @@ class Notices:
 
     def _forget_idle(self) -> None:
         """Keep in memory those endpoints that have something to send, or that failed, and not many more."""
-        idle = [q for q in self._queues.values() if not (q.held or q.busy or q.more or q.failures)]
+        idle = [queue for queue in self._queues.values() if queue.is_idle]
         if len(idle) > _IDLE_KEPT:
             for queue in idle:
                 del self._queues[queue.id]

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Final
 from uuid import UUID
 
+from countermand.domain.endpoint import EndpointState
 from countermand.endpoints import Endpoint
 from countermand.reads import Scope
 from countermand.store.columns import Record
@@ -51,6 +52,12 @@ class Queue:
     def id(self) -> UUID:
         """The endpoint's id."""
         return self.endpoint.id
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is lost when it is forgotten. That an endpoint failed matters only while it is sent to."""
+        failing = self.failures and self.endpoint.state is EndpointState.ACTIVE
+        return not (self.held or self.busy or self.more or failing)
 
     @property
     def reads(self) -> int:
