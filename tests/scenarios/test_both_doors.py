@@ -22,11 +22,12 @@ HEEDED, REFUSED, EITHER = "heeded", "refused", "either"
 Told = tuple[str, int, tuple[int, int, int, int], bool]
 """An event: its kind, its units, the line's buckets after it, and whether it counts against somebody."""
 
-ASKED, ACCEPTED, DECLINED, SHIPPED = (
+ASKED, ACCEPTED, DECLINED, SHIPPED, TOO_LATE = (
     "cancellation.asked",
     "cancellation.accepted",
     "cancellation.declined",
     "line.shipped",
+    "line.shipped_though_cancelled",
 )
 
 
@@ -84,9 +85,13 @@ STORIES = {
         steps=(("ships", HEEDED), ("lacks", EITHER), ("ships", REFUSED)),
         told=((SHIPPED, 2, (0, 0, 0, 2), False),),
     ),
-    "cancelled, and shipped too late": Story(
+    "cancelled, and shipped too late": Story(  # EC-37
         steps=(("asks", HEEDED), ("accepts", HEEDED), ("ships", REFUSED)),
-        told=((ASKED, 2, (0, 2, 0, 0), False), (ACCEPTED, 2, (0, 0, 2, 0), False)),
+        told=(
+            (ASKED, 2, (0, 2, 0, 0), False),
+            (ACCEPTED, 2, (0, 0, 2, 0), False),
+            (TOO_LATE, 2, (0, 0, 2, 0), False),
+        ),
     ),
     "one of two": Story(
         steps=(("asks for one", HEEDED), ("accepts", HEEDED)),
@@ -186,7 +191,7 @@ class Crux(Teller):
 
     async def ships(self) -> bool:
         units, _, _, _ = await self.world.buckets(self.line)
-        item = {"line_item_uuid": str(self.line), "quantity_shipped": units or 1}
+        item = {"line_item_uuid": str(self.line), "quantity_shipped": units or 2}
         body = {"tracking_number": "3S1", "supplier_provided_carrier": "Post", "line_items": [item]}
         path = f"/timp/orders/tracking/{self.order}/"
         return (await self._crux("POST", path, self.world.supplier, body)).is_success
