@@ -109,7 +109,7 @@ def doors(application: Application) -> Asgi:
     page = AnswerDoor(database=database, lanes=lanes, links=application.links, ids=ids, clock=clock, settings=settings)
     # Not a mount at "/", whose pattern no path with a line break matches.
     crux_or_native = Router(routes=crux.routes(), default=native, redirect_slashes=False)
-    payments = PaymentDoor(providers=application.providers, hint=application.worker.refunds.hint, settings=settings)
+    payments = PaymentDoor(providers=application.providers, follow=application.worker.refunds.follow, settings=settings)
     others = _by_prefix(PATH, page, _by_prefix(PAYMENTS, payments, crux_or_native))
     return _guarded(_by_prefix("/services", Router(plaza.routes(), default=native, redirect_slashes=False), others))
 

@@ -176,6 +176,16 @@ async def test_a_refund_that_failed_days_later_is_found_failed_and_can_be_wished
     assert len(ours(fake)) == 1
 
 
+async def test_an_answer_that_is_given_again_is_not_taken_for_what_is_true_now(make: Make, fake: Fake) -> None:
+    """Stripe says of an answer that it is the one from before. The refund may have failed since."""
+    payment = fake.ledger.pay("pi_1", "100.00").id
+    stripe = make("stripe", fake.url)
+    fake.script.first.append(Fault.TIMEOUT_AFTER)
+    assert (await stripe.refund(wish(payment))).movement is UNKNOWN
+    fake.ledger.turn("re_000001", "failed")
+    assert (await stripe.refund(wish(payment))).movement is REFUSED
+
+
 async def test_an_error_for_a_second_try_is_not_answered_with_the_first_one_s_failure(
     fake: Fake, provider: Provider, payment: str, clock: Clock
 ) -> None:

@@ -37,7 +37,7 @@ async def told_by_webhooks(world: World) -> tuple[Desk, httpx2.AsyncClient]:
     here = await desk(world)
     here.bank.__class__ = SigningBank
     door = PaymentDoor(
-        providers={"stripe": here.bank}, hint=here.worker.refunds.hint, settings=world.application.settings
+        providers={"stripe": here.bank}, follow=here.worker.refunds.follow, settings=world.application.settings
     )
     return here, httpx2.AsyncClient(transport=httpx2.ASGITransport(app=door), base_url="http://test")
 
@@ -71,8 +71,9 @@ async def test_news_settles_a_refund_whose_answer_was_lost_and_twice_is_once(wor
     for _ in range(2):
         answer = await client.post(HOOK, content=body, headers=signed(world, body))
         assert (answer.status_code, answer.json()) == (200, {})
-        await here.worker.refunds.heard()
-    assert (await here.states(), here.bank.moved()) == (["confirmed"], 900), "the amount in the webhook is not believed"
+        assert (await here.states(), here.bank.moved()) == (["confirmed"], 900), (
+            "the amount in the webhook is not believed"
+        )
     assert await here.told() == ["due", "sent", "done"]
     await assert_sound(world.application.database)
 
@@ -86,7 +87,6 @@ async def test_news_of_a_payment_alone_finds_its_refunds(world: World) -> None:
     here.bank.held["re_1"].movement = Movement.CONFIRMED
     body = json.dumps({"data": {"object": {"object": "payment_intent", "id": "pi_1"}}}).encode()
     assert (await client.post(HOOK, content=body, headers=signed(world, body))).status_code == 200
-    await here.worker.refunds.heard()
     assert await here.states() == ["confirmed"]
 
 
@@ -99,9 +99,24 @@ async def test_news_that_a_refund_failed_days_later_reopens_it(world: World) -> 
     [row] = await rows_of(world, "refunds")
     body = event(show("rfd", row.id))
     await client.post(HOOK, content=body, headers=signed(world, body))
-    await here.worker.refunds.heard()
     assert await here.states() == ["parked"]
     await assert_sound(world.application.database)
+
+
+async def test_news_that_cannot_be_looked_into_comes_again(world: World) -> None:
+    """A refund that failed after it was confirmed is asked about by nobody else."""
+    here, client = await told_by_webhooks(world)
+    await here.owed()
+    await here.work()
+    here.bank.held["re_1"].movement = Movement.REFUSED
+    [row] = await rows_of(world, "refunds")
+    body = event(show("rfd", row.id))
+    here.bank.mute = True
+    answer = await client.post(HOOK, content=body, headers=signed(world, body))
+    assert (answer.status_code, await here.states()) == (503, ["confirmed"])
+    here.bank.mute = False
+    answer = await client.post(HOOK, content=body, headers=signed(world, body))
+    assert (answer.status_code, await here.states()) == (200, ["parked"])
 
 
 FORGED: dict[str, dict[str, Any]] = {
@@ -123,7 +138,6 @@ async def test_forged_news_is_refused_and_nobody_is_asked(world: World, flaw: di
     body = event(show("rfd", row.id))
     headers = signed(world, body, flaw.get("secret", SECRET), seconds=flaw.get("seconds", 0))
     answer = await client.post(HOOK, content=flaw.get("body", body), headers=flaw.get("headers", headers))
-    await here.worker.refunds.heard()
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
     assert (here.bank.found, await here.states()) == (0, ["unknown"])
 
@@ -132,7 +146,6 @@ async def test_news_of_what_is_not_ours_creates_nothing(world: World) -> None:
     here, client = await told_by_webhooks(world)
     for body in (event("rfd_" + "0" * 32), event("somebody's"), event("", payment="pi_of_another_shop")):
         assert (await client.post(HOOK, content=body, headers=signed(world, body))).status_code == 200
-    await here.worker.refunds.heard()
     assert (here.bank.found, await here.states(), here.bank.moved()) == (0, [], 0)
 
 

@@ -29,11 +29,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer of a provider, whatever its status."""
+    """An answer of a provider, whatever its status. ``replayed``: it is the one that was given to this key before."""
 
     status: int
     document: Document
     retry_after_s: float | None
+    replayed: bool = False
 
     @property
     def done(self) -> bool:
@@ -64,7 +65,8 @@ class Api:
         wait_s = retry_after(answer, self._clock())
         if answer.status in _WITHOUT_WORDS:
             return Reply(status=answer.status, document={}, retry_after_s=wait_s)
-        return Reply(status=answer.status, document=document_of(answer), retry_after_s=wait_s)
+        replayed = answer.header(b"idempotent-replayed") == "true"
+        return Reply(status=answer.status, document=document_of(answer), retry_after_s=wait_s, replayed=replayed)
 
     async def close(self) -> None:
         """Let go of its connections."""

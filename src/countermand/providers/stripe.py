@@ -166,7 +166,9 @@ class Stripe:
         try:
             reply = await self._post("/v1/refunds", body.encode(), wish.key)
             if reply.done:
-                return _held(reply.document, wish.payment).told_for(wish.payment)
+                told_now = _held(reply.document, wish.payment).told_for(wish.payment)
+                # What was true when the key was new may not be any more: the refund may have failed since.
+                return await self._or_found(wish, told_now) if reply.replayed else told_now
         except NoAnswerError as error:
             return unsent(error)
         except UnreadableError as error:

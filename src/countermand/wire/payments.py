@@ -1,9 +1,10 @@
 """Where payment providers send their news: ``POST /v1/providers/{name}/webhook`` (docs/decisions/0015).
 
-A webhook is a hint to look, and never more. It is answered at once: the provider does not wait for us to ask it.
+A webhook is a hint to look, and never more. It is answered with 200 once what was found is stored, and with 503 if it
+could not be looked into: the provider then sends it again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -19,15 +20,15 @@ _LAST: Final = "webhook"
 
 log = structlog.get_logger()
 
-Hint = Callable[[str, Sequence[Notified]], None]
+Follow = Callable[[str, Sequence[Notified]], Awaitable[bool]]
 
 
 class PaymentDoor:
-    """One address for each provider that the settings name. ``hint`` is told what there is news of."""
+    """One address for each provider that the settings name. ``follow`` looks into what there is news of."""
 
-    def __init__(self, *, providers: Mapping[str, Provider], hint: Hint, settings: Settings) -> None:
+    def __init__(self, *, providers: Mapping[str, Provider], follow: Follow, settings: Settings) -> None:
         self._providers = providers
-        self._hint = hint
+        self._follow = follow
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
@@ -53,7 +54,8 @@ class PaymentDoor:
         except ForgedError as error:
             log.warning("webhook_forged", provider=name, why=str(error))
             return _problem(Problem.MALFORMED, "The signature is missing, wrong, or of another time.")
-        self._hint(name, notified)
+        if not await self._follow(name, notified):
+            return _problem(Problem.UNAVAILABLE, "It could not be looked into. Send it again.", (b"retry-after", b"30"))
         return json_reply(200, {})
 
 

@@ -30,8 +30,10 @@ DOOR: Final = "worker"
 ACTOR: Final = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="refund worker")
 BATCH_MAX: Final = 500
 AT_ONCE: Final = 32
-ASKING_MAX: Final = 1_000
-"""So many hints may wait to be followed."""
+FOLLOWED_MAX: Final = 32
+"""So many webhooks are looked into at once; others have to come again."""
+FOLLOW_S: Final = 10.0
+"""How long a webhook may take. Providers wait for 15 seconds or so."""
 
 log = structlog.get_logger()
 
@@ -59,7 +61,7 @@ class Refunds:
         self._clock = clock
         self._partitions = partitions
         self._places = asyncio.Semaphore(at_once)
-        self._asking: dict[tuple[str, Notified], asyncio.Task[None]] = {}
+        self._following = 0
 
     async def settle(self) -> int:
         """Do what is to be done about at most 500 refunds that are due. Returns how many it looked at."""
@@ -78,47 +80,46 @@ class Refunds:
         while await self.settle() == BATCH_MAX:
             pass
 
-    def hint(self, provider: str, notified: Sequence[Notified]) -> None:
-        """News, says a webhook: ask what it is beside the caller, who need not wait.
+    async def follow(self, provider: str, notified: Sequence[Notified]) -> bool:
+        """News, says a webhook: ask what it is. Whether the provider's word on all of it is written down by now.
 
-        What comes while too much is asked already is passed over: refunds that are open are asked about anyway.
+        If it is not, the news has to come again: a refund that failed after it was confirmed is asked about by nobody
+        else, so what is forgotten here would be forgotten for good.
         """
-        for each in notified:
-            if len(self._asking) < ASKING_MAX and (provider, each) not in self._asking:
-                self._asking[provider, each] = asyncio.create_task(self._follow(provider, each))
-
-    async def heard(self) -> None:
-        """Wait until every hint has been followed."""
-        while self._asking:
-            await asyncio.wait(self._asking.values())
-
-    async def _follow(self, provider: str, notified: Notified) -> None:
+        if self._following >= FOLLOWED_MAX:
+            return False
+        self._following += 1
         try:
-            rows = await self._database.read(
-                partial(
-                    repayments.refunds_hinted_at,
-                    provider=provider,
-                    refund=read("rfd", notified.reference.partition("-")[0]),
-                    payment=notified.payment,
-                )
-            )
-            for row in rows:
-                async with self._places:
-                    await self.hear(row)
-        except Exception:
-            log.exception("hint_not_followed", provider=provider)
+            async with asyncio.timeout(FOLLOW_S):
+                return all([await self._follow(provider, each) for each in notified])
+        except TimeoutError:
+            return False
         finally:
-            del self._asking[provider, notified]
+            self._following -= 1
 
-    async def hear(self, row: Record) -> None:
-        """Something happened to this refund, says its provider: ask what, and believe that."""
+    async def _follow(self, provider: str, notified: Notified) -> bool:
+        rows = await self._database.read(
+            partial(
+                repayments.refunds_hinted_at,
+                provider=provider,
+                refund=read("rfd", notified.reference.partition("-")[0]),
+                payment=notified.payment,
+            )
+        )
+        return all([await self.hear(row) for row in rows])
+
+    async def hear(self, row: Record) -> bool:
+        """Something happened to this refund, says its provider: ask what, believe that, and write it down if it can."""
         provider = self._providers.get(row.provider)
-        if provider is not None:
-            refund = refund_of(row)
-            told = await provider.find(wish_of(refund))
-            # A webhook may overtake the answer to the call that it is about, which then counts as well.
-            if told.movement in (Movement.CONFIRMED, Movement.REFUSED, Movement.ACCEPTED):
-                await self._submit(row.retailer_id, _settled(refund, told, attempts=refund.attempts))
+        if provider is None:
+            return True
+        refund = refund_of(row)
+        told = await provider.find(wish_of(refund))
+        # A webhook may overtake the answer to the call that it is about, which then counts as well.
+        if told.movement not in (Movement.CONFIRMED, Movement.REFUSED, Movement.ACCEPTED):
+            return told.movement is not Movement.UNKNOWN
+        # The rules refuse it if another call was begun meanwhile; what that one brings may be older than this word.
+        return await self._submit(row.retailer_id, _settled(refund, told, attempts=refund.attempts))
 
     async def _settle_payment(self, rows: Sequence[Record]) -> None:
         """One after the other: each counts what others refunded, less what was counted before."""

@@ -110,21 +110,22 @@ class Fake:
         if fault in _BEFORE:
             await _BEFORE[fault](reader, writer)
             return
-        status, body = await self._moved(dialect, request, move, fault)
-        await _AFTER.get(fault, answer(status, body))(reader, writer)
+        status, body, replayed = await self._moved(dialect, request, move, fault)
+        headers = {"idempotent_replayed": "true"} if replayed and isinstance(dialect, StripeDialect) else {}
+        await _AFTER.get(fault, answer(status, body, **headers))(reader, writer)
 
     async def _moved(
         self, dialect: StripeDialect | MollieDialect, request: Received, move: Move, fault: Fault
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, bool]:
         """The key is looked at, then the wish is carried out, and the answer kept under the key, whatever it is."""
         key = request.headers.get("idempotency-key", "")
         whole = request.target.encode() + request.body
         if fault is Fault.TWIN or key in self._busy:
-            return 409, json.dumps(dialect.error(409, "idempotency_key_in_use")).encode()
+            return 409, json.dumps(dialect.error(409, "idempotency_key_in_use")).encode(), False
         if kept := self.ledger.kept(key):
             if kept.request != whole:
-                return 400, json.dumps(dialect.error(400, "idempotency_error")).encode()
-            return kept.status, kept.body
+                return 400, json.dumps(dialect.error(400, "idempotency_error")).encode(), False
+            return kept.status, kept.body, True
         self._busy.add(key)
         try:
             if fault is Fault.SLOW:
@@ -137,7 +138,7 @@ class Fake:
         body = b"" if document is None else json.dumps(document).encode()
         if key and status != 409:
             self.ledger.keep(key, whole, status, body)
-        return status, body
+        return status, body, False
 
     def _carried_out(self, dialect: StripeDialect | MollieDialect, move: Move, fault: Fault) -> tuple[int, Any]:
         if fault is Fault.ERROR_BEFORE:
