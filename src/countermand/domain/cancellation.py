@@ -108,7 +108,7 @@ def accept(line: Line, command: AcceptCancellation, now: datetime, policy: Polic
     draft = Draft(line, now)
     for cancellation in chosen if command.units is None else chosen[:1]:
         if _is_retailers_turn(line, cancellation) and not line.retailer_decides:
-            draft.pass_on(cancellation, to=line.fulfiller, due_at=policy.answer_due(now))
+            draft.pass_on(cancellation, to=line.holder_that_answers, due_at=policy.answer_due(now))
         else:
             units = cancellation.units if command.units is None else command.units
             draft.accept(cancellation, units, command.actor.party, rest_reason=command.rest_reason)
@@ -176,7 +176,7 @@ def let_pass(line: Line, cancellation: Cancellation, now: datetime, policy: Poli
     silence = Silence.ACCEPT if cancellation.awaits_proof else policy.silence
     match silence:
         case Silence.ACCEPT if _is_retailers_turn(line, cancellation) and not line.retailer_decides:
-            draft.pass_on(cancellation, to=line.fulfiller, due_at=policy.answer_due(now), by_policy=True)
+            draft.pass_on(cancellation, to=line.holder_that_answers, due_at=policy.answer_due(now), by_policy=True)
         case Silence.ACCEPT:
             rule = Rule.NO_PROOF if cancellation.awaits_proof else Rule.SILENCE
             draft.accept(cancellation, cancellation.units, None, rule=rule)
@@ -427,13 +427,13 @@ def _answer_waiting(line: Line, draft: Draft, actor: Actor, policy: Policy, now:
         if line.retailer_decides:
             draft.accept(cancellation, cancellation.units, actor.party)
         else:
-            draft.pass_on(cancellation, to=line.fulfiller, due_at=policy.answer_due(now))
+            draft.pass_on(cancellation, to=line.holder_that_answers, due_at=policy.answer_due(now))
 
 
-def _first_to_answer(line: Line, asker: Asker, policy: Policy) -> UUID:
+def _first_to_answer(line: Line, asker: Asker, policy: Policy) -> UUID | None:
     if line.retailer_decides or (asker is Asker.CUSTOMER and policy.customer_asks_retailer_first):
         return line.retailer
-    return line.fulfiller
+    return line.holder_that_answers
 
 
 def _answers_itself(line: Line, asker: Asker) -> bool:

@@ -65,7 +65,8 @@ class Line:
     """One article of an order, as it is now.
 
     ``retailer`` sold it, ``fulfiller`` holds the goods (the retailer itself unless a supplier does), and
-    ``with_fulfiller`` says whether the fulfiller has been told of the order yet (EC-20). ``seq`` counts the line's
+    ``with_fulfiller`` says whether the fulfiller has been told of the order yet (EC-20), and ``fulfiller_gone`` that it
+    takes no part any more, so that an operator answers for it (EC-26). ``seq`` counts the line's
     events. ``cancellations`` holds those still asked, any that the command at hand names, those that a customer asked
     and got while other units are open, and all of them where an answer finds nothing asked.
 
@@ -84,6 +85,7 @@ class Line:
     cancelled: int = 0
     shipped: int = 0
     with_fulfiller: bool = True
+    fulfiller_gone: bool = False
     allocated: bool = False
     accepted: int = 0
     backordered: int = 0
@@ -114,6 +116,11 @@ class Line:
     def retailer_decides(self) -> bool:
         """Whether no supplier has a say: the retailer holds the goods, or the supplier was never told (EC-20)."""
         return self.fulfiller == self.retailer or not self.with_fulfiller
+
+    @property
+    def holder_that_answers(self) -> UUID | None:
+        """Whose answer is due where the supplier has a say; ``None`` is an operator's."""
+        return None if self.fulfiller_gone else self.fulfiller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
