@@ -35,6 +35,22 @@ def told(kind: EventKind, **facts: Any) -> str:
     return story.sentence(event)
 
 
+def test_a_deadline_is_told_by_two_clocks() -> None:
+    """EC-30: in UTC, and by the clock of the policy's zone, on either side of a clock change."""
+    for due_at, there in (("2026-10-23T14:00:00+00:00", "16:00"), ("2026-10-26T14:00:00+00:00", "15:00")):
+        facts = FACTS | {"asker": "retailer", "awaiting": str(UUID(int=0xB1)), "due_at": due_at}
+        event: Any = SimpleNamespace(
+            kind=EventKind.CANCELLATION_ASKED.value,
+            facts=facts,
+            retailer_id=RETAILER,
+            actor_id=RETAILER,
+            actor_name="Fine Shoes",
+            door="",
+        )
+        sentence = story.sentence(event, "Europe/Amsterdam")
+        assert f"due by {due_at[:10]} 14:00 UTC ({due_at[:10]} {there} Europe/Amsterdam)." in sentence
+
+
 @pytest.mark.parametrize("kind", EventKind)
 def test_every_kind_of_event_has_its_sentence(kind: EventKind) -> None:
     """Whoever adds a kind adds its sentence to story.py."""

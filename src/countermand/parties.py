@@ -18,6 +18,7 @@ from countermand.keyring import Keyring
 from countermand.store import statements as sql
 from countermand.store import tables as t
 from countermand.store.columns import Record
+from countermand.store.revisions import agreements_changed
 
 
 class Permission(StrEnum):
@@ -102,6 +103,16 @@ def add_party(connection: Connection, ids: Ids, now: datetime, *, kind: PartyKin
         insert(t.parties).values(id=party, number=number, kind=kind.value, name=name, created_at=now, status="active")
     )
     return party
+
+
+def set_active(connection: Connection, party: UUID, *, active: bool) -> None:
+    """Let a party take part, or not any more: then its credentials open nothing, and operators answer for it (EC-26).
+
+    What waits for it already has to be handed over separately: each is a matter of its line's history.
+    """
+    status = "active" if active else "deactivated"
+    connection.execute(update(t.parties).where(t.parties.c.id == party).values(status=status))
+    agreements_changed(connection)
 
 
 def find_party(connection: Connection, text: str) -> Record:

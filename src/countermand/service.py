@@ -306,6 +306,9 @@ class _Batch:
         if retailers:
             revision = rows[0].revision if rows else self.connection.execute(sql.REVISION).scalar_one()
             self.agreements.learn(self.connection, revision, retailers, parties)
+        for line in self.lines.values() if self.agreements.gone else ():
+            if line.fulfiller in self.agreements.gone:
+                self.lines[line.id] = replace(line, fulfiller_gone=True)
 
     def _load_answers(self, calls: Sequence[Call]) -> None:
         once = [(retailer, call.once.key) for call in calls if call.once and (retailer := self._retailer(call))]

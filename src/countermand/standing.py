@@ -66,19 +66,24 @@ class _Subscription:
 
 
 class Agreements:
-    """Policies and endpoints, read once and kept until their revision changes (docs/decisions/0013)."""
+    """Policies, endpoints and who is ``gone``: read once, and kept until their revision changes.
+
+    Source: docs/decisions/0013.
+    """
 
     def __init__(self) -> None:
         self._revision: int | None = None
         self._policies: dict[UUID, dict[UUID, dict[int, _Version]]] = {}
         self._endpoints: dict[UUID, list[_Subscription]] = {}
         self._platform: list[_Subscription] = []
+        self.gone: frozenset[UUID] = frozenset()
 
     def learn(self, connection: Connection, revision: int, retailers: set[UUID], parties: set[UUID]) -> None:
         """Read what is not known yet of these retailers' policies and these parties' endpoints."""
         fresh = revision != self._revision
         if fresh or len(self._policies) + len(self._endpoints) > PARTIES_KEPT:
             self._revision, self._policies, self._endpoints = revision, {}, {}
+            self.gone = frozenset(connection.execute(sql.GONE).scalars())
         self._learn_policies(connection, retailers - self._policies.keys())
         self._learn_endpoints(connection, parties - self._endpoints.keys(), fresh)
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from countermand.domain.events import EventKind
 from countermand.domain.money import write_minor
@@ -10,10 +11,10 @@ from countermand.domain.score import Incident, Judgement, Why
 from countermand.store.columns import Record
 
 
-def sentence(event: Record) -> str:
-    """What happened, who did it, and why; then whose answer is due, if one is."""
+def sentence(event: Record, zone: str = "") -> str:
+    """What happened, who did it, and why; then whose answer is due, if one is: in UTC, and by the clock of a zone."""
     kind, facts = EventKind(event.kind), event.facts
-    return f"{_verb(kind, facts, _who(event), _in_whose_place(event))}{_because(facts)}.{_next(event)}"
+    return f"{_verb(kind, facts, _who(event), _in_whose_place(event))}{_because(facts)}.{_next(event, zone)}"
 
 
 def state(event: Record) -> str:
@@ -129,7 +130,7 @@ def _clause(words: str) -> str:
     return words.removesuffix(".")
 
 
-def _next(event: Record) -> str:
+def _next(event: Record, zone: str) -> str:
     """Whose answer is due now, by when, and by which policy."""
     facts = event.facts
     awaiting = facts.get("awaiting")
@@ -140,7 +141,8 @@ def _next(event: Record) -> str:
     if "due_at" not in facts:
         return f" The {whose}'s answer is due, without a deadline{policy}."
     due_at = datetime.fromisoformat(facts["due_at"]).astimezone(UTC)
-    return f" The {whose}'s answer is due by {due_at:%Y-%m-%d %H:%M} UTC{policy}."
+    there = f" ({due_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone})" if zone else ""
+    return f" The {whose}'s answer is due by {due_at:%Y-%m-%d %H:%M} UTC{there}{policy}."
 
 
 _WHY: Final = {

@@ -45,3 +45,15 @@ def test_an_operator_declines_with_a_reason(countermand: Run, asked: str) -> Non
 def test_what_is_not_there_cannot_be_answered(countermand: Run, command: tuple[str, ...]) -> None:
     assert countermand(command[0], "can_" + "0" * 32, *command[1:]).returncode == 5
     assert countermand(command[0], "nonsense", *command[1:]).returncode == 2
+
+
+def test_a_party_that_leaves_hands_over_what_waits_for_it(countermand: Run, asked: str) -> None:
+    """EC-26."""
+    gone = countermand("party", "deactivate", "Alpine")
+    assert gone.returncode == 0
+    assert "1 of the cancellations" in gone.stderr + gone.stdout
+    found = listed(countermand)
+    assert (found["state"], found["awaiting"]) == ("asked", None)
+    assert found["due_at"], "the deadline still runs"
+    assert countermand("party", "activate", "Alpine").returncode == 0
+    assert countermand("party", "deactivate", "Nobody").returncode == 5

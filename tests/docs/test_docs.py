@@ -221,6 +221,19 @@ def test_paths_of_the_code_exist(page: Path) -> None:
         assert place.exists() or place.with_suffix(".py").exists(), path
 
 
+def test_edge_cases_name_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", text_of("edge-cases.md"))
+    assert len(named) > 20
+    for path, test in named:
+        assert re.search(rf"^(async )?def {test}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), test
+
+
+def test_every_edge_case_has_its_row_and_each_names_a_test() -> None:
+    told = [cells for cells in rows(text_of("edge-cases.md")) if cells[0].startswith("EC-")]
+    assert [cells[0] for cells in told] == sorted({cells[0] for cells in told})
+    assert all(len(cells) == 3 and "::test_" in cells[2] for cells in told)
+
+
 def test_commands_of_make_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for page in pages():

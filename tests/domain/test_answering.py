@@ -41,6 +41,22 @@ def test_a_partial_acceptance_leaves_the_rest_on_order() -> None:
     assert told(decision) == [(ACCEPTED, 3)]
 
 
+def test_the_asker_is_told_both_numbers_and_why_not_the_rest() -> None:
+    """EC-15."""
+    story = Story()
+    asked = story.asked(ask(5))
+    [event] = story.heeds(accept(3, cancellation=asked, rest_reason=DeclineReason.IN_PACKING)).events
+    assert (event.units, event.rest, event.rest_reason) == (3, 2, DeclineReason.IN_PACKING)
+    assert story.cancellation(asked).decline_reason is DeclineReason.IN_PACKING
+
+
+def test_who_accepts_all_declines_no_rest() -> None:
+    story = Story()
+    asked = story.asked(ask(5))
+    [event] = story.heeds(accept(5, cancellation=asked, rest_reason=DeclineReason.IN_PACKING)).events
+    assert (event.rest, event.rest_reason, story.cancellation(asked).decline_reason) == (0, "", None)
+
+
 @pytest.mark.parametrize("units", [0, -3])
 def test_fewer_than_one_unit_cannot_be_accepted(units: int) -> None:
     story = Story()

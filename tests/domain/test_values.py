@@ -41,3 +41,9 @@ def test_the_retailer_decides_alone_while_no_supplier_has_the_order() -> None:
 def test_each_of_bols_twelve_reasons_has_a_meaning_of_its_own() -> None:
     assert len(BOL_REASONS) == len(set(BOL_REASONS.values())) == 12
     assert set(BOL_REASONS.values()) < set(CancelReason)
+
+
+def test_a_line_is_told_to_its_retailer_and_to_a_supplier_that_knows_of_it() -> None:
+    line = held_by_supplier()
+    assert line.told == (line.retailer, line.fulfiller)
+    assert not_yet_sent().told == held_by_retailer().told == (line.retailer,)

@@ -30,13 +30,16 @@ def accept(
     cancellation: Which,
     *,
     units: Annotated[int | None, Parameter(help="How many; all by default, the rest is open again")] = None,
+    rest_reason: Annotated[DeclineReason | None, Parameter(help="Why not the rest")] = None,
     database: DatabaseFlag = None,
 ) -> None:
     """Accept a cancellation for the party whose answer is due, such as one that was escalated."""
     _do(
         cancellation,
         database,
-        lambda row: AcceptCancellation(line=row.line_id, actor=operator(), cancellation=row.id, units=units),
+        lambda row: AcceptCancellation(
+            line=row.line_id, actor=operator(), cancellation=row.id, units=units, rest_reason=rest_reason
+        ),
         "The cancellation is accepted, or passed on to the supplier that holds the goods.",
     )
 
@@ -46,6 +49,7 @@ def decline(
     *,
     reason: Annotated[DeclineReason, Parameter(help="Why")],
     note: str = "",
+    tracking: Annotated[str, Parameter(help="The parcel, where the units shipped already")] = "",
     database: DatabaseFlag = None,
 ) -> None:
     """Decline a cancellation for the party whose answer is due."""
@@ -53,7 +57,7 @@ def decline(
         cancellation,
         database,
         lambda row: DeclineCancellation(
-            line=row.line_id, actor=operator(), cancellation=row.id, reason=reason, note=note
+            line=row.line_id, actor=operator(), cancellation=row.id, reason=reason, note=note, tracking=tracking
         ),
         "The cancellation is declined; its units are open again.",
     )

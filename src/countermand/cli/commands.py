@@ -49,6 +49,9 @@ for noun, help_text, module, verbs in (
         group.command(f"countermand.cli.{module}:{noun.replace('-', '_')}_{verb}", name=verb)
     app.command(group)
 
+app["party"].command("countermand.cli.leaving:party_deactivate", name="deactivate")
+app["party"].command("countermand.cli.leaving:party_activate", name="activate")
+
 order = App(name="order", help="Orders handed in as JSON.")
 order.command("countermand.cli.orders:order_add", name="add")
 app.command(order)

@@ -15,7 +15,7 @@ from cyclopts import Parameter, validators
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from countermand import parties, reads, scores, story
+from countermand import parties, policies, reads, scores, story
 from countermand.app import Application
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
@@ -193,11 +193,12 @@ def timeline(
     """Tell the whole story of a line, in order."""
     subject = find_id("can", id)
 
-    def question(connection: Connection) -> tuple[Sequence[Record], Sequence[Record]]:
+    def question(connection: Connection) -> tuple[Sequence[Record], Sequence[Record], dict[UUID, str]]:
         told = reads.timeline(connection, EVERYTHING, subject)
-        return told, scores.judgements_of(connection, [(event.retailer_id, event.line_id) for event in told])
+        judged = scores.judgements_of(connection, [(event.retailer_id, event.line_id) for event in told])
+        return told, judged, {line: _zone(connection, line) for line in {event.line_id for event in told}}
 
-    events, judgements = ask_database(read_settings(database=database), question)
+    events, judgements, zones = ask_database(read_settings(database=database), question)
     if not events:
         fail(Exit.NOT_FOUND, "unknown_id", f"Nothing is known of {id}.")
     if json:
@@ -220,14 +221,24 @@ def timeline(
             + [_judgement(judgement) for judgement in judgements]
         )
         return
-    for _, told in groupby(events, key=lambda event: event.line_id):
-        _tell_line(list(told), judgements)
+    for line, told in groupby(events, key=lambda event: event.line_id):
+        _tell_line(list(told), judgements, zones[line])
 
 
-def _tell_line(events: Sequence[Record], judgements: Sequence[Record]) -> None:
+def _zone(connection: Connection, line: UUID) -> str:
+    """Where the working hours of a line's policy are, if it has any: by its clock deadlines are told too (EC-30)."""
+    row = reads.line_by_id(connection, EVERYTHING, line)
+    hours = policies.in_force(connection, row.retailer_id, row.fulfiller_id).working_hours if row else None
+    return hours.zone if hours else ""
+
+
+def _tell_line(events: Sequence[Record], judgements: Sequence[Record], zone: str) -> None:
     line = events[0].line_id
     print(f"{events[0].ordered} x {plain(events[0].sku)}, line {line}")
-    told = [(event.at, story.sentence(event), f"{story.state(event)}; {event.door}, {event.actor}") for event in events]
+    told = [
+        (event.at, story.sentence(event, zone), f"{story.state(event)}; {event.door}, {event.actor}")
+        for event in events
+    ]
     told += [(each.at, story.judged(each), each.door) for each in judgements if each.line_id == line]
     for at, sentence, where in sorted(told, key=lambda each: each[0]):
         print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(sentence)}  [{plain(where)}]")

@@ -504,11 +504,10 @@ def _noted_as_late(
     if own_ask or not _is_by_silence(late):
         return refusal
     draft = Draft(line, now)
-    match command:
-        case AcceptCancellation():
-            draft.note_late_answer(late, command.units or late.units, "accept")
-        case DeclineCancellation():
-            draft.note_late_answer(late, late.units, "decline", command.reason or "", command.note)
+    if isinstance(command, AcceptCancellation):
+        draft.note_late_answer(late, command.units or late.units, "accept")
+    else:
+        draft.note_late_answer(late, late.units, "decline", command.reason or "", command.note)
     return replace(already_answered(late), noted=(draft.done(),))
 
 

@@ -133,6 +133,9 @@ ENDPOINTS = (
 )
 """The endpoints of these parties and of the platform."""
 
+GONE = select(t.parties.c.id).where(t.parties.c.status == literal_column("'deactivated'"))
+"""The parties that take no part any more."""
+
 ANSWERS_GIVEN = select(t.idempotency_records).where(
     one_of(t.idempotency_records.c.retailer_id, _RETAILERS),
     t.idempotency_records.c.key.in_(bindparam("keys", expanding=True)),

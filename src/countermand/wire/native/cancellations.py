@@ -71,16 +71,18 @@ class CancellationIn(Strict):
 
 
 class Acceptance(Strict):
-    """A yes to all units that were asked, or to so many of them; the rest is open again."""
+    """A yes to all units that were asked, or to so many of them; the rest is open again, for ``rest_reason``."""
 
     units: Count | None = None
+    rest_reason: DeclineReason | None = None
 
 
 class Refusal(Strict):
-    """A no, and why."""
+    """A no, and why; ``tracking`` names the parcel where the units shipped already."""
 
     reason: DeclineReason | None = None
     note: Note = ""
+    tracking: Annotated[str, Field(max_length=255), AfterValidator(printable)] = ""
 
 
 class CancellationOut(BaseModel):
@@ -106,6 +108,7 @@ class CancellationOut(BaseModel):
     answer_note: str
     by_policy: bool
     unasked: bool
+    agreed: bool
 
 
 class CancellationPage(BaseModel):
@@ -192,7 +195,13 @@ async def accept_cancellation(
     """
     row = await _named(behind, who, cancellation)
     said = answer or Acceptance()
-    command = AcceptCancellation(line=row.line_id, actor=actor_of(who), cancellation=row.id, units=said.units)
+    command = AcceptCancellation(
+        line=row.line_id,
+        actor=actor_of(who),
+        cancellation=row.id,
+        units=said.units,
+        rest_reason=said.rest_reason,
+    )
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"accept {row.id}", said))
 
 
@@ -200,12 +209,20 @@ async def accept_cancellation(
 async def decline_cancellation(
     behind: Inside, who: Canceller, cancellation: str, answer: Refusal, idempotency_key: Key = None
 ) -> CancellationOut:
-    """Decline asked units, which stay on order. A reason is required."""
+    """Decline asked units, which stay on order. A reason is required.
+
+    Where the policy wants proof of ``already_shipped``, the decline counts once it names the parcel in ``tracking``.
+    """
     row = await _named(behind, who, cancellation)
     # Not to state a reason is for dialects that have no room for one.
     reason = None if answer.reason is DeclineReason.NOT_STATED else answer.reason
     command = DeclineCancellation(
-        line=row.line_id, actor=actor_of(who), cancellation=row.id, reason=reason, note=answer.note
+        line=row.line_id,
+        actor=actor_of(who),
+        cancellation=row.id,
+        reason=reason,
+        note=answer.note,
+        tracking=answer.tracking,
     )
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"decline {row.id}", answer))
 
@@ -279,4 +296,5 @@ def _out(row: Record) -> CancellationOut:
         answer_note=row.answer_note,
         by_policy=row.by_policy,
         unasked=row.unasked,
+        agreed=row.agreed and row.state == State.ASKED.value,
     )

@@ -1,0 +1,79 @@
+"""Commands for a party that leaves, or comes back."""
+
+import asyncio
+from functools import partial
+from uuid import UUID
+
+from countermand import parties, reads
+from countermand.app import Application
+from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.output import Exit, fail, say
+from countermand.cli.running import DatabaseFlag, ask_database, read_settings, with_database
+from countermand.cli.who import find_party
+from countermand.domain.commands import EscalateCancellation
+from countermand.domain.line import State
+from countermand.service import Call, Failed
+
+
+def party_deactivate(name: str, *, database: DatabaseFlag = None) -> None:
+    """Let a party take no part any more. An operator answers what waits for it, and the deadlines run on.
+
+    Its credentials open nothing from then on. Orders that it holds stay as they are.
+
+    Parameters
+    ----------
+    name
+        Name or id of the party.
+    """
+    handed_over = _set_active(name, database, active=False)
+    say(f"{name} takes no part any more. {handed_over} of the cancellations that waited for it went to an operator.")
+
+
+def party_activate(name: str, *, database: DatabaseFlag = None) -> None:
+    """Let a party take part again. What an operator has to answer stays with the operator.
+
+    Parameters
+    ----------
+    name
+        Name or id of the party.
+    """
+    _set_active(name, database, active=True)
+    say(f"{name} takes part again.")
+
+
+def _set_active(name: str, database: str | None, *, active: bool) -> int:
+    settings = read_settings(database=database)
+    party: UUID = ask_database(settings, partial(find_party, text=name)).id
+    if party == parties.PLATFORM:
+        fail(Exit.REFUSED, "platform_stays", "The platform cannot leave.")
+
+    async def work(application: Application) -> int:
+        await application.database.write(partial(parties.set_active, party=party, active=active))
+        return 0 if active else await _hand_over(application, party)
+
+    return with_database(settings, work)
+
+
+async def _hand_over(application: Application, party: UUID) -> int:
+    handed_over, after = 0, None
+    while True:
+        wanted = reads.CancellationFilter(state=State.ASKED.value, awaiting=party, after=after, limit=reads.PAGE_MAX)
+        rows = await application.database.read(partial(reads.list_cancellations, scope=EVERYTHING, wanted=wanted))
+        outcomes = await asyncio.gather(
+            *(
+                application.lanes.submit(
+                    Call(
+                        command=EscalateCancellation(line=row.line_id, actor=operator(), cancellation=row.id),
+                        door=DOOR,
+                        retailer=row.retailer_id,
+                    )
+                )
+                for row in rows
+            )
+        )
+        if any(isinstance(each, Failed) for each in outcomes):
+            fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+        handed_over += len(rows)
+        if len(rows) < reads.PAGE_MAX:
+            return handed_over
+        after = rows[-1].id

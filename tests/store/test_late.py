@@ -1,0 +1,106 @@
+"""What comes too late, on both engines: it changes nothing, and it is not lost."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from countermand import parties
+from countermand.domain.commands import EscalateCancellation
+from countermand.domain.policy import WholeOrder
+from countermand.domain.reasons import DeclineReason
+from countermand.domain.refusals import RefusalKind
+from countermand.store import tables as t
+from tests.store.holding import agree, assert_sound, rows
+from tests.store.speaking import OPERATOR, WISH, talk
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("fired", [True, False])
+async def test_a_late_answer_is_stored_and_refused(world: World, named: bool, fired: bool) -> None:
+    """EC-23, EC-27: whether or not the worker has looked at the clock before."""
+    said = await talk(world)
+    asked = await said.done(said.ask(2), process=WISH)
+    world.clock.advance(hours=48)
+    if fired:
+        await said.done(said.pass_deadline(), door="policy")
+        world.clock.advance(hours=1)
+    refused = await said.refused(said.accept(named=named), door="crux")
+    assert refused.refusal.kind is RefusalKind.ALREADY_ANSWERED
+    assert "lapsed by policy at" in refused.refusal.detail
+    lapsed, late = sorted(await said.events(), key=lambda event: event["seq"])[-2:]
+    assert (lapsed["kind"], lapsed["actor_id"], lapsed["door"]) == ("cancellation.lapsed", None, "policy")
+    assert (late["kind"], late["actor_id"], late["door"]) == ("cancellation.late_answer", world.supplier, "crux")
+    assert late["facts"]["answer"] == "accept"
+    [process] = await rows(world.application.database, t.process_statuses, t.process_statuses.c.number == asked.process)
+    assert process["status"] == "TIMEOUT"
+    await assert_sound(world.application.database)
+
+
+async def test_a_parcel_of_cancelled_units_is_told_though_it_is_refused(world: World) -> None:
+    """EC-37."""
+    said = await talk(world)
+    await said.done(said.ask(2))
+    await said.done(said.accept())
+    refused = await said.refused(said.ship_order(said.ship(5)))
+    assert refused.refusal.kind is RefusalKind.TOO_MANY_UNITS
+    last = sorted(await said.events(), key=lambda event: event["seq"])[-1]
+    assert (last["kind"], last["facts"]["units"]) == ("line.shipped_though_cancelled", 2)
+    assert last["facts"]["tracking"] == "PostNL 3S1"
+    assert await said.buckets() == (3, 0, 2, 0)
+    assert await rows(world.application.database, t.shipments) == []
+    await assert_sound(world.application.database)
+
+
+async def test_what_was_to_be_proved_survives_the_database(world: World) -> None:
+    """EC-17."""
+    await agree(world, world.supplier, 1, proof_within_s=3600)
+    said = await talk(world)
+    await said.done(said.ask(2))
+    claim = replace(said.decline(), reason=DeclineReason.ALREADY_SHIPPED)
+    await said.done(claim)
+    assert (await said.done(claim)).cancellations == (said.asked,)
+    assert await said.buckets() == (3, 2, 0, 0)
+    world.clock.advance(hours=1)
+    await said.done(said.pass_deadline(), door="policy")
+    assert await said.buckets() == (3, 0, 2, 0)
+    await assert_sound(world.application.database)
+
+
+async def test_one_suppliers_decline_opens_the_others_units_though_nobody_named_its_line(world: World) -> None:
+    """EC-18: the lines that hang together are found and locked, whichever is named."""
+    await agree(world, None, 1, whole_order=WholeOrder.ALL_OR_NOTHING)
+    fulfillers = (world.supplier, world.other_supplier, world.retailer)
+    said = await talk(world, 3, 2, 1, fulfillers=fulfillers)
+    asked = await said.done(said.cancel_order(), process=WISH)
+    assert [await said.buckets(place) for place in range(3)] == [(0, 3, 0, 0), (0, 2, 0, 0), (0, 1, 0, 0)]
+    await said.done(said.accept())
+    await said.done(said.accept())
+    await said.done(replace(said.decline(place=1), actor=world.actor(world.other_supplier)))
+    assert [await said.buckets(place) for place in range(3)] == [(3, 0, 0, 0), (2, 0, 0, 0), (1, 0, 0, 0)]
+    [process] = await rows(world.application.database, t.process_statuses, t.process_statuses.c.number == asked.process)
+    assert process["status"] == "FAILURE"
+    told = [event["kind"] for event in sorted(await said.events(), key=lambda event: event["seq"])]
+    assert told[1:] == ["cancellation.asked", "cancellation.agreed", "cancellation.withdrawn"]
+    await assert_sound(world.application.database)
+
+
+async def test_what_is_asked_of_a_party_that_is_gone_waits_for_an_operator(world: World) -> None:
+    """EC-26: what waits for it already is handed over, and what is asked later waits for an operator at once."""
+    said = await talk(world)
+    await said.done(said.ask(2))
+    await world.application.database.write(partial(parties.set_active, party=world.supplier, active=False))
+    await said.done(
+        EscalateCancellation(line=said.line, actor=OPERATOR, cancellation=said.asked), retailer=world.retailer
+    )
+    await said.done(said.ask(1, key="later"))
+    standing = await said.cancellations()
+    assert [row["awaiting"] for row in standing] == [None, None]
+    assert all(row["due_at"] for row in standing), "the deadline still runs"
+    await world.application.database.write(partial(parties.set_active, party=world.supplier, active=True))
+    await said.done(said.ask(1, key="back"))
+    assert (await said.cancellations())[-1]["awaiting"] == world.supplier
+    await assert_sound(world.application.database)
