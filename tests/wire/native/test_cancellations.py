@@ -47,6 +47,7 @@ async def test_an_ask_is_accepted_for_an_answer(native: Native) -> None:
         "answer_note": "",
         "by_policy": False,
         "unasked": False,
+        "agreed": False,
     }
     assert await native.world.buckets(line) == (1, 2, 0, 0)
 
