@@ -91,16 +91,17 @@ def _decoded(body: bytes) -> str | Unreadable:
     declared = _declared_encoding(body[:_DECLARATION_CHARS_MAX].decode("latin-1")) or "utf-8"
     if declared not in _ENCODINGS:
         return _schema("The encoding that the message declares is not supported, or is not the one it is written in.")
-    return _decoded_as(_ENCODINGS[declared], frozenset({declared}), body)
+    # Each of them keeps ASCII's bytes, so the declaration reads the same again.
+    return _decoded_as(_ENCODINGS[declared], None, body)
 
 
-def _decoded_as(codec: str, names: frozenset[str], body: bytes) -> str | Unreadable:
+def _decoded_as(codec: str, names: frozenset[str] | None, body: bytes) -> str | Unreadable:
     try:
         text = body.decode(codec)
     except UnicodeDecodeError:
         return _schema("The message is not written in the encoding it claims.")
-    declared = _declared_encoding(text[:_DECLARATION_CHARS_MAX])
-    if declared is not None and declared not in names:
+    declared = _declared_encoding(text[:_DECLARATION_CHARS_MAX]) if names else None
+    if names and declared is not None and declared not in names:
         return _schema("The message declares another encoding than its byte order mark.")
     return text
 

@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 SKEW_MAX: Final = timedelta(minutes=15)
@@ -134,10 +135,12 @@ def _as_sent(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
+@lru_cache(maxsize=256)
 def read_date(text: str) -> datetime | None:
     """Read an RFC 1123 date, or an RFC 2822 one with a numeric zone; `None` if it is neither.
 
-    The day's name must be one but need not be the right one: it says nothing that the date does not say.
+    A busy client sends the same text for a second. The day's name must be one but need not be the right one: it says
+    nothing that the date does not say.
     """
     match = _DATE.fullmatch(text)
     if match is None:
