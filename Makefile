@@ -37,7 +37,7 @@ refunds: .venv/.ready
 	$(BIN)/python -m tests.crash.refunds $(ARGS)
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --frozen --quiet --python $(PYTHON)
+	$(UV) sync --frozen --quiet --compile-bytecode --python $(PYTHON)
 	@touch $@
 
 $(UV):

@@ -1,20 +1,30 @@
 """What tests share: both databases, a world in them, and a real server on a real port."""
 
+import io
 import itertools
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from countermand.cli import main
+from countermand.cli import running as running_module
 from tests.support.pgnode import Node
 from tests.support.world import Clock, World, populate, running
 
 _COUNT = itertools.count()
+
+# The many processes that tests start shall not compile all there is anew, whatever the environment says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["PYTHONPYCACHEPREFIX"] = str(Path(sys.prefix, "compiled"))
 
 
 @pytest.fixture(scope="session")
@@ -66,19 +76,34 @@ async def sqlite_world(tmp_path: Path, clock: Clock) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-def countermand(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command line as its users do."""
+def countermand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line as its users do, but in this process: starting one for each command takes a second."""
+    monkeypatch.setattr(running_module, "configure_logging", lambda level: None)
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            **os.environ,
-            "COUNTERMAND_DATABASE": f"sqlite:///{tmp_path}/cli.sqlite3",
-            "NO_COLOR": "1",
-            **environment,
-        }
-        program = Path(sys.executable).parent / "countermand"
-        return subprocess.run(
-            [program, *arguments], input=stdin, capture_output=True, text=True, timeout=60, env=environment, check=False
-        )
+        given = {"COUNTERMAND_DATABASE": f"sqlite:///{tmp_path}/cli.sqlite3", "NO_COLOR": "1", **environment}
+        out, err = io.StringIO(), io.StringIO()
+        quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+        with monkeypatch.context() as patched:
+            for name, value in given.items():
+                patched.setenv(name, value)
+            patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+            patched.setattr(sys, "stdout", out)
+            patched.setattr(sys, "stderr", err)
+            structlog.configure(wrapper_class=quiet)
+            try:
+                # A thread of its own, for tests in which an event loop runs.
+                code = ThreadPoolExecutor(1).submit(_code_of, arguments).result(60)
+            finally:
+                structlog.reset_defaults()
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
     return run
+
+
+def _code_of(arguments: tuple[str, ...]) -> int:
+    try:
+        main(list(arguments))
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
