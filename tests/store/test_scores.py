@@ -235,7 +235,7 @@ def recount(held: dict[str, Rows], party: scores.Party, week: Week) -> dict[str,
     }
     told: dict[UUID, Rows] = defaultdict(list)
     for event in sorted(held["events"], key=lambda event: (event["line_id"].int, event["seq"])):
-        if event["kind"].startswith("cancellation."):
+        if event["kind"].startswith("cancellation.") and event["kind"] not in NOTES:
             told[event["cancellation_id"]].append(event)
     last: dict[UUID, bool] = {}
     for row in sorted(held["judgements"], key=lambda row: row["version"]):
@@ -251,6 +251,10 @@ def recount(held: dict[str, Rows], party: scores.Party, week: Week) -> dict[str,
         "counted": {each: why for each, why in found.items() if not last.get(each)},
         "excluded": {each for each in found if last.get(each)},
     }
+
+
+NOTES = ("cancellation.late_answer", "cancellation.case_opened")
+"""Events that change no cancellation: what was said when it had ended already."""
 
 
 def _week(moment: datetime) -> Week:

@@ -98,10 +98,10 @@ class Worker:
         """Renew this worker's share, or take it."""
         change = await self.partitions.tend(self.notices.busy)
         if change.lost:
-            log.info("partitions_lost", partitions=sorted(change.lost))
+            log.debug("partitions_lost", partitions=sorted(change.lost))
             self.notices.drop(change.lost)
         if change.taken:
-            log.info("partitions_taken", partitions=sorted(change.taken))
+            log.debug("partitions_taken", partitions=sorted(change.taken))
             self.notices.look()
 
     async def once(self) -> None:
