@@ -38,6 +38,7 @@ class Bank:
     script: deque[str] = field(default_factory=deque)
     chance: Callable[[], str] = lambda: ""
     held: dict[str, Held] = field(default_factory=dict)
+    of_payment: dict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
     keys: dict[str, tuple[datetime, Held]] = field(default_factory=dict)
     calls: list[Wish] = field(default_factory=list)
     released: dict[str, int] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class Bank:
         self.found += 1
         if self.mute:
             return Told(movement=Movement.UNKNOWN, result="no answer")
-        ours = [each for each in self.held.values() if each.reference == wish.reference]
+        ours = [each for each in self.of_payment[wish.payment] if each.reference == wish.reference]
         return self._told(ours[0]) if ours else Told(movement=Movement.ABSENT, result="There is no such refund.")
 
     async def refunded(self, payment: str) -> Sequence[Refunded] | None:
@@ -85,8 +86,7 @@ class Bank:
                 currency=each.currency,
                 movement=each.movement,
             )
-            for each in self.held.values()
-            if each.payment == payment
+            for each in self.of_payment[payment]
         ]
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
@@ -102,7 +102,7 @@ class Bank:
     def moved(self, payment: str | None = None) -> int:
         """How much money is back with customers."""
         standing = (Movement.CONFIRMED, Movement.ACCEPTED)
-        mine = [each for each in self.held.values() if payment in (None, each.payment)]
+        mine = self.held.values() if payment is None else self.of_payment[payment]
         return sum(each.amount_minor for each in mine if each.movement in standing)
 
     def _move(self, wish: Wish, fault: str) -> Held | None:
@@ -120,8 +120,9 @@ class Bank:
 
     def _keep(self, payment: str, reference: str, amount_minor: int, currency: str) -> Held:
         id = f"re_{next(self._ids)}"  # noqa: A001
-        self.held[id] = Held(id, payment, reference, amount_minor, currency)
-        return self.held[id]
+        self.held[id] = held = Held(id, payment, reference, amount_minor, currency)
+        self.of_payment[payment].append(held)
+        return held
 
     def _told(self, held: Held) -> Told:
         return Told(
