@@ -3,7 +3,8 @@
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Any
@@ -12,6 +13,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from countermand.app import Application
 from countermand.domain.commands import (
@@ -26,6 +28,7 @@ from countermand.domain.commands import (
     CancelOwn,
     Command,
     DeclineCancellation,
+    EscalateCancellation,
     Parcel,
     PartyKind,
     PassDeadline,
@@ -35,10 +38,12 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.order import NewLine, PlaceOrder
+from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
 from countermand.parties import PLATFORM
-from countermand.service import Call, Done, Once, Outcome, ProcessWish, numbers_needed, run_batch
+from countermand.policies import ANY_FULFILLER, put_in_force
+from countermand.service import AskedTogetherError, Call, Done, Once, Outcome, ProcessWish, numbers_needed, run_batch
 from countermand.standing import Standing
 from countermand.store import tables as t
 from tests.store.holding import Rows, assert_sound, rows
@@ -108,9 +113,18 @@ class Side:
         lacking = self.standing.numbers.lacking(numbers_needed(calls))
         if lacking:
             await self.application.database.write(lambda connection: self.standing.numbers.reserve(connection, lacking))
-        return await self.application.database.write(
-            lambda connection: run_batch(connection, calls, self.clock, self.ids.new, self.standing)
-        )
+        whole: frozenset[tuple[UUID, UUID]] = frozenset()
+        while True:
+            try:
+                return await self.application.database.write(
+                    partial(self._run, calls=calls, whole=whole),
+                )
+            except AskedTogetherError as error:
+                event("lines that were asked together")
+                whole = error.orders
+
+    def _run(self, connection: Connection, calls: list[Call], whole: frozenset[tuple[UUID, UUID]]) -> list[Outcome]:
+        return run_batch(connection, calls, self.clock, self.ids.new, self.standing, whole)
 
     async def place(self, wanted: list[tuple[int, bool, list[tuple[int, int]]]]) -> None:
         new = self.ids.new
@@ -181,9 +195,16 @@ class Side:
                 key=f"{word.key % 2}" if word.flag else "",
             ),
             AcceptCancellation(line=line, actor=actor, cancellation=named, units=word.units),
-            DeclineCancellation(line=line, actor=actor, reason=list(DeclineReason)[word.key % 5], cancellation=named),
+            DeclineCancellation(
+                line=line,
+                actor=actor,
+                reason=list(DeclineReason)[word.key % 6],
+                cancellation=named,
+                tracking="3S1" if word.process else "",
+            ),
             WithdrawCancellation(line=line, actor=actor, asker=asker, cancellation=named),
             PassDeadline(line=line, cancellation=named or order.id),
+            EscalateCancellation(line=line, actor=actor, cancellation=named or order.id),
             CancelOwn(line=line, actor=actor, reason=reason, units=word.units),
             RetailerCancel(line=line, actor=actor, reason=reason),
             ship,
@@ -221,9 +242,17 @@ class Sides:
     seeds: Any = field(default_factory=count)
 
 
+def agree_all_or_nothing(connection: Connection, now: datetime) -> None:
+    """One of the retailers wants orders cancelled as a whole, and proof of what is said to have shipped."""
+    policy = Policy(whole_order=WholeOrder.ALL_OR_NOTHING, proof_within_s=24 * 3600, customer_asks_retailer_first=False)
+    put_in_force(connection, now, retailer=RETAILERS[0], fulfiller=ANY_FULFILLER, policy=policy, by="test")
+
+
 @pytest.fixture
 async def both(sqlite_url: str, postgres_url: str, clock: Clock) -> AsyncIterator[Sides]:
     async with running(sqlite_url, clock) as sqlite, running(postgres_url, clock) as postgresql:
+        for application in (sqlite, postgresql):
+            await application.database.write(partial(agree_all_or_nothing, now=clock()))
         yield Sides(sqlite=sqlite, postgresql=postgresql)
         for application in (sqlite, postgresql):
             await assert_sound(application.database)
