@@ -110,19 +110,19 @@ def _assert_money(held: dict[str, Rows]) -> None:
 
 
 def _assert_journal(held: dict[str, Rows]) -> None:
-    balances: dict[tuple[UUID, str], int] = defaultdict(int)
+    balances: dict[UUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in held["journal"]:
         if row["refund_id"]:
-            balances[row["refund_id"], row["debit"]] -= row["amount_minor"]
-            balances[row["refund_id"], row["credit"]] += row["amount_minor"]
+            balances[row["refund_id"]][row["debit"]] -= row["amount_minor"]
+            balances[row["refund_id"]][row["credit"]] += row["amount_minor"]
     for refund in held["refunds"]:
-        state, amount, owner = refund["state"], refund["amount_minor"], refund["id"]
+        state, amount = refund["state"], refund["amount_minor"]
         expected = {"retailer": -amount, "refunds_due": amount}
         if state == "confirmed":
             expected = {"retailer": -amount, f"provider:{refund['provider']}": amount}
         if state == "closed" or refund["kind"] == "release":
             expected = {}
-        assert {name: n for (of, name), n in balances.items() if of == owner and n} == expected
+        assert {name: n for name, n in balances[refund["id"]].items() if n} == expected
 
 
 def connections_in_use(database: Database) -> int:
