@@ -180,7 +180,8 @@ async def test_a_batch_costs_the_same_statements_whatever_its_size(
         assert database.transactions == (2 if mixed else 1)
         counted[size] = len(heard)
     assert len(set(counted.values())) == 1, counted
-    assert counted[1] <= (24 if mixed else 7)
+    # Three of them are what a new lane learns first: policies, endpoints, and who was deactivated.
+    assert counted[1] <= (24 if mixed else 8)
 
 
 async def test_an_order_of_a_thousand_lines_is_cancelled_by_the_same_few_statements(world: World) -> None:
