@@ -274,6 +274,37 @@ class Lines(RuleBasedStateMachine):
         else:
             self.decline(which, None, 0, DeclineReason.OTHER, "")
 
+    @precondition(lambda self: any(line.asks for line in self.lines))
+    @rule(which=st.integers(1, 7), tracking=st.sampled_from(["", "", "3S1"]))
+    def claim_that_it_shipped(self, which: int, tracking: str) -> None:
+        self.agree_anew(replace(self.agreed[-1], proof_within_s=HOUR_S))
+        self.decline(which, None, 0, DeclineReason.ALREADY_SHIPPED, tracking)
+
+    @precondition(lambda self: any(c.by_policy for line in self.lines for c in line.cancellations))
+    @rule(which=which, named=st.booleans(), yes=st.booleans())
+    def answer_too_late(self, which: int, named: bool, yes: bool) -> None:
+        silent = [(n, c.id) for n, line in enumerate(self.lines) for c in line.cancellations if c.by_policy]
+        number, cancellation = silent[which % len(silent)]
+        actor, policy, given = self.holder(number), self.agreed[-1], cancellation if named else None
+        who = role_of(actor)
+        if yes:
+            command: LineCommand = accept(actor=actor, cancellation=given)
+            self.tell(number, command, lambda model, fresh: model.accept(who, given, None, self.now, policy))
+        else:
+            command = decline(DeclineReason.OTHER, actor=actor, cancellation=given)
+            self.tell(number, command, lambda model, fresh: model.decline(who, given, "other", self.now, policy))
+
+    @precondition(lambda self: any(line.cancelled for line in self.lines))
+    @rule(which=which, units=st.sampled_from([None, 1, 2, 3]))
+    def ship_what_was_cancelled(self, which: int, units: int | None) -> None:
+        cancelled = [number for number, line in enumerate(self.lines) if line.cancelled]
+        number = cancelled[which % len(cancelled)]
+        line = self.lines[number]
+        beyond = None if units is None else line.open + line.asked + units
+        actor = self.holder(number)
+        who, command = role_of(actor), ship(beyond, actor=actor)
+        self.tell(number, command, lambda model, fresh: model.ship(who, beyond, False))
+
     @rule(number=which, actor=sellers, pick=picks)
     def answer_without_a_question(self, number: int, actor: Actor, pick: int | None) -> None:
         number %= len(self.lines)
