@@ -19,7 +19,7 @@ Make = Callable[..., Provider]
 
 def outbound(**more: Any) -> Outbound:
     """Calls to loopback that wait for a moment only."""
-    given: dict[str, Any] = {"inner": LOOPBACK, "ports": (), "total_s": 0.4, "connect_s": 2.0, "body_wait_s": 0.2}
+    given: dict[str, Any] = {"inner": LOOPBACK, "ports": (), "total_s": 1.5, "connect_s": 2.0, "body_wait_s": 0.2}
     return Outbound(**{**given, **more})
 
 
