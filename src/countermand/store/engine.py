@@ -6,7 +6,7 @@ Both run the same synchronous functions over a SQLAlchemy connection; only how a
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +24,9 @@ Work = Callable[[Connection], T]
 
 SQLITE_MIN: Final = (3, 51, 3)
 """The first SQLite without the WAL-reset corruption bug (3.7.0 to 3.51.2; sqlite.org, release notes of 3.51.3)."""
+
+LAST_WORK_S: Final = 10.0
+"""How long closing waits for what has begun, in seconds, before it breaks it off."""
 
 WORKER_WRITERS: Final = 2
 """Connections that write beside the lanes': the worker settles and renews its leases without waiting for them."""
@@ -126,12 +129,17 @@ class SqliteDatabase:
 
 
 class PostgresDatabase:
-    """A PostgreSQL server, spoken to from the event loop."""
+    """A PostgreSQL server, spoken to from the event loop.
+
+    Work that has begun runs to its end even when its caller is cancelled, as it does in SQLite's threads: a connection
+    broken off halfway would be left to the garbage collector.
+    """
 
     dialect = "postgresql"
 
     def __init__(self, url: URL, *, writers: int, keeps: bool = True) -> None:
         self._keeps = keeps
+        self._under_way: set[asyncio.Task[Any]] = set()
         url = url.set(drivername="postgresql+asyncpg")
         self._writer = _postgres_engine(url, connections=writers, isolation_level="READ COMMITTED")
         self._readers = _postgres_engine(url, connections=8, isolation_level="REPEATABLE READ", pool_pre_ping=True)
@@ -159,8 +167,7 @@ class PostgresDatabase:
     async def read(self, question: Work[T]) -> T:
         """Run in the event loop, on a snapshot that is never written."""
         try:
-            async with self._readers.connect() as connection:
-                return await connection.run_sync(question)
+            return await self._to_its_end(_run(self._readers, question))
         except (OSError, DBAPIError, PoolTimeoutError) as error:
             if _is_unavailable(error):
                 raise UnavailableError from error
@@ -168,13 +175,25 @@ class PostgresDatabase:
 
     async def write(self, work: Work[T]) -> T:
         """Run in the event loop."""
-        async with self._writer.connect() as connection:
-            return await connection.run_sync(_transaction, work, self._keeps)
+        return await self._to_its_end(
+            _run(self._writer, lambda connection: _transaction(connection, work, self._keeps))
+        )
 
     async def close(self) -> None:
-        """Close both pools."""
+        """Wait for what is under way, then close both pools."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=LAST_WORK_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._writer.dispose()
         await self._readers.dispose()
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
 
 
 async def change(database: Database, work: Work[T]) -> T:
@@ -295,6 +314,11 @@ def _postgres_engine(url: URL, *, connections: int, **more: Any) -> AsyncEngine:
         connect_args={"server_settings": {"application_name": "countermand"}, "timeout": 10},
         **more,
     )
+
+
+async def _run(engine: AsyncEngine, work: Work[T]) -> T:
+    async with engine.connect() as connection:
+        return await connection.run_sync(work)
 
 
 def _to_json(value: object) -> str:

@@ -1,0 +1,68 @@
+"""Work whose caller has gone: once begun it runs to its end, and its connection comes back to the pool."""
+
+import asyncio
+import gc
+import warnings
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import Connection, text
+
+from countermand.store.engine import open_database
+from tests.store.holding import connections_in_use
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+TURNS = range(12)
+"""After how many turns of the event loop the caller goes: before the connection, in the statement, after the answer."""
+
+
+async def _leave_after(turns: int, task: asyncio.Task[int]) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _number(connection: Connection) -> int:
+    return int(connection.execute(text("SELECT 1")).scalar_one())
+
+
+@pytest.mark.parametrize("kind", ["read", "write"])
+async def test_a_connection_outlives_the_caller_that_leaves(database_url: str, kind: str) -> None:
+    database = await open_database(database_url, allow_weak_durability=True)
+    run = database.read if kind == "read" else database.write
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for turns in TURNS:
+            await _leave_after(turns, asyncio.ensure_future(run(_number)))
+        await database.close()
+        gc.collect()
+    assert not [str(warning.message) for warning in said]
+    assert connections_in_use(database) == 0
+
+
+async def test_a_write_that_has_begun_is_committed_though_nobody_waits(world: World) -> None:
+    database = world.application.database
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def work(connection: Connection) -> int:
+        number = _count_one_more(connection)
+        loop.call_soon_threadsafe(begun.set)
+        return number
+
+    before = await database.write(_count_one_more)
+    writing = asyncio.ensure_future(database.write(work))
+    await begun.wait()
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    # This one waits for the row, or for the writer's thread, and so for the transaction that nobody waits for.
+    assert await database.write(_count_one_more) == before + 2
+
+
+def _count_one_more(connection: Connection) -> int:
+    return int(connection.execute(text("UPDATE revisions SET number = number + 1 RETURNING number")).scalar_one())
