@@ -26,7 +26,8 @@ def listed(run: Run) -> dict[str, object]:
 
 
 def test_an_operator_accepts_a_part(countermand: Run, asked: str) -> None:
-    assert countermand("accept", asked, "--units", "1").returncode == 0
+    assert countermand("accept", asked, "--units", "1", "--note", "one left").returncode == 0
+    assert "one left" in countermand("timeline", asked).stdout
     found = listed(countermand)
     assert (found["state"], found["accepted_units"]) == ("accepted", 1)
     again = countermand("decline", asked, "--reason", "other")

@@ -37,6 +37,7 @@ class Wish:
     why: str = ""
     counts: bool = False
     group: UUID | None = None
+    voice: str = ""
     agreed: bool = False
     ended: datetime | None = None
 
@@ -96,7 +97,7 @@ class Model:
         if units and alone and not group:
             self._own(fresh, units, who)
         elif units:
-            self._put(fresh, asker, units, key, now, terms, group, who if alone else "")
+            self._put(fresh, asker, units, key, now, terms, group, who if alone else "", voice=who)
         return None
 
     def accept(
@@ -175,11 +176,11 @@ class Model:
             return "unknown_line"
         if named:
             wish = self.wishes.get(named)
-            if wish is None or wish.asker != asker:
+            if wish is None or wish.asker != asker or not self._may_end(who, wish):
                 return "unknown_cancellation"
             if wish.state != "asked":
                 return None if wish.state == "withdrawn" else "already_answered"
-        mine = [w for w in self.standing() if w.asker == asker and named in (None, w.id)]
+        mine = [w for w in self.standing() if w.asker == asker and named in (None, w.id) and self._may_end(who, w)]
         for wish in mine:
             self._give_back(wish, "withdrawn", who)
         return None if mine else "nothing_asked"
@@ -307,6 +308,9 @@ class Model:
         theirs = [wish for wish in self.standing() if wish.asker == CUSTOMER and self.decider == SUPPLIER]
         return [wish for wish in theirs if wish.agreed or wish.awaits == SUPPLIER]
 
+    def _may_end(self, who: str, wish: Wish) -> bool:
+        return who == PLATFORM or wish.asker != CUSTOMER or wish.voice == who
+
     def _not_due(self, who: str, named: UUID | None, units: int | None) -> str:
         if named and self.wishes[named].agreed:
             return "already_answered"
@@ -375,10 +379,13 @@ class Model:
         terms: Policy,
         group: UUID | None = None,
         alone: str = "",
+        *,
+        voice: str,
     ) -> None:
         retailer_first = asker == CUSTOMER and terms.customer_asks_retailer_first
         awaits = RETAILER if self.decider == RETAILER or retailer_first else SUPPLIER
         self.wishes[fresh] = wish = Wish(fresh, asker, units, awaits, self._due(now, terms), key, group=group)
+        wish.voice = voice
         self._move(units, ("open", None), ("asked", fresh))
         self.told.append(("cancellation.asked", units, fresh))
         if alone:

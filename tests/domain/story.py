@@ -91,8 +91,11 @@ def accept(
     actor: Actor = SUPPLIER,
     cancellation: UUID | None = None,
     rest_reason: DeclineReason | None = None,
+    note: str = "",
 ) -> AcceptCancellation:
-    return AcceptCancellation(line=LINE, actor=actor, cancellation=cancellation, units=units, rest_reason=rest_reason)
+    return AcceptCancellation(
+        line=LINE, actor=actor, cancellation=cancellation, units=units, rest_reason=rest_reason, note=note
+    )
 
 
 def decline(
@@ -109,7 +112,7 @@ def decline(
 
 
 def withdraw(
-    asker: Asker = Asker.RETAILER, *, actor: Actor = RETAILER, cancellation: UUID | None = None
+    asker: Asker | None = Asker.RETAILER, *, actor: Actor = RETAILER, cancellation: UUID | None = None
 ) -> WithdrawCancellation:
     return WithdrawCancellation(line=LINE, actor=actor, asker=asker, cancellation=cancellation)
 

@@ -27,6 +27,7 @@ from tests.domain.story import (
     not_yet_sent,
     pass_deadline,
     told,
+    withdraw,
 )
 
 ACCEPTED, PASSED_ON = EventKind.CANCELLATION_ACCEPTED, EventKind.CANCELLATION_PASSED_ON
@@ -55,6 +56,36 @@ def test_who_accepts_all_declines_no_rest() -> None:
     asked = story.asked(ask(5))
     [event] = story.heeds(accept(5, cancellation=asked, rest_reason=DeclineReason.IN_PACKING)).events
     assert (event.rest, event.rest_reason, story.cancellation(asked).decline_reason) == (0, "", None)
+
+
+def test_the_words_that_come_with_a_yes_are_kept_and_told() -> None:
+    story = Story()
+    asked = story.asked(ask(5))
+    [event] = story.heeds(accept(3, rest_reason=DeclineReason.MADE_TO_ORDER, note="two are engraved")).events
+    assert (event.note, event.rest, event.rest_reason) == ("two are engraved", 2, DeclineReason.MADE_TO_ORDER)
+    found = story.cancellation(asked)
+    assert (found.answer_note, found.decline_reason) == ("two are engraved", DeclineReason.MADE_TO_ORDER)
+
+
+def test_what_an_operator_may_a_retailer_may_only_with_its_own_asks() -> None:
+    story = Story()
+    own = story.asked(ask(1))
+    brought = story.asked(customer_asks(1, actor=RETAILER))
+    through_platform = story.asked(customer_asks(1, key="b"))
+    story.heeds(withdraw(None))
+    assert [c.id for c in story.line.asks] == [through_platform]
+    assert {story.cancellation(each).state for each in (own, brought)} == {State.WITHDRAWN}
+    assert story.refuses(withdraw(None, cancellation=through_platform)).kind is RefusalKind.UNKNOWN_CANCELLATION
+    story.heeds(withdraw(None, actor=PLATFORM))
+    assert story.line.asks == ()
+
+
+def test_the_words_of_a_retailer_that_passes_an_ask_on_are_told_and_are_no_answer() -> None:
+    story = Story()
+    asked = story.asked(customer_asks(2))
+    [event] = story.heeds(accept(actor=RETAILER, note="a good customer")).events
+    assert event.note == "a good customer"
+    assert story.cancellation(asked).answer_note == ""
 
 
 @pytest.mark.parametrize("units", [0, -3])

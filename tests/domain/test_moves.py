@@ -41,6 +41,8 @@ SELLER: Table = {"retailer": None, "supplier": RefusalKind.UNKNOWN_LINE}
 NEITHER: Table = {"retailer": RefusalKind.UNKNOWN_LINE, "supplier": RefusalKind.UNKNOWN_LINE}
 SUPPLIERS_TURN: Table = {"retailer": RefusalKind.NOTHING_ASKED, "supplier": None}
 RETAILERS_TURN: Table = {"retailer": None, "supplier": RefusalKind.NOTHING_ASKED}
+WHO_BROUGHT_IT: Table = {"retailer": RefusalKind.NOTHING_ASKED, "supplier": RefusalKind.UNKNOWN_LINE}
+"""The platform brought the customer's ask, and it alone speaks for the customer."""
 
 ACTORS: dict[str, Actor] = {
     "retailer": RETAILER,
@@ -101,15 +103,20 @@ SITUATIONS: dict[str, tuple[Line, AskCancellation, dict[str, Table]]] = {
         {
             "accept": RETAILERS_TURN,
             "decline": RETAILERS_TURN,
-            "customer withdraws": SELLER,
+            "customer withdraws": WHO_BROUGHT_IT,
             "retailer cancels": SELLER,
             "cancel own": HOLDER_IS_SUPPLIER,
         },
     ),
+    "a supplier holds the goods, the customer asked through the retailer": (
+        held_by_supplier(),
+        customer_asks(2, actor=RETAILER),
+        {"customer withdraws": SELLER},
+    ),
     "the retailer holds the goods, the customer asked": (
         held_by_retailer(),
         customer_asks(2),
-        {name: SELLER for name in by(RETAILER) if name != "withdraw"},
+        {name: SELLER for name in by(RETAILER) if name != "withdraw"} | {"customer withdraws": WHO_BROUGHT_IT},
     ),
     "the supplier was not told yet, the customer asked": (
         not_yet_sent(),
@@ -118,7 +125,7 @@ SITUATIONS: dict[str, tuple[Line, AskCancellation, dict[str, Table]]] = {
             "ask": SELLER,
             "accept": SELLER,
             "decline": SELLER,
-            "customer withdraws": SELLER,
+            "customer withdraws": WHO_BROUGHT_IT,
             "cancel own": SELLER,
             "retailer cancels": SELLER,
             "ship": NEITHER,
@@ -129,7 +136,7 @@ SITUATIONS: dict[str, tuple[Line, AskCancellation, dict[str, Table]]] = {
     "the retailer holds the goods and keeps the order back, the customer asked": (
         replace(held_by_retailer(), with_fulfiller=False),
         customer_asks(2),
-        {name: SELLER for name in by(RETAILER) if name != "withdraw"},
+        {name: SELLER for name in by(RETAILER) if name != "withdraw"} | {"customer withdraws": WHO_BROUGHT_IT},
     ),
 }
 

@@ -159,5 +159,5 @@ def test_a_withdrawal_by_the_customer_is_its_own() -> None:
     story = Story(policy=replace(PROVED, customer_asks_retailer_first=False))
     story.asked(customer_asks(2))
     story.heeds(decline(SHIPPED))
-    story.heeds(withdraw(Asker.CUSTOMER))
+    story.heeds(withdraw(Asker.CUSTOMER, actor=PLATFORM))
     assert buckets(story.line) == (5, 0, 0, 0)

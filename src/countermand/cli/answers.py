@@ -14,7 +14,6 @@ from countermand.cli.running import DatabaseFlag, read_settings, with_database
 from countermand.cli.who import find_id
 from countermand.domain.commands import (
     AcceptCancellation,
-    Asker,
     DeclineCancellation,
     LineCommand,
     WithdrawCancellation,
@@ -31,6 +30,7 @@ def accept(
     *,
     units: Annotated[int | None, Parameter(help="How many; all by default, the rest is open again")] = None,
     rest_reason: Annotated[DeclineReason | None, Parameter(help="Why not the rest")] = None,
+    note: str = "",
     database: DatabaseFlag = None,
 ) -> None:
     """Accept a cancellation for the party whose answer is due, such as one that was escalated."""
@@ -38,7 +38,7 @@ def accept(
         cancellation,
         database,
         lambda row: AcceptCancellation(
-            line=row.line_id, actor=operator(), cancellation=row.id, units=units, rest_reason=rest_reason
+            line=row.line_id, actor=operator(), cancellation=row.id, units=units, rest_reason=rest_reason, note=note
         ),
         "The cancellation is accepted, or passed on to the supplier that holds the goods.",
     )
@@ -68,9 +68,7 @@ def withdraw(cancellation: Which, *, database: DatabaseFlag = None) -> None:
     _do(
         cancellation,
         database,
-        lambda row: WithdrawCancellation(
-            line=row.line_id, actor=operator(), asker=Asker(row.asker), cancellation=row.id
-        ),
+        lambda row: WithdrawCancellation(line=row.line_id, actor=operator(), cancellation=row.id),
         "The ask is withdrawn; its units are open again.",
     )
 

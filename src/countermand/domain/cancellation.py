@@ -108,10 +108,12 @@ def accept(line: Line, command: AcceptCancellation, now: datetime, policy: Polic
     draft = Draft(line, now)
     for cancellation in chosen if command.units is None else chosen[:1]:
         if _is_retailers_turn(line, cancellation) and not line.retailer_decides:
-            draft.pass_on(cancellation, to=line.holder_that_answers, due_at=policy.answer_due(now))
+            due_at = policy.answer_due(now)
+            draft.pass_on(cancellation, to=line.holder_that_answers, due_at=due_at, note=command.note)
         else:
             units = cancellation.units if command.units is None else command.units
-            draft.accept(cancellation, units, command.actor.party, rest_reason=command.rest_reason)
+            actor, why_not = command.actor.party, command.rest_reason
+            draft.accept(cancellation, units, actor, rest_reason=why_not, note=command.note)
     return draft.done()
 
 
@@ -138,13 +140,13 @@ def decline(line: Line, command: DeclineCancellation, now: datetime, policy: Pol
 
 
 def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decision | Refusal:
-    """The asker takes an ask back while nobody has answered it."""
+    """An ask is taken back, by whoever may, while nobody has answered it."""
     if not _acts_for_retailer(line, command.actor):
         return UNKNOWN_LINE
     named = _named(line, command.cancellation)
     if isinstance(named, Refusal):
         return named
-    chosen = [c for c in named if c.asker is command.asker]
+    chosen = [c for c in named if _may_take_back(c, command.actor) and command.asker in (None, c.asker)]
     if not chosen:
         return UNKNOWN_CANCELLATION if command.cancellation else nothing_asked()
     if command.cancellation and chosen[0].state is not State.ASKED:
@@ -382,6 +384,15 @@ def _acts_for_retailer(line: Line, actor: Actor) -> bool:
     return actor.kind is PartyKind.PLATFORM or actor.party == line.retailer
 
 
+def _may_take_back(cancellation: Cancellation, actor: Actor) -> bool:
+    """Who brought a customer's ask speaks for the customer; a retailer's own wish is the retailer's, whoever told."""
+    return (
+        actor.kind is PartyKind.PLATFORM
+        or cancellation.asked_by == actor.party
+        or cancellation.asker is not Asker.CUSTOMER
+    )
+
+
 def _holder(line: Line) -> UUID:
     return line.retailer if line.retailer_decides else line.fulfiller
 
@@ -505,9 +516,11 @@ def _noted_as_late(
         return refusal
     draft = Draft(line, now)
     if isinstance(command, AcceptCancellation):
-        draft.note_late_answer(late, command.units or late.units, "accept")
+        units, why_not = command.units or late.units, command.rest_reason or ""
+        draft.note_late_answer(late, units, "accept", rest_reason=why_not, note=command.note)
     else:
-        draft.note_late_answer(late, late.units, "decline", command.reason or "", command.note)
+        said = {"reason": command.reason or "", "note": command.note, "tracking": command.tracking}
+        draft.note_late_answer(late, late.units, "decline", **said)
     return replace(already_answered(late), noted=(draft.done(),))
 
 

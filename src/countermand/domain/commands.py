@@ -56,7 +56,7 @@ class AcceptCancellation:
     """Accept one cancellation, or every one of the line that awaits this party.
 
     ``units`` accepts only so many of the one that is named, or else of the oldest that awaits this party;
-    ``rest_reason`` says why not the rest (EC-15).
+    ``rest_reason`` says why not the rest (EC-15). ``note`` is in the words of whoever accepts.
     """
 
     line: UUID
@@ -64,6 +64,7 @@ class AcceptCancellation:
     cancellation: UUID | None = None
     units: int | None = None
     rest_reason: DeclineReason | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +84,15 @@ class DeclineCancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawCancellation:
-    """The asker takes one cancellation back, or every one it asked on the line."""
+    """Take one cancellation back, or every one of the line that the actor may; with ``asker`` only what that one asked.
+
+    Who brought a customer's ask speaks for the customer, and so does the platform. What a retailer asked on its own
+    wish, the retailer takes back.
+    """
 
     line: UUID
     actor: Actor
-    asker: Asker
+    asker: Asker | None = None
     cancellation: UUID | None = None
 
 

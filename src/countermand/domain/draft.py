@@ -44,13 +44,19 @@ class Draft:
         )
 
     def pass_on(
-        self, cancellation: Cancellation, *, to: UUID | None, due_at: datetime | None, by_policy: bool = False
+        self,
+        cancellation: Cancellation,
+        *,
+        to: UUID | None,
+        due_at: datetime | None,
+        by_policy: bool = False,
+        note: str = "",
     ) -> None:
         """Somebody else's answer is due from now on; ``to=None`` is the operator's (policy: escalate)."""
         kind = EventKind.CANCELLATION_PASSED_ON if to else EventKind.CANCELLATION_ESCALATED
         decline_reason = None if to else cancellation.decline_reason
         changed = replace(cancellation, awaiting=to, due_at=due_at, decline_reason=decline_reason)
-        self._tell(kind, changed.units, changed, rule=Rule.SILENCE if by_policy else None)
+        self._tell(kind, changed.units, changed, note=note, rule=Rule.SILENCE if by_policy else None)
 
     def accept(
         self,
@@ -59,6 +65,7 @@ class Draft:
         by: UUID | None,
         *,
         rest_reason: DeclineReason | None = None,
+        note: str = "",
         rule: Rule = Rule.SILENCE,
     ) -> None:
         """A yes to ``units``, those not accepted open again. ``by=None``: the policy accepted, by ``rule``.
@@ -75,12 +82,12 @@ class Draft:
                 answered_by=by,
                 by_policy=by is None,
                 decline_reason=None,
-                answer_note="",
+                answer_note=note,
             )
-            self._tell(EventKind.CANCELLATION_AGREED, units, changed, rule=spoke)
+            self._tell(EventKind.CANCELLATION_AGREED, units, changed, note=note, rule=spoke)
         else:
-            rest = cancellation.units - units
-            self._accept(cancellation, units, by, spoke, decline_reason=rest_reason if rest else None)
+            why_not = rest_reason if units < cancellation.units else None
+            self._accept(cancellation, units, by, spoke, decline_reason=why_not, answer_note=note)
 
     def accept_for_good(
         self,
@@ -134,12 +141,9 @@ class Draft:
         kind = EventKind.CANCELLATION_CASE_OPENED
         self._tell(kind, changed.units, changed, reason=reason, rule=Rule.CONTRADICTION)
 
-    def note_late_answer(
-        self, cancellation: Cancellation, units: int, answer: str, reason: str = "", note: str = ""
-    ) -> None:
-        """No unit moves; what was said too late is kept (EC-23)."""
-        kind = EventKind.CANCELLATION_LATE_ANSWER
-        self._tell(kind, units, cancellation, answer=answer, reason=reason, note=note)
+    def note_late_answer(self, cancellation: Cancellation, units: int, answer: str, **more: Any) -> None:
+        """No unit moves; what was said too late is kept (EC-23), with the words that came with it."""
+        self._tell(EventKind.CANCELLATION_LATE_ANSWER, units, cancellation, answer=answer, **more)
 
     def withdraw(self, cancellation: Cancellation, by: UUID) -> None:
         """Asked units become open again, as the asker wishes."""

@@ -246,10 +246,16 @@ def _cancellation(event: Record) -> dict[str, Any]:
         "due_at": _moment(datetime.fromisoformat(facts["due_at"])) if "due_at" in facts else None,
         "accepted_units": event.cancellation_accepted_units if answered else 0,
         "decline_reason": event.cancellation_decline_reason if answered else None,
-        "answer_note": event.cancellation_answer_note if answered else "",
+        "answer_note": _words(event) or (event.cancellation_answer_note if answered else ""),
         "unasked": facts.get("unasked", False),
         "agreed": facts.get("agreed", False),
     }
+
+
+def _words(event: Record) -> str:
+    """The words that came with an answer, also with one that settled nothing; those of an ask are its own note."""
+    asks = event.kind == EventKind.CANCELLATION_ASKED or event.facts["asker"] == Asker.NOBODY
+    return "" if asks else event.facts.get("note", "")
 
 
 def _refund(facts: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
+from countermand import story
 from countermand.domain.commands import PassDeadline
 from countermand.domain.reasons import DeclineReason
 from countermand.parties import PLATFORM
@@ -81,6 +82,43 @@ async def test_the_supplier_declines_for_a_reason(sqlite_native: Native, reason:
     assert await native.world.buckets(UUID(made["line"])) == (5, 0, 0, 0)
 
 
+async def test_the_words_of_a_partial_yes_are_kept_and_told_to_the_asker(native: Native) -> None:
+    made = await asked_of_supplier(native, 5)
+    said = {"units": 3, "rest_reason": "made_to_order", "note": "Two are engraved ✒"}
+    shown = await answered(native, made["id"], "accept", said, who=native.world.supplier)
+    assert (shown["decline_reason"], shown["answer_note"]) == ("made_to_order", "Two are engraved ✒")
+    told = (await _told(native, made["line"]))["cancellation"]
+    assert (told["accepted_units"], told["decline_reason"]) == (3, "made_to_order")
+    assert told["answer_note"] == "Two are engraved ✒"
+    assert (await _sentences(native, made["line"]))[-1] == (
+        "supplier accepted the cancellation of 3 of 5 units, not the rest (made to order): Two are engraved ✒."
+    )
+
+
+async def test_the_parcel_that_a_decline_names_is_kept_and_told_to_the_asker(native: Native) -> None:
+    made = await asked_of_supplier(native)
+    said = {"reason": "already_shipped", "tracking": "PostNL 3S1", "note": "this morning"}
+    await answered(native, made["id"], "decline", said, who=native.world.supplier)
+    told = await _told(native, made["line"])
+    assert (told["tracking"], told["cancellation"]["answer_note"]) == ("PostNL 3S1", "this morning")
+    assert (await _sentences(native, made["line"]))[-1] == (
+        "supplier declined the cancellation of 2 units (already shipped), PostNL 3S1: this morning."
+    )
+
+
+async def test_words_that_settle_nothing_are_told_with_their_own_event(native: Native) -> None:
+    (made,) = await native.asked(await native.line(2), note="wrong size")
+    await answered(native, made["id"], "accept", {"note": "a good customer"}, who=native.retailer)
+    told = (await _told(native, made["line"]))["cancellation"]
+    assert (told["state"], told["note"], told["answer_note"]) == ("asked", "wrong size", "a good customer")
+    native.world.clock.advance(hours=49)
+    late = {"reason": "already_shipped", "note": "it had left", "tracking": "3S1"}
+    assert await refused(native, made["id"], "decline", late, who=native.world.supplier) == (409, "already_answered")
+    told = await _told(native, made["line"])
+    assert (told["answer"], told["tracking"], told["cancellation"]["answer_note"]) == ("decline", "3S1", "it had left")
+    assert (await _shown(native, made["id"]))["answer_note"] == ""
+
+
 @pytest.mark.parametrize("said", [{}, {"note": "no"}, {"reason": None}, {"reason": "not_stated"}])
 async def test_a_decline_says_why(native: Native, said: dict[str, Any]) -> None:
     made = await asked_of_supplier(native)
@@ -138,6 +176,8 @@ async def test_more_than_was_asked_cannot_be_accepted(native: Native) -> None:
         ("accept", {"units": True}),
         ("accept", {"units": "1"}),
         ("accept", {"unit": 1}),
+        ("accept", {"note": "x" * 1001}),
+        ("accept", {"note": "nul \0"}),
         ("accept", []),
         ("decline", None),
         ("decline", {"reason": "no"}),
@@ -264,6 +304,17 @@ async def test_an_answer_after_the_deadline_finds_what_the_policy_said(native: N
     native.world.clock.advance(hours=49)
     await native.do(PassDeadline(line=UUID(made["line"]), cancellation=UUID(made["id"].removeprefix("can_"))))
     assert await refused(native, made["id"], "accept", who=native.world.supplier) == (409, "already_answered")
+
+
+async def _told(native: Native, line: str) -> dict[str, Any]:
+    """The last event of a line, as it is sent to the retailer."""
+    response = await native.call("GET", f"/v1/events?line={line}", native.retailer)
+    told: list[dict[str, Any]] = [event["data"] for event in response.json()["events"]]
+    return max(told, key=lambda data: int(data["seq"]))
+
+
+async def _sentences(native: Native, line: str) -> list[str]:
+    return [story.sentence(event) for event in await native.world.events(UUID(line))]
 
 
 async def _shown(native: Native, cancellation: str, who: UUID | str | None = None) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from countermand.domain.commands import (
     AskLines,
     DeclineCancellation,
     LineCommand,
-    PartyKind,
     WithdrawCancellation,
 )
 from countermand.domain.line import State
@@ -75,6 +74,7 @@ class Acceptance(Strict):
 
     units: Count | None = None
     rest_reason: DeclineReason | None = None
+    note: Note = ""
 
 
 class Refusal(Strict):
@@ -201,6 +201,7 @@ async def accept_cancellation(
         cancellation=row.id,
         units=said.units,
         rest_reason=said.rest_reason,
+        note=said.note,
     )
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"accept {row.id}", said))
 
@@ -233,10 +234,7 @@ async def withdraw_cancellation(
 ) -> CancellationOut:
     """Take an ask back while nobody has answered it. Only the party that asked can, and the platform."""
     row = await _named(behind, who, cancellation)
-    # Who brought the customer's ask speaks for the customer; a retailer's own voice takes back only what is its own.
-    speaks = who.kind is PartyKind.PLATFORM or who.party == row.asked_by
-    asker = Asker(row.asker) if speaks else Asker.RETAILER
-    command = WithdrawCancellation(line=row.line_id, actor=actor_of(who), asker=asker, cancellation=row.id)
+    command = WithdrawCancellation(line=row.line_id, actor=actor_of(who), cancellation=row.id)
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"withdraw {row.id}", None))
 
 
