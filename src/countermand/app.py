@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -84,6 +85,7 @@ async def opened(
             at_once=settings.worker_sends,
             lease_s=settings.worker_lease_s,
             providers=providers,
+            watch_refunds=timedelta(days=settings.refund_check_days),
         )
         yield Application(
             settings=settings,

@@ -118,6 +118,9 @@ class Settings(BaseSettings):
     mollie_api_key: SecretStr | None = None
     mollie_webhook_secret: SecretStr | None = Field(default=None, description="Only for Mollie's signed webhooks")
     mollie_url: str = "https://api.mollie.com"
+    refund_check_days: int = Field(
+        default=30, ge=0, le=3660, description="For how long providers are asked again about refunds; 0 = never"
+    )
     score_zone: Annotated[str, AfterValidator(_zone)] = Field(
         default="Europe/Amsterdam", description="By whose clocks the weeks of the score begin and promised days end"
     )

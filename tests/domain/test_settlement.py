@@ -46,7 +46,7 @@ DUE = Refund(
 )
 SENT = replace(DUE, state=RefundState.SENT, attempts=1, sent_at=NOW, due_at=NOW + HOLD)
 PARKED = replace(SENT, state=RefundState.PARKED, due_at=None, movement=Movement.REFUSED)
-DONE = replace(SENT, state=RefundState.CONFIRMED, due_at=None, settled_at=NOW)
+DONE = replace(SENT, state=RefundState.CONFIRMED, due_at=None, settled_at=NOW, movement=Movement.CONFIRMED)
 CLOSED = replace(SENT, state=RefundState.CLOSED, due_at=None, settled_at=NOW)
 BY_HAND = replace(DUE, state=RefundState.BY_HAND, provider="manual", due_at=None)
 ALL = (DUE, SENT, replace(SENT, state=RefundState.ACCEPTED), replace(SENT, state=RefundState.UNKNOWN), PARKED, DONE)
@@ -206,7 +206,7 @@ def test_a_late_word_of_an_earlier_call_counts_only_if_money_moved() -> None:
 @pytest.mark.parametrize("movement", [each for each in Movement if each is not Movement.REFUSED])
 def test_what_is_done_stays_done(movement: Movement) -> None:
     settled = after(DONE, hear(movement))
-    assert settled.refund == DONE
+    assert settled.refund == replace(DONE, last_result=settled.refund.last_result)
     assert (kinds(settled), moves(settled)) == ([], [])
 
 
@@ -300,3 +300,68 @@ def test_each_payment_owes_its_own_part() -> None:
     ]
     assert [(each.debit, each.credit, each.amount_minor) for each in commission] == [("commission", "retailer", 50)]
     assert due(held_by_supplier(), CAN, money, quote(money, {}, {}), lambda: next(ids), NOW) == ([], [])
+
+
+WATCHED = timedelta(days=30)
+
+
+@pytest.mark.parametrize(
+    ("refund", "movement", "wait"),
+    [
+        (SENT, Movement.CONFIRMED, timedelta(days=1)),
+        (SENT, Movement.REFUSED, timedelta(days=1)),
+        (SENT, Movement.ACCEPTED, None),
+        (DONE, Movement.CONFIRMED, timedelta(days=1)),
+        (DONE, Movement.ABSENT, timedelta(days=1)),
+        (DONE, Movement.UNKNOWN, timedelta(hours=1)),
+        (PARKED, Movement.REFUSED, timedelta(days=1)),
+        (PARKED, Movement.LATER, timedelta(hours=1)),
+        (CLOSED, Movement.REFUSED, None),
+        (replace(SENT, kind=RefundKind.RELEASE), Movement.CONFIRMED, None),
+    ],
+)
+def test_what_nobody_works_on_is_asked_about_again(refund: Refund, movement: Movement, wait: timedelta | None) -> None:
+    heard = after(refund, hear(movement, watch_for=WATCHED)).refund
+    assert heard.check_at == (NOW + wait if wait else None)
+
+
+def test_nothing_is_asked_about_for_ever() -> None:
+    watched = hear(Movement.CONFIRMED, watch_for=WATCHED)
+    assert after(DONE, watched, days=29).refund.check_at == NOW + timedelta(days=30)
+    assert after(DONE, watched, days=29, seconds=1).refund.check_at is None
+    assert after(PARKED, hear(Movement.UNKNOWN, watch_for=WATCHED), days=31).refund.check_at is None
+
+
+def test_what_a_person_has_seen_to_is_not_asked_about() -> None:
+    checked = replace(PARKED, check_at=NOW)
+    for command in (close(paid=True), close(paid=False), RETRY):
+        assert after(checked, command).refund.check_at is None
+
+
+def test_what_a_person_paid_otherwise_the_provider_cannot_take_back() -> None:
+    paid = after(PARKED, close(paid=True)).refund
+    assert after(paid, hear(Movement.REFUSED, watch_for=WATCHED)).refund == paid
+
+
+@pytest.mark.parametrize("movement", [Movement.REFUSED, Movement.ABSENT])
+def test_ec_60_a_parked_refund_counts_what_was_refunded_by_hand(movement: Movement) -> None:
+    part = after(PARKED, hear(movement, elsewhere_minor=300))
+    assert (part.refund.state, part.refund.rest_minor, kinds(part)) == (RefundState.PARKED, 700, [])
+    whole = after(part.refund, hear(movement, elsewhere_minor=900))
+    assert (whole.refund.state, whole.refund.rest_minor) == (RefundState.CONFIRMED, 0)
+    assert moves(whole) == [("refunds_due", "provider:stripe", 1000)]
+
+
+@pytest.mark.parametrize("movement", [Movement.UNKNOWN, Movement.ACCEPTED, Movement.LATER])
+def test_nothing_is_counted_for_what_may_still_move(movement: Movement) -> None:
+    assert after(PARKED, hear(movement, elsewhere_minor=300)).refund == PARKED
+    moved = replace(PARKED, movement=Movement.CONFIRMED)
+    assert after(moved, hear(Movement.ABSENT, elsewhere_minor=300)).refund == moved
+
+
+def test_another_amount_is_told_once_and_is_owed_again_if_it_had_been_given_up() -> None:
+    other = hear(Movement.CONFIRMED, amount_minor=999)
+    parked = after(CLOSED, other)
+    assert (parked.refund.state, kinds(parked)) == (RefundState.PARKED, [EventKind.REFUND_FAILED])
+    assert moves(parked) == [("retailer", "refunds_due", 1000)]
+    assert kinds(after(parked.refund, other)) == []

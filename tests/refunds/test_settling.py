@@ -42,6 +42,10 @@ class Desk:
         self.world.clock.advance(**later)
         return await self.worker.settle_refunds()
 
+    async def check(self, **later: float) -> int:
+        self.world.clock.advance(**later)
+        return await self.worker.check_refunds()
+
     async def states(self) -> list[str]:
         return sorted(row.state for row in await rows_of(self.world, "refunds"))
 

@@ -1,7 +1,7 @@
 """What a party can tell a line or an order to do. Commands ask; whether they are heeded, ``decide`` says."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -298,7 +298,8 @@ class SettleRefund:
     """What the provider said. ``attempts`` is how many calls had been begun when it was asked.
 
     ``amount_minor`` and ``currency`` are those it named, if it named any. ``spent`` says that it would give this answer
-    to the same key for ever.
+    to the same key for ever. ``elsewhere_minor`` is what was found refunded there by somebody else and is not counted
+    yet. ``watch_for`` is for how long the provider is asked again about what is done or parked.
     """
 
     line: UUID
@@ -312,6 +313,8 @@ class SettleRefund:
     currency: str = ""
     retry_after_s: float | None = None
     spent: bool = False
+    elsewhere_minor: int = 0
+    watch_for: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

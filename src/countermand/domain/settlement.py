@@ -27,7 +27,13 @@ GIVE_UP_AFTER: Final = timedelta(days=14)
 ATTEMPTS_MAX: Final = 60
 """A refund that is not settled by then is parked."""
 
+CHECK_EVERY: Final = timedelta(days=1)
+CHECK_AGAIN: Final = timedelta(hours=1)
+"""How often a provider is asked about a refund that nobody works on; the second, when it did not answer."""
+
 _DELAYS_S: Final = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600)
+
+FOUND: Final = "Somebody had refunded it at the provider."
 
 RETAILER: Final = "retailer"
 REFUNDS_DUE: Final = "refunds_due"
@@ -70,7 +76,8 @@ class Refund:
 
     ``elsewhere_minor`` is what was found refunded at the provider already (EC-60); only the rest is sent. ``sent_at``
     is when the present key was first sent, ``attempts`` how many calls were begun, and ``movement`` the provider's last
-    word.
+    word. ``check_at`` is when it is asked again, though nobody works on the refund: its word may have changed, and its
+    webhook may have been lost (docs/decisions/0018).
     """
 
     id: UUID
@@ -96,6 +103,7 @@ class Refund:
     settled_at: datetime | None = None
     note: str = ""
     movement: Movement | None = None
+    check_at: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -192,7 +200,7 @@ def _send(line: Line, refund: Refund, command: SendRefund, now: datetime) -> Set
         due_at=now + HOLD,
     )
     if not sent.rest_minor:
-        return _confirmed(line, replace(sent, last_result="Somebody had refunded it at the provider."), now)
+        return _confirmed(line, replace(sent, last_result=FOUND), now)
     return _told(line, sent, *(() if refund.attempts else (EventKind.REFUND_SENT,)))
 
 
@@ -209,15 +217,51 @@ def _settle(line: Line, refund: Refund, command: SettleRefund, now: datetime) ->
         provider_reference=command.provider_reference or refund.provider_reference,
     )
     if refund.state is RefundState.CONFIRMED:
-        return _failed_late(line, heard, now) if command.movement is Movement.REFUSED else _unchanged(line, refund)
+        return _heard_when_done(line, refund, heard, command, now)
+    fits = command.amount_minor in (None, refund.rest_minor) and command.currency in ("", refund.currency)
+    if moved and fits:
+        return _watched(_confirmed(line, heard, now), command, now)
+    if refund.state is RefundState.PARKED:
+        return _watched(_heard_when_parked(line, refund, command, now), command, now)
     if moved:
-        fits = command.amount_minor in (None, refund.rest_minor) and command.currency in ("", refund.currency)
-        if fits:
-            return _confirmed(line, heard, now)
-        return _parked(line, replace(heard, last_result=f"Other amount or currency than wished: {command.result}"))
+        other = f"Other amount or currency than wished: {command.result}"
+        return _watched(_parked(line, replace(heard, last_result=other)), command, now)
     if refund.state not in UNDER_WAY:
         return _unchanged(line, refund)
-    return _wait_or_park(line, heard, command, now)
+    return _watched(_wait_or_park(line, heard, command, now), command, now)
+
+
+def _heard_when_done(line: Line, refund: Refund, heard: Refund, command: SettleRefund, now: datetime) -> Settled:
+    """Only a provider that had confirmed can take its word back: what a person paid otherwise, it knows nothing of."""
+    if refund.movement is not Movement.CONFIRMED:
+        return _unchanged(line, refund)
+    if command.movement is Movement.REFUSED:
+        return _watched(_failed_late(line, heard), command, now)
+    if command.movement is Movement.CONFIRMED:
+        refund = replace(refund, last_result=command.result)
+    return _watched(_unchanged(line, refund), command, now)
+
+
+def _heard_when_parked(line: Line, refund: Refund, command: SettleRefund, now: datetime) -> Settled:
+    """It is as it was, or somebody has refunded it at the provider meanwhile (EC-60)."""
+    has_none = command.movement in (Movement.REFUSED, Movement.ABSENT) and refund.movement is not Movement.CONFIRMED
+    found = min(refund.rest_minor, command.elsewhere_minor) if has_none else 0
+    if not found:
+        return _unchanged(line, refund)
+    counted = replace(refund, elsewhere_minor=refund.elsewhere_minor + found, last_result=FOUND)
+    return _unchanged(line, counted) if counted.rest_minor else _confirmed(line, counted, now)
+
+
+def _watched(settled: Settled, command: SettleRefund, now: datetime) -> Settled:
+    """When to ask about it again, if nobody works on it and its time is not over."""
+    refund = settled.refund
+    since, wait = refund.settled_at or refund.created_at, CHECK_EVERY
+    if command.movement in (Movement.UNKNOWN, Movement.LATER):
+        wait = CHECK_AGAIN
+    parked = refund.state is RefundState.PARKED
+    confirmed = refund.state is RefundState.CONFIRMED and refund.movement is Movement.CONFIRMED
+    watch = refund.kind is RefundKind.REFUND and (parked or confirmed) and now + wait <= since + command.watch_for
+    return replace(settled, refund=replace(refund, check_at=now + wait if watch else None))
 
 
 def _wait_or_park(line: Line, heard: Refund, command: SettleRefund, now: datetime) -> Settled:
@@ -251,7 +295,7 @@ def _usual_delay(refund: Refund, now: datetime) -> timedelta:
 def _close(line: Line, refund: Refund, command: CloseRefund, now: datetime) -> Settled | Refusal:
     if refund.state not in (RefundState.BY_HAND, RefundState.PARKED):
         return _not_open(refund)
-    noted = replace(refund, note=command.note)
+    noted = replace(refund, note=command.note, check_at=None)
     if command.paid:
         return _confirmed(line, noted, now)
     closed = replace(noted, state=RefundState.CLOSED, settled_at=now)
@@ -263,7 +307,7 @@ def _retry(line: Line, refund: Refund, command: RetryRefund, now: datetime) -> S
     """Only a definite refusal permits a new key; what may have moved is sent again under its own."""
     if refund.state is not RefundState.PARKED or refund.movement is Movement.CONFIRMED:
         return _not_open(refund)
-    again = replace(refund, state=RefundState.DUE, due_at=now, note=command.note)
+    again = replace(refund, state=RefundState.DUE, due_at=now, note=command.note, check_at=None)
     if refund.movement is Movement.REFUSED:
         again = _with_new_key(again)
     return _told(line, again)
@@ -274,7 +318,7 @@ def _with_new_key(refund: Refund) -> Refund:
 
 
 def _confirmed(line: Line, refund: Refund, now: datetime) -> Settled:
-    done = replace(refund, state=RefundState.CONFIRMED, due_at=None, settled_at=now)
+    done = replace(refund, state=RefundState.CONFIRMED, due_at=None, settled_at=now, check_at=None)
     paid = _posting(done, EventKind.REFUND_DONE, REFUNDS_DUE, f"provider:{refund.provider}", refund.amount_minor)
     if refund.state is RefundState.CLOSED:
         # A person had given it up, and it moved all the same.
@@ -282,16 +326,20 @@ def _confirmed(line: Line, refund: Refund, now: datetime) -> Settled:
     return _told(line, done, EventKind.REFUND_DONE, postings=paid, note=refund.note)
 
 
-def _failed_late(line: Line, refund: Refund, now: datetime) -> Settled:
+def _failed_late(line: Line, refund: Refund) -> Settled:
     """The provider takes its word back (EC-59): the customer has nothing, and a person must find another way."""
     back = _posting(refund, EventKind.REFUND_FAILED, f"provider:{refund.provider}", REFUNDS_DUE, refund.amount_minor)
-    failed = replace(refund, state=RefundState.PARKED, settled_at=None)
+    failed = replace(refund, state=RefundState.PARKED, settled_at=None, check_at=None)
     return _told(line, failed, EventKind.REFUND_FAILED, postings=back, note=refund.last_result)
 
 
 def _parked(line: Line, refund: Refund) -> Settled:
-    parked = replace(refund, state=RefundState.PARKED, due_at=None)
-    return _told(line, parked, EventKind.REFUND_FAILED, note=refund.last_result)
+    parked = replace(refund, state=RefundState.PARKED, due_at=None, settled_at=None)
+    owed: tuple[Posting, ...] = ()
+    if refund.state is RefundState.CLOSED:
+        # A person had given it up; now it is owed again.
+        owed = _posting(parked, EventKind.REFUND_DUE, RETAILER, REFUNDS_DUE, refund.amount_minor)
+    return _told(line, parked, EventKind.REFUND_FAILED, postings=owed, note=refund.last_result)
 
 
 def _unchanged(line: Line, refund: Refund) -> Settled:

@@ -187,6 +187,7 @@ def refund_of(row: Record) -> Refund:
         settled_at=row.settled_at,
         note=row.note,
         movement=Movement(row.movement) if row.movement else None,
+        check_at=row.check_at,
     )
 
 
@@ -218,4 +219,5 @@ def refund_row(retailer: UUID, refund: Refund) -> dict[str, Any]:
         "settled_at": refund.settled_at,
         "note": refund.note,
         "movement": refund.movement.value if refund.movement else None,
+        "check_at": refund.check_at,
     }

@@ -22,6 +22,16 @@ def due_refunds(connection: Connection, now: datetime, limit: int, partitions: C
     return connection.execute(query.order_by(refunds.due_at, refunds.id).limit(limit)).all()
 
 
+def refunds_to_check(
+    connection: Connection, now: datetime, limit: int, partitions: Collection[int]
+) -> Sequence[Record]:
+    """Refunds of these partitions, done or parked, that are to be asked about again: the longest due first."""
+    refunds = t.refunds.c
+    owned = bindparam("partitions", sorted(partitions), type_=NumberList())
+    query = select(t.refunds).where(one_of(refunds.partition, owned), refunds.check_at <= now)
+    return connection.execute(query.order_by(refunds.check_at, refunds.id).limit(limit)).all()
+
+
 def counted_elsewhere(connection: Connection, retailer: UUID, provider: str, payment: str) -> int:
     """How much of what others refunded of this payment was counted already, for whichever refund of ours."""
     refunds = t.refunds.c

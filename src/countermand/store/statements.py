@@ -196,6 +196,7 @@ CHANGED_COLUMNS: Final = {
         "last_result",
         "settled_at",
         "note",
+        "check_at",
     ),
 }
 """What a batch changes of rows that are there: what moves and allocations do to a line, answers to an ask, what goes

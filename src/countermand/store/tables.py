@@ -439,6 +439,7 @@ refunds = Table(
     Column("created_at", Instant, nullable=False),
     Column("settled_at", Instant),
     Column("note", Text, nullable=False, comment="of the person that closed it"),
+    Column("check_at", Instant, comment="when the provider is asked again about what is done or parked"),
     PrimaryKeyConstraint("retailer_id", "id"),
     UniqueConstraint("retailer_id", "cancellation_id", "payment_id", "kind"),
     ForeignKeyConstraint(["retailer_id", "cancellation_id"], ["cancellations.retailer_id", "cancellations.id"]),
@@ -446,17 +447,25 @@ refunds = Table(
     CheckConstraint(
         "state IN ('by_hand', 'due', 'sent', 'accepted', 'unknown', 'confirmed', 'parked', 'closed')"
         " AND (state IN ('due', 'sent', 'accepted', 'unknown')) = (due_at IS NOT NULL)"
-        " AND kind IN ('refund', 'release')",
+        " AND kind IN ('refund', 'release') AND (check_at IS NULL OR state IN ('confirmed', 'parked'))",
         name="state",
     ),
     Index(None, "retailer_id", "order_id"),
     Index(None, "payment_reference"),
+    Index(None, "id"),
     Index(
         "ix_refunds_due",
         "partition",
         "due_at",
         postgresql_where=text("due_at IS NOT NULL"),
         sqlite_where=text("due_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_refunds_checked",
+        "partition",
+        "check_at",
+        postgresql_where=text("check_at IS NOT NULL"),
+        sqlite_where=text("check_at IS NOT NULL"),
     ),
     Index(
         "ix_refunds_parked",

@@ -6,6 +6,7 @@ Each worker does it for its partitions.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
 from random import Random
 from typing import Final
 
@@ -28,6 +29,8 @@ LOOK_SHARE: Final = 0.1
 DEADLINES_EVERY_S: Final = 5.0
 """Deadlines are promised within 60 s (reliability P7)."""
 REFUNDS_EVERY_S: Final = 1.0
+CHECKS_EVERY_S: Final = 60.0
+"""How often to look for refunds that the provider is to be asked about again, which is each of them once a day."""
 TEND_EVERY_S: Final = 2.0
 FINISH_S: Final = 10.0
 """How long a worker that is told to stop waits for what it is sending."""
@@ -54,6 +57,7 @@ class Worker:
         monotonic: Monotonic = time.monotonic,
         dice: Random | None = None,
         providers: Mapping[str, Provider] | None = None,
+        watch_refunds: timedelta = timedelta(days=30),
     ) -> None:
         self.partitions = Partitions(
             database,
@@ -66,7 +70,7 @@ class Worker:
             database, self.partitions, courier, clock, at_once=at_once, monotonic=monotonic, dice=dice
         )
         self.deadlines = Deadlines(database, lanes, clock, self.partitions)
-        self.refunds = Refunds(database, lanes, providers or {}, clock, self.partitions)
+        self.refunds = Refunds(database, lanes, providers or {}, clock, self.partitions, watch_for=watch_refunds)
         self._lease_s = lease_s
         self._running: asyncio.Task[None] | None = None
 
@@ -82,6 +86,7 @@ class Worker:
             group.create_task(_every(LOOK_EVERY_S, self._look))
             group.create_task(_every(DEADLINES_EVERY_S, self.deadlines.fire_all))
             group.create_task(_every(REFUNDS_EVERY_S, self.refunds.settle_all))
+            group.create_task(_every(CHECKS_EVERY_S, self.refunds.check_all))
 
     async def stop(self, within_s: float = FINISH_S) -> None:
         """Finish what is under way, but not for ever, and let other workers have the partitions."""
@@ -119,6 +124,11 @@ class Worker:
         """Do what is to be done about at most 500 refunds that are due. Returns how many it looked at."""
         await self.tend()
         return await self.refunds.settle()
+
+    async def check_refunds(self) -> int:
+        """Ask again about at most 200 refunds that are done or parked. Returns how many answers it wrote down."""
+        await self.tend()
+        return await self.refunds.check()
 
     async def _look(self) -> None:
         self.notices.look()

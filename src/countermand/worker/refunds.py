@@ -6,6 +6,8 @@ the process between the steps leaves the refund to be taken up again, with the s
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -14,6 +16,7 @@ from uuid import UUID
 import structlog
 
 from countermand.domain.commands import Actor, Movement, PartyKind, RefundCommand, SendRefund, SettleRefund
+from countermand.domain.money import write_minor
 from countermand.domain.settlement import Refund, RefundKind, must_ask_first
 from countermand.ids import Clock, read, show
 from countermand.lanes import Lanes
@@ -29,6 +32,7 @@ from countermand.worker.partitions import Partitions
 DOOR: Final = "worker"
 ACTOR: Final = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="refund worker")
 BATCH_MAX: Final = 500
+CHECKS_MAX: Final = 200
 AT_ONCE: Final = 32
 FOLLOWED_MAX: Final = 32
 """So many webhooks are looked into at once; others have to come again."""
@@ -54,12 +58,14 @@ class Refunds:
         partitions: Partitions,
         *,
         at_once: int = AT_ONCE,
+        watch_for: timedelta = timedelta(0),
     ) -> None:
         self._database = database
         self._lanes = lanes
         self._providers = providers
         self._clock = clock
         self._partitions = partitions
+        self._watch_for = watch_for
         self._places = asyncio.Semaphore(at_once)
         self._following = 0
 
@@ -83,8 +89,8 @@ class Refunds:
     async def follow(self, provider: str, notified: Sequence[Notified]) -> bool:
         """News, says a webhook: ask what it is. Whether the provider's word on all of it is written down by now.
 
-        If it is not, the news has to come again: a refund that failed after it was confirmed is asked about by nobody
-        else, so what is forgotten here would be forgotten for good.
+        If it is not, the news has to come again: a refund that failed after it was confirmed is asked about only once a
+        day, and not for ever.
         """
         if self._following >= FOLLOWED_MAX:
             return False
@@ -119,7 +125,50 @@ class Refunds:
         if told.movement not in (Movement.CONFIRMED, Movement.REFUSED, Movement.ACCEPTED):
             return told.movement is not Movement.UNKNOWN
         # The rules refuse it if another call was begun meanwhile; what that one brings may be older than this word.
-        return await self._submit(row.retailer_id, _settled(refund, told, attempts=refund.attempts))
+        return await self._heard(row.retailer_id, refund, told)
+
+    async def check(self) -> int:
+        """Ask again about at most 200 refunds that are done or parked. Returns about how many it wrote down an answer.
+
+        A webhook may never arrive: what failed days later, and what somebody refunded by hand, is found here.
+        """
+        owned = self._partitions.owned
+        if not owned:
+            return 0
+        rows = await self._database.read(
+            partial(repayments.refunds_to_check, now=self._clock(), limit=CHECKS_MAX, partitions=owned)
+        )
+        by_payment = groupby(sorted(rows, key=_payment_of), key=_payment_of)
+        checked = await asyncio.gather(*(self._check_payment(list(each)) for _, each in by_payment))
+        return sum(checked)
+
+    async def check_all(self) -> None:
+        """Until none is to be asked about."""
+        while await self.check() == CHECKS_MAX:
+            pass
+
+    async def _check_payment(self, rows: Sequence[Record]) -> int:
+        """One after the other, as when they are sent."""
+        checked = 0
+        for row in rows:
+            async with self._places:
+                try:
+                    checked += await self._check_one(row)
+                except Exception:
+                    log.exception("refund_not_checked", refund=show("rfd", row.id))
+        return checked
+
+    async def _check_one(self, row: Record) -> bool:
+        refund, provider = refund_of(row), self._providers.get(row.provider)
+        if provider is None:
+            told = Told(movement=Movement.UNKNOWN, result=f"No provider {refund.provider} is set up here.")
+            return await self._heard(row.retailer_id, refund, told)
+        told = await provider.find(wish_of(refund))
+        found = await self._uncounted(row.retailer_id, refund, provider)
+        if told.movement is Movement.CONFIRMED and found:
+            besides = f"{write_minor(found, refund.currency)} {refund.currency}"
+            told = replace(told, result=f"{told.result} Besides, {besides} was refunded there by hand.")
+        return await self._heard(row.retailer_id, refund, told, elsewhere_minor=found or 0)
 
     async def _settle_payment(self, rows: Sequence[Record]) -> None:
         """One after the other: each counts what others refunded, less what was counted before."""
@@ -135,10 +184,9 @@ class Refunds:
         refund, provider = refund_of(row), self._providers.get(row.provider)
         if provider is None:
             told = Told(movement=Movement.REFUSED, result=f"No provider {refund.provider} is set up here.")
-            await self._submit(row.retailer_id, _settled(refund, told, attempts=refund.attempts))
+            await self._heard(row.retailer_id, refund, told)
         elif must_ask_first(refund, self._clock(), provider.key_lifetime):
-            told = await provider.find(wish_of(refund))
-            await self._submit(row.retailer_id, _settled(refund, told, attempts=refund.attempts))
+            await self._heard(row.retailer_id, refund, await provider.find(wish_of(refund)))
         else:
             await self._send(row.retailer_id, refund, provider)
 
@@ -146,7 +194,7 @@ class Refunds:
         elsewhere = await self._elsewhere(retailer, refund, provider)
         if elsewhere is None:
             told = Told(movement=Movement.LATER, result=f"{provider.name} does not say what was refunded before.")
-            await self._submit(retailer, _settled(refund, told, attempts=refund.attempts))
+            await self._heard(retailer, refund, told)
             return
         intent = SendRefund(
             line=refund.line, refund=refund.id, actor=ACTOR, attempts=refund.attempts, elsewhere_minor=elsewhere
@@ -158,12 +206,17 @@ class Refunds:
             return
         release = refund.kind is RefundKind.RELEASE
         told = await (provider.release(wish) if release else provider.refund(wish))
-        await self._submit(retailer, _settled(refund, told, attempts=refund.attempts + 1))
+        await self._heard(retailer, replace(refund, attempts=refund.attempts + 1), told)
 
     async def _elsewhere(self, retailer: UUID, refund: Refund, provider: Provider) -> int | None:
-        """How much somebody refunded at the provider that no refund of ours counted yet (EC-60)."""
+        """How much of a refund that is sent for the first time somebody refunded at the provider already (EC-60)."""
         if refund.attempts or refund.kind is RefundKind.RELEASE:
             return 0
+        found = await self._uncounted(retailer, refund, provider)
+        return None if found is None else min(refund.amount_minor, found)
+
+    async def _uncounted(self, retailer: UUID, refund: Refund, provider: Provider) -> int | None:
+        """How much others refunded of its payment that no refund of ours counted; ``None``: the provider is silent."""
         held = await provider.refunded(refund.payment_reference)
         if held is None:
             return None
@@ -180,7 +233,26 @@ class Refunds:
                 payment=refund.payment_reference,
             )
         )
-        return min(refund.amount_minor, max(0, found - counted))
+        return max(0, found - counted)
+
+    async def _heard(self, retailer: UUID, refund: Refund, told: Told, *, elsewhere_minor: int = 0) -> bool:
+        """Write down what the provider said when so many calls had been begun."""
+        command = SettleRefund(
+            line=refund.line,
+            refund=refund.id,
+            actor=ACTOR,
+            attempts=refund.attempts,
+            movement=told.movement,
+            result=told.result,
+            provider_reference=told.provider_id,
+            amount_minor=told.amount_minor,
+            currency=told.currency,
+            retry_after_s=told.retry_after_s,
+            spent=told.spent,
+            elsewhere_minor=elsewhere_minor,
+            watch_for=self._watch_for,
+        )
+        return await self._submit(retailer, command)
 
     async def _submit(self, retailer: UUID, command: RefundCommand) -> bool:
         """Whether the road took it. What it did not take is taken up again when it is due."""
@@ -196,22 +268,6 @@ def wish_of(refund: Refund, *, counted_minor: int = 0) -> Wish:
         payment=refund.payment_reference,
         amount_minor=refund.rest_minor - counted_minor,
         currency=refund.currency,
-    )
-
-
-def _settled(refund: Refund, told: Told, *, attempts: int) -> SettleRefund:
-    return SettleRefund(
-        line=refund.line,
-        refund=refund.id,
-        actor=ACTOR,
-        attempts=attempts,
-        movement=told.movement,
-        result=told.result,
-        provider_reference=told.provider_id,
-        amount_minor=told.amount_minor,
-        currency=told.currency,
-        retry_after_s=told.retry_after_s,
-        spent=told.spent,
     )
 
 

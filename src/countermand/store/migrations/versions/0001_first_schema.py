@@ -351,13 +351,16 @@ def upgrade() -> None:
     sa.Column('created_at', Instant(), nullable=False),
     sa.Column('settled_at', Instant(), nullable=True),
     sa.Column('note', sa.Text(), nullable=False, comment='of the person that closed it'),
-    sa.CheckConstraint("state IN ('by_hand', 'due', 'sent', 'accepted', 'unknown', 'confirmed', 'parked', 'closed') AND (state IN ('due', 'sent', 'accepted', 'unknown')) = (due_at IS NOT NULL) AND kind IN ('refund', 'release')", name=op.f('ck_refunds_state')),
+    sa.Column('check_at', Instant(), nullable=True, comment='when the provider is asked again about what is done or parked'),
+    sa.CheckConstraint("state IN ('by_hand', 'due', 'sent', 'accepted', 'unknown', 'confirmed', 'parked', 'closed') AND (state IN ('due', 'sent', 'accepted', 'unknown')) = (due_at IS NOT NULL) AND kind IN ('refund', 'release') AND (check_at IS NULL OR state IN ('confirmed', 'parked'))", name=op.f('ck_refunds_state')),
     sa.CheckConstraint('amount_minor > 0 AND elsewhere_minor BETWEEN 0 AND amount_minor', name=op.f('ck_refunds_amount')),
     sa.ForeignKeyConstraint(['retailer_id', 'cancellation_id'], ['cancellations.retailer_id', 'cancellations.id'], name=op.f('fk_refunds_retailer_id_cancellation_id')),
     sa.PrimaryKeyConstraint('retailer_id', 'id', name=op.f('pk_refunds')),
     sa.UniqueConstraint('retailer_id', 'cancellation_id', 'payment_id', 'kind', name=op.f('uq_refunds_retailer_id_cancellation_id_payment_id_kind'))
     )
     op.create_index(op.f('ix_refunds_payment_reference'), 'refunds', ['payment_reference'], unique=False)
+    op.create_index(op.f('ix_refunds_id'), 'refunds', ['id'], unique=False)
+    op.create_index('ix_refunds_checked', 'refunds', ['partition', 'check_at'], unique=False, postgresql_where=sa.text('check_at IS NOT NULL'), sqlite_where=sa.text('check_at IS NOT NULL'))
     op.create_index('ix_refunds_due', 'refunds', ['partition', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
     op.create_index('ix_refunds_parked', 'refunds', ['retailer_id', 'created_at'], unique=False, postgresql_where=sa.text("state = 'parked'"), sqlite_where=sa.text("state = 'parked'"))
     op.create_index(op.f('ix_refunds_retailer_id_order_id'), 'refunds', ['retailer_id', 'order_id'], unique=False)

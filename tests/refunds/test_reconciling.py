@@ -1,0 +1,206 @@
+"""What no webhook told: refunds that failed days later, or that somebody made by hand; on both engines."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection
+
+from countermand.domain.commands import CloseRefund, Movement, RetryRefund
+from countermand.store import repayments
+from countermand.worker import Worker
+from tests.refunds.test_settling import Desk, desk, worker_of
+from tests.store.holding import assert_sound
+from tests.store.speaking import OPERATOR
+from tests.support.money import rows_of
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def paid(world: World) -> Desk:
+    """One unit of three, refunded and confirmed."""
+    here = await desk(world)
+    await here.owed()
+    await here.work()
+    assert await here.states() == ["confirmed"]
+    return here
+
+
+async def test_a_late_failure_whose_webhook_was_lost_is_found_within_a_day_and_refunded_once(world: World) -> None:
+    here = await paid(world)
+    here.bank.held["re_1"].movement = Movement.REFUSED
+    assert await here.check(hours=23) == 0, "asked once a day"
+    assert await here.check(hours=1) == 1
+    assert (await here.states(), await here.told()) == (["parked"], ["due", "sent", "done", "failed"])
+    await assert_sound(world.application.database)
+    [row] = await rows_of(world, "refunds")
+    await here.said.done(RetryRefund(line=here.said.line, refund=row.id, actor=OPERATOR, note="another card"))
+    await here.work()
+    for _ in range(3):
+        assert await here.check(days=1) == 1
+    assert (await here.states(), here.bank.moved(), len(here.bank.calls)) == (["confirmed"], 900, 2)
+    assert await here.told() == ["due", "sent", "done", "failed", "done"]
+    await assert_sound(world.application.database)
+
+
+async def test_what_stands_is_asked_about_once_a_day_and_not_for_ever(world: World) -> None:
+    here = await paid(world)
+    asked = [await here.check(days=1) for _ in range(40)]
+    assert asked == [1] * 30 + [0] * 10
+    assert (here.bank.found, len(here.bank.calls), here.bank.moved()) == (30, 1, 900)
+    [row] = await rows_of(world, "refunds")
+    assert (row.state, row.check_at) == ("confirmed", None)
+    assert await here.told() == ["due", "sent", "done"]
+
+
+async def test_with_no_days_nobody_is_asked_again(world: World) -> None:
+    here = await desk(world)
+    application = world.application
+    here.worker = Worker(
+        application.database,
+        application.lanes,
+        here.worker.notices._courier,
+        world.clock,
+        alone=True,
+        providers={"stripe": here.bank},
+        watch_refunds=timedelta(0),
+    )
+    await here.owed()
+    await here.work()
+    assert await here.check(days=2) == 0
+    assert (await here.states(), here.bank.found) == (["confirmed"], 0)
+
+
+async def test_a_provider_that_is_silent_is_asked_again_in_an_hour(world: World) -> None:
+    here = await paid(world)
+    here.bank.held["re_1"].movement = Movement.REFUSED
+    here.bank.mute = True
+    assert await here.check(days=1) == 1
+    assert await here.states() == ["confirmed"], "silence proves nothing"
+    here.bank.mute = False
+    assert await here.check(minutes=59) == 0
+    assert await here.check(minutes=1) == 1
+    assert await here.states() == ["parked"]
+
+
+async def test_ec_60_a_parked_refund_that_somebody_made_by_hand_is_found_and_done(world: World) -> None:
+    here = await desk(world)
+    here.bank.script.append("refused")
+    await here.owed()
+    await here.work()
+    assert await here.states() == ["parked"]
+    here.bank.by_hand("pi_1", 400)
+    await here.check(days=1)
+    [row] = await rows_of(world, "refunds")
+    assert (row.state, row.elsewhere_minor, row.last_result) == (
+        "parked",
+        400,
+        "Somebody had refunded it at the provider.",
+    )
+    here.bank.by_hand("pi_1", 500)
+    await here.check(days=1)
+    assert (await here.states(), here.bank.moved(), len(here.bank.calls)) == (["confirmed"], 900, 1)
+    assert await here.told() == ["due", "sent", "failed", "done"]
+    await assert_sound(world.application.database)
+    await here.owed()
+    await here.work()
+    assert here.bank.moved() == 1800, "what was counted once is not counted for the next refund"
+
+
+async def test_the_rest_of_a_parked_refund_alone_is_sent(world: World) -> None:
+    here = await desk(world)
+    here.bank.script.append("refused")
+    await here.owed()
+    await here.work()
+    here.bank.by_hand("pi_1", 400)
+    await here.check(days=1)
+    [row] = await rows_of(world, "refunds")
+    await here.said.done(RetryRefund(line=here.said.line, refund=row.id, actor=OPERATOR, note=""))
+    await here.work()
+    assert (await here.states(), here.bank.moved()) == (["confirmed"], 900)
+    assert here.bank.calls[-1].amount_minor == 500
+    await assert_sound(world.application.database)
+
+
+async def test_what_was_refunded_by_hand_besides_is_told_and_counts_for_the_next_refund(world: World) -> None:
+    here = await paid(world)
+    here.bank.by_hand("pi_1", 900)
+    await here.check(days=1)
+    [row] = await rows_of(world, "refunds")
+    assert row.last_result == "as the ledger has it Besides, 9.00 EUR was refunded there by hand."
+    await here.owed()
+    await here.work()
+    assert (await here.states(), here.bank.moved()) == (["confirmed", "confirmed"], 1800)
+
+
+async def test_a_refund_that_moved_though_it_was_given_up_is_found(world: World) -> None:
+    """Nobody answered for two weeks; it is parked, and the money moved."""
+    here = await desk(world)
+    here.bank.script.append("after")
+    await here.owed()
+    await here.work()
+    here.bank.mute = True
+    await here.work(days=15)
+    assert await here.states() == ["parked"]
+    here.bank.mute = False
+    await here.check(days=1)
+    assert (await here.states(), here.bank.moved()) == (["confirmed"], 900)
+    await assert_sound(world.application.database)
+
+
+async def test_what_a_person_paid_otherwise_does_not_fail_because_the_provider_refused_it(world: World) -> None:
+    here = await desk(world)
+    here.bank.script.append("refused")
+    await here.owed()
+    await here.work()
+    [row] = await rows_of(world, "refunds")
+    await here.said.done(CloseRefund(line=here.said.line, refund=row.id, actor=OPERATOR, paid=True, note="by bank"))
+    here.bank.by_hand("pi_2", 1)
+    await here.worker.refunds.hear(row)
+    assert await here.check(days=1) == 0
+    assert (await here.states(), await here.told()) == (["confirmed"], ["due", "sent", "failed", "done"])
+    await assert_sound(world.application.database)
+
+
+async def test_two_workers_that_ask_at_once_reopen_it_once(world: World) -> None:
+    here = await paid(world)
+    here.bank.held["re_1"].movement = Movement.REFUSED
+    world.clock.advance(days=1)
+    other = worker_of(world, here.bank)
+    await here.worker.tend()
+    other.refunds._partitions = here.worker.partitions
+    await here.worker.refunds.check()
+    [row] = await rows_of(world, "refunds")
+    await other.refunds.hear(row)
+    await other.refunds._check_one(row)
+    assert await here.told() == ["due", "sent", "done", "failed"]
+    await assert_sound(world.application.database)
+
+
+async def test_what_is_looked_up_uses_an_index(world: World) -> None:
+    """By the time it is asked about, by a provider's payment, by a bare id: none reads all refunds."""
+    database = world.application.database
+    if database.dialect != "sqlite":
+        pytest.skip("a planner of PostgreSQL reads an empty table whole")
+    here = await paid(world)
+    [row] = await rows_of(world, "refunds")
+    plans: list[str] = []
+
+    def look(connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        asked: list[str] = []
+        driver.set_trace_callback(asked.append)
+        repayments.refunds_to_check(connection, world.clock(), 10, [1])
+        repayments.due_refunds(connection, world.clock(), 10, [1])
+        repayments.refunds_hinted_at(connection, "stripe", row.id, "")
+        repayments.refunds_hinted_at(connection, "stripe", None, "pi_1")
+        driver.set_trace_callback(None)
+        for statement in asked:
+            plans.extend(each.detail for each in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}"))
+
+    await database.read(look)
+    assert here is not None
+    named = [name for plan in plans for name in ("checked", "due", "_id ", "payment_reference") if name in plan]
+    assert not [plan for plan in plans if plan.startswith("SCAN refunds")], plans
+    assert {"checked", "due", "_id ", "payment_reference"} <= set(named), plans
