@@ -83,7 +83,6 @@ class ProcessWish:
 
     event_type: str
     entity_id: str
-    description: str
     claimed_at: str = ""
 
 
@@ -533,7 +532,6 @@ class _Batch:
             number=number,
             event_type=wish.event_type,
             entity_id=wish.entity_id,
-            description=wish.description,
             status=status,
             error_message=error,
             cancellation_id=waiting.id if waiting and status == "PENDING" else None,

@@ -34,7 +34,7 @@ from countermand.store import tables as t
 from tests.store.holding import Rows, rows
 from tests.support.world import World
 
-WISH = ProcessWish(event_type="CANCEL_ORDER", entity_id="1", description="Cancel the order item.")
+WISH = ProcessWish(event_type="CANCEL_ORDER", entity_id="1")
 NOBODYS = UUID(int=0xDEAD)
 OPERATOR = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="operator")
 

@@ -158,7 +158,7 @@ class Side:
 
     def _call(self, word: Word, place: int) -> Call:
         order = self.orders[word.about % len(self.orders)]
-        wish = ProcessWish(event_type="E", entity_id=str(self.seed), description="D") if word.process else None
+        wish = ProcessWish(event_type="E", entity_id=str(self.seed)) if word.process else None
         fingerprint = f"{word.what}-{word.key}"
         once = Once(caller="c", key=f"{self.seed}-{word.key}", fingerprint=fingerprint) if word.key > 5 else None
         return Call(

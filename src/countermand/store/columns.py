@@ -2,9 +2,11 @@
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Self, TypeAlias
 from uuid import UUID
 
+import orjson
 from sqlalchemy import JSON, TIMESTAMP, Boolean, ColumnElement, Dialect, Integer, Row, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
@@ -18,6 +20,11 @@ Document = JSON().with_variant(JSONB(), "postgresql")
 Id = Uuid(as_uuid=True)
 Record: TypeAlias = Row[*tuple[Any, ...]]
 """A row of a result, whatever its columns."""
+
+
+def to_json(value: object) -> str:
+    """How documents are written, on either engine."""
+    return orjson.dumps(value).decode()
 
 
 class Instant(TypeDecorator[datetime]):
@@ -38,7 +45,7 @@ class Instant(TypeDecorator[datetime]):
             raise ValueError("a naive time cannot be stored")
         if dialect.name == "postgresql":
             return value
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+        return _text_of(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Always aware, always UTC."""
@@ -46,6 +53,12 @@ class Instant(TypeDecorator[datetime]):
             return None
         read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
         return read.astimezone(UTC)
+
+
+@lru_cache(maxsize=256)
+def _text_of(moment: datetime) -> str:
+    """A batch writes one moment many times."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 class IdList(TypeDecorator[list[UUID]]):

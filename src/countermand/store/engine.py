@@ -19,6 +19,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from countermand.store.columns import to_json
+
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
@@ -284,7 +286,7 @@ def _sqlite_engine(url: URL, *, begin: str, connections: int) -> Engine:
         max_overflow=0,
         connect_args={"check_same_thread": False, "timeout": 10},
         hide_parameters=True,
-        json_serializer=_to_json,
+        json_serializer=to_json,
         json_deserializer=orjson.loads,
     )
 
@@ -309,7 +311,7 @@ def _postgres_engine(url: URL, *, connections: int, **more: Any) -> AsyncEngine:
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
-        json_serializer=_to_json,
+        json_serializer=to_json,
         json_deserializer=orjson.loads,
         connect_args={"server_settings": {"application_name": "countermand"}, "timeout": 10},
         **more,
@@ -319,10 +321,6 @@ def _postgres_engine(url: URL, *, connections: int, **more: Any) -> AsyncEngine:
 async def _run(engine: AsyncEngine, work: Work[T]) -> T:
     async with engine.connect() as connection:
         return await connection.run_sync(work)
-
-
-def _to_json(value: object) -> str:
-    return orjson.dumps(value).decode()
 
 
 def _show(setting: str) -> Work[str]:

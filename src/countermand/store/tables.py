@@ -506,7 +506,6 @@ process_statuses = Table(
     Column("number", Integer, nullable=False),
     Column("event_type", Text, nullable=False),
     Column("entity_id", Text, nullable=False),
-    Column("description", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("error_message", Text),
     Column("cancellation_id", Id, comment="whose answer a PENDING one waits for"),
@@ -517,7 +516,6 @@ process_statuses = Table(
     CheckConstraint("status IN ('PENDING', 'SUCCESS', 'FAILURE', 'TIMEOUT')", name="status"),
     Index(
         "ix_process_statuses_pending",
-        "retailer_id",
         "cancellation_id",
         postgresql_where=text("status = 'PENDING'"),
         sqlite_where=text("status = 'PENDING'"),

@@ -333,7 +333,6 @@ class PlazaDoor:
         wish = ProcessWish(
             event_type=event_type.value,
             entity_id=entity_id,
-            description=event_type.describe(entity_id),
             claimed_at=claimed_at,
         )
         outcome = await self._lanes.submit(

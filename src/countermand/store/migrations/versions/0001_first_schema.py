@@ -124,7 +124,6 @@ def upgrade() -> None:
     sa.Column('number', sa.Integer(), nullable=False),
     sa.Column('event_type', sa.Text(), nullable=False),
     sa.Column('entity_id', sa.Text(), nullable=False),
-    sa.Column('description', sa.Text(), nullable=False),
     sa.Column('status', sa.Text(), nullable=False),
     sa.Column('error_message', sa.Text(), nullable=True),
     sa.Column('cancellation_id', Id, nullable=True, comment='whose answer a PENDING one waits for'),
@@ -134,7 +133,7 @@ def upgrade() -> None:
     sa.CheckConstraint("status IN ('PENDING', 'SUCCESS', 'FAILURE', 'TIMEOUT')", name=op.f('ck_process_statuses_status')),
     sa.PrimaryKeyConstraint('retailer_id', 'number', name=op.f('pk_process_statuses'))
     )
-    op.create_index('ix_process_statuses_pending', 'process_statuses', ['retailer_id', 'cancellation_id'], unique=False, postgresql_where=sa.text("status = 'PENDING'"), sqlite_where=sa.text("status = 'PENDING'"))
+    op.create_index('ix_process_statuses_pending', 'process_statuses', ['cancellation_id'], unique=False, postgresql_where=sa.text("status = 'PENDING'"), sqlite_where=sa.text("status = 'PENDING'"))
     op.create_table('whereabouts',
     sa.Column('id', Id, nullable=False, comment='an order or a line'),
     sa.Column('retailer_id', Id, nullable=False),
