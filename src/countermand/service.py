@@ -33,7 +33,6 @@ from countermand.domain.decide import Fate, decide, decide_order, let_silence_sp
 from countermand.domain.events import Event, EventKind
 from countermand.domain.line import Cancellation, Decision, Line, State
 from countermand.domain.order import PlaceOrder, why_not_placed
-from countermand.domain.policy import DEFAULT_POLICY, Policy
 from countermand.domain.refusals import (
     UNKNOWN_LINE,
     UNKNOWN_ORDER,
@@ -56,6 +55,7 @@ from countermand.store.records import (
     cancellation_row,
     facts_of,
     line_of,
+    noted_of,
     partition_of,
     refund_of,
     refund_row,
@@ -226,6 +226,7 @@ class _Batch:
             if row.priced:
                 self.priced.add(row.id)
             self.lines_of_order.setdefault(row.order_id, []).append(row.id)
+        self._load_noted(calls)
         self._check_together(calls)
         self._load_agreements(calls, rows)
         self._load_answers(calls)
@@ -283,6 +284,15 @@ class _Batch:
             self.stored.add(row.id)
             asked.setdefault(row.line_id, []).append(cancellation_of(row))
         return asked
+
+    def _load_noted(self, calls: Sequence[Call]) -> None:
+        told = [(line, call.command) for call in calls for line in self._lines_of(call.command)]
+        lines = {line for line, command in told if _may_be_repeated(self.lines[line], command)}
+        if lines:
+            parameters = {"retailers": sorted({self.lines[line].retailer for line in lines}), "lines": sorted(lines)}
+            for row in self.connection.execute(sql.NOTED_ON_LINES, parameters):
+                line = self.lines[row.line_id]
+                self.lines[line.id] = replace(line, noted=line.noted | {noted_of(row)})
 
     def _check_together(self, calls: Sequence[Call]) -> None:
         loaded = {call.command.order for call in calls if isinstance(call.command, OrderCommand)}
@@ -389,7 +399,9 @@ class _Batch:
             return Refused(refusal=replace(result, noted=()), process=process, at=self.now)
         return Done(fates=fates, cancellations=tuple(each.id for each in changed), process=process, at=self.now)
 
-    def _lines_of(self, command: Command) -> list[UUID]:
+    def _lines_of(self, command: Command | PlaceOrder) -> list[UUID]:
+        if isinstance(command, PlaceOrder):
+            return []
         if isinstance(command, OrderCommand):
             return self.lines_of_order.get(command.order, [])
         return [command.line] if command.line in self.lines else []
@@ -416,18 +428,15 @@ class _Batch:
             lines = [self.lines[line_id] for line_id in self.lines_of_order.get(command.order, ())]
             if not lines:
                 return UNKNOWN_ORDER
-            return decide_order(lines, command, self.now, self.agreements.policy, self.new_id)
+            agreed = self.agreements
+            return decide_order(lines, command, self.now, agreed.policy, self.new_id, agreed.policy_asked_under)
         line = self.lines.get(command.line)
         if line is None:
             return UNKNOWN_LINE
         if isinstance(command, RefundCommand):
             return self._decided_refund(line, command)
-        policy = (
-            self._policy_asked_under(line, command)
-            if isinstance(command, PassDeadline)
-            else self.agreements.policy(line)
-        )
-        outcome = decide(line, command, self.now, policy, self.new_id)
+        policy, asked_under = self.agreements.policy(line), partial(self.agreements.policy_asked_under, line)
+        outcome = decide(line, command, self.now, policy, self.new_id, asked_under)
         return outcome if isinstance(outcome, Refusal) else (Fate(line=line.id, outcome=outcome),)
 
     def _decided_refund(self, line: Line, command: RefundCommand) -> tuple[Fate, ...] | Refusal:
@@ -441,10 +450,6 @@ class _Batch:
             self.refunds[refund.id] = self.settled_refunds[refund.id] = outcome.refund
         self._post(line, outcome.postings)
         return (Fate(line=line.id, outcome=outcome.decision),)
-
-    def _policy_asked_under(self, line: Line, command: PassDeadline) -> Policy:
-        asked = next((each for each in line.cancellations if each.id == command.cancellation), None)
-        return self.agreements.policy_asked_under(line, asked) if asked else DEFAULT_POLICY
 
     # Note what to write
 
@@ -806,6 +811,13 @@ def _placed(command: PlaceOrder) -> list[UUID]:
 
 def _is_answer(command: Command | PlaceOrder) -> bool:
     return isinstance(command, AcceptCancellation | DeclineCancellation | AnswerOrder)
+
+
+def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:
+    """Whether it may say again what was noted on the line before and changed nothing."""
+    if isinstance(command, Ship | ShipOrder):
+        return line.cancelled > 0
+    return _is_answer(command) and any(each.by_policy for each in line.cancellations)
 
 
 def _concerned(decision: Decision, command: Command) -> tuple[Cancellation, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from countermand.domain.policy import Policy
+from countermand.domain.policy import DEFAULT_POLICY, Policy
 
 CUSTOMER, RETAILER, SUPPLIER, PLATFORM, OPERATOR, POLICY = (
     "customer",
@@ -23,7 +23,10 @@ CUSTOMERS_WISH = "requested_by_customer"
 
 @dataclass
 class Wish:
-    """A cancellation. ``awaits`` is a role, ``operator`` after an escalation, and empty once it is settled."""
+    """A cancellation. ``awaits`` is a role, ``operator`` after an escalation, and empty once it is settled.
+
+    ``terms`` are those it was asked under, ``voice`` is who asked.
+    """
 
     id: UUID
     asker: str
@@ -37,6 +40,7 @@ class Wish:
     why: str = ""
     counts: bool = False
     group: UUID | None = None
+    terms: Policy = DEFAULT_POLICY
     voice: str = ""
     agreed: bool = False
     ended: datetime | None = None
@@ -53,6 +57,8 @@ class Model:
         self.wishes: dict[UUID, Wish] = {}
         self.allocation: tuple[int, int, int] | None = None
         self.told: list[tuple[str, int, UUID | None]] = []
+        self.late: set[tuple[str, str, UUID]] = set()
+        self.left: dict[tuple[str, int], int] = {}
         self.now = placed
 
     def count(self, bucket: str) -> int:
@@ -93,16 +99,14 @@ class Model:
         if units > there:
             return "too_many_units"
         for wish in waiting:
-            self._retailer_agrees(wish, RETAILER if who == RETAILER else PLATFORM, now, terms)
+            self._retailer_agrees(wish, RETAILER if who == RETAILER else PLATFORM, now)
         if units and alone and not group:
             self._own(fresh, units, who)
         elif units:
             self._put(fresh, asker, units, key, now, terms, group, who if alone else "", voice=who)
         return None
 
-    def accept(
-        self, who: str, named: UUID | None, units: int | None, now: datetime, terms: Policy, rest: str = ""
-    ) -> str | None:
+    def accept(self, who: str, named: UUID | None, units: int | None, now: datetime, rest: str = "") -> str | None:
         refusal = self._no_answer_from(who, named)
         if refusal:
             return refusal
@@ -111,29 +115,27 @@ class Model:
         old = self.wishes.get(named) if named else None
         if old and old.state != "asked":
             alike = (old.state, old.by, old.taken) == ("accepted", who, old.units if units is None else units)
-            return None if alike else self._too_late(who, named, units) or "already_answered"
+            return None if alike else self._too_late(who, "accept", named, units) or "already_answered"
         due = self._due_from(who, named)
         if not due:
             if any(w.agreed and w.by == who and named in (None, w.id) for w in self.standing()):
                 return None
             gone = [w for w in self._with_supplier() if named in (None, w.id)]
-            if who == RETAILER and gone and terms.customer_asks_retailer_first:
+            if who == RETAILER and any(w.terms.customer_asks_retailer_first for w in gone):
                 return None
-            return self._not_due(who, named, units)
+            return self._not_due(who, "accept", named, units)
         if units is not None and units > due[0].units:
             return "too_many_units"
         if units is not None and units < due[0].units and due[0].group:
             return "all_or_nothing"
         for wish in due[: None if units is None else 1]:
             if wish in self._waiting():
-                self._retailer_agrees(wish, who, now, terms, units, rest)
+                self._retailer_agrees(wish, who, now, units, rest)
             else:
                 self._take(wish, who, units, rest)
         return None
 
-    def decline(
-        self, who: str, named: UUID | None, why: str, now: datetime, terms: Policy, tracking: str = ""
-    ) -> str | None:
+    def decline(self, who: str, named: UUID | None, why: str, now: datetime, tracking: str = "") -> str | None:
         refusal = self._no_answer_from(who, named)
         if refusal:
             return refusal
@@ -142,19 +144,19 @@ class Model:
         old = self.wishes.get(named) if named else None
         if old and old.state != "asked":
             alike = (old.state, old.by, old.why) == ("declined", who, why)
-            return None if alike else self._too_late(who, named, None) or "already_answered"
+            return None if alike else self._too_late(who, "decline", named, None) or "already_answered"
         due = self._due_from(who, named)
         if not due:
-            return self._not_due(who, named, None)
-        believed = why != "already_shipped" or tracking or who == PLATFORM or terms.proof_within_s is None
+            return self._not_due(who, "decline", named, None)
+        believed = why != "already_shipped" or tracking or who == PLATFORM
         for wish in due:
-            if believed:
-                promised = who != PLATFORM and terms.customer_asks_retailer_first and wish in self._with_supplier()
+            if believed or wish.terms.proof_within_s is None:
+                promised = who != PLATFORM and wish.terms.customer_asks_retailer_first and wish in self._with_supplier()
                 self._give_back(wish, "declined", who, why)
                 if promised:
                     self.told.append(("cancellation.case_opened", wish.units, wish.id))
             elif not wish.why:
-                wish.why, wish.due = why, now + timedelta(seconds=terms.proof_within_s or 0)
+                wish.why, wish.due = why, now + timedelta(seconds=wish.terms.proof_within_s)
                 self.told.append(("cancellation.proof_asked", wish.units, wish.id))
         return None
 
@@ -185,20 +187,20 @@ class Model:
             self._give_back(wish, "withdrawn", who)
         return None if mine else "nothing_asked"
 
-    def deadline(self, named: UUID, now: datetime, terms: Policy) -> str | None:
+    def deadline(self, named: UUID, now: datetime) -> str | None:
         wish = self.wishes.get(named)
         if wish is None:
             return "unknown_cancellation"
         if wish.state != "asked" or wish.due is None or wish.due > now:
             return None
-        silence = "accept" if wish.why else terms.silence
+        silence = "accept" if wish.why else wish.terms.silence
         if silence == "escalate":
             wish.awaits, wish.due = OPERATOR, None
             self.told.append(("cancellation.escalated", wish.units, wish.id))
         elif silence == "lapse":
             self._give_back(wish, "lapsed", POLICY)
         elif wish in self._waiting():
-            self._retailer_agrees(wish, POLICY, now, terms)
+            self._retailer_agrees(wish, POLICY, now)
         else:
             self._take(wish, POLICY)
         return None
@@ -228,7 +230,7 @@ class Model:
         if reason == CUSTOMERS_WISH and any(w.asker == CUSTOMER for w in self.standing()):
             waiting = self._waiting()
             for wish in waiting:
-                self._retailer_agrees(wish, who, now, terms)
+                self._retailer_agrees(wish, who, now)
             agreed = [w for w in self.standing() if w.asker == CUSTOMER and w.agreed]
             return None if waiting or agreed or self._with_supplier() else "nothing_asked"
         got = [w for w in self.wishes.values() if w.asker == CUSTOMER and w.state == "accepted"]
@@ -245,13 +247,13 @@ class Model:
             return "units_invalid"
         there, asked = self.count("open"), self.count("asked")
         if there + asked == 0:
-            return self._left_all_the_same(units) or self._why_nothing_open()
+            return self._left_all_the_same(who, units) or self._why_nothing_open()
         last_first = self.standing()[::-1]
         yielding = [w for w in last_first if w.why] + [w for w in last_first if override and not w.why]
         free = there + sum(w.units for w in yielding)
         wanted, units = units, free if units is None else units
         if units > there + asked:
-            return self._left_all_the_same(wanted, there + asked) or "too_many_units"
+            return self._left_all_the_same(who, wanted, there + asked) or "too_many_units"
         if units == 0 or units > free:
             return "units_asked"
         while self.count("open") < units:
@@ -311,29 +313,32 @@ class Model:
     def _may_end(self, who: str, wish: Wish) -> bool:
         return who == PLATFORM or wish.asker != CUSTOMER or wish.voice == who
 
-    def _not_due(self, who: str, named: UUID | None, units: int | None) -> str:
+    def _not_due(self, who: str, word: str, named: UUID | None, units: int | None) -> str:
         if named and self.wishes[named].agreed:
             return "already_answered"
-        return self._too_late(who, named, units) or "nothing_asked"
+        return self._too_late(who, word, named, units) or "nothing_asked"
 
-    def _too_late(self, who: str, named: UUID | None, units: int | None) -> str | None:
-        """What silence decided before this answer came, which is kept."""
+    def _too_late(self, who: str, word: str, named: UUID | None, units: int | None) -> str | None:
+        """What silence decided before this answer came, which is kept once."""
         ended = [w for w in self.wishes.values() if w.ended and named in (None, w.id)]
         if not ended or (self.standing() and not named):
             return None
         last = max(ended, key=lambda w: (w.ended, w.id))
         if last.by != POLICY or last.state == "withdrawn" or (who, last.asker) == (RETAILER, RETAILER):
             return None
-        self.told.append(("cancellation.late_answer", units or last.units, last.id))
+        if (who, word, last.id) not in self.late:
+            self.late.add((who, word, last.id))
+            self.told.append(("cancellation.late_answer", units or last.units, last.id))
         return "already_answered"
 
-    def _left_all_the_same(self, units: int | None, there: int = 0) -> str | None:
+    def _left_all_the_same(self, who: str, units: int | None, there: int = 0) -> str | None:
         """Cancelled units are said to have shipped, and this is no earlier report that is repeated."""
-        gone = self.count("cancelled")
+        gone = self.count("cancelled") - sum(self.left.values())
         left = gone if units is None else units - there
         if self.count("shipped") and (units is None or units <= self.count("shipped")):
             return None
-        if 0 < left <= gone:
+        if 0 < left <= gone and (who, left) not in self.left:
+            self.left[who, left] = left
             self.told.append(("line.shipped_though_cancelled", left, None))
         return None
 
@@ -385,7 +390,7 @@ class Model:
         retailer_first = asker == CUSTOMER and terms.customer_asks_retailer_first
         awaits = RETAILER if self.decider == RETAILER or retailer_first else SUPPLIER
         self.wishes[fresh] = wish = Wish(fresh, asker, units, awaits, self._due(now, terms), key, group=group)
-        wish.voice = voice
+        wish.terms, wish.voice = terms, voice
         self._move(units, ("open", None), ("asked", fresh))
         self.told.append(("cancellation.asked", units, fresh))
         if alone:
@@ -399,13 +404,11 @@ class Model:
         self._move(units, ("open", None), ("cancelled", fresh))
         self.told.append(("cancellation.accepted", units, fresh))
 
-    def _retailer_agrees(
-        self, wish: Wish, who: str, now: datetime, terms: Policy, units: int | None = None, rest: str = ""
-    ) -> None:
+    def _retailer_agrees(self, wish: Wish, who: str, now: datetime, units: int | None = None, rest: str = "") -> None:
         if self.decider == RETAILER:
             self._take(wish, who, units, rest)
         else:
-            wish.awaits, wish.due, wish.why = SUPPLIER, self._due(now, terms), ""
+            wish.awaits, wish.due, wish.why = SUPPLIER, self._due(now, wish.terms), ""
             self.told.append(("cancellation.passed_on", wish.units, wish.id))
 
     def _take(self, wish: Wish, who: str, units: int | None = None, rest: str = "") -> None:

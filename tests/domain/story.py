@@ -170,9 +170,16 @@ class Story:
     policy: Policy = RETAILER_FIRST
     now: datetime = NOW
     ids: Iterator[int] = field(default_factory=lambda: count(0x1000))
+    versions: dict[int, Policy] = field(default_factory=dict)
 
     def decide(self, command: LineCommand) -> Decision | Refusal:
-        return decide(self.line, command, self.now, self.policy, lambda: UUID(int=next(self.ids)))
+        if self.policy.version:
+            self.versions[self.policy.version] = self.policy
+        new_id = lambda: UUID(int=next(self.ids))  # noqa: E731 - short
+        return decide(self.line, command, self.now, self.policy, new_id, self.asked_under)
+
+    def asked_under(self, cancellation: Cancellation) -> Policy:
+        return self.versions.get(cancellation.policy_version, self.policy)
 
     def heeds(self, command: LineCommand) -> Decision:
         outcome = self.decide(command)
@@ -189,6 +196,8 @@ class Story:
         outcome = self.decide(command)
         assert isinstance(outcome, Refusal), outcome
         assert outcome.detail.endswith(".")
+        for noted in outcome.noted:
+            self.line = noted.line
         return outcome
 
     def asked(self, command: AskCancellation) -> UUID:

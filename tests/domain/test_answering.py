@@ -1,5 +1,6 @@
 """Answering: in whole or in part, once, by the party whose answer is due."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -26,6 +27,7 @@ from tests.domain.story import (
     held_by_retailer,
     not_yet_sent,
     pass_deadline,
+    retailer_cancel,
     told,
     withdraw,
 )
@@ -65,6 +67,17 @@ def test_the_words_that_come_with_a_yes_are_kept_and_told() -> None:
     assert (event.note, event.rest, event.rest_reason) == ("two are engraved", 2, DeclineReason.MADE_TO_ORDER)
     found = story.cancellation(asked)
     assert (found.answer_note, found.decline_reason) == ("two are engraved", DeclineReason.MADE_TO_ORDER)
+
+
+@pytest.mark.parametrize("command", [accept(actor=RETAILER), retailer_cancel(), ask()])
+def test_what_a_retailer_passes_on_is_due_by_the_policy_it_was_asked_under(command: LineCommand) -> None:
+    """EC-33."""
+    story = Story(policy=Policy(version=1, answer_within_s=3600))
+    asked = story.asked(customer_asks(5))
+    story.policy = Policy(version=2, answer_within_s=60, customer_asks_retailer_first=False)
+    story.heeds(command)
+    assert story.cancellation(asked).due_at == story.now + timedelta(hours=1)
+    story.repeats(command)
 
 
 def test_what_an_operator_may_a_retailer_may_only_with_its_own_asks() -> None:

@@ -126,13 +126,14 @@ def test_a_late_answer_changes_nothing_and_is_kept(
     story = Story()
     asked = story.asked(ask(2))
     story.after(hours=48).heeds(pass_deadline(asked))
+    before = story.line.seq
     refusal = story.refuses(answer(asked if named else None))
     assert (refusal.kind, refusal.cancellation) == (RefusalKind.ALREADY_ANSWERED, asked)
     [noted] = refusal.noted
     [event] = noted.events
     assert (event.kind, event.answer, event.units, event.reason) == (LATE, word, units, reason)
     assert (buckets(noted.line), noted.cancellations) == (buckets(story.line), ())
-    assert noted.line.seq == story.line.seq + 1
+    assert noted.line.seq == before + 1
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,32 @@ def test_an_answer_beside_another_ask_that_waits_is_no_late_one() -> None:
     assert story.refuses(accept(cancellation=NOBODYS)).noted == ()
 
 
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("answer", [accept, decline])
+def test_a_late_answer_that_is_repeated_is_kept_once(answer: type, named: bool) -> None:
+    story = Story()
+    asked = story.asked(ask(2))
+    command = answer(cancellation=asked if named else None, note="on the belt")
+    story.after(hours=48).heeds(pass_deadline(asked))
+    first = story.refuses(command)
+    again = story.after(hours=1).refuses(replace(command, note="as I said"))
+    assert [len(each.noted) for each in (first, again)] == [1, 0]
+    assert (again.kind, again.detail, again.cancellation) == (first.kind, first.detail, first.cancellation)
+
+
+def test_another_answer_another_party_and_another_ask_are_no_repeat() -> None:
+    story = Story()
+    first = story.asked(ask(2))
+    second = story.asked(ask(1, key="b"))
+    story.after(hours=48).heeds(pass_deadline(first))
+    story.heeds(pass_deadline(second))
+    said = (accept(cancellation=first), decline(cancellation=first), accept(cancellation=second))
+    for command in (*said, *(replace(each, actor=PLATFORM) for each in said)):
+        assert len(story.refuses(command).noted) == 1
+    for command in said:
+        assert story.refuses(command).noted == ()
+
+
 # The parcel
 
 
@@ -199,6 +226,16 @@ def test_units_that_left_before_their_cancellation_was_known_stay_cancelled(
     events = [event for decision in refusal.noted for event in decision.events]
     assert [(event.kind, event.units, event.tracking) for event in events] == [(LEFT, n, "PostNL 3S1") for n in noted]
     assert all(buckets(decision.line) == buckets(story.line) for decision in refusal.noted)
+
+
+def test_a_report_of_cancelled_units_that_is_repeated_is_kept_once() -> None:
+    """EC-37: nor do all reports together tell of more units than are cancelled."""
+    story = cancelled(5)
+    reports = [(2, "3S1", 2), (2, "3S1", 0), (2, "3S2", 2), (2, "3S3", 0), (None, "", 1), (None, "", 0), (1, "", 0)]
+    for units, tracking, noted in reports:
+        refusal = story.refuses(replace(ship(units), tracking=tracking))
+        assert sum(event.units for decision in refusal.noted for event in decision.events) == noted
+        assert refusal.kind is RefusalKind.ALREADY_CANCELLED
 
 
 def test_a_report_that_may_be_an_earlier_one_again_is_not_taken_for_a_parcel_of_cancelled_units() -> None:

@@ -186,11 +186,11 @@ class Lines(RuleBasedStateMachine):
     def accept(
         self, which: int, actor: Actor | None, units: int | None, pick: int | None, rest: DeclineReason | None
     ) -> None:
-        number, policy = self.line(which, asked=True), self.agreed[-1]
+        number = self.line(which, asked=True)
         named = self.pick(number, pick)
         actor = actor or self.awaited(number, named)
         who, command = role_of(actor), accept(units, actor=actor, cancellation=named, rest_reason=rest)
-        self.tell(number, command, lambda model, fresh: model.accept(who, named, units, self.now, policy, rest or ""))
+        self.tell(number, command, lambda model, fresh: model.accept(who, named, units, self.now, rest or ""))
         self.tell_again(number, command)
 
     @precondition(lambda self: any(line.asks for line in self.lines))
@@ -204,12 +204,12 @@ class Lines(RuleBasedStateMachine):
     def decline(
         self, which: int, actor: Actor | None, pick: int | None, reason: DeclineReason | None, tracking: str
     ) -> None:
-        number, policy = self.line(which, asked=True), self.agreed[-1]
+        number = self.line(which, asked=True)
         named = self.pick(number, pick)
         actor = actor or self.awaited(number, named)
         who, command = role_of(actor), decline(reason, actor=actor, cancellation=named, tracking=tracking)
         why = reason.value if reason else ""
-        self.tell(number, command, lambda model, fresh: model.decline(who, named, why, self.now, policy, tracking))
+        self.tell(number, command, lambda model, fresh: model.decline(who, named, why, self.now, tracking))
         self.tell_again(number, command)
 
     @precondition(lambda self: any(line.asks for line in self.lines))
@@ -227,7 +227,14 @@ class Lines(RuleBasedStateMachine):
         policy = replace(self.agreed[-1], whole_order=WholeOrder.ALL_OR_NOTHING)
         fresh, self.ids = iter(range(self.ids + 1, self.ids + 1_000)), self.ids + 1_000
         command = CancelOrder(order=ORDER, actor=actor, asker=asker)
-        outcome = decide_order(self.lines, command, self.now, lambda _: policy, lambda: UUID(int=next(fresh)))
+        outcome = decide_order(
+            self.lines,
+            command,
+            self.now,
+            lambda _: policy,
+            lambda: UUID(int=next(fresh)),
+            lambda _, asked: self.asked_under(asked),
+        )
         told = self.asked_of_all(role_of(actor), asker, policy, outcome)
         if isinstance(outcome, Refusal):
             assert told is None
@@ -285,14 +292,14 @@ class Lines(RuleBasedStateMachine):
     def answer_too_late(self, which: int, named: bool, yes: bool) -> None:
         silent = [(n, c.id) for n, line in enumerate(self.lines) for c in line.cancellations if c.by_policy]
         number, cancellation = silent[which % len(silent)]
-        actor, policy, given = self.holder(number), self.agreed[-1], cancellation if named else None
+        actor, given = self.holder(number), cancellation if named else None
         who = role_of(actor)
         if yes:
             command: LineCommand = accept(actor=actor, cancellation=given)
-            self.tell(number, command, lambda model, fresh: model.accept(who, given, None, self.now, policy))
+            self.tell(number, command, lambda model, fresh: model.accept(who, given, None, self.now))
         else:
             command = decline(DeclineReason.OTHER, actor=actor, cancellation=given)
-            self.tell(number, command, lambda model, fresh: model.decline(who, given, "other", self.now, policy))
+            self.tell(number, command, lambda model, fresh: model.decline(who, given, "other", self.now))
 
     @precondition(lambda self: any(line.cancelled for line in self.lines))
     @rule(which=which, units=st.sampled_from([None, 1, 2, 3]))
@@ -310,7 +317,7 @@ class Lines(RuleBasedStateMachine):
         number %= len(self.lines)
         who, named = role_of(actor), self.pick(number, pick)
         command = accept(actor=actor, cancellation=named)
-        self.tell(number, command, lambda model, fresh: model.accept(who, named, None, self.now, self.agreed[-1]))
+        self.tell(number, command, lambda model, fresh: model.accept(who, named, None, self.now))
         self.let_silence_speak(number, named or NOBODYS)
 
     @precondition(lambda self: any(line.asks for line in self.lines))
@@ -414,19 +421,16 @@ class Lines(RuleBasedStateMachine):
         self.tell(number, command, lambda model, fresh: model.allocate(who, numbers, fresh))
 
     def let_silence_speak(self, number: int, named: UUID) -> None:
-        policy = self.asked_under(named)
-        self.tell(number, pass_deadline(named), lambda model, fresh: model.deadline(named, self.now, policy))
+        self.tell(number, pass_deadline(named), lambda model, fresh: model.deadline(named, self.now))
 
-    def asked_under(self, cancellation: UUID) -> Policy:
-        versions = [c.policy_version for line in self.lines for c in line.cancellations if c.id == cancellation]
-        return self.agreed[versions[0]] if versions else self.agreed[-1]
+    def asked_under(self, cancellation: Cancellation) -> Policy:
+        return self.agreed[cancellation.policy_version]
 
     def decided(self, number: int, command: LineCommand, fresh: UUID) -> Decision | Refusal:
-        policy = self.asked_under(command.cancellation) if isinstance(command, PassDeadline) else self.agreed[-1]
-        line = self.lines[number]
+        policy, line = self.agreed[-1], self.lines[number]
         command = replace(command, line=line.id)
-        outcome = decide(line, command, self.now, policy, lambda: fresh)
-        as_loaded = decide(loaded(line, command), command, self.now, policy, lambda: fresh)
+        outcome = decide(line, command, self.now, policy, lambda: fresh, self.asked_under)
+        as_loaded = decide(loaded(line, command), command, self.now, policy, lambda: fresh, self.asked_under)
         assert effect(outcome) == effect(as_loaded), "finished cancellations must not matter"
         return outcome
 
@@ -478,8 +482,8 @@ class Lines(RuleBasedStateMachine):
         model.now = self.now
         while overdue := [w for w in model.standing() if w.due and w.due <= self.now]:
             first = min(overdue, key=lambda w: (w.due, w.id))
-            model.deadline(first.id, self.now, self.asked_under(first.id))
-        spoken = let_silence_speak(line, self.now, lambda asked: self.asked_under(asked.id))
+            model.deadline(first.id, self.now)
+        spoken = let_silence_speak(line, self.now, self.asked_under)
         self.took_place(number, spoken or Decision(line=line))
         self.settle()
 
@@ -487,7 +491,7 @@ class Lines(RuleBasedStateMachine):
         """What names a cancellation and is told twice has one effect; an operator may stand in for two parties."""
         if command.cancellation and command.actor is not PLATFORM:
             outcome = self.decided(number, command, UUID(int=0))
-            assert isinstance(outcome, Refusal) or not outcome.events
+            assert not (outcome.noted if isinstance(outcome, Refusal) else outcome.events)
 
     # What must always hold
 

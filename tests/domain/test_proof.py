@@ -55,6 +55,17 @@ def test_a_decline_as_shipped_without_a_parcel_is_provisional() -> None:
     assert buckets(story.line) == (3, 2, 0, 0)
 
 
+def test_whether_proof_is_wanted_says_the_policy_that_the_ask_was_made_under() -> None:
+    """EC-17, EC-33: also where the policy was changed since."""
+    story = Story(policy=Policy(version=1))
+    story.asked(ask(1))
+    story.policy = replace(PROVED, version=2)
+    story.asked(ask(2))
+    story.policy = Policy(version=3)
+    story.asked(ask(1, key="c"))
+    assert told(story.heeds(decline(SHIPPED))) == [(DECLINED, 1), (PROOF_ASKED, 2), (DECLINED, 1)]
+
+
 def test_proof_that_does_not_come_is_an_acceptance() -> None:
     story = claimed(replace(PROVED, silence=Silence.LAPSE))
     [waiting] = story.line.asks

@@ -1,15 +1,17 @@
 """What comes too late, on both engines: it changes nothing, and it is not lost."""
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from countermand import parties
-from countermand.domain.commands import EscalateCancellation
+from countermand.domain.commands import Command, EscalateCancellation
 from countermand.domain.policy import WholeOrder
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import RefusalKind
+from countermand.parties import PLATFORM
 from countermand.store import tables as t
 from tests.store.holding import agree, assert_sound, rows
 from tests.store.speaking import OPERATOR, WISH, talk
@@ -52,6 +54,62 @@ async def test_a_parcel_of_cancelled_units_is_told_though_it_is_refused(world: W
     assert last["facts"]["tracking"] == "PostNL 3S1"
     assert await said.buckets() == (3, 0, 2, 0)
     assert await rows(world.application.database, t.shipments) == []
+    await assert_sound(world.application.database)
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_late_answer_is_noted_once_however_often_a_client_repeats_it(world: World, named: bool) -> None:
+    """EC-23."""
+    said = await talk(world)
+    await said.done(said.ask(2))
+    world.clock.advance(hours=48)
+    told: list[Command] = [
+        said.accept(named=named),
+        said.decline(named=named),
+        replace(said.accept(named=True), actor=OPERATOR),
+    ]
+    for _ in range(3):
+        refused = [(await said.refused(command)).refusal for command in told]
+        assert {each.kind for each in refused} == {RefusalKind.ALREADY_ANSWERED}
+        world.clock.advance(minutes=1)
+    at_once = await asyncio.gather(*(said.refused(command) for command in told * 5))
+    assert {each.refusal.cancellation for each in at_once} == {said.asked}
+    late = [event for event in await said.events() if event["kind"] == "cancellation.late_answer"]
+    assert sorted((event["actor_id"], event["facts"]["answer"]) for event in late) == sorted(
+        [(world.supplier, "accept"), (world.supplier, "decline"), (PLATFORM, "accept")]
+    )
+    await assert_sound(world.application.database)
+
+
+async def test_a_parcel_of_cancelled_units_is_noted_once_however_often_it_is_reported(world: World) -> None:
+    """EC-37."""
+    said = await talk(world)
+    await said.done(said.ask(2))
+    await said.done(said.accept())
+    for _ in range(3):
+        refused = await said.refused(said.ship_order(said.ship(5)))
+        assert refused.refusal.kind is RefusalKind.TOO_MANY_UNITS
+    await asyncio.gather(*(said.refused(said.ship(5)) for _ in range(5)))
+    left = [event for event in await said.events() if event["kind"] == "line.shipped_though_cancelled"]
+    assert [(event["facts"]["units"], event["facts"]["tracking"]) for event in left] == [(2, "PostNL 3S1")]
+    await said.done(said.ship_order(said.ship(3)))
+    assert await said.buckets() == (0, 0, 2, 3)
+    await assert_sound(world.application.database)
+
+
+@pytest.mark.parametrize(("then", "now", "buckets"), [(None, 3600, (5, 0, 0, 0)), (3600, None, (3, 2, 0, 0))])
+async def test_proof_is_wanted_if_the_policy_wanted_it_when_the_ask_was_made(
+    world: World, then: int | None, now: int | None, buckets: tuple[int, ...]
+) -> None:
+    """EC-17, EC-33."""
+    await agree(world, world.supplier, 1, proof_within_s=then)
+    said = await talk(world)
+    world.clock.advance(seconds=1)
+    await said.done(said.ask(2))
+    world.clock.advance(seconds=1)
+    await agree(world, world.supplier, 2, proof_within_s=now)
+    await said.done(replace(said.decline(), reason=DeclineReason.ALREADY_SHIPPED))
+    assert await said.buckets() == buckets
     await assert_sound(world.application.database)
 
 

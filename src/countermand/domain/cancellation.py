@@ -20,15 +20,20 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.draft import Draft
-from countermand.domain.line import Cancellation, Decision, Line, State
+from countermand.domain.line import Cancellation, Decision, Line, Noted, State
 from countermand.domain.policy import Policy, Rule, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, first
 
 NewId = Callable[[], UUID]
 
+AskedUnder = Callable[[Cancellation], Policy]
+"""Which version of the policy a cancellation was asked under: it is the one by which it is judged (EC-33)."""
 
-def ask(line: Line, command: AskCancellation, now: datetime, policy: Policy, new_id: NewId) -> Decision | Refusal:
+
+def ask(
+    line: Line, command: AskCancellation, now: datetime, policy: Policy, new_id: NewId, asked_under: AskedUnder
+) -> Decision | Refusal:
     """Ask for units of a line. Who must answer, and whether anybody must, follows from who holds the goods."""
     actor = command.actor
     if not _acts_for_retailer(line, actor):
@@ -39,7 +44,7 @@ def ask(line: Line, command: AskCancellation, now: datetime, policy: Policy, new
         return Decision(line=line)
     draft = Draft(line, now)
     if command.asker is Asker.RETAILER and command.units is None:
-        _answer_waiting(line, draft, actor, policy, now)
+        _answer_waiting(line, draft, actor, asked_under, now)
     if not (draft.open or draft.changed):
         return why_nothing_open(line)
     units = draft.open if command.units is None else command.units
@@ -92,13 +97,13 @@ def _ask_open_units(
     return draft.done()
 
 
-def accept(line: Line, command: AcceptCancellation, now: datetime, policy: Policy) -> Decision | Refusal:
+def accept(line: Line, command: AcceptCancellation, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
     """Accept asked units. A retailer accepts a customer's ask by passing it on when a supplier holds the goods."""
     chosen = _to_answer(line, command.actor, command.cancellation)
     if command.units is not None and command.units < 1:
         return _flawed(chosen, units_invalid())
     if isinstance(chosen, Refusal):
-        if _accepted_alike(line, command) or _passed_on_before(line, command, policy):
+        if _accepted_alike(line, command) or _passed_on_before(line, command, asked_under):
             return Decision(line=line)
         return _noted_as_late(line, command, now, chosen)
     if command.units is not None and command.units > chosen[0].units:
@@ -108,7 +113,7 @@ def accept(line: Line, command: AcceptCancellation, now: datetime, policy: Polic
     draft = Draft(line, now)
     for cancellation in chosen if command.units is None else chosen[:1]:
         if _is_retailers_turn(line, cancellation) and not line.retailer_decides:
-            due_at = policy.answer_due(now)
+            due_at = asked_under(cancellation).answer_due(now)
             draft.pass_on(cancellation, to=line.holder_that_answers, due_at=due_at, note=command.note)
         else:
             units = cancellation.units if command.units is None else command.units
@@ -117,7 +122,7 @@ def accept(line: Line, command: AcceptCancellation, now: datetime, policy: Polic
     return draft.done()
 
 
-def decline(line: Line, command: DeclineCancellation, now: datetime, policy: Policy) -> Decision | Refusal:
+def decline(line: Line, command: DeclineCancellation, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
     """Decline asked units, which stay on order. "Shipped already" may have to be proved before it counts (EC-17)."""
     chosen = _to_answer(line, command.actor, command.cancellation)
     if command.reason is None:
@@ -128,11 +133,12 @@ def decline(line: Line, command: DeclineCancellation, now: datetime, policy: Pol
             return Decision(line=line)
         return _noted_as_late(line, command, now, chosen)
     draft = Draft(line, now)
-    proof_due = policy.proof_due(now) if _needs_proof(command) else None
     for cancellation in chosen:
+        terms = asked_under(cancellation)
+        proof_due = terms.proof_due(now) if _needs_proof(command) else None
         if proof_due is None:
             draft.decline(cancellation, command.reason, command.actor.party, command.note, command.tracking)
-            if _contradicts_the_retailer(line, cancellation, command, policy):
+            if _contradicts_the_retailer(line, cancellation, command, terms):
                 draft.open_case(cancellation, command.reason)
         elif not cancellation.awaits_proof:
             draft.ask_proof(cancellation, command.reason, proof_due, command.note)
@@ -157,7 +163,7 @@ def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decisi
     return draft.done()
 
 
-def pass_deadline(line: Line, command: PassDeadline, now: datetime, policy: Policy) -> Decision | Refusal:
+def pass_deadline(line: Line, command: PassDeadline, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
     """Silence speaks, once and never early: accept, lapse, or hand over to an operator, as the policy says.
 
     What silence accepts for a retailer, while a supplier holds the goods, goes on to the supplier like a spoken yes.
@@ -169,7 +175,7 @@ def pass_deadline(line: Line, command: PassDeadline, now: datetime, policy: Poli
     cancellation = named[0]
     if cancellation.state is not State.ASKED or cancellation.due_at is None or now < cancellation.due_at:
         return Decision(line=line)
-    return let_pass(line, cancellation, now, policy)
+    return let_pass(line, cancellation, now, asked_under(cancellation))
 
 
 def let_pass(line: Line, cancellation: Cancellation, now: datetime, policy: Policy) -> Decision:
@@ -234,7 +240,7 @@ def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> 
 
 
 def retailer_cancel(
-    line: Line, command: RetailerCancel, now: datetime, policy: Policy, new_id: NewId
+    line: Line, command: RetailerCancel, now: datetime, policy: Policy, new_id: NewId, asked_under: AskedUnder
 ) -> Decision | Refusal:
     """One call for two wishes, as bol has it: confirm what a customer asked, or cancel what cannot be fulfilled.
 
@@ -243,14 +249,14 @@ def retailer_cancel(
     if not _acts_for_retailer(line, command.actor):
         return UNKNOWN_LINE
     if any(_is_askers_wish(c, command.reason) for c in line.asks):
-        return _confirm(line, command, now, policy)
+        return _confirm(line, command, now, asked_under)
     if _confirms_again(line, command):
         return Decision(line=line)
     if line.retailer_decides:
         own = CancelOwn(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
         return cancel_own(line, own, now, new_id)
     wish = AskCancellation(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
-    return ask(line, wish, now, policy, new_id)
+    return ask(line, wish, now, policy, new_id, asked_under)
 
 
 def _confirms_again(line: Line, command: RetailerCancel) -> bool:
@@ -260,10 +266,10 @@ def _confirms_again(line: Line, command: RetailerCancel) -> bool:
     )
 
 
-def _confirm(line: Line, command: RetailerCancel, now: datetime, policy: Policy) -> Decision | Refusal:
+def _confirm(line: Line, command: RetailerCancel, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
     """Never more than the customer asked for, also when the call is repeated while a supplier has the ask."""
     draft = Draft(line, now)
-    _answer_waiting(line, draft, command.actor, policy, now)
+    _answer_waiting(line, draft, command.actor, asked_under, now)
     if draft.changed or any(_is_heeded_so_far(line, c) for c in line.asks):
         return draft.done()
     return nothing_asked()
@@ -430,7 +436,7 @@ def _is_askers_wish(ask: Cancellation, reason: CancelReason) -> bool:
     return ask.asker is Asker.CUSTOMER and reason is CancelReason.REQUESTED_BY_CUSTOMER
 
 
-def _answer_waiting(line: Line, draft: Draft, actor: Actor, policy: Policy, now: datetime) -> None:
+def _answer_waiting(line: Line, draft: Draft, actor: Actor, asked_under: AskedUnder, now: datetime) -> None:
     """A retailer that wants the whole line cancelled thereby answers the customer's asks that wait for it."""
     for cancellation in line.asks:
         if not _is_retailers_turn(line, cancellation):
@@ -438,7 +444,8 @@ def _answer_waiting(line: Line, draft: Draft, actor: Actor, policy: Policy, now:
         if line.retailer_decides:
             draft.accept(cancellation, cancellation.units, actor.party)
         else:
-            draft.pass_on(cancellation, to=line.holder_that_answers, due_at=policy.answer_due(now))
+            due_at = asked_under(cancellation).answer_due(now)
+            draft.pass_on(cancellation, to=line.holder_that_answers, due_at=due_at)
 
 
 def _first_to_answer(line: Line, asker: Asker, policy: Policy) -> UUID | None:
@@ -458,11 +465,11 @@ def _needs_proof(command: DeclineCancellation) -> bool:
 
 
 def _contradicts_the_retailer(
-    line: Line, cancellation: Cancellation, command: DeclineCancellation, policy: Policy
+    line: Line, cancellation: Cancellation, command: DeclineCancellation, terms: Policy
 ) -> bool:
     """The retailer said yes to its customer, for whom there is now a no, and bol has no word for that (EC-25)."""
     operator = command.actor.kind is PartyKind.PLATFORM
-    return _is_with_supplier(line, cancellation) and policy.customer_asks_retailer_first and not operator
+    return _is_with_supplier(line, cancellation) and terms.customer_asks_retailer_first and not operator
 
 
 def _awaiting(line: Line, actor: Actor) -> list[Cancellation]:
@@ -514,13 +521,17 @@ def _noted_as_late(
     own_ask = late.asker is Asker.RETAILER and command.actor.party == line.retailer
     if own_ask or not _is_by_silence(late):
         return refusal
+    answer = "accept" if isinstance(command, AcceptCancellation) else "decline"
+    said = Noted(by=command.actor.party, cancellation=late.id, answer=answer)
+    if said in line.noted:
+        return already_answered(late)
     draft = Draft(line, now)
     if isinstance(command, AcceptCancellation):
         units, why_not = command.units or late.units, command.rest_reason or ""
-        draft.note_late_answer(late, units, "accept", rest_reason=why_not, note=command.note)
+        draft.note_late_answer(said, late, units, rest_reason=why_not, note=command.note)
     else:
-        said = {"reason": command.reason or "", "note": command.note, "tracking": command.tracking}
-        draft.note_late_answer(late, late.units, "decline", **said)
+        words = {"reason": command.reason or "", "note": command.note, "tracking": command.tracking}
+        draft.note_late_answer(said, late, late.units, **words)
     return replace(already_answered(late), noted=(draft.done(),))
 
 
@@ -563,8 +574,9 @@ def _answered_by(line: Line, actor: Actor, cancellation: UUID | None) -> list[Ca
     return [c for c in line.cancellations if c.id == cancellation and c.answered_by == actor.party]
 
 
-def _passed_on_before(line: Line, command: AcceptCancellation, policy: Policy) -> bool:
+def _passed_on_before(line: Line, command: AcceptCancellation, asked_under: AskedUnder) -> bool:
     """The retailer's yes again: where customers ask it first, an ask can be with the supplier only through it."""
-    if command.actor.party != line.retailer or not policy.customer_asks_retailer_first:
+    if command.actor.party != line.retailer:
         return False
-    return any(_is_with_supplier(line, c) and command.cancellation in (None, c.id) for c in line.asks)
+    named = [c for c in line.asks if command.cancellation in (None, c.id)]
+    return any(_is_with_supplier(line, c) and asked_under(c).customer_asks_retailer_first for c in named)

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import assert_never
 from uuid import UUID
 
 from countermand.domain import cancellation, fulfilment, refusals
-from countermand.domain.cancellation import NewId
+from countermand.domain.cancellation import AskedUnder, NewId
 from countermand.domain.commands import (
     AcceptCancellation,
     Allocate,
@@ -34,29 +35,37 @@ from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.refusals import Refusal, RefusalKind
 
 
-def decide(line: Line, command: LineCommand, now: datetime, policy: Policy, new_id: NewId) -> Decision | Refusal:
+def decide(
+    line: Line,
+    command: LineCommand,
+    now: datetime,
+    policy: Policy,
+    new_id: NewId,
+    asked_under: AskedUnder | None = None,
+) -> Decision | Refusal:
     """Decide one command on one line.
 
-    ``policy`` is the one agreed on now; for ``PassDeadline`` it is the one the cancellation was asked under.
-    Never raises for a business case: what cannot be done is a ``Refusal``.
+    ``policy`` is the one agreed on now. What was asked before is judged by the one it was ``asked_under`` (EC-33),
+    which is the same if none is named. Never raises for a business case: what cannot be done is a ``Refusal``.
     """
+    asked_under = asked_under or (lambda _: policy)
     match command:
         case AskCancellation():
-            return cancellation.ask(line, command, now, policy, new_id)
+            return cancellation.ask(line, command, now, policy, new_id, asked_under)
         case AcceptCancellation():
-            return cancellation.accept(line, command, now, policy)
+            return cancellation.accept(line, command, now, asked_under)
         case DeclineCancellation():
-            return cancellation.decline(line, command, now, policy)
+            return cancellation.decline(line, command, now, asked_under)
         case WithdrawCancellation():
             return cancellation.withdraw(line, command, now)
         case PassDeadline():
-            return cancellation.pass_deadline(line, command, now, policy)
+            return cancellation.pass_deadline(line, command, now, asked_under)
         case EscalateCancellation():
             return cancellation.escalate(line, command, now)
         case CancelOwn():
             return cancellation.cancel_own(line, command, now, new_id)
         case RetailerCancel():
-            return cancellation.retailer_cancel(line, command, now, policy, new_id)
+            return cancellation.retailer_cancel(line, command, now, policy, new_id, asked_under)
         case Ship():
             return fulfilment.ship(line, command, now)
         case Allocate():
@@ -67,7 +76,7 @@ def decide(line: Line, command: LineCommand, now: datetime, policy: Policy, new_
             assert_never(command)
 
 
-def let_silence_speak(line: Line, now: datetime, asked_under: Callable[[Cancellation], Policy]) -> Decision | None:
+def let_silence_speak(line: Line, now: datetime, asked_under: AskedUnder) -> Decision | None:
     """What has fallen due on a line by now, the longest overdue first; ``None`` if nothing has.
 
     To be decided before any command is: an answer that comes after its deadline is too late, whether or not anybody
@@ -96,17 +105,23 @@ def decide_order(
     now: datetime,
     policy_of: Callable[[Line], Policy],
     new_id: NewId,
+    asked_under: Callable[[Line, Cancellation], Policy] | None = None,
 ) -> tuple[Fate, ...] | Refusal:
     """Decide one command on the lines of one order: each line's fate, or one refusal when nothing may change.
 
+    ``policy_of`` and ``asked_under`` are to each line what they are to ``decide``.
     A line that is not the actor's to touch is left out, and an order with no other line is unknown to the actor.
     Lines that are to be cancelled all or not at all wait for each other (EC-18).
     """
     policies = [policy_of(line) for line in lines]
-    fates = _fates(lines, _per_line(lines, command), now, policy_of, new_id)
+
+    def decided(line: Line, each: LineCommand) -> Decision | Refusal:
+        return decide(line, each, now, policy_of(line), new_id, partial(asked_under, line) if asked_under else None)
+
+    fates = _fates(lines, _per_line(lines, command), decided)
     if isinstance(command, CancelOrder) and _is_all_or_nothing(command, policies) and _must_wait(lines, fates):
         asks = [replace(each, group=group) for group in [new_id()] for each in _asks(lines, command)]
-        fates = _fates(lines, asks, now, policy_of, new_id)
+        fates = _fates(lines, asks, decided)
     return _judge(fates, command, policies)
 
 
@@ -126,9 +141,7 @@ def _must_wait(lines: Sequence[Line], fates: Sequence[Fate]) -> bool:
 def _fates(
     lines: Sequence[Line],
     commands: Iterable[LineCommand],
-    now: datetime,
-    policy_of: Callable[[Line], Policy],
-    new_id: NewId,
+    decided: Callable[[Line, LineCommand], Decision | Refusal],
 ) -> list[Fate]:
     known = {line.id: line for line in lines}
     fates = []
@@ -137,7 +150,7 @@ def _fates(
         if line is None:
             fates.append(Fate(line=each.line, outcome=refusals.UNKNOWN_LINE))
             continue
-        outcome = decide(line, each, now, policy_of(line), new_id)
+        outcome = decided(line, each)
         if isinstance(outcome, Decision):
             known[line.id] = outcome.line
         fates.append(Fate(line=line.id, outcome=outcome))

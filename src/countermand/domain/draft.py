@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from countermand.domain.events import Event, EventKind
-from countermand.domain.line import Cancellation, Decision, Line, State
+from countermand.domain.line import Cancellation, Decision, Line, Noted, State
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 
@@ -21,6 +21,7 @@ class Draft:
         self._events: list[Event] = []
         self._buckets = [line.open, line.asked, line.cancelled, line.shipped]
         self._allocation: dict[str, Any] = {}
+        self._noted: set[Noted] = set()
 
     @property
     def open(self) -> int:
@@ -141,9 +142,10 @@ class Draft:
         kind = EventKind.CANCELLATION_CASE_OPENED
         self._tell(kind, changed.units, changed, reason=reason, rule=Rule.CONTRADICTION)
 
-    def note_late_answer(self, cancellation: Cancellation, units: int, answer: str, **more: Any) -> None:
+    def note_late_answer(self, said: Noted, cancellation: Cancellation, units: int, **words: Any) -> None:
         """No unit moves; what was said too late is kept (EC-23), with the words that came with it."""
-        self._tell(EventKind.CANCELLATION_LATE_ANSWER, units, cancellation, answer=answer, **more)
+        self._noted.add(said)
+        self._tell(EventKind.CANCELLATION_LATE_ANSWER, units, cancellation, answer=said.answer, **words)
 
     def withdraw(self, cancellation: Cancellation, by: UUID) -> None:
         """Asked units become open again, as the asker wishes."""
@@ -169,9 +171,10 @@ class Draft:
         self._move(units, -1, 0, 0, +1)
         self._tell(EventKind.LINE_SHIPPED, units, tracking=tracking)
 
-    def note_shipped_though_cancelled(self, units: int, tracking: str) -> None:
+    def note_shipped_though_cancelled(self, said: Noted) -> None:
         """No unit moves: they stay cancelled, though they are said to have left (EC-37)."""
-        self._tell(EventKind.LINE_SHIPPED_THOUGH_CANCELLED, units, tracking=tracking)
+        self._noted.add(said)
+        self._tell(EventKind.LINE_SHIPPED_THOUGH_CANCELLED, said.units, tracking=said.tracking)
 
     def change_transport(self, note: str) -> None:
         """No unit moves; the parcel's way does."""
@@ -202,6 +205,7 @@ class Draft:
             shipped=shipped,
             seq=self._line.seq + len(self._events),
             cancellations=(*known, *fresh),
+            noted=self._line.noted | self._noted,
             **self._allocation,
         )
         changed = tuple(c for c in self._changed.values() if c != before.get(c.id))

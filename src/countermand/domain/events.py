@@ -41,6 +41,10 @@ MONEY: Final = frozenset(kind for kind in EventKind if kind.value.startswith("re
 """What only the retailer and the platform are told: a supplier has no business with the customer's money."""
 
 
+NOTED: Final = (EventKind.LINE_SHIPPED_THOUGH_CANCELLED, EventKind.CANCELLATION_LATE_ANSWER)
+"""What was said and changed nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """When an event of a kind happens, as a sentence, and what its ``units`` count."""

@@ -13,7 +13,7 @@ from countermand.domain.cancellation import (
 )
 from countermand.domain.commands import Actor, Allocate, ChangeTransport, PartyKind, Ship
 from countermand.domain.draft import Draft
-from countermand.domain.line import Cancellation, Decision, Line
+from countermand.domain.line import Cancellation, Decision, Line, Noted
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
 
@@ -110,15 +110,17 @@ def _in_the_way(line: Line, command: Ship) -> list[Cancellation]:
 def _noted_if_cancelled(line: Line, command: Ship, now: datetime, refusal: Refusal) -> Refusal:
     """The refusal, and that cancelled units are said to have left all the same (EC-37).
 
-    A report of no more units than have shipped may be an earlier one that is repeated, and is not taken for that.
+    A report of no more units than have shipped may be an earlier one that is repeated, and is not taken for that. Nor
+    is what was noted before, nor more units than are cancelled, all such reports together.
     """
-    there = line.open + line.asked
-    units = line.cancelled if command.units is None else command.units - there
+    there, left = line.open + line.asked, line.cancelled - sum(said.units for said in line.noted)
+    units = left if command.units is None else command.units - there
     repeated = line.shipped and (command.units is None or command.units <= line.shipped)
-    if repeated or not 0 < units <= line.cancelled:
+    said = Noted(by=command.actor.party, units=units, tracking=command.tracking)
+    if repeated or said in line.noted or not 0 < units <= left:
         return refusal
     draft = Draft(line, now)
-    draft.note_shipped_though_cancelled(units, command.tracking)
+    draft.note_shipped_though_cancelled(said)
     return replace(refusal, noted=(draft.done(),))
 
 

@@ -61,6 +61,20 @@ class Cancellation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What a party said that changed nothing: an answer that came too late, or a parcel of cancelled units.
+
+    It is kept once: the same party that says the same again is repeating itself (EC-23, EC-37).
+    """
+
+    by: UUID
+    cancellation: UUID | None = None
+    answer: str = ""
+    units: int = 0
+    tracking: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One article of an order, as it is now.
 
@@ -68,7 +82,8 @@ class Line:
     ``with_fulfiller`` says whether the fulfiller has been told of the order yet (EC-20), and ``fulfiller_gone`` that it
     takes no part any more, so that an operator answers for it (EC-26). ``seq`` counts the line's
     events. ``cancellations`` holds those still asked, any that the command at hand names, those that a customer asked
-    and got while other units are open, and all of them where an answer finds nothing asked.
+    and got while other units are open, and all of them where an answer finds nothing asked. ``noted`` is what was said
+    before and changed nothing, where it may be said again.
 
     Raises:
         ValueError: the buckets do not sum to ``ordered``, or one is negative. No caller's input can cause this.
@@ -93,6 +108,7 @@ class Line:
     backorder_on: date | None = None
     seq: int = 1
     cancellations: tuple[Cancellation, ...] = ()
+    noted: frozenset[Noted] = frozenset()
 
     def __post_init__(self) -> None:
         if self.ordered != self.open + self.asked + self.cancelled + self.shipped:

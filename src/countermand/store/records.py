@@ -5,7 +5,7 @@ from uuid import UUID
 
 from countermand.domain.commands import Asker, Movement
 from countermand.domain.events import Event, ToldRefund
-from countermand.domain.line import Cancellation, Line, State
+from countermand.domain.line import Cancellation, Line, Noted, State
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refund import Method
 from countermand.domain.settlement import Refund, RefundKind, RefundState
@@ -159,6 +159,18 @@ def _told_refund(refund: ToldRefund) -> dict[str, Any]:
         "currency": refund.currency,
         "released": refund.released,
     }
+
+
+def noted_of(row: Record) -> Noted:
+    """What an event tells that was noted and changed nothing."""
+    parcel = row.cancellation_id is None
+    return Noted(
+        by=row.actor_id,
+        cancellation=row.cancellation_id,
+        answer=row.facts.get("answer", ""),
+        units=row.facts["units"] if parcel else 0,
+        tracking=row.facts.get("tracking", "") if parcel else "",
+    )
 
 
 def refund_of(row: Record) -> Refund:

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import Insert
 
+from countermand.domain.events import NOTED
 from countermand.store import tables as t
 from countermand.store.columns import Id, IdList, NumberList, PairList, one_of, pair_of
 
@@ -105,6 +106,13 @@ CANCELLATIONS_OF_LINES = (
 )
 """The cancellations of these lines, oldest first: those that wait for an answer, those named, what customers got, and
 all of a line that is answered though nothing waits."""
+
+NOTED_ON_LINES = select(t.events.c.line_id, t.events.c.actor_id, t.events.c.cancellation_id, t.events.c.facts).where(
+    one_of(t.events.c.retailer_id, _RETAILERS),
+    one_of(t.events.c.line_id, bindparam("lines", type_=IdList())),
+    t.events.c.kind.in_([literal_column(f"'{kind}'") for kind in NOTED]),
+)
+"""What was said of these lines too late, and of cancelled units that left."""
 
 POLICIES = (
     select(
