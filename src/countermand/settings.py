@@ -6,6 +6,7 @@ from email.utils import parseaddr
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from platformdirs import user_data_path
@@ -57,6 +58,15 @@ def _sender(text: str) -> str:
     return text
 
 
+def _reachable(url: str) -> str:
+    """Every link in an e-mail begins with it."""
+    parts = urlsplit(url)
+    fine = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment)
+    if url and not (fine and parts.port != 0 and re.fullmatch("[!-~]+", url)):
+        raise ValueError(f"{url!r} is no address; write it like https://cancel.shop.example")
+    return url
+
+
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -73,7 +83,9 @@ class Settings(BaseSettings):
     database: str = Field(default_factory=default_database, description="SQLAlchemy URL: sqlite:///… or postgresql://…")
     host: str = "127.0.0.1"
     port: int = Field(default=8765, ge=0, le=65535, description="0 takes any that is free")
-    public_url: str = Field(default="", description="How clients reach this service; default http://host:port")
+    public_url: Annotated[str, AfterValidator(_reachable)] = Field(
+        default="", description="How clients reach this service; default http://host:port"
+    )
     lanes: int = Field(default=1, ge=1, le=64, description="Transactions side by side (PostgreSQL)")
     token_lifetime_s: int = Field(default=7200, ge=0, description="CRUX login tokens; 0 = no expiry")
     credential_cache_s: int = Field(default=5, ge=0, description="How long a revoked credential may still be honoured")

@@ -295,3 +295,48 @@ def test_a_cell_never_breaks_its_line(cli: Cli, parties: dict[str, str]) -> None
     [row] = cli("orders").lines
     assert (len(row), row[0]) == (7, plain("P\tO\n1"))
     assert cli("orders", "--json").json[0]["lines"][0]["sku"] == ODD
+
+
+# What makes no sense
+
+
+def test_only_a_retailer_has_plaza_keys(cli: Cli, parties: dict[str, str]) -> None:
+    cli("party", "add", "supplier", "Brave Supply")
+    made = cli("plaza-key", "create", "--party", "Brave Supply")
+    assert (made.code, made.out) == (USAGE, "")
+    assert "not a retailer" in made.err
+
+
+def test_a_path_of_plaza_begins_with_a_slash(cli: Cli) -> None:
+    said = cli("plaza", "GET", "services/rest/orders/v2")
+    assert said.code == USAGE
+    assert "begins with /services" in said.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("SMTP_HOST", "mail.example", "The settings make no sense: mail_from must be set where smtp_host is."),
+        ("SCORE_ZONE", "Mars/Base", "make no sense: score_zone: there is no time zone Mars/Base."),
+        ("PUBLIC_URL", "shop.example", "public_url: 'shop.example' is no address"),
+        ("PUBLIC_URL", "https://", "public_url: 'https://' is no address"),
+        ("PUBLIC_URL", "https://shop.example/?a=b", "public_url: 'https://shop.example/?a=b' is no address"),
+        ("PUBLIC_URL", "https://shop.example:http", "public_url: "),
+    ],
+)
+def test_settings_that_make_no_sense_are_told_in_a_sentence(cli: Cli, name: str, value: str, sentence: str) -> None:
+    said = cli("party", "list", **{f"COUNTERMAND_{name}": value})
+    assert (said.code, said.out) == (78, "")
+    assert sentence in said.err
+
+
+def test_an_order_that_does_not_add_up_is_told_in_a_sentence(cli: Cli, parties: dict[str, str]) -> None:
+    given = {
+        "retailer": "Fine Shoes",
+        "reference": "PO-1",
+        "lines": [{"sku": "boot", "units": 1, "unit_price": "1.00"}],
+        "payments": [{"captured": "99"}],
+    }
+    said = cli("order", "add", "-", stdin=json.dumps(given))
+    assert said.code == USAGE
+    assert said.err.splitlines()[1] == "  The payments come to 99.00 EUR, the order to 1.00."

@@ -93,3 +93,39 @@ def test_an_ask_is_withdrawn_once_and_its_units_are_open_again(parties: Run) -> 
     assert [each["state"] for each in listed] == ["withdrawn"]
     assert parties("withdraw", asked).returncode == 0, "the same wish again"
     assert parties("withdraw", "can_" + "0" * 32).returncode == 5
+
+
+def test_terms_are_shown_as_they_are_set(parties: Run) -> None:
+    said = parties(
+        *("policy", "set", "--retailer", "Fine Shoes", "--answer-within", "90m", "--whole-order", "all-or-nothing"),
+        *("--working-hours", "sun-thu 09:00-17:00 Europe/Amsterdam", "--no-customer-asks-retailer-first"),
+    )
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.splitlines() == [
+        "version: 1",
+        "answer-within: 90m",
+        "silence: lapse",
+        "whole-order: all-or-nothing",
+        "free-window: 0s",
+        "accepts-until: shipped",
+        "accepts-for: always",
+        "customer-asks-retailer-first: no",
+        "proof-within: never",
+        "working-hours: sun-thu 09:00-17:00 Europe/Amsterdam",
+        "holidays: none",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pair", "wrong"),
+    [
+        (("--retailer", "Alpine"), "not a retailer"),
+        (("--retailer", "Fine Shoes", "--supplier", "Brave"), "not a supplier"),
+    ],
+)
+def test_terms_hold_between_a_retailer_and_who_holds_its_goods(parties: Run, pair: tuple[str, ...], wrong: str) -> None:
+    parties("party", "add", "retailer", "Brave")
+    said = parties("policy", "set", *pair, "--silence", "accept")
+    assert said.returncode == 2
+    assert wrong in said.stderr
+    assert parties("policy", "set", "--retailer", "Brave", "--supplier", "Brave").returncode == 0

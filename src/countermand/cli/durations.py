@@ -13,3 +13,9 @@ def seconds(text: str) -> int:
     if not match:
         fail(Exit.USAGE, "bad_duration", f"{text!r} is not a duration. Write 90s, 30m, 48h or 7d.")
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def as_duration(length_s: int) -> str:
+    """The same in the largest unit that leaves nothing over: ``48h``, never ``2880m``."""
+    unit = next((unit for unit in "hms" if length_s % _SECONDS[unit] == 0), "s")
+    return f"{length_s // _SECONDS[unit]}{unit}" if length_s else "0s"

@@ -1,5 +1,6 @@
 """Commands about notices: what is to be told to whom, what was given up, and sending it again."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -133,11 +134,19 @@ def _say_when(what: str, to: Endpoint) -> None:
 
 def _moment(text: str, now: datetime) -> datetime:
     """A time, UTC unless it says otherwise, or how long ago; ends the command when it is neither."""
+    if re.fullmatch("[0-9]+[smhd]", text):
+        # Nothing was made before the first day that every database can tell.
+        return now - min(timedelta(seconds=seconds(text)), now - _EARLIEST)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return now - timedelta(seconds=seconds(text))
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        hint = "Write it like 2026-11-02T09:00, or 24h for 24 hours ago."
+        fail(Exit.USAGE, "bad_time", f"{text!r} is no time.", hint)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(max(moment, _EARLIEST), now)
+
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _notice(row: Record) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from countermand import parties, policies, reads, scores, story
 from countermand.app import Application
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
 from countermand.cli.who import find_id, find_party
 from countermand.domain.commands import Actor, AskCancellation, Asker, PartyKind
 from countermand.domain.line import State
@@ -304,7 +304,7 @@ def _read_orders(file: str) -> list[OrderIn]:
     try:
         return [OrderIn.model_validate(each) for each in (value if isinstance(value, list) else [value])]
     except ValidationError as error:
-        problems = "\n".join(f"  {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        problems = "\n".join(f"  {problem}" for problem in what_is_wrong(error))
         fail(Exit.USAGE, "invalid_order", f"An order in {file} cannot be taken:\n{problems}")
 
 

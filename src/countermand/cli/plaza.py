@@ -37,6 +37,8 @@ def plaza(
     path
         From /services on, with a query if need be.
     """
+    if not path.startswith("/"):
+        fail(Exit.USAGE, "bad_path", f"{path!r} is no path; it begins with /services.")
     body = _body(data)
     date = format_datetime(datetime.now(UTC), usegmt=True)
     private = _key("COUNTERMAND_PLAZA_PRIVATE_KEY").encode()

@@ -11,12 +11,13 @@ from sqlalchemy import Connection
 
 from countermand import policies
 from countermand.app import Application
-from countermand.cli.durations import seconds
+from countermand.cli.durations import as_duration, seconds
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, print_json
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.cli.who import find_party
+from countermand.cli.who import find_party, find_retailer
 from countermand.domain.calendar import WorkingHours
+from countermand.domain.commands import PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
 from countermand.policies import ANY_FULFILLER
 from countermand.store.policies import terms_of_policy
@@ -108,9 +109,13 @@ def policy_set(
 
 
 def _pair(connection: Connection, retailer: str, supplier: str | None) -> tuple[UUID, UUID]:
-    seller: UUID = find_party(connection, retailer).id
-    holder: UUID = find_party(connection, supplier).id if supplier else ANY_FULFILLER
-    return seller, holder
+    seller: UUID = find_retailer(connection, retailer).id
+    if not supplier:
+        return seller, ANY_FULFILLER
+    holder = find_party(connection, supplier)
+    if holder.id != seller and holder.kind != PartyKind.SUPPLIER.value:
+        fail(Exit.USAGE, "no_supplier", f"{holder.name} is a {holder.kind}, not a supplier.")
+    return seller, holder.id
 
 
 def _print(policy: Policy, *, json: bool) -> None:
@@ -119,8 +124,43 @@ def _print(policy: Policy, *, json: bool) -> None:
         print_json({"version": policy.version, **terms})
         return
     print(f"version: {policy.version or 'none written down; these are the defaults'}")
-    for name, value in terms.items():
-        print(f"{name}: {value}")
+    for flag, value in _as_flags(policy).items():
+        print(f"{flag}: {value}")
+
+
+def _as_flags(policy: Policy) -> dict[str, str]:
+    """The terms as ``policy set`` takes them."""
+
+    def duration(length_s: int | None, never: str) -> str:
+        return never if length_s is None else as_duration(length_s)
+
+    hours = policy.working_hours
+    return {
+        "answer-within": duration(policy.answer_within_s, "never"),
+        "silence": policy.silence.value,
+        "whole-order": policy.whole_order.value.replace("_", "-"),
+        "free-window": duration(policy.free_window_s, "0s"),
+        "accepts-until": policy.accepts_until.value,
+        "accepts-for": duration(policy.accepts_for_s, "always"),
+        "customer-asks-retailer-first": "yes" if policy.customer_asks_retailer_first else "no",
+        "proof-within": duration(policy.proof_within_s, "never"),
+        "working-hours": _as_text(hours) if hours else "none",
+        "holidays": (hours and hours.holidays_of) or "none",
+    }
+
+
+def _as_text(hours: WorkingHours) -> str:
+    days = ",".join(DAYS[day] for day in hours.days)
+    for first in hours.days:
+        if hours.days == _days(first, last := (first + len(hours.days) - 1) % 7):
+            days = f"{DAYS[first]}-{DAYS[last]}"
+            break
+    return f"{days} {hours.opens:%H:%M}-{hours.closes:%H:%M} {hours.zone}"
+
+
+def _days(first: int, last: int) -> tuple[int, ...]:
+    """From one day to the other, over the end of the week if need be: ``sun-thu``."""
+    return tuple(sorted((first + more) % 7 for more in range((last - first) % 7 + 1)))
 
 
 def _working_hours(text: str | None, holidays: str | None) -> dict[str, WorkingHours | None]:
@@ -137,7 +177,7 @@ def _working_hours(text: str | None, holidays: str | None) -> dict[str, WorkingH
         first, last = DAYS.index(match[1]), DAYS.index(match[2])
         return {
             "working_hours": policies.working_hours(
-                days=tuple(range(first, last + 1)),
+                days=_days(first, last),
                 opens=time.fromisoformat(match[3]),
                 closes=time.fromisoformat(match[4]),
                 zone=match[5],

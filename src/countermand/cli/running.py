@@ -98,12 +98,20 @@ async def _migrate(settings: Settings) -> None:
     say(f"The schema was at {before or 'nothing'} and {outcome}.")
 
 
+def what_is_wrong(error: ValidationError) -> list[str]:
+    """What a check found, one sentence each, after the name of the member if it is about a single one."""
+    return [
+        ": ".join([*filter(None, [".".join(map(str, each["loc"]))]), each["msg"].removeprefix("Value error, ")])
+        for each in error.errors()
+    ]
+
+
 def read_settings(**flags: object) -> Settings:
     """The settings, with the flags that were given on top. Ends the command when they make no sense."""
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        problems = "; ".join(what_is_wrong(error))
         fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"The settings make no sense: {problems}.")
     except ValueError as error:
         fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"countermand.toml cannot be read: {error}.")

@@ -201,7 +201,7 @@ def plaza_key_create(*, party: str, label: str = "", database: DatabaseFlag = No
                 application.ids,
                 application.keyring,
                 application.clock(),
-                party=find_party(connection, party),
+                party=find_retailer(connection, party),
                 label=label,
             )
 
@@ -266,6 +266,14 @@ def find_party(connection: Connection, text: str) -> Record:
         fail(Exit.NOT_FOUND, "unknown_party", str(error), "See `countermand party list`.")
 
 
+def find_retailer(connection: Connection, text: str) -> Record:
+    """The retailer of this name or id; ends the command when there is none."""
+    found = find_party(connection, text)
+    if found.kind != PartyKind.RETAILER.value:
+        fail(Exit.USAGE, "no_retailer", f"{found.name} is a {found.kind}, not a retailer.")
+    return found
+
+
 def _able(party: Record, permissions: Sequence[parties.Permission] | None) -> Record:
     """The party; ends the command when it cannot have one of these permissions."""
     possible = parties.PERMISSIONS[PartyKind(party.kind)]
@@ -280,7 +288,8 @@ def find_id(prefix: str, text: str) -> UUID:
     """The id in ``text``; ends the command when it is not one."""
     found = read(prefix, text) or read("ord", text) or read("lin", text)
     if found is None:
-        fail(Exit.USAGE, "bad_id", f"{text!r} is not an id. An id looks like {show(prefix, UUID(int=0))}.")
+        nobody = UUID(int=0)
+        fail(Exit.USAGE, "bad_id", f"{text!r} is not an id. An id looks like {nobody} or {show(prefix, nobody)}.")
     return found
 
 
