@@ -58,6 +58,7 @@ async def opened(
         lanes=settings.lanes,
         allow_weak_durability=settings.allow_losing_acknowledged_calls,
         dry_run=dry_run,
+        timeout_s=settings.database_timeout_s or None,
     )
     providers = open_providers(settings, clock)
     try:

@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     allow_losing_acknowledged_calls: bool = Field(
         default=False, description="Accept a PostgreSQL with fsync or synchronous_commit off"
     )
+    database_timeout_s: float = Field(
+        default=30.0, ge=0, description="How long PostgreSQL may take for one transaction; 0 is for ever"
+    )
     key_file: Path | None = Field(default=None, description="Keys that open stored secrets; default beside the data")
     plaza_limits: Annotated[dict[str, str], AfterValidator(_quotas)] = Field(
         default_factory=lambda: dict(PLAZA_LIMITS),

@@ -1,7 +1,10 @@
 """A database that goes away and comes back: the lane goes on without a restart, and says what it does not know."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from structlog.testing import capture_logs
 
 from countermand.service import Call, Done, Failed, Refused
 from countermand.store import tables as t
-from countermand.store.engine import CommitUnknownError, Database
+from countermand.store.engine import CommitUnknownError, Database, UnavailableError
 from tests.store.holding import connections_in_use, rows
 from tests.store.speaking import Talk, once, talk
 from tests.store.watching import lane_of, listening, until, writer
@@ -171,6 +174,79 @@ async def test_a_server_that_is_down_is_told_at_once_and_its_return_needs_no_res
                 await both_work(said)
             assert connections_in_use(application.database) == 0
             assert await said.buckets() == (2, 0, 0, 3)
+
+
+async def test_a_server_that_hangs_counts_as_away_and_is_used_again_when_it_answers(clock: Clock) -> None:
+    with Node() as node:
+        async with running(node.url(), clock, database_timeout_s=0.5) as application:
+            said = await talk(await populate(application, clock))
+            await both_work(said)
+            hung = processes_of(node)
+            for process in hung:
+                os.kill(process, signal.SIGSTOP)
+            try:
+                outcome = await asyncio.wait_for(said.say(said.ship(1)), 20)
+                with pytest.raises(UnavailableError):
+                    await asyncio.wait_for(said.buckets(), 20)
+            finally:
+                for process in hung:
+                    os.kill(process, signal.SIGCONT)
+            assert outcome == Failed(unknown=True)
+            await until_answered(said)
+            await both_work(said)
+            assert connections_in_use(application.database) == 0
+
+
+def processes_of(node: Node) -> list[int]:
+    """The server and the processes of its connections, each of which leads a group of its own."""
+    assert node.process
+    server = node.process.pid
+    return [server, *map(int, Path(f"/proc/{server}/task/{server}/children").read_text().split())]
+
+
+async def until_answered(said: Talk) -> None:
+    """Whatever was stored or not, the service works again within the limit."""
+
+    async def answered() -> bool:
+        try:
+            await said.buckets()
+        except UnavailableError:
+            return False
+        return True
+
+    await until(answered)
+
+
+def open_files() -> list[int]:
+    """What this process has open, by number."""
+    return [int(number) for number in os.listdir("/proc/self/fd")]
+
+
+async def test_a_file_that_cannot_be_read_counts_as_away(sqlite_world: World) -> None:
+    """The numbers that this process has for the file are lent to handles that can only write it."""
+    database = sqlite_world.application.database
+    path = str(sqlite_world.application.settings.sqlite_path)
+    question = "SELECT count(*), max(name) FROM parties"
+
+    def unreadable(connection: Any) -> None:
+        connection.exec_driver_sql(question).all()
+        connection.exec_driver_sql("PRAGMA shrink_memory")
+        named = {fd: os.path.realpath(f"/proc/self/fd/{fd}") for fd in open_files()}
+        kept = {fd: os.dup(fd) for fd, name in named.items() if name in (path, f"{path}-wal")}
+        try:
+            for fd in kept:
+                blind = os.open(named[fd], os.O_WRONLY)
+                os.dup2(blind, fd)
+                os.close(blind)
+            connection.exec_driver_sql(question).all()
+        finally:
+            for fd, copy in kept.items():
+                os.dup2(copy, fd)
+                os.close(copy)
+
+    with pytest.raises(UnavailableError):
+        await database.read(unreadable)
+    assert len(await rows(database, t.parties)) == 5
 
 
 async def test_a_full_disk_fails_writes_and_not_reads(sqlite_world: World) -> None:

@@ -27,6 +27,9 @@ Work = Callable[[Connection], T]
 SQLITE_MIN: Final = (3, 51, 3)
 """The first SQLite without the WAL-reset corruption bug (3.7.0 to 3.51.2; sqlite.org, release notes of 3.51.3)."""
 
+SQLITE_AWAY: Final = frozenset({5, 6, 7, 10, 13, 14, 15})
+"""BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, PROTOCOL: SQLite's codes of what the statement is not to blame for."""
+
 LAST_WORK_S: Final = 10.0
 """How long closing waits for what has begun, in seconds, before it breaks it off."""
 
@@ -40,6 +43,10 @@ class UnsafeDatabaseError(Exception):
 
 class UnavailableError(Exception):
     """The database cannot be reached, or is starting or stopping: the same question may be answered in a moment."""
+
+
+class HungError(OSError):
+    """The database took longer than it may."""
 
 
 class CommitUnknownError(Exception):
@@ -71,11 +78,17 @@ class Database(Protocol):
 
 
 async def open_database(
-    url: str, *, lanes: int = 1, allow_weak_durability: bool = False, dry_run: bool = False
+    url: str,
+    *,
+    lanes: int = 1,
+    allow_weak_durability: bool = False,
+    dry_run: bool = False,
+    timeout_s: float | None = None,
 ) -> Database:
     """Open the database that ``url`` names and check that it keeps what is committed.
 
-    With ``dry_run`` every transaction is rolled back at its end instead of committed.
+    With ``dry_run`` every transaction is rolled back at its end instead of committed. A PostgreSQL that has not
+    answered a transaction after ``timeout_s`` counts as away.
 
     Raises:
         UnsafeDatabaseError: its settings, or the library's version, would lose acknowledged calls.
@@ -87,7 +100,7 @@ async def open_database(
         return SqliteDatabase(parsed, keeps=not dry_run)
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise UnsafeDatabaseError(f"{parsed.get_backend_name()} is not supported. Use sqlite:///… or postgresql://….")
-    database = PostgresDatabase(parsed, writers=lanes + WORKER_WRITERS, keeps=not dry_run)
+    database = PostgresDatabase(parsed, writers=lanes + WORKER_WRITERS, keeps=not dry_run, timeout_s=timeout_s)
     try:
         if not allow_weak_durability:
             await database.check_durability()
@@ -112,9 +125,14 @@ class SqliteDatabase:
 
     async def read(self, question: Work[T]) -> T:
         """Run in a reader's thread."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._reader_threads, _in_snapshot, self._readers, question
-        )
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._reader_threads, _in_snapshot, self._readers, question
+            )
+        except OperationalError as error:
+            if _sqlite_code(error) in SQLITE_AWAY:
+                raise UnavailableError from error
+            raise
 
     async def write(self, work: Work[T]) -> T:
         """Run in the writer's thread."""
@@ -139,8 +157,9 @@ class PostgresDatabase:
 
     dialect = "postgresql"
 
-    def __init__(self, url: URL, *, writers: int, keeps: bool = True) -> None:
+    def __init__(self, url: URL, *, writers: int, keeps: bool = True, timeout_s: float | None = None) -> None:
         self._keeps = keeps
+        self._timeout_s = timeout_s
         self._under_way: set[asyncio.Task[Any]] = set()
         url = url.set(drivername="postgresql+asyncpg")
         self._writer = _postgres_engine(url, connections=writers, isolation_level="READ COMMITTED")
@@ -177,9 +196,13 @@ class PostgresDatabase:
 
     async def write(self, work: Work[T]) -> T:
         """Run in the event loop."""
-        return await self._to_its_end(
-            _run(self._writer, lambda connection: _transaction(connection, work, self._keeps))
-        )
+        try:
+            return await self._to_its_end(
+                _run(self._writer, lambda connection: _transaction(connection, work, self._keeps))
+            )
+        except HungError as error:
+            # It may have been the COMMIT that had no answer.
+            raise CommitUnknownError from error
 
     async def close(self) -> None:
         """Wait for what is under way, then close both pools."""
@@ -192,7 +215,7 @@ class PostgresDatabase:
         await self._readers.dispose()
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(_within(self._timeout_s, work))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
@@ -220,6 +243,11 @@ def _is_unavailable(error: Exception) -> bool:
         return True
     code = str(getattr(error.orig, "sqlstate", None))
     return error.connection_invalidated or code[:2] in ("08", "53", "57")
+
+
+def _sqlite_code(error: DBAPIError) -> int:
+    """SQLite's primary result code; extended ones have more in their upper bits."""
+    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
 
 
 class FileLock:
@@ -316,6 +344,16 @@ def _postgres_engine(url: URL, *, connections: int, **more: Any) -> AsyncEngine:
         connect_args={"server_settings": {"application_name": "countermand"}, "timeout": 10},
         **more,
     )
+
+
+async def _within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await work
+    except TimeoutError as error:
+        if limit.expired():
+            raise HungError(f"the database did not answer within {seconds} s") from error
+        raise
 
 
 async def _run(engine: AsyncEngine, work: Work[T]) -> T:
