@@ -94,6 +94,12 @@ def test_units_that_wait_for_an_answer_are_refused_with_the_ask_that_stands() ->
     assert story.refuses(ship()).cancellation == asked
 
 
+def test_more_than_there_is_to_ship_is_told_with_all_that_an_override_could_ship() -> None:
+    story = Story()
+    story.heeds(ask(2))
+    assert story.refuses(ship(6, override=True)).detail == "6 units named, but there are only 5 units left to ship."
+
+
 def test_an_override_declines_the_last_asked_first_and_no_more_than_it_takes() -> None:
     story = Story()
     first, second, third = (story.asked(ask(1, key=key)) for key in "abc")

@@ -303,6 +303,7 @@ SUPPLIER_HOLDS: list[tuple[str, list[Step], Policy, set[tuple[Role, Why]]]] = [
         SILENT_NO,
         {(R, Why.ANSWERED_LATE), (F, Why.ASKED_LATE)},
     ),
+    ("what the platform cancels of a supplier's goods", [own(PLATFORM)], SILENT_NO, set()),
     ("an operator in the supplier's place", [wished(), answered(actor=PLATFORM)], SILENT_NO, {(R, Why.RETAILERS_WISH)}),
 ]
 
@@ -478,3 +479,22 @@ def test_the_time_to_answer_runs_from_when_the_ask_reached_the_party() -> None:
     assert hours_to_answer(retailer) == [10, 10]
     assert hours_to_answer(a_card(0, 5)) == []
     assert a_card(0, 5).decline_rate is None
+
+
+def test_a_decline_is_an_answer_once_its_proof_is_there() -> None:
+    """Asked for at the first hour; the parcel is named at the third, or never (EC-17)."""
+    proof_wanted = Policy(proof_within_s=6 * 3600)
+
+    def shipped(hours: int, tracking: str = "") -> Step:
+        command = DeclineCancellation(
+            line=LINE, actor=SUPPLIER, reason=DeclineReason.ALREADY_SHIPPED, tracking=tracking
+        )
+        return command, NOW + timedelta(hours=hours)
+
+    proved = tell(wished(), shipped(1), shipped(3, "3S1"), policy=proof_wanted)
+    found = the_card([proved], SUPPLIER.party, F)
+    assert (hours_to_answer(found), [found.replies(each) for each in Reply]) == ([3, 3], [0, 1, 0])
+    never = tell(wished(), shipped(1), overdue(NOW + timedelta(hours=7)), policy=proof_wanted)
+    found = the_card([never], SUPPLIER.party, F)
+    assert (hours_to_answer(found), [found.replies(each) for each in Reply]) == ([], [0, 0, 1])
+    assert (found.counted, found.decline_rate) == ((), None)

@@ -33,7 +33,7 @@ def ship(line: Line, command: Ship, now: datetime) -> Decision | Refusal:
     if not line.open and not line.asked:
         return _noted_if_cancelled(line, command, now, why_nothing_open(line))
     if units > line.open + line.asked:
-        return _noted_if_cancelled(line, command, now, too_many_units(line, units))
+        return _noted_if_cancelled(line, command, now, beyond(units, line.open + line.asked, "left to ship"))
     if units > shippable or not units:
         return Refusal(
             kind=RefusalKind.UNITS_ASKED,

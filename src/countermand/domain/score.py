@@ -328,12 +328,19 @@ _ENDS: Final = frozenset(
 
 
 def _note_answer(wish: _Wish, each: Happening) -> None:
-    """What the party whose answer was due made of it. An operator who stood in for it does not speak for its speed."""
+    """What the party whose answer was due made of it. An operator who stood in for it does not speak for its speed.
+
+    A decline that still wants its proof is no answer yet: the time runs on, and without proof it is missed (EC-17).
+    """
+    if each.kind is EventKind.CANCELLATION_PROOF_ASKED:
+        return
     party = wish.awaiting
     if party is not None:
         reply = None
         if each.rule is Rule.SILENCE:
             reply, wish.missed_by = Reply.MISSED, party
+        elif each.rule is Rule.NO_PROOF:
+            reply = Reply.MISSED
         elif each.actor == party:
             reply = Reply.DECLINED if each.kind is EventKind.CANCELLATION_DECLINED else Reply.ACCEPTED
         if reply and each.kind is not EventKind.CANCELLATION_WITHDRAWN:
