@@ -22,7 +22,7 @@ from countermand.store.revisions import agreements_changed
 
 
 class Permission(StrEnum):
-    """What a credential may do. All but the last are CRUX's (spec/crux.md 3.4), by the names its clients know."""
+    """What a credential may do. All but the last two are CRUX's (spec/crux.md 3.4), by the names its clients know."""
 
     VIEW_ORDER = "view_order"
     CREATE_ORDER = "create_order"
@@ -30,12 +30,13 @@ class Permission(StrEnum):
     ALLOCATE_ORDER = "allocate_order"
     ADD_ORDER_TRACKING = "add_order_tracking"
     MANAGE_ENDPOINTS = "manage_endpoints"
+    MANAGE_REFUNDS = "manage_refunds"
 
 
 PERMISSIONS: Final[dict[PartyKind, frozenset[Permission]]] = {
     PartyKind.PLATFORM: frozenset(Permission),
-    PartyKind.RETAILER: frozenset(Permission),
-    PartyKind.SUPPLIER: frozenset(Permission) - {Permission.CREATE_ORDER},
+    PartyKind.RETAILER: frozenset(Permission) - {Permission.MANAGE_REFUNDS},
+    PartyKind.SUPPLIER: frozenset(Permission) - {Permission.MANAGE_REFUNDS, Permission.CREATE_ORDER},
 }
 """What each kind of party may be permitted at most; a credential has all of it unless told otherwise."""
 

@@ -338,6 +338,12 @@ def test_what_a_person_has_seen_to_is_not_asked_about() -> None:
         assert after(checked, command).refund.check_at is None
 
 
+def test_a_refund_is_not_closed_unpaid_without_a_reason() -> None:
+    outcome = decide_refund(held_by_supplier(), PARKED, replace(close(paid=False), note=" "), NOW)
+    assert isinstance(outcome, Refusal)
+    assert outcome.kind is RefusalKind.REASON_REQUIRED
+
+
 def test_what_a_person_paid_otherwise_the_provider_cannot_take_back() -> None:
     paid = after(PARKED, close(paid=True)).refund
     assert after(paid, hear(Movement.REFUSED, watch_for=WATCHED)).refund == paid

@@ -1,9 +1,8 @@
 """Commands about scores: show a card with its evidence, take an item out after an appeal, put it back."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,9 +15,10 @@ from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.cli.who import find_id, find_party
-from countermand.domain.commands import PartyKind
-from countermand.domain.score import NORM, STRIKE_WEEKS, Incident, Judgement, Reply, Role, Scorecard, Week
+from countermand.domain.score import NORM, STRIKE_WEEKS, Reply, Role, Scorecard, Week
 from countermand.ids import show
+from countermand.parties import UnknownPartyError
+from countermand.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Shown, Wanted, all_incidents, document, look
 from countermand.store.columns import Record
 
 REASON_MAX = 1_000
@@ -30,24 +30,13 @@ ReasonFlag = Annotated[str, Parameter(help="Why, for everybody who reads the car
 Which = Annotated[str, Parameter(help="Id of the cancellation, as --evidence shows it")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shown:
-    """What `countermand score` tells."""
-
-    party: Record
-    role: Role
-    cards: Sequence[Scorecard]
-    strikes: int
-    now: datetime
-    zone: tzinfo
-    events: dict[UUID, Record]
-
-
 def score(
     party: str,
     *,
     week: Annotated[str | None, Parameter(help="One week, as 2026-W47")] = None,
-    weeks: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=52), help="So many, up to now")] = 6,
+    weeks: Annotated[
+        int, Parameter(validator=validators.Number(gte=1, lte=WEEKS_MAX), help="So many, up to now")
+    ] = WEEKS,
     role: Annotated[
         Role | None, Parameter(name="--as", help="For what it sold, or for what it holds of others")
     ] = None,
@@ -65,20 +54,20 @@ def score(
     """
     settings = read_settings(database=database)
     zone = ZoneInfo(settings.score_zone)
-    moment = _moment(as_of)
-    only = _week(week)
+    wanted = Wanted(week=_week(week), weeks=weeks, role=role, as_of=_moment(as_of), evidence=evidence)
 
     async def work(application: Application) -> Shown:
-        now = moment or application.clock()
-        return await application.database.read(
-            lambda connection: _look(
-                connection, party, role, only=only, weeks=weeks, zone=zone, now=now, as_of=moment, evidence=evidence
-            )
-        )
+        question = partial(look, name=party, wanted=wanted, zone=zone, now=application.clock())
+        try:
+            return await application.database.read(question)
+        except UnknownPartyError as error:
+            fail(Exit.NOT_FOUND, "unknown_party", str(error), "See `countermand party list`.")
+        except SellsNothingError as error:
+            fail(Exit.USAGE, "wrong_party", str(error))
 
     shown = with_database(settings, work)
     if json:
-        print_json(_as_json(shown, evidence=evidence))
+        print_json(document(shown, evidence=evidence))
         return
     rows = [_row(card, shown) for card in shown.cards]
     columns = ("Week", "Ordered", "Count", "Share", "Verdict", "Answered", "Declined", "Missed", "Median", "p90")
@@ -103,42 +92,6 @@ def score_restore(
     """Let a cancellation count again that was taken out of a score."""
     _judge(cancellation, party, reason, database, excluded=False)
     say("It counts again.")
-
-
-def _look(
-    connection: Connection,
-    text: str,
-    role: Role | None,
-    *,
-    only: Week | None,
-    weeks: int,
-    zone: tzinfo,
-    now: datetime,
-    as_of: datetime | None,
-    evidence: bool,
-) -> Shown:
-    row = find_party(connection, text)
-    kind = PartyKind(row.kind)
-    if kind is PartyKind.PLATFORM or (kind is PartyKind.SUPPLIER and role is Role.RETAILER):
-        fail(Exit.USAGE, "wrong_party", f"{text} is a {kind.value} and sells nothing.")
-    part = role or (Role.RETAILER if kind is PartyKind.RETAILER else Role.FULFILLER)
-    who = scores.Party(id=row.id, role=part)
-    current = Week.of(now, zone)
-    # A week closes on the Wednesday after, so the last or the last but one may be open.
-    span = [current.later(number) for number in range(-max(STRIKE_WEEKS + 1, weeks - 1), 1)]
-    recent = scores.cards(connection, who, span, zone, as_of=as_of)
-    closed = [card for card in recent if card.week.closes(zone) <= now][-STRIKE_WEEKS:]
-    chosen = scores.cards(connection, who, [only], zone, as_of=as_of) if only else recent[-weeks:]
-    found = [incident for card in chosen for incident in _all(card)] if evidence else []
-    return Shown(
-        party=row,
-        role=part,
-        cards=chosen,
-        strikes=sum(card.strike for card in closed),
-        now=now,
-        zone=zone,
-        events=scores.evidence(connection, found) if found else {},
-    )
 
 
 def _judge(text: str, party: str | None, reason: str, database: str | None, *, excluded: bool) -> None:
@@ -202,10 +155,6 @@ def _week(text: str | None) -> Week | None:
         fail(Exit.USAGE, "bad_week", f"{text!r} is no week: {error}.")
 
 
-def _all(card: Scorecard) -> list[Incident]:
-    return [*card.counted, *(incident for incident, _ in card.excluded)]
-
-
 def _row(card: Scorecard, shown: Shown) -> tuple[object, ...]:
     times = [f"{seconds / 3600:.1f} h" for seconds in card.seconds_to_answer or ()] or ["", ""]
     declined = "" if card.decline_rate is None else f"{float(card.decline_rate):.1%}"
@@ -227,7 +176,7 @@ def _verdict(card: Scorecard, shown: Shown) -> str:
 def _print_evidence(card: Scorecard, shown: Shown) -> None:
     words = {(incident.cancellation): judgement for incident, judgement in card.excluded}
     line = None
-    for incident in sorted(_all(card), key=lambda each: (each.line, each.at)):
+    for incident in sorted(all_incidents(card), key=lambda each: (each.line, each.at)):
         first = shown.events[incident.evidence[0]]
         if incident.line != line:
             line = incident.line
@@ -236,55 +185,3 @@ def _print_evidence(card: Scorecard, shown: Shown) -> None:
         print(f"  {show('can', incident.cancellation)}: {plain(story.counts(incident, word))}")
         for event in (shown.events[each] for each in incident.evidence):
             print(f"    {event.at:%Y-%m-%d %H:%M:%S}  {plain(story.sentence(event))}")
-
-
-def _as_json(shown: Shown, *, evidence: bool) -> dict[str, Any]:
-    return {
-        "party": str(shown.party.id),
-        "name": shown.party.name,
-        "as": shown.role.value,
-        "zone": str(shown.zone),
-        "at": shown.now.isoformat(),
-        "norm": float(NORM),
-        "strikes": shown.strikes,
-        "weeks": [_card_json(card, shown, evidence=evidence) for card in shown.cards],
-    }
-
-
-def _card_json(card: Scorecard, shown: Shown, *, evidence: bool) -> dict[str, Any]:
-    median, p90 = card.seconds_to_answer or (None, None)
-    words = {incident.cancellation: judgement for incident, judgement in card.excluded}
-    told = [_incident_json(each, words.get(each.cancellation), shown) for each in _all(card)] if evidence else None
-    return {
-        "week": str(card.week),
-        "closed": card.week.closes(shown.zone) <= shown.now,
-        "numerator": card.numerator,
-        "denominator": card.ordered,
-        "value": None if card.value is None else float(card.value),
-        "distance_to_norm": None if card.distance is None else float(card.distance),
-        "conforms": card.conforms,
-        "strike": card.strike,
-        "answers": {reply.value: card.replies(reply) for reply in Reply},
-        "median_s": median,
-        "p90_s": p90,
-        "decline_rate": None if card.decline_rate is None else float(card.decline_rate),
-        **({} if told is None else {"evidence": told}),
-    }
-
-
-def _incident_json(incident: Incident, word: Judgement | None, shown: Shown) -> dict[str, Any]:
-    return {
-        "cancellation": show("can", incident.cancellation),
-        "line": str(incident.line),
-        "why": incident.why.value,
-        "units": incident.units,
-        "excluded": None if word is None else {"reason": word.reason, "by": word.by, "at": word.at.isoformat()},
-        "events": [
-            {
-                "id": show("evt", each),
-                "at": shown.events[each].at.isoformat(),
-                "told": story.sentence(shown.events[each]),
-            }
-            for each in incident.evidence
-        ],
-    }

@@ -295,6 +295,8 @@ def _usual_delay(refund: Refund, now: datetime) -> timedelta:
 def _close(line: Line, refund: Refund, command: CloseRefund, now: datetime) -> Settled | Refusal:
     if refund.state not in (RefundState.BY_HAND, RefundState.PARKED):
         return _not_open(refund)
+    if not command.paid and not command.note.strip():
+        return Refusal(kind=RefusalKind.REASON_REQUIRED, detail="To close a refund that is not paid, say why.")
     noted = replace(refund, note=command.note, check_at=None)
     if command.paid:
         return _confirmed(line, noted, now)

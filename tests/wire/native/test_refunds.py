@@ -4,11 +4,14 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import httpx2
 import pytest
 
 from countermand.domain.commands import CancelOwn
 from countermand.domain.order import PlaceOrder
 from countermand.domain.reasons import CancelReason
+from countermand.parties import PLATFORM, Permission
+from tests.store.holding import assert_sound
 from tests.support.money import place_paid
 from tests.wire.native.calling import Native
 
@@ -23,6 +26,7 @@ async def paid(native: Native, **changes: Any) -> PlaceOrder:
 
 
 async def cancelled(native: Native, units: int = 1, **changes: Any) -> PlaceOrder:
+    native.world.tokens[PLATFORM] = await native.token(PLATFORM)
     order = await paid(native, **changes)
     actor = native.world.actor(native.world.supplier)
     await native.do(CancelOwn(line=order.lines[0].id, actor=actor, reason=CancelReason.OUT_OF_STOCK, units=units))
@@ -95,3 +99,77 @@ async def test_a_refund_of_somebody_else_is_not_there(native: Native) -> None:
     for wrong in ("nonsense", "rfd_" + "0" * 32):
         assert (await native.call("GET", f"/v1/refunds/{wrong}", native.retailer)).status_code == 404
     assert (await native.call("GET", "/v1/refunds?after=nonsense", native.retailer)).status_code == 422
+
+
+async def parked(native: Native) -> dict[str, Any]:
+    """A refund of 9.00 that its provider refused."""
+    await cancelled(native, payments=[STRIPE])
+    await native.world.application.worker.settle_refunds()
+    [refund] = await listed(native, "?state=parked")
+    return refund
+
+
+async def said(
+    native: Native, refund: dict[str, Any], call: str, who: UUID | str, note: str | None = None, **more: Any
+) -> httpx2.Response:
+    body = None if note is None else {"note": note}
+    return await native.call("POST", f"/v1/refunds/{refund['id']}/{call}", who, body, **more)
+
+
+async def test_the_platform_closes_a_parked_refund_with_a_note(native: Native) -> None:
+    refund = await parked(native)
+    response = await said(native, refund, "close", PLATFORM, "paid back in the shop")
+    assert response.status_code == 200, response.text
+    assert (response.json()["state"], response.json()["note"]) == ("closed", "paid back in the shop")
+    again = await said(native, refund, "close", PLATFORM, "once more")
+    assert (again.status_code, again.json()["code"]) == (409, "refund_not_open")
+    events = await native.call("GET", "/v1/events", native.retailer)
+    assert "countermand.refund.closed.v1" in {each["type"] for each in events.json()["events"]}
+    await assert_sound(native.world.application.database)
+
+
+async def test_a_refund_is_closed_for_a_reason(native: Native) -> None:
+    refund = await parked(native)
+    for note in ("", " "):
+        response = await said(native, refund, "close", PLATFORM, note)
+        assert (response.status_code, response.json()["code"]) == (422, "reason_required")
+    assert (await said(native, refund, "close", PLATFORM)).status_code == 422
+    assert (await said(native, refund, "close", PLATFORM, "x" * 1001)).json()["code"] == "invalid"
+    assert await listed(native, "?state=parked") == [refund]
+
+
+async def test_the_platform_says_that_a_refund_was_paid(native: Native) -> None:
+    await cancelled(native)
+    [refund] = await listed(native, "?state=by_hand")
+    response = await said(native, refund, "paid", PLATFORM)
+    assert (response.json()["state"], response.json()["note"]) == ("confirmed", "")
+    await assert_sound(native.world.application.database)
+
+
+async def test_the_platform_has_a_parked_refund_tried_again_once_for_one_key(native: Native) -> None:
+    refund = await parked(native)
+    once = {"headers": {"Idempotency-Key": "again"}}
+    first = await said(native, refund, "retry", PLATFORM, "funds are there", **once)
+    assert (first.json()["state"], first.json()["note"]) == ("due", "funds are there")
+    repeated = await said(native, refund, "retry", PLATFORM, "funds are there", **once)
+    assert (repeated.status_code, repeated.json()) == (200, first.json())
+    other = await said(native, refund, "retry", PLATFORM, "other words", **once)
+    assert other.json()["code"] == "key_reused"
+    assert (await said(native, refund, "retry", PLATFORM)).json()["code"] == "refund_not_open"
+
+
+@pytest.mark.parametrize("call", ["paid", "close", "retry"])
+async def test_nobody_but_the_platform_sees_to_refunds(native: Native, call: str) -> None:
+    refund = await parked(native)
+    world = native.world
+    for who in (native.retailer, world.other_retailer, world.supplier):
+        response = await said(native, refund, call, who, "because")
+        assert (response.status_code, response.json()["code"]) == (403, "wrong_party")
+    shop = await native.token(PLATFORM, permissions=[Permission.VIEW_ORDER, Permission.CANCEL_ORDER])
+    response = await said(native, refund, call, shop, "because")
+    assert (response.status_code, response.json()["code"]) == (403, "forbidden")
+    assert (await said(native, refund, call, "nonsense", "because")).status_code == 401
+    for unknown in ("nonsense", "rfd_" + "0" * 32):
+        response = await said(native, {"id": unknown}, call, PLATFORM, "because")
+        assert (response.status_code, response.json()["code"]) == (404, "unknown_refund")
+    assert await listed(native, "?state=parked") == [refund]

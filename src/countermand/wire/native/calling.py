@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict
 
 from countermand import reads
-from countermand.domain.commands import Actor
+from countermand.domain.commands import Actor, PartyKind
 from countermand.ids import Clock, Ids
 from countermand.keyring import Keyring
 from countermand.lanes import Lanes
@@ -44,8 +44,8 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def caller_with(permission: Permission) -> Callable[..., Awaitable[Caller]]:
-    """A dependency: the caller, who must have this permission."""
+def caller_with(permission: Permission, kind: PartyKind | None = None) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, who must have this permission, and be of this kind if there is one."""
 
     async def caller(
         request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -53,6 +53,8 @@ def caller_with(permission: Permission) -> Callable[..., Awaitable[Caller]]:
         found = await _behind_of(request).authenticator.caller(given.credentials) if given else None
         if found is None:
             raise CallError(Problem.UNAUTHENTICATED, "This call needs a valid bearer token.")
+        if kind and found.kind is not kind:
+            raise CallError(Problem.WRONG_PARTY, f"Only the {kind.value} can make this call.")
         if not found.may(permission):
             raise CallError(Problem.FORBIDDEN, f"This token lacks the permission {permission.value}.")
         return found
@@ -74,6 +76,7 @@ _bearer: Final = HTTPBearer(auto_error=False)
 Inside = Annotated[Behind, Depends(_behind)]
 Viewer = Annotated[Caller, Depends(caller_with(Permission.VIEW_ORDER))]
 Canceller = Annotated[Caller, Depends(caller_with(Permission.CANCEL_ORDER))]
+Cashier = Annotated[Caller, Depends(caller_with(Permission.MANAGE_REFUNDS, PartyKind.PLATFORM))]
 Manager = Annotated[Caller, Depends(caller_with(Permission.MANAGE_ENDPOINTS))]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
 

@@ -9,13 +9,28 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import JSONResponse
 
 from countermand import refunds
+from countermand.domain.commands import CloseRefund, RefundCommand, RetryRefund
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal
 from countermand.domain.settlement import RefundState
 from countermand.ids import read, show
+from countermand.parties import Caller
 from countermand.reads import PAGE_MAX
-from countermand.wire.native.calling import Inside, Strict, Viewer, scope_of
-from countermand.wire.native.cancellations import LineIn, distinct
-from countermand.wire.native.problems import PROBLEMS, invalid, refused
+from countermand.service import Call, Once
+from countermand.store.columns import Record
+from countermand.wire.native.calling import (
+    DOOR,
+    Behind,
+    Cashier,
+    Inside,
+    Key,
+    Strict,
+    Viewer,
+    actor_of,
+    once_of,
+    scope_of,
+)
+from countermand.wire.native.cancellations import LineIn, Note, distinct
+from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
 
 router: Final = APIRouter(prefix="/v1", responses=PROBLEMS)
 
@@ -96,6 +111,12 @@ class RefundPage(BaseModel):
     next: str | None
 
 
+class WordIn(Strict):
+    """A word for those who ask later. To close a refund, it has to say why."""
+
+    note: Note = ""
+
+
 @router.post("/quotes", responses={200: {"model": QuoteOut}})
 async def make_quote(behind: Inside, who: Viewer, wanted: QuoteIn) -> JSONResponse:
     """What would go back to the customer if these units were cancelled. It changes nothing."""
@@ -131,10 +152,50 @@ async def list_refunds(
 @router.get("/refunds/{refund}", responses={200: {"model": RefundOut}})
 async def show_refund(behind: Inside, who: Viewer, refund: str) -> JSONResponse:
     """One refund."""
-    wanted = read("rfd", refund)
-    if wanted is None:
-        raise refused(UNKNOWN_REFUND)
-    row = await behind.database.read(partial(refunds.refund_by_id, scope=scope_of(who), refund=wanted))
+    return JSONResponse(refunds.refund_document(await _named(behind, who, refund)))
+
+
+@router.post("/refunds/{refund}/paid", responses={200: {"model": RefundOut}})
+async def mark_refund_paid(
+    behind: Inside, who: Cashier, refund: str, said: WordIn | None = None, idempotency_key: Key = None
+) -> JSONResponse:
+    """Say that a person paid a refund that is `by_hand` or `parked`. It counts as done. Only the platform can."""
+    row, word = await _named(behind, who, refund), said or WordIn()
+    command = CloseRefund(line=row.line_id, refund=row.id, actor=actor_of(who), paid=True, note=word.note)
+    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund paid {row.id}", word))
+
+
+@router.post("/refunds/{refund}/close", responses={200: {"model": RefundOut}})
+async def close_refund(
+    behind: Inside, who: Cashier, refund: str, said: WordIn, idempotency_key: Key = None
+) -> JSONResponse:
+    """Close a refund that is `by_hand` or `parked` and is not going to be paid, and say why. Only the platform can."""
+    row = await _named(behind, who, refund)
+    command = CloseRefund(line=row.line_id, refund=row.id, actor=actor_of(who), paid=False, note=said.note)
+    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund close {row.id}", said))
+
+
+@router.post("/refunds/{refund}/retry", responses={200: {"model": RefundOut}})
+async def retry_refund(
+    behind: Inside, who: Cashier, refund: str, said: WordIn | None = None, idempotency_key: Key = None
+) -> JSONResponse:
+    """Have a `parked` refund tried again. Only the platform can."""
+    row, word = await _named(behind, who, refund), said or WordIn()
+    command = RetryRefund(line=row.line_id, refund=row.id, actor=actor_of(who), note=word.note)
+    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund retry {row.id}", word))
+
+
+async def _do(behind: Behind, who: Caller, row: Record, command: RefundCommand, once: Once | None) -> JSONResponse:
+    call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
+    heeded(await behind.lanes.submit(call), unknown=UNKNOWN_REFUND)
+    return JSONResponse(refunds.refund_document(await _named(behind, who, show("rfd", row.id))))
+
+
+async def _named(behind: Behind, who: Caller, text: str) -> Record:
+    wanted = read("rfd", text)
+    row = None
+    if wanted is not None:
+        row = await behind.database.read(partial(refunds.refund_by_id, scope=scope_of(who), refund=wanted))
     if row is None:
         raise refused(UNKNOWN_REFUND)
-    return JSONResponse(refunds.refund_document(row))
+    return row

@@ -1,0 +1,117 @@
+"""How a party does, with the events behind every item that counts: its own card, and all for the platform."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, BaseModel, Field
+from starlette.responses import JSONResponse
+
+from countermand.domain.commands import PartyKind
+from countermand.domain.score import Role, Week, Why
+from countermand.ordering import aware
+from countermand.parties import UnknownPartyError
+from countermand.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Wanted, document, look
+from countermand.wire.native.calling import Inside, Viewer
+from countermand.wire.native.problems import PROBLEMS, CallError, invalid
+from countermand.wire.replies import Problem
+
+router: Final = APIRouter(prefix="/v1/scorecards", responses=PROBLEMS)
+
+
+class ExcludedOut(BaseModel):
+    """That an operator took it out of the score, and why."""
+
+    reason: str
+    by: str
+    at: datetime
+
+
+class ToldOut(BaseModel):
+    """An event, in a sentence."""
+
+    id: str
+    at: datetime
+    told: str
+
+
+class IncidentOut(BaseModel):
+    """One item that counts, or was excluded."""
+
+    cancellation: str
+    line: UUID
+    why: Why
+    units: int
+    excluded: ExcludedOut | None
+    events: list[ToldOut]
+
+
+class CardOut(BaseModel):
+    """A week. ``evidence`` is there when it was asked for."""
+
+    week: str
+    closed: bool
+    numerator: int
+    denominator: int
+    value: float | None
+    distance_to_norm: float | None
+    conforms: bool | None
+    strike: bool
+    answers: dict[str, int]
+    median_s: float | None
+    p90_s: float | None
+    decline_rate: float | None
+    evidence: list[IncidentOut] | None = None
+
+
+class ScorecardsOut(BaseModel):
+    """A party's cards, oldest first, and the strikes of the last closed weeks."""
+
+    party: UUID
+    name: str
+    role: Role = Field(alias="as")
+    zone: str
+    at: datetime
+    norm: float
+    strikes: int
+    weeks: list[CardOut]
+
+
+@router.get("/{party}", responses={200: {"model": ScorecardsOut}})
+async def show_scorecards(
+    behind: Inside,
+    who: Viewer,
+    party: UUID,
+    week: Annotated[str | None, Query(max_length=8)] = None,
+    weeks: Annotated[int, Query(ge=1, le=WEEKS_MAX)] = WEEKS,
+    role: Annotated[Role | None, Query(alias="as")] = None,
+    as_of: Annotated[datetime | None, AfterValidator(aware)] = None,
+    *,
+    evidence: bool = False,
+) -> JSONResponse:
+    """How a party does, by weeks of orders. A party sees its own score, the platform everybody's."""
+    if who.kind is not PartyKind.PLATFORM and who.party != party:
+        raise _nobody()
+    wanted = Wanted(week=_week(week), weeks=weeks, role=role, as_of=as_of, evidence=evidence)
+    zone, now = ZoneInfo(behind.settings.score_zone), behind.clock()
+    try:
+        shown = await behind.database.read(partial(look, name=str(party), wanted=wanted, zone=zone, now=now))
+    except UnknownPartyError:
+        raise _nobody() from None
+    except SellsNothingError as error:
+        raise invalid(str(error), "query", "as") from None
+    return JSONResponse(document(shown, evidence=evidence))
+
+
+def _week(text: str | None) -> Week | None:
+    try:
+        return Week.read(text) if text else None
+    except ValueError as error:
+        raise invalid(f"{text!r} is no week: {error}.", "query", "week") from None
+
+
+def _nobody() -> CallError:
+    return CallError(Problem.NOT_FOUND, "There is no such party whose score you can see.")
