@@ -66,7 +66,7 @@ def worker_of(world: World, *banks: Bank) -> Worker:
     application = world.application
 
     class Nobody:
-        async def deliver(self, *given: Any) -> Any:
+        async def deliver(self, *given: Any, **more: Any) -> Any:
             raise AssertionError
 
         tell_owner = deliver

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -35,7 +35,8 @@ class Postman:
     script: dict[UUID, deque[Attempt | Exception]] = field(default_factory=lambda: defaultdict(deque))
     otherwise: dict[UUID, Attempt] = field(default_factory=dict)
     given: list[tuple[UUID, Record]] = field(default_factory=list)
-    told: list[tuple[UUID, list[str], str]] = field(default_factory=list)
+    told: list[tuple[str, str, str, str]] = field(default_factory=list)
+    owner_hears: deque[Attempt] = field(default_factory=deque)
     gates: dict[UUID, asyncio.Event] = field(default_factory=dict)
     on_receipt: Callable[[], None] = lambda: None
     at_once: int = 0
@@ -58,8 +59,9 @@ class Postman:
         finally:
             self.at_once -= 1
 
-    async def tell_owner(self, endpoint: Endpoint, addresses: Sequence[str], why: str) -> None:
-        self.told.append((endpoint.id, list(addresses), why))
+    async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
+        self.told.append((address, endpoint, why, message_id))
+        return self.owner_hears.popleft() if self.owner_hears else OK
 
     def events(self, endpoint: UUID) -> list[UUID]:
         """The events that came, in order."""

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, delete, insert, update
 
 from countermand.domain.schedule import ATTEMPTS_MAX, DELAYS_S, FAILING_MAX
+from countermand.ids import show
 from countermand.parties import PLATFORM
 from countermand.store import outbox
 from countermand.store import tables as t
@@ -158,7 +159,8 @@ async def test_five_days_of_only_failures_pause_an_endpoint_and_its_owner_is_tol
     row = await endpoint_row(world, to)
     assert (row.state, row.failing_since) == ("paused", failing_since)
     assert row.state_reason == f"Every attempt failed for five days. The last one: {ERROR.result}"
-    assert post.postman.told == [(to, ["ops@shop.example"], row.state_reason)]
+    told_at = f"{show('ept', to)}-{world.clock():%Y%m%d%H%M%S%f}"
+    assert post.postman.told == [("ops@shop.example", row.url, row.state_reason, told_at)]
     assert (await endpoint_row(world, mailbox)).state == "active"
     tried = len(post.postman.given)
     await post.later(86_400)

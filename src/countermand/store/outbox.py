@@ -94,20 +94,6 @@ def revision(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def addresses_of_owner(connection: Connection, endpoint: UUID) -> list[str]:
-    """Where people of the party that owns this endpoint read mail: its other mailboxes here, else its users'."""
-    party = select(t.endpoints.c.party_id).where(t.endpoints.c.id == endpoint).scalar_subquery()
-    mailboxes = select(t.endpoints.c.url).where(
-        t.endpoints.c.party_id == party,
-        t.endpoints.c.id != endpoint,
-        t.endpoints.c.state == "active",
-        t.endpoints.c.url.startswith("mailto:"),
-    )
-    found = [url.removeprefix("mailto:") for url in connection.execute(mailboxes).scalars()]
-    users = select(t.users.c.email).where(t.users.c.party_id == party, t.users.c.status == "active")
-    return found or list(connection.execute(users).scalars())
-
-
 # What became of it
 
 

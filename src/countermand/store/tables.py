@@ -49,6 +49,7 @@ REFERENCE_TABLES: Final = frozenset(
         "users",
         "credentials",
         "endpoints",
+        "owner_mails",
         "whereabouts",
         "line_numbers",
         "number_blocks",
@@ -116,6 +117,30 @@ endpoints = Table(
     Column("failing_since", Instant, comment="when the first of an unbroken row of failures was"),
     CheckConstraint("state IN ('active', 'paused', 'disabled', 'removed')", name="state"),
     Index(None, "party_id"),
+)
+
+owner_mails = Table(
+    "owner_mails",
+    metadata,
+    Column("endpoint_id", Id, ForeignKey("endpoints.id"), nullable=False, comment="the one that was stopped"),
+    Column("created_at", Instant, nullable=False, comment="when it was"),
+    Column("address", Text, nullable=False, comment="of somebody of the party that owns it"),
+    Column("partition", Integer, nullable=False, comment="which share of the parties: whose worker sends it"),
+    Column("why", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Instant, comment="null once it is sent or dead"),
+    Column("last_result", Text, nullable=False, comment="the last attempt, in words"),
+    Column("attempted_at", Instant),
+    PrimaryKeyConstraint("endpoint_id", "created_at", "address"),
+    CheckConstraint("state IN ('due', 'sent', 'dead') AND (state = 'due') = (due_at IS NOT NULL)", name="state"),
+    Index(
+        "ix_owner_mails_due",
+        "partition",
+        "due_at",
+        postgresql_where=text("state = 'due'"),
+        sqlite_where=text("state = 'due'"),
+    ),
 )
 
 whereabouts = Table(

@@ -19,6 +19,7 @@ from countermand.store.engine import Database
 from countermand.store.outbox import Pair
 from countermand.worker.deadlines import Deadlines
 from countermand.worker.notices import SENDS_AT_ONCE, Courier, Notices
+from countermand.worker.owners import Owners
 from countermand.worker.partitions import LEASE_S, Monotonic, Partitions
 from countermand.worker.refunds import Refunds
 
@@ -29,6 +30,7 @@ LOOK_SHARE: Final = 0.1
 DEADLINES_EVERY_S: Final = 5.0
 """Deadlines are promised within 60 s (reliability P7)."""
 REFUNDS_EVERY_S: Final = 1.0
+OWNERS_EVERY_S: Final = 5.0
 CHECKS_EVERY_S: Final = 60.0
 """How often to look for refunds that the provider is to be asked about again, which is each of them once a day."""
 TEND_EVERY_S: Final = 2.0
@@ -69,6 +71,7 @@ class Worker:
         self.notices = Notices(
             database, self.partitions, courier, clock, at_once=at_once, monotonic=monotonic, dice=dice
         )
+        self.owners = Owners(database, self.partitions, courier, clock, dice=dice)
         self.deadlines = Deadlines(database, lanes, clock, self.partitions)
         self.refunds = Refunds(database, lanes, providers or {}, clock, self.partitions, watch_for=watch_refunds)
         self._lease_s = lease_s
@@ -86,6 +89,7 @@ class Worker:
             group.create_task(_every(LOOK_EVERY_S, self._look))
             group.create_task(_every(DEADLINES_EVERY_S, self.deadlines.fire_all))
             group.create_task(_every(REFUNDS_EVERY_S, self.refunds.settle_all))
+            group.create_task(_every(OWNERS_EVERY_S, self.owners.tell))
             group.create_task(_every(CHECKS_EVERY_S, self.refunds.check_all))
 
     async def stop(self, within_s: float = FINISH_S) -> None:
@@ -101,7 +105,7 @@ class Worker:
 
     async def tend(self) -> None:
         """Renew this worker's share, or take it."""
-        change = await self.partitions.tend(self.notices.busy)
+        change = await self.partitions.tend(lambda number: self.notices.busy(number) or self.owners.busy(number))
         if change.lost:
             log.debug("partitions_lost", partitions=sorted(change.lost))
             self.notices.drop(change.lost)
@@ -114,6 +118,7 @@ class Worker:
         await self.tend()
         self.notices.look()
         await self.notices.quiet()
+        await self.owners.tell()
 
     async def fire_deadlines(self) -> int:
         """Put at most 500 overdue cancellations to the rules. Returns how many the rules took up."""
@@ -135,7 +140,7 @@ class Worker:
         await asyncio.sleep(self.notices.look_took_s * (1 / LOOK_SHARE - 1))
 
 
-async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+async def _every(seconds: float, act: Callable[[], Awaitable[object]]) -> None:
     """Again and again; an error is logged and does not end it."""
     while True:
         try:

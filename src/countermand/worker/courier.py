@@ -1,12 +1,10 @@
 """Takes what a party is told of an event to where it goes: to webhooks over HTTP, to mailboxes by e-mail."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from urllib.parse import unquote
 
 import orjson
-import structlog
 
 from countermand import endpoints
 from countermand.domain.endpoint import is_mailbox
@@ -22,8 +20,6 @@ from countermand.sending.mail import Mail
 from countermand.sending.mail_text import MailText, mail_of, stopped_mail
 from countermand.sending.signature import sign
 from countermand.store.columns import Record
-
-log = structlog.get_logger()
 
 
 class Couriers:
@@ -53,18 +49,15 @@ class Couriers:
         headers = sign(self._secrets(endpoint, now), told["id"], now, body)
         return await self._webhooks.post(endpoint.url, headers, body)
 
-    async def tell_owner(self, endpoint: Endpoint, addresses: Sequence[str], why: str) -> None:
-        """Tell the people of the endpoint's party that nothing more is sent there, as well as can be."""
-        said = stopped_mail(endpoint.url, why)
-        for address in addresses:
-            attempt = await self._mail_to(address, said)
-            log.info("owner_told", endpoint=show(endpoints.PREFIX, endpoint.id), result=attempt.result)
+    async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
+        """Make one attempt to tell somebody that nothing more is sent to their endpoint, named by its address."""
+        return await self._mail_to(address, stopped_mail(endpoint, why), message_id=message_id)
 
     async def close(self) -> None:
         """Let go of every connection."""
         await self._webhooks.close()
 
-    async def _mail_to(self, address: str, said: MailText, message_id: str = "") -> Attempt:
+    async def _mail_to(self, address: str, said: MailText, message_id: str) -> Attempt:
         return await self._mail.send(address, said.subject, said.text, said.html, message_id=message_id)
 
     def _secrets(self, endpoint: Endpoint, now: datetime) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ steps leaves the notice due: it is then sent again under the same id, and never 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Collection, Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -33,7 +33,7 @@ from countermand.domain.schedule import (
 from countermand.endpoints import Endpoint
 from countermand.ids import Clock, show
 from countermand.reads import Scope
-from countermand.store import outbox
+from countermand.store import outbox, owner_mails
 from countermand.store.columns import Record
 from countermand.store.engine import Database
 from countermand.store.outbox import Pair, Settlement
@@ -63,8 +63,8 @@ class Courier(Protocol):
     async def deliver(self, endpoint: Endpoint, reader: Scope, event: Record) -> Attempt:
         """Write down what this reader is told of the event, sign it, and make one attempt to send it."""
 
-    async def tell_owner(self, endpoint: Endpoint, addresses: Sequence[str], why: str) -> None:
-        """Tell the people of the endpoint's party that nothing more is sent there, as well as can be."""
+    async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
+        """Make one attempt to tell somebody that nothing more is sent to their endpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -448,7 +448,7 @@ class Notices:
             self._settled.add(result.notice.id)
             self._under_way[result.notice.partition] -= 1
         for result in stopped:
-            self._tell(result)
+            _log_stop(result)
 
     def _to_be_noted(self, batch: Iterable[_Result]) -> list[Queue]:
         """Endpoints of which it is time to write down that they answer."""
@@ -475,21 +475,10 @@ class Notices:
     def _stop(self, connection: Connection, result: _Result) -> bool:
         until = result.settlement.at - FAILING_MAX if result.stop is Stop.PAUSE else None
         assert result.stop is not None
-        return outbox.stop(connection, result.queue.id, result.stop.value, _why(result), until)
-
-    def _tell(self, result: _Result) -> None:
-        endpoint = result.queue.endpoint
-        log.warning(
-            f"endpoint_{result.stop}",
-            endpoint=show(endpoints.PREFIX, endpoint.id),
-            party=str(endpoint.party),
-            why=_why(result),
-        )
-        self._aside(self._tell_owner(endpoint, _why(result)))
-
-    async def _tell_owner(self, endpoint: Endpoint, why: str) -> None:
-        addresses = await self._database.read(partial(outbox.addresses_of_owner, endpoint=endpoint.id))
-        await self._courier.tell_owner(endpoint, addresses, why)
+        stopped = outbox.stop(connection, result.queue.id, result.stop.value, _why(result), until)
+        if stopped:
+            owner_mails.owe(connection, result.queue.id, _why(result), result.settlement.at)
+        return stopped
 
     def _aside(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_logged(job))
@@ -516,8 +505,18 @@ def _why(result: _Result) -> str:
     return f"Every attempt failed for five days. The last one: {result.settlement.result}"
 
 
+def _log_stop(result: _Result) -> None:
+    endpoint = result.queue.endpoint
+    log.warning(
+        f"endpoint_{result.stop}",
+        endpoint=show(endpoints.PREFIX, endpoint.id),
+        party=str(endpoint.party),
+        why=_why(result),
+    )
+
+
 async def _logged(job: Coroutine[Any, Any, None]) -> None:
     try:
         await job
     except Exception:
-        log.warning("owner_not_told", exc_info=True)
+        log.warning("notices_not_buried", exc_info=True)

@@ -155,6 +155,22 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_endpoints'))
     )
     op.create_index(op.f('ix_endpoints_party_id'), 'endpoints', ['party_id'], unique=False)
+    op.create_table('owner_mails',
+    sa.Column('endpoint_id', Id, nullable=False, comment='the one that was stopped'),
+    sa.Column('created_at', Instant(), nullable=False, comment='when it was'),
+    sa.Column('address', sa.Text(), nullable=False, comment='of somebody of the party that owns it'),
+    sa.Column('partition', sa.Integer(), nullable=False, comment='which share of the parties: whose worker sends it'),
+    sa.Column('why', sa.Text(), nullable=False),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('due_at', Instant(), nullable=True, comment='null once it is sent or dead'),
+    sa.Column('last_result', sa.Text(), nullable=False, comment='the last attempt, in words'),
+    sa.Column('attempted_at', Instant(), nullable=True),
+    sa.CheckConstraint("state IN ('due', 'sent', 'dead') AND (state = 'due') = (due_at IS NOT NULL)", name=op.f('ck_owner_mails_state')),
+    sa.ForeignKeyConstraint(['endpoint_id'], ['endpoints.id'], name=op.f('fk_owner_mails_endpoint_id')),
+    sa.PrimaryKeyConstraint('endpoint_id', 'created_at', 'address', name=op.f('pk_owner_mails'))
+    )
+    op.create_index('ix_owner_mails_due', 'owner_mails', ['partition', 'due_at'], unique=False, postgresql_where=sa.text("state = 'due'"), sqlite_where=sa.text("state = 'due'"))
     op.create_table('lines',
     sa.Column('retailer_id', Id, nullable=False),
     sa.Column('id', Id, nullable=False),

@@ -1,0 +1,84 @@
+"""E-mails to the people of an endpoint that was stopped: rows of the transaction that stops it, like notices."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from urllib.parse import unquote
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, insert, literal_column, select, update
+
+from countermand.store import tables as t
+from countermand.store.columns import NumberList, Record, one_of
+from countermand.store.records import partition_of
+
+
+def owe(connection: Connection, endpoint: UUID, why: str, now: datetime) -> None:
+    """Let everybody be told that an endpoint was stopped who reads mail for the party that owns it."""
+    party = connection.execute(select(t.endpoints.c.party_id).where(t.endpoints.c.id == endpoint)).scalar_one()
+    rows = [
+        {
+            "endpoint_id": endpoint,
+            "created_at": now,
+            "address": address,
+            "partition": partition_of(party),
+            "why": why,
+            "state": "due",
+            "attempts": 0,
+            "due_at": now,
+            "last_result": "",
+        }
+        for address in _addresses(connection, party, endpoint)
+    ]
+    if rows:
+        connection.execute(insert(t.owner_mails), rows)
+
+
+def due(connection: Connection, now: datetime, limit: int, partitions: Collection[int]) -> Sequence[Record]:
+    """What is due in these partitions, the oldest first, with the address and the state that its endpoint has now."""
+    mails = t.owner_mails.c
+    query = (
+        select(t.owner_mails, t.endpoints.c.url, t.endpoints.c.state.label("endpoint_state"))
+        .join(t.endpoints, t.endpoints.c.id == mails.endpoint_id)
+        .where(
+            one_of(mails.partition, bindparam("partitions", type_=NumberList())),
+            mails.state == literal_column("'due'"),
+            mails.due_at <= now,
+        )
+        .order_by(mails.due_at, mails.endpoint_id, mails.address)
+        .limit(limit)
+    )
+    return connection.execute(query, {"partitions": sorted(partitions)}).all()
+
+
+def settle(
+    connection: Connection, mail: Record, fence: int, now: datetime, *, state: str, due_at: datetime | None, result: str
+) -> bool:
+    """Write down what an attempt came to, if the mail is still this worker's to settle. Whether it was."""
+    mails = t.owner_mails.c
+    whose = select(t.partitions.c.fence).where(t.partitions.c.number == mails.partition).scalar_subquery()
+    change = (
+        update(t.owner_mails)
+        .where(
+            mails.endpoint_id == mail.endpoint_id,
+            mails.created_at == mail.created_at,
+            mails.address == mail.address,
+            mails.attempts == mail.attempts,
+            mails.state == literal_column("'due'"),
+            whose == fence,
+        )
+        .values(state=state, attempts=mail.attempts + 1, due_at=due_at, last_result=result, attempted_at=now)
+    )
+    return connection.execute(change).rowcount == 1
+
+
+def _addresses(connection: Connection, party: UUID, endpoint: UUID) -> list[str]:
+    """The other mailboxes that the party has registered, else those of its users."""
+    mailboxes = select(t.endpoints.c.url).where(
+        t.endpoints.c.party_id == party,
+        t.endpoints.c.id != endpoint,
+        t.endpoints.c.state == "active",
+        t.endpoints.c.url.startswith("mailto:"),
+    )
+    found = {unquote(url.removeprefix("mailto:")) for url in connection.execute(mailboxes).scalars()}
+    users = select(t.users.c.email).where(t.users.c.party_id == party, t.users.c.status == "active")
+    return sorted(found or set(connection.execute(users).scalars()))
