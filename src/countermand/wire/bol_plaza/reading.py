@@ -10,7 +10,7 @@ is off by an hour or two in a time that is kept as its claim and decides nothing
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from countermand.wire.bol_plaza.parsing import RefusedError, Shape, Unreadable, read_leaves, refuse
@@ -204,12 +204,14 @@ def _at_most(chars_max: int) -> Callable[[str, str], str]:
     return read
 
 
-# xs:dateTime. A fraction may be of any length (.NET writes seven digits, Python six, PHP none).
-_TIME: Final = r"T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
-_ZONE: Final = r"(Z|[+-][0-9]{2}:[0-9]{2})?"
-_DATE: Final = r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+# xs:dateTime. A fraction may be of any length (.NET writes seven digits, Python six, PHP none), an hour may be 24, and
+# a zone is at most fourteen hours away.
+_TIME: Final = r"T([0-9]{2}):[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
+_ZONE: Final = r"(Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)?"
+_DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _DATE_TIME: Final = re.compile(_DATE + _TIME + _ZONE)
 _DATE_OR_DATE_TIME: Final = re.compile(f"{_DATE}(?:{_TIME})?{_ZONE}")
+_MIDNIGHT: Final = re.compile(r"T24(:00:00)(?:\.0+)?")
 
 
 def _date_time(name: str, text: str) -> datetime:
@@ -223,7 +225,7 @@ def _date_or_date_time(name: str, text: str) -> datetime:
 
 def _moment(form: re.Pattern[str], name: str, text: str) -> datetime:
     match = form.fullmatch(text)
-    moment = _utc(match) if match else None
+    moment = _utc(text, match[1]) if match else None
     if moment is None:
         refuse(f"{name} must be a date and time such as 2020-01-31T12:00:00+01:00.")
     if not EARLIEST <= moment < LATEST:
@@ -231,28 +233,14 @@ def _moment(form: re.Pattern[str], name: str, text: str) -> datetime:
     return moment
 
 
-def _utc(match: re.Match[str]) -> datetime | None:
-    year, month, day, hour, minute, second, fraction, zone = match.groups(default="0")
+def _utc(text: str, hour: str | None) -> datetime | None:
+    """The moment that a text of the right form stands for; `None` for a day or an hour that there is not."""
+    if hour is None:
+        text = f"{text[:10]}T00:00:00{text[10:]}"
+    # XML Schema has an hour 24, the end of the day.
+    start = _MIDNIGHT.sub(r"T00\1", text) if hour == "24" else text
     try:
-        offset = AMSTERDAM if match[8] is None else _offset(zone)
-        midnight = datetime(int(year), int(month), int(day), tzinfo=offset)
-        # XML Schema has an hour 24, the end of the day.
-        if (hour, int(minute), int(second), fraction.strip("0")) == ("24", 0, 0, ""):
-            return (midnight + timedelta(days=1)).astimezone(UTC)
-        microsecond = int(fraction[:6].ljust(6, "0"))
-        return midnight.replace(
-            hour=int(hour), minute=int(minute), second=int(second), microsecond=microsecond
-        ).astimezone(UTC)
+        local = datetime.fromisoformat(start) + timedelta(days=start != text)
+        return (local if local.tzinfo else local.replace(tzinfo=AMSTERDAM)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _offset(zone: str) -> timezone:
-    """Read `Z` or `+01:00`; raise ValueError beyond the fourteen hours that XML Schema knows."""
-    if zone == "Z":
-        return UTC
-    hours, minutes = int(zone[1:3]), int(zone[4:6])
-    if minutes > 59 or hours * 60 + minutes > 14 * 60:
-        raise ValueError(zone)
-    offset = timedelta(hours=hours, minutes=minutes)
-    return timezone(-offset if zone[0] == "-" else offset)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from countermand.wire.bol_plaza.vocabulary import (
@@ -334,7 +335,9 @@ def _number(number: int | None) -> str | None:
     return None if number is None else str(number)
 
 
+@lru_cache(maxsize=256)
 def _moment(moment: datetime, timespec: str = "seconds") -> str:
+    """One moment is written many times: answers to calls of one batch tell the time of the batch."""
     return moment.astimezone(AMSTERDAM).isoformat(timespec=timespec)
 
 
