@@ -1,7 +1,7 @@
 """Quotas per key: so many calls in a window, refilled steadily. Kept in memory, one process at a time."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -37,9 +37,9 @@ class Rates:
 
     def __init__(self, quotas: Mapping[str, str]) -> None:
         self._quotas = {kind: read_quota(text) for kind, text in quotas.items()}
-        self._left: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+        self._left: OrderedDict[tuple[Hashable, str], tuple[float, float]] = OrderedDict()
 
-    def allows(self, key: str, kind: str, now: datetime) -> bool:
+    def allows(self, key: Hashable, kind: str, now: datetime) -> bool:
         """Take one call from the quota, if there is one left."""
         quota = self._quotas.get(kind)
         if quota is None:

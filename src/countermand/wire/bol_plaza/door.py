@@ -301,7 +301,7 @@ class PlazaDoor:
         Raises:
             CallError: the key has no call left.
         """
-        if not self._rates.allows(str(caller.credential), quota, self._clock()):
+        if not self._rates.allows(caller.credential, quota, self._clock()):
             raise _problem(Problem.RATE_LIMITED, "Too many requests")
 
     async def read_body(self, receive: limits.Receive) -> bytes:
