@@ -36,12 +36,14 @@ def notices(
     json: JsonFlag = False,
 ) -> None:
     """List notices, newest first: what is to be sent, what was sent, and what was given up."""
+    now = datetime.now(UTC)
     wanted = reads.NoticeFilter(
         state=state.value if state else None,
         endpoint=find_id(endpoints.PREFIX, endpoint) if endpoint else None,
-        since=_moment(since, datetime.now(UTC)) if since else None,
+        since=_moment(since, now) if since else None,
     )
-    found = ask_database(read_settings(database=database), partial(reads.list_notices, wanted=wanted, limit=limit + 1))
+    question = partial(reads.list_notices, wanted=wanted, limit=limit + 1, now=now)
+    found = ask_database(read_settings(database=database), question)
     rows = found[:limit]
     if len(found) > limit:
         say(f"These are the newest {limit}; --limit shows more.")
