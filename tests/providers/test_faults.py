@@ -331,6 +331,25 @@ async def test_a_part_of_an_authorisation_waits_for_the_capture_of_the_rest(
     assert not fake.moves()
 
 
+async def test_parts_of_an_authorisation_add_up(fake: Fake, name: str, provider: Provider) -> None:
+    """Three parts of 100.00; the last one brings them all, and each is let go of once."""
+    payment = fake.ledger.pay(f"{PREFIX[name]}2", "100.00", captured="0").id
+    parts = [
+        replace(wish(payment, amount, reference=f"rfd_{before}"), before_minor=before)
+        for amount, before in ((4000, 0), (3500, 4000), (2500, 7500))
+    ]
+    assert [(await provider.release(each)).movement for each in parts] == [LATER, LATER, CONFIRMED]
+    assert [(await provider.release(each)).movement for each in parts] == [CONFIRMED] * 3
+    assert len(fake.moves()) == 1
+
+
+async def test_of_what_a_capture_let_go_only_as_much_is_released(fake: Fake, name: str, provider: Provider) -> None:
+    payment = fake.ledger.pay(f"{PREFIX[name]}2", "100.00", captured="60").id
+    first, second = wish(payment, 4000), replace(wish(payment, 3000, reference="rfd_2"), before_minor=4000)
+    assert (await provider.release(first)).movement is CONFIRMED
+    assert (await provider.release(second)).movement is REFUSED, "that much was captured"
+
+
 async def test_what_was_captured_meanwhile_is_not_released(fake: Fake, provider: Provider, payment: str) -> None:
     told = await provider.release(wish(payment, 10000))
     assert told.movement is REFUSED

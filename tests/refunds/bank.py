@@ -42,6 +42,7 @@ class Bank:
     keys: dict[str, tuple[datetime, Held]] = field(default_factory=dict)
     calls: list[Wish] = field(default_factory=list)
     released: dict[str, int] = field(default_factory=dict)
+    authorised: dict[str, int] = field(default_factory=dict)
     found: int = 0
     mute: bool = False
     on_call: Callable[[], None] = lambda: None
@@ -65,6 +66,10 @@ class Bank:
         return self._told(held)
 
     async def release(self, wish: Wish) -> Told:
+        left = self.authorised.get(wish.payment, 0)
+        if left > wish.amount_minor + wish.before_minor:
+            return Told(movement=Movement.LATER, result="All that is left, or nothing.", retry_after_s=24 * 3600)
+        self.authorised.pop(wish.payment, None)
         self.released[wish.reference] = wish.amount_minor
         return Told(movement=Movement.CONFIRMED, result="released", provider_id=f"rel_{wish.reference}")
 

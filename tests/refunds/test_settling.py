@@ -296,6 +296,24 @@ async def test_ec_52_what_is_authorised_is_released_and_never_refunded(world: Wo
     assert list(here.bank.released.values()) == [2000]
 
 
+async def test_releases_of_parts_of_one_payment_add_up(world: World) -> None:
+    """A provider lets go of all that is left or of nothing, so the last of three parts brings all of them."""
+    here = await desk(world, captured="0", authorised="27")
+    here.bank.authorised["pi_1"] = 2700
+    for _ in range(2):
+        await here.owed()
+        await here.work(seconds=1)
+    assert (await here.states(), here.bank.released) == (["due", "due"], {})
+    await here.owed()
+    await here.work(seconds=1)
+    assert await here.states() == ["confirmed", "due", "due"]
+    for later in (24, 1):
+        await here.work(hours=later)
+    assert (await here.states(), sorted(here.bank.released.values())) == (["confirmed"] * 3, [900] * 3)
+    assert (here.bank.moved(), here.bank.calls) == (0, [])
+    await assert_sound(world.application.database)
+
+
 async def test_two_workers_that_take_up_one_refund_call_once(world: World) -> None:
     here = await desk(world)
     await here.owed()

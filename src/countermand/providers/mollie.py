@@ -310,17 +310,17 @@ def _released(payment: Document, wish: Wish) -> Told | None:
     if currency != wish.currency:
         return of_other_currency(currency, wish)
     captured = _amount(payment, "amountCaptured")[0] if inner(payment, "amountCaptured") else 0
-    left = amount - captured
+    left, wanted = amount - captured, wish.amount_minor + wish.before_minor
     match text(payment, "status"):
         case "canceled" | "expired" as status:
             return let_go(wish, f"Mollie says the payment is {status}: nothing of it will be captured.")
-        case "paid" if captured and left >= wish.amount_minor:
+        case "paid" if captured and left >= wanted:
             return let_go(wish, "A part of the payment was captured, and Mollie has let go of the rest.")
         case "paid":
             return refused("The payment has been captured: what was authorised is to be refunded now.")
-        case "authorized" if left < wish.amount_minor:
+        case "authorized" if left < wanted:
             return refused("Less than this is authorised and not captured.")
-        case "authorized" if left > wish.amount_minor:
+        case "authorized" if left > wanted:
             sentence = "Mollie lets go of all that is left or of nothing. This waits until the rest is captured."
             return Told(movement=Movement.LATER, result=sentence, retry_after_s=LATER_S)
         case "authorized":

@@ -13,7 +13,8 @@ class Wish:
     """Money that shall go back, or an authorisation that shall be let go.
 
     ``key`` is the same whenever the same wish is sent; ``reference`` is our own id, kept by the provider with it, by
-    which it can be asked later. ``payment`` is the provider's own name of the payment.
+    which it can be asked later. ``payment`` is the provider's own name of the payment. ``before_minor`` is what of it
+    was to be let go before this: providers let go of all that is left or of nothing, so releases of parts add up.
     """
 
     key: str
@@ -21,6 +22,7 @@ class Wish:
     payment: str
     amount_minor: int
     currency: str
+    before_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -232,7 +232,7 @@ class Stripe:
         if not _PAYMENT.fullmatch(wish.payment) or not wish.payment.startswith("pi_"):
             return refused(f"{wish.payment!r} cannot be released: only a payment intent of Stripe, pi_…, can.")
         try:
-            wanted = to_stripe(wish.amount_minor, wish.currency)
+            wanted = to_stripe(wish.amount_minor + wish.before_minor, wish.currency)
             reply = await self._payment(wish.payment)
             if not reply.done:
                 return self._not_found(reply, wish)

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
+from countermand.domain.settlement import Refund
 from countermand.store import tables as t
 from countermand.store.columns import NumberList, Record, one_of
 
@@ -37,6 +38,23 @@ def counted_elsewhere(connection: Connection, retailer: UUID, provider: str, pay
     refunds = t.refunds.c
     query = select(func.coalesce(func.sum(refunds.elsewhere_minor), 0)).where(
         refunds.retailer_id == retailer, refunds.provider == provider, refunds.payment_reference == payment
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def released_before(connection: Connection, retailer: UUID, refund: Refund) -> int:
+    """How much of the same payment was to be released before this, unless a person closed it."""
+    refunds = t.refunds.c
+    query = select(func.coalesce(func.sum(refunds.amount_minor), 0)).where(
+        refunds.retailer_id == retailer,
+        refunds.provider == refund.provider,
+        refunds.payment_reference == refund.payment_reference,
+        refunds.kind == "release",
+        refunds.state != "closed",
+        or_(
+            refunds.created_at < refund.created_at,
+            and_(refunds.created_at == refund.created_at, refunds.id < refund.id),
+        ),
     )
     return int(connection.execute(query).scalar_one())
 

@@ -204,8 +204,11 @@ class Refunds:
         wish = wish_of(refund, counted_minor=elsewhere)
         if not wish.amount_minor:
             return
-        release = refund.kind is RefundKind.RELEASE
-        told = await (provider.release(wish) if release else provider.refund(wish))
+        if refund.kind is RefundKind.RELEASE:
+            before = await self._database.read(partial(repayments.released_before, retailer=retailer, refund=refund))
+            told = await provider.release(replace(wish, before_minor=before))
+        else:
+            told = await provider.refund(wish)
         await self._heard(retailer, replace(refund, attempts=refund.attempts + 1), told)
 
     async def _elsewhere(self, retailer: UUID, refund: Refund, provider: Provider) -> int | None:
