@@ -36,9 +36,14 @@ def _quotas(limits: dict[str, str]) -> dict[str, str]:
     for kind, quota in limits.items():
         if kind not in PLAZA_LIMITS:
             raise ValueError(f"there is no quota {kind!r}; there are {', '.join(PLAZA_LIMITS)}")
-        if quota and not re.fullmatch("[1-9][0-9]{0,8}/(second|minute|hour|day)", quota):
-            raise ValueError(f"{quota!r} is no quota; write it like 400/hour")
+        _quota(quota)
     return PLAZA_LIMITS | limits
+
+
+def _quota(quota: str) -> str:
+    if quota and not re.fullmatch("[1-9][0-9]{0,8}/(second|minute|hour|day)", quota):
+        raise ValueError(f"{quota!r} is no quota; write it like 400/hour")
+    return quota
 
 
 def _networks(texts: list[str]) -> list[str]:
@@ -89,6 +94,9 @@ class Settings(BaseSettings):
     lanes: int = Field(default=1, ge=1, le=64, description="Transactions side by side (PostgreSQL)")
     token_lifetime_s: int = Field(default=7200, ge=0, description="CRUX login tokens; 0 = no expiry")
     credential_cache_s: int = Field(default=5, ge=0, description="How long a revoked credential may still be honoured")
+    login_limit: Annotated[str, AfterValidator(_quota)] = Field(
+        default="5/minute", description="Failed CRUX log-ins of one person from one address; an empty text lifts it"
+    )
     body_max_bytes: int = Field(default=256 * 1024, ge=1)
     body_timeout_s: float = Field(default=10.0, ge=0)
     crux_limit_is_page_size: bool = Field(

@@ -52,3 +52,7 @@ class Rates:
         if len(self._left) > KEYS_MAX:
             self._left.popitem(last=False)
         return allowed
+
+    def forget(self, key: str, kind: str) -> None:
+        """Give the key all of its quota back."""
+        self._left.pop((key, kind), None)

@@ -154,6 +154,8 @@ class Crux:
 async def opened_crux(url: str, **settings: Any) -> AsyncIterator[Crux]:
     """A fresh world in this database, and calls to its door."""
     clock = Clock()
+    # The tests of a module share one service, and some have many wrong passwords.
+    settings.setdefault("login_limit", "")
     async with running(url, clock, **settings) as application:
         world = await populate(application, clock)
         async with world.client() as http:

@@ -169,6 +169,31 @@ async def test_the_platform_has_no_business_here(sqlite_crux: Crux, prefix: str,
     assert (await log_in(sqlite_crux, email, prefix=prefix)).status_code == status
 
 
+# Guessing
+
+
+async def test_who_guesses_a_password_has_to_wait_and_others_have_not(tmp_path: Path) -> None:
+    async with opened_crux(f"sqlite:///{tmp_path}/test.sqlite3", login_limit="5/minute") as crux:
+        await crux.user(crux.world.retailer, EMAIL, PASSWORD)
+        await crux.user(crux.world.retailer, "other@example.com", PASSWORD)
+        for spelled in (EMAIL, EMAIL.upper(), f" {EMAIL}", EMAIL, EMAIL):
+            assert (await log_in(crux, spelled, "guess")).status_code == 401
+        refused = await log_in(crux)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+        assert (await log_in(crux, prefix="/timp")).status_code == 429
+        assert (await log_in(crux, "other@example.com")).status_code == 200
+        crux.world.clock.advance(seconds=61)
+        assert (await log_in(crux)).status_code == 200
+
+
+async def test_a_right_password_forgets_the_wrong_ones(tmp_path: Path) -> None:
+    async with opened_crux(f"sqlite:///{tmp_path}/test.sqlite3", login_limit="2/minute") as crux:
+        await crux.user(crux.world.retailer, EMAIL, PASSWORD)
+        for _ in range(3):
+            assert (await log_in(crux, EMAIL, "slip")).status_code == 401
+            assert (await log_in(crux)).status_code == 200
+
+
 # How long a token lasts
 
 

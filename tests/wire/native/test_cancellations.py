@@ -447,6 +447,9 @@ async def test_the_description_is_whole(sqlite_native: Native) -> None:
         assert operation["description"]
         assert operation["security"] == [{"HTTPBearer": []}]
         assert {"400", "401", "403", "404", "409", "413", "422", "503"} <= set(operation["responses"])
+        for status, answer in operation["responses"].items():
+            described_as = {"application/json"} if status < "400" else {"application/problem+json"}
+            assert set(answer.get("content", described_as)) == described_as, (operation["operationId"], status)
     for reference in _references(described):
         found: Any = described
         for step in reference.removeprefix("#/").split("/"):

@@ -39,10 +39,12 @@ from countermand.store.engine import Database, change
 from countermand.wire import limits
 from countermand.wire.auth import Authenticator
 from countermand.wire.crux import requests, views
+from countermand.wire.rates import Rates
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.replying import Reply, Scope, Send, header, json_reply, leaves_bytes_unframed, send_reply
 
 DOOR: Final = "crux"
+_LOGIN: Final = "login"
 CURRENCY: Final = "USD"
 _UUID: Final = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -114,6 +116,7 @@ class CruxDoor:
         self._ids = ids
         self._clock = clock
         self._settings = settings
+        self._failed_logins = Rates({_LOGIN: settings.login_limit})
 
     def routes(self) -> list[BaseRoute]:
         """Each call under both prefixes, with and without its final slash, and what only looks like one."""
@@ -333,12 +336,16 @@ class CruxDoor:
         show = views.order_timp if request.timp else views.order_v1
         return json_reply(200, [show(order) for order in await self._database.read(read)])
 
-    async def log_in(self, body: Any) -> Reply:
-        """POST: a token for a right password."""
+    async def log_in(self, body: Any, address: str) -> Reply:
+        """POST: a token for a right password. Who guesses has to wait, for the person and address together."""
         message = requests.read(requests.Login, body, timp=False)
+        who = f"{address} {message.username.strip().lower()}"
+        if not self._failed_logins.allows(who, _LOGIN, self._clock()):
+            raise CallError(Problem.RATE_LIMITED, "Too many failed attempts to log in. Wait a minute.")
         user = await self._database.read(partial(parties.find_user, email=message.username))
         if not await asyncio.to_thread(parties.is_password, user, message.password) or user is None:
             raise CallError(Problem.UNAUTHENTICATED, "Unable to log in with provided credentials.")
+        self._failed_logins.forget(who, _LOGIN)
         if PartyKind(user.kind) not in _BOTH:
             raise CallError(Problem.WRONG_PARTY, "Only retailers and suppliers can log in here.")
         now, lifetime = self._clock(), self._settings.token_lifetime
@@ -515,7 +522,8 @@ class _Login:
             return json_reply(200, {"parses": ["application/json"], "renders": ["application/json"]})
         if scope["method"] != "POST":
             raise CallError(Problem.METHOD_NOT_ALLOWED, f'Method "{scope["method"]}" not allowed.')
-        return await self._door.log_in(await self._door.read_body(scope, receive))
+        address, _ = scope.get("client") or ("", 0)
+        return await self._door.log_in(await self._door.read_body(scope, receive), address)
 
 
 class _NoSuchCall(BaseRoute):
@@ -543,7 +551,7 @@ async def _answer(work: Awaitable[Reply], column: str) -> Reply:
     except CallError as error:
         status = getattr(REPLIES[error.kind], column)
         challenge = ((b"www-authenticate", b"Token"),) if status == 401 else ()
-        retry = ((b"retry-after", b"1"),) if status == 503 else ()
+        retry = {503: ((b"retry-after", b"1"),), 429: ((b"retry-after", b"60"),)}.get(status, ())
         return json_reply(status, _detail(error), *challenge, *retry)
 
 

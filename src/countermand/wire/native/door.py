@@ -1,5 +1,7 @@
 """The application for ``/v1``: its calls, what they need, and how what goes wrong is told."""
 
+from typing import Any
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -15,6 +17,21 @@ from countermand.wire.native import cancellations, endpoints, events, problems, 
 from countermand.wire.native.calling import Behind
 
 
+class _Described(FastAPI):
+    """Problems have a media type of their own, which FastAPI would describe as that of success."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, made once."""
+        description = super().openapi()
+        for calls in description["paths"].values():
+            for call in calls.values():
+                for status, answer in call["responses"].items():
+                    content = answer.get("content", {})
+                    if int(status) >= 400 and "application/json" in content:
+                        content[problems.MEDIA_TYPE] = content.pop("application/json")
+        return description
+
+
 def native_api(
     *,
     database: Database,
@@ -26,7 +43,7 @@ def native_api(
     settings: Settings,
 ) -> limits.Asgi:
     """The application for ``/v1``, its description at ``/openapi.json``, and ``/healthz``."""
-    api = FastAPI(title="Countermand", version="1", docs_url=None, redoc_url=None)
+    api = _Described(title="Countermand", version="1", docs_url=None, redoc_url=None)
     api.state.behind = Behind(
         database=database,
         lanes=lanes,

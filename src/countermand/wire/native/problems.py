@@ -15,6 +15,8 @@ from countermand.service import Done, Outcome, Refused
 from countermand.wire import limits
 from countermand.wire.replies import REPLIES, Problem
 
+MEDIA_TYPE: Final = "application/problem+json"
+
 
 class ProblemOut(BaseModel):
     """What went wrong (RFC 9457). ``code`` is the name of the refusal or problem."""
@@ -136,7 +138,7 @@ def problem(error: CallError) -> Response:
         **{name: value for name, value in error.more.items() if value is not None},
     }
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status)
-    return JSONResponse(jsonable_encoder(body), status, headers, "application/problem+json")
+    return JSONResponse(jsonable_encoder(body), status, headers, MEDIA_TYPE)
 
 
 def _writable(text: str) -> str:
