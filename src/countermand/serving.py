@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -34,16 +35,33 @@ async def serve(settings: Settings, ready: Callable[[str], None] = lambda url: N
 
     Raises:
         UnsafeDatabaseError: as ``opened``; or another process serves the same SQLite file.
+        OSError: the port cannot be listened on, or another server does.
     """
     lock = FileLock(str(settings.sqlite_path)) if settings.sqlite_path else None
     if lock:
         lock.acquire()
     try:
+        settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
         async with opened(settings) as application:
             await _serve(settings, application, ready)
     finally:
         if lock:
             lock.release()
+
+
+def free_port(host: str, port: int) -> int:
+    """A port that nobody listens on: this one, or any for 0.
+
+    The server itself would not tell: its socket may share a port with another server's, and callers would then reach
+    now this service, now that one.
+
+    Raises:
+        OSError: it is taken, or it cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as probe:
+        chosen: int = probe.getsockname()[1]
+    return chosen
 
 
 async def _serve(settings: Settings, application: Application, ready: Callable[[str], None]) -> None:

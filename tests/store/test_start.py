@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -175,6 +176,16 @@ async def test_a_service_on_a_file_in_use_does_not_start(tmp_path: Path) -> None
     lock.acquire()
     with pytest.raises(UnsafeDatabaseError, match="Another countermand"):
         await serve(settings_for(f"sqlite:///{path}"))
+    lock.release()
+    assert os.listdir(tmp_path) == ["a.sqlite3.lock"]
+
+
+async def test_a_service_on_a_port_in_use_does_not_start_and_lets_go_of_its_file(tmp_path: Path) -> None:
+    path = f"{tmp_path}/a.sqlite3"
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError, match="Address already in use"):
+        await serve(settings_for(f"sqlite:///{path}", port=other.getsockname()[1]))
+    lock = FileLock(path)
+    lock.acquire()
     lock.release()
     assert os.listdir(tmp_path) == ["a.sqlite3.lock"]
 

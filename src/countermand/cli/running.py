@@ -6,7 +6,6 @@ import importlib
 import logging
 import os
 import resource
-import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -124,18 +123,15 @@ def read_settings(**flags: object) -> Settings:
 def on_free_port(settings: Settings) -> Settings:
     """The settings, with a port that nobody listens on: the one wished for, or any for 0. Ends the command otherwise.
 
-    The server itself would not tell: its socket may share a port with another server's, and callers would then reach
-    now this service, now that one.
-
     Raises:
         UnsafeDatabaseError: the port is taken by the service that serves the same SQLite file.
     """
     if settings.port > PORT_MAX:
         fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"{settings.port} is no port: ports end at {PORT_MAX}.")
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    from countermand.serving import free_port
+
     try:
-        with socket.create_server((settings.host, settings.port), family=family) as probe:
-            return settings.model_copy(update={"port": probe.getsockname()[1]})
+        return settings.model_copy(update={"port": free_port(settings.host, settings.port)})
     except OSError as error:
         if error.errno == errno.EADDRINUSE and settings.sqlite_path:
             lock = FileLock(str(settings.sqlite_path))
