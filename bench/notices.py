@@ -22,9 +22,10 @@ from tests.support.pgnode import Node, free_port
 
 from bench import calls as wire
 from bench.client import Client, choose
-from bench.processes import ServerProcess, countermand
+from bench.processes import ServerProcess
 from bench.report import about_here
 from bench.seeding import PlantedOrder, plant
+from bench.stamping import commits
 from countermand import endpoints
 from countermand.app import configure_logging, opened
 from countermand.domain.commands import Actor, AskCancellation, PartyKind
@@ -42,7 +43,11 @@ ANY = AddressRules(http=True, ports=())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """One engine with so many dead endpoints. Delays are from the decision, whose commit follows, to the receipt."""
+    """One engine with so many dead endpoints.
+
+    Delays are from the decision, whose commit follows, to the receipt. Lags are from when the commit had returned to
+    when the first attempt reached the receiver.
+    """
 
     engine: str
     dead: int
@@ -54,6 +59,8 @@ class Figures:
     p50_ms: float
     p99_ms: float
     max_ms: float
+    lag_p50_ms: float
+    lag_p99_ms: float
     received_twice: int
 
 
@@ -108,7 +115,8 @@ def measure(engine: str, dead: int, *, backlog: int, seconds: float, clients: in
             "COUNTERMAND_WEBHOOK_INNER_ADDRESSES": '["127.0.0.0/8"]',
             "COUNTERMAND_WEBHOOK_PORTS": "[]",
         }
-        service = stack.enter_context(countermand("service", url, directory / "service.log", None, **env))
+        stamps = directory / "commits"
+        service = stack.enter_context(_stamped(url, directory / "service.log", stamps, env))
         received.wait(1)
         sent, cpu = len(received.rows), service.cpu_s()
         received.wait(due)
@@ -120,7 +128,10 @@ def measure(engine: str, dead: int, *, backlog: int, seconds: float, clients: in
         load = client.run(service.port, clients, seconds, path, 0)
         before = len(received.rows)
         received.wait(before + load.ok)
-        delays = sorted(row[0] - datetime.fromisoformat(row[6]).timestamp() for row in received.rows[before:])
+        first = _first_attempts(received.rows[before:])
+        delays = sorted(came - decided for came, decided in first)
+        committed = commits(stamps)
+        lags = sorted(came - committed[f"{decided:.6f}"] for came, decided in first)
         return Figures(
             engine=engine,
             dead=dead,
@@ -132,8 +143,33 @@ def measure(engine: str, dead: int, *, backlog: int, seconds: float, clients: in
             p50_ms=1e3 * delays[len(delays) // 2],
             p99_ms=1e3 * delays[len(delays) * 99 // 100],
             max_ms=1e3 * delays[-1],
+            lag_p50_ms=1e3 * lags[len(lags) // 2],
+            lag_p99_ms=1e3 * lags[len(lags) * 99 // 100],
             received_twice=len(received.rows) - len({(row[2], row[3]) for row in received.rows}),
         )
+
+
+def _stamped(url: str, log: Path, stamps: Path, env: dict[str, str]) -> ServerProcess:
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "bench.stamping",
+        stamps,
+        "serve",
+        "--database",
+        url,
+        "--port",
+        "{port}",
+    ]
+    return ServerProcess("service", command, log, env)
+
+
+def _first_attempts(rows: Sequence[list[Any]]) -> list[tuple[float, float]]:
+    """When the first attempt of each notice came, and when what it tells of was decided."""
+    first: dict[tuple[str, str], tuple[float, float]] = {}
+    for came, _, path, name, _, _, decided, _ in rows:
+        first.setdefault((path, name), (came, datetime.fromisoformat(decided).timestamp()))
+    return list(first.values())
 
 
 async def _backlog(
@@ -234,11 +270,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         more: dict[str, Any] = {"backlog": options.backlog, "seconds": options.seconds, "clients": options.clients}
         found = [measure(engine, dead, client=client, **more) for engine in options.engine for dead in options.dead]
     columns = ("engine", "dead endpoints", "notices per second", "CPU µs a notice", "under load: calls per second")
-    print(f"| {' | '.join(columns)} | p50 ms | p99 ms | max ms |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    print(f"| {' | '.join(columns)} | p50 ms | p99 ms | max ms | lag p50 ms | lag p99 ms |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for each in found:
-        cells = (each.per_second, each.cpu_us_per_notice, each.calls_per_second, each.p50_ms, each.p99_ms, each.max_ms)
-        print(f"| {each.engine} | {each.dead:,} | {' | '.join(f'{cell:,.0f}' for cell in cells)} |")
+        told = (each.per_second, each.cpu_us_per_notice, each.calls_per_second)
+        delays = (each.p50_ms, each.p99_ms, each.max_ms, each.lag_p50_ms, each.lag_p99_ms)
+        print(f"| {each.engine} | {each.dead:,} | {' | '.join(f'{cell:,.0f}' for cell in (*told, *delays))} |")
     about = about_here()
     print("\n" + "\n".join(f"- {name}: {value}" for name, value in about.items()))
     if options.json:

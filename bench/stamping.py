@@ -1,0 +1,45 @@
+"""The command line, with a record of when each batch was committed: for measuring what happens between then and now.
+
+    python -m bench.stamping FILE serve --database ...
+
+Each line of the file is one batch: the time its decisions carry, and when its commit had returned.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from countermand.cli import main
+from countermand.lanes import Lane
+
+
+def stamp(path: Path) -> None:
+    """Keep a record of every commit of this process from now on."""
+    file = path.open("a", buffering=1)
+    written = Lane._written
+
+    async def stamped(lane: Lane, calls: Sequence[Any]) -> Any:
+        outcomes = await written(lane, calls)
+        now = time.time()
+        for at in {outcome.at for outcome in outcomes if getattr(outcome, "at", None)}:
+            file.write(f"{at.timestamp():.6f} {now:.6f}\n")
+        return outcomes
+
+    Lane._written = stamped  # type: ignore[method-assign, assignment]
+
+
+def commits(path: Path) -> dict[str, float]:
+    """When what was decided at a time, as it stands in the file, had been committed."""
+    return dict(_of_line(line) for line in path.read_text().splitlines())
+
+
+def _of_line(line: str) -> tuple[str, float]:
+    decided, committed = line.split()
+    return decided, float(committed)
+
+
+if __name__ == "__main__":
+    stamp(Path(sys.argv.pop(1)))
+    main()
