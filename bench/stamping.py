@@ -13,6 +13,7 @@ from typing import Any
 
 from countermand.cli import main
 from countermand.lanes import Lane
+from countermand.service import Done
 
 
 def stamp(path: Path) -> None:
@@ -23,7 +24,7 @@ def stamp(path: Path) -> None:
     async def stamped(lane: Lane, calls: Sequence[Any]) -> Any:
         outcomes = await written(lane, calls)
         now = time.time()
-        for at in {outcome.at for outcome in outcomes if getattr(outcome, "at", None)}:
+        for at in {outcome.at for outcome in outcomes if isinstance(outcome, Done) and outcome.at}:
             file.write(f"{at.timestamp():.6f} {now:.6f}\n")
         return outcomes
 
