@@ -45,7 +45,7 @@ def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int 
     for line, n in units.items():
         if n < 1 or n > lines[line].open + lines[line].asked:
             left = lines[line].open + lines[line].asked
-            detail = f"{left} units of this order item can still be cancelled, not {n}."
+            detail = f"{left} {'unit' if left == 1 else 'units'} of this order item can still be cancelled, not {n}."
             return Refusal(kind=RefusalKind.TOO_MANY_UNITS if n > 0 else RefusalKind.UNITS_INVALID, detail=detail)
     money, moved = _money_of(lines)
     if money is None:

@@ -35,6 +35,14 @@ def test_an_operator_accepts_a_part(countermand: Run, asked: str) -> None:
     assert "accepted" in again.stderr
 
 
+def test_an_operator_is_told_what_an_acceptance_came_to(countermand: Run, asked: str) -> None:
+    tried = countermand("accept", asked, "--dry-run").stderr
+    assert "can be accepted" in tried
+    assert "1 of 2 units is accepted" in countermand("accept", asked, "--units", "1").stderr
+    wish = countermand("ask", "--line", str(listed(countermand)["line"]), "--units", "1", "--by", "customer")
+    assert "passed on to the supplier" in countermand("accept", wish.stdout.strip()).stderr
+
+
 def test_an_operator_declines_with_a_reason(countermand: Run, asked: str) -> None:
     assert countermand("decline", asked).returncode == 2, "a reason is needed"
     assert countermand("decline", asked, "--reason", "in_packing", "--note", "too late").returncode == 0

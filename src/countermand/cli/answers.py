@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from countermand import reads
 from countermand.app import Application
 from countermand.cli.orders import DOOR, EVERYTHING, operator
-from countermand.cli.output import Exit, fail, say
+from countermand.cli.output import Exit, fail, manners, say
 from countermand.cli.running import DatabaseFlag, read_settings, with_database
 from countermand.cli.who import find_id
 from countermand.domain.commands import (
@@ -18,6 +18,7 @@ from countermand.domain.commands import (
     LineCommand,
     WithdrawCancellation,
 )
+from countermand.domain.line import State
 from countermand.domain.reasons import DeclineReason
 from countermand.service import Call, Failed, Refused
 from countermand.store.columns import Record
@@ -40,8 +41,16 @@ def accept(
         lambda row: AcceptCancellation(
             line=row.line_id, actor=operator(), cancellation=row.id, units=units, rest_reason=rest_reason, note=note
         ),
-        "The cancellation is accepted, or passed on to the supplier that holds the goods.",
+        _accepted,
     )
+
+
+def _accepted(row: Record) -> str:
+    if manners.dry_run:
+        return "The cancellation can be accepted."
+    if row.state != State.ACCEPTED.value:
+        return "The cancellation is passed on to the supplier, whose answer is due next."
+    return f"The cancellation of {row.accepted_units} of {row.units} units is accepted."
 
 
 def decline(
@@ -59,7 +68,7 @@ def decline(
         lambda row: DeclineCancellation(
             line=row.line_id, actor=operator(), cancellation=row.id, reason=reason, note=note, tracking=tracking
         ),
-        "The cancellation is declined; its units are open again.",
+        lambda row: "The cancellation is declined; its units are open again.",
     )
 
 
@@ -69,22 +78,26 @@ def withdraw(cancellation: Which, *, database: DatabaseFlag = None) -> None:
         cancellation,
         database,
         lambda row: WithdrawCancellation(line=row.line_id, actor=operator(), cancellation=row.id),
-        "The ask is withdrawn; its units are open again.",
+        lambda row: "The ask is withdrawn; its units are open again.",
     )
 
 
-def _do(text: str, database: str | None, command: Callable[[Record], LineCommand], done: str) -> None:
-    wanted = find_id("can", text)
+def _do(
+    text: str, database: str | None, command: Callable[[Record], LineCommand], done: Callable[[Record], str]
+) -> None:
+    """Put a command to the rules; ``done`` says in a sentence what the cancellation has become."""
+    question = partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=find_id("can", text))
 
     async def work(application: Application) -> Any:
-        row = await application.database.read(partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=wanted))
+        row = await application.database.read(question)
         if row is None:
             fail(Exit.NOT_FOUND, "unknown_cancellation", f"There is no cancellation {text}.")
-        return await application.lanes.submit(Call(command=command(row), door=DOOR, retailer=row.retailer_id))
+        outcome = await application.lanes.submit(Call(command=command(row), door=DOOR, retailer=row.retailer_id))
+        return outcome, await application.database.read(question)
 
-    outcome = with_database(read_settings(database=database), work)
+    outcome, after = with_database(read_settings(database=database), work)
     if isinstance(outcome, Refused):
         fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)
     if isinstance(outcome, Failed):
         fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
-    say(done)
+    say(done(after))

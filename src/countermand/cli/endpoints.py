@@ -152,7 +152,7 @@ def endpoint_remove(endpoint: Which, *, database: DatabaseFlag = None) -> None:
     """Send nothing there ever again. What was still to be sent is dead."""
     wanted = find_id(endpoints.PREFIX, endpoint)
     dead = _change(database, lambda connection, _: endpoints.remove(connection, wanted, by=operator().name))
-    say(f"The endpoint is removed; {dead} notices that were due there are dead.")
+    say(f"The endpoint is removed. Notices that were due there and are dead now: {dead}.")
 
 
 def endpoint_test(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:

@@ -123,7 +123,7 @@ async def test_a_line_named_twice_could_mean_two_things(native: Native) -> None:
     twice = {"line": str(line), "units": 1}
     response = await native.ask(twice, {"line": line.hex.upper(), "units": 2})
     assert (response.status_code, response.json()["code"]) == (422, "invalid")
-    assert "named more than once" in response.json()["errors"][0]["msg"]
+    assert response.json()["errors"][0]["msg"] == "a line is named more than once"
     assert await native.world.buckets(line) == (4, 0, 0, 0)
 
 
@@ -187,6 +187,8 @@ async def test_what_is_wrong_with_a_body_is_told_by_place(sqlite_native: Native,
 
 async def test_nobody_is_no_asker(sqlite_native: Native) -> None:
     assert await sqlite_native.refused(await sqlite_native.line(), asker="nobody") == (422, "invalid")
+    described = (await sqlite_native.http.get("/openapi.json")).json()["components"]["schemas"]["CancellationIn"]
+    assert described["properties"]["asker"]["enum"] == ["customer", "retailer"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"nonsense", b'{"lines": ' + b"9" * 5000 + b"}"])

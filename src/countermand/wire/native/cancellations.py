@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -64,7 +64,7 @@ class CancellationIn(Strict):
     """An ask to cancel units of lines of one order: all of it, or nothing."""
 
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=100), AfterValidator(distinct)]
-    asker: Asker = Asker.CUSTOMER
+    asker: Literal[Asker.CUSTOMER, Asker.RETAILER] = Asker.CUSTOMER
     reason: CancelReason = CancelReason.NOT_STATED
     note: Note = ""
 
@@ -130,8 +130,6 @@ async def ask_cancellation(behind: Inside, who: Canceller, wish: CancellationIn,
 
     With an ``Idempotency-Key`` the same call gets the same answer for at least 30 days.
     """
-    if wish.asker is Asker.NOBODY:
-        raise invalid("asker must be customer or retailer.")
     line = partial(reads.line_by_id, scope=scope_of(who), line=wish.lines[0].line)
     first = await behind.database.read(line)
     if first is None:

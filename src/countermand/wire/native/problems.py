@@ -100,7 +100,10 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     kind = Problem.MALFORMED if malformed else Problem.INVALID
     # A member's name may hold half a surrogate pair, which JSON can write and UTF-8 cannot.
     errors = [
-        {"loc": [each if isinstance(each, int) else _writable(each) for each in one["loc"]], "msg": one["msg"]}
+        {
+            "loc": [each if isinstance(each, int) else _writable(each) for each in one["loc"]],
+            "msg": one["msg"].removeprefix("Value error, "),
+        }
         for one in error.errors()
     ]
     return problem(CallError(kind, "The call cannot be understood; errors lists what is wrong.", errors=errors))
