@@ -19,7 +19,7 @@ from countermand import policies
 from countermand.app import configure_logging, opened
 from countermand.domain.commands import Actor, AskCancellation, PartyKind
 from countermand.domain.policy import Policy, Silence
-from countermand.service import Call, Done
+from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store import tables as t
 

@@ -30,7 +30,7 @@ from countermand import endpoints
 from countermand.app import configure_logging, opened
 from countermand.domain.commands import Actor, AskCancellation, PartyKind
 from countermand.domain.endpoint import AddressRules
-from countermand.service import Call, Done
+from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store.engine import Database
 

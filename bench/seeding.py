@@ -15,7 +15,8 @@ from countermand.app import Application, opened
 from countermand.domain.commands import Actor, PartyKind
 from countermand.domain.order import NewLine, PlaceOrder
 from countermand.ids import Ids
-from countermand.service import Call, Done, numbers_needed, run_batch
+from countermand.service.batch import run_batch
+from countermand.service.calls import Call, Done, numbers_needed
 from countermand.settings import Settings
 from countermand.standing import Standing
 from countermand.store import tables

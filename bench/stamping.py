@@ -13,7 +13,7 @@ from typing import Any
 
 from countermand.cli import main
 from countermand.lanes import Lane
-from countermand.service import Done
+from countermand.service.calls import Done
 
 
 def stamp(path: Path) -> None:

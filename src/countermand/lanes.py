@@ -17,7 +17,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from countermand.domain.cancellation import NewId
 from countermand.ids import Clock
-from countermand.service import AskedTogetherError, Call, Failed, Outcome, numbers_needed, run_batch
+from countermand.service.batch import run_batch
+from countermand.service.calls import Call, Failed, Outcome, numbers_needed
+from countermand.service.loading import AskedTogetherError
 from countermand.standing import Numbers, Standing
 from countermand.store.engine import CommitUnknownError, Database
 
@@ -162,18 +164,12 @@ class Lanes:
 
     async def submit(self, call: Call) -> Outcome:
         """Send ``call`` down the lane of its retailer."""
-        key = call.retailer or _about(call)
+        key = call.retailer or call.about
         return await self._lanes[key.int % len(self._lanes)].submit(call)
 
     async def drain(self) -> None:
         """Wait until every lane is idle."""
         await asyncio.gather(*(lane.drain() for lane in self._lanes))
-
-
-def _about(call: Call) -> UUID:
-    command = call.command
-    target = getattr(command, "line", None) or getattr(command, "order", None)
-    return target if isinstance(target, UUID) else UUID(int=0)
 
 
 def _reserve(numbers: Numbers, size: int, connection: Connection) -> None:

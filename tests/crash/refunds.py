@@ -34,7 +34,7 @@ from countermand.app import opened
 from countermand.domain.commands import Actor, PartyKind
 from countermand.ids import show
 from countermand.ordering import OrderIn, place
-from countermand.service import Call, Done
+from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store import tables as t
 from countermand.store.columns import Record

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 
 from countermand.domain.commands import AcceptCancellation, AskCancellation, Asker, CancelOrder, CancelOwn, Ship
 from countermand.domain.reasons import CancelReason
-from countermand.service import Done
+from countermand.service.calls import Done
 from countermand.store import statements
 from tests.refunds.test_quotes import quoted
 from tests.store.holding import agree, assert_sound

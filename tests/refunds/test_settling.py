@@ -13,7 +13,7 @@ import pytest
 from countermand.domain.commands import CancelOwn, CloseRefund, Movement, RetryRefund, SendRefund
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
-from countermand.service import Call, Done, Failed, Outcome
+from countermand.service.calls import Call, Done, Failed, Outcome
 from countermand.worker import Worker
 from tests.refunds.bank import Bank
 from tests.store.holding import assert_sound

@@ -29,7 +29,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.parties import PLATFORM
-from countermand.service import Call, Done, Once, Outcome, ProcessWish, Refused
+from countermand.service.calls import Call, Done, Once, Outcome, ProcessWish, Refused
 from countermand.store import tables as t
 from tests.store.holding import Rows, rows
 from tests.support.world import World

@@ -43,7 +43,9 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
 from countermand.parties import PLATFORM
 from countermand.policies import ANY_FULFILLER, put_in_force
-from countermand.service import AskedTogetherError, Call, Done, Once, Outcome, ProcessWish, numbers_needed, run_batch
+from countermand.service.batch import run_batch
+from countermand.service.calls import Call, Done, Once, Outcome, ProcessWish, numbers_needed
+from countermand.service.loading import AskedTogetherError
 from countermand.standing import Standing
 from countermand.store import tables as t
 from tests.store.holding import Rows, assert_sound, rows

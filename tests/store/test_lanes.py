@@ -15,7 +15,7 @@ from countermand import lanes
 from countermand.domain.commands import AskCancellation, Command
 from countermand.domain.order import PlaceOrder
 from countermand.lanes import BATCH_MAX, Lane, Lanes
-from countermand.service import Call, Done, Failed, Outcome, Refused
+from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.standing import Numbers
 from countermand.store import tables as t
 from countermand.store.engine import CommitUnknownError

@@ -11,7 +11,7 @@ from countermand.domain.commands import Command
 from countermand.domain.events import EventKind
 from countermand.lanes import Lane
 from countermand.parties import PLATFORM
-from countermand.service import Call
+from countermand.service.calls import Call
 from countermand.store import tables as t
 from countermand.store.records import partition_of
 from countermand.store.revisions import agreements_changed

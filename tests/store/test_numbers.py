@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from countermand.domain.order import PlaceOrder
-from countermand.service import Call, Done, Failed
+from countermand.service.calls import Call, Done, Failed
 from countermand.standing import Numbers
 from countermand.store import tables as t
 from countermand.store.statements import NUMBER_END

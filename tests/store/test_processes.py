@@ -9,7 +9,7 @@ import pytest
 
 from countermand.domain.commands import Command
 from countermand.domain.reasons import DeclineReason
-from countermand.service import Done, Refused
+from countermand.service.calls import Done, Refused
 from countermand.store import tables as t
 from tests.store.holding import agree, rows
 from tests.store.speaking import WISH, Talk, once, talk

@@ -14,7 +14,7 @@ from countermand.app import Application
 from countermand.domain.commands import Command
 from countermand.domain.refusals import RefusalKind
 from countermand.ids import system_clock
-from countermand.service import Call, Done, Once, Outcome, Refused
+from countermand.service.calls import Call, Done, Once, Outcome, Refused
 from countermand.store import tables as t
 from tests.store.holding import agree, assert_sound, connections_in_use, rows
 from tests.store.speaking import Talk, talk

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from structlog.testing import capture_logs
 
-from countermand.service import Call, Done, Failed, Refused
+from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store import tables as t
 from countermand.store.engine import CommitUnknownError, Database, UnavailableError
 from tests.store.holding import connections_in_use, rows

@@ -14,7 +14,7 @@ from countermand.domain.order import PlaceOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.parties import PLATFORM
-from countermand.service import Call, Done, Refused
+from countermand.service.calls import Call, Done, Refused
 from countermand.store import bulk, statements
 from countermand.store import tables as t
 from tests.store.holding import agree, everything, rows

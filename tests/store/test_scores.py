@@ -35,7 +35,7 @@ from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.score import Role, Scorecard, Week, Why
 from countermand.policies import ANY_FULFILLER, put_in_force
-from countermand.service import Call
+from countermand.service.calls import Call
 from countermand.store import tables as t
 from tests.store.holding import Rows, assert_sound, rows
 from tests.store.test_differential import ACTORS, RETAILERS, Side, Word

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from countermand.domain.order import PlaceOrder
 from countermand.ordering import OrderIn, place
-from countermand.service import Done
+from countermand.service.calls import Done
 from countermand.store import tables as t
 from tests.support.world import World
 

@@ -14,7 +14,7 @@ from countermand import parties, reads
 from countermand.app import Application, opened
 from countermand.domain.commands import Actor, Command, PartyKind
 from countermand.domain.order import NewLine, PlaceOrder
-from countermand.service import Call, Done, Once, Outcome, ProcessWish
+from countermand.service.calls import Call, Done, Once, Outcome, ProcessWish
 from countermand.serving import doors
 from countermand.settings import Settings
 from countermand.wire.limits import Asgi

@@ -13,7 +13,7 @@ from countermand.domain.commands import AskCancellation
 from countermand.domain.endpoint import AddressRules
 from countermand.endpoints import Added
 from countermand.sending.signature import verify
-from countermand.service import Done
+from countermand.service.calls import Done
 from tests.support.mailbox import Mailbox
 from tests.support.receiver import Receiver, answer
 from tests.support.world import Clock, World, populate, running

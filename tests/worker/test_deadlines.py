@@ -13,7 +13,7 @@ from countermand.domain.calendar import WorkingHours
 from countermand.domain.commands import AcceptCancellation, AskCancellation, PassDeadline
 from countermand.domain.policy import Policy, Silence
 from countermand.lanes import Lanes
-from countermand.service import Call, Done, Outcome
+from countermand.service.calls import Call, Done, Outcome
 from countermand.store import outbox
 from countermand.store.columns import Id
 from countermand.store.records import partition_of

@@ -20,7 +20,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.line import State
 from countermand.domain.reasons import DeclineReason
-from countermand.service import Call, Failed, Refused
+from countermand.service.calls import Call, Failed, Refused
 from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the cancellation")]

@@ -23,7 +23,7 @@ from countermand.cli.running import on_free_port, read_settings, run
 from countermand.cli.stories import Cast, CruxStory, PlazaStory, WebhookStory
 from countermand.domain.commands import PartyKind
 from countermand.ordering import OrderIn, place
-from countermand.service import Call
+from countermand.service.calls import Call
 from countermand.serving import serve as serve_doors
 from countermand.settings import Settings
 

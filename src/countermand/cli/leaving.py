@@ -12,7 +12,7 @@ from countermand.cli.running import DatabaseFlag, ask_database, read_settings, w
 from countermand.cli.who import find_party
 from countermand.domain.commands import EscalateCancellation
 from countermand.domain.line import State
-from countermand.service import Call, Failed
+from countermand.service.calls import Call, Failed
 
 
 def party_deactivate(name: str, *, database: DatabaseFlag = None) -> None:

@@ -25,7 +25,7 @@ from countermand.domain.line import State
 from countermand.domain.order import PlaceOrder
 from countermand.ids import show
 from countermand.ordering import OrderIn, place
-from countermand.service import Call, Done, Failed, Outcome, Refused
+from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.store.columns import Record
 
 DOOR = "cli"

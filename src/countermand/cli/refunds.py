@@ -22,7 +22,7 @@ from countermand.domain.refusals import Refusal
 from countermand.domain.settlement import RefundState
 from countermand.reads import PAGE_MAX
 from countermand.refunds import RefundFilter
-from countermand.service import Call, Failed, Outcome, Refused
+from countermand.service.calls import Call, Failed, Outcome, Refused
 from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the refund")]

@@ -45,6 +45,11 @@ class PlaceOrder:
     money: OrderMoney | None = None
     details: dict[str, Any]
 
+    @property
+    def ids(self) -> tuple[UUID, ...]:
+        """The ids that the order brings with it: its own and its lines'."""
+        return (self.id, *(line.id for line in self.lines))
+
 
 def why_not_placed(command: PlaceOrder) -> Refusal | None:
     """Why an order cannot be placed as it is: every line needs 1 to 1,000,000 units, an order 1 to 1,000 lines."""

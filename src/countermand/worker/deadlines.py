@@ -7,7 +7,7 @@ from typing import Final
 from countermand.domain.commands import PassDeadline
 from countermand.ids import Clock
 from countermand.lanes import Lanes
-from countermand.service import Call, Failed
+from countermand.service.calls import Call, Failed
 from countermand.store import outbox
 from countermand.store.engine import Database
 from countermand.worker.partitions import Partitions

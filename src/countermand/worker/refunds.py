@@ -22,7 +22,7 @@ from countermand.ids import Clock, read, show
 from countermand.lanes import Lanes
 from countermand.parties import PLATFORM
 from countermand.providers.provider import Notified, Provider, Told, Wish
-from countermand.service import Call, Done
+from countermand.service.calls import Call, Done
 from countermand.store import repayments
 from countermand.store.columns import Record
 from countermand.store.engine import Database

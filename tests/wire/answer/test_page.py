@@ -17,7 +17,7 @@ from sqlalchemy import update
 from countermand import reads
 from countermand.domain.commands import AcceptCancellation, AskCancellation, Asker, PartyKind, WithdrawCancellation
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.service import Done
+from countermand.service.calls import Done
 from countermand.store import tables as t
 from countermand.wire.answer.forms import REASONS
 from tests.support.world import World

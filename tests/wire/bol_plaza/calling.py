@@ -27,7 +27,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.order import PlaceOrder
 from countermand.domain.reasons import DeclineReason
-from countermand.service import Done
+from countermand.service.calls import Done
 from countermand.store import tables as t
 from countermand.wire.bol_plaza import vocabulary, writing
 from countermand.wire.bol_plaza.signature import sign

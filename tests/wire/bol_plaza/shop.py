@@ -14,7 +14,7 @@ from countermand import parties, reads
 from countermand.app import opened
 from countermand.domain.commands import Actor, PartyKind
 from countermand.ordering import LineIn, OrderIn, place
-from countermand.service import Call, Done
+from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store import tables as t
 from tests.seeds.serving import serving

@@ -6,7 +6,7 @@ import pytest
 
 from countermand.domain.commands import Asker, Parcel, Ship, ShipOrder
 from countermand.ordering import OrderIn, place
-from countermand.service import Done
+from countermand.service.calls import Done
 from tests.wire.bol_plaza.calling import ORDERS, V2_1, Answer, Seller, new_seller
 
 pytestmark = pytest.mark.anyio

@@ -24,7 +24,7 @@ from countermand.domain.commands import (
 from countermand.domain.order import PlaceOrder
 from countermand.domain.policy import Policy
 from countermand.policies import put_in_force
-from countermand.service import Done
+from countermand.service.calls import Done
 from tests.support.world import Clock, World, populate, running
 
 PREFIXES: Final = ("", "/timp")

@@ -12,7 +12,7 @@ from countermand import parties
 from countermand.domain.commands import Command, PartyKind
 from countermand.domain.order import PlaceOrder
 from countermand.domain.refusals import RefusalKind
-from countermand.service import Done
+from countermand.service.calls import Done
 from countermand.wire.replies import Problem
 from tests.support.world import Clock, World, populate, running
 

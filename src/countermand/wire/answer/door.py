@@ -13,7 +13,7 @@ from countermand.domain.refusals import RefusalKind
 from countermand.ids import Clock, Ids
 from countermand.lanes import Lanes
 from countermand.sending.links import PATH, ExpiredLinkError, Links, Ticket, UnknownLinkError
-from countermand.service import Call, Done, Failed, Refused
+from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.settings import Settings
 from countermand.store.columns import Record
 from countermand.store.engine import Database, UnavailableError

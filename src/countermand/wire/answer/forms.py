@@ -10,7 +10,7 @@ from uuid import UUID
 
 from countermand.domain.commands import AcceptCancellation, Actor, Command, DeclineCancellation, Parcel, Ship, ShipOrder
 from countermand.domain.reasons import DeclineReason
-from countermand.service import Once
+from countermand.service.calls import Once
 from countermand.store.columns import Record
 
 FIELDS_MAX: Final = 20

@@ -27,7 +27,7 @@ from countermand.domain.reasons import BOL_REASONS
 from countermand.ids import Clock, Ids
 from countermand.lanes import Lanes
 from countermand.parties import Caller
-from countermand.service import NO_LINE, Call, Failed, ProcessWish
+from countermand.service.calls import NO_LINE, Call, Failed, ProcessWish
 from countermand.settings import Settings
 from countermand.store.engine import Database, UnavailableError
 from countermand.wire import limits

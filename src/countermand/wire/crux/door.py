@@ -33,7 +33,7 @@ from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, Re
 from countermand.ids import Clock, Ids
 from countermand.lanes import Lanes
 from countermand.parties import Caller, Permission
-from countermand.service import Call, Done, Failed, Refused
+from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.settings import Settings
 from countermand.store.engine import Database, change
 from countermand.wire import limits

@@ -15,7 +15,7 @@ from countermand.ids import Clock, Ids
 from countermand.keyring import Keyring
 from countermand.lanes import Lanes
 from countermand.parties import Caller, Permission
-from countermand.service import Once
+from countermand.service.calls import Once
 from countermand.settings import Settings
 from countermand.store.engine import Database
 from countermand.wire.auth import Authenticator

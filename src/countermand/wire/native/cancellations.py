@@ -24,7 +24,7 @@ from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE
 from countermand.ids import read, show
 from countermand.ordering import printable
 from countermand.parties import Caller
-from countermand.service import Call, Once
+from countermand.service.calls import Call, Once
 from countermand.store.columns import Record
 from countermand.wire.native.calling import (
     DOOR,

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.ids import show
-from countermand.service import Done, Outcome, Refused
+from countermand.service.calls import Done, Outcome, Refused
 from countermand.wire import limits
 from countermand.wire.replies import REPLIES, Problem
 

@@ -15,7 +15,7 @@ from countermand.domain.settlement import RefundState
 from countermand.ids import read, show
 from countermand.parties import Caller
 from countermand.reads import PAGE_MAX
-from countermand.service import Call, Once
+from countermand.service.calls import Call, Once
 from countermand.store.columns import Record
 from countermand.wire.native.calling import (
     DOOR,

@@ -1,0 +1,51 @@
+"""One batch of calls, one transaction: load, decide, save."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from countermand.domain.cancellation import NewId
+from countermand.ids import Clock
+from countermand.service.calls import Call, Outcome
+from countermand.service.deciding import Deciding
+from countermand.service.following import Following
+from countermand.service.loading import load
+from countermand.service.locking import Orders
+from countermand.service.placing import Placing
+from countermand.service.refunding import Refunding
+from countermand.service.rows import Rows
+from countermand.service.telling import Telling
+from countermand.standing import Standing
+
+
+def run_batch(
+    connection: Connection,
+    calls: Sequence[Call],
+    now: datetime | Clock,
+    new_id: NewId,
+    standing: Standing,
+    whole: Orders = frozenset(),
+) -> list[Outcome]:
+    """Decide every call of a batch, one after the other on the same lines, and store all that follows.
+
+    A clock is asked once the lines are locked: a batch that waited for another one must not tell an earlier time.
+    ``whole`` are orders whose lines are all loaded.
+
+    Raises:
+        AskedTogetherError: more orders must be loaded whole.
+    """
+    agreements = standing.agreements
+    calls, known = load(connection, calls, agreements, whole)
+    rows = Rows(now if isinstance(now, datetime) else now(), new_id, standing.numbers)
+    telling = Telling(rows, agreements)
+    refunding = Refunding(known, rows, telling)
+    following = Following(known, rows, telling, refunding)
+    deciding = Deciding(known, rows, agreements, Placing(known, rows, telling), following, refunding)
+    outcomes = [deciding.answer(call) for call in calls]
+    # Refunds first: they are told of as well, which counts on their lines.
+    refunding.save(connection)
+    following.save()
+    rows.save(connection)
+    standing.told = frozenset((row["partition"], row["endpoint_id"]) for row in rows.new.get("notices", ()))
+    return outcomes

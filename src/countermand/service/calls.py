@@ -1,0 +1,100 @@
+"""What goes down the write road and what comes back: calls and outcomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from countermand.domain.commands import Command, OrderCommand, ShipOrder
+from countermand.domain.decide import Fate
+from countermand.domain.order import PlaceOrder
+from countermand.domain.refusals import Refusal
+
+NO_LINE: Final = UUID(int=0)
+"""The id that no line has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """A call that must have its effect once: who calls, under which key, and a fingerprint of the content."""
+
+    caller: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessWish:
+    """The caller wants a process status to poll (bol): what it will say of itself."""
+
+    event_type: str
+    entity_id: str
+    claimed_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One command on its way through the road, and what its door wants besides.
+
+    ``line_number`` stands in for the line of the command where a door knows only bol's number of it.
+    """
+
+    command: Command | PlaceOrder
+    door: str
+    retailer: UUID | None = None
+    line_number: int | None = None
+    once: Once | None = None
+    process: ProcessWish | None = None
+
+    @property
+    def about(self) -> UUID:
+        """The line or the order that the call is about; ``NO_LINE`` where there is to be none yet."""
+        command = self.command
+        if isinstance(command, PlaceOrder):
+            return NO_LINE
+        return command.order if isinstance(command, OrderCommand) else command.line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The command was heeded, ``at`` a time. ``process`` is its process status, ``replayed`` marks a repeat by key."""
+
+    fates: tuple[Fate, ...] = ()
+    cancellations: tuple[UUID, ...] = ()
+    process: int | None = None
+    at: datetime | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The command changed nothing."""
+
+    refusal: Refusal
+    process: int | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The database failed. ``unknown``: the effect may have been stored; the call can be repeated to find out."""
+
+    unknown: bool = False
+
+
+Outcome = Done | Refused | Failed
+
+
+def numbers_needed(calls: Sequence[Call]) -> int:
+    """How many of bol's numbers these calls take at most: orders, their lines, parcels, process statuses."""
+    return sum(_numbers_needed(call) for call in calls)
+
+
+def _numbers_needed(call: Call) -> int:
+    needed = 1 if call.process else 0
+    if isinstance(call.command, ShipOrder):
+        needed += 1
+    if isinstance(call.command, PlaceOrder):
+        needed += 1 + len(call.command.lines)
+    return needed

@@ -1,0 +1,174 @@
+"""Deciding the calls of a batch, one after the other, on the lines as the calls before left them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from countermand.domain.commands import (
+    Actor,
+    Allocate,
+    AllocateOrder,
+    AskCancellation,
+    AskLines,
+    ChangeParcel,
+    Command,
+    OrderCommand,
+    PassDeadline,
+    RefundCommand,
+    Ship,
+    ShipOrder,
+)
+from countermand.domain.decide import Fate, decide, decide_order, let_silence_speak
+from countermand.domain.line import Cancellation, Decision
+from countermand.domain.order import PlaceOrder
+from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
+from countermand.domain.together import settle
+from countermand.service.calls import Call, Done, Outcome, Refused
+from countermand.service.following import Following
+from countermand.service.known import Known
+from countermand.service.parcels import note_parcel, note_parcel_change
+from countermand.service.placing import Placing
+from countermand.service.processes import open_process
+from countermand.service.refunding import Refunding
+from countermand.service.repeats import answer_again, keep_answer
+from countermand.service.rows import Rows
+from countermand.standing import Agreements
+
+BY_POLICY: Final = "policy"
+"""The door of what no call brought about: silence, once its time has come."""
+
+Result = tuple[Fate, ...] | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """Decides calls, and hands on what follows from each."""
+
+    known: Known
+    rows: Rows
+    agreements: Agreements
+    placing: Placing
+    following: Following
+    refunding: Refunding
+
+    def answer(self, call: Call) -> Outcome:
+        """Decide one call; one whose key was used before hears what was answered then."""
+        once, retailer = call.once, self.known.retailer_of(call)
+        if once is None or retailer is None:
+            return self._decide(call)
+        key = (retailer, once.caller, once.key)
+        if key in self.known.answers:
+            return answer_again(self.known.answers[key], once)
+        outcome = self._decide(call)
+        self.known.answers[key] = keep_answer(self.rows, retailer, once, outcome)
+        return outcome
+
+    def _decide(self, call: Call) -> Outcome:
+        command = call.command
+        if isinstance(command, PlaceOrder):
+            return self.placing.place(command, call.door)
+        lines = self.known.lines_of(command)
+        self._let_silence_speak(lines)
+        result = self._decided(command)
+        changed = self._follow(command, result, call.door)
+        refusal, fates = (result, ()) if isinstance(result, Refusal) else (None, result)
+        process = None
+        if call.process and call.retailer:
+            process = open_process(self.rows, call.process, call.retailer, refusal, changed)
+        if refusal:
+            return Refused(refusal=replace(refusal, noted=()), process=process, at=self.rows.now)
+        return Done(fates=fates, cancellations=tuple(each.id for each in changed), process=process, at=self.rows.now)
+
+    # Ask the rules
+
+    def _let_silence_speak(self, lines: Sequence[UUID]) -> None:
+        """The deadlines that have passed by now come first, whether or not the worker has seen to them yet (EC-27)."""
+        for line_id in lines:
+            line = self.known.lines[line_id]
+            spoken = let_silence_speak(line, self.rows.now, partial(self.agreements.policy_asked_under, line))
+            if spoken:
+                self.following.note(spoken, None, BY_POLICY)
+        self._settle_together(lines, None, BY_POLICY)
+
+    def _decided(self, command: Command) -> Result:
+        if isinstance(command, OrderCommand):
+            return self._decided_order(command)
+        line = self.known.lines.get(command.line)
+        if line is None:
+            return UNKNOWN_LINE
+        if isinstance(command, RefundCommand):
+            return self.refunding.decide(line, command)
+        policy, asked_under = self.agreements.policy(line), partial(self.agreements.policy_asked_under, line)
+        outcome = decide(line, command, self.rows.now, policy, self.rows.new_id, asked_under)
+        return outcome if isinstance(outcome, Refusal) else (Fate(line=line.id, outcome=outcome),)
+
+    def _decided_order(self, command: OrderCommand) -> Result:
+        lines = [self.known.lines[line] for line in self.known.lines_of(command)]
+        if not lines:
+            return UNKNOWN_ORDER
+        agreed = self.agreements
+        return decide_order(lines, command, self.rows.now, agreed.policy, self.rows.new_id, agreed.policy_asked_under)
+
+    def _settle_together(self, lines: Sequence[UUID], actor: Actor | None, door: str) -> None:
+        """What the asks of an order mean for each other, once one of them was answered (EC-18)."""
+        known = self.known
+        if not any(each.group for line in lines for each in known.lines[line].cancellations):
+            return
+        together = known.lines_of_order[known.lines[lines[0]].order]
+        for decision in settle([known.lines[line] for line in together], self.rows.now):
+            self.following.note(decision, actor, door)
+
+    # Hand on what follows
+
+    def _follow(self, command: Command, result: Result, door: str) -> list[Cancellation]:
+        """Note all that a command did. Returns the cancellations that it was about."""
+        actor = None if isinstance(command, PassDeadline) else command.actor
+        for told in _noted(result):
+            self.following.note(told, actor, door)
+        fates = () if isinstance(result, Refusal) else result
+        changed: list[Cancellation] = []
+        for fate in fates:
+            if isinstance(fate.outcome, Decision):
+                self.following.note(fate.outcome, actor, door)
+                changed += _concerned(fate.outcome, command)
+        self._settle_together(self.known.lines_of(command), actor, door)
+        if fates and isinstance(command, ShipOrder | ChangeParcel):
+            self._follow_parcel(command, fates)
+        return changed
+
+    def _follow_parcel(self, command: ShipOrder | ChangeParcel, fates: Sequence[Fate]) -> None:
+        first = self.known.lines[command.lines[0].line]
+        if isinstance(command, ShipOrder):
+            note_parcel(self.rows, command, first, fates)
+        else:
+            note_parcel_change(self.rows, command, first.retailer)
+
+
+def _noted(result: Result) -> Iterator[Decision]:
+    """What a refusal leaves behind though it changes nothing: of the whole command, or of some of its lines."""
+    if isinstance(result, Refusal):
+        yield from result.noted
+        return
+    for fate in result:
+        if isinstance(fate.outcome, Refusal):
+            yield from fate.outcome.noted
+
+
+def _concerned(decision: Decision, command: Command) -> tuple[Cancellation, ...]:
+    """The cancellations that a command made or changed; of a repeat, those that it had made or changed before."""
+    if decision.events or isinstance(command, Ship | Allocate | ShipOrder | AllocateOrder | RefundCommand):
+        return decision.cancellations
+    named = getattr(command, "cancellation", None)
+    if named is not None:
+        return tuple(each for each in decision.line.cancellations if each.id == named)
+    if isinstance(command, AskLines):
+        command = next(each for each in command.lines if each.line == decision.line.id)
+    if isinstance(command, AskCancellation):
+        return tuple(each for each in decision.line.asks if _is_same_ask(each, command)) or decision.line.asks
+    return decision.line.asks
+
+
+def _is_same_ask(ask: Cancellation, command: AskCancellation) -> bool:
+    return (ask.asker, ask.key) == (command.asker, command.key) and command.units in (None, ask.units)

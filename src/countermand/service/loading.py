@@ -1,0 +1,153 @@
+"""Everything that deciding a batch takes, read under the lock on its lines."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from countermand.domain.commands import (
+    AcceptCancellation,
+    AnswerOrder,
+    Command,
+    DeclineCancellation,
+    OrderCommand,
+    RefundCommand,
+    Ship,
+    ShipOrder,
+)
+from countermand.domain.line import Cancellation, Line
+from countermand.domain.order import PlaceOrder
+from countermand.service.calls import Call
+from countermand.service.known import Known
+from countermand.service.locking import Locked, Orders, lock
+from countermand.standing import Agreements
+from countermand.store import statements as sql
+from countermand.store.columns import Record
+from countermand.store.records import cancellation_of, line_of, noted_of, refund_of
+
+
+class AskedTogetherError(Exception):
+    """Lines were locked without others whose fate hangs on theirs: roll back, and begin again with these ``orders``.
+
+    They cannot be locked now. Two batches that each hold one line of an order and want the other would never end.
+    """
+
+    def __init__(self, orders: Orders) -> None:
+        super().__init__(f"{len(orders)} orders have lines that were asked together")
+        self.orders = orders
+
+
+def load(
+    connection: Connection, calls: Sequence[Call], agreements: Agreements, whole: Orders
+) -> tuple[Sequence[Call], Known]:
+    """Lock the lines of all calls, read what deciding takes. Returns the calls with their lines' ids.
+
+    Raises:
+        AskedTogetherError: more orders must be loaded whole.
+    """
+    locked = lock(connection, calls, whole)
+    known = Known(set(locked.taken))
+    asked = _asked(connection, locked)
+    for row in locked.rows:
+        known.meet(line_of(row, tuple(asked.get(row.id, ()))), row.priced)
+    known.stored.update(each.id for asks in asked.values() for each in asks)
+    _load_noted(connection, locked.calls, known)
+    _check_together(locked.calls, known, whole)
+    _load_agreements(connection, locked, known, agreements)
+    _load_answers(connection, locked.calls, known)
+    _load_refunds(connection, locked.calls, known)
+    return locked.calls, known
+
+
+def _asked(connection: Connection, locked: Locked) -> dict[UUID, list[Cancellation]]:
+    """The cancellations of each line that may matter (``Line.cancellations``)."""
+    named = {each for call in locked.calls if (each := _cancellation_named(call.command))}
+    about = {call.about for call in locked.calls if _is_answer(call.command)}
+    answered = {row.id for row in locked.rows if not row.asked and (row.id in about or row.order_id in about)}
+    rows = [row for row in locked.rows if row.asked or named or (row.cancelled and row.open) or row.id in answered]
+    if not rows:
+        return {}
+    parameters = {
+        "retailers": sorted({row.retailer_id for row in rows}),
+        "lines": sorted(row.id for row in rows),
+        "ids": sorted(named),
+        "answered": sorted(answered),
+    }
+    asked: dict[UUID, list[Cancellation]] = {}
+    for row in connection.execute(sql.CANCELLATIONS_OF_LINES, parameters):
+        asked.setdefault(row.line_id, []).append(cancellation_of(row))
+    return asked
+
+
+def _load_noted(connection: Connection, calls: Sequence[Call], known: Known) -> None:
+    told = [(known.lines[line], call.command) for call in calls for line in known.lines_of(call.command)]
+    lines = {line.id: line.retailer for line, command in told if _may_be_repeated(line, command)}
+    if lines:
+        parameters = {"retailers": sorted(set(lines.values())), "lines": sorted(lines)}
+        for row in connection.execute(sql.NOTED_ON_LINES, parameters):
+            line = known.lines[row.line_id]
+            known.lines[line.id] = replace(line, noted=line.noted | {noted_of(row)})
+
+
+def _check_together(calls: Sequence[Call], known: Known, whole: Orders) -> None:
+    loaded = {call.command.order for call in calls if isinstance(call.command, OrderCommand)}
+    loaded |= {order for _, order in whole}
+    missing = {
+        (line.retailer, line.order)
+        for line in known.lines.values()
+        if line.order not in loaded and any(ask.group for ask in line.asks)
+    }
+    if missing:
+        raise AskedTogetherError(whole | missing)
+
+
+def _load_agreements(connection: Connection, locked: Locked, known: Known, agreements: Agreements) -> None:
+    retailers = {line.retailer for line in known.lines.values()}
+    parties = {party for line in known.lines.values() for party in line.told}
+    for call in locked.calls:
+        if isinstance(call.command, PlaceOrder):
+            retailers.add(call.command.retailer)
+            parties |= {call.command.retailer, *(line.fulfiller for line in call.command.lines)}
+    if retailers:
+        agreements.learn(connection, _revision(connection, locked.rows), retailers, parties)
+    for line in known.lines.values() if agreements.gone else ():
+        if line.fulfiller in agreements.gone:
+            known.lines[line.id] = replace(line, fulfiller_gone=True)
+
+
+def _revision(connection: Connection, rows: Sequence[Record]) -> int:
+    revision: int = rows[0].revision if rows else connection.execute(sql.REVISION).scalar_one()
+    return revision
+
+
+def _load_answers(connection: Connection, calls: Sequence[Call], known: Known) -> None:
+    once = [(retailer, call.once.key) for call in calls if call.once and (retailer := known.retailer_of(call))]
+    if once:
+        retailers, keys = map(set, zip(*once, strict=True))
+        for row in connection.execute(sql.ANSWERS_GIVEN, {"retailers": sorted(retailers), "keys": sorted(keys)}):
+            known.answers[row.retailer_id, row.caller, row.key] = (row.fingerprint, row.answer, row.created_at)
+
+
+def _load_refunds(connection: Connection, calls: Sequence[Call], known: Known) -> None:
+    commands = [call.command for call in calls if isinstance(call.command, RefundCommand)]
+    named = sorted({(known.lines[each.line].retailer, each.refund) for each in commands if each.line in known.lines})
+    if named:
+        for row in connection.execute(sql.REFUNDS, {"refunds": named}):
+            known.refunds[row.id] = refund_of(row)
+
+
+def _cancellation_named(command: Command | PlaceOrder) -> UUID | None:
+    named: UUID | None = getattr(command, "cancellation", None)
+    return named
+
+
+def _is_answer(command: Command | PlaceOrder) -> bool:
+    return isinstance(command, AcceptCancellation | DeclineCancellation | AnswerOrder)
+
+
+def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:
+    """Whether it may say again what was noted on the line before and changed nothing."""
+    if isinstance(command, Ship | ShipOrder):
+        return line.cancelled > 0
+    return _is_answer(command) and any(each.by_policy for each in line.cancellations)

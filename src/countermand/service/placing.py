@@ -1,0 +1,108 @@
+"""New orders: their rows, and those of their lines."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from countermand.domain.events import Event, EventKind
+from countermand.domain.line import Line
+from countermand.domain.order import NewLine, PlaceOrder, why_not_placed
+from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.service.calls import Done, Outcome, Refused
+from countermand.service.known import Known
+from countermand.service.rows import Rows
+from countermand.service.telling import Telling
+from countermand.store.money import fresh_money
+from countermand.store.records import allocation, buckets
+
+
+@dataclass(slots=True)
+class Placing:
+    """Places orders, and makes retailers and suppliers known to each other."""
+
+    known: Known
+    rows: Rows
+    telling: Telling
+    _connected: set[tuple[UUID, UUID]] = field(default_factory=set)
+
+    def place(self, command: PlaceOrder, door: str) -> Outcome:
+        """Place one order, if its ids are free and it is in bounds."""
+        ids = command.ids
+        refusal = why_not_placed(command)
+        if len(set(ids)) < len(ids) or not self.known.taken.isdisjoint(ids):
+            refusal = Refusal(kind=RefusalKind.ORDER_EXISTS, detail="An order or a line with this id is there already.")
+        if refusal:
+            return Refused(refusal=refusal)
+        self.known.taken.update(ids)
+        self._add_order(command)
+        for position, new in enumerate(command.lines, start=1):
+            line = _fresh(command, new)
+            self.known.meet(line, command.money is not None)
+            self._connect(line)
+            self._add_line(command, new, line, position)
+            placed = Event(
+                kind=EventKind.LINE_PLACED, seq=1, units=new.units, open=new.units, asked=0, cancelled=0, shipped=0
+            )
+            self.telling.tell(line, placed, command.actor, door)
+        return Done()
+
+    def _add_order(self, command: PlaceOrder) -> None:
+        self.rows.add("whereabouts", id=command.id, retailer_id=command.retailer)
+        self.rows.add(
+            "orders",
+            retailer_id=command.retailer,
+            id=command.id,
+            number=self.rows.numbers.take(),
+            reference=command.reference,
+            placed_at=command.placed_at,
+            sent_to_fulfiller=not command.held,
+            currency=command.currency,
+            details=command.details,
+        )
+        if command.money:
+            self.rows.add("order_money", retailer_id=command.retailer, **fresh_money(command.id, command.money))
+
+    def _connect(self, line: Line) -> None:
+        pair = line.retailer, line.fulfiller
+        if line.fulfiller != line.retailer and pair not in self._connected:
+            self._connected.add(pair)
+            self.rows.add("connections", retailer_id=pair[0], supplier_id=pair[1], since=self.rows.now)
+
+    def _add_line(self, command: PlaceOrder, new: NewLine, line: Line, position: int) -> None:
+        number = self.rows.numbers.take()
+        self.rows.add("whereabouts", id=line.id, retailer_id=line.retailer)
+        self.rows.add("line_numbers", number=number, retailer_id=line.retailer, line_id=line.id)
+        self.rows.add(
+            "lines",
+            retailer_id=line.retailer,
+            id=line.id,
+            order_id=line.order,
+            fulfiller_id=line.fulfiller,
+            number=number,
+            position=position,
+            placed_at=line.placed_at,
+            with_fulfiller=line.with_fulfiller,
+            sku=new.sku,
+            title=new.title,
+            ordered=line.ordered,
+            **buckets(line),
+            **allocation(line),
+            unit_price_minor=new.unit_price_minor,
+            priced=command.money is not None,
+            promised_on=new.promised_on,
+            seq=line.seq,
+            changed_at=self.rows.now,
+            details=new.details,
+        )
+
+
+def _fresh(command: PlaceOrder, new: NewLine) -> Line:
+    return Line(
+        id=new.id,
+        retailer=command.retailer,
+        order=command.id,
+        fulfiller=new.fulfiller,
+        placed_at=command.placed_at,
+        ordered=new.units,
+        open=new.units,
+        with_fulfiller=not command.held or new.fulfiller == command.retailer,
+    )

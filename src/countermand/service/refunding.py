@@ -1,0 +1,111 @@
+"""Money that goes back: refunds that fall due in the transaction that accepts, what becomes of them, the journal."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from countermand.domain.commands import Actor, RefundCommand
+from countermand.domain.decide import Fate
+from countermand.domain.events import Event
+from countermand.domain.line import Line
+from countermand.domain.refusals import UNKNOWN_REFUND, Refusal
+from countermand.domain.settlement import Posting, Refund, decide_refund, due
+from countermand.service.known import Known
+from countermand.service.rows import Rows
+from countermand.service.telling import Telling
+from countermand.store import statements as sql
+from countermand.store.money import given_back
+from countermand.store.records import refund_row
+
+
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """Units of a priced line that became cancelled: money goes back for them."""
+
+    line: UUID
+    event: Event
+    actor: Actor | None
+    door: str
+
+
+@dataclass(slots=True)
+class Refunding:
+    """The refunds of a batch: those it decides on, and those that its cancellations bring about."""
+
+    known: Known
+    rows: Rows
+    telling: Telling
+    _owed: list[_Owed] = field(default_factory=list)
+    _settled: dict[UUID, Refund] = field(default_factory=dict)
+
+    def owe(self, line: Line, event: Event, actor: Actor | None, door: str) -> None:
+        """Units of a priced line became cancelled: ``save`` gives their money back."""
+        self._owed.append(_Owed(line.id, event, actor, door))
+
+    def decide(self, line: Line, command: RefundCommand) -> tuple[Fate, ...] | Refusal:
+        """Decide one command on one refund of this line."""
+        refund = self.known.refunds.get(command.refund)
+        if refund is None or refund.line != line.id:
+            return UNKNOWN_REFUND
+        outcome = decide_refund(line, refund, command, self.rows.now)
+        if isinstance(outcome, Refusal):
+            return outcome
+        if outcome.refund != refund:
+            self.known.refunds[refund.id] = self._settled[refund.id] = outcome.refund
+        self._post(line, outcome.postings)
+        return (Fate(line=line.id, outcome=outcome.decision),)
+
+    def save(self, connection: Connection) -> None:
+        """Write down what the cancellations of this batch owe the customers, and what became of refunds."""
+        if self._owed:
+            self._give_back(connection)
+        for _, refund in sorted(self._settled.items()):
+            retailer = self.known.lines[refund.line].retailer
+            self.rows.change("refunds", retailer, refund.id, refund_row(retailer, refund))
+
+    def _give_back(self, connection: Connection) -> None:
+        money = {row["id"]: row for row in self.rows.new.get("order_money", ())}
+        lines = [self.known.lines[each.line] for each in self._owed]
+        stored = sorted({(line.retailer, line.order) for line in lines if line.order not in money})
+        if stored:
+            # Cancellations of other lines of the order wait here, since a discount or a payment is shared by all.
+            for found in connection.execute(sql.LOCK_MONEY, {"orders": stored}):
+                money[found.id] = dict(found._mapping)
+        for each in self._owed:
+            self._give_back_for(each, money[self.known.lines[each.line].order])
+        for retailer, order in stored:
+            self.rows.change("order_money", retailer, order, money[order])
+
+    def _give_back_for(self, owed: _Owed, money: dict[str, Any]) -> None:
+        line, event = self.known.lines[owed.line], owed.event
+        assert event.cancellation is not None  # an acceptance has one
+        terms, back = given_back(money, line.id, event.units)
+        settled, commission = due(line, event.cancellation, terms, back, self.rows.new_id, self.rows.now)
+        for each in settled:
+            self.rows.add("refunds", **refund_row(line.retailer, each.refund))
+            self._post(line, each.postings)
+            for told in each.decision.events:
+                self.telling.tell(line, told, owed.actor, owed.door)
+            line = each.decision.line
+            self.known.touch(line)
+        self._post(line, commission)
+
+    def _post(self, line: Line, postings: Iterable[Posting]) -> None:
+        for posting in postings:
+            self.rows.add(
+                "journal",
+                retailer_id=line.retailer,
+                id=self.rows.new_id(),
+                order_id=line.order,
+                line_id=line.id,
+                refund_id=posting.refund,
+                at=self.rows.now,
+                kind=posting.kind,
+                debit=posting.debit,
+                credit=posting.credit,
+                amount_minor=posting.amount_minor,
+                currency=posting.currency,
+            )

@@ -1,0 +1,56 @@
+"""Idempotency keys: what was answered under each, so that a repeat of the call hears the same."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.service.calls import Done, Failed, Once, Outcome, Refused
+from countermand.service.known import Given
+from countermand.service.rows import Rows
+
+
+def keep_answer(rows: Rows, retailer: UUID, once: Once, outcome: Outcome) -> Given:
+    """Keep an answer under its key. Returns what is kept."""
+    answer = _to_record(outcome)
+    rows.add(
+        "idempotency_records",
+        retailer_id=retailer,
+        caller=once.caller,
+        key=once.key,
+        fingerprint=once.fingerprint,
+        answer=answer,
+        created_at=rows.now,
+    )
+    return once.fingerprint, answer, rows.now
+
+
+def answer_again(given: Given, once: Once) -> Outcome:
+    """The answer that a key had before; a refusal where the key comes back with another call."""
+    fingerprint, answer, at = given
+    if fingerprint == once.fingerprint:
+        return _replay(answer, at)
+    detail = "This Idempotency-Key was used before, for a call with other content."
+    return Refused(refusal=Refusal(kind=RefusalKind.KEY_REUSED, detail=detail))
+
+
+def _to_record(outcome: Outcome) -> dict[str, Any]:
+    match outcome:
+        case Done():
+            return {"cancellations": [each.hex for each in outcome.cancellations], "process": outcome.process}
+        case Refused():
+            refusal = outcome.refusal
+            standing = refusal.cancellation.hex if refusal.cancellation else None
+            given = {"refusal": refusal.kind.value, "detail": refusal.detail, "cancellation": standing}
+            return given | {"process": outcome.process}
+        case Failed():  # pragma: no cover - a failed transaction stores nothing
+            raise AssertionError
+
+
+def _replay(given: dict[str, Any], at: datetime) -> Outcome:
+    if "refusal" in given:
+        standing = UUID(given["cancellation"]) if given["cancellation"] else None
+        refusal = Refusal(kind=RefusalKind(given["refusal"]), detail=given["detail"], cancellation=standing)
+        return Refused(refusal=refusal, process=given["process"], at=at)
+    cancellations = tuple(UUID(each) for each in given["cancellations"])
+    return Done(cancellations=cancellations, process=given["process"], at=at, replayed=True)

@@ -1,0 +1,61 @@
+"""Events, and the notices that carry them to whoever wants to hear."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from countermand.domain.commands import Actor
+from countermand.domain.events import Event
+from countermand.domain.line import Line
+from countermand.service.rows import Rows
+from countermand.standing import Agreements
+from countermand.store.records import facts_of, partition_of
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Writes each event down, and one notice for each endpoint that it concerns."""
+
+    rows: Rows
+    agreements: Agreements
+
+    def tell(self, line: Line, event: Event, actor: Actor | None, door: str) -> None:
+        """What happened on a line, who did it, and through which door."""
+        event_id = self.rows.new_id()
+        self.rows.add(
+            "events",
+            retailer_id=line.retailer,
+            line_id=line.id,
+            seq=event.seq,
+            id=event_id,
+            order_id=line.order,
+            cancellation_id=event.cancellation,
+            kind=event.kind.value,
+            at=self.rows.now,
+            actor_id=actor.party if actor and not event.by_policy else None,
+            actor=actor.name if actor and not event.by_policy else "policy",
+            door=door,
+            facts=facts_of(event),
+        )
+        # What the customer paid is no business of the fulfiller's.
+        told = (line.retailer,) if event.refund else line.told
+        for endpoint in self.agreements.endpoints(told, event.kind):
+            self._notify(endpoint, line, event, event_id)
+
+    def _notify(self, endpoint: UUID, line: Line, event: Event, event_id: UUID) -> None:
+        self.rows.add(
+            "notices",
+            retailer_id=line.retailer,
+            id=self.rows.new_id(),
+            partition=partition_of(line.retailer),
+            endpoint_id=endpoint,
+            event_id=event_id,
+            line_id=line.id,
+            seq=event.seq,
+            kind=event.kind.value,
+            state="due",
+            attempts=0,
+            due_at=self.rows.now,
+            last_result="",
+            attempted_at=None,
+            created_at=self.rows.now,
+        )
