@@ -148,6 +148,21 @@ async def test_the_person_who_ordered_is_shown(crux: Crux) -> None:
     assert order["retailer"]["user"] == {"name": "Some One", "email": email}
 
 
+@pytest.mark.parametrize(("price", "goods"), [("27.20", "27.20"), (5, "5.00"), ("0.005", "0.01"), ("27.205", "27.21")])
+@pytest.mark.parametrize("prefix", ["", "/timp"])
+async def test_the_price_is_what_a_unit_is_worth(crux: Crux, prefix: str, price: Any, goods: str) -> None:
+    order = timp_order(crux) if prefix else v1_order(crux)
+    order["skus"][0]["retailer_provided_sku_cost" if prefix else "price"] = price
+    placed = (await create(crux, order, prefix)).json()
+    shown = await crux.call("GET", f"/orders/{placed['order_uuid' if prefix else 'uuid']}/", crux.world.retailer)
+    [line] = shown.json()["line_items"]
+    assert line["cost"] == float(price)
+    bearer = {"Authorization": f"Bearer {crux.world.tokens[crux.world.retailer]}"}
+    wished = {"lines": [{"line": line["uuid"], "units": 1}]}
+    quoted = (await crux.http.post("/v1/quotes", json=wished, headers=bearer)).json()
+    assert (quoted["currency"], quoted["goods"], quoted["unpaid"], quoted["refund"]) == ("USD", goods, goods, "0.00")
+
+
 @pytest.mark.parametrize("prefix", ["", "/timp"])
 @pytest.mark.parametrize("name", ["supplier_uuid", "supplier_org_uuid", "supplier_id"])
 @pytest.mark.parametrize("reference", ["purchase_order_id", "po_number"])

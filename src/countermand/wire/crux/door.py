@@ -4,6 +4,8 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from typing import Any, Final, NoReturn
 from uuid import UUID
@@ -27,6 +29,7 @@ from countermand.domain.commands import (
     ShipOrder,
 )
 from countermand.domain.line import Decision
+from countermand.domain.money import digits_of, rounded
 from countermand.domain.order import NewLine, PlaceOrder
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
@@ -440,7 +443,7 @@ class CruxDoor:
                     fulfiller=sku.supplier,
                     sku=sku.sku_id,
                     units=sku.quantity,
-                    unit_price_minor=None if sku.cost is None else round(sku.cost * 100),
+                    unit_price_minor=_minor(sku.cost),
                     details={
                         "cost": _float(sku.cost),
                         "carrier": sku.carrier,
@@ -588,6 +591,11 @@ def _uuid(text: str) -> UUID | None:
 def _can_be_stored(text: str) -> bool:
     """Whether a database could hold this text at all: it is Unicode, without the NUL that PostgreSQL refuses."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _minor(cost: Decimal | None) -> int | None:
+    """A price may have four decimals here; what goes back for a unit has the currency's, half a cent being one."""
+    return None if cost is None else rounded(Fraction(cost) * 10 ** digits_of(CURRENCY))
 
 
 def _float(value: Any) -> float | None:
