@@ -103,7 +103,8 @@ def measure(engine: str, dead: int, *, backlog: int, seconds: float, clients: in
         command = [sys.executable, "-m", "bench.receiver", "{port}", str(hanging), str(record)]
         receiver = stack.enter_context(ServerProcess("receiver", command, directory / "receiver.log"))
         live = int(seconds * 2500)
-        orders = plant(url, orders=(backlog + live) // 4 + RETAILERS, lines=4, retailers=RETAILERS, keys=keys)
+        waiting = _orders_of_dead(dead) + backlog // 4 + 1
+        orders = plant(url, orders=waiting + live // 4 + RETAILERS, lines=4, retailers=RETAILERS, keys=keys)
         _say(f"{engine}, {dead} dead endpoints: planting a backlog of {backlog:,}")
         due = asyncio.run(_backlog(url, keys, orders, receiver.port, hanging, dead, backlog))
         if engine == "postgresql":
@@ -124,7 +125,7 @@ def measure(engine: str, dead: int, *, backlog: int, seconds: float, clients: in
         came = [row[0] for row in received.rows]
         rate = len(came) / (max(came) - min(came))
         path = directory / "calls"
-        wire.write(path, wire.of_orders("crux", orders[backlog // 4 + 1 :]))
+        wire.write(path, wire.of_orders("crux", orders[waiting:]))
         load = client.run(service.port, clients, seconds, path, 0)
         before = len(received.rows)
         received.wait(before + load.ok)
@@ -147,6 +148,11 @@ def measure(engine: str, dead: int, *, backlog: int, seconds: float, clients: in
             lag_p99_ms=1e3 * lags[len(lags) * 99 // 100],
             received_twice=len(received.rows) - len({(row[2], row[3]) for row in received.rows}),
         )
+
+
+def _orders_of_dead(dead: int) -> int:
+    """How many orders make notices for endpoints that are dead."""
+    return RETAILERS * DEAD_AN_ENDPOINT if dead else 0
 
 
 def _stamped(url: str, log: Path, stamps: Path, env: dict[str, str]) -> ServerProcess:
@@ -197,18 +203,17 @@ async def _backlog(
 
             return work
 
-        asked = 0
+        asked = _orders_of_dead(dead)
         if dead:
             where = [f"http://127.0.0.1:{(gone, hanging)[number % 2]}/{number}" for number in range(dead)]
             await application.database.write(add(where))
-            first = [(order, order.lines[0]) for order in orders[: RETAILERS * DEAD_AN_ENDPOINT]]
+            first = [(order, order.lines[0]) for order in orders[:asked]]
             await _ask(application, first)
-            asked = len(first)
             # No further event makes a thousand notices: what is measured is who waits for whom.
             await application.database.write(_deafen)
         await application.database.write(add([f"http://127.0.0.1:{port}/{number}" for number in range(RETAILERS)]))
-        lines = [(order, line) for order in orders[: backlog // 4 + 1] for line in order.lines]
-        await _ask(application, lines[asked * 4 if asked else 0 :][:backlog])
+        lines = [(order, line) for order in orders[asked : asked + backlog // 4 + 1] for line in order.lines]
+        await _ask(application, lines[:backlog])
         return await _due(application.database, port)
 
 

@@ -4,6 +4,7 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from random import Random, SystemRandom
 from typing import Final
 
@@ -71,9 +72,14 @@ def verify(
         raise SignatureError("No signature is by a secret of this endpoint.")
 
 
+@lru_cache(maxsize=1024)
+def _signer(secret: str) -> Webhook:
+    return Webhook(secret)
+
+
 def _signature(secret: str, id: str, at: datetime, body: bytes) -> str:  # noqa: A002
     try:
-        signed: str = Webhook(secret).sign(id, at, body.decode())
+        signed: str = _signer(secret).sign(id, at, body.decode())
     except EmptyWebhookSecretError:
         raise ValueError("a secret is empty") from None
     return signed

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
@@ -53,6 +54,11 @@ def read_url(url: str, ports: Collection[int] = ()) -> Target:
     Raises:
         UrlError: notices cannot be sent there.
     """
+    return _read(url, frozenset(ports))
+
+
+@lru_cache(maxsize=4096)
+def _read(url: str, ports: frozenset[int]) -> Target:
     found = _URL.fullmatch(url) if len(url) <= URL_MAX else None
     if found is None:
         raise UrlError(

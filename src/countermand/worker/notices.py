@@ -218,7 +218,7 @@ class Notices:
             self.look_took_s = self._monotonic() - began
         pairs = self._next_pairs()
         if pairs or look:
-            self._accept(await self._database.read(partial(self._fetch, now, pairs)))
+            self._accept(await self._database.read(partial(self._fetch, now, pairs, frozenset(self._held))))
         self._go_on()
 
     def _spread(self, found: Iterable[Pair]) -> None:
@@ -264,8 +264,11 @@ class Notices:
             return False
         return True
 
-    def _fetch(self, now: datetime, pairs: list[Pair], connection: Connection) -> _Fetched:
-        """Runs beside the event loop on SQLite: it reads the queues and changes nothing."""
+    def _fetch(self, now: datetime, pairs: list[Pair], held: frozenset[UUID], connection: Connection) -> _Fetched:
+        """Runs beside the event loop on SQLite: it reads the queues and changes nothing.
+
+        What was ``held`` when it began is read over: of that the events are known.
+        """
         by_most: dict[int, list[Pair]] = {}
         for pair in pairs:
             queue = self._queues.get(pair[1])
@@ -276,7 +279,7 @@ class Notices:
         full: set[Pair] = set()
         for most, some in by_most.items():
             found = outbox.due(connection, now, some, most)
-            notices += found
+            notices += [row for row in found if row.id not in held]
             found_of = Counter((row.partition, row.endpoint_id) for row in found)
             full |= {pair for pair, count in found_of.items() if count >= most}
         revision = outbox.revision(connection)
