@@ -51,10 +51,16 @@ def test_a_deadline_is_told_by_two_clocks() -> None:
         assert f"due by {due_at[:10]} 14:00 UTC ({due_at[:10]} {there} Europe/Amsterdam)." in sentence
 
 
+MONEY = {
+    "refund": REFUND,
+    "payment": {"id": "card", "captured_minor": 900, "authorised_minor": 1800, "currency": "EUR"},
+}
+
+
 @pytest.mark.parametrize("kind", EventKind)
 def test_every_kind_of_event_has_its_sentence(kind: EventKind) -> None:
     """Whoever adds a kind adds its sentence to story.py."""
-    sentence = told(kind, **({"refund": REFUND} if kind.startswith("refund.") else {}))
+    sentence = told(kind, **{part: facts for part, facts in MONEY.items() if kind.startswith(f"{part}.")})
     assert sentence[0].isupper()
     assert sentence.endswith(".")
     assert "None" not in sentence

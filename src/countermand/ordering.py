@@ -123,7 +123,8 @@ class PaymentIn(Strict):
 class OrderIn(Strict):
     """An order. ``retailer`` and ``supplier`` are names or ids of parties; ``held`` keeps it from the fulfillers.
 
-    Its money is known once it names a payment: then every line needs a price, and what is cancelled is refunded.
+    Its money is known if it names its payments: then every line needs a price, and what is cancelled is refunded. An
+    empty list says that it is paid later.
     """
 
     id: UUID | None = None
@@ -138,7 +139,7 @@ class OrderIn(Strict):
     tax: TaxMode = TaxMode.INCLUDED
     discounts: Annotated[list[DiscountIn], Field(max_length=20)] = []
     shipping: Annotated[list[ShippingIn], Field(max_length=20)] = []
-    payments: Annotated[list[PaymentIn], Field(max_length=20)] = []
+    payments: Annotated[list[PaymentIn], Field(max_length=20)] | None = None
     commission_returned: bool = False
 
     @model_validator(mode="after")
@@ -175,12 +176,12 @@ def place(order: OrderIn, *, actor: Actor, party: Callable[[str], UUID], ids: Id
 
 
 def money_of(order: OrderIn, ids: Sequence[UUID]) -> OrderMoney | None:
-    """What the order cost and how it was paid, its lines called by these ids; ``None`` when it names no payment.
+    """What the order cost and how it was paid, its lines called by these ids; ``None`` when it names no payments.
 
     Raises:
         ValueError: a line has no price, or an amount has more decimals than the currency.
     """
-    if not order.payments:
+    if order.payments is None:
         return None
 
     def minor(amount: Decimal) -> int:
@@ -209,17 +210,26 @@ def money_of(order: OrderIn, ids: Sequence[UUID]) -> OrderMoney | None:
             for each in order.shipping
         ),
         payments=tuple(
-            Payment(
-                id=each.id or str(place),
-                provider=each.provider,
-                reference=each.reference,
-                method=each.method,
-                captured_minor=minor(each.captured),
-                authorised_minor=minor(each.authorised),
-            )
+            payment_of(each, order.currency, each.id or str(place))
             for place, each in enumerate(order.payments, start=1)
         ),
         commission_returned=order.commission_returned,
+    )
+
+
+def payment_of(payment: PaymentIn, currency: str, called: str) -> Payment:
+    """The payment, under the id that it is called by.
+
+    Raises:
+        ValueError: an amount has more decimals than the currency.
+    """
+    return Payment(
+        id=called,
+        provider=payment.provider,
+        reference=payment.reference,
+        method=payment.method,
+        captured_minor=to_minor(payment.captured, currency),
+        authorised_minor=to_minor(payment.authorised, currency),
     )
 
 

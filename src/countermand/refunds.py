@@ -9,13 +9,13 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.money import write_minor
-from countermand.domain.refund import OrderMoney, Part, PricedLine, Returned, quote
-from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
+from countermand.domain.refund import OrderMoney, Part, PricedLine, Returned, quote, returned
+from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
 from countermand.ids import show
 from countermand.reads import PAGE_MAX, Scope
 from countermand.store import tables as t
 from countermand.store.columns import Record
-from countermand.store.money import money_of_terms, moved_of
+from countermand.store.money import money_of_terms, moved_of, units_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +118,73 @@ def _money_of(lines: Mapping[UUID, Record]) -> tuple[OrderMoney | None, dict[str
         PricedLine(id=line, units=each.ordered, unit_price_minor=each.unit_price_minor) for line, each in lines.items()
     )
     return OrderMoney(currency=row.currency, lines=priced), {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payments:
+    """How an order is paid: what it cost, what each payment refunded and released, and what fell away unpaid."""
+
+    order: UUID
+    retailer: UUID
+    money: OrderMoney
+    moved: Mapping[str, tuple[int, int]]
+    fallen_minor: int
+
+    @property
+    def currency(self) -> str:
+        """The order's."""
+        return self.money.currency
+
+
+def payments_of(connection: Connection, scope: Scope, order: UUID) -> Payments | Refusal:
+    """How an order is paid. To a supplier, there is no such order here."""
+    home, orders, money = t.whereabouts.c, t.orders.c, t.order_money.c
+    query = (
+        select(orders.retailer_id.label("home"), money.terms, money.cancelled, money.given_back)
+        .select_from(t.whereabouts)
+        .join(t.orders, and_(orders.retailer_id == home.retailer_id, orders.id == home.id))
+        .outerjoin(t.order_money, and_(money.retailer_id == home.retailer_id, money.id == home.id))
+    )
+    row = connection.execute(query.where(home.id == order)).first()
+    if row is None or not _may_see(scope, row.home):
+        return UNKNOWN_ORDER
+    if row.terms is None:
+        return NO_MONEY
+    terms = money_of_terms(row.terms)
+    return Payments(
+        order=order,
+        retailer=row.home,
+        money=terms,
+        moved=moved_of(row.given_back),
+        fallen_minor=returned(terms, units_of(row.cancelled)).unpaid_minor,
+    )
+
+
+def payments_document(paid: Payments) -> dict[str, Any]:
+    """How an order is paid as JSON, amounts as decimal text."""
+
+    def amount(minor: int) -> str:
+        return write_minor(minor, paid.currency)
+
+    return {
+        "order": str(paid.order),
+        "currency": paid.currency,
+        "total": amount(paid.money.total_minor),
+        "left_to_pay": amount(paid.money.unpaid_minor - paid.fallen_minor),
+        "payments": [
+            {
+                "id": each.id,
+                "provider": each.provider,
+                "method": each.method.value,
+                "reference": each.reference,
+                "captured": amount(each.captured_minor),
+                "authorised": amount(each.authorised_minor),
+                "refunded": amount(paid.moved.get(each.id, (0, 0))[0]),
+                "released": amount(paid.moved.get(each.id, (0, 0))[1]),
+            }
+            for each in paid.money.payments
+        ],
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,10 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             return f"{who} {words} the cancellation of {units} too late, which changed nothing"
         case EventKind.CANCELLATION_CASE_OPENED:
             return f"{who} called an operator, as the supplier declined what the retailer had agreed to for {units}"
+        case EventKind.PAYMENT_ADDED:
+            return f"{who} told of payment {facts['payment']['id']}: {_paid(facts)}"
+        case EventKind.PAYMENT_CAPTURED:
+            return f"{who} said that payment {facts['payment']['id']} is captured: {_paid(facts)}"
         case EventKind.REFUND_DUE:
             return f"T{_money(facts)[1:]} is due, by payment {facts['refund']['payment']}"
         case EventKind.REFUND_SENT:
@@ -102,6 +106,12 @@ def _money(facts: dict[str, Any]) -> str:
     refund = facts["refund"]
     what = "release" if refund["released"] else "refund"
     return f"the {what} of {write_minor(refund['amount_minor'], refund['currency'])} {refund['currency']}"
+
+
+def _paid(facts: dict[str, Any]) -> str:
+    payment, currency = facts["payment"], facts["payment"]["currency"]
+    captured, reserved = (write_minor(payment[f"{name}_minor"], currency) for name in ("captured", "authorised"))
+    return f"{captured} {currency} captured, {reserved} reserved"
 
 
 _RULES: Final = {

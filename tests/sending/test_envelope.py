@@ -14,10 +14,19 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.engine import Engine
 
 from countermand import policies, reads
-from countermand.domain.commands import CloseRefund, Movement, PartyKind, SendRefund, SettleRefund
+from countermand.domain.commands import (
+    AddPayment,
+    CapturePayment,
+    CloseRefund,
+    Movement,
+    PartyKind,
+    SendRefund,
+    SettleRefund,
+)
 from countermand.domain.events import EventKind
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.refund import Payment
 from countermand.parties import PLATFORM
 from countermand.sending.envelope import Envelope, write, write_test
 from countermand.store.columns import Record
@@ -118,7 +127,16 @@ async def together(said: Talk) -> None:
     await said.done(said.accept(place=1))
 
 
-STORIES = (answers, goods, lapses, escalates, is_free, pays, comes_too_late, contradicts, together)
+async def is_paid_later(said: Talk) -> None:
+    """An order that was handed in unpaid is paid, and that is captured."""
+    order = await place_paid(said.world, payments=[])
+    said.order, said.lines = order.id, tuple(line.id for line in order.lines)
+    card = Payment(id="card", provider="stripe", reference="pi_1", authorised_minor=2700)
+    await said.done(AddPayment(order=said.order, actor=said.retailer, payment=card))
+    await said.done(CapturePayment(order=said.order, actor=said.retailer, payment="card", captured_minor=900))
+
+
+STORIES = (answers, goods, lapses, escalates, is_free, pays, is_paid_later, comes_too_late, contradicts, together)
 
 
 async def agreed(world: World, policy: Policy) -> None:
@@ -213,6 +231,7 @@ async def test_the_envelope_names_the_event(world: World) -> None:
             "agreed": False,
         },
         "refund": None,
+        "payment": None,
         "answer": None,
         "tracking": "",
         "by": {"party": str(world.retailer), "name": "retailer", "kind": "retailer", "rule": None},

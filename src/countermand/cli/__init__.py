@@ -25,7 +25,7 @@ Who takes part:    party add|list|deactivate|activate   user add   token create|
 Who is told:       endpoint add|list|pause|resume|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
 What happens:      order add   quote   ask   accept   decline   withdraw   orders   cancellations   timeline   plaza
-Money:             refunds   refund paid|close|retry
+Money:             refunds   refund paid|close|retry   payment add|capture|list
 How they do:       score   score-exclude   score-restore
 
 Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.

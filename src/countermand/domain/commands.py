@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.refund import Payment
 
 
 class PartyKind(StrEnum):
@@ -338,6 +339,30 @@ class RetryRefund:
     note: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddPayment:
+    """An order was paid, or was reserved money for, after it was handed in."""
+
+    order: UUID
+    actor: Actor
+    payment: Payment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapturePayment:
+    """So much of a payment has been captured by now, in all."""
+
+    order: UUID
+    actor: Actor
+    payment: str
+    captured_minor: int
+
+
+PaymentCommand = AddPayment | CapturePayment
+
 RefundCommand = SendRefund | SettleRefund | CloseRefund | RetryRefund
 
-Command = LineCommand | OrderCommand | RefundCommand
+AboutOrder = OrderCommand | PaymentCommand
+"""What names an order, and needs all of its lines."""
+
+Command = LineCommand | OrderCommand | RefundCommand | PaymentCommand

@@ -30,6 +30,8 @@ class EventKind(StrEnum):
     CANCELLATION_ESCALATED = "cancellation.escalated"
     CANCELLATION_LATE_ANSWER = "cancellation.late_answer"
     CANCELLATION_CASE_OPENED = "cancellation.case_opened"
+    PAYMENT_ADDED = "payment.added"
+    PAYMENT_CAPTURED = "payment.captured"
     REFUND_DUE = "refund.due"
     REFUND_SENT = "refund.sent"
     REFUND_DONE = "refund.done"
@@ -37,7 +39,7 @@ class EventKind(StrEnum):
     REFUND_CLOSED = "refund.closed"
 
 
-MONEY: Final = frozenset(kind for kind in EventKind if kind.value.startswith("refund."))
+MONEY: Final = frozenset(kind for kind in EventKind if kind.value.startswith(("refund.", "payment.")))
 """What only the retailer and the platform are told: a supplier has no business with the customer's money."""
 
 
@@ -98,6 +100,14 @@ MEANINGS: Final[dict[EventKind, Meaning]] = {
         "The supplier declined what the retailer had agreed to: an operator has to tell the customer. No unit moves.",
         "open again",
     ),
+    EventKind.PAYMENT_ADDED: Meaning(
+        "The order was paid, or money was reserved for it, after it was placed. Each of its lines is told. No unit"
+        " moves.",
+        "0",
+    ),
+    EventKind.PAYMENT_CAPTURED: Meaning(
+        "More of a payment was captured. Each line of the order is told. No unit moves.", "0"
+    ),
     EventKind.REFUND_DUE: Meaning("Cancelled units are owed to the customer, by one payment. No unit moves.", "0"),
     EventKind.REFUND_SENT: Meaning("The provider is asked, for the first time, to pay it back. No unit moves.", "0"),
     EventKind.REFUND_DONE: Meaning("The money is back with the customer. No unit moves.", "0"),
@@ -117,6 +127,16 @@ class ToldRefund:
     amount_minor: int
     currency: str
     released: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldPayment:
+    """What an event says of a payment: how it stands from then on."""
+
+    id: str
+    captured_minor: int
+    authorised_minor: int
+    currency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,3 +179,4 @@ class Event:
     tracking: str = ""
     answer: str = ""
     refund: ToldRefund | None = None
+    payment: ToldPayment | None = None

@@ -14,6 +14,7 @@ class RefusalKind(StrEnum):
     UNKNOWN_ORDER = "unknown_order"
     UNKNOWN_CANCELLATION = "unknown_cancellation"
     UNKNOWN_REFUND = "unknown_refund"
+    UNKNOWN_PAYMENT = "unknown_payment"
     UNITS_INVALID = "units_invalid"
     REASON_REQUIRED = "reason_required"
     ALREADY_ANSWERED = "already_answered"
@@ -28,6 +29,8 @@ class RefusalKind(StrEnum):
     ALL_OR_NOTHING = "all_or_nothing"
     NO_PRICE = "no_price"
     REFUND_NOT_OPEN = "refund_not_open"
+    PAYMENT_EXISTS = "payment_exists"
+    PAYMENT_DIFFERS = "payment_differs"
     ORDER_EXISTS = "order_exists"
     KEY_REUSED = "key_reused"
 
@@ -62,4 +65,5 @@ UNKNOWN_ORDER = Refusal(kind=RefusalKind.UNKNOWN_ORDER, detail="There is no such
 UNKNOWN_CANCELLATION = Refusal(
     kind=RefusalKind.UNKNOWN_CANCELLATION, detail="There is no such cancellation that you can act on."
 )
+NO_MONEY = Refusal(kind=RefusalKind.NO_PRICE, detail="This order came without prices, so it knows no payments.")
 UNKNOWN_REFUND = Refusal(kind=RefusalKind.UNKNOWN_REFUND, detail="There is no such refund that you can act on.")

@@ -102,6 +102,15 @@ class MoneyBack(_Described):
     note: Annotated[str, Field(description="why it failed, or the words of the person that closed it; may be empty")]
 
 
+class PaidIn(_Described):
+    """A payment of the order, as it stands from then on. It is told to the retailer and to the platform alone."""
+
+    id: Annotated[str, Field(description="the id of the payment, as the order has it")]
+    captured: Annotated[str, Field(description="what was captured in all: a decimal number, `12.50`")]
+    authorised: Annotated[str, Field(description="what is reserved and not captured")]
+    currency: Annotated[str, Field(description="three capital letters")]
+
+
 class Links(_Described):
     """What the reader can do now, each with its URL. A link that is not the reader's to follow is left out."""
 
@@ -134,6 +143,7 @@ class EventData(_Described):
     ]
     tracking: Annotated[str, Field(description="carrier and number of the parcel it is about; may be empty")]
     refund: Annotated[MoneyBack | None, Field(description="on a `refund.` event, the money, see below; or null")]
+    payment: Annotated[PaidIn | None, Field(description="on a `payment.` event, the payment, see below; or null")]
     by: Annotated[Actor, Field(description="who acted, see below")]
     door: Annotated[
         str,
@@ -210,6 +220,7 @@ def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record],
             "answer": facts.get("answer"),
             "tracking": facts.get("tracking", ""),
             "refund": _refund(facts) if "refund" in facts else None,
+            "payment": _payment(facts) if "payment" in facts else None,
             "by": _actor(event),
             "door": event.door,
             "links": _links(event, reader, source, page),
@@ -268,6 +279,16 @@ def _refund(facts: dict[str, Any]) -> dict[str, Any]:
         "currency": refund["currency"],
         "released": refund["released"],
         "note": facts.get("note", ""),
+    }
+
+
+def _payment(facts: dict[str, Any]) -> dict[str, Any]:
+    payment = facts["payment"]
+    return {
+        "id": payment["id"],
+        "captured": write_minor(payment["captured_minor"], payment["currency"]),
+        "authorised": write_minor(payment["authorised_minor"], payment["currency"]),
+        "currency": payment["currency"],
     }
 
 

@@ -39,12 +39,12 @@ def run_batch(
     calls, known = load(connection, calls, agreements, whole)
     rows = Rows(now if isinstance(now, datetime) else now(), new_id, standing.numbers)
     telling = Telling(rows, agreements)
-    refunding = Refunding(known, rows, telling)
+    refunding = Refunding(connection, known, rows, telling)
     following = Following(known, rows, telling, refunding)
     deciding = Deciding(known, rows, agreements, Placing(known, rows, telling), following, refunding)
     outcomes = [deciding.answer(call) for call in calls]
     # Refunds first: they are told of as well, which counts on their lines.
-    refunding.save(connection)
+    refunding.save()
     following.save()
     rows.save(connection)
     standing.told = frozenset((row["partition"], row["endpoint_id"]) for row in rows.new.get("notices", ()))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from countermand.domain.commands import Command, OrderCommand, ShipOrder
+from countermand.domain.commands import AboutOrder, Command, ShipOrder
 from countermand.domain.decide import Fate
 from countermand.domain.order import PlaceOrder
 from countermand.domain.refusals import Refusal
@@ -53,7 +53,7 @@ class Call:
         command = self.command
         if isinstance(command, PlaceOrder):
             return NO_LINE
-        return command.order if isinstance(command, OrderCommand) else command.line
+        return command.order if isinstance(command, AboutOrder) else command.line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from countermand.domain.commands import (
     Command,
     OrderCommand,
     PassDeadline,
+    PaymentCommand,
     RefundCommand,
     Ship,
     ShipOrder,
@@ -95,6 +96,8 @@ class Deciding:
     def _decided(self, command: Command) -> Result:
         if isinstance(command, OrderCommand):
             return self._decided_order(command)
+        if isinstance(command, PaymentCommand):
+            return self.refunding.pay(command)
         line = self.known.lines.get(command.line)
         if line is None:
             return UNKNOWN_LINE
@@ -156,9 +159,12 @@ def _noted(result: Result) -> Iterator[Decision]:
             yield from fate.outcome.noted
 
 
+_AsksNothing = Ship | Allocate | ShipOrder | AllocateOrder | RefundCommand | PaymentCommand
+
+
 def _concerned(decision: Decision, command: Command) -> tuple[Cancellation, ...]:
     """The cancellations that a command made or changed; of a repeat, those that it had made or changed before."""
-    if decision.events or isinstance(command, Ship | Allocate | ShipOrder | AllocateOrder | RefundCommand):
+    if decision.events or isinstance(command, _AsksNothing):
         return decision.cancellations
     named = getattr(command, "cancellation", None)
     if named is not None:

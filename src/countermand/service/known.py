@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.commands import Command, OrderCommand
+from countermand.domain.commands import AboutOrder, Command
 from countermand.domain.line import Line
 from countermand.domain.order import PlaceOrder
 from countermand.domain.settlement import Refund
@@ -50,7 +50,7 @@ class Known:
         """The lines that a command is about, as far as there are any."""
         if isinstance(command, PlaceOrder):
             return []
-        if isinstance(command, OrderCommand):
+        if isinstance(command, AboutOrder):
             return self.lines_of_order.get(command.order, [])
         return [command.line] if command.line in self.lines else []
 

@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.domain.commands import (
+    AboutOrder,
     AcceptCancellation,
     AnswerOrder,
     Command,
     DeclineCancellation,
-    OrderCommand,
     RefundCommand,
     Ship,
     ShipOrder,
@@ -91,7 +91,7 @@ def _load_noted(connection: Connection, calls: Sequence[Call], known: Known) -> 
 
 
 def _check_together(calls: Sequence[Call], known: Known, whole: Orders) -> None:
-    loaded = {call.command.order for call in calls if isinstance(call.command, OrderCommand)}
+    loaded = {call.command.order for call in calls if isinstance(call.command, AboutOrder)}
     loaded |= {order for _, order in whole}
     missing = {
         (line.retailer, line.order)

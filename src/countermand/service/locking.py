@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.domain.commands import OrderCommand
+from countermand.domain.commands import AboutOrder
 from countermand.domain.order import PlaceOrder
 from countermand.service.calls import NO_LINE, Call
 from countermand.store import statements as sql
@@ -51,7 +51,7 @@ def _with_ids(calls: Sequence[Call], known: dict[tuple[UUID | None, int], UUID])
     """The calls with their lines' ids, where they came with bol's numbers. An unknown number means no line."""
     found = []
     for call in calls:
-        if call.line_number is not None and not isinstance(call.command, PlaceOrder | OrderCommand):
+        if call.line_number is not None and not isinstance(call.command, PlaceOrder | AboutOrder):
             line = known.get((call.retailer, call.line_number), NO_LINE)
             found.append(replace(call, command=replace(call.command, line=line)))
         else:
@@ -78,7 +78,7 @@ def _lines(
         about = call.about
         retailer = call.retailer or homes.get(about)
         if about is not NO_LINE and retailer:
-            (orders if isinstance(call.command, OrderCommand) else lines).add((retailer, about))
+            (orders if isinstance(call.command, AboutOrder) else lines).add((retailer, about))
     if orders:
         found = connection.execute(sql.LINES_OF_ORDERS, {"orders": sorted(orders)})
         lines |= {(row.retailer_id, row.id) for row in found}

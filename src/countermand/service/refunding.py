@@ -1,23 +1,23 @@
-"""Money that goes back: refunds that fall due in the transaction that accepts, what becomes of them, the journal."""
+"""The customer's money: payments that come later, refunds that fall due as a cancellation is accepted, the journal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.domain.commands import Actor, RefundCommand
+from countermand.domain.commands import Actor, PaymentCommand, RefundCommand
 from countermand.domain.decide import Fate
 from countermand.domain.events import Event
 from countermand.domain.line import Line
-from countermand.domain.refusals import UNKNOWN_REFUND, Refusal
+from countermand.domain.refusals import UNKNOWN_ORDER, UNKNOWN_REFUND, Refusal
 from countermand.domain.settlement import Posting, Refund, decide_refund, due
 from countermand.service.known import Known
 from countermand.service.rows import Rows
 from countermand.service.telling import Telling
 from countermand.store import statements as sql
-from countermand.store.money import given_back
+from countermand.store.money import given_back, paid
 from countermand.store.records import refund_row
 
 
@@ -35,10 +35,12 @@ class _Owed:
 class Refunding:
     """The refunds of a batch: those it decides on, and those that its cancellations bring about."""
 
+    connection: Connection
     known: Known
     rows: Rows
     telling: Telling
     _owed: list[_Owed] = field(default_factory=list)
+    _money: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     _settled: dict[UUID, Refund] = field(default_factory=dict)
 
     def owe(self, line: Line, event: Event, actor: Actor | None, door: str) -> None:
@@ -58,26 +60,47 @@ class Refunding:
         self._post(line, outcome.postings)
         return (Fate(line=line.id, outcome=outcome.decision),)
 
-    def save(self, connection: Connection) -> None:
+    def pay(self, command: PaymentCommand) -> tuple[Fate, ...] | Refusal:
+        """Decide one command on the payments of an order."""
+        if not self.known.lines_of(command):
+            return UNKNOWN_ORDER
+        # What was cancelled before it in this batch was cancelled before it was paid.
+        self._give_back()
+        lines = [self.known.lines[line] for line in self.known.lines_of(command)]
+        self._load_money(lines[:1])
+        outcome = paid(self._money.get(command.order), lines, command)
+        if isinstance(outcome, Refusal):
+            return outcome
+        terms = self._money[command.order]["terms"]
+        self.rows.terms.append({"of_retailer": lines[0].retailer, "of_id": command.order, "new_terms": terms})
+        return tuple(Fate(line=each.line.id, outcome=each) for each in outcome.decisions)
+
+    def save(self) -> None:
         """Write down what the cancellations of this batch owe the customers, and what became of refunds."""
-        if self._owed:
-            self._give_back(connection)
+        self._give_back()
+        fresh = {row["id"] for row in self.rows.new.get("order_money", ())}
+        for order, row in sorted(self._money.items()):
+            if order not in fresh:
+                self.rows.change("order_money", row["retailer_id"], order, row)
         for _, refund in sorted(self._settled.items()):
             retailer = self.known.lines[refund.line].retailer
             self.rows.change("refunds", retailer, refund.id, refund_row(retailer, refund))
 
-    def _give_back(self, connection: Connection) -> None:
-        money = {row["id"]: row for row in self.rows.new.get("order_money", ())}
-        lines = [self.known.lines[each.line] for each in self._owed]
-        stored = sorted({(line.retailer, line.order) for line in lines if line.order not in money})
+    def _give_back(self) -> None:
+        owed, self._owed = self._owed, []
+        self._load_money([self.known.lines[each.line] for each in owed])
+        for each in owed:
+            self._give_back_for(each, self._money[self.known.lines[each.line].order])
+
+    def _load_money(self, lines: Sequence[Line]) -> None:
+        """Lock the money of the orders of these lines."""
+        if lines:
+            self._money |= {row["id"]: row for row in self.rows.new.get("order_money", ())}
+        stored = sorted({(line.retailer, line.order) for line in lines if line.order not in self._money})
         if stored:
             # Cancellations of other lines of the order wait here, since a discount or a payment is shared by all.
-            for found in connection.execute(sql.LOCK_MONEY, {"orders": stored}):
-                money[found.id] = dict(found._mapping)
-        for each in self._owed:
-            self._give_back_for(each, money[self.known.lines[each.line].order])
-        for retailer, order in stored:
-            self.rows.change("order_money", retailer, order, money[order])
+            for found in self.connection.execute(sql.LOCK_MONEY, {"orders": stored}):
+                self._money[found.id] = dict(found._mapping)
 
     def _give_back_for(self, owed: _Owed, money: dict[str, Any]) -> None:
         line, event = self.known.lines[owed.line], owed.event

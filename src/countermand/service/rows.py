@@ -27,7 +27,8 @@ _KEYS: Final = {
 class Rows:
     """Rows to write: ``new`` and ``changed`` ones by table, process statuses that are ``settled``, and ``parcels``.
 
-    They are made of the time of their batch, ``now``, of fresh ids and of bol's numbers.
+    ``terms`` are those of orders that were paid later. All are made of the time of their batch, ``now``, of fresh ids
+    and of bol's numbers.
     """
 
     now: datetime
@@ -37,6 +38,7 @@ class Rows:
     changed: dict[str, list[Row]] = field(default_factory=dict)
     settled: list[Row] = field(default_factory=list)
     parcels: list[Row] = field(default_factory=list)
+    terms: list[Row] = field(default_factory=list)
 
     def add(self, table: str, **values: Any) -> None:
         """Insert a row, which names every column."""
@@ -56,3 +58,5 @@ class Rows:
             connection.execute(sql.SETTLE_PROCESSES, self.settled)
         if self.parcels:
             connection.execute(sql.CHANGE_PARCEL, self.parcels)
+        if self.terms:
+            connection.execute(sql.CHANGE_TERMS, self.terms)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from countermand.domain.commands import Actor
-from countermand.domain.events import Event
+from countermand.domain.events import MONEY, Event
 from countermand.domain.line import Line
 from countermand.service.rows import Rows
 from countermand.standing import Agreements
@@ -37,7 +37,7 @@ class Telling:
             facts=facts_of(event),
         )
         # What the customer paid is no business of the fulfiller's.
-        told = (line.retailer,) if event.refund else line.told
+        told = (line.retailer,) if event.kind in MONEY else line.told
         for endpoint in self.agreements.endpoints(told, event.kind):
             self._notify(endpoint, line, event, event_id)
 

@@ -1,9 +1,13 @@
-"""The money of an order as it is kept: a document of terms that never changes, and what moved so far."""
+"""The money of an order as it is kept: a document of terms, in which only payments change, and what moved so far."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
+from countermand.domain.commands import PaymentCommand
+from countermand.domain.line import Line
+from countermand.domain.payments import Paid, decide_payment
 from countermand.domain.refund import (
     Below,
     Discount,
@@ -18,6 +22,7 @@ from countermand.domain.refund import (
     TaxMode,
     quote,
 )
+from countermand.domain.refusals import Refusal
 
 
 def fresh_money(order: UUID, money: OrderMoney) -> dict[str, Any]:
@@ -114,6 +119,17 @@ def given_back(row: dict[str, Any], line: UUID, units: int) -> tuple[OrderMoney,
         for part in back.payments
     }
     return money, back
+
+
+def paid(row: dict[str, Any] | None, lines: Sequence[Line], command: PaymentCommand) -> Paid | Refusal:
+    """What a payment makes of an order, noted in the row of the order's money, if it has one."""
+    if row is None:
+        return decide_payment(lines, None, {}, {}, command)
+    money, moved = money_of_terms(row["terms"]), moved_of(row["given_back"])
+    outcome = decide_payment(lines, money, units_of(row["cancelled"]), moved, command)
+    if isinstance(outcome, Paid):
+        row["terms"] = terms_of_money(outcome.money)
+    return outcome
 
 
 def _of(part: Part) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Rows and the values of the domain: translated here, both ways, and nowhere else."""
 
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -139,6 +140,7 @@ def facts_of(event: Event) -> dict[str, Any]:
         "due_at": event.due_at.isoformat() if event.due_at else None,
         "rule": event.rule.value if event.rule else None,
         "refund": _told_refund(event.refund) if event.refund else None,
+        "payment": asdict(event.payment) if event.payment else None,
         "rest": event.rest,
         "rest_reason": str(event.rest_reason),
         "agreed": event.agreed,

@@ -250,6 +250,16 @@ CHANGE_PARCEL = (
 )
 """How a parcel travels, corrected."""
 
+CHANGE_TERMS = (
+    update(t.order_money)
+    .where(
+        t.order_money.c.retailer_id == bindparam("of_retailer", type_=Id),
+        t.order_money.c.id == bindparam("of_id", type_=Id),
+    )
+    .values(terms=bindparam("new_terms", type_=t.order_money.c.terms.type))
+)
+"""What an order cost and how it was paid, once a payment was added or captured."""
+
 TAKE_NUMBERS = (
     update(t.number_blocks)
     .where(

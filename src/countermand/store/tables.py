@@ -429,7 +429,12 @@ order_money = Table(
     metadata,
     Column("retailer_id", Id, nullable=False),
     Column("id", Id, nullable=False, comment="the order's"),
-    Column("terms", Document, nullable=False, comment="prices, discounts, charges, payments: never changed"),
+    Column(
+        "terms",
+        Document,
+        nullable=False,
+        comment="prices, discounts, charges; payments as they are now",
+    ),
     Column("cancelled", Document, nullable=False, comment="how many units of each line"),
     Column("given_back", Document, nullable=False, comment="refunded and released of each payment"),
     PrimaryKeyConstraint("retailer_id", "id"),

@@ -75,6 +75,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     RefusalKind.UNKNOWN_ORDER: _crux(404, native=404),
     RefusalKind.UNKNOWN_CANCELLATION: _crux(422, native=404),
     RefusalKind.UNKNOWN_REFUND: _crux(422, native=404),
+    RefusalKind.UNKNOWN_PAYMENT: _crux(422, native=404),
     RefusalKind.UNITS_INVALID: _crux(400, seed=422, native=422),
     RefusalKind.REASON_REQUIRED: _crux(400, seed=422, native=422),
     RefusalKind.ALREADY_ANSWERED: _crux(422, native=409),
@@ -89,6 +90,8 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     RefusalKind.ALL_OR_NOTHING: _crux(422, native=409),
     RefusalKind.NO_PRICE: _crux(422, native=409),
     RefusalKind.REFUND_NOT_OPEN: _crux(422, native=409),
+    RefusalKind.PAYMENT_EXISTS: _crux(422, native=409),
+    RefusalKind.PAYMENT_DIFFERS: _crux(422, native=409),
     RefusalKind.ORDER_EXISTS: _crux(422, native=409),
     RefusalKind.KEY_REUSED: _crux(422, native=422),
 }

@@ -13,7 +13,7 @@ from countermand.settings import Settings
 from countermand.store.engine import Database, UnavailableError
 from countermand.wire import limits
 from countermand.wire.auth import Authenticator
-from countermand.wire.native import cancellations, endpoints, events, problems, refunds, scorecards
+from countermand.wire.native import cancellations, endpoints, events, payments, problems, refunds, scorecards
 from countermand.wire.native.calling import Behind
 
 
@@ -57,7 +57,7 @@ def native_api(
     api.add_exception_handler(UnavailableError, problems.on_unavailable)
     api.add_exception_handler(RequestValidationError, problems.on_invalid)
     api.add_exception_handler(HTTPException, problems.on_http_error)
-    for calls in (cancellations, refunds, scorecards, events, endpoints):
+    for calls in (cancellations, payments, refunds, scorecards, events, endpoints):
         api.include_router(calls.router)
     api.add_api_route("/healthz", healthz, include_in_schema=False)
     return limits.bounded(

@@ -318,7 +318,7 @@ def upgrade() -> None:
     op.create_table('order_money',
     sa.Column('retailer_id', Id, nullable=False),
     sa.Column('id', Id, nullable=False, comment="the order's"),
-    sa.Column('terms', Document, nullable=False, comment='prices, discounts, charges, payments: never changed'),
+    sa.Column('terms', Document, nullable=False, comment='prices, discounts, charges; payments as they are now'),
     sa.Column('cancelled', Document, nullable=False, comment='how many units of each line'),
     sa.Column('given_back', Document, nullable=False, comment='refunded and released of each payment'),
     sa.ForeignKeyConstraint(['retailer_id', 'id'], ['orders.retailer_id', 'orders.id'], name=op.f('fk_order_money_retailer_id_id')),

@@ -1,0 +1,127 @@
+"""Commands about payments of an order that was handed in before: add one, say that it was captured, list them."""
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from typing import Annotated, Never
+from uuid import UUID
+
+from cyclopts import Parameter
+from pydantic import ValidationError
+
+from countermand import refunds
+from countermand.app import Application
+from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
+from countermand.cli.who import find_id
+from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
+from countermand.domain.money import to_minor
+from countermand.domain.refund import Method
+from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.ordering import PaymentIn, payment_of
+from countermand.refunds import Payments
+from countermand.service.calls import Call, Failed, Outcome, Refused
+
+OrderId = Annotated[str, Parameter(help="Id of the order")]
+Called = Annotated[str, Parameter(name="--id", help="What the order calls the payment")]
+
+
+def payment_list(order: OrderId, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+    """List the payments of an order, and what is left to pay."""
+    question = partial(refunds.payments_of, scope=EVERYTHING, order=find_id("ord", order))
+    found = ask_database(read_settings(database=database), question)
+    if isinstance(found, Refusal):
+        _refuse(found)
+    document = refunds.payments_document(found)
+    if json:
+        print_json(document)
+        return
+    columns = ("id", "provider", "reference", "captured", "authorised", "refunded", "released")
+    rows = [tuple(each[name] for name in columns) for each in document["payments"]]
+    print_table(tuple(name.capitalize() for name in columns), rows, empty="There are no payments.")
+    say(f"Of {document['total']} {document['currency']}, {document['left_to_pay']} is left to pay.")
+
+
+def payment_add(
+    order: OrderId,
+    *,
+    called: Called,
+    captured: Annotated[str, Parameter(help="What was captured")] = "0",
+    authorised: Annotated[str, Parameter(help="What is reserved and not captured")] = "0",
+    provider: Annotated[str, Parameter(help="Who has the money")] = "manual",
+    reference: Annotated[str, Parameter(help="The provider's name of the payment")] = "",
+    method: Annotated[Method, Parameter(help="What the customer paid with")] = Method.CARD,
+    database: DatabaseFlag = None,
+) -> None:
+    """Tell of a payment that came after the order was handed in."""
+    given = {
+        "id": called,
+        "captured": _amount(captured),
+        "authorised": _amount(authorised),
+        "provider": provider,
+        "reference": reference,
+        "method": method,
+    }
+    try:
+        payment = PaymentIn.model_validate(given)
+    except ValidationError as error:
+        fail(Exit.USAGE, "bad_payment", "; ".join(what_is_wrong(error)))
+
+    def command(id: UUID, paid: Payments) -> PaymentCommand:  # noqa: A002
+        return AddPayment(order=id, actor=operator(), payment=payment_of(payment, paid.currency, called))
+
+    _do(order, database, command, "The payment is known.")
+
+
+def payment_capture(
+    order: OrderId,
+    *,
+    called: Called,
+    captured: Annotated[str, Parameter(help="What has been captured by now, in all")],
+    database: DatabaseFlag = None,
+) -> None:
+    """Tell how much of a payment has been captured by now, in all."""
+    amount = _amount(captured)
+
+    def command(id: UUID, paid: Payments) -> PaymentCommand:  # noqa: A002
+        minor = to_minor(amount, paid.currency)
+        return CapturePayment(order=id, actor=operator(), payment=called, captured_minor=minor)
+
+    _do(order, database, command, "The capture is known.")
+
+
+def _do(text: str, database: str | None, make: Callable[[UUID, Payments], PaymentCommand], done: str) -> None:
+    order = find_id("ord", text)
+
+    async def work(application: Application) -> Outcome:
+        paid = await application.database.read(partial(refunds.payments_of, scope=EVERYTHING, order=order))
+        if isinstance(paid, Refusal):
+            _refuse(paid)
+        try:
+            command = make(order, paid)
+        except ValueError as error:
+            fail(Exit.USAGE, "bad_payment", f"{error}.")
+        return await application.lanes.submit(Call(command=command, door=DOOR, retailer=paid.retailer))
+
+    outcome = with_database(read_settings(database=database), work)
+    if isinstance(outcome, Refused):
+        _refuse(outcome.refusal)
+    if isinstance(outcome, Failed):
+        fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+    say(done)
+
+
+def _refuse(refusal: Refusal) -> Never:
+    unknown = refusal.kind in (RefusalKind.UNKNOWN_ORDER, RefusalKind.UNKNOWN_PAYMENT)
+    fail(Exit.NOT_FOUND if unknown else Exit.REFUSED, refusal.kind.value, refusal.detail)
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        fail(Exit.USAGE, "bad_amount", f"{text!r} is no amount; write it like 12.50.")
+    return amount

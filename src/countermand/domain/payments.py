@@ -1,0 +1,112 @@
+"""Payments that came after the order was handed in: added, and captured.
+
+Neither changes what has gone back. Units that were cancelled before they were paid owe nothing, and what was released
+is not captured any more. So what goes back still follows from what is cancelled alone (docs/refunds.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from countermand.domain.commands import Actor, AddPayment, CapturePayment, PartyKind, PaymentCommand
+from countermand.domain.events import Event, EventKind, ToldPayment
+from countermand.domain.line import Decision, Line
+from countermand.domain.money import write_minor
+from countermand.domain.refund import OrderMoney, Payment, Units, returned
+from countermand.domain.refusals import NO_MONEY, UNKNOWN_ORDER, Refusal, RefusalKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """What a command made of an order's money, and what each of its lines is told: nothing, if it changed nothing."""
+
+    money: OrderMoney
+    decisions: tuple[Decision, ...]
+
+
+def decide_payment(
+    lines: Sequence[Line],
+    money: OrderMoney | None,
+    cancelled: Units,
+    moved: Mapping[str, tuple[int, int]],
+    command: PaymentCommand,
+) -> Paid | Refusal:
+    """Decide one command on the payments of an order. Never raises for a business case.
+
+    ``money`` is ``None`` where the order came without prices, ``cancelled`` counts the cancelled units of each line,
+    and ``moved`` is what each payment refunded and released.
+    """
+    if not _may(lines[0], command.actor):
+        return UNKNOWN_ORDER
+    if money is None:
+        return NO_MONEY
+    known = {payment.id: payment for payment in money.payments}
+    match command:
+        case AddPayment():
+            changed, kind = _added(money, cancelled, known, command.payment), EventKind.PAYMENT_ADDED
+        case CapturePayment():
+            changed, kind = _captured(money, known, moved, command), EventKind.PAYMENT_CAPTURED
+    if isinstance(changed, Refusal):
+        return changed
+    if changed == known.get(changed.id):
+        return Paid(money=money, decisions=tuple(Decision(line=line) for line in lines))
+    payments = tuple({**known, changed.id: changed}.values())
+    told = ToldPayment(
+        id=changed.id,
+        captured_minor=changed.captured_minor,
+        authorised_minor=changed.authorised_minor,
+        currency=money.currency,
+    )
+    return Paid(money=replace(money, payments=payments), decisions=tuple(_told(line, kind, told) for line in lines))
+
+
+def _may(line: Line, actor: Actor) -> bool:
+    return actor.kind is PartyKind.PLATFORM or actor.party == line.retailer
+
+
+def _added(money: OrderMoney, cancelled: Units, known: Mapping[str, Payment], payment: Payment) -> Payment | Refusal:
+    before = known.get(payment.id)
+    if before is not None and before != payment:
+        return Refusal(kind=RefusalKind.PAYMENT_EXISTS, detail=f"This order has another payment called {payment.id}.")
+    left = money.unpaid_minor - returned(money, cancelled).unpaid_minor
+    if before is None and payment.covers_minor > left:
+        return _too_much(f"Of this order, {write_minor(left, money.currency)} {money.currency} is left to pay.")
+    return payment
+
+
+def _captured(
+    money: OrderMoney,
+    known: Mapping[str, Payment],
+    moved: Mapping[str, tuple[int, int]],
+    command: CapturePayment,
+) -> Payment | Refusal:
+    payment = known.get(command.payment)
+    if payment is None:
+        detail = f"This order has no payment called {command.payment}."
+        return Refusal(kind=RefusalKind.UNKNOWN_PAYMENT, detail=detail)
+    _, released = moved.get(payment.id, (0, 0))
+    most, more = payment.covers_minor - released, command.captured_minor - payment.captured_minor
+    currency = money.currency
+    if more < 0:
+        return _too_much(f"Of this payment, {write_minor(payment.captured_minor, currency)} {currency} was captured.")
+    if command.captured_minor > most:
+        freed = f", as {write_minor(released, currency)} was released" if released else ""
+        return _too_much(f"Of this payment, {write_minor(most, currency)} {currency} can be captured{freed}.")
+    return replace(payment, captured_minor=command.captured_minor, authorised_minor=payment.authorised_minor - more)
+
+
+def _too_much(detail: str) -> Refusal:
+    return Refusal(kind=RefusalKind.PAYMENT_DIFFERS, detail=detail)
+
+
+def _told(line: Line, kind: EventKind, payment: ToldPayment) -> Decision:
+    event = Event(
+        kind=kind,
+        seq=line.seq + 1,
+        units=0,
+        open=line.open,
+        asked=line.asked,
+        cancelled=line.cancelled,
+        shipped=line.shipped,
+        payment=payment,
+    )
+    return Decision(line=replace(line, seq=event.seq), events=(event,))

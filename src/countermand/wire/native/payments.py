@@ -1,0 +1,108 @@
+"""Payments of an order that came after it was handed in, and captures of those that were only authorised."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse
+
+from countermand import refunds
+from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
+from countermand.domain.money import to_minor
+from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
+from countermand.ordering import Amount, PaymentIn, payment_of
+from countermand.parties import Caller, Permission
+from countermand.refunds import Payments
+from countermand.service.calls import Call
+from countermand.wire.native.calling import DOOR, Behind, Inside, Strict, Viewer, actor_of, caller_with, scope_of
+from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
+
+router: Final = APIRouter(prefix="/v1/orders", responses=PROBLEMS)
+
+PaymentId = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+
+
+class NewPayment(PaymentIn):
+    """A payment, or the order's share of one. The same one again, under the same ``id``, changes nothing."""
+
+    id: PaymentId
+
+
+class Captured(Strict):
+    """How much of a payment has been captured by now, in all."""
+
+    captured: Amount
+
+
+class PaymentOut(BaseModel):
+    """A payment: what was captured and what is only reserved, and what of each has gone back by now or is due to."""
+
+    id: str
+    provider: str
+    method: str
+    reference: str
+    captured: str
+    authorised: str
+    refunded: str
+    released: str
+
+
+class PaymentsOut(BaseModel):
+    """How an order is paid. ``left_to_pay`` is without what was cancelled before it was paid."""
+
+    order: UUID
+    currency: str
+    total: str
+    left_to_pay: str
+    payments: list[PaymentOut]
+
+
+Seller = Annotated[Caller, Depends(caller_with(Permission.CREATE_ORDER))]
+
+
+@router.get("/{order}/payments", responses={200: {"model": PaymentsOut}})
+async def list_payments(behind: Inside, who: Viewer, order: UUID) -> JSONResponse:
+    """How an order is paid."""
+    return JSONResponse(refunds.payments_document(await _payments(behind, who, order)))
+
+
+@router.post("/{order}/payments", responses={200: {"model": PaymentsOut}})
+async def add_payment(behind: Inside, who: Seller, order: UUID, said: NewPayment) -> JSONResponse:
+    """Tell of a payment that came after the order was handed in. It cannot be more than is left to pay."""
+
+    def command(paid: Payments) -> PaymentCommand:
+        return AddPayment(order=order, actor=actor_of(who), payment=payment_of(said, paid.currency, said.id))
+
+    return await _do(behind, who, order, command)
+
+
+@router.post("/{order}/payments/{payment}/capture", responses={200: {"model": PaymentsOut}})
+async def capture_payment(behind: Inside, who: Seller, order: UUID, payment: PaymentId, said: Captured) -> JSONResponse:
+    """Tell how much of a payment has been captured by now, in all. What was released cannot be captured."""
+
+    def command(paid: Payments) -> PaymentCommand:
+        captured = to_minor(said.captured, paid.currency)
+        return CapturePayment(order=order, actor=actor_of(who), payment=payment, captured_minor=captured)
+
+    return await _do(behind, who, order, command)
+
+
+async def _do(behind: Behind, who: Caller, order: UUID, make: Callable[[Payments], PaymentCommand]) -> JSONResponse:
+    paid = await _payments(behind, who, order)
+    try:
+        command = make(paid)
+    except ValueError as error:
+        raise invalid(f"{error}.", "body") from None
+    call = Call(command=command, door=DOOR, retailer=paid.retailer)
+    heeded(await behind.lanes.submit(call), unknown=UNKNOWN_ORDER)
+    return JSONResponse(refunds.payments_document(await _payments(behind, who, order)))
+
+
+async def _payments(behind: Behind, who: Caller, order: UUID) -> Payments:
+    found = await behind.database.read(partial(refunds.payments_of, scope=scope_of(who), order=order))
+    if isinstance(found, Refusal):
+        raise refused(found)
+    return found

@@ -1,0 +1,78 @@
+"""Payments of an order through the native API, on both engines."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from countermand.parties import PLATFORM
+from tests.wire.native.calling import Native
+from tests.wire.native.test_refunds import paid
+
+pytestmark = pytest.mark.anyio
+
+RESERVED = {"id": "card", "provider": "stripe", "reference": "pi_1", "authorised": "27.00"}
+
+
+async def post(native: Native, order: UUID, body: Any, who: UUID | str | None = None, *, more: str = "") -> Any:
+    return await native.call("POST", f"/v1/orders/{order}/payments{more}", who or native.retailer, body)
+
+
+async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
+    order = (await paid(native, payments=[])).id
+    for _ in range(2):
+        response = await post(native, order, {**RESERVED, "captured": "10", "authorised": "17"})
+        assert response.status_code == 200, response.text
+    captured = await post(native, order, {"captured": "20.00"}, await native.token(PLATFORM), more="/card/capture")
+    assert captured.json() == {
+        "order": str(order),
+        "currency": "EUR",
+        "total": "27.00",
+        "left_to_pay": "0.00",
+        "payments": [
+            {
+                "id": "card",
+                "provider": "stripe",
+                "method": "card",
+                "reference": "pi_1",
+                "captured": "20.00",
+                "authorised": "7.00",
+                "refunded": "0.00",
+                "released": "0.00",
+            }
+        ],
+    }
+    shown = await native.call("GET", f"/v1/orders/{order}/payments", native.retailer)
+    assert shown.json() == captured.json()
+    events = (await native.call("GET", "/v1/events", native.retailer)).json()["events"]
+    [told] = [each["data"]["payment"] for each in events if each["type"] == "countermand.payment.captured.v1"]
+    assert told == {"id": "card", "captured": "20.00", "authorised": "7.00", "currency": "EUR"}
+    others = (await native.call("GET", f"/v1/events?line={events[0]['data']['line']}", native.world.supplier)).json()
+    assert not [each for each in others["events"] if "payment" in each["type"]], "no business of the supplier's"
+
+
+async def test_what_does_not_fit_is_refused_by_name(native: Native) -> None:
+    order = (await paid(native, payments=[RESERVED])).id
+    unpriced = (await native.order(1)).id
+    supplier, other, nobody = native.world.supplier, native.world.other_retailer, UUID(int=7)
+    cases: list[tuple[UUID, Any, UUID | None, str, tuple[int, str]]] = [
+        (order, {**RESERVED, "authorised": "26"}, None, "", (409, "payment_exists")),
+        (order, {**RESERVED, "id": "more", "authorised": "0.01"}, None, "", (409, "payment_differs")),
+        (order, {**RESERVED, "authorised": "0.001"}, None, "", (422, "invalid")),
+        (order, {"captured": "1"}, None, "", (422, "invalid")),
+        (order, {**RESERVED, "id": "no spaces"}, None, "", (422, "invalid")),
+        (order, {"captured": "27.01"}, None, "/card/capture", (409, "payment_differs")),
+        (order, {"captured": "1"}, None, "/other/capture", (404, "unknown_payment")),
+        (order, {"captured": "-1"}, None, "/card/capture", (422, "invalid")),
+        (order, {"captured": "NaN"}, None, "/card/capture", (422, "invalid")),
+        (order, {}, None, "/card/capture", (422, "invalid")),
+        (order, {"captured": "1"}, supplier, "/card/capture", (403, "forbidden")),
+        (order, {"captured": "1"}, other, "/card/capture", (404, "unknown_order")),
+        (nobody, {"captured": "1"}, None, "/card/capture", (404, "unknown_order")),
+        (unpriced, {"captured": "1"}, None, "/card/capture", (409, "no_price")),
+    ]
+    for which, body, who, more, expected in cases:
+        response = await post(native, which, body, who, more=more)
+        assert (response.status_code, response.json()["code"]) == expected, (body, more)
+    for who in (supplier, other):
+        assert (await native.call("GET", f"/v1/orders/{order}/payments", who)).status_code == 404
