@@ -1,6 +1,6 @@
 """What CRUX clients send, read tolerantly (spec/crux.md 10.3), and the field errors they get back in DRF's shape."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -16,6 +16,8 @@ from pydantic import (
     ValidationError,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from countermand.domain.commands import PartyKind
 
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 
@@ -338,3 +340,21 @@ def pairs(attributes: Sequence[Attribute] | None) -> list[dict[str, Any]] | None
     if attributes is None:
         return None
     return [{"attribute_name": a.attribute_name, "attribute_value": a.attribute_value} for a in attributes]
+
+
+def check_suppliers(message: CreateOrder, known: Mapping[UUID, PartyKind], retailer: UUID, *, timp: bool) -> None:
+    """Whether each article has a supplier, out of those that are ``known``, or comes from the retailer itself.
+
+    Raises:
+        FieldErrors: some have not.
+    """
+    name = "supplier_org_uuid" if timp else "supplier_uuid"
+    good = {each for each, kind in known.items() if kind is PartyKind.SUPPLIER or each == retailer}
+    bad = [{} if sku.supplier in good else {name: ["There is no such supplier."]} for sku in message.skus]
+    if any(bad):
+        raise FieldErrors({"skus": bad})
+
+
+def can_be_stored(text: str) -> bool:
+    """Whether a database could hold this text at all: it is Unicode, without the NUL that PostgreSQL refuses."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,11 +1,13 @@
 """What CRUX clients are shown. The two generations name and nest the same facts differently (spec/crux.md 6, 7)."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 from countermand.domain.commands import PartyKind
-from countermand.domain.line import Line
+from countermand.domain.line import Decision, Line
+from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.parties import PERMISSIONS, Login, Permission
 from countermand.reads import LineView, OrderView
 from countermand.store.columns import Record
@@ -137,10 +139,20 @@ def designation(line: Record) -> str | None:
     return {"Unallocated": None, "Allocated": "NeedsTracking"}.get(word, word)
 
 
-def allocation_reply(line: Record | Line) -> str:
+def allocation_word(outcome: Decision | Refusal) -> str:
     """The word that the answer to an allocation has for a line (spec/crux.md 6.8)."""
-    word = status_v1(line)
+    if isinstance(outcome, Refusal):
+        return _ALLOCATION_WORDS[outcome.kind]
+    word = status_v1(outcome.line)
     return "Allocated" if word in ("HasTracking", "Unallocated") else word
+
+
+_ALLOCATION_WORDS: Final[Mapping[RefusalKind, str]] = {
+    RefusalKind.UNKNOWN_LINE: "Item Not Found",
+    RefusalKind.ALREADY_CANCELLED: "Cancelled",
+    RefusalKind.REJECTED_BY_FULFILLER: "Rejected",
+    RefusalKind.ALREADY_SHIPPED: "Allocated",
+}
 
 
 _ONE_SIDED: Final = {

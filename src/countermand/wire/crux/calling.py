@@ -1,0 +1,231 @@
+"""What every call of CRUX goes through before it is answered, in DRF's order: who, may they, the verb, the body."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.routing import BaseRoute, Match
+
+from countermand import parties, reads
+from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
+from countermand.parties import Caller, Permission
+from countermand.settings import Settings
+from countermand.wire import limits
+from countermand.wire.auth import Authenticator
+from countermand.wire.crux.problems import CallError, answered, refuse
+from countermand.wire.replies import REPLIES, Problem
+from countermand.wire.replying import Reply, Scope, Send, header, json_reply, leaves_bytes_unframed, send_reply
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One authenticated call: who calls, in which generation, and what it says."""
+
+    caller: Caller
+    timp: bool
+    target: str
+    body: Any
+
+    @property
+    def actor(self) -> Actor:
+        """The caller, as the rules know it."""
+        return Actor(party=self.caller.party, kind=self.caller.kind, name=self.caller.name)
+
+    @property
+    def scope(self) -> reads.Scope:
+        """What the caller may see."""
+        return reads.Scope(party=self.caller.party, kind=self.caller.kind)
+
+    @property
+    def line(self) -> UUID:
+        """The line that the path names.
+
+        Raises:
+            CallError: no line can have this id.
+        """
+        return _uuid(self.target, UNKNOWN_LINE)
+
+    @property
+    def order(self) -> UUID:
+        """The order that the path names.
+
+        Raises:
+            CallError: no order can have this id.
+        """
+        return _uuid(self.target, UNKNOWN_ORDER)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call of the API: where it is, what answers it, and who may make it."""
+
+    method: str
+    path: str
+    answer: Callable[[Request], Awaitable[Reply]]
+    permission: Permission
+    kinds: frozenset[PartyKind]
+
+    def check(self, caller: Caller) -> None:
+        """Whether this caller may make the call.
+
+        Raises:
+            CallError: its credential lacks the permission, or it is of another side.
+        """
+        wrong_party = caller.kind not in self.kinds
+        # Where no party of its kind can have the permission, its kind is what is wrong, and not its credential.
+        beyond = wrong_party and self.permission not in parties.PERMISSIONS[caller.kind]
+        if not caller.may(self.permission) and not beyond:
+            raise CallError(Problem.FORBIDDEN, "You do not have permission to perform this action.")
+        if wrong_party:
+            side = " or a ".join(sorted(kind.value for kind in self.kinds))
+            raise CallError(Problem.WRONG_PARTY, f"Only a {side} can make this call.")
+
+
+class Checks:
+    """Who calls, and what they send."""
+
+    def __init__(self, authenticator: Authenticator, settings: Settings) -> None:
+        self._authenticator = authenticator
+        self._settings = settings
+
+    async def authenticate(self, scope: Scope) -> Caller:
+        """The caller that the Authorization header names.
+
+        Raises:
+            CallError: there is no such header, or it names nobody, in DRF's words for each case.
+        """
+        given = header(scope, b"authorization") or ""
+        scheme, _, token = given.strip().partition(" ")
+        if scheme.lower() != "token":
+            raise CallError(Problem.UNAUTHENTICATED, "Authentication credentials were not provided.")
+        token = token.strip()
+        if not token:
+            raise CallError(Problem.UNAUTHENTICATED, "Invalid token header. No credentials provided.")
+        if " " in token:
+            raise CallError(Problem.UNAUTHENTICATED, "Invalid token header. Token string should not contain spaces.")
+        caller = await self._authenticator.caller(token)
+        if caller is None:
+            raise CallError(Problem.UNAUTHENTICATED, "Invalid token.")
+        return caller
+
+    async def read_body(self, scope: Scope, receive: limits.Receive) -> Any:
+        """The JSON that a call carries; nothing at all counts as ``{}``, whatever its type is said to be.
+
+        Raises:
+            CallError: it is too large, too slow, of another type, or not JSON.
+        """
+        try:
+            body = await limits.read_body(
+                receive, max_bytes=self._settings.body_max_bytes, timeout_s=self._settings.body_timeout_s
+            )
+        except limits.BodyTooLargeError:
+            raise CallError(
+                Problem.TOO_LARGE, f"The body is larger than {self._settings.body_max_bytes} bytes."
+            ) from None
+        except limits.BodyTooSlowError:
+            raise CallError(Problem.TOO_SLOW, "The body did not arrive in time.") from None
+        if not body:
+            return {}
+        given = header(scope, b"content-type") or ""
+        if given.partition(";")[0].strip().lower() != "application/json":
+            raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, f'Unsupported media type "{given[:200]}" in request.')
+        try:
+            return limits.parse_json(body)
+        except limits.MalformedJsonError as error:
+            raise CallError(Problem.MALFORMED, f"JSON parse error - {error}") from None
+
+
+class Endpoint:
+    """One call as ASGI. Its ``column`` in the table of replies is that of its generation, or the seed's own."""
+
+    def __init__(self, checks: Checks, operation: Operation, *, timp: bool) -> None:
+        self._checks = checks
+        self._operation = operation
+        self._timp = timp
+        seed = operation.method == "DELETE" and not timp
+        self._column = "crux_timp" if timp else "crux_seed" if seed else "crux_v1"
+
+    async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+        """Answer one call."""
+        await _send(scope, send, await answered(self._reply(scope, receive), self._column), self._operation.method)
+
+    async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
+        operation = self._operation
+        caller = await self._checks.authenticate(scope)
+        operation.check(caller)
+        if options := _options(scope, operation.method):
+            return options
+        body = await self._checks.read_body(scope, receive)
+        target = str(scope["path_params"].get("target", ""))
+        return await operation.answer(Request(caller=caller, timp=self._timp, target=target, body=body))
+
+
+class LoginEndpoint:
+    """Logging in: no credentials are needed, and those given are ignored (spec/crux.md 3.1)."""
+
+    def __init__(self, checks: Checks, log_in: Callable[[Any, str], Awaitable[Reply]], *, timp: bool) -> None:
+        self._checks = checks
+        self._log_in = log_in
+        self._column = "crux_timp" if timp else "crux_v1"
+
+    async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+        """Answer one call."""
+        await _send(scope, send, await answered(self._reply(scope, receive), self._column), "POST")
+
+    async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
+        if options := _options(scope, "POST"):
+            return options
+        address, _ = scope.get("client") or ("", 0)
+        return await self._log_in(await self._checks.read_body(scope, receive), address)
+
+
+class NoSuchCall(BaseRoute):
+    """A path that begins like CRUX's and is no call, such as one with an empty id: 404, before anybody is asked who.
+
+    It is no pattern, as a pattern's dot matches no line break, and one in the path would get past it.
+    """
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        """Whether no call before this one had the path."""
+        begins = scope["path"].startswith(("/orders/", "/organizations/", "/timp/"))
+        return (Match.FULL if begins else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+        """Say so."""
+        reply = json_reply(REPLIES[Problem.NOT_FOUND].crux_v1, {"detail": "Not found."})
+        await send_reply(send, _closing(reply, scope))
+
+
+def _options(scope: Scope, method: str) -> Reply | None:
+    """What there is to know about a call, for whoever asks that instead of making it.
+
+    Raises:
+        CallError: the verb is neither OPTIONS nor the call's own.
+    """
+    if scope["method"] == "OPTIONS":
+        return json_reply(200, {"parses": ["application/json"], "renders": ["application/json"]})
+    if scope["method"] != method:
+        raise CallError(Problem.METHOD_NOT_ALLOWED, f'Method "{scope["method"]}" not allowed.')
+    return None
+
+
+def _uuid(text: str, unknown: Refusal) -> UUID:
+    return UUID(text) if _UUID.fullmatch(text) else refuse(unknown)
+
+
+async def _send(scope: Scope, send: Send, reply: Reply, method: str) -> None:
+    allow = f"{method}, OPTIONS".encode()
+    reply = replace(reply, headers=(*reply.headers, (b"allow", allow), (b"vary", b"Accept")))
+    await send_reply(send, _closing(reply, scope))
+
+
+def _closing(reply: Reply, scope: Scope) -> Reply:
+    """The reply, and the end of a connection on which bytes may wait that belong to no call."""
+    if not leaves_bytes_unframed(scope):
+        return reply
+    return replace(reply, headers=(*reply.headers, (b"connection", b"close")))

@@ -1,0 +1,42 @@
+"""How a call of CRUX ends with less than it wanted: in DRF's shape, with the status of the one table."""
+
+from collections.abc import Awaitable
+from typing import NoReturn
+
+from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.wire.crux.requests import FieldErrors
+from countermand.wire.replies import REPLIES, Problem
+from countermand.wire.replying import Reply, json_reply
+
+
+class CallError(Exception):
+    """The call ends here, with a problem or refusal and a sentence about it."""
+
+    def __init__(self, kind: Problem | RefusalKind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+def refuse(refusal: Refusal) -> NoReturn:
+    """The rules did not heed the call."""
+    raise CallError(refusal.kind, refusal.detail)
+
+
+async def answered(work: Awaitable[Reply], column: str) -> Reply:
+    """The reply to a call, also where it ends with a problem; ``column`` is the call's in the table of replies."""
+    try:
+        return await work
+    except FieldErrors as error:
+        return json_reply(getattr(REPLIES[Problem.INVALID], column), error.body)
+    except CallError as error:
+        status = getattr(REPLIES[error.kind], column)
+        challenge = ((b"www-authenticate", b"Token"),) if status == 401 else ()
+        retry = {503: ((b"retry-after", b"1"),), 429: ((b"retry-after", b"60"),)}.get(status, ())
+        return json_reply(status, _detail(error), *challenge, *retry)
+
+
+def _detail(error: CallError) -> dict[str, str]:
+    if isinstance(error.kind, RefusalKind):
+        return {"detail": f"{error.kind.value}: {error.detail}", "code": error.kind.value}
+    return {"detail": error.detail}
