@@ -1,10 +1,19 @@
 """`countermand accept`, `decline` and `withdraw`: an operator answers for whoever should."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
 
 import pytest
+
+from countermand.app import opened
+from countermand.cli.orders import operator
+from countermand.domain.commands import CancelOrder
+from countermand.service.calls import Call, Done
+from tests.support.world import settings_for
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -41,6 +50,30 @@ def test_an_operator_is_told_what_an_acceptance_came_to(countermand: Run, asked:
     assert "1 of 2 units is accepted" in countermand("accept", asked, "--units", "1").stderr
     wish = countermand("ask", "--line", str(listed(countermand)["line"]), "--units", "1", "--by", "customer")
     assert "passed on to the supplier" in countermand("accept", wish.stdout.strip()).stderr
+
+
+async def _ask_whole_order(url: str, order: UUID) -> None:
+    """No command does; CRUX can."""
+    async with opened(settings_for(url)) as application:
+        command = CancelOrder(order=order, actor=operator())
+        assert isinstance(await application.lanes.submit(Call(command=command, door="crux")), Done)
+
+
+def test_an_operator_is_told_that_a_whole_order_waits_for_others(countermand: Run, asked: str, tmp_path: Path) -> None:
+    """EC-18."""
+    order = {
+        "retailer": "Fine Shoes",
+        "reference": "B",
+        "lines": [{"sku": sku, "units": 1, "supplier": "Alpine"} for sku in ("a", "b")],
+    }
+    added = json.loads(countermand("order", "add", "-", "--json", stdin=json.dumps(order)).stdout)[0]
+    countermand("policy", "set", "--retailer", "Fine Shoes", "--whole-order", "all-or-nothing")
+    asyncio.run(_ask_whole_order(f"sqlite:///{tmp_path}/cli.sqlite3", UUID(added["id"])))
+    waiting = json.loads(countermand("cancellations", "--json").stdout)
+    of_this_order = [each["id"] for each in waiting if each["line"] in added["lines"]]
+    assert len(of_this_order) == 2
+    assert "waits for those" in countermand("accept", of_this_order[0]).stderr
+    assert "1 of 1 units is accepted" in countermand("accept", of_this_order[1]).stderr
 
 
 def test_an_operator_declines_with_a_reason(countermand: Run, asked: str) -> None:

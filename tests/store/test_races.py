@@ -116,12 +116,12 @@ async def test_accept_against_decline(rivals: Rivals) -> None:
     for each, won in zip(said, wins, strict=True):
         [cancellation] = await each.cancellations()
         assert cancellation["state"] == ("accepted", "declined")[won]
-    supplier, at = rivals.world.supplier, rivals.world.clock().isoformat()
+    at = rivals.world.clock().isoformat()
     for answers, won in zip(outcomes, wins, strict=True):
         lost = answers[1 - won]
         assert isinstance(lost, Refused)
         state = ("accepted", "declined")[won]
-        assert lost.refusal.detail == f"This cancellation was {state} by party {supplier} at {at}."
+        assert lost.refusal.detail == f"This cancellation was {state} by the supplier at {at}."
 
 
 async def test_withdraw_against_accept(rivals: Rivals) -> None:

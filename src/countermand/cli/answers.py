@@ -48,7 +48,9 @@ def accept(
 def _accepted(row: Record) -> str:
     if manners.dry_run:
         return "The cancellation can be accepted."
-    if row.state != State.ACCEPTED.value:
+    if row.state == State.ASKED.value and row.agreed:
+        return "The cancellation is agreed to, and waits for those that were asked together with it."
+    if row.state == State.ASKED.value:
         return "The cancellation is passed on to the supplier, whose answer is due next."
     return f"The cancellation of {row.accepted_units} of {row.units} units is accepted."
 

@@ -156,7 +156,7 @@ def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decisi
     if not chosen:
         return UNKNOWN_CANCELLATION if command.cancellation else nothing_asked()
     if command.cancellation and chosen[0].state is not State.ASKED:
-        return Decision(line=line) if chosen[0].state is State.WITHDRAWN else already_answered(chosen[0])
+        return Decision(line=line) if chosen[0].state is State.WITHDRAWN else already_answered(line, chosen[0])
     draft = Draft(line, now)
     for cancellation in chosen:
         draft.withdraw(cancellation, command.actor.party)
@@ -205,7 +205,7 @@ def escalate(line: Line, command: EscalateCancellation, now: datetime) -> Decisi
     if isinstance(named, Refusal):
         return named
     if named[0].state is not State.ASKED:
-        return already_answered(named[0])
+        return already_answered(line, named[0])
     draft = Draft(line, now)
     if named[0].awaiting is not None:
         draft.pass_on(named[0], to=None, due_at=named[0].due_at, by_policy=False)
@@ -344,13 +344,15 @@ def already_agreed(cancellation: Cancellation) -> Refusal:
     )
 
 
-def already_answered(cancellation: Cancellation) -> Refusal:
+def already_answered(line: Line, cancellation: Cancellation) -> Refusal:
     """Somebody was first; the other side is told who and when (EC-22)."""
-    by = "by policy" if cancellation.by_policy else f"by party {cancellation.answered_by}"
+    who: dict[UUID | None, str] = {line.fulfiller: "the supplier", line.retailer: "the retailer"}
+    became = cancellation.state if cancellation.state is State.LAPSED else f"was {cancellation.state}"
+    by = "by policy" if cancellation.by_policy else f"by {who.get(cancellation.answered_by, 'the platform')}"
     at = cancellation.answered_at.isoformat(timespec="seconds") if cancellation.answered_at else "an unknown time"
     return Refusal(
         kind=RefusalKind.ALREADY_ANSWERED,
-        detail=f"This cancellation was {cancellation.state} {by} at {at}.",
+        detail=f"This cancellation {became} {by} at {at}.",
         cancellation=cancellation.id,
     )
 
@@ -500,7 +502,7 @@ def _to_answer(line: Line, actor: Actor, cancellation: UUID | None) -> list[Canc
     if isinstance(named, Refusal):
         return named
     if cancellation is not None and named[0].state is not State.ASKED:
-        return already_answered(named[0])
+        return already_answered(line, named[0])
     if cancellation is not None and named[0].agreed:
         return already_agreed(named[0])
     chosen = [c for c in _awaiting(line, actor) if c in named]
@@ -524,7 +526,7 @@ def _noted_as_late(
     answer = "accept" if isinstance(command, AcceptCancellation) else "decline"
     said = Noted(by=command.actor.party, cancellation=late.id, answer=answer)
     if said in line.noted:
-        return already_answered(late)
+        return already_answered(line, late)
     draft = Draft(line, now)
     if isinstance(command, AcceptCancellation):
         units, why_not = command.units or late.units, command.rest_reason or ""
@@ -532,7 +534,7 @@ def _noted_as_late(
     else:
         words = {"reason": command.reason or "", "note": command.note, "tracking": command.tracking}
         draft.note_late_answer(said, late, late.units, **words)
-    return replace(already_answered(late), noted=(draft.done(),))
+    return replace(already_answered(line, late), noted=(draft.done(),))
 
 
 def _answered_last(line: Line, cancellation: UUID | None) -> Cancellation | None:
