@@ -21,7 +21,7 @@ from countermand.sending.links import Links
 from countermand.sending.mail import Mail
 from countermand.settings import Settings
 from countermand.store.engine import Database, UnsafeDatabaseError, open_database
-from countermand.store.migrations import LATEST, current_revision, migrate
+from countermand.store.migrations import LATEST, current_revision, lacking, migrate
 from countermand.worker import Worker
 from countermand.worker.courier import Couriers
 from countermand.worker.notices import Courier
@@ -138,6 +138,11 @@ async def _make_current(database: Database, *, dry_run: bool) -> None:
         raise UnsafeDatabaseError(
             f"The schema of this database is at {revision}, this version needs {LATEST}."
             " Run `countermand migrate` first."
+        )
+    elif lacks := await database.read(lacking):
+        raise UnsafeDatabaseError(
+            f"This database was made before the schema of this version was finished: it lacks {', '.join(lacks[:3])}."
+            " Nothing brings it up to date; start with a new one."
         )
 
 

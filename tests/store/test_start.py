@@ -328,6 +328,20 @@ async def test_another_versions_schema_is_refused(world: World) -> None:
             pass
 
 
+@pytest.mark.parametrize(
+    ("undo", "named"),
+    [("ALTER TABLE refunds DROP COLUMN note", "refunds.note"), ("DROP TABLE judgements", "judgements")],
+)
+async def test_a_schema_of_before_it_was_finished_is_refused(
+    empty_url: str, clock: Clock, undo: str, named: str
+) -> None:
+    async with running(empty_url, clock) as application:
+        await application.database.write(lambda connection: connection.exec_driver_sql(undo))
+    with pytest.raises(UnsafeDatabaseError, match=f"it lacks {named}. Nothing brings it up to date"):
+        async with running(empty_url, clock):
+            pass
+
+
 async def test_an_error_while_it_is_open_lets_go_of_the_database(database_url: str, clock: Clock) -> None:
     with pytest.raises(ZeroDivisionError):
         async with running(database_url, clock) as application:

@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.engine.interfaces import ReflectedColumn
+
+from countermand.store.tables import metadata
 
 LATEST: Final = "0001"
 """The revision that this version of the code needs: the last one in ``versions/``."""
@@ -32,3 +35,22 @@ def current_revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def lacking(connection: Connection) -> list[str]:
+    """The tables and columns that the code needs and this database has not, as ``table`` or ``table.column``.
+
+    Before the first release the one revision is changed in place, so its number alone does not tell.
+    """
+    found = {name: {column["name"] for column in columns} for (_, name), columns in _columns(connection).items()}
+    lacks = []
+    for table in metadata.sorted_tables:
+        if table.name not in found:
+            lacks.append(table.name)
+            continue
+        lacks += [f"{table.name}.{column.name}" for column in table.columns if column.name not in found[table.name]]
+    return lacks
+
+
+def _columns(connection: Connection) -> dict[tuple[str | None, str], list[ReflectedColumn]]:
+    return inspect(connection).get_multi_columns()
