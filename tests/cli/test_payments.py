@@ -55,3 +55,12 @@ def test_what_does_not_fit_is_refused(cli: Cli, arguments: tuple[str, ...], code
     refused = cli("payment", *(order if each == "ORDER" else each for each in arguments))
     assert refused.code == code
     assert sentence in refused.err
+
+
+def test_a_customer_is_erased_from_an_order(cli: Cli) -> None:
+    order = placed(cli)
+    first, again = cli("order", "erase", order), cli("order", "erase", order)
+    assert (first.code, first.err) == (0, "The customer's data are erased.\n")
+    assert (again.code, again.err) == (0, "They had been erased before.\n")
+    assert cli("order", "erase", "ord_" + "0" * 32).code == 5
+    assert cli("order", "erase", "who").code == 2

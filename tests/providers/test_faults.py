@@ -307,6 +307,18 @@ async def test_a_key_that_was_used_for_something_else_moves_nothing(
     assert fake.ledger.moved("rfd_2") == []
 
 
+async def test_ec_09_a_disputed_payment_is_not_refunded_and_is_when_the_dispute_is_over(
+    fake: Fake, provider: Provider, payment: str
+) -> None:
+    """Stripe says so by name; at Mollie, what was charged back is not there to refund."""
+    fake.ledger.payments[payment].disputed = True
+    told = await provider.refund(wish(payment))
+    assert (told.movement, told.spent) == (REFUSED, True)
+    assert not ours(fake)
+    fake.ledger.payments[payment].disputed = False
+    assert (await provider.refund(wish(payment, n=2))).movement is CONFIRMED
+
+
 # Releases
 
 

@@ -13,6 +13,7 @@ import pytest
 from countermand.domain.commands import CancelOwn, CloseRefund, Movement, RetryRefund, SendRefund
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
+from countermand.providers.provider import Told, Wish
 from countermand.service.calls import Call, Done, Failed, Outcome
 from countermand.worker import Worker
 from tests.refunds.bank import Bank
@@ -117,7 +118,7 @@ async def test_refund_intent_before_commit_no_call_is_made(world: World) -> None
     ["before", "after", "error"],
     ids=["refund.timeout_before_charge", "refund.timeout_after_charge", "refund.500_after_charge"],
 )
-async def test_no_answer_is_asked_again_with_the_same_key(world: World, fault: str) -> None:
+async def test_ec_56_no_answer_is_asked_again_with_the_same_key(world: World, fault: str) -> None:
     here = await desk(world)
     here.bank.script.append(fault)
     await here.owed()
@@ -193,6 +194,41 @@ async def test_refund_webhook_before_reply_and_twice_counts_once(world: World) -
     await assert_sound(world.application.database)
 
 
+async def test_refund_webhook_before_reply_the_reply_changes_nothing_more(world: World) -> None:
+    """The money has moved, and the news of it overtakes the answer to the call."""
+    here = await desk(world)
+    await here.owed()
+    seen: list[str] = []
+    answer = here.bank.refund
+
+    async def slowly(wish: Wish) -> Told:
+        told = await answer(wish)
+        [row] = await rows_of(world, "refunds")
+        seen.append(row.state)
+        assert await here.worker.refunds.hear(row)
+        seen.extend(await here.states())
+        return told
+
+    here.bank.refund = slowly  # type: ignore[method-assign]
+    await here.work()
+    assert seen == ["sent", "confirmed"]
+    assert (await here.states(), await here.told()) == (["confirmed"], ["due", "sent", "done"])
+    assert (here.bank.moved(), len(here.bank.calls)) == (900, 1)
+    await assert_sound(world.application.database)
+
+
+async def test_refund_timeout_before_charge_when_the_key_is_forgotten_by_then_pays_once(world: World) -> None:
+    here = await desk(world)
+    here.bank.script.extend(["before", "after"])
+    await here.owed()
+    await here.work()
+    await here.work(hours=30)
+    await here.work(minutes=1)
+    await here.work(hours=30)
+    assert (await here.states(), here.bank.moved()) == (["confirmed"], 900)
+    await assert_sound(world.application.database)
+
+
 async def test_a_webhook_about_nothing_creates_nothing(world: World) -> None:
     here = await desk(world)
     await here.owed()
@@ -264,6 +300,21 @@ async def test_a_refusal_is_parked_and_a_person_closes_it_with_a_note(world: Wor
     assert await here.states() == ["confirmed"]
     again = await here.said.refused(close)
     assert again.refusal.kind.value == "refund_not_open"
+    await assert_sound(world.application.database)
+
+
+async def test_ec_09_a_disputed_payment_is_parked_while_the_cancellation_stands(world: World) -> None:
+    """The bank has given the money back or may do so: it is never refunded besides, and a person sees to it."""
+    here = await desk(world)
+    here.bank.script.append("refused")
+    await here.owed()
+    await here.work()
+    assert await here.said.buckets() == (2, 0, 1, 0)
+    assert (await here.work(days=20), await here.states(), here.bank.moved()) == (0, ["parked"], 0)
+    [row] = await rows_of(world, "refunds")
+    lost = CloseRefund(line=here.said.line, refund=row.id, actor=OPERATOR, paid=False, note="charged back")
+    await here.said.done(lost)
+    assert (await here.states(), here.bank.moved()) == (["closed"], 0)
     await assert_sound(world.application.database)
 
 

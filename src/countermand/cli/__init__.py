@@ -24,7 +24,8 @@ Run the service:   serve  worker  migrate  demo
 Who takes part:    party add|list|deactivate|activate   user add   token create|revoke   plaza-key create|list|revoke
 Who is told:       endpoint add|list|pause|resume|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
-What happens:      order add   quote   ask   accept   decline   withdraw   orders   cancellations   timeline   plaza
+What happens:      order add|erase   quote   ask   accept   decline   withdraw   orders   cancellations   timeline
+                   plaza
 Money:             refunds   refund paid|close|retry   payment add|capture|list
 How they do:       score   score-exclude   score-restore
 

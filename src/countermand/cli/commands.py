@@ -53,6 +53,7 @@ for noun, help_text, module, verbs in (
 app["party"].command("countermand.cli.leaving:party_deactivate", name="deactivate")
 app["party"].command("countermand.cli.leaving:party_activate", name="activate")
 
-order = App(name="order", help="Orders handed in as JSON.")
+order = App(name="order", help="Orders: handed in as JSON, and a customer erased.")
 order.command("countermand.cli.orders:order_add", name="add")
+order.command("countermand.cli.erasing:order_erase", name="erase")
 app.command(order)

@@ -143,6 +143,7 @@ class StripeDialect:
         status, code = {
             "no_payment": (404, "resource_missing"),
             "too_much": (400, "charge_already_refunded"),
+            "disputed": (400, "charge_disputed"),
             "no_funds": (400, "balance_insufficient"),
             "not_captured": (400, "charge_not_refundable"),
             "nothing_left": (400, "payment_intent_unexpected_state"),
@@ -251,6 +252,7 @@ class MollieDialect:
         status, detail = {
             "no_payment": (404, "No payment exists with token tr_…."),
             "too_much": (422, "The amount is higher than the maximum"),
+            "disputed": (422, "The amount is higher than the maximum"),
             "no_funds": (422, "Your balance is too low for this refund"),
             "not_captured": (422, "The payment is not paid"),
             "nothing_left": (422, "The payment is not authorized"),

@@ -23,6 +23,7 @@ class Payment:
     authorised: Decimal
     captured: Decimal
     released: bool = False
+    disputed: bool = False
 
     @property
     def left(self) -> Decimal:
@@ -98,6 +99,8 @@ class Ledger:
             raise ProblemError("no_payment")
         if not paid.captured:
             raise ProblemError("not_captured")
+        if paid.disputed:
+            raise ProblemError("disputed")
         if amount > paid.captured - self.refunded(payment):
             raise ProblemError("too_much")
         if not self.funds:

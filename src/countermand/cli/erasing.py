@@ -1,0 +1,29 @@
+"""`countermand order erase`: a customer wants to be forgotten."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from sqlalchemy import Connection
+
+from countermand.app import Application
+from countermand.cli.orders import operator
+from countermand.cli.output import Exit, fail, say
+from countermand.cli.running import DatabaseFlag, read_settings, with_database
+from countermand.cli.who import find_id
+from countermand.store.erasure import erase_customer
+
+
+def order_erase(order: Annotated[str, Parameter(help="Id of the order")], *, database: DatabaseFlag = None) -> None:
+    """Erase the customer's name, addresses and words from an order. Amounts, reasons and events stay."""
+    wanted = find_id("ord", order)
+
+    async def work(application: Application) -> bool | None:
+        def erase(connection: Connection) -> bool | None:
+            return erase_customer(connection, wanted, at=application.clock(), by=operator().name)
+
+        return await application.database.write(erase)
+
+    erased = with_database(read_settings(database=database), work)
+    if erased is None:
+        fail(Exit.NOT_FOUND, "unknown_order", f"There is no order {order}.", "See `countermand orders`.")
+    say("The customer's data are erased." if erased else "They had been erased before.")

@@ -1,0 +1,39 @@
+"""Erasing a customer: the names, addresses and words that came with an order go; amounts, reasons and events stay."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, select, update
+
+from countermand.store import tables as t
+
+OF_ORDER: Final = ("address", "shipping_address", "billing_address", "notes", "attributes")
+OF_LINE: Final = ("instructions", "attributes")
+"""What can hold a customer's data. Who handed the order in stays: that is somebody of the retailer's."""
+
+
+def erase_customer(connection: Connection, order: UUID, *, at: datetime, by: str) -> bool | None:
+    """Erase the customer of an order, and note who did it and when. Nothing that moves money needs what is erased.
+
+    Returns ``None`` when there is no such order, and ``False`` when it was done before.
+    """
+    home = connection.execute(select(t.whereabouts.c.retailer_id).where(t.whereabouts.c.id == order)).scalar()
+    orders, lines = t.orders.c, t.lines.c
+    mine = (orders.retailer_id == home, orders.id == order)
+    details = connection.execute(select(orders.details).where(*mine).with_for_update()).scalar()
+    if details is None:
+        return None
+    if "erased" in details:
+        return False
+    erased = {**_without(details, OF_ORDER), "erased": {"at": at.isoformat(), "by": by}}
+    connection.execute(update(t.orders).where(*mine).values(details=erased))
+    of_order = (lines.retailer_id == home, lines.order_id == order)
+    for row in connection.execute(select(lines.id, lines.details).where(*of_order)).all():
+        changed = update(t.lines).where(lines.retailer_id == home, lines.id == row.id)
+        connection.execute(changed.values(details=_without(row.details, OF_LINE)))
+    return True
+
+
+def _without(details: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: None if name in names else value for name, value in details.items()}
