@@ -180,7 +180,7 @@ async def test_a_lost_wish_is_sent_again_only_after_the_provider_said_that_it_ha
     assert (await here.states(), here.bank.moved()) == (["confirmed"], 900)
 
 
-async def test_refund_webhook_before_reply_and_twice_counts_once(world: World) -> None:
+async def test_refund_webhook_twice_counts_once(world: World) -> None:
     here = await desk(world)
     here.bank.script.append("after")
     await here.owed()

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from countermand.ids import show
 from countermand.providers.provider import Movement, Notified
@@ -129,7 +130,9 @@ FORGED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("flaw", FORGED.values(), ids=FORGED.keys())
-async def test_forged_news_is_refused_and_nobody_is_asked(world: World, flaw: dict[str, Any]) -> None:
+async def test_refund_webhook_forged_is_refused_and_logged_and_nobody_is_asked(
+    world: World, flaw: dict[str, Any]
+) -> None:
     here, client = await told_by_webhooks(world)
     here.bank.script.append("after")
     await here.owed()
@@ -137,8 +140,10 @@ async def test_forged_news_is_refused_and_nobody_is_asked(world: World, flaw: di
     [row] = await rows_of(world, "refunds")
     body = event(show("rfd", row.id))
     headers = signed(world, body, flaw.get("secret", SECRET), seconds=flaw.get("seconds", 0))
-    answer = await client.post(HOOK, content=flaw.get("body", body), headers=flaw.get("headers", headers))
+    with capture_logs() as logs:
+        answer = await client.post(HOOK, content=flaw.get("body", body), headers=flaw.get("headers", headers))
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert [(each["event"], each["provider"]) for each in logs] == [("webhook_forged", "stripe")]
     assert (here.bank.found, await here.states()) == (0, ["unknown"])
 
 
