@@ -112,12 +112,14 @@ async def work(settings: Settings, ready: Callable[[], None] = lambda: None) -> 
 
     Raises:
         UnsafeDatabaseError: as ``opened``.
+        KeyringError: the key file cannot be used.
     """
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told.set)
     async with opened(settings) as application:
+        application.keyring.check()
         working = asyncio.create_task(application.worker.run())
         ready()
         await told.wait()

@@ -22,6 +22,15 @@ class Keyring:
         self._keys: MultiFernet | None = None
         self._lines: list[bytes] = []
 
+    def check(self) -> None:
+        """A file that is there can be used. Told before the first call, not by it.
+
+        Raises:
+            KeyringError: it cannot be read, or does not hold keys.
+        """
+        if self._path.exists():
+            self._opened()
+
     def encrypt(self, secret: bytes) -> bytes:
         """Close a secret."""
         return self._opened().encrypt(secret)
@@ -53,6 +62,8 @@ class Keyring:
                 self._keys = MultiFernet([Fernet(line) for line in self._lines])
             except ValueError:
                 raise KeyringError(f"{self._path} does not hold keys, one per line. Restore it.") from None
+            except OSError as error:
+                raise KeyringError(f"The key file {self._path} cannot be used: {error.strerror}.") from error
         return self._keys
 
     def _read(self) -> bytes:

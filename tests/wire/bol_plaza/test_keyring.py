@@ -7,6 +7,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from countermand.keyring import Keyring, KeyringError
+from countermand.serving import serve
+from tests.support.world import settings_for
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -45,3 +47,17 @@ def test_a_file_that_holds_no_keys_is_named(tmp_path: Path, content: bytes) -> N
     with pytest.raises(KeyringError, match=str(path)):
         Keyring(path).encrypt(b"secret")
     assert path.read_bytes() == content
+
+
+@pytest.mark.anyio
+async def test_a_service_with_a_file_that_holds_no_keys_does_not_start(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text("nonsense")
+    with pytest.raises(KeyringError, match="does not hold keys"):
+        await serve(settings_for(f"sqlite:///{tmp_path}/a.sqlite3", port=0, key_file=path))
+
+
+def test_a_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(KeyringError, match=r"The key file .*/file/keys cannot be used: "):
+        Keyring(tmp_path / "file" / "keys").encrypt(b"secret")
