@@ -1,6 +1,10 @@
 """What no webhook told: refunds that failed days later, or that somebody made by hand; on both engines."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -8,10 +12,14 @@ from sqlalchemy import Connection
 from countermand.domain.commands import CloseRefund, Movement, RetryRefund
 from countermand.store import repayments
 from countermand.worker import Worker
+from tests.providers.conftest import PREFIX, adapter
 from tests.refunds.test_settling import Desk, desk, worker_of
 from tests.store.holding import assert_sound
-from tests.store.speaking import OPERATOR
-from tests.support.money import rows_of
+from tests.store.speaking import OPERATOR, Talk
+from tests.support.money import place_paid, rows_of
+from tests.support.payments.ledger import Ledger
+from tests.support.payments.script import Fault, Script
+from tests.support.payments.server import Fake
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -204,3 +212,43 @@ async def test_what_is_looked_up_uses_an_index(world: World) -> None:
     named = [name for plan in plans for name in ("checked", "due", "_id ", "payment_reference") if name in plan]
     assert not [plan for plan in plans if plan.startswith("SCAN refunds")], plans
     assert {"checked", "due", "_id ", "payment_reference"} <= set(named), plans
+
+
+ORDERS = 12
+
+
+@pytest.mark.parametrize("name", ["stripe", "mollie"])
+async def test_without_a_single_webhook_the_books_equal_the_providers_in_the_end(world: World, name: str) -> None:
+    """Over HTTP, at a provider that takes its time, loses answers, and whose banks send back days later what they had
+    carried out. Somebody refunds by hand there too."""
+    faults = [Fault.FAILS_LATER] * 4 + [Fault.PENDING] * 3 + [Fault.TIMEOUT_AFTER] * 2 + [Fault.ERROR_AFTER] * 2
+    async with Fake(ledger=Ledger(clock=world.clock), script=Script(faults)) as fake:
+        provider = adapter(name, fake.url, world.clock, total_s=0.3)
+        for n in range(ORDERS):
+            payment = fake.ledger.pay(f"{PREFIX[name]}{n}", "27.00").id
+            order = await place_paid(world, payments=[{"provider": name, "reference": payment, "captured": "27"}])
+            said = Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
+            await said.done(said.cancel_own(1))
+        worker = worker_of(world, provider)
+        for day in range(8):
+            await worker.settle_refunds()
+            world.clock.advance(days=1, minutes=5)
+            fake.ledger.days_pass()
+            await worker.check_refunds()
+            if day == 5:
+                _refund_by_hand(fake, [row for row in await rows_of(world, "refunds") if row.state == "parked"][:2])
+        rows = await rows_of(world, "refunds")
+        for row in rows:
+            moved = [each for each in fake.ledger.of(row.payment_reference) if each.standing]
+            assert sum(each.amount for each in moved) == (9 if row.state == "confirmed" else 0), row.last_result
+        states = Counter(row.state for row in rows)
+        assert states == {"confirmed": ORDERS - 2, "parked": 2}
+        by_hand = [row for row in rows if row.elsewhere_minor == 900]
+        assert [row.state for row in by_hand] == ["confirmed", "confirmed"], "found, and counted once"
+        await assert_sound(world.application.database)
+        await provider.close()
+
+
+def _refund_by_hand(fake: Fake, rows: Sequence[Any]) -> None:
+    for row in rows:
+        fake.ledger.refund(row.payment_reference, Decimal(9), {})

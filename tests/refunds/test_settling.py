@@ -13,7 +13,7 @@ import pytest
 from countermand.domain.commands import CancelOwn, CloseRefund, Movement, RetryRefund, SendRefund
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
-from countermand.providers.provider import Told, Wish
+from countermand.providers.provider import Provider, Told, Wish
 from countermand.service.calls import Call, Done, Failed, Outcome
 from countermand.worker import Worker
 from tests.refunds.bank import Bank
@@ -63,7 +63,7 @@ async def desk(world: World, **payment: Any) -> Desk:
     return Desk(world, said, bank, worker_of(world, bank))
 
 
-def worker_of(world: World, *banks: Bank) -> Worker:
+def worker_of(world: World, *banks: Provider) -> Worker:
     application = world.application
 
     class Nobody:
