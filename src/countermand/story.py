@@ -86,6 +86,8 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             return f"{who} {words} the cancellation of {units} too late, which changed nothing"
         case EventKind.CANCELLATION_CASE_OPENED:
             return f"{who} called an operator, as the supplier declined what the retailer had agreed to for {units}"
+        case EventKind.CANCELLATION_NOTED:
+            return f"{who} noted of the cancellation of {units}"
         case EventKind.PAYMENT_ADDED:
             return f"{who} told of payment {facts['payment']['id']}: {_paid(facts)}"
         case EventKind.PAYMENT_CAPTURED:

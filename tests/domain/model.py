@@ -173,6 +173,13 @@ class Model:
             self.told.append(("cancellation.escalated", wish.units, wish.id))
         return None
 
+    def note(self, who: str, named: UUID, words: str) -> str | None:
+        refusal = self._no_answer_from(who, named)
+        if not refusal and (who, words, named) not in self.late:
+            self.late.add((who, words, named))
+            self.told.append(("cancellation.noted", self.wishes[named].units, named))
+        return refusal
+
     def withdraw(self, who: str, asker: str, named: UUID | None) -> str | None:
         if who not in (RETAILER, PLATFORM):
             return "unknown_line"

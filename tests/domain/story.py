@@ -17,6 +17,7 @@ from countermand.domain.commands import (
     DeclineCancellation,
     EscalateCancellation,
     LineCommand,
+    NoteCancellation,
     PartyKind,
     PassDeadline,
     RetailerCancel,
@@ -123,6 +124,10 @@ def pass_deadline(cancellation: UUID) -> PassDeadline:
 
 def escalate(cancellation: UUID, *, actor: Actor = PLATFORM) -> EscalateCancellation:
     return EscalateCancellation(line=LINE, actor=actor, cancellation=cancellation)
+
+
+def note(words: str, cancellation: UUID, *, actor: Actor = SUPPLIER, tracking: str = "") -> NoteCancellation:
+    return NoteCancellation(line=LINE, actor=actor, cancellation=cancellation, note=words, tracking=tracking)
 
 
 def cancel_own(

@@ -17,6 +17,7 @@ from tests.domain.story import (
     NOW,
     ORDER,
     OTHER_RETAILER,
+    OTHER_SUPPLIER,
     PLATFORM,
     RETAILER,
     SUPPLIER,
@@ -31,6 +32,7 @@ from tests.domain.story import (
     escalate,
     held_by_supplier,
     in_buckets,
+    note,
     pass_deadline,
     ship,
     told,
@@ -367,3 +369,47 @@ def test_an_own_cancellation_is_no_late_answer() -> None:
     story.heeds(cancel_own(1))
     assert story.line.id == LINE
     assert buckets(story.line) == (4, 0, 1, 0)
+
+
+# The note
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"), [(accept(), State.ACCEPTED), (decline(), State.DECLINED), (withdraw(), State.WITHDRAWN)]
+)
+def test_a_label_that_cannot_be_voided_is_a_note_and_changes_nothing(answer: LineCommand, state: State) -> None:
+    """EC-40."""
+    story = Story()
+    asked = story.asked(ask(2))
+    story.heeds(answer)
+    before = story.line
+    decision = story.heeds(note("The label could not be voided: 4.95 EUR.", asked, tracking="PostNL 3S1"))
+    [event] = decision.events
+    assert (event.kind, event.units) == (EventKind.CANCELLATION_NOTED, 2)
+    assert (event.note, event.tracking) == ("The label could not be voided: 4.95 EUR.", "PostNL 3S1")
+    assert (decision.cancellations, story.cancellation(asked).state) == ((), state)
+    assert replace(story.line, seq=before.seq, noted=frozenset()) == before
+
+
+def test_the_same_note_by_the_same_party_is_kept_once() -> None:
+    story = Story()
+    asked = story.asked(ask(2))
+    story.heeds(note("4.95 EUR", asked))
+    story.repeats(note("4.95 EUR", asked))
+    for other in (
+        note("4.95 EUR", asked, actor=RETAILER),
+        note("4.95 EUR", asked, tracking="3S1"),
+        note("9.90 EUR", asked),
+    ):
+        assert told(story.heeds(other)) == [(EventKind.CANCELLATION_NOTED, 2)]
+    story.heeds(accept())
+    assert buckets(story.line) == (3, 0, 2, 0)
+
+
+def test_only_who_has_to_do_with_it_puts_a_note_to_it() -> None:
+    story = Story()
+    asked = story.asked(ask(2))
+    for stranger in (OTHER_RETAILER, OTHER_SUPPLIER):
+        assert story.refuses(note("x", asked, actor=stranger)).kind is RefusalKind.UNKNOWN_LINE
+    assert story.refuses(note("x", NOBODYS)).kind is RefusalKind.UNKNOWN_CANCELLATION
+    story.heeds(note("x", asked, actor=PLATFORM))

@@ -19,6 +19,7 @@ from countermand.domain.commands import (
     CapturePayment,
     CloseRefund,
     Movement,
+    NoteCancellation,
     PartyKind,
     SendRefund,
     SettleRefund,
@@ -103,6 +104,9 @@ async def comes_too_late(said: Talk) -> None:
     said.world.clock.advance(hours=49)
     await said.refused(said.accept(named=True))
     await said.done(said.ask(2, key="again"))
+    await said.done(
+        NoteCancellation(line=said.line, actor=said.supplier, cancellation=said.asked, note="a label", tracking="3S1")
+    )
     await said.done(said.accept(named=True))
     await said.refused(said.ship_order(said.ship(5)))
 

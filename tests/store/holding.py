@@ -29,7 +29,7 @@ async def rows(database: Database, table: Table, *where: ColumnElement[bool]) ->
     return await database.read(question)
 
 
-NOTES = {"cancellation.late_answer", "cancellation.case_opened"}
+NOTES = {"cancellation.late_answer", "cancellation.case_opened", "cancellation.noted"}
 """Events that change no cancellation, and can follow its last change."""
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from countermand import parties
-from countermand.domain.commands import Command, EscalateCancellation
+from countermand.domain.commands import Command, EscalateCancellation, NoteCancellation
 from countermand.domain.policy import WholeOrder
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import RefusalKind
@@ -143,6 +143,27 @@ async def test_one_suppliers_decline_opens_the_others_units_though_nobody_named_
     assert process["status"] == "FAILURE"
     told = [event["kind"] for event in sorted(await said.events(), key=lambda event: event["seq"])]
     assert told[1:] == ["cancellation.asked", "cancellation.agreed", "cancellation.withdrawn"]
+    await assert_sound(world.application.database)
+
+
+async def test_a_label_that_cannot_be_voided_is_noted_once_and_the_cancellation_stands(world: World) -> None:
+    """EC-40."""
+    said = await talk(world)
+    await said.done(said.ask(2))
+    await said.done(said.accept())
+    before = await said.cancellations()
+    words = "The label could not be voided: 4.95 EUR."
+    failed = NoteCancellation(
+        line=said.line, actor=said.supplier, cancellation=said.asked, note=words, tracking="PostNL 3S1"
+    )
+    for _ in range(3):
+        await said.done(failed)
+    await said.done(replace(failed, actor=OPERATOR))
+    noted = [event for event in await said.events() if event["kind"] == "cancellation.noted"]
+    assert sorted(event["actor_id"] for event in noted) == sorted([world.supplier, PLATFORM])
+    assert {(event["facts"]["note"], event["facts"]["tracking"]) for event in noted} == {(words, "PostNL 3S1")}
+    assert await said.cancellations() == before
+    assert await said.buckets() == (3, 0, 2, 0)
     await assert_sound(world.application.database)
 
 

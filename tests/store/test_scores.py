@@ -253,7 +253,7 @@ def recount(held: dict[str, Rows], party: scores.Party, week: Week) -> dict[str,
     }
 
 
-NOTES = ("cancellation.late_answer", "cancellation.case_opened")
+NOTES = ("cancellation.late_answer", "cancellation.case_opened", "cancellation.noted")
 """Events that change no cancellation: what was said when it had ended already."""
 
 

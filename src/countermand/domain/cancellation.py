@@ -14,6 +14,7 @@ from countermand.domain.commands import (
     CancelOwn,
     DeclineCancellation,
     EscalateCancellation,
+    NoteCancellation,
     PartyKind,
     PassDeadline,
     RetailerCancel,
@@ -209,6 +210,23 @@ def escalate(line: Line, command: EscalateCancellation, now: datetime) -> Decisi
     draft = Draft(line, now)
     if named[0].awaiting is not None:
         draft.pass_on(named[0], to=None, due_at=named[0].due_at, by_policy=False)
+    return draft.done()
+
+
+def note(line: Line, command: NoteCancellation, now: datetime) -> Decision | Refusal:
+    """Keep what somebody who has to do with a cancellation says of it, once. It changes nothing (EC-40)."""
+    if not _has_a_say(line, command.actor):
+        return UNKNOWN_LINE
+    named = _named(line, command.cancellation)
+    if isinstance(named, Refusal):
+        return named
+    said = Noted(
+        by=command.actor.party, cancellation=command.cancellation, note=command.note, tracking=command.tracking
+    )
+    if said in line.noted:
+        return Decision(line=line)
+    draft = Draft(line, now)
+    draft.note(said, named[0])
     return draft.done()
 
 
@@ -495,8 +513,7 @@ def _named(line: Line, cancellation: UUID | None) -> list[Cancellation] | Refusa
 
 
 def _to_answer(line: Line, actor: Actor, cancellation: UUID | None) -> list[Cancellation] | Refusal:
-    told = (line.retailer, line.fulfiller) if line.with_fulfiller else (line.retailer,)
-    if actor.kind is not PartyKind.PLATFORM and actor.party not in told:
+    if not _has_a_say(line, actor):
         return UNKNOWN_LINE
     named = _named(line, cancellation)
     if isinstance(named, Refusal):
@@ -507,6 +524,11 @@ def _to_answer(line: Line, actor: Actor, cancellation: UUID | None) -> list[Canc
         return already_agreed(named[0])
     chosen = [c for c in _awaiting(line, actor) if c in named]
     return chosen or nothing_asked()
+
+
+def _has_a_say(line: Line, actor: Actor) -> bool:
+    told = (line.retailer, line.fulfiller) if line.with_fulfiller else (line.retailer,)
+    return actor.kind is PartyKind.PLATFORM or actor.party in told
 
 
 def _flawed(chosen: list[Cancellation] | Refusal, flaw: Refusal) -> Refusal:

@@ -115,6 +115,20 @@ class EscalateCancellation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteCancellation:
+    """Put a note to a cancellation, whatever became of it. It changes nothing (EC-40).
+
+    ``note`` is why: what it cost, or that a label could not be voided. ``tracking`` names the parcel that it is about.
+    """
+
+    line: UUID
+    actor: Actor
+    cancellation: UUID
+    note: str
+    tracking: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOwn:
     """Cancel ``units`` (``None``: all not shipped) on one's own account. Counts against the canceller."""
 
@@ -178,6 +192,7 @@ LineCommand = (
     | WithdrawCancellation
     | PassDeadline
     | EscalateCancellation
+    | NoteCancellation
     | CancelOwn
     | RetailerCancel
     | Ship

@@ -23,6 +23,7 @@ from countermand.domain.commands import (
     DeclineCancellation,
     EscalateCancellation,
     LineCommand,
+    NoteCancellation,
     OrderCommand,
     PassDeadline,
     RetailerCancel,
@@ -62,6 +63,8 @@ def decide(
             return cancellation.pass_deadline(line, command, now, asked_under)
         case EscalateCancellation():
             return cancellation.escalate(line, command, now)
+        case NoteCancellation():
+            return cancellation.note(line, command, now)
         case CancelOwn():
             return cancellation.cancel_own(line, command, now, new_id)
         case RetailerCancel():

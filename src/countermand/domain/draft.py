@@ -171,6 +171,12 @@ class Draft:
         self._move(units, -1, 0, 0, +1)
         self._tell(EventKind.LINE_SHIPPED, units, tracking=tracking)
 
+    def note(self, said: Noted, cancellation: Cancellation) -> None:
+        """No unit moves; what was said of a cancellation is kept (EC-40)."""
+        self._noted.add(said)
+        kind = EventKind.CANCELLATION_NOTED
+        self._tell(kind, cancellation.units, cancellation, note=said.note, tracking=said.tracking)
+
     def note_shipped_though_cancelled(self, said: Noted) -> None:
         """No unit moves: they stay cancelled, though they are said to have left (EC-37)."""
         self._noted.add(said)

@@ -30,6 +30,7 @@ class EventKind(StrEnum):
     CANCELLATION_ESCALATED = "cancellation.escalated"
     CANCELLATION_LATE_ANSWER = "cancellation.late_answer"
     CANCELLATION_CASE_OPENED = "cancellation.case_opened"
+    CANCELLATION_NOTED = "cancellation.noted"
     PAYMENT_ADDED = "payment.added"
     PAYMENT_CAPTURED = "payment.captured"
     REFUND_DUE = "refund.due"
@@ -43,7 +44,11 @@ MONEY: Final = frozenset(kind for kind in EventKind if kind.value.startswith(("r
 """What only the retailer and the platform are told: a supplier has no business with the customer's money."""
 
 
-NOTED: Final = (EventKind.LINE_SHIPPED_THOUGH_CANCELLED, EventKind.CANCELLATION_LATE_ANSWER)
+NOTED: Final = (
+    EventKind.LINE_SHIPPED_THOUGH_CANCELLED,
+    EventKind.CANCELLATION_LATE_ANSWER,
+    EventKind.CANCELLATION_NOTED,
+)
 """What was said and changed nothing."""
 
 
@@ -99,6 +104,10 @@ MEANINGS: Final[dict[EventKind, Meaning]] = {
     EventKind.CANCELLATION_CASE_OPENED: Meaning(
         "The supplier declined what the retailer had agreed to: an operator has to tell the customer. No unit moves.",
         "open again",
+    ),
+    EventKind.CANCELLATION_NOTED: Meaning(
+        "Somebody put a note to it, such as what it cost that a label could not be voided. No unit moves.",
+        "it is about",
     ),
     EventKind.PAYMENT_ADDED: Meaning(
         "The order was paid, or money was reserved for it, after it was placed. Each of its lines is told. No unit"

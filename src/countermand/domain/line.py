@@ -62,7 +62,7 @@ class Cancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """What a party said that changed nothing: an answer that came too late, or a parcel of cancelled units.
+    """What a party said that changed nothing: an answer that came too late, a parcel of cancelled units, or a note.
 
     It is kept once: the same party that says the same again is repeating itself (EC-23, EC-37).
     """
@@ -72,6 +72,7 @@ class Noted:
     answer: str = ""
     units: int = 0
     tracking: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

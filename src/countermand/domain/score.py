@@ -330,9 +330,10 @@ _ENDS: Final = frozenset(
 def _note_answer(wish: _Wish, each: Happening) -> None:
     """What the party whose answer was due made of it. An operator who stood in for it does not speak for its speed.
 
-    A decline that still wants its proof is no answer yet: the time runs on, and without proof it is missed (EC-17).
+    A note is no answer. A decline that still wants its proof is none yet: the time runs on, and without proof it is
+    missed (EC-17).
     """
-    if each.kind is EventKind.CANCELLATION_PROOF_ASKED:
+    if each.kind in (EventKind.CANCELLATION_PROOF_ASKED, EventKind.CANCELLATION_NOTED):
         return
     party = wish.awaiting
     if party is not None:

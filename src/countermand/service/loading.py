@@ -12,6 +12,7 @@ from countermand.domain.commands import (
     AnswerOrder,
     Command,
     DeclineCancellation,
+    NoteCancellation,
     RefundCommand,
     Ship,
     ShipOrder,
@@ -150,4 +151,6 @@ def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:
     """Whether it may say again what was noted on the line before and changed nothing."""
     if isinstance(command, Ship | ShipOrder):
         return line.cancelled > 0
+    if isinstance(command, NoteCancellation):
+        return True
     return _is_answer(command) and any(each.by_policy for each in line.cancellations)

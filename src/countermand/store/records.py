@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from countermand.domain.commands import Asker, Movement
-from countermand.domain.events import Event, ToldRefund
+from countermand.domain.events import Event, EventKind, ToldRefund
 from countermand.domain.line import Cancellation, Line, Noted, State
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refund import Method
@@ -165,14 +165,14 @@ def _told_refund(refund: ToldRefund) -> dict[str, Any]:
 
 def noted_of(row: Record) -> Noted:
     """What an event tells that was noted and changed nothing."""
-    parcel = row.cancellation_id is None
-    return Noted(
-        by=row.actor_id,
-        cancellation=row.cancellation_id,
-        answer=row.facts.get("answer", ""),
-        units=row.facts["units"] if parcel else 0,
-        tracking=row.facts.get("tracking", "") if parcel else "",
-    )
+    told = {"by": row.actor_id, "cancellation": row.cancellation_id}
+    match EventKind(row.kind):
+        case EventKind.CANCELLATION_LATE_ANSWER:
+            return Noted(**told, answer=row.facts["answer"])
+        case EventKind.CANCELLATION_NOTED:
+            return Noted(**told, note=row.facts["note"], tracking=row.facts.get("tracking", ""))
+        case _:
+            return Noted(**told, units=row.facts["units"], tracking=row.facts.get("tracking", ""))
 
 
 def refund_of(row: Record) -> Refund:

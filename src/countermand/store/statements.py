@@ -107,7 +107,9 @@ CANCELLATIONS_OF_LINES = (
 """The cancellations of these lines, oldest first: those that wait for an answer, those named, what customers got, and
 all of a line that is answered though nothing waits."""
 
-NOTED_ON_LINES = select(t.events.c.line_id, t.events.c.actor_id, t.events.c.cancellation_id, t.events.c.facts).where(
+NOTED_ON_LINES = select(
+    t.events.c.line_id, t.events.c.kind, t.events.c.actor_id, t.events.c.cancellation_id, t.events.c.facts
+).where(
     one_of(t.events.c.retailer_id, _RETAILERS),
     one_of(t.events.c.line_id, bindparam("lines", type_=IdList())),
     t.events.c.kind.in_([literal_column(f"'{kind}'") for kind in NOTED]),

@@ -119,6 +119,24 @@ async def test_words_that_settle_nothing_are_told_with_their_own_event(native: N
     assert (await _shown(native, made["id"]))["answer_note"] == ""
 
 
+async def test_a_note_is_told_and_changes_nothing(native: Native) -> None:
+    """EC-40: the parcel's label was bought, and cannot be voided."""
+    made = await asked_of_supplier(native)
+    before = await answered(native, made["id"], "accept", who=native.world.supplier)
+    said = {"note": "The label could not be voided: 4.95 EUR.", "tracking": "PostNL 3S1"}
+    for _ in range(2):
+        assert await answered(native, made["id"], "notes", said, who=native.world.supplier) == before
+    told = await _told(native, made["line"])
+    assert (told["tracking"], told["cancellation"]["state"]) == ("PostNL 3S1", "accepted")
+    assert told["cancellation"]["answer_note"] == said["note"]
+    assert len(await native.world.events(UUID(made["line"]))) == 4
+    assert (await _sentences(native, made["line"]))[-1] == (
+        "supplier noted of the cancellation of 2 units, PostNL 3S1: The label could not be voided: 4.95 EUR."
+    )
+    stranger = native.world.other_supplier
+    assert await refused(native, made["id"], "notes", said, who=stranger) == (404, "unknown_cancellation")
+
+
 @pytest.mark.parametrize("said", [{}, {"note": "no"}, {"reason": None}, {"reason": "not_stated"}])
 async def test_a_decline_says_why(native: Native, said: dict[str, Any]) -> None:
     made = await asked_of_supplier(native)
@@ -184,6 +202,10 @@ async def test_more_than_was_asked_cannot_be_accepted(native: Native) -> None:
         ("decline", {"reason": "other", "note": "x" * 1001}),
         ("decline", {"reason": "other", "note": "nul \0"}),
         ("decline", {"reason": "other", "why": ""}),
+        ("notes", None),
+        ("notes", {"note": ""}),
+        ("notes", {"note": "x" * 1001}),
+        ("notes", {"note": "nul \0"}),
     ],
 )
 async def test_what_is_wrong_with_an_answer_is_told(sqlite_native: Native, verb: str, body: Any) -> None:

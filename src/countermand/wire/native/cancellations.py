@@ -16,6 +16,7 @@ from countermand.domain.commands import (
     AskLines,
     DeclineCancellation,
     LineCommand,
+    NoteCancellation,
     WithdrawCancellation,
 )
 from countermand.domain.line import State
@@ -82,6 +83,13 @@ class Refusal(Strict):
 
     reason: DeclineReason | None = None
     note: Note = ""
+    tracking: Annotated[str, Field(max_length=255), AfterValidator(printable)] = ""
+
+
+class Remark(Strict):
+    """A note to a cancellation; ``tracking`` names the parcel that it is about."""
+
+    note: Annotated[Note, Field(min_length=1)]
     tracking: Annotated[str, Field(max_length=255), AfterValidator(printable)] = ""
 
 
@@ -234,6 +242,21 @@ async def withdraw_cancellation(
     row = await _named(behind, who, cancellation)
     command = WithdrawCancellation(line=row.line_id, actor=actor_of(who), cancellation=row.id)
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"withdraw {row.id}", None))
+
+
+@router.post("/{cancellation}/notes")
+async def note_cancellation(
+    behind: Inside, who: Canceller, cancellation: str, remark: Remark, idempotency_key: Key = None
+) -> CancellationOut:
+    """Put a note to a cancellation, such as what it cost that a label could not be voided. It changes nothing.
+
+    It is told to all who are told of the line, as the event ``cancellation.noted``. The same again is kept once.
+    """
+    row = await _named(behind, who, cancellation)
+    command = NoteCancellation(
+        line=row.line_id, actor=actor_of(who), cancellation=row.id, note=remark.note, tracking=remark.tracking
+    )
+    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"note {row.id}", remark))
 
 
 async def _do(behind: Behind, who: Caller, row: Record, command: LineCommand, once: Once | None) -> CancellationOut:
