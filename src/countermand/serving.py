@@ -19,7 +19,8 @@ from countermand.settings import Settings
 from countermand.store.engine import FileLock, UnavailableError
 from countermand.wire.answer import AnswerDoor
 from countermand.wire.auth import Authenticator
-from countermand.wire.bol_plaza import PlazaDoor, PlazaKeys
+from countermand.wire.behind import Behind
+from countermand.wire.bol_plaza import PlazaDoor
 from countermand.wire.crux import CruxDoor
 from countermand.wire.limits import Asgi
 from countermand.wire.native import native_api
@@ -109,24 +110,18 @@ async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) ->
 
 def doors(application: Application) -> Asgi:
     """Every door of the service behind one ASGI application."""
-    settings, database, lanes = application.settings, application.database, application.lanes
-    ids, clock = application.ids, application.clock
-    authenticator = Authenticator(database, clock, remember_s=settings.credential_cache_s)
-    crux = CruxDoor(
-        database=database, lanes=lanes, authenticator=authenticator, ids=ids, clock=clock, settings=settings
-    )
-    keys = PlazaKeys(database, application.keyring, clock, remember_s=settings.credential_cache_s)
-    plaza = PlazaDoor(database=database, lanes=lanes, keys=keys, ids=ids, clock=clock, settings=settings)
-    native = native_api(
-        database=database,
-        lanes=lanes,
-        authenticator=authenticator,
-        ids=ids,
-        clock=clock,
+    settings = application.settings
+    behind = Behind(
+        database=application.database,
+        lanes=application.lanes,
+        authenticator=Authenticator(application.database, application.clock, remember_s=settings.credential_cache_s),
+        ids=application.ids,
+        clock=application.clock,
         keyring=application.keyring,
         settings=settings,
     )
-    page = AnswerDoor(database=database, lanes=lanes, links=application.links, ids=ids, clock=clock, settings=settings)
+    crux, plaza, native = CruxDoor(behind), PlazaDoor(behind), native_api(behind)
+    page = AnswerDoor(behind, application.links)
     # Not a mount at "/", whose pattern no path with a line break matches.
     crux_or_native = Router(routes=crux.routes(), default=native, redirect_slashes=False)
     payments = PaymentDoor(providers=application.providers, follow=application.worker.refunds.follow, settings=settings)

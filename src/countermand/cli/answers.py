@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from countermand import reads
 from countermand.app import Application
 from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, manners, say
 from countermand.cli.running import DatabaseFlag, read_settings, with_database
 from countermand.cli.who import find_id
@@ -20,7 +21,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.line import State
 from countermand.domain.reasons import DeclineReason
-from countermand.service.calls import Call, Failed, Refused
+from countermand.service.calls import Call
 from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the cancellation")]
@@ -98,8 +99,5 @@ def _do(
         return outcome, await application.database.read(question)
 
     outcome, after = with_database(read_settings(database=database), work)
-    if isinstance(outcome, Refused):
-        fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)
-    if isinstance(outcome, Failed):
-        fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+    heeded(outcome)
     say(done(after))

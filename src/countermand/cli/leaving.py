@@ -7,6 +7,7 @@ from uuid import UUID
 from countermand import parties, reads
 from countermand.app import Application
 from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.outcomes import not_answered
 from countermand.cli.output import Exit, fail, say
 from countermand.cli.running import DatabaseFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_party
@@ -72,7 +73,7 @@ async def _hand_over(application: Application, party: UUID) -> int:
             )
         )
         if any(isinstance(each, Failed) for each in outcomes):
-            fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+            not_answered()
         handed_over += len(rows)
         if len(rows) < reads.PAGE_MAX:
             return handed_over

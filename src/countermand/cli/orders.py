@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from countermand import parties, policies, reads, scores, story
 from countermand.app import Application
+from countermand.cli.outcomes import heeded, not_answered
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
 from countermand.cli.who import find_id, find_party
@@ -161,23 +162,16 @@ def ask(
 ) -> None:
     """Ask to cancel units of a line and print the id of the cancellation."""
 
-    async def work(application: Application) -> tuple[Any, Any]:
+    async def work(application: Application) -> Record | None:
         row = await application.database.read(lambda connection: find_line(connection, line))
         command = AskCancellation(line=row.id, actor=operator(), asker=Asker(by), units=units, note=note)
-        outcome = await application.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id))
-        found = None
-        if isinstance(outcome, Done):
-            wanted = outcome.cancellations[0]
-            found = await application.database.read(
-                partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=wanted)
-            )
-        return outcome, found
+        done = heeded(await application.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id)))
+        wanted = done.cancellations[0]
+        return await application.database.read(partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=wanted))
 
-    outcome, found = with_database(read_settings(database=database), work)
-    if isinstance(outcome, Refused):
-        fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)
+    found = with_database(read_settings(database=database), work)
     if found is None:
-        fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+        not_answered()
     if json:
         print_json(_cancellation(found))
     else:

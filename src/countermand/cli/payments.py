@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from countermand import refunds
 from countermand.app import Application
 from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.outcomes import not_answered
 from countermand.cli.output import Exit, fail, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
 from countermand.cli.who import find_id
@@ -108,7 +109,7 @@ def _do(text: str, database: str | None, make: Callable[[UUID, Payments], Paymen
     if isinstance(outcome, Refused):
         _refuse(outcome.refusal)
     if isinstance(outcome, Failed):
-        fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+        not_answered()
     say(done)
 
 

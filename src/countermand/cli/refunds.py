@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from countermand import refunds as money
 from countermand.app import Application
 from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
+from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id
@@ -22,7 +23,7 @@ from countermand.domain.refusals import Refusal
 from countermand.domain.settlement import RefundState
 from countermand.reads import PAGE_MAX
 from countermand.refunds import RefundFilter
-from countermand.service.calls import Call, Failed, Outcome, Refused
+from countermand.service.calls import Call, Outcome
 from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the refund")]
@@ -129,10 +130,7 @@ def _do(text: str, database: str | None, command: Callable[[Record], RefundComma
         return await application.lanes.submit(Call(command=command(row), door=DOOR, retailer=row.retailer_id))
 
     outcome = with_database(read_settings(database=database), work)
-    if isinstance(outcome, Refused):
-        fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)
-    if isinstance(outcome, Failed):
-        fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+    heeded(outcome)
     say(done)
 
 

@@ -10,15 +10,13 @@ import structlog
 from countermand import reads
 from countermand.domain.commands import Actor, PartyKind
 from countermand.domain.refusals import RefusalKind
-from countermand.ids import Clock, Ids
-from countermand.lanes import Lanes
 from countermand.sending.links import PATH, ExpiredLinkError, Links, Ticket, UnknownLinkError
 from countermand.service.calls import Call, Done, Failed, Refused
-from countermand.settings import Settings
 from countermand.store.columns import Record
-from countermand.store.engine import Database, UnavailableError
+from countermand.store.engine import UnavailableError
 from countermand.wire import limits
 from countermand.wire.answer import forms, views
+from countermand.wire.behind import Behind
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.replying import Reply, Scope, Send, header, send_reply
 
@@ -72,15 +70,10 @@ class PageError(Exception):
 class AnswerDoor:
     """``/answer/<token>``: the page of one cancellation, for one party."""
 
-    def __init__(
-        self, *, database: Database, lanes: Lanes, links: Links, ids: Ids, clock: Clock, settings: Settings
-    ) -> None:
-        self._database = database
-        self._lanes = lanes
+    def __init__(self, behind: Behind, links: Links) -> None:
+        self._database, self._lanes = behind.database, behind.lanes
+        self._ids, self._clock, self._settings = behind.ids, behind.clock, behind.settings
         self._links = links
-        self._ids = ids
-        self._clock = clock
-        self._settings = settings
         self._style = files("countermand.wire.answer").joinpath("style.css").read_bytes()
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:

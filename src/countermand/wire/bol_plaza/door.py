@@ -24,13 +24,11 @@ from countermand.domain.commands import (
     ShipOrder,
 )
 from countermand.domain.reasons import BOL_REASONS
-from countermand.ids import Clock, Ids
-from countermand.lanes import Lanes
 from countermand.parties import Caller
 from countermand.service.calls import NO_LINE, Call, Failed, ProcessWish
-from countermand.settings import Settings
-from countermand.store.engine import Database, UnavailableError
+from countermand.store.engine import UnavailableError
 from countermand.wire import limits
+from countermand.wire.behind import Behind
 from countermand.wire.bol_plaza import reading, views, writing
 from countermand.wire.bol_plaza.keys import PlazaKeys
 from countermand.wire.bol_plaza.parsing import Unreadable
@@ -96,22 +94,11 @@ class CallError(Exception):
 class PlazaDoor:
     """Every call, over the same store and the same rules as the other doors."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        lanes: Lanes,
-        keys: PlazaKeys,
-        ids: Ids,
-        clock: Clock,
-        settings: Settings,
-    ) -> None:
-        self._database = database
-        self._lanes = lanes
-        self._keys = keys
-        self._ids = ids
-        self._clock = clock
-        self._settings = settings
+    def __init__(self, behind: Behind) -> None:
+        self._database, self._lanes = behind.database, behind.lanes
+        self._ids, self._clock, self._settings = behind.ids, behind.clock, behind.settings
+        settings = behind.settings
+        self._keys = PlazaKeys(behind.database, behind.keyring, behind.clock, remember_s=settings.credential_cache_s)
         self._rates = Rates(settings.plaza_limits)
         self._prefix = urlsplit(settings.base_url).path
 

@@ -19,13 +19,10 @@ from countermand.domain.commands import (
 from countermand.domain.order import PlaceOrder
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import UNKNOWN_ORDER
-from countermand.ids import Clock, Ids
-from countermand.lanes import Lanes
 from countermand.parties import Permission
 from countermand.service.calls import Call, Done, Failed, Refused
-from countermand.settings import Settings
-from countermand.store.engine import Database, change
-from countermand.wire.auth import Authenticator
+from countermand.store.engine import change
+from countermand.wire.behind import Behind
 from countermand.wire.crux import meaning, requests, views
 from countermand.wire.crux.calling import Checks, Endpoint, LoginEndpoint, NoSuchCall, Operation, Request
 from countermand.wire.crux.problems import CallError, refuse
@@ -44,23 +41,11 @@ _BOTH: Final = _RETAILER | _SUPPLIER
 class CruxDoor:
     """Every call of both generations, over the same store and the same rules."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        lanes: Lanes,
-        authenticator: Authenticator,
-        ids: Ids,
-        clock: Clock,
-        settings: Settings,
-    ) -> None:
-        self._database = database
-        self._lanes = lanes
-        self._checks = Checks(authenticator, settings)
-        self._ids = ids
-        self._clock = clock
-        self._settings = settings
-        self._failed_logins = Rates({_LOGIN: settings.login_limit})
+    def __init__(self, behind: Behind) -> None:
+        self._database, self._lanes = behind.database, behind.lanes
+        self._ids, self._clock, self._settings = behind.ids, behind.clock, behind.settings
+        self._checks = Checks(behind.authenticator, behind.settings)
+        self._failed_logins = Rates({_LOGIN: behind.settings.login_limit})
 
     def routes(self) -> list[BaseRoute]:
         """Each call under both prefixes, with and without its final slash, and what only looks like one."""

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request
@@ -11,31 +10,13 @@ from pydantic import BaseModel, ConfigDict
 
 from countermand import reads
 from countermand.domain.commands import Actor, PartyKind
-from countermand.ids import Clock, Ids
-from countermand.keyring import Keyring
-from countermand.lanes import Lanes
 from countermand.parties import Caller, Permission
 from countermand.service.calls import Once
-from countermand.settings import Settings
-from countermand.store.engine import Database
-from countermand.wire.auth import Authenticator
+from countermand.wire.behind import Behind
 from countermand.wire.native.problems import CallError
 from countermand.wire.replies import Problem
 
 DOOR: Final = "native"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behind:
-    """What stands behind the door."""
-
-    database: Database
-    lanes: Lanes
-    authenticator: Authenticator
-    ids: Ids
-    clock: Clock
-    keyring: Keyring
-    settings: Settings
 
 
 class Strict(BaseModel):

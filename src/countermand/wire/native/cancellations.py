@@ -27,9 +27,9 @@ from countermand.ordering import printable
 from countermand.parties import Caller
 from countermand.service.calls import Call, Once
 from countermand.store.columns import Record
+from countermand.wire.behind import Behind
 from countermand.wire.native.calling import (
     DOOR,
-    Behind,
     Canceller,
     Inside,
     Key,

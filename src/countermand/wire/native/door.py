@@ -6,15 +6,10 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from countermand.ids import Clock, Ids
-from countermand.keyring import Keyring
-from countermand.lanes import Lanes
-from countermand.settings import Settings
-from countermand.store.engine import Database, UnavailableError
+from countermand.store.engine import UnavailableError
 from countermand.wire import limits
-from countermand.wire.auth import Authenticator
+from countermand.wire.behind import Behind
 from countermand.wire.native import cancellations, endpoints, events, payments, problems, refunds, scorecards
-from countermand.wire.native.calling import Behind
 
 
 class _Described(FastAPI):
@@ -32,27 +27,10 @@ class _Described(FastAPI):
         return description
 
 
-def native_api(
-    *,
-    database: Database,
-    lanes: Lanes,
-    authenticator: Authenticator,
-    ids: Ids,
-    clock: Clock,
-    keyring: Keyring,
-    settings: Settings,
-) -> limits.Asgi:
+def native_api(behind: Behind) -> limits.Asgi:
     """The application for ``/v1``, its description at ``/openapi.json``, and ``/healthz``."""
     api = _Described(title="Countermand", version="1", docs_url=None, redoc_url=None)
-    api.state.behind = Behind(
-        database=database,
-        lanes=lanes,
-        authenticator=authenticator,
-        ids=ids,
-        clock=clock,
-        keyring=keyring,
-        settings=settings,
-    )
+    api.state.behind = behind
     api.add_exception_handler(problems.CallError, problems.on_call_error)
     api.add_exception_handler(UnavailableError, problems.on_unavailable)
     api.add_exception_handler(RequestValidationError, problems.on_invalid)
@@ -60,9 +38,8 @@ def native_api(
     for calls in (cancellations, payments, refunds, scorecards, events, endpoints):
         api.include_router(calls.router)
     api.add_api_route("/healthz", healthz, include_in_schema=False)
-    return limits.bounded(
-        api, problems.refuse_body, max_bytes=settings.body_max_bytes, timeout_s=settings.body_timeout_s
-    )
+    most, slowest = behind.settings.body_max_bytes, behind.settings.body_timeout_s
+    return limits.bounded(api, problems.refuse_body, max_bytes=most, timeout_s=slowest)
 
 
 async def healthz() -> dict[str, str]:

@@ -20,7 +20,8 @@ from countermand.ids import read, show
 from countermand.ordering import Text, printable
 from countermand.parties import Caller
 from countermand.store.engine import Work, change
-from countermand.wire.native.calling import Behind, Inside, Key, Manager, Strict, fingerprint
+from countermand.wire.behind import Behind
+from countermand.wire.native.calling import Inside, Key, Manager, Strict, fingerprint
 from countermand.wire.native.problems import PROBLEMS, CallError, invalid
 from countermand.wire.replies import Problem
 

@@ -17,7 +17,8 @@ from countermand.ordering import Amount, PaymentIn, payment_of
 from countermand.parties import Caller, Permission
 from countermand.refunds import Payments
 from countermand.service.calls import Call
-from countermand.wire.native.calling import DOOR, Behind, Inside, Strict, Viewer, actor_of, caller_with, scope_of
+from countermand.wire.behind import Behind
+from countermand.wire.native.calling import DOOR, Inside, Strict, Viewer, actor_of, caller_with, scope_of
 from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
 
 router: Final = APIRouter(prefix="/v1/orders", responses=PROBLEMS)

@@ -17,9 +17,9 @@ from countermand.parties import Caller
 from countermand.reads import PAGE_MAX
 from countermand.service.calls import Call, Once
 from countermand.store.columns import Record
+from countermand.wire.behind import Behind
 from countermand.wire.native.calling import (
     DOOR,
-    Behind,
     Cashier,
     Inside,
     Key,

@@ -1,0 +1,18 @@
+"""How a command ends when the rules or the database did not do what it wanted."""
+
+from typing import NoReturn
+
+from countermand.cli.output import Exit, fail
+from countermand.service.calls import Done, Outcome, Refused
+
+
+def heeded(outcome: Outcome) -> Done:
+    """The outcome, if it is a good one; any other ends the program, with its reason."""
+    if isinstance(outcome, Refused):
+        fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)
+    return outcome if isinstance(outcome, Done) else not_answered()
+
+
+def not_answered() -> NoReturn:
+    """End the program, since the database failed."""
+    fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")

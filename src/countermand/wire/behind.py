@@ -1,0 +1,23 @@
+"""What stands behind every door."""
+
+from dataclasses import dataclass
+
+from countermand.ids import Clock, Ids
+from countermand.keyring import Keyring
+from countermand.lanes import Lanes
+from countermand.settings import Settings
+from countermand.store.engine import Database
+from countermand.wire.auth import Authenticator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """The store, the write road, who calls with a token, and what all doors need besides."""
+
+    database: Database
+    lanes: Lanes
+    authenticator: Authenticator
+    ids: Ids
+    clock: Clock
+    keyring: Keyring
+    settings: Settings
