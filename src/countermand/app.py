@@ -63,48 +63,55 @@ async def opened(
     providers = open_providers(settings, clock)
     try:
         await _make_current(database, dry_run=dry_run)
-        ids = Ids(clock)
-        lanes = Lanes(
-            lambda: Lane(database, clock, ids.new, wake=lambda pairs: worker.hear(pairs)),
-            settings.lanes if database.dialect != "sqlite" else 1,
-        )
-        keyring = Keyring(settings.keys)
-        links = Links(keyring, settings.base_url, days=settings.answer_link_days)
-        network = Couriers(
-            webhooks=Webhooks(Outbound.by(settings), clock),
-            mail=Mail.by(settings, clock),
-            keyring=keyring,
-            links=links,
-            clock=clock,
-            source=settings.base_url,
-        )
-        worker = Worker(
-            database,
-            lanes,
-            courier or network,
-            clock,
-            at_once=settings.worker_sends,
-            lease_s=settings.worker_lease_s,
-            providers=providers,
-            watch_refunds=timedelta(days=settings.refund_check_days),
-        )
-        yield Application(
-            settings=settings,
-            database=database,
-            lanes=lanes,
-            ids=ids,
-            clock=clock,
-            keyring=keyring,
-            links=links,
-            worker=worker,
-            providers=providers,
-        )
-        await lanes.drain()
+        application, network = _wired(settings, database, clock, providers, courier)
+        yield application
+        await application.lanes.drain()
         await network.close()
     finally:
         for provider in providers.values():
             await provider.close()
         await database.close()
+
+
+def _wired(
+    settings: Settings, database: Database, clock: Clock, providers: Mapping[str, Provider], courier: Courier | None
+) -> tuple[Application, Couriers]:
+    ids, keyring = Ids(clock), Keyring(settings.keys)
+    links = Links(keyring, settings.base_url, days=settings.answer_link_days)
+    network = Couriers(
+        webhooks=Webhooks(Outbound.by(settings), clock),
+        mail=Mail.by(settings, clock),
+        keyring=keyring,
+        links=links,
+        clock=clock,
+        source=settings.base_url,
+    )
+    lanes = Lanes(
+        lambda: Lane(database, clock, ids.new, wake=lambda pairs: worker.hear(pairs)),
+        settings.lanes if database.dialect != "sqlite" else 1,
+    )
+    worker = Worker(
+        database,
+        lanes,
+        courier or network,
+        clock,
+        at_once=settings.worker_sends,
+        lease_s=settings.worker_lease_s,
+        providers=providers,
+        watch_refunds=timedelta(days=settings.refund_check_days),
+    )
+    application = Application(
+        settings=settings,
+        database=database,
+        lanes=lanes,
+        ids=ids,
+        clock=clock,
+        keyring=keyring,
+        links=links,
+        worker=worker,
+        providers=providers,
+    )
+    return application, network
 
 
 async def work(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:

@@ -123,41 +123,43 @@ class Wire:
         return chunk
 
 
-class Service:
-    """``countermand serve``, which is killed and started again on the same port."""
+class Program:
+    """A command of ``countermand`` as a process, which is killed and started again."""
 
-    def __init__(self, url: str, log: Path) -> None:
-        self.port = free_port()
-        program = Path(sys.executable).parent / "countermand"
-        self._command: list[str | Path] = [
-            program,
-            "serve",
-            "--database",
-            url,
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(self.port),
-        ]
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self._command = [str(Path(sys.executable).parent / "countermand"), *arguments]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, probe: bytes) -> float:
-        """Start it; how long until a read of the database was answered."""
-        begun = time.monotonic()
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start it."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment())
-        while not self._answers(probe):
-            if self._process.poll() is not None or time.monotonic() > begun + READY_S:
-                raise RuntimeError(f"the service did not come back:\n{_last_words(self._log)}")
-            time.sleep(0.005)
-        return time.monotonic() - begun
+        return self._process
 
     def kill(self) -> None:
         """SIGKILL."""
         if self._process:
             self._process.kill()
             self._process.wait(10)
+
+
+class Service(Program):
+    """``countermand serve``, which comes back on the same port."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.port = free_port()
+        super().__init__(log, "serve", "--database", url, "--host", "127.0.0.1", "--port", str(self.port))
+
+    def start(self, probe: bytes) -> float:
+        """Start it; how long until a read of the database was answered."""
+        begun = time.monotonic()
+        process = self.launch()
+        while not self._answers(probe):
+            if process.poll() is not None or time.monotonic() > begun + READY_S:
+                raise RuntimeError(f"the service did not come back:\n{_last_words(self._log)}")
+            time.sleep(0.005)
+        return time.monotonic() - begun
 
     def __enter__(self) -> Self:
         return self

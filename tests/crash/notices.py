@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bench.processes import ServerProcess, environment
+from bench.processes import ServerProcess
 from bench.seeding import PlantedOrder, plant
 from sqlalchemy import Connection, func, select
 
@@ -33,7 +32,7 @@ from countermand.domain.endpoint import AddressRules
 from countermand.parties import PLATFORM
 from countermand.settings import Settings
 from countermand.store import tables as t
-from tests.crash.driver import ENGINES, Service, Tally, Torture, _new_database
+from tests.crash.driver import ENGINES, Program, Service, Tally, Torture, _new_database
 from tests.crash.story import Order, detail
 from tests.support.pgnode import Node, free_port
 
@@ -80,30 +79,11 @@ class Delivered:
         )
 
 
-class WorkerProcess:
-    """``countermand worker``, which is killed and started again."""
-
-    def __init__(self, url: str, log: Path) -> None:
-        program = Path(sys.executable).parent / "countermand"
-        self._command: list[str | Path] = [program, "worker", "--database", url]
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment())
-
-    def kill(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait(10)
-
-
 @dataclass
 class Notified(Torture):
     """A run whose workers are killed too."""
 
-    workers: list[WorkerProcess] = field(default_factory=list)
+    workers: list[Program] = field(default_factory=list)
 
     def kill_something(self, number: int) -> None:
         """The server, or one worker, or all of them."""
@@ -117,7 +97,7 @@ class Notified(Torture):
             worker.kill()
         stop.wait(self.dice.uniform(0, 0.5))
         for worker in victims:
-            worker.start()
+            worker.launch()
         self._end(stop, threads)
 
 
@@ -147,12 +127,13 @@ def deliver(
         tally = Tally(engine)
         service = stack.enter_context(Service(url, directory / "service.log"))
         waiting = deque(map(Order.of, planted))
-        workers = [WorkerProcess(url, directory / f"worker_{n}.log") for n in range(WORKERS * (engine != "sqlite"))]
+        logs = [directory / f"worker_{n}.log" for n in range(WORKERS * (engine != "sqlite"))]
+        workers = [Program(log, "worker", "--database", url) for log in logs]
         run = Notified(url, service, waiting, tally, Random(seed), callers, moment_s, node, workers=workers)
         service.start(detail(planted[0]))
         for worker in workers:
             stack.callback(worker.kill)
-            worker.start()
+            worker.launch()
         for number in range(kills):
             run.kill_something(number)
         stuck = asyncio.run(_drained(url, keys))

@@ -102,22 +102,19 @@ def gzip_bomb(megabytes: int) -> Behaviour:
     return answer(500, body, content_encoding="gzip")
 
 
-@dataclass(kw_only=True)
-class Receiver:
-    """Listens on a free port of loopback. ``script`` answers the next requests, then ``otherwise`` does."""
+class Loopback:
+    """Listens on loopback, has each request taken, and takes its connections along when it ends."""
 
-    script: list[Behaviour] = field(default_factory=list)
-    otherwise: Behaviour = field(default_factory=answer)
-    tls: ssl.SSLContext | None = None
-    host: str = "127.0.0.1"
-    requests: list[Received] = field(default_factory=list)
-    connections: int = 0
-
-    async def __aenter__(self) -> Self:
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Begin. Returns the port."""
         self._writers: set[asyncio.StreamWriter] = set()
-        self._server = await asyncio.start_server(self._serve, self.host, 0, ssl=self.tls)
-        self.port: int = self._server.sockets[0].getsockname()[1]
-        return self
+        self._server = await asyncio.start_server(self._serve, host, port, ssl=tls)
+        chosen: int = self._server.sockets[0].getsockname()[1]
+        return chosen
+
+    async def take(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer a request, or do worse."""
+        raise NotImplementedError
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -129,6 +126,32 @@ class Receiver:
             await self._server.wait_closed()
             while self._writers:  # noqa: ASYNC110 - each leaves by itself
                 await asyncio.sleep(0)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                while not writer.is_closing():
+                    await self.take(await read_request(reader), reader, writer)
+        finally:
+            self._writers.discard(writer)
+            writer.transport.abort()
+
+
+@dataclass(kw_only=True)
+class Receiver(Loopback):
+    """Listens on a free port of loopback. ``script`` answers the next requests, then ``otherwise`` does."""
+
+    script: list[Behaviour] = field(default_factory=list)
+    otherwise: Behaviour = field(default_factory=answer)
+    tls: ssl.SSLContext | None = None
+    host: str = "127.0.0.1"
+    requests: list[Received] = field(default_factory=list)
+    connections: int = 0
+
+    async def __aenter__(self) -> Self:
+        self.port = await self.listen(self.host, 0, self.tls)
+        return self
 
     @property
     def url(self) -> str:
@@ -143,19 +166,15 @@ class Receiver:
                 await asyncio.sleep(0.005)
         return self.requests
 
+    async def take(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Note it, and answer as the script says."""
+        self.requests.append(request)
+        behaviour = self.script.pop(0) if self.script else self.otherwise
+        await behaviour(reader, writer)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._writers.add(writer)
-        try:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                while not writer.is_closing():
-                    received = await read_request(reader)
-                    self.requests.append(received)
-                    behaviour = self.script.pop(0) if self.script else self.otherwise
-                    await behaviour(reader, writer)
-        finally:
-            self._writers.discard(writer)
-            writer.transport.abort()
+        await super()._serve(reader, writer)
 
 
 async def read_request(reader: asyncio.StreamReader) -> Received:

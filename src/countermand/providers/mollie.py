@@ -18,6 +18,7 @@ import orjson
 
 from countermand.domain.money import parse_minor, write_minor
 from countermand.ids import Clock, system_clock
+from countermand.providers.adapter import Adapter
 from countermand.providers.calling import (
     KEY,
     REFERENCE,
@@ -26,14 +27,11 @@ from countermand.providers.calling import (
     Held,
     Reply,
     let_go,
-    listed,
     not_let_in,
     not_looked_at,
     of_other_currency,
     refused,
     sentence_of,
-    told,
-    told_of_wish,
     unknown,
     unsent,
 )
@@ -64,7 +62,7 @@ _MEANING: Final = {
 _NOT_THERE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
-class Mollie:
+class Mollie(Adapter):
     """The adapter. ``outbound`` is its own: closing one closes the other.
 
     ``webhook_secret`` is for the signed webhooks of an organisation; without one, only the unsigned ones of single
@@ -75,6 +73,7 @@ class Mollie:
     """
 
     name = "mollie"
+    called = "Mollie"
     key_lifetime = timedelta(minutes=50)
     """Mollie keeps keys for an hour."""
 
@@ -89,31 +88,8 @@ class Mollie:
     ) -> None:
         if not api_key.strip():
             raise ValueError("Mollie needs an API key")
-        self._api = Api(outbound, base_url, {"Authorization": f"Bearer {api_key}"}, clock)
+        super().__init__(Api(outbound, base_url, {"Authorization": f"Bearer {api_key}"}, clock))
         self._webhook_secret = webhook_secret
-
-    async def refund(self, wish: Wish) -> Told:
-        """Send captured money back."""
-        if not _PAYMENT.fullmatch(wish.payment):
-            return refused(f"{wish.payment!r} does not name a payment of Mollie: write tr_….")
-        return await told(self._send(wish))
-
-    async def release(self, wish: Wish) -> Told:
-        """Let go of money that was authorised and not captured: all that is left of it, or nothing."""
-        if not _PAYMENT.fullmatch(wish.payment):
-            return refused(f"{wish.payment!r} does not name a payment of Mollie: write tr_….")
-        return await told(self._release(wish))
-
-    async def find(self, wish: Wish) -> Told:
-        """What became of a wish, asked by its reference.
-
-        A release leaves no trace but the state of its payment: it is absent, and can be sent again at no risk.
-        """
-        return await told(self._find(wish))
-
-    async def refunded(self, payment: str) -> Sequence[Refunded] | None:
-        """Every refund that Mollie holds for a payment, newest first."""
-        return await listed(self._held(payment))
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
         """Which payment or refund there is news of. What it says of them is not believed.
@@ -123,38 +99,23 @@ class Mollie:
         """
         return read_notice(headers, body, secret=self._webhook_secret)
 
-    async def close(self) -> None:
-        """Let go of its connections."""
-        await self._api.close()
-
     # Refunds
 
-    async def _find(self, wish: Wish) -> Told:
-        return told_of_wish("Mollie", await self._held(wish.payment), wish)
-
-    async def _send(self, wish: Wish) -> Told:
+    async def _refund(self, wish: Wish) -> Told:
+        if not _PAYMENT.fullmatch(wish.payment):
+            return _no_payment(wish)
         document = {
             "amount": {"currency": wish.currency, "value": write_minor(wish.amount_minor, wish.currency)},
             "description": f"Refund {wish.reference}",
             "metadata": {REFERENCE: wish.reference, KEY: wish.key},
         }
-        try:
-            reply = await self._post(f"/v2/payments/{wish.payment}/refunds", orjson.dumps(document), wish.key)
-            if reply.done:
-                told_now = _held(reply.document, wish.payment).told_for(wish.payment)
-                # What was true when the key was new may not be any more: the refund may have failed since.
-                return await self._or_found(wish, told_now) if reply.replayed else told_now
-        except NoAnswerError as error:
-            return unsent(error)
-        except UnreadableError as error:
-            return await self._or_found(wish, unknown(error))
-        return await self._not_sent(wish, reply)
+        call = self._post(f"/v2/payments/{wish.payment}/refunds", orjson.dumps(document), wish.key)
+        return await self._sent(wish, call, _held)
 
     async def _post(self, path: str, body: bytes, key: str) -> Reply:
         return await self._api.call("POST", path, body, content_type="application/json", idempotency_key=key)
 
     async def _not_sent(self, wish: Wish, reply: Reply) -> Told:
-        """What an answer means that is not a refund. Where money may have moved, Mollie is asked for the refund."""
         if found := not_let_in("Mollie", "mollie_api_key", reply):
             return found
         said = _words(reply)
@@ -174,18 +135,7 @@ class Mollie:
             otherwise = replace(refused(said), spent=True)
         return await self._or_found(wish, otherwise)
 
-    async def _or_found(self, wish: Wish, otherwise: Told) -> Told:
-        """The refund with this reference, if Mollie holds one; it may be there though the answer says otherwise."""
-        found = await self.find(wish)
-        return found if found.provider_id or found.movement is Movement.UNKNOWN else otherwise
-
     async def _held(self, payment: str) -> list[Held]:
-        """The refunds of a payment.
-
-        Raises:
-            NoAnswerError: no answer came.
-            UnreadableError: Mollie does not say, or says too much.
-        """
         if not _PAYMENT.fullmatch(payment):
             raise UnreadableError(f"{payment!r} does not name a payment of Mollie.")
         path = f"/v2/payments/{payment}/refunds?limit={PAGE}"
@@ -209,6 +159,8 @@ class Mollie:
     # Releases
 
     async def _release(self, wish: Wish) -> Told:
+        if not _PAYMENT.fullmatch(wish.payment):
+            return _no_payment(wish)
         try:
             reply = await self._payment(wish)
             if not reply.done:
@@ -248,6 +200,10 @@ class Mollie:
             return unknown(error)
         sentence = "Mollie has been asked to release it, and the bank has not agreed yet."
         return replace(unknown(sentence), retry_after_s=RELEASING_S)
+
+
+def _no_payment(wish: Wish) -> Told:
+    return refused(f"{wish.payment!r} does not name a payment of Mollie: write tr_….")
 
 
 def _amount(document: Document, name: str) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from countermand.ids import Clock, system_clock
+from countermand.providers.adapter import Adapter
 from countermand.providers.calling import (
     KEY,
     REFERENCE,
@@ -23,14 +24,11 @@ from countermand.providers.calling import (
     Held,
     Reply,
     let_go,
-    listed,
     not_let_in,
     not_looked_at,
     of_other_currency,
     refused,
     sentence_of,
-    told,
-    told_of_wish,
     unknown,
     unsent,
 )
@@ -58,7 +56,7 @@ _MEANING: Final = {
 _NO_FUNDS: Final = frozenset({"balance_insufficient", "insufficient_funds"})
 
 
-class Stripe:
+class Stripe(Adapter):
     """The adapter. ``outbound`` is its own: closing one closes the other.
 
     Raises:
@@ -66,6 +64,7 @@ class Stripe:
     """
 
     name = "stripe"
+    called = "Stripe"
     key_lifetime = timedelta(hours=23)
 
     def __init__(
@@ -79,28 +78,10 @@ class Stripe:
     ) -> None:
         if not api_key.strip() or not webhook_secret.strip():
             raise ValueError("Stripe needs an API key and the secret of its webhooks")
-        self._api = Api(outbound, base_url, {"Authorization": f"Bearer {api_key}", "Stripe-Version": VERSION}, clock)
+        headers = {"Authorization": f"Bearer {api_key}", "Stripe-Version": VERSION}
+        super().__init__(Api(outbound, base_url, headers, clock))
         self._webhook_secret = webhook_secret
         self._clock = clock
-
-    async def refund(self, wish: Wish) -> Told:
-        """Send captured money back."""
-        return await told(self._refund(wish))
-
-    async def release(self, wish: Wish) -> Told:
-        """Let go of money that was authorised and not captured: all that is left of it, or nothing."""
-        return await told(self._release(wish))
-
-    async def find(self, wish: Wish) -> Told:
-        """What became of a wish, asked by its reference.
-
-        A release leaves no trace but the state of its payment: it is absent, and can be sent again at no risk.
-        """
-        return await told(self._find(wish))
-
-    async def refunded(self, payment: str) -> Sequence[Refunded] | None:
-        """Every refund that Stripe holds for a payment, newest first."""
-        return await listed(self._held(payment))
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
         """Which refunds and payments an event is about. What it says of them is not believed.
@@ -110,17 +91,10 @@ class Stripe:
         """
         return read_notice(headers, body, secret=self._webhook_secret, now=self._clock())
 
-    async def close(self) -> None:
-        """Let go of its connections."""
-        await self._api.close()
-
     # Refunds
 
     async def _refund(self, wish: Wish) -> Told:
         return await self._look_before(wish) or await self._send(wish)
-
-    async def _find(self, wish: Wish) -> Told:
-        return told_of_wish("Stripe", await self._held(wish.payment), wish)
 
     async def _look_before(self, wish: Wish) -> Told | None:
         """Why a wish is not to be sent, if there is a reason; nothing has moved then."""
@@ -163,17 +137,7 @@ class Stripe:
                 f"metadata[{KEY}]": wish.key,
             }
         )
-        try:
-            reply = await self._post("/v1/refunds", body.encode(), wish.key)
-            if reply.done:
-                told_now = _held(reply.document, wish.payment).told_for(wish.payment)
-                # What was true when the key was new may not be any more: the refund may have failed since.
-                return await self._or_found(wish, told_now) if reply.replayed else told_now
-        except NoAnswerError as error:
-            return unsent(error)
-        except UnreadableError as error:
-            return await self._or_found(wish, unknown(error))
-        return await self._not_sent(wish, reply)
+        return await self._sent(wish, self._post("/v1/refunds", body.encode(), wish.key), _held)
 
     async def _post(self, path: str, body: bytes, key: str) -> Reply:
         return await self._api.call(
@@ -181,7 +145,6 @@ class Stripe:
         )
 
     async def _not_sent(self, wish: Wish, reply: Reply) -> Told:
-        """What an answer means that is not a refund. Where money may have moved, Stripe is asked for the refund."""
         if found := not_let_in("Stripe", "stripe_api_key", reply):
             return found
         error = inner(reply.document, "error")
@@ -197,18 +160,7 @@ class Stripe:
             otherwise = Told(movement=Movement.LATER, result=f"Waiting for funds at Stripe. {said}")
         return await self._or_found(wish, replace(otherwise, spent=True))
 
-    async def _or_found(self, wish: Wish, otherwise: Told) -> Told:
-        """The refund with this reference, if Stripe holds one; it may be there though the answer says otherwise."""
-        found = await self.find(wish)
-        return found if found.provider_id or found.movement is Movement.UNKNOWN else otherwise
-
     async def _held(self, payment: str) -> list[Held]:
-        """The refunds of a payment.
-
-        Raises:
-            NoAnswerError: no answer came.
-            UnreadableError: Stripe does not say, or says too much.
-        """
         if not _PAYMENT.fullmatch(payment):
             raise UnreadableError(f"{payment!r} does not name a payment of Stripe.")
         query = {"payment_intent" if payment.startswith("pi_") else "charge": payment, "limit": str(PAGE)}

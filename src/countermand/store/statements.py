@@ -46,30 +46,21 @@ LINES_OF_NUMBERS = select(t.line_numbers.c.number, t.line_numbers.c.retailer_id,
 REVISION = select(t.revisions.c.number).where(t.revisions.c.name == literal_column(f"'{t.AGREEMENTS}'"))
 """How often policies and endpoints were changed."""
 
-LINE_COLUMNS = [
-    t.lines.c[name]
-    for name in (
-        "retailer_id",
-        "id",
-        "number",
-        "order_id",
-        "fulfiller_id",
-        "placed_at",
-        "with_fulfiller",
-        "ordered",
-        "open",
-        "asked",
-        "cancelled",
-        "shipped",
-        "allocated",
-        "accepted",
-        "backordered",
-        "rejected",
-        "backorder_on",
-        "priced",
-        "seq",
-    )
-]
+_BUCKETS: Final = ("open", "asked", "cancelled", "shipped")
+_ALLOCATION: Final = ("allocated", "accepted", "backordered", "rejected", "backorder_on")
+_NEVER_CHANGED: Final = (
+    "retailer_id",
+    "id",
+    "number",
+    "order_id",
+    "fulfiller_id",
+    "placed_at",
+    "with_fulfiller",
+    "ordered",
+    "priced",
+)
+
+LINE_COLUMNS = [t.lines.c[name] for name in (*_NEVER_CHANGED, *_BUCKETS, *_ALLOCATION, "seq")]
 
 
 def _lock(column: Column[Any]) -> Select[*tuple[Any, ...]]:
@@ -166,19 +157,7 @@ REFUNDS = select(t.refunds).where(
 """These refunds. Whoever changes one holds the lock of its line."""
 
 CHANGED_COLUMNS: Final = {
-    "lines": (
-        "open",
-        "asked",
-        "cancelled",
-        "shipped",
-        "allocated",
-        "accepted",
-        "backordered",
-        "rejected",
-        "backorder_on",
-        "seq",
-        "changed_at",
-    ),
+    "lines": (*_BUCKETS, *_ALLOCATION, "seq", "changed_at"),
     "cancellations": (
         "state",
         "awaiting",

@@ -59,6 +59,17 @@ REFERENCE_TABLES: Final = frozenset(
     }
 )
 
+
+def _refers(column: str, table: Table) -> ForeignKeyConstraint:
+    """The row of the same retailer that this column names."""
+    return ForeignKeyConstraint(["retailer_id", column], [table.c.retailer_id, table.c.id])
+
+
+def _index_where(name: str, *columns: str, where: str) -> Index:
+    """An index of those rows that somebody looks for. Each engine wants to be told by itself which they are."""
+    return Index(name, *columns, postgresql_where=text(where), sqlite_where=text(where))
+
+
 parties = Table(
     "parties",
     metadata,
@@ -134,13 +145,7 @@ owner_mails = Table(
     Column("attempted_at", Instant),
     PrimaryKeyConstraint("endpoint_id", "created_at", "address"),
     CheckConstraint("state IN ('due', 'sent', 'dead') AND (state = 'due') = (due_at IS NOT NULL)", name="state"),
-    Index(
-        "ix_owner_mails_due",
-        "partition",
-        "due_at",
-        postgresql_where=text("state = 'due'"),
-        sqlite_where=text("state = 'due'"),
-    ),
+    _index_where("ix_owner_mails_due", "partition", "due_at", where="state = 'due'"),
 )
 
 whereabouts = Table(
@@ -260,7 +265,7 @@ lines = Table(
     Column("details", Document, nullable=False),
     PrimaryKeyConstraint("retailer_id", "id"),
     UniqueConstraint("retailer_id", "number"),
-    ForeignKeyConstraint(["retailer_id", "order_id"], ["orders.retailer_id", "orders.id"]),
+    _refers("order_id", orders),
     CheckConstraint("ordered = open + asked + cancelled + shipped", name="units_sum"),
     CheckConstraint("open >= 0 AND asked >= 0 AND cancelled >= 0 AND shipped >= 0", name="units_not_negative"),
     CheckConstraint("ordered > 0", name="ordered_positive"),
@@ -298,7 +303,7 @@ cancellations = Table(
     Column("agreed", Boolean, nullable=False, comment="accepted, and waiting for the others of its group"),
     Column("door", Text, nullable=False),
     PrimaryKeyConstraint("retailer_id", "id"),
-    ForeignKeyConstraint(["retailer_id", "line_id"], ["lines.retailer_id", "lines.id"]),
+    _refers("line_id", lines),
     CheckConstraint("units > 0 AND accepted_units BETWEEN 0 AND units", name="units"),
     CheckConstraint(
         "state IN ('asked', 'accepted', 'declined', 'withdrawn', 'lapsed')"
@@ -307,13 +312,7 @@ cancellations = Table(
         name="state",
     ),
     Index(None, "retailer_id", "line_id"),
-    Index(
-        "ix_cancellations_asked",
-        "retailer_id",
-        "due_at",
-        postgresql_where=text("state = 'asked'"),
-        sqlite_where=text("state = 'asked'"),
-    ),
+    _index_where("ix_cancellations_asked", "retailer_id", "due_at", where="state = 'asked'"),
 )
 
 shipments = Table(
@@ -330,7 +329,7 @@ shipments = Table(
     Column("details", Document, nullable=False, comment="method, weight, cost, reference"),
     PrimaryKeyConstraint("retailer_id", "id"),
     UniqueConstraint("retailer_id", "number"),
-    ForeignKeyConstraint(["retailer_id", "order_id"], ["orders.retailer_id", "orders.id"]),
+    _refers("order_id", orders),
     Index(None, "retailer_id", "order_id"),
 )
 
@@ -342,8 +341,8 @@ shipment_lines = Table(
     Column("line_id", Id, nullable=False),
     Column("units", Integer, nullable=False),
     PrimaryKeyConstraint("retailer_id", "shipment_id", "line_id"),
-    ForeignKeyConstraint(["retailer_id", "shipment_id"], ["shipments.retailer_id", "shipments.id"]),
-    ForeignKeyConstraint(["retailer_id", "line_id"], ["lines.retailer_id", "lines.id"]),
+    _refers("shipment_id", shipments),
+    _refers("line_id", lines),
     CheckConstraint("units > 0", name="units"),
     Index(None, "retailer_id", "line_id"),
 )
@@ -364,7 +363,7 @@ events = Table(
     Column("door", Text, nullable=False),
     Column("facts", Document, nullable=False),
     PrimaryKeyConstraint("retailer_id", "line_id", "seq"),
-    ForeignKeyConstraint(["retailer_id", "line_id"], ["lines.retailer_id", "lines.id"]),
+    _refers("line_id", lines),
     Index(None, "retailer_id", "id"),
 )
 
@@ -382,7 +381,7 @@ judgements = Table(
     Column("door", Text, nullable=False),
     Column("at", Instant, nullable=False),
     PrimaryKeyConstraint("retailer_id", "cancellation_id", "party_id", "version"),
-    ForeignKeyConstraint(["retailer_id", "cancellation_id"], ["cancellations.retailer_id", "cancellations.id"]),
+    _refers("cancellation_id", cancellations),
     CheckConstraint("reason <> ''", name="reason"),
     Index(None, "retailer_id", "line_id"),
 )
@@ -406,22 +405,8 @@ notices = Table(
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("retailer_id", "id"),
     CheckConstraint("state IN ('due', 'sent', 'dead') AND (state = 'due') = (due_at IS NOT NULL)", name="state"),
-    Index(
-        "ix_notices_due",
-        "partition",
-        "endpoint_id",
-        "due_at",
-        postgresql_where=text("state = 'due'"),
-        sqlite_where=text("state = 'due'"),
-    ),
-    Index(
-        "ix_notices_dead",
-        "partition",
-        "endpoint_id",
-        "created_at",
-        postgresql_where=text("state = 'dead'"),
-        sqlite_where=text("state = 'dead'"),
-    ),
+    _index_where("ix_notices_due", "partition", "endpoint_id", "due_at", where="state = 'due'"),
+    _index_where("ix_notices_dead", "partition", "endpoint_id", "created_at", where="state = 'dead'"),
 )
 
 order_money = Table(
@@ -438,7 +423,7 @@ order_money = Table(
     Column("cancelled", Document, nullable=False, comment="how many units of each line"),
     Column("given_back", Document, nullable=False, comment="refunded and released of each payment"),
     PrimaryKeyConstraint("retailer_id", "id"),
-    ForeignKeyConstraint(["retailer_id", "id"], ["orders.retailer_id", "orders.id"]),
+    _refers("id", orders),
 )
 
 refunds = Table(
@@ -472,7 +457,7 @@ refunds = Table(
     Column("check_at", Instant, comment="when the provider is asked again about what is done or parked"),
     PrimaryKeyConstraint("retailer_id", "id"),
     UniqueConstraint("retailer_id", "cancellation_id", "payment_id", "kind"),
-    ForeignKeyConstraint(["retailer_id", "cancellation_id"], ["cancellations.retailer_id", "cancellations.id"]),
+    _refers("cancellation_id", cancellations),
     CheckConstraint("amount_minor > 0 AND elsewhere_minor BETWEEN 0 AND amount_minor", name="amount"),
     CheckConstraint(
         "state IN ('by_hand', 'due', 'sent', 'accepted', 'unknown', 'confirmed', 'parked', 'closed')"
@@ -483,27 +468,9 @@ refunds = Table(
     Index(None, "retailer_id", "order_id"),
     Index(None, "payment_reference"),
     Index(None, "id"),
-    Index(
-        "ix_refunds_due",
-        "partition",
-        "due_at",
-        postgresql_where=text("due_at IS NOT NULL"),
-        sqlite_where=text("due_at IS NOT NULL"),
-    ),
-    Index(
-        "ix_refunds_checked",
-        "partition",
-        "check_at",
-        postgresql_where=text("check_at IS NOT NULL"),
-        sqlite_where=text("check_at IS NOT NULL"),
-    ),
-    Index(
-        "ix_refunds_parked",
-        "retailer_id",
-        "created_at",
-        postgresql_where=text("state = 'parked'"),
-        sqlite_where=text("state = 'parked'"),
-    ),
+    _index_where("ix_refunds_due", "partition", "due_at", where="due_at IS NOT NULL"),
+    _index_where("ix_refunds_checked", "partition", "check_at", where="check_at IS NOT NULL"),
+    _index_where("ix_refunds_parked", "retailer_id", "created_at", where="state = 'parked'"),
 )
 
 journal = Table(
@@ -521,7 +488,7 @@ journal = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     PrimaryKeyConstraint("retailer_id", "id"),
-    ForeignKeyConstraint(["retailer_id", "line_id"], ["lines.retailer_id", "lines.id"]),
+    _refers("line_id", lines),
     CheckConstraint("amount_minor > 0", name="amount"),
     CheckConstraint("debit <> credit", name="accounts"),
     Index(None, "retailer_id", "order_id"),
@@ -544,12 +511,7 @@ process_statuses = Table(
     Column("settled_at", Instant),
     PrimaryKeyConstraint("retailer_id", "number"),
     CheckConstraint("status IN ('PENDING', 'SUCCESS', 'FAILURE', 'TIMEOUT')", name="status"),
-    Index(
-        "ix_process_statuses_pending",
-        "cancellation_id",
-        postgresql_where=text("status = 'PENDING'"),
-        sqlite_where=text("status = 'PENDING'"),
-    ),
+    _index_where("ix_process_statuses_pending", "cancellation_id", where="status = 'PENDING'"),
 )
 
 idempotency_records = Table(

@@ -4,16 +4,14 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Self
 
 from tests.support.payments.dialects import BadRequestError, MollieDialect, Move, StripeDialect, disguised
 from tests.support.payments.ledger import Ledger, ProblemError, Refund
 from tests.support.payments.script import Fault, Script
-from tests.support.receiver import Received, answer, raw, read_request, reset, silent
+from tests.support.receiver import Loopback, Received, answer, raw, reset, silent
 
 API_KEY = "sk_test_of_the_fake"
 WEBHOOK_SECRET = "whsec_of_the_fake"
@@ -36,7 +34,7 @@ _AFTER = {
 
 
 @dataclass(kw_only=True)
-class Fake:
+class Fake(Loopback):
     """A provider. ``control`` paths under ``/_`` are for tests in another process."""
 
     ledger: Ledger
@@ -47,21 +45,8 @@ class Fake:
 
     async def __aenter__(self) -> Self:
         self._busy: set[str] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = await self.listen("127.0.0.1", self.port)
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        async with asyncio.timeout(5):
-            await self._server.wait_closed()
-            while self._writers:  # noqa: ASYNC110 - each leaves by itself
-                await asyncio.sleep(0)
 
     @property
     def url(self) -> str:
@@ -76,21 +61,14 @@ class Fake:
         dialect = StripeDialect() if refund.payment.startswith(("pi_", "ch_")) else MollieDialect()
         return dialect.webhook(refund, secret, now)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        try:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                while not writer.is_closing():
-                    request = await read_request(reader)
-                    if request.target.startswith("/_") and self.control:
-                        told = self.control(request)
-                        await answer(200, json.dumps(told).encode())(reader, writer)
-                    else:
-                        self.requests.append(request)
-                        await self._answer(request, reader, writer)
-        finally:
-            self._writers.discard(writer)
-            writer.transport.abort()
+    async def take(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer as the provider would, or as the script says."""
+        if request.target.startswith("/_") and self.control:
+            told = self.control(request)
+            await answer(200, json.dumps(told).encode())(reader, writer)
+        else:
+            self.requests.append(request)
+            await self._answer(request, reader, writer)
 
     async def _answer(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         dialect = StripeDialect() if request.target.startswith("/v1/") else MollieDialect()

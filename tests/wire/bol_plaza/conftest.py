@@ -7,16 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import new_postgres_database
 from tests.wire.bol_plaza.calling import Seller, new_seller, opened_plaza
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An empty database for a module, on each engine in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path_factory.mktemp('plaza')}/test.sqlite3"
-    return new_postgres_database(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +22,8 @@ async def seller(shared_plaza: Seller) -> Seller:
 
 
 @pytest.fixture(scope="module")
-async def sqlite_plaza(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seller]:
-    async with opened_plaza(f"sqlite:///{tmp_path_factory.mktemp('plaza')}/test.sqlite3") as seller:
+async def sqlite_plaza(sqlite_url: str) -> AsyncIterator[Seller]:
+    async with opened_plaza(sqlite_url) as seller:
         yield seller
 
 

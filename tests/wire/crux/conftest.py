@@ -7,16 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import new_postgres_database
 from tests.wire.crux.calling import Crux, opened_crux
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An empty database for a module, on each engine in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path_factory.mktemp('crux')}/test.sqlite3"
-    return new_postgres_database(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +17,6 @@ async def crux(shared_url: str) -> AsyncIterator[Crux]:
 
 
 @pytest.fixture(scope="module")
-async def sqlite_crux(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crux]:
-    async with opened_crux(f"sqlite:///{tmp_path_factory.mktemp('crux')}/test.sqlite3") as calls:
+async def sqlite_crux(sqlite_url: str) -> AsyncIterator[Crux]:
+    async with opened_crux(sqlite_url) as calls:
         yield calls

@@ -4,16 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import new_postgres_database
 from tests.wire.native.calling import Native, new_retailer, opened_native
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An empty database for a module, on each engine in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path_factory.mktemp('native')}/test.sqlite3"
-    return new_postgres_database(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +19,8 @@ async def native(shared_native: Native) -> Native:
 
 
 @pytest.fixture(scope="module")
-async def shared_sqlite_native(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Native]:
-    async with opened_native(f"sqlite:///{tmp_path_factory.mktemp('native')}/test.sqlite3") as native:
+async def shared_sqlite_native(sqlite_url: str) -> AsyncIterator[Native]:
+    async with opened_native(sqlite_url) as native:
         yield native
 
 

@@ -1,0 +1,84 @@
+"""What every adapter does alike: no method raises, and where money may have moved the provider is asked for it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, ClassVar
+
+from countermand.providers.calling import Api, Held, Reply, listed, told, told_of_wish, unknown, unsent
+from countermand.providers.provider import Movement, Refunded, Told, Wish
+from countermand.providers.reading import Document, UnreadableError
+from countermand.sending.http import NoAnswerError
+
+
+class Adapter(ABC):
+    """A provider's API behind ``Provider``. Closing one closes the connections of its ``api``."""
+
+    called: ClassVar[str]
+    """What people call the provider."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def refund(self, wish: Wish) -> Told:
+        """Send captured money back."""
+        return await told(self._refund(wish))
+
+    async def release(self, wish: Wish) -> Told:
+        """Let go of money that was authorised and not captured: all that is left of it, or nothing."""
+        return await told(self._release(wish))
+
+    async def find(self, wish: Wish) -> Told:
+        """What became of a wish, asked by its reference.
+
+        A release leaves no trace but the state of its payment: it is absent, and can be sent again at no risk.
+        """
+        return await told(self._find(wish))
+
+    async def refunded(self, payment: str) -> Sequence[Refunded] | None:
+        """Every refund that the provider holds for a payment, newest first."""
+        return await listed(self._held(payment))
+
+    async def close(self) -> None:
+        """Let go of its connections."""
+        await self._api.close()
+
+    @abstractmethod
+    async def _refund(self, wish: Wish) -> Told: ...
+
+    @abstractmethod
+    async def _release(self, wish: Wish) -> Told: ...
+
+    @abstractmethod
+    async def _held(self, payment: str) -> list[Held]:
+        """The refunds of a payment.
+
+        Raises:
+            NoAnswerError: no answer came.
+            UnreadableError: the provider does not say, or says too much.
+        """
+
+    @abstractmethod
+    async def _not_sent(self, wish: Wish, reply: Reply) -> Told:
+        """What an answer means that is not a refund."""
+
+    async def _sent(self, wish: Wish, call: Coroutine[Any, Any, Reply], read: Callable[[Document, str], Held]) -> Told:
+        """What comes of the call that sends a refund; ``read`` reads the refund that it answers with."""
+        try:
+            reply = await call
+            if reply.done:
+                told_now = read(reply.document, wish.payment).told_for(wish.payment)
+                # What was true when the key was new may not be any more: the refund may have failed since.
+                return await self._or_found(wish, told_now) if reply.replayed else told_now
+        except NoAnswerError as error:
+            return unsent(error)
+        except UnreadableError as error:
+            return await self._or_found(wish, unknown(error))
+        return await self._not_sent(wish, reply)
+
+    async def _find(self, wish: Wish) -> Told:
+        return told_of_wish(self.called, await self._held(wish.payment), wish)
+
+    async def _or_found(self, wish: Wish, otherwise: Told) -> Told:
+        """The refund with this reference, if there is one; it may be there though the answer says otherwise."""
+        found = await self.find(wish)
+        return found if found.provider_id or found.movement is Movement.UNKNOWN else otherwise
