@@ -29,6 +29,7 @@ from countermand.domain.commands import (
     Command,
     DeclineCancellation,
     EscalateCancellation,
+    NoteCancellation,
     Parcel,
     PartyKind,
     PassDeadline,
@@ -196,7 +197,8 @@ class Side:
                 note="n\nö",
                 key=f"{word.key % 2}" if word.flag else "",
             ),
-            AcceptCancellation(line=line, actor=actor, cancellation=named, units=word.units),
+            AcceptCancellation(line=line, actor=actor, cancellation=named, units=word.units, note="n\nö"),
+            NoteCancellation(line=line, actor=actor, cancellation=named or order.id, note=f"{word.key % 2}"),
             DeclineCancellation(
                 line=line,
                 actor=actor,

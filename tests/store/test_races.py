@@ -18,7 +18,9 @@ from countermand.service.calls import Call, Done, Once, Outcome, Refused
 from countermand.store import tables as t
 from tests.store.holding import agree, assert_sound, connections_in_use, rows
 from tests.store.speaking import Talk, talk
+from tests.support.money import place_paid, rows_of
 from tests.support.world import Clock, World, populate, running
+from tests.worker.station import endpoint
 
 pytestmark = pytest.mark.anyio
 
@@ -155,6 +157,24 @@ async def test_a_deadline_against_itself_and_against_late_answers(rivals: Rivals
         kinds = [event["kind"] for event in sorted(await each.events(), key=lambda event: event["seq"])]
         assert kinds == ["line.placed", "cancellation.asked", "cancellation.lapsed", "cancellation.late_answer"]
         assert await each.buckets() == (1, 0, 0, 0)
+
+
+async def test_a_deadline_that_two_workers_fire_makes_one_notice_and_one_refund(rivals: Rivals) -> None:
+    """EC-32, EC-28: silence accepts, so that somebody is told and money goes back."""
+    world = rivals.world
+    await agree(world, None, 1, silence="accept")
+    to = await endpoint(world, world.retailer, event_kinds=["cancellation.accepted"])
+    paid = [await place_paid(world, reference=f"PO-{number}") for number in range(LINES // 4)]
+    said = [Talk(world=world, order=each.id, lines=tuple(line.id for line in each.lines)) for each in paid]
+    for each in said:
+        await each.done(each.ask(2))
+    world.clock.advance(hours=48)
+    await race(rivals, said, lambda t: t.pass_deadline(), lambda t: t.pass_deadline())
+    asked = sorted(each.asked for each in said)
+    assert sorted(row.cancellation_id for row in await rows_of(world, "refunds")) == asked
+    events = {row.id: row.cancellation_id for row in await rows_of(world, "events")}
+    told = [row for row in await rows_of(world, "notices") if row.endpoint_id == to]
+    assert sorted(events[row.event_id] for row in told) == asked
 
 
 @pytest.mark.parametrize("second", ["accept", "decline"])
