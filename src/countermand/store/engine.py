@@ -213,6 +213,8 @@ class PostgresDatabase:
             await asyncio.gather(*late, return_exceptions=True)
         await self._writer.dispose()
         await self._readers.dispose()
+        # A connection that was broken off closes its socket in the loop's next turn, which may be the last.
+        await asyncio.sleep(0)
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.ensure_future(_within(self._timeout_s, work))
