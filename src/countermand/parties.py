@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from sqlalchemy import Connection, insert, select, update
 
-from countermand.domain.commands import PartyKind
+from countermand.domain.commands import Actor, PartyKind
 from countermand.ids import Ids, digest
 from countermand.keyring import Keyring
 from countermand.store import statements as sql
@@ -73,6 +73,11 @@ class Caller:
     user_name: str = ""
     email: str = ""
     expires_at: datetime | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """The caller, as the rules know it."""
+        return Actor(party=self.party, kind=self.kind, name=self.name)
 
     def may(self, permission: Permission) -> bool:
         """Whether this credential carries the permission."""

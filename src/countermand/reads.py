@@ -213,10 +213,7 @@ def shipments(
     contents: dict[UUID, list[tuple[Record, int]]] = {}
     inside = connection.execute(
         select(t.shipment_lines.c.shipment_id, t.shipment_lines.c.units, t.lines)
-        .join(
-            t.lines,
-            and_(t.lines.c.retailer_id == t.shipment_lines.c.retailer_id, t.lines.c.id == t.shipment_lines.c.line_id),
-        )
+        .join(t.lines, t.named_by(t.shipment_lines.c.line_id, t.lines))
         .where(t.shipment_lines.c.retailer_id == retailer, t.shipment_lines.c.shipment_id.in_([r.id for r in rows]))
         .order_by(t.lines.c.position)
     )
@@ -343,7 +340,7 @@ def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Re
     )
     query = (
         select(t.events, t.parties.c.name.label("actor_name"), t.lines.c.sku, t.lines.c.ordered)
-        .join(t.lines, and_(t.lines.c.retailer_id == t.events.c.retailer_id, t.lines.c.id == t.events.c.line_id))
+        .join(t.lines, t.named_by(t.events.c.line_id, t.lines))
         .outerjoin(t.parties, t.parties.c.id == t.events.c.actor_id)
         .where(
             or_(
@@ -518,18 +515,12 @@ _ENVELOPES: Final = (
             for name in ("units", "asked_by", "note", "accepted_units", "decline_reason", "answer_note", "answered_at")
         ),
     )
-    .join(t.lines, and_(t.lines.c.retailer_id == t.events.c.retailer_id, t.lines.c.id == t.events.c.line_id))
-    .join(t.orders, and_(t.orders.c.retailer_id == t.events.c.retailer_id, t.orders.c.id == t.events.c.order_id))
+    .join(t.lines, t.named_by(t.events.c.line_id, t.lines))
+    .join(t.orders, t.named_by(t.events.c.order_id, t.orders))
     .join(_retailer, _retailer.c.id == t.events.c.retailer_id)
     .join(_fulfiller, _fulfiller.c.id == t.lines.c.fulfiller_id)
     .outerjoin(_actor, _actor.c.id == t.events.c.actor_id)
-    .outerjoin(
-        t.cancellations,
-        and_(
-            t.cancellations.c.retailer_id == t.events.c.retailer_id,
-            t.cancellations.c.id == t.events.c.cancellation_id,
-        ),
-    )
+    .outerjoin(t.cancellations, t.named_by(t.events.c.cancellation_id, t.cancellations))
 )
 
 
@@ -540,10 +531,7 @@ def _envelopes_by_key(engine: str) -> TextualSelect:
 
 _CANCELLATIONS: Final = select(
     t.cancellations, t.lines.c.sku, t.lines.c.ordered, t.lines.c.number.label("line_number")
-).join(
-    t.lines,
-    and_(t.lines.c.retailer_id == t.cancellations.c.retailer_id, t.lines.c.id == t.cancellations.c.line_id),
-)
+).join(t.lines, t.named_by(t.cancellations.c.line_id, t.lines))
 
 
 _retailer_party, _asked_by, _awaited, _answered_by = (
@@ -565,14 +553,8 @@ _TO_ANSWER: Final = (
         _awaited.c.name.label("awaiting_name"),
         _answered_by.c.name.label("answered_by_name"),
     )
-    .join(
-        t.lines,
-        and_(t.lines.c.retailer_id == t.cancellations.c.retailer_id, t.lines.c.id == t.cancellations.c.line_id),
-    )
-    .join(
-        t.orders,
-        and_(t.orders.c.retailer_id == t.cancellations.c.retailer_id, t.orders.c.id == t.cancellations.c.order_id),
-    )
+    .join(t.lines, t.named_by(t.cancellations.c.line_id, t.lines))
+    .join(t.orders, t.named_by(t.cancellations.c.order_id, t.orders))
     .join(_retailer_party, _retailer_party.c.id == t.cancellations.c.retailer_id)
     .join(_asked_by, _asked_by.c.id == t.cancellations.c.asked_by)
     .outerjoin(_awaited, _awaited.c.id == t.cancellations.c.awaiting)
@@ -690,13 +672,7 @@ def _with_lines(connection: Connection, scope: Scope, orders: Sequence[Record]) 
 def _parcels(connection: Connection, retailers: set[UUID], lines: list[UUID]) -> dict[UUID, list[Record]]:
     rows = connection.execute(
         select(t.shipment_lines.c.line_id, t.shipment_lines.c.units, t.shipments)
-        .join(
-            t.shipments,
-            and_(
-                t.shipments.c.retailer_id == t.shipment_lines.c.retailer_id,
-                t.shipments.c.id == t.shipment_lines.c.shipment_id,
-            ),
-        )
+        .join(t.shipments, t.named_by(t.shipment_lines.c.shipment_id, t.shipments))
         .where(t.shipment_lines.c.retailer_id.in_(retailers), t.shipment_lines.c.line_id.in_(lines))
         .order_by(t.shipments.c.id)
     )

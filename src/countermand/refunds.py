@@ -96,11 +96,8 @@ def _may_see(scope: Scope, retailer: UUID) -> bool:
 def _lines_of(connection: Connection, retailer: UUID, order: UUID) -> dict[UUID, Record]:
     query = (
         select(t.lines, t.orders.c.currency, t.order_money.c.terms, t.order_money.c.given_back)
-        .join(t.orders, and_(t.orders.c.retailer_id == t.lines.c.retailer_id, t.orders.c.id == t.lines.c.order_id))
-        .outerjoin(
-            t.order_money,
-            and_(t.order_money.c.retailer_id == t.lines.c.retailer_id, t.order_money.c.id == t.lines.c.order_id),
-        )
+        .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
+        .outerjoin(t.order_money, t.named_by(t.lines.c.order_id, t.order_money))
         .where(t.lines.c.retailer_id == retailer, t.lines.c.order_id == order)
         .order_by(t.lines.c.position)
     )
@@ -253,8 +250,8 @@ _REFUNDS: Final = (
         t.orders.c.reference.label("order_reference"),
         t.parties.c.name.label("retailer_name"),
     )
-    .join(t.lines, and_(t.lines.c.retailer_id == t.refunds.c.retailer_id, t.lines.c.id == t.refunds.c.line_id))
-    .join(t.orders, and_(t.orders.c.retailer_id == t.refunds.c.retailer_id, t.orders.c.id == t.refunds.c.order_id))
+    .join(t.lines, t.named_by(t.refunds.c.line_id, t.lines))
+    .join(t.orders, t.named_by(t.refunds.c.order_id, t.orders))
     .join(t.parties, t.parties.c.id == t.refunds.c.retailer_id)
 )
 

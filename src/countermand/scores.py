@@ -137,8 +137,8 @@ def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, Re
     lines = sorted({each.line for each in shown})
     query = (
         select(t.events, t.parties.c.name.label("actor_name"), t.lines.c.sku, t.lines.c.ordered, t.orders.c.reference)
-        .join(t.lines, and_(t.lines.c.retailer_id == t.events.c.retailer_id, t.lines.c.id == t.events.c.line_id))
-        .join(t.orders, and_(t.orders.c.retailer_id == t.lines.c.retailer_id, t.orders.c.id == t.lines.c.order_id))
+        .join(t.lines, t.named_by(t.events.c.line_id, t.lines))
+        .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
         .outerjoin(t.parties, t.parties.c.id == t.events.c.actor_id)
         .where(
             t.events.c.retailer_id.in_(_retailers(connection, lines)),

@@ -13,7 +13,7 @@ from countermand import endpoints, reads
 from countermand.app import Application
 from countermand.cli.durations import seconds
 from countermand.cli.orders import LimitFlag
-from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.output import Exit, fail, first_of, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id
 from countermand.domain.endpoint import EndpointState
@@ -44,9 +44,7 @@ def notices(
     )
     question = partial(reads.list_notices, wanted=wanted, limit=limit + 1, now=now)
     found = ask_database(read_settings(database=database), question)
-    rows = found[:limit]
-    if len(found) > limit:
-        say(f"These are the newest {limit}; --limit shows more.")
+    rows = first_of(found, limit, "newest")
     if json:
         print_json([_notice(row) for row in rows])
         return

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from countermand import parties, policies, reads, scores, story
 from countermand.app import Application
 from countermand.cli.outcomes import heeded, not_answered
-from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
+from countermand.cli.output import Exit, fail, first_of, plain, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
 from countermand.cli.who import find_id, find_party
 from countermand.domain.commands import Actor, AskCancellation, Asker, PartyKind
@@ -129,9 +129,7 @@ def cancellations(
         return _pages(connection, scope, wanted, limit + 1)
 
     found = ask_database(read_settings(database=database), question)
-    rows = found[:limit]
-    if len(found) > limit:
-        say(f"These are the newest {limit}; --limit shows more.")
+    rows = first_of(found, limit, "newest")
     if json:
         print_json([_cancellation(row) for row in rows])
         return

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+T = TypeVar("T")
 
 
 class Exit(IntEnum):
@@ -81,6 +83,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     Console(no_color=bool(os.environ.get("NO_COLOR")) or None).print(table)
+
+
+def first_of(found: Sequence[T], limit: int, what: str) -> Sequence[T]:
+    """The first rows of a list, which are ``what`` of all; says that there are more, if there are."""
+    if len(found) > limit:
+        say(f"These are the {what} {limit}; --limit shows more.")
+    return found[:limit]
 
 
 def plain(value: object) -> str:

@@ -15,7 +15,7 @@ from countermand import refunds as money
 from countermand.app import Application
 from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
 from countermand.cli.outcomes import heeded
-from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.output import Exit, fail, first_of, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id
 from countermand.domain.commands import CloseRefund, RefundCommand, RetryRefund
@@ -74,9 +74,7 @@ def refunds(
     """List refunds, oldest first. `--state by_hand` is the work list of those that a person pays."""
     wanted = RefundFilter(state=state.value if state else None, provider=provider)
     found = ask_database(read_settings(database=database), partial(_pages, party=party, wanted=wanted, count=limit + 1))
-    rows = [money.refund_document(row) for row in found[:limit]]
-    if len(found) > limit:
-        say(f"These are the oldest {limit}; --limit shows more.")
+    rows = [money.refund_document(row) for row in first_of(found, limit, "oldest")]
     if json:
         print_json(rows)
     elif csv:

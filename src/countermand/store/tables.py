@@ -4,13 +4,14 @@ The exceptions are small tables that every node would hold in full: parties and 
 a bare id to its retailer, and the blocks of numbers. ``REFERENCE_TABLES`` names them; a test holds the rule.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Date,
     ForeignKey,
     ForeignKeyConstraint,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     text,
 )
 
@@ -63,6 +65,11 @@ REFERENCE_TABLES: Final = frozenset(
 def _refers(column: str, table: Table) -> ForeignKeyConstraint:
     """The row of the same retailer that this column names."""
     return ForeignKeyConstraint(["retailer_id", column], [table.c.retailer_id, table.c.id])
+
+
+def named_by(column: Column[Any], table: Table) -> ColumnElement[bool]:
+    """The same in a query: the row of ``table`` that this column names."""
+    return and_(table.c.retailer_id == column.table.c.retailer_id, table.c.id == column)
 
 
 def _index_where(name: str, *columns: str, where: str) -> Index:

@@ -13,7 +13,6 @@ from starlette.routing import Route
 
 from countermand import reads
 from countermand.domain.commands import (
-    Actor,
     ChangeParcel,
     ChangeTransport,
     Command,
@@ -64,11 +63,6 @@ class Request:
     version: Version
     query: dict[str, list[str]]
     body: bytes
-
-    @property
-    def actor(self) -> Actor:
-        """The caller, as the rules know it."""
-        return Actor(party=self.caller.party, kind=self.caller.kind, name=self.caller.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +136,7 @@ class PlazaDoor:
         """PUT: confirm what the customer asked, or cancel what cannot be fulfilled."""
         number = _number(request.target, "OrderItemId")
         wanted = _readable(reading.read_cancellation(request.body))
-        command = RetailerCancel(line=NO_LINE, actor=request.actor, reason=BOL_REASONS[wanted.reason.value])
+        command = RetailerCancel(line=NO_LINE, actor=request.caller.actor, reason=BOL_REASONS[wanted.reason.value])
         claimed = wanted.cancelled_at.isoformat()
         return await self._queued(
             request, command, EventType.CANCEL_ORDER, str(int(request.target)), line_number=number, claimed_at=claimed
@@ -163,9 +157,9 @@ class PlazaDoor:
             reference=wanted.shipment_reference or "",
             shipped_on=wanted.shipped_at.date() if wanted.shipped_at else None,
         )
-        shipped = Ship(line=line.id if line else NO_LINE, actor=request.actor, override=True)
+        shipped = Ship(line=line.id if line else NO_LINE, actor=request.caller.actor, override=True)
         command = ShipOrder(
-            order=line.order_id if line else NO_LINE, actor=request.actor, lines=(shipped,), parcel=parcel
+            order=line.order_id if line else NO_LINE, actor=request.caller.actor, lines=(shipped,), parcel=parcel
         )
         claimed = wanted.shipped_at.isoformat() if wanted.shipped_at else ""
         return await self._queued(request, command, EventType.CONFIRM_SHIPMENT, str(number), claimed_at=claimed)
@@ -178,14 +172,14 @@ class PlazaDoor:
         lines = [line.id for line, _ in found[0].contents] if found else [NO_LINE]
         command = ChangeParcel(
             order=found[0].row.order_id if found else NO_LINE,
-            actor=request.actor,
+            actor=request.caller.actor,
             parcel=found[0].row.id if found else NO_LINE,
             carrier=wanted.transporter_code,
             tracking_number=wanted.track_and_trace,
             lines=tuple(
                 ChangeTransport(
                     line=line,
-                    actor=request.actor,
+                    actor=request.caller.actor,
                     carrier=wanted.transporter_code,
                     tracking_number=wanted.track_and_trace,
                 )

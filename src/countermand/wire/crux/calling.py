@@ -9,7 +9,7 @@ from uuid import UUID
 from starlette.routing import BaseRoute, Match
 
 from countermand import parties, reads
-from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.commands import PartyKind
 from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
 from countermand.parties import Caller, Permission
 from countermand.settings import Settings
@@ -30,11 +30,6 @@ class Request:
     timp: bool
     target: str
     body: Any
-
-    @property
-    def actor(self) -> Actor:
-        """The caller, as the rules know it."""
-        return Actor(party=self.caller.party, kind=self.caller.kind, name=self.caller.name)
 
     @property
     def scope(self) -> reads.Scope:

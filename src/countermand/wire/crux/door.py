@@ -79,35 +79,35 @@ class CruxDoor:
 
     async def cancel_item(self, request: Request) -> Reply:
         """DELETE: the retailer asks to cancel what is open of an item. 204: the ask is pending."""
-        await self._done(request, AskCancellation(line=request.line, actor=request.actor))
+        await self._done(request, AskCancellation(line=request.line, actor=request.caller.actor))
         return Reply(status=204)
 
     async def confirm_item(self, request: Request) -> Reply:
         """PATCH: the supplier accepts what is asked of an item."""
-        await self._done(request, AcceptCancellation(line=request.line, actor=request.actor))
+        await self._done(request, AcceptCancellation(line=request.line, actor=request.caller.actor))
         return Reply(status=204)
 
     async def reject_item(self, request: Request) -> Reply:
         """PATCH: the supplier declines what is asked of an item. CRUX has no room for a reason."""
         reason = DeclineReason.NOT_STATED
-        await self._done(request, DeclineCancellation(line=request.line, actor=request.actor, reason=reason))
+        await self._done(request, DeclineCancellation(line=request.line, actor=request.caller.actor, reason=reason))
         return Reply(status=204)
 
     async def cancel_order(self, request: Request) -> Reply:
         """PATCH: the retailer asks to cancel every line of an order."""
         message = requests.read(requests.CancelOrder, request.body, timp=request.timp)
-        await self._done(request, CancelOrder(order=message.order_uuid, actor=request.actor))
+        await self._done(request, CancelOrder(order=message.order_uuid, actor=request.caller.actor))
         return Reply(status=204)
 
     async def confirm_order(self, request: Request) -> Reply:
         """PATCH: the supplier accepts every ask on its lines of an order."""
-        await self._done(request, AnswerOrder(order=request.order, actor=request.actor))
+        await self._done(request, AnswerOrder(order=request.order, actor=request.caller.actor))
         return Reply(status=204)
 
     async def reject_order(self, request: Request) -> Reply:
         """PATCH: the supplier declines every ask on its lines of an order."""
         reason = DeclineReason.NOT_STATED
-        await self._done(request, AnswerOrder(order=request.order, actor=request.actor, decline_reason=reason))
+        await self._done(request, AnswerOrder(order=request.order, actor=request.caller.actor, decline_reason=reason))
         return Reply(status=204)
 
     # Fulfilling

@@ -23,7 +23,7 @@ def place_order(
     """The order that a retailer places."""
     return PlaceOrder(
         id=new_id(),
-        actor=request.actor,
+        actor=request.caller.actor,
         retailer=request.caller.party,
         reference=message.reference,
         placed_at=now,
@@ -75,7 +75,7 @@ def allocate(request: Request, message: requests.Allocate, order: UUID) -> Alloc
     lines = tuple(
         Allocate(
             line=each.line_item_uuid,
-            actor=request.actor,
+            actor=request.caller.actor,
             accepted=each.allocation.quantity_accepted,
             backordered=each.allocation.quantity_backordered,
             rejected=each.allocation.quantity_rejected,
@@ -83,7 +83,7 @@ def allocate(request: Request, message: requests.Allocate, order: UUID) -> Alloc
         )
         for each in message.line_items
     )
-    return AllocateOrder(order=order, actor=request.actor, lines=lines)
+    return AllocateOrder(order=order, actor=request.caller.actor, lines=lines)
 
 
 def ship(request: Request, message: requests.Track, order: UUID, parcel: UUID) -> ShipOrder:
@@ -99,9 +99,9 @@ def ship(request: Request, message: requests.Track, order: UUID, parcel: UUID) -
         attributes=tuple((a.attribute_name, a.attribute_value or "") for a in message.attributes or ()),
     )
     lines = tuple(
-        Ship(line=each.line_item_uuid, actor=request.actor, units=each.quantity) for each in message.line_items
+        Ship(line=each.line_item_uuid, actor=request.caller.actor, units=each.quantity) for each in message.line_items
     )
-    return ShipOrder(order=order, actor=request.actor, lines=lines, parcel=sent)
+    return ShipOrder(order=order, actor=request.caller.actor, lines=lines, parcel=sent)
 
 
 def order_filter(message: requests.ListOrders, *, timp: bool) -> reads.OrderFilter:

@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict
 
 from countermand import reads
-from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.commands import PartyKind
 from countermand.parties import Caller, Permission
 from countermand.service.calls import Once
 from countermand.wire.behind import Behind
@@ -60,11 +60,6 @@ Canceller = Annotated[Caller, Depends(caller_with(Permission.CANCEL_ORDER))]
 Cashier = Annotated[Caller, Depends(caller_with(Permission.MANAGE_REFUNDS, PartyKind.PLATFORM))]
 Manager = Annotated[Caller, Depends(caller_with(Permission.MANAGE_ENDPOINTS))]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
-
-
-def actor_of(who: Caller) -> Actor:
-    """The caller, as the rules know it."""
-    return Actor(party=who.party, kind=who.kind, name=who.name)
 
 
 def scope_of(who: Caller) -> reads.Scope:

@@ -35,7 +35,6 @@ from countermand.wire.native.calling import (
     Key,
     Strict,
     Viewer,
-    actor_of,
     once_of,
     scope_of,
 )
@@ -203,7 +202,7 @@ async def accept_cancellation(
     said = answer or Acceptance()
     command = AcceptCancellation(
         line=row.line_id,
-        actor=actor_of(who),
+        actor=who.actor,
         cancellation=row.id,
         units=said.units,
         rest_reason=said.rest_reason,
@@ -225,7 +224,7 @@ async def decline_cancellation(
     reason = None if answer.reason is DeclineReason.NOT_STATED else answer.reason
     command = DeclineCancellation(
         line=row.line_id,
-        actor=actor_of(who),
+        actor=who.actor,
         cancellation=row.id,
         reason=reason,
         note=answer.note,
@@ -240,7 +239,7 @@ async def withdraw_cancellation(
 ) -> CancellationOut:
     """Take an ask back while nobody has answered it. Only the party that asked can, and the platform."""
     row = await _named(behind, who, cancellation)
-    command = WithdrawCancellation(line=row.line_id, actor=actor_of(who), cancellation=row.id)
+    command = WithdrawCancellation(line=row.line_id, actor=who.actor, cancellation=row.id)
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"withdraw {row.id}", None))
 
 
@@ -254,7 +253,7 @@ async def note_cancellation(
     """
     row = await _named(behind, who, cancellation)
     command = NoteCancellation(
-        line=row.line_id, actor=actor_of(who), cancellation=row.id, note=remark.note, tracking=remark.tracking
+        line=row.line_id, actor=who.actor, cancellation=row.id, note=remark.note, tracking=remark.tracking
     )
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"note {row.id}", remark))
 
@@ -280,7 +279,7 @@ async def _seen(behind: Behind, who: Caller, cancellation: UUID) -> Record | Non
 
 
 def _ask(who: Caller, wish: CancellationIn, order: UUID) -> AskLines:
-    actor = actor_of(who)
+    actor = who.actor
     return AskLines(
         order=order,
         actor=actor,

@@ -18,7 +18,7 @@ from countermand.parties import Caller, Permission
 from countermand.refunds import Payments
 from countermand.service.calls import Call
 from countermand.wire.behind import Behind
-from countermand.wire.native.calling import DOOR, Inside, Strict, Viewer, actor_of, caller_with, scope_of
+from countermand.wire.native.calling import DOOR, Inside, Strict, Viewer, caller_with, scope_of
 from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
 
 router: Final = APIRouter(prefix="/v1/orders", responses=PROBLEMS)
@@ -75,7 +75,7 @@ async def add_payment(behind: Inside, who: Seller, order: UUID, said: NewPayment
     """Tell of a payment that came after the order was handed in. It cannot be more than is left to pay."""
 
     def command(paid: Payments) -> PaymentCommand:
-        return AddPayment(order=order, actor=actor_of(who), payment=payment_of(said, paid.currency, said.id))
+        return AddPayment(order=order, actor=who.actor, payment=payment_of(said, paid.currency, said.id))
 
     return await _do(behind, who, order, command)
 
@@ -86,7 +86,7 @@ async def capture_payment(behind: Inside, who: Seller, order: UUID, payment: Pay
 
     def command(paid: Payments) -> PaymentCommand:
         captured = to_minor(said.captured, paid.currency)
-        return CapturePayment(order=order, actor=actor_of(who), payment=payment, captured_minor=captured)
+        return CapturePayment(order=order, actor=who.actor, payment=payment, captured_minor=captured)
 
     return await _do(behind, who, order, command)
 

@@ -25,7 +25,6 @@ from countermand.wire.native.calling import (
     Key,
     Strict,
     Viewer,
-    actor_of,
     once_of,
     scope_of,
 )
@@ -161,7 +160,7 @@ async def mark_refund_paid(
 ) -> JSONResponse:
     """Say that a person paid a refund that is `by_hand` or `parked`. It counts as done. Only the platform can."""
     row, word = await _named(behind, who, refund), said or WordIn()
-    command = CloseRefund(line=row.line_id, refund=row.id, actor=actor_of(who), paid=True, note=word.note)
+    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=True, note=word.note)
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund paid {row.id}", word))
 
 
@@ -171,7 +170,7 @@ async def close_refund(
 ) -> JSONResponse:
     """Close a refund that is `by_hand` or `parked` and is not going to be paid, and say why. Only the platform can."""
     row = await _named(behind, who, refund)
-    command = CloseRefund(line=row.line_id, refund=row.id, actor=actor_of(who), paid=False, note=said.note)
+    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=False, note=said.note)
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund close {row.id}", said))
 
 
@@ -181,7 +180,7 @@ async def retry_refund(
 ) -> JSONResponse:
     """Have a `parked` refund tried again. Only the platform can."""
     row, word = await _named(behind, who, refund), said or WordIn()
-    command = RetryRefund(line=row.line_id, refund=row.id, actor=actor_of(who), note=word.note)
+    command = RetryRefund(line=row.line_id, refund=row.id, actor=who.actor, note=word.note)
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund retry {row.id}", word))
 
 
