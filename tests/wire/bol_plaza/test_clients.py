@@ -188,7 +188,7 @@ def test_the_command_line_reads_standard_input(plaza: Run) -> None:
         (("GET", "/services/rest/orders/v2"), {"COUNTERMAND_PLAZA_PUBLIC_KEY": ""}, 2, "plaza-key create"),
         (("PUT", "/services/rest/transports/v2/1", "--data", "/nowhere"), {}, 2, "/nowhere cannot be read"),
         (("GET", "/services/rest/orders/v2", "--url", f"http://127.0.0.1:{free_port()}"), {}, 75, "cannot be reached"),
-        (("GET", "services/rest/orders/v2", "--url", "http://127.0.0.1:1"), {}, 75, "cannot be reached"),
+        (("GET", "services/rest/orders/v2", "--url", "http://127.0.0.1:1"), {}, 2, "begins with /services"),
         (("GET", "/services/rest/orders/v2", "--url", "nonsense"), {}, 75, "cannot be reached"),
     ],
 )

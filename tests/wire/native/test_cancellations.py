@@ -427,6 +427,7 @@ async def test_the_description_is_whole(sqlite_native: Native) -> None:
         ("post", "/v1/cancellations/{cancellation}/accept"),
         ("post", "/v1/cancellations/{cancellation}/decline"),
         ("post", "/v1/cancellations/{cancellation}/withdraw"),
+        ("post", "/v1/cancellations/{cancellation}/notes"),
         ("get", "/v1/orders/{order}/payments"),
         ("post", "/v1/orders/{order}/payments"),
         ("post", "/v1/orders/{order}/payments/{payment}/capture"),
