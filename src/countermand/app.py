@@ -16,6 +16,7 @@ from countermand.keyring import Keyring
 from countermand.lanes import Lane, Lanes
 from countermand.providers.choice import open_providers
 from countermand.providers.provider import Provider
+from countermand.reads import closed_secrets
 from countermand.sending.http import Outbound, Webhooks
 from countermand.sending.links import Links
 from countermand.sending.mail import Mail
@@ -40,6 +41,14 @@ class Application:
     links: Links
     worker: Worker
     providers: Mapping[str, Provider]
+
+    async def check_keys(self) -> None:
+        """The key file is the one that this database needs: to be asked before keys are used or made.
+
+        Raises:
+            KeyringError: the key file cannot be used, or it is not the one that closed the secrets in the database.
+        """
+        self.keyring.check(await self.database.read(closed_secrets))
 
 
 @asynccontextmanager
@@ -119,14 +128,14 @@ async def work(settings: Settings, ready: Callable[[], None] = lambda: None) -> 
 
     Raises:
         UnsafeDatabaseError: as ``opened``.
-        KeyringError: the key file cannot be used.
+        KeyringError: as ``Application.check_keys``.
     """
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told.set)
     async with opened(settings) as application:
-        application.keyring.check()
+        await application.check_keys()
         working = asyncio.create_task(application.worker.run())
         ready()
         await told.wait()

@@ -4,10 +4,17 @@ import hmac
 import os
 import tempfile
 from base64 import urlsafe_b64decode
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+_REMEDY: Final = (
+    "Restore it from its backup, or set key_file to where it is. If it is lost, revoke the Plaza keys and remove the"
+    " webhooks, then make new ones."
+)
 
 
 class KeyringError(Exception):
@@ -22,14 +29,29 @@ class Keyring:
         self._keys: MultiFernet | None = None
         self._lines: list[bytes] = []
 
-    def check(self) -> None:
-        """A file that is there can be used. Told before the first call, not by it.
+    def check(self, closed: Sequence[bytes]) -> None:
+        """A file that is there can be used, and opens these secrets. Told before the first call, not by it.
+
+        A lost file is not replaced while there are secrets that it closed.
 
         Raises:
-            KeyringError: it cannot be read, or does not hold keys.
+            KeyringError: it cannot be read, does not hold keys, or not those of these secrets.
         """
         if self._path.exists():
             self._opened()
+        elif closed:
+            raise KeyringError(
+                f"The key file {self._path} is missing, and the database holds secrets that only its keys open."
+                f" {_REMEDY}"
+            )
+        try:
+            for each in closed:
+                self.decrypt(each)
+        except KeyringError:
+            raise KeyringError(
+                f"The keys in {self._path} do not open the secrets in the database:"
+                f" it is another file, or a key was taken out. {_REMEDY}"
+            ) from None
 
     def encrypt(self, secret: bytes) -> bytes:
         """Close a secret."""

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.domain.commands import PartyKind
+from countermand.domain.endpoint import EndpointState
 from countermand.domain.events import MONEY
 from countermand.domain.schedule import NoticeState
 from countermand.ids import earliest, moment_of
@@ -680,6 +681,22 @@ def _parcels(connection: Connection, retailers: set[UUID], lines: list[UUID]) ->
     for row in rows:
         parcels.setdefault(row.line_id, []).append(row)
     return parcels
+
+
+def closed_secrets(connection: Connection) -> list[bytes]:
+    """The oldest and the newest encrypted secret of each kind that still counts: enough to know a wrong key file by."""
+    keys = select(t.credentials.c.secret).where(
+        t.credentials.c.kind == "plaza_key", t.credentials.c.secret.is_not(None), t.credentials.c.revoked_at.is_(None)
+    )
+    webhooks = select(t.endpoints.c.secrets).where(
+        t.endpoints.c.secrets.is_not(None), t.endpoints.c.state != EndpointState.REMOVED.value
+    )
+    ordered = [
+        query.order_by(order).limit(1)
+        for query, column in ((keys, t.credentials.c.id), (webhooks, t.endpoints.c.id))
+        for order in (column, column.desc())
+    ]
+    return [secret for query in ordered for secret in connection.execute(query).scalars()]
 
 
 def _names(connection: Connection, parties: set[UUID]) -> dict[UUID, str]:

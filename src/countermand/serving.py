@@ -36,7 +36,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = lambda url: N
 
     Raises:
         UnsafeDatabaseError: as ``opened``; or another process serves the same SQLite file.
-        KeyringError: the key file cannot be used.
+        KeyringError: as ``Application.check_keys``.
         OSError: the port cannot be listened on, or another server does.
     """
     lock = FileLock(str(settings.sqlite_path)) if settings.sqlite_path else None
@@ -45,7 +45,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = lambda url: N
     try:
         settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
         async with opened(settings) as application:
-            application.keyring.check()
+            await application.check_keys()
             await _serve(settings, application, ready)
     finally:
         if lock:

@@ -5,6 +5,7 @@ import base64
 import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -196,3 +197,23 @@ def test_a_mailbox_gets_a_letter(cli: Cli) -> None:
         assert "smtp_host" in unsent.out
 
     asyncio.run(story())
+
+
+def test_a_lost_key_file_is_not_replaced_by_a_command_and_what_it_closed_can_be_ended(cli: Cli, tmp_path: Path) -> None:
+    made, public = added(cli)["id"], cli("plaza-key", "create", "--party", "Fine Shoes").out.splitlines()[0]
+    keys = tmp_path / "cli.keys"
+    keys.unlink()
+    for command in (
+        ("plaza-key", "create", "--party", "Fine Shoes"),
+        ("endpoint", "add", URL, "--party", "Fine Shoes"),
+        ("endpoint", "rotate", made),
+        ("endpoint", "test", made),
+    ):
+        said = cli(*command)
+        assert (said.code, said.out) == (78, ""), command
+        assert said.err.startswith(f"countermand: The key file {keys} is missing, ")
+        assert not keys.exists()
+    assert cli("plaza-key", "revoke", public).code == 0
+    assert cli("endpoint", "remove", made).code == 0
+    assert added(cli)["secret"]
+    assert keys.exists()

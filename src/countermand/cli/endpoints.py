@@ -62,7 +62,7 @@ def endpoint_add(
             by=operator().name,
         )
 
-    _print_added(_change(database, add), json=json)
+    _print_added(_change(database, add, uses_keys=True), json=json)
 
 
 def endpoint_list(
@@ -141,7 +141,7 @@ def endpoint_rotate(
             by=operator().name,
         )
 
-    rotated = _change(database, rotate)
+    rotated = _change(database, rotate, uses_keys=True)
     if json:
         print_json({**_shown(rotated.endpoint), "secret": rotated.secret})
     else:
@@ -166,7 +166,7 @@ def endpoint_test(endpoint: Which, *, database: DatabaseFlag = None, json: JsonF
             fail(Exit.NOT_FOUND, "unknown_endpoint", str(error), "See `countermand endpoint list`.")
         return None if manners.dry_run else await _try(application, found)
 
-    attempt = with_database(read_settings(database=database), work)
+    attempt = with_database(read_settings(database=database), work, uses_keys=True)
     if attempt is None:
         return
     if json:
@@ -199,14 +199,14 @@ async def _try(application: Application, endpoint: Endpoint) -> Attempt:
         await webhooks.close()
 
 
-def _change(database: str | None, change: Callable[[Connection, Application], T]) -> T:
+def _change(database: str | None, change: Callable[[Connection, Application], T], *, uses_keys: bool = False) -> T:
     """Run a change in a transaction; what cannot be ends the command with a sentence."""
 
     async def work(application: Application) -> T:
         return await application.database.write(lambda connection: change(connection, application))
 
     try:
-        return with_database(read_settings(database=database), work)
+        return with_database(read_settings(database=database), work, uses_keys=uses_keys)
     except BadAddressError as error:
         fail(Exit.USAGE, "bad_address", str(error))
     except UnknownKindError as error:

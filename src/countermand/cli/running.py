@@ -142,11 +142,13 @@ def on_free_port(settings: Settings) -> Settings:
         fail(Exit.TRY_LATER, "port_unavailable", problem, "Name another one with --port; 0 takes any that is free.")
 
 
-def with_database(settings: Settings, work: Callable[[Application], Awaitable[T]]) -> T:
-    """Run ``work`` on the opened database and write road."""
+def with_database(settings: Settings, work: Callable[[Application], Awaitable[T]], *, uses_keys: bool = False) -> T:
+    """Run ``work`` on the opened database and write road; if it opens or closes secrets, with the right key file."""
 
     async def job() -> T:
         async with opened(settings, dry_run=manners.dry_run) as application:
+            if uses_keys:
+                await application.check_keys()
             return await work(application)
 
     configure_logging("error")

@@ -208,7 +208,7 @@ def plaza_key_create(*, party: str, label: str = "", database: DatabaseFlag = No
         return await application.database.write(create)
 
     try:
-        pair = with_database(read_settings(database=database), work)
+        pair = with_database(read_settings(database=database), work, uses_keys=True)
     except parties.TooManyKeysError as error:
         fail(Exit.REFUSED, "too_many_keys", str(error), f"See `countermand plaza-key list --party {party!r}`.")
     if json:
