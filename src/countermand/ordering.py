@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from countermand.domain.commands import Actor
-from countermand.domain.money import rate_of_percent, to_minor
+from countermand.domain.money import check_currency, rate_of_percent, to_minor
 from countermand.domain.order import LINES_MAX, UNITS_MAX, NewLine, PlaceOrder
 from countermand.domain.refund import (
     Below,
@@ -131,7 +131,7 @@ class OrderIn(Strict):
     retailer: Name
     reference: Name
     placed_at: Annotated[datetime, AfterValidator(aware)] | None = None
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(check_currency)] = "EUR"
     held: bool = False
     shipping_address: AddressIn | None = None
     billing_address: AddressIn | None = None

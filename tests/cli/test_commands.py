@@ -151,6 +151,7 @@ def test_a_dry_run_checks_and_adds_nothing(cli: Cli, parties: dict[str, str]) ->
         (json.dumps(order("P\0", 1)), USAGE, "null characters"),
         (json.dumps(order(lines=[])), USAGE, "lines"),
         (json.dumps(order(currency="euro")), USAGE, "currency"),
+        (json.dumps(order(currency="XXQ")), USAGE, "XXQ is no currency of ISO 4217 that is in use"),
         (json.dumps(order(retailer="Nobody")), NOT_FOUND, "no party"),
         (json.dumps(order(retailer="Alpine Supply")), USAGE, "cannot sell"),
         (json.dumps(order(lines=[{"sku": "x", "units": 1, "supplier": "Platform"}])), USAGE, "cannot hold goods"),

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countermand.domain.money import (
+    MINOR_DIGITS,
+    check_currency,
     digits_of,
     parse_minor,
     rate_of_percent,
@@ -76,6 +78,19 @@ def test_a_currency_that_is_not_listed_has_two_decimals() -> None:
 def test_writing_and_reading_change_nothing(minor: int, currency: str) -> None:
     assert parse_minor(write_minor(minor, currency), currency) == minor
     assert to_minor(to_amount(minor, currency), currency) == minor
+
+
+@pytest.mark.parametrize("code", ["XXQ", "XAU", "XTS", "XXX", "HRK", "eur", "EURO", ""])
+def test_what_iso_4217_does_not_have_is_no_currency(code: str) -> None:
+    with pytest.raises(ValueError, match=f"^{code} is no currency of ISO 4217 that is in use$"):
+        check_currency(code)
+
+
+def test_every_currency_in_use_has_its_decimals() -> None:
+    assert all(len(code) == 3 and code.isupper() for code in MINOR_DIGITS)
+    by_digits = [sum(digits == wanted for digits in MINOR_DIGITS.values()) for wanted in (2, 0, 3, 4)]
+    assert by_digits == [138, 17, 7, 2]
+    assert [digits_of(check_currency(code)) for code in ("EUR", "JPY", "KWD", "CLF")] == [2, 0, 3, 4]
 
 
 def test_a_tax_rate_is_exact() -> None:

@@ -44,7 +44,7 @@ def test_what_is_finer_than_its_currency_is_not_read(amount: int, currency: str)
         from_stripe(amount, currency)
 
 
-@given(st.integers(0, 10**15), st.sampled_from([*MINOR_DIGITS, "EUR", "USD", "MGA"]))
+@given(st.integers(0, 10**15), st.sampled_from([*MINOR_DIGITS]))
 def test_an_amount_is_written_exactly_or_not_at_all(amount_minor: int, currency: str) -> None:
     try:
         written = to_stripe(amount_minor, currency)

@@ -80,6 +80,8 @@ async def test_money_is_stored_and_read_to_the_minor_unit(world: World) -> None:
         ({"payments": [{**PAID, "provider": "No Such"}]}, "match pattern"),
         ({"discounts": [{"amount": "31"}]}, "discounts cannot be more"),
         ({"lines": [{"sku": "a", "units": 1}]}, "needs a unit_price"),
+        ({"currency": "XXQ"}, "XXQ is no currency of ISO 4217 that is in use"),
+        ({"currency": "XAU"}, "XAU is no currency"),
         ({"currency": "JPY", "discounts": [{"amount": "3.5"}]}, "more decimals than JPY"),
         ({"payments": [], "lines": [{"sku": "a", "units": 1, "unit_price": "0.001"}]}, "more decimals"),
     ],

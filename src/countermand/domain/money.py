@@ -5,20 +5,40 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Final
 
+_TWO_DECIMALS: Final = (
+    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW "
+    "CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF "
+    "IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK "
+    "MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP "
+    "SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER "
+    "ZAR ZMW ZWG"
+)
 _NO_DECIMALS: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 MINOR_DIGITS: Final = {
+    **dict.fromkeys(_TWO_DECIMALS.split(), 2),
     **dict.fromkeys(_NO_DECIMALS.split(), 0),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
-"""ISO 4217: how many decimals a currency has, where it is not two."""
+"""ISO 4217 as of 2026: the currencies in use, and how many decimals each has. Metals, tests and bank units are left out."""
 
 AMOUNT_MAX_MINOR: Final = 10**15
 """No order is worth more. It keeps every sum of ours well inside 64 bits."""
 
 
+def check_currency(code: str) -> str:
+    """The code, when money can be in it.
+
+    Raises:
+        ValueError: ISO 4217 has no such currency, or has no more: nobody knows how many decimals it has.
+    """
+    if code not in MINOR_DIGITS:
+        raise ValueError(f"{code} is no currency of ISO 4217 that is in use")
+    return code
+
+
 def digits_of(currency: str) -> int:
-    """How many decimals amounts of this currency have (ISO 4217)."""
+    """How many decimals amounts of this currency have (ISO 4217); two if it is none that is in use."""
     return MINOR_DIGITS.get(currency, 2)
 
 
