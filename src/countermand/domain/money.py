@@ -20,7 +20,7 @@ MINOR_DIGITS: Final = {
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
-"""ISO 4217 as of 2026: the currencies in use, and how many decimals each has. Metals, tests and bank units are left out."""
+"""ISO 4217 as of 2026: the currencies in use, and how many decimals each has. Metals and test codes are left out."""
 
 AMOUNT_MAX_MINOR: Final = 10**15
 """No order is worth more. It keeps every sum of ours well inside 64 bits."""
