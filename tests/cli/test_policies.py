@@ -68,6 +68,9 @@ def test_working_hours_can_be_set_and_taken_away(parties: Run) -> None:
     [
         ("--answer-within", "soon"),
         ("--answer-within", "4000d"),
+        ("--answer-within", "0s"),
+        ("--answer-within", "59s"),
+        ("--proof-within", "0s"),
         ("--silence", "shout"),
         ("--working-hours", "always"),
         ("--working-hours", "mon-fri 17:00-09:00 Europe/Amsterdam"),
@@ -82,6 +85,13 @@ def test_terms_that_make_no_sense_are_wrong_usage(parties: Run, terms: tuple[str
     assert result.stderr.startswith("countermand: ")
     assert "Traceback" not in result.stderr
     assert shown(parties)["version"] == 0
+
+
+def test_terms_that_leave_no_time_to_answer_are_told_what_is_wrong_with_them(parties: Run) -> None:
+    refused = parties("policy", "set", "--retailer", "Fine Shoes", "--answer-within", "0s", "--silence", "accept")
+    sentence = "These terms make no sense: a party has at least 60 seconds to answer or to prove, not 0."
+    assert refused.stderr.strip() == f"countermand: {sentence}"
+    assert parties("policy", "set", "--retailer", "Fine Shoes", "--answer-within", "60s").returncode == 0
 
 
 def test_an_ask_is_withdrawn_once_and_its_units_are_open_again(parties: Run) -> None:

@@ -88,12 +88,17 @@ def test_what_is_overdue_speaks_in_the_order_it_was_due() -> None:
     assert {c.id for c in decision.cancellations} == {first, second}
 
 
-def test_silence_that_has_no_time_to_give_speaks_for_retailer_and_supplier_at_once() -> None:
-    story = Story(policy=Policy(silence=Silence.ACCEPT, answer_within_s=0))
+def test_however_late_a_retailers_silence_is_noticed_the_supplier_has_its_whole_time() -> None:
+    story = Story(policy=Policy(silence=Silence.ACCEPT, answer_within_s=60))
     story.asked(customer_asks(2))
-    decision = by_the_clock(story)
-    assert decision
-    assert told(decision) == [(EventKind.CANCELLATION_PASSED_ON, 2), (EventKind.CANCELLATION_ACCEPTED, 2)]
+    for time, kind in (
+        ({"hours": 5}, EventKind.CANCELLATION_PASSED_ON),
+        ({"seconds": 60}, EventKind.CANCELLATION_ACCEPTED),
+    ):
+        decision = by_the_clock(story.after(**time))
+        assert decision
+        assert told(decision) == [(kind, 2)]
+        assert by_the_clock(story.after(seconds=0)) is None
 
 
 def test_each_ask_is_judged_by_the_policy_it_was_asked_under() -> None:

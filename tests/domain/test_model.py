@@ -102,13 +102,13 @@ reasons = st.sampled_from([CancelReason.REQUESTED_BY_CUSTOMER, CancelReason.OUT_
 kinds = st.tuples(st.integers(1, 9), st.sampled_from([False, False, True]), st.sampled_from([True, True, True, False]))
 policies = st.builds(
     Policy,
-    answer_within_s=st.sampled_from([HOUR_S, HOUR_S, 2 * HOUR_S, 0, None]),
+    answer_within_s=st.sampled_from([HOUR_S, HOUR_S, 2 * HOUR_S, 60, None]),
     silence=st.sampled_from(Silence),
     free_window_s=st.sampled_from([0, 0, 0, 0, HOUR_S]),
     accepts_until=st.sampled_from([Cutoff.SHIPPED] * 4 + [Cutoff.ALLOCATED, Cutoff.NEVER]),
     accepts_for_s=st.sampled_from([None, None, None, 3 * HOUR_S]),
     customer_asks_retailer_first=st.booleans(),
-    proof_within_s=st.sampled_from([None, None, 0, HOUR_S]),
+    proof_within_s=st.sampled_from([None, None, 60, HOUR_S]),
 )
 
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countermand.domain.policy import DEFAULT_POLICY, DURATION_MAX_S, Cutoff, Policy, Silence, WholeOrder
+from countermand.domain.policy import ANSWER_MIN_S, DEFAULT_POLICY, DURATION_MAX_S, Cutoff, Policy, Silence, WholeOrder
 
 times = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 durations = st.integers(0, DURATION_MAX_S)
 policies = st.builds(
     Policy,
     version=st.integers(0, 99),
-    answer_within_s=st.none() | durations,
+    answer_within_s=st.none() | st.integers(ANSWER_MIN_S, DURATION_MAX_S),
     silence=st.sampled_from(Silence),
     whole_order=st.sampled_from(WholeOrder),
     free_window_s=durations,
@@ -95,8 +95,23 @@ def test_a_duration_below_nothing_or_beyond_ten_years_is_no_policy(name: str, va
 
 
 @pytest.mark.parametrize("name", DURATIONS)
-@pytest.mark.parametrize("value", [0, 1, DURATION_MAX_S])
+@pytest.mark.parametrize("value", [ANSWER_MIN_S, DURATION_MAX_S])
 def test_any_other_duration_is_a_policy(name: str, value: int) -> None:
+    changed: dict[str, Any] = {name: value}
+    assert getattr(replace(DEFAULT_POLICY, **changed), name) == value
+
+
+@pytest.mark.parametrize("name", ["answer_within_s", "proof_within_s"])
+@pytest.mark.parametrize("value", [0, 1, 59])
+def test_no_party_has_less_than_a_minute_to_answer_or_to_prove(name: str, value: int) -> None:
+    changed: dict[str, Any] = {name: value}
+    with pytest.raises(ValueError, match=f"at least 60 seconds to answer or to prove, not {value}"):
+        replace(DEFAULT_POLICY, **changed)
+
+
+@pytest.mark.parametrize("name", ["free_window_s", "accepts_for_s"])
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_window_may_be_as_short_as_anybody_likes(name: str, value: int) -> None:
     changed: dict[str, Any] = {name: value}
     assert getattr(replace(DEFAULT_POLICY, **changed), name) == value
 

@@ -80,7 +80,7 @@ ENDINGS: dict[str, tuple[Word, str, str | None]] = {
 async def test_a_process_waits_for_the_answer(
     world: World, word: Word, ending: str, error: str | None, one_batch: bool
 ) -> None:
-    await agree(world, world.supplier, 1, answer_within_s=0 if ending == "TIMEOUT" else 3600)
+    await agree(world, world.supplier, 1, answer_within_s=60 if ending == "TIMEOUT" else 3600)
     said = await talk(world)
     ask = said.ask(2)
     if one_batch and ending != "TIMEOUT":
@@ -117,9 +117,10 @@ async def test_a_final_status_never_changes(world: World) -> None:
 
 
 async def test_an_ask_that_goes_to_an_operator_is_still_pending(world: World) -> None:
-    await agree(world, world.supplier, 1, silence="escalate", answer_within_s=0)
+    await agree(world, world.supplier, 1, silence="escalate", answer_within_s=60)
     said = await talk(world)
     asked = await said.done(said.ask(2), process=WISH)
+    world.clock.advance(minutes=1)
     await said.done(said.pass_deadline())
     assert await status(world, asked.process) == ("PENDING", None)
 

@@ -10,6 +10,9 @@ from countermand.domain.calendar import WorkingHours
 DURATION_MAX_S: Final = 10 * 366 * 24 * 3600
 """Ten years. What shall last longer lasts for ever, which is ``None``."""
 
+ANSWER_MIN_S: Final = 60
+"""Less is no time to answer in: silence would speak before anybody was told."""
+
 
 class Silence(StrEnum):
     """What happens to an ask that nobody answers in time."""
@@ -52,7 +55,8 @@ class Policy:
     long a fulfiller that declines as shipped already has to name the parcel; ``None`` takes it on trust (EC-17).
 
     Raises:
-        ValueError: a duration is negative, or longer than ten years, or than a year's working hours.
+        ValueError: a duration is negative, or longer than ten years, or than a year's working hours; or a party has
+            less than a minute to answer or to prove.
     """
 
     version: int = 0
@@ -70,6 +74,9 @@ class Policy:
         for duration in (self.answer_within_s, self.free_window_s, self.accepts_for_s, self.proof_within_s):
             if duration is not None and not 0 <= duration <= DURATION_MAX_S:
                 raise ValueError(f"a duration of {duration} seconds is not between none and ten years")
+        for given in (self.answer_within_s, self.proof_within_s):
+            if given is not None and given < ANSWER_MIN_S:
+                raise ValueError(f"a party has at least {ANSWER_MIN_S} seconds to answer or to prove, not {given}")
         longest = timedelta(seconds=max(self.answer_within_s or 0, self.proof_within_s or 0))
         if self.working_hours and longest > 52 * self.working_hours.per_week:
             raise ValueError("an answer cannot be due after more working hours than a year has")
