@@ -26,7 +26,7 @@ from countermand.domain.decide import Fate, decide_order
 from countermand.domain.line import Decision, Line, State
 from countermand.domain.policy import Cutoff, Policy, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
+from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, UNKNOWN_TRANSPORT, Refusal, RefusalKind
 from tests.domain.story import (
     NOW,
     ORDER,
@@ -317,7 +317,7 @@ def correction(*lines: UUID, actor: Actor = SUPPLIER) -> ChangeParcel:
 def test_a_parcel_is_corrected_for_all_of_its_lines_or_for_none() -> None:
     assert fates([SHIPPED, in_buckets(fresh(A), shipped=1)], correction(A, B)) == {A: None, B: None}
     assert decided([SHIPPED, foreign(A)], correction(A, B)) == UNKNOWN_LINE
-    assert decided([foreign(A)], correction(A)) == UNKNOWN_ORDER
+    assert decided([foreign(A)], correction(A)) == decided([], correction(A)) == UNKNOWN_TRANSPORT
 
 
 # Asking for several lines

@@ -189,7 +189,7 @@ def _asks(lines: Sequence[Line], command: CancelOrder) -> list[AskCancellation]:
 def _judge(fates: list[Fate], command: OrderCommand, policies: list[Policy]) -> tuple[Fate, ...] | Refusal:
     touched = [fate for fate in fates if fate.outcome != refusals.UNKNOWN_LINE]
     if not touched:
-        return refusals.UNKNOWN_ORDER
+        return refusals.UNKNOWN_TRANSPORT if isinstance(command, ChangeParcel) else refusals.UNKNOWN_ORDER
     if isinstance(command, AllocateOrder):
         impossible = [f.outcome for f in fates if isinstance(f.outcome, Refusal) and f.outcome.kind not in _FATES]
         return refusals.first(impossible) if impossible else tuple(fates)

@@ -62,6 +62,8 @@ def first(refusals: list[Refusal]) -> Refusal:
 
 UNKNOWN_LINE = Refusal(kind=RefusalKind.UNKNOWN_LINE, detail="There is no such order item that you can act on.")
 UNKNOWN_ORDER = Refusal(kind=RefusalKind.UNKNOWN_ORDER, detail="There is no such order that you can act on.")
+UNKNOWN_TRANSPORT = Refusal(kind=RefusalKind.UNKNOWN_ORDER, detail="There is no such transport that you can act on.")
+"""Of the order that would hold the parcel, in the words of who named the parcel's transport."""
 UNKNOWN_CANCELLATION = Refusal(
     kind=RefusalKind.UNKNOWN_CANCELLATION, detail="There is no such cancellation that you can act on."
 )

@@ -24,7 +24,7 @@ from countermand.domain.commands import (
 from countermand.domain.decide import Fate, decide, decide_order, let_silence_speak
 from countermand.domain.line import Cancellation, Decision
 from countermand.domain.order import PlaceOrder
-from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
+from countermand.domain.refusals import UNKNOWN_LINE, Refusal
 from countermand.domain.together import settle
 from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.service.following import Following
@@ -109,8 +109,6 @@ class Deciding:
 
     def _decided_order(self, command: OrderCommand) -> Result:
         lines = [self.known.lines[line] for line in self.known.lines_of(command)]
-        if not lines:
-            return UNKNOWN_ORDER
         agreed = self.agreements
         return decide_order(lines, command, self.rows.now, agreed.policy, self.rows.new_id, agreed.policy_asked_under)
 
