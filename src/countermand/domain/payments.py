@@ -6,6 +6,7 @@ is not captured any more. So what goes back still follows from what is cancelled
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from countermand.domain.commands import Actor, AddPayment, CapturePayment, PartyKind, PaymentCommand
 from countermand.domain.events import Event, EventKind, ToldPayment
@@ -45,6 +46,8 @@ def decide_payment(
             changed, kind = _added(money, cancelled, known, command.payment), EventKind.PAYMENT_ADDED
         case CapturePayment():
             changed, kind = _captured(money, known, moved, command), EventKind.PAYMENT_CAPTURED
+        case _:  # pragma: no cover
+            assert_never(command)
     if isinstance(changed, Refusal):
         return changed
     if changed == known.get(changed.id):
