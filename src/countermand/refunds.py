@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.money import write_minor
-from countermand.domain.refund import OrderMoney, Part, PricedLine, Returned, quote, returned
+from countermand.domain.payments import left_to_pay
+from countermand.domain.refund import OrderMoney, Part, PricedLine, Returned, quote
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
 from countermand.ids import show
 from countermand.reads import PAGE_MAX, Scope
@@ -119,13 +120,13 @@ def _money_of(lines: Mapping[UUID, Record]) -> tuple[OrderMoney | None, dict[str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payments:
-    """How an order is paid: what it cost, what each payment refunded and released, and what fell away unpaid."""
+    """How an order is paid: what it cost, what each payment refunded and released, and what is left to pay."""
 
     order: UUID
     retailer: UUID
     money: OrderMoney
     moved: Mapping[str, tuple[int, int]]
-    fallen_minor: int
+    left_minor: int
 
     @property
     def currency(self) -> str:
@@ -135,12 +136,11 @@ class Payments:
 
 def payments_of(connection: Connection, scope: Scope, order: UUID) -> Payments | Refusal:
     """How an order is paid. To a supplier, there is no such order here."""
-    home, orders, money = t.whereabouts.c, t.orders.c, t.order_money.c
+    home, money = t.whereabouts.c, t.order_money.c
     query = (
-        select(orders.retailer_id.label("home"), money.terms, money.cancelled, money.given_back)
-        .select_from(t.whereabouts)
-        .join(t.orders, and_(orders.retailer_id == home.retailer_id, orders.id == home.id))
-        .outerjoin(t.order_money, and_(money.retailer_id == home.retailer_id, money.id == home.id))
+        select(home.retailer_id.label("home"), money.terms, money.cancelled, money.given_back)
+        .join(t.orders, t.named_by(home.id, t.orders))
+        .outerjoin(t.order_money, t.named_by(home.id, t.order_money))
     )
     row = connection.execute(query.where(home.id == order)).first()
     if row is None or not _may_see(scope, row.home):
@@ -153,7 +153,7 @@ def payments_of(connection: Connection, scope: Scope, order: UUID) -> Payments |
         retailer=row.home,
         money=terms,
         moved=moved_of(row.given_back),
-        fallen_minor=returned(terms, units_of(row.cancelled)).unpaid_minor,
+        left_minor=left_to_pay(terms, units_of(row.cancelled)),
     )
 
 
@@ -167,7 +167,7 @@ def payments_document(paid: Payments) -> dict[str, Any]:
         "order": str(paid.order),
         "currency": paid.currency,
         "total": amount(paid.money.total_minor),
-        "left_to_pay": amount(paid.money.unpaid_minor - paid.fallen_minor),
+        "left_to_pay": amount(paid.left_minor),
         "payments": [
             {
                 "id": each.id,

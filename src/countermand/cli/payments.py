@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from countermand import refunds
 from countermand.app import Application
 from countermand.cli.orders import DOOR, EVERYTHING, operator
-from countermand.cli.outcomes import not_answered
+from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
 from countermand.cli.who import find_id
@@ -22,7 +22,7 @@ from countermand.domain.refund import Method
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.ordering import PaymentIn, payment_of
 from countermand.refunds import Payments
-from countermand.service.calls import Call, Failed, Outcome, Refused
+from countermand.service.calls import Call, Outcome, Refused
 
 OrderId = Annotated[str, Parameter(help="Id of the order")]
 Called = Annotated[str, Parameter(name="--id", help="What the order calls the payment")]
@@ -108,8 +108,7 @@ def _do(text: str, database: str | None, make: Callable[[UUID, Payments], Paymen
     outcome = with_database(read_settings(database=database), work)
     if isinstance(outcome, Refused):
         _refuse(outcome.refusal)
-    if isinstance(outcome, Failed):
-        not_answered()
+    heeded(outcome)
     say(done)
 
 

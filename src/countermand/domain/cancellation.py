@@ -37,7 +37,7 @@ def ask(
 ) -> Decision | Refusal:
     """Ask for units of a line. Who must answer, and whether anybody must, follows from who holds the goods."""
     actor = command.actor
-    if not _acts_for_retailer(line, actor):
+    if not acts_for_retailer(line, actor):
         return UNKNOWN_LINE
     if command.units is not None and command.units < 1:
         return units_invalid()
@@ -148,7 +148,7 @@ def decline(line: Line, command: DeclineCancellation, now: datetime, asked_under
 
 def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decision | Refusal:
     """An ask is taken back, by whoever may, while nobody has answered it."""
-    if not _acts_for_retailer(line, command.actor):
+    if not acts_for_retailer(line, command.actor):
         return UNKNOWN_LINE
     named = _named(line, command.cancellation)
     if isinstance(named, Refusal):
@@ -264,7 +264,7 @@ def retailer_cancel(
 
     Source: the bol seed page. Where a supplier holds the goods the call becomes the retailer's own ask.
     """
-    if not _acts_for_retailer(line, command.actor):
+    if not acts_for_retailer(line, command.actor):
         return UNKNOWN_LINE
     if any(_is_askers_wish(c, command.reason) for c in line.asks):
         return _confirm(line, command, now, asked_under)
@@ -406,7 +406,8 @@ def _count(units: int) -> str:
     return "1 unit" if units == 1 else f"{units} units"
 
 
-def _acts_for_retailer(line: Line, actor: Actor) -> bool:
+def acts_for_retailer(line: Line, actor: Actor) -> bool:
+    """Whether this is the line's retailer, or the platform in its place."""
     return actor.kind is PartyKind.PLATFORM or actor.party == line.retailer
 
 
@@ -527,8 +528,7 @@ def _to_answer(line: Line, actor: Actor, cancellation: UUID | None) -> list[Canc
 
 
 def _has_a_say(line: Line, actor: Actor) -> bool:
-    told = (line.retailer, line.fulfiller) if line.with_fulfiller else (line.retailer,)
-    return actor.kind is PartyKind.PLATFORM or actor.party in told
+    return actor.kind is PartyKind.PLATFORM or actor.party in line.told
 
 
 def _flawed(chosen: list[Cancellation] | Refusal, flaw: Refusal) -> Refusal:

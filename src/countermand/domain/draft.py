@@ -1,5 +1,6 @@
 """A line in the middle of a decision: each move of units is made here, once, and told by an event."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -286,6 +287,24 @@ class Draft:
                 **more,
             )
         )
+
+
+def unmoved(line: Line, kinds: Sequence[EventKind], **facts: Any) -> Decision:
+    """Events of a line, one after the other, by which no unit of it moves."""
+    events = tuple(
+        Event(
+            kind=kind,
+            seq=line.seq + place,
+            units=0,
+            open=line.open,
+            asked=line.asked,
+            cancelled=line.cancelled,
+            shipped=line.shipped,
+            **facts,
+        )
+        for place, kind in enumerate(kinds, start=1)
+    )
+    return Decision(line=replace(line, seq=line.seq + len(events)), events=events)
 
 
 ENDED_TOGETHER = "Another line that was asked together with this one was not cancelled."

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from countermand.domain.commands import Actor, AddPayment, CapturePayment, PartyKind, PaymentCommand
-from countermand.domain.events import Event, EventKind, ToldPayment
+from countermand.domain.cancellation import acts_for_retailer
+from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
+from countermand.domain.draft import unmoved
+from countermand.domain.events import EventKind, ToldPayment
 from countermand.domain.line import Decision, Line
 from countermand.domain.money import write_minor
 from countermand.domain.refund import OrderMoney, Payment, Units, returned
@@ -36,7 +38,7 @@ def decide_payment(
     ``money`` is ``None`` where the order came without prices, ``cancelled`` counts the cancelled units of each line,
     and ``moved`` is what each payment refunded and released.
     """
-    if not _may(lines[0], command.actor):
+    if not acts_for_retailer(lines[0], command.actor):
         return UNKNOWN_ORDER
     if money is None:
         return NO_MONEY
@@ -59,18 +61,20 @@ def decide_payment(
         authorised_minor=changed.authorised_minor,
         currency=money.currency,
     )
-    return Paid(money=replace(money, payments=payments), decisions=tuple(_told(line, kind, told) for line in lines))
+    decisions = tuple(unmoved(line, [kind], payment=told) for line in lines)
+    return Paid(money=replace(money, payments=payments), decisions=decisions)
 
 
-def _may(line: Line, actor: Actor) -> bool:
-    return actor.kind is PartyKind.PLATFORM or actor.party == line.retailer
+def left_to_pay(money: OrderMoney, cancelled: Units) -> int:
+    """What of an order is neither paid nor fell away with what was cancelled, in minor units."""
+    return money.unpaid_minor - returned(money, cancelled).unpaid_minor
 
 
 def _added(money: OrderMoney, cancelled: Units, known: Mapping[str, Payment], payment: Payment) -> Payment | Refusal:
     before = known.get(payment.id)
     if before is not None and before != payment:
         return Refusal(kind=RefusalKind.PAYMENT_EXISTS, detail=f"This order has another payment called {payment.id}.")
-    left = money.unpaid_minor - returned(money, cancelled).unpaid_minor
+    left = left_to_pay(money, cancelled)
     if before is None and payment.covers_minor > left:
         return _too_much(f"Of this order, {write_minor(left, money.currency)} {money.currency} is left to pay.")
     return payment
@@ -99,17 +103,3 @@ def _captured(
 
 def _too_much(detail: str) -> Refusal:
     return Refusal(kind=RefusalKind.PAYMENT_DIFFERS, detail=detail)
-
-
-def _told(line: Line, kind: EventKind, payment: ToldPayment) -> Decision:
-    event = Event(
-        kind=kind,
-        seq=line.seq + 1,
-        units=0,
-        open=line.open,
-        asked=line.asked,
-        cancelled=line.cancelled,
-        shipped=line.shipped,
-        payment=payment,
-    )
-    return Decision(line=replace(line, seq=event.seq), events=(event,))

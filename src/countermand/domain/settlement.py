@@ -12,7 +12,8 @@ from uuid import UUID
 
 from countermand.domain.cancellation import NewId
 from countermand.domain.commands import CloseRefund, Movement, RefundCommand, RetryRefund, SendRefund, SettleRefund
-from countermand.domain.events import Event, EventKind, ToldRefund
+from countermand.domain.draft import unmoved
+from countermand.domain.events import EventKind, ToldRefund
 from countermand.domain.line import Decision, Line
 from countermand.domain.refund import Method, OrderMoney, Payment, Returned
 from countermand.domain.refusals import Refusal, RefusalKind
@@ -354,28 +355,15 @@ def _not_open(refund: Refund) -> Refusal:
 
 
 def _told(line: Line, refund: Refund, *kinds: EventKind, postings: tuple[Posting, ...] = (), note: str = "") -> Settled:
-    events = tuple(
-        Event(
-            kind=kind,
-            seq=line.seq + place,
-            units=0,
-            open=line.open,
-            asked=line.asked,
-            cancelled=line.cancelled,
-            shipped=line.shipped,
-            note=note,
-            refund=ToldRefund(
-                id=refund.id,
-                cancellation=refund.cancellation,
-                payment=refund.payment,
-                amount_minor=refund.amount_minor,
-                currency=refund.currency,
-                released=refund.kind is RefundKind.RELEASE,
-            ),
-        )
-        for place, kind in enumerate(kinds, start=1)
+    told = ToldRefund(
+        id=refund.id,
+        cancellation=refund.cancellation,
+        payment=refund.payment,
+        amount_minor=refund.amount_minor,
+        currency=refund.currency,
+        released=refund.kind is RefundKind.RELEASE,
     )
-    decision = Decision(line=replace(line, seq=line.seq + len(events)), events=events)
+    decision = unmoved(line, kinds, note=note, refund=told)
     return Settled(refund=refund, decision=decision, postings=postings)
 
 

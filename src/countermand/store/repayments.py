@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy import Column, Connection, and_, bindparam, func, or_, select
 
 from countermand.domain.settlement import Refund
 from countermand.store import tables as t
@@ -17,20 +17,22 @@ HINTED_MAX: Final = 100
 
 def due_refunds(connection: Connection, now: datetime, limit: int, partitions: Collection[int]) -> Sequence[Record]:
     """Refunds of these partitions that something is to be done about by now, the longest due first."""
-    refunds = t.refunds.c
-    owned = bindparam("partitions", sorted(partitions), type_=NumberList())
-    query = select(t.refunds).where(one_of(refunds.partition, owned), refunds.due_at <= now)
-    return connection.execute(query.order_by(refunds.due_at, refunds.id).limit(limit)).all()
+    return _by_then(connection, t.refunds.c.due_at, now, limit, partitions)
 
 
 def refunds_to_check(
     connection: Connection, now: datetime, limit: int, partitions: Collection[int]
 ) -> Sequence[Record]:
     """Refunds of these partitions, done or parked, that are to be asked about again: the longest due first."""
-    refunds = t.refunds.c
+    return _by_then(connection, t.refunds.c.check_at, now, limit, partitions)
+
+
+def _by_then(
+    connection: Connection, time: Column[Any], now: datetime, limit: int, partitions: Collection[int]
+) -> Sequence[Record]:
     owned = bindparam("partitions", sorted(partitions), type_=NumberList())
-    query = select(t.refunds).where(one_of(refunds.partition, owned), refunds.check_at <= now)
-    return connection.execute(query.order_by(refunds.check_at, refunds.id).limit(limit)).all()
+    query = select(t.refunds).where(one_of(t.refunds.c.partition, owned), time <= now)
+    return connection.execute(query.order_by(time, t.refunds.c.id).limit(limit)).all()
 
 
 def counted_elsewhere(connection: Connection, retailer: UUID, provider: str, payment: str) -> int:

@@ -53,6 +53,6 @@ class Rates:
             self._left.popitem(last=False)
         return allowed
 
-    def forget(self, key: str, kind: str) -> None:
+    def forget(self, key: Hashable, kind: str) -> None:
         """Give the key all of its quota back."""
         self._left.pop((key, kind), None)

@@ -5,7 +5,7 @@ the process between the steps leaves the refund to be taken up again, with the s
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -71,14 +71,9 @@ class Refunds:
 
     async def settle(self) -> int:
         """Do what is to be done about at most 500 refunds that are due. Returns how many it looked at."""
-        owned = self._partitions.owned
-        if not owned:
-            return 0
-        due = await self._database.read(
-            partial(repayments.due_refunds, now=self._clock(), limit=BATCH_MAX, partitions=owned)
-        )
-        by_payment = groupby(sorted(due, key=_payment_of), key=_payment_of)
-        await asyncio.gather(*(self._settle_payment(list(rows)) for _, rows in by_payment))
+        due = await self._ours(repayments.due_refunds, BATCH_MAX)
+        # What fails stays as it is and is taken up again; the others go on.
+        await self._each(due, self._settle_one, "refund_failed")
         return len(due)
 
     async def settle_all(self) -> None:
@@ -132,31 +127,39 @@ class Refunds:
 
         A webhook may never arrive: what failed days later, and what somebody refunded by hand, is found here.
         """
-        owned = self._partitions.owned
-        if not owned:
-            return 0
-        rows = await self._database.read(
-            partial(repayments.refunds_to_check, now=self._clock(), limit=CHECKS_MAX, partitions=owned)
-        )
-        by_payment = groupby(sorted(rows, key=_payment_of), key=_payment_of)
-        checked = await asyncio.gather(*(self._check_payment(list(each)) for _, each in by_payment))
-        return sum(checked)
+        rows = await self._ours(repayments.refunds_to_check, CHECKS_MAX)
+        return await self._each(rows, self._check_one, "refund_not_checked")
 
     async def check_all(self) -> None:
         """Until none is to be asked about."""
         while await self.check() == CHECKS_MAX:
             pass
 
-    async def _check_payment(self, rows: Sequence[Record]) -> int:
-        """One after the other, as when they are sent."""
-        checked = 0
-        for row in rows:
-            async with self._places:
-                try:
-                    checked += await self._check_one(row)
-                except Exception:
-                    log.exception("refund_not_checked", refund=show("rfd", row.id))
-        return checked
+    async def _ours(self, question: Callable[..., Sequence[Record]], limit: int) -> Sequence[Record]:
+        """What a question finds in this worker's partitions."""
+        owned = self._partitions.owned
+        if not owned:
+            return ()
+        return await self._database.read(partial(question, now=self._clock(), limit=limit, partitions=owned))
+
+    async def _each(self, rows: Sequence[Record], act: Callable[[Record], Awaitable[bool | None]], failed: str) -> int:
+        """Act on every refund. Returns how often ``act`` said yes; what it raises is logged as ``failed``.
+
+        Those of one payment come one after the other: each counts what others refunded, less what was counted before.
+        """
+
+        async def act_on(refunds: Sequence[Record]) -> int:
+            done = 0
+            for row in refunds:
+                async with self._places:
+                    try:
+                        done += bool(await act(row))
+                    except Exception:
+                        log.exception(failed, refund=show("rfd", row.id))
+            return done
+
+        by_payment = groupby(sorted(rows, key=_payment_of), key=_payment_of)
+        return sum(await asyncio.gather(*(act_on(list(each)) for _, each in by_payment)))
 
     async def _check_one(self, row: Record) -> bool:
         refund, provider = refund_of(row), self._providers.get(row.provider)
@@ -169,16 +172,6 @@ class Refunds:
             besides = f"{write_minor(found, refund.currency)} {refund.currency}"
             told = replace(told, result=f"{told.result} Besides, {besides} was refunded there by hand.")
         return await self._heard(row.retailer_id, refund, told, elsewhere_minor=found or 0)
-
-    async def _settle_payment(self, rows: Sequence[Record]) -> None:
-        """One after the other: each counts what others refunded, less what was counted before."""
-        for row in rows:
-            async with self._places:
-                try:
-                    await self._settle_one(row)
-                except Exception:
-                    # It stays as it is and is taken up again; the others go on.
-                    log.exception("refund_failed", refund=show("rfd", row.id))
 
     async def _settle_one(self, row: Record) -> None:
         refund, provider = refund_of(row), self._providers.get(row.provider)

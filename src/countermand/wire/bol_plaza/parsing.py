@@ -67,6 +67,7 @@ def _schema(sentence: str) -> Unreadable:
 
 # UTF-16 needs a byte order mark and says so itself; the encodings below are those that keep ASCII's bytes.
 _UTF16_NAMES: Final = frozenset({"utf-16", "utf-16le", "utf-16be"})
+_UTF8_NAMES: Final = frozenset({"utf-8", "utf8"})
 _ENCODINGS: Final = {
     "utf-8": "utf-8",
     "utf8": "utf-8",
@@ -85,23 +86,27 @@ _DECLARATION_CHARS_MAX: Final = 200
 
 def _decoded(body: bytes) -> str | Unreadable:
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _decoded_as("utf-16", _UTF16_NAMES, body)
+        return _marked(_decoded_as("utf-16", body), _UTF16_NAMES)
     if body.startswith(codecs.BOM_UTF8):
-        return _decoded_as("utf-8-sig", frozenset({"utf-8", "utf8"}), body)
+        return _marked(_decoded_as("utf-8-sig", body), _UTF8_NAMES)
     declared = _declared_encoding(body[:_DECLARATION_CHARS_MAX].decode("latin-1")) or "utf-8"
     if declared not in _ENCODINGS:
         return _schema("The encoding that the message declares is not supported, or is not the one it is written in.")
     # Each of them keeps ASCII's bytes, so the declaration reads the same again.
-    return _decoded_as(_ENCODINGS[declared], None, body)
+    return _decoded_as(_ENCODINGS[declared], body)
 
 
-def _decoded_as(codec: str, names: frozenset[str] | None, body: bytes) -> str | Unreadable:
+def _decoded_as(codec: str, body: bytes) -> str | Unreadable:
     try:
-        text = body.decode(codec)
+        return body.decode(codec)
     except UnicodeDecodeError:
         return _schema("The message is not written in the encoding it claims.")
-    declared = _declared_encoding(text[:_DECLARATION_CHARS_MAX]) if names else None
-    if names and declared is not None and declared not in names:
+
+
+def _marked(text: str | Unreadable, names: frozenset[str]) -> str | Unreadable:
+    """What followed a byte order mark, unless it declares an encoding of other ``names`` than the mark's."""
+    declared = None if isinstance(text, Unreadable) else _declared_encoding(text[:_DECLARATION_CHARS_MAX])
+    if declared is not None and declared not in names:
         return _schema("The message declares another encoding than its byte order mark.")
     return text
 

@@ -43,6 +43,7 @@ from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
 router: Final = APIRouter(prefix="/v1/cancellations", responses=PROBLEMS)
 
 Note = Annotated[str, Field(max_length=1000), AfterValidator(printable)]
+Tracking = Annotated[str, Field(max_length=255), AfterValidator(printable)]
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
 
@@ -82,14 +83,14 @@ class Refusal(Strict):
 
     reason: DeclineReason | None = None
     note: Note = ""
-    tracking: Annotated[str, Field(max_length=255), AfterValidator(printable)] = ""
+    tracking: Tracking = ""
 
 
 class Remark(Strict):
     """A note to a cancellation; ``tracking`` names the parcel that it is about."""
 
     note: Annotated[Note, Field(min_length=1)]
-    tracking: Annotated[str, Field(max_length=255), AfterValidator(printable)] = ""
+    tracking: Tracking = ""
 
 
 class CancellationOut(BaseModel):

@@ -17,6 +17,8 @@ class _Described(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """The description, made once."""
+        if self.openapi_schema:
+            return self.openapi_schema
         description = super().openapi()
         for calls in description["paths"].values():
             for call in calls.values():
