@@ -37,10 +37,12 @@ refunds: .venv/.ready
 	$(BIN)/python -m tests.crash.refunds $(ARGS)
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --frozen --quiet --compile-bytecode --python $(PYTHON)
+	@echo "Setting up .venv: about 100 packages from the package index, a minute or two the first time."
+	$(UV) sync --frozen --compile-bytecode --python $(PYTHON)
 	@touch $@
 
 $(UV):
+	@echo "Setting up .uv: the installer, uv $(UV_VERSION)."
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 

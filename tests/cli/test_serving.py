@@ -70,6 +70,22 @@ def test_a_server_that_is_told_to_stop_ends_with_0_and_frees_its_file(tmp_path: 
         assert again.process.poll() is None
 
 
+STEPS_OF_THE_DEMO = (
+    "-> 204",
+    "-> 422",
+    "Alpine Supply confirms",
+    "Alpine Supply rejects",
+    "asked to cancel 1 unit",
+    "Fine Shoes confirms with a signed PUT",
+    "its signature is right (Standard Webhooks)",
+    "89.95 EUR would go back",
+    "one refund is due, of the quoted amount",
+    "Harbour Goods opens the link",
+    "once the deadline has passed, the ask has lapsed",
+    "ordered items count, where the norm is 2%",
+)
+
+
 def test_the_demo_plays_its_story_once_and_tells_other_programs_what_it_made(tmp_path: Path) -> None:
     port, told = free_port(), tmp_path / "demo.json"
     done = run("demo", "--once", "--port", str(port), "--json", str(told))
@@ -77,7 +93,7 @@ def test_the_demo_plays_its_story_once_and_tells_other_programs_what_it_made(tmp
     assert done.stderr == ""
     assert "  ok  " in done.stdout
     assert "  FAIL" not in done.stdout
-    for step in ("-> 204", "-> 422", "Alpine Supply confirms", "Alpine Supply rejects", "asked to cancel 1 unit"):
+    for step in STEPS_OF_THE_DEMO:
         assert step in done.stdout
     cast = json.loads(told.read_text())
     assert cast["base_url"] == f"http://127.0.0.1:{port}"

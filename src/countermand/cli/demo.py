@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,12 +21,26 @@ from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail
 from countermand.cli.receiver import Receiver
 from countermand.cli.running import on_free_port, read_settings, run
-from countermand.cli.stories import Cast, CruxStory, PlazaStory, WebhookStory
-from countermand.domain.commands import PartyKind
+from countermand.cli.stories.crux import CruxStory
+from countermand.cli.stories.deadline import ORDER as LATE_ORDER
+from countermand.cli.stories.deadline import DeadlineStory
+from countermand.cli.stories.money import ORDER as PAID_ORDER
+from countermand.cli.stories.money import MoneyStory
+from countermand.cli.stories.page import PageStory
+from countermand.cli.stories.plaza import PlazaStory
+from countermand.cli.stories.score import ScoreStory
+from countermand.cli.stories.story import Cast
+from countermand.cli.stories.webhook import WebhookStory
+from countermand.domain.commands import Actor, AskCancellation, PartyKind
+from countermand.domain.policy import DEFAULT_POLICY
+from countermand.ids import system_clock
 from countermand.ordering import OrderIn, place
 from countermand.service.calls import Call
 from countermand.serving import serve as serve_doors
 from countermand.settings import Settings
+
+LEFT = timedelta(seconds=4)
+"""How long the supplier of the late order still has once the demo begins: about as long as the other stories take."""
 
 
 def demo(
@@ -65,9 +80,7 @@ async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
     try:
         if file:
             await asyncio.to_thread(_write, file, cast)
-        failures = await CruxStory(cast).tell() + await PlazaStory(cast).tell()
-        async with Receiver() as receiver:
-            failures += await WebhookStory(cast, settings, receiver).tell()
+        failures = await _tell(cast, settings)
         if failures:
             fail(Exit.FAILED, "not_as_told", f"{failures} steps did not go as told.")
         if not once:
@@ -79,6 +92,16 @@ async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
             await server
 
 
+async def _tell(cast: Cast, settings: Settings) -> int:
+    """Play all stories. Returns how many steps did not go as told."""
+    failures = await CruxStory(cast).tell() + await PlazaStory(cast).tell()
+    async with Receiver() as receiver:
+        failures += await WebhookStory(cast, settings, receiver).tell()
+    for story in (MoneyStory(cast), PageStory(cast, settings), DeadlineStory(cast), ScoreStory(cast)):
+        failures += await story.tell()
+    return failures
+
+
 def _write(file: Path, cast: Cast) -> None:
     try:
         file.write_text(json_module.dumps(cast.__dict__, indent=2) + "\n", encoding="utf-8")
@@ -87,18 +110,41 @@ def _write(file: Path, cast: Cast) -> None:
 
 
 async def _prepare(settings: Settings) -> Cast:
-    """A retailer, two suppliers, a dozen orders of several lines."""
+    """A retailer, two suppliers, a dozen orders of several lines; an ask whose deadline is about to pass."""
     cast = Cast(base_url=f"http://{settings.host}:{settings.port}", database=settings.database)
-    async with opened(settings) as application:
+    orders = _orders()
+    async with opened(settings, _two_days_ago) as application:
         await application.database.write(lambda connection: _add_parties(connection, application, cast))
-        names = {name: UUID(party) for name, party in cast.parties.items()}
-        for order in _orders():
-            now = application.clock()
-            command = place(order, actor=operator(), party=names.__getitem__, ids=application.ids, now=now)
-            await application.lanes.submit(Call(command=command, door=DOOR, retailer=command.retailer))
-            cast.orders.append({"order": str(command.id), "reference": command.reference})
+        await _place(application, cast, [orders.pop(LATE_ORDER)])
+        await _ask_for_the_late_order(application, cast)
+    async with opened(settings) as application:
+        await _place(application, cast, orders)
+        cast.orders.sort(key=lambda order: order["reference"])
         await _add_lines(application, cast)
     return cast
+
+
+def _two_days_ago() -> datetime:
+    """When the late order was placed: what was asked then has a few seconds left by now."""
+    return system_clock() - timedelta(seconds=DEFAULT_POLICY.answer_within_s or 0) + LEFT
+
+
+async def _place(application: Application, cast: Cast, orders: Sequence[OrderIn]) -> None:
+    names = {name: UUID(party) for name, party in cast.parties.items()}
+    for order in orders:
+        now = application.clock()
+        command = place(order, actor=operator(), party=names.__getitem__, ids=application.ids, now=now)
+        await application.lanes.submit(Call(command=command, door=DOOR, retailer=command.retailer))
+        cast.orders.append(
+            {"order": str(command.id), "reference": command.reference, "first_line": str(command.lines[0].id)}
+        )
+
+
+async def _ask_for_the_late_order(application: Application, cast: Cast) -> None:
+    retailer = UUID(cast.parties["Fine Shoes"])
+    actor = Actor(party=retailer, kind=PartyKind.RETAILER, name="Fine Shoes")
+    ask = AskCancellation(line=UUID(cast.orders[0]["first_line"]), actor=actor)
+    await application.lanes.submit(Call(command=ask, door=DOOR, retailer=retailer))
 
 
 async def _add_lines(application: Application, cast: Cast) -> None:
@@ -147,8 +193,10 @@ def _order(number: int, *, suppliers: Sequence[str | None]) -> OrderIn:
         ("lace-red", "Red laces", "4.50", "8712345000024"),
         ("wax-100", "Wax, 100 ml", "7.25", "8712345000031"),
     )
+    payments = [{"method": "other", "captured": "200.65"}] if number == PAID_ORDER else None
     return OrderIn.model_validate(
         {
+            "payments": payments,
             "retailer": "Fine Shoes",
             "reference": f"PO-{1001 + number}",
             "shipping_address": {

@@ -1,0 +1,76 @@
+"""Webhooks: a supplier is told by a signed webhook and answers through the link in it."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from countermand import endpoints
+from countermand.app import opened
+from countermand.cli.receiver import Receiver
+from countermand.cli.stories.story import Cast, Story
+from countermand.sending.signature import SignatureError, verify
+from countermand.settings import Settings
+
+
+class WebhookStory(Story):
+    """A supplier is told of an ask by a webhook, checks its signature, and answers through the link that it carries."""
+
+    def __init__(self, cast: Cast, settings: Settings, receiver: Receiver) -> None:
+        super().__init__(cast)
+        self._settings = settings
+        self._receiver = receiver
+
+    async def _play(self) -> None:
+        order = self._cast.orders[3]
+        line = order["lines"][0]
+        supplier = line["supplier"]
+        self._title(f"{supplier} is told by a webhook that Fine Shoes cancels {line['sku']} of {order['reference']}")
+        secret = await self._register(supplier)
+        path = f"/orders/items/cancel/{line['line']}/"
+        await self._step("the retailer asks to cancel the item", "DELETE", path, "Fine Shoes", 204)
+        told = await self._heard("the supplier's receiver is told", secret, "cancellation.asked")
+        data = told.get("data", {})
+        self._check("it is about this item", data.get("line"), line["line"])
+        accept = urlsplit(data.get("links", {}).get("accept", "")).path
+        await self._step(f"{supplier} accepts through the link in it", "POST", accept, supplier, 200, {})
+        told = await self._heard("the receiver is told of the end, too", secret, "cancellation.accepted")
+        units = told.get("data", {}).get("state", {})
+        self._check("all units are cancelled", units.get("cancelled"), line["units"])
+
+    async def _register(self, supplier: str) -> str:
+        """An endpoint of the supplier, added as ``countermand endpoint add`` does it. Returns its secret."""
+        party = UUID(self._cast.parties[supplier])
+        async with opened(self._settings) as application:
+            added = await application.database.write(
+                lambda connection: endpoints.add(
+                    connection,
+                    application.ids,
+                    application.keyring,
+                    application.clock(),
+                    party=party,
+                    url=self._receiver.url,
+                    kinds=("cancellation.asked", "cancellation.accepted"),
+                    rules=self._settings.address_rules,
+                    by="demo",
+                )
+            )
+        self._told(f"its endpoint is {self._receiver.url}", added.secret is not None)
+        return added.secret or ""
+
+    async def _heard(self, what: str, secret: str, kind: str) -> dict[str, Any]:
+        delivery = await self._receiver.next(wait_s=10)
+        if delivery is None:
+            self._check(what, None, kind)
+            return {}
+        told: dict[str, Any] = json.loads(delivery.body)
+        print(f"  {'ok  '} {what}\n      POST {self._receiver.url} {told['type']}, {told['id']}")
+        try:
+            verify([secret], delivery.headers, delivery.body, now=datetime.now(UTC))
+        except SignatureError as error:
+            self._told(f"its signature is right: {error}", False)
+        else:
+            self._told("its signature is right (Standard Webhooks)", True)
+        self._check("it is of the kind that was waited for", told["type"], f"countermand.{kind}.v1")
+        return told
