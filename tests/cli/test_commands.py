@@ -214,6 +214,26 @@ def test_an_ask_is_listed_told_and_taken_back(cli: Cli, lines: list[str]) -> Non
     assert kinds == ["line.placed", "cancellation.asked", "cancellation.withdrawn"]
 
 
+def test_an_equal_ask_is_told_to_be_the_same_and_a_key_makes_it_another(cli: Cli, lines: list[str]) -> None:
+    wish = ("ask", "--line", lines[0], "--units", "1", "--json")
+    first = cli(*wish)
+    assert (first.code, first.err, first.json["repeated"]) == (OK, "", False)
+    again = cli(*wish)
+    assert (again.code, again.json["repeated"]) == (OK, True)
+    assert "taken for the same one" in again.err
+    assert again.json["id"] == first.json["id"]
+    keyed = cli(*wish, "--key", "A")
+    assert (keyed.code, keyed.err, keyed.json["repeated"]) == (OK, "", False)
+    replayed = cli(*wish, "--key", "A")
+    assert (replayed.json["id"], replayed.json["repeated"]) == (keyed.json["id"], False)
+    assert "used before" in replayed.err
+    other = cli("ask", "--line", lines[0], "--units", "2", "--key", "A", "--json")
+    assert (other.code, other.json["error"]["code"]) == (REFUSED, "key_reused")
+    assert len(cli("cancellations", "--json").json) == 2
+    for key in ("k" * 256, "ключ", "a\tb"):
+        assert cli(*wish, "--key", key).code == USAGE
+
+
 def test_an_ask_that_the_rules_refuse_is_exit_3_with_the_refusals_name(cli: Cli, lines: list[str]) -> None:
     refused = cli("ask", "--line", lines[1], "--units", "3", "--json")
     assert (refused.code, refused.json["error"]["code"]) == (REFUSED, "too_many_units")

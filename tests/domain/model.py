@@ -87,7 +87,7 @@ class Model:
             return "unknown_line"
         if units is not None and units < 1:
             return "units_invalid"
-        if self._was_asked(asker, units, key):
+        if self._was_asked(who, asker, units, key):
             return None
         there, waiting = self.count("open"), self._waiting() if asker == RETAILER and units is None else []
         if not there and not waiting:
@@ -299,10 +299,11 @@ class Model:
 
     # What is so
 
-    def _was_asked(self, asker: str, units: int | None, key: str) -> bool:
+    def _was_asked(self, who: str, asker: str, units: int | None, key: str) -> bool:
         mine = [wish for wish in self.standing() if wish.asker == asker]
         if units is not None or key:
-            return any(wish.key == key and units in (None, wish.units) for wish in mine)
+            alike = [wish for wish in mine if wish.key == key and units in (None, wish.units)]
+            return any(wish.voice == who or not key for wish in alike)
         if self.count("open"):
             return False
         if asker == CUSTOMER:

@@ -1,6 +1,7 @@
 """Commands about orders and what happens to them."""
 
 import getpass
+import hashlib
 import json as json_module
 import sys
 from collections.abc import Sequence
@@ -26,10 +27,11 @@ from countermand.domain.line import State
 from countermand.domain.order import PlaceOrder
 from countermand.ids import show
 from countermand.ordering import OrderIn, place
-from countermand.service.calls import Call, Done, Failed, Outcome, Refused
+from countermand.service.calls import Call, Done, Failed, Once, Outcome, Refused
 from countermand.store.columns import Record
 
 DOOR = "cli"
+KEY_MAX = 255
 EVERYTHING = reads.Scope(party=parties.PLATFORM, kind=PartyKind.PLATFORM)
 
 LimitFlag = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=10_000), help="At most so many")]
@@ -155,25 +157,45 @@ def ask(
     units: Annotated[int | None, Parameter(help="How many; all that are open by default")] = None,
     by: Annotated[Literal["customer", "retailer"], Parameter(help="Whose wish it is")] = "customer",
     note: str = "",
+    key: Annotated[
+        str, Parameter(help="A key of your own: asks under other keys are separate, the same key is the same ask")
+    ] = "",
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
     """Ask to cancel units of a line and print the id of the cancellation."""
+    if len(key) > KEY_MAX or not (key.isascii() and key.isprintable()):
+        fail(Exit.USAGE, "usage", f"A key has 1 to {KEY_MAX} visible characters of ASCII.")
 
-    async def work(application: Application) -> Record | None:
+    async def work(application: Application) -> tuple[Done, Record | None]:
         row = await application.database.read(lambda connection: find_line(connection, line))
-        command = AskCancellation(line=row.id, actor=operator(), asker=Asker(by), units=units, note=note)
-        done = heeded(await application.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id)))
-        wanted = done.cancellations[0]
-        return await application.database.read(partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=wanted))
+        command = AskCancellation(line=row.id, actor=operator(), asker=Asker(by), units=units, note=note, key=key)
+        call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=_once(command))
+        done = heeded(await application.lanes.submit(call))
+        seen = partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=done.cancellations[0])
+        return done, await application.database.read(seen)
 
-    found = with_database(read_settings(database=database), work)
+    done, found = with_database(read_settings(database=database), work)
     if found is None:
         not_answered()
+    repeated = found.id in done.repeated
     if json:
-        print_json(_cancellation(found))
+        print_json(_cancellation(found) | {"repeated": repeated})
     else:
         print(show("can", found.id))
+    if done.replayed:
+        say("This key was used before, for this ask. Nothing was asked anew.")
+    elif repeated:
+        say("An equal ask waits already, and this is taken for the same one. To ask for more units, use --key.")
+
+
+def _once(command: AskCancellation) -> Once | None:
+    """What makes two asks one, where a key was given."""
+    if not command.key:
+        return None
+    content = repr(("ask", command.line, command.asker, command.units, command.note))
+    fingerprint = hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
+    return Once(caller=str(command.actor.party), key=command.key, fingerprint=fingerprint)
 
 
 def timeline(

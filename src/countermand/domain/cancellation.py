@@ -41,8 +41,8 @@ def ask(
         return UNKNOWN_LINE
     if command.units is not None and command.units < 1:
         return units_invalid()
-    if _is_repeat(line, command):
-        return Decision(line=line)
+    if repeated := _asked_before(line, command):
+        return Decision(line=line, repeats=repeated)
     draft = Draft(line, now)
     if command.asker is Asker.RETAILER and command.units is None:
         _answer_waiting(line, draft, actor, asked_under, now)
@@ -424,14 +424,27 @@ def _holder(line: Line) -> UUID:
     return line.retailer if line.retailer_decides else line.fulfiller
 
 
-def _is_repeat(line: Line, command: AskCancellation) -> bool:
+def _asked_before(line: Line, command: AskCancellation) -> tuple[Cancellation, ...]:
+    """The asks that wait already and that this one only repeats.
+
+    Whoever brings a key says which asks are equal. Without one, equal asks are taken for one ask, since a client that
+    lost the answer asks again; and all that is open is asked for once, however often somebody says so.
+    """
     if command.units is None and not command.key:
         unheard = command.asker is Asker.RETAILER and any(_is_retailers_turn(line, ask) for ask in line.asks)
-        return not (line.open or unheard) and any(_same_voice(ask, command.asker) for ask in line.asks)
-    return any(
-        ask.asker is command.asker and ask.key == command.key and command.units in (None, ask.units)
-        for ask in line.asks
-    )
+        if line.open or unheard:
+            return ()
+        own = tuple(ask for ask in line.asks if ask.asker is command.asker and not ask.key)
+        return own or tuple(ask for ask in line.asks if _same_voice(ask, command.asker))
+    return tuple(ask for ask in line.asks if _is_same_ask(ask, command))
+
+
+def _is_same_ask(ask: Cancellation, command: AskCancellation) -> bool:
+    if (ask.asker, ask.key) != (command.asker, command.key) or command.units not in (None, ask.units):
+        return False
+    if command.key:
+        return ask.asked_by == command.actor.party
+    return (ask.reason, ask.note) == (command.reason, command.note)
 
 
 def _same_voice(ask: Cancellation, asker: Asker) -> bool:

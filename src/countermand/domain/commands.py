@@ -38,7 +38,8 @@ class Actor:
 class AskCancellation:
     """Ask to cancel ``units`` of a line (``None``: all that are open).
 
-    ``key`` tells asks apart that are otherwise alike: without one, the same ask by the same asker is the same ask.
+    ``key`` tells asks of one party apart that are otherwise alike. Without one, an ask for as many units by the same
+    asker, in the same words, is the same ask while it waits; for another number of units it is a further ask.
     ``group`` is common to asks that shall be heeded together or not at all (EC-18).
     """
 

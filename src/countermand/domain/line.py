@@ -1,6 +1,6 @@
 """A line and its four buckets of units: ``ordered = open + asked + cancelled + shipped``, always, none negative."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -144,12 +144,14 @@ class Line:
 class Decision:
     """What a command did: the line after it, the cancellations it made or changed, and what to tell.
 
-    No events means that the command had been heeded before (a repeat): the caller hears of success again.
+    No events means that the command had been heeded before: the caller hears of success again. ``repeats`` names the
+    asks that it only repeats.
     """
 
     line: Line
     cancellations: tuple[Cancellation, ...] = ()
     events: tuple[Event, ...] = ()
+    repeats: tuple[Cancellation, ...] = field(default=(), compare=False)
 
     def then(self, later: "Decision") -> "Decision":
         """Both, as one; ``later`` was decided on the line that this one left."""

@@ -58,10 +58,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The command was heeded, ``at`` a time. ``process`` is its process status, ``replayed`` marks a repeat by key."""
+    """The command was heeded, ``at`` a time. ``process`` is its process status, ``replayed`` marks a repeat by key.
+
+    ``repeated`` are those of its ``cancellations`` for which the same was said before: this call changed nothing there.
+    """
 
     fates: tuple[Fate, ...] = ()
     cancellations: tuple[UUID, ...] = ()
+    repeated: frozenset[UUID] = frozenset()
     process: int | None = None
     at: datetime | None = None
     replayed: bool = False

@@ -10,8 +10,6 @@ from countermand.domain.commands import (
     Actor,
     Allocate,
     AllocateOrder,
-    AskCancellation,
-    AskLines,
     ChangeParcel,
     Command,
     OrderCommand,
@@ -73,14 +71,20 @@ class Deciding:
         lines = self.known.lines_of(command)
         self._let_silence_speak(lines)
         result = self._decided(command)
-        changed = self._follow(command, result, call.door)
+        changed, repeated = self._follow(command, result, call.door)
         refusal, fates = (result, ()) if isinstance(result, Refusal) else (None, result)
         process = None
         if call.process and call.retailer:
             process = open_process(self.rows, call.process, call.retailer, refusal, changed)
         if refusal:
             return Refused(refusal=replace(refusal, noted=()), process=process, at=self.rows.now)
-        return Done(fates=fates, cancellations=tuple(each.id for each in changed), process=process, at=self.rows.now)
+        return Done(
+            fates=fates,
+            cancellations=tuple(each.id for each in changed),
+            repeated=repeated,
+            process=process,
+            at=self.rows.now,
+        )
 
     # Ask the rules
 
@@ -123,21 +127,24 @@ class Deciding:
 
     # Hand on what follows
 
-    def _follow(self, command: Command, result: Result, door: str) -> list[Cancellation]:
-        """Note all that a command did. Returns the cancellations that it was about."""
+    def _follow(self, command: Command, result: Result, door: str) -> tuple[Sequence[Cancellation], frozenset[UUID]]:
+        """Note all that a command did. Returns the cancellations that it was about, and which of them it repeats."""
         actor = None if isinstance(command, PassDeadline) else command.actor
         for told in _noted(result):
             self.following.note(told, actor, door)
         fates = () if isinstance(result, Refusal) else result
         changed: list[Cancellation] = []
+        repeated: set[UUID] = set()
         for fate in fates:
             if isinstance(fate.outcome, Decision):
                 self.following.note(fate.outcome, actor, door)
-                changed += _concerned(fate.outcome, command)
+                concerned = _concerned(fate.outcome, command)
+                changed += concerned
+                repeated |= set() if fate.outcome.events else {each.id for each in concerned}
         self._settle_together(self.known.lines_of(command), actor, door)
         if fates and isinstance(command, ShipOrder | ChangeParcel):
             self._follow_parcel(command, fates)
-        return changed
+        return changed, frozenset(repeated)
 
     def _follow_parcel(self, command: ShipOrder | ChangeParcel, fates: Sequence[Fate]) -> None:
         first = self.known.lines[command.lines[0].line]
@@ -164,15 +171,9 @@ def _concerned(decision: Decision, command: Command) -> tuple[Cancellation, ...]
     """The cancellations that a command made or changed; of a repeat, those that it had made or changed before."""
     if decision.events or isinstance(command, _AsksNothing):
         return decision.cancellations
+    if decision.repeats:
+        return decision.repeats
     named = getattr(command, "cancellation", None)
     if named is not None:
         return tuple(each for each in decision.line.cancellations if each.id == named)
-    if isinstance(command, AskLines):
-        command = next(each for each in command.lines if each.line == decision.line.id)
-    if isinstance(command, AskCancellation):
-        return tuple(each for each in decision.line.asks if _is_same_ask(each, command)) or decision.line.asks
     return decision.line.asks
-
-
-def _is_same_ask(ask: Cancellation, command: AskCancellation) -> bool:
-    return (ask.asker, ask.key) == (command.asker, command.key) and command.units in (None, ask.units)

@@ -37,7 +37,12 @@ def answer_again(given: Given, once: Once) -> Outcome:
 def _to_record(outcome: Outcome) -> dict[str, Any]:
     match outcome:
         case Done():
-            return {"cancellations": [each.hex for each in outcome.cancellations], "process": outcome.process}
+            repeated = {"repeated": [each.hex for each in sorted(outcome.repeated)]} if outcome.repeated else {}
+            return {
+                "cancellations": [each.hex for each in outcome.cancellations],
+                "process": outcome.process,
+                **repeated,
+            }
         case Refused():
             refusal = outcome.refusal
             standing = refusal.cancellation.hex if refusal.cancellation else None
@@ -53,4 +58,5 @@ def _replay(given: dict[str, Any], at: datetime) -> Outcome:
         refusal = Refusal(kind=RefusalKind(given["refusal"]), detail=given["detail"], cancellation=standing)
         return Refused(refusal=refusal, process=given["process"], at=at)
     cancellations = tuple(UUID(each) for each in given["cancellations"])
-    return Done(cancellations=cancellations, process=given["process"], at=at, replayed=True)
+    repeated = frozenset(UUID(each) for each in given.get("repeated", ()))
+    return Done(cancellations=cancellations, repeated=repeated, process=given["process"], at=at, replayed=True)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from countermand import parties
 from countermand.domain.commands import AcceptCancellation, DeclineCancellation, Parcel, Ship, ShipOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from tests.wire.native.calling import PATH, Native, new_retailer, opened_native
@@ -48,6 +49,7 @@ async def test_an_ask_is_accepted_for_an_answer(native: Native) -> None:
         "by_policy": False,
         "unasked": False,
         "agreed": False,
+        "repeated": False,
     }
     assert await native.world.buckets(line) == (1, 2, 0, 0)
 
@@ -70,9 +72,66 @@ async def test_every_reason_has_its_name(sqlite_native: Native, reason: CancelRe
 
 async def test_the_same_ask_again_is_the_same_ask(native: Native) -> None:
     line = await native.line(3)
-    first = await native.asked({"line": str(line), "units": 1})
-    assert await native.asked({"line": str(line), "units": 1}) == first
+    (first,) = await native.asked({"line": str(line), "units": 1})
+    assert await native.asked({"line": str(line), "units": 1}) == [first | {"repeated": True}]
     assert await native.world.buckets(line) == (2, 1, 0, 0)
+    (shown,) = await native.listed(f"?line={line}")
+    assert shown == first, "what is read repeats nothing"
+
+
+@pytest.mark.parametrize(
+    "more", [{"units": 2}, {"asker": "retailer"}, {"note": "another"}, {"reason": "ordered_twice"}, {"key": "k"}]
+)
+async def test_without_a_key_an_ask_that_differs_is_a_further_ask(native: Native, more: dict[str, Any]) -> None:
+    line = await native.line(5)
+    (first,) = await native.asked({"line": str(line), "units": 1}, note="one")
+    wish = {"line": str(line), "units": more.get("units", 1)}
+    (second,) = await native.asked(wish, **{"note": "one", **{k: v for k, v in more.items() if k != "units"}})
+    assert second["id"] != first["id"]
+    assert second["repeated"] is False
+    assert await native.world.buckets(line) == (4 - wish["units"], 1 + wish["units"], 0, 0)
+
+
+async def test_equal_asks_under_keys_of_their_own_are_separate(native: Native) -> None:
+    line = await native.line(5)
+    made = [
+        (await native.asked({"line": str(line), "units": units}, key=key))[0]
+        for units, key in ((2, "A"), (2, "B"), (1, "C"))
+    ]
+    assert [each["units"] for each in made] == [2, 2, 1]
+    assert len({each["id"] for each in made}) == 3
+    assert not any(each["repeated"] for each in made)
+    assert await native.world.buckets(line) == (0, 5, 0, 0)
+    assert (await native.asked({"line": str(line), "units": 2}, key="B"))[0]["id"] == made[1]["id"]
+    assert await native.refused({"line": str(line), "units": 2}, key="D") == (409, "already_asked")
+    assert await native.refused(line, key="E") == (409, "already_asked")
+
+
+async def test_a_key_of_the_platform_is_not_the_retailers(native: Native) -> None:
+    line, platform = await native.line(5), await native.token(parties.PLATFORM)
+    (mine,) = await native.asked({"line": str(line), "units": 2}, key="k")
+    (theirs,) = await native.asked({"line": str(line), "units": 2}, key="k", who=platform)
+    assert mine["id"] != theirs["id"]
+    assert await native.world.buckets(line) == (1, 4, 0, 0)
+
+
+async def test_of_twenty_asks_with_twenty_keys_as_many_are_taken_as_there_are_units(native: Native) -> None:
+    line = await native.line(5)
+    wish = {"line": str(line), "units": 1}
+    responses = await asyncio.gather(*(native.ask(wish, key=f"key {place}") for place in range(20)))
+    taken = [each.json()["cancellations"][0]["id"] for each in responses if each.status_code == 202]
+    assert len(set(taken)) == len(taken) == 5
+    assert [each.json()["code"] for each in responses if each.status_code != 202] == ["already_asked"] * 15
+    assert await native.world.buckets(line) == (0, 5, 0, 0)
+
+
+async def test_of_a_call_about_several_lines_each_says_whether_it_is_repeated(native: Native) -> None:
+    first, second = (line.id for line in (await native.order(3, 3)).lines)
+    await native.asked({"line": str(first), "units": 1})
+    both = await native.asked({"line": str(first), "units": 1}, {"line": str(second), "units": 1}, key="k")
+    assert [each["repeated"] for each in both] == [False, False], "a key makes it another ask"
+    both = await native.asked({"line": str(first), "units": 1}, {"line": str(second), "units": 2})
+    assert [each["repeated"] for each in both] == [True, False]
 
 
 async def test_a_repeat_answers_with_its_own_cancellation_only(native: Native) -> None:
@@ -81,8 +140,8 @@ async def test_a_repeat_answers_with_its_own_cancellation_only(native: Native) -
     by_retailer = await native.asked(named, asker="retailer")
     by_customer = await native.asked(named, asker="customer")
     assert [each["asker"] for each in by_customer] == ["customer"]
-    assert await native.asked(named, asker="customer") == by_customer
-    assert await native.asked(named, asker="retailer") == by_retailer
+    assert [each["id"] for each in await native.asked(named, asker="customer")] == [by_customer[0]["id"]]
+    assert [each["id"] for each in await native.asked(named, asker="retailer")] == [by_retailer[0]["id"]]
     assert await native.asked(line, asker="retailer") != by_retailer, "one unit was open"
     assert len(await native.listed(f"?line={line}")) == 3
     assert {each["asker"] for each in await native.asked(line, asker="customer")} == {"customer"}

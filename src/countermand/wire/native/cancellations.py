@@ -117,6 +117,9 @@ class CancellationOut(BaseModel):
     by_policy: bool
     unasked: bool
     agreed: bool
+    repeated: Annotated[
+        bool, Field(description="true if the call said what had been said before, and changed nothing about this one")
+    ]
 
 
 class CancellationPage(BaseModel):
@@ -136,21 +139,22 @@ class Asked(BaseModel):
 async def ask_cancellation(behind: Inside, who: Canceller, wish: CancellationIn, idempotency_key: Key = None) -> Asked:
     """Ask to cancel units of lines of one order, on the customer's wish or the retailer's own.
 
-    With an ``Idempotency-Key`` the same call gets the same answer for at least 30 days.
+    With an ``Idempotency-Key`` the same call gets the same answer for at least 30 days, and asks under other keys are
+    separate, however equal. Without one, an equal ask that waits is the same ask: ``repeated`` says so.
     """
     line = partial(reads.line_by_id, scope=scope_of(who), line=wish.lines[0].line)
     first = await behind.database.read(line)
     if first is None:
         raise refused(UNKNOWN_LINE)
     call = Call(
-        command=_ask(who, wish, first.order_id),
+        command=_ask(who, wish, first.order_id, idempotency_key or ""),
         door=DOOR,
         retailer=first.retailer_id,
         once=once_of(who, idempotency_key, "ask", wish),
     )
     done = heeded(await behind.lanes.submit(call), unknown=UNKNOWN_LINE)
     rows = [await _seen(behind, who, each) for each in done.cancellations]
-    return Asked(cancellations=[_out(row) for row in rows if row])
+    return Asked(cancellations=[_out(row, repeated=row.id in done.repeated) for row in rows if row])
 
 
 @router.get("")
@@ -261,9 +265,9 @@ async def note_cancellation(
 
 async def _do(behind: Behind, who: Caller, row: Record, command: LineCommand, once: Once | None) -> CancellationOut:
     call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
-    heeded(await behind.lanes.submit(call), unknown=UNKNOWN_CANCELLATION)
+    done = heeded(await behind.lanes.submit(call), unknown=UNKNOWN_CANCELLATION)
     after = await _seen(behind, who, row.id)
-    return _out(after or row)
+    return _out(after or row, repeated=row.id in done.repeated)
 
 
 async def _named(behind: Behind, who: Caller, text: str) -> Record:
@@ -279,21 +283,27 @@ async def _seen(behind: Behind, who: Caller, cancellation: UUID) -> Record | Non
     return await behind.database.read(question)
 
 
-def _ask(who: Caller, wish: CancellationIn, order: UUID) -> AskLines:
+def _ask(who: Caller, wish: CancellationIn, order: UUID, key: str) -> AskLines:
     actor = who.actor
     return AskLines(
         order=order,
         actor=actor,
         lines=tuple(
             AskCancellation(
-                line=each.line, actor=actor, asker=wish.asker, units=each.units, reason=wish.reason, note=wish.note
+                line=each.line,
+                actor=actor,
+                asker=wish.asker,
+                units=each.units,
+                reason=wish.reason,
+                note=wish.note,
+                key=key,
             )
             for each in wish.lines
         ),
     )
 
 
-def _out(row: Record) -> CancellationOut:
+def _out(row: Record, *, repeated: bool = False) -> CancellationOut:
     return CancellationOut(
         id=show("can", row.id),
         line=row.line_id,
@@ -316,4 +326,5 @@ def _out(row: Record) -> CancellationOut:
         by_policy=row.by_policy,
         unasked=row.unasked,
         agreed=row.agreed and row.state == State.ASKED.value,
+        repeated=repeated,
     )
