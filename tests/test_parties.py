@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from countermand import parties
+from countermand.admin import credentials
+from countermand.admin.audit import Author
 from countermand.domain.commands import PartyKind
 from countermand.ids import digest
 from countermand.parties import PERMISSIONS, PLATFORM, Permission, TakenError, UnknownPartyError
@@ -22,6 +24,10 @@ T = TypeVar("T")
 
 async def write(world: World, work: Callable[[Connection], T]) -> T:
     return await world.application.database.write(work)
+
+
+def author(world: World) -> Author:
+    return Author(name="operator ann", door="test", at=world.clock(), ids=world.application.ids)
 
 
 async def token_for(world: World, party: UUID, **more: Any) -> str:
@@ -102,10 +108,10 @@ async def test_a_token_never_may_more_than_its_party(world: World, kind: str) ->
 
 async def test_a_token_ends_when_it_is_revoked_once(world: World) -> None:
     token = await token_for(world, world.retailer)
-    assert await write(world, lambda c: parties.revoke_token(c, world.clock(), token))
+    assert await write(world, lambda c: credentials.revoke_token(c, author(world), token))
     assert await caller(world, token) is None
-    assert not await write(world, lambda c: parties.revoke_token(c, world.clock(), token))
-    assert not await write(world, lambda c: parties.revoke_token(c, world.clock(), "cmt_nothing"))
+    assert not await write(world, lambda c: credentials.revoke_token(c, author(world), token))
+    assert not await write(world, lambda c: credentials.revoke_token(c, author(world), "cmt_nothing"))
 
 
 async def test_a_token_says_when_it_ends(world: World) -> None:

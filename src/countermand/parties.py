@@ -52,6 +52,11 @@ def _nobodys_hash() -> str:
     return _hasher.hash("nobody has this password")
 
 
+def hash_of_password(password: str) -> str:
+    """What is kept of a password. Slow on purpose."""
+    return _hasher.hash(password)
+
+
 class UnknownPartyError(LookupError):
     """There is no such party, or several of that name. The message says which."""
 
@@ -164,7 +169,7 @@ def add_user(
             party_id=party.id,
             email=email,
             name=name,
-            password_hash=_hasher.hash(password),
+            password_hash=hash_of_password(password),
             permissions=_permitted(PartyKind(party.kind), permissions),
             status="active",
             created_at=now,
@@ -317,25 +322,6 @@ def plaza_key(connection: Connection, public: str) -> tuple[Caller, bytes, bool]
         _CREDENTIAL.where(t.credentials.c.kind == "plaza_key", t.credentials.c.lookup == public)
     ).first()
     return (_caller(row), row.secret, row.status == "active") if row else None
-
-
-def revoke_plaza_key(connection: Connection, now: datetime, public: str) -> bool:
-    """End a Plaza key; false when there is none that still counts."""
-    return _revoke(connection, now, public)
-
-
-def revoke_token(connection: Connection, now: datetime, token: str) -> bool:
-    """End a token; false when there is none that still counts."""
-    return _revoke(connection, now, digest(token))
-
-
-def _revoke(connection: Connection, now: datetime, lookup: str) -> bool:
-    done = connection.execute(
-        update(t.credentials)
-        .where(t.credentials.c.lookup == lookup, t.credentials.c.revoked_at.is_(None))
-        .values(revoked_at=now)
-    )
-    return done.rowcount == 1
 
 
 _CREDENTIAL = (

@@ -45,7 +45,7 @@ def test_a_token_stands_alone_on_standard_output(cli: Cli, parties: dict[str, st
         made = cli("token", "create", "--party", party)
         assert (made.code, made.err) == (OK, "")
         assert re.fullmatch(r"cmt_[0-9A-Za-z]{49}\n", made.out)
-    assert cli("token", "create", "--party", "Fine Shoes", "--json").json.keys() == {"token"}
+    assert cli("token", "create", "--party", "Fine Shoes", "--json").json.keys() == {"id", "token"}
 
 
 def test_a_token_is_revoked_by_standard_input_and_only_once(cli: Cli, parties: dict[str, str]) -> None:

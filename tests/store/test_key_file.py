@@ -8,6 +8,8 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Connection
 
 from countermand import endpoints, parties
+from countermand.admin.audit import Author
+from countermand.admin.credentials import revoke_plaza_key
 from countermand.app import Application, opened, work
 from countermand.domain.commands import PartyKind
 from countermand.keyring import KeyringError
@@ -98,7 +100,8 @@ async def test_without_what_the_lost_file_closed_a_new_one_is_made(settings: Set
         await webhook(application, "mailto:hall@shop.example")
     settings.keys.unlink()
     async with opened(settings) as application:
-        await application.database.write(partial(parties.revoke_plaza_key, now=application.clock(), public=public))
+        author = Author(name="operator", door="test", at=application.clock(), ids=application.ids)
+        await application.database.write(partial(revoke_plaza_key, author=author, public=public))
         with pytest.raises(KeyringError, match="is missing"):
             await application.check_keys()
         await application.database.write(partial(endpoints.remove, endpoint=endpoint.id, by="test"))

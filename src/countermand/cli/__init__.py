@@ -21,7 +21,8 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
   countermand timeline can_0190...                   the whole story of a line
 
 Run the service:   serve  worker  migrate  demo
-Who takes part:    party add|list|deactivate|activate   user add   token create|revoke   plaza-key create|list|revoke
+Who takes part:    party add|list|deactivate|activate   user add|list|disable|enable|password|log-out
+                   token create|list|rename|revoke   plaza-key create|list|revoke   audit
 Who is told:       endpoint add|list|pause|resume|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
 What happens:      order add|erase   quote   ask   accept   decline   withdraw   orders   cancellations   timeline

@@ -50,6 +50,19 @@ for noun, help_text, module, verbs in (
         group.command(f"countermand.cli.{module}:{noun.replace('-', '_')}_{verb}", name=verb)
     app.command(group)
 
+for verb, place in {
+    "user list": "user_list",
+    "user disable": "user_disable",
+    "user enable": "user_enable",
+    "user password": "user_password",
+    "user log-out": "user_log_out",
+    "token list": "token_list",
+    "token rename": "token_rename",
+}.items():
+    noun, _, name = verb.partition(" ")
+    app[noun].command(f"countermand.cli.access:{place}", name=name)
+app.command("countermand.cli.access:audit", name="audit")
+
 app["party"].command("countermand.cli.leaving:party_deactivate", name="deactivate")
 app["party"].command("countermand.cli.leaving:party_activate", name="activate")
 

@@ -5,12 +5,13 @@ from functools import partial
 from uuid import UUID
 
 from countermand import parties, reads
+from countermand.admin import parties as admin
 from countermand.app import Application
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import not_answered
 from countermand.cli.output import Exit, fail, say
 from countermand.cli.running import DatabaseFlag, ask_database, read_settings, with_database
-from countermand.cli.who import find_party
+from countermand.cli.who import author, find_party
 from countermand.domain.commands import EscalateCancellation
 from countermand.domain.line import State
 from countermand.service.calls import Call, Failed
@@ -49,7 +50,9 @@ def _set_active(name: str, database: str | None, *, active: bool) -> int:
         fail(Exit.REFUSED, "platform_stays", "The platform cannot leave.")
 
     async def work(application: Application) -> int:
-        await application.database.write(partial(parties.set_active, party=party, active=active))
+        await application.database.write(
+            partial(admin.set_active, author=author(application), party=party, active=active)
+        )
         return 0 if active else await _hand_over(application, party)
 
     return with_database(settings, work)

@@ -13,6 +13,9 @@ from cyclopts import Parameter, validators
 from sqlalchemy import Connection
 
 from countermand import parties, reads
+from countermand.admin import credentials, users
+from countermand.admin import parties as admin
+from countermand.admin.audit import Author
 from countermand.app import Application
 from countermand.cli.output import Exit, fail, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
@@ -48,7 +51,7 @@ def party_add(
 
     async def work(application: Application) -> UUID:
         return await application.database.write(
-            partial(parties.add_party, ids=application.ids, now=application.clock(), kind=PartyKind(kind), name=name)
+            partial(admin.add, author=author(application), kind=PartyKind(kind), name=name)
         )
 
     if not (1 <= len(name) <= NAME_MAX and name.isprintable() and name == name.strip()):
@@ -96,14 +99,13 @@ def user_add(
     name
         What the person is called; the address by default.
     """
-    password = _password(from_stdin=password_stdin)
+    password = read_password(from_stdin=password_stdin)
 
     async def work(application: Application) -> UUID:
         def add(connection: Connection) -> UUID:
-            return parties.add_user(
+            return users.add(
                 connection,
-                application.ids,
-                application.clock(),
+                author(application),
                 party=_able(find_party(connection, party), permission),
                 email=email,
                 name=name or email,
@@ -145,14 +147,13 @@ def token_create(
         What it is for; shown in timelines.
     """
 
-    async def work(application: Application) -> str:
+    async def work(application: Application) -> credentials.NewToken:
         now = application.clock()
 
-        def create(connection: Connection) -> str:
-            return parties.create_token(
+        def create(connection: Connection) -> credentials.NewToken:
+            return credentials.create_token(
                 connection,
-                application.ids,
-                now,
+                author(application),
                 party=_able(find_party(connection, party), permission),
                 permissions=permission,
                 label=label,
@@ -163,23 +164,37 @@ def token_create(
 
     token = with_database(read_settings(database=database), work)
     if json:
-        print_json({"token": token})
+        print_json({"id": show("crd", token.id), "token": token.secret})
     else:
-        print(token)
+        print(token.secret)
 
 
-def token_revoke(*, database: DatabaseFlag = None) -> None:
-    """End the token that standard input holds: a secret is no argument, which every user of the machine could read.
+def token_revoke(
+    token: Annotated[str | None, Parameter(help="Its id; without one, standard input holds the token itself")] = None,
+    *,
+    database: DatabaseFlag = None,
+) -> None:
+    """End a token: the one with this id, or the one that standard input holds.
 
-    A running service honours it for a few seconds more (setting credential_cache_s).
+    The token itself is no argument, as every user of the machine could read it there. A running service honours it for
+    a few seconds more (setting credential_cache_s).
     """
-    secret = sys.stdin.readline().strip()
+    wanted = find_id("crd", token) if token else None
+    secret = "" if token else sys.stdin.readline().strip()
 
-    async def work(application: Application) -> bool:
-        return await application.database.write(partial(parties.revoke_token, now=application.clock(), token=secret))
+    async def work(application: Application) -> None:
+        def end(connection: Connection) -> None:
+            if wanted:
+                credentials.revoke(connection, author(application), wanted)
+            elif not credentials.revoke_token(connection, author(application), secret):
+                raise credentials.UnknownCredentialError("There is no such token, or it was revoked before.")
 
-    if not with_database(read_settings(database=database), work):
-        fail(Exit.NOT_FOUND, "unknown_token", "There is no such token, or it was revoked before.")
+        await application.database.write(end)
+
+    try:
+        with_database(read_settings(database=database), work)
+    except credentials.UnknownCredentialError as error:
+        fail(Exit.NOT_FOUND, "unknown_token", str(error), "See `countermand token list`.")
     say("The token is revoked.")
 
 
@@ -196,11 +211,10 @@ def plaza_key_create(*, party: str, label: str = "", database: DatabaseFlag = No
 
     async def work(application: Application) -> parties.PlazaKey:
         def create(connection: Connection) -> parties.PlazaKey:
-            return parties.create_plaza_key(
+            return credentials.create_plaza_key(
                 connection,
-                application.ids,
+                author(application),
                 application.keyring,
-                application.clock(),
                 party=find_retailer(connection, party),
                 label=label,
             )
@@ -250,12 +264,17 @@ def plaza_key_revoke(public: str, *, database: DatabaseFlag = None) -> None:
 
     async def work(application: Application) -> bool:
         return await application.database.write(
-            partial(parties.revoke_plaza_key, now=application.clock(), public=public)
+            partial(credentials.revoke_plaza_key, author=author(application), public=public)
         )
 
     if not with_database(read_settings(database=database), work):
         fail(Exit.NOT_FOUND, "unknown_key", "There is no such key, or it was revoked before.")
     say("The key is revoked.")
+
+
+def author(application: Application) -> Author:
+    """Whoever sits at this terminal, as the audit trail names them."""
+    return Author(name=f"operator {getpass.getuser()}", door="cli", at=application.clock(), ids=application.ids)
 
 
 def find_party(connection: Connection, text: str) -> Record:
@@ -293,7 +312,8 @@ def find_id(prefix: str, text: str) -> UUID:
     return found
 
 
-def _password(*, from_stdin: bool) -> str:
+def read_password(*, from_stdin: bool) -> str:
+    """The password that was given; ends the command when there is none."""
     if from_stdin:
         password = sys.stdin.readline().rstrip("\n")
     elif "COUNTERMAND_PASSWORD" in os.environ:

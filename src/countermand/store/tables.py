@@ -51,6 +51,7 @@ REFERENCE_TABLES: Final = frozenset(
         "users",
         "credentials",
         "endpoints",
+        "audit",
         "owner_mails",
         "whereabouts",
         "line_numbers",
@@ -118,6 +119,23 @@ credentials = Table(
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
     Index(None, "party_id", "kind"),
+    Index(None, "user_id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True, comment="sorts by the time of the change"),
+    Column("party_id", Id, ForeignKey("parties.id"), nullable=False, comment="whose party, user or credential changed"),
+    Column("object_id", Id, nullable=False, comment="the party, user or credential"),
+    Column("action", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("door", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("detail", Document, nullable=False, comment="what changed, without any secret"),
+    Index(None, "party_id", "id"),
+    Index(None, "object_id", "id"),
+    Index(None, "action", "id"),
 )
 
 endpoints = Table(

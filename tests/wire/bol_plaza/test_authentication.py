@@ -13,6 +13,8 @@ from sqlalchemy import select
 from starlette.routing import Mount, Router
 
 from countermand import parties
+from countermand.admin.audit import Author
+from countermand.admin.credentials import revoke_plaza_key
 from countermand.domain.commands import PartyKind
 from countermand.store import tables as t
 from countermand.wire.bol_plaza import signature
@@ -229,7 +231,7 @@ def _client(app: Any) -> httpx2.AsyncClient:
 
 
 async def _revoke(seller: Seller) -> None:
-    done = await seller.world.application.database.write(
-        partial(parties.revoke_plaza_key, now=seller.world.clock(), public=seller.key.public)
-    )
+    world = seller.world
+    author = Author(name="operator", door="test", at=world.clock(), ids=world.application.ids)
+    done = await world.application.database.write(partial(revoke_plaza_key, author=author, public=seller.key.public))
     assert done

@@ -11,6 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from countermand.admin.audit import Author
+from countermand.admin.credentials import revoke_token
 from countermand.domain.commands import Asker, PartyKind
 from countermand.domain.line import State
 from countermand.domain.policy import Cutoff, Policy
@@ -104,14 +106,13 @@ async def test_vectors_5_and_6_without_a_good_token_it_is_401_in_drfs_words(
 
 
 async def test_vector_6_an_expired_or_revoked_token_is_401(sqlite_crux: Crux) -> None:
-    from countermand import parties
-
     world = sqlite_crux.world
     line = await sqlite_crux.new_line()
     expiring = await sqlite_crux.token(world.retailer, expires_at=world.clock())
     world.clock.advance(seconds=1)
     revoked = await sqlite_crux.token(world.retailer)
-    await world.application.database.write(lambda connection: parties.revoke_token(connection, world.clock(), revoked))
+    author = Author(name="operator", door="test", at=world.clock(), ids=world.application.ids)
+    await world.application.database.write(lambda connection: revoke_token(connection, author, revoked))
     for token in (expiring, revoked):
         answer = await sqlite_crux.cancel(line, token)
         assert (answer.status_code, answer.json()) == (401, {"detail": "Invalid token."})

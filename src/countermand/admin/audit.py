@@ -1,0 +1,91 @@
+"""The audit trail of changes that are no event of a line: who changed which party, user or credential, and when."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select
+
+from countermand.ids import Ids
+from countermand.store import tables as t
+from countermand.store.columns import Record
+
+
+class Action(StrEnum):
+    """What was done."""
+
+    PARTY_ADDED = "party.added"
+    PARTY_DEACTIVATED = "party.deactivated"
+    PARTY_ACTIVATED = "party.activated"
+    USER_ADDED = "user.added"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    USER_PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - the name of an action
+    USER_LOGGED_OUT = "user.logged_out"
+    CREDENTIAL_CREATED = "credential.created"
+    CREDENTIAL_RENAMED = "credential.renamed"
+    CREDENTIAL_REVOKED = "credential.revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who makes a change, through which door, and when. ``ids`` makes the ids of what is new."""
+
+    name: str
+    door: str
+    at: datetime
+    ids: Ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries to list: of one party, of one target, of one kind of action."""
+
+    party: UUID | None = None
+    target: UUID | None = None
+    action: Action | None = None
+    after: UUID | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What was done, to which party, user or credential of which party. ``detail`` holds no secret."""
+
+    action: Action
+    party: UUID
+    target: UUID
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def record(connection: Connection, author: Author, change: Change) -> None:
+    """Write a change to the audit trail, in the transaction that makes it."""
+    connection.execute(
+        insert(t.audit).values(
+            id=author.ids.new(),
+            party_id=change.party,
+            object_id=change.target,
+            action=change.action.value,
+            by=author.name,
+            door=author.door,
+            at=author.at,
+            detail=dict(change.detail),
+        )
+    )
+
+
+def list_entries(connection: Connection, wanted: AuditFilter) -> Sequence[Record]:
+    """Entries of the audit trail with the name of their party, newest first."""
+    query = select(t.audit, t.parties.c.name.label("party_name")).join(t.parties, t.parties.c.id == t.audit.c.party_id)
+    if wanted.party:
+        query = query.where(t.audit.c.party_id == wanted.party)
+    if wanted.target:
+        query = query.where(t.audit.c.object_id == wanted.target)
+    if wanted.action:
+        query = query.where(t.audit.c.action == wanted.action.value)
+    if wanted.after:
+        query = query.where(t.audit.c.id < wanted.after)
+    return connection.execute(query.order_by(t.audit.c.id.desc()).limit(wanted.limit)).all()

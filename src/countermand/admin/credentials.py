@@ -1,0 +1,155 @@
+"""Tokens and Plaza keys: make them, list them, name them, revoke them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from countermand import parties
+from countermand.admin.audit import Action, Author, Change, record
+from countermand.ids import digest
+from countermand.keyring import Keyring
+from countermand.store import tables as t
+from countermand.store.columns import Record
+
+
+class UnknownCredentialError(LookupError):
+    """There is no such credential, or it was revoked before. The message says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """A token at the one time that it can be read."""
+
+    id: UUID
+    secret: str
+
+
+def create_token(
+    connection: Connection,
+    author: Author,
+    *,
+    party: Record,
+    permissions: Collection[str] | None,
+    label: str,
+    expires_at: datetime | None,
+) -> NewToken:
+    """Make a token for a party. Without ``permissions`` it may do all that its kind of party may."""
+    secret = parties.create_token(
+        connection,
+        author.ids,
+        author.at,
+        party=party,
+        permissions=permissions,
+        label=label,
+        expires_at=expires_at,
+    )
+    return NewToken(id=_record_creation(connection, author, digest(secret)), secret=secret)
+
+
+def create_plaza_key(
+    connection: Connection, author: Author, keyring: Keyring, *, party: Record, label: str
+) -> parties.PlazaKey:
+    """Make a key pair for a retailer.
+
+    Raises:
+        TooManyKeysError: the party has two active pairs.
+    """
+    pair = parties.create_plaza_key(connection, author.ids, keyring, author.at, party=party, label=label)
+    _record_creation(connection, author, pair.public)
+    return pair
+
+
+def list_credentials(
+    connection: Connection, *, kind: str, party: UUID | None, after: UUID | None, limit: int
+) -> Sequence[Record]:
+    """Credentials of one kind with their party and user, newest first, revoked ones too. Never a secret."""
+    query = (
+        select(
+            t.credentials.c.id,
+            t.credentials.c.label,
+            t.credentials.c.permissions,
+            t.credentials.c.created_at,
+            t.credentials.c.expires_at,
+            t.credentials.c.revoked_at,
+            t.parties.c.name.label("party_name"),
+            t.users.c.email,
+        )
+        .select_from(t.credentials.join(t.parties).outerjoin(t.users, t.users.c.id == t.credentials.c.user_id))
+        .where(t.credentials.c.kind == kind)
+    )
+    if party:
+        query = query.where(t.credentials.c.party_id == party)
+    if after:
+        query = query.where(t.credentials.c.id < after)
+    return connection.execute(query.order_by(t.credentials.c.id.desc()).limit(limit)).all()
+
+
+def rename(connection: Connection, author: Author, credential: UUID, label: str) -> None:
+    """Give a credential another label.
+
+    Raises:
+        UnknownCredentialError: there is none with this id, or it is revoked.
+    """
+    row = _active(connection, credential)
+    connection.execute(update(t.credentials).where(t.credentials.c.id == credential).values(label=label))
+    detail = {"from": row.label, "to": label}
+    record(
+        connection, author, Change(action=Action.CREDENTIAL_RENAMED, party=row.party_id, target=row.id, detail=detail)
+    )
+
+
+def revoke(connection: Connection, author: Author, credential: UUID) -> None:
+    """End a credential. A running service honours it for a few seconds more (setting ``credential_cache_s``).
+
+    Raises:
+        UnknownCredentialError: there is none with this id, or it was revoked before.
+    """
+    _active(connection, credential)
+    revoke_where(connection, author, t.credentials.c.id == credential)
+
+
+def revoke_token(connection: Connection, author: Author, secret: str) -> bool:
+    """End the token with this secret; false when there is none that still counts."""
+    return revoke_where(connection, author, t.credentials.c.lookup == digest(secret)) == 1
+
+
+def revoke_plaza_key(connection: Connection, author: Author, public: str) -> bool:
+    """End the Plaza key with this public half; false when there is none that still counts."""
+    kind = t.credentials.c.kind == "plaza_key"
+    return revoke_where(connection, author, kind & (t.credentials.c.lookup == public)) == 1
+
+
+def revoke_where(connection: Connection, author: Author, condition: ColumnElement[bool]) -> int:
+    """End every credential that meets the condition and still counts. Returns how many there were."""
+    rows = connection.execute(
+        update(t.credentials)
+        .where(condition, t.credentials.c.revoked_at.is_(None))
+        .values(revoked_at=author.at)
+        .returning(t.credentials.c.id, t.credentials.c.party_id, t.credentials.c.kind, t.credentials.c.label)
+    ).all()
+    for row in rows:
+        detail = {"kind": row.kind, "label": row.label}
+        change = Change(action=Action.CREDENTIAL_REVOKED, party=row.party_id, target=row.id, detail=detail)
+        record(connection, author, change)
+    return len(rows)
+
+
+def _active(connection: Connection, credential: UUID) -> Record:
+    row = connection.execute(select(t.credentials).where(t.credentials.c.id == credential)).first()
+    if row is None:
+        raise UnknownCredentialError("There is no credential with this id.")
+    if row.revoked_at is not None:
+        raise UnknownCredentialError(f"This credential was revoked on {row.revoked_at:%Y-%m-%d %H:%M} UTC.")
+    return row
+
+
+def _record_creation(connection: Connection, author: Author, lookup: str) -> UUID:
+    row = connection.execute(select(t.credentials).where(t.credentials.c.lookup == lookup)).one()
+    detail = {"kind": row.kind, "label": row.label, "permissions": row.permissions}
+    change = Change(action=Action.CREDENTIAL_CREATED, party=row.party_id, target=row.id, detail=detail)
+    record(connection, author, change)
+    found: UUID = row.id
+    return found

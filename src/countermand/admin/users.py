@@ -1,0 +1,110 @@
+"""People who can log in: add and disable them, change their password, end their log-ins."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection, select, update
+
+from countermand import parties
+from countermand.admin import credentials
+from countermand.admin.audit import Action, Author, Change, record
+from countermand.ids import read
+from countermand.store import tables as t
+from countermand.store.columns import Record
+
+
+class UnknownUserError(LookupError):
+    """There is no such user. The message says which was looked for."""
+
+
+def add(
+    connection: Connection,
+    author: Author,
+    *,
+    party: Record,
+    email: str,
+    name: str,
+    password: str,
+    permissions: Collection[str] | None,
+) -> UUID:
+    """Add a person who can log in for a party.
+
+    Raises:
+        TakenError: somebody has this e-mail address.
+    """
+    user = parties.add_user(
+        connection,
+        author.ids,
+        author.at,
+        party=party,
+        email=email,
+        name=name,
+        password=password,
+        permissions=permissions,
+    )
+    _record(connection, author, Action.USER_ADDED, find_user(connection, str(user)))
+    return user
+
+
+def find_user(connection: Connection, text: str) -> Record:
+    """The user with this id or e-mail address, disabled or not.
+
+    Raises:
+        UnknownUserError: there is none.
+    """
+    user = read("usr", text)
+    where = t.users.c.id == user if user else t.users.c.email == text.strip().lower()
+    row = connection.execute(select(t.users).where(where)).first()
+    if row is None:
+        raise UnknownUserError(f"There is no user with the id or e-mail address {text!r}.")
+    return row
+
+
+def list_users(connection: Connection, *, party: UUID | None, after: UUID | None, limit: int) -> Sequence[Record]:
+    """Users with their party, newest first, disabled ones too."""
+    columns = (t.users.c.id, t.users.c.email, t.users.c.name, t.users.c.status, t.users.c.permissions)
+    query = select(*columns, t.users.c.created_at, t.parties.c.name.label("party_name")).join(t.parties)
+    if party:
+        query = query.where(t.users.c.party_id == party)
+    if after:
+        query = query.where(t.users.c.id < after)
+    return connection.execute(query.order_by(t.users.c.id.desc()).limit(limit)).all()
+
+
+def disable(connection: Connection, author: Author, user: Record) -> int:
+    """Let a user log in no more, and end the user's tokens. Returns how many tokens ended."""
+    connection.execute(update(t.users).where(t.users.c.id == user.id).values(status="disabled"))
+    ended = _end_tokens(connection, author, user.id)
+    _record(connection, author, Action.USER_DISABLED, user)
+    return ended
+
+
+def enable(connection: Connection, author: Author, user: Record) -> None:
+    """Let a user log in again. Tokens that ended stay ended."""
+    connection.execute(update(t.users).where(t.users.c.id == user.id).values(status="active"))
+    _record(connection, author, Action.USER_ENABLED, user)
+
+
+def change_password(connection: Connection, author: Author, user: Record, password: str) -> int:
+    """Replace a user's password, and end the user's tokens. Returns how many tokens ended."""
+    hashed = parties.hash_of_password(password)
+    connection.execute(update(t.users).where(t.users.c.id == user.id).values(password_hash=hashed))
+    ended = _end_tokens(connection, author, user.id)
+    _record(connection, author, Action.USER_PASSWORD_CHANGED, user)
+    return ended
+
+
+def log_out(connection: Connection, author: Author, user: Record) -> int:
+    """End all of a user's log-ins and tokens. Returns how many there were."""
+    ended = _end_tokens(connection, author, user.id)
+    _record(connection, author, Action.USER_LOGGED_OUT, user)
+    return ended
+
+
+def _end_tokens(connection: Connection, author: Author, user: UUID) -> int:
+    return credentials.revoke_where(connection, author, t.credentials.c.user_id == user)
+
+
+def _record(connection: Connection, author: Author, action: Action, user: Record) -> None:
+    change = Change(action=action, party=user.party_id, target=user.id, detail={"email": user.email})
+    record(connection, author, change)

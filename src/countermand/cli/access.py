@@ -1,0 +1,262 @@
+"""Commands about who has access: users, tokens by their ids, and the audit trail of both."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from cyclopts import Parameter
+from sqlalchemy import Connection
+
+from countermand.admin import audit as trail
+from countermand.admin import credentials, users
+from countermand.app import Application
+from countermand.cli.orders import LimitFlag
+from countermand.cli.output import Exit, fail, first_of, plain, print_json, print_table, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.who import NAME_MAX, author, find_id, find_party, read_password
+from countermand.ids import show
+from countermand.store.columns import Record
+
+PartyFlag = Annotated[str | None, Parameter(help="Of this party only: its name or id")]
+
+
+def user_list(
+    *, party: PartyFlag = None, limit: LimitFlag = 50, database: DatabaseFlag = None, json: JsonFlag = False
+) -> None:
+    """List the people who can log in, newest first, disabled ones too."""
+
+    def question(connection: Connection) -> list[Record]:
+        wanted = find_party(connection, party).id if party else None
+        return list(users.list_users(connection, party=wanted, after=None, limit=limit + 1))
+
+    rows = first_of(ask_database(read_settings(database=database), question), limit, "newest")
+    if json:
+        print_json([_user_document(row) for row in rows])
+        return
+    shown = [(show("usr", row.id), row.email, row.name, row.party_name, row.status) for row in rows]
+    print_table(("Id", "E-mail", "Name", "Party", "State"), shown, empty="There are no users.")
+
+
+def user_disable(user: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+    """Let a user log in no more. The user's log-ins and tokens end.
+
+    Parameters
+    ----------
+    user
+        Id or e-mail address.
+    """
+    ended = _change(user, database, users.disable)
+    _report(user, json=json, status="disabled", tokens_ended=ended)
+
+
+def user_enable(user: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+    """Let a user log in again. Tokens that ended stay ended.
+
+    Parameters
+    ----------
+    user
+        Id or e-mail address.
+    """
+    _change(user, database, users.enable)
+    _report(user, json=json, status="active")
+
+
+def user_password(
+    user: str,
+    *,
+    password_stdin: Annotated[bool, Parameter(negative=())] = False,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Replace a user's password. The user's log-ins and tokens end.
+
+    The password comes from the terminal, from COUNTERMAND_PASSWORD, or from standard input with --password-stdin.
+
+    Parameters
+    ----------
+    user
+        Id or e-mail address.
+    """
+    password = read_password(from_stdin=password_stdin)
+    ended = _change(user, database, partial(users.change_password, password=password))
+    _report(user, json=json, tokens_ended=ended)
+
+
+def user_log_out(user: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+    """End all log-ins and tokens of a user, who can log in again.
+
+    Parameters
+    ----------
+    user
+        Id or e-mail address.
+    """
+    ended = _change(user, database, users.log_out)
+    _report(user, json=json, tokens_ended=ended)
+
+
+def token_list(
+    *, party: PartyFlag = None, limit: LimitFlag = 50, database: DatabaseFlag = None, json: JsonFlag = False
+) -> None:
+    """List tokens, newest first, those of log-ins and revoked ones too. A token itself is never shown."""
+
+    def question(connection: Connection) -> list[Record]:
+        wanted = find_party(connection, party).id if party else None
+        return list(credentials.list_credentials(connection, kind="token", party=wanted, after=None, limit=limit + 1))
+
+    rows = first_of(ask_database(read_settings(database=database), question), limit, "newest")
+    if json:
+        print_json([_token_document(row) for row in rows])
+        return
+    shown = [
+        (show("crd", row.id), row.label, row.party_name, row.email or "", _minute(row.created_at), _end_of(row))
+        for row in rows
+    ]
+    print_table(("Id", "Label", "Party", "User", "Created (UTC)", "End (UTC)"), shown, empty="There are no tokens.")
+
+
+def token_rename(token: str, label: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+    """Give a token another label.
+
+    Parameters
+    ----------
+    token
+        Its id.
+    label
+        What it is for; shown in timelines from now on.
+    """
+    if len(label) > NAME_MAX or plain(label) != label:
+        fail(Exit.USAGE, "bad_name", f"A label has at most {NAME_MAX} printable characters.")
+    wanted = find_id("crd", token)
+
+    async def work(application: Application) -> None:
+        await application.database.write(
+            partial(credentials.rename, author=author(application), credential=wanted, label=label)
+        )
+
+    try:
+        with_database(read_settings(database=database), work)
+    except credentials.UnknownCredentialError as error:
+        fail(Exit.NOT_FOUND, "unknown_token", str(error), "See `countermand token list`.")
+    if json:
+        print_json({"id": show("crd", wanted), "label": label})
+    else:
+        say(f"The token is now called {label}.")
+
+
+def audit(
+    *,
+    party: PartyFlag = None,
+    object: Annotated[str | None, Parameter(help="About this party, user or credential: its id")] = None,  # noqa: A002
+    action: Annotated[str | None, Parameter(help="Only this kind of change, such as credential.revoked")] = None,
+    limit: LimitFlag = 50,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """List who changed which party, user or credential, newest first. What happened to orders is in `timeline`."""
+    if action is not None and action not in set(trail.Action):
+        fail(Exit.USAGE, "bad_action", f"{action!r} is no kind of change. There are {', '.join(trail.Action)}.")
+    kind = trail.Action(action) if action else None
+
+    def question(connection: Connection) -> list[Record]:
+        wanted = trail.AuditFilter(
+            party=find_party(connection, party).id if party else None,
+            target=_any_id(object) if object else None,
+            action=kind,
+            limit=limit + 1,
+        )
+        return list(trail.list_entries(connection, wanted))
+
+    rows = first_of(ask_database(read_settings(database=database), question), limit, "newest")
+    if json:
+        print_json([_entry_document(row) for row in rows])
+        return
+    shown = [
+        (_minute(row.at), row.by, row.action, row.party_name, _object_id(row), _in_words(row.detail)) for row in rows
+    ]
+    print_table(("At (UTC)", "By", "Action", "Party", "Object", "Detail"), shown, empty="Nothing was changed yet.")
+
+
+def _change(user: str, database: str | None, change: Callable[..., Any]) -> Any:
+    async def work(application: Application) -> Any:
+        def apply(connection: Connection) -> Any:
+            return change(connection, author(application), users.find_user(connection, user))
+
+        return await application.database.write(apply)
+
+    try:
+        return with_database(read_settings(database=database), work)
+    except users.UnknownUserError as error:
+        fail(Exit.NOT_FOUND, "unknown_user", str(error), "See `countermand user list`.")
+
+
+def _report(user: str, *, json: bool, status: str | None = None, tokens_ended: int | None = None) -> None:
+    if json:
+        told = {"user": user, "status": status, "tokens_ended": tokens_ended}
+        print_json({name: value for name, value in told.items() if value is not None})
+        return
+    what = {"disabled": "is disabled", "active": "can log in again", None: "is changed"}[status]
+    say(f"{user} {what}." + (f" {tokens_ended} tokens ended." if tokens_ended is not None else ""))
+
+
+def _user_document(row: Record) -> dict[str, Any]:
+    return {
+        "id": show("usr", row.id),
+        "email": row.email,
+        "name": row.name,
+        "party": row.party_name,
+        "status": row.status,
+        "permissions": row.permissions,
+        "created_at": row.created_at,
+    }
+
+
+def _token_document(row: Record) -> dict[str, Any]:
+    return {
+        "id": show("crd", row.id),
+        "label": row.label,
+        "party": row.party_name,
+        "user": row.email,
+        "permissions": row.permissions,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "revoked_at": row.revoked_at,
+    }
+
+
+def _entry_document(row: Record) -> dict[str, Any]:
+    return {
+        "id": show("aud", row.id),
+        "at": row.at,
+        "by": row.by,
+        "door": row.door,
+        "action": row.action,
+        "party": row.party_name,
+        "object": _object_id(row),
+        "detail": row.detail,
+    }
+
+
+def _object_id(row: Record) -> str:
+    prefix = {"party": "pty", "user": "usr", "credential": "crd"}[row.action.partition(".")[0]]
+    return show(prefix, row.object_id)
+
+
+def _any_id(text: str) -> UUID:
+    return find_id(text.partition("_")[0], text)
+
+
+def _end_of(row: Record) -> str:
+    if row.revoked_at:
+        return f"revoked {_minute(row.revoked_at)}"
+    return f"expires {_minute(row.expires_at)}" if row.expires_at else ""
+
+
+def _minute(at: Any) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def _in_words(detail: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {' '.join(value) if isinstance(value, list) else value}" for name, value in detail.items()
+    )
