@@ -240,8 +240,10 @@ class Model:
                 self._retailer_agrees(wish, who, now)
             agreed = [w for w in self.standing() if w.asker == CUSTOMER and w.agreed]
             return None if waiting or agreed or self._with_supplier() else "nothing_asked"
-        got = [w for w in self.wishes.values() if w.asker == CUSTOMER and w.state == "accepted"]
-        if reason == CUSTOMERS_WISH and got and self.count("open"):
+        last = next((w for w in reversed(self.wishes.values()) if w.asker == CUSTOMER), None)
+        if reason == CUSTOMERS_WISH and last and last.state == "withdrawn":
+            return "already_answered"
+        if reason == CUSTOMERS_WISH and last and last.state == "accepted" and self.count("open"):
             return None
         if self.decider == RETAILER:
             return self.cancel_own(who, None, reason, fresh)
@@ -324,7 +326,13 @@ class Model:
     def _not_due(self, who: str, word: str, named: UUID | None, units: int | None) -> str:
         if named and self.wishes[named].agreed:
             return "already_answered"
-        return self._too_late(who, word, named, units) or "nothing_asked"
+        return self._too_late(who, word, named, units) or self._nothing_waits(named)
+
+    def _nothing_waits(self, named: UUID | None) -> str:
+        ended = [w for w in self.wishes.values() if w.ended and named in (None, w.id)]
+        if not ended or (self.standing() and not named):
+            return "nothing_asked"
+        return "nothing_asked" if max(ended, key=lambda w: (w.ended, w.id)).asker == "nobody" else "already_answered"
 
     def _too_late(self, who: str, word: str, named: UUID | None, units: int | None) -> str | None:
         """What silence decided before this answer came, which is kept once."""

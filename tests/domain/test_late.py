@@ -162,7 +162,7 @@ def test_an_answer_to_something_older_is_not_taken_for_a_late_one() -> None:
     story.after(hours=1).heeds(ask(1))
     story.heeds(decline())
     refusal = story.after(hours=1).refuses(decline())
-    assert (refusal.kind, refusal.noted) == (RefusalKind.NOTHING_ASKED, ())
+    assert (refusal.kind, refusal.noted) == (RefusalKind.ALREADY_ANSWERED, ())
 
 
 def test_an_answer_beside_another_ask_that_waits_is_no_late_one() -> None:

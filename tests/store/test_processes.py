@@ -53,24 +53,33 @@ ENDINGS: dict[str, tuple[Word, str, str | None]] = {
     "accepted in part": (
         lambda said: said.accept(1),
         "SUCCESS",
-        "1 of 2 units were cancelled; 1 will be sent.",
+        "The cancellation of 2 units was accepted for 1 of 2 units by the supplier at 2026-11-02T09:01:00+00:00.",
     ),
     "accepted in part, and why": (
         lambda said: replace(said.accept(1), rest_reason=DeclineReason.IN_PACKING),
         "SUCCESS",
-        "1 of 2 units were cancelled; 1 will be sent: in_packing.",
+        "The cancellation of 2 units was accepted for 1 of 2 units by the supplier at 2026-11-02T09:01:00+00:00:"
+        " in_packing.",
     ),
-    "declined": (lambda said: said.decline(), "FAILURE", "The cancellation was declined: in_packing."),
-    "withdrawn": (lambda said: said.withdraw(), "FAILURE", "The cancellation was withdrawn."),
+    "declined": (
+        lambda said: said.decline(),
+        "FAILURE",
+        "The cancellation of 2 units was declined by the supplier at 2026-11-02T09:01:00+00:00: in_packing.",
+    ),
+    "withdrawn": (
+        lambda said: said.withdraw(),
+        "FAILURE",
+        "The cancellation of 2 units was withdrawn by the retailer at 2026-11-02T09:01:00+00:00.",
+    ),
     "shipped over": (
         lambda said: said.ship(override=True),
         "FAILURE",
-        "The cancellation was declined: already_shipped.",
+        "The cancellation of 2 units was declined by the supplier at 2026-11-02T09:01:00+00:00: already_shipped.",
     ),
     "lapsed": (
         lambda said: said.pass_deadline(),
         "TIMEOUT",
-        "The party that holds the goods did not answer in time.",
+        "The cancellation of 2 units lapsed by policy at 2026-11-02T09:01:00+00:00, as nobody had answered in time.",
     ),
 }
 
@@ -84,6 +93,7 @@ async def test_a_process_waits_for_the_answer(
     said = await talk(world)
     ask = said.ask(2)
     if one_batch and ending != "TIMEOUT":
+        world.clock.advance(minutes=1)
         asked, _ = await asyncio.gather(said.done(ask, process=WISH), said.done(word(said)))
     else:
         asked = await said.done(ask, process=WISH)

@@ -123,7 +123,8 @@ async def test_accept_against_decline(rivals: Rivals) -> None:
         lost = answers[1 - won]
         assert isinstance(lost, Refused)
         state = ("accepted", "declined")[won]
-        assert lost.refusal.detail == f"This cancellation was {state} by the supplier at {at}."
+        why = ("", ": in_packing")[won]
+        assert lost.refusal.detail == f"This cancellation was {state} by the supplier at {at}{why}."
 
 
 async def test_withdraw_against_accept(rivals: Rivals) -> None:

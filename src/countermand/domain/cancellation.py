@@ -22,6 +22,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.draft import Draft
 from countermand.domain.line import Cancellation, Decision, Line, Noted, State
+from countermand.domain.outcome import count, outcome
 from countermand.domain.policy import Policy, Rule, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, first
@@ -155,7 +156,7 @@ def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decisi
         return named
     chosen = [c for c in named if _may_take_back(c, command.actor) and command.asker in (None, c.asker)]
     if not chosen:
-        return UNKNOWN_CANCELLATION if command.cancellation else nothing_asked()
+        return UNKNOWN_CANCELLATION if command.cancellation else nothing_asked(line)
     if command.cancellation and chosen[0].state is not State.ASKED:
         return Decision(line=line) if chosen[0].state is State.WITHDRAWN else already_answered(line, chosen[0])
     draft = Draft(line, now)
@@ -268,8 +269,12 @@ def retailer_cancel(
         return UNKNOWN_LINE
     if any(_is_askers_wish(c, command.reason) for c in line.asks):
         return _confirm(line, command, now, asked_under)
-    if _confirms_again(line, command):
-        return Decision(line=line)
+    last = _last_wish(line, command.reason)
+    if last is not None and last.state is State.WITHDRAWN:
+        return already_answered(line, last, subject=f"The customer's cancellation of {count(last.units)}")
+    if last is not None and last.state is State.ACCEPTED and line.open:
+        # Whoever lost the answer to the first call must not cancel the rest by repeating it.
+        return Decision(line=line, repeats=(last,))
     if line.retailer_decides:
         own = CancelOwn(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
         return cancel_own(line, own, now, new_id)
@@ -277,11 +282,10 @@ def retailer_cancel(
     return ask(line, wish, now, policy, new_id, asked_under)
 
 
-def _confirms_again(line: Line, command: RetailerCancel) -> bool:
-    """Whether the customer's wish was heeded before: whoever lost that answer must not cancel the rest by repeating."""
-    return line.open > 0 and any(
-        c.state is State.ACCEPTED and _is_askers_wish(c, command.reason) for c in line.cancellations
-    )
+def _last_wish(line: Line, reason: CancelReason) -> Cancellation | None:
+    """What the customer asked for last, if the reason is the customer's wish."""
+    wishes = [each for each in line.cancellations if _is_askers_wish(each, reason)]
+    return max(wishes, key=lambda each: (each.asked_at, each.id), default=None)
 
 
 def _confirm(line: Line, command: RetailerCancel, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
@@ -290,7 +294,7 @@ def _confirm(line: Line, command: RetailerCancel, now: datetime, asked_under: As
     _answer_waiting(line, draft, command.actor, asked_under, now)
     if draft.changed or any(_is_heeded_so_far(line, c) for c in line.asks):
         return draft.done()
-    return nothing_asked()
+    return nothing_asked(line)
 
 
 def why_nothing_open(line: Line) -> Refusal:
@@ -298,21 +302,23 @@ def why_nothing_open(line: Line) -> Refusal:
     if line.shipped:
         return Refusal(
             kind=RefusalKind.ALREADY_SHIPPED,
-            detail=f"{_count(line.shipped)} of this order item shipped already; ask for a return instead.",
+            detail=f"{count(line.shipped)} of this order item shipped already; ask for a return instead.",
         )
     if line.asked:
         standing = line.asks[0]
         return Refusal(
             kind=RefusalKind.ALREADY_ASKED,
-            detail=f"A cancellation of {_count(standing.units)} is waiting for an answer already.",
+            detail=f"A cancellation of {count(standing.units)} is waiting for an answer already.",
             cancellation=standing.id,
         )
+    last = _answered_last(line, None)
+    became = f" {outcome(line, last)}" if last else ""
     if line.rejected >= line.cancelled:
         return Refusal(
             kind=RefusalKind.REJECTED_BY_FULFILLER,
-            detail="The supplier rejected this order item; nothing is left to cancel.",
+            detail=f"The supplier rejected this order item; nothing is left to cancel.{became}",
         )
-    return Refusal(kind=RefusalKind.ALREADY_CANCELLED, detail="This order item is cancelled already.")
+    return Refusal(kind=RefusalKind.ALREADY_CANCELLED, detail=f"This order item is cancelled already.{became}")
 
 
 def too_many_units(line: Line, units: int, *, asked: int | None = None) -> Refusal:
@@ -326,7 +332,7 @@ def beyond(units: int, there: int, kind: str) -> Refusal:
     are = "is" if there == 1 else "are"
     return Refusal(
         kind=RefusalKind.TOO_MANY_UNITS,
-        detail=f"{_count(units)} named, but there {are} only {_count(there)} {kind}.",
+        detail=f"{count(units)} named, but there {are} only {count(there)} {kind}.",
     )
 
 
@@ -335,11 +341,12 @@ def units_invalid() -> Refusal:
     return Refusal(kind=RefusalKind.UNITS_INVALID, detail="The number of units must be at least 1.")
 
 
-def nothing_asked() -> Refusal:
-    """An answer without a question."""
+def nothing_asked(line: Line) -> Refusal:
+    """Nothing waits for this party's answer; what waits for somebody else's is told."""
+    waits = f" {outcome(line, line.asks[0])}" if line.asks else ""
     return Refusal(
         kind=RefusalKind.NOTHING_ASKED,
-        detail="No cancellation of this order item is waiting for your answer.",
+        detail=f"No cancellation of this order item is waiting for your answer.{waits}",
     )
 
 
@@ -353,24 +360,11 @@ def all_or_nothing(cancellation: Cancellation) -> Refusal:
     )
 
 
-def already_agreed(cancellation: Cancellation) -> Refusal:
-    """A yes was given, and others are yet to say theirs (EC-18)."""
-    return Refusal(
-        kind=RefusalKind.ALREADY_ANSWERED,
-        detail="This cancellation was agreed to, and waits for those that were asked together with it.",
-        cancellation=cancellation.id,
-    )
-
-
-def already_answered(line: Line, cancellation: Cancellation) -> Refusal:
+def already_answered(line: Line, cancellation: Cancellation, *, subject: str = "This cancellation") -> Refusal:
     """Somebody was first; the other side is told who and when (EC-22)."""
-    who: dict[UUID | None, str] = {line.fulfiller: "the supplier", line.retailer: "the retailer"}
-    became = cancellation.state if cancellation.state is State.LAPSED else f"was {cancellation.state}"
-    by = "by policy" if cancellation.by_policy else f"by {who.get(cancellation.answered_by, 'the platform')}"
-    at = cancellation.answered_at.isoformat(timespec="seconds") if cancellation.answered_at else "an unknown time"
     return Refusal(
         kind=RefusalKind.ALREADY_ANSWERED,
-        detail=f"This cancellation {became} {by} at {at}.",
+        detail=outcome(line, cancellation, subject=subject),
         cancellation=cancellation.id,
     )
 
@@ -400,10 +394,6 @@ def own_cancellation(
         answered_by=actor.party,
         unasked=True,
     )
-
-
-def _count(units: int) -> str:
-    return "1 unit" if units == 1 else f"{units} units"
 
 
 def acts_for_retailer(line: Line, actor: Actor) -> bool:
@@ -535,9 +525,16 @@ def _to_answer(line: Line, actor: Actor, cancellation: UUID | None) -> list[Canc
     if cancellation is not None and named[0].state is not State.ASKED:
         return already_answered(line, named[0])
     if cancellation is not None and named[0].agreed:
-        return already_agreed(named[0])
-    chosen = [c for c in _awaiting(line, actor) if c in named]
-    return chosen or nothing_asked()
+        return already_answered(line, named[0])
+    return [c for c in _awaiting(line, actor) if c in named] or _nothing_waits(line, cancellation)
+
+
+def _nothing_waits(line: Line, cancellation: UUID | None) -> Refusal:
+    """An answer for which nothing waits may be the repeat of one whose reply was lost: it hears what stands."""
+    last = _answered_last(line, cancellation)
+    if last is None or last.asker is Asker.NOBODY:
+        return nothing_asked(line)
+    return already_answered(line, last, subject="")
 
 
 def _has_a_say(line: Line, actor: Actor) -> bool:

@@ -82,8 +82,8 @@ class Line:
     ``retailer`` sold it, ``fulfiller`` holds the goods (the retailer itself unless a supplier does), and
     ``with_fulfiller`` says whether the fulfiller has been told of the order yet (EC-20), and ``fulfiller_gone`` that it
     takes no part any more, so that an operator answers for it (EC-26). ``seq`` counts the line's
-    events. ``cancellations`` holds those still asked, any that the command at hand names, those that a customer asked
-    and got while other units are open, and all of them where an answer finds nothing asked. ``noted`` is what was said
+    events. ``cancellations`` holds those still asked, any that the command at hand names, and all of them where it
+    is an answer, or finds nothing open. ``noted`` is what was said
     before and changed nothing, where it may be said again.
 
     Raises:
@@ -145,7 +145,7 @@ class Decision:
     """What a command did: the line after it, the cancellations it made or changed, and what to tell.
 
     No events means that the command had been heeded before: the caller hears of success again. ``repeats`` names the
-    asks that it only repeats.
+    cancellations that it only repeats.
     """
 
     line: Line

@@ -75,7 +75,9 @@ class Deciding:
         refusal, fates = (result, ()) if isinstance(result, Refusal) else (None, result)
         process = None
         if call.process and call.retailer:
-            process = open_process(self.rows, call.process, call.retailer, refusal, changed)
+            lines = self.known.lines_of(command)
+            line = self.known.lines[lines[0]] if lines else None
+            process = open_process(self.rows, call.process, call.retailer, refusal or line, changed)
         if refusal:
             return Refused(refusal=replace(refusal, noted=()), process=process, at=self.rows.now)
         return Done(

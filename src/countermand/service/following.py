@@ -33,7 +33,7 @@ class Following:
         for cancellation in decision.cancellations:
             noted = self._cancellations.get(cancellation.id)
             self._cancellations[cancellation.id] = (line, cancellation, noted[2] if noted else door)
-            settle_process(self.rows, line.retailer, cancellation)
+            settle_process(self.rows, line, cancellation)
         for event in decision.events:
             self.telling.tell(line, event, actor, door)
             if event.kind is EventKind.CANCELLATION_ACCEPTED and line.id in self.known.priced:

@@ -10,10 +10,15 @@ from countermand.domain.commands import (
     AboutOrder,
     AcceptCancellation,
     AnswerOrder,
+    AskCancellation,
+    AskLines,
+    CancelOrder,
+    CancelOwn,
     Command,
     DeclineCancellation,
     NoteCancellation,
     RefundCommand,
+    RetailerCancel,
     Ship,
     ShipOrder,
 )
@@ -64,9 +69,8 @@ def load(
 def _asked(connection: Connection, locked: Locked) -> dict[UUID, list[Cancellation]]:
     """The cancellations of each line that may matter (``Line.cancellations``)."""
     named = {each for call in locked.calls if (each := _cancellation_named(call.command))}
-    about = {call.about for call in locked.calls if _is_answer(call.command)}
-    answered = {row.id for row in locked.rows if not row.asked and (row.id in about or row.order_id in about)}
-    rows = [row for row in locked.rows if row.asked or named or (row.cancelled and row.open) or row.id in answered]
+    answered = _answered_before(locked)
+    rows = [row for row in locked.rows if row.asked or named or row.id in answered]
     if not rows:
         return {}
     parameters = {
@@ -79,6 +83,18 @@ def _asked(connection: Connection, locked: Locked) -> dict[UUID, list[Cancellati
     for row in connection.execute(sql.CANCELLATIONS_OF_LINES, parameters):
         asked.setdefault(row.line_id, []).append(cancellation_of(row))
     return asked
+
+
+def _answered_before(locked: Locked) -> set[UUID]:
+    """The lines whose earlier cancellations matter: to an answer that may be a repeat, and to why nothing is open."""
+    told = {call.about for call in locked.calls if _is_answer(call.command)}
+    asked = {call.about for call in locked.calls if _is_ask(call.command)}
+    return {
+        row.id
+        for row in locked.rows
+        if (row.seq > 1 and {row.id, row.order_id} & told)
+        or (row.cancelled and not row.open and {row.id, row.order_id} & asked)
+    }
 
 
 def _load_noted(connection: Connection, calls: Sequence[Call], known: Known) -> None:
@@ -144,7 +160,11 @@ def _cancellation_named(command: Command | PlaceOrder) -> UUID | None:
 
 
 def _is_answer(command: Command | PlaceOrder) -> bool:
-    return isinstance(command, AcceptCancellation | DeclineCancellation | AnswerOrder)
+    return isinstance(command, AcceptCancellation | DeclineCancellation | AnswerOrder | RetailerCancel)
+
+
+def _is_ask(command: Command | PlaceOrder) -> bool:
+    return isinstance(command, AskCancellation | AskLines | CancelOrder | CancelOwn)
 
 
 def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:

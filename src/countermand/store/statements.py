@@ -8,7 +8,6 @@ from sqlalchemy import (
     Select,
     Table,
     Update,
-    and_,
     bindparam,
     insert,
     literal_column,
@@ -87,16 +86,12 @@ CANCELLATIONS_OF_LINES = (
             t.cancellations.c.state == literal_column("'asked'"),
             one_of(t.cancellations.c.id, bindparam("ids", type_=IdList())),
             one_of(t.cancellations.c.line_id, bindparam("answered", type_=IdList())),
-            and_(
-                t.cancellations.c.asker == literal_column("'customer'"),
-                t.cancellations.c.state == literal_column("'accepted'"),
-            ),
         ),
     )
     .order_by(t.cancellations.c.asked_at, t.cancellations.c.id)
 )
-"""The cancellations of these lines, oldest first: those that wait for an answer, those named, what customers got, and
-all of a line that is answered though nothing waits."""
+"""The cancellations of these lines, oldest first: those that wait for an answer, those named, and all of the lines
+whose earlier answers matter."""
 
 NOTED_ON_LINES = select(
     t.events.c.line_id, t.events.c.kind, t.events.c.actor_id, t.events.c.cancellation_id, t.events.c.facts

@@ -2,18 +2,31 @@
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC
 from functools import partial
+from uuid import UUID
 
 import pytest
 
-from countermand import reads
-from countermand.domain.commands import AcceptCancellation, Asker, PartyKind, PassDeadline
+from countermand import reads, scores
+from countermand.domain.commands import (
+    AcceptCancellation,
+    AskCancellation,
+    Asker,
+    PartyKind,
+    PassDeadline,
+    WithdrawCancellation,
+)
 from countermand.domain.policy import Cutoff, Policy, Silence
 from countermand.domain.reasons import BOL_REASONS, DeclineReason
+from countermand.domain.score import Role, Week
+from countermand.service.calls import Call, Refused
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.policies import terms_of_policy
 from countermand.wire.bol_plaza import vocabulary
+from tests.store.speaking import OPERATOR
 from tests.wire.bol_plaza.calling import (
     ROOT,
     V2_1,
@@ -31,6 +44,11 @@ pytestmark = pytest.mark.anyio
 BY_CUSTOMER = "REQUESTED_BY_CUSTOMER"
 ACCEPTED, ASKED, PASSED_ON = "cancellation.accepted", "cancellation.asked", "cancellation.passed_on"
 UNKNOWN = "There is no such order item that you can act on."
+DECLINED = "The cancellation of 1 unit was declined by the supplier at 2026-11-02T09:00:00+00:00"
+CANCELLED = (
+    "This order item is cancelled already."
+    " 1 unit was cancelled by the retailer at 2026-11-02T09:00:00+00:00; nobody had asked for it."
+)
 
 
 async def test_the_answer_is_pending_and_has_every_element(seller: Seller) -> None:
@@ -141,7 +159,8 @@ async def test_a_suppliers_no_is_a_failure_that_says_why(sqlite_seller: Seller, 
     line, number = await sqlite_seller.line(by=supplier)
     process = await sqlite_seller.cancel(number)
     await sqlite_seller.decline(line, by=supplier, reason=reason)
-    assert await sqlite_seller.outcome(process) == ("FAILURE", f"The cancellation was declined: {reason.value}.")
+    why = "" if reason is DeclineReason.NOT_STATED else f": {reason.value}"
+    assert await sqlite_seller.outcome(process) == ("FAILURE", f"{DECLINED}{why}.")
     assert await sqlite_seller.world.buckets(line) == (1, 0, 0, 0)
 
 
@@ -152,7 +171,10 @@ async def test_a_suppliers_silence_is_a_timeout(seller: Seller) -> None:
     (ask,) = await _cancellations(seller)
     seller.world.clock.advance(hours=48)
     await seller.do(PassDeadline(line=line, cancellation=ask.id))
-    assert await seller.outcome(process) == ("TIMEOUT", "The party that holds the goods did not answer in time.")
+    assert await seller.outcome(process) == (
+        "TIMEOUT",
+        "The cancellation of 1 unit lapsed by policy at 2026-11-04T09:00:00+00:00, as nobody had answered in time.",
+    )
     assert await seller.world.buckets(line) == (1, 0, 0, 0)
 
 
@@ -186,7 +208,10 @@ async def test_an_ask_that_is_withdrawn_is_a_failure(seller: Seller) -> None:
     line, number = await seller.line(by=seller.world.supplier)
     process = await seller.cancel(number)
     await seller.withdraw(line, asker=Asker.RETAILER)
-    assert await seller.outcome(process) == ("FAILURE", "The cancellation was withdrawn.")
+    assert await seller.outcome(process) == (
+        "FAILURE",
+        "The cancellation of 1 unit was withdrawn by the retailer at 2026-11-02T09:00:00+00:00.",
+    )
 
 
 async def test_a_customers_ask_is_passed_on_and_waits_for_the_supplier(seller: Seller) -> None:
@@ -221,7 +246,7 @@ async def test_the_same_call_while_the_supplier_thinks_is_the_same_ask(seller: S
     assert len(await _cancellations(seller)) == 1
     assert [await seller.outcome(each) for each in processes] == [("PENDING", None)] * 3
     await seller.decline(line, by=supplier)
-    said = ("FAILURE", "The cancellation was declined: in_packing.")
+    said = ("FAILURE", f"{DECLINED.replace('1 unit', '2 units')}: in_packing.")
     assert [await seller.outcome(each) for each in processes] == [said] * 3
 
 
@@ -254,7 +279,7 @@ async def test_what_is_shipped_or_cancelled_already_fails_in_its_words(seller: S
     _, number = await seller.line()
     first = await seller.cancel(number)
     second = await seller.cancel(number)
-    assert await seller.outcome(second) == ("FAILURE", "This order item is cancelled already.")
+    assert await seller.outcome(second) == ("FAILURE", CANCELLED)
     assert await seller.outcome(first) == ("SUCCESS", None)
 
 
@@ -269,9 +294,13 @@ async def test_a_final_status_never_changes(seller: Seller) -> None:
     await seller.accept(line, by=supplier)
     refused = await seller.cancel(number)
     seller.world.clock.advance(days=30)
-    assert await seller.outcome(declined) == ("FAILURE", "The cancellation was declined: in_packing.")
+    assert await seller.outcome(declined) == ("FAILURE", f"{DECLINED}: in_packing.")
     assert await seller.outcome(accepted) == ("SUCCESS", None)
-    assert await seller.outcome(refused) == ("FAILURE", "This order item is cancelled already.")
+    assert await seller.outcome(refused) == (
+        "FAILURE",
+        "This order item is cancelled already."
+        " The cancellation of 1 unit was accepted by the supplier at 2026-11-02T09:01:00+00:00.",
+    )
     assert await seller.kept(declined) == before
 
 
@@ -364,7 +393,7 @@ async def test_many_calls_at_once_cancel_once(seller: Seller) -> None:
     line, number = await seller.line(3)
     processes = await asyncio.gather(*(seller.cancel(number) for _ in range(20)))
     outcomes = [await seller.outcome(each) for each in processes]
-    assert sorted(outcomes) == [("FAILURE", "This order item is cancelled already.")] * 19 + [("SUCCESS", None)]
+    assert sorted(outcomes) == [("FAILURE", CANCELLED)] * 19 + [("SUCCESS", None)]
     assert await seller.told(line) == [(ACCEPTED, 3, True)]
 
 
@@ -411,3 +440,106 @@ async def _agree(seller: Seller, policy: Policy) -> None:
     await seller.world.application.database.write(
         lambda connection: connection.execute(t.policies.insert().values(**values))
     )
+
+
+# A confirmation confirms what was asked: each situation before the call, and the truth about it after
+
+WITHDRAWN = "The customer's cancellation of 1 unit was withdrawn by the platform at 2026-11-02T09:00:00+00:00."
+IN_PART = "The cancellation of 2 units was accepted for 1 of 2 units by the retailer at 2026-11-02T09:00:00+00:00."
+
+Before = Callable[[Seller, UUID], Awaitable[object]]
+
+
+async def _nothing(seller: Seller, line: UUID) -> None:
+    """Nobody asked for anything."""
+
+
+async def _asked(seller: Seller, line: UUID) -> None:
+    wish = AskCancellation(line=line, actor=OPERATOR, asker=Asker.CUSTOMER, units=1)
+    await seller.do(wish)
+
+
+async def _asked_and_withdrawn(seller: Seller, line: UUID) -> None:
+    await _asked(seller, line)
+    await seller.do(WithdrawCancellation(line=line, actor=OPERATOR, asker=Asker.CUSTOMER))
+
+
+async def _asked_and_declined(seller: Seller, line: UUID) -> None:
+    await _asked(seller, line)
+    await seller.decline(line)
+
+
+async def _asked_and_lapsed(seller: Seller, line: UUID) -> None:
+    await _asked(seller, line)
+    seller.world.clock.advance(hours=48)
+
+
+async def _asked_and_accepted(seller: Seller, line: UUID) -> None:
+    await _asked(seller, line)
+    await seller.accept(line)
+
+
+async def _asked_and_accepted_in_part(seller: Seller, line: UUID) -> None:
+    await seller.do(AskCancellation(line=line, actor=OPERATOR, asker=Asker.CUSTOMER, units=2))
+    await seller.accept(line, units=1)
+
+
+CONFIRMED: dict[str, tuple[Before, tuple[str, str | None], tuple[int, int, int, int], list[str]]] = {
+    "the ask waits": (_asked, ("SUCCESS", None), (2, 0, 1, 0), []),
+    "withdrawn": (_asked_and_withdrawn, ("FAILURE", WITHDRAWN), (3, 0, 0, 0), []),
+    "declined": (_asked_and_declined, ("SUCCESS", None), (0, 0, 3, 0), ["false_claim"]),
+    "lapsed": (_asked_and_lapsed, ("SUCCESS", None), (0, 0, 3, 0), ["lapsed", "false_claim"]),
+    "never asked": (_nothing, ("SUCCESS", None), (0, 0, 3, 0), ["false_claim"]),
+    "accepted": (_asked_and_accepted, ("SUCCESS", None), (2, 0, 1, 0), []),
+    "accepted in part": (_asked_and_accepted_in_part, ("SUCCESS", IN_PART), (2, 0, 1, 0), []),
+}
+
+
+@pytest.mark.parametrize(("before", "ending", "buckets", "score"), CONFIRMED.values(), ids=CONFIRMED.keys())
+async def test_a_confirmation_confirms_what_was_asked(
+    seller: Seller,
+    before: Before,
+    ending: tuple[str, str | None],
+    buckets: tuple[int, int, int, int],
+    score: list[str],
+) -> None:
+    line, number = await seller.line(3)
+    await before(seller, line)
+    process = await seller.cancel(number, BY_CUSTOMER)
+    assert await seller.outcome(process) == ending
+    assert await seller.world.buckets(line) == buckets
+    assert await _counts(seller) == score
+
+
+async def test_a_wish_withdrawn_after_it_was_passed_on_ends_the_process_in_those_words(seller: Seller) -> None:
+    line, number = await seller.line(3, by=seller.world.supplier)
+    await _asked(seller, line)
+    process = await seller.cancel(number, BY_CUSTOMER)
+    assert await seller.outcome(process) == ("PENDING", None)
+    await seller.do(WithdrawCancellation(line=line, actor=OPERATOR, asker=Asker.CUSTOMER))
+    after = await seller.cancel(number, BY_CUSTOMER)
+    for each, sentence in ((process, WITHDRAWN.replace("The customer's", "The")), (after, WITHDRAWN)):
+        assert await seller.outcome(each) == ("FAILURE", sentence)
+    assert (await seller.world.buckets(line), await _counts(seller)) == ((3, 0, 0, 0), [])
+
+
+async def test_withdrawing_against_confirming_the_first_commit_wins_and_both_hear_it(seller: Seller) -> None:
+    for _ in range(10):
+        line, number = await seller.line(3)
+        await _asked(seller, line)
+        withdraw = Call(command=WithdrawCancellation(line=line, actor=OPERATOR, asker=Asker.CUSTOMER), door="test")
+        process, withdrawn = await asyncio.gather(
+            seller.cancel(number, BY_CUSTOMER), seller.world.application.lanes.submit(withdraw)
+        )
+        confirmed = isinstance(withdrawn, Refused)
+        assert await seller.outcome(process) == (("SUCCESS", None) if confirmed else ("FAILURE", WITHDRAWN))
+        assert await seller.world.buckets(line) == ((2, 0, 1, 0) if confirmed else (3, 0, 0, 0))
+    assert await _counts(seller) == []
+
+
+async def _counts(seller: Seller) -> list[str]:
+    """Why items count in the seller's score, as their events have it."""
+    party = scores.Party(id=seller.party, role=Role.RETAILER)
+    week = Week.of(seller.world.clock(), UTC)
+    [card] = await seller.world.application.database.read(partial(scores.cards, party=party, weeks=[week], zone=UTC))
+    return [each.why.value for each in card.counted]

@@ -536,7 +536,7 @@ async def test_an_answer_repeated_by_a_supplier_that_lost_the_reply_is_refused_a
     line = await crux.new_line()
     await crux.cancel(line)
     assert (await crux.answer("confirm", line)).status_code == 204
-    assert refusal(await crux.answer("confirm", line)) == "nothing_asked"
+    assert refusal(await crux.answer("confirm", line)) == "already_answered"
     assert await crux.world.buckets(line) == (0, 0, 1, 0)
 
 

@@ -50,7 +50,7 @@ async def test_each_supplier_answers_for_its_own_lines_only(crux: Crux) -> None:
     assert await all_buckets(crux, order) == [(0, 0, 1, 0), (0, 2, 0, 0)]
     assert (await answer_order(crux, "reject", order.id, world.other_supplier)).status_code == 204
     assert await all_buckets(crux, order) == [(0, 0, 1, 0), (2, 0, 0, 0)]
-    assert refusal(await answer_order(crux, "confirm", order.id)) == "nothing_asked"
+    assert refusal(await answer_order(crux, "confirm", order.id)) == "already_answered"
 
 
 @both_generations
