@@ -22,6 +22,7 @@ from sqlalchemy import (
     delete,
     insert,
     literal_column,
+    or_,
     select,
     text,
     update,
@@ -62,15 +63,27 @@ def _last_digits(element: partition_of_column, compiler: SQLCompiler, **kw: Any)
 # What is due
 
 
-def overdue(connection: Connection, now: datetime, limit: int, partitions: Collection[int]) -> Sequence[Record]:
-    """Cancellations in these partitions whose answer was due by now, the longest overdue first."""
+def overdue(
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    partitions: Collection[int],
+    after: tuple[datetime, UUID] | None = None,
+) -> Sequence[Record]:
+    """Cancellations in these partitions whose answer was due by now, the longest overdue first.
+
+    ``after`` is when the answer to the last one before was due, and its id.
+    """
     cancellations = t.cancellations.c
-    query = select(cancellations.retailer_id, cancellations.line_id, cancellations.id).where(
+    oldest = (cancellations.due_at, cancellations.id)
+    query = select(cancellations.retailer_id, cancellations.line_id, *oldest).where(
         cancellations.state == literal_column("'asked'"),
         cancellations.due_at <= now,
         one_of(partition_of_column(cancellations.retailer_id), bindparam("partitions", type_=NumberList())),
     )
-    oldest = (cancellations.due_at, cancellations.id)
+    if after:
+        due_at, last = after
+        query = query.where(cancellations.due_at >= due_at, or_(cancellations.due_at > due_at, cancellations.id > last))
     return connection.execute(query.order_by(*oldest).limit(limit), {"partitions": sorted(partitions)}).all()
 
 

@@ -15,23 +15,37 @@ HINTED_MAX: Final = 100
 """One hint makes us ask about so many refunds at most."""
 
 
-def due_refunds(connection: Connection, now: datetime, limit: int, partitions: Collection[int]) -> Sequence[Record]:
+Mark = tuple[datetime, UUID]
+"""How far a pass has come: when the last refund was due, and its id."""
+
+
+def due_refunds(
+    connection: Connection, now: datetime, limit: int, partitions: Collection[int], after: Mark | None = None
+) -> Sequence[Record]:
     """Refunds of these partitions that something is to be done about by now, the longest due first."""
-    return _by_then(connection, t.refunds.c.due_at, now, limit, partitions)
+    return _by_then(connection, t.refunds.c.due_at, now, limit, partitions, after)
 
 
 def refunds_to_check(
-    connection: Connection, now: datetime, limit: int, partitions: Collection[int]
+    connection: Connection, now: datetime, limit: int, partitions: Collection[int], after: Mark | None = None
 ) -> Sequence[Record]:
     """Refunds of these partitions, done or parked, that are to be asked about again: the longest due first."""
-    return _by_then(connection, t.refunds.c.check_at, now, limit, partitions)
+    return _by_then(connection, t.refunds.c.check_at, now, limit, partitions, after)
 
 
 def _by_then(
-    connection: Connection, time: Column[Any], now: datetime, limit: int, partitions: Collection[int]
+    connection: Connection,
+    time: Column[Any],
+    now: datetime,
+    limit: int,
+    partitions: Collection[int],
+    after: Mark | None,
 ) -> Sequence[Record]:
+    """The rows, with the ``time`` that they are sorted by as ``at``."""
     owned = bindparam("partitions", sorted(partitions), type_=NumberList())
-    query = select(t.refunds).where(one_of(t.refunds.c.partition, owned), time <= now)
+    query = select(t.refunds, time.label("at")).where(one_of(t.refunds.c.partition, owned), time <= now)
+    if after:
+        query = query.where(time >= after[0], or_(time > after[0], t.refunds.c.id > after[1]))
     return connection.execute(query.order_by(time, t.refunds.c.id).limit(limit)).all()
 
 

@@ -5,7 +5,7 @@ Each worker does it for its partitions.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from random import Random
 from typing import Final
@@ -20,6 +20,7 @@ from countermand.store.outbox import Pair
 from countermand.worker.deadlines import Deadlines
 from countermand.worker.notices import SENDS_AT_ONCE, Courier, Notices
 from countermand.worker.owners import Owners
+from countermand.worker.pace import pause_s, repeat
 from countermand.worker.partitions import LEASE_S, Monotonic, Partitions
 from countermand.worker.refunds import Refunds
 
@@ -85,12 +86,14 @@ class Worker:
         """Work until cancelled or stopped."""
         self._running = asyncio.current_task()
         async with asyncio.TaskGroup() as group:
-            group.create_task(_every(min(TEND_EVERY_S, self._lease_s / 5), self.tend))
-            group.create_task(_every(LOOK_EVERY_S, self._look))
-            group.create_task(_every(DEADLINES_EVERY_S, self.deadlines.fire_all))
-            group.create_task(_every(REFUNDS_EVERY_S, self.refunds.settle_all))
-            group.create_task(_every(OWNERS_EVERY_S, self.owners.tell))
-            group.create_task(_every(CHECKS_EVERY_S, self.refunds.check_all))
+            tend_every_s = min(TEND_EVERY_S, self._lease_s / 5)
+            # Its own work waits for the partitions, so it does not wait long for them.
+            group.create_task(repeat(tend_every_s, self.tend, most_s=2 * tend_every_s))
+            group.create_task(repeat(LOOK_EVERY_S, self._look))
+            group.create_task(repeat(DEADLINES_EVERY_S, self.deadlines.fire_all))
+            group.create_task(repeat(REFUNDS_EVERY_S, self.refunds.settle_all))
+            group.create_task(repeat(OWNERS_EVERY_S, self.owners.tell))
+            group.create_task(repeat(CHECKS_EVERY_S, self.refunds.check_all))
 
     async def stop(self, within_s: float = FINISH_S) -> None:
         """Finish what is under way, but not for ever, and let other workers have the partitions."""
@@ -138,13 +141,5 @@ class Worker:
     async def _look(self) -> None:
         self.notices.look()
         await asyncio.sleep(self.notices.look_took_s * (1 / LOOK_SHARE - 1))
-
-
-async def _every(seconds: float, act: Callable[[], Awaitable[object]]) -> None:
-    """Again and again; an error is logged and does not end it."""
-    while True:
-        try:
-            await act()
-        except Exception:
-            log.exception("worker_failed")
-        await asyncio.sleep(seconds)
+        # A look that fails is made again later each time; it has been logged.
+        await asyncio.sleep(pause_s(LOOK_EVERY_S, self.notices.looks_failed) - LOOK_EVERY_S)

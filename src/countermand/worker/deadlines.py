@@ -1,15 +1,20 @@
 """Answers that nobody gave in time. Each is put to the rules, which decide what silence means."""
 
 import asyncio
+from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 from countermand.domain.commands import PassDeadline
 from countermand.ids import Clock
 from countermand.lanes import Lanes
-from countermand.service.calls import Call, Failed
+from countermand.service.calls import Call, Done, Failed
 from countermand.store import outbox
+from countermand.store.columns import Record
 from countermand.store.engine import Database
+from countermand.worker.pace import STALLED_AFTER, Rests, StalledError
 from countermand.worker.partitions import Partitions
 
 DOOR: Final = "policy"
@@ -28,28 +33,48 @@ class Deadlines:
         self._lanes = lanes
         self._clock = clock
         self._partitions = partitions
+        self._rests = Rests(clock)
 
     async def fire(self) -> int:
         """Put at most 500 overdue cancellations to the rules. Returns how many the rules took up."""
-        owned = self._partitions.owned
-        if not owned:
-            return 0
-        due = await self._database.read(partial(outbox.overdue, now=self._clock(), limit=BATCH_MAX, partitions=owned))
-        outcomes = await asyncio.gather(
-            *(
-                self._lanes.submit(
-                    Call(
-                        command=PassDeadline(line=row.line_id, cancellation=row.id),
-                        door=DOOR,
-                        retailer=row.retailer_id,
-                    )
-                )
-                for row in due
-            )
-        )
-        return sum(not isinstance(outcome, Failed) for outcome in outcomes)
+        return await self._put(await self._overdue(self._clock()))
 
     async def fire_all(self) -> None:
-        """Until none is overdue."""
-        while await self.fire() == BATCH_MAX:
-            pass
+        """Each that is overdue by now, once.
+
+        Raises:
+            StalledError: the write road takes none of them.
+        """
+        now, after = self._clock(), None
+        while rows := await self._overdue(now, after):
+            for start in range(0, len(rows), STALLED_AFTER):
+                awake = self._rests.awake(rows[start : start + STALLED_AFTER], _id_of)
+                if awake and not await self._put(awake):
+                    raise StalledError("Deadlines cannot be written down.")
+            after = rows[-1].due_at, rows[-1].id
+            if len(rows) < BATCH_MAX:
+                break
+
+    async def _overdue(self, now: datetime, after: tuple[datetime, UUID] | None = None) -> Sequence[Record]:
+        owned = self._partitions.owned
+        if not owned:
+            return ()
+        return await self._database.read(
+            partial(outbox.overdue, now=now, limit=BATCH_MAX, partitions=owned, after=after)
+        )
+
+    async def _put(self, rows: Sequence[Record]) -> int:
+        outcomes = await asyncio.gather(*(self._lanes.submit(_passed(row)) for row in rows))
+        for row, outcome in zip(rows, outcomes, strict=True):
+            (self._rests.went_on if isinstance(outcome, Done) else self._rests.failed)(row.id)
+        return sum(not isinstance(outcome, Failed) for outcome in outcomes)
+
+
+def _passed(row: Record) -> Call:
+    command = PassDeadline(line=row.line_id, cancellation=row.id)
+    return Call(command=command, door=DOOR, retailer=row.retailer_id)
+
+
+def _id_of(row: Record) -> UUID:
+    id: UUID = row.id  # noqa: A001 - a cancellation's id is its id
+    return id

@@ -37,11 +37,14 @@ from countermand.store import outbox, owner_mails
 from countermand.store.columns import Record
 from countermand.store.engine import Database
 from countermand.store.outbox import Pair, Settlement
+from countermand.worker.pace import pause_s
 from countermand.worker.partitions import Monotonic, Partitions
 from countermand.worker.queues import READ_AGAIN_BELOW, Letter, Queue, Turns
 
 SENDS_AT_ONCE: Final = 128
 SETTLED_AT_ONCE: Final = 500
+UNSETTLED_MAX: Final = 2 * SETTLED_AT_ONCE
+"""While what became of so many cannot be written down, no more are sent."""
 READ_AT_ONCE: Final = 64
 """Of so many endpoints and partitions notices are read in one go."""
 FAILING_READ_AT_ONCE: Final = 100
@@ -131,6 +134,8 @@ class Notices:
         self._stopping = False
         self.look_took_s = 0.0
         """How long the last look through all partitions took."""
+        self.looks_failed = 0
+        """How many looks failed in a row."""
 
     # What starts it
 
@@ -195,8 +200,10 @@ class Notices:
         try:
             while (self._heard or self._found or self._look_wanted) and not self._stopping:
                 await self._read_once()
+            self.looks_failed = 0
         except Exception:
             # The next look finds all that is due.
+            self.looks_failed += 1
             log.warning("notices_not_read", exc_info=True)
             self._heard.clear()
             self._found.clear()
@@ -350,7 +357,8 @@ class Notices:
 
     def _go_on(self) -> None:
         """Send as much as may be sent."""
-        while not self._stopping and (queue := self._turns.next()):
+        # What cannot be written down would be sent again after a crash, so there must not be much of it.
+        while not self._stopping and len(self._results) < UNSETTLED_MAX and (queue := self._turns.next()):
             letter = queue.waiting.popleft()
             notice = letter.notice
             fence = self._partitions.fence(notice.partition)
@@ -425,15 +433,19 @@ class Notices:
     # Settle
 
     async def _settling(self) -> None:
+        failures = 0
         try:
             while self._results:
                 batch = self._results[:SETTLED_AT_ONCE]
                 try:
                     await self._settle(batch)
+                    failures = 0
                 except Exception:
                     # Nothing is lost: it is tried again, and until then none of these is sent by this worker.
+                    failures += 1
                     log.warning("notices_not_settled", notices=len(batch), exc_info=True)
-                    await asyncio.sleep(TRY_AGAIN_S)
+                    await asyncio.sleep(pause_s(TRY_AGAIN_S, failures - 1))
+                self._go_on()
         finally:
             self._settler = None
 

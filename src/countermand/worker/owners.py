@@ -3,25 +3,44 @@
 As with notices, whatever ends the process between the steps leaves the mail due, and it is sent then.
 """
 
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from random import Random
 from typing import Final
+from uuid import UUID
 
 import structlog
 
 from countermand.domain.endpoint import EndpointState
-from countermand.domain.schedule import Attempt, NoticeState, standing_after
+from countermand.domain.schedule import Attempt, NoticeState, Verdict, standing_after
 from countermand.endpoints import PREFIX
 from countermand.ids import Clock, show
 from countermand.store import owner_mails
 from countermand.store.columns import Record
 from countermand.store.engine import Database
 from countermand.worker.notices import Courier
+from countermand.worker.pace import StalledError
 from countermand.worker.partitions import Partitions
 
 BATCH_MAX: Final = 50
 
 log = structlog.get_logger()
+
+_Key = tuple[UUID, datetime, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A mail, the fence under which it was sent, and the attempt that is over, if one was made."""
+
+    mail: Record
+    fence: int
+    attempt: Attempt | None
+
+
+def _key(mail: Record) -> _Key:
+    return mail.endpoint_id, mail.created_at, mail.address
 
 
 class Owners:
@@ -36,29 +55,53 @@ class Owners:
         self._clock = clock
         self._dice = dice or Random()  # noqa: S311 - jitter needs no secrets
         self._sending: int | None = None
+        self._unsettled: dict[_Key, _Tried] = {}
 
     def busy(self, partition: int) -> bool:
         """Whether a mail of this partition is being sent or settled."""
-        return self._sending == partition
+        return self._sending == partition or any(each.mail.partition == partition for each in self._unsettled.values())
 
     async def tell(self) -> int:
-        """Send at most 50 mails that are due. Returns how many were."""
+        """Send at most 50 mails that are due. Returns how many were.
+
+        What became of a mail is kept until it is written down, and until then it is not sent again.
+
+        Raises:
+            StalledError: it cannot be written down. No further mail is sent now.
+        """
+        await self._settle_again()
         owned = self._partitions.owned
         if not owned:
             return 0
         due = await self._database.read(partial(owner_mails.due, now=self._clock(), limit=BATCH_MAX, partitions=owned))
         for mail in due:
             fence = self._partitions.fence(mail.partition)
-            if fence is not None:
+            if fence is not None and _key(mail) not in self._unsettled:
                 await self._send(mail, fence)
         return len(due)
 
     async def _send(self, mail: Record, fence: int) -> None:
         self._sending = mail.partition
         try:
-            await self._settle(mail, fence, await self._attempt(mail))
+            tried = _Tried(mail, fence, await self._attempt(mail))
+            if not await self._settled(tried):
+                self._unsettled[_key(mail)] = tried
+                raise StalledError("What became of a mail to an owner cannot be written down.")
         finally:
             self._sending = None
+
+    async def _settle_again(self) -> None:
+        for key, tried in list(self._unsettled.items()):
+            if await self._settled(tried):
+                del self._unsettled[key]
+
+    async def _settled(self, tried: "_Tried") -> bool:
+        try:
+            await self._settle(tried.mail, tried.fence, tried.attempt)
+        except Exception:
+            log.warning("owner_mail_not_settled", endpoint=show(PREFIX, tried.mail.endpoint_id), exc_info=True)
+            return False
+        return True
 
     async def _attempt(self, mail: Record) -> Attempt | None:
         """One attempt; none where the endpoint goes on, or is no more."""
@@ -66,7 +109,11 @@ class Owners:
             return None
         # The same at every attempt, so that a mailbox can tell a repeat.
         message_id = f"{show(PREFIX, mail.endpoint_id)}-{mail.created_at:%Y%m%d%H%M%S%f}"
-        return await self._courier.tell_owner(mail.address, mail.url, mail.why, message_id=message_id)
+        try:
+            return await self._courier.tell_owner(mail.address, mail.url, mail.why, message_id=message_id)
+        except Exception:
+            log.exception("owner_mail_not_written", endpoint=show(PREFIX, mail.endpoint_id))
+            return Attempt(verdict=Verdict.FAILED, result="The mail could not be written. It was logged.")
 
     async def _settle(self, mail: Record, fence: int, attempt: Attempt | None) -> None:
         now = self._clock()

@@ -7,7 +7,7 @@ the process between the steps leaves the refund to be taken up again, with the s
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -27,6 +27,8 @@ from countermand.store import repayments
 from countermand.store.columns import Record
 from countermand.store.engine import Database
 from countermand.store.records import refund_of
+from countermand.store.repayments import Mark
+from countermand.worker.pace import Rests, StalledError, Streak
 from countermand.worker.partitions import Partitions
 
 DOOR: Final = "worker"
@@ -40,6 +42,10 @@ FOLLOW_S: Final = 10.0
 """How long a webhook may take. Providers wait for 15 seconds or so."""
 
 log = structlog.get_logger()
+
+Question = Callable[..., Sequence[Record]]
+Act = Callable[[Record], Awaitable[bool]]
+"""What is done about one refund. Whether it got on: the road took what became of it."""
 
 
 class Refunds:
@@ -68,18 +74,22 @@ class Refunds:
         self._watch_for = watch_for
         self._places = asyncio.Semaphore(at_once)
         self._following = 0
+        self._rests = Rests(clock)
 
     async def settle(self) -> int:
         """Do what is to be done about at most 500 refunds that are due. Returns how many it looked at."""
-        due = await self._ours(repayments.due_refunds, BATCH_MAX)
+        due = await self._ours(repayments.due_refunds, BATCH_MAX, self._clock())
         # What fails stays as it is and is taken up again; the others go on.
         await self._each(due, self._settle_one, "refund_failed")
         return len(due)
 
     async def settle_all(self) -> None:
-        """Until none is due."""
-        while await self.settle() == BATCH_MAX:
-            pass
+        """Each that is due by now, once.
+
+        Raises:
+            StalledError: they fail one after the other.
+        """
+        await self._through(repayments.due_refunds, BATCH_MAX, self._settle_one, "refund_failed")
 
     async def follow(self, provider: str, notified: Sequence[Notified]) -> bool:
         """News, says a webhook: ask what it is. Whether the provider's word on all of it is written down by now.
@@ -127,39 +137,67 @@ class Refunds:
 
         A webhook may never arrive: what failed days later, and what somebody refunded by hand, is found here.
         """
-        rows = await self._ours(repayments.refunds_to_check, CHECKS_MAX)
+        rows = await self._ours(repayments.refunds_to_check, CHECKS_MAX, self._clock())
         return await self._each(rows, self._check_one, "refund_not_checked")
 
     async def check_all(self) -> None:
-        """Until none is to be asked about."""
-        while await self.check() == CHECKS_MAX:
-            pass
+        """Each that is to be asked about by now, once.
 
-    async def _ours(self, question: Callable[..., Sequence[Record]], limit: int) -> Sequence[Record]:
+        Raises:
+            StalledError: they fail one after the other.
+        """
+        await self._through(repayments.refunds_to_check, CHECKS_MAX, self._check_one, "refund_not_checked")
+
+    async def _ours(self, question: Question, limit: int, now: datetime, after: Mark | None = None) -> Sequence[Record]:
         """What a question finds in this worker's partitions."""
         owned = self._partitions.owned
         if not owned:
             return ()
-        return await self._database.read(partial(question, now=self._clock(), limit=limit, partitions=owned))
+        return await self._database.read(partial(question, now=now, limit=limit, partitions=owned, after=after))
 
-    async def _each(self, rows: Sequence[Record], act: Callable[[Record], Awaitable[bool | None]], failed: str) -> int:
-        """Act on every refund. Returns how often ``act`` said yes; what it raises is logged as ``failed``.
+    async def _through(self, question: Question, limit: int, act: Act, failed: str) -> None:
+        """Act once on each refund that a question finds, however many; what becomes due meanwhile is left."""
+        now, after = self._clock(), None
+        while rows := await self._ours(question, limit, now, after):
+            await self._each(rows, act, failed)
+            after = rows[-1].at, rows[-1].id
+            if len(rows) < limit:
+                break
+
+    async def _each(self, rows: Sequence[Record], act: Act, failed: str) -> int:
+        """Act on every refund that does not rest. Returns on how many; what ``act`` raises is logged as ``failed``.
 
         Those of one payment come one after the other: each counts what others refunded, less what was counted before.
+
+        Raises:
+            StalledError: they fail one after the other.
         """
+        streak = Streak()
 
         async def act_on(refunds: Sequence[Record]) -> int:
             done = 0
             for row in refunds:
                 async with self._places:
-                    try:
-                        done += bool(await act(row))
-                    except Exception:
-                        log.exception(failed, refund=show("rfd", row.id))
+                    if not streak.broken:
+                        done += await self._try(row, act, failed, streak)
             return done
 
-        by_payment = groupby(sorted(rows, key=_payment_of), key=_payment_of)
-        return sum(await asyncio.gather(*(act_on(list(each)) for _, each in by_payment)))
+        awake = self._rests.awake(rows, _id_of)
+        by_payment = groupby(sorted(awake, key=_payment_of), key=_payment_of)
+        done = sum(await asyncio.gather(*(act_on(list(each)) for _, each in by_payment)))
+        if streak.broken:
+            raise StalledError(f"What becomes of refunds cannot be written down ({failed}).")
+        return done
+
+    async def _try(self, row: Record, act: Act, failed: str, streak: Streak) -> bool:
+        got_on = False
+        try:
+            got_on = await act(row)
+        except Exception:
+            log.exception(failed, refund=show("rfd", row.id))
+        streak.note(got_on=got_on)
+        (self._rests.went_on if got_on else self._rests.failed)(row.id)
+        return got_on
 
     async def _check_one(self, row: Record) -> bool:
         refund, provider = refund_of(row), self._providers.get(row.provider)
@@ -173,36 +211,34 @@ class Refunds:
             told = replace(told, result=f"{told.result} Besides, {besides} was refunded there by hand.")
         return await self._heard(row.retailer_id, refund, told, elsewhere_minor=found or 0)
 
-    async def _settle_one(self, row: Record) -> None:
+    async def _settle_one(self, row: Record) -> bool:
         refund, provider = refund_of(row), self._providers.get(row.provider)
         if provider is None:
             told = Told(movement=Movement.REFUSED, result=f"No provider {refund.provider} is set up here.")
-            await self._heard(row.retailer_id, refund, told)
-        elif must_ask_first(refund, self._clock(), provider.key_lifetime):
-            await self._heard(row.retailer_id, refund, await provider.find(wish_of(refund)))
-        else:
-            await self._send(row.retailer_id, refund, provider)
+            return await self._heard(row.retailer_id, refund, told)
+        if must_ask_first(refund, self._clock(), provider.key_lifetime):
+            return await self._heard(row.retailer_id, refund, await provider.find(wish_of(refund)))
+        return await self._send(row.retailer_id, refund, provider)
 
-    async def _send(self, retailer: UUID, refund: Refund, provider: Provider) -> None:
+    async def _send(self, retailer: UUID, refund: Refund, provider: Provider) -> bool:
         elsewhere = await self._elsewhere(retailer, refund, provider)
         if elsewhere is None:
             told = Told(movement=Movement.LATER, result=f"{provider.name} does not say what was refunded before.")
-            await self._heard(retailer, refund, told)
-            return
+            return await self._heard(retailer, refund, told)
         intent = SendRefund(
             line=refund.line, refund=refund.id, actor=ACTOR, attempts=refund.attempts, elsewhere_minor=elsewhere
         )
         if not await self._submit(retailer, intent):
-            return
+            return False
         wish = wish_of(refund, counted_minor=elsewhere)
         if not wish.amount_minor:
-            return
+            return True
         if refund.kind is RefundKind.RELEASE:
             before = await self._database.read(partial(repayments.released_before, retailer=retailer, refund=refund))
             told = await provider.release(replace(wish, before_minor=before))
         else:
             told = await provider.refund(wish)
-        await self._heard(retailer, replace(refund, attempts=refund.attempts + 1), told)
+        return await self._heard(retailer, replace(refund, attempts=refund.attempts + 1), told)
 
     async def _elsewhere(self, retailer: UUID, refund: Refund, provider: Provider) -> int | None:
         """How much of a refund that is sent for the first time somebody refunded at the provider already (EC-60)."""
@@ -269,3 +305,8 @@ def wish_of(refund: Refund, *, counted_minor: int = 0) -> Wish:
 
 def _payment_of(row: Record) -> tuple[str, str, str]:
     return str(row.retailer_id), row.provider, row.payment_reference
+
+
+def _id_of(row: Record) -> UUID:
+    id: UUID = row.id  # noqa: A001 - a refund's id is its id
+    return id

@@ -1,0 +1,99 @@
+"""How the loops of a worker keep from spinning: what fails rests, and a loop that does not get on waits longer.
+
+A pass acts on each thing that is due at most once. So however the database, the write road or a provider fails, a pass
+ends, and the next one begins later than the one before it did.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+import structlog
+
+from countermand.ids import Clock
+
+T = TypeVar("T")
+
+STALLED_AFTER: Final = 32
+"""So many failures, one after the other, end a pass."""
+PAUSE_MAX_S: Final = 15.0
+"""No loop waits longer than this, or than its own interval: what was broken may be whole again."""
+REST_MIN: Final = timedelta(seconds=1)
+REST_MAX: Final = timedelta(minutes=5)
+
+log = structlog.get_logger()
+
+
+class StalledError(Exception):
+    """Nothing gets on, so a pass has ended early. The message says what does not."""
+
+
+class Rests:
+    """What failed rests, longer with every failure: one thing that always fails must not cost a call every second."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until: dict[Hashable, tuple[int, datetime]] = {}
+
+    def awake(self, things: Iterable[T], key: Callable[[T], Hashable]) -> list[T]:
+        """Those of these things that do not rest now."""
+        now = self._clock()
+        return [each for each in things if self._until.get(key(each), (0, now))[1] <= now]
+
+    def failed(self, key: Hashable) -> None:
+        """It failed (again)."""
+        now = self._clock()
+        failures = self._until.get(key, (0, now))[0] + 1
+        self._until[key] = failures, now + min(REST_MAX, REST_MIN * 2 ** min(failures - 1, 10))
+        # What is not due any more, because somebody else saw to it, is never heard of again.
+        long_ago = now - 2 * REST_MAX
+        for each in [one for one, (_, until) in self._until.items() if until < long_ago]:
+            del self._until[each]
+
+    def went_on(self, key: Hashable) -> None:
+        """It did not fail."""
+        self._until.pop(key, None)
+
+
+class Streak:
+    """How many failures there were in a row. ``broken`` says that a pass is to end."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def note(self, *, got_on: bool) -> None:
+        """One more thing was acted on."""
+        self._failures = 0 if got_on else self._failures + 1
+
+    @property
+    def broken(self) -> bool:
+        """Whether so many failed in a row that the next would fail too."""
+        return self._failures >= STALLED_AFTER
+
+
+def pause_s(seconds: float, failures: int, most_s: float = PAUSE_MAX_S) -> float:
+    """How long a loop waits that acts every so many ``seconds``, after so many failures in a row."""
+    return min(max(seconds, most_s), seconds * 2.0 ** min(failures, 16))
+
+
+async def repeat(
+    seconds: float,
+    act: Callable[[], Awaitable[object]],
+    *,
+    most_s: float = PAUSE_MAX_S,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Act again and again. An error is logged and does not end it; the next time comes later after each."""
+    failures = 0
+    while True:
+        try:
+            await act()
+            failures = 0
+        except StalledError as error:
+            failures += 1
+            log.warning("worker_stalled", why=str(error))
+        except Exception:
+            failures += 1
+            log.exception("worker_failed")
+        await sleep(pause_s(seconds, failures, most_s))
