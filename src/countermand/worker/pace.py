@@ -57,19 +57,26 @@ class Rests:
 
 
 class Streak:
-    """How many failures there were in a row. ``broken`` says that a pass is to end."""
+    """How a pass gets on: how many failures there were in a row, and whether anything succeeded."""
 
     def __init__(self) -> None:
         self._failures = 0
+        self._got_on = False
 
     def note(self, *, got_on: bool) -> None:
         """One more thing was acted on."""
         self._failures = 0 if got_on else self._failures + 1
+        self._got_on |= got_on
 
     @property
     def broken(self) -> bool:
         """Whether so many failed in a row that the next would fail too."""
         return self._failures >= STALLED_AFTER
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether all that was tried failed."""
+        return self._failures > 0 and not self._got_on
 
 
 def pause_s(seconds: float, failures: int, most_s: float = PAUSE_MAX_S) -> float:

@@ -80,7 +80,7 @@ class Refunds:
         """Do what is to be done about at most 500 refunds that are due. Returns how many it looked at."""
         due = await self._ours(repayments.due_refunds, BATCH_MAX, self._clock())
         # What fails stays as it is and is taken up again; the others go on.
-        await self._each(due, self._settle_one, "refund_failed")
+        await self._each(due, self._settle_one, "refund_failed", Streak())
         return len(due)
 
     async def settle_all(self) -> None:
@@ -138,7 +138,7 @@ class Refunds:
         A webhook may never arrive: what failed days later, and what somebody refunded by hand, is found here.
         """
         rows = await self._ours(repayments.refunds_to_check, CHECKS_MAX, self._clock())
-        return await self._each(rows, self._check_one, "refund_not_checked")
+        return await self._each(rows, self._check_one, "refund_not_checked", Streak())
 
     async def check_all(self) -> None:
         """Each that is to be asked about by now, once.
@@ -157,22 +157,20 @@ class Refunds:
 
     async def _through(self, question: Question, limit: int, act: Act, failed: str) -> None:
         """Act once on each refund that a question finds, however many; what becomes due meanwhile is left."""
-        now, after = self._clock(), None
-        while rows := await self._ours(question, limit, now, after):
-            await self._each(rows, act, failed)
+        now, after, streak = self._clock(), None, Streak()
+        while not streak.broken and (rows := await self._ours(question, limit, now, after)):
+            await self._each(rows, act, failed, streak)
             after = rows[-1].at, rows[-1].id
             if len(rows) < limit:
                 break
+        if streak.broken or streak.in_vain:
+            raise StalledError(f"What becomes of refunds cannot be written down ({failed}).")
 
-    async def _each(self, rows: Sequence[Record], act: Act, failed: str) -> int:
+    async def _each(self, rows: Sequence[Record], act: Act, failed: str, streak: Streak) -> int:
         """Act on every refund that does not rest. Returns on how many; what ``act`` raises is logged as ``failed``.
 
         Those of one payment come one after the other: each counts what others refunded, less what was counted before.
-
-        Raises:
-            StalledError: they fail one after the other.
         """
-        streak = Streak()
 
         async def act_on(refunds: Sequence[Record]) -> int:
             done = 0
@@ -184,10 +182,7 @@ class Refunds:
 
         awake = self._rests.awake(rows, _id_of)
         by_payment = groupby(sorted(awake, key=_payment_of), key=_payment_of)
-        done = sum(await asyncio.gather(*(act_on(list(each)) for _, each in by_payment)))
-        if streak.broken:
-            raise StalledError(f"What becomes of refunds cannot be written down ({failed}).")
-        return done
+        return sum(await asyncio.gather(*(act_on(list(each)) for _, each in by_payment)))
 
     async def _try(self, row: Record, act: Act, failed: str, streak: Streak) -> bool:
         got_on = False
