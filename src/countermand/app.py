@@ -108,6 +108,7 @@ def _wired(
         lease_s=settings.worker_lease_s,
         providers=providers,
         watch_refunds=timedelta(days=settings.refund_check_days),
+        keep_days=settings.retention,
     )
     application = Application(
         settings=settings,

@@ -147,6 +147,18 @@ class Settings(BaseSettings):
     score_zone: Annotated[str, AfterValidator(_zone)] = Field(
         default="Europe/Amsterdam", description="By whose clocks the weeks of the score begin and promised days end"
     )
+    idempotency_days: int = Field(default=30, ge=30, le=3660, description="How long an idempotency key is remembered")
+    notice_days: int = Field(default=90, ge=1, le=3660, description="How long notices are kept that were sent")
+    dead_notice_days: int = Field(
+        default=365, ge=1, le=3660, description="How long notices are kept that were given up"
+    )
+    process_status_days: int = Field(default=90, ge=1, le=3660, description="How long ended process statuses are kept")
+    credential_days: int = Field(
+        default=90, ge=1, le=3660, description="How long credentials are kept that have expired or were revoked"
+    )
+    customer_days: int = Field(
+        default=0, ge=0, le=36_500, description="After how long the customer of an order is erased; 0 = never"
+    )
     log_level: str = "info"
 
     @model_validator(mode="after")
@@ -180,6 +192,18 @@ class Settings(BaseSettings):
         if self.key_file:
             return self.key_file
         return self.sqlite_path.with_suffix(".keys") if self.sqlite_path else user_data_path("countermand") / "keys"
+
+    @property
+    def retention(self) -> dict[str, int]:
+        """For how many days what is kept, by the name of its setting."""
+        return {
+            "idempotency_days": self.idempotency_days,
+            "notice_days": self.notice_days,
+            "dead_notice_days": self.dead_notice_days,
+            "process_status_days": self.process_status_days,
+            "credential_days": self.credential_days,
+            "customer_days": self.customer_days,
+        }
 
     @property
     def address_rules(self) -> AddressRules:

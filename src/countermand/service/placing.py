@@ -55,6 +55,7 @@ class Placing:
             reference=command.reference,
             placed_at=command.placed_at,
             sent_to_fulfiller=not command.held,
+            customer_erased_at=None,
             currency=command.currency,
             details=command.details,
         )

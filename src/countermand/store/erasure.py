@@ -27,7 +27,7 @@ def erase_customer(connection: Connection, order: UUID, *, at: datetime, by: str
     if "erased" in details:
         return False
     erased = {**_without(details, OF_ORDER), "erased": {"at": at.isoformat(), "by": by}}
-    connection.execute(update(t.orders).where(*mine).values(details=erased))
+    connection.execute(update(t.orders).where(*mine).values(details=erased, customer_erased_at=at))
     of_order = (lines.retailer_id == home, lines.order_id == order)
     for row in connection.execute(select(lines.id, lines.details).where(*of_order)).all():
         changed = update(t.lines).where(lines.retailer_id == home, lines.id == row.id)

@@ -253,10 +253,12 @@ orders = Table(
     Column("sent_to_fulfiller", Boolean, nullable=False),
     Column("currency", Text, nullable=False),
     Column("details", Document, nullable=False, comment="address, notes, wishes: kept, never decided on"),
+    Column("customer_erased_at", Instant, comment="when the customer's data were erased from the details"),
     PrimaryKeyConstraint("retailer_id", "id"),
     UniqueConstraint("retailer_id", "number"),
     Index(None, "retailer_id", "reference"),
     Index(None, "retailer_id", "placed_at", "id"),
+    _index_where("ix_orders_with_customer", "retailer_id", "placed_at", where="customer_erased_at IS NULL"),
 )
 
 lines = Table(

@@ -23,6 +23,7 @@ from countermand.worker.owners import Owners
 from countermand.worker.pace import pause_s, repeat
 from countermand.worker.partitions import LEASE_S, Monotonic, Partitions
 from countermand.worker.refunds import Refunds
+from countermand.worker.retention import Retention
 
 LOOK_EVERY_S: Final = 1.0
 """How often to look for retries and for notices that other processes committed."""
@@ -34,6 +35,7 @@ REFUNDS_EVERY_S: Final = 1.0
 OWNERS_EVERY_S: Final = 5.0
 CHECKS_EVERY_S: Final = 60.0
 """How often to look for refunds that the provider is to be asked about again, which is each of them once a day."""
+RETENTION_EVERY_S: Final = 3600.0
 TEND_EVERY_S: Final = 2.0
 FINISH_S: Final = 10.0
 """How long a worker that is told to stop waits for what it is sending."""
@@ -61,6 +63,7 @@ class Worker:
         dice: Random | None = None,
         providers: Mapping[str, Provider] | None = None,
         watch_refunds: timedelta = timedelta(days=30),
+        keep_days: Mapping[str, int] | None = None,
     ) -> None:
         self.partitions = Partitions(
             database,
@@ -75,6 +78,7 @@ class Worker:
         self.owners = Owners(database, self.partitions, courier, clock, dice=dice)
         self.deadlines = Deadlines(database, lanes, clock, self.partitions)
         self.refunds = Refunds(database, lanes, providers or {}, clock, self.partitions, watch_for=watch_refunds)
+        self.retention = Retention(database, clock, self.partitions, keep_days or {})
         self._lease_s = lease_s
         self._running: asyncio.Task[None] | None = None
 
@@ -94,6 +98,7 @@ class Worker:
             group.create_task(repeat(REFUNDS_EVERY_S, self.refunds.settle_all))
             group.create_task(repeat(OWNERS_EVERY_S, self.owners.tell))
             group.create_task(repeat(CHECKS_EVERY_S, self.refunds.check_all))
+            group.create_task(repeat(RETENTION_EVERY_S, self.retention.sweep_all))
 
     async def stop(self, within_s: float = FINISH_S) -> None:
         """Finish what is under way, but not for ever, and let other workers have the partitions."""
