@@ -4,6 +4,7 @@ import os
 import sys
 
 from countermand.cli.output import CommandError, Exit, manners, print_error
+from countermand.cli.streams import write_whole
 
 HELP = """\
 countermand carries a cancellation from whoever ordered to whoever holds the goods, and back.
@@ -40,6 +41,8 @@ Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by the rules, 5 not found, 6 pa
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
+    if arguments is None:
+        write_whole()
     given = sys.argv[1:] if arguments is None else arguments
     if not given or given in (["--help"], ["-h"], ["help"]):
         sys.stdout.write(HELP)
@@ -66,6 +69,7 @@ def _run(given: list[str]) -> int:
 
     try:
         app(given, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except CycloptsError as error:
         usage = CommandError(Exit.USAGE, "usage", str(error), "See `countermand --help`.")
         print_error(usage, as_json="--json" in given)
