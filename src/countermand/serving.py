@@ -18,14 +18,21 @@ from countermand.sending.links import PATH
 from countermand.settings import Settings
 from countermand.store.engine import FileLock, UnavailableError
 from countermand.wire.answer import AnswerDoor
+from countermand.wire.answer.door import refuse_host as refuse_page_host
 from countermand.wire.auth import Authenticator
 from countermand.wire.behind import Behind
 from countermand.wire.bol_plaza import PlazaDoor
+from countermand.wire.bol_plaza.door import refuse_host as refuse_plaza_host
 from countermand.wire.crux import CruxDoor
+from countermand.wire.crux.calling import begins_like_crux
+from countermand.wire.crux.calling import refuse_host as refuse_crux_host
+from countermand.wire.http import one_host, unkept, with_heads
 from countermand.wire.limits import Asgi
 from countermand.wire.native import native_api
+from countermand.wire.native.problems import refuse_host as refuse_native_host
 from countermand.wire.payments import PATH as PAYMENTS
 from countermand.wire.payments import PaymentDoor
+from countermand.wire.payments import refuse_host as refuse_payment_host
 from countermand.wire.replying import json_reply, send_reply
 
 log = structlog.get_logger()
@@ -125,8 +132,20 @@ def doors(application: Application) -> Asgi:
     # Not a mount at "/", whose pattern no path with a line break matches.
     crux_or_native = Router(routes=crux.routes(), default=native, redirect_slashes=False)
     payments = PaymentDoor(providers=application.providers, follow=application.worker.refunds.follow, settings=settings)
-    others = _by_prefix(PATH, page, _by_prefix(PAYMENTS, payments, crux_or_native))
-    return _guarded(_by_prefix("/services", Router(plaza.routes(), default=native, redirect_slashes=False), others))
+    plaza_or_native = Router(plaza.routes(), default=native, redirect_slashes=False)
+    found = one_host(crux_or_native, _refuse_host)
+    for prefix, door, refuse in (
+        (PAYMENTS, payments, refuse_payment_host),
+        (PATH, page, refuse_page_host),
+        ("/services", plaza_or_native, refuse_plaza_host),
+    ):
+        found = _by_prefix(prefix, one_host(door, refuse), found)
+    return _guarded(unkept(with_heads(found)))
+
+
+async def _refuse_host(scope: Any, receive: Any, send: Any) -> None:
+    crux = begins_like_crux(scope["path"])
+    await (refuse_crux_host if crux else refuse_native_host)(scope, receive, send)
 
 
 def _loggable(path: str) -> str:

@@ -96,6 +96,7 @@ def test_the_demo_plays_its_story_once_and_tells_other_programs_what_it_made(tmp
     for step in STEPS_OF_THE_DEMO:
         assert step in done.stdout
     cast = json.loads(told.read_text())
+    assert told.stat().st_mode & 0o777 == 0o600
     assert cast["base_url"] == f"http://127.0.0.1:{port}"
     assert cast["database"].startswith("sqlite:///")
     assert cast["parties"].keys() == {"Fine Shoes", "Alpine Supply", "Harbour Goods"}

@@ -2,7 +2,9 @@
 
 import asyncio
 import json as json_module
+import os
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -104,7 +106,12 @@ async def _tell(cast: Cast, settings: Settings) -> int:
 
 def _write(file: Path, cast: Cast) -> None:
     try:
-        file.write_text(json_module.dumps(cast.__dict__, indent=2) + "\n", encoding="utf-8")
+        # It holds tokens, so nobody but its owner may read it.
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as written:
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                os.fchmod(handle, 0o600)
+            written.write(json_module.dumps(cast.__dict__, indent=2) + "\n")
     except OSError as error:
         fail(Exit.USAGE, "unwritable", f"{file} cannot be written: {error.strerror}.")
 

@@ -14,13 +14,18 @@ _MONTHS: Final = (
 
 def one_line(text: str, at_most: int) -> str:
     """On one line, without control characters, marks of direction and the like; at most so many bytes in UTF-8."""
-    kept = (" " if unicodedata.category(each) in _UNWRITTEN else each for each in text[: 4 * at_most])
+    kept = (" " if _is_unwritten(each) else each for each in text[: 4 * at_most])
     return " ".join("".join(kept).split()).encode()[:at_most].decode("utf-8", "ignore")
 
 
 def lines(text: str) -> str:
     """The same, but lines stay lines."""
     return "\n".join(one_line(each, len(each.encode(errors="replace"))) for each in text.splitlines())
+
+
+def written(text: str) -> str:
+    """``text`` with blanks for control characters, marks of direction and the like; lines stay lines."""
+    return "".join(" " if _is_unwritten(each) and each != "\n" else each for each in text)
 
 
 def moment(at: datetime) -> str:
@@ -36,6 +41,10 @@ def from_now(at: datetime, now: datetime) -> str:
     if words is None:
         return "now"
     return f"in {words}" if away > timedelta() else f"{words} ago"
+
+
+def _is_unwritten(character: str) -> bool:
+    return unicodedata.category(character) in _UNWRITTEN
 
 
 def count(number: int, what: str = "unit") -> str:

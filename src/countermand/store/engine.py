@@ -4,6 +4,7 @@ Both run the same synchronous functions over a SQLAlchemy connection; only how a
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Coroutine
@@ -117,7 +118,7 @@ class SqliteDatabase:
 
     def __init__(self, url: URL, *, keeps: bool = True) -> None:
         self._keeps = keeps
-        Path(url.database or "").resolve().parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(url.database or "").resolve())
         self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1)
         self._readers = _sqlite_engine(url, begin="BEGIN", connections=4)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
@@ -286,6 +287,13 @@ class FileLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _make_private(file: Path) -> None:
+    """Make the file for nobody but its owner, if it is not there yet. SQLite gives its WAL the same permissions."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _sqlite_module() -> ModuleType:

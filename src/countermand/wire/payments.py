@@ -12,6 +12,7 @@ import structlog
 from countermand.providers.provider import ForgedError, Notified, Provider
 from countermand.settings import Settings
 from countermand.wire import limits
+from countermand.wire.http import unsupported_coding
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.replying import Reply, Scope, Send, json_reply, send_reply
 
@@ -43,6 +44,8 @@ class PaymentDoor:
             return _problem(Problem.NOT_FOUND, "There is no such address.")
         if scope["method"] != "POST":
             return _problem(Problem.METHOD_NOT_ALLOWED, "News is posted here.", (b"allow", b"POST"))
+        if unsupported := unsupported_coding(scope):
+            return _problem(Problem.UNSUPPORTED_MEDIA_TYPE, unsupported.sentence, unsupported.header)
         most, slowest = self._settings.body_max_bytes, self._settings.body_timeout_s
         try:
             body = await limits.read_body(receive, max_bytes=most, timeout_s=slowest)
@@ -57,6 +60,11 @@ class PaymentDoor:
         if not await self._follow(name, notified):
             return _problem(Problem.UNAVAILABLE, "It could not be looked into. Send it again.", (b"retry-after", b"30"))
         return json_reply(200, {})
+
+
+async def refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:
+    """Say what is wrong with the Host header."""
+    await send_reply(send, _problem(Problem.MALFORMED, scope["error"]))
 
 
 def _headers(scope: Scope) -> dict[str, str]:

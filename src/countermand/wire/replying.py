@@ -45,6 +45,11 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def header_values(scope: Scope, name: bytes) -> list[str]:
+    """Every value of a header, in the order of its lines, read as latin-1."""
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+
 def leaves_bytes_unframed(scope: Scope) -> bool:
     """Whether the caller may have written a body without saying how long it is.
 

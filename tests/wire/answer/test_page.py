@@ -116,6 +116,19 @@ async def test_the_page_tells_what_is_asked(sqlite_world: World) -> None:
     assert "<b>came" not in reply.text
 
 
+@pytest.mark.parametrize("odd", ["\u202e", "\u2066", "\u200f", "\x1b", "\x07", "\x9b", "\u2028", "\ue000", "\ufeff"])
+async def test_what_steers_the_reading_is_not_shown(sqlite_world: World, odd: str) -> None:
+    page = await asked(sqlite_world, by=Asker.RETAILER, note=f"one{odd}two\nthree")
+    looks = [await page.look(), await page.send("decline", note=f"a{odd}b")]
+    looks.append(await page.send("decline", reason="other", note=f"a{odd}b"))
+    looks.append(await page.look())
+    for look in looks:
+        assert odd not in look.text
+        assert "one two three" in words(look)
+    assert "a b" in looks[1].text
+    assert "Note: a b" in words(looks[3])
+
+
 async def test_nothing_comes_from_elsewhere_and_nothing_is_kept(sqlite_world: World) -> None:
     page = await asked(sqlite_world)
     for reply in (await page.look(), await page.send("decline"), await page.send("accept", units=2), await page.look()):

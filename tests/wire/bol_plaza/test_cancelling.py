@@ -373,6 +373,20 @@ async def test_a_process_is_found_by_its_number_with_zeros_and_in_v2_1(seller: S
     )
 
 
+async def test_a_process_is_found_where_a_public_client_looks_for_it(seller: Seller) -> None:
+    """mcs/bol-plaza-v2 polls ``orders/v2/process`` (spec/bol-plaza.md 3)."""
+    _, number = await seller.line()
+    process = await seller.cancel(number)
+    answers = [
+        await seller.call("GET", f"{ROOT}/{path}/{process}") for path in ("orders/v2/process", "process-status/v2")
+    ]
+    assert answers[0].content == answers[1].content
+    assert process_of(answers[0]).id == process
+    stranger = await new_seller(seller.world, seller.http)
+    assert (await stranger.call("GET", f"{ROOT}/orders/v2/process/{process}")).error == (404, 41301)
+    assert (await stranger.call("PUT", f"{ROOT}/orders/v2/process/{process}")).status == 405
+
+
 @pytest.mark.parametrize("number", ["2147483647", "2147483648", "9999999999", "999999999999999999", "0", "00"])
 async def test_a_number_that_is_too_large_is_nobodys(seller: Seller, number: str) -> None:
     process = await seller.process(await seller.cancel(number))

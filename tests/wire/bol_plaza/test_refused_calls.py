@@ -33,12 +33,13 @@ from tests.wire.bol_plaza.calling import (
 pytestmark = pytest.mark.anyio
 
 PATHS = {
-    ORDERS: "GET",
-    f"{ORDERS}/1": "GET",
-    SHIPMENTS: "GET, POST",
+    ORDERS: "GET, HEAD",
+    f"{ORDERS}/1": "GET, HEAD",
+    f"{ORDERS}/process/1": "GET, HEAD",
+    SHIPMENTS: "GET, HEAD, POST",
     cancel_path(1): "PUT",
     transport_path(1): "PUT",
-    f"{ROOT}/process-status/v2/1": "GET",
+    f"{ROOT}/process-status/v2/1": "GET, HEAD",
 }
 
 
@@ -54,9 +55,10 @@ async def test_another_verb_is_told_which_ones_there_are(sqlite_seller: Seller, 
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_nobody_asks_for_the_head_alone(sqlite_seller: Seller, path: str) -> None:
+async def test_the_head_alone_can_be_asked_for_wherever_there_is_more(sqlite_seller: Seller, path: str) -> None:
     response = await sqlite_seller.http.head(path, headers=sqlite_seller.signed("HEAD", path))
-    assert (response.status_code, response.headers["allow"], response.content) == (405, PATHS[path], b"")
+    assert response.content == b""
+    assert (response.status_code == 405) == ("HEAD" not in PATHS[path])
 
 
 async def test_who_calls_is_asked_before_what_is_called(sqlite_seller: Seller) -> None:
@@ -73,7 +75,8 @@ async def test_who_calls_is_asked_before_what_is_called(sqlite_seller: Seller) -
         f"{ORDERS}/",
         f"{ORDERS}/1/2",
         "/services/rest/orders/v3",
-        "/services/rest/orders/v2/process/1",
+        "/services/rest/orders/v2/process/",
+        "/services/rest/orders/v2/process/1/2",
         "/services/rest/order-items/v2//cancellation",
         "/services/rest/order-items/v2/1",
         "/services/rest/order-items/v2/1/cancellation/",

@@ -167,7 +167,9 @@ async def test_vector_10_a_body_that_is_not_said_to_be_json_is_415(
     answer = await sqlite_crux.call(
         "DELETE", cancel_path(line, prefix), sqlite_crux.world.retailer, content=b"{}", headers=headers
     )
-    assert (answer.status_code, answer.json()) == (415, {"detail": f'Unsupported media type "{named}" in request.'})
+    assert answer.status_code == 415
+    assert answer.json()["detail"].startswith(f'Unsupported media type "{named}" in request. ')
+    assert answer.json()["detail"].endswith("; application/json in UTF-8 is accepted.")
     assert await sqlite_crux.world.buckets(line) == (1, 0, 0, 0)
 
 
@@ -405,7 +407,6 @@ async def test_what_is_checked_first_is_told_first(sqlite_crux: Crux, prefix: st
         pytest.param(b"", {"Content-Type": "text/plain"}, id="nothing, of another type"),
         pytest.param(b"{}", {"Content-Type": "Application/JSON"}, id="type in other letters"),
         pytest.param(b"{}", {"Content-Type": "application/json; charset=UTF-8"}, id="charset in capitals"),
-        pytest.param(b"{}", {"Content-Type": "application/json;charset=klingon"}, id="unknown charset"),
         pytest.param(b"{}", {"Cookie": "sessionid=abc; csrftoken=def"}, id="cookies"),
         pytest.param(b"{}", {"Accept": "application/xml"}, id="accept XML"),
         pytest.param(b"{}", {"Accept": "nonsense"}, id="accept nonsense"),

@@ -17,8 +17,9 @@ from countermand.store.engine import UnavailableError
 from countermand.wire import limits
 from countermand.wire.answer import forms, views
 from countermand.wire.behind import Behind
+from countermand.wire.http import unsupported_body
 from countermand.wire.replies import REPLIES, Problem
-from countermand.wire.replying import Reply, Scope, Send, header, send_reply
+from countermand.wire.replying import Reply, Scope, Send, send_reply
 
 DOOR: Final = "answer"
 EXPIRED: Final = 410
@@ -60,11 +61,12 @@ class Opened:
 class PageError(Exception):
     """The call ends here, with a page that says one thing."""
 
-    def __init__(self, status: int, title: str, *sentences: str) -> None:
+    def __init__(self, status: int, title: str, *sentences: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         super().__init__(title)
         self.status = status
         self.title = title
         self.sentences = sentences
+        self.headers = headers
 
 
 class AnswerDoor:
@@ -81,21 +83,18 @@ class AnswerDoor:
         try:
             reply = await self._answered(scope, receive)
         except PageError as error:
-            allow = ((b"allow", b"GET, HEAD, POST"),) if error.status == 405 else ()
-            reply = _page(error.status, views.message_page(error.title, *error.sentences), *allow)
+            reply = _page(error.status, views.message_page(error.title, *error.sentences), *error.headers)
         except UnavailableError:
             reply = _unavailable()
-        if scope["method"] == "HEAD":
-            reply = Reply(status=reply.status, headers=reply.headers)
         await send_reply(send, reply)
 
     async def _answered(self, scope: Scope, receive: limits.Receive) -> Reply:
         token = _token(scope)
-        if scope["method"] not in ("GET", "HEAD", "POST"):
-            raise PageError(_status(Problem.METHOD_NOT_ALLOWED), "This page can be looked at and answered, no more.")
         if token == "style.css":  # noqa: S105 - a file, not a secret
+            _check_method(scope, "GET")
             headers = ((b"cache-control", b"public, max-age=3600"), (b"x-content-type-options", b"nosniff"))
             return Reply(status=200, body=self._style, media_type=b"text/css; charset=utf-8", headers=headers)
+        _check_method(scope, "GET", "POST")
         opened = await self._opened(token)
         if scope["method"] == "POST":
             form = await self._form(scope, receive)
@@ -129,8 +128,11 @@ class AnswerDoor:
         )
 
     async def _form(self, scope: Scope, receive: limits.Receive) -> forms.Form:
-        if (header(scope, b"content-type") or "").partition(";")[0].strip().lower() != FORM:
-            raise PageError(_status(Problem.UNSUPPORTED_MEDIA_TYPE), "This is not a form that a browser sent")
+        if unsupported := unsupported_body(scope, FORM):
+            title = "This is not a form that a browser sent"
+            raise PageError(
+                _status(Problem.UNSUPPORTED_MEDIA_TYPE), title, unsupported.sentence, headers=(unsupported.header,)
+            )
         try:
             body = await limits.read_body(
                 receive, max_bytes=self._settings.body_max_bytes, timeout_s=self._settings.body_timeout_s
@@ -198,6 +200,18 @@ _FIELDS: Final = {RefusalKind.REASON_REQUIRED: "reason"} | dict.fromkeys(
     (RefusalKind.UNITS_INVALID, RefusalKind.TOO_MANY_UNITS, RefusalKind.UNITS_ASKED), "units"
 )
 """Which field a refusal is about."""
+
+
+async def refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:
+    """Say what is wrong with the Host header."""
+    await send_reply(send, _page(_status(Problem.MALFORMED), views.message_page("Malformed call", scope["error"])))
+
+
+def _check_method(scope: Scope, *methods: str) -> None:
+    if scope["method"] not in methods:
+        allow = (b"allow", ", ".join(("GET", "HEAD", *methods[1:])).encode())
+        title = "This page can be looked at and answered, no more."
+        raise PageError(_status(Problem.METHOD_NOT_ALLOWED), title, headers=(allow,))
 
 
 def _token(scope: Scope) -> str:

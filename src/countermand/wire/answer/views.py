@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.line import State
-from countermand.sending.words import count, from_now, moment
+from countermand.sending.words import count, from_now, moment, written
 from countermand.store.columns import Record
 from countermand.wire.answer.forms import NOTHING, REASONS, FieldError, Form
 
@@ -21,6 +21,7 @@ _TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
+    finalize=lambda value: written(value) if type(value) is str else value,
 )
 
 

@@ -30,12 +30,13 @@ from countermand.wire import limits
 from countermand.wire.behind import Behind
 from countermand.wire.bol_plaza import reading, views, writing
 from countermand.wire.bol_plaza.keys import PlazaKeys
-from countermand.wire.bol_plaza.parsing import Unreadable
+from countermand.wire.bol_plaza.parsing import CHARSETS, Unreadable, in_utf8
 from countermand.wire.bol_plaza.signature import Denial
 from countermand.wire.bol_plaza.vocabulary import EventType, Status, Version
+from countermand.wire.http import asked_method, charset_of, unsupported_charset, unsupported_coding
 from countermand.wire.rates import Rates
 from countermand.wire.replies import REPLIES, Problem
-from countermand.wire.replying import Reply, Scope, Send, header, leaves_bytes_unframed, send_reply
+from countermand.wire.replying import Reply, Scope, Send, header, header_values, leaves_bytes_unframed, send_reply
 
 T = TypeVar("T")
 
@@ -78,11 +79,12 @@ class Operation:
 class CallError(Exception):
     """The call ends here, with a status, a code and a sentence."""
 
-    def __init__(self, status: int, code: int, text: str) -> None:
+    def __init__(self, status: int, code: int, text: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(text)
         self.status = status
         self.code = code
         self.text = text
+        self.headers = headers
 
 
 class PlazaDoor:
@@ -108,6 +110,13 @@ class PlazaDoor:
             Operation(
                 method="GET",
                 path="/process-status/v2/{target}",
+                quota="GET process-status",
+                answer=self.process_status,
+            ),
+            # As one public client polls (spec/bol-plaza.md 3).
+            Operation(
+                method="GET",
+                path="/orders/v2/process/{target}",
                 quota="GET process-status",
                 answer=self.process_status,
             ),
@@ -267,7 +276,7 @@ class PlazaDoor:
             content_type=header(scope, b"content-type"),
             date=header(scope, b"x-bol-date"),
             authorization=header(scope, b"x-bol-authorization"),
-            method=scope["method"],
+            method=asked_method(scope),
             path=path,
         )
         if isinstance(given, Denial):
@@ -285,15 +294,16 @@ class PlazaDoor:
         if not self._rates.allows(caller.credential, quota, self._clock()):
             raise _problem(Problem.RATE_LIMITED, "Too many requests")
 
-    async def read_body(self, receive: limits.Receive) -> bytes:
-        """What the call carries.
+    async def read_body(self, scope: Scope, receive: limits.Receive) -> bytes:
+        """What the call carries, in an encoding that the document itself tells or in UTF-8.
 
         Raises:
-            CallError: it is too large or too slow.
+            CallError: it is too large or too slow, or nobody here understands how it is written.
         """
         most = self._settings.body_max_bytes
         try:
-            return await limits.read_body(receive, max_bytes=most, timeout_s=self._settings.body_timeout_s)
+            body = await limits.read_body(receive, max_bytes=most, timeout_s=self._settings.body_timeout_s)
+            return _understood(scope, body)
         except limits.BodyTooLargeError:
             text = f"Body is larger than allowed, but may not have a value larger than {most} bytes"
             raise _problem(Problem.TOO_LARGE, text) from None
@@ -345,14 +355,15 @@ class _Endpoint:
     def __init__(self, door: PlazaDoor, operations: dict[str, Operation]) -> None:
         self._door = door
         self._operations = operations
-        self._allow = ", ".join(sorted(operations)).encode()
+        heads = ("HEAD",) if "GET" in operations else ()
+        self._allow = ", ".join(sorted((*operations, *heads))).encode()
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
         try:
             reply = await self._reply(scope, receive)
         except CallError as error:
             extra = {405: ((b"allow", self._allow),), 503: ((b"retry-after", b"1"),)}.get(error.status, ())
-            reply = _error(error, *extra)
+            reply = _error(error, *extra, *error.headers)
         except UnavailableError:
             away = _problem(Problem.UNAVAILABLE, "The database did not answer; nothing is lost, repeat the call")
             reply = _error(away, (b"retry-after", b"1"))
@@ -373,7 +384,7 @@ class _Endpoint:
             target=str(scope["path_params"].get("target", "")),
             version=_version(scope),
             query=parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=None),
-            body=await self._door.read_body(receive),
+            body=await self._door.read_body(scope, receive),
         )
         return await operation.answer(request)
 
@@ -386,7 +397,7 @@ class _Schema:
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
         reply = self._reply
-        if scope["method"] not in ("GET", "HEAD"):
+        if scope["method"] != "GET":
             problem = _problem(Problem.METHOD_NOT_ALLOWED, f"Method {scope['method']} is not allowed here")
             reply = _error(problem, (b"allow", b"GET, HEAD"))
         await _send(scope, send, reply)
@@ -415,8 +426,19 @@ def _readable(document: T | Unreadable) -> T:
     return document
 
 
+def _understood(scope: Scope, body: bytes) -> bytes:
+    if not body:
+        return body
+    unsupported = unsupported_coding(scope) or unsupported_charset(scope, CHARSETS, "application/xml")
+    if unsupported:
+        raise _problem(Problem.UNSUPPORTED_MEDIA_TYPE, unsupported.sentence, unsupported.header)
+    charset = charset_of(scope)
+    return in_utf8(body, charset) if charset else body
+
+
 def _version(scope: Scope) -> Version:
-    return Version.V2_1 if "-v2.1+xml" in (header(scope, b"accept") or "").lower() else Version.V2_0
+    accepted = ", ".join(header_values(scope, b"accept")).lower()
+    return Version.V2_1 if "-v2.1+xml" in accepted else Version.V2_0
 
 
 def _page(request: Request) -> int:
@@ -434,9 +456,14 @@ def _by_retailer(request: Request, name: str) -> bool:
     return wanted != "FBB"
 
 
-def _problem(problem: Problem, text: str) -> CallError:
+async def refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:
+    """Say what is wrong with the Host header."""
+    await _send(scope, send, _error(_problem(Problem.MALFORMED, scope["error"])))
+
+
+def _problem(problem: Problem, text: str, *headers: tuple[bytes, bytes]) -> CallError:
     status, code = REPLIES[problem].plaza or (500, GENERIC)
-    return CallError(status, code, text)
+    return CallError(status, code, text, *headers)
 
 
 def _error(error: CallError, *headers: tuple[bytes, bytes]) -> Reply:

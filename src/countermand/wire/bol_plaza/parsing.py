@@ -78,10 +78,24 @@ _ENCODINGS: Final = {
     "iso-8859-15": "iso-8859-15",
     "windows-1252": "cp1252",
 }
+CHARSETS: Final = frozenset(_ENCODINGS) | _UTF16_NAMES
+"""What a Content-Type may name."""
+
 _DECLARED: Final = re.compile(
     r"""<\?xml[ \t\r\n][^>]{0,100}?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*["']([^"'>]{0,40})["']"""
 )
 _DECLARATION_CHARS_MAX: Final = 200
+_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def in_utf8(body: bytes, charset: str) -> bytes:
+    """``body``, which its Content-Type says is in ``charset``. What it says of itself counts for more."""
+    says_itself = body.startswith(_MARKS) or _declared_encoding(body[:_DECLARATION_CHARS_MAX].decode("latin-1"))
+    codec = _ENCODINGS.get(charset)
+    if says_itself or codec is None or codec == "utf-8":
+        return body
+    # Bytes that are none of its characters stay what they are not: the reader refuses them.
+    return body.decode(codec, "surrogateescape").encode("utf-8", "surrogateescape")
 
 
 def _decoded(body: bytes) -> str | Unreadable:

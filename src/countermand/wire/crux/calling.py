@@ -16,6 +16,7 @@ from countermand.settings import Settings
 from countermand.wire import limits
 from countermand.wire.auth import Authenticator
 from countermand.wire.crux.problems import CallError, answered, refuse
+from countermand.wire.http import unsupported_body
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.replying import Reply, Scope, Send, header, json_reply, leaves_bytes_unframed, send_reply
 
@@ -126,9 +127,10 @@ class Checks:
             raise CallError(Problem.TOO_SLOW, "The body did not arrive in time.") from None
         if not body:
             return {}
-        given = header(scope, b"content-type") or ""
-        if given.partition(";")[0].strip().lower() != "application/json":
-            raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, f'Unsupported media type "{given[:200]}" in request.')
+        if unsupported := unsupported_body(scope, "application/json"):
+            given = (header(scope, b"content-type") or "")[:200]
+            detail = f'Unsupported media type "{given}" in request. {unsupported.sentence}'
+            raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, detail, unsupported.header)
         try:
             return limits.parse_json(body)
         except limits.MalformedJsonError as error:
@@ -179,6 +181,11 @@ class LoginEndpoint:
         return await self._log_in(await self._checks.read_body(scope, receive), address)
 
 
+def begins_like_crux(path: str) -> bool:
+    """Whether a path is one of this API's, or looks like it."""
+    return path.startswith(("/orders/", "/organizations/", "/timp/"))
+
+
 class NoSuchCall(BaseRoute):
     """A path that begins like CRUX's and is no call, such as one with an empty id: 404, before anybody is asked who.
 
@@ -187,13 +194,18 @@ class NoSuchCall(BaseRoute):
 
     def matches(self, scope: Any) -> tuple[Match, Any]:
         """Whether no call before this one had the path."""
-        begins = scope["path"].startswith(("/orders/", "/organizations/", "/timp/"))
-        return (Match.FULL if begins else Match.NONE), {}
+        return (Match.FULL if begins_like_crux(scope["path"]) else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
         """Say so."""
         reply = json_reply(REPLIES[Problem.NOT_FOUND].crux_v1, {"detail": "Not found."})
         await send_reply(send, _closing(reply, scope))
+
+
+async def refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:
+    """Say what is wrong with the Host header."""
+    reply = json_reply(REPLIES[Problem.MALFORMED].crux_v1, {"detail": scope["error"]})
+    await send_reply(send, _closing(reply, scope))
 
 
 def _options(scope: Scope, method: str) -> Reply | None:
@@ -214,7 +226,7 @@ def _uuid(text: str, unknown: Refusal) -> UUID:
 
 
 async def _send(scope: Scope, send: Send, reply: Reply, method: str) -> None:
-    allow = f"{method}, OPTIONS".encode()
+    allow = b"GET, HEAD, OPTIONS" if method == "GET" else f"{method}, OPTIONS".encode()
     reply = replace(reply, headers=(*reply.headers, (b"allow", allow), (b"vary", b"Accept")))
     await send_reply(send, _closing(reply, scope))
 

@@ -12,10 +12,11 @@ from countermand.wire.replying import Reply, json_reply
 class CallError(Exception):
     """The call ends here, with a problem or refusal and a sentence about it."""
 
-    def __init__(self, kind: Problem | RefusalKind, detail: str) -> None:
+    def __init__(self, kind: Problem | RefusalKind, detail: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
+        self.headers = headers
 
 
 def refuse(refusal: Refusal) -> NoReturn:
@@ -33,7 +34,7 @@ async def answered(work: Awaitable[Reply], column: str) -> Reply:
         status = getattr(REPLIES[error.kind], column)
         challenge = ((b"www-authenticate", b"Token"),) if status == 401 else ()
         retry = {503: ((b"retry-after", b"1"),), 429: ((b"retry-after", b"60"),)}.get(status, ())
-        return json_reply(status, _detail(error), *challenge, *retry)
+        return json_reply(status, _detail(error), *challenge, *retry, *error.headers)
 
 
 def _detail(error: CallError) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What every call of the native API starts with: who calls, what stands behind the door, and the same call twice."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
@@ -13,10 +14,13 @@ from countermand.domain.commands import PartyKind
 from countermand.parties import Caller, Permission
 from countermand.service.calls import Once
 from countermand.wire.behind import Behind
+from countermand.wire.http import Unsupported
 from countermand.wire.native.problems import CallError
 from countermand.wire.replies import Problem
 
 DOOR: Final = "native"
+UNSUPPORTED: Final = "countermand.unsupported"
+"""Where a call's scope has why its body is not understood."""
 
 
 class Strict(BaseModel):
@@ -38,9 +42,31 @@ def caller_with(permission: Permission, kind: PartyKind | None = None) -> Callab
             raise CallError(Problem.WRONG_PARTY, f"Only the {kind.value} can make this call.")
         if not found.may(permission):
             raise CallError(Problem.FORBIDDEN, f"This token lacks the permission {permission.value}.")
+        await _check_body(request)
+        _check_query(request)
         return found
 
     return caller
+
+
+async def _check_body(request: Request) -> None:
+    wrong: Unsupported | None = request.scope.get(UNSUPPORTED)
+    if wrong and await request.body():
+        raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, wrong.sentence).with_header(wrong.header)
+
+
+def _check_query(request: Request) -> None:
+    """A misspelt filter would show too much, and one that is there twice something else than was meant."""
+    known = {each.alias for each in request.scope["route"].dependant.query_params}
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    wrong = [
+        *((name, "This call has no such parameter.") for name in given if name not in known),
+        *((name, "This parameter is there more than once.") for name in given if name in known and given[name] > 1),
+    ]
+    if wrong:
+        named = ", ".join(name[:50] for name, _ in wrong[:5])
+        errors = [{"loc": ["query", name], "msg": why} for name, why in wrong]
+        raise CallError(Problem.INVALID, f"The query cannot be understood: {named}.", errors=errors)
 
 
 async def _behind(request: Request) -> Behind:

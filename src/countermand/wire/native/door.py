@@ -9,7 +9,9 @@ from starlette.exceptions import HTTPException
 from countermand.store.engine import UnavailableError
 from countermand.wire import limits
 from countermand.wire.behind import Behind
+from countermand.wire.http import unsupported_body
 from countermand.wire.native import cancellations, endpoints, events, payments, problems, refunds, scorecards
+from countermand.wire.native.calling import UNSUPPORTED
 
 
 class _Described(FastAPI):
@@ -31,7 +33,7 @@ class _Described(FastAPI):
 
 def native_api(behind: Behind) -> limits.Asgi:
     """The application for ``/v1``, its description at ``/openapi.json``, and ``/healthz``."""
-    api = _Described(title="Countermand", version="1", docs_url=None, redoc_url=None)
+    api = _Described(title="Countermand", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     api.state.behind = behind
     api.add_exception_handler(problems.CallError, problems.on_call_error)
     api.add_exception_handler(UnavailableError, problems.on_unavailable)
@@ -41,7 +43,25 @@ def native_api(behind: Behind) -> limits.Asgi:
         api.include_router(calls.router)
     api.add_api_route("/healthz", healthz, include_in_schema=False)
     most, slowest = behind.settings.body_max_bytes, behind.settings.body_timeout_s
-    return limits.bounded(api, problems.refuse_body, max_bytes=most, timeout_s=slowest)
+    return _reached(limits.bounded(api, problems.refuse_body, max_bytes=most, timeout_s=slowest))
+
+
+def _reached(app: limits.Asgi) -> limits.Asgi:
+    """``app`` at its paths with a final slash as well, and spared bodies that it would misread.
+
+    A body that is not understood is told of once it is known who calls; until then nobody is to parse it.
+    """
+
+    async def reached(scope: Any, receive: Any, send: Any) -> None:
+        path, wrong = scope["path"], unsupported_body(scope, "application/json")
+        if path != "/" and path.endswith("/"):
+            scope = {**scope, "path": path[:-1]}
+        if wrong:
+            headers = [each for each in scope["headers"] if each[0] != b"content-type"]
+            scope = {**scope, "headers": headers, UNSUPPORTED: wrong}
+        await app(scope, receive, send)
+
+    return reached
 
 
 async def healthz() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What went wrong, as a problem document (RFC 9457). Its status comes from the one table, ``wire/replies.py``."""
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from fastapi import Request
 from fastapi.encoders import jsonable_encoder
@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.ids import show
@@ -42,7 +43,13 @@ class CallError(Exception):
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
+        self.headers: dict[str, str] = {}
         self.more = more
+
+    def with_header(self, header: tuple[bytes, bytes]) -> Self:
+        """The same, with a header of its own."""
+        self.headers[header[0].decode()] = header[1].decode()
+        return self
 
 
 def invalid(detail: str, *where: str | int) -> CallError:
@@ -110,12 +117,33 @@ async def on_invalid(request: Request, error: Exception) -> Response:
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """No such call, or no such verb."""
+    """No such call, or no such verb; OPTIONS is told which verbs there are."""
     assert isinstance(error, HTTPException)
     by_status = {404: Problem.NOT_FOUND, 405: Problem.METHOD_NOT_ALLOWED}
     reply = problem(CallError(by_status.get(error.status_code, Problem.MALFORMED), f"{error.detail}."))
     reply.headers.update(error.headers or {})
+    if error.status_code == 405:
+        allow = {"Allow": ", ".join(sorted(_methods(request)))}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        reply.headers.update(allow)
     return reply
+
+
+def _methods(request: Request) -> set[str]:
+    """All that can be done at the path of a call."""
+    methods = {
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        for route in request.app.routes
+        if route.matches({**request.scope, "method": method})[0] is Match.FULL
+    }
+    return {"OPTIONS", *methods, *({"HEAD"} if "GET" in methods else set())}
+
+
+async def refuse_host(scope: Any, receive: limits.Receive, send: Any) -> None:
+    """Say what is wrong with the Host header."""
+    await problem(CallError(Problem.MALFORMED, scope["error"]))(scope, receive, send)
 
 
 async def refuse_body(scope: Any, receive: limits.Receive, send: Any) -> None:
@@ -140,8 +168,8 @@ def problem(error: CallError) -> Response:
         "code": error.kind.value,
         **{name: value for name, value in error.more.items() if value is not None},
     }
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status)
-    return JSONResponse(jsonable_encoder(body), status, headers, MEDIA_TYPE)
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status, {})
+    return JSONResponse(jsonable_encoder(body), status, {**headers, **error.headers}, MEDIA_TYPE)
 
 
 def _writable(text: str) -> str:

@@ -1,0 +1,44 @@
+"""What holds orders and tokens is for nobody but its owner, whatever the umask."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from countermand.store.engine import open_database
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def _generous() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+async def test_a_new_sqlite_file_and_its_wal_are_private(tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "new.sqlite3"
+    database = await open_database(f"sqlite:///{file}")
+    try:
+        await database.write(lambda connection: connection.execute(text("CREATE TABLE t (a)")) and None)
+        found = {each.name: mode(each) for each in file.parent.iterdir()}
+    finally:
+        await database.close()
+    assert found == {"new.sqlite3": 0o600, "new.sqlite3-wal": 0o600, "new.sqlite3-shm": 0o600}
+
+
+async def test_the_permissions_of_a_file_that_is_there_are_the_operators(tmp_path: Path) -> None:
+    file = tmp_path / "shared.sqlite3"
+    file.touch(0o640)
+    database = await open_database(f"sqlite:///{file}")
+    await database.read(lambda connection: connection.execute(text("SELECT 1")) and None)
+    await database.close()
+    assert mode(file) == 0o640
