@@ -28,7 +28,7 @@ async def test_a_new_sqlite_file_and_its_wal_are_private(tmp_path: Path) -> None
     file = tmp_path / "folder" / "new.sqlite3"
     database = await open_database(f"sqlite:///{file}")
     try:
-        await database.write(lambda connection: connection.execute(text("CREATE TABLE t (a)")) and None)
+        await database.write(lambda connection: connection.execute(text("CREATE TABLE t (a)")).close())
         found = {each.name: mode(each) for each in file.parent.iterdir()}
     finally:
         await database.close()
@@ -39,6 +39,6 @@ async def test_the_permissions_of_a_file_that_is_there_are_the_operators(tmp_pat
     file = tmp_path / "shared.sqlite3"
     file.touch(0o640)
     database = await open_database(f"sqlite:///{file}")
-    await database.read(lambda connection: connection.execute(text("SELECT 1")) and None)
+    await database.read(lambda connection: connection.execute(text("SELECT 1")).close())
     await database.close()
     assert mode(file) == 0o640
