@@ -154,7 +154,8 @@ class RetailerCancel:
 class Ship:
     """Ship ``units`` (``None``: all that can be). ``override`` ships asked units too, which declines their ask.
 
-    ``tracking`` is the carrier and number of the parcel in words, as far as they are known.
+    ``tracking`` is the carrier and number of the parcel in words, as far as they are known. With a ``cancellation`` it
+    is the answer to that one: it declines it, and ships of its units only, while it waits.
     """
 
     line: UUID
@@ -162,6 +163,7 @@ class Ship:
     units: int | None = None
     override: bool = False
     tracking: str = ""
+    cancellation: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.line import Cancellation, Decision, Line, State
+from countermand.domain.parcels import ReportedParcel, reported_before, travels_so
 from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.refusals import Refusal, RefusalKind
 
@@ -70,7 +71,7 @@ def decide(
         case RetailerCancel():
             return cancellation.retailer_cancel(line, command, now, policy, new_id, asked_under)
         case Ship():
-            return fulfilment.ship(line, command, now)
+            return fulfilment.ship(line, command, now, asked_under)
         case Allocate():
             return fulfilment.allocate(line, command, now, new_id)
         case ChangeTransport():
@@ -109,13 +110,17 @@ def decide_order(
     policy_of: Callable[[Line], Policy],
     new_id: NewId,
     asked_under: Callable[[Line, Cancellation], Policy] | None = None,
+    parcels: Sequence[ReportedParcel] = (),
 ) -> tuple[Fate, ...] | Refusal:
     """Decide one command on the lines of one order: each line's fate, or one refusal when nothing may change.
 
     ``policy_of`` and ``asked_under`` are to each line what they are to ``decide``.
     A line that is not the actor's to touch is left out, and an order with no other line is unknown to the actor.
-    Lines that are to be cancelled all or not at all wait for each other (EC-18).
+    Lines that are to be cancelled all or not at all wait for each other (EC-18). ``parcels`` are those of the order so
+    far: what is reported of one again changes nothing.
     """
+    if isinstance(command, ShipOrder | ChangeParcel) and _is_told_again(lines, command, parcels):
+        return tuple(Fate(line=line.id, outcome=Decision(line=line)) for line in _lines_named(lines, command))
     policies = [policy_of(line) for line in lines]
 
     def decided(line: Line, each: LineCommand) -> Decision | Refusal:
@@ -126,6 +131,22 @@ def decide_order(
         asks = [replace(each, group=group) for group in [new_id()] for each in _asks(lines, command)]
         fates = _fates(lines, asks, decided)
     return _judge(fates, command, policies)
+
+
+def _is_told_again(lines: Sequence[Line], command: ShipOrder | ChangeParcel, parcels: Sequence[ReportedParcel]) -> bool:
+    named = _lines_named(lines, command)
+    if {line.id for line in named} != {each.line for each in command.lines}:
+        return False
+    if not all(fulfilment.holds(line, command.actor) for line in named):
+        return False
+    if isinstance(command, ChangeParcel):
+        return travels_so(command, parcels)
+    return reported_before(command, lines, parcels) is not None
+
+
+def _lines_named(lines: Sequence[Line], command: ShipOrder | ChangeParcel) -> list[Line]:
+    wanted = {each.line for each in command.lines}
+    return [line for line in lines if line.id in wanted]
 
 
 def _must_wait(lines: Sequence[Line], fates: Sequence[Fate]) -> bool:

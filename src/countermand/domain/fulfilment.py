@@ -2,31 +2,36 @@
 
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from countermand.domain.cancellation import (
+    AskedUnder,
     NewId,
     beyond,
+    decline,
     own_cancellation,
     too_many_units,
     units_invalid,
     why_nothing_open,
 )
-from countermand.domain.commands import Actor, Allocate, ChangeTransport, PartyKind, Ship
+from countermand.domain.commands import Actor, Allocate, ChangeTransport, DeclineCancellation, PartyKind, Ship
 from countermand.domain.draft import Draft
-from countermand.domain.line import Cancellation, Decision, Line, Noted
+from countermand.domain.line import Cancellation, Decision, Line, Noted, State
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
 
 
-def ship(line: Line, command: Ship, now: datetime) -> Decision | Refusal:
+def ship(line: Line, command: Ship, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
     """Ship units. Asked units only with an override, which declines as many asks as it takes, the last asked first.
 
     An ask that was declined as shipped already and waits for the proof of it has its proof in the shipment (EC-17).
     """
-    if not _holds(line, command.actor):
+    if not holds(line, command.actor):
         return UNKNOWN_LINE
     if command.units is not None and command.units < 1:
         return units_invalid()
+    if command.cancellation is not None:
+        return _answer_with_parcel(line, command, command.cancellation, now, asked_under)
     in_the_way = _in_the_way(line, command)
     shippable = line.open + sum(cancellation.units for cancellation in in_the_way)
     units = shippable if command.units is None else command.units
@@ -49,13 +54,41 @@ def ship(line: Line, command: Ship, now: datetime) -> Decision | Refusal:
     return draft.done()
 
 
+def _answer_with_parcel(
+    line: Line, command: Ship, cancellation: UUID, now: datetime, asked_under: AskedUnder
+) -> Decision | Refusal:
+    """The parcel that asked units went in, as the answer to that ask: a decline with its proof.
+
+    It is worth what such a decline is: nothing once the ask has ended, and the same again is heeded once.
+    """
+    answer = DeclineCancellation(
+        line=line.id,
+        actor=command.actor,
+        reason=DeclineReason.ALREADY_SHIPPED,
+        cancellation=cancellation,
+        tracking=command.tracking,
+    )
+    declined = decline(line, answer, now, asked_under)
+    if isinstance(declined, Refusal):
+        return declined
+    if not any(each.state is State.DECLINED for each in declined.cancellations):
+        return declined
+    asked = declined.cancellations[0].units
+    units = asked if command.units is None else command.units
+    if units > asked:
+        return too_many_units(line, units, asked=asked)
+    draft = Draft(declined.line, now)
+    draft.ship(units, command.tracking)
+    return declined.then(draft.done())
+
+
 def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Decision | Refusal:
     """Note how many units the fulfiller accepts, has on back-order and rejects, each in all (not in addition).
 
     Rejected units are cancelled on the fulfiller's account. When it rejects all that is neither shipped nor cancelled,
     asks are thereby accepted, whoever's answer was due; otherwise only open units can be rejected.
     """
-    if not _holds(line, command.actor):
+    if not holds(line, command.actor):
         return UNKNOWN_LINE
     if min(command.accepted, command.backordered, command.rejected) < 0:
         return units_invalid()
@@ -93,7 +126,7 @@ def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Dec
 
 def change_transport(line: Line, command: ChangeTransport, now: datetime) -> Decision | Refusal:
     """Note that a parcel travels otherwise than was said."""
-    if not _holds(line, command.actor):
+    if not holds(line, command.actor):
         return UNKNOWN_LINE
     draft = Draft(line, now)
     draft.change_transport(f"{command.carrier} {command.tracking_number}".strip())
@@ -124,7 +157,8 @@ def _noted_if_cancelled(line: Line, command: Ship, now: datetime, refusal: Refus
     return replace(refusal, noted=(draft.done(),))
 
 
-def _holds(line: Line, actor: Actor) -> bool:
+def holds(line: Line, actor: Actor) -> bool:
+    """Whether the goods are the actor's to send: it is the fulfiller, and was told; or the platform."""
     told = line.with_fulfiller or line.fulfiller == line.retailer
     return actor.kind is PartyKind.PLATFORM or (actor.party == line.fulfiller and told)
 

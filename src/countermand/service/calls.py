@@ -66,6 +66,7 @@ class Done:
     fates: tuple[Fate, ...] = ()
     cancellations: tuple[UUID, ...] = ()
     repeated: frozenset[UUID] = frozenset()
+    parcel: UUID | None = None
     process: int | None = None
     at: datetime | None = None
     replayed: bool = False

@@ -22,12 +22,14 @@ from countermand.domain.commands import (
 from countermand.domain.decide import Fate, decide, decide_order, let_silence_speak
 from countermand.domain.line import Cancellation, Decision
 from countermand.domain.order import PlaceOrder
+from countermand.domain.parcels import changed as changed_parcel
+from countermand.domain.parcels import reported, reported_before
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal
 from countermand.domain.together import settle
 from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.service.following import Following
 from countermand.service.known import Known
-from countermand.service.parcels import note_parcel, note_parcel_change
+from countermand.service.parcels import note_parcel, note_parcel_change, shipped
 from countermand.service.placing import Placing
 from countermand.service.processes import open_process
 from countermand.service.refunding import Refunding
@@ -84,6 +86,7 @@ class Deciding:
             fates=fates,
             cancellations=tuple(each.id for each in changed),
             repeated=repeated,
+            parcel=self._parcel_of(command),
             process=process,
             at=self.rows.now,
         )
@@ -116,7 +119,10 @@ class Deciding:
     def _decided_order(self, command: OrderCommand) -> Result:
         lines = [self.known.lines[line] for line in self.known.lines_of(command)]
         agreed = self.agreements
-        return decide_order(lines, command, self.rows.now, agreed.policy, self.rows.new_id, agreed.policy_asked_under)
+        parcels = self.known.parcels.get(command.order, ())
+        return decide_order(
+            lines, command, self.rows.now, agreed.policy, self.rows.new_id, agreed.policy_asked_under, parcels
+        )
 
     def _settle_together(self, lines: Sequence[UUID], actor: Actor | None, door: str) -> None:
         """What the asks of an order mean for each other, once one of them was answered (EC-18)."""
@@ -144,16 +150,33 @@ class Deciding:
                 changed += concerned
                 repeated |= set() if fate.outcome.events else {each.id for each in concerned}
         self._settle_together(self.known.lines_of(command), actor, door)
-        if fates and isinstance(command, ShipOrder | ChangeParcel):
+        if isinstance(command, ShipOrder | ChangeParcel) and any(_did_something(fate) for fate in fates):
             self._follow_parcel(command, fates)
         return changed, frozenset(repeated)
 
     def _follow_parcel(self, command: ShipOrder | ChangeParcel, fates: Sequence[Fate]) -> None:
         first = self.known.lines[command.lines[0].line]
+        parcels = self.known.parcels.setdefault(command.order, [])
         if isinstance(command, ShipOrder):
             note_parcel(self.rows, command, first, fates)
+            parcels.append(reported(command.parcel, shipped(fates)))
         else:
             note_parcel_change(self.rows, command, first.retailer)
+            self.known.parcels[command.order] = [changed_parcel(each, command) for each in parcels]
+
+    def _parcel_of(self, command: Command) -> UUID | None:
+        """The parcel that a report is about; of a repeat, the one that was reported before."""
+        if not isinstance(command, ShipOrder):
+            return None
+        parcels = self.known.parcels.get(command.order, ())
+        if any(each.id == command.parcel.id for each in parcels):
+            return command.parcel.id
+        before = reported_before(command, [self.known.lines[line] for line in self.known.lines_of(command)], parcels)
+        return before.id if before else None
+
+
+def _did_something(fate: Fate) -> bool:
+    return isinstance(fate.outcome, Decision) and bool(fate.outcome.events)
 
 
 def _noted(result: Result) -> Iterator[Decision]:

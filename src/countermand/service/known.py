@@ -8,6 +8,7 @@ from uuid import UUID
 from countermand.domain.commands import AboutOrder, Command
 from countermand.domain.line import Line
 from countermand.domain.order import PlaceOrder
+from countermand.domain.parcels import ReportedParcel
 from countermand.domain.settlement import Refund
 from countermand.service.calls import Call
 
@@ -23,7 +24,8 @@ class Known:
     """Lines by their ids, and by their orders; ``touched`` are those that are no longer as they are stored.
 
     ``priced`` are the lines of orders whose money is known, ``stored`` the cancellations that have a row, and
-    ``taken`` those ids that the calls want for something new and that something else has.
+    ``taken`` those ids that the calls want for something new and that something else has. ``parcels`` are those of each
+    order about whose parcels there is a call.
     """
 
     taken: set[UUID]
@@ -34,6 +36,7 @@ class Known:
     stored: set[UUID] = field(default_factory=set)
     answers: dict[Key, Given] = field(default_factory=dict)
     refunds: dict[UUID, Refund] = field(default_factory=dict)
+    parcels: dict[UUID, list[ReportedParcel]] = field(default_factory=dict)
 
     def meet(self, line: Line, priced: bool) -> None:
         """Learn of a line, loaded or new."""

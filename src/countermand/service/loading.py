@@ -1,7 +1,8 @@
 """Everything that deciding a batch takes, read under the lock on its lines."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from countermand.domain.commands import (
     AskLines,
     CancelOrder,
     CancelOwn,
+    ChangeParcel,
     Command,
     DeclineCancellation,
     NoteCancellation,
@@ -30,7 +32,7 @@ from countermand.service.locking import Locked, Orders, lock
 from countermand.standing import Agreements
 from countermand.store import statements as sql
 from countermand.store.columns import Record
-from countermand.store.records import cancellation_of, line_of, noted_of, refund_of
+from countermand.store.records import cancellation_of, line_of, noted_of, parcel_of, refund_of
 
 
 class AskedTogetherError(Exception):
@@ -63,12 +65,13 @@ def load(
     _load_agreements(connection, locked, known, agreements)
     _load_answers(connection, locked.calls, known)
     _load_refunds(connection, locked.calls, known)
+    _load_parcels(connection, locked.calls, known)
     return locked.calls, known
 
 
 def _asked(connection: Connection, locked: Locked) -> dict[UUID, list[Cancellation]]:
     """The cancellations of each line that may matter (``Line.cancellations``)."""
-    named = {each for call in locked.calls if (each := _cancellation_named(call.command))}
+    named = {each for call in locked.calls for each in _cancellations_named(call.command)}
     answered = _answered_before(locked)
     rows = [row for row in locked.rows if row.asked or named or row.id in answered]
     if not rows:
@@ -154,9 +157,26 @@ def _load_refunds(connection: Connection, calls: Sequence[Call], known: Known) -
             known.refunds[row.id] = refund_of(row)
 
 
-def _cancellation_named(command: Command | PlaceOrder) -> UUID | None:
-    named: UUID | None = getattr(command, "cancellation", None)
-    return named
+def _load_parcels(connection: Connection, calls: Sequence[Call], known: Known) -> None:
+    """The parcels of the orders that a call reports or corrects one of; without a shipped unit there are none."""
+    about = {call.command.order for call in calls if isinstance(call.command, ShipOrder | ChangeParcel)}
+    orders = {
+        (line.retailer, line.order)
+        for order in about
+        for line in map(known.lines.__getitem__, known.lines_of_order.get(order, ()))
+        if line.shipped
+    }
+    if orders:
+        shipments = connection.execute(sql.SHIPMENTS_OF_ORDERS, {"orders": sorted(orders)}).all()
+        for (order, _), rows in groupby(shipments, key=lambda row: (row.order_id, row.id)):
+            known.parcels.setdefault(order, []).append(parcel_of(list(rows)))
+
+
+def _cancellations_named(command: Command | PlaceOrder) -> Iterator[UUID]:
+    for each in command.lines if isinstance(command, ShipOrder) else (command,):
+        named: UUID | None = getattr(each, "cancellation", None)
+        if named is not None:
+            yield named
 
 
 def _is_answer(command: Command | PlaceOrder) -> bool:
@@ -169,8 +189,8 @@ def _is_ask(command: Command | PlaceOrder) -> bool:
 
 def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:
     """Whether it may say again what was noted on the line before and changed nothing."""
-    if isinstance(command, Ship | ShipOrder):
-        return line.cancelled > 0
     if isinstance(command, NoteCancellation):
         return True
-    return _is_answer(command) and any(each.by_policy for each in line.cancellations)
+    ships = isinstance(command, Ship | ShipOrder)
+    may_be_late = ships or _is_answer(command)
+    return (ships and line.cancelled > 0) or (may_be_late and any(each.by_policy for each in line.cancellations))

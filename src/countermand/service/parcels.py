@@ -27,7 +27,7 @@ def note_parcel(rows: Rows, command: ShipOrder, first: Line, fates: Iterable[Fat
         tracking_number=parcel.tracking_number,
         details=_details(parcel),
     )
-    for line, units in _shipped(fates).items():
+    for line, units in shipped(fates).items():
         rows.add("shipment_lines", retailer_id=first.retailer, shipment_id=parcel.id, line_id=line, units=units)
 
 
@@ -50,11 +50,12 @@ def _details(parcel: Parcel) -> dict[str, Any]:
         "cost": parcel.cost,
         "shipped_on": parcel.shipped_on.isoformat() if parcel.shipped_on else None,
         "reference": parcel.reference,
+        "reported_number": parcel.tracking_number,
         "attributes": [list(pair) for pair in parcel.attributes],
     }
 
 
-def _shipped(fates: Iterable[Fate]) -> Counter[UUID]:
+def shipped(fates: Iterable[Fate]) -> Counter[UUID]:
     """How many units of each line left with it. A line that is named twice is counted as one."""
     units: Counter[UUID] = Counter()
     for fate in fates:

@@ -37,11 +37,13 @@ def answer_again(given: Given, once: Once) -> Outcome:
 def _to_record(outcome: Outcome) -> dict[str, Any]:
     match outcome:
         case Done():
+            parcel = {"parcel": outcome.parcel.hex} if outcome.parcel else {}
             repeated = {"repeated": [each.hex for each in sorted(outcome.repeated)]} if outcome.repeated else {}
             return {
                 "cancellations": [each.hex for each in outcome.cancellations],
                 "process": outcome.process,
                 **repeated,
+                **parcel,
             }
         case Refused():
             refusal = outcome.refusal
@@ -59,4 +61,7 @@ def _replay(given: dict[str, Any], at: datetime) -> Outcome:
         return Refused(refusal=refusal, process=given["process"], at=at)
     cancellations = tuple(UUID(each) for each in given["cancellations"])
     repeated = frozenset(UUID(each) for each in given.get("repeated", ()))
-    return Done(cancellations=cancellations, repeated=repeated, process=given["process"], at=at, replayed=True)
+    parcel = UUID(given["parcel"]) if "parcel" in given else None
+    return Done(
+        cancellations=cancellations, repeated=repeated, parcel=parcel, process=given["process"], at=at, replayed=True
+    )

@@ -1,5 +1,6 @@
 """Rows and the values of the domain: translated here, both ways, and nowhere else."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from countermand.domain.commands import Asker, Movement
 from countermand.domain.events import Event, EventKind, ToldRefund
 from countermand.domain.line import Cancellation, Line, Noted, State
+from countermand.domain.parcels import ReportedParcel
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refund import Method
 from countermand.domain.settlement import Refund, RefundKind, RefundState
@@ -173,6 +175,19 @@ def noted_of(row: Record) -> Noted:
             return Noted(**told, note=row.facts["note"], tracking=row.facts.get("tracking", ""))
         case _:
             return Noted(**told, units=row.facts["units"], tracking=row.facts.get("tracking", ""))
+
+
+def parcel_of(rows: Sequence[Record]) -> ReportedParcel:
+    """The parcel that these rows hold, one for each line in it. Which number it came with is kept since 0.2.0."""
+    first = rows[0]
+    return ReportedParcel(
+        id=first.id,
+        carrier=first.carrier,
+        tracking_number=first.tracking_number,
+        reported_number=first.details.get("reported_number", first.tracking_number),
+        reference=first.details.get("reference", ""),
+        contents={row.line_id: row.units for row in rows},
+    )
 
 
 def refund_of(row: Record) -> Refund:

@@ -151,6 +151,22 @@ REFUNDS = select(t.refunds).where(
 )
 """These refunds. Whoever changes one holds the lock of its line."""
 
+SHIPMENTS_OF_ORDERS = (
+    select(
+        t.shipments.c.id,
+        t.shipments.c.order_id,
+        t.shipments.c.carrier,
+        t.shipments.c.tracking_number,
+        t.shipments.c.details,
+        t.shipment_lines.c.line_id,
+        t.shipment_lines.c.units,
+    )
+    .join(t.shipments, t.named_by(t.shipment_lines.c.shipment_id, t.shipments))
+    .where(pair_of(t.shipments.c.retailer_id, t.shipments.c.order_id, bindparam("orders", type_=PairList())))
+    .order_by(t.shipments.c.order_id, t.shipments.c.id)
+)
+"""The parcels of these orders, a row for each line in each. Whoever reports one holds the locks of the lines."""
+
 CHANGED_COLUMNS: Final = {
     "lines": (*_BUCKETS, *_ALLOCATION, "seq", "changed_at"),
     "cancellations": (

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from html import unescape
@@ -15,8 +15,17 @@ import pytest
 from sqlalchemy import update
 
 from countermand import reads
-from countermand.domain.commands import AcceptCancellation, AskCancellation, Asker, PartyKind, WithdrawCancellation
+from countermand.domain.commands import (
+    AcceptCancellation,
+    Actor,
+    AskCancellation,
+    Asker,
+    EscalateCancellation,
+    PartyKind,
+    WithdrawCancellation,
+)
 from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.parties import PLATFORM
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from countermand.wire.answer.forms import REASONS
@@ -235,11 +244,11 @@ async def test_decline_on_both_engines(world: World) -> None:
 
 async def test_already_shipped(world: World) -> None:
     page = await asked(world)
-    reply = await page.send("ship", units=5, carrier=" PostNL ", tracking_number="3S  ABC\t1")
+    reply = await page.send("ship", units=2, carrier=" PostNL ", tracking_number="3S  ABC\t1")
     assert reply.status_code == 200
     assert "declined the cancellation of 2 units" in words(reply)
     assert "already shipped" in words(reply)
-    assert await page.buckets() == (0, 0, 0, 5)
+    assert await page.buckets() == (3, 0, 0, 2)
     assert (await page.row()).decline_reason == "already_shipped"
     order = await world.application.database.read(
         partial(
@@ -250,17 +259,125 @@ async def test_already_shipped(world: World) -> None:
     )
     assert order is not None
     parcel = order.lines[0].parcels[0]
-    assert (parcel.carrier, parcel.tracking_number, parcel.units) == ("PostNL", "3S ABC 1", 5)
+    assert (parcel.carrier, parcel.tracking_number, parcel.units) == ("PostNL", "3S ABC 1", 2)
 
 
-async def test_shipping_what_nobody_asked_for_leaves_the_question(sqlite_world: World) -> None:
-    page = await asked(sqlite_world)
-    reply = await page.send("ship", units=3, carrier="PostNL", tracking_number="3S1")
+async def test_a_parcel_with_fewer_units_declines_the_ask_and_leaves_the_rest_on_order(world: World) -> None:
+    page = await asked(world)
+    reply = await page.send("ship", units=1, carrier="PostNL", tracking_number="3S1")
     assert reply.status_code == 200
-    assert "The parcel is noted. The cancellation still waits for your answer." in words(reply)
-    assert await page.buckets() == (0, 2, 0, 3)
-    assert (await page.send("accept", units=2)).status_code == 200
-    assert await page.buckets() == (0, 0, 2, 3)
+    assert "declined the cancellation of 2 units" in words(reply)
+    assert await page.buckets() == (4, 0, 0, 1)
+
+
+async def test_a_link_ships_the_units_of_its_cancellation_and_no_others(sqlite_world: World) -> None:
+    page = await asked(sqlite_world)
+    other = AskCancellation(line=page.line, actor=sqlite_world.actor(sqlite_world.retailer), units=1, key="other")
+    await sqlite_world.submit(other)
+    assert (await page.send("ship", carrier="PostNL", tracking_number="3S1", units=3)).status_code == 409
+    assert await page.buckets() == (2, 3, 0, 0)
+    assert (await page.send("ship", carrier="PostNL", tracking_number="3S1")).status_code == 200
+    assert await page.buckets() == (2, 1, 0, 2)
+
+
+OPERATOR = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="operator")
+
+After = Callable[[Page], Awaitable[object]]
+
+
+def by_retailer(page: Page) -> Actor:
+    return page.world.actor(page.world.retailer)
+
+
+async def withdrawn(page: Page) -> None:
+    await page.world.submit(WithdrawCancellation(line=page.line, actor=by_retailer(page)))
+
+
+async def accepted_by_an_operator(page: Page) -> None:
+    await page.world.submit(AcceptCancellation(line=page.line, actor=OPERATOR, cancellation=page.cancellation))
+
+
+async def accepted_in_part(page: Page) -> None:
+    await page.send("accept", units=1)
+
+
+async def declined(page: Page) -> None:
+    await page.send("decline", reason="other")
+
+
+async def shipped(page: Page) -> None:
+    await page.send("ship", carrier="PostNL", tracking_number="3S0", units=1)
+
+
+async def lapsed(page: Page) -> None:
+    page.world.clock.advance(days=3)
+
+
+async def escalated(page: Page) -> None:
+    await page.world.submit(EscalateCancellation(line=page.line, actor=OPERATOR, cancellation=page.cancellation))
+
+
+USED: dict[str, tuple[After, str, set[str]]] = {
+    "withdrawn": (withdrawn, "This cancellation was withdrawn", set()),
+    "accepted by an operator": (accepted_by_an_operator, "This cancellation was accepted", set()),
+    "accepted in part": (accepted_in_part, "This cancellation was accepted", {"accept"}),
+    "declined": (declined, "This cancellation was declined", {"decline"}),
+    "shipped": (shipped, "This cancellation was declined", {"ship"}),
+    "lapsed": (lapsed, "This cancellation lapsed", set()),
+    "escalated": (escalated, "An operator decides", set()),
+}
+
+ANSWERS: dict[str, dict[str, object]] = {
+    "accept": {"units": 1},
+    "accept all": {},
+    "decline": {"reason": "other"},
+    "decline, another reason": {"reason": "made_to_order"},
+    "ship": {"carrier": "PostNL", "tracking_number": "3S1", "units": 1},
+    "ship, the same parcel": {"carrier": "PostNL", "tracking_number": "3S0", "units": 1},
+    "ship all": {"carrier": "PostNL", "tracking_number": "3S1"},
+}
+
+
+@pytest.mark.parametrize(("after", "title", "repeats"), USED.values(), ids=USED.keys())
+async def test_a_used_link_does_nothing_more_and_shows_what_happened(
+    world: World, after: After, title: str, repeats: set[str]
+) -> None:
+    page = await asked(world)
+    await after(page)
+    assert title in words(await page.look())
+    before = await page.buckets()
+    for name, fields in ANSWERS.items():
+        answer = name.partition(" ")[0].strip(",")
+        reply = await page.post({"answer": answer, "once": name, **fields})
+        assert (reply.status_code in ((200, 409) if answer in repeats else (409,)), title in words(reply)) == (
+            True,
+            True,
+        )
+        assert "<form" not in reply.text
+        assert await page.buckets() == before
+    kinds = {event.kind for event in (await world.events(page.line))[3:]}
+    assert kinds <= {"cancellation.late_answer", "line.shipped"}
+
+
+async def test_the_retailers_used_link_does_not_answer_for_the_supplier(world: World) -> None:
+    page = await asked(world, by=Asker.CUSTOMER, party=world.retailer)
+    await page.send("accept")
+    before = len(await world.events(page.line))
+    for name, fields in ANSWERS.items():
+        reply = await page.post({"answer": name.partition(" ")[0].strip(","), "once": name, **fields})
+        assert "This cancellation waits for the answer of supplier." in words(reply)
+    assert await page.buckets() == (3, 2, 0, 0)
+    assert len(await world.events(page.line)) == before
+
+
+async def test_a_parcel_reported_by_the_link_after_silence_is_kept_as_a_late_answer_once(world: World) -> None:
+    page = await asked(world)
+    await lapsed(page)
+    for once in ("a", "b"):
+        await page.post({"answer": "ship", "once": once, "carrier": "PostNL", "tracking_number": "3S1"})
+    late = [event for event in await world.events(page.line) if event.kind == "cancellation.late_answer"]
+    assert [(event.facts["answer"], event.facts["tracking"]) for event in late] == [("decline", "PostNL 3S1")]
+    assert await page.buckets() == (5, 0, 0, 0)
 
 
 @pytest.mark.parametrize("answer", ["accept", "decline", "ship"])
@@ -270,7 +387,7 @@ async def test_a_form_sent_twice_is_one_answer(world: World, answer: str) -> Non
     first, *others = await asyncio.gather(*(page.post(fields) for _ in range(5)))
     again = await page.post(fields)
     assert {reply.status_code for reply in (first, *others, again)} == {200}
-    assert await page.buckets() == {"accept": (4, 0, 1, 0), "decline": (5, 0, 0, 0), "ship": (2, 2, 0, 1)}[answer]
+    assert await page.buckets() == {"accept": (4, 0, 1, 0), "decline": (5, 0, 0, 0), "ship": (4, 0, 0, 1)}[answer]
 
 
 async def test_the_retailer_passes_the_customers_ask_on(world: World) -> None:

@@ -100,7 +100,7 @@ def command_of(form: Form, row: Record, actor: Actor, new_id: Callable[[], UUID]
                 carrier=_needed(form, "carrier", "Write who carries the parcel."),
                 tracking_number=_needed(form, "tracking_number", "Write the tracking number of the parcel."),
             )
-            shipped = Ship(line=row.line_id, actor=actor, units=_units(form), override=True)
+            shipped = Ship(line=row.line_id, actor=actor, units=_units(form), cancellation=row.id)
             return ShipOrder(order=row.order_id, actor=actor, lines=(shipped,), parcel=parcel)
 
 

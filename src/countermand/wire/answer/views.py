@@ -68,7 +68,6 @@ def answer_page(row: Record, looker: Looker, now: datetime, shown: Shown) -> byt
         units_words=count(row.units),
         passes_on=row.awaiting == row.retailer_id != row.fulfiller_id,
         holds_goods=row.fulfiller_id == looker.party,
-        left=row.open + row.asked,
         reasons={reason.value: words for reason, words in REASONS.items()},
         problem=shown.problem,
         notice=shown.notice,

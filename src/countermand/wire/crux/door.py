@@ -123,9 +123,8 @@ class CruxDoor:
         """POST: the supplier reports a parcel; its units are shipped."""
         order = request.order
         message = requests.read(requests.Track, request.body, timp=request.timp)
-        command = meaning.ship(request, message, order, self._ids.new())
-        await self._done(request, command)
-        return json_reply(201, {"package_uuid": str(command.parcel.id)}) if request.timp else Reply(status=204)
+        done = await self._done(request, meaning.ship(request, message, order, self._ids.new()))
+        return json_reply(201, {"package_uuid": str(done.parcel)}) if request.timp else Reply(status=204)
 
     # Orders
 

@@ -96,6 +96,7 @@ def ship(request: Request, message: requests.Track, order: UUID, parcel: UUID) -
         weight=str(message.weight) if message.weight is not None else "",
         cost=str(message.cost) if message.cost is not None else "",
         shipped_on=message.shipped_on,
+        reference=message.reference or "",
         attributes=tuple((a.attribute_name, a.attribute_value or "") for a in message.attributes or ()),
     )
     lines = tuple(

@@ -229,6 +229,7 @@ class Track(Message):
     shipped_on: Annotated[Day | None, BeforeValidator(_blank_is_none)] = Field(
         default=None, validation_alias="package_ship_date"
     )
+    reference: Text | None = Field(default=None, validation_alias="package_reference")
     line_items: Annotated[list[TrackedLine], Field(min_length=1, max_length=1000)]
     attributes: list[Attribute] | None = Field(default=None, validation_alias="package_attributes")
 
