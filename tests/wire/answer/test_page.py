@@ -22,6 +22,7 @@ from countermand.domain.commands import (
     Asker,
     EscalateCancellation,
     PartyKind,
+    PassDeadline,
     WithdrawCancellation,
 )
 from countermand.domain.reasons import CancelReason, DeclineReason
@@ -311,6 +312,7 @@ async def shipped(page: Page) -> None:
 
 async def lapsed(page: Page) -> None:
     page.world.clock.advance(days=3)
+    await page.world.submit(PassDeadline(line=page.line, cancellation=page.cancellation))
 
 
 async def escalated(page: Page) -> None:
@@ -349,10 +351,8 @@ async def test_a_used_link_does_nothing_more_and_shows_what_happened(
     for name, fields in ANSWERS.items():
         answer = name.partition(" ")[0].strip(",")
         reply = await page.post({"answer": answer, "once": name, **fields})
-        assert (reply.status_code in ((200, 409) if answer in repeats else (409,)), title in words(reply)) == (
-            True,
-            True,
-        )
+        assert reply.status_code == 409 or (reply.status_code == 200 and answer in repeats)
+        assert title in words(reply)
         assert "<form" not in reply.text
         assert await page.buckets() == before
     kinds = {event.kind for event in (await world.events(page.line))[3:]}

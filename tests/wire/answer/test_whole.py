@@ -84,7 +84,7 @@ async def test_from_the_mail_to_the_answer(beside: tuple[World, str]) -> None:
         assert "made to order" in declined.text
 
         link = await link_in_the_mailbox(world, box, links)
-        parcel = {"answer": "ship", "units": "3", "carrier": "PostNL", "tracking_number": "3SABC"}
+        parcel = {"answer": "ship", "units": "2", "carrier": "PostNL", "tracking_number": "3SABC"}
         assert "already shipped" in (await browser.post(link, data=parcel)).text
 
         expired = Links(world.application.keyring, base, days=-1)

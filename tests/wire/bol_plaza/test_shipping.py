@@ -50,6 +50,28 @@ async def test_v2_0_says_when_and_the_claim_is_kept(seller: Seller) -> None:
     assert (without.error, without.sentence) == ((400, 41201), "Message is missing required tag DateTime.")
 
 
+@pytest.mark.parametrize("sent", ["", DHL])
+async def test_a_shipment_told_again_is_a_success_and_ships_nothing_more(seller: Seller, sent: str) -> None:
+    line, number = await seller.line(3)
+    first = await seller.ship(number, sent)
+    again = [await seller.ship(number, sent), *await asyncio.gather(*(seller.ship(number, sent) for _ in range(3)))]
+    for process in (first, *again):
+        assert await seller.outcome(process) == ("SUCCESS", None)
+    assert await seller.told(line) == [(SHIPPED, 3, False)]
+    assert len((await seller.shipments()).all("Shipment")) == 1
+
+
+async def test_a_correction_told_again_is_a_success_and_one_event(seller: Seller) -> None:
+    line, number = await seller.line(2)
+    await seller.ship(number, DHL)
+    parcel = (await seller.shipments()).text("Shipment", "Transport", "TransportId")
+    for _ in range(3):
+        process = queued(await seller.call("PUT", transport_path(parcel), transport("PARCEL-NL", "3S4")))
+        assert await seller.outcome(process) == ("SUCCESS", None)
+    assert await seller.told(line) == [(SHIPPED, 2, False), ("line.transport_changed", 2, False)]
+    assert await seller.outcome(await seller.ship(number, DHL)) == ("SUCCESS", None), "the number it came with"
+
+
 async def test_shipping_declines_what_the_customer_asked(seller: Seller) -> None:
     line, number = await seller.line(3)
     await seller.ask(line, 2)

@@ -1,5 +1,6 @@
 """What else is done to orders: cancel whole ones, answer them, allocate, track (spec/crux.md 6.6 to 6.9)."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -403,6 +404,23 @@ async def test_timp_tracking_is_201_with_the_parcels_id_and_shows_all_of_it(crux
             }
         ],
     )
+
+
+@both_generations
+async def test_a_parcel_reported_again_is_the_same_parcel(crux: Crux, prefix: str) -> None:
+    order = await crux.world.order(3)
+    line = order.lines[0].id
+    first, *others = [await track(crux, order.id, parcel(line, 1, prefix), prefix) for _ in range(3)]
+    others += await asyncio.gather(*(track(crux, order.id, parcel(line, "1", prefix), prefix) for _ in range(5)))
+    assert {(each.status_code, each.content) for each in others} == {(first.status_code, first.content)}
+    assert await crux.world.buckets(line) == (2, 0, 0, 1)
+    second = await track(crux, order.id, parcel(line, 1, prefix, package_reference="box 2"), prefix)
+    assert (second.status_code, second.content == first.content) == (first.status_code, prefix == "")
+    assert await crux.world.buckets(line) == (1, 0, 0, 2)
+    await track(crux, order.id, parcel(line, 1, prefix) | {"tracking_number": "1Z998", "tracking": "1Z998"}, prefix)
+    assert await crux.world.buckets(line) == (0, 0, 0, 3)
+    again = await track(crux, order.id, parcel(line, 1, prefix), prefix)
+    assert (again.status_code, again.content) == (first.status_code, first.content)
 
 
 async def test_a_number_alone_makes_a_parcel(sqlite_crux: Crux) -> None:
