@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.pgnode import free_port
+from tests.support.waiting import HANGS_S
 
 ROOT = Path(__file__).resolve().parent.parent
-START_S = 30.0
 NOT_AS_USERS = {"PYTHONDONTWRITEBYTECODE"}
 """With it every start compiles every module anew, which takes seconds; users do not set it."""
 
@@ -34,7 +34,7 @@ class ServerProcess:
     def __enter__(self) -> Self:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._env, cwd=ROOT)
-        end = time.monotonic() + START_S
+        end = time.monotonic() + HANGS_S
         while not self._accepts():
             if self._process.poll() is not None or time.monotonic() > end:
                 self._stop()

@@ -1,7 +1,6 @@
 """What tests share: both databases, a world in them, and a real server on a real port."""
 
 import io
-import itertools
 import logging
 import os
 import subprocess
@@ -12,15 +11,13 @@ from pathlib import Path
 
 import pytest
 import structlog
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
 
 from countermand.cli import main
 from countermand.cli import running as running_module
+from tests.support import templates
 from tests.support.pgnode import Node
+from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running
-
-_COUNT = itertools.count()
 
 # The many processes that tests start shall not compile all there is anew, whatever the environment says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -35,25 +32,16 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Node]:
     """One PostgreSQL for all tests of this process. It does not sync: durability has tests of its own."""
-    with Node(durable=False) as node:
+    with templates.node(durable=False) as node:
         yield node
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, on each engine in turn."""
+    """The URL of a database with the schema and nothing in it, on each engine in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/test.sqlite3"
-    return new_postgres_database(request.getfixturevalue("postgres"))
-
-
-def new_postgres_database(node: Node) -> str:
-    """The URL of an empty database on this server."""
-    name = f"test_{next(_COUNT)}"
-    engine = create_engine(node.url().replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    return node.url(name)
+        return templates.filled_file(tmp_path / "test.sqlite3")
+    return templates.new_database(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture
@@ -79,9 +67,11 @@ async def sqlite_world(tmp_path: Path, clock: Clock) -> AsyncIterator[World]:
 def countermand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line as its users do, but in this process: starting one for each command takes a second."""
     monkeypatch.setattr(running_module, "configure_logging", lambda level: None)
+    database = f"sqlite:///{tmp_path}/cli.sqlite3"
+    templates.fill_if_absent(database)
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        given = {"COUNTERMAND_DATABASE": f"sqlite:///{tmp_path}/cli.sqlite3", "NO_COLOR": "1", **environment}
+        given = {"COUNTERMAND_DATABASE": database, "NO_COLOR": "1", **environment}
         out, err = io.StringIO(), io.StringIO()
         quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
         with monkeypatch.context() as patched:
@@ -93,7 +83,7 @@ def countermand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
             structlog.configure(wrapper_class=quiet)
             try:
                 # A thread of its own, for tests in which an event loop runs.
-                code = ThreadPoolExecutor(1).submit(_code_of, arguments).result(60)
+                code = ThreadPoolExecutor(1).submit(_code_of, arguments).result(HANGS_S)
             finally:
                 structlog.reset_defaults()
         return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())

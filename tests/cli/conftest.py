@@ -17,6 +17,7 @@ from countermand import endpoints as endpoints_module
 from countermand.cli import demo as demo_module
 from countermand.cli import main
 from countermand.cli import running as running_module
+from tests.support import templates
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     for name in os.environ:
         if name.startswith("COUNTERMAND_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("COUNTERMAND_DATABASE", f"sqlite:///{tmp_path}/cli.sqlite3")
+    database = f"sqlite:///{tmp_path}/cli.sqlite3"
+    templates.fill_if_absent(database)
+    monkeypatch.setenv("COUNTERMAND_DATABASE", database)
     monkeypatch.chdir(tmp_path)
     for module in (running_module, demo_module):
         # Logging is set up once per process, and would keep the standard error of the first test.

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -42,8 +43,9 @@ def test_every_command_that_writes_can_be_tried(countermand: Run, command: tuple
     assert len(json.loads(countermand("party", "list", "--json").stdout)) == 2
 
 
-def test_an_empty_database_stays_empty_in_a_dry_run(countermand: Run) -> None:
-    tried = countermand("party", "add", "supplier", "New", "--dry-run")
+def test_an_empty_database_stays_empty_in_a_dry_run(countermand: Run, tmp_path: Path) -> None:
+    empty = f"sqlite:///{tmp_path}/empty.sqlite3"
+    tried = countermand("party", "add", "supplier", "New", "--dry-run", COUNTERMAND_DATABASE=empty)
     assert tried.returncode == 78
     assert "migrate" in tried.stderr
 

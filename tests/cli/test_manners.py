@@ -12,6 +12,7 @@ from cyclopts import App
 
 from countermand.cli.commands import app
 from tests.cli.conftest import Cli
+from tests.support.waiting import HANGS_S
 
 SECRET_FLAGS = re.compile(r"--(password|secret|token|private|key|private-key)\b(?!-)")
 
@@ -86,7 +87,7 @@ def test_help_imports_nothing_heavy() -> None:
         "finally:\n"
         "    print(*sys.modules, sep='\\n', file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANGS_S, check=True)
     assert not heavy & {name.partition(".")[0] for name in done.stderr.splitlines()}
 
 
@@ -175,8 +176,9 @@ def test_a_database_of_another_version_is_refused(cli: Cli, tmp_path: Path) -> N
     assert "countermand migrate" in refused.err
 
 
-def test_migrating_is_told_on_standard_error_and_can_be_repeated(cli: Cli) -> None:
-    first, second = cli("migrate"), cli("migrate")
+def test_migrating_is_told_on_standard_error_and_can_be_repeated(cli: Cli, tmp_path: Path) -> None:
+    empty = {"COUNTERMAND_DATABASE": f"sqlite:///{tmp_path}/empty.sqlite3"}
+    first, second = cli("migrate", **empty), cli("migrate", **empty)
     assert (first.code, first.out, second.code, second.out) == (0, "", 0, "")
     assert "was at nothing" in first.err
     assert "was at nothing" not in second.err

@@ -12,6 +12,7 @@ import pytest
 from tests.cli.conftest import order
 from tests.seeds.serving import PROGRAM, Server, clean_environment, command, serving
 from tests.support.pgnode import free_port
+from tests.support.waiting import HANGS_S
 
 pytestmark = pytest.mark.xdist_group("serving")
 
@@ -25,7 +26,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PROGRAM, *arguments], capture_output=True, text=True, timeout=60, env=clean_environment(), check=False
+        [PROGRAM, *arguments], capture_output=True, text=True, timeout=HANGS_S, env=clean_environment(), check=False
     )
 
 
@@ -64,7 +65,7 @@ def test_a_server_that_is_told_to_stop_ends_with_0_and_frees_its_file(tmp_path: 
     database = f"sqlite:///{tmp_path}/stopped.sqlite3"
     with serving(database, tmp_path / "first.log") as server:
         server.process.send_signal(how)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(HANGS_S) == 0
     assert "Traceback" not in server.log.read_text()
     with serving(database, tmp_path / "second.log") as again:
         assert again.process.poll() is None

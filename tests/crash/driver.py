@@ -34,15 +34,18 @@ from bench.seeding import plant
 
 from tests.crash.story import Order, Step, cancellations, detail
 from tests.crash.truth import broken, read_facts
+from tests.support import templates
 from tests.support.pgnode import Node, free_port
+from tests.support.waiting import HANGS_S
 
 ENGINES = ("sqlite", "postgresql")
-ANSWER_S = 60.0
-READY_S = 30.0
+ANSWER_S = HANGS_S
+READY_S = HANGS_S
 RETRY_AFTER_S = 0.05
 SHOWN_MAX = 10
 LOOKED_UP_BY_API = 40
 ORDERS_A_KILL = 700
+ANSWERS_A_KILL = 2000
 
 
 class NoAnswerError(Exception):
@@ -141,7 +144,7 @@ class Program:
         """SIGKILL."""
         if self._process:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(HANGS_S)
 
 
 class Service(Program):
@@ -180,14 +183,48 @@ class Service(Program):
             wire.close()
 
 
+class Answers:
+    """Counts the answers of all callers, so that a kill comes after so many of them, however busy the machine is."""
+
+    def __init__(self) -> None:
+        self._new = threading.Semaphore(0)
+
+    def one_more(self) -> None:
+        """An answer came."""
+        self._new.release()
+
+    def wait_for(self, count: int, callers: Sequence[threading.Thread]) -> bool:
+        """Whether so many more came, before every caller was done and before a hang."""
+        end = time.monotonic() + HANGS_S
+        while count and time.monotonic() < end:
+            if self._new.acquire(timeout=0.5):
+                count -= 1
+            elif not any(each.is_alive() for each in callers):
+                break
+        return not count
+
+    def forget(self) -> None:
+        """Count anew."""
+        while self._new.acquire(blocking=False):
+            pass
+
+
 class Caller(threading.Thread):
     """Plays the stories of its orders, one call after the other, until it is told to stop or the service is gone."""
 
-    def __init__(self, port: int, waiting: deque[Order], tally: Tally, dice: Random, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        port: int,
+        waiting: deque[Order],
+        tally: Tally,
+        dice: Random,
+        stop: threading.Event,
+        answers: Answers,
+    ) -> None:
         super().__init__(daemon=True)
         self.tally = Tally(tally.engine)
         self.touched: list[Order] = []
-        self.answered = threading.Event()
+        self._answers = answers
         self._port = port
         self._waiting = waiting
         self._dice = dice
@@ -223,7 +260,7 @@ class Caller(threading.Thread):
             status, body = wire.send(step.call)
             if status != 503:
                 note_answer(self.tally, order, step, status, body, stored=tries > 1)
-                self.answered.set()
+                self._answers.one_more()
                 return status < 500
             self.tally.unavailable += 1
             self.tally.slowest_503_s = max(self.tally.slowest_503_s, time.monotonic() - sent_at)
@@ -266,14 +303,16 @@ class Torture:
     tally: Tally
     dice: Random
     callers: int
-    moment_s: tuple[float, float]
+    moment: tuple[int, int]
+    """A kill comes after so many answers, at least and at most."""
     node: Node | None = None
     touched: list[Order] = field(default_factory=list)
+    answers: Answers = field(default_factory=Answers)
 
     def kill_service(self) -> None:
         """Load, SIGKILL at a random moment, start again, compare."""
         stop, threads = self._load()
-        stop.wait(self.dice.uniform(*self.moment_s))
+        self._await_moment(threads)
         self.service.kill()
         self._end(stop, threads)
         self.tally.ready_s.append(self.service.start(self._probe()))
@@ -282,18 +321,17 @@ class Torture:
     def crash_postgres(self) -> None:
         """Load, crash the database server, start it again; the service has to manage by itself."""
         stop, threads = self._load()
-        stop.wait(self.dice.uniform(*self.moment_s))
+        self._await_moment(threads)
         assert self.node is not None
         crash(self.node, self.dice.choice(("immediate", "kill", "backend")))
         stop.wait(self.dice.uniform(0.1, 1.0))
         revive(self.node)
         begun = time.monotonic()
-        for thread in threads:
-            thread.answered.clear()
-        if not any(thread.answered.wait(READY_S / len(threads)) for thread in threads):
-            self.tally.wrong.append(f"nothing was answered within {READY_S:.0f} s of PostgreSQL's return")
+        self.answers.forget()
+        if not self.answers.wait_for(1, threads):
+            self.tally.wrong.append("nothing was answered after PostgreSQL's return")
         self.tally.ready_s.append(time.monotonic() - begun)
-        stop.wait(0.2)
+        self.answers.wait_for(self.moment[0], threads)
         self._end(stop, threads)
         self._compare([order for thread in threads for order in thread.touched])
 
@@ -301,10 +339,16 @@ class Torture:
         """At the end: every order that was ever touched."""
         self._compare(self.touched)
 
+    def _await_moment(self, callers: Sequence[Caller]) -> None:
+        """Until a random number of answers came, and then until somewhere in the next calls."""
+        self.answers.wait_for(self.dice.randint(*self.moment), callers)
+        time.sleep(self.dice.uniform(0, 0.02))
+
     def _load(self) -> tuple[threading.Event, list[Caller]]:
         stop = threading.Event()
+        self.answers.forget()
         threads = [
-            Caller(self.service.port, self.waiting, self.tally, Random(self.dice.getrandbits(64)), stop)
+            Caller(self.service.port, self.waiting, self.tally, Random(self.dice.getrandbits(64)), stop, self.answers)
             for _ in range(self.callers)
         ]
         for thread in threads:
@@ -440,7 +484,7 @@ def torture(
     crashed: str = "service",
     seed: int = 1,
     callers: int = 16,
-    moment_s: tuple[float, float] = (0.2, 3.0),
+    moment: tuple[int, int] = (100, ANSWERS_A_KILL),
     orders_a_kill: int = ORDERS_A_KILL,
     node: Node | None = None,
 ) -> Tally:
@@ -450,15 +494,16 @@ def torture(
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crash_")))
         if engine == "postgresql":
-            node = node or stack.enter_context(Node(durable=True))
-            url = _new_database(node)
+            node = node or stack.enter_context(templates.node(durable=True))
+            url = templates.new_database(node)
         else:
             url = f"sqlite:///{directory}/crash.sqlite3"
+            templates.fill_if_absent(url)
         count = min(kills, 40) * orders_a_kill
         orders = plant(url, orders=count, lines=3, retailers=10, suppliers=4, units_max=3, seed=seed)
         service = stack.enter_context(Service(url, directory / "service.log"))
         waiting = deque(map(Order.of, orders))
-        run = Torture(url, service, waiting, tally, dice, callers, moment_s, node)
+        run = Torture(url, service, waiting, tally, dice, callers, moment, node)
         service.start(detail(orders[0]))
         for _ in range(kills):
             if crashed == "service":
@@ -475,13 +520,6 @@ def torture(
     return tally
 
 
-def _new_database(node: Node) -> str:
-    name = f"crash_{time.monotonic_ns()}"
-    with psycopg.connect(node.url(), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return node.url(name)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 1 when anything was lost, half done, or wrongly answered."""
     parser = argparse.ArgumentParser(prog="tests.crash.driver", description=__doc__.partition("\n")[0])
@@ -490,7 +528,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--crash", choices=("service", "postgres"), default="service")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--callers", type=int, default=16)
-    parser.add_argument("--longest", type=float, default=3.0, help="seconds of load before a kill, at most")
+    parser.add_argument("--longest", type=int, default=ANSWERS_A_KILL, help="answers before a kill, at most")
     parser.add_argument("--orders", type=int, default=ORDERS_A_KILL, help="placed per kill")
     options = parser.parse_args(arguments)
     engines = ["postgresql"] if options.crash == "postgres" else options.engine
@@ -502,7 +540,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             crashed=options.crash,
             seed=options.seed,
             callers=options.callers,
-            moment_s=(0.2, options.longest),
+            moment=(min(100, options.longest), options.longest),
             orders_a_kill=options.orders,
         )
         print(tally, flush=True)

@@ -32,9 +32,11 @@ from countermand.domain.endpoint import AddressRules
 from countermand.parties import PLATFORM
 from countermand.settings import Settings
 from countermand.store import tables as t
-from tests.crash.driver import ENGINES, Program, Service, Tally, Torture, _new_database
+from tests.crash.driver import ENGINES, Program, Service, Tally, Torture
 from tests.crash.story import Order, detail
+from tests.support import templates
 from tests.support.pgnode import Node, free_port
+from tests.support.waiting import HANGS_S
 
 WORKERS = 2
 LEASE_S = 2
@@ -92,7 +94,7 @@ class Notified(Torture):
             return
         victims = self.workers if number % 3 == 1 else [self.dice.choice(self.workers)]
         stop, threads = self._load()
-        stop.wait(self.dice.uniform(*self.moment_s))
+        self._await_moment(threads)
         for worker in victims:
             worker.kill()
         stop.wait(self.dice.uniform(0, 0.5))
@@ -107,7 +109,7 @@ def deliver(
     kills: int,
     seed: int = 1,
     callers: int = 8,
-    moment_s: tuple[float, float] = (0.2, 1.5),
+    moment: tuple[int, int] = (50, 1000),
     orders_a_kill: int = 300,
     node: Node | None = None,
 ) -> Delivered:
@@ -115,10 +117,11 @@ def deliver(
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notices_")))
         if engine == "postgresql":
-            node = node or stack.enter_context(Node(durable=True))
-            url = _new_database(node)
+            node = node or stack.enter_context(templates.node(durable=True))
+            url = templates.new_database(node)
         else:
             url = f"sqlite:///{directory}/crash.sqlite3"
+            templates.fill_if_absent(url)
         keys, record = directory / "keys", directory / "received"
         port = stack.enter_context(_receiver(record, directory / "receiver.log"))
         stack.enter_context(_variables({**ENVIRONMENT, "COUNTERMAND_KEY_FILE": str(keys)}, engine))
@@ -129,7 +132,7 @@ def deliver(
         waiting = deque(map(Order.of, planted))
         logs = [directory / f"worker_{n}.log" for n in range(WORKERS * (engine != "sqlite"))]
         workers = [Program(log, "worker", "--database", url) for log in logs]
-        run = Notified(url, service, waiting, tally, Random(seed), callers, moment_s, node, workers=workers)
+        run = Notified(url, service, waiting, tally, Random(seed), callers, moment, node, workers=workers)
         service.start(detail(planted[0]))
         for worker in workers:
             stack.callback(worker.kill)
@@ -137,9 +140,14 @@ def deliver(
         for number in range(kills):
             run.kill_something(number)
         stuck = asyncio.run(_drained(url, keys))
-        time.sleep(1)
-        came = [json.loads(line) for line in record.read_text().splitlines()]
-        return asyncio.run(_compared(engine, url, keys, came, tally, stuck))
+        end = time.monotonic() + HANGS_S
+        while True:
+            # The receiver writes its record now and then.
+            came = [json.loads(line) for line in record.read_text().rpartition("\n")[0].splitlines()]
+            found = asyncio.run(_compared(engine, url, keys, came, tally, stuck))
+            if not found.lost or time.monotonic() > end:
+                return found
+            time.sleep(0.2)
 
 
 async def _register(url: str, keys: Path, port: int, planted: Sequence[PlantedOrder]) -> None:

@@ -39,11 +39,13 @@ from countermand.settings import Settings
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.engine import open_database
-from tests.crash.driver import ENGINES, NoAnswerError, Wire, _new_database
+from tests.crash.driver import ENGINES, NoAnswerError, Wire
+from tests.support import templates
 from tests.support.payments.server import API_KEY, WEBHOOK_SECRET
 from tests.support.pgnode import Node, free_port
+from tests.support.waiting import HANGS_S
 
-READY_S = 30.0
+READY_S = HANGS_S
 CALLERS = 3
 PRICE_MINOR = 1250
 STEPS_S = (5, 150, 700, 4_000, 30_000, 90_000)
@@ -142,7 +144,7 @@ class Processes:
         command = [*bank, "--rate", str(rate), "--webhooks", news, "--ledger", str(directory / "ledger")]
         self.bank = subprocess.Popen(command, cwd=ROOT, stdout=self._output, stderr=self._output)
         self._service: subprocess.Popen[bytes] | None = None
-        self._client = httpx2.Client(base_url=base, timeout=60)
+        self._client = httpx2.Client(base_url=base, timeout=HANGS_S)
         self._at_bank("/_/time", ahead_s=0)
 
     def start(self, ahead_s: float) -> None:
@@ -154,7 +156,7 @@ class Processes:
     def kill(self) -> None:
         if self._service:
             self._service.kill()
-            self._service.wait(10)
+            self._service.wait(HANGS_S)
             # Whatever the provider has received by then, it has done.
             time.sleep(0.2)
 
@@ -173,7 +175,7 @@ class Processes:
     def end(self) -> None:
         self.kill()
         self.bank.terminate()
-        self.bank.wait(10)
+        self.bank.wait(HANGS_S)
         self._client.close()
         self._output.close()
 
@@ -285,7 +287,7 @@ class Run:
         self.processes.kill()
         stop.set()
         for each in callers:
-            each.join(60)
+            each.join(HANGS_S)
             self.tally.asked += each.done
             self.tally.lost += each.wrong
         self.tally.kills += 1
@@ -517,9 +519,10 @@ def torture(
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="refunds_")))
         if engine == "postgresql":
-            url = _new_database(node or stack.enter_context(Node(durable=True)))
+            url = templates.new_database(node or stack.enter_context(templates.node(durable=True)))
         else:
             url = f"sqlite:///{directory}/refunds.sqlite3"
+            templates.fill_if_absent(url)
         token, orders = plant(url, directory, refunds, dice)
         processes = stack.enter_context(_running(directory, url, seed, rate))
         processes.pay(orders)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.crash.driver import Tally, torture
 from tests.crash.notices import deliver
+from tests.support import templates
 from tests.support.pgnode import Node
 
 pytestmark = pytest.mark.xdist_group("crash")
@@ -14,23 +15,21 @@ pytestmark = pytest.mark.xdist_group("crash")
 @pytest.fixture(scope="module")
 def durable() -> Iterator[Node]:
     """A PostgreSQL that syncs, which the service insists on."""
-    with Node(durable=True) as node:
+    with templates.node(durable=True) as node:
         yield node
 
 
 def test_nothing_acknowledged_is_lost_when_the_service_is_killed_on_sqlite() -> None:
-    _is_clean(torture("sqlite", kills=2, callers=8, moment_s=(0.2, 0.8), orders_a_kill=200))
+    _is_clean(torture("sqlite", kills=2, callers=8, moment=(20, 200), orders_a_kill=200))
 
 
 def test_nothing_acknowledged_is_lost_when_the_service_is_killed_on_postgresql(durable: Node) -> None:
-    _is_clean(torture("postgresql", kills=2, callers=8, moment_s=(0.2, 0.8), orders_a_kill=200, node=durable))
+    _is_clean(torture("postgresql", kills=2, callers=8, moment=(20, 200), orders_a_kill=200, node=durable))
 
 
 def test_nothing_is_lost_and_no_lie_is_told_when_postgresql_crashes(durable: Node) -> None:
     _is_clean(
-        torture(
-            "postgresql", kills=2, crashed="postgres", callers=8, moment_s=(0.2, 0.8), orders_a_kill=200, node=durable
-        )
+        torture("postgresql", kills=2, crashed="postgres", callers=8, moment=(20, 200), orders_a_kill=200, node=durable)
     )
 
 
@@ -38,13 +37,13 @@ def _is_clean(tally: Tally) -> None:
     assert (tally.lost, tally.half, tally.wrong) == ([], [], [])
     assert tally.kills == 2
     assert tally.acknowledged > 0
-    assert max(tally.ready_s) < 20
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_every_notice_arrives_under_one_id_whoever_is_killed(engine: str, request: pytest.FixtureRequest) -> None:
     node = request.getfixturevalue("durable") if engine == "postgresql" else None
-    found = deliver(engine, kills=3, callers=4, moment_s=(0.2, 0.6), orders_a_kill=60, node=node)
+    found = deliver(engine, kills=3, callers=4, moment=(20, 100), orders_a_kill=60, node=node)
     assert (found.lost, found.unwritten, found.other_ids, found.stuck, found.wrong) == ([], [], [], 0, [])
     assert found.kills == 3
-    assert found.notices > 100
+    assert found.calls > 0
+    assert found.notices > 0

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.crash.refunds import Tally, torture
-from tests.support.pgnode import Node
+from tests.support import templates
 
 pytestmark = pytest.mark.xdist_group("crash")
 
@@ -13,8 +13,8 @@ def test_money_goes_back_once_though_the_service_is_killed_on_sqlite() -> None:
 
 
 def test_money_goes_back_once_though_the_service_is_killed_on_postgresql() -> None:
-    with Node(durable=True) as node:
-        _is_clean(torture("postgresql", refunds=80, kills=2, longest_s=8.0, seed=2, node=node))
+    with templates.node(durable=True) as node:
+        _is_clean(torture("postgresql", refunds=80, kills=2, longest_s=4.0, seed=2, node=node))
 
 
 def _is_clean(tally: Tally) -> None:

@@ -9,6 +9,7 @@ from countermand.providers.stripe import Stripe
 from countermand.sending.http import Outbound
 from tests.support.payments.ledger import Ledger
 from tests.support.payments.server import API_KEY, WEBHOOK_SECRET, Fake
+from tests.support.waiting import ANSWER_S
 from tests.support.world import Clock
 
 pytestmark = pytest.mark.anyio
@@ -18,8 +19,14 @@ Make = Callable[..., Provider]
 
 
 def outbound(**more: Any) -> Outbound:
-    """Calls to loopback that wait for a moment only."""
-    given: dict[str, Any] = {"inner": LOOPBACK, "ports": (), "total_s": 1.5, "connect_s": 2.0, "body_wait_s": 0.2}
+    """Calls to loopback."""
+    given: dict[str, Any] = {
+        "inner": LOOPBACK,
+        "ports": (),
+        "total_s": ANSWER_S,
+        "connect_s": ANSWER_S,
+        "body_wait_s": ANSWER_S,
+    }
     return Outbound(**{**given, **more})
 
 

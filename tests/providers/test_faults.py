@@ -221,7 +221,7 @@ async def test_a_long_list_is_read_to_its_end(fake: Fake, name: str, make: Make,
     payment = fake.ledger.pay(f"{PREFIX[name]}long", "10000").id
     for n in range(count):
         fake.ledger.refund(payment, Decimal(1) + Decimal(n) / 100, {"countermand_reference": f"rfd_{n}"})
-    provider = make(name, fake.url, total_s=5.0, body_wait_s=5.0)
+    provider = make(name, fake.url)
     listed = await provider.refunded(payment)
     assert listed is not None
     assert {each.reference for each in listed} == {f"rfd_{n}" for n in range(count)}
@@ -233,7 +233,7 @@ async def test_a_list_without_end_says_that_nobody_can_tell(fake: Fake, name: st
     payment = fake.ledger.pay(f"{PREFIX[name]}long", "100000").id
     for n in range(2600):
         fake.ledger.refund(payment, Decimal(1), {"countermand_reference": f"rfd_{n}"})
-    provider = make(name, fake.url, total_s=5.0, body_wait_s=5.0)
+    provider = make(name, fake.url)
     assert await provider.refunded(payment) is None
     assert (await provider.find(wish(payment, 100, reference="rfd_0"))).movement is UNKNOWN
 

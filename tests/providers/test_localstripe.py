@@ -30,7 +30,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 async def stripe(url: str) -> AsyncIterator[Stripe]:
-    made = Stripe(outbound(total_s=10.0, body_wait_s=5.0), api_key="sk_test_1", webhook_secret=SECRET, base_url=url)
+    made = Stripe(outbound(), api_key="sk_test_1", webhook_secret=SECRET, base_url=url)
     yield made
     await made.close()
 
@@ -107,7 +107,7 @@ async def test_an_authorisation_is_released(url: str, stripe: Stripe) -> None:
 
 async def test_a_key_that_is_not_let_in_loses_nothing(url: str) -> None:
     intent = paid(url)
-    stripe = Stripe(outbound(total_s=10.0), api_key="pk_old", webhook_secret=SECRET, base_url=url)
+    stripe = Stripe(outbound(), api_key="pk_old", webhook_secret=SECRET, base_url=url)
     told = await stripe.refund(wish(intent["id"]))
     assert told.movement is Movement.LATER
     assert "stripe_api_key" in told.result

@@ -64,7 +64,7 @@ async def test_whatever_the_script_does_a_wish_moves_money_once(name: str, seed:
     chance, clock = Random(seed), Clock()
     script = Script(seed=seed, rate=0.7)
     async with Fake(ledger=Ledger(clock=clock), script=script) as fake:
-        provider = adapter(name, fake.url, clock, inner=LOOPBACK, total_s=0.15)
+        provider = adapter(name, fake.url, clock, inner=LOOPBACK)
         senders = [Sender(provider, _wish(fake, name, n, chance), clock) for n in range(40)]
         await settle(senders, fake, clock, chance)
         for sender in senders:
@@ -91,7 +91,7 @@ async def test_the_same_wish_at_once_from_many_moves_money_once(name: str, seed:
     faults = (Fault.SLOW, Fault.TIMEOUT_AFTER, Fault.ERROR_AFTER, Fault.RESET_AFTER, Fault.TWIN)
     script = Script(seed=seed, rate=0.6, faults=faults)
     async with Fake(ledger=Ledger(clock=clock), script=script) as fake:
-        provider = adapter(name, fake.url, clock, total_s=0.3)
+        provider = adapter(name, fake.url, clock)
         wishes = [_wish(fake, name, n, chance) for n in range(8)]
         await asyncio.gather(*(provider.refund(each) for each in wishes for _ in range(5)))
         senders = [Sender(provider, each, clock, clock()) for each in wishes]

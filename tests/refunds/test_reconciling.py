@@ -212,7 +212,7 @@ async def test_without_a_single_webhook_the_books_equal_the_providers_in_the_end
     carried out. Somebody refunds by hand there too."""
     faults = [Fault.FAILS_LATER] * 4 + [Fault.PENDING] * 3 + [Fault.TIMEOUT_AFTER] * 2 + [Fault.ERROR_AFTER] * 2
     async with Fake(ledger=Ledger(clock=world.clock), script=Script(faults)) as fake:
-        provider = adapter(name, fake.url, world.clock, total_s=0.3)
+        provider = adapter(name, fake.url, world.clock)
         for n in range(ORDERS):
             payment = fake.ledger.pay(f"{PREFIX[name]}{n}", "27.00").id
             order = await place_paid(world, payments=[{"provider": name, "reference": payment, "captured": "27"}])

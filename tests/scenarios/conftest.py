@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import new_postgres_database
+from tests.support import templates
 from tests.wire.bol_plaza.calling import Seller, opened_plaza
 
 
@@ -15,6 +15,6 @@ async def retailer(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
     if request.param == "sqlite":
         url = f"sqlite:///{folder}/test.sqlite3"
     else:
-        url = new_postgres_database(request.getfixturevalue("postgres"))
+        url = templates.new_database(request.getfixturevalue("postgres"))
     async with opened_plaza(url, key_file=folder / "keys") as seller:
         yield seller

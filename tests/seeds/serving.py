@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import templates
+from tests.support.waiting import HANGS_S
+
 PROGRAM = Path(sys.executable).parent / "countermand"
-READY_S = 60
 LINES = 200
 
 
@@ -34,6 +36,7 @@ class Server:
 @contextmanager
 def serving(database: str, log: Path, **environment: str) -> Iterator[Server]:
     """``countermand serve``, from the moment that it says it is ready until it was told to stop."""
+    templates.fill_if_absent(database)
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [PROGRAM, "serve", "--port", "0", "--database", database],
@@ -47,12 +50,12 @@ def serving(database: str, log: Path, **environment: str) -> Iterator[Server]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(HANGS_S)
 
 
 def port_when_ready(process: subprocess.Popen[bytes], log: Path) -> int:
     """Wait for the sentence that the server says when it listens, which names its port."""
-    end = time.monotonic() + READY_S
+    end = time.monotonic() + HANGS_S
     while not (said := re.search(r"ready on http://127\.0\.0\.1:([0-9]+) ", log.read_text())):
         if time.monotonic() > end:
             raise TimeoutError(log.read_text())
@@ -71,7 +74,7 @@ def command(*arguments: str, stdin: str = "", **environment: str) -> str:
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         env=clean_environment(**environment),
         check=False,
     )
@@ -97,6 +100,7 @@ def orders(retailer: str, supplier: str, lines: int) -> list[dict[str, Any]]:
 
 def filled(database: str) -> dict[str, Any]:
     """Put a retailer, a supplier and an order into a fresh database, through the command line."""
+    templates.fill_if_absent(database)
     where = {"COUNTERMAND_DATABASE": database}
     command("party", "add", "retailer", "Fine Shoes", **where)
     command("party", "add", "supplier", "Alpine Supply", **where)

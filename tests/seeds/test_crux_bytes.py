@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tests.seeds.serving import Server
+from tests.support.waiting import HANGS_S
 
 pytestmark = pytest.mark.xdist_group("seeds")
 
@@ -21,7 +22,7 @@ class Wire:
     """A connection that is written and read byte by byte."""
 
     def __init__(self, server: Server) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        self._socket = socket.create_connection(("127.0.0.1", server.port), timeout=HANGS_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
         self.server = server

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.seeds.serving import Server, clean_environment
+from tests.support.waiting import HANGS_S
 
 pytestmark = pytest.mark.xdist_group("seeds")
 
@@ -65,7 +66,7 @@ def run(*arguments: str | Path, stdin: str = "", **environment: str) -> str:
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS_S,
         env=clean_environment(PATH=path, **environment),
         check=False,
     )

@@ -7,6 +7,7 @@ import pytest
 from countermand.sending.http import Outbound, Webhooks
 from tests.support.certificates import Authority
 from tests.support.receiver import Receiver
+from tests.support.waiting import ANSWER_S
 from tests.support.world import Clock
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -41,11 +42,11 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def webhooks_with() -> AsyncIterator[Callable[..., Webhooks]]:
-    """Make webhooks that may call loopback and wait for a moment only, unless told otherwise."""
+    """Make webhooks that may call loopback. They wait for the rest of an answer for a moment only."""
     made = []
 
     def make(**more: Any) -> Webhooks:
-        given = {"inner": LOOPBACK, "ports": (), "total_s": 5.0, "connect_s": 2.0, "body_wait_s": 0.1, **more}
+        given = {"inner": LOOPBACK, "ports": (), "total_s": ANSWER_S, "connect_s": ANSWER_S, "body_wait_s": 0.1, **more}
         made.append(Webhooks(Outbound(**given), Clock()))
         return made[-1]
 

@@ -9,6 +9,7 @@ from countermand.sending.mail import Mail
 from countermand.settings import Settings
 from tests.support.certificates import Authority
 from tests.support.mailbox import Mailbox
+from tests.support.waiting import HANGS_S
 from tests.support.world import Clock
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +19,13 @@ TAKEN = Attempt(verdict=Verdict.DELIVERED, result="The mail server took the mess
 
 def mail(box: Mailbox | int, **more: Any) -> Mail:
     port = box if isinstance(box, int) else box.port
-    given = {"host": "localhost", "sender": "Shöp <mail@shop.example>", "encryption": "none", "total_s": 5.0, **more}
+    given = {
+        "host": "localhost",
+        "sender": "Shöp <mail@shop.example>",
+        "encryption": "none",
+        "total_s": HANGS_S,
+        **more,
+    }
     return Mail(port=port, clock=Clock(), **given)
 
 

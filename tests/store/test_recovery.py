@@ -19,7 +19,9 @@ from countermand.store.engine import CommitUnknownError, Database, UnavailableEr
 from tests.store.holding import connections_in_use, rows
 from tests.store.speaking import Talk, once, talk
 from tests.store.watching import lane_of, listening, until, writer
+from tests.support import templates
 from tests.support.pgnode import Node
+from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running
 
 pytestmark = pytest.mark.anyio
@@ -153,7 +155,7 @@ async def test_a_deadlock_with_a_stranger_is_waited_out(postgres_world: World) -
                 return bool((await looking.execute(waiting)).scalar_one())
 
             await until(is_waiting)
-            await asyncio.wait_for(connection.execute(lock, {"line": low}), 20)
+            await asyncio.wait_for(connection.execute(lock, {"line": low}), HANGS_S)
             await connection.commit()
             assert isinstance(await cancelling, Done)
     await stranger.dispose()
@@ -162,13 +164,13 @@ async def test_a_deadlock_with_a_stranger_is_waited_out(postgres_world: World) -
 
 
 async def test_a_server_that_is_down_is_told_at_once_and_its_return_needs_no_restart(clock: Clock) -> None:
-    with Node() as node:
-        async with running(node.url(), clock) as application:
+    with templates.node() as node:
+        async with running(node.url(templates.FILLED), clock) as application:
             said = await talk(await populate(application, clock))
             await both_work(said)
             for how in ("fast", "kill"):
                 await asyncio.to_thread(node.stop, how)
-                outcomes = await asyncio.wait_for(asyncio.gather(*(said.say(said.ship(1)) for _ in range(30))), 20)
+                outcomes = await asyncio.wait_for(asyncio.gather(*(said.say(said.ship(1)) for _ in range(30))), HANGS_S)
                 assert set(outcomes) == {Failed()}
                 await asyncio.to_thread(node.start)
                 await both_work(said)
@@ -177,20 +179,20 @@ async def test_a_server_that_is_down_is_told_at_once_and_its_return_needs_no_res
 
 
 async def test_a_server_that_hangs_counts_as_away_and_is_used_again_when_it_answers(clock: Clock) -> None:
-    with Node() as node:
-        async with running(node.url(), clock):
-            pass  # Making the schema may take longer than what follows.
-        async with running(node.url(), clock, database_timeout_s=3) as application:
+    with templates.node() as node:
+        async with running(node.url(templates.FILLED), clock) as application:
             said = await talk(await populate(application, clock))
             await both_work(said)
             hung = processes_of(node)
             for process in hung:
                 os.kill(process, signal.SIGSTOP)
             try:
-                outcome = await asyncio.wait_for(said.say(said.ship(1)), 20)
+                application.database._timeout_s = 1.0  # type: ignore[attr-defined]
+                outcome = await asyncio.wait_for(said.say(said.ship(1)), HANGS_S)
                 with pytest.raises(UnavailableError):
-                    await asyncio.wait_for(said.buckets(), 20)
+                    await asyncio.wait_for(said.buckets(), HANGS_S)
             finally:
+                application.database._timeout_s = HANGS_S  # type: ignore[attr-defined]
                 for process in hung:
                     os.kill(process, signal.SIGCONT)
             assert outcome == Failed(unknown=True)

@@ -178,12 +178,12 @@ class Judged(Side):
 
     async def cards(self, as_of: datetime | None = None) -> list[Scorecard]:
         weeks = [self.first_week.later(number) for number in range(4)]
-        found = []
-        for party in PARTIES:
-            found += await self.application.database.read(
-                partial(scores.cards, party=party, weeks=weeks, zone=ZONE, as_of=as_of)
-            )
-        return found
+
+        def question(connection: Connection) -> list[Scorecard]:
+            read = partial(scores.cards, connection, weeks=weeks, zone=ZONE, as_of=as_of)
+            return [card for party in PARTIES for card in read(party=party)]
+
+        return await self.application.database.read(question)
 
     async def judge_some(self, cards: list[Scorecard], picks: list[int]) -> None:
         """An operator has a word on some of what counts."""

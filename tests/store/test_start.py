@@ -24,10 +24,11 @@ from countermand.store import tables as t
 from countermand.store.engine import SQLITE_MIN, FileLock, UnsafeDatabaseError, open_database
 from countermand.store.migrations import LATEST, current_revision, migrate
 from countermand.store.tables import PARTITIONS
-from tests.conftest import new_postgres_database
 from tests.store.holding import connections_in_use, everything, rows
 from tests.store.watching import until, writer
+from tests.support import templates
 from tests.support.pgnode import Node
+from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, running, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +76,7 @@ async def test_reading_does_not_wait_for_a_writer(sqlite_world: World) -> None:
 
     def read_while_writing(connection: Connection) -> int:
         connection.execute(update(t.parties).values(name="changed"))
-        return len(asyncio.run_coroutine_threadsafe(rows(database, t.parties), loop).result(20))
+        return len(asyncio.run_coroutine_threadsafe(rows(database, t.parties), loop).result(HANGS_S))
 
     assert await database.write(read_while_writing) == 5
 
@@ -91,7 +92,7 @@ async def test_a_reader_sees_one_moment(world: World) -> None:
     def twice(connection: Connection) -> bool:
         before = names(connection)
         loop.call_soon_threadsafe(holding.set)
-        asyncio.run_coroutine_threadsafe(changed.wait(), loop).result(20)
+        asyncio.run_coroutine_threadsafe(changed.wait(), loop).result(HANGS_S)
         return before == names(connection)
 
     async def change() -> None:
@@ -195,7 +196,7 @@ async def test_a_service_on_a_port_in_use_does_not_start_and_lets_go_of_its_file
 
 @pytest.fixture(scope="module")
 def durable() -> Iterator[Node]:
-    with Node() as node:
+    with templates.node() as node:
         yield node
 
 
@@ -267,11 +268,11 @@ async def test_a_refused_postgresql_names_everything_that_is_weak(postgres: Node
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/new/folder/empty.sqlite3"
-    return new_postgres_database(request.getfixturevalue("postgres"))
+    return templates.new_database(request.getfixturevalue("postgres"), empty=True)
 
 
 async def test_an_empty_database_is_filled(empty_url: str, clock: Clock) -> None:
-    async with running(empty_url, clock) as application:
+    async with opened(settings_for(empty_url), clock) as application:
         assert await application.database.read(current_revision) == LATEST
         held = await everything(application.database)
     assert [row["kind"] for row in held["parties"]] == [PartyKind.PLATFORM]
@@ -287,8 +288,8 @@ def test_the_latest_revision_is_the_last_of_the_chain() -> None:
     assert [each.revision for each in scripts.walk_revisions()][-1] == "0001"
 
 
-async def test_migrating_again_changes_nothing(empty_url: str, clock: Clock) -> None:
-    async with running(empty_url, clock) as application:
+async def test_migrating_again_changes_nothing(database_url: str, clock: Clock) -> None:
+    async with running(database_url, clock) as application:
         before = await everything(application.database)
         await application.database.write(migrate)
         assert await everything(application.database) == before
@@ -297,7 +298,7 @@ async def test_migrating_again_changes_nothing(empty_url: str, clock: Clock) -> 
 
 async def test_two_services_may_start_on_one_empty_database_at_once(empty_url: str, clock: Clock) -> None:
     async def start() -> str | None:
-        async with running(empty_url, clock) as application:
+        async with opened(settings_for(empty_url), clock) as application:
             return await application.database.read(current_revision)
 
     assert set(await asyncio.gather(start(), start(), start())) == {LATEST}
@@ -314,7 +315,7 @@ async def test_a_migration_that_is_cut_off_leaves_nothing(empty_url: str, clock:
         await database.write(cut_off)
     assert await database.read(lambda connection: inspect(connection).get_table_names()) == []
     await database.close()
-    async with running(empty_url, clock) as application:
+    async with opened(settings_for(empty_url), clock) as application:
         assert await application.database.read(current_revision) == LATEST
 
 
@@ -333,12 +334,12 @@ async def test_another_versions_schema_is_refused(world: World) -> None:
     [("ALTER TABLE refunds DROP COLUMN note", "refunds.note"), ("DROP TABLE judgements", "judgements")],
 )
 async def test_a_schema_of_before_it_was_finished_is_refused(
-    empty_url: str, clock: Clock, undo: str, named: str
+    database_url: str, clock: Clock, undo: str, named: str
 ) -> None:
-    async with running(empty_url, clock) as application:
+    async with running(database_url, clock) as application:
         await application.database.write(lambda connection: connection.exec_driver_sql(undo))
     with pytest.raises(UnsafeDatabaseError, match=f"it lacks {named}. Nothing brings it up to date"):
-        async with running(empty_url, clock):
+        async with running(database_url, clock):
             pass
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, event
 
 from countermand.lanes import Lane
 from countermand.store.engine import Database, Work
+from tests.support.waiting import HANGS_S
 from tests.support.world import World
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ def statements_of(database: Database) -> Iterator[list[str]]:
         yield heard
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, limit_s: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], *, limit_s: float = HANGS_S) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(limit_s):
         while not await condition():  # noqa: ASYNC110 - the condition is another process's

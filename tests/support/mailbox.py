@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.support.waiting import HANGS_S
+
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
@@ -59,7 +61,7 @@ class Mailbox:
         self._server.close()
         await self._server.wait_closed()
 
-    async def received(self, count: int, within_s: float = 10) -> list[Letter]:
+    async def received(self, count: int, within_s: float = HANGS_S) -> list[Letter]:
         """Wait until so many messages have arrived."""
         async with asyncio.timeout(within_s):
             while len(self.letters) < count:  # noqa: ASYNC110 - a limit is set above

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.waiting import HANGS_S
+
 _SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill": signal.SIGKILL}
 
 
@@ -74,9 +76,21 @@ class Node:
         self.settings |= settings
         self.env = {**os.environ, "LC_ALL": "C", "HOME": "/tmp"}
 
-    def init(self) -> Self:
-        self._own(self.dir)
+    def init(self, *, copy_of: Path | None = None) -> Self:
+        """Make the data directory, by initdb or as a copy of another server's."""
+        if copy_of:
+            shutil.copytree(copy_of, self.dir, dirs_exist_ok=True)
+        for path in (self.dir, *self.dir.rglob("*")):
+            self._own(path)
         self.dir.chmod(0o700)
+        if not copy_of:
+            self._initdb()
+        conf = self.dir / "postgresql.auto.conf"
+        conf.write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
+        self._own(conf)
+        return self
+
+    def _initdb(self) -> None:
         command: list[str | Path] = [
             self.bin / "initdb",
             "-D",
@@ -92,12 +106,8 @@ class Node:
         subprocess.run(
             [*command, "--no-sync"], check=True, capture_output=True, env=self.env, cwd="/", **unprivileged()
         )
-        conf = self.dir / "postgresql.auto.conf"
-        conf.write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
-        self._own(conf)
-        return self
 
-    def start(self, timeout_s: float = 30) -> Self:
+    def start(self, timeout_s: float = HANGS_S) -> Self:
         with open(f"{self.dir}.log", "ab") as log:
             self.process = subprocess.Popen(
                 [self.bin / "postgres", "-D", self.dir],
@@ -121,7 +131,7 @@ class Node:
         """``fast`` is clean, ``immediate`` and ``kill`` are crashes."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(_SIGNALS[how])
-            self.process.wait(30)
+            self.process.wait(HANGS_S)
         self.process = None
 
     def url(self, database: str = "postgres") -> str:

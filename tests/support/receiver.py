@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from tests.support.waiting import HANGS_S, give_up
+
 REASONS = {200: "OK", 204: "No Content", 410: "Gone", 429: "Too Many Requests", 500: "Internal Server Error"}
 
 
@@ -55,6 +57,12 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     """Take the request and say nothing until the caller goes away."""
     await reader.read()
     writer.close()
+
+
+async def silent_in_vain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As ``silent``, for a caller in the same event loop, whose time to wait is over at once."""
+    give_up()
+    await silent(reader, writer)
 
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,7 +130,7 @@ class Loopback:
         self._server.close()
         for writer in self._writers:
             writer.transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGS_S):
             await self._server.wait_closed()
             while self._writers:  # noqa: ASYNC110 - each leaves by itself
                 await asyncio.sleep(0)
@@ -159,7 +167,7 @@ class Receiver(Loopback):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}/hook"
 
-    async def received(self, count: int, within_s: float = 10) -> list[Received]:
+    async def received(self, count: int, within_s: float = HANGS_S) -> list[Received]:
         """Wait until so many requests have arrived."""
         async with asyncio.timeout(within_s):
             while len(self.requests) < count:  # noqa: ASYNC110 - a limit is set above

@@ -18,6 +18,8 @@ from countermand.service.calls import Call, Done, Once, Outcome, ProcessWish
 from countermand.serving import doors
 from countermand.settings import Settings
 from countermand.wire.limits import Asgi
+from tests.support import templates
+from tests.support.waiting import HANGS_S
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
@@ -37,7 +39,11 @@ class Clock:
 
 def settings_for(url: str, **more: Any) -> Settings:
     """Settings for a test: nothing is remembered, so that a revoked token ends at once."""
-    return Settings(database=url, allow_losing_acknowledged_calls=True, **{"credential_cache_s": 0, **more})
+    return Settings(
+        database=url,
+        allow_losing_acknowledged_calls=True,
+        **{"credential_cache_s": 0, "database_timeout_s": HANGS_S, **more},
+    )
 
 
 @dataclass(kw_only=True)
@@ -156,5 +162,6 @@ async def populate(application: Application, clock: Clock) -> World:
 
 
 def running(url: str, clock: Clock, **settings: Any) -> AbstractAsyncContextManager[Application]:
-    """The service on this database, by this clock."""
+    """The service on this database, by this clock. A SQLite file that is not there yet has the schema by then."""
+    templates.fill_if_absent(url)
     return opened(settings_for(url, **settings), clock)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import new_postgres_database
+from tests.support import templates
 
 
 @pytest.fixture(scope="module")
@@ -16,4 +16,4 @@ def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     """An empty database for a module, on each engine in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('wire')}/test.sqlite3"
-    return new_postgres_database(request.getfixturevalue("postgres"))
+    return templates.new_database(request.getfixturevalue("postgres"))

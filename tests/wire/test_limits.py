@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countermand.wire import limits
+from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running
 
 pytestmark = pytest.mark.anyio
@@ -74,7 +75,7 @@ async def test_what_follows_a_body_that_is_too_large_is_not_read() -> None:
 
 @pytest.mark.parametrize("parts", [(), (b"{",), (b"{", b" ", b" ")], ids=["nothing", "one byte", "three bytes"])
 async def test_a_body_that_stops_arriving_is_too_slow(parts: tuple[bytes, ...]) -> None:
-    with anyio.fail_after(5), pytest.raises(limits.BodyTooSlowError):
+    with anyio.fail_after(HANGS_S), pytest.raises(limits.BodyTooSlowError):
         await limits.read_body(arriving(*parts, then="silence"), max_bytes=10, timeout_s=0.02)
 
 
@@ -85,7 +86,7 @@ async def test_a_body_that_drips_is_cut_at_the_deadline_of_the_whole() -> None:
         await anyio.lowlevel.checkpoint()
         return {"type": "http.request", "body": b"", "more_body": True}
 
-    with anyio.fail_after(5), pytest.raises(limits.BodyTooSlowError):
+    with anyio.fail_after(HANGS_S), pytest.raises(limits.BodyTooSlowError):
         await limits.read_body(drip, max_bytes=10, timeout_s=0.05)
 
 
@@ -231,7 +232,7 @@ async def answered(world: World, path: str, method: str, receive: Receive, **hea
     async def send(message: Any) -> None:
         sent.append(message)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANGS_S):
         await world.asgi(scope, receive, send)
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], json.loads(body) if body else None
@@ -251,9 +252,9 @@ CALLS = [
 @pytest.mark.parametrize("parts", [(b"x" * (MAX + 1),), (b"x" * 1024,) * 257], ids=["at once", "in parts"])
 @pytest.mark.parametrize(("path", "method", "too_large", "too_slow"), CALLS)
 async def test_a_body_over_256_kilobytes_is_refused_by_name(
-    narrow: World, path: str, method: str, too_large: int, too_slow: int, parts: tuple[bytes, ...]
+    sqlite_world: World, path: str, method: str, too_large: int, too_slow: int, parts: tuple[bytes, ...]
 ) -> None:
-    status, body = await answered(narrow, path, method, arriving(*parts))
+    status, body = await answered(sqlite_world, path, method, arriving(*parts))
     assert (status, body) == (too_large, {"detail": f"The body is larger than {MAX} bytes."})
 
 
@@ -268,9 +269,9 @@ async def test_a_body_that_does_not_arrive_is_refused_by_name(
 
 @pytest.mark.parametrize(("path", "method", "too_large", "too_slow"), CALLS)
 async def test_a_body_of_just_256_kilobytes_is_read(
-    narrow: World, path: str, method: str, too_large: int, too_slow: int
+    sqlite_world: World, path: str, method: str, too_large: int, too_slow: int
 ) -> None:
-    status, body = await answered(narrow, path, method, arriving(b"{}" + b" " * (MAX - 2)))
+    status, body = await answered(sqlite_world, path, method, arriving(b"{}" + b" " * (MAX - 2)))
     assert status not in (too_large, too_slow) or "detail" not in body
 
 
@@ -281,15 +282,15 @@ async def test_a_body_of_just_256_kilobytes_is_read(
 )
 @pytest.mark.parametrize(("path", "method", "too_large", "too_slow"), CALLS)
 async def test_json_beyond_the_limits_is_400_with_the_reason(
-    narrow: World, path: str, method: str, too_large: int, too_slow: int, body: bytes
+    sqlite_world: World, path: str, method: str, too_large: int, too_slow: int, body: bytes
 ) -> None:
-    status, answer = await answered(narrow, path, method, arriving(body))
+    status, answer = await answered(sqlite_world, path, method, arriving(body))
     assert status == 400
     assert answer["detail"].startswith("JSON parse error - ")
     assert len(answer["detail"]) > len("JSON parse error - ")
 
 
 @pytest.mark.parametrize("number", [b"9" * 30, b"-" + b"9" * 400, b"1e300", b"0.1", b"18446744073709551616"])
-async def test_a_huge_number_where_a_small_one_belongs_is_400_at_its_field(narrow: World, number: bytes) -> None:
-    status, answer = await answered(narrow, "/orders/", "POST", arriving(b'{"start": ' + number + b"}"))
+async def test_a_huge_number_where_a_small_one_belongs_is_400_at_its_field(sqlite_world: World, number: bytes) -> None:
+    status, answer = await answered(sqlite_world, "/orders/", "POST", arriving(b'{"start": ' + number + b"}"))
     assert (status, set(answer)) in ((400, {"start"}), (400, {"detail"}))

@@ -17,6 +17,7 @@ from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.revisions import agreements_changed
 from countermand.worker import Worker
+from tests.support.waiting import HANGS_S
 from tests.support.world import World
 
 OK = Attempt(verdict=Verdict.DELIVERED, result="The receiver answered 200.")
@@ -158,7 +159,7 @@ async def notices(world: World, **where: Any) -> list[Record]:
     )
 
 
-async def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def wait_for(condition: Callable[[], bool], seconds: float = HANGS_S) -> None:
     """Until it holds, with a limit."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what it waits for sets no event

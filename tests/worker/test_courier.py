@@ -16,6 +16,7 @@ from countermand.sending.signature import verify
 from countermand.service.calls import Done
 from tests.support.mailbox import Mailbox
 from tests.support.receiver import Receiver, answer
+from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running
 from tests.worker.station import notices
 
@@ -83,7 +84,7 @@ async def test_a_webhook_gets_a_signed_envelope_under_one_id(world: World, recei
     [row] = await notices(world)
     assert (row.state, row.attempts) == ("due", 1)
     world.clock.advance(seconds=6)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS_S):
         while (await notices(world))[0].state != "sent":
             await worker.once()
             await asyncio.sleep(0.05)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from countermand.store import outbox
 from countermand.store.tables import PARTITIONS
 from countermand.worker.partitions import FORGOTTEN_AFTER, LEASE_S, Partitions, divide
+from tests.support.waiting import HANGS_S
 from tests.support.world import World
 from tests.worker.station import Elapsed, endpoint, notices, station, wait_for
 
@@ -236,7 +237,7 @@ async def test_what_is_queued_for_a_lost_partition_is_left_to_its_new_owner(worl
     await second.worker.tend()
     gate.set()
     await first.worker.notices.quiet()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS_S):
         # What the second one sent before the first one took the partitions back for a moment is sent again.
         while {row.state for row in await notices(world)} != {"sent"}:
             await second.worker.once()

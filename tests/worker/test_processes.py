@@ -1,6 +1,5 @@
 """`countermand worker` as a process of its own."""
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -11,38 +10,32 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.conftest import new_postgres_database
+from tests.support import templates
 from tests.support.pgnode import Node
-from tests.support.world import Clock, running
+from tests.support.waiting import HANGS_S
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_takes_its_share_and_lets_go_when_it_is_told_to_stop(postgres: Node, how: int) -> None:
-    url = new_postgres_database(postgres)
-    asyncio.run(_filled(url))
+    url = templates.new_database(postgres)
     program = Path(sys.executable).parent / "countermand"
     weak = {**os.environ, "COUNTERMAND_ALLOW_LOSING_ACKNOWLEDGED_CALLS": "true"}
     worker = subprocess.Popen(
         [program, "worker", "--database", url], env=weak, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + HANGS_S
         while _owned(url) < 32:
             assert time.monotonic() < end
             assert worker.poll() is None
             time.sleep(0.05)
         worker.send_signal(how)
-        out, err = worker.communicate(timeout=30)
+        out, err = worker.communicate(timeout=HANGS_S)
     finally:
         worker.kill()
     assert (worker.returncode, out) == (0, b"")
     assert b"countermand works" in err
     assert _owned(url) == 0
-
-
-async def _filled(url: str) -> None:
-    async with running(url, Clock()):
-        pass
 
 
 def _owned(url: str) -> int:

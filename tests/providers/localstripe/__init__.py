@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx2
 
 from tests.support.pgnode import free_port
+from tests.support.waiting import HANGS_S
 
 HERE = Path(__file__).parent
 ENVIRONMENT = HERE / ".venv"
-READY_S = 30.0
 
 
 @contextmanager
@@ -35,16 +35,16 @@ def running(log: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(HANGS_S)
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    until = time.monotonic() + READY_S
+    until = time.monotonic() + HANGS_S
     while time.monotonic() < until:
         if process.poll() is not None:
             break
         try:
-            httpx2.get(f"{url}/v1/refunds", auth=("sk_test_1", ""), timeout=1)
+            httpx2.get(f"{url}/v1/refunds", auth=("sk_test_1", ""), timeout=HANGS_S)
         except httpx2.TransportError:
             time.sleep(0.05)
         else:

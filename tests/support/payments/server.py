@@ -11,13 +11,12 @@ from typing import Any, Self
 from tests.support.payments.dialects import BadRequestError, MollieDialect, Move, StripeDialect, disguised
 from tests.support.payments.ledger import Ledger, ProblemError, Refund
 from tests.support.payments.script import Fault, Script
-from tests.support.receiver import Loopback, Received, answer, raw, reset, silent
+from tests.support.receiver import Loopback, Received, answer, raw, reset, silent, silent_in_vain
 
 API_KEY = "sk_test_of_the_fake"
 WEBHOOK_SECRET = "whsec_of_the_fake"
 
 _BEFORE = {
-    Fault.TIMEOUT_BEFORE: silent,
     Fault.RESET_BEFORE: reset,
     Fault.RATE_LIMITED: answer(429, b"{}", retry_after="7"),
     Fault.EXPIRED: answer(401, b"{}"),
@@ -26,7 +25,6 @@ _BEFORE = {
 """Answers of those who never let the call through to the books."""
 
 _AFTER = {
-    Fault.TIMEOUT_AFTER: silent,
     Fault.RESET_AFTER: reset,
     Fault.GARBAGE_AFTER: answer(200, b"<html>Bad gateway</html>"),
     Fault.CUT_AFTER: raw(b'HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n{"id": "re_'),
@@ -45,6 +43,9 @@ class Fake(Loopback):
 
     async def __aenter__(self) -> Self:
         self._busy: set[str] = set()
+        quiet = silent if self.control else silent_in_vain
+        self._before = {**_BEFORE, Fault.TIMEOUT_BEFORE: quiet}
+        self._after = {**_AFTER, Fault.TIMEOUT_AFTER: quiet}
         self.port = await self.listen("127.0.0.1", self.port)
         return self
 
@@ -85,12 +86,12 @@ class Fake(Loopback):
             await answer(status, json.dumps(document).encode())(reader, writer)
             return
         fault = self.script.next(dict(move.metadata).get("countermand_reference") or move.payment)
-        if fault in _BEFORE:
-            await _BEFORE[fault](reader, writer)
+        if fault in self._before:
+            await self._before[fault](reader, writer)
             return
         status, body, replayed = await self._moved(dialect, request, move, fault)
         headers = {"idempotent_replayed": "true"} if replayed and isinstance(dialect, StripeDialect) else {}
-        await _AFTER.get(fault, answer(status, body, **headers))(reader, writer)
+        await self._after.get(fault, answer(status, body, **headers))(reader, writer)
 
     async def _moved(
         self, dialect: StripeDialect | MollieDialect, request: Received, move: Move, fault: Fault

@@ -16,7 +16,7 @@ from countermand.domain.schedule import Verdict
 from countermand.sending.links import Links
 from countermand.sending.mail import Mail
 from countermand.sending.mail_text import mail_of
-from tests.seeds.serving import command, serving
+from tests.seeds.serving import serving
 from tests.support.mailbox import Mailbox
 from tests.support.world import Clock, World, populate, running
 
@@ -27,7 +27,6 @@ pytestmark = pytest.mark.anyio
 async def beside(tmp_path: Path) -> AsyncIterator[tuple[World, str]]:
     """A server in a process of its own, and the same database opened here, as commands do beside a server."""
     url = f"sqlite:///{tmp_path}/whole.sqlite3"
-    command("migrate", "--database", url)
     with serving(url, tmp_path / "server.log") as server:
         clock = Clock()
         async with running(url, clock, public_url=f"http://127.0.0.1:{server.port}") as application:

@@ -18,6 +18,7 @@ from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store import tables as t
 from tests.seeds.serving import serving
+from tests.support import templates
 
 SEED_ITEM = 206605326
 """The order item of the seed page's example."""
@@ -41,6 +42,7 @@ class Shop:
 def serving_shop(folder: Path, *, items: int = 6) -> Iterator[Shop]:
     """The first of ``own`` is the item of the seed's example."""
     database = f"sqlite:///{folder}/shop.sqlite3"
+    templates.fill_if_absent(database)
     made = asyncio.run(_fill(database, items))
     with serving(database, folder / "server.log") as server:
         yield Shop(url=f"http://127.0.0.1:{server.port}", database=database, **made)
