@@ -16,6 +16,9 @@ from tests.support.waiting import HANGS_S
 
 SECRET_FLAGS = re.compile(r"--(password|secret|token|private|key|private-key)\b(?!-)")
 
+NO_SECRETS = {("ask",): {"--key"}}
+"""An ask's key tells equal asks apart; whoever sees it can do nothing with it."""
+
 
 def _commands(group: App, *path: str) -> Iterator[tuple[str, ...]]:
     for name in group:
@@ -42,7 +45,8 @@ def test_every_command_explains_itself_on_standard_output(cli: Cli, command: tup
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_no_command_takes_a_secret_as_a_flag(cli: Cli, command: tuple[str, ...]) -> None:
-    assert not SECRET_FLAGS.search(cli(*command, "--help").out)
+    named = {found[0] for found in SECRET_FLAGS.finditer(cli(*command, "--help").out)}
+    assert named <= NO_SECRETS.get(command, set())
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

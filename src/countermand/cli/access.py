@@ -115,7 +115,7 @@ def token_list(
     print_table(("Id", "Label", "Party", "User", "Created (UTC)", "End (UTC)"), shown, empty="There are no tokens.")
 
 
-def token_rename(token: str, label: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+def token_rename(token: str, /, label: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Give a token another label.
 
     Parameters

@@ -171,6 +171,7 @@ def token_create(
 
 def token_revoke(
     token: Annotated[str | None, Parameter(help="Its id; without one, standard input holds the token itself")] = None,
+    /,
     *,
     database: DatabaseFlag = None,
 ) -> None:
