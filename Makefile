@@ -20,9 +20,10 @@ check: .venv/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Writes the tables and the schema of docs/events.md from the code.
+# Writes the tables and the schema of docs/events.md, and the pages of --help, from the code.
 docs: .venv/.ready
 	$(BIN)/python -m tests.docs.event_tables
+	$(BIN)/python -m tests.docs.help_texts
 
 bench: .venv/.ready
 	$(BIN)/python -m bench $(ARGS)

@@ -16,7 +16,7 @@ from tests.support.waiting import HANGS_S
 
 SECRET_FLAGS = re.compile(r"--(password|secret|token|private|key|private-key)\b(?!-)")
 
-NO_SECRETS = {("ask",): {"--key"}}
+NO_SECRETS: dict[tuple[str, ...], set[str]] = {("ask",): {"--key"}}
 """An ask's key tells equal asks apart; whoever sees it can do nothing with it."""
 
 

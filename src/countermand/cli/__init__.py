@@ -2,8 +2,12 @@
 
 import os
 import sys
+from contextlib import suppress
+from importlib.metadata import version
 
-from countermand.cli.output import CommandError, Exit, manners, print_error
+from countermand.cli import help_pages
+from countermand.cli.arguments import Arguments
+from countermand.cli.output import CommandError, Exit, forget_output, manners, print_error, what_failed
 from countermand.cli.streams import write_whole
 
 HELP = """\
@@ -21,7 +25,7 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
   countermand cancellations --state asked            what waits for an answer
   countermand timeline can_0190...                   the whole story of a line
 
-Run the service:   serve  worker  migrate  demo
+Run the service:   serve   worker   migrate   demo   completion
 Who takes part:    party add|list|deactivate|activate   user add|list|disable|enable|password|log-out
                    token create|list|rename|revoke   plaza-key create|list|revoke   audit
 Who is told:       endpoint add|list|pause|resume|rotate|remove|test   notices   replay   recover
@@ -32,7 +36,7 @@ Money:             refunds   refund paid|close|retry   payment add|capture|list
 How they do:       score   score-exclude   score-restore
 
 Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.
-`countermand COMMAND --help` tells the flags of a command.
+`countermand COMMAND --help` tells the flags of a command, `countermand NOUN --help` what its verbs do.
 Settings: flag, then COUNTERMAND_* variable, then ./countermand.toml, then default.
 Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by the rules, 5 not found, 6 partly done,
             75 try again later, 78 bad configuration, 130 interrupted.
@@ -43,43 +47,68 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
     if arguments is None:
         write_whole()
-    given = sys.argv[1:] if arguments is None else arguments
-    if not given or given in (["--help"], ["-h"], ["help"]):
-        sys.stdout.write(HELP)
-        sys.exit(Exit.FINE)
-    sys.exit(_run(_mannered(given)))
-
-
-def _mannered(given: list[str]) -> list[str]:
-    """What is left of the arguments when those that every command knows are heeded."""
-    manners.quiet = "--quiet" in given
-    # Checking orders is more than adding and forgetting them, and what serves cannot pretend to.
-    own = given[:2] == ["order", "add"] or given[0] in ("serve", "worker", "demo", "plaza")
-    manners.dry_run = "--dry-run" in given and not own
-    if "--no-color" in given:
+    given = Arguments.of(sys.argv[1:] if arguments is None else arguments)
+    manners.quiet, manners.dry_run = "--quiet" in given.flags, given.is_tried
+    if "--no-color" in given.flags:
         os.environ["NO_COLOR"] = "1"
-    heeded = {"--quiet", "--no-color"} | (set() if own else {"--dry-run"})
-    return [each for each in given if each not in heeded]
+    sys.exit(_ended(given))
 
 
-def _run(given: list[str]) -> int:
+def _ended(given: Arguments) -> int:
+    """Run it. What cannot be written is told now, and not by the interpreter when all is over."""
+    try:
+        code = _code(given)
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has had enough.
+        forget_output()
+        return Exit.FAILED
+    except OSError as error:
+        forget_output()
+        with suppress(OSError):
+            print_error(CommandError(Exit.FAILED, "unusable_file", what_failed(error)), as_json=False)
+        return Exit.FAILED
+    return code
+
+
+def _code(given: Arguments) -> int:
+    try:
+        _run(given)
+    except CommandError as error:
+        print_error(error, as_json="--json" in given.flags)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    return Exit.FINE
+
+
+def _run(given: Arguments) -> None:
+    if given.asks_for_help and (page := _page(given)):
+        print(page, end="")
+        return
+    if given.rest == ("--version",):
+        print(version("countermand"))
+        return
     from cyclopts import CycloptsError
 
     from countermand.cli.commands import app
 
     try:
-        app(given, exit_on_error=False, print_error=False)
-        sys.stdout.flush()
+        app(_words(given), exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        usage = CommandError(Exit.USAGE, "usage", str(error), "See `countermand --help`.")
-        print_error(usage, as_json="--json" in given)
-        return usage.exit_code
-    except CommandError as error:
-        print_error(error, as_json="--json" in given)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return Exit.FAILED
-    return Exit.FINE
+        hint = f"See `{' '.join(('countermand', *given.command, '--help'))}`."
+        raise CommandError(Exit.USAGE, "usage", str(error), hint) from error
+
+
+def _page(given: Arguments) -> str:
+    """The help that was asked for, by the command itself or by ``help``."""
+    words = _words(given)
+    command = help_pages.command_in(words)
+    if command:
+        return help_pages.page(command)
+    return "" if words and not words[0].startswith("-") else HELP
+
+
+def _words(given: Arguments) -> tuple[str, ...]:
+    return given.rest[1:] if given.rest[:1] == ("help",) else given.rest

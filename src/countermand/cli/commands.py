@@ -27,6 +27,7 @@ for name, place in {
     "replay": "countermand.cli.notices:replay",
     "recover": "countermand.cli.notices:recover",
     "plaza": "countermand.cli.plaza:plaza",
+    "completion": "countermand.cli.completing:completion",
 }.items():
     app.command(place, name=name)
 

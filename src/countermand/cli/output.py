@@ -97,6 +97,20 @@ def plain(value: object) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(value))
 
 
+def forget_output() -> None:
+    """Standard output can take no more: what is left for it goes nowhere, instead of failing again at the end."""
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def what_failed(error: OSError) -> str:
+    """A sentence about a file, or about standard output if no file is named."""
+    why = error.strerror or str(error)
+    if error.filename is None:
+        return f"Standard output cannot be written: {why}."
+    return f"{error.filename} cannot be used: {why}."
+
+
 def print_error(error: CommandError, *, as_json: bool) -> None:
     """The failure, as a sentence or as an object."""
     if as_json:

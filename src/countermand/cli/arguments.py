@@ -1,0 +1,60 @@
+"""Arguments, as far as every command understands them: which command it is, and the flags that all have."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from countermand.cli import help_pages
+
+OF_ALL: Final = frozenset({"--quiet", "--no-color", "--dry-run"})
+NEVER_TRIED: Final = frozenset({("serve",), ("worker",), ("demo",), ("plaza",), ("completion",)})
+"""Commands that cannot be tried: what serves, or what others do."""
+TRIES_BY_ITSELF: Final = ("order", "add")
+"""Checking orders is more than adding and forgetting them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What stands after ``countermand``. A value that looks like a flag is a value."""
+
+    command: tuple[str, ...]
+    flags: frozenset[str] = field(default_factory=frozenset)
+    rest: tuple[str, ...] = ()
+    """All but the flags that every command has."""
+
+    @classmethod
+    def of(cls, given: Sequence[str]) -> Self:
+        """Tell flags from values by the page of the command."""
+        command = help_pages.command_in([each for each in given if each not in OF_ALL])
+        flags = [place for place, _ in _flags(given, help_pages.flags_with_a_value(command))]
+        own = command in NEVER_TRIED or command == TRIES_BY_ITSELF
+        heeded = OF_ALL - {"--dry-run"} if own else OF_ALL
+        return cls(
+            command=command,
+            flags=frozenset(given[place] for place in flags),
+            rest=tuple(each for place, each in enumerate(given) if place not in flags or each not in heeded),
+        )
+
+    @property
+    def asks_for_help(self) -> bool:
+        """Whether somebody wants to read a page."""
+        alone = self.rest == self.command and help_pages.is_group(self.command)
+        return alone or bool(self.flags & {"--help", "-h"}) or self.rest[:1] == ("help",)
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether what is written shall be taken back."""
+        return "--dry-run" in self.flags and "--dry-run" not in self.rest
+
+
+def _flags(given: Sequence[str], with_a_value: frozenset[str]) -> Iterator[tuple[int, str]]:
+    value_follows = False
+    for place, each in enumerate(given):
+        if each == "--":
+            return
+        if not value_follows and re.match("--?[a-z]", each):
+            yield place, each
+            value_follows = each in with_a_value
+        else:
+            value_follows = False

@@ -1,0 +1,155 @@
+"""Help comes at once, is that of the commands, and flags are told from values."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from countermand.cli.arguments import Arguments
+from countermand.cli.help_pages import FOLDER, command_in, file_of, flags_with_a_value
+from tests.cli.conftest import Cli
+from tests.docs import help_texts
+from tests.support.waiting import HANGS_S
+
+PAGES = dict(help_texts.pages())
+
+
+def test_the_pages_are_those_of_the_commands() -> None:
+    assert {file.name for file in FOLDER.iterdir()} == {file_of(command).name for command in PAGES}
+    for command, page in PAGES.items():
+        assert file_of(command).read_text(encoding="utf-8") == page, f"{command}: run `make docs`"
+
+
+@pytest.mark.parametrize("command", [each for each in PAGES if len(each) == 2], ids=" ".join)
+def test_a_nouns_page_says_what_each_verb_does(cli: Cli, command: tuple[str, ...]) -> None:
+    noun, verb = command
+    shown = cli(noun, "--help").out
+    told = next(line for line in shown.splitlines() if line.startswith(f"│ {verb} "))
+    assert len(told.strip("│ ").split()) > 3, told
+    assert cli(noun).out == cli("help", noun).out == cli(noun, "-h").out == shown
+
+
+HELPED = [
+    (),
+    ("--help",),
+    ("--version",),
+    ("party",),
+    ("help", "order"),
+    *((*command, "--help") for command in PAGES),
+]
+
+
+def test_help_and_version_import_next_to_nothing() -> None:
+    """Counted and not timed: what it imports is what it takes. All of them in one process."""
+    program = (
+        "import sys\n"
+        "bare = set(sys.modules)\n"
+        "from countermand.cli import main\n"
+        f"for arguments in {HELPED!r}:\n"
+        "    try:\n"
+        "        main(list(arguments))\n"
+        "    except SystemExit as ended:\n"
+        "        assert not ended.code\n"
+        "print(*(set(sys.modules) - bare), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANGS_S, check=True)
+    imported = done.stderr.split()
+    foreign = {each.partition(".")[0] for each in imported} - sys.stdlib_module_names
+    assert foreign == {"countermand"}
+    assert not {"asyncio", "typing_extensions", "concurrent"} & {each.partition(".")[0] for each in imported}
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (("orders", "--no-such"), "countermand orders --help"),
+        (("order", "add"), "countermand order add --help"),
+        (("party", "--quiet", "add", "x"), "countermand party add --help"),
+        (("party", "nonsense"), "countermand party --help"),
+        (("nonsense",), "countermand --help"),
+        (("help", "nonsense"), "countermand --help"),
+    ],
+)
+def test_a_hint_names_the_help_of_what_was_tried(cli: Cli, given: tuple[str, ...], hint: str) -> None:
+    refused = cli(*given)
+    assert refused.code == 2
+    assert refused.err.endswith(f"\nSee `{hint}`.\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "rest", "flags"),
+    [
+        ("orders --quiet", "orders", {"--quiet"}),
+        ("--quiet orders", "orders", {"--quiet"}),
+        ("--no-color party --dry-run add retailer x", "party add retailer x", {"--no-color", "--dry-run"}),
+        ("ask --note --quiet --line 1", "ask --note --quiet --line 1", {"--note", "--line"}),
+        ("ask --note --json", "ask --note --json", {"--note"}),
+        ("ask --note=--dry-run", "ask --note=--dry-run", {"--note=--dry-run"}),
+        ("ask --json --dry-run --note a", "ask --json --note a", {"--json", "--dry-run", "--note"}),
+        ("party add retailer -- --quiet", "party add retailer -- --quiet", set()),
+        ("party add --name --dry-run", "party add --name --dry-run", {"--name"}),
+        ("order add f --dry-run", "order add f --dry-run", {"--dry-run"}),
+        ("serve --dry-run", "serve --dry-run", {"--dry-run"}),
+        ("order add -", "order add -", set()),
+        ("orders --limit -5", "orders --limit -5", {"--limit"}),
+        ("--dry-run", "", {"--dry-run"}),
+    ],
+)
+def test_a_value_that_is_called_like_a_flag_is_a_value(given: str, rest: str, flags: set[str]) -> None:
+    arguments = Arguments.of(given.split())
+    assert (" ".join(arguments.rest), set(arguments.flags)) == (rest, flags)
+
+
+def test_a_value_that_is_called_like_a_flag_arrives(cli: Cli) -> None:
+    cli("party", "add", "retailer", "--", "--quiet")
+    cli("party", "add", "retailer", "--name=--dry-run")
+    assert {"--quiet", "--dry-run"} <= {each["name"] for each in cli("party", "list", "--json").json}
+
+
+def test_a_flag_without_its_value_is_told_and_does_nothing(cli: Cli) -> None:
+    refused = cli("party", "add", "retailer", "--name", "--dry-run")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--name requires an argument" in refused.err
+    assert [each["name"] for each in cli("party", "list", "--json").json] == ["Platform"]
+
+
+@pytest.mark.parametrize("command", PAGES, ids=" ".join)
+def test_flags_that_take_a_value_are_known_by_the_page(command: tuple[str, ...]) -> None:
+    from countermand.cli.commands import app
+
+    found = app
+    for word in command:
+        found = found[word]
+    if [name for name in found if not name.startswith("-")]:
+        assert flags_with_a_value(command) == frozenset()
+        return
+    taking = {
+        name
+        for each in found.assemble_argument_collection()
+        for name in each.names
+        if name.startswith("--") and bool not in (each.hint, *get_args(each.hint))
+    }
+    assert flags_with_a_value(command) == taking
+    assert command_in([*command, "something"]) == command
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete_commands_and_flags(cli: Cli, shell: str) -> None:
+    script = cli("completion", shell)
+    assert (script.code, script.err) == (0, "")
+    assert "plaza-key" in script.out
+    assert "password-stdin" in script.out
+
+
+def test_bash_completes_a_verb_and_a_flag(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "completion").write_text(cli("completion", "bash").out)
+    for words, wanted in (("party a", "activate add"), ("orders --lim", "--limit")):
+        program = (
+            "source completion; words=(countermand GIVEN)\n"
+            'COMP_WORDS=("${words[@]}"); COMP_CWORD=$((${#words[@]} - 1)); COMP_LINE="${words[*]}"\n'
+            'COMP_POINT=${#COMP_LINE}; _countermand countermand "${words[-1]}" ""; echo "${COMPREPLY[@]}"\n'
+        ).replace("GIVEN", words)
+        done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
+        assert " ".join(sorted(done.stdout.split())) == wanted

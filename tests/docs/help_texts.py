@@ -1,0 +1,45 @@
+"""The pages that ``--help`` shows, made of the commands: ``python -m tests.docs.help_texts`` writes them."""
+
+import io
+from collections.abc import Iterator
+
+from cyclopts import App
+from rich.console import Console
+
+from countermand.cli.commands import app
+from countermand.cli.help_pages import FOLDER, file_of
+
+WIDTH = 100
+
+
+def pages() -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every command and group of commands, with its page."""
+    return _pages(app)
+
+
+def _pages(group: App, *path: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name in sorted(each for each in group if not each.startswith("-")):
+        inner = group[name]
+        yield from _pages(inner, *path, name)
+        yield (*path, name), _page((*path, name))
+
+
+def _page(command: tuple[str, ...]) -> str:
+    written = io.StringIO()
+    console = Console(file=written, width=WIDTH, no_color=True, force_terminal=False, color_system=None)
+    app.help_print(command, console=console)
+    return "".join(f"{line.rstrip()}\n" for line in written.getvalue().strip().splitlines())
+
+
+def write() -> None:
+    """Write all pages, and remove those of commands that are no more."""
+    FOLDER.mkdir(exist_ok=True)
+    made = {file_of(command): page for command, page in pages()}
+    for file in {*FOLDER.glob("*.txt")} - made.keys():
+        file.unlink()
+    for file, page in made.items():
+        file.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
