@@ -28,7 +28,8 @@ Pair = tuple[int, UUID]
 BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000
 TRIES: Final = 3
-_RETRIED_SQLSTATES: Final = frozenset({"40001", "40P01"})
+_RETRIED_SQLSTATES: Final = frozenset({"40001", "40P01", "23505"})
+"""Serialization, deadlock, and a unique key that another lane took a moment ago: looked at again, it is seen."""
 
 log = structlog.get_logger()
 
@@ -177,7 +178,7 @@ def _reserve(numbers: Numbers, size: int, connection: Connection) -> None:
 
 
 def _may_pass(error: SQLAlchemyError) -> bool:
-    """Whether the same call may succeed when it is tried again: a lost connection, a deadlock, a serialization."""
+    """Whether the same call may succeed when it is tried again: a lost connection, a deadlock, a taken key."""
     if not isinstance(error, DBAPIError):
         return False
     return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRIED_SQLSTATES

@@ -45,13 +45,13 @@ def moved(money: OrderMoney, units: int) -> dict[str, tuple[int, int]]:
 
 
 def after(money: OrderMoney | None, units: int, command: PaymentCommand) -> Paid:
-    outcome = decide_payment([LINE], money, cancelled(units), moved(money, units) if money else {}, command)
+    outcome = decide_payment([LINE], money, cancelled(units), moved(money, units) if money else {}, command, {})
     assert isinstance(outcome, Paid), outcome
     return outcome
 
 
 def refused(money: OrderMoney | None, units: int, command: PaymentCommand) -> tuple[RefusalKind, str]:
-    outcome = decide_payment([LINE], money, cancelled(units), moved(money, units) if money else {}, command)
+    outcome = decide_payment([LINE], money, cancelled(units), moved(money, units) if money else {}, command, {})
     assert isinstance(outcome, Refusal), outcome
     return outcome.kind, outcome.detail
 
@@ -147,7 +147,7 @@ def test_whatever_the_order_of_steps_nothing_is_refunded_above_what_was_captured
                 gone[part.payment] = (before[0] + part.refund_minor, before[1] + part.release_minor)
         elif step != "cancel":
             command = capture(amount) if step == "capture" else add(amount, called=f"p{amount}")
-            outcome = decide_payment([LINE], money, cancelled(units), gone, command)
+            outcome = decide_payment([LINE], money, cancelled(units), gone, command, {})
             money = outcome.money if isinstance(outcome, Paid) else money
         assert {name: parts for name, parts in gone.items() if any(parts)} == {
             name: parts for name, parts in moved(money, units).items() if any(parts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 
-from countermand.providers.provider import Movement, Notified, Refunded, Told, Wish
+from countermand.providers.provider import Movement, Notified, Refunded, Seen, Told, Wish
 from tests.support.world import Clock
 
 
@@ -43,6 +43,7 @@ class Bank:
     calls: list[Wish] = field(default_factory=list)
     released: dict[str, int] = field(default_factory=dict)
     authorised: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
     found: int = 0
     mute: bool = False
     on_call: Callable[[], None] = lambda: None
@@ -79,6 +80,11 @@ class Bank:
             return Told(movement=Movement.UNKNOWN, result="no answer")
         ours = [each for each in self.of_payment[wish.payment] if each.reference == wish.reference]
         return self._told(ours[0]) if ours else Told(movement=Movement.ABSENT, result="There is no such refund.")
+
+    async def look(self, payment: str) -> Seen | Told:
+        if self.mute:
+            return Told(movement=Movement.UNKNOWN, result="no answer")
+        return self.seen.get(payment, Seen())
 
     async def refunded(self, payment: str) -> Sequence[Refunded] | None:
         if self.mute:

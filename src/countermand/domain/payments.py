@@ -4,9 +4,10 @@ Neither changes what has gone back. Units that were cancelled before they were p
 is not captured any more. So what goes back still follows from what is cancelled alone (docs/refunds.md).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
+from uuid import UUID
 
 from countermand.domain.cancellation import acts_for_retailer
 from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
@@ -16,14 +17,22 @@ from countermand.domain.line import Decision, Line
 from countermand.domain.money import write_minor
 from countermand.domain.refund import OrderMoney, Payment, Units, returned
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_ORDER, Refusal, RefusalKind
+from countermand.domain.settlement import MANUAL
+
+PaymentName = tuple[str, str]
+"""A provider, and the provider's own name of a payment. It belongs to one retailer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """What a command made of an order's money, and what each of its lines is told: nothing, if it changed nothing."""
+    """What a command made of an order's money, and what each of its lines is told: nothing, if it changed nothing.
+
+    ``added`` are payments that were not known before.
+    """
 
     money: OrderMoney
     decisions: tuple[Decision, ...]
+    added: tuple[Payment, ...] = ()
 
 
 def decide_payment(
@@ -32,11 +41,12 @@ def decide_payment(
     cancelled: Units,
     moved: Mapping[str, tuple[int, int]],
     command: PaymentCommand,
+    homes: Mapping[PaymentName, UUID],
 ) -> Paid | Refusal:
     """Decide one command on the payments of an order. Never raises for a business case.
 
     ``money`` is ``None`` where the order came without prices, ``cancelled`` counts the cancelled units of each line,
-    and ``moved`` is what each payment refunded and released.
+    ``moved`` is what each payment refunded and released, and ``homes`` whose the payments are that are known.
     """
     if not acts_for_retailer(lines[0], command.actor):
         return UNKNOWN_ORDER
@@ -45,7 +55,8 @@ def decide_payment(
     known = {payment.id: payment for payment in money.payments}
     match command:
         case AddPayment():
-            changed, kind = _added(money, cancelled, known, command.payment), EventKind.PAYMENT_ADDED
+            taken = why_taken([command.payment], lines[0].retailer, homes)
+            changed, kind = _added(money, cancelled, known, command.payment, taken), EventKind.PAYMENT_ADDED
         case CapturePayment():
             changed, kind = _captured(money, known, moved, command), EventKind.PAYMENT_CAPTURED
         case _:  # pragma: no cover
@@ -62,7 +73,8 @@ def decide_payment(
         currency=money.currency,
     )
     decisions = tuple(unmoved(line, [kind], payment=told) for line in lines)
-    return Paid(money=replace(money, payments=payments), decisions=decisions)
+    added = () if changed.id in known else (changed,)
+    return Paid(money=replace(money, payments=payments), decisions=decisions, added=added)
 
 
 def left_to_pay(money: OrderMoney, cancelled: Units) -> int:
@@ -70,10 +82,29 @@ def left_to_pay(money: OrderMoney, cancelled: Units) -> int:
     return money.unpaid_minor - returned(money, cancelled).unpaid_minor
 
 
-def _added(money: OrderMoney, cancelled: Units, known: Mapping[str, Payment], payment: Payment) -> Payment | Refusal:
+def names_of(payments: Iterable[Payment]) -> set[PaymentName]:
+    """What these payments are known by, as far as it names money that a provider moves."""
+    return {(each.provider, each.reference) for each in payments if each.provider != MANUAL and each.reference}
+
+
+def why_taken(payments: Iterable[Payment], retailer: UUID, homes: Mapping[PaymentName, UUID]) -> Refusal | None:
+    """Why this retailer cannot have these payments: one of them is another's. Whose, is not told."""
+    taken = [name for name in sorted(names_of(payments)) if homes.get(name, retailer) != retailer]
+    if not taken:
+        return None
+    provider, reference = taken[0]
+    detail = f"The payment {reference} of {provider} belongs to another retailer."
+    return Refusal(kind=RefusalKind.PAYMENT_TAKEN, detail=detail)
+
+
+def _added(
+    money: OrderMoney, cancelled: Units, known: Mapping[str, Payment], payment: Payment, taken: Refusal | None
+) -> Payment | Refusal:
     before = known.get(payment.id)
     if before is not None and before != payment:
         return Refusal(kind=RefusalKind.PAYMENT_EXISTS, detail=f"This order has another payment called {payment.id}.")
+    if before is None and taken:
+        return taken
     left = left_to_pay(money, cancelled)
     if before is None and payment.covers_minor > left:
         return _too_much(f"Of this order, {write_minor(left, money.currency)} {money.currency} is left to pay.")

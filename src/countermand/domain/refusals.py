@@ -31,6 +31,7 @@ class RefusalKind(StrEnum):
     REFUND_NOT_OPEN = "refund_not_open"
     PAYMENT_EXISTS = "payment_exists"
     PAYMENT_DIFFERS = "payment_differs"
+    PAYMENT_TAKEN = "payment_taken"
     ORDER_EXISTS = "order_exists"
     KEY_REUSED = "key_reused"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
 from countermand.providers.calling import Api, Held, Reply, listed, told, told_of_wish, unknown, unsent
-from countermand.providers.provider import Movement, Refunded, Told, Wish
+from countermand.providers.provider import Movement, Refunded, Seen, Told, Wish
 from countermand.providers.reading import Document, UnreadableError
 from countermand.sending.http import NoAnswerError
 
@@ -34,6 +34,10 @@ class Adapter(ABC):
         """
         return await told(self._find(wish))
 
+    async def look(self, payment: str) -> Seen | Told:
+        """The payment, so far as the provider knows it; or why it could not be looked at."""
+        return await told(self._look(payment))
+
     async def refunded(self, payment: str) -> Sequence[Refunded] | None:
         """Every refund that the provider holds for a payment, newest first."""
         return await listed(self._held(payment))
@@ -47,6 +51,15 @@ class Adapter(ABC):
 
     @abstractmethod
     async def _release(self, wish: Wish) -> Told: ...
+
+    @abstractmethod
+    async def _look(self, payment: str) -> Seen | Told:
+        """The payment.
+
+        Raises:
+            NoAnswerError: no answer came.
+            UnreadableError: what came is no payment.
+        """
 
     @abstractmethod
     async def _held(self, payment: str) -> list[Held]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -20,11 +20,15 @@ WORDS_MAX: Final = 200
 SOON_S: Final = 5.0
 """When to try again after a call that met its own twin under way."""
 
+RETAILER: Final = "countermand_retailer"
+"""What a payment may carry at the provider: the id of the retailer that it belongs to."""
 REFERENCE: Final = "countermand_reference"
 KEY: Final = "countermand_key"
 """What a refund carries with it at the provider: our id, and the key it was sent under."""
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,7 @@ _WITHOUT_WORDS: Final = frozenset(
 """What these say is clear without a document, whoever says it: a proxy on the way may."""
 
 
-async def told(work: Coroutine[Any, Any, Told]) -> Told:
+async def told(work: Coroutine[Any, Any, T]) -> T | Told:
     """What a piece of work tells. Whatever it raises means that nobody here can tell."""
     try:
         async with asyncio.timeout(TOTAL_S):

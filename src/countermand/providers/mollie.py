@@ -22,6 +22,7 @@ from countermand.providers.adapter import Adapter
 from countermand.providers.calling import (
     KEY,
     REFERENCE,
+    RETAILER,
     SOON_S,
     Api,
     Held,
@@ -36,7 +37,7 @@ from countermand.providers.calling import (
     unsent,
 )
 from countermand.providers.mollie_webhooks import read_notice
-from countermand.providers.provider import Movement, Notified, Refunded, Told, Wish
+from countermand.providers.provider import Movement, Notified, Refunded, Seen, Told, Wish
 from countermand.providers.reading import Document, UnreadableError, inner, items, text, text_if_any
 from countermand.sending.http import NoAnswerError, Outbound
 
@@ -98,6 +99,19 @@ class Mollie(Adapter):
             ForgedError: it is signed, and not by Mollie; or not signed where it must be.
         """
         return read_notice(headers, body, secret=self._webhook_secret)
+
+    async def _look(self, payment: str) -> Seen | Told:
+        if not _PAYMENT.fullmatch(payment):
+            return Seen()
+        reply = await self._api.call("GET", f"/v2/payments/{payment}")
+        if found := not_let_in("Mollie", "mollie_api_key", reply):
+            return found
+        if reply.status in _NOT_THERE:
+            return Seen()
+        if not reply.done:
+            return not_looked_at(_words(reply))
+        ours = text_if_any(inner(reply.document, "metadata"), RETAILER)
+        return Seen(currency=_amount(reply.document, "amount")[1], retailer=ours)
 
     # Refunds
 

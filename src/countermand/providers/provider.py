@@ -54,6 +54,18 @@ class Refunded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A payment as its provider shows it. ``retailer`` is whose it is, if our metadata says so.
+
+    ``names`` are other names of it there: a payment intent of Stripe has a charge, and the charge has its intent.
+    """
+
+    currency: str = ""
+    retailer: str = ""
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notified:
     """What a provider's webhook is about.
 
@@ -86,6 +98,9 @@ class Provider(Protocol):
 
     async def find(self, wish: Wish) -> Told:
         """What became of a wish, asked by its reference."""
+
+    async def look(self, payment: str) -> Seen | Told:
+        """The payment, so far as the provider knows it; or why it could not be looked at."""
 
     async def refunded(self, payment: str) -> Sequence[Refunded] | None:
         """Every refund the provider holds for a payment, also those made by hand there; ``None`` if it cannot say."""

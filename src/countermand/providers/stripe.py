@@ -19,6 +19,7 @@ from countermand.providers.adapter import Adapter
 from countermand.providers.calling import (
     KEY,
     REFERENCE,
+    RETAILER,
     SOON_S,
     Api,
     Held,
@@ -32,7 +33,7 @@ from countermand.providers.calling import (
     unknown,
     unsent,
 )
-from countermand.providers.provider import Movement, Notified, Refunded, Told, Wish
+from countermand.providers.provider import Movement, Notified, Refunded, Seen, Told, Wish
 from countermand.providers.reading import Document, UnreadableError, inner, integer, items, text, text_if_any
 from countermand.providers.stripe_amounts import UnwritableError, from_stripe, to_stripe
 from countermand.providers.stripe_webhooks import read_notice
@@ -90,6 +91,23 @@ class Stripe(Adapter):
             ForgedError: it is not Stripe's, or not of this time.
         """
         return read_notice(headers, body, secret=self._webhook_secret, now=self._clock())
+
+    async def _look(self, payment: str) -> Seen | Told:
+        if not _PAYMENT.fullmatch(payment):
+            return Seen()
+        reply = await self._payment(payment)
+        if found := not_let_in("Stripe", "stripe_api_key", reply):
+            return found
+        if reply.status == HTTPStatus.NOT_FOUND:
+            return Seen()
+        if not reply.done:
+            return not_looked_at(_words(reply))
+        other = text_if_any(reply.document, "latest_charge" if payment.startswith("pi_") else "payment_intent")
+        return Seen(
+            currency=text(reply.document, "currency", at_most=3).upper(),
+            retailer=text_if_any(inner(reply.document, "metadata"), RETAILER),
+            names=(other,) if other else (),
+        )
 
     # Refunds
 

@@ -9,6 +9,7 @@ from countermand.domain.commands import AboutOrder, Command
 from countermand.domain.line import Line
 from countermand.domain.order import PlaceOrder
 from countermand.domain.parcels import ReportedParcel
+from countermand.domain.payments import PaymentName
 from countermand.domain.settlement import Refund
 from countermand.service.calls import Call
 
@@ -25,7 +26,7 @@ class Known:
 
     ``priced`` are the lines of orders whose money is known, ``stored`` the cancellations that have a row, and
     ``taken`` those ids that the calls want for something new and that something else has. ``parcels`` are those of each
-    order about whose parcels there is a call.
+    order about whose parcels there is a call, and ``homes`` says whose those payments are that the calls name.
     """
 
     taken: set[UUID]
@@ -37,6 +38,7 @@ class Known:
     answers: dict[Key, Given] = field(default_factory=dict)
     refunds: dict[UUID, Refund] = field(default_factory=dict)
     parcels: dict[UUID, list[ReportedParcel]] = field(default_factory=dict)
+    homes: dict[PaymentName, UUID] = field(default_factory=dict)
 
     def meet(self, line: Line, priced: bool) -> None:
         """Learn of a line, loaded or new."""

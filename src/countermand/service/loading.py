@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from countermand.domain.commands import (
     AboutOrder,
     AcceptCancellation,
+    AddPayment,
     AnswerOrder,
     AskCancellation,
     AskLines,
@@ -26,6 +27,8 @@ from countermand.domain.commands import (
 )
 from countermand.domain.line import Cancellation, Line
 from countermand.domain.order import PlaceOrder
+from countermand.domain.payments import names_of
+from countermand.domain.refund import Payment
 from countermand.service.calls import Call
 from countermand.service.known import Known
 from countermand.service.locking import Locked, Orders, lock
@@ -66,6 +69,7 @@ def load(
     _load_answers(connection, locked.calls, known)
     _load_refunds(connection, locked.calls, known)
     _load_parcels(connection, locked.calls, known)
+    _load_homes(connection, locked.calls, known)
     return locked.calls, known
 
 
@@ -177,6 +181,20 @@ def _cancellations_named(command: Command | PlaceOrder) -> Iterator[UUID]:
         named: UUID | None = getattr(each, "cancellation", None)
         if named is not None:
             yield named
+
+
+def _load_homes(connection: Connection, calls: Sequence[Call], known: Known) -> None:
+    named = names_of(payment for call in calls for payment in _payments_named(call.command))
+    if named:
+        providers, references = (sorted(set(each)) for each in zip(*named, strict=True))
+        for row in connection.execute(sql.RETAILERS_OF_PAYMENTS, {"providers": providers, "references": references}):
+            known.homes[row.provider, row.reference] = row.retailer_id
+
+
+def _payments_named(command: Command | PlaceOrder) -> Sequence[Payment]:
+    if isinstance(command, AddPayment):
+        return (command.payment,)
+    return command.money.payments if isinstance(command, PlaceOrder) and command.money else ()
 
 
 def _is_answer(command: Command | PlaceOrder) -> bool:

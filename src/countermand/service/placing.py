@@ -6,8 +6,10 @@ from uuid import UUID
 from countermand.domain.events import Event, EventKind
 from countermand.domain.line import Line
 from countermand.domain.order import NewLine, PlaceOrder, why_not_placed
+from countermand.domain.payments import why_taken
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.service.calls import Done, Outcome, Refused
+from countermand.service.claims import claim
 from countermand.service.known import Known
 from countermand.service.rows import Rows
 from countermand.service.telling import Telling
@@ -27,12 +29,14 @@ class Placing:
     def place(self, command: PlaceOrder, door: str) -> Outcome:
         """Place one order, if its ids are free and it is in bounds."""
         ids = command.ids
-        refusal = why_not_placed(command)
+        payments = command.money.payments if command.money else ()
+        refusal = why_not_placed(command) or why_taken(payments, command.retailer, self.known.homes)
         if len(set(ids)) < len(ids) or not self.known.taken.isdisjoint(ids):
             refusal = Refusal(kind=RefusalKind.ORDER_EXISTS, detail="An order or a line with this id is there already.")
         if refusal:
             return Refused(refusal=refusal)
         self.known.taken.update(ids)
+        claim(self.known, self.rows, command.retailer, payments)
         self._add_order(command)
         for position, new in enumerate(command.lines, start=1):
             line = _fresh(command, new)

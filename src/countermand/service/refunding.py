@@ -13,6 +13,7 @@ from countermand.domain.events import Event
 from countermand.domain.line import Line
 from countermand.domain.refusals import UNKNOWN_ORDER, UNKNOWN_REFUND, Refusal
 from countermand.domain.settlement import Posting, Refund, decide_refund, due
+from countermand.service.claims import claim
 from countermand.service.known import Known
 from countermand.service.rows import Rows
 from countermand.service.telling import Telling
@@ -68,9 +69,10 @@ class Refunding:
         self._give_back()
         lines = [self.known.lines[line] for line in self.known.lines_of(command)]
         self._load_money(lines[:1])
-        outcome = paid(self._money.get(command.order), lines, command)
+        outcome = paid(self._money.get(command.order), lines, command, self.known.homes)
         if isinstance(outcome, Refusal):
             return outcome
+        claim(self.known, self.rows, lines[0].retailer, outcome.added)
         terms = self._money[command.order]["terms"]
         self.rows.terms.append({"of_retailer": lines[0].retailer, "of_id": command.order, "new_terms": terms})
         return tuple(Fate(line=each.line.id, outcome=each) for each in outcome.decisions)

@@ -18,6 +18,7 @@ Row = dict[str, Any]
 _KEYS: Final = {
     "idempotency_records": itemgetter("retailer_id", "caller", "key"),
     "whereabouts": itemgetter("id"),
+    "payment_directory": itemgetter("provider", "reference"),
     "connections": itemgetter("retailer_id", "supplier_id"),
 }
 """Where two batches can meet at one key. They wait for each other in one order."""

@@ -1,13 +1,13 @@
 """The money of an order as it is kept: a document of terms, in which only payments change, and what moved so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
 from countermand.domain.commands import PaymentCommand
 from countermand.domain.line import Line
-from countermand.domain.payments import Paid, decide_payment
+from countermand.domain.payments import Paid, PaymentName, decide_payment
 from countermand.domain.refund import (
     Below,
     Discount,
@@ -121,12 +121,14 @@ def given_back(row: dict[str, Any], line: UUID, units: int) -> tuple[OrderMoney,
     return money, back
 
 
-def paid(row: dict[str, Any] | None, lines: Sequence[Line], command: PaymentCommand) -> Paid | Refusal:
+def paid(
+    row: dict[str, Any] | None, lines: Sequence[Line], command: PaymentCommand, homes: Mapping[PaymentName, UUID]
+) -> Paid | Refusal:
     """What a payment makes of an order, noted in the row of the order's money, if it has one."""
     if row is None:
-        return decide_payment(lines, None, {}, {}, command)
+        return decide_payment(lines, None, {}, {}, command, homes)
     money, moved = money_of_terms(row["terms"]), moved_of(row["given_back"])
-    outcome = decide_payment(lines, money, units_of(row["cancelled"]), moved, command)
+    outcome = decide_payment(lines, money, units_of(row["cancelled"]), moved, command, homes)
     if isinstance(outcome, Paid):
         row["terms"] = terms_of_money(outcome.money)
     return outcome

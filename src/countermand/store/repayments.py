@@ -75,6 +75,13 @@ def released_before(connection: Connection, retailer: UUID, refund: Refund) -> i
     return int(connection.execute(query).scalar_one())
 
 
+def whose(connection: Connection, provider: str, names: Collection[str]) -> UUID | None:
+    """Which retailer a payment belongs to that its provider calls by these names: the first that named it so."""
+    directory = t.payment_directory.c
+    query = select(directory.retailer_id).where(directory.provider == provider, directory.reference.in_(sorted(names)))
+    return connection.execute(query.order_by(directory.since, directory.reference).limit(1)).scalar()
+
+
 def refunds_hinted_at(connection: Connection, provider: str, refund: UUID | None, payment: str) -> Sequence[Record]:
     """Refunds that news from a provider may be about: the one with this id, or else those of this payment."""
     refunds = t.refunds.c

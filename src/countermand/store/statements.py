@@ -42,6 +42,12 @@ LINES_OF_NUMBERS = select(t.line_numbers.c.number, t.line_numbers.c.retailer_id,
 )
 """Which line each of bol's numbers stands for."""
 
+RETAILERS_OF_PAYMENTS = select(t.payment_directory).where(
+    t.payment_directory.c.provider.in_(bindparam("providers", expanding=True)),
+    t.payment_directory.c.reference.in_(bindparam("references", expanding=True)),
+)
+"""Which retailer each of these payments belongs to, and some more of the same names at other providers."""
+
 REVISION = select(t.revisions.c.number).where(t.revisions.c.name == literal_column(f"'{t.AGREEMENTS}'"))
 """How often policies and endpoints were changed."""
 

@@ -1,7 +1,7 @@
 """The schema. Every key leads with ``retailer_id``, so that it can be spread by retailer (docs/decisions/0002).
 
-The exceptions are small tables that every node would hold in full: parties and what belongs to one, the two maps from
-a bare id to its retailer, and the blocks of numbers. ``REFERENCE_TABLES`` names them; a test holds the rule.
+The exceptions are small tables that every node would hold in full: parties and what belongs to one, the maps from
+a bare id or a payment to its retailer, and the blocks of numbers. ``REFERENCE_TABLES`` names them; a test holds it.
 """
 
 from typing import Any, Final
@@ -55,6 +55,7 @@ REFERENCE_TABLES: Final = frozenset(
         "owner_mails",
         "whereabouts",
         "line_numbers",
+        "payment_directory",
         "number_blocks",
         "partitions",
         "workers",
@@ -186,6 +187,16 @@ line_numbers = Table(
     Column("number", Integer, primary_key=True, autoincrement=False, comment="bol's orderItemId: fits in 31 bits"),
     Column("retailer_id", Id, nullable=False),
     Column("line_id", Id, nullable=False),
+)
+
+payment_directory = Table(
+    "payment_directory",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("reference", Text, nullable=False, comment="the provider's name of the payment"),
+    Column("retailer_id", Id, nullable=False, comment="whose payment it is: the first one that named it"),
+    Column("since", Instant, nullable=False),
+    PrimaryKeyConstraint("provider", "reference"),
 )
 
 number_blocks = Table(

@@ -92,6 +92,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     RefusalKind.REFUND_NOT_OPEN: _crux(422, native=409),
     RefusalKind.PAYMENT_EXISTS: _crux(422, native=409),
     RefusalKind.PAYMENT_DIFFERS: _crux(422, native=409),
+    RefusalKind.PAYMENT_TAKEN: _crux(422, native=409),
     RefusalKind.ORDER_EXISTS: _crux(422, native=409),
     RefusalKind.KEY_REUSED: _crux(422, native=422),
 }

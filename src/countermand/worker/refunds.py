@@ -213,7 +213,24 @@ class Refunds:
             return await self._heard(row.retailer_id, refund, told)
         if must_ask_first(refund, self._clock(), provider.key_lifetime):
             return await self._heard(row.retailer_id, refund, await provider.find(wish_of(refund)))
+        if not refund.attempts and (foreign := await self._foreign(row.retailer_id, refund, provider)):
+            return await self._heard(row.retailer_id, refund, foreign)
         return await self._send(row.retailer_id, refund, provider)
+
+    async def _foreign(self, retailer: UUID, refund: Refund, provider: Provider) -> Told | None:
+        """Why a payment is not one that this retailer gives back, or why nobody can tell yet. Nothing is sent then."""
+        seen = await provider.look(refund.payment_reference)
+        if isinstance(seen, Told):
+            return replace(seen, movement=Movement.LATER)
+        names = {refund.payment_reference, *seen.names}
+        home = await self._database.read(partial(repayments.whose, provider=refund.provider, names=names))
+        if home not in (None, retailer) or (seen.retailer and read("pty", seen.retailer) != retailer):
+            sentence = f"The payment {refund.payment_reference} belongs to another retailer. Nothing was sent."
+            return Told(movement=Movement.REFUSED, result=sentence)
+        if seen.currency not in ("", refund.currency):
+            sentence = f"The payment is in {seen.currency} and the refund in {refund.currency}. Nothing was sent."
+            return Told(movement=Movement.REFUSED, result=sentence)
+        return None
 
     async def _send(self, retailer: UUID, refund: Refund, provider: Provider) -> bool:
         elsewhere = await self._elsewhere(retailer, refund, provider)

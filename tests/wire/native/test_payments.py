@@ -53,11 +53,13 @@ async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
 
 async def test_what_does_not_fit_is_refused_by_name(native: Native) -> None:
     order = (await paid(native, payments=[RESERVED])).id
+    elsewhere = await paid(native, payments=[], retailer=str(native.world.other_retailer))
     unpriced = (await native.order(1)).id
     supplier, other, nobody = native.world.supplier, native.world.other_retailer, UUID(int=7)
     cases: list[tuple[UUID, Any, UUID | None, str, tuple[int, str]]] = [
         (order, {**RESERVED, "authorised": "26"}, None, "", (409, "payment_exists")),
         (order, {**RESERVED, "id": "more", "authorised": "0.01"}, None, "", (409, "payment_differs")),
+        (elsewhere.id, RESERVED, other, "", (409, "payment_taken")),
         (order, {**RESERVED, "authorised": "0.001"}, None, "", (422, "invalid")),
         (order, {"captured": "1"}, None, "", (422, "invalid")),
         (order, {**RESERVED, "id": "no spaces"}, None, "", (422, "invalid")),

@@ -1,0 +1,16 @@
+"""Which retailer a payment belongs to: the first one that names it. The key of the directory holds it for all lanes."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from countermand.domain.payments import names_of
+from countermand.domain.refund import Payment
+from countermand.service.known import Known
+from countermand.service.rows import Rows
+
+
+def claim(known: Known, rows: Rows, retailer: UUID, payments: Iterable[Payment]) -> None:
+    """These payments are this retailer's from now on, unless they were before."""
+    for provider, reference in sorted(names_of(payments) - known.homes.keys()):
+        known.homes[provider, reference] = retailer
+        rows.add("payment_directory", provider=provider, reference=reference, retailer_id=retailer, since=rows.now)
