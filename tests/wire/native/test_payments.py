@@ -1,11 +1,13 @@
 """Payments of an order through the native API, on both engines."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from countermand.parties import PLATFORM
+from tests.support.money import place_paid
 from tests.wire.native.calling import Native
 from tests.wire.native.test_refunds import paid
 
@@ -53,7 +55,7 @@ async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
 
 async def test_what_does_not_fit_is_refused_by_name(native: Native) -> None:
     order = (await paid(native, payments=[RESERVED])).id
-    elsewhere = await paid(native, payments=[], retailer=str(native.world.other_retailer))
+    elsewhere = await place_paid(replace(native.world, retailer=native.world.other_retailer), payments=[])
     unpriced = (await native.order(1)).id
     supplier, other, nobody = native.world.supplier, native.world.other_retailer, UUID(int=7)
     cases: list[tuple[UUID, Any, UUID | None, str, tuple[int, str]]] = [
