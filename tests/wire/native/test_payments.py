@@ -13,7 +13,10 @@ from tests.wire.native.test_refunds import paid
 
 pytestmark = pytest.mark.anyio
 
-RESERVED = {"id": "card", "provider": "stripe", "reference": "pi_1", "authorised": "27.00"}
+
+def reserved(native: Native) -> dict[str, str]:
+    """A payment of this test's retailer: it cannot be another one's."""
+    return {"id": "card", "provider": "stripe", "reference": f"pi_{native.retailer.hex}", "authorised": "27.00"}
 
 
 async def post(native: Native, order: UUID, body: Any, who: UUID | str | None = None, *, more: str = "") -> Any:
@@ -23,7 +26,7 @@ async def post(native: Native, order: UUID, body: Any, who: UUID | str | None = 
 async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
     order = (await paid(native, payments=[])).id
     for _ in range(2):
-        response = await post(native, order, {**RESERVED, "captured": "10", "authorised": "17"})
+        response = await post(native, order, {**reserved(native), "captured": "10", "authorised": "17"})
         assert response.status_code == 200, response.text
     captured = await post(native, order, {"captured": "20.00"}, await native.token(PLATFORM), more="/card/capture")
     assert captured.json() == {
@@ -36,7 +39,7 @@ async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
                 "id": "card",
                 "provider": "stripe",
                 "method": "card",
-                "reference": "pi_1",
+                "reference": f"pi_{native.retailer.hex}",
                 "captured": "20.00",
                 "authorised": "7.00",
                 "refunded": "0.00",
@@ -54,17 +57,17 @@ async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
 
 
 async def test_what_does_not_fit_is_refused_by_name(native: Native) -> None:
-    order = (await paid(native, payments=[RESERVED])).id
+    order = (await paid(native, payments=[reserved(native)])).id
     elsewhere = await place_paid(replace(native.world, retailer=native.world.other_retailer), payments=[])
     unpriced = (await native.order(1)).id
     supplier, other, nobody = native.world.supplier, native.world.other_retailer, UUID(int=7)
     cases: list[tuple[UUID, Any, UUID | None, str, tuple[int, str]]] = [
-        (order, {**RESERVED, "authorised": "26"}, None, "", (409, "payment_exists")),
-        (order, {**RESERVED, "id": "more", "authorised": "0.01"}, None, "", (409, "payment_differs")),
-        (elsewhere.id, RESERVED, other, "", (409, "payment_taken")),
-        (order, {**RESERVED, "authorised": "0.001"}, None, "", (422, "invalid")),
+        (order, {**reserved(native), "authorised": "26"}, None, "", (409, "payment_exists")),
+        (order, {**reserved(native), "id": "more", "authorised": "0.01"}, None, "", (409, "payment_differs")),
+        (elsewhere.id, reserved(native), other, "", (409, "payment_taken")),
+        (order, {**reserved(native), "authorised": "0.001"}, None, "", (422, "invalid")),
         (order, {"captured": "1"}, None, "", (422, "invalid")),
-        (order, {**RESERVED, "id": "no spaces"}, None, "", (422, "invalid")),
+        (order, {**reserved(native), "id": "no spaces"}, None, "", (422, "invalid")),
         (order, {"captured": "27.01"}, None, "/card/capture", (409, "payment_differs")),
         (order, {"captured": "1"}, None, "/other/capture", (404, "unknown_payment")),
         (order, {"captured": "-1"}, None, "/card/capture", (422, "invalid")),

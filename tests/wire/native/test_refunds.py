@@ -17,7 +17,10 @@ from tests.wire.native.calling import Native
 
 pytestmark = pytest.mark.anyio
 
-STRIPE = {"provider": "stripe", "reference": "pi_1", "captured": "27.00"}
+
+def stripe(native: Native) -> dict[str, str]:
+    """A payment of this test's retailer: it cannot be another one's."""
+    return {"provider": "stripe", "reference": f"pi_{native.retailer.hex}", "captured": "27.00"}
 
 
 async def paid(native: Native, **changes: Any) -> PlaceOrder:
@@ -78,7 +81,7 @@ async def test_a_quote_that_cannot_be_made_is_refused(native: Native) -> None:
 async def test_refunds_are_listed_in_pages_and_shown_one_by_one(native: Native) -> None:
     order = await cancelled(native)
     native.world.clock.advance(seconds=1)
-    await cancelled(native, payments=[STRIPE])
+    await cancelled(native, payments=[stripe(native)])
     first, second = await listed(native)
     assert (first["amount"], first["state"], second["state"]) == ("9.00", "by_hand", "due")
     page = (await native.call("GET", "/v1/refunds?limit=1", native.retailer)).json()
@@ -103,7 +106,7 @@ async def test_a_refund_of_somebody_else_is_not_there(native: Native) -> None:
 
 async def parked(native: Native) -> dict[str, Any]:
     """A refund of 9.00 that its provider refused."""
-    await cancelled(native, payments=[STRIPE])
+    await cancelled(native, payments=[stripe(native)])
     await native.world.application.worker.settle_refunds()
     [refund] = await listed(native, "?state=parked")
     return refund
