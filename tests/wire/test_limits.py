@@ -212,7 +212,7 @@ async def narrow(tmp_path: Path) -> AsyncIterator[World]:
 
 async def answered(world: World, path: str, method: str, receive: Receive, **headers: str) -> tuple[int, Any]:
     """Status and body for a call whose body arrives by ``receive``, straight into the application."""
-    given = world.token(world.retailer) | {"content-type": "application/json"} | headers
+    given = world.token(world.retailer) | {"host": "test", "content-type": "application/json"} | headers
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},

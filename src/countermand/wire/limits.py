@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from countermand.nesting import nests_at_most
+from countermand.nesting import holds_at_most, nests_at_most
 
 DEPTH_MAX: Final = 64
 NODES_MAX: Final = 10_000
@@ -58,6 +58,8 @@ def parse_json(body: bytes) -> Any:
         return {}
     if not nests_at_most(body, DEPTH_MAX):
         raise MalformedJsonError(f"nested deeper than {DEPTH_MAX} levels")
+    if not holds_at_most(body, NODES_MAX):
+        raise MalformedJsonError(f"more than {NODES_MAX} values")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -115,6 +117,8 @@ def bounded(app: Asgi, refuse: Asgi, *, max_bytes: int, timeout_s: float) -> Asg
             body = await read_body(receive, max_bytes=max_bytes, timeout_s=timeout_s)
             if not nests_at_most(body, DEPTH_MAX):
                 raise MalformedJsonError(f"nested deeper than {DEPTH_MAX} levels")
+            if not holds_at_most(body, NODES_MAX):
+                raise MalformedJsonError(f"of more than {NODES_MAX} values")
         except (BodyTooLargeError, BodyTooSlowError, MalformedJsonError) as error:
             await refuse({**scope, "error": error}, receive, send)
             return

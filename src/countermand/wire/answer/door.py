@@ -135,7 +135,9 @@ class AnswerDoor:
             )
         try:
             body = await limits.read_body(
-                receive, max_bytes=self._settings.body_max_bytes, timeout_s=self._settings.body_timeout_s
+                receive,
+                max_bytes=min(self._settings.body_max_bytes, forms.BYTES_MAX),
+                timeout_s=self._settings.body_timeout_s,
             )
             return forms.read_form(body)
         except limits.BodyTooLargeError:

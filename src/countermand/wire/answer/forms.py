@@ -14,6 +14,8 @@ from countermand.service.calls import Once
 from countermand.store.columns import Record
 
 FIELDS_MAX: Final = 20
+BYTES_MAX: Final = 32 * 1024
+"""The longest form that can be filled in has 16 kB, with every character of it escaped."""
 LENGTHS: Final = {"note": 1000, "carrier": 100, "tracking_number": 100, "units": 7, "reason": 40, "once": 64}
 ANSWERS: Final = ("accept", "decline", "ship")
 REASONS: Final = {

@@ -15,7 +15,7 @@ from countermand.parties import Caller, Permission
 from countermand.service.calls import Once
 from countermand.wire.behind import Behind
 from countermand.wire.http import Unsupported
-from countermand.wire.native.problems import CallError
+from countermand.wire.native.problems import ERRORS_MAX, CallError
 from countermand.wire.replies import Problem
 
 DOOR: Final = "native"
@@ -65,7 +65,7 @@ def _check_query(request: Request) -> None:
     ]
     if wrong:
         named = ", ".join(name[:50] for name, _ in wrong[:5])
-        errors = [{"loc": ["query", name], "msg": why} for name, why in wrong]
+        errors = [{"loc": ["query", name], "msg": why} for name, why in wrong[:ERRORS_MAX]]
         raise CallError(Problem.INVALID, f"The query cannot be understood: {named}.", errors=errors)
 
 

@@ -16,6 +16,9 @@ from countermand.service.calls import Done, Outcome, Refused
 from countermand.wire import limits
 from countermand.wire.replies import REPLIES, Problem
 
+ERRORS_MAX: Final = 100
+"""So many errors of one call are told; a body of nothing but errors would be answered with megabytes."""
+
 MEDIA_TYPE: Final = "application/problem+json"
 
 
@@ -111,7 +114,7 @@ async def on_invalid(request: Request, error: Exception) -> Response:
             "loc": [each if isinstance(each, int) else _writable(each) for each in one["loc"]],
             "msg": one["msg"].removeprefix("Value error, "),
         }
-        for one in error.errors()
+        for one in error.errors()[:ERRORS_MAX]
     ]
     return problem(CallError(kind, "The call cannot be understood; errors lists what is wrong.", errors=errors))
 
