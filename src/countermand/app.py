@@ -68,6 +68,7 @@ async def opened(
         allow_weak_durability=settings.allow_losing_acknowledged_calls,
         dry_run=dry_run,
         timeout_s=settings.database_timeout_s or None,
+        pooled=settings.database_pooler,
     )
     providers = open_providers(settings, clock)
     try:

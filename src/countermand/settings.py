@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     database_timeout_s: float = Field(
         default=30.0, ge=0, description="How long PostgreSQL may take for one transaction; 0 is for ever"
     )
+    database_pooler: bool = Field(
+        default=False, description="Whether a pooler such as PgBouncer hands out PostgreSQL by transaction"
+    )
     key_file: Path | None = Field(default=None, description="Keys that open stored secrets; default beside the data")
     plaza_limits: Annotated[dict[str, str], AfterValidator(_quotas)] = Field(
         default_factory=lambda: dict(PLAZA_LIMITS),

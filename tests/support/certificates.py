@@ -19,9 +19,13 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
         self._root = self._signed(self._name, self._key, ca=True)
 
+    def pem(self) -> str:
+        """The root certificate."""
+        return self._root.public_bytes(serialization.Encoding.PEM).decode()
+
     def believed(self) -> ssl.SSLContext:
         """For a client that trusts this authority and no other."""
-        return ssl.create_default_context(cadata=self._root.public_bytes(serialization.Encoding.PEM).decode())
+        return ssl.create_default_context(cadata=self.pem())
 
     def server(self, name: str, *, expired: bool = False) -> ssl.SSLContext:
         """For a server with a certificate for this name."""

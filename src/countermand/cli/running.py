@@ -192,6 +192,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _without_secret(settings: Settings) -> str:
-    from sqlalchemy import make_url
+    from countermand.store.postgres_address import is_postgres, read_address
 
-    return make_url(settings.database).render_as_string(hide_password=True)
+    return read_address(settings.database).without_password() if is_postgres(settings.database) else settings.database

@@ -7,12 +7,15 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from ssl import SSLCertVerificationError, SSLError
 from types import ModuleType
 from typing import Any, Final, Protocol, TypeVar
+from uuid import uuid4
 
+import asyncpg
 import orjson
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine import URL
@@ -21,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from countermand.store.columns import to_json
+from countermand.store.postgres_address import AddressError, PostgresAddress, is_postgres, read_address
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -44,6 +48,10 @@ class UnsafeDatabaseError(Exception):
 
 class UnavailableError(Exception):
     """The database cannot be reached, or is starting or stopping: the same question may be answered in a moment."""
+
+
+class UnusableAddressError(OSError):
+    """The address of the database cannot be used as it is: a file that is not there, a certificate not trusted."""
 
 
 class HungError(OSError):
@@ -85,26 +93,43 @@ async def open_database(
     allow_weak_durability: bool = False,
     dry_run: bool = False,
     timeout_s: float | None = None,
+    pooled: bool = False,
 ) -> Database:
     """Open the database that ``url`` names and check that it keeps what is committed.
 
     With ``dry_run`` every transaction is rolled back at its end instead of committed. A PostgreSQL that has not
-    answered a transaction after ``timeout_s`` counts as away.
+    answered a transaction after ``timeout_s`` counts as away. ``pooled``: a pooler such as PgBouncer stands in front of
+    it and hands each transaction to another connection.
 
     Raises:
-        UnsafeDatabaseError: its settings, or the library's version, would lose acknowledged calls.
+        UnsafeDatabaseError: its address makes no sense, or its settings, or the library's version, would lose
+            acknowledged calls.
     """
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
+    if not is_postgres(url):
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            name = parsed.get_backend_name()
+            raise UnsafeDatabaseError(f"{name} is not supported. Use sqlite:///… or postgresql://….")
         if parsed.database in (None, "", ":memory:"):
             raise UnsafeDatabaseError("A SQLite database in memory keeps nothing. Name a file: sqlite:///path/to/file.")
         return SqliteDatabase(parsed, keeps=not dry_run)
-    if parsed.get_backend_name() not in ("postgresql", "postgres"):
-        raise UnsafeDatabaseError(f"{parsed.get_backend_name()} is not supported. Use sqlite:///… or postgresql://….")
-    database = PostgresDatabase(parsed, writers=lanes + WORKER_WRITERS, keeps=not dry_run, timeout_s=timeout_s)
     try:
-        if not allow_weak_durability:
+        address = read_address(url)
+    except AddressError as error:
+        raise UnsafeDatabaseError(str(error)) from None
+    database = PostgresDatabase(
+        address, writers=lanes + WORKER_WRITERS, keeps=not dry_run, timeout_s=timeout_s, pooled=pooled
+    )
+    try:
+        if allow_weak_durability:
+            await database.read(_show("server_version"))
+        else:
             await database.check_durability()
+    except UnavailableError as error:
+        await database.close()
+        if isinstance(error.__cause__, UnusableAddressError):
+            raise UnsafeDatabaseError(str(error.__cause__)) from error
+        raise
     except BaseException:
         await database.close()
         raise
@@ -158,13 +183,21 @@ class PostgresDatabase:
 
     dialect = "postgresql"
 
-    def __init__(self, url: URL, *, writers: int, keeps: bool = True, timeout_s: float | None = None) -> None:
+    def __init__(
+        self,
+        address: PostgresAddress,
+        *,
+        writers: int,
+        keeps: bool = True,
+        timeout_s: float | None = None,
+        pooled: bool = False,
+    ) -> None:
         self._keeps = keeps
         self._timeout_s = timeout_s
         self._under_way: set[asyncio.Task[Any]] = set()
-        url = url.set(drivername="postgresql+asyncpg")
-        self._writer = _postgres_engine(url, connections=writers, isolation_level="READ COMMITTED")
-        self._readers = _postgres_engine(url, connections=8, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+        connect = _connecting(address, pooled=pooled)
+        self._writer = _postgres_engine(connect, connections=writers, isolation_level="READ COMMITTED")
+        self._readers = _postgres_engine(connect, connections=8, isolation_level="REPEATABLE READ", pool_pre_ping=True)
 
     async def check_durability(self) -> None:
         """Refuse settings that lose acknowledged commits (reliability rule P1)."""
@@ -343,15 +376,43 @@ def _sqlite_engine(url: URL, *, begin: str, connections: int) -> Engine:
     return engine
 
 
-def _postgres_engine(url: URL, *, connections: int, **more: Any) -> AsyncEngine:
+def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
+    """How SQLAlchemy opens a connection: the driver reads the address itself."""
+    more = {"statement_cache_size": 0} if pooled else {}
+
+    async def connect(**_: object) -> asyncpg.Connection:
+        try:
+            return await asyncpg.connect(
+                address.dsn,
+                timeout=address.connect_timeout_s,
+                server_settings={"application_name": address.application_name},
+                **more,
+            )
+        except SSLCertVerificationError as error:
+            why = f"The certificate of the database server is not trusted: {error.verify_message}."
+            raise UnusableAddressError(why) from error
+        except (asyncpg.ClientConfigurationError, FileNotFoundError, IsADirectoryError, SSLError) as error:
+            raise UnusableAddressError(f"The database address cannot be used: {error}.") from error
+
+    if not pooled:
+        return {"async_creator_fn": connect}
+    # A statement that was prepared on one of the pooler's connections is unknown, or another one, on the next.
+    return {
+        "async_creator_fn": connect,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": lambda: f"countermand_{uuid4().hex}",
+    }
+
+
+def _postgres_engine(connect: Mapping[str, Any], *, connections: int, **more: Any) -> AsyncEngine:
     return create_async_engine(
-        url,
+        "postgresql+asyncpg://",
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
         json_serializer=to_json,
         json_deserializer=orjson.loads,
-        connect_args={"server_settings": {"application_name": "countermand"}, "timeout": 10},
+        connect_args=dict(connect),
         **more,
     )
 
