@@ -7,7 +7,7 @@ import pytest
 
 from countermand.domain.commands import AskCancellation
 from countermand.service.calls import Done
-from tests.conftest import new_postgres_database
+from tests.support import templates
 from tests.support.pgbouncer import Pooler
 from tests.support.pgnode import Node
 from tests.support.world import Clock, World, populate, running
@@ -23,7 +23,7 @@ def pooler(postgres: Node) -> Iterator[Pooler]:
 
 @pytest.fixture
 async def pooled(pooler: Pooler, postgres: Node, clock: Clock) -> AsyncIterator[World]:
-    name = new_postgres_database(postgres).rpartition("/")[2]
+    name = templates.new_database(postgres).rpartition("/")[2]
     async with running(pooler.url(name), clock, database_pooler=True, lanes=4) as application:
         yield await populate(application, clock)
 
