@@ -22,6 +22,13 @@ MINOR_DIGITS: Final = {
 }
 """ISO 4217 as of 2026: the currencies in use, and how many decimals each has. Metals and test codes are left out."""
 
+_STEPS: Final = {
+    "stripe": {code: 10 for code, digits in MINOR_DIGITS.items() if digits == 3} | {"MGA": 100},
+}
+"""In which steps a provider moves money, where that is not each minor unit: of three decimals Stripe wants the last to
+be 0, and it wants whole ariary. What it says of HUF and TWD is about payouts, and of ISK and UGX about their spelling.
+"""
+
 AMOUNT_MAX_MINOR: Final = 10**15
 """No order is worth more. It keeps every sum of ours well inside 64 bits."""
 
@@ -40,6 +47,16 @@ def check_currency(code: str) -> str:
 def digits_of(currency: str) -> int:
     """How many decimals amounts of this currency have (ISO 4217); two if it is none that is in use."""
     return MINOR_DIGITS.get(currency, 2)
+
+
+def step_of(provider: str, currency: str) -> int:
+    """The smallest amount of this currency that the provider moves, in minor units. It moves multiples of that."""
+    return _STEPS.get(provider, {}).get(currency, 1)
+
+
+def payable(part_minor: int, whole_minor: int, step_minor: int) -> int:
+    """How much of a part can move: whole steps, and the rest once the part is the whole."""
+    return whole_minor if part_minor >= whole_minor else part_minor - part_minor % step_minor
 
 
 def parse_minor(text: str, currency: str) -> int:

@@ -15,7 +15,7 @@ from countermand.domain.draft import unmoved
 from countermand.domain.events import EventKind, ToldPayment
 from countermand.domain.line import Decision, Line
 from countermand.domain.money import write_minor
-from countermand.domain.refund import OrderMoney, Payment, Units, returned
+from countermand.domain.refund import OrderMoney, Payment, Units, returned, too_fine
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_ORDER, Refusal, RefusalKind
 from countermand.domain.settlement import MANUAL
 
@@ -105,9 +105,11 @@ def _added(
         return Refusal(kind=RefusalKind.PAYMENT_EXISTS, detail=f"This order has another payment called {payment.id}.")
     if before is None and taken:
         return taken
+    if before is None and (fine := too_fine(payment, money.currency)):
+        return _differs(fine)
     left = left_to_pay(money, cancelled)
     if before is None and payment.covers_minor > left:
-        return _too_much(f"Of this order, {write_minor(left, money.currency)} {money.currency} is left to pay.")
+        return _differs(f"Of this order, {write_minor(left, money.currency)} {money.currency} is left to pay.")
     return payment
 
 
@@ -125,12 +127,14 @@ def _captured(
     most, more = payment.covers_minor - released, command.captured_minor - payment.captured_minor
     currency = money.currency
     if more < 0:
-        return _too_much(f"Of this payment, {write_minor(payment.captured_minor, currency)} {currency} was captured.")
+        return _differs(f"Of this payment, {write_minor(payment.captured_minor, currency)} {currency} was captured.")
     if command.captured_minor > most:
         freed = f", as {write_minor(released, currency)} was released" if released else ""
-        return _too_much(f"Of this payment, {write_minor(most, currency)} {currency} can be captured{freed}.")
-    return replace(payment, captured_minor=command.captured_minor, authorised_minor=payment.authorised_minor - more)
+        return _differs(f"Of this payment, {write_minor(most, currency)} {currency} can be captured{freed}.")
+    changed = replace(payment, captured_minor=command.captured_minor, authorised_minor=payment.authorised_minor - more)
+    fine = too_fine(changed, currency)
+    return _differs(fine) if fine and more else changed
 
 
-def _too_much(detail: str) -> Refusal:
+def _differs(detail: str) -> Refusal:
     return Refusal(kind=RefusalKind.PAYMENT_DIFFERS, detail=detail)

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Final, assert_never
 from uuid import UUID
 
-from countermand.domain.money import AMOUNT_MAX_MINOR, rounded, share, spread, write_minor
+from countermand.domain.money import AMOUNT_MAX_MINOR, payable, rounded, share, spread, step_of, write_minor
 
 NO_RATE: Final = Fraction(0)
 
@@ -273,7 +273,7 @@ def returned(money: OrderMoney, cancelled: Units) -> Returned:
         taken_back_minor=kept - goods,
         unpaid_minor=unpaid,
         commission_minor=sum(_parts(commissions, money, units)),
-        payments=tuple(_by_payment(money.payments, goods + sum(shipping) - unpaid)),
+        payments=tuple(_by_payment(money, goods + sum(shipping) - unpaid)),
     )
 
 
@@ -288,6 +288,18 @@ def why_not(money: OrderMoney) -> str | None:
         or (f"An order costs at most {AMOUNT_MAX_MINOR} minor units." if money.total_minor > AMOUNT_MAX_MINOR else None)
         or _payments_wrong(money)
     )
+
+
+def too_fine(payment: Payment, currency: str) -> str | None:
+    """Why a payment cannot have these amounts: its provider moves money in larger steps, so it could not go back."""
+    step = step_of(payment.provider, currency)
+    for amount in (payment.captured_minor, payment.authorised_minor):
+        if amount % step:
+            return (
+                f"{payment.provider.capitalize()} moves {currency} in steps of {write_minor(step, currency)},"
+                f" so a payment cannot be of {write_minor(amount, currency)} {currency}."
+            )
+    return None
 
 
 def _rest(part: Part, refunded_minor: int, released_minor: int) -> Part:
@@ -373,12 +385,21 @@ def _tax_in(part: int, tax: int, whole: int) -> int:
     return rounded(Fraction(part * tax, whole)) if whole else 0
 
 
-def _by_payment(payments: Iterable[Payment], amount: int) -> Iterable[Part]:
-    """Split an amount in the written order (EC-51); of each payment, what is only reserved goes first (EC-52)."""
-    for payment in payments:
+def _by_payment(money: OrderMoney, amount: int) -> Iterable[Part]:
+    """Split an amount in the written order (EC-51); of each payment, what is only reserved goes first (EC-52).
+
+    What is finer than the provider's steps waits until more of the same payment goes back. Were it taken from the next
+    payment, that one would have to get it back later.
+    """
+    for payment in money.payments:
+        step = step_of(payment.provider, money.currency)
         here = min(amount, payment.covers_minor)
         release = min(here, payment.authorised_minor)
-        yield Part(payment=payment.id, refund_minor=here - release, release_minor=release)
+        yield Part(
+            payment=payment.id,
+            refund_minor=payable(here - release, payment.captured_minor, step),
+            release_minor=payable(release, payment.authorised_minor, step),
+        )
         amount -= here
 
 
@@ -417,4 +438,4 @@ def _payments_wrong(money: OrderMoney) -> str | None:
         paid = write_minor(money.total_minor - money.unpaid_minor, money.currency)
         total = write_minor(money.total_minor, money.currency)
         return f"The payments come to {paid} {money.currency}, the order to {total}."
-    return None
+    return next((why for payment in money.payments if (why := too_fine(payment, money.currency))), None)

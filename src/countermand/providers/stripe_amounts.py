@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from countermand.domain.money import digits_of, write_minor
+from countermand.domain.money import digits_of, step_of, write_minor
 
 _DIGITS: Final = {"ISK": 2, "UGX": 2, "MGA": 0}
 """Written with two zeros for the sake of old callers (króna, Ugandan shilling), or without decimals (ariary)."""
@@ -22,7 +22,7 @@ def to_stripe(amount_minor: int, currency: str) -> int:
     """
     ours, theirs = digits_of(currency), _DIGITS.get(currency, digits_of(currency))
     scaled, rest = divmod(amount_minor * POWERS[theirs], POWERS[ours])
-    if rest or (theirs == 3 and scaled % 10):
+    if rest or amount_minor % step_of("stripe", currency):
         raise UnwritableError(f"Stripe cannot move {write_minor(amount_minor, currency)} {currency}: it is too fine.")
     return scaled
 
