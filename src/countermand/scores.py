@@ -172,7 +172,7 @@ def _ordered(
                 t.events.c.retailer_id == t.lines.c.retailer_id,
                 t.events.c.line_id == t.lines.c.id,
                 t.events.c.seq == 1,
-                t.events.c.at <= as_of,
+                as_of >= _RECORDED_AT,
             )
         )
     return {week: count or 0 for week, count in zip(weeks, connection.execute(query).one(), strict=True)}
@@ -196,6 +196,9 @@ def _items(party: Party, first: datetime, end: datetime) -> list[ColumnElement[b
     ]
 
 
+_RECORDED_AT: Final = func.coalesce(t.events.c.recorded_at, t.events.c.at)
+"""A card as of a past moment is counted from what had been written down by then, so that it is as it was."""
+
 _EVENTS: Final[Select[*tuple[object, ...]]] = (
     select(t.events, t.lines.c.fulfiller_id, t.lines.c.placed_at, t.lines.c.promised_on)
     .join(t.events, and_(t.events.c.retailer_id == t.lines.c.retailer_id, t.events.c.line_id == t.lines.c.id))
@@ -208,7 +211,7 @@ def _stories(
 ) -> Iterable[tuple[Item, list[Happening]]]:
     query = _EVENTS.where(*_items(party, first, end)).order_by(t.events.c.line_id, t.events.c.seq)
     if as_of is not None:
-        query = query.where(t.events.c.at <= as_of)
+        query = query.where(as_of >= _RECORDED_AT)
     return _by_item(connection.execute(query).all())
 
 
@@ -232,6 +235,7 @@ def _happening(row: Record) -> Happening:
         seq=row.seq,
         kind=EventKind(row.kind),
         at=row.at,
+        told_at=row.recorded_at or row.at,
         actor=row.actor_id,
         cancellation=row.cancellation_id,
         units=facts["units"],

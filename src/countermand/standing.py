@@ -132,9 +132,25 @@ class Agreements:
 
 
 @dataclass(slots=True)
+class EventIds:
+    """The ids of a lane's events. Those of one millisecond sort in the order in which they are made."""
+
+    _last: int = 0
+
+    def in_order(self, made: UUID) -> UUID:
+        """The id, or one just behind the last if it would sort before that."""
+        same_millisecond = made.int >> 80 == self._last >> 80
+        if same_millisecond and made.int <= self._last:
+            made = UUID(int=self._last + 1 + (made.int & 0xFFFF_FFFF))
+        self._last = made.int
+        return made
+
+
+@dataclass(slots=True)
 class Standing:
     """All that a lane keeps. ``told``: of which partitions and endpoints the last batch wrote notices."""
 
     numbers: Numbers = field(default_factory=Numbers)
     agreements: Agreements = field(default_factory=Agreements)
+    event_ids: EventIds = field(default_factory=EventIds)
     told: frozenset[tuple[int, UUID]] = frozenset()

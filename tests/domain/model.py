@@ -198,8 +198,9 @@ class Model:
         wish = self.wishes.get(named)
         if wish is None:
             return "unknown_cancellation"
-        if wish.state != "asked" or wish.due is None or wish.due > now:
+        if wish.state != "asked" or wish.agreed or wish.due is None or wish.due > now:
             return None
+        self.now = wish.due
         silence = "accept" if wish.why else wish.terms.silence
         if silence == "escalate":
             wish.awaits, wish.due = OPERATOR, None
@@ -429,7 +430,7 @@ class Model:
 
     def _take(self, wish: Wish, who: str, units: int | None = None, rest: str = "") -> None:
         if wish.group:
-            wish.agreed, wish.by, wish.awaits, wish.due, wish.why = True, who, "", None, ""
+            wish.agreed, wish.by, wish.awaits, wish.why = True, who, "", ""
             self.told.append(("cancellation.agreed", wish.units, wish.id))
             return
         units = wish.units if units is None else units
@@ -440,13 +441,13 @@ class Model:
         units = wish.units if units is None else units
         self._move(units, ("asked", wish.id), ("cancelled", wish.id))
         self._move(wish.units - units, ("asked", wish.id), ("open", None))
-        wish.state, wish.taken, wish.by, wish.awaits, wish.due = "accepted", units, who, "", None
+        wish.state, wish.taken, wish.by, wish.awaits = "accepted", units, who, ""
         wish.why, wish.ended = "", self.now
         self.told.append(("cancellation.accepted", units, wish.id))
 
     def _give_back(self, wish: Wish, state: str, who: str, why: str = "") -> None:
         self._move(wish.units, ("asked", wish.id), ("open", None))
-        wish.state, wish.by, wish.why, wish.awaits, wish.due = state, who, why, "", None
+        wish.state, wish.by, wish.why, wish.awaits = state, who, why, ""
         wish.ended = self.now
         self.told.append((f"cancellation.{state}", wish.units, wish.id))
 

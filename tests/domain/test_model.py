@@ -25,12 +25,17 @@ from hypothesis.stateful import (
 from countermand.domain.commands import (
     AcceptCancellation,
     Actor,
+    Allocate,
+    AskCancellation,
     Asker,
     CancelOrder,
+    CancelOwn,
     DeclineCancellation,
     LineCommand,
     NoteCancellation,
     PassDeadline,
+    RetailerCancel,
+    Ship,
     WithdrawCancellation,
 )
 from countermand.domain.decide import Fate, decide, decide_order, let_silence_speak
@@ -117,17 +122,13 @@ def role_of(actor: Actor) -> str:
 
 
 def loaded(line: Line, command: LineCommand) -> Line:
-    """The line as the store loads it: with the asks that stand, what the command names, and what customers got."""
+    """The line as the store loads it: with the asks that stand, what the command names, and all for an answer."""
     named = getattr(command, "cancellation", None)
-    if isinstance(command, AcceptCancellation | DeclineCancellation) and not line.asks:
+    if isinstance(command, AcceptCancellation | DeclineCancellation | RetailerCancel):
         return line
-    kept = tuple(
-        c
-        for c in line.cancellations
-        if c.state is State.ASKED
-        or c.id == named
-        or (line.open and c.asker is Asker.CUSTOMER and c.state is State.ACCEPTED)
-    )
+    if line.cancelled and not line.open and isinstance(command, AskCancellation | CancelOwn | Ship | Allocate):
+        return line
+    kept = tuple(c for c in line.cancellations if c.state is State.ASKED or c.id == named)
     return replace(line, cancellations=kept)
 
 
@@ -341,10 +342,15 @@ class Lines(RuleBasedStateMachine):
         number = self.line(which, asked=True)
         self.let_silence_speak(number, self.pick(number, pick) or NOBODYS)
 
-    @precondition(lambda self: any(c.due_at for line in self.lines for c in line.asks))
+    @precondition(lambda self: any(c.due_at and not c.agreed for line in self.lines for c in line.asks))
     @rule(which=which, offset_us=st.sampled_from([-1, 0, 0, 0, 1]))
     def let_one_fall_due(self, which: int, offset_us: int) -> None:
-        due = [(number, c.id, c.due_at) for number, line in enumerate(self.lines) for c in line.asks if c.due_at]
+        due = [
+            (number, c.id, c.due_at)
+            for number, line in enumerate(self.lines)
+            for c in line.asks
+            if c.due_at and not c.agreed
+        ]
         number, cancellation, due_at = due[which % len(due)]
         self.now = due_at + timedelta(microseconds=offset_us)
         self.let_silence_speak(number, cancellation)
@@ -491,7 +497,7 @@ class Lines(RuleBasedStateMachine):
         line, model = self.lines[number], self.models[number]
         model.told.clear()
         model.now = self.now
-        while overdue := [w for w in model.standing() if w.due and w.due <= self.now]:
+        while overdue := [w for w in model.standing() if w.due and w.due <= self.now and not w.agreed]:
             first = min(overdue, key=lambda w: (w.due, w.id))
             model.deadline(first.id, self.now)
         spoken = let_silence_speak(line, self.now, self.asked_under)

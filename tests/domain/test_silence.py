@@ -47,7 +47,9 @@ def test_silence_speaks_as_the_policy_says_from_the_due_time_on(
     found = story.cancellation(asked)
     assert (found.state, buckets(story.line), told(decision)) == (state, after, [(event, 2)])
     assert decision.events[0].by_policy is True
-    assert (found.awaiting, found.due_at) == (None, None)
+    due = NOW + timedelta(hours=48)
+    assert (found.awaiting, found.due_at) == (None, None if silence is Silence.ESCALATE else due)
+    assert decision.events[0].at == due
 
 
 @pytest.mark.parametrize("silence", Silence)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 from uuid import UUID
 
@@ -120,7 +121,8 @@ def test_nobodys_yes_cancels_anything_before_all_have_said_it() -> None:
     assert order.buckets() == [(0, 3, 0, 0), (0, 2, 0, 0)]
     assert order.kinds(A) == [Kind.CANCELLATION_ASKED, Kind.CANCELLATION_AGREED]
     [waiting] = order.lines[A].asks
-    assert (waiting.agreed, waiting.awaiting, waiting.due_at) == (True, None, None)
+    assert (waiting.agreed, waiting.awaiting) == (True, None)
+    assert not waiting.is_overdue(order.now + timedelta(days=10)), "it has its answer"
     order.tell(B, accept(actor=OTHER_SUPPLIER))
     assert order.buckets() == [(0, 0, 3, 0), (0, 0, 2, 0)]
     assert [c.answered_by for line in order.lines.values() for c in line.cancellations] == [

@@ -143,7 +143,7 @@ def cancellations(
             row.sku,
             row.asker,
             f"{row.asked_at:%Y-%m-%d %H:%M}",
-            f"{row.due_at:%Y-%m-%d %H:%M}" if row.due_at else "",
+            f"{row.due_at:%Y-%m-%d %H:%M}" if row.due_at and row.state == State.ASKED and not row.agreed else "",
         )
         for row in rows
     ]
@@ -224,6 +224,7 @@ def timeline(
                     "seq": event.seq,
                     "kind": event.kind,
                     "at": event.at.isoformat(),
+                    "recorded_at": (event.recorded_at or event.at).isoformat(),
                     "by": event.actor_name,
                     "as": event.actor,
                     "door": event.door,

@@ -175,14 +175,17 @@ def pass_deadline(line: Line, command: PassDeadline, now: datetime, asked_under:
     if isinstance(named, Refusal):
         return named
     cancellation = named[0]
-    if cancellation.state is not State.ASKED or cancellation.due_at is None or now < cancellation.due_at:
+    if not cancellation.is_overdue(now):
         return Decision(line=line)
     return let_pass(line, cancellation, now, asked_under(cancellation))
 
 
 def let_pass(line: Line, cancellation: Cancellation, now: datetime, policy: Policy) -> Decision:
-    """What silence means for an ask whose answer was due by now."""
-    draft = Draft(line, now)
+    """What silence means for an ask whose answer was due by now. It takes effect when the answer was due.
+
+    The time of whoever is asked next runs from now on: it has heard of nothing before.
+    """
+    draft = Draft(line, cancellation.due_at or now)
     silence = Silence.ACCEPT if cancellation.awaits_proof else policy.silence
     match silence:
         case Silence.ACCEPT if _is_retailers_turn(line, cancellation) and not line.retailer_decides:

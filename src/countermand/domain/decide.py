@@ -80,14 +80,16 @@ def decide(
             assert_never(command)
 
 
-def let_silence_speak(line: Line, now: datetime, asked_under: AskedUnder) -> Decision | None:
-    """What has fallen due on a line by now, the longest overdue first; ``None`` if nothing has.
+def let_silence_speak(
+    line: Line, now: datetime, asked_under: AskedUnder, *, until: datetime | None = None
+) -> Decision | None:
+    """What has fallen due on a line by now, or ``until`` then, the longest overdue first; ``None`` if nothing has.
 
     To be decided before any command is: an answer that comes after its deadline is too late, whether or not anybody
     has looked at the clock since (EC-27).
     """
     spoken: Decision | None = None
-    while overdue := [ask for ask in line.asks if ask.due_at and ask.due_at <= now]:
+    while overdue := [ask for ask in line.asks if ask.is_overdue(until or now)]:
         ask = min(overdue, key=lambda each: (each.due_at, each.id))
         said = cancellation.let_pass(line, ask, now, asked_under(ask))
         spoken = spoken.then(said) if spoken else said

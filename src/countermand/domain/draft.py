@@ -80,7 +80,6 @@ class Draft:
                 cancellation,
                 agreed=True,
                 awaiting=None,
-                due_at=None,
                 answered_by=by,
                 by_policy=by is None,
                 decline_reason=None,
@@ -240,7 +239,6 @@ class Draft:
             cancellation,
             state=state,
             awaiting=None,
-            due_at=None,
             answered_at=self._now,
             answered_by=by,
             by_policy=by is None,
@@ -284,6 +282,7 @@ class Draft:
                 policy_version=cancellation.policy_version if cancellation and (is_ask or rule) else None,
                 by_policy=rule is not None,
                 rule=rule,
+                at=self._now,
                 **more,
             )
         )

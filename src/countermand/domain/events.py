@@ -161,6 +161,8 @@ class Event:
     So is what it says of its cancellation: its ``state``, the reason it was ``asked_for``, whose answer is ``awaiting``
     whether it has ``agreed`` and waits for others, and when an answer is due.
     An event of a ``refund`` names no cancellation of its own: the refund does.
+    ``at`` is when it took effect; without it, when it is written down. What fell due takes effect at its due time,
+    whenever somebody looked.
     """
 
     kind: EventKind
@@ -189,3 +191,4 @@ class Event:
     answer: str = ""
     refund: ToldRefund | None = None
     payment: ToldPayment | None = None
+    at: datetime | None = None

@@ -25,6 +25,7 @@ class Cancellation:
     """An ask for some units of one line, with its answer.
 
     ``awaiting`` is the party whose answer is due, ``None`` once it is final or when an operator has to answer.
+    ``due_at`` is by when an answer is, or was, due.
     ``unasked`` marks one that counts against the party that answered it: nobody had asked, or the asker's wish was
     not the reason given. ``group`` is common to asks that are heeded together or not at all; one that was accepted
     while others of its group wait has ``agreed`` (EC-18). ``decline_reason`` says why not, or why not the rest; on an
@@ -53,6 +54,11 @@ class Cancellation:
     unasked: bool = False
     group: UUID | None = None
     agreed: bool = False
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether silence may speak for it: an answer was due by now, and there is none."""
+        waits = self.state is State.ASKED and not self.agreed
+        return waits and self.due_at is not None and self.due_at <= now
 
     @property
     def awaits_proof(self) -> bool:

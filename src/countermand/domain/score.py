@@ -127,7 +127,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """An event about a cancellation, as far as the score looks at it. ``actor`` is ``None`` where a rule spoke."""
+    """An event about a cancellation, as far as the score looks at it. ``actor`` is ``None`` where a rule spoke.
+
+    ``told_at`` is when it was written down, where that was later than it took effect: nobody heard of it before.
+    """
 
     event: UUID
     seq: int
@@ -141,6 +144,7 @@ class Happening:
     unasked: bool = False
     rule: Rule | None = None
     awaiting: UUID | None = None
+    told_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,7 +355,7 @@ def _note_answer(wish: _Wish, each: Happening) -> None:
             )
     wish.awaiting = each.awaiting
     if each.awaiting is not None:
-        wish.put_at[each.awaiting] = each.at
+        wish.put_at[each.awaiting] = each.told_at or each.at
 
 
 def _left(wish: _Wish, end: Happening) -> int:

@@ -76,7 +76,7 @@ class ToldCancellation(_Described):
     awaiting: Annotated[
         UUID | None, Field(description="the party whose answer is due; null if none is, or an operator's")
     ]
-    due_at: Annotated[datetime | None, Field(description="when silence begins to speak; null for never")]
+    due_at: Annotated[datetime | None, Field(description="by when an answer is or was due; null for never")]
     accepted_units: Annotated[int, Field(ge=0, description="how many of its units were cancelled")]
     decline_reason: Annotated[
         DeclineReason | None, Field(description="why it was declined, or why not the rest of it; null if it was not")
@@ -151,6 +151,10 @@ class EventData(_Described):
             description="`crux`, `bol_plaza`, `native`, `answer`, `cli`; `policy` for a deadline, `worker` for a refund"
         ),
     ]
+    recorded_at: Annotated[
+        datetime,
+        Field(description="when it was written down, in UTC; later than `time` if it had fallen due"),
+    ]
     links: Annotated[Links, Field(description="what the reader can do now, see below")]
 
 
@@ -176,7 +180,7 @@ class Envelope(_Described):
             description="`countermand.`, the kind, and `.v1`: the version of what `data` looks like",
         ),
     ]
-    time: Annotated[datetime, Field(description="when its transaction was decided, in UTC")]
+    time: Annotated[datetime, Field(description="when it took effect, in UTC; of what fell due, its due time")]
     subject: Annotated[str, Field(description="the id of the line")]
     datacontenttype: Annotated[Literal["application/json"], Field(description="`application/json`")]
     data: Annotated[EventData, Field(description="the event itself, see below")]
@@ -223,6 +227,7 @@ def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record],
             "payment": _payment(facts) if "payment" in facts else None,
             "by": _actor(event),
             "door": event.door,
+            "recorded_at": _moment(event.recorded_at or event.at),
             "links": _links(event, reader, source, page),
         },
     }

@@ -38,7 +38,7 @@ def run_batch(
     agreements = standing.agreements
     calls, known = load(connection, calls, agreements, whole)
     rows = Rows(now if isinstance(now, datetime) else now(), new_id, standing.numbers)
-    telling = Telling(rows, agreements)
+    telling = Telling(rows, agreements, standing.event_ids)
     refunding = Refunding(connection, known, rows, telling)
     following = Following(known, rows, telling, refunding)
     deciding = Deciding(known, rows, agreements, Placing(known, rows, telling), following, refunding)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -95,12 +96,27 @@ class Deciding:
 
     def _let_silence_speak(self, lines: Sequence[UUID]) -> None:
         """The deadlines that have passed by now come first, whether or not the worker has seen to them yet (EC-27)."""
-        for line_id in lines:
-            line = self.known.lines[line_id]
-            spoken = let_silence_speak(line, self.rows.now, partial(self.agreements.policy_asked_under, line))
-            if spoken:
-                self.following.note(spoken, None, BY_POLICY)
-        self._settle_together(lines, None, BY_POLICY)
+        lines = self._asked_together(lines)
+        while overdue := [due for line in lines if (due := self._longest_due(line))]:
+            at = min(overdue)
+            for line_id in lines:
+                line = self.known.lines[line_id]
+                asked_under = partial(self.agreements.policy_asked_under, line)
+                spoken = let_silence_speak(line, self.rows.now, asked_under, until=at)
+                if spoken:
+                    self.following.note(spoken, None, BY_POLICY)
+            self._settle_together(lines, None, BY_POLICY, at)
+
+    def _longest_due(self, line: UUID) -> datetime | None:
+        due = (ask.due_at for ask in self.known.lines[line].asks if ask.is_overdue(self.rows.now))
+        return min((at for at in due if at), default=None)
+
+    def _asked_together(self, lines: Sequence[UUID]) -> Sequence[UUID]:
+        """These lines, with those of their order whose fate hangs on theirs."""
+        known = self.known
+        if not any(ask.group for line in lines for ask in known.lines[line].asks):
+            return lines
+        return known.lines_of_order[known.lines[lines[0]].order]
 
     def _decided(self, command: Command) -> Result:
         if isinstance(command, OrderCommand):
@@ -124,13 +140,15 @@ class Deciding:
             lines, command, self.rows.now, agreed.policy, self.rows.new_id, agreed.policy_asked_under, parcels
         )
 
-    def _settle_together(self, lines: Sequence[UUID], actor: Actor | None, door: str) -> None:
-        """What the asks of an order mean for each other, once one of them was answered (EC-18)."""
+    def _settle_together(
+        self, lines: Sequence[UUID], actor: Actor | None, door: str, at: datetime | None = None
+    ) -> None:
+        """What the asks of an order mean for each other, once one of them was answered (EC-18), ``at`` a time."""
         known = self.known
         if not any(each.group for line in lines for each in known.lines[line].cancellations):
             return
         together = known.lines_of_order[known.lines[lines[0]].order]
-        for decision in settle([known.lines[line] for line in together], self.rows.now):
+        for decision in settle([known.lines[line] for line in together], at or self.rows.now):
             self.following.note(decision, actor, door)
 
     # Hand on what follows

@@ -11,6 +11,8 @@ from countermand.domain.commands import (
     AboutOrder,
     AcceptCancellation,
     AddPayment,
+    Allocate,
+    AllocateOrder,
     AnswerOrder,
     AskCancellation,
     AskLines,
@@ -95,7 +97,7 @@ def _asked(connection: Connection, locked: Locked) -> dict[UUID, list[Cancellati
 def _answered_before(locked: Locked) -> set[UUID]:
     """The lines whose earlier cancellations matter: to an answer that may be a repeat, and to why nothing is open."""
     told = {call.about for call in locked.calls if _is_answer(call.command)}
-    asked = {call.about for call in locked.calls if _is_ask(call.command)}
+    asked = {call.about for call in locked.calls if isinstance(call.command, _NeedsOpenUnits)}
     return {
         row.id
         for row in locked.rows
@@ -201,8 +203,7 @@ def _is_answer(command: Command | PlaceOrder) -> bool:
     return isinstance(command, AcceptCancellation | DeclineCancellation | AnswerOrder | RetailerCancel)
 
 
-def _is_ask(command: Command | PlaceOrder) -> bool:
-    return isinstance(command, AskCancellation | AskLines | CancelOrder | CancelOwn)
+_NeedsOpenUnits = AskCancellation | AskLines | CancelOrder | CancelOwn | Ship | ShipOrder | Allocate | AllocateOrder
 
 
 def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:

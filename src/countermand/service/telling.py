@@ -7,7 +7,7 @@ from countermand.domain.commands import Actor
 from countermand.domain.events import MONEY, Event
 from countermand.domain.line import Line
 from countermand.service.rows import Rows
-from countermand.standing import Agreements
+from countermand.standing import Agreements, EventIds
 from countermand.store.records import facts_of, partition_of
 
 
@@ -17,10 +17,12 @@ class Telling:
 
     rows: Rows
     agreements: Agreements
+    event_ids: EventIds
 
     def tell(self, line: Line, event: Event, actor: Actor | None, door: str) -> None:
         """What happened on a line, who did it, and through which door."""
-        event_id = self.rows.new_id()
+        event_id, now = self.event_ids.in_order(self.rows.new_id()), self.rows.now
+        at = event.at or now
         self.rows.add(
             "events",
             retailer_id=line.retailer,
@@ -30,7 +32,8 @@ class Telling:
             order_id=line.order,
             cancellation_id=event.cancellation,
             kind=event.kind.value,
-            at=self.rows.now,
+            at=at,
+            recorded_at=now if at < now else None,
             actor_id=actor.party if actor and not event.by_policy else None,
             actor=actor.name if actor and not event.by_policy else "policy",
             door=door,

@@ -20,6 +20,7 @@ from sqlalchemy import (
     TextClause,
     bindparam,
     delete,
+    false,
     insert,
     literal_column,
     or_,
@@ -78,6 +79,7 @@ def overdue(
     oldest = (cancellations.due_at, cancellations.id)
     query = select(cancellations.retailer_id, cancellations.line_id, *oldest).where(
         cancellations.state == literal_column("'asked'"),
+        cancellations.agreed == false(),
         cancellations.due_at <= now,
         one_of(partition_of_column(cancellations.retailer_id), bindparam("partitions", type_=NumberList())),
     )

@@ -400,6 +400,7 @@ events = Table(
     Column("actor", Text, nullable=False, comment="the person or credential, in words"),
     Column("door", Text, nullable=False),
     Column("facts", Document, nullable=False),
+    Column("recorded_at", Instant, comment="when it was written down, where that was later"),
     PrimaryKeyConstraint("retailer_id", "line_id", "seq"),
     _refers("line_id", lines),
     Index(None, "retailer_id", "id"),

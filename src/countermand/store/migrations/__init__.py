@@ -8,7 +8,7 @@ from sqlalchemy.engine.interfaces import ReflectedColumn
 
 from countermand.store.tables import metadata
 
-LATEST: Final = "0004"
+LATEST: Final = "0005"
 """The revision that this version of the code needs: the last one in ``versions/``."""
 
 _MIGRATING: Final = 0x636D  # any number that no other user of this database locks
