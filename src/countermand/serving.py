@@ -86,6 +86,8 @@ async def _serve(settings: Settings, application: Application, ready: Callable[[
         backlog=1024,
         log_enabled=False,
     )
+    if settings.worker:
+        await application.worker.catch_up()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, server.stop)

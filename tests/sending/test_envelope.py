@@ -240,6 +240,7 @@ async def test_the_envelope_names_the_event(world: World) -> None:
         "tracking": "",
         "by": {"party": str(world.retailer), "name": "retailer", "kind": "retailer", "rule": None},
         "door": "crux",
+        "recorded_at": "2026-11-02T09:00:00Z",
         "links": {
             "accept": f"{HERE}/v1/cancellations/can_{said.asked.hex}/accept",
             "decline": f"{HERE}/v1/cancellations/can_{said.asked.hex}/decline",
@@ -279,7 +280,11 @@ async def test_a_body_tells_of_the_moment_whatever_happened_since(world: World) 
     )
     assert {each["reason"] for each in (asked, passed_on, accepted)} == {"requested_by_customer"}
     assert [each["accepted_units"] for each in (asked, passed_on, accepted)] == [0, 0, 1]
-    assert (accepted["state"], accepted["awaiting"], accepted["due_at"]) == ("accepted", None, None)
+    assert (accepted["state"], accepted["awaiting"], accepted["due_at"]) == (
+        "accepted",
+        None,
+        "2026-11-04T10:00:00Z",
+    )
     assert [each["data"]["state"]["asked"] for each in last] == [0, 2, 2, 0]
 
 

@@ -11,11 +11,12 @@ from countermand import parties, reads, scores
 from countermand.domain.commands import CancelOrder, PartyKind, PassDeadline
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.score import Reply, Role, Scorecard, Week
-from countermand.ids import earliest
+from countermand.ids import Ids, earliest
 from countermand.policies import put_in_force
+from countermand.standing import EventIds
 from countermand.worker.deadlines import Deadlines
 from tests.store.speaking import Talk, talk
-from tests.support.world import START, World
+from tests.support.world import START, Clock, World
 
 pytestmark = pytest.mark.anyio
 
@@ -187,3 +188,28 @@ async def test_the_events_of_a_line_stand_in_the_order_of_their_times(world: Wor
     world.clock.advance(hours=100)
     await said.say(said.ship(1))
     assert await times(said) == sorted(await times(said))
+
+
+async def test_a_start_fires_what_is_overdue_before_calls_are_served(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.ask(2))
+    world.clock.advance(hours=100)
+    await world.application.worker.catch_up()
+    assert (await said.events())[-1]["kind"] == "cancellation.lapsed"
+
+
+async def test_a_start_does_not_wait_for_ever(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.ask(2))
+    await world.application.worker.catch_up(within_s=0)
+    assert await said.buckets() == (3, 2, 0, 0)
+
+
+def test_event_ids_of_one_millisecond_keep_their_order() -> None:
+    ids, clock = EventIds(), Clock()
+    made = Ids(clock)
+    given = [ids.in_order(made.new()) for _ in range(500)]
+    clock.advance(milliseconds=-5)
+    assert given == sorted(set(given))
+    assert {each.version for each in given} == {7}
+    assert ids.in_order(made.new()) < given[0], "a clock that was set back is believed"

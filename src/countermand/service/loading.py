@@ -173,7 +173,8 @@ def _load_parcels(connection: Connection, calls: Sequence[Call], known: Known) -
         if line.shipped
     }
     if orders:
-        shipments = connection.execute(sql.SHIPMENTS_OF_ORDERS, {"orders": sorted(orders)}).all()
+        parameters = {"retailers": sorted({retailer for retailer, _ in orders}), "orders": sorted(orders)}
+        shipments = connection.execute(sql.SHIPMENTS_OF_ORDERS, parameters).all()
         for (order, _), rows in groupby(shipments, key=lambda row: (row.order_id, row.id)):
             known.parcels.setdefault(order, []).append(parcel_of(list(rows)))
 

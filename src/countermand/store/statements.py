@@ -168,7 +168,10 @@ SHIPMENTS_OF_ORDERS = (
         t.shipment_lines.c.units,
     )
     .join(t.shipments, t.named_by(t.shipment_lines.c.shipment_id, t.shipments))
-    .where(pair_of(t.shipments.c.retailer_id, t.shipments.c.order_id, bindparam("orders", type_=PairList())))
+    .where(
+        one_of(t.shipment_lines.c.retailer_id, _RETAILERS),
+        pair_of(t.shipments.c.retailer_id, t.shipments.c.order_id, bindparam("orders", type_=PairList())),
+    )
     .order_by(t.shipments.c.order_id, t.shipments.c.id)
 )
 """The parcels of these orders, a row for each line in each. Whoever reports one holds the locks of the lines."""

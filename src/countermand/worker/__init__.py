@@ -40,6 +40,9 @@ TEND_EVERY_S: Final = 2.0
 FINISH_S: Final = 10.0
 """How long a worker that is told to stop waits for what it is sending."""
 
+CATCH_UP_S: Final = 3.0
+"""How long a start waits for what fell due while nothing ran."""
+
 log = structlog.get_logger()
 
 
@@ -99,6 +102,16 @@ class Worker:
             group.create_task(repeat(OWNERS_EVERY_S, self.owners.tell))
             group.create_task(repeat(CHECKS_EVERY_S, self.refunds.check_all))
             group.create_task(repeat(RETENTION_EVERY_S, self.retention.sweep_all))
+
+    async def catch_up(self, within_s: float = CATCH_UP_S) -> None:
+        """Put what fell due while nothing ran to the rules, before calls are: so its events stand before theirs."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self.tend()
+                await self.deadlines.fire_all()
+        except Exception:
+            # The worker goes on with it, and no call on such a line is decided before its deadline has spoken.
+            log.warning("deadlines_not_caught_up", exc_info=True)
 
     async def stop(self, within_s: float = FINISH_S) -> None:
         """Finish what is under way, but not for ever, and let other workers have the partitions."""
