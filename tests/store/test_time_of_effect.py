@@ -195,6 +195,7 @@ async def test_a_start_fires_what_is_overdue_before_calls_are_served(world: Worl
     await said.done(said.ask(2))
     world.clock.advance(hours=100)
     await world.application.worker.catch_up()
+    await world.application.worker.stop()
     assert (await said.events())[-1]["kind"] == "cancellation.lapsed"
 
 
@@ -202,6 +203,7 @@ async def test_a_start_does_not_wait_for_ever(world: World) -> None:
     said = await talk(world)
     await said.done(said.ask(2))
     await world.application.worker.catch_up(within_s=0)
+    await world.application.worker.stop()
     assert await said.buckets() == (3, 2, 0, 0)
 
 
