@@ -22,7 +22,7 @@ from countermand.sending.links import Links
 from countermand.sending.mail import Mail
 from countermand.settings import Settings
 from countermand.store.engine import Database, UnsafeDatabaseError, open_database
-from countermand.store.migrations import LATEST, current_revision, lacking, migrate
+from countermand.store.migrations import LATEST, bring_up_to_date, current_revision, refuse_incomplete, refuse_newer
 from countermand.worker import Worker
 from countermand.worker.courier import Couriers
 from countermand.worker.notices import Courier
@@ -53,15 +53,24 @@ class Application:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, clock: Clock = system_clock, *, dry_run: bool = False, courier: Courier | None = None
+    settings: Settings,
+    clock: Clock = system_clock,
+    *,
+    creates: bool = True,
+    dry_run: bool = False,
+    courier: Courier | None = None,
 ) -> AsyncIterator[Application]:
     """Open the database and the write road; let go of both at the end, when every call has its outcome.
 
+    With ``creates`` a database that is not there, or empty, is made; with ``dry_run`` it never is.
     ``courier`` takes notices to where they go, if not over the network.
 
     Raises:
         UnsafeDatabaseError: the database would lose what was acknowledged, or its schema is not this version's.
     """
+    creates = creates and not dry_run
+    if not creates and settings.sqlite_path and not settings.sqlite_path.exists():
+        raise UnsafeDatabaseError(f"There is no database {settings.sqlite_path} yet. `countermand migrate` makes it.")
     database = await open_database(
         settings.database,
         lanes=settings.lanes,
@@ -72,7 +81,7 @@ async def opened(
     )
     providers = open_providers(settings, clock)
     try:
-        await _make_current(database, dry_run=dry_run)
+        await _make_current(database, creates=creates)
         application, network = _wired(settings, database, clock, providers, courier)
         yield application
         await application.lanes.drain()
@@ -145,25 +154,21 @@ async def work(settings: Settings, ready: Callable[[], None] = lambda: None) -> 
         working.cancel()
 
 
-async def _make_current(database: Database, *, dry_run: bool) -> None:
+async def _make_current(database: Database, *, creates: bool) -> None:
     """Fill an empty database; refuse one whose schema is another version's."""
     revision = await database.read(current_revision)
-    if revision is None and dry_run:
-        raise UnsafeDatabaseError(
-            "This database is empty, and a dry run leaves it so. Run `countermand migrate` first."
-        )
+    refuse_newer(revision)
+    if revision is None and not creates:
+        raise UnsafeDatabaseError("This database is empty, and stays so. Run `countermand migrate` first.")
     if revision is None:
-        await database.write(migrate)
+        await database.write(bring_up_to_date)
     elif revision != LATEST:
         raise UnsafeDatabaseError(
             f"The schema of this database is at {revision}, this version needs {LATEST}."
             " Run `countermand migrate` first."
         )
-    elif lacks := await database.read(lacking):
-        raise UnsafeDatabaseError(
-            f"This database was made before the schema of this version was finished: it lacks {', '.join(lacks[:3])}."
-            " Nothing brings it up to date; start with a new one."
-        )
+    else:
+        await database.read(refuse_incomplete)
 
 
 def configure_logging(level: str) -> None:

@@ -22,7 +22,7 @@ from countermand.serving import serve
 from countermand.store import migrations
 from countermand.store import tables as t
 from countermand.store.engine import SQLITE_MIN, FileLock, UnsafeDatabaseError, open_database
-from countermand.store.migrations import LATEST, current_revision, migrate
+from countermand.store.migrations import LATEST, bring_up_to_date, current_revision, migrate
 from countermand.store.tables import PARTITIONS
 from tests.store.holding import connections_in_use, everything, rows
 from tests.store.watching import until, writer
@@ -319,14 +319,57 @@ async def test_a_migration_that_is_cut_off_leaves_nothing(empty_url: str, clock:
         assert await application.database.read(current_revision) == LATEST
 
 
-async def test_another_versions_schema_is_refused(world: World) -> None:
+@pytest.mark.parametrize(
+    ("revision", "sentence"),
+    [
+        ("9999", rf"at 9999, and this version knows it up to {LATEST}: a newer version has changed it"),
+        ("0001", rf"at 0001, this version needs {LATEST}.*countermand migrate"),
+    ],
+)
+async def test_another_versions_schema_is_refused(world: World, revision: str, sentence: str) -> None:
     database = world.application.database
     await database.write(
-        lambda connection: connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        lambda connection: connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
     )
-    with pytest.raises(UnsafeDatabaseError, match=rf"at 9999, this version needs {LATEST}.*countermand migrate"):
+    with pytest.raises(UnsafeDatabaseError, match=sentence):
         async with opened(world.application.settings):
             pass
+
+
+UNFIT = {
+    "newer": ("UPDATE alembic_version SET version_num = '9999'", "a newer version has changed it"),
+    "a column is missing": ("ALTER TABLE refunds DROP COLUMN note", "incomplete: it lacks refunds.note. Restore"),
+    "a table is missing": ("DROP TABLE judgements", "incomplete: it lacks judgements. Restore"),
+    "no version": ("DELETE FROM alembic_version", "does not say of which version: it is incomplete"),
+    "older than it is": (
+        "UPDATE alembic_version SET version_num = '0001'",
+        "at 0001 and does not fit that: .* Nothing was changed",
+    ),
+}
+"""What has become of a schema, and what is said of it."""
+
+
+@pytest.mark.parametrize(("undo", "sentence"), UNFIT.values(), ids=UNFIT)
+async def test_a_schema_that_cannot_be_migrated_is_left_as_it_is(
+    database_url: str, clock: Clock, undo: str, sentence: str
+) -> None:
+    async with running(database_url, clock) as application:
+        await application.database.write(lambda connection: connection.exec_driver_sql(undo))
+    database = await open_database(database_url, allow_weak_durability=True)
+    before = await database.read(lambda connection: set(inspect(connection).get_table_names()))
+    revision = await database.read(current_revision)
+    with pytest.raises(UnsafeDatabaseError, match=sentence):
+        await database.write(bring_up_to_date)
+    assert await database.read(lambda connection: set(inspect(connection).get_table_names())) == before
+    assert await database.read(current_revision) == revision
+    await database.close()
+
+
+async def test_who_only_reads_makes_no_database(empty_url: str, tmp_path: Path) -> None:
+    with pytest.raises(UnsafeDatabaseError, match="countermand migrate"):
+        async with opened(settings_for(empty_url), creates=False):
+            pass
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
@@ -338,7 +381,7 @@ async def test_a_schema_of_before_it_was_finished_is_refused(
 ) -> None:
     async with running(database_url, clock) as application:
         await application.database.write(lambda connection: connection.exec_driver_sql(undo))
-    with pytest.raises(UnsafeDatabaseError, match=f"it lacks {named}. Nothing brings it up to date"):
+    with pytest.raises(UnsafeDatabaseError, match=f"it lacks {named}. Restore it from a backup"):
         async with running(database_url, clock):
             pass
 

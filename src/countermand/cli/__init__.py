@@ -47,6 +47,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
     if arguments is None:
         write_whole()
+    if sys.stdin is None:
+        # Whoever started this closed it: there is nothing to read.
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - it stays open
     given = Arguments.of(sys.argv[1:] if arguments is None else arguments)
     manners.quiet, manners.dry_run = "--quiet" in given.flags, given.is_tried
     if "--no-color" in given.flags:
@@ -58,8 +61,8 @@ def _ended(given: Arguments) -> int:
     """Run it. What cannot be written is told now, and not by the interpreter when all is over."""
     try:
         code = _code(given)
-        if sys.stdout:
-            sys.stdout.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
     except BrokenPipeError:
         # Whoever read has had enough.
         forget_output()
@@ -68,6 +71,7 @@ def _ended(given: Arguments) -> int:
         forget_output()
         with suppress(OSError):
             print_error(CommandError(Exit.FAILED, "unusable_file", what_failed(error)), as_json=False)
+        forget_output()
         return Exit.FAILED
     return code
 

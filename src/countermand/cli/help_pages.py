@@ -23,7 +23,7 @@ def command_in(words: Sequence[str]) -> tuple[str, ...]:
     """The command, or group of commands, that these words begin with."""
     known: tuple[str, ...] = ()
     for word in words:
-        if not re.fullmatch("[a-z]+(-[a-z]+)*", word) or not file_of((*known, word)).exists():
+        if not re.fullmatch("[a-z][a-z-]{0,30}", word) or not file_of((*known, word)).exists():
             break
         known = (*known, word)
     return known

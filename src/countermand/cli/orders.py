@@ -314,7 +314,9 @@ def _read_orders(file: str) -> list[OrderIn]:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         value = json_module.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        fail(Exit.USAGE, "unreadable", f"{file} cannot be read: {error.strerror}.")
+    except (ValueError, RecursionError) as error:
         fail(Exit.USAGE, "unreadable", f"{file} cannot be read as JSON: {error}")
     try:
         return [OrderIn.model_validate(each) for each in (value if isinstance(value, list) else [value])]

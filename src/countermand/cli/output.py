@@ -10,6 +10,11 @@ from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 
+EDGES = 3
+"""What stands between two columns of a table, at most."""
+WORD_MAX = 80
+"""A longer word may go on in the next line: it is an address, and no id."""
+
 
 class Exit(IntEnum):
     """Why a command ended. Documented in docs/cli.md."""
@@ -66,7 +71,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
-    """A table for people, as wide as the terminal; plain lines when nobody looks."""
+    """A table for people, as wide as the terminal if every word fits; plain lines when nobody looks."""
     if not rows:
         say(empty)
         return
@@ -76,13 +81,37 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
         return
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
-    Console(no_color=bool(os.environ.get("NO_COLOR")) or None).print(table)
+    cells = [[plain(cell) for cell in row] for row in rows]
+    console = Console(no_color=bool(os.environ.get("NO_COLOR")) or None)
+    room = console.width - EDGES * (len(columns) + 1)
+    widths = _widths([list(column) for column in zip(columns, *cells, strict=True)], room)
+    table = Table(
+        *(Column(name, overflow="fold", width=width) for name, width in zip(columns, widths, strict=True)),
+        box=box.SIMPLE_HEAD,
+    )
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console.width = max(console.width, sum(widths) + EDGES * (len(columns) + 1))
+    console.print(table)
+
+
+def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """How wide each column is.
+
+    An id that is cut, or goes on in the next line, is none. So every word stays whole, and where there is no room for
+    that the terminal breaks the lines.
+    """
+    widths = [max(map(len, cells)) for cells in columns]
+    least = [min(WORD_MAX, max(len(word) for cell in cells for word in cell.split() or [""])) for cells in columns]
+    while sum(widths) > room:
+        spare = [width - low for width, low in zip(widths, least, strict=True)]
+        if max(spare) <= 0:
+            break
+        widths[spare.index(max(spare))] -= 1
+    return widths
 
 
 def first_of(found: Sequence[T], limit: int, what: str) -> Sequence[T]:
@@ -98,9 +127,12 @@ def plain(value: object) -> str:
 
 
 def forget_output() -> None:
-    """Standard output can take no more: what is left for it goes nowhere, instead of failing again at the end."""
-    if sys.stdout:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """What is left for a stream that can take no more goes nowhere, instead of failing again at the end."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def what_failed(error: OSError) -> str:

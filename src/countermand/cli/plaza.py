@@ -64,7 +64,7 @@ def _body(data: str | None) -> bytes:
     try:
         return sys.stdin.buffer.read() if data == "-" else Path(data).read_bytes()
     except OSError as error:
-        fail(Exit.USAGE, "unreadable", f"{data} cannot be read: {error}")
+        fail(Exit.USAGE, "unreadable", f"{data} cannot be read: {error.strerror}.")
 
 
 def _key(name: str) -> str:

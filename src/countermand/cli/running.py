@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from countermand.app import Application, configure_logging, opened, work
-from countermand.cli.output import Exit, fail, manners, say
+from countermand.cli.output import Exit, fail, manners, print_json, say
 from countermand.keyring import KeyringError
 from countermand.settings import Settings
 from countermand.store.engine import (
@@ -25,8 +25,7 @@ from countermand.store.engine import (
     UnsafeDatabaseError,
     open_database,
 )
-from countermand.store.migrations import LATEST, current_revision
-from countermand.store.migrations import migrate as migrate_schema
+from countermand.store.migrations import LATEST, bring_up_to_date, current_revision
 
 T = TypeVar("T")
 
@@ -79,22 +78,27 @@ def allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def migrate(*, database: DatabaseFlag = None) -> None:
+def migrate(*, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Bring the schema of the database up to date."""
-    run(_migrate(read_settings(database=database)))
+    before, after = run(_migrate(read_settings(database=database)))
+    if json:
+        print_json({"before": before, "after": after, "written": not manners.dry_run})
+    outcome = f"would be at {after}; nothing was written" if manners.dry_run else f"is at {after}"
+    say(f"The schema was at {before or 'nothing'} and {outcome}.")
 
 
-async def _migrate(settings: Settings) -> None:
+async def _migrate(settings: Settings) -> tuple[str | None, str]:
+    """The revisions before and after."""
+    if manners.dry_run and settings.sqlite_path and not settings.sqlite_path.exists():
+        return None, LATEST
     weak = settings.allow_losing_acknowledged_calls
     handle = await open_database(settings.database, allow_weak_durability=weak, dry_run=manners.dry_run)
     try:
         before = await handle.read(current_revision)
-        await handle.write(migrate_schema)
-        after = await handle.read(current_revision)
+        await handle.write(bring_up_to_date)
     finally:
         await handle.close()
-    outcome = f"would be at {LATEST}; nothing was written" if manners.dry_run else f"is at {after}"
-    say(f"The schema was at {before or 'nothing'} and {outcome}.")
+    return before, LATEST
 
 
 def what_is_wrong(error: ValidationError) -> list[str]:
@@ -112,8 +116,9 @@ def read_settings(**flags: object) -> Settings:
     except ValidationError as error:
         problems = "; ".join(what_is_wrong(error))
         fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"The settings make no sense: {problems}.")
-    except ValueError as error:
-        fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"countermand.toml cannot be read: {error}.")
+    except (ValueError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"countermand.toml cannot be read: {why}.")
     if settings.log_level.upper() not in logging.getLevelNamesMapping():
         problem = f"log_level: {settings.log_level!r} is no level"
         fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"The settings make no sense: {problem}.")
@@ -142,11 +147,20 @@ def on_free_port(settings: Settings) -> Settings:
         fail(Exit.TRY_LATER, "port_unavailable", problem, "Name another one with --port; 0 takes any that is free.")
 
 
-def with_database(settings: Settings, work: Callable[[Application], Awaitable[T]], *, uses_keys: bool = False) -> T:
-    """Run ``work`` on the opened database and write road; if it opens or closes secrets, with the right key file."""
+def with_database(
+    settings: Settings,
+    work: Callable[[Application], Awaitable[T]],
+    *,
+    uses_keys: bool = False,
+    creates: bool = True,
+) -> T:
+    """Run ``work`` on the opened database and write road; if it opens or closes secrets, with the right key file.
+
+    Unless it ``creates``, there has to be a database.
+    """
 
     async def job() -> T:
-        async with opened(settings, dry_run=manners.dry_run) as application:
+        async with opened(settings, creates=creates, dry_run=manners.dry_run) as application:
             if uses_keys:
                 await application.check_keys()
             return await work(application)
@@ -159,12 +173,12 @@ def with_database(settings: Settings, work: Callable[[Application], Awaitable[T]
 
 
 def ask_database(settings: Settings, question: Callable[[Connection], T]) -> T:
-    """Read one answer from the database."""
+    """Read one answer from the database, which has to be there."""
 
     async def work(application: Application) -> T:
         return await application.database.read(question)
 
-    return with_database(settings, work)
+    return with_database(settings, work, creates=False)
 
 
 def run(job: Coroutine[Any, Any, T]) -> T:

@@ -65,7 +65,7 @@ def score(
         except SellsNothingError as error:
             fail(Exit.USAGE, "wrong_party", str(error))
 
-    shown = with_database(settings, work)
+    shown = with_database(settings, work, creates=False)
     if json:
         print_json(document(shown, evidence=evidence))
         return

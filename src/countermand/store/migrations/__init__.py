@@ -5,12 +5,18 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.exc import DBAPIError
 
+from countermand.store.engine import UnsafeDatabaseError
 from countermand.store.tables import metadata
 
 LATEST: Final = "0005"
 """The revision that this version of the code needs: the last one in ``versions/``."""
 
+KNOWN: Final = frozenset(path.name.partition("_")[0] for path in Path(__file__).parent.glob("versions/[0-9]*_*.py"))
+"""Every revision that this version can start from."""
+
+_SQLITE_ERROR: Final = 1
 _MIGRATING: Final = 0x636D  # any number that no other user of this database locks
 
 
@@ -28,6 +34,63 @@ def migrate(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def bring_up_to_date(connection: Connection) -> None:
+    """Migrate what can be migrated, and see that nothing is missing afterwards, in the transaction that is open.
+
+    Raises:
+        UnsafeDatabaseError: the schema is a newer version's, or parts of it are missing. The message says what to do.
+    """
+    revision = current_revision(connection)
+    if revision is None and inspect(connection).has_table("orders"):
+        raise UnsafeDatabaseError(
+            "This database has tables of countermand, but does not say of which version: it is incomplete."
+            " Restore it from a backup, or start with a new one."
+        )
+    refuse_newer(revision)
+    try:
+        migrate(connection)
+    except DBAPIError as error:
+        if _is_about_the_schema(error):
+            raise UnsafeDatabaseError(
+                f"The schema of this database is at {revision} and does not fit that: {error.orig}."
+                " Nothing was changed. Restore it from a backup, or start with a new one."
+            ) from error
+        raise
+    refuse_incomplete(connection)
+
+
+def refuse_newer(revision: str | None) -> None:
+    """Nothing here knows how to read what a later version has made of the schema.
+
+    Raises:
+        UnsafeDatabaseError: this version does not know the revision.
+    """
+    if revision is not None and revision not in KNOWN:
+        raise UnsafeDatabaseError(
+            f"The schema of this database is at {revision}, and this version knows it up to {LATEST}:"
+            " a newer version has changed it. Run that version, or a later one."
+        )
+
+
+def refuse_incomplete(connection: Connection) -> None:
+    """The number of the schema alone does not tell whether all of it is there.
+
+    Raises:
+        UnsafeDatabaseError: something is missing.
+    """
+    if lacks := lacking(connection):
+        raise UnsafeDatabaseError(
+            f"The schema of this database is incomplete: it lacks {', '.join(lacks[:3])}."
+            " Restore it from a backup, or start with a new one."
+        )
+
+
+def _is_about_the_schema(error: DBAPIError) -> bool:
+    """Whether the statement did not fit what is there, and not whether the database was away or full."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == _SQLITE_ERROR or str(getattr(error.orig, "sqlstate", None))[:2] == "42"
 
 
 def current_revision(connection: Connection) -> str | None:
