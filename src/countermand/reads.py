@@ -28,6 +28,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 from countermand.domain.commands import PartyKind
 from countermand.domain.endpoint import EndpointState
 from countermand.domain.events import MONEY
+from countermand.domain.line import State
 from countermand.domain.schedule import NoticeState
 from countermand.ids import earliest, moment_of
 from countermand.store import tables as t
@@ -299,6 +300,12 @@ def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID)
     """One cancellation, or ``None`` when there is none that this party may see."""
     query = _CANCELLATIONS.where(t.cancellations.c.id == cancellation, *_cancellation_scope(scope))
     return connection.execute(query).first()
+
+
+def waiting_units(cancellation: Record) -> int:
+    """How many units of this one wait for an answer."""
+    waits = cancellation.state == State.ASKED.value
+    return int(cancellation.units - cancellation.rest_units) if waits else 0
 
 
 def cancellation_to_answer(

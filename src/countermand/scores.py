@@ -244,6 +244,7 @@ def _happening(row: Record) -> Happening:
         unasked=facts.get("unasked", False),
         rule=Rule(facts["rule"]) if "rule" in facts else None,
         awaiting=UUID(facts["awaiting"]) if "awaiting" in facts else None,
+        rest=facts.get("rest", 0),
     )
 
 

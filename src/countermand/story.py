@@ -57,6 +57,9 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             return f"The customer asked, through {who}, to cancel {units}"
         case EventKind.CANCELLATION_ASKED:
             return f"{who} asked{place} to cancel {units}"
+        case EventKind.CANCELLATION_PASSED_ON if facts.get("rest"):
+            of = facts["units"] + facts["rest"]
+            return f"{who} passed the cancellation of {facts['units']} of {of} units on to the supplier"
         case EventKind.CANCELLATION_PASSED_ON:
             return f"{who} passed the cancellation of {units} on to the supplier"
         case EventKind.CANCELLATION_AGREED:

@@ -35,21 +35,47 @@ def listed(run: Run) -> dict[str, object]:
 
 
 def test_an_operator_accepts_a_part(countermand: Run, asked: str) -> None:
-    assert countermand("accept", asked, "--units", "1", "--note", "one left").returncode == 0
+    assert countermand("accept", asked, "--step", "1", "--units", "1", "--note", "one left").returncode == 0
     assert "one left" in countermand("timeline", asked).stdout
     found = listed(countermand)
     assert (found["state"], found["accepted_units"]) == ("accepted", 1)
-    again = countermand("decline", asked, "--reason", "other")
+    again = countermand("decline", asked, "--step", "2", "--reason", "other")
     assert again.returncode == 3
     assert "accepted" in again.stderr
 
 
 def test_an_operator_is_told_what_an_acceptance_came_to(countermand: Run, asked: str) -> None:
-    tried = countermand("accept", asked, "--dry-run").stderr
+    tried = countermand("accept", asked, "--step", "1", "--dry-run").stderr
     assert "can be accepted" in tried
-    assert "1 of 2 units is accepted" in countermand("accept", asked, "--units", "1").stderr
+    assert "1 of 2 units is accepted" in countermand("accept", asked, "--step", "1", "--units", "1").stderr
     wish = countermand("ask", "--line", str(listed(countermand)["line"]), "--units", "1", "--by", "customer")
-    assert "passed on to the supplier" in countermand("accept", wish.stdout.strip()).stderr
+    yes = ("accept", wish.stdout.strip(), "--step", "1")
+    assert "passed on to the supplier" in countermand(*yes).stderr
+    again = countermand(*yes)
+    assert again.returncode == 0
+    assert "answered so before" in again.stderr
+    assert json.loads(countermand("cancellations", "--json").stdout)[0]["awaiting"], "the supplier still has to answer"
+
+
+def test_an_operator_says_which_step_it_answers(countermand: Run, asked: str) -> None:
+    for command in (("accept",), ("decline", "--reason", "other")):
+        refused = countermand(command[0], asked, *command[1:])
+        assert refused.returncode == 3
+        assert "It is at step 1, which waits for the answer of the supplier." in refused.stderr
+    assert (listed(countermand)["step"], listed(countermand)["waiting_units"]) == (1, 2)
+    assert countermand("decline", asked, "--step", "2", "--reason", "other").returncode == 3
+    assert countermand("withdraw", asked, "--step", "1", "--note", "kept").returncode == 0
+    assert countermand("withdraw", asked, "--step", "1").returncode == 0
+    assert (listed(countermand)["step"], listed(countermand)["waiting_units"]) == (2, 0)
+
+
+def test_an_operator_accepts_a_part_for_the_retailer(countermand: Run, asked: str) -> None:
+    line = str(listed(countermand)["line"])
+    assert countermand("withdraw", asked).returncode == 0
+    wish = countermand("ask", "--line", line, "--units", "3").stdout.strip()
+    said = countermand("accept", wish, "--step", "1", "--units", "2")
+    assert "2 of 3 units are passed on to the supplier" in said.stderr
+    assert json.loads(countermand("cancellations", "--json").stdout)[0]["waiting_units"] == 2
 
 
 async def _ask_whole_order(url: str, order: UUID) -> None:
@@ -72,13 +98,14 @@ def test_an_operator_is_told_that_a_whole_order_waits_for_others(countermand: Ru
     waiting = json.loads(countermand("cancellations", "--json").stdout)
     of_this_order = [each["id"] for each in waiting if each["line"] in added["lines"]]
     assert len(of_this_order) == 2
-    assert "waits for those" in countermand("accept", of_this_order[0]).stderr
-    assert "1 of 1 units is accepted" in countermand("accept", of_this_order[1]).stderr
+    assert "waits for those" in countermand("accept", of_this_order[0], "--step", "1").stderr
+    assert "1 of 1 units is accepted" in countermand("accept", of_this_order[1], "--step", "1").stderr
 
 
 def test_an_operator_declines_with_a_reason(countermand: Run, asked: str) -> None:
     assert countermand("decline", asked).returncode == 2, "a reason is needed"
-    assert countermand("decline", asked, "--reason", "in_packing", "--note", "too late").returncode == 0
+    said = ("--step", "1", "--reason", "in_packing", "--note", "too late")
+    assert countermand("decline", asked, *said).returncode == 0
     assert listed(countermand)["state"] == "declined"
     assert "in packing" in countermand("timeline", asked).stdout
 

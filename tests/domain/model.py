@@ -4,7 +4,7 @@ Parties are told by their role on the line: ``retailer``, ``supplier``, ``platfo
 with the name of a refusal, or with nothing when it was heeded; what it did then stands in ``told``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -44,6 +44,31 @@ class Wish:
     voice: str = ""
     agreed: bool = False
     ended: datetime | None = None
+    rest_why: str = ""
+    first: int = 0
+    reason: str = ""
+    step: int = 1
+    answers: list[tuple[int, str, str, str, int, int, str]] = field(default_factory=list)
+    """Of each step: who answered, whose answer was due, how, for how many units, of how many, and why not."""
+
+    def answered(self, who: str, what: str, units: int, of: int, why: str = "") -> None:
+        self.answers.append((self.step, who, self.awaits, what, units, of, why))
+        self.step += 1
+
+    def as_before(self, who: str, step: int | None, what: str, units: int | None, why: str = "") -> bool:
+        """Whether the same was said before: by the same party, or of a step that says so by whoever had to."""
+        for number, by, awaited, said, taken, of, because in self.answers:
+            passed = said == "passed on"
+            mine = by == who or (awaited == who and (passed or step)) or (who == PLATFORM and step)
+            if step not in (None, number) or (by == POLICY and not passed) or not mine:
+                continue
+            if what == "accept" and said in ("accept", "passed on") and taken == (units or of):
+                return True
+            if what == said == "decline" and because == why:
+                return True
+            if (what, said, because) == ("decline", "proof", why) and not units:
+                return True
+        return False
 
 
 class Model:
@@ -82,12 +107,13 @@ class Model:
         terms: Policy,
         fresh: UUID,
         group: UUID | None = None,
+        reason: str = "",
     ) -> str | None:
         if who not in (RETAILER, PLATFORM):
             return "unknown_line"
         if units is not None and units < 1:
             return "units_invalid"
-        if self._was_asked(who, asker, units, key):
+        if self._was_asked(who, asker, units, key, reason):
             return None
         there, waiting = self.count("open"), self._waiting() if asker == RETAILER and units is None else []
         if not there and not waiting:
@@ -104,26 +130,24 @@ class Model:
             self._own(fresh, units, who)
         elif units:
             self._put(fresh, asker, units, key, now, terms, group, who if alone else "", voice=who)
+            self.wishes[fresh].reason = reason
         return None
 
-    def accept(self, who: str, named: UUID | None, units: int | None, now: datetime, rest: str = "") -> str | None:
-        refusal = self._no_answer_from(who, named)
+    def accept(
+        self, who: str, named: UUID | None, units: int | None, now: datetime, rest: str = "", step: int | None = None
+    ) -> str | None:
+        refusal = self._no_answer_from(who, named) or self._step_missing(who, named, step)
         if refusal:
             return refusal
+        moved = self._moved(named, step)
         if units is not None and units < 1:
-            return "units_invalid"
-        old = self.wishes.get(named) if named else None
-        if old and old.state != "asked":
-            alike = (old.state, old.by, old.taken) == ("accepted", who, old.units if units is None else units)
-            return None if alike else self._too_late(who, "accept", named, units) or "already_answered"
+            return moved or "units_invalid"
         due = self._due_from(who, named)
-        if not due:
-            if any(w.agreed and w.by == who and named in (None, w.id) for w in self.standing()):
+        if moved or not due:
+            there = [self.wishes[named]] if named else self.standing()
+            if any(w.as_before(who, step, "accept", units) for w in there):
                 return None
-            gone = [w for w in self._with_supplier() if named in (None, w.id)]
-            if who == RETAILER and any(w.terms.customer_asks_retailer_first for w in gone):
-                return None
-            return self._not_due(who, "accept", named, units)
+            return self._not_due(who, "accept", named, units, moved)
         if units is not None and units > due[0].units:
             return "too_many_units"
         if units is not None and units < due[0].units and due[0].group:
@@ -135,19 +159,21 @@ class Model:
                 self._take(wish, who, units, rest)
         return None
 
-    def decline(self, who: str, named: UUID | None, why: str, now: datetime, tracking: str = "") -> str | None:
-        refusal = self._no_answer_from(who, named)
+    def decline(
+        self, who: str, named: UUID | None, why: str, now: datetime, tracking: str = "", step: int | None = None
+    ) -> str | None:
+        refusal = self._no_answer_from(who, named) or self._step_missing(who, named, step)
         if refusal:
             return refusal
+        moved = self._moved(named, step)
         if not why:
-            return "reason_required"
-        old = self.wishes.get(named) if named else None
-        if old and old.state != "asked":
-            alike = (old.state, old.by, old.why) == ("declined", who, why)
-            return None if alike else self._too_late(who, "decline", named, None) or "already_answered"
+            return moved or "reason_required"
         due = self._due_from(who, named)
-        if not due:
-            return self._not_due(who, "decline", named, None)
+        if moved or not due:
+            there = [self.wishes[named]] if named else self.standing()
+            if any(w.as_before(who, step, "decline", 1 if tracking else None, why) for w in there):
+                return None
+            return self._not_due(who, "decline", named, None, moved)
         believed = why != "already_shipped" or tracking or who == PLATFORM
         for wish in due:
             if believed or wish.terms.proof_within_s is None:
@@ -156,6 +182,7 @@ class Model:
                 if promised:
                     self.told.append(("cancellation.case_opened", wish.units, wish.id))
             elif not wish.why:
+                wish.answered(who, "proof", wish.units, wish.units, why)
                 wish.why, wish.due = why, now + timedelta(seconds=wish.terms.proof_within_s)
                 self.told.append(("cancellation.proof_asked", wish.units, wish.id))
         return None
@@ -169,6 +196,7 @@ class Model:
         if wish.state != "asked":
             return "already_answered"
         if wish.awaits in (RETAILER, SUPPLIER):
+            wish.answered(who, "escalated", wish.units, wish.units)
             wish.awaits = OPERATOR
             self.told.append(("cancellation.escalated", wish.units, wish.id))
         return None
@@ -203,6 +231,7 @@ class Model:
         self.now = wish.due
         silence = "accept" if wish.why else wish.terms.silence
         if silence == "escalate":
+            wish.answered(POLICY, "escalated", wish.units, wish.units)
             wish.awaits, wish.due = OPERATOR, None
             self.told.append(("cancellation.escalated", wish.units, wish.id))
         elif silence == "lapse":
@@ -248,7 +277,7 @@ class Model:
             return None
         if self.decider == RETAILER:
             return self.cancel_own(who, None, reason, fresh)
-        return self.ask(who, RETAILER, None, "", now, terms, fresh)
+        return self.ask(who, RETAILER, None, "", now, terms, fresh, reason=reason)
 
     def ship(self, who: str, units: int | None, override: bool) -> str | None:
         if who not in (self.holder, PLATFORM):
@@ -302,11 +331,11 @@ class Model:
 
     # What is so
 
-    def _was_asked(self, who: str, asker: str, units: int | None, key: str) -> bool:
+    def _was_asked(self, who: str, asker: str, units: int | None, key: str, reason: str) -> bool:
         mine = [wish for wish in self.standing() if wish.asker == asker]
         if units is not None or key:
-            alike = [wish for wish in mine if wish.key == key and units in (None, wish.units)]
-            return any(wish.voice == who or not key for wish in alike)
+            alike = [wish for wish in mine if wish.key == key and units in (None, wish.first)]
+            return any(wish.voice == who if key else wish.reason == reason for wish in alike)
         if self.count("open"):
             return False
         if asker == CUSTOMER:
@@ -324,10 +353,22 @@ class Model:
     def _may_end(self, who: str, wish: Wish) -> bool:
         return who == PLATFORM or wish.asker != CUSTOMER or wish.voice == who
 
-    def _not_due(self, who: str, word: str, named: UUID | None, units: int | None) -> str:
-        if named and self.wishes[named].agreed:
+    def _step_missing(self, who: str, named: UUID | None, step: int | None) -> str | None:
+        return "step_needed" if who == PLATFORM and named and step is None else None
+
+    def _moved(self, named: UUID | None, step: int | None) -> str | None:
+        return "state_changed" if named and step not in (None, self.wishes[named].step) else None
+
+    def _not_due(self, who: str, word: str, named: UUID | None, units: int | None, moved: str | None) -> str:
+        late = self._too_late(who, word, named, units)
+        if moved or late:
+            return moved or str(late)
+        wish = self.wishes.get(named) if named else None
+        if wish and (wish.state != "asked" or wish.agreed):
             return "already_answered"
-        return self._too_late(who, word, named, units) or self._nothing_waits(named)
+        if wish and any(awaited == who and said != "escalated" for _, _, awaited, said, *_ in wish.answers):
+            return "already_answered"
+        return self._nothing_waits(named)
 
     def _nothing_waits(self, named: UUID | None) -> str:
         ended = [w for w in self.wishes.values() if w.ended and named in (None, w.id)]
@@ -407,7 +448,7 @@ class Model:
         retailer_first = asker == CUSTOMER and terms.customer_asks_retailer_first
         awaits = RETAILER if self.decider == RETAILER or retailer_first else SUPPLIER
         self.wishes[fresh] = wish = Wish(fresh, asker, units, awaits, self._due(now, terms), key, group=group)
-        wish.terms, wish.voice = terms, voice
+        wish.terms, wish.voice, wish.first = terms, voice, units
         self._move(units, ("open", None), ("asked", fresh))
         self.told.append(("cancellation.asked", units, fresh))
         if alone:
@@ -425,28 +466,36 @@ class Model:
         if self.decider == RETAILER:
             self._take(wish, who, units, rest)
         else:
+            kept = wish.units if units is None else units
+            wish.answered(who, "passed on", kept, wish.units)
+            if kept < wish.units:
+                self._move(wish.units - kept, ("asked", wish.id), ("open", None))
+                wish.rest_why, wish.units = rest, kept
             wish.awaits, wish.due, wish.why = SUPPLIER, self._due(now, wish.terms), ""
             self.told.append(("cancellation.passed_on", wish.units, wish.id))
 
     def _take(self, wish: Wish, who: str, units: int | None = None, rest: str = "") -> None:
         if wish.group:
+            wish.answered(who, "accept", wish.units, wish.units)
             wish.agreed, wish.by, wish.awaits, wish.why = True, who, "", ""
             self.told.append(("cancellation.agreed", wish.units, wish.id))
             return
         units = wish.units if units is None else units
         self._take_for_good(wish, who, units)
-        wish.why = rest if units < wish.units else ""
+        wish.why = (rest if units < wish.units else "") or wish.rest_why
 
     def _take_for_good(self, wish: Wish, who: str, units: int | None = None) -> None:
         units = wish.units if units is None else units
         self._move(units, ("asked", wish.id), ("cancelled", wish.id))
         self._move(wish.units - units, ("asked", wish.id), ("open", None))
+        wish.answered(who, "accept", units, wish.units)
         wish.state, wish.taken, wish.by, wish.awaits = "accepted", units, who, ""
-        wish.why, wish.ended = "", self.now
+        wish.why, wish.ended = wish.rest_why, self.now
         self.told.append(("cancellation.accepted", units, wish.id))
 
     def _give_back(self, wish: Wish, state: str, who: str, why: str = "") -> None:
         self._move(wish.units, ("asked", wish.id), ("open", None))
+        wish.answered(who, {"declined": "decline"}.get(state, state), wish.units, wish.units, why)
         wish.state, wish.by, wish.why, wish.awaits = state, who, why, ""
         wish.ended = self.now
         self.told.append((f"cancellation.{state}", wish.units, wish.id))
@@ -468,3 +517,4 @@ def settle(models: list[Model]) -> None:
             elif wish.group in agreed:
                 wish.counts = wish.asker == RETAILER == model.decider
                 model._take_for_good(wish, wish.by)
+                wish.answers[-1] = (wish.step, POLICY, *wish.answers[-1][2:])

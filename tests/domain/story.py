@@ -91,11 +91,12 @@ def accept(
     *,
     actor: Actor = SUPPLIER,
     cancellation: UUID | None = None,
+    step: int | None = None,
     rest_reason: DeclineReason | None = None,
     note: str = "",
 ) -> AcceptCancellation:
     return AcceptCancellation(
-        line=LINE, actor=actor, cancellation=cancellation, units=units, rest_reason=rest_reason, note=note
+        line=LINE, actor=actor, cancellation=cancellation, step=step, units=units, rest_reason=rest_reason, note=note
     )
 
 
@@ -104,18 +105,23 @@ def decline(
     *,
     actor: Actor = SUPPLIER,
     cancellation: UUID | None = None,
+    step: int | None = None,
     note: str = "",
     tracking: str = "",
 ) -> DeclineCancellation:
     return DeclineCancellation(
-        line=LINE, actor=actor, reason=reason, cancellation=cancellation, note=note, tracking=tracking
+        line=LINE, actor=actor, reason=reason, cancellation=cancellation, step=step, note=note, tracking=tracking
     )
 
 
 def withdraw(
-    asker: Asker | None = Asker.RETAILER, *, actor: Actor = RETAILER, cancellation: UUID | None = None
+    asker: Asker | None = Asker.RETAILER,
+    *,
+    actor: Actor = RETAILER,
+    cancellation: UUID | None = None,
+    step: int | None = None,
 ) -> WithdrawCancellation:
-    return WithdrawCancellation(line=LINE, actor=actor, asker=asker, cancellation=cancellation)
+    return WithdrawCancellation(line=LINE, actor=actor, asker=asker, cancellation=cancellation, step=step)
 
 
 def pass_deadline(cancellation: UUID) -> PassDeadline:

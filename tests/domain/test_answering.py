@@ -183,7 +183,7 @@ def test_a_number_without_a_name_is_about_the_oldest_ask_alone(first: int, secon
 def test_an_operator_answers_for_whoever_is_due(answer: type) -> None:
     story = Story()
     asked = story.asked(ask(2))
-    story.heeds(answer(actor=PLATFORM, cancellation=asked))
+    story.heeds(answer(actor=PLATFORM, cancellation=asked, step=1))
     assert story.cancellation(asked).answered_by == PLATFORM.party
 
 
@@ -223,7 +223,9 @@ def test_a_retailer_that_passed_an_ask_on_cannot_decline_it_any_more() -> None:
     story = Story()
     asked = story.asked(customer_asks(2))
     story.heeds(accept(actor=RETAILER))
-    assert story.refuses(decline(actor=RETAILER, cancellation=asked)).kind is RefusalKind.NOTHING_ASKED
+    refusal = story.refuses(decline(actor=RETAILER, cancellation=asked))
+    assert refusal.kind is RefusalKind.ALREADY_ANSWERED
+    assert "was passed on to the supplier by the retailer at 2026-03-02T10:00:00+00:00" in refusal.detail
 
 
 def test_a_retailer_may_decline_what_a_customer_asks_and_the_supplier_never_hears_of_it() -> None:
@@ -265,9 +267,9 @@ def test_a_partial_acceptance_is_repeated_with_the_same_number() -> None:
         (lambda c: accept(3, cancellation=c), lambda c: accept(2, cancellation=c)),
         (lambda c: accept(3, cancellation=c), lambda c: accept(cancellation=c)),
         (lambda c: accept(cancellation=c), lambda c: accept(2, cancellation=c)),
-        (lambda c: accept(cancellation=c), lambda c: accept(actor=PLATFORM, cancellation=c)),
+        (lambda c: accept(cancellation=c), lambda c: decline(actor=PLATFORM, cancellation=c, step=2)),
         (lambda c: decline(cancellation=c), lambda c: decline(DeclineReason.OTHER, cancellation=c)),
-        (lambda c: decline(cancellation=c), lambda c: decline(actor=PLATFORM, cancellation=c)),
+        (lambda c: decline(cancellation=c), lambda c: accept(actor=PLATFORM, cancellation=c, step=2)),
     ],
 )
 def test_another_answer_is_no_repeat(first: type, second: type) -> None:
@@ -302,12 +304,15 @@ def test_a_retailers_yes_is_no_repeat_for_another_cancellation() -> None:
     assert story.refuses(accept(actor=RETAILER, cancellation=own)).kind is RefusalKind.NOTHING_ASKED
 
 
-def test_a_retailers_yes_after_the_suppliers_answer_hears_of_that_answer() -> None:
+@pytest.mark.parametrize("answer", [accept, decline])
+def test_a_retailers_yes_again_is_its_yes_also_after_the_suppliers_answer(answer: type) -> None:
     story = Story()
     asked = story.asked(customer_asks(2))
     story.heeds(accept(actor=RETAILER))
-    story.heeds(accept(cancellation=asked))
-    assert story.refuses(accept(actor=RETAILER, cancellation=asked)).kind is RefusalKind.ALREADY_ANSWERED
+    story.heeds(answer(cancellation=asked))
+    story.repeats(accept(actor=RETAILER, cancellation=asked))
+    story.repeats(accept(actor=RETAILER, cancellation=asked, step=1))
+    assert story.refuses(decline(actor=RETAILER, cancellation=asked)).kind is RefusalKind.ALREADY_ANSWERED
 
 
 @pytest.mark.parametrize("cancellation", [None, NOBODYS])

@@ -195,7 +195,7 @@ def test_another_answer_another_party_and_another_ask_are_no_repeat() -> None:
     story.after(hours=48).heeds(pass_deadline(first))
     story.heeds(pass_deadline(second))
     said = (accept(cancellation=first), decline(cancellation=first), accept(cancellation=second))
-    for command in (*said, *(replace(each, actor=PLATFORM) for each in said)):
+    for command in (*said, *(replace(each, actor=PLATFORM, step=1) for each in said)):
         assert len(story.refuses(command).noted) == 1
     for command in said:
         assert story.refuses(command).noted == ()
@@ -344,7 +344,7 @@ def test_what_is_asked_of_a_supplier_that_is_gone_waits_for_an_operator_at_once(
     asked = story.asked(customer_asks(2))
     assert story.cancellation(asked).awaiting is None
     assert story.cancellation(asked).due_at
-    story.heeds(accept(actor=PLATFORM, cancellation=asked))
+    story.heeds(accept(actor=PLATFORM, cancellation=asked, step=1))
     passed = Story(replace(held_by_supplier(), fulfiller_gone=True))
     passed.asked(customer_asks(2))
     decision = passed.heeds(accept(actor=RETAILER))

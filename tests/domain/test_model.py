@@ -103,6 +103,8 @@ some_number = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, 5, -1, 10**12])
 askers = st.sampled_from([Asker.RETAILER, Asker.CUSTOMER, Asker.CUSTOMER])
 keys = st.sampled_from(["", "a", "b"])
 picks = st.sampled_from([None, None, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6])
+steps = st.sampled_from([None, None, 0, 0, 0, -1, 1])
+"""How far the step that an answer names is from the one at which the cancellation stands."""
 reasons = st.sampled_from([CancelReason.REQUESTED_BY_CUSTOMER, CancelReason.OUT_OF_STOCK])
 kinds = st.tuples(st.integers(1, 9), st.sampled_from([False, False, True]), st.sampled_from([True, True, True, False]))
 policies = st.builds(
@@ -189,15 +191,29 @@ class Lines(RuleBasedStateMachine):
         self.ask(which, RETAILER, asker, units, key)
 
     @precondition(lambda self: any(line.asks for line in self.lines))
-    @rule(which=which, actor=holders, units=some_units, pick=picks, rest=st.sampled_from([None, DeclineReason.OTHER]))
+    @rule(
+        which=which,
+        actor=holders,
+        units=some_units,
+        pick=picks,
+        rest=st.sampled_from([None, DeclineReason.OTHER]),
+        away=steps,
+    )
     def accept(
-        self, which: int, actor: Actor | None, units: int | None, pick: int | None, rest: DeclineReason | None
+        self,
+        which: int,
+        actor: Actor | None,
+        units: int | None,
+        pick: int | None,
+        rest: DeclineReason | None,
+        away: int | None,
     ) -> None:
         number = self.line(which, asked=True)
         named = self.pick(number, pick)
         actor = actor or self.awaited(number, named)
-        who, command = role_of(actor), accept(units, actor=actor, cancellation=named, rest_reason=rest)
-        self.tell(number, command, lambda model, fresh: model.accept(who, named, units, self.now, rest or ""))
+        who, step = role_of(actor), self.step(number, named, away)
+        command = accept(units, actor=actor, cancellation=named, rest_reason=rest, step=step)
+        self.tell(number, command, lambda model, fresh: model.accept(who, named, units, self.now, rest or "", step))
         self.tell_again(number, command)
 
     @precondition(lambda self: any(line.asks for line in self.lines))
@@ -207,16 +223,24 @@ class Lines(RuleBasedStateMachine):
         pick=picks,
         reason=st.sampled_from([None, None, *DeclineReason, *[DeclineReason.ALREADY_SHIPPED] * 3]),
         tracking=st.sampled_from(["", "", "3S1"]),
+        away=steps,
     )
     def decline(
-        self, which: int, actor: Actor | None, pick: int | None, reason: DeclineReason | None, tracking: str
+        self,
+        which: int,
+        actor: Actor | None,
+        pick: int | None,
+        reason: DeclineReason | None,
+        tracking: str,
+        away: int | None,
     ) -> None:
         number = self.line(which, asked=True)
         named = self.pick(number, pick)
         actor = actor or self.awaited(number, named)
-        who, command = role_of(actor), decline(reason, actor=actor, cancellation=named, tracking=tracking)
+        who, step = role_of(actor), self.step(number, named, away)
+        command = decline(reason, actor=actor, cancellation=named, tracking=tracking, step=step)
         why = reason.value if reason else ""
-        self.tell(number, command, lambda model, fresh: model.decline(who, named, why, self.now, tracking))
+        self.tell(number, command, lambda model, fresh: model.decline(who, named, why, self.now, tracking, step))
         self.tell_again(number, command)
 
     @precondition(lambda self: any(line.asks for line in self.lines))
@@ -284,15 +308,15 @@ class Lines(RuleBasedStateMachine):
     @rule(which=st.integers(1, 7), units=st.sampled_from([None, None, 1, 2]), yes=st.sampled_from([True, True, False]))
     def answer_what_is_due(self, which: int, units: int | None, yes: bool) -> None:
         if yes:
-            self.accept(which, None, units, 0, None)
+            self.accept(which, None, units, 0, None, 0)
         else:
-            self.decline(which, None, 0, DeclineReason.OTHER, "")
+            self.decline(which, None, 0, DeclineReason.OTHER, "", 0)
 
     @precondition(lambda self: any(line.asks for line in self.lines))
     @rule(which=st.integers(1, 7), tracking=st.sampled_from(["", "", "3S1"]))
     def claim_that_it_shipped(self, which: int, tracking: str) -> None:
         self.agree_anew(replace(self.agreed[-1], proof_within_s=HOUR_S))
-        self.decline(which, None, 0, DeclineReason.ALREADY_SHIPPED, tracking)
+        self.decline(which, None, 0, DeclineReason.ALREADY_SHIPPED, tracking, 0)
 
     @precondition(lambda self: any(c.by_policy for line in self.lines for c in line.cancellations))
     @rule(which=which, named=st.booleans(), yes=st.booleans())
@@ -421,6 +445,10 @@ class Lines(RuleBasedStateMachine):
         roles = [w.awaits or w.by for w in wishes if w.state == "asked" or named]
         return ROLES.get(roles[-1], PLATFORM) if roles else self.holder(number)
 
+    def step(self, number: int, named: UUID | None, away: int | None) -> int | None:
+        found = [c for c in self.lines[number].cancellations if c.id == named]
+        return max(1, found[0].step + away) if found and away is not None else None
+
     def pick(self, number: int, pick: int | None) -> UUID | None:
         """One of the line's cancellations, those that stand first; or one of another line; or none that is."""
         if pick is None:
@@ -505,8 +533,8 @@ class Lines(RuleBasedStateMachine):
         self.settle()
 
     def tell_again(self, number: int, command: Repeatable) -> None:
-        """What names a cancellation and is told twice has one effect; an operator may stand in for two parties."""
-        if command.cancellation and command.actor is not PLATFORM:
+        """What names a cancellation and is told twice has one effect."""
+        if command.cancellation:
             outcome = self.decided(number, command, UUID(int=0))
             assert not (outcome.noted if isinstance(outcome, Refusal) else outcome.events)
 
@@ -518,7 +546,7 @@ class Lines(RuleBasedStateMachine):
             assert line.ordered == sum(buckets(line))
             assert min(buckets(line)) >= 0
             assert buckets(line) == model.buckets()
-            assert line.asked == sum(c.units for c in line.asks)
+            assert line.asked == sum(c.waiting_units for c in line.asks)
             assert line.cancelled == sum(c.accepted_units for c in line.cancellations)
 
     @invariant()
@@ -545,7 +573,8 @@ class Lines(RuleBasedStateMachine):
         for line, model in zip(self.lines, self.models, strict=True):
             assert [c.id for c in line.cancellations] == list(model.wishes)
             for found, wish in zip(line.cancellations, model.wishes.values(), strict=True):
-                assert (found.state, found.asker, found.units) == (wish.state, wish.asker, wish.units)
+                assert (found.state, found.asker, found.asked_units) == (wish.state, wish.asker, wish.units)
+                assert (found.step, found.step) == (wish.step, len(found.decided) + 1)
                 assert (found.accepted_units, found.unasked) == (wish.taken, wish.counts)
                 assert (found.due_at, found.key) == (wish.due, wish.key)
                 assert (found.group, found.agreed) == (wish.group, wish.agreed)

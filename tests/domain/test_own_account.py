@@ -195,12 +195,13 @@ def test_an_operator_that_confirms_for_the_retailer_does_not_answer_for_the_supp
     assert story.cancellation(own).state is State.ASKED
 
 
-def test_an_operators_answer_after_pass_on_is_the_suppliers() -> None:
+def test_an_operators_answer_after_pass_on_is_the_suppliers_if_it_says_so() -> None:
     story = Story()
     asked = story.asked(customer_asks(2))
-    story.heeds(accept(actor=PLATFORM, cancellation=asked))
+    story.heeds(accept(actor=PLATFORM, cancellation=asked, step=1))
     assert story.cancellation(asked).awaiting == SUPPLIER.party
-    story.heeds(accept(actor=PLATFORM, cancellation=asked))
+    story.repeats(accept(actor=PLATFORM, cancellation=asked, step=1))
+    story.heeds(accept(actor=PLATFORM, cancellation=asked, step=2))
     assert story.cancellation(asked).state is State.ACCEPTED
 
 

@@ -114,7 +114,7 @@ def test_an_escalated_ask_is_the_operators_alone() -> None:
     story.after(hours=48).heeds(pass_deadline(asked))
     for actor in (SUPPLIER, RETAILER):
         assert story.refuses(accept(actor=actor, cancellation=asked)).kind is RefusalKind.NOTHING_ASKED
-    story.heeds(accept(1, actor=PLATFORM, cancellation=asked))
+    story.heeds(accept(1, actor=PLATFORM, cancellation=asked, step=2))
     assert buckets(story.line) == (4, 0, 1, 0)
 
 

@@ -66,11 +66,12 @@ async def test_a_late_answer_is_noted_once_however_often_a_client_repeats_it(wor
     told: list[Command] = [
         said.accept(named=named),
         said.decline(named=named),
-        replace(said.accept(named=True), actor=OPERATOR),
+        replace(said.accept(named=True), actor=OPERATOR, step=1),
     ]
     for _ in range(3):
         refused = [(await said.refused(command)).refusal for command in told]
-        assert {each.kind for each in refused} == {RefusalKind.ALREADY_ANSWERED}
+        assert {each.kind for each in refused[:2]} == {RefusalKind.ALREADY_ANSWERED}
+        assert refused[2].kind is RefusalKind.STATE_CHANGED
         world.clock.advance(minutes=1)
     at_once = await asyncio.gather(*(said.refused(command) for command in told * 5))
     assert {each.refusal.cancellation for each in at_once} == {said.asked}

@@ -159,7 +159,7 @@ async def test_no_form_costs_the_page_much(plaza: Seller, native: Native) -> Non
     line = await native.line()
     (made,) = await native.asked(line)
     ids = {"retailer": native.retailer, "line": line, "cancellation": UUID(made["id"].removeprefix("can_"))}
-    url = native.world.application.links.page(**ids, party=native.world.supplier, at=native.world.clock())
+    url = native.world.application.links.page(step=1, **ids, party=native.world.supplier, at=native.world.clock())
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     await _no_call_costs_much(plaza.http, [("POST", url.partition("8765")[2])], FORMS, headers)
 

@@ -281,7 +281,7 @@ async def _link(native: Native) -> str:
     line = await native.line()
     (made,) = await native.asked(line)
     ids = {"retailer": native.retailer, "line": line, "cancellation": UUID(made["id"].removeprefix("can_"))}
-    url = native.world.application.links.page(**ids, party=native.world.supplier, at=native.world.clock())
+    url = native.world.application.links.page(step=1, **ids, party=native.world.supplier, at=native.world.clock())
     return url.partition("8765")[2]
 
 

@@ -25,6 +25,7 @@ from countermand.service.calls import Call
 from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the cancellation")]
+StepFlag = Annotated[int | None, Parameter(help="The step that is answered, as `cancellations` shows it")]
 
 
 def accept(
@@ -33,6 +34,7 @@ def accept(
     units: Annotated[int | None, Parameter(help="How many; all by default, the rest is open again")] = None,
     rest_reason: Annotated[DeclineReason | None, Parameter(help="Why not the rest")] = None,
     note: str = "",
+    step: StepFlag = None,
     database: DatabaseFlag = None,
 ) -> None:
     """Accept a cancellation for the party whose answer is due, such as one that was escalated."""
@@ -40,7 +42,13 @@ def accept(
         cancellation,
         database,
         lambda row: AcceptCancellation(
-            line=row.line_id, actor=operator(), cancellation=row.id, units=units, rest_reason=rest_reason, note=note
+            line=row.line_id,
+            actor=operator(),
+            cancellation=row.id,
+            step=step,
+            units=units,
+            rest_reason=rest_reason,
+            note=note,
         ),
         _accepted,
     )
@@ -52,7 +60,9 @@ def _accepted(row: Record) -> str:
     if row.state == State.ASKED.value and row.agreed:
         return "The cancellation is agreed to, and waits for those that were asked together with it."
     if row.state == State.ASKED.value:
-        return "The cancellation is passed on to the supplier, whose answer is due next."
+        part = f"{reads.waiting_units(row)} of {row.units} units" if row.rest_units else "The cancellation"
+        verb = "are" if row.rest_units else "is"
+        return f"{part} {verb} passed on to the supplier, whose answer is due next."
     return f"The cancellation of {row.accepted_units} of {row.units} units is accepted."
 
 
@@ -62,6 +72,7 @@ def decline(
     reason: Annotated[DeclineReason, Parameter(help="Why")],
     note: str = "",
     tracking: Annotated[str, Parameter(help="The parcel, where the units shipped already")] = "",
+    step: StepFlag = None,
     database: DatabaseFlag = None,
 ) -> None:
     """Decline a cancellation for the party whose answer is due."""
@@ -69,18 +80,24 @@ def decline(
         cancellation,
         database,
         lambda row: DeclineCancellation(
-            line=row.line_id, actor=operator(), cancellation=row.id, reason=reason, note=note, tracking=tracking
+            line=row.line_id,
+            actor=operator(),
+            cancellation=row.id,
+            step=step,
+            reason=reason,
+            note=note,
+            tracking=tracking,
         ),
         lambda row: "The cancellation is declined; its units are open again.",
     )
 
 
-def withdraw(cancellation: Which, *, database: DatabaseFlag = None) -> None:
+def withdraw(cancellation: Which, *, step: StepFlag = None, note: str = "", database: DatabaseFlag = None) -> None:
     """Take an ask back, for whoever asked, while nobody has answered it."""
     _do(
         cancellation,
         database,
-        lambda row: WithdrawCancellation(line=row.line_id, actor=operator(), cancellation=row.id),
+        lambda row: WithdrawCancellation(line=row.line_id, actor=operator(), cancellation=row.id, step=step, note=note),
         lambda row: "The ask is withdrawn; its units are open again.",
     )
 
@@ -99,5 +116,6 @@ def _do(
         return outcome, await application.database.read(question)
 
     outcome, after = with_database(read_settings(database=database), work)
-    heeded(outcome)
+    if after.id in heeded(outcome).repeated:
+        say("This was answered so before. Nothing was changed.")
     say(done(after))

@@ -144,10 +144,11 @@ def cancellations(
             row.asker,
             f"{row.asked_at:%Y-%m-%d %H:%M}",
             f"{row.due_at:%Y-%m-%d %H:%M}" if row.due_at and row.state == State.ASKED and not row.agreed else "",
+            row.step,
         )
         for row in rows
     ]
-    columns = ("Id", "State", "Units", "SKU", "Asked by", "Asked at (UTC)", "Answer due")
+    columns = ("Id", "State", "Units", "SKU", "Asked by", "Asked at (UTC)", "Answer due", "Step")
     print_table(columns, shown, empty="There are no cancellations.")
 
 
@@ -417,4 +418,6 @@ def _cancellation(row: Any) -> dict[str, Any]:
         "due_at": row.due_at.isoformat() if row.due_at else None,
         "accepted_units": row.accepted_units,
         "unasked": row.unasked,
+        "step": row.step,
+        "waiting_units": reads.waiting_units(row),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 from countermand.domain.commands import (
@@ -21,11 +21,12 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.draft import Draft
-from countermand.domain.line import Cancellation, Decision, Line, Noted, State
-from countermand.domain.outcome import count, outcome
+from countermand.domain.events import EventKind
+from countermand.domain.line import Cancellation, Decided, Decision, Line, Noted, State
+from countermand.domain.outcome import count, outcome, party_word
 from countermand.domain.policy import Policy, Rule, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, first
+from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, Standing, first
 
 NewId = Callable[[], UUID]
 
@@ -44,7 +45,7 @@ def ask(
         return units_invalid()
     if repeated := _asked_before(line, command):
         return Decision(line=line, repeats=repeated)
-    draft = Draft(line, now)
+    draft = Draft(line, now, actor.party)
     if command.asker is Asker.RETAILER and command.units is None:
         _answer_waiting(line, draft, actor, asked_under, now)
     if not (draft.open or draft.changed):
@@ -100,41 +101,50 @@ def _ask_open_units(
 
 
 def accept(line: Line, command: AcceptCancellation, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
-    """Accept asked units. A retailer accepts a customer's ask by passing it on when a supplier holds the goods."""
-    chosen = _to_answer(line, command.actor, command.cancellation)
+    """Accept asked units. A retailer accepts a customer's ask by passing it on when a supplier holds the goods.
+
+    Only what the retailer accepts is passed on: the rest is open again.
+    """
+    chosen = _to_answer(line, command)
     if command.units is not None and command.units < 1:
         return _flawed(chosen, units_invalid())
     if isinstance(chosen, Refusal):
-        if _accepted_alike(line, command) or _passed_on_before(line, command, asked_under):
-            return Decision(line=line)
+        if chosen.kind in _MOVED_ON and (said := _said_before(line, command)):
+            return Decision(line=line, repeats=said)
         return _noted_as_late(line, command, now, chosen)
-    if command.units is not None and command.units > chosen[0].units:
-        return too_many_units(line, command.units, asked=chosen[0].units)
-    if command.units is not None and command.units < chosen[0].units and chosen[0].group:
+    if command.units is not None and command.units > chosen[0].asked_units:
+        return too_many_units(line, command.units, asked=chosen[0].asked_units)
+    if command.units is not None and command.units < chosen[0].asked_units and chosen[0].group:
         return all_or_nothing(chosen[0])
-    draft = Draft(line, now)
+    draft = Draft(line, now, command.actor.party)
     for cancellation in chosen if command.units is None else chosen[:1]:
+        units = cancellation.asked_units if command.units is None else command.units
+        actor, why_not = command.actor.party, command.rest_reason
         if _is_retailers_turn(line, cancellation) and not line.retailer_decides:
-            due_at = asked_under(cancellation).answer_due(now)
-            draft.pass_on(cancellation, to=line.holder_that_answers, due_at=due_at, note=command.note)
+            draft.pass_on(
+                cancellation,
+                to=line.holder_that_answers,
+                due_at=asked_under(cancellation).answer_due(now),
+                note=command.note,
+                units=units,
+                rest_reason=why_not,
+            )
         else:
-            units = cancellation.units if command.units is None else command.units
-            actor, why_not = command.actor.party, command.rest_reason
             draft.accept(cancellation, units, actor, rest_reason=why_not, note=command.note)
     return draft.done()
 
 
 def decline(line: Line, command: DeclineCancellation, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
     """Decline asked units, which stay on order. "Shipped already" may have to be proved before it counts (EC-17)."""
-    chosen = _to_answer(line, command.actor, command.cancellation)
+    chosen = _to_answer(line, command)
     if command.reason is None:
         required = Refusal(kind=RefusalKind.REASON_REQUIRED, detail="A decline must say why: give a reason.")
         return _flawed(chosen, required)
     if isinstance(chosen, Refusal):
-        if _declined_alike(line, command):
-            return Decision(line=line)
+        if chosen.kind in _MOVED_ON and (said := _said_before(line, command)):
+            return Decision(line=line, repeats=said)
         return _noted_as_late(line, command, now, chosen)
-    draft = Draft(line, now)
+    draft = Draft(line, now, command.actor.party)
     for cancellation in chosen:
         terms = asked_under(cancellation)
         proof_due = terms.proof_due(now) if _needs_proof(command) else None
@@ -157,11 +167,15 @@ def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decisi
     chosen = [c for c in named if _may_take_back(c, command.actor) and command.asker in (None, c.asker)]
     if not chosen:
         return UNKNOWN_CANCELLATION if command.cancellation else nothing_asked(line)
+    if command.cancellation and chosen[0].state is State.WITHDRAWN:
+        return Decision(line=line, repeats=(chosen[0],))
+    if command.cancellation and command.step not in (None, chosen[0].step):
+        return state_changed(line, chosen[0], command.step)
     if command.cancellation and chosen[0].state is not State.ASKED:
-        return Decision(line=line) if chosen[0].state is State.WITHDRAWN else already_answered(line, chosen[0])
-    draft = Draft(line, now)
+        return already_answered(line, chosen[0])
+    draft = Draft(line, now, command.actor.party)
     for cancellation in chosen:
-        draft.withdraw(cancellation, command.actor.party)
+        draft.withdraw(cancellation, command.actor.party, command.note)
     return draft.done()
 
 
@@ -192,7 +206,7 @@ def let_pass(line: Line, cancellation: Cancellation, now: datetime, policy: Poli
             draft.pass_on(cancellation, to=line.holder_that_answers, due_at=policy.answer_due(now), by_policy=True)
         case Silence.ACCEPT:
             rule = Rule.NO_PROOF if cancellation.awaits_proof else Rule.SILENCE
-            draft.accept(cancellation, cancellation.units, None, rule=rule)
+            draft.accept(cancellation, cancellation.asked_units, None, rule=rule)
         case Silence.LAPSE:
             draft.lapse(cancellation)
         case Silence.ESCALATE:
@@ -211,7 +225,7 @@ def escalate(line: Line, command: EscalateCancellation, now: datetime) -> Decisi
         return named
     if named[0].state is not State.ASKED:
         return already_answered(line, named[0])
-    draft = Draft(line, now)
+    draft = Draft(line, now, command.actor.party)
     if named[0].awaiting is not None:
         draft.pass_on(named[0], to=None, due_at=named[0].due_at, by_policy=False)
     return draft.done()
@@ -241,7 +255,7 @@ def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> 
         return UNKNOWN_LINE
     if command.units is not None and command.units < 1:
         return units_invalid()
-    draft = Draft(line, now)
+    draft = Draft(line, now, actor.party)
     if command.units is None:
         for cancellation in _going_along(line, actor):
             draft.accept_for_good(
@@ -293,7 +307,7 @@ def _last_wish(line: Line, reason: CancelReason) -> Cancellation | None:
 
 def _confirm(line: Line, command: RetailerCancel, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
     """Never more than the customer asked for, also when the call is repeated while a supplier has the ask."""
-    draft = Draft(line, now)
+    draft = Draft(line, now, command.actor.party)
     _answer_waiting(line, draft, command.actor, asked_under, now)
     if draft.changed or any(_is_heeded_so_far(line, c) for c in line.asks):
         return draft.done()
@@ -311,7 +325,7 @@ def why_nothing_open(line: Line) -> Refusal:
         standing = line.asks[0]
         return Refusal(
             kind=RefusalKind.ALREADY_ASKED,
-            detail=f"A cancellation of {count(standing.units)} is waiting for an answer already.",
+            detail=f"A cancellation of {count(standing.asked_units)} is waiting for an answer already.",
             cancellation=standing.id,
         )
     last = _answered_last(line, None)
@@ -357,8 +371,8 @@ def all_or_nothing(cancellation: Cancellation) -> Refusal:
     """A part of what was asked for as a whole (EC-18)."""
     return Refusal(
         kind=RefusalKind.ALL_OR_NOTHING,
-        detail=f"All {cancellation.units} units were asked for together with other lines of the order, all or nothing:"
-        " accept them all, or decline.",
+        detail=f"All {cancellation.asked_units} units were asked for together with other lines of the order, all or"
+        " nothing: accept them all, or decline.",
         cancellation=cancellation.id,
     )
 
@@ -369,7 +383,81 @@ def already_answered(line: Line, cancellation: Cancellation, *, subject: str = "
         kind=RefusalKind.ALREADY_ANSWERED,
         detail=outcome(line, cancellation, subject=subject),
         cancellation=cancellation.id,
+        current=standing_of(cancellation),
     )
+
+
+def _answered_for(line: Line, cancellation: Cancellation, decided: Decided) -> Refusal:
+    """The party whose answer was due has answered, or was answered for, and another answer is due now."""
+    return Refusal(
+        kind=RefusalKind.ALREADY_ANSWERED,
+        detail=f"This cancellation {_became(line, decided)}. {_waits_for(line, cancellation)}",
+        cancellation=cancellation.id,
+        current=standing_of(cancellation),
+    )
+
+
+def step_needed(line: Line, cancellation: Cancellation) -> Refusal:
+    """An answer in whoever's place, which does not say to what: a second one would be taken for the next party's."""
+    return Refusal(
+        kind=RefusalKind.STEP_NEEDED,
+        detail="The platform answers for whoever should, so it must name the step that it answers."
+        f" {_waits_for(line, cancellation)}",
+        cancellation=cancellation.id,
+        current=standing_of(cancellation),
+    )
+
+
+def state_changed(line: Line, cancellation: Cancellation, step: int | None) -> Refusal:
+    """The caller saw another step than the one at which the cancellation stands."""
+    decided = [each for each in cancellation.decided if each.step == step]
+    what = f"At step {step} this cancellation {_became(line, decided[0])}. " if decided else ""
+    return Refusal(
+        kind=RefusalKind.STATE_CHANGED,
+        detail=f"{what}{_waits_for(line, cancellation)}",
+        cancellation=cancellation.id,
+        current=standing_of(cancellation),
+    )
+
+
+def standing_of(cancellation: Cancellation) -> Standing:
+    """Where a cancellation stands, for whoever saw it stand elsewhere."""
+    last = cancellation.decided[-1] if cancellation.decided else None
+    return Standing(
+        state=cancellation.state,
+        step=cancellation.step,
+        awaiting=cancellation.awaiting,
+        answered_by=last.by if last else cancellation.answered_by,
+        answered_at=last.at if last else cancellation.answered_at,
+    )
+
+
+def _waits_for(line: Line, cancellation: Cancellation) -> str:
+    here = f"It is at step {cancellation.step}"
+    if cancellation.state is not State.ASKED:
+        return f"{here}, and has ended: {cancellation.state}."
+    if cancellation.agreed:
+        return f"{here}, and waits for those that were asked together with it."
+    whose = party_word(line, cancellation.awaiting) if cancellation.awaiting else "an operator"
+    return f"{here}, which waits for the answer of {whose}."
+
+
+_BECAME: Final = {
+    EventKind.CANCELLATION_PASSED_ON: "was passed on to the supplier",
+    EventKind.CANCELLATION_AGREED: "was agreed to",
+    EventKind.CANCELLATION_PROOF_ASKED: "was declined, and the parcel has to be named",
+    EventKind.CANCELLATION_ACCEPTED: "was accepted",
+    EventKind.CANCELLATION_DECLINED: "was declined",
+    EventKind.CANCELLATION_WITHDRAWN: "was withdrawn",
+    EventKind.CANCELLATION_LAPSED: "lapsed",
+    EventKind.CANCELLATION_ESCALATED: "was handed to an operator",
+}
+
+
+def _became(line: Line, decided: Decided) -> str:
+    at = decided.at.isoformat(timespec="seconds")
+    by = "policy" if decided.rule else party_word(line, decided.by)
+    return f"{_BECAME[decided.kind]} by {by} at {at}"
 
 
 def own_cancellation(
@@ -469,7 +557,7 @@ def _answer_waiting(line: Line, draft: Draft, actor: Actor, asked_under: AskedUn
         if not _is_retailers_turn(line, cancellation):
             continue
         if line.retailer_decides:
-            draft.accept(cancellation, cancellation.units, actor.party)
+            draft.accept(cancellation, cancellation.asked_units, actor.party)
         else:
             due_at = asked_under(cancellation).answer_due(now)
             draft.pass_on(cancellation, to=line.holder_that_answers, due_at=due_at)
@@ -519,17 +607,16 @@ def _named(line: Line, cancellation: UUID | None) -> list[Cancellation] | Refusa
     return [c for c in line.cancellations if c.id == cancellation] or UNKNOWN_CANCELLATION
 
 
-def _to_answer(line: Line, actor: Actor, cancellation: UUID | None) -> list[Cancellation] | Refusal:
+def _to_answer(line: Line, command: AcceptCancellation | DeclineCancellation) -> list[Cancellation] | Refusal:
+    actor = command.actor
     if not _has_a_say(line, actor):
         return UNKNOWN_LINE
-    named = _named(line, cancellation)
+    named = _named(line, command.cancellation)
     if isinstance(named, Refusal):
         return named
-    if cancellation is not None and named[0].state is not State.ASKED:
-        return already_answered(line, named[0])
-    if cancellation is not None and named[0].agreed:
-        return already_answered(line, named[0])
-    return [c for c in _awaiting(line, actor) if c in named] or _nothing_waits(line, cancellation)
+    if command.cancellation is not None and (refusal := _why_not_this_step(line, named[0], command)):
+        return refusal
+    return [c for c in _awaiting(line, actor) if c in named] or _nothing_waits(line, command.cancellation)
 
 
 def _nothing_waits(line: Line, cancellation: UUID | None) -> Refusal:
@@ -538,6 +625,26 @@ def _nothing_waits(line: Line, cancellation: UUID | None) -> Refusal:
     if last is None or last.asker is Asker.NOBODY:
         return nothing_asked(line)
     return already_answered(line, last, subject="")
+
+
+def _why_not_this_step(
+    line: Line, named: Cancellation, command: AcceptCancellation | DeclineCancellation
+) -> Refusal | None:
+    """Why the answer is none to where the cancellation stands.
+
+    The platform answers for everybody, so it has to say to what.
+    """
+    actor = command.actor
+    if command.step is None and actor.kind is PartyKind.PLATFORM:
+        return step_needed(line, named)
+    if command.step not in (None, named.step):
+        return state_changed(line, named, command.step)
+    if named.state is not State.ASKED or named.agreed:
+        return already_answered(line, named)
+    answered = [each for each in named.decided if each.awaited == actor.party and each.kind in (*_YES, *_NO)]
+    if answered and named not in _awaiting(line, actor):
+        return _answered_for(line, named, answered[-1])
+    return None
 
 
 def _has_a_say(line: Line, actor: Actor) -> bool:
@@ -553,23 +660,24 @@ def _noted_as_late(
 ) -> Refusal:
     """The refusal; where silence spoke before an answer that was due, it says so, and the answer is kept (EC-23)."""
     late = _answered_last(line, command.cancellation)
-    if late is None or refusal.kind not in (RefusalKind.ALREADY_ANSWERED, RefusalKind.NOTHING_ASKED):
+    if late is None or refusal.kind not in _MOVED_ON:
         return refusal
     own_ask = late.asker is Asker.RETAILER and command.actor.party == line.retailer
     if own_ask or not _is_by_silence(late):
         return refusal
     answer = "accept" if isinstance(command, AcceptCancellation) else "decline"
     said = Noted(by=command.actor.party, cancellation=late.id, answer=answer)
+    told = refusal if refusal.kind is RefusalKind.STATE_CHANGED else already_answered(line, late)
     if said in line.noted:
-        return already_answered(line, late)
+        return told
     draft = Draft(line, now)
     if isinstance(command, AcceptCancellation):
-        units, why_not = command.units or late.units, command.rest_reason or ""
+        units, why_not = command.units or late.asked_units, command.rest_reason or ""
         draft.note_late_answer(said, late, units, rest_reason=why_not, note=command.note)
     else:
         words = {"reason": command.reason or "", "note": command.note, "tracking": command.tracking}
-        draft.note_late_answer(said, late, late.units, **words)
-    return replace(already_answered(line, late), noted=(draft.done(),))
+        draft.note_late_answer(said, late, late.asked_units, **words)
+    return replace(told, noted=(draft.done(),))
 
 
 def _answered_last(line: Line, cancellation: UUID | None) -> Cancellation | None:
@@ -588,32 +696,36 @@ def _is_by_silence(cancellation: Cancellation) -> bool:
     return cancellation.by_policy and cancellation.state in (State.ACCEPTED, State.LAPSED)
 
 
-def _accepted_alike(line: Line, command: AcceptCancellation) -> bool:
-    """The same answer by the same party again: a client that lost the reply may repeat the call."""
-    if any(
-        c.agreed and c.answered_by == command.actor.party and command.cancellation in (None, c.id) for c in line.asks
-    ):
-        return True
-    return any(
-        c.state is State.ACCEPTED and c.accepted_units == (command.units or c.units)
-        for c in _answered_by(line, command.actor, command.cancellation)
-    )
+def _said_before(line: Line, command: AcceptCancellation | DeclineCancellation) -> tuple[Cancellation, ...]:
+    """What the same answer was given to before: a client that lost the reply may repeat the call."""
+    named = [c for c in line.cancellations if c.id == command.cancellation] if command.cancellation else line.asks
+    return tuple(c for c in named if any(_repeats(command, each) for each in c.decided))
 
 
-def _declined_alike(line: Line, command: DeclineCancellation) -> bool:
-    return any(
-        c.state is State.DECLINED and c.decline_reason is command.reason
-        for c in _answered_by(line, command.actor, command.cancellation)
-    )
-
-
-def _answered_by(line: Line, actor: Actor, cancellation: UUID | None) -> list[Cancellation]:
-    return [c for c in line.cancellations if c.id == cancellation and c.answered_by == actor.party]
-
-
-def _passed_on_before(line: Line, command: AcceptCancellation, asked_under: AskedUnder) -> bool:
-    """The retailer's yes again: where customers ask it first, an ask can be with the supplier only through it."""
-    if command.actor.party != line.retailer:
+def _repeats(command: AcceptCancellation | DeclineCancellation, decided: Decided) -> bool:
+    """Whether an answer says of a step what was decided of it, and may: by whoever decided so, or had to."""
+    if command.step not in (None, decided.step):
         return False
-    named = [c for c in line.asks if command.cancellation in (None, c.id)]
-    return any(_is_with_supplier(line, c) and asked_under(c).customer_asks_retailer_first for c in named)
+    passed_on = decided.kind is EventKind.CANCELLATION_PASSED_ON
+    if decided.rule and not passed_on:
+        return False
+    mine = decided.by == command.actor.party
+    due_from_me = decided.awaited == command.actor.party and (passed_on or command.step is not None)
+    operator = command.actor.kind is PartyKind.PLATFORM and command.step is not None
+    if not (mine or due_from_me or operator):
+        return False
+    if isinstance(command, AcceptCancellation):
+        return decided.kind in _YES and decided.units == (command.units or decided.units + decided.rest)
+    if decided.kind is EventKind.CANCELLATION_PROOF_ASKED and command.tracking:
+        return False
+    return decided.kind in _NO and decided.reason == command.reason
+
+
+_YES: Final = (
+    EventKind.CANCELLATION_PASSED_ON,
+    EventKind.CANCELLATION_AGREED,
+    EventKind.CANCELLATION_ACCEPTED,
+)
+_NO: Final = (EventKind.CANCELLATION_DECLINED, EventKind.CANCELLATION_PROOF_ASKED)
+_MOVED_ON: Final = (RefusalKind.STATE_CHANGED, RefusalKind.ALREADY_ANSWERED, RefusalKind.NOTHING_ASKED)
+"""Refusals of an answer that may have been given before."""

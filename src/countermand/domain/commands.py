@@ -58,12 +58,14 @@ class AcceptCancellation:
     """Accept one cancellation, or every one of the line that awaits this party.
 
     ``units`` accepts only so many of the one that is named, or else of the oldest that awaits this party;
-    ``rest_reason`` says why not the rest (EC-15). ``note`` is in the words of whoever accepts.
+    ``rest_reason`` says why not the rest (EC-15). ``note`` is in the words of whoever accepts. ``step`` is the step of
+    the cancellation that is answered: the platform must name it, since it may answer for anybody.
     """
 
     line: UUID
     actor: Actor
     cancellation: UUID | None = None
+    step: int | None = None
     units: int | None = None
     rest_reason: DeclineReason | None = None
     note: str = ""
@@ -73,13 +75,15 @@ class AcceptCancellation:
 class DeclineCancellation:
     """Decline one cancellation, or every one of the line that awaits this party. A reason is required (EC-16).
 
-    ``tracking`` names the parcel that the units went in, where they shipped already (EC-17).
+    ``tracking`` names the parcel that the units went in, where they shipped already (EC-17). ``step`` is as in
+    ``AcceptCancellation``.
     """
 
     line: UUID
     actor: Actor
     reason: DeclineReason | None
     cancellation: UUID | None = None
+    step: int | None = None
     note: str = ""
     tracking: str = ""
 
@@ -89,13 +93,15 @@ class WithdrawCancellation:
     """Take one cancellation back, or every one of the line that the actor may; with ``asker`` only what that one asked.
 
     Who brought a customer's ask speaks for the customer, and so does the platform. What a retailer asked on its own
-    wish, the retailer takes back.
+    wish, the retailer takes back. ``step`` is the step at which the caller saw it.
     """
 
     line: UUID
     actor: Actor
     asker: Asker | None = None
     cancellation: UUID | None = None
+    step: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +161,7 @@ class Ship:
     """Ship ``units`` (``None``: all that can be). ``override`` ships asked units too, which declines their ask.
 
     ``tracking`` is the carrier and number of the parcel in words, as far as they are known. With a ``cancellation`` it
-    is the answer to that one: it declines it, and ships of its units only, while it waits.
+    is the answer to that one, at this ``step``: it declines it, and ships of its units only, while it waits.
     """
 
     line: UUID
@@ -164,6 +170,7 @@ class Ship:
     override: bool = False
     tracking: str = ""
     cancellation: UUID | None = None
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.events import Event, EventKind
-from countermand.domain.line import Cancellation, Decision, Line, Noted, State
+from countermand.domain.events import STEPS, Event, EventKind
+from countermand.domain.line import Cancellation, Decided, Decision, Line, Noted, State
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 
@@ -15,9 +15,10 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 class Draft:
     """What a command has done to a line so far."""
 
-    def __init__(self, line: Line, now: datetime) -> None:
+    def __init__(self, line: Line, now: datetime, by: UUID | None = None) -> None:
         self._line = line
         self._now = now
+        self._by = by
         self._changed: dict[UUID, Cancellation] = {}
         self._events: list[Event] = []
         self._buckets = [line.open, line.asked, line.cancelled, line.shipped]
@@ -53,12 +54,27 @@ class Draft:
         due_at: datetime | None,
         by_policy: bool = False,
         note: str = "",
+        units: int | None = None,
+        rest_reason: DeclineReason | None = None,
     ) -> None:
-        """Somebody else's answer is due from now on; ``to=None`` is the operator's (policy: escalate)."""
+        """Somebody else's answer is due from now on; ``to=None`` is the operator's (policy: escalate).
+
+        With ``units`` only so many are passed on; the rest is open again, for ``rest_reason``.
+        """
         kind = EventKind.CANCELLATION_PASSED_ON if to else EventKind.CANCELLATION_ESCALATED
-        decline_reason = None if to else cancellation.decline_reason
-        changed = replace(cancellation, awaiting=to, due_at=due_at, decline_reason=decline_reason)
-        self._tell(kind, changed.units, changed, note=note, rule=Rule.SILENCE if by_policy else None)
+        rest = 0 if units is None else cancellation.asked_units - units
+        self._move(rest, +1, -1, 0, 0)
+        changed = replace(
+            cancellation,
+            awaiting=to,
+            due_at=due_at,
+            decline_reason=None if to else cancellation.decline_reason,
+            rest=cancellation.rest + rest,
+            rest_reason=rest_reason if rest else cancellation.rest_reason,
+        )
+        rule = Rule.SILENCE if by_policy else None
+        why_not = (rest_reason or "") if rest else ""
+        self._tell(kind, changed.asked_units, changed, note=note, rule=rule, rest=rest, rest_reason=why_not)
 
     def accept(
         self,
@@ -87,8 +103,9 @@ class Draft:
             )
             self._tell(EventKind.CANCELLATION_AGREED, units, changed, note=note, rule=spoke)
         else:
-            why_not = rest_reason if units < cancellation.units else None
-            self._accept(cancellation, units, by, spoke, decline_reason=why_not, answer_note=note)
+            why_not = rest_reason if units < cancellation.asked_units else None
+            more = {"decline_reason": why_not} if why_not else {}
+            self._accept(cancellation, units, by, spoke, answer_note=note, **more)
 
     def accept_for_good(
         self,
@@ -101,20 +118,21 @@ class Draft:
     ) -> None:
         """All asked units become cancelled, whatever becomes of others: there are no goods to send."""
         reason = reason or cancellation.reason
-        self._accept(cancellation, cancellation.units, by, None, reason=reason, unasked=unasked, answer_note=note)
+        units = cancellation.asked_units
+        self._accept(cancellation, units, by, None, reason=reason, unasked=unasked, answer_note=note)
 
     def accept_together(self, cancellation: Cancellation, *, unasked: bool) -> None:
         """All that were asked with it have agreed: the units become cancelled (EC-18)."""
-        self._move(cancellation.units, 0, -1, +1, 0)
+        self._move(cancellation.asked_units, 0, -1, +1, 0)
         changed = replace(
             cancellation,
             state=State.ACCEPTED,
-            accepted_units=cancellation.units,
+            accepted_units=cancellation.asked_units,
             answered_at=self._now,
             unasked=unasked,
         )
         kind, reason = EventKind.CANCELLATION_ACCEPTED, changed.reason
-        self._tell(kind, changed.units, changed, reason=reason, rule=Rule.TOGETHER)
+        self._tell(kind, changed.asked_units, changed, reason=reason, rule=Rule.TOGETHER)
 
     def cancel_own(self, cancellation: Cancellation) -> None:
         """Open units become cancelled, though nobody had asked."""
@@ -126,45 +144,45 @@ class Draft:
         self, cancellation: Cancellation, reason: DeclineReason, by: UUID, note: str = "", tracking: str = ""
     ) -> None:
         """Asked units become open again."""
-        self._move(cancellation.units, +1, -1, 0, 0)
+        self._move(cancellation.asked_units, +1, -1, 0, 0)
         changed = self._answered(cancellation, State.DECLINED, by, decline_reason=reason, answer_note=note)
         kind = EventKind.CANCELLATION_DECLINED
-        self._tell(kind, changed.units, changed, reason=reason, note=note, tracking=tracking)
+        self._tell(kind, changed.asked_units, changed, reason=reason, note=note, tracking=tracking)
 
     def ask_proof(self, cancellation: Cancellation, reason: DeclineReason, due_at: datetime, note: str) -> None:
         """No unit moves until the parcel is named, or the time for that is over (EC-17)."""
         changed = replace(cancellation, decline_reason=reason, due_at=due_at, answer_note=note)
-        self._tell(EventKind.CANCELLATION_PROOF_ASKED, changed.units, changed, reason=reason, note=note)
+        self._tell(EventKind.CANCELLATION_PROOF_ASKED, changed.asked_units, changed, reason=reason, note=note)
 
     def open_case(self, cancellation: Cancellation, reason: DeclineReason) -> None:
         """No unit moves; an operator has to look at it (EC-25)."""
         changed = self._changed.get(cancellation.id, cancellation)
         kind = EventKind.CANCELLATION_CASE_OPENED
-        self._tell(kind, changed.units, changed, reason=reason, rule=Rule.CONTRADICTION)
+        self._tell(kind, changed.asked_units, changed, reason=reason, rule=Rule.CONTRADICTION)
 
     def note_late_answer(self, said: Noted, cancellation: Cancellation, units: int, **words: Any) -> None:
         """No unit moves; what was said too late is kept (EC-23), with the words that came with it."""
         self._noted.add(said)
         self._tell(EventKind.CANCELLATION_LATE_ANSWER, units, cancellation, answer=said.answer, **words)
 
-    def withdraw(self, cancellation: Cancellation, by: UUID) -> None:
+    def withdraw(self, cancellation: Cancellation, by: UUID, note: str = "") -> None:
         """Asked units become open again, as the asker wishes."""
-        self._move(cancellation.units, +1, -1, 0, 0)
-        changed = self._answered(cancellation, State.WITHDRAWN, by)
-        self._tell(EventKind.CANCELLATION_WITHDRAWN, changed.units, changed)
+        self._move(cancellation.asked_units, +1, -1, 0, 0)
+        changed = self._answered(cancellation, State.WITHDRAWN, by, answer_note=note)
+        self._tell(EventKind.CANCELLATION_WITHDRAWN, changed.asked_units, changed, note=note)
 
     def end_together(self, cancellation: Cancellation) -> None:
         """Asked units become open again, as what was asked with them is not to be had (EC-18)."""
-        self._move(cancellation.units, +1, -1, 0, 0)
+        self._move(cancellation.asked_units, +1, -1, 0, 0)
         changed = self._answered(cancellation, State.WITHDRAWN, None, answer_note=ENDED_TOGETHER)
         kind, note = EventKind.CANCELLATION_WITHDRAWN, ENDED_TOGETHER
-        self._tell(kind, changed.units, changed, note=note, rule=Rule.TOGETHER)
+        self._tell(kind, changed.asked_units, changed, note=note, rule=Rule.TOGETHER)
 
     def lapse(self, cancellation: Cancellation) -> None:
         """Asked units become open again, as nobody answered in time."""
-        self._move(cancellation.units, +1, -1, 0, 0)
+        self._move(cancellation.asked_units, +1, -1, 0, 0)
         changed = self._answered(cancellation, State.LAPSED, None)
-        self._tell(EventKind.CANCELLATION_LAPSED, changed.units, changed, rule=Rule.SILENCE)
+        self._tell(EventKind.CANCELLATION_LAPSED, changed.asked_units, changed, rule=Rule.SILENCE)
 
     def ship(self, units: int, tracking: str = "") -> None:
         """Open units become shipped."""
@@ -175,7 +193,7 @@ class Draft:
         """No unit moves; what was said of a cancellation is kept (EC-40)."""
         self._noted.add(said)
         kind = EventKind.CANCELLATION_NOTED
-        self._tell(kind, cancellation.units, cancellation, note=said.note, tracking=said.tracking)
+        self._tell(kind, cancellation.asked_units, cancellation, note=said.note, tracking=said.tracking)
 
     def note_shipped_though_cancelled(self, said: Noted) -> None:
         """No unit moves: they stay cancelled, though they are said to have left (EC-37)."""
@@ -218,9 +236,10 @@ class Draft:
         return Decision(line=line, cancellations=changed, events=tuple(self._events))
 
     def _accept(self, cancellation: Cancellation, units: int, by: UUID | None, rule: Rule | None, **more: Any) -> None:
-        rest = cancellation.units - units
+        rest = cancellation.asked_units - units
         self._move(units, 0, -1, +1, 0)
         self._move(rest, +1, -1, 0, 0)
+        more = {"decline_reason": cancellation.rest_reason, **more}
         changed = self._answered(cancellation, State.ACCEPTED, by, accepted_units=units, **more)
         self._tell(
             EventKind.CANCELLATION_ACCEPTED,
@@ -230,7 +249,7 @@ class Draft:
             note=changed.answer_note,
             rule=rule,
             rest=rest,
-            rest_reason=changed.decline_reason or "",
+            rest_reason=(changed.decline_reason or "") if rest else "",
         )
 
     def _answered(self, cancellation: Cancellation, state: State, by: UUID | None, **more: Any) -> Cancellation:
@@ -260,6 +279,8 @@ class Draft:
     ) -> None:
         is_ask = kind is EventKind.CANCELLATION_ASKED
         if cancellation is not None:
+            if kind in STEPS:
+                cancellation = self._one_step_on(kind, cancellation, units, rule, more)
             self._changed[cancellation.id] = cancellation
         open_units, asked, cancelled, shipped = self._buckets
         self._events.append(
@@ -280,12 +301,35 @@ class Draft:
                 due_at=cancellation.due_at if cancellation else None,
                 agreed=bool(cancellation and cancellation.agreed and cancellation.state is State.ASKED),
                 policy_version=cancellation.policy_version if cancellation and (is_ask or rule) else None,
+                step=cancellation.step if cancellation else None,
+                waiting=cancellation.waiting_units if cancellation else 0,
                 by_policy=rule is not None,
                 rule=rule,
                 at=self._now,
                 **more,
             )
         )
+
+    def _one_step_on(
+        self, kind: EventKind, cancellation: Cancellation, units: int, rule: Rule | None, said: dict[str, Any]
+    ) -> Cancellation:
+        """The cancellation after a decision on it. One that nobody had asked for stays where it began."""
+        known = {each.id: each for each in self._line.cancellations} | self._changed
+        before = known.get(cancellation.id)
+        if before is None:
+            return cancellation
+        decided = Decided(
+            step=before.step,
+            kind=kind,
+            at=self._now,
+            by=self._by if rule is None else None,
+            awaited=before.awaiting,
+            units=units,
+            rest=said.get("rest", 0),
+            reason=str(said.get("reason", "")),
+            rule=rule,
+        )
+        return replace(cancellation, step=before.step + 1, decided=(*before.decided, decided))
 
 
 def unmoved(line: Line, kinds: Sequence[EventKind], **facts: Any) -> Decision:

@@ -52,6 +52,21 @@ NOTED: Final = (
 """What was said and changed nothing."""
 
 
+STEPS: Final = frozenset(
+    {
+        EventKind.CANCELLATION_PASSED_ON,
+        EventKind.CANCELLATION_AGREED,
+        EventKind.CANCELLATION_PROOF_ASKED,
+        EventKind.CANCELLATION_ACCEPTED,
+        EventKind.CANCELLATION_DECLINED,
+        EventKind.CANCELLATION_WITHDRAWN,
+        EventKind.CANCELLATION_LAPSED,
+        EventKind.CANCELLATION_ESCALATED,
+    }
+)
+"""The decisions on an ask: each ends a step of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """When an event of a kind happens, as a sentence, and what its ``units`` count."""
@@ -76,7 +91,9 @@ MEANINGS: Final[dict[EventKind, Meaning]] = {
     ),
     EventKind.CANCELLATION_ASKED: Meaning("The customer or the retailer asked.", "asked"),
     EventKind.CANCELLATION_PASSED_ON: Meaning(
-        "The retailer said yes to the customer's ask; the supplier's answer is due. No unit moves.", "asked"
+        "The retailer said yes to the customer's ask; the supplier's answer is due. What the retailer did not accept is"
+        " open again; no other unit moves.",
+        "passed on",
     ),
     EventKind.CANCELLATION_AGREED: Meaning(
         "Whoever holds the goods accepted an ask that is heeded only together with others, which are yet to be"
@@ -156,7 +173,7 @@ class Event:
     ``asker`` on whose wish the cancellation was asked. ``policy_version`` is the one it was asked under, told when
     somebody asks and when a rule speaks; ``rule`` is the one that spoke. Of an ask that was accepted in part, ``rest``
     units are open again, for ``rest_reason`` (EC-15). ``tracking`` is a parcel in words, and ``answer`` what came too
-    late. The four
+    late. ``step`` is the step of the cancellation from then on, and ``waiting`` how many units of it wait. The four
     buckets are those of the line just after the event, so a reader that missed earlier ones still knows the state.
     So is what it says of its cancellation: its ``state``, the reason it was ``asked_for``, whose answer is ``awaiting``
     whether it has ``agreed`` and waits for others, and when an answer is due.
@@ -189,6 +206,8 @@ class Event:
     agreed: bool = False
     tracking: str = ""
     answer: str = ""
+    step: int | None = None
+    waiting: int = 0
     refund: ToldRefund | None = None
     payment: ToldPayment | None = None
     at: datetime | None = None

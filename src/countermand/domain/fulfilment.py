@@ -33,7 +33,7 @@ def ship(line: Line, command: Ship, now: datetime, asked_under: AskedUnder) -> D
     if command.cancellation is not None:
         return _answer_with_parcel(line, command, command.cancellation, now, asked_under)
     in_the_way = _in_the_way(line, command)
-    shippable = line.open + sum(cancellation.units for cancellation in in_the_way)
+    shippable = line.open + sum(cancellation.asked_units for cancellation in in_the_way)
     units = shippable if command.units is None else command.units
     if not line.open and not line.asked:
         return _noted_if_cancelled(line, command, now, why_nothing_open(line))
@@ -45,7 +45,7 @@ def ship(line: Line, command: Ship, now: datetime, asked_under: AskedUnder) -> D
             detail="A cancellation of these units is waiting for an answer; decline it before shipping them.",
             cancellation=line.asks[0].id,
         )
-    draft = Draft(line, now)
+    draft = Draft(line, now, command.actor.party)
     for cancellation in in_the_way:
         if draft.open < units:
             reason = DeclineReason.ALREADY_SHIPPED
@@ -66,6 +66,7 @@ def _answer_with_parcel(
         actor=command.actor,
         reason=DeclineReason.ALREADY_SHIPPED,
         cancellation=cancellation,
+        step=command.step,
         tracking=command.tracking,
     )
     declined = decline(line, answer, now, asked_under)
@@ -73,7 +74,7 @@ def _answer_with_parcel(
         return declined
     if not any(each.state is State.DECLINED for each in declined.cancellations):
         return declined
-    asked = declined.cancellations[0].units
+    asked = declined.cancellations[0].asked_units
     units = asked if command.units is None else command.units
     if units > asked:
         return too_many_units(line, units, asked=asked)
@@ -107,7 +108,7 @@ def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Dec
         )
     if rejected_now > line.open and rejected_now != line.open + line.asked:
         return too_many_units(line, rejected_now)
-    draft = Draft(line, now)
+    draft = Draft(line, now, command.actor.party)
     draft.allocate(
         accepted=command.accepted,
         backordered=command.backordered,

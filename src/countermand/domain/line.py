@@ -6,7 +6,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from countermand.domain.commands import Asker
-from countermand.domain.events import Event
+from countermand.domain.events import Event, EventKind
+from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 
 
@@ -21,6 +22,25 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A decision on a cancellation, which ended its ``step``; ``awaited`` is the party whose answer was due then.
+
+    ``units`` is how many it was about, and of ``rest`` more units it was the end. ``by`` is ``None`` where a ``rule``
+    spoke.
+    """
+
+    step: int
+    kind: EventKind
+    at: datetime
+    by: UUID | None
+    awaited: UUID | None
+    units: int
+    rest: int = 0
+    reason: str = ""
+    rule: Rule | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
     """An ask for some units of one line, with its answer.
 
@@ -30,6 +50,10 @@ class Cancellation:
     not the reason given. ``group`` is common to asks that are heeded together or not at all; one that was accepted
     while others of its group wait has ``agreed`` (EC-18). ``decline_reason`` says why not, or why not the rest; on an
     ask that still waits it is what the fulfiller has yet to prove (EC-17).
+
+    ``rest`` units of it are open again since the retailer accepted a part, for ``rest_reason``; it is about the others
+    from then on. ``step`` is one at first and one more with each decision on it. ``decided`` are these decisions, where
+    the command at hand may repeat one.
     """
 
     id: UUID
@@ -54,6 +78,20 @@ class Cancellation:
     unasked: bool = False
     group: UUID | None = None
     agreed: bool = False
+    rest: int = 0
+    rest_reason: DeclineReason | None = None
+    step: int = 1
+    decided: tuple[Decided, ...] = field(default=(), compare=False)
+
+    @property
+    def asked_units(self) -> int:
+        """The units that it is about: what the retailer did not accept of them is not."""
+        return self.units - self.rest
+
+    @property
+    def waiting_units(self) -> int:
+        """The units that wait for an answer."""
+        return self.asked_units if self.state is State.ASKED else 0
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether silence may speak for it: an answer was due by now, and there is none."""

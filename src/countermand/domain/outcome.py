@@ -9,7 +9,8 @@ from countermand.domain.line import Cancellation, Line, State
 
 def outcome(line: Line, cancellation: Cancellation, *, subject: str = "") -> str:
     """Where a cancellation stands. ``subject`` names it; without one, its units do."""
-    subject = subject or f"The cancellation of {count(cancellation.units)}"
+    about = cancellation.waiting_units or cancellation.units
+    subject = subject or f"The cancellation of {count(about)}"
     match cancellation.state:
         case State.ASKED:
             return f"{subject}, asked {_at(cancellation.asked_at)}, {_waits(line, cancellation)}."

@@ -1,10 +1,11 @@
 """Why a command changes nothing: a closed list in one order of precedence, with a sentence for each."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from countermand.domain.line import Decision
+from countermand.domain.line import Decision, State
 
 
 class RefusalKind(StrEnum):
@@ -15,6 +16,8 @@ class RefusalKind(StrEnum):
     UNKNOWN_CANCELLATION = "unknown_cancellation"
     UNKNOWN_REFUND = "unknown_refund"
     UNKNOWN_PAYMENT = "unknown_payment"
+    STEP_NEEDED = "step_needed"
+    STATE_CHANGED = "state_changed"
     UNITS_INVALID = "units_invalid"
     REASON_REQUIRED = "reason_required"
     ALREADY_ANSWERED = "already_answered"
@@ -40,15 +43,28 @@ PRECEDENCE = {kind: rank for rank, kind in enumerate(RefusalKind)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a cancellation stands: whose answer is due, and who made it so, when, with the last decision on it."""
+
+    state: State
+    step: int
+    awaiting: UUID | None
+    answered_by: UUID | None
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """A command that moved no unit, and why. ``cancellation`` names the one that stands in the way, if one does.
 
-    ``noted`` holds what is told of all the same, such as an answer that came too late (EC-23).
+    ``current`` is where that one stands, if the command answers another step of it. ``noted`` holds what is told of
+    all the same, such as an answer that came too late (EC-23).
     """
 
     kind: RefusalKind
     detail: str
     cancellation: UUID | None = None
+    current: Standing | None = None
     noted: tuple[Decision, ...] = ()
 
 

@@ -145,6 +145,7 @@ class Happening:
     rule: Rule | None = None
     awaiting: UUID | None = None
     told_at: datetime | None = None
+    rest: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +310,10 @@ def _wishes(item: Item, happenings: Sequence[Happening]) -> list[_Wish]:
         if each.kind is EventKind.CANCELLATION_ASKED:
             own_word = each.actor in (item.retailer, item.fulfiller)
             wish.on_file, wish.units_asked = each.asker is Asker.CUSTOMER and not own_word, each.units
+        elif each.kind is EventKind.CANCELLATION_PASSED_ON and wish.on_file:
+            # What the retailer did not accept stays on order, whatever becomes of the rest.
+            unheeded += each.rest
+            wish.units_asked = each.units
         _note_answer(wish, each)
         if each.kind not in _ENDS:
             continue

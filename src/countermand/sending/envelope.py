@@ -86,6 +86,14 @@ class ToldCancellation(_Described):
     agreed: Annotated[
         bool, Field(description="true if it is accepted as far as this line goes, and waits for the other lines")
     ]
+    step: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="which decision on it is due: one at first, one more with each; null in events of before 0.2",
+        ),
+    ]
+    waiting_units: Annotated[int, Field(ge=0, description="how many of its units wait for an answer")]
 
 
 class MoneyBack(_Described):
@@ -265,6 +273,8 @@ def _cancellation(event: Record) -> dict[str, Any]:
         "answer_note": _words(event) or (event.cancellation_answer_note if answered else ""),
         "unasked": facts.get("unasked", False),
         "agreed": facts.get("agreed", False),
+        "step": facts.get("step"),
+        "waiting_units": 0 if answered else facts.get("waiting", event.cancellation_units),
     }
 
 

@@ -4,7 +4,7 @@ import hmac
 import re
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -14,10 +14,12 @@ from countermand.store.columns import Record
 
 PATH: Final = "/answer/"
 _PURPOSE: Final = "link to answer one cancellation, version 1"
-_PACKED: Final = struct.Struct(">16s16s16s16sI")
+_PACKED: Final = struct.Struct(">16s16s16s16sIHx")
+_WITHOUT_STEP: Final = struct.Struct(">16s16s16s16sI")
+"""Links of before 0.2, and of events of before it, name no step."""
 _MAC_BYTES: Final = 16
 """Half of an HMAC-SHA256, the least that RFC 2104 (section 5) has: nobody guesses 128 bits at a web server."""
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{112}", re.ASCII)
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{112}|[A-Za-z0-9_-]{116}", re.ASCII)
 
 
 class UnknownLinkError(Exception):
@@ -30,13 +32,14 @@ class ExpiredLinkError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """What a link opens, for whom, and until when."""
+    """What a link opens, for whom, and until when: the cancellation as it stood at ``step``, if it names one."""
 
     retailer: UUID
     line: UUID
     cancellation: UUID
     party: UUID
     expires_at: datetime
+    step: int | None = None
 
 
 class Links:
@@ -47,10 +50,33 @@ class Links:
         self._base_url = base_url
         self._lifetime = timedelta(days=days)
 
-    def page(self, *, retailer: UUID, line: UUID, cancellation: UUID, party: UUID, at: datetime) -> str:
-        """The link that opens this cancellation for this party. The same for the same ``at``, the time of the event."""
-        expires = int((at + self._lifetime).timestamp())
-        packed = _PACKED.pack(retailer.bytes, line.bytes, cancellation.bytes, party.bytes, expires)
+    def page(
+        self,
+        *,
+        retailer: UUID,
+        line: UUID,
+        cancellation: UUID,
+        party: UUID,
+        at: datetime,
+        step: int | None = None,
+    ) -> str:
+        """The link by which this party answers this step. The same for the same ``at``, the time of the event."""
+        expires_at = at + self._lifetime
+        return self._url(
+            Ticket(
+                retailer=retailer, line=line, cancellation=cancellation, party=party, expires_at=expires_at, step=step
+            )
+        )
+
+    def at_step(self, ticket: Ticket, step: int) -> str:
+        """The link by which whoever has this one answers another step. It expires with it."""
+        return self._url(replace(ticket, step=step))
+
+    def _url(self, ticket: Ticket) -> str:
+        ids = [each.bytes for each in (ticket.retailer, ticket.line, ticket.cancellation, ticket.party)]
+        expires = int(ticket.expires_at.timestamp())
+        step = ticket.step
+        packed = _WITHOUT_STEP.pack(*ids, expires) if step is None else _PACKED.pack(*ids, expires, step)
         token = urlsafe_b64encode(packed + _macs(self._keyring, packed)[0])
         return f"{self._base_url}{PATH}{token.decode()}"
 
@@ -62,6 +88,7 @@ class Links:
             cancellation=event.cancellation_id,
             party=party,
             at=event.at,
+            step=event.facts.get("step"),
         )
 
     def read(self, token: str, now: datetime) -> Ticket:
@@ -74,15 +101,21 @@ class Links:
         if not _TOKEN.fullmatch(token):
             raise UnknownLinkError
         data = urlsafe_b64decode(token)
-        packed, mac = data[: _PACKED.size], data[_PACKED.size :]
+        packed, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
         if not any([hmac.compare_digest(mac, mine) for mine in _macs(self._keyring, packed)]):  # noqa: C419
             raise UnknownLinkError
-        *ids, expires = _PACKED.unpack(packed)
+        step: int | None = None
+        if len(packed) == _PACKED.size:
+            *ids, expires, step = _PACKED.unpack(packed)
+        else:
+            *ids, expires = _WITHOUT_STEP.unpack(packed)
         retailer, line, cancellation, party = (UUID(bytes=each) for each in ids)
         expires_at = datetime.fromtimestamp(expires, UTC)
         if now >= expires_at:
             raise ExpiredLinkError
-        return Ticket(retailer=retailer, line=line, cancellation=cancellation, party=party, expires_at=expires_at)
+        return Ticket(
+            retailer=retailer, line=line, cancellation=cancellation, party=party, expires_at=expires_at, step=step
+        )
 
 
 def _macs(keyring: Keyring, packed: bytes) -> list[bytes]:

@@ -26,8 +26,9 @@ from countermand.domain.commands import (
     RetailerCancel,
     Ship,
     ShipOrder,
+    WithdrawCancellation,
 )
-from countermand.domain.line import Cancellation, Line
+from countermand.domain.line import Cancellation, Line, State
 from countermand.domain.order import PlaceOrder
 from countermand.domain.payments import names_of
 from countermand.domain.refund import Payment
@@ -37,7 +38,7 @@ from countermand.service.locking import Locked, Orders, lock
 from countermand.standing import Agreements
 from countermand.store import statements as sql
 from countermand.store.columns import Record
-from countermand.store.records import cancellation_of, line_of, noted_of, parcel_of, refund_of
+from countermand.store.records import cancellation_of, decided_of, line_of, noted_of, parcel_of, refund_of
 
 
 class AskedTogetherError(Exception):
@@ -66,6 +67,7 @@ def load(
         known.meet(line_of(row, tuple(asked.get(row.id, ()))), row.priced)
     known.stored.update(each.id for asks in asked.values() for each in asks)
     _load_noted(connection, locked.calls, known)
+    _load_decided(connection, locked.calls, known)
     _check_together(locked.calls, known, whole)
     _load_agreements(connection, locked, known, agreements)
     _load_answers(connection, locked.calls, known)
@@ -114,6 +116,25 @@ def _load_noted(connection: Connection, calls: Sequence[Call], known: Known) -> 
         for row in connection.execute(sql.NOTED_ON_LINES, parameters):
             line = known.lines[row.line_id]
             known.lines[line.id] = replace(line, noted=line.noted | {noted_of(row)})
+
+
+def _load_decided(connection: Connection, calls: Sequence[Call], known: Known) -> None:
+    """What was decided of cancellations before, where a call may repeat it or has seen them at another step."""
+    lines = {
+        known.lines[line].id: known.lines[line].retailer
+        for call in calls
+        for line in known.lines_of(call.command)
+        if _may_come_again(known.lines[line], call.command)
+    }
+    if not lines:
+        return
+    told: dict[tuple[UUID, UUID], list[Record]] = {}
+    parameters = {"retailers": sorted(set(lines.values())), "lines": sorted(lines)}
+    for row in connection.execute(sql.DECIDED_ON_LINES, parameters):
+        told.setdefault((row.line_id, row.cancellation_id), []).append(row)
+    for line in (known.lines[each] for each in lines):
+        cancellations = (replace(c, decided=decided_of(told.get((line.id, c.id), ()))) for c in line.cancellations)
+        known.lines[line.id] = replace(line, cancellations=tuple(cancellations))
 
 
 def _check_together(calls: Sequence[Call], known: Known, whole: Orders) -> None:
@@ -205,6 +226,31 @@ def _is_answer(command: Command | PlaceOrder) -> bool:
 
 
 _NeedsOpenUnits = AskCancellation | AskLines | CancelOrder | CancelOwn | Ship | ShipOrder | Allocate | AllocateOrder
+
+
+def _may_come_again(line: Line, command: Command | PlaceOrder) -> bool:
+    """Whether it may answer what was answered before: where another party's answer is due, or that to another step."""
+    return any(_is_elsewhere(line, each) for each in _answers(command) if each.line == line.id)
+
+
+_Answer = AcceptCancellation | DeclineCancellation | WithdrawCancellation | Ship
+
+
+def _answers(command: Command | PlaceOrder) -> Sequence[_Answer]:
+    if isinstance(command, ShipOrder):
+        return [each for each in command.lines if each.cancellation]
+    if isinstance(command, Ship):
+        return [command] if command.cancellation else []
+    return [command] if isinstance(command, AcceptCancellation | DeclineCancellation | WithdrawCancellation) else []
+
+
+def _is_elsewhere(line: Line, answer: _Answer) -> bool:
+    named = [c for c in line.cancellations if c.id == answer.cancellation] if answer.cancellation else line.asks
+    return any(
+        c.state is not State.ASKED
+        or (c.awaiting != answer.actor.party if answer.step is None else c.step != answer.step)
+        for c in named
+    )
 
 
 def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.domain.line import State
+from countermand.domain.refusals import Refusal, RefusalKind, Standing
 from countermand.service.calls import Done, Failed, Once, Outcome, Refused
 from countermand.service.known import Given
 from countermand.service.rows import Rows
@@ -49,7 +50,8 @@ def _to_record(outcome: Outcome) -> dict[str, Any]:
             refusal = outcome.refusal
             standing = refusal.cancellation.hex if refusal.cancellation else None
             given = {"refusal": refusal.kind.value, "detail": refusal.detail, "cancellation": standing}
-            return given | {"process": outcome.process}
+            current = {"current": _standing_record(refusal.current)} if refusal.current else {}
+            return given | current | {"process": outcome.process}
         case Failed():  # pragma: no cover - a failed transaction stores nothing
             raise AssertionError
 
@@ -57,11 +59,36 @@ def _to_record(outcome: Outcome) -> dict[str, Any]:
 def _replay(given: dict[str, Any], at: datetime) -> Outcome:
     if "refusal" in given:
         standing = UUID(given["cancellation"]) if given["cancellation"] else None
-        refusal = Refusal(kind=RefusalKind(given["refusal"]), detail=given["detail"], cancellation=standing)
+        refusal = Refusal(
+            kind=RefusalKind(given["refusal"]),
+            detail=given["detail"],
+            cancellation=standing,
+            current=_standing(given["current"]) if "current" in given else None,
+        )
         return Refused(refusal=refusal, process=given["process"], at=at)
     cancellations = tuple(UUID(each) for each in given["cancellations"])
     repeated = frozenset(UUID(each) for each in given.get("repeated", ()))
     parcel = UUID(given["parcel"]) if "parcel" in given else None
     return Done(
         cancellations=cancellations, repeated=repeated, parcel=parcel, process=given["process"], at=at, replayed=True
+    )
+
+
+def _standing_record(standing: Standing) -> dict[str, Any]:
+    return {
+        "state": standing.state.value,
+        "step": standing.step,
+        "awaiting": standing.awaiting.hex if standing.awaiting else None,
+        "answered_by": standing.answered_by.hex if standing.answered_by else None,
+        "answered_at": standing.answered_at.isoformat() if standing.answered_at else None,
+    }
+
+
+def _standing(given: dict[str, Any]) -> Standing:
+    return Standing(
+        state=State(given["state"]),
+        step=given["step"],
+        awaiting=UUID(given["awaiting"]) if given["awaiting"] else None,
+        answered_by=UUID(given["answered_by"]) if given["answered_by"] else None,
+        answered_at=datetime.fromisoformat(given["answered_at"]) if given["answered_at"] else None,
     )

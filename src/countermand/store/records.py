@@ -1,14 +1,15 @@
 """Rows and the values of the domain: translated here, both ways, and nowhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 from countermand.domain.commands import Asker, Movement
-from countermand.domain.events import Event, EventKind, ToldRefund
-from countermand.domain.line import Cancellation, Line, Noted, State
+from countermand.domain.events import STEPS, Event, EventKind, ToldRefund
+from countermand.domain.line import Cancellation, Decided, Line, Noted, State
 from countermand.domain.parcels import ReportedParcel
+from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refund import Method
 from countermand.domain.settlement import Refund, RefundKind, RefundState
@@ -70,6 +71,9 @@ def cancellation_of(row: Record) -> Cancellation:
         unasked=row.unasked,
         group=row.group_id,
         agreed=row.agreed,
+        rest=row.rest_units,
+        rest_reason=DeclineReason(row.rest_reason) if row.rest_reason else None,
+        step=row.step,
     )
 
 
@@ -102,6 +106,9 @@ def cancellation_row(line: Line, cancellation: Cancellation, door: str) -> dict[
         "group_id": cancellation.group,
         "agreed": cancellation.agreed,
         "door": door,
+        "rest_units": cancellation.rest,
+        "rest_reason": cancellation.rest_reason.value if cancellation.rest_reason else None,
+        "step": cancellation.step,
     }
 
 
@@ -148,6 +155,8 @@ def facts_of(event: Event) -> dict[str, Any]:
         "agreed": event.agreed,
         "tracking": event.tracking,
         "answer": event.answer,
+        "step": event.step,
+        "waiting": event.waiting,
     }
     # A version of 0 says something: that the defaults held.
     version = {} if event.policy_version is None else {"policy_version": event.policy_version}
@@ -188,6 +197,31 @@ def parcel_of(rows: Sequence[Record]) -> ReportedParcel:
         reference=first.details.get("reference", ""),
         contents={row.line_id: row.units for row in rows},
     )
+
+
+def decided_of(rows: Iterable[Record]) -> tuple[Decided, ...]:
+    """The decisions on one cancellation, from its events in their order."""
+    decided: list[Decided] = []
+    awaited: UUID | None = None
+    for row in rows:
+        facts = row.facts
+        if EventKind(row.kind) in STEPS:
+            rule = Rule(facts["rule"]) if "rule" in facts else None
+            decided.append(
+                Decided(
+                    step=len(decided) + 1,
+                    kind=EventKind(row.kind),
+                    at=row.at,
+                    by=row.actor_id,
+                    awaited=awaited,
+                    units=facts["units"],
+                    rest=facts.get("rest", 0),
+                    reason=facts.get("reason", ""),
+                    rule=rule,
+                )
+            )
+        awaited = UUID(facts["awaiting"]) if "awaiting" in facts else None
+    return tuple(decided)
 
 
 def refund_of(row: Record) -> Refund:

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import Insert
 
-from countermand.domain.events import NOTED
+from countermand.domain.events import NOTED, STEPS, EventKind
 from countermand.store import tables as t
 from countermand.store.columns import Id, IdList, NumberList, PairList, one_of, pair_of
 
@@ -108,6 +108,24 @@ NOTED_ON_LINES = select(
 )
 """What was said of these lines too late, and of cancelled units that left."""
 
+DECIDED_ON_LINES = (
+    select(
+        t.events.c.line_id,
+        t.events.c.cancellation_id,
+        t.events.c.kind,
+        t.events.c.at,
+        t.events.c.actor_id,
+        t.events.c.facts,
+    )
+    .where(
+        one_of(t.events.c.retailer_id, _RETAILERS),
+        one_of(t.events.c.line_id, bindparam("lines", type_=IdList())),
+        t.events.c.kind.in_([literal_column(f"'{kind}'") for kind in sorted({EventKind.CANCELLATION_ASKED, *STEPS})]),
+    )
+    .order_by(t.events.c.line_id, t.events.c.seq)
+)
+"""How the cancellations of these lines were asked for, and every decision on them."""
+
 POLICIES = (
     select(
         t.policies.c.retailer_id,
@@ -191,6 +209,9 @@ CHANGED_COLUMNS: Final = {
         "by_policy",
         "unasked",
         "agreed",
+        "rest_units",
+        "rest_reason",
+        "step",
     ),
     "order_money": ("cancelled", "given_back"),
     "refunds": (

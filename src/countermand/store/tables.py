@@ -340,9 +340,20 @@ cancellations = Table(
     Column("group_id", Id, comment="asks that are heeded together or not at all"),
     Column("agreed", Boolean, nullable=False, comment="accepted, and waiting for the others of its group"),
     Column("door", Text, nullable=False),
+    Column(
+        "rest_units",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="open again, as the retailer accepted a part and passed that on",
+    ),
+    Column("rest_reason", Text, comment="why it did not accept them"),
+    Column("step", Integer, nullable=False, server_default="1", comment="one more with each decision on it"),
     PrimaryKeyConstraint("retailer_id", "id"),
     _refers("line_id", lines),
     CheckConstraint("units > 0 AND accepted_units BETWEEN 0 AND units", name="units"),
+    CheckConstraint("rest_units >= 0 AND rest_units < units AND accepted_units <= units - rest_units", name="rest"),
+    CheckConstraint("step > 0", name="step"),
     CheckConstraint(
         "state IN ('asked', 'accepted', 'declined', 'withdrawn', 'lapsed')"
         " AND (state = 'accepted') = (accepted_units > 0)"

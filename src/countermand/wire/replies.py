@@ -76,6 +76,8 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     RefusalKind.UNKNOWN_CANCELLATION: _crux(422, native=404),
     RefusalKind.UNKNOWN_REFUND: _crux(422, native=404),
     RefusalKind.UNKNOWN_PAYMENT: _crux(422, native=404),
+    RefusalKind.STEP_NEEDED: _crux(422, native=428),
+    RefusalKind.STATE_CHANGED: _crux(422, native=409),
     RefusalKind.UNITS_INVALID: _crux(400, seed=422, native=422),
     RefusalKind.REASON_REQUIRED: _crux(400, seed=422, native=422),
     RefusalKind.ALREADY_ANSWERED: _crux(422, native=409),

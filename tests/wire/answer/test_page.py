@@ -40,12 +40,12 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 class Page:
     """One cancellation and the link to it."""
 
-    def __init__(self, world: World, line: UUID, cancellation: UUID, party: UUID) -> None:
+    def __init__(self, world: World, line: UUID, cancellation: UUID, party: UUID, step: int = 1) -> None:
         self.world = world
         self.line = line
         self.cancellation = cancellation
         self.url = world.application.links.page(
-            retailer=world.retailer, line=line, cancellation=cancellation, party=party, at=world.clock()
+            retailer=world.retailer, line=line, cancellation=cancellation, party=party, at=world.clock(), step=step
         )
         self.path = self.url.removeprefix(world.application.settings.base_url)
 
@@ -295,7 +295,7 @@ async def withdrawn(page: Page) -> None:
 
 
 async def accepted_by_an_operator(page: Page) -> None:
-    await page.world.submit(AcceptCancellation(line=page.line, actor=OPERATOR, cancellation=page.cancellation))
+    await page.world.submit(AcceptCancellation(line=page.line, actor=OPERATOR, cancellation=page.cancellation, step=1))
 
 
 async def accepted_in_part(page: Page) -> None:
@@ -398,7 +398,7 @@ async def test_the_retailer_passes_the_customers_ask_on(world: World) -> None:
     assert "Tracking number" not in words(shown)
     reply = await page.send("accept")
     assert "This cancellation waits for the answer of supplier." in words(reply)
-    supplier = Page(world, page.line, page.cancellation, world.supplier)
+    supplier = Page(world, page.line, page.cancellation, world.supplier, step=2)
     assert (await supplier.send("accept", units=2)).status_code == 200
     assert await page.buckets() == (3, 0, 2, 0)
 
@@ -606,7 +606,7 @@ async def test_a_link_opens_for_its_party_only(world: World) -> None:
         {"retailer": world.other_retailer},
     ):
         given = {"retailer": world.retailer, "cancellation": page.cancellation, "party": world.supplier} | change
-        url = world.application.links.page(line=page.line, at=world.clock(), **given)
+        url = world.application.links.page(line=page.line, at=world.clock(), step=1, **given)
         page.path = url.removeprefix(world.application.settings.base_url)
         assert (await page.look()).status_code == 404
         assert (await page.send("accept", units=2)).status_code == 404

@@ -101,7 +101,7 @@ def check_problem(response: httpx2.Response) -> None:
     """RFC 9457, with the name of what is wrong."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     problem = response.json()
-    assert set(problem) - {"cancellation", "errors"} == {"title", "status", "detail", "code"}
+    assert set(problem) - {"cancellation", "current", "errors"} == {"title", "status", "detail", "code"}
     assert problem["status"] == response.status_code < 500
     assert problem["code"] in CODES
     assert problem["title"].casefold() == problem["code"].replace("_", " ")

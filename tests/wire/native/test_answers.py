@@ -228,8 +228,8 @@ async def test_an_id_that_is_none_is_an_unknown_one(sqlite_native: Native, verb:
 
 OWN: dict[str, dict[str, tuple[int, str | None]]] = {
     # One that the retailer asked and the supplier has to answer.
-    "accept": {"retailer": (409, "nothing_asked"), "supplier": (200, None), "platform": (200, None)},
-    "decline": {"retailer": (409, "nothing_asked"), "supplier": (200, None), "platform": (200, None)},
+    "accept": {"retailer": (409, "nothing_asked"), "supplier": (200, None), "platform": (428, "step_needed")},
+    "decline": {"retailer": (409, "nothing_asked"), "supplier": (200, None), "platform": (428, "step_needed")},
     "withdraw": {"retailer": (200, None), "supplier": (404, "unknown_cancellation"), "platform": (200, None)},
 }
 NOBODYS = (404, "unknown_cancellation")

@@ -49,6 +49,8 @@ async def test_an_ask_is_accepted_for_an_answer(native: Native) -> None:
         "by_policy": False,
         "unasked": False,
         "agreed": False,
+        "step": 1,
+        "waiting_units": 2,
         "repeated": False,
     }
     assert await native.world.buckets(line) == (1, 2, 0, 0)

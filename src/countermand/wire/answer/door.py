@@ -150,7 +150,7 @@ class AnswerDoor:
     async def _give(self, opened: Opened, form: forms.Form) -> Reply:
         """Give the answer, and show what it led to."""
         try:
-            command = forms.command_of(form, opened.row, opened.actor, self._ids.new)
+            command = forms.command_of(form, opened.row, opened.actor, self._ids.new, opened.ticket.step)
         except forms.FieldError as error:
             return self._look(opened, _status(Problem.INVALID), form, views.problem_with(error))
         ticket = opened.ticket
@@ -186,16 +186,18 @@ class AnswerDoor:
         given: bool = False,
     ) -> Reply:
         """The page as the cancellation stands now: with the forms, or with what became of it."""
-        row, looker, now = opened.row, opened.looker, self._clock()
+        row, looker, now, ticket = opened.row, opened.looker, self._clock(), opened.ticket
         thanks = given and problem is None
-        if views.is_asked_of(row, looker):
+        due = views.is_asked_of(row, looker)
+        if due and views.is_at_step(row, looker, ticket.step):
             notice = "The parcel is noted. The cancellation still waits for your answer." if thanks else ""
             shown = views.Shown(once=self._ids.new().hex, form=form, problem=problem, notice=notice)
             return _page(status, views.answer_page(row, looker, now, shown))
         notice = "Thank you. Your answer is stored." if thanks else ""
         if problem is not None:
             notice = "Your answer changed nothing: it came too late, or is not yours to give."
-        return _page(status, views.standing_page(row, looker, now, notice))
+        present = self._links.at_step(ticket, row.step) if due else ""
+        return _page(status, views.standing_page(row, looker, now, notice, present))
 
 
 _FIELDS: Final = {RefusalKind.REASON_REQUIRED: "reason"} | dict.fromkeys(

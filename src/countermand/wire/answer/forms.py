@@ -79,8 +79,8 @@ def read_form(body: bytes) -> Form:
     return Form(answer=answer, fields={name: fields[name] for name in LENGTHS if name in fields})
 
 
-def command_of(form: Form, row: Record, actor: Actor, new_id: Callable[[], UUID]) -> Command:
-    """The command that a form stands for.
+def command_of(form: Form, row: Record, actor: Actor, new_id: Callable[[], UUID], step: int | None) -> Command:
+    """The command that a form stands for: an answer to this step of the cancellation.
 
     Raises:
         FieldError: a field is not filled in as it should be.
@@ -90,11 +90,11 @@ def command_of(form: Form, row: Record, actor: Actor, new_id: Callable[[], UUID]
             raise FieldError(name, f"This is too long; there is room for {most} characters.")
     match form.answer:
         case "accept":
-            return AcceptCancellation(line=row.line_id, actor=actor, cancellation=row.id, units=_units(form))
+            return AcceptCancellation(line=row.line_id, actor=actor, cancellation=row.id, step=step, units=_units(form))
         case "decline":
             reason = DeclineReason(form.text("reason")) if form.text("reason") in set(REASONS) else None
             return DeclineCancellation(
-                line=row.line_id, actor=actor, cancellation=row.id, reason=reason, note=form.text("note")
+                line=row.line_id, actor=actor, cancellation=row.id, step=step, reason=reason, note=form.text("note")
             )
         case _:
             parcel = Parcel(
@@ -102,7 +102,7 @@ def command_of(form: Form, row: Record, actor: Actor, new_id: Callable[[], UUID]
                 carrier=_needed(form, "carrier", "Write who carries the parcel."),
                 tracking_number=_needed(form, "tracking_number", "Write the tracking number of the parcel."),
             )
-            shipped = Ship(line=row.line_id, actor=actor, units=_units(form), cancellation=row.id)
+            shipped = Ship(line=row.line_id, actor=actor, units=_units(form), cancellation=row.id, step=step)
             return ShipOrder(order=row.order_id, actor=actor, lines=(shipped,), parcel=parcel)
 
 

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.line import State
+from countermand.reads import waiting_units
 from countermand.sending.words import count, from_now, moment, written
 from countermand.store.columns import Record
 from countermand.wire.answer.forms import NOTHING, REASONS, FieldError, Form
@@ -57,6 +58,11 @@ def is_asked_of(row: Record, looker: Looker) -> bool:
     return row.state == State.ASKED and (row.awaiting == looker.party or looker.kind is PartyKind.PLATFORM)
 
 
+def is_at_step(row: Record, looker: Looker, step: int | None) -> bool:
+    """Whether it stands where the link was made for. The platform may answer for anybody, so its link must say."""
+    return row.step == step or (step is None and looker.kind is not PartyKind.PLATFORM)
+
+
 def answer_page(row: Record, looker: Looker, now: datetime, shown: Shown) -> bytes:
     """The page with the forms."""
     form = shown.form
@@ -64,8 +70,8 @@ def answer_page(row: Record, looker: Looker, now: datetime, shown: Shown) -> byt
         "ask.html",
         facts=_facts(row, now),
         me=looker.name,
-        units=row.units,
-        units_words=count(row.units),
+        units=waiting_units(row),
+        units_words=count(waiting_units(row)),
         passes_on=row.awaiting == row.retailer_id != row.fulfiller_id,
         holds_goods=row.fulfiller_id == looker.party,
         reasons={reason.value: words for reason, words in REASONS.items()},
@@ -77,10 +83,17 @@ def answer_page(row: Record, looker: Looker, now: datetime, shown: Shown) -> byt
     )
 
 
-def standing_page(row: Record, looker: Looker, now: datetime, notice: str = "") -> bytes:
-    """The page of a cancellation that whoever looks has no answer to give to."""
+def standing_page(row: Record, looker: Looker, now: datetime, notice: str = "", present: str = "") -> bytes:
+    """The page of a cancellation that whoever looks has no answer to give to by this link.
+
+    ``present`` is the link by which the answer that is due now can be given.
+    """
     title, sentences = _standing(row, looker)
-    return _rendered("standing.html", title=title, sentences=sentences, facts=_facts(row, now), notice=notice)
+    if present:
+        title = "This link is for an earlier question"
+        sentences = ["It was answered, or has changed since. Another answer is due now."]
+    facts = _facts(row, now)
+    return _rendered("standing.html", title=title, sentences=sentences, facts=facts, notice=notice, present=present)
 
 
 def message_page(title: str, *sentences: str) -> bytes:
@@ -104,7 +117,7 @@ def _facts(row: Record, now: datetime) -> Mapping[str, str]:
         "Retailer": row.retailer_name,
         "Order": row.reference,
         "Article": f"{row.title} ({row.sku})" if row.title else row.sku,
-        "To cancel": f"{row.units} of {count(row.ordered)} ordered",
+        "To cancel": f"{waiting_units(row) or row.units} of {count(row.ordered)} ordered",
         "Asked by": f"{asker}{through}",
         "Asked on": _when(row.asked_at, now),
     }

@@ -102,4 +102,10 @@ def once_of(who: Caller, key: str | None, what: str, said: BaseModel | None) -> 
 
 def fingerprint(what: str, said: BaseModel | None) -> str:
     """Of a call and what it says, however it was spelled."""
-    return hashlib.sha256(f"{what}\n{said.model_dump_json() if said else ''}".encode()).hexdigest()
+    # Members that came with 0.2 count only where they are given, so that keys of before it still find their calls.
+    new = {name for name in _SINCE_0_2 if said and getattr(said, name, None) is None}
+    words = said.model_dump_json(exclude=new) if said else ""
+    return hashlib.sha256(f"{what}\n{words}".encode()).hexdigest()
+
+
+_SINCE_0_2: Final = ("step",)

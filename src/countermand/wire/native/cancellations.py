@@ -70,9 +70,14 @@ class CancellationIn(Strict):
     note: Note = ""
 
 
+STEP: Final = "the step that is answered, or was seen; the platform must name the one that it answers"
+Step = Annotated[int, Field(strict=True, ge=1, le=1_000_000, description=STEP)]
+
+
 class Acceptance(Strict):
     """A yes to all units that were asked, or to so many of them; the rest is open again, for ``rest_reason``."""
 
+    step: Step | None = None
     units: Count | None = None
     rest_reason: DeclineReason | None = None
     note: Note = ""
@@ -81,9 +86,17 @@ class Acceptance(Strict):
 class Refusal(Strict):
     """A no, and why; ``tracking`` names the parcel where the units shipped already."""
 
+    step: Step | None = None
     reason: DeclineReason | None = None
     note: Note = ""
     tracking: Tracking = ""
+
+
+class Withdrawal(Strict):
+    """The ask is taken back."""
+
+    step: Step | None = None
+    note: Note = ""
 
 
 class Remark(Strict):
@@ -117,6 +130,8 @@ class CancellationOut(BaseModel):
     by_policy: bool
     unasked: bool
     agreed: bool
+    step: Annotated[int, Field(description="one at first, and one more with each decision on it")]
+    waiting_units: Annotated[int, Field(description="how many of its units wait for an answer")]
     repeated: Annotated[
         bool, Field(description="true if the call said what had been said before, and changed nothing about this one")
     ]
@@ -201,7 +216,8 @@ async def accept_cancellation(
 ) -> CancellationOut:
     """Accept asked units, all of them unless a number is given. The same answer again is success again.
 
-    A retailer that accepts a customer's ask while a supplier holds the goods passes it on to the supplier.
+    A retailer that accepts a customer's ask while a supplier holds the goods passes on what it accepts to the supplier.
+    The platform must name the ``step`` that it answers; at another one the answer is ``state_changed``.
     """
     row = await _named(behind, who, cancellation)
     said = answer or Acceptance()
@@ -209,6 +225,7 @@ async def accept_cancellation(
         line=row.line_id,
         actor=who.actor,
         cancellation=row.id,
+        step=said.step,
         units=said.units,
         rest_reason=said.rest_reason,
         note=said.note,
@@ -223,6 +240,7 @@ async def decline_cancellation(
     """Decline asked units, which stay on order. A reason is required.
 
     Where the policy wants proof of ``already_shipped``, the decline counts once it names the parcel in ``tracking``.
+    The platform must name the ``step`` that it answers; at another one the answer is ``state_changed``.
     """
     row = await _named(behind, who, cancellation)
     # Not to state a reason is for dialects that have no room for one.
@@ -231,6 +249,7 @@ async def decline_cancellation(
         line=row.line_id,
         actor=who.actor,
         cancellation=row.id,
+        step=answer.step,
         reason=reason,
         note=answer.note,
         tracking=answer.tracking,
@@ -240,12 +259,21 @@ async def decline_cancellation(
 
 @router.post("/{cancellation}/withdraw")
 async def withdraw_cancellation(
-    behind: Inside, who: Canceller, cancellation: str, idempotency_key: Key = None
+    behind: Inside, who: Canceller, cancellation: str, said: Withdrawal | None = None, idempotency_key: Key = None
 ) -> CancellationOut:
     """Take an ask back while nobody has answered it. Only the party that asked can, and the platform."""
     row = await _named(behind, who, cancellation)
-    command = WithdrawCancellation(line=row.line_id, actor=who.actor, cancellation=row.id)
-    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"withdraw {row.id}", None))
+    wish = said or Withdrawal()
+    command = WithdrawCancellation(
+        line=row.line_id, actor=who.actor, cancellation=row.id, step=wish.step, note=wish.note
+    )
+    return await _do(
+        behind,
+        who,
+        row,
+        command,
+        once_of(who, idempotency_key, f"withdraw {row.id}", said if wish != Withdrawal() else None),
+    )
 
 
 @router.post("/{cancellation}/notes")
@@ -326,5 +354,7 @@ def _out(row: Record, *, repeated: bool = False) -> CancellationOut:
         by_policy=row.by_policy,
         unasked=row.unasked,
         agreed=row.agreed and row.state == State.ASKED.value,
+        step=row.step,
+        waiting_units=reads.waiting_units(row),
         repeated=repeated,
     )

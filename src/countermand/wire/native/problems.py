@@ -1,6 +1,9 @@
 """What went wrong, as a problem document (RFC 9457). Its status comes from the one table, ``wire/replies.py``."""
 
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any, Final, Self
+from uuid import UUID
 
 from fastapi import Request
 from fastapi.encoders import jsonable_encoder
@@ -10,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from countermand.domain.line import State
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.ids import show
 from countermand.service.calls import Done, Outcome, Refused
@@ -22,6 +26,16 @@ ERRORS_MAX: Final = 100
 MEDIA_TYPE: Final = "application/problem+json"
 
 
+class CurrentOut(BaseModel):
+    """Where the cancellation stands that was answered at another step: who made it so, and when."""
+
+    state: State
+    step: int
+    awaiting: UUID | None
+    answered_by: UUID | None
+    answered_at: datetime | None
+
+
 class ProblemOut(BaseModel):
     """What went wrong (RFC 9457). ``code`` is the name of the refusal or problem."""
 
@@ -30,6 +44,7 @@ class ProblemOut(BaseModel):
     detail: str
     code: str
     cancellation: str | None = None
+    current: CurrentOut | None = None
     errors: list[dict[str, Any]] | None = None
 
 
@@ -64,7 +79,8 @@ def invalid(detail: str, *where: str | int) -> CallError:
 def refused(refusal: Refusal) -> CallError:
     """The rules did not heed the call."""
     standing = show("can", refusal.cancellation) if refusal.cancellation else None
-    return CallError(refusal.kind, refusal.detail, cancellation=standing)
+    current = CurrentOut(**asdict(refusal.current)) if refusal.current else None
+    return CallError(refusal.kind, refusal.detail, cancellation=standing, current=current)
 
 
 def heeded(outcome: Outcome, *, unknown: Refusal) -> Done:
