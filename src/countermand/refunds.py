@@ -240,6 +240,7 @@ def refund_document(row: Record) -> dict[str, Any]:
         "created_at": row.created_at.isoformat(),
         "settled_at": row.settled_at.isoformat() if row.settled_at else None,
         "note": row.note,
+        "step": row.step,
     }
 
 

@@ -105,12 +105,19 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             return f"{who} could not get {_money(facts)} done, and a person has to see to it"
         case EventKind.REFUND_CLOSED:
             return f"{who} closed {_money(facts)}, and nothing is paid back"
+        case EventKind.REFUND_CORRECTED:
+            return f"{who} corrected {_money(facts)}: {_elsewhere(facts)} of it was refunded outside"
 
 
 def _money(facts: dict[str, Any]) -> str:
     refund = facts["refund"]
     what = "release" if refund["released"] else "refund"
     return f"the {what} of {write_minor(refund['amount_minor'], refund['currency'])} {refund['currency']}"
+
+
+def _elsewhere(facts: dict[str, Any]) -> str:
+    refund = facts["refund"]
+    return f"{write_minor(refund['elsewhere_minor'], refund['currency'])} {refund['currency']}"
 
 
 def _paid(facts: dict[str, Any]) -> str:

@@ -93,3 +93,22 @@ def test_a_retailer_sees_its_own_refunds(cli: Cli, parties: dict[str, str]) -> N
     assert [row[0] for row in cli("refunds", "--party", "Fine Shoes").lines] == [refund]
     assert cli("refunds", "--party", "Other Shoes").lines == []
     assert cli("refunds", "--party", "Alpine Supply").lines == []
+
+
+def test_what_was_refunded_outside_is_corrected_with_a_note(cli: Cli, parties: dict[str, str]) -> None:
+    refund = cancelled(cli)
+    assert cli("refund", "correct", refund, "--elsewhere", "4.00").code == 2, "a note is needed"
+    for amount in ("10.01", "-1", "1.001", "much"):
+        said = cli("refund", "correct", refund, f"--elsewhere={amount}", "--note", "x")
+        assert (said.code, "bad_amount" in said.err or "Traceback" in said.err) == (2, True), said.err
+    said = cli("refund", "correct", refund, "--elsewhere", "4.00", "--note", "voucher in the shop")
+    assert said.code == 0, said.err
+    [row] = cli("refunds", "--json").json
+    assert (row["state"], row["refunded_elsewhere"], row["step"]) == ("by_hand", "4.00", 2)
+    told = cli("timeline", row["line"]).out
+    assert "corrected the refund of 10.00 EUR: 4.00 EUR of it was refunded outside: voucher in the shop." in told
+    late = cli("refund", "correct", refund, "--elsewhere", "0.00", "--note", "no", "--step", "1")
+    assert (late.code, "at step 2 by now" in late.err) == (3, True)
+    assert cli("refund", "correct", refund, "--elsewhere", "10", "--note", "all of it").code == 0
+    assert [row["state"] for row in cli("refunds", "--json").json] == ["confirmed"]
+    assert cli("refund", "correct", "rfd_" + "0" * 32, "--elsewhere", "0", "--note", "x").code == 5

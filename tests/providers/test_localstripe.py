@@ -94,7 +94,7 @@ async def test_another_currency_or_payment_moves_nothing(url: str, stripe: Strip
     intent = paid(url)
     assert (await stripe.refund(wish(intent["id"], currency="USD"))).movement is Movement.REFUSED
     assert await stripe.refunded(intent["id"]) == ()
-    assert (await stripe.refund(wish("pi_nobody"))).movement is Movement.REFUSED
+    assert (await stripe.refund(wish("pi_nobody"))).movement is Movement.UNKNOWN
 
 
 async def test_an_authorisation_is_released(url: str, stripe: Stripe) -> None:

@@ -21,6 +21,7 @@ class Held:
     amount_minor: int
     currency: str = "EUR"
     movement: Movement = Movement.CONFIRMED
+    made_at: datetime | None = None
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Bank:
     clock: Clock
     name: str = "stripe"
     key_lifetime: timedelta = timedelta(hours=23)
-    captured: dict[str, int] = field(default_factory=lambda: defaultdict(lambda: 10**12))
+    captured_of: dict[str, int] = field(default_factory=lambda: defaultdict(lambda: 10**12))
     script: deque[str] = field(default_factory=deque)
     chance: Callable[[], str] = lambda: ""
     held: dict[str, Held] = field(default_factory=dict)
@@ -96,9 +97,13 @@ class Bank:
                 amount_minor=each.amount_minor,
                 currency=each.currency,
                 movement=each.movement,
+                made_at=each.made_at,
             )
             for each in self.of_payment[payment]
         ]
+
+    async def captured(self, payment: str) -> int | None:
+        return None if self.mute else self.captured_of[payment]
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
         raise NotImplementedError
@@ -120,7 +125,7 @@ class Bank:
         known = self.keys.get(wish.key)
         if known and self.clock() - known[0] < timedelta(hours=24):
             return known[1]
-        if self.moved(wish.payment) + wish.amount_minor > self.captured[wish.payment]:
+        if self.moved(wish.payment) + wish.amount_minor > self.captured_of[wish.payment]:
             return None
         amount = wish.amount_minor - 1 if fault == "other amount" else wish.amount_minor
         held = self._keep(wish.payment, wish.reference, amount, wish.currency)
@@ -131,7 +136,7 @@ class Bank:
 
     def _keep(self, payment: str, reference: str, amount_minor: int, currency: str) -> Held:
         id = f"re_{next(self._ids)}"  # noqa: A001
-        self.held[id] = held = Held(id, payment, reference, amount_minor, currency)
+        self.held[id] = held = Held(id, payment, reference, amount_minor, currency, made_at=self.clock())
         self.of_payment[payment].append(held)
         return held
 

@@ -35,7 +35,7 @@ async def test_what_is_cancelled_before_the_capture_is_released_and_after_it_ref
     rows = await rows_of(world, "refunds")
     assert sorted((row.kind, row.amount_minor) for row in rows) == [("refund", 1800), ("release", 900)]
     # The provider let go of the rest when a part was captured.
-    here.bank.captured["pi_1"], here.bank.authorised["pi_1"] = 1800, 900
+    here.bank.captured_of["pi_1"], here.bank.authorised["pi_1"] = 1800, 900
     await here.work()
     assert (await here.states(), here.bank.moved(), list(here.bank.released.values())) == (
         ["confirmed", "confirmed"],

@@ -132,7 +132,7 @@ async def test_the_rest_of_a_parked_refund_alone_is_sent(world: World) -> None:
     await assert_sound(world.application.database)
 
 
-async def test_what_was_refunded_by_hand_besides_is_told_and_counts_for_the_next_refund(world: World) -> None:
+async def test_what_was_refunded_by_hand_besides_is_told_and_does_not_stop_the_next_refund(world: World) -> None:
     here = await paid(world)
     here.bank.by_hand("pi_1", 900)
     await here.check(days=1)
@@ -140,7 +140,22 @@ async def test_what_was_refunded_by_hand_besides_is_told_and_counts_for_the_next
     assert row.last_result == "as the ledger has it Besides, 9.00 EUR was refunded there by hand."
     await here.owed()
     await here.work()
-    assert (await here.states(), here.bank.moved()) == (["confirmed", "confirmed"], 1800)
+    assert (await here.states(), here.bank.moved()) == (["confirmed", "confirmed"], 2700), "9.00 was left for it"
+
+
+async def test_a_refund_by_hand_that_cannot_be_the_parked_one_is_not_counted(world: World) -> None:
+    """It was there before, or is of more than is owed: it was for something else, and nothing is called done."""
+    here = await desk(world)
+    here.bank.by_hand("pi_1", 400)
+    world.clock.advance(seconds=1)
+    here.bank.script.append("refused")
+    await here.owed()
+    await here.work()
+    here.bank.by_hand("pi_1", 901)
+    for _ in range(3):
+        await here.check(days=1)
+    [row] = await rows_of(world, "refunds")
+    assert (row.state, row.elsewhere_minor, await here.told()) == ("parked", 0, ["due", "sent", "failed"])
 
 
 async def test_a_refund_that_moved_though_it_was_given_up_is_found(world: World) -> None:

@@ -59,7 +59,7 @@ async def desk(world: World, **payment: Any) -> Desk:
     order = await place_paid(world, payments=[paid])
     said = Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
     bank = Bank(world.clock)
-    bank.captured["pi_1"] = 2700
+    bank.captured_of["pi_1"] = 2700
     return Desk(world, said, bank, worker_of(world, bank))
 
 
@@ -255,17 +255,6 @@ async def test_ec_59_a_late_failure_reopens_and_a_person_finds_another_way(world
     await assert_sound(world.application.database)
 
 
-async def test_ec_60_what_staff_refunded_by_hand_is_counted_once(world: World) -> None:
-    here = await desk(world)
-    here.bank.by_hand("pi_1", 1000)
-    await here.owed()
-    await here.owed()
-    await here.work()
-    assert (await here.states(), here.bank.moved()) == (["confirmed", "confirmed"], 1800)
-    assert sorted(row.elsewhere_minor for row in await rows_of(world, "refunds")) == [100, 900]
-    await assert_sound(world.application.database)
-
-
 async def test_ec_62_waiting_for_funds_is_visible_and_goes_on_by_itself(world: World) -> None:
     here = await desk(world)
     here.bank.script.extend(["later", "spent"])
@@ -318,12 +307,21 @@ async def test_ec_09_a_disputed_payment_is_parked_while_the_cancellation_stands(
     await assert_sound(world.application.database)
 
 
-async def test_a_provider_that_is_not_set_up_parks(world: World) -> None:
+async def test_a_provider_that_is_not_set_up_parks_and_goes_on_by_itself_once_it_is(world: World) -> None:
     here = await desk(world, provider="mollie")
     await here.owed()
     await here.work()
     [row] = await rows_of(world, "refunds")
-    assert (row.state, row.last_result) == ("parked", "No provider mollie is set up here.")
+    assert (row.state, row.last_result, row.round) == ("parked", "No provider mollie is set up here.", 1)
+    for _ in range(3):
+        await here.check(days=20)
+    assert await here.states() == ["parked"]
+    here.bank.name = "mollie"
+    here.worker = worker_of(world, here.bank)
+    await here.check(hours=1)
+    await here.work()
+    assert (await here.states(), here.bank.moved(), len(here.bank.calls)) == (["confirmed"], 900, 1)
+    await assert_sound(world.application.database)
 
 
 async def test_a_provider_that_takes_its_time_is_asked_until_it_is_done(world: World) -> None:

@@ -32,7 +32,7 @@ Who is told:       endpoint add|list|pause|resume|rotate|remove|test   notices  
 What holds:        policy show|set
 What happens:      order add|erase   quote   ask   accept   decline   withdraw   orders   cancellations   timeline
                    plaza
-Money:             refunds   refund paid|close|retry   payment add|capture|list
+Money:             refunds   refund paid|close|retry|correct   payment add|capture|list
 How they do:       score   score-exclude   score-restore
 
 Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.

@@ -42,7 +42,7 @@ for noun, help_text, module, verbs in (
         "endpoints",
         ("add", "list", "pause", "resume", "rotate", "remove", "test"),
     ),
-    ("refund", "What a person does about a refund.", "refunds", ("paid", "close", "retry")),
+    ("refund", "What a person does about a refund.", "refunds", ("paid", "close", "retry", "correct")),
     ("payment", "How an order is paid, once it was handed in.", "payments", ("add", "capture", "list")),
     ("policy", "What retailers and suppliers agreed on.", "policies", ("show", "set")),
 ):

@@ -18,7 +18,8 @@ from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, first_of, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id
-from countermand.domain.commands import CloseRefund, RefundCommand, RetryRefund
+from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
+from countermand.domain.money import parse_minor, write_minor
 from countermand.domain.refusals import Refusal
 from countermand.domain.settlement import RefundState
 from countermand.reads import PAGE_MAX
@@ -116,6 +117,40 @@ def refund_retry(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag =
         lambda row: RetryRefund(line=row.line_id, refund=row.id, actor=operator(), note=note),
         "The refund is tried again.",
     )
+
+
+def refund_correct(
+    refund: Which,
+    *,
+    elsewhere: Annotated[str, Parameter(help="How much of it was truly paid outside: 0 to its amount")],
+    note: NeededNote,
+    step: Annotated[int | None, Parameter(help="The step that you saw; the present one by default")] = None,
+    database: DatabaseFlag = None,
+) -> None:
+    """Correct how much of a refund was paid outside. What is left of it is paid then."""
+
+    def command(row: Record) -> CorrectRefund:
+        return CorrectRefund(
+            line=row.line_id,
+            refund=row.id,
+            actor=operator(),
+            step=row.step if step is None else step,
+            elsewhere_minor=_elsewhere(row, elsewhere),
+            note=note,
+        )
+
+    _do(refund, database, command, "The refund is corrected.")
+
+
+def _elsewhere(row: Record, written: str) -> int:
+    try:
+        minor = parse_minor(written, row.currency)
+    except ValueError as error:
+        fail(Exit.USAGE, "bad_amount", f"{error}.")
+    if not 0 <= minor <= row.amount_minor:
+        most = f"{write_minor(row.amount_minor, row.currency)} {row.currency}"
+        fail(Exit.USAGE, "bad_amount", f"The refund is of {most}: say 0 to {most}.")
+    return minor
 
 
 def _do(text: str, database: str | None, command: Callable[[Record], RefundCommand], done: str) -> None:

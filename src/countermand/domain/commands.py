@@ -307,16 +307,12 @@ class Movement(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRefund:
-    """The worker is about to call the provider; ``attempts`` is how many calls it knows of.
-
-    ``elsewhere_minor`` is what it found refunded there by somebody else.
-    """
+    """The worker is about to call the provider; ``attempts`` is how many calls it knows of."""
 
     line: UUID
     refund: UUID
     actor: Actor
     attempts: int
-    elsewhere_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,8 +320,11 @@ class SettleRefund:
     """What the provider said. ``attempts`` is how many calls had been begun when it was asked.
 
     ``amount_minor`` and ``currency`` are those it named, if it named any. ``spent`` says that it would give this answer
-    to the same key for ever. ``elsewhere_minor`` is what was found refunded there by somebody else and is not counted
-    yet. ``watch_for`` is for how long the provider is asked again about what is done or parked.
+    to the same key for ever. ``needs_person``: waiting alone does not help, though it is no refusal; ``no_provider``
+    is that case where the provider is not set up here. ``captured_minor`` is how much of a release has been captured,
+    and can only be refunded. ``elsewhere_minor`` is what was found refunded there by somebody else and is not counted
+    yet, and ``earlier_minor`` what stands there of the refund's earlier calls, if that was asked. ``watch_for`` is for
+    how long the provider is asked again about what is done or parked.
     """
 
     line: UUID
@@ -339,28 +338,46 @@ class SettleRefund:
     currency: str = ""
     retry_after_s: float | None = None
     spent: bool = False
+    needs_person: bool = False
+    no_provider: bool = False
+    captured_minor: int = 0
     elsewhere_minor: int = 0
+    earlier_minor: int | None = None
     watch_for: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRefund:
-    """A person says that a refund is paid, or that it is not going to be."""
+    """A person says that a refund is paid, or that it is not going to be. ``step`` is the one that was seen."""
 
     line: UUID
     refund: UUID
     actor: Actor
     paid: bool
     note: str
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRefund:
-    """A person says that a parked refund shall be tried again."""
+    """A person says that a parked refund shall be tried again. ``step`` is the one that was seen."""
 
     line: UUID
     refund: UUID
     actor: Actor
+    note: str
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectRefund:
+    """A person corrects how much of a refund was paid outside. ``step`` is the one that the person saw."""
+
+    line: UUID
+    refund: UUID
+    actor: Actor
+    step: int
+    elsewhere_minor: int
     note: str
 
 
@@ -385,7 +402,7 @@ class CapturePayment:
 
 PaymentCommand = AddPayment | CapturePayment
 
-RefundCommand = SendRefund | SettleRefund | CloseRefund | RetryRefund
+RefundCommand = SendRefund | SettleRefund | CloseRefund | RetryRefund | CorrectRefund
 
 AboutOrder = OrderCommand | PaymentCommand
 """What names an order, and needs all of its lines."""

@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     REFUND_DONE = "refund.done"
     REFUND_FAILED = "refund.failed"
     REFUND_CLOSED = "refund.closed"
+    REFUND_CORRECTED = "refund.corrected"
 
 
 MONEY: Final = frozenset(kind for kind in EventKind if kind.value.startswith(("refund.", "payment.")))
@@ -139,13 +140,19 @@ MEANINGS: Final[dict[EventKind, Meaning]] = {
     EventKind.REFUND_DONE: Meaning("The money is back with the customer. No unit moves.", "0"),
     EventKind.REFUND_FAILED: Meaning("It cannot be settled by itself; a person has to see to it. No unit moves.", "0"),
     EventKind.REFUND_CLOSED: Meaning("A person closed it, and nothing is paid back. No unit moves.", "0"),
+    EventKind.REFUND_CORRECTED: Meaning(
+        "An operator corrected how much of it was refunded outside. No unit moves.", "0"
+    ),
 }
 """Every kind has its row. docs/events.md is made of this (``make docs``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldRefund:
-    """What an event says of its refund. ``released`` marks money that was only authorised."""
+    """What an event says of its refund. ``released`` marks money that was only authorised; ``step`` counts decisions.
+
+    ``elsewhere_minor`` is what of it was paid outside.
+    """
 
     id: UUID
     cancellation: UUID
@@ -153,6 +160,8 @@ class ToldRefund:
     amount_minor: int
     currency: str
     released: bool = False
+    step: int = 1
+    elsewhere_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

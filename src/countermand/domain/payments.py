@@ -27,12 +27,25 @@ PaymentName = tuple[str, str]
 class Paid:
     """What a command made of an order's money, and what each of its lines is told: nothing, if it changed nothing.
 
-    ``added`` are payments that were not known before.
+    ``added`` are payments that were not known before. ``refunded_instead_minor`` was to be released and never was: it is
+    captured now, so it is refunded.
     """
 
     money: OrderMoney
     decisions: tuple[Decision, ...]
     added: tuple[Payment, ...] = ()
+    refunded_instead_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Releases:
+    """What became of a payment's releases, in minor units: ``pending`` ones are on their way, ``stuck`` ones are not.
+
+    What is neither has been let go.
+    """
+
+    pending_minor: int = 0
+    stuck_minor: int = 0
 
 
 def decide_payment(
@@ -42,11 +55,13 @@ def decide_payment(
     moved: Mapping[str, tuple[int, int]],
     command: PaymentCommand,
     homes: Mapping[PaymentName, UUID],
+    releases: Releases = Releases(),
 ) -> Paid | Refusal:
     """Decide one command on the payments of an order. Never raises for a business case.
 
     ``money`` is ``None`` where the order came without prices, ``cancelled`` counts the cancelled units of each line,
-    ``moved`` is what each payment refunded and released, and ``homes`` whose the payments are that are known.
+    ``moved`` is what each payment refunded and released, ``homes`` whose the payments are that are known, and
+    ``releases`` how those of a payment that is captured are getting on.
     """
     if not acts_for_retailer(lines[0], command.actor):
         return UNKNOWN_ORDER
@@ -58,7 +73,7 @@ def decide_payment(
             taken = why_taken([command.payment], lines[0].retailer, homes)
             changed, kind = _added(money, cancelled, known, command.payment, taken), EventKind.PAYMENT_ADDED
         case CapturePayment():
-            changed, kind = _captured(money, known, moved, command), EventKind.PAYMENT_CAPTURED
+            changed, kind = _captured(money, known, moved, command, releases), EventKind.PAYMENT_CAPTURED
         case _:  # pragma: no cover
             assert_never(command)
     if isinstance(changed, Refusal):
@@ -74,7 +89,20 @@ def decide_payment(
     )
     decisions = tuple(unmoved(line, [kind], payment=told) for line in lines)
     added = () if changed.id in known else (changed,)
-    return Paid(money=replace(money, payments=payments), decisions=decisions, added=added)
+    _, released = moved.get(changed.id, (0, 0))
+    instead = max(0, released - changed.authorised_minor)
+    money = replace(money, payments=payments)
+    return Paid(money=money, decisions=decisions, added=added, refunded_instead_minor=instead)
+
+
+def captured_instead(payment: Payment, moved: tuple[int, int], minor: int) -> tuple[Payment, tuple[int, int]]:
+    """A payment of which so much was to be released and had been captured, and what it refunded and released then.
+
+    The provider lets go of nothing else: what is not released of it counts as captured.
+    """
+    refunded, released = moved[0] + minor, moved[1] - minor
+    known = replace(payment, captured_minor=payment.covers_minor - released, authorised_minor=released)
+    return known, (refunded, released)
 
 
 def left_to_pay(money: OrderMoney, cancelled: Units) -> int:
@@ -118,18 +146,22 @@ def _captured(
     known: Mapping[str, Payment],
     moved: Mapping[str, tuple[int, int]],
     command: CapturePayment,
+    releases: Releases,
 ) -> Payment | Refusal:
     payment = known.get(command.payment)
     if payment is None:
         detail = f"This order has no payment called {command.payment}."
         return Refusal(kind=RefusalKind.UNKNOWN_PAYMENT, detail=detail)
     _, released = moved.get(payment.id, (0, 0))
-    most, more = payment.covers_minor - released, command.captured_minor - payment.captured_minor
+    # What a person has to see to, or has given up, was not let go: it may have been captured as well.
+    gone = released - releases.stuck_minor
+    most, more = payment.covers_minor - gone, command.captured_minor - payment.captured_minor
     currency = money.currency
     if more < 0:
         return _differs(f"Of this payment, {write_minor(payment.captured_minor, currency)} {currency} was captured.")
     if command.captured_minor > most:
-        freed = f", as {write_minor(released, currency)} was released" if released else ""
+        became = "is being released" if releases.pending_minor else "was released"
+        freed = f", as {write_minor(gone, currency)} {became}" if gone else ""
         return _differs(f"Of this payment, {write_minor(most, currency)} {currency} can be captured{freed}.")
     changed = replace(payment, captured_minor=command.captured_minor, authorised_minor=payment.authorised_minor - more)
     fine = too_fine(changed, currency)

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from countermand.domain.line import Decision, State
+from countermand.domain.line import Decision
 
 
 class RefusalKind(StrEnum):
@@ -44,9 +44,9 @@ PRECEDENCE = {kind: rank for rank, kind in enumerate(RefusalKind)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a cancellation stands: whose answer is due, and who made it so, when, with the last decision on it."""
+    """Where a cancellation or a refund stands: whose answer is due, and who made it so, when, with the last decision on it."""
 
-    state: State
+    state: str
     step: int
     awaiting: UUID | None
     answered_by: UUID | None

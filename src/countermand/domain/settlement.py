@@ -11,12 +11,21 @@ from typing import Final, assert_never
 from uuid import UUID
 
 from countermand.domain.cancellation import NewId
-from countermand.domain.commands import CloseRefund, Movement, RefundCommand, RetryRefund, SendRefund, SettleRefund
+from countermand.domain.commands import (
+    CloseRefund,
+    CorrectRefund,
+    Movement,
+    RefundCommand,
+    RetryRefund,
+    SendRefund,
+    SettleRefund,
+)
 from countermand.domain.draft import unmoved
 from countermand.domain.events import EventKind, ToldRefund
 from countermand.domain.line import Decision, Line
+from countermand.domain.money import write_minor
 from countermand.domain.refund import Method, OrderMoney, Payment, Returned
-from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.domain.refusals import Refusal, RefusalKind, Standing
 
 MANUAL: Final = "manual"
 """The provider that is a person with a work list."""
@@ -75,10 +84,12 @@ UNDER_WAY: Final = frozenset({RefundState.DUE, RefundState.SENT, RefundState.ACC
 class Refund:
     """What one payment owes for one cancellation.
 
-    ``elsewhere_minor`` is what was found refunded at the provider already (EC-60); only the rest is sent. ``sent_at``
+    ``elsewhere_minor`` is what somebody else refunded of it (EC-60), and ``paid_minor`` what had gone back besides when
+    an operator corrected that; ``moved_minor`` of this was moved by earlier calls. Only the rest is sent. ``sent_at``
     is when the present key was first sent, ``attempts`` how many calls were begun, and ``movement`` the provider's last
     word. ``check_at`` is when it is asked again, though nobody works on the refund: its word may have changed, and its
-    webhook may have been lost (docs/decisions/0018).
+    webhook may have been lost (docs/decisions/0018). ``step`` counts decisions on it, and ``corrected_step`` is the one
+    that the last correction answered. ``no_provider`` says that it is parked only because its provider is not set up.
     """
 
     id: UUID
@@ -105,6 +116,12 @@ class Refund:
     note: str = ""
     movement: Movement | None = None
     check_at: datetime | None = None
+    paid_minor: int = 0
+    moved_minor: int = 0
+    step: int = 1
+    corrected_step: int | None = None
+    parked_at: datetime | None = None
+    no_provider: bool = False
 
     @property
     def key(self) -> str:
@@ -113,8 +130,19 @@ class Refund:
 
     @property
     def rest_minor(self) -> int:
-        """What is to be sent."""
-        return self.amount_minor - self.elsewhere_minor
+        """What is to be sent, or was sent under the present key."""
+        return max(0, self.amount_minor - self.elsewhere_minor - self.paid_minor)
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the provider never saw the present key."""
+        return self.sent_at is None and self.movement is not Movement.ABSENT
+
+    @property
+    def gone_minor(self) -> int:
+        """What is back with the customer."""
+        by_now = self.rest_minor if self.state is RefundState.CONFIRMED else 0
+        return self.elsewhere_minor + self.paid_minor + by_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +159,15 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What a word did to a refund: the refund after it, its line with the events, and the journal's part."""
+    """What a word did to a refund: the refund after it, its line with the events, and the journal's part.
+
+    ``split`` is a refund of its own that a part of it became.
+    """
 
     refund: Refund
     decision: Decision
     postings: tuple[Posting, ...] = ()
+    split: Refund | None = None
 
 
 def due(
@@ -148,8 +180,8 @@ def due(
         for kind, amount in ((RefundKind.REFUND, part.refund_minor), (RefundKind.RELEASE, part.release_minor)):
             if amount:
                 fresh = _fresh(line, cancellation, payments[part.payment], kind, amount, money.currency, new_id(), now)
-                owed = _posting(fresh, EventKind.REFUND_DUE, RETAILER, REFUNDS_DUE, amount)
-                settled.append(_told(line, fresh, EventKind.REFUND_DUE, postings=owed))
+                told = _told(line, fresh, EventKind.REFUND_DUE)
+                settled.append(replace(told, postings=_booked(None, fresh)))
                 line = settled[-1].decision.line
     if not back.commission_minor:
         return settled, []
@@ -163,17 +195,34 @@ def due(
     return settled, [returned]
 
 
-def decide_refund(line: Line, refund: Refund, command: RefundCommand, now: datetime) -> Settled | Refusal:
+def decide_refund(
+    line: Line, refund: Refund, command: RefundCommand, now: datetime, new_id: NewId
+) -> Settled | Refusal:
     """Decide one command on one refund. Never raises for a business case."""
+    outcome = _decided(line, refund, command, now, new_id)
+    if isinstance(outcome, Refusal):
+        return outcome
+    return booked(refund, outcome, EventKind.REFUND_CORRECTED if isinstance(command, CorrectRefund) else None)
+
+
+def booked(refund: Refund, settled: Settled, corrected: EventKind | None = None) -> Settled:
+    """The same with what the journal says of it: all of the kind ``corrected``, if that is given."""
+    split = _booked(None, settled.split) if settled.split else ()
+    return replace(settled, postings=_booked(refund, settled.refund, corrected) + split)
+
+
+def _decided(line: Line, refund: Refund, command: RefundCommand, now: datetime, new_id: NewId) -> Settled | Refusal:
     match command:
         case SendRefund():
             return _send(line, refund, command, now)
         case SettleRefund():
-            return _settle(line, refund, command, now)
+            return _settle(line, refund, command, now, new_id)
         case CloseRefund():
-            return _close(line, refund, command, now)
+            return _moved_on(refund, command.step) or _close(line, refund, command, now)
         case RetryRefund():
-            return _retry(line, refund, command, now)
+            return _moved_on(refund, command.step) or _retry(line, refund, command, now)
+        case CorrectRefund():
+            return _correct(line, refund, command, now)
         case _:  # pragma: no cover
             assert_never(command)
 
@@ -191,21 +240,17 @@ def must_ask_first(refund: Refund, now: datetime, key_lifetime: timedelta) -> bo
 def _send(line: Line, refund: Refund, command: SendRefund, now: datetime) -> Settled | Refusal:
     if refund.state not in UNDER_WAY or refund.attempts != command.attempts:
         return _not_open(refund)
-    elsewhere = min(refund.amount_minor, refund.elsewhere_minor + command.elsewhere_minor)
     sent = replace(
         refund,
         state=RefundState.SENT,
         attempts=refund.attempts + 1,
-        elsewhere_minor=elsewhere,
         sent_at=refund.sent_at or now,
         due_at=now + HOLD,
     )
-    if not sent.rest_minor:
-        return _confirmed(line, replace(sent, last_result=FOUND), now)
     return _told(line, sent, *(() if refund.attempts else (EventKind.REFUND_SENT,)))
 
 
-def _settle(line: Line, refund: Refund, command: SettleRefund, now: datetime) -> Settled | Refusal:
+def _settle(line: Line, refund: Refund, command: SettleRefund, now: datetime, new_id: NewId) -> Settled | Refusal:
     moved = command.movement is Movement.CONFIRMED
     stale = command.attempts != refund.attempts
     # The key is the same at every attempt: that it moved is true whichever of them says so.
@@ -222,25 +267,62 @@ def _settle(line: Line, refund: Refund, command: SettleRefund, now: datetime) ->
     fits = command.amount_minor in (None, refund.rest_minor) and command.currency in ("", refund.currency)
     if moved and fits:
         return _watched(_confirmed(line, heard, now), command, now)
+    if refund.kind is RefundKind.RELEASE and command.captured_minor and refund.state is not RefundState.CLOSED:
+        return become_refund(line, heard, command.captured_minor, now, new_id)
     if refund.state is RefundState.PARKED:
         return _watched(_heard_when_parked(line, refund, command, now), command, now)
     if moved:
         other = f"Other amount or currency than wished: {command.result}"
-        return _watched(_parked(line, replace(heard, last_result=other)), command, now)
+        return _watched(_parked(line, replace(heard, last_result=other), now), command, now)
     if refund.state not in UNDER_WAY:
         return _unchanged(line, refund)
     return _watched(_wait_or_park(line, heard, command, now), command, now)
 
 
+def become_refund(line: Line, release: Refund, captured_minor: int, now: datetime, new_id: NewId) -> Settled:
+    """So much of what a release was to let go has been captured: it is refunded instead, under a key of its own.
+
+    What is not captured stays a release, and is let go of. A release that a person has closed becomes a closed refund.
+    """
+    if captured_minor < release.amount_minor:
+        rest = replace(release, amount_minor=release.amount_minor - captured_minor)
+        if rest.state in UNDER_WAY or rest.state is RefundState.PARKED:
+            rest = _open_again(rest, now)
+        part = replace(release, id=new_id(), amount_minor=captured_minor, attempts=0, round=0, step=1, created_at=now)
+        became = _as_refund(part, now)
+        return replace(_told(line, became, *_falls_due(became), note=release.last_result), refund=rest, split=became)
+    became = replace(_as_refund(release, now), step=release.step + 1)
+    return _told(line, became, *_falls_due(became), note=release.last_result)
+
+
+def _as_refund(release: Refund, now: datetime) -> Refund:
+    became = _with_new_key(replace(release, kind=RefundKind.REFUND, movement=None, check_at=None))
+    return became if release.state is RefundState.CLOSED else _open_again(became, now)
+
+
+def _falls_due(refund: Refund) -> tuple[EventKind, ...]:
+    return () if refund.state is RefundState.CLOSED else (EventKind.REFUND_DUE,)
+
+
 def _heard_when_done(line: Line, refund: Refund, heard: Refund, command: SettleRefund, now: datetime) -> Settled:
     """Only a provider that had confirmed can take its word back: what a person paid otherwise, it knows nothing of."""
+    if command.earlier_minor is not None and command.earlier_minor < refund.moved_minor:
+        return _watched(_earlier_failed(line, refund, command, now), command, now)
     if refund.movement is not Movement.CONFIRMED:
-        return _unchanged(line, refund)
+        return _watched(_unchanged(line, refund), command, now) if refund.moved_minor else _unchanged(line, refund)
     if command.movement is Movement.REFUSED:
-        return _watched(_failed_late(line, heard), command, now)
+        return _watched(_failed_late(line, heard, now), command, now)
     if command.movement is Movement.CONFIRMED:
         refund = replace(refund, last_result=command.result)
     return _watched(_unchanged(line, refund), command, now)
+
+
+def _earlier_failed(line: Line, refund: Refund, command: SettleRefund, now: datetime) -> Settled:
+    """Of what earlier calls had moved, a part came back; what the last one moved stands, or is looked at next time."""
+    lost = refund.moved_minor - (command.earlier_minor or 0)
+    folded = _folded(refund)
+    less = replace(folded, paid_minor=folded.paid_minor - lost, moved_minor=folded.moved_minor - lost)
+    return _failed_late(line, replace(less, last_result="A part of it failed after it was done."), now)
 
 
 def _heard_when_parked(line: Line, refund: Refund, command: SettleRefund, now: datetime) -> Settled:
@@ -260,15 +342,18 @@ def _watched(settled: Settled, command: SettleRefund, now: datetime) -> Settled:
     if command.movement in (Movement.UNKNOWN, Movement.LATER):
         wait = CHECK_AGAIN
     parked = refund.state is RefundState.PARKED
-    confirmed = refund.state is RefundState.CONFIRMED and refund.movement is Movement.CONFIRMED
+    moved = refund.movement is Movement.CONFIRMED or refund.moved_minor > 0
+    confirmed = refund.state is RefundState.CONFIRMED and moved
     watch = refund.kind is RefundKind.REFUND and (parked or confirmed) and now + wait <= since + command.watch_for
+    # What waits for its provider to be set up goes on by itself then, however long that takes.
+    watch = watch or (parked and refund.no_provider)
     return replace(settled, refund=replace(refund, check_at=now + wait if watch else None))
 
 
 def _wait_or_park(line: Line, heard: Refund, command: SettleRefund, now: datetime) -> Settled:
     given_up = heard.sent_at is not None and now - heard.sent_at > GIVE_UP_AFTER
-    if heard.movement is Movement.REFUSED or given_up or heard.attempts >= ATTEMPTS_MAX:
-        return _parked(line, heard)
+    if heard.movement is Movement.REFUSED or command.needs_person or given_up or heard.attempts >= ATTEMPTS_MAX:
+        return _parked(line, replace(heard, no_provider=command.no_provider), now)
     delay = max(_usual_delay(heard, now), timedelta(seconds=command.retry_after_s or 0))
     match heard.movement:
         case Movement.ACCEPTED:
@@ -301,19 +386,100 @@ def _close(line: Line, refund: Refund, command: CloseRefund, now: datetime) -> S
     noted = replace(refund, note=command.note, check_at=None)
     if command.paid:
         return _confirmed(line, noted, now)
-    closed = replace(noted, state=RefundState.CLOSED, settled_at=now)
-    back = _posting(closed, EventKind.REFUND_CLOSED, REFUNDS_DUE, RETAILER, refund.amount_minor)
-    return _told(line, closed, EventKind.REFUND_CLOSED, postings=back, note=command.note)
+    closed = replace(
+        noted,
+        state=RefundState.CLOSED,
+        step=refund.step + 1,
+        settled_at=now,
+        parked_at=None,
+        no_provider=False,
+    )
+    return _told(line, closed, EventKind.REFUND_CLOSED, note=command.note)
 
 
 def _retry(line: Line, refund: Refund, command: RetryRefund, now: datetime) -> Settled | Refusal:
     """Only a definite refusal permits a new key; what may have moved is sent again under its own."""
     if refund.state is not RefundState.PARKED or refund.movement is Movement.CONFIRMED:
         return _not_open(refund)
-    again = replace(refund, state=RefundState.DUE, due_at=now, note=command.note, check_at=None)
-    if refund.movement is Movement.REFUSED:
-        again = _with_new_key(again)
+    again = replace(_tried_again(refund, now), step=refund.step + 1, note=command.note or refund.note)
     return _told(line, again)
+
+
+def _tried_again(refund: Refund, now: datetime) -> Refund:
+    again = _open_again(refund, now)
+    if refund.movement is Movement.REFUSED:
+        return _with_new_key(again)
+    # The provider had no such refund: it need not be asked once more before it is sent.
+    return replace(again, sent_at=None) if refund.movement is Movement.ABSENT else again
+
+
+def _correct(line: Line, refund: Refund, command: CorrectRefund, now: datetime) -> Settled | Refusal:
+    """An operator says what was refunded outside. What is left after that is owed; nothing is called done before."""
+    if refund.corrected_step == command.step and refund.elsewhere_minor == command.elsewhere_minor:
+        return _unchanged(line, refund)
+    if moved_on := _moved_on(refund, command.step):
+        return moved_on
+    if refund.state not in (RefundState.BY_HAND, RefundState.PARKED, RefundState.CONFIRMED):
+        return _not_open(refund)
+    if refund.kind is RefundKind.RELEASE:
+        return Refusal(
+            kind=RefusalKind.REFUND_NOT_OPEN, detail="This is a release: no money moves, so none was refunded outside."
+        )
+    if not command.note.strip():
+        return Refusal(kind=RefusalKind.REASON_REQUIRED, detail="To correct a refund, say why.")
+    if not 0 <= command.elsewhere_minor <= refund.amount_minor:
+        most = f"{write_minor(refund.amount_minor, refund.currency)} {refund.currency}"
+        return Refusal(kind=RefusalKind.PAYMENT_DIFFERS, detail=f"The refund is of {most}: say 0 to {most}.")
+    corrected = replace(
+        _folded(refund),
+        elsewhere_minor=command.elsewhere_minor,
+        note=command.note,
+        step=refund.step + 1,
+        corrected_step=command.step,
+        check_at=None,
+    )
+    return _corrected(line, refund, corrected, now)
+
+
+def _corrected(line: Line, before: Refund, corrected: Refund, now: datetime) -> Settled:
+    kind, note = EventKind.REFUND_CORRECTED, corrected.note
+    if corrected.rest_minor:
+        again = _tried_again(corrected, now)
+        due_again = () if again.state is before.state else (EventKind.REFUND_DUE,)
+        return _told(line, again, kind, *due_again, note=note)
+    # What earlier calls moved may still fail, so it is asked about again.
+    check_at = now + CHECK_EVERY if corrected.moved_minor else None
+    done = replace(corrected, state=RefundState.CONFIRMED, due_at=None, settled_at=now, check_at=check_at)
+    now_done = () if before.state is RefundState.CONFIRMED else (EventKind.REFUND_DONE,)
+    return _told(line, done, kind, *now_done, note=note)
+
+
+def _folded(refund: Refund) -> Refund:
+    """A refund that is done, as one that may go on: what was paid stays paid, and more needs a key of its own."""
+    if refund.state is not RefundState.CONFIRMED:
+        return refund
+    moved = refund.rest_minor if refund.movement is Movement.CONFIRMED else 0
+    called = _with_new_key(refund) if moved else refund
+    return replace(
+        called,
+        paid_minor=refund.paid_minor + refund.rest_minor,
+        moved_minor=refund.moved_minor + moved,
+        movement=None if moved else refund.movement,
+    )
+
+
+def _open_again(refund: Refund, now: datetime) -> Refund:
+    """To be settled from now on: by a person, or by the worker."""
+    by_hand = refund.provider == MANUAL
+    return replace(
+        refund,
+        state=RefundState.BY_HAND if by_hand else RefundState.DUE,
+        due_at=None if by_hand else now,
+        settled_at=None,
+        check_at=None,
+        parked_at=None,
+        no_provider=False,
+    )
 
 
 def _with_new_key(refund: Refund) -> Refund:
@@ -321,28 +487,29 @@ def _with_new_key(refund: Refund) -> Refund:
 
 
 def _confirmed(line: Line, refund: Refund, now: datetime) -> Settled:
-    done = replace(refund, state=RefundState.CONFIRMED, due_at=None, settled_at=now, check_at=None)
-    paid = _posting(done, EventKind.REFUND_DONE, REFUNDS_DUE, f"provider:{refund.provider}", refund.amount_minor)
-    if refund.state is RefundState.CLOSED:
-        # A person had given it up, and it moved all the same.
-        paid = (*_posting(done, EventKind.REFUND_DUE, RETAILER, REFUNDS_DUE, refund.amount_minor), *paid)
-    return _told(line, done, EventKind.REFUND_DONE, postings=paid, note=refund.note)
+    done = replace(
+        refund,
+        state=RefundState.CONFIRMED,
+        step=refund.step + 1,
+        due_at=None,
+        settled_at=now,
+        check_at=None,
+        parked_at=None,
+        no_provider=False,
+    )
+    return _told(line, done, EventKind.REFUND_DONE, note=refund.note)
 
 
-def _failed_late(line: Line, refund: Refund) -> Settled:
+def _failed_late(line: Line, refund: Refund, now: datetime) -> Settled:
     """The provider takes its word back (EC-59): the customer has nothing, and a person must find another way."""
-    back = _posting(refund, EventKind.REFUND_FAILED, f"provider:{refund.provider}", REFUNDS_DUE, refund.amount_minor)
-    failed = replace(refund, state=RefundState.PARKED, settled_at=None, check_at=None)
-    return _told(line, failed, EventKind.REFUND_FAILED, postings=back, note=refund.last_result)
+    return _parked(line, replace(refund, check_at=None), now)
 
 
-def _parked(line: Line, refund: Refund) -> Settled:
-    parked = replace(refund, state=RefundState.PARKED, due_at=None, settled_at=None)
-    owed: tuple[Posting, ...] = ()
-    if refund.state is RefundState.CLOSED:
-        # A person had given it up; now it is owed again.
-        owed = _posting(parked, EventKind.REFUND_DUE, RETAILER, REFUNDS_DUE, refund.amount_minor)
-    return _told(line, parked, EventKind.REFUND_FAILED, postings=owed, note=refund.last_result)
+def _parked(line: Line, refund: Refund, now: datetime) -> Settled:
+    parked = replace(
+        refund, state=RefundState.PARKED, step=refund.step + 1, due_at=None, settled_at=None, parked_at=now
+    )
+    return _told(line, parked, EventKind.REFUND_FAILED, note=refund.last_result)
 
 
 def _unchanged(line: Line, refund: Refund) -> Settled:
@@ -354,7 +521,19 @@ def _not_open(refund: Refund) -> Refusal:
     return Refusal(kind=RefusalKind.REFUND_NOT_OPEN, detail=f"This refund is {state} by now.")
 
 
-def _told(line: Line, refund: Refund, *kinds: EventKind, postings: tuple[Posting, ...] = (), note: str = "") -> Settled:
+def _moved_on(refund: Refund, step: int | None) -> Refusal | None:
+    """Whoever names the step that it saw is told when another decision came between."""
+    if step is None or step == refund.step:
+        return None
+    state = refund.state.value.replace("_", " ")
+    detail = f"This refund is at step {refund.step} by now, not at {step}: it is {state}."
+    current = Standing(
+        state=refund.state, step=refund.step, awaiting=None, answered_by=None, answered_at=refund.settled_at
+    )
+    return Refusal(kind=RefusalKind.STATE_CHANGED, detail=detail, current=current)
+
+
+def _told(line: Line, refund: Refund, *kinds: EventKind, note: str = "") -> Settled:
     told = ToldRefund(
         id=refund.id,
         cancellation=refund.cancellation,
@@ -362,19 +541,44 @@ def _told(line: Line, refund: Refund, *kinds: EventKind, postings: tuple[Posting
         amount_minor=refund.amount_minor,
         currency=refund.currency,
         released=refund.kind is RefundKind.RELEASE,
+        step=refund.step,
+        elsewhere_minor=refund.elsewhere_minor,
     )
-    decision = unmoved(line, kinds, note=note, refund=told)
-    return Settled(refund=refund, decision=decision, postings=postings)
+    return Settled(refund=refund, decision=unmoved(line, kinds, note=note, refund=told))
 
 
-def _posting(refund: Refund, kind: EventKind, debit: str, credit: str, amount: int) -> tuple[Posting, ...]:
-    """What is only let go was never ours, so no account knows of it."""
+def _booked(before: Refund | None, after: Refund, corrected: EventKind | None = None) -> tuple[Posting, ...]:
+    """What the journal says of the way from one to the other: what is owed, and what is back with the customer."""
+    owed_before, gone_before = _accounts(before) if before else (0, 0)
+    owed, gone = _accounts(after)
+    rows = (
+        (owed + gone - owed_before - gone_before, RETAILER, REFUNDS_DUE, EventKind.REFUND_DUE, EventKind.REFUND_CLOSED),
+        (gone - gone_before, REFUNDS_DUE, _account(after), EventKind.REFUND_DONE, EventKind.REFUND_FAILED),
+    )
+    return tuple(
+        Posting(
+            kind=corrected or (there if amount > 0 else back),
+            debit=debit if amount > 0 else credit,
+            credit=credit if amount > 0 else debit,
+            amount_minor=abs(amount),
+            currency=after.currency,
+            refund=after.id,
+        )
+        for amount, debit, credit, there, back in rows
+        if amount
+    )
+
+
+def _accounts(refund: Refund) -> tuple[int, int]:
+    """What is owed, and what has gone back. What is only let go was never ours, so no account knows of it."""
     if refund.kind is RefundKind.RELEASE:
-        return ()
-    posting = Posting(
-        kind=kind, debit=debit, credit=credit, amount_minor=amount, currency=refund.currency, refund=refund.id
-    )
-    return (posting,)
+        return 0, 0
+    gone = refund.gone_minor
+    return 0 if refund.state is RefundState.CLOSED else max(0, refund.amount_minor - gone), gone
+
+
+def _account(refund: Refund) -> str:
+    return f"provider:{refund.provider}"
 
 
 def _fresh(

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
-from countermand.providers.calling import Api, Held, Reply, listed, told, told_of_wish, unknown, unsent
+from countermand.providers.calling import Api, Held, Reply, asked, listed, told, told_of_wish, unknown, unsent
 from countermand.providers.provider import Movement, Refunded, Seen, Told, Wish
 from countermand.providers.reading import Document, UnreadableError
 from countermand.sending.http import NoAnswerError
@@ -42,6 +42,10 @@ class Adapter(ABC):
         """Every refund that the provider holds for a payment, newest first."""
         return await listed(self._held(payment))
 
+    async def captured(self, payment: str) -> int | None:
+        """How much of a payment was captured, in minor units of its currency."""
+        return await asked(self._captured(payment))
+
     async def close(self) -> None:
         """Let go of its connections."""
         await self._api.close()
@@ -71,6 +75,19 @@ class Adapter(ABC):
         """
 
     @abstractmethod
+    async def _payment(self, payment: str) -> Reply:
+        """The payment as the provider shows it, or why it does not."""
+
+    @abstractmethod
+    async def _captured(self, payment: str) -> int:
+        """How much of a payment was captured.
+
+        Raises:
+            NoAnswerError: no answer came.
+            UnreadableError: the provider does not say.
+        """
+
+    @abstractmethod
     async def _not_sent(self, wish: Wish, reply: Reply) -> Told:
         """What an answer means that is not a refund."""
 
@@ -89,7 +106,12 @@ class Adapter(ABC):
         return await self._not_sent(wish, reply)
 
     async def _find(self, wish: Wish) -> Told:
-        return told_of_wish(self.called, await self._held(wish.payment), wish)
+        found = told_of_wish(self.called, await self._held(wish.payment), wish)
+        if found.movement is not Movement.ABSENT:
+            return found
+        # An account that does not know the payment, such as that of a wrong API key, has no refund of it either.
+        reply = await self._payment(wish.payment)
+        return found if reply.done else unknown(f"{self.called} does not show the payment {wish.payment}.")
 
     async def _or_found(self, wish: Wish, otherwise: Told) -> Told:
         """The refund with this reference, if there is one; it may be there though the answer says otherwise."""

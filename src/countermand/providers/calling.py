@@ -105,13 +105,19 @@ async def told(work: Coroutine[Any, Any, T]) -> T | Told:
 
 async def listed(work: "Coroutine[Any, Any, list[Held]]") -> Sequence[Refunded] | None:
     """The refunds that a piece of work lists; ``None`` if it raises."""
+    found = await asked(work)
+    return None if found is None else tuple(each.refund for each in found)
+
+
+async def asked(work: Coroutine[Any, Any, T]) -> T | None:
+    """What a question brings; ``None`` if it raises."""
     try:
         async with asyncio.timeout(TOTAL_S):
-            return tuple(each.refund for each in await work)
+            return await work
     except (TimeoutError, NoAnswerError, UnreadableError):
         return None
     except Exception:
-        log.exception("provider_list_failed")
+        log.exception("provider_question_failed")
         return None
 
 
@@ -153,6 +159,27 @@ def unknown(why: object) -> Told:
 def refused(why: object) -> Told:
     """It has not moved, and will not by itself."""
     return Told(movement=Movement.REFUSED, result=str(why))
+
+
+def not_known(provider: str, wish: Wish) -> Told:
+    """The account does not know the payment.
+
+    It may be another account than the one that took the wish before, so this is no word on the wish.
+    """
+    result = f"{provider} does not know the payment {wish.payment}. Look at its name and at the API key's account."
+    return Told(movement=Movement.UNKNOWN, result=result, needs_person=True)
+
+
+def about_the_call(why: object) -> Told:
+    """The provider says no to how it was called, not to the refund: that is no refusal, and a person has to look."""
+    return Told(movement=Movement.LATER, result=str(why), needs_person=True)
+
+
+def captured_instead(wish: Wish, left_minor: int) -> Told:
+    """Of what was to be let go, no more than ``left_minor`` is not captured, and earlier releases come first."""
+    captured = min(wish.amount_minor, wish.amount_minor + wish.before_minor - left_minor)
+    result = "The payment has been captured: what was to be released is refunded."
+    return Told(movement=Movement.REFUSED, result=result, captured_minor=captured)
 
 
 def let_go(wish: Wish, why: str) -> Told:

@@ -10,7 +10,7 @@ asked for, and happens if the bank agrees.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -27,7 +27,10 @@ from countermand.providers.calling import (
     Api,
     Held,
     Reply,
+    about_the_call,
+    captured_instead,
     let_go,
+    not_known,
     not_let_in,
     not_looked_at,
     of_other_currency,
@@ -60,6 +63,8 @@ _MEANING: Final = {
     "failed": Movement.REFUSED,
     "canceled": Movement.REFUSED,
 }
+_ABOUT_THE_REFUND: Final = (HTTPStatus.UNPROCESSABLE_ENTITY,)
+"""What Mollie answers when it has understood the call and says no to the refund."""
 _NOT_THERE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
@@ -135,7 +140,7 @@ class Mollie(Adapter):
         said = _words(reply)
         detail = text_if_any(reply.document, "detail").lower()
         if reply.status in _NOT_THERE and "status" in reply.document:
-            return replace(refused(said), spent=True)
+            return not_known("Mollie", wish)
         if reply.status >= 500 or "status" not in reply.document:
             otherwise = unknown(said)
         elif reply.status == HTTPStatus.CONFLICT and "duplicate" in detail:
@@ -145,8 +150,10 @@ class Mollie(Adapter):
             otherwise = replace(unknown(said), retry_after_s=SOON_S)
         elif "balance" in detail:
             otherwise = Told(movement=Movement.LATER, result=f"Waiting for funds at Mollie. {said}", spent=True)
-        else:
+        elif reply.status in _ABOUT_THE_REFUND or "idempoten" in detail:
             otherwise = replace(refused(said), spent=True)
+        else:
+            otherwise = about_the_call(said)
         return await self._or_found(wish, otherwise)
 
     async def _held(self, payment: str) -> list[Held]:
@@ -176,7 +183,7 @@ class Mollie(Adapter):
         if not _PAYMENT.fullmatch(wish.payment):
             return _no_payment(wish)
         try:
-            reply = await self._payment(wish)
+            reply = await self._payment(wish.payment)
             if not reply.done:
                 return self._not_looked_at(wish, reply)
             if found := _released(reply.document, wish):
@@ -185,14 +192,22 @@ class Mollie(Adapter):
             return not_looked_at(error)
         return await self._let_go(wish)
 
-    async def _payment(self, wish: Wish) -> Reply:
-        return await self._api.call("GET", f"/v2/payments/{wish.payment}")
+    async def _payment(self, payment: str) -> Reply:
+        return await self._api.call("GET", f"/v2/payments/{payment}")
+
+    async def _captured(self, payment: str) -> int:
+        if not _PAYMENT.fullmatch(payment):
+            raise UnreadableError(f"{payment!r} does not name a payment of Mollie.")
+        reply = await self._payment(payment)
+        if not reply.done:
+            raise UnreadableError(_words(reply))
+        return _captured(reply.document)
 
     def _not_looked_at(self, wish: Wish, reply: Reply) -> Told:
         if found := not_let_in("Mollie", "mollie_api_key", reply):
             return found
         if reply.status in _NOT_THERE:
-            return refused(f"Mollie does not know the payment {wish.payment}.")
+            return not_known("Mollie", wish)
         return not_looked_at(_words(reply))
 
     async def _let_go(self, wish: Wish) -> Told:
@@ -205,7 +220,7 @@ class Mollie(Adapter):
                 no = 400 <= reply.status < 500 and reply.status != HTTPStatus.CONFLICT
                 movement = Movement.LATER if no else Movement.UNKNOWN
                 return Told(movement=movement, result=_words(reply), retry_after_s=RELEASING_S, spent=no)
-            after = await self._payment(wish)
+            after = await self._payment(wish.payment)
             if after.done and (found := _released(after.document, wish)):
                 return found
         except NoAnswerError as error:
@@ -253,11 +268,20 @@ def _held(refund: Document, asked: str) -> Held:
             amount_minor=amount_minor,
             currency=currency,
             movement=_MEANING.get(status, Movement.UNKNOWN),
+            made_at=_moment(text_if_any(refund, "createdAt")),
         ),
         key=text_if_any(ours, KEY),
         payment=text_if_any(refund, "paymentId") or asked,
         result=_sentence(status),
     )
+
+
+def _moment(written: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _sentence(status: str) -> str:
@@ -279,17 +303,14 @@ def _released(payment: Document, wish: Wish) -> Told | None:
     amount, currency = _amount(payment, "amount")
     if currency != wish.currency:
         return of_other_currency(currency, wish)
-    captured = _amount(payment, "amountCaptured")[0] if inner(payment, "amountCaptured") else 0
-    left, wanted = amount - captured, wish.amount_minor + wish.before_minor
+    left, wanted = amount - _captured(payment), wish.amount_minor + wish.before_minor
     match text(payment, "status"):
         case "canceled" | "expired" as status:
             return let_go(wish, f"Mollie says the payment is {status}: nothing of it will be captured.")
-        case "paid" if captured and left >= wanted:
-            return let_go(wish, "A part of the payment was captured, and Mollie has let go of the rest.")
+        case "paid" | "authorized" if left < wanted:
+            return captured_instead(wish, left)
         case "paid":
-            return refused("The payment has been captured: what was authorised is to be refunded now.")
-        case "authorized" if left < wanted:
-            return refused("Less than this is authorised and not captured.")
+            return let_go(wish, "A part of the payment was captured, and Mollie has let go of the rest.")
         case "authorized" if left > wanted:
             sentence = "Mollie lets go of all that is left or of nothing. This waits until the rest is captured."
             return Told(movement=Movement.LATER, result=sentence, retry_after_s=LATER_S)
@@ -297,6 +318,13 @@ def _released(payment: Document, wish: Wish) -> Told | None:
             return None
         case status:
             return refused(f"The payment is {status!r} at Mollie: there is nothing to release.")
+
+
+def _captured(payment: Document) -> int:
+    """How much of a payment was captured. One that is paid at once does not name it: it is all of it."""
+    if inner(payment, "amountCaptured"):
+        return _amount(payment, "amountCaptured")[0]
+    return _amount(payment, "amount")[0] if text(payment, "status") == "paid" else 0
 
 
 def _words(reply: Reply) -> str:

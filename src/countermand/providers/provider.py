@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from countermand.domain.commands import Movement as Movement
@@ -30,7 +30,8 @@ class Told:
     """What a provider said of a wish, in a sentence too. Amount and currency are those it named, if it named any.
 
     ``spent`` says that the provider keeps this answer and gives it again to the same key: when the wish is sent once
-    more after this, it needs a new key.
+    more after this, it needs a new key. ``needs_person`` says that waiting alone does not help, though it is no
+    refusal. ``captured_minor`` is how much of what was to be released has been captured: it can only be refunded.
     """
 
     movement: Movement
@@ -40,17 +41,23 @@ class Told:
     currency: str = ""
     retry_after_s: float | None = None
     spent: bool = False
+    needs_person: bool = False
+    captured_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refunded:
-    """A refund that a provider holds for a payment. ``reference`` is empty if it was not made by us (EC-60)."""
+    """A refund that a provider holds for a payment. ``reference`` is empty if it was not made by us (EC-60).
+
+    ``made_at`` is when it was made, if the provider says so.
+    """
 
     provider_id: str
     reference: str
     amount_minor: int
     currency: str
     movement: Movement
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +111,9 @@ class Provider(Protocol):
 
     async def refunded(self, payment: str) -> Sequence[Refunded] | None:
         """Every refund the provider holds for a payment, also those made by hand there; ``None`` if it cannot say."""
+
+    async def captured(self, payment: str) -> int | None:
+        """How much of a payment was captured, in minor units of its currency; ``None`` if it cannot say."""
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
         """What a webhook tells.

@@ -9,7 +9,7 @@ can still be captured, and only of all.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
@@ -24,7 +24,10 @@ from countermand.providers.calling import (
     Api,
     Held,
     Reply,
+    about_the_call,
+    captured_instead,
     let_go,
+    not_known,
     not_let_in,
     not_looked_at,
     of_other_currency,
@@ -45,6 +48,8 @@ VERSION: Final = "2025-04-30.basil"
 PAGE: Final = 100
 PAGES_MAX: Final = 10
 LATER_S: Final = 24 * 3600.0
+FOREVER_S: Final = 10**11
+"""No time of Stripe's is later: the seconds of the year 5138."""
 
 _PAYMENT: Final = re.compile(r"(pi|ch|py)_[A-Za-z0-9_]{1,200}", re.ASCII)
 _MEANING: Final = {
@@ -54,6 +59,20 @@ _MEANING: Final = {
     "failed": Movement.REFUSED,
     "canceled": Movement.REFUSED,
 }
+_ABOUT_THE_REFUND: Final = frozenset(
+    (
+        "amount_too_large",
+        "amount_too_small",
+        "charge_already_refunded",
+        "charge_disputed",
+        "charge_expired_for_capture",
+        "charge_not_refundable",
+        "invalid_charge_amount",
+        "payment_intent_unexpected_state",
+        "refund_disputed_payment",
+    )
+)
+_NAMED_BY_THE_REFUND: Final = frozenset({"amount", "charge", "payment_intent"})
 _NO_FUNDS: Final = frozenset({"balance_insufficient", "insufficient_funds"})
 
 
@@ -130,7 +149,7 @@ class Stripe(Adapter):
             return not_looked_at(error)
         if currency != wish.currency:
             return of_other_currency(currency, wish)
-        if not _captured(reply.document):
+        if not _any_captured(reply.document):
             return refused("Nothing of the payment was captured: it is to be released, not refunded.")
         return None
 
@@ -142,7 +161,7 @@ class Stripe(Adapter):
         if found := not_let_in("Stripe", "stripe_api_key", reply):
             return found
         if reply.status == HTTPStatus.NOT_FOUND:
-            return refused(f"Stripe does not know the payment {wish.payment}.")
+            return not_known("Stripe", wish)
         return not_looked_at(_words(reply))
 
     async def _send(self, wish: Wish) -> Told:
@@ -171,12 +190,13 @@ class Stripe(Adapter):
             return replace(unknown(said), retry_after_s=SOON_S)
         if reply.status >= 500 or not error:
             return await self._or_found(wish, unknown(said))
-        if reply.status == HTTPStatus.NOT_FOUND:
-            return replace(refused(said), spent=True)
-        otherwise = refused(said)
         if text_if_any(error, "code") in _NO_FUNDS:
-            otherwise = Told(movement=Movement.LATER, result=f"Waiting for funds at Stripe. {said}")
-        return await self._or_found(wish, replace(otherwise, spent=True))
+            otherwise = Told(movement=Movement.LATER, result=f"Waiting for funds at Stripe. {said}", spent=True)
+        elif _is_about_the_refund(error):
+            otherwise = replace(refused(said), spent=True)
+        else:
+            otherwise = about_the_call(said)
+        return await self._or_found(wish, otherwise)
 
     async def _held(self, payment: str) -> list[Held]:
         if not _PAYMENT.fullmatch(payment):
@@ -196,28 +216,34 @@ class Stripe(Adapter):
             query["starting_after"] = page[-1].refund.provider_id
         raise UnreadableError(f"Stripe holds more refunds for {payment} than are read here.")
 
+    async def _captured(self, payment: str) -> int:
+        reply = await self._payment(payment)
+        if not reply.done:
+            raise UnreadableError(_words(reply))
+        return _received(reply.document)
+
     # Releases
 
     async def _release(self, wish: Wish) -> Told:
         if not _PAYMENT.fullmatch(wish.payment) or not wish.payment.startswith("pi_"):
             return refused(f"{wish.payment!r} cannot be released: only a payment intent of Stripe, pi_…, can.")
         try:
-            wanted = to_stripe(wish.amount_minor + wish.before_minor, wish.currency)
+            to_stripe(wish.amount_minor, wish.currency)
             reply = await self._payment(wish.payment)
             if not reply.done:
                 return self._not_found(reply, wish)
-            if found := _released(reply.document, wish, wanted):
+            if found := _released(reply.document, wish):
                 return found
         except UnwritableError as error:
             return refused(error)
         except (NoAnswerError, UnreadableError) as error:
             return not_looked_at(error)
-        return await self._cancel(wish, wanted)
+        return await self._cancel(wish)
 
-    async def _cancel(self, wish: Wish, wanted: int) -> Told:
+    async def _cancel(self, wish: Wish) -> Told:
         try:
             reply = await self._post(f"/v1/payment_intents/{wish.payment}/cancel", b"", wish.key)
-            found = _released(reply.document, wish, wanted) if reply.done else None
+            found = _released(reply.document, wish) if reply.done else None
         except NoAnswerError as error:
             return unsent(error)
         except UnreadableError as error:
@@ -255,6 +281,7 @@ def _held(refund: Document, asked: str) -> Held:
             amount_minor=amount_minor,
             currency=currency,
             movement=_MEANING.get(status, Movement.UNKNOWN),
+            made_at=_moment(refund),
         ),
         key=text_if_any(inner(refund, "metadata"), KEY),
         payment=payment,
@@ -262,7 +289,19 @@ def _held(refund: Document, asked: str) -> Held:
     )
 
 
-def _captured(payment: Document) -> bool:
+def _is_about_the_refund(error: Document) -> bool:
+    """Whether Stripe looked at the refund and says no to it, or to its key; else it says no to how it was called."""
+    if text_if_any(error, "code") in _ABOUT_THE_REFUND or text_if_any(error, "type") == "idempotency_error":
+        return True
+    return text_if_any(error, "param") in _NAMED_BY_THE_REFUND and text_if_any(error, "code") != "resource_missing"
+
+
+def _moment(refund: Document) -> datetime | None:
+    created = refund.get("created")
+    return datetime.fromtimestamp(created, UTC) if type(created) is int and 0 <= created < FOREVER_S else None
+
+
+def _any_captured(payment: Document) -> bool:
     """Whether any of it was. Refunding what was not would let go of the whole authorisation."""
     if text_if_any(payment, "object") == "charge":
         return payment.get("captured") is True
@@ -280,7 +319,7 @@ def _sentence(refund: Document, status: str) -> str:
     return f"Stripe says the refund is {status}" + (f": {reason.replace('_', ' ')}." if reason else ".")
 
 
-def _released(intent: Document, wish: Wish, wanted: int) -> Told | None:
+def _released(intent: Document, wish: Wish) -> Told | None:
     """What the state of an intent says of a wish to release; ``None`` if it is to be cancelled.
 
     Raises:
@@ -288,26 +327,46 @@ def _released(intent: Document, wish: Wish, wanted: int) -> Told | None:
     """
     if text(intent, "object") != "payment_intent" or text(intent, "id") != wish.payment:
         raise UnreadableError("The answer is not about this payment.")
-    amount, status = integer(intent, "amount"), text(intent, "status")
-    currency = text(intent, "currency", at_most=3).upper()
+    status, currency = text(intent, "status"), text(intent, "currency", at_most=3).upper()
     if currency != wish.currency:
         return of_other_currency(currency, wish)
-    captured = integer(intent, "amount_received") if "amount_received" in intent else amount
     if status == "canceled":
         return let_go(wish, "Stripe says the payment is canceled: nothing of it will be captured.")
-    if status == "succeeded" and amount - captured >= wanted:
-        return let_go(wish, "A part of the payment was captured, and Stripe has let go of the rest.")
-    if status == "succeeded":
-        return refused("The payment has been captured: what was authorised is to be refunded now.")
-    if status != "requires_capture":
+    if status not in ("succeeded", "requires_capture"):
         return refused(f"The payment is {status!r} at Stripe: there is nothing to release.")
-    left = integer(intent, "amount_capturable") if "amount_capturable" in intent else amount
+    left, wanted = _not_captured(intent, status), wish.amount_minor + wish.before_minor
     if left < wanted:
-        return refused("Less than this is authorised and not captured.")
+        return captured_instead(wish, left)
+    if status == "succeeded":
+        return let_go(wish, "A part of the payment was captured, and Stripe has let go of the rest.")
     if left > wanted:
         sentence = "Stripe lets go of a part only when the rest is captured. This waits for that capture."
         return Told(movement=Movement.LATER, result=sentence, retry_after_s=LATER_S)
     return None
+
+
+def _not_captured(intent: Document, status: str) -> int:
+    amount = _minor(intent, "amount")
+    if status == "requires_capture":
+        return _minor(intent, "amount_capturable") if "amount_capturable" in intent else amount
+    return amount - _received(intent)
+
+
+def _received(payment: Document) -> int:
+    """How much of a payment was captured, of an intent or of a charge."""
+    if text_if_any(payment, "object") == "charge":
+        name = "amount_captured" if "amount_captured" in payment else "amount"
+        return _minor(payment, name) if payment.get("captured") is True else 0
+    if "amount_received" in payment:
+        return _minor(payment, "amount_received")
+    return _minor(payment, "amount") if text(payment, "status") == "succeeded" else 0
+
+
+def _minor(payment: Document, name: str) -> int:
+    try:
+        return from_stripe(integer(payment, name), text(payment, "currency", at_most=3).upper())
+    except UnwritableError as error:
+        raise UnreadableError(str(error)) from None
 
 
 def _words(reply: Reply) -> str:

@@ -107,7 +107,11 @@ class MoneyBack(_Described):
     amount: Annotated[str, Field(description="a decimal number with all decimals of the currency: `12.50`")]
     currency: Annotated[str, Field(description="three capital letters")]
     released: Annotated[bool, Field(description="true if it was only authorised: it is let go, and no money moves")]
-    note: Annotated[str, Field(description="why it failed, or the words of the person that closed it; may be empty")]
+    refunded_elsewhere: Annotated[str, Field(description="how much of it was refunded outside, as far as is known")]
+    step: Annotated[int, Field(ge=1, description="counts the decisions on it: 1 at first")]
+    note: Annotated[
+        str, Field(description="why it failed, or the words of the person that closed or corrected it; may be empty")
+    ]
 
 
 class PaidIn(_Described):
@@ -293,6 +297,8 @@ def _refund(facts: dict[str, Any]) -> dict[str, Any]:
         "amount": write_minor(refund["amount_minor"], refund["currency"]),
         "currency": refund["currency"],
         "released": refund["released"],
+        "refunded_elsewhere": write_minor(refund.get("elsewhere_minor", 0), refund["currency"]),
+        "step": refund.get("step", 1),
         "note": facts.get("note", ""),
     }
 

@@ -7,19 +7,34 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.domain.commands import Actor, PaymentCommand, RefundCommand
+from countermand.domain.commands import Actor, CapturePayment, PaymentCommand, RefundCommand
 from countermand.domain.decide import Fate
 from countermand.domain.events import Event
-from countermand.domain.line import Line
+from countermand.domain.line import Decision, Line
+from countermand.domain.payments import Releases
 from countermand.domain.refusals import UNKNOWN_ORDER, UNKNOWN_REFUND, Refusal
-from countermand.domain.settlement import Posting, Refund, decide_refund, due
+from countermand.domain.settlement import (
+    Posting,
+    Refund,
+    RefundKind,
+    RefundState,
+    Settled,
+    become_refund,
+    booked,
+    decide_refund,
+    due,
+)
 from countermand.service.claims import claim
 from countermand.service.known import Known
 from countermand.service.rows import Rows
 from countermand.service.telling import Telling
 from countermand.store import statements as sql
-from countermand.store.money import given_back, paid
-from countermand.store.records import refund_row
+from countermand.store.money import given_back, note_captured_instead, paid
+from countermand.store.records import refund_of, refund_row
+
+_STUCK = frozenset({RefundState.PARKED, RefundState.CLOSED})
+"""A release that stands so was not carried out."""
+_PENDING = frozenset({RefundState.DUE, RefundState.SENT, RefundState.ACCEPTED, RefundState.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +68,24 @@ class Refunding:
         refund = self.known.refunds.get(command.refund)
         if refund is None or refund.line != line.id:
             return UNKNOWN_REFUND
-        outcome = decide_refund(line, refund, command, self.rows.now)
+        outcome = decide_refund(line, refund, command, self.rows.now, self.rows.new_id)
         if isinstance(outcome, Refusal):
             return outcome
-        if outcome.refund != refund:
-            self.known.refunds[refund.id] = self._settled[refund.id] = outcome.refund
-        self._post(line, outcome.postings)
+        self._settle(line, refund, outcome)
         return (Fate(line=line.id, outcome=outcome.decision),)
+
+    def _settle(self, line: Line, before: Refund, outcome: Settled) -> None:
+        """Note what became of a refund, in the books of its order too where a release was captured instead."""
+        if outcome.refund != before:
+            self.known.refunds[before.id] = self._settled[before.id] = outcome.refund
+        if outcome.split:
+            self.rows.add("refunds", **refund_row(line.retailer, outcome.split))
+        captured = _captured_minor(before, outcome)
+        if captured:
+            self._load_money([line])
+            note_captured_instead(self._money[line.order], before.payment, captured)
+            self._save_terms(line)
+        self._post(line, outcome.postings)
 
     def pay(self, command: PaymentCommand) -> tuple[Fate, ...] | Refusal:
         """Decide one command on the payments of an order."""
@@ -69,13 +95,36 @@ class Refunding:
         self._give_back()
         lines = [self.known.lines[line] for line in self.known.lines_of(command)]
         self._load_money(lines[:1])
-        outcome = paid(self._money.get(command.order), lines, command, self.known.homes)
+        releases = self._releases(lines[0], command) if isinstance(command, CapturePayment) else []
+        outcome = paid(self._money.get(command.order), lines, command, self.known.homes, _sums(releases))
         if isinstance(outcome, Refusal):
             return outcome
         claim(self.known, self.rows, lines[0].retailer, outcome.added)
-        terms = self._money[command.order]["terms"]
-        self.rows.terms.append({"of_retailer": lines[0].retailer, "of_id": command.order, "new_terms": terms})
-        return tuple(Fate(line=each.line.id, outcome=each) for each in outcome.decisions)
+        self._save_terms(lines[0])
+        decided = {each.line.id: each for each in outcome.decisions}
+        self._refund_instead(releases, outcome.refunded_instead_minor, decided)
+        return tuple(Fate(line=line, outcome=each) for line, each in decided.items())
+
+    def _releases(self, line: Line, command: CapturePayment) -> list[Refund]:
+        """The releases of one payment of this line's order, newest first, as the calls before left them."""
+        rows = self.connection.execute(sql.RELEASES, {"orders": [(line.retailer, line.order)]})
+        found = [self.known.refunds.get(row.id) or refund_of(row) for row in rows]
+        return [each for each in found if each.payment == command.payment and each.kind is RefundKind.RELEASE]
+
+    def _refund_instead(self, releases: Sequence[Refund], minor: int, decided: dict[UUID, Decision]) -> None:
+        """Refund what was to be released, was not, and is captured by now; its lines are told after the capture."""
+        for release in releases:
+            part = min(minor, release.amount_minor) if release.state in _STUCK else 0
+            if part:
+                before = decided[release.line]
+                outcome = become_refund(before.line, release, part, self.rows.now, self.rows.new_id)
+                self._settle(before.line, release, booked(release, outcome))
+                decided[release.line] = before.then(outcome.decision)
+                minor -= part
+
+    def _save_terms(self, line: Line) -> None:
+        terms = self._money[line.order]["terms"]
+        self.rows.terms.append({"of_retailer": line.retailer, "of_id": line.order, "new_terms": terms})
 
     def save(self) -> None:
         """Write down what the cancellations of this batch owe the customers, and what became of refunds."""
@@ -134,3 +183,20 @@ class Refunding:
                 amount_minor=posting.amount_minor,
                 currency=posting.currency,
             )
+
+
+def _captured_minor(before: Refund, outcome: Settled) -> int:
+    """How much of a release turned out to be captured, and is refunded instead."""
+    if before.kind is not RefundKind.RELEASE:
+        return 0
+    if outcome.split:
+        return outcome.split.amount_minor
+    return outcome.refund.amount_minor if outcome.refund.kind is RefundKind.REFUND else 0
+
+
+def _sums(releases: Iterable[Refund]) -> Releases:
+    releases = list(releases)
+    return Releases(
+        pending_minor=sum(each.amount_minor for each in releases if each.state in _PENDING),
+        stuck_minor=sum(each.amount_minor for each in releases if each.state in _STUCK),
+    )

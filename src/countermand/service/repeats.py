@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.line import State
 from countermand.domain.refusals import Refusal, RefusalKind, Standing
 from countermand.service.calls import Done, Failed, Once, Outcome, Refused
 from countermand.service.known import Given
@@ -76,7 +75,7 @@ def _replay(given: dict[str, Any], at: datetime) -> Outcome:
 
 def _standing_record(standing: Standing) -> dict[str, Any]:
     return {
-        "state": standing.state.value,
+        "state": str(standing.state),
         "step": standing.step,
         "awaiting": standing.awaiting.hex if standing.awaiting else None,
         "answered_by": standing.answered_by.hex if standing.answered_by else None,
@@ -86,7 +85,7 @@ def _standing_record(standing: Standing) -> dict[str, Any]:
 
 def _standing(given: dict[str, Any]) -> Standing:
     return Standing(
-        state=State(given["state"]),
+        state=given["state"],
         step=given["step"],
         awaiting=UUID(given["awaiting"]) if given["awaiting"] else None,
         answered_by=UUID(given["answered_by"]) if given["answered_by"] else None,

@@ -1,13 +1,14 @@
 """The money of an order as it is kept: a document of terms, in which only payments change, and what moved so far."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
 from countermand.domain.commands import PaymentCommand
 from countermand.domain.line import Line
-from countermand.domain.payments import Paid, PaymentName, decide_payment
+from countermand.domain.payments import Paid, PaymentName, Releases, captured_instead, decide_payment
 from countermand.domain.refund import (
     Below,
     Discount,
@@ -122,16 +123,29 @@ def given_back(row: dict[str, Any], line: UUID, units: int) -> tuple[OrderMoney,
 
 
 def paid(
-    row: dict[str, Any] | None, lines: Sequence[Line], command: PaymentCommand, homes: Mapping[PaymentName, UUID]
+    row: dict[str, Any] | None,
+    lines: Sequence[Line],
+    command: PaymentCommand,
+    homes: Mapping[PaymentName, UUID],
+    releases: Releases,
 ) -> Paid | Refusal:
     """What a payment makes of an order, noted in the row of the order's money, if it has one."""
     if row is None:
         return decide_payment(lines, None, {}, {}, command, homes)
     money, moved = money_of_terms(row["terms"]), moved_of(row["given_back"])
-    outcome = decide_payment(lines, money, units_of(row["cancelled"]), moved, command, homes)
+    outcome = decide_payment(lines, money, units_of(row["cancelled"]), moved, command, homes, releases)
     if isinstance(outcome, Paid):
         row["terms"] = terms_of_money(outcome.money)
     return outcome
+
+
+def note_captured_instead(row: dict[str, Any], payment: str, minor: int) -> None:
+    """So much that was to be released of a payment had been captured: noted in the row of the order's money."""
+    money, moved = money_of_terms(row["terms"]), moved_of(row["given_back"])
+    known = {each.id: each for each in money.payments}
+    known[payment], after = captured_instead(known[payment], moved[payment], minor)
+    row["terms"] = terms_of_money(replace(money, payments=tuple(known.values())))
+    row["given_back"] = {**row["given_back"], payment: list(after)}
 
 
 def _of(part: Part) -> tuple[int, int]:

@@ -171,6 +171,8 @@ def _told_refund(refund: ToldRefund) -> dict[str, Any]:
         "amount_minor": refund.amount_minor,
         "currency": refund.currency,
         "released": refund.released,
+        "step": refund.step,
+        "elsewhere_minor": refund.elsewhere_minor,
     }
 
 
@@ -251,6 +253,12 @@ def refund_of(row: Record) -> Refund:
         note=row.note,
         movement=Movement(row.movement) if row.movement else None,
         check_at=row.check_at,
+        paid_minor=row.paid_minor,
+        moved_minor=row.moved_minor,
+        step=row.step,
+        corrected_step=row.corrected_step,
+        parked_at=row.parked_at,
+        no_provider=row.no_provider,
     )
 
 
@@ -283,4 +291,10 @@ def refund_row(retailer: UUID, refund: Refund) -> dict[str, Any]:
         "note": refund.note,
         "movement": refund.movement.value if refund.movement else None,
         "check_at": refund.check_at,
+        "paid_minor": refund.paid_minor,
+        "moved_minor": refund.moved_minor,
+        "step": refund.step,
+        "corrected_step": refund.corrected_step,
+        "parked_at": refund.parked_at,
+        "no_provider": refund.no_provider,
     }

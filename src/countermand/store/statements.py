@@ -194,6 +194,16 @@ SHIPMENTS_OF_ORDERS = (
 )
 """The parcels of these orders, a row for each line in each. Whoever reports one holds the locks of the lines."""
 
+RELEASES = (
+    select(t.refunds)
+    .where(
+        pair_of(t.refunds.c.retailer_id, t.refunds.c.order_id, bindparam("orders", type_=PairList())),
+        t.refunds.c.kind == literal_column("'release'"),
+    )
+    .order_by(t.refunds.c.created_at.desc(), t.refunds.c.id.desc())
+)
+"""What these orders let go, or are to, newest first."""
+
 CHANGED_COLUMNS: Final = {
     "lines": (*_BUCKETS, *_ALLOCATION, "seq", "changed_at"),
     "cancellations": (
@@ -227,6 +237,14 @@ CHANGED_COLUMNS: Final = {
         "settled_at",
         "note",
         "check_at",
+        "kind",
+        "amount_minor",
+        "paid_minor",
+        "moved_minor",
+        "step",
+        "corrected_step",
+        "parked_at",
+        "no_provider",
     ),
 }
 """What a batch changes of rows that are there: what moves and allocations do to a line, answers to an ask, what goes

@@ -505,17 +505,28 @@ refunds = Table(
     Column("settled_at", Instant),
     Column("note", Text, nullable=False, comment="of the person that closed it"),
     Column("check_at", Instant, comment="when the provider is asked again about what is done or parked"),
+    Column("paid_minor", BigInteger, nullable=False, comment="had gone back besides when an operator corrected it"),
+    Column("moved_minor", BigInteger, nullable=False, comment="so much of this by earlier calls to the provider"),
+    Column("step", Integer, nullable=False, comment="decisions on it: 1 at first"),
+    Column("corrected_step", Integer, comment="the step that the last correction answered"),
+    Column("parked_at", Instant, comment="since when a person has to see to it"),
+    Column("no_provider", Boolean, nullable=False, comment="parked only because its provider is not set up"),
     PrimaryKeyConstraint("retailer_id", "id"),
-    UniqueConstraint("retailer_id", "cancellation_id", "payment_id", "kind"),
     _refers("cancellation_id", cancellations),
-    CheckConstraint("amount_minor > 0 AND elsewhere_minor BETWEEN 0 AND amount_minor", name="amount"),
+    CheckConstraint(
+        "amount_minor > 0 AND elsewhere_minor BETWEEN 0 AND amount_minor AND paid_minor BETWEEN 0 AND amount_minor"
+        " AND moved_minor BETWEEN 0 AND paid_minor",
+        name="amount",
+    ),
     CheckConstraint(
         "state IN ('by_hand', 'due', 'sent', 'accepted', 'unknown', 'confirmed', 'parked', 'closed')"
         " AND (state IN ('due', 'sent', 'accepted', 'unknown')) = (due_at IS NOT NULL)"
-        " AND kind IN ('refund', 'release') AND (check_at IS NULL OR state IN ('confirmed', 'parked'))",
+        " AND kind IN ('refund', 'release') AND (check_at IS NULL OR state IN ('confirmed', 'parked'))"
+        " AND (state = 'parked' OR NOT no_provider)",
         name="state",
     ),
     Index(None, "retailer_id", "order_id"),
+    Index(None, "retailer_id", "cancellation_id"),
     Index(None, "payment_reference"),
     Index(None, "id"),
     _index_where("ix_refunds_due", "partition", "due_at", where="due_at IS NOT NULL"),

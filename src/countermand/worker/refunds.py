@@ -15,13 +15,21 @@ from uuid import UUID
 
 import structlog
 
-from countermand.domain.commands import Actor, Movement, PartyKind, RefundCommand, SendRefund, SettleRefund
+from countermand.domain.commands import (
+    Actor,
+    Movement,
+    PartyKind,
+    RefundCommand,
+    RetryRefund,
+    SendRefund,
+    SettleRefund,
+)
 from countermand.domain.money import write_minor
-from countermand.domain.settlement import Refund, RefundKind, must_ask_first
+from countermand.domain.settlement import Refund, RefundKind, RefundState, must_ask_first
 from countermand.ids import Clock, read, show
 from countermand.lanes import Lanes
 from countermand.parties import PLATFORM
-from countermand.providers.provider import Notified, Provider, Told, Wish
+from countermand.providers.provider import Notified, Provider, Refunded, Told, Wish
 from countermand.service.calls import Call, Done
 from countermand.store import repayments
 from countermand.store.columns import Record
@@ -40,6 +48,9 @@ FOLLOWED_MAX: Final = 32
 """So many webhooks are looked into at once; others have to come again."""
 FOLLOW_S: Final = 10.0
 """How long a webhook may take. Providers wait for 15 seconds or so."""
+
+_STANDING: Final = frozenset({Movement.CONFIRMED, Movement.ACCEPTED})
+_WORDS: Final = frozenset({Movement.CONFIRMED, Movement.REFUSED, Movement.ACCEPTED})
 
 log = structlog.get_logger()
 
@@ -126,11 +137,12 @@ class Refunds:
             return True
         refund = refund_of(row)
         told = await provider.find(wish_of(refund))
+        earlier = await self._earlier(refund, provider)
         # A webhook may overtake the answer to the call that it is about, which then counts as well.
-        if told.movement not in (Movement.CONFIRMED, Movement.REFUSED, Movement.ACCEPTED):
+        if told.movement not in _WORDS and earlier is None:
             return told.movement is not Movement.UNKNOWN
         # The rules refuse it if another call was begun meanwhile; what that one brings may be older than this word.
-        return await self._heard(row.retailer_id, refund, told)
+        return await self._heard(row.retailer_id, refund, told, earlier_minor=earlier)
 
     async def check(self) -> int:
         """Ask again about at most 200 refunds that are done or parked. Returns about how many it wrote down an answer.
@@ -197,24 +209,28 @@ class Refunds:
     async def _check_one(self, row: Record) -> bool:
         refund, provider = refund_of(row), self._providers.get(row.provider)
         if provider is None:
-            told = Told(movement=Movement.UNKNOWN, result=f"No provider {refund.provider} is set up here.")
-            return await self._heard(row.retailer_id, refund, told)
+            return await self._heard(row.retailer_id, refund, _not_set_up(refund))
+        if refund.no_provider:
+            again = RetryRefund(line=refund.line, refund=refund.id, actor=ACTOR, note="")
+            return await self._submit(row.retailer_id, again)
         told = await provider.find(wish_of(refund))
+        earlier = await self._earlier(refund, provider)
         found = await self._uncounted(row.retailer_id, refund, provider)
         if told.movement is Movement.CONFIRMED and found:
             besides = f"{write_minor(found, refund.currency)} {refund.currency}"
             told = replace(told, result=f"{told.result} Besides, {besides} was refunded there by hand.")
-        return await self._heard(row.retailer_id, refund, told, elsewhere_minor=found or 0)
+        return await self._heard(row.retailer_id, refund, told, elsewhere_minor=found or 0, earlier_minor=earlier)
 
     async def _settle_one(self, row: Record) -> bool:
         refund, provider = refund_of(row), self._providers.get(row.provider)
         if provider is None:
-            told = Told(movement=Movement.REFUSED, result=f"No provider {refund.provider} is set up here.")
-            return await self._heard(row.retailer_id, refund, told)
+            return await self._heard(row.retailer_id, refund, _not_set_up(refund))
         if must_ask_first(refund, self._clock(), provider.key_lifetime):
             return await self._heard(row.retailer_id, refund, await provider.find(wish_of(refund)))
         if not refund.attempts and (foreign := await self._foreign(row.retailer_id, refund, provider)):
             return await self._heard(row.retailer_id, refund, foreign)
+        if told := await self._why_not(refund, provider):
+            return await self._heard(row.retailer_id, refund, told)
         return await self._send(row.retailer_id, refund, provider)
 
     async def _foreign(self, retailer: UUID, refund: Refund, provider: Provider) -> Told | None:
@@ -232,19 +248,32 @@ class Refunds:
             return Told(movement=Movement.REFUSED, result=sentence)
         return None
 
+    async def _why_not(self, refund: Refund, provider: Provider) -> Told | None:
+        """Why a refund is not sent now, if there is a reason: of its payment, so much is not left (EC-60).
+
+        What somebody refunded there by hand may have been for anything. Only where too little is left, a part of it
+        must have been for what is owed here, and a person says how much.
+        """
+        if not refund.unsent or refund.kind is RefundKind.RELEASE:
+            return None
+        held = await provider.refunded(refund.payment_reference)
+        if held is None:
+            return _silent(provider, "what was refunded before")
+        standing = [each for each in held if each.movement in _STANDING and each.currency == refund.currency]
+        outside = sum(each.amount_minor for each in standing if not each.reference)
+        if not outside:
+            return None
+        captured = await provider.captured(refund.payment_reference)
+        if captured is None:
+            return _silent(provider, "what was captured")
+        left = max(0, captured - sum(each.amount_minor for each in standing))
+        return _conflict(refund, outside, left) if left < refund.rest_minor else None
+
     async def _send(self, retailer: UUID, refund: Refund, provider: Provider) -> bool:
-        elsewhere = await self._elsewhere(retailer, refund, provider)
-        if elsewhere is None:
-            told = Told(movement=Movement.LATER, result=f"{provider.name} does not say what was refunded before.")
-            return await self._heard(retailer, refund, told)
-        intent = SendRefund(
-            line=refund.line, refund=refund.id, actor=ACTOR, attempts=refund.attempts, elsewhere_minor=elsewhere
-        )
+        intent = SendRefund(line=refund.line, refund=refund.id, actor=ACTOR, attempts=refund.attempts)
         if not await self._submit(retailer, intent):
             return False
-        wish = wish_of(refund, counted_minor=elsewhere)
-        if not wish.amount_minor:
-            return True
+        wish = wish_of(refund)
         if refund.kind is RefundKind.RELEASE:
             before = await self._database.read(partial(repayments.released_before, retailer=retailer, refund=refund))
             told = await provider.release(replace(wish, before_minor=before))
@@ -252,22 +281,27 @@ class Refunds:
             told = await provider.refund(wish)
         return await self._heard(retailer, replace(refund, attempts=refund.attempts + 1), told)
 
-    async def _elsewhere(self, retailer: UUID, refund: Refund, provider: Provider) -> int | None:
-        """How much of a refund that is sent for the first time somebody refunded at the provider already (EC-60)."""
-        if refund.attempts or refund.kind is RefundKind.RELEASE:
-            return 0
-        found = await self._uncounted(retailer, refund, provider)
-        return None if found is None else min(refund.amount_minor, found)
+    async def _earlier(self, refund: Refund, provider: Provider) -> int | None:
+        """What stands at the provider of calls before the present key; ``None`` if that need not be known."""
+        held = await provider.refunded(refund.payment_reference) if refund.moved_minor else None
+        if held is None:
+            return None
+        earlier = {_reference(refund, number) for number in range(1, refund.round)}
+        return sum(
+            each.amount_minor for each in held if each.reference in earlier and each.movement is not Movement.REFUSED
+        )
 
     async def _uncounted(self, retailer: UUID, refund: Refund, provider: Provider) -> int | None:
-        """How much others refunded of its payment that no refund of ours counted; ``None``: the provider is silent."""
+        """How much others refunded of its payment that no refund of ours counted; ``None``: the provider is silent.
+
+        Of a parked refund only what it can be is told: made since it is parked, and no more than is owed.
+        """
         held = await provider.refunded(refund.payment_reference)
         if held is None:
             return None
-        moved = (Movement.CONFIRMED, Movement.ACCEPTED)
-        others = [each for each in held if not each.reference and each.movement in moved]
-        found = sum(each.amount_minor for each in others if each.currency == refund.currency)
-        if not found:
+        others = [each for each in held if not each.reference and each.movement in _STANDING]
+        others = [each for each in others if each.currency == refund.currency]
+        if not others:
             return 0
         counted = await self._database.read(
             partial(
@@ -277,9 +311,20 @@ class Refunds:
                 payment=refund.payment_reference,
             )
         )
-        return max(0, found - counted)
+        uncounted = max(0, sum(each.amount_minor for each in others) - counted)
+        if refund.state is RefundState.PARKED:
+            return min(uncounted, _meant_for(refund, others))
+        return uncounted
 
-    async def _heard(self, retailer: UUID, refund: Refund, told: Told, *, elsewhere_minor: int = 0) -> bool:
+    async def _heard(
+        self,
+        retailer: UUID,
+        refund: Refund,
+        told: Told,
+        *,
+        elsewhere_minor: int = 0,
+        earlier_minor: int | None = None,
+    ) -> bool:
         """Write down what the provider said when so many calls had been begun."""
         command = SettleRefund(
             line=refund.line,
@@ -293,7 +338,11 @@ class Refunds:
             currency=told.currency,
             retry_after_s=told.retry_after_s,
             spent=told.spent,
+            needs_person=told.needs_person,
+            no_provider=refund.provider not in self._providers,
+            captured_minor=told.captured_minor,
             elsewhere_minor=elsewhere_minor,
+            earlier_minor=earlier_minor,
             watch_for=self._watch_for,
         )
         return await self._submit(retailer, command)
@@ -303,16 +352,51 @@ class Refunds:
         return isinstance(await self._lanes.submit(Call(command=command, door=DOOR, retailer=retailer)), Done)
 
 
-def wish_of(refund: Refund, *, counted_minor: int = 0) -> Wish:
+def wish_of(refund: Refund) -> Wish:
     """What to ask the provider for. Each round has its own reference, so that an old failure is not found again."""
-    reference = show("rfd", refund.id)
     return Wish(
         key=refund.key,
-        reference=reference if refund.round == 1 else f"{reference}-{refund.round}",
+        reference=_reference(refund, refund.round),
         payment=refund.payment_reference,
-        amount_minor=refund.rest_minor - counted_minor,
+        amount_minor=refund.rest_minor,
         currency=refund.currency,
     )
+
+
+def _reference(refund: Refund, number: int) -> str:
+    reference = show("rfd", refund.id)
+    return reference if number == 1 else f"{reference}-{number}"
+
+
+def _not_set_up(refund: Refund) -> Told:
+    """Nobody was asked, so nobody refused: whatever was sent before may have moved."""
+    result = f"No provider {refund.provider} is set up here."
+    return Told(movement=Movement.UNKNOWN, result=result, needs_person=True)
+
+
+def _silent(provider: Provider, of: str) -> Told:
+    return Told(movement=Movement.LATER, result=f"{provider.name} does not say {of}.")
+
+
+def _conflict(refund: Refund, outside: int, left: int) -> Told:
+    def amount(minor: int) -> str:
+        return f"{write_minor(minor, refund.currency)} {refund.currency}"
+
+    result = (
+        f"{amount(outside)} of the payment was refunded at {refund.provider} by hand, and {amount(left)} of it is left,"
+        f" which is less than {amount(refund.rest_minor)}. Say how much of that was for this refund: correct it."
+    )
+    return Told(movement=Movement.LATER, result=result, needs_person=True)
+
+
+def _meant_for(refund: Refund, others: Sequence[Refunded]) -> int:
+    """How much more of what others refunded can be this parked refund: made since it is parked, and not above it."""
+    meant, most = 0, refund.elsewhere_minor + refund.rest_minor
+    for each in others:
+        since = each.made_at and refund.parked_at and each.made_at >= refund.parked_at
+        if since and meant + each.amount_minor <= most:
+            meant += each.amount_minor
+    return max(0, meant - refund.elsewhere_minor)
 
 
 def _payment_of(row: Record) -> tuple[str, str, str]:

@@ -22,6 +22,7 @@ class Fault(StrEnum):
     RATE_LIMITED = "429"
     EXPIRED = "expired credentials"
     FORBIDDEN = "credentials that may not refund"
+    BAD_API = "400 that is about the call and not about the refund"
     NO_FUNDS = "the balance is too low"
     ALREADY = "refunded by hand just before"
     PENDING = "carried out later"

@@ -24,6 +24,9 @@ _BEFORE = {
 }
 """Answers of those who never let the call through to the books."""
 
+_WHO_CALLS = frozenset({Fault.EXPIRED, Fault.FORBIDDEN, Fault.RATE_LIMITED})
+"""Those that answer a question alike."""
+
 _AFTER = {
     Fault.RESET_AFTER: reset,
     Fault.GARBAGE_AFTER: answer(200, b"<html>Bad gateway</html>"),
@@ -33,13 +36,19 @@ _AFTER = {
 
 @dataclass(kw_only=True)
 class Fake(Loopback):
-    """A provider. ``control`` paths under ``/_`` are for tests in another process."""
+    """A provider. ``control`` paths under ``/_`` are for tests in another process.
+
+    ``every`` call that would move money meets this fault, questions too where it is about who calls. ``elsewhere``: the
+    key is good, and of an account that knows no payment.
+    """
 
     ledger: Ledger
     script: Script = field(default_factory=Script)
     port: int = 0
     requests: deque[Received] = field(default_factory=deque)
     control: Callable[[Received], Any] | None = None
+    every: Fault | None = None
+    elsewhere: bool = False
 
     async def __aenter__(self) -> Self:
         self._busy: set[str] = set()
@@ -81,11 +90,18 @@ class Fake(Loopback):
         except (BadRequestError, KeyError, ValueError) as error:
             await answer(400, json.dumps(dialect.error(400, str(error))).encode())(reader, writer)
             return
+        if self.every in _WHO_CALLS:
+            await self._before[self.every](reader, writer)
+            return
         if move is None:
-            status, document = dialect.asked(self.ledger, request)
+            ledger = Ledger(clock=self.ledger.clock) if self.elsewhere else self.ledger
+            status, document = dialect.asked(ledger, request)
             await answer(status, json.dumps(document).encode())(reader, writer)
             return
-        fault = self.script.next(dict(move.metadata).get("countermand_reference") or move.payment)
+        fault = self.every or self.script.next(dict(move.metadata).get("countermand_reference") or move.payment)
+        if fault is Fault.BAD_API:
+            await answer(400, json.dumps(dialect.error(400, "parameter_unknown")).encode())(reader, writer)
+            return
         if fault in self._before:
             await self._before[fault](reader, writer)
             return
@@ -123,6 +139,8 @@ class Fake(Loopback):
         if fault is Fault.ERROR_BEFORE:
             return 500, None
         try:
+            if self.elsewhere:
+                raise ProblemError("no_payment")
             if fault is Fault.NO_FUNDS:
                 raise ProblemError("no_funds")
             move = dialect.in_ledger(self.ledger, move)

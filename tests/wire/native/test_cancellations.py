@@ -498,6 +498,7 @@ async def test_the_description_is_whole(sqlite_native: Native) -> None:
         ("post", "/v1/refunds/{refund}/paid"),
         ("post", "/v1/refunds/{refund}/close"),
         ("post", "/v1/refunds/{refund}/retry"),
+        ("post", "/v1/refunds/{refund}/correct"),
         ("get", "/v1/scorecards/{party}"),
         ("get", "/v1/events"),
         ("post", "/v1/endpoints"),

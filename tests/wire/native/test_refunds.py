@@ -115,7 +115,9 @@ async def parked(native: Native) -> dict[str, Any]:
 async def said(
     native: Native, refund: dict[str, Any], call: str, who: UUID | str, note: str | None = None, **more: Any
 ) -> httpx2.Response:
-    body = None if note is None else {"note": note}
+    body: dict[str, Any] | None = None if note is None else {"note": note}
+    if body and call == "correct":
+        body |= {"refunded_elsewhere": "0.00", "step": 2}
     return await native.call("POST", f"/v1/refunds/{refund['id']}/{call}", who, body, **more)
 
 
@@ -161,7 +163,7 @@ async def test_the_platform_has_a_parked_refund_tried_again_once_for_one_key(nat
     assert (await said(native, refund, "retry", PLATFORM)).json()["code"] == "refund_not_open"
 
 
-@pytest.mark.parametrize("call", ["paid", "close", "retry"])
+@pytest.mark.parametrize("call", ["paid", "close", "retry", "correct"])
 async def test_nobody_but_the_platform_sees_to_refunds(native: Native, call: str) -> None:
     refund = await parked(native)
     world = native.world
@@ -176,3 +178,69 @@ async def test_nobody_but_the_platform_sees_to_refunds(native: Native, call: str
         response = await said(native, {"id": unknown}, call, PLATFORM, "because")
         assert (response.status_code, response.json()["code"]) == (404, "unknown_refund")
     assert await listed(native, "?state=parked") == [refund]
+
+
+async def correction(native: Native, refund: dict[str, Any], body: dict[str, Any], **more: Any) -> httpx2.Response:
+    return await native.call("POST", f"/v1/refunds/{refund['id']}/correct", PLATFORM, body, **more)
+
+
+async def test_the_platform_corrects_what_was_refunded_outside(native: Native) -> None:
+    """The stories: a step is needed, the same correction twice is one, and another one hears what stands."""
+    refund = await parked(native)
+    assert (refund["step"], refund["refunded_elsewhere"]) == (2, "0.00")
+    body = {"refunded_elsewhere": "5.00", "note": "goodwill"}
+    needed = await correction(native, refund, body)
+    assert (needed.status_code, needed.json()["code"]) == (428, "step_needed")
+    first = await correction(native, refund, body | {"step": 2})
+    assert first.status_code == 200, first.text
+    shown = {name: first.json()[name] for name in ("state", "step", "refunded_elsewhere", "note")}
+    assert shown == {"state": "due", "step": 3, "refunded_elsewhere": "5.00", "note": "goodwill"}
+    assert (await correction(native, refund, body | {"step": 2})).json() == first.json()
+    other = await correction(native, refund, {"refunded_elsewhere": "0.00", "note": "no", "step": 2})
+    assert (other.status_code, other.json()["code"]) == (409, "state_changed")
+    assert other.json()["current"] == {"state": "due", "step": 3}
+    under_way = await correction(native, refund, {"refunded_elsewhere": "0.00", "note": "no", "step": 3})
+    assert (under_way.status_code, under_way.json()["code"]) == (409, "refund_not_open")
+    events = (await native.call("GET", "/v1/events", native.retailer)).json()["events"]
+    [told] = [each["data"]["refund"] for each in events if each["type"] == "countermand.refund.corrected.v1"]
+    assert (told["refunded_elsewhere"], told["step"], told["note"]) == ("5.00", 3, "goodwill")
+    await assert_sound(native.world.application.database)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"refunded_elsewhere": "9.01"},
+        {"refunded_elsewhere": "1.001"},
+        {"refunded_elsewhere": "-1.00"},
+        {"refunded_elsewhere": 1},
+        {"refunded_elsewhere": "1_0"},
+        {"refunded_elsewhere": "٣.00"},
+        {"refunded_elsewhere": ""},
+        {"note": ""},
+        {"note": " \t"},
+        {"step": "2"},
+        {"step": True},
+        {"step": 0},
+        {"more": 1},
+    ],
+    ids=str,
+)
+async def test_a_correction_that_makes_no_sense_is_invalid(native: Native, body: dict[str, Any]) -> None:
+    refund = await parked(native)
+    response = await correction(native, refund, {"refunded_elsewhere": "1.00", "note": "why", "step": 2} | body)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid"), response.text
+    assert await listed(native, "?state=parked") == [refund]
+
+
+@pytest.mark.parametrize("call", ["paid", "close", "retry"])
+async def test_whoever_names_the_step_is_told_when_another_decision_came_between(native: Native, call: str) -> None:
+    refund = await parked(native)
+    path = f"/v1/refunds/{refund['id']}/{call}"
+    once = {"headers": {"Idempotency-Key": "late"}}
+    for _ in range(2):
+        late = await native.call("POST", path, PLATFORM, {"note": "seen to", "step": 1}, **once)
+        assert (late.status_code, late.json()["code"]) == (409, "state_changed")
+        assert late.json()["current"] == {"state": "parked", "step": 2}
+    now = await native.call("POST", path, PLATFORM, {"note": "seen to", "step": 2})
+    assert (now.status_code, now.json()["step"]) == (200, 3)

@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from countermand.domain.line import State
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.ids import show
 from countermand.service.calls import Done, Outcome, Refused
@@ -27,9 +26,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 class CurrentOut(BaseModel):
-    """Where the cancellation stands that was answered at another step: who made it so, and when."""
+    """Where the cancellation or refund stands that was answered at another step: who made it so, and when."""
 
-    state: State
+    state: str
     step: int
     awaiting: UUID | None
     answered_by: UUID | None
@@ -49,7 +48,7 @@ class ProblemOut(BaseModel):
 
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ProblemOut} for status in (400, 401, 403, 404, 409, 413, 422, 503)
+    status: {"model": ProblemOut} for status in (400, 401, 403, 404, 409, 413, 422, 428, 503)
 }
 """For the description: what every call can answer besides success."""
 

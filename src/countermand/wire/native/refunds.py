@@ -9,8 +9,9 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import JSONResponse
 
 from countermand import refunds
-from countermand.domain.commands import CloseRefund, RefundCommand, RetryRefund
-from countermand.domain.refusals import UNKNOWN_REFUND, Refusal
+from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
+from countermand.domain.money import parse_minor, write_minor
+from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
 from countermand.domain.settlement import RefundState
 from countermand.ids import read, show
 from countermand.parties import Caller
@@ -29,7 +30,7 @@ from countermand.wire.native.calling import (
     scope_of,
 )
 from countermand.wire.native.cancellations import LineIn, Note, distinct
-from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
+from countermand.wire.native.problems import PROBLEMS, CallError, heeded, invalid, refused
 
 router: Final = APIRouter(prefix="/v1", responses=PROBLEMS)
 
@@ -101,6 +102,7 @@ class RefundOut(BaseModel):
     created_at: str
     settled_at: str | None
     note: str
+    step: int
 
 
 class RefundPage(BaseModel):
@@ -110,10 +112,28 @@ class RefundPage(BaseModel):
     next: str | None
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a note is needed")
+    return text
+
+
+Step = Annotated[int, Field(strict=True, ge=1, le=2**53)]
+
+
 class WordIn(Strict):
-    """A word for those who ask later. To close a refund, it has to say why."""
+    """A word for those who ask later. To close a refund, it has to say why. ``step`` is the one that was seen."""
 
     note: Note = ""
+    step: Step | None = None
+
+
+class CorrectionIn(Strict):
+    """How much of a refund was truly paid outside, and how that is known. ``step`` is the one that was seen."""
+
+    refunded_elsewhere: Annotated[str, Field(pattern=r"^[0-9]{1,16}(\.[0-9]{1,4})?$")]
+    note: Annotated[Note, AfterValidator(_not_blank)]
+    step: Step | None = None
 
 
 @router.post("/quotes", responses={200: {"model": QuoteOut}})
@@ -160,7 +180,7 @@ async def mark_refund_paid(
 ) -> JSONResponse:
     """Say that a person paid a refund that is `by_hand` or `parked`. It counts as done. Only the platform can."""
     row, word = await _named(behind, who, refund), said or WordIn()
-    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=True, note=word.note)
+    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=True, note=word.note, step=word.step)
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund paid {row.id}", word))
 
 
@@ -170,7 +190,7 @@ async def close_refund(
 ) -> JSONResponse:
     """Close a refund that is `by_hand` or `parked` and is not going to be paid, and say why. Only the platform can."""
     row = await _named(behind, who, refund)
-    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=False, note=said.note)
+    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=False, note=said.note, step=said.step)
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund close {row.id}", said))
 
 
@@ -180,8 +200,39 @@ async def retry_refund(
 ) -> JSONResponse:
     """Have a `parked` refund tried again. Only the platform can."""
     row, word = await _named(behind, who, refund), said or WordIn()
-    command = RetryRefund(line=row.line_id, refund=row.id, actor=who.actor, note=word.note)
+    command = RetryRefund(line=row.line_id, refund=row.id, actor=who.actor, note=word.note, step=word.step)
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund retry {row.id}", word))
+
+
+@router.post("/refunds/{refund}/correct", responses={200: {"model": RefundOut}})
+async def correct_refund(
+    behind: Inside, who: Cashier, refund: str, said: CorrectionIn, idempotency_key: Key = None
+) -> JSONResponse:
+    """Correct how much of a refund was paid outside. What is left of it is paid then. Only the platform can."""
+    row = await _named(behind, who, refund)
+    if said.step is None:
+        raise CallError(RefusalKind.STEP_NEEDED, f"Name the step of the refund that you saw; it is {row.step} now.")
+    command = CorrectRefund(
+        line=row.line_id,
+        refund=row.id,
+        actor=who.actor,
+        step=said.step,
+        elsewhere_minor=_elsewhere(row, said.refunded_elsewhere),
+        note=said.note,
+    )
+    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund correct {row.id}", said))
+
+
+def _elsewhere(row: Record, written: str) -> int:
+    where = ("body", "refunded_elsewhere")
+    try:
+        minor = parse_minor(written, row.currency)
+    except ValueError as error:
+        raise invalid(f"{error}.", *where) from None
+    if minor > row.amount_minor:
+        most = f"{write_minor(row.amount_minor, row.currency)} {row.currency}"
+        raise invalid(f"The refund is of {most}: at most that was refunded elsewhere.", *where)
+    return minor
 
 
 async def _do(behind: Behind, who: Caller, row: Record, command: RefundCommand, once: Once | None) -> JSONResponse:
