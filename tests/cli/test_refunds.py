@@ -100,7 +100,7 @@ def test_what_was_refunded_outside_is_corrected_with_a_note(cli: Cli, parties: d
     assert cli("refund", "correct", refund, "--elsewhere", "4.00").code == 2, "a note is needed"
     for amount in ("10.01", "-1", "1.001", "much"):
         said = cli("refund", "correct", refund, f"--elsewhere={amount}", "--note", "x")
-        assert (said.code, "bad_amount" in said.err or "Traceback" in said.err) == (2, True), said.err
+        assert (said.code, "Traceback" in said.err) == (2, False), said.err
     said = cli("refund", "correct", refund, "--elsewhere", "4.00", "--note", "voucher in the shop")
     assert said.code == 0, said.err
     [row] = cli("refunds", "--json").json

@@ -117,17 +117,16 @@ async def test_ec_60_a_person_says_how_much_of_it_was_for_this_refund_and_the_re
     assert (row.state, row.step, here.bank.moved()) == ("confirmed", 4, 5000)
     assert here.bank.calls[-1].amount_minor == 1000
     assert await here.told() == ["due", "failed", "corrected", "due", "sent", "done"]
-    booked = [(each.kind, each.debit, each.credit, each.amount_minor) for each in await journal(world)]
-    assert booked == [
+    assert {(each.kind, each.debit, each.credit, each.amount_minor) for each in await journal(world)} == {
         ("refund.due", "retailer", "refunds_due", 2000),
         ("refund.corrected", "refunds_due", "provider:stripe", 1000),
         ("refund.done", "refunds_due", "provider:stripe", 1000),
-    ]
+    }
     await assert_sound(world.application.database)
 
 
 async def journal(world: World) -> list[Record]:
-    return sorted(await rows_of(world, "journal"), key=lambda row: (row.at, row.id))
+    return list(await rows_of(world, "journal"))
 
 
 async def found_and_done(world: World) -> Desk:

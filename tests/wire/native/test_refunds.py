@@ -237,9 +237,9 @@ async def test_a_correction_that_makes_no_sense_is_invalid(native: Native, body:
 async def test_whoever_names_the_step_is_told_when_another_decision_came_between(native: Native, call: str) -> None:
     refund = await parked(native)
     path = f"/v1/refunds/{refund['id']}/{call}"
-    once = {"headers": {"Idempotency-Key": "late"}}
     for _ in range(2):
-        late = await native.call("POST", path, PLATFORM, {"note": "seen to", "step": 1}, **once)
+        body = {"note": "seen to", "step": 1}
+        late = await native.call("POST", path, PLATFORM, body, headers={"Idempotency-Key": "late"})
         assert (late.status_code, late.json()["code"]) == (409, "state_changed")
         assert late.json()["current"] == {"state": "parked", "step": 2}
     now = await native.call("POST", path, PLATFORM, {"note": "seen to", "step": 2})
