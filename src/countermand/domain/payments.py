@@ -27,8 +27,8 @@ PaymentName = tuple[str, str]
 class Paid:
     """What a command made of an order's money, and what each of its lines is told: nothing, if it changed nothing.
 
-    ``added`` are payments that were not known before. ``refunded_instead_minor`` was to be released and never was: it is
-    captured now, so it is refunded.
+    ``added`` are payments that were not known before. ``refunded_instead_minor`` was to be released and never was: it
+    is captured now, so it is refunded.
     """
 
     money: OrderMoney
