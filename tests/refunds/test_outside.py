@@ -225,7 +225,9 @@ async def test_a_correction_names_the_step_that_was_seen(world: World) -> None:
     here = await found_and_done(world)
     row = await refund_of(here)
     late = await here.said.refused(correct(here, row, 0, step=row.step - 1))
-    assert (late.refusal.kind.value, late.refusal.step, late.refusal.state) == ("state_changed", 3, "confirmed")
+    current = late.refusal.current
+    assert current is not None
+    assert (late.refusal.kind.value, current.step, current.state) == ("state_changed", 3, "confirmed")
     for _ in range(2):
         await here.said.done(correct(here, row, 0))
     other = await here.said.refused(correct(here, row, 300))

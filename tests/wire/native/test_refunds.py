@@ -198,7 +198,7 @@ async def test_the_platform_corrects_what_was_refunded_outside(native: Native) -
     assert (await correction(native, refund, body | {"step": 2})).json() == first.json()
     other = await correction(native, refund, {"refunded_elsewhere": "0.00", "note": "no", "step": 2})
     assert (other.status_code, other.json()["code"]) == (409, "state_changed")
-    assert other.json()["current"] == {"state": "due", "step": 3}
+    assert other.json()["current"] | {"state": "due", "step": 3} == other.json()["current"]
     under_way = await correction(native, refund, {"refunded_elsewhere": "0.00", "note": "no", "step": 3})
     assert (under_way.status_code, under_way.json()["code"]) == (409, "refund_not_open")
     events = (await native.call("GET", "/v1/events", native.retailer)).json()["events"]
@@ -241,6 +241,6 @@ async def test_whoever_names_the_step_is_told_when_another_decision_came_between
         body = {"note": "seen to", "step": 1}
         late = await native.call("POST", path, PLATFORM, body, headers={"Idempotency-Key": "late"})
         assert (late.status_code, late.json()["code"]) == (409, "state_changed")
-        assert late.json()["current"] == {"state": "parked", "step": 2}
+        assert late.json()["current"] | {"state": "parked", "step": 2} == late.json()["current"]
     now = await native.call("POST", path, PLATFORM, {"note": "seen to", "step": 2})
     assert (now.status_code, now.json()["step"]) == (200, 3)

@@ -1,7 +1,7 @@
 """Refunds can be corrected, count their steps, and a release can become one; the journal tells each part.
 
-Revision ID: 0006
-Revises: 0005
+Revision ID: 0007
+Revises: 0006
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from alembic import op
 from countermand.ids import Ids
 from countermand.store.columns import Id, Instant
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
