@@ -44,7 +44,7 @@ PRECEDENCE = {kind: rank for rank, kind in enumerate(RefusalKind)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a cancellation or a refund stands: whose answer is due, and who made it so, with the last decision, when."""
+    """Where a cancellation or a refund stands: whose answer is due, and who decided on it last, and when."""
 
     state: str
     step: int
