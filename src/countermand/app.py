@@ -78,6 +78,7 @@ async def opened(
         dry_run=dry_run,
         timeout_s=settings.database_timeout_s or None,
         pooled=settings.database_pooler,
+        read_timeout_s=settings.read_timeout_s or None,
     )
     providers = open_providers(settings, clock)
     try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.money import write_minor
@@ -14,8 +14,9 @@ from countermand.domain.refund import OrderMoney, Part, PricedLine, Returned, qu
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
 from countermand.ids import show
 from countermand.reads import PAGE_MAX, Scope
+from countermand.reads.scope import retailer_of
 from countermand.store import tables as t
-from countermand.store.columns import Record
+from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.money import money_of_terms, moved_of, units_of
 
 
@@ -34,8 +35,14 @@ def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int 
 
     A supplier does not see what the customer paid: to it, there is no such line.
     """
+    homes_of = select(t.whereabouts.c.retailer_id, t.whereabouts.c.id).where(
+        one_of(t.whereabouts.c.id, bindparam("ids", sorted(wanted), type_=IdList()))
+    )
+    pairs = [(row.retailer_id, row.id) for row in connection.execute(homes_of)]
     known = connection.execute(
-        select(t.lines.c.retailer_id, t.lines.c.order_id, t.lines.c.id).where(t.lines.c.id.in_(wanted))
+        select(t.lines.c.retailer_id, t.lines.c.order_id, t.lines.c.id).where(
+            pair_of(t.lines.c.retailer_id, t.lines.c.id, bindparam("lines", pairs, type_=PairList()))
+        )
     ).all()
     homes = {(row.retailer_id, row.order_id) for row in known if _may_see(scope, row.retailer_id)}
     if len(homes) != 1 or len(known) < len(wanted):
@@ -203,6 +210,11 @@ def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> 
         for name, value in (("state", wanted.state), ("provider", wanted.provider), ("line_id", wanted.line))
         if value is not None
     ]
+    if wanted.line is not None:
+        # The order leads to its refunds, of which there are few.
+        home = retailer_of(wanted.line)
+        order = select(t.lines.c.order_id).where(t.lines.c.retailer_id == home, t.lines.c.id == wanted.line)
+        conditions += [refunds.retailer_id == home, refunds.order_id == order.scalar_subquery()]
     if wanted.after is not None:
         conditions.append(refunds.id > wanted.after)
     query = _REFUNDS.where(*conditions, *_in_scope(scope)).order_by(refunds.id).limit(wanted.limit)

@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     database_pooler: bool = Field(
         default=False, description="Whether a pooler such as PgBouncer hands out PostgreSQL by transaction"
     )
+    read_timeout_s: float = Field(default=5.0, ge=0, description="How long one read may take; 0 is for ever")
     key_file: Path | None = Field(default=None, description="Keys that open stored secrets; default beside the data")
     plaza_limits: Annotated[dict[str, str], AfterValidator(_quotas)] = Field(
         default_factory=lambda: dict(PLAZA_LIMITS),

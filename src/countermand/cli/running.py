@@ -21,6 +21,7 @@ from countermand.settings import Settings
 from countermand.store.engine import (
     CommitUnknownError,
     FileLock,
+    TooBroadError,
     UnavailableError,
     UnsafeDatabaseError,
     open_database,
@@ -192,6 +193,9 @@ def run(job: Coroutine[Any, Any, T]) -> T:
         fail(Exit.BAD_CONFIGURATION, "bad_key_file", str(error))
     except ArgumentError as error:
         fail(Exit.BAD_CONFIGURATION, "bad_database_url", f"The database URL cannot be read: {error}.")
+    except TooBroadError as error:
+        hint = "Name a party, a period or a state, or a smaller --limit; the setting read_timeout_s allows more time."
+        fail(Exit.REFUSED, "too_broad", str(error), hint)
     except (DBAPIError, UnavailableError, CommitUnknownError, OSError) as error:
         cause = error.__cause__ or error
         why = getattr(cause, "orig", None) or cause

@@ -169,10 +169,15 @@ def _revision(connection: Connection, rows: Sequence[Record]) -> int:
 
 
 def _load_answers(connection: Connection, calls: Sequence[Call], known: Known) -> None:
-    once = [(retailer, call.once.key) for call in calls if call.once and (retailer := known.retailer_of(call))]
+    once = [
+        (retailer, call.once.caller, call.once.key)
+        for call in calls
+        if call.once and (retailer := known.retailer_of(call))
+    ]
     if once:
-        retailers, keys = map(set, zip(*once, strict=True))
-        for row in connection.execute(sql.ANSWERS_GIVEN, {"retailers": sorted(retailers), "keys": sorted(keys)}):
+        retailers, callers, keys = (sorted(set(each)) for each in zip(*once, strict=True))
+        given = {"retailers": retailers, "callers": callers, "keys": keys}
+        for row in connection.execute(sql.ANSWERS_GIVEN, given):
             known.answers[row.retailer_id, row.caller, row.key] = (row.fingerprint, row.answer, row.created_at)
 
 

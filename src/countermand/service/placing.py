@@ -8,6 +8,7 @@ from countermand.domain.line import Line
 from countermand.domain.order import NewLine, PlaceOrder, why_not_placed
 from countermand.domain.payments import why_taken
 from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.domain.search import terms_of
 from countermand.service.calls import Done, Outcome, Refused
 from countermand.service.claims import claim
 from countermand.service.known import Known
@@ -47,6 +48,7 @@ class Placing:
                 kind=EventKind.LINE_PLACED, seq=1, units=new.units, open=new.units, asked=0, cancelled=0, shipped=0
             )
             self.telling.tell(line, placed, command.actor, door)
+        self._add_parts(command)
         return Done()
 
     def _add_order(self, command: PlaceOrder) -> None:
@@ -65,6 +67,24 @@ class Placing:
         )
         if command.money:
             self.rows.add("order_money", retailer_id=command.retailer, **fresh_money(command.id, command.money))
+
+    def _add_parts(self, command: PlaceOrder) -> None:
+        """Who may list the order, and what it is found by."""
+        parts: dict[UUID, list[NewLine]] = {}
+        for new in command.lines:
+            parts.setdefault(new.fulfiller, []).append(new)
+        for fulfiller, lines in parts.items():
+            held = not command.held and fulfiller != command.retailer
+            articles = [(line.sku, line.title) for line in lines]
+            self.rows.add(
+                "order_parts",
+                retailer_id=command.retailer,
+                order_id=command.id,
+                fulfiller_id=fulfiller,
+                placed_at=command.placed_at,
+                held=held,
+                terms=terms_of(command.retailer, fulfiller if held else None, articles),
+            )
 
     def _connect(self, line: Line) -> None:
         pair = line.retailer, line.fulfiller

@@ -36,6 +36,8 @@ def write(connection: Connection, changed: Mapping[str, Rows], new: Mapping[str,
             _row_by_row(connection, sql.UPDATES[name], changed[name])
         for name in inserted:
             _row_by_row(connection, sql.INSERTS[name], new[name])
+        if new.get("order_parts"):
+            _row_by_row(connection, sql.INSERT_SEARCH, new["order_parts"])
     elif updated or inserted:
         rows = [changed[name] for name in updated] + [new[name] for name in inserted]
         parameters = {f"rows_{place}": _json(each) for place, each in enumerate(rows)}
@@ -81,7 +83,7 @@ def _statement(updated: tuple[str, ...], inserted: tuple[str, ...]) -> TextClaus
 
 
 def _insert(name: str, parameter: str) -> str:
-    columns = ", ".join(f'"{column.name}"' for column in metadata.tables[name].columns)
+    columns = ", ".join(f'"{column.name}"' for column in metadata.tables[name].columns if column.computed is None)
     source = f"json_populate_recordset(NULL::{name}, {_ROWS.format(parameter)})"
     ending = " ON CONFLICT DO NOTHING" if name == "connections" else ""
     return f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {source}{ending}"  # noqa: S608 - no input

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from countermand.store.columns import to_json
+from countermand.store.fair_share import FairShare, TooManyReadsError, reading_party
 from countermand.store.postgres_address import AddressError, PostgresAddress, is_postgres, read_address
 
 T = TypeVar("T")
@@ -37,6 +39,19 @@ SQLITE_AWAY: Final = frozenset({5, 6, 7, 10, 13, 14, 15})
 
 LAST_WORK_S: Final = 10.0
 """How long closing waits for what has begun, in seconds, before it breaks it off."""
+
+SQLITE_INTERRUPTED: Final = 9
+QUERY_CANCELED: Final = "57014"
+"""What the engines call a statement that took too long."""
+
+SQLITE_READERS: Final = 4
+POSTGRES_READERS: Final = 8
+
+READ_TIMEOUT_S: Final = 5.0
+"""How long one read may take, unless the settings say otherwise."""
+
+STEPS_BETWEEN_LOOKS: Final = 20_000
+"""After so many steps of SQLite's machine, about a millisecond, somebody looks at the clock."""
 
 WORKER_WRITERS: Final = 2
 """Connections that write beside the lanes': the worker settles and renews its leases without waiting for them."""
@@ -54,6 +69,13 @@ class UnusableAddressError(OSError):
     """The address of the database cannot be used as it is: a file that is not there, a certificate not trusted."""
 
 
+class TooBroadError(Exception):
+    """A read took longer than one may, and was stopped. It can be made narrower."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"This reads more than it may in {limit_s:g} s, so it was stopped.")
+
+
 class HungError(OSError):
     """The database took longer than it may."""
 
@@ -68,10 +90,11 @@ class Database(Protocol):
     dialect: str
 
     async def read(self, question: Work[T]) -> T:
-        """Run ``question`` on one snapshot.
+        """Run ``question`` on one snapshot, when it is the turn of the party whose call is being answered.
 
         Raises:
-            UnavailableError: the database does not answer now.
+            UnavailableError: the database does not answer now, or too many reads of this party wait.
+            TooBroadError: it took longer than a read may.
         """
 
     async def write(self, work: Work[T]) -> T:
@@ -94,12 +117,13 @@ async def open_database(
     dry_run: bool = False,
     timeout_s: float | None = None,
     pooled: bool = False,
+    read_timeout_s: float | None = READ_TIMEOUT_S,
 ) -> Database:
     """Open the database that ``url`` names and check that it keeps what is committed.
 
     With ``dry_run`` every transaction is rolled back at its end instead of committed. A PostgreSQL that has not
     answered a transaction after ``timeout_s`` counts as away. ``pooled``: a pooler such as PgBouncer stands in front of
-    it and hands each transaction to another connection.
+    it and hands each transaction to another connection. No read takes longer than ``read_timeout_s``.
 
     Raises:
         UnsafeDatabaseError: its address makes no sense, or its settings, or the library's version, would lose
@@ -112,13 +136,18 @@ async def open_database(
             raise UnsafeDatabaseError(f"{name} is not supported. Use sqlite:///… or postgresql://….")
         if parsed.database in (None, "", ":memory:"):
             raise UnsafeDatabaseError("A SQLite database in memory keeps nothing. Name a file: sqlite:///path/to/file.")
-        return SqliteDatabase(parsed, keeps=not dry_run)
+        return SqliteDatabase(parsed, keeps=not dry_run, read_timeout_s=read_timeout_s)
     try:
         address = read_address(url)
     except AddressError as error:
         raise UnsafeDatabaseError(str(error)) from None
     database = PostgresDatabase(
-        address, writers=lanes + WORKER_WRITERS, keeps=not dry_run, timeout_s=timeout_s, pooled=pooled
+        address,
+        writers=lanes + WORKER_WRITERS,
+        keeps=not dry_run,
+        timeout_s=timeout_s,
+        pooled=pooled,
+        read_timeout_s=read_timeout_s,
     )
     try:
         if allow_weak_durability:
@@ -141,24 +170,31 @@ class SqliteDatabase:
 
     dialect = "sqlite"
 
-    def __init__(self, url: URL, *, keeps: bool = True) -> None:
+    def __init__(self, url: URL, *, keeps: bool = True, read_timeout_s: float | None = READ_TIMEOUT_S) -> None:
         self._keeps = keeps
+        self._read_timeout_s = read_timeout_s
+        self._turns = FairShare(SQLITE_READERS)
         _make_private(Path(url.database or "").resolve())
         self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1)
-        self._readers = _sqlite_engine(url, begin="BEGIN", connections=4)
+        self._readers = _sqlite_engine(url, begin="BEGIN", connections=SQLITE_READERS)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
-        self._reader_threads = ThreadPoolExecutor(4, thread_name_prefix="reader")
+        self._reader_threads = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="reader")
 
     async def read(self, question: Work[T]) -> T:
         """Run in a reader's thread."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._reader_threads, _in_snapshot, self._readers, question
-            )
+            return await _in_turn(self._turns, lambda: self._in_thread(question))
         except OperationalError as error:
+            if _sqlite_code(error) == SQLITE_INTERRUPTED and self._read_timeout_s:
+                raise TooBroadError(self._read_timeout_s) from error
             if _sqlite_code(error) in SQLITE_AWAY:
                 raise UnavailableError from error
             raise
+
+    def _in_thread(self, question: Work[T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(
+            self._reader_threads, _in_snapshot, self._readers, question, self._read_timeout_s
+        )
 
     async def write(self, work: Work[T]) -> T:
         """Run in the writer's thread."""
@@ -191,13 +227,20 @@ class PostgresDatabase:
         keeps: bool = True,
         timeout_s: float | None = None,
         pooled: bool = False,
+        read_timeout_s: float | None = READ_TIMEOUT_S,
     ) -> None:
         self._keeps = keeps
+        self._read_timeout_s = read_timeout_s
+        self._turns = FairShare(POSTGRES_READERS)
         self._timeout_s = timeout_s
         self._under_way: set[asyncio.Task[Any]] = set()
         connect = _connecting(address, pooled=pooled)
         self._writer = _postgres_engine(connect, connections=writers, isolation_level="READ COMMITTED")
-        self._readers = _postgres_engine(connect, connections=8, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+        self._readers = _postgres_engine(
+            connect, connections=POSTGRES_READERS, isolation_level="REPEATABLE READ", pool_pre_ping=True
+        )
+        if read_timeout_s:
+            _limit_statements(self._readers, read_timeout_s, pooled=pooled)
 
     async def check_durability(self) -> None:
         """Refuse settings that lose acknowledged commits (reliability rule P1)."""
@@ -222,8 +265,10 @@ class PostgresDatabase:
     async def read(self, question: Work[T]) -> T:
         """Run in the event loop, on a snapshot that is never written."""
         try:
-            return await self._to_its_end(_run(self._readers, question))
+            return await _in_turn(self._turns, lambda: self._started(_run(self._readers, question)))
         except (OSError, DBAPIError, PoolTimeoutError) as error:
+            if _sqlstate(error) == QUERY_CANCELED and self._read_timeout_s:
+                raise TooBroadError(self._read_timeout_s) from error
             if _is_unavailable(error):
                 raise UnavailableError from error
             raise
@@ -251,10 +296,29 @@ class PostgresDatabase:
         await asyncio.sleep(0)
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.shield(self._started(work))
+
+    def _started(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
         task = asyncio.ensure_future(_within(self._timeout_s, work))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
+        return task
+
+
+async def _in_turn(turns: FairShare, begin: Callable[[], asyncio.Future[T]]) -> T:
+    """Begin a read when it is its party's turn. Its place is free when it has ended, whoever still waits for it."""
+    party = reading_party.get()
+    try:
+        await turns.acquire(party)
+    except TooManyReadsError as error:
+        raise UnavailableError from error
+    try:
+        reading = begin()
+    except BaseException:
+        turns.release(party)
+        raise
+    reading.add_done_callback(lambda _: turns.release(party))
+    return await asyncio.shield(reading)
 
 
 async def change(database: Database, work: Work[T]) -> T:
@@ -277,8 +341,12 @@ def _is_unavailable(error: Exception) -> bool:
     """Whether the connection is to blame and not the statement (PostgreSQL's classes 08, 53 and 57)."""
     if not isinstance(error, DBAPIError):
         return True
-    code = str(getattr(error.orig, "sqlstate", None))
+    code = _sqlstate(error)
     return error.connection_invalidated or code[:2] in ("08", "53", "57")
+
+
+def _sqlstate(error: Exception) -> str:
+    return str(getattr(getattr(error, "orig", None), "sqlstate", None))
 
 
 def _sqlite_code(error: DBAPIError) -> int:
@@ -417,6 +485,18 @@ def _postgres_engine(connect: Mapping[str, Any], *, connections: int, **more: An
     )
 
 
+def _limit_statements(engine: AsyncEngine, limit_s: float, *, pooled: bool) -> None:
+    """Have the server stop what takes longer: once for each connection, or for each transaction behind a pooler."""
+    limit = f"SET {'LOCAL ' if pooled else ''}statement_timeout = {int(limit_s * 1000)}"
+    if pooled:
+        event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(limit))
+        return
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        connection.run_async(lambda driver: driver.execute(limit))
+
+
 async def _within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
     try:
         async with asyncio.timeout(seconds) as limit:
@@ -436,8 +516,11 @@ def _show(setting: str) -> Work[str]:
     return lambda connection: str(connection.exec_driver_sql(f"SHOW {setting}").scalar_one())
 
 
-def _in_snapshot(engine: Engine, question: Work[T]) -> T:
+def _in_snapshot(engine: Engine, question: Work[T], limit_s: float | None) -> T:
     with engine.connect() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        end = time.monotonic() + limit_s if limit_s else None
+        driver.set_progress_handler((lambda: time.monotonic() > end) if end else None, STEPS_BETWEEN_LOOKS)
         return question(connection)
 
 

@@ -78,7 +78,9 @@ def overdue(
     cancellations = t.cancellations.c
     oldest = (cancellations.due_at, cancellations.id)
     query = select(cancellations.retailer_id, cancellations.line_id, *oldest).where(
+        # In the words of their index, which holds only what is due at some time.
         cancellations.state == literal_column("'asked'"),
+        cancellations.due_at.is_not(None),
         cancellations.agreed == false(),
         cancellations.due_at <= now,
         one_of(partition_of_column(cancellations.retailer_id), bindparam("partitions", type_=NumberList())),

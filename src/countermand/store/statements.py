@@ -4,15 +4,19 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Integer,
     Select,
     Table,
     Update,
+    and_,
     bindparam,
     insert,
     literal_column,
+    not_,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import sqlite
@@ -139,18 +143,21 @@ POLICIES = (
 )
 """Every version of what these retailers agreed with anybody."""
 
-ENDPOINTS = (
-    select(t.endpoints.c.id, t.endpoints.c.party_id, t.endpoints.c.event_kinds, t.parties.c.kind)
-    .join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
-    .where(
-        t.endpoints.c.state != literal_column("'removed'"),
-        or_(
-            one_of(t.endpoints.c.party_id, bindparam("parties", type_=IdList())),
-            t.parties.c.kind == literal_column("'platform'"),
-        ),
+
+def _endpoints(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return (
+        select(t.endpoints.c.id, t.endpoints.c.party_id, t.endpoints.c.event_kinds, t.parties.c.kind)
+        .join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
+        .where(t.endpoints.c.state != literal_column("'removed'"), condition)
     )
-    .order_by(t.endpoints.c.id)
-)
+
+
+_IS_PLATFORM = t.parties.c.kind == literal_column("'platform'")
+
+ENDPOINTS = union_all(
+    _endpoints(and_(one_of(t.endpoints.c.party_id, bindparam("parties", type_=IdList())), not_(_IS_PLATFORM))),
+    _endpoints(_IS_PLATFORM),
+).order_by("id")
 """The endpoints of these parties and of the platform."""
 
 GONE = select(t.parties.c.id).where(t.parties.c.status == literal_column("'deactivated'"))
@@ -158,6 +165,8 @@ GONE = select(t.parties.c.id).where(t.parties.c.status == literal_column("'deact
 
 ANSWERS_GIVEN = select(t.idempotency_records).where(
     one_of(t.idempotency_records.c.retailer_id, _RETAILERS),
+    # The callers too: the key comes after them in the index, and without them all records of a retailer are read.
+    t.idempotency_records.c.caller.in_(bindparam("callers", expanding=True)),
     t.idempotency_records.c.key.in_(bindparam("keys", expanding=True)),
 )
 """What was answered to these idempotency keys before."""
@@ -312,8 +321,15 @@ TAKE_NUMBERS = (
 """Reserve a block of numbers, in a transaction of its own (hi/lo). No row when all that fit in 31 bits are spent."""
 
 
+def _insert(table: Table) -> Insert:
+    return insert(table).values({each.name: bindparam(each.name) for each in table.columns if each.computed is None})
+
+
+INSERT_SEARCH: Final = _insert(t.order_search)
+"""The terms of an order's parts, for SQLite's full-text index. On PostgreSQL the parts themselves have one."""
+
 INSERTS: Final[dict[str, Insert]] = {
-    table.name: sqlite.insert(table).on_conflict_do_nothing() if table is t.connections else insert(table)
+    table.name: sqlite.insert(table).on_conflict_do_nothing() if table is t.connections else _insert(table)
     for table in t.metadata.sorted_tables
 }
 """One plain insert per table, parents before children; a supplier that a retailer knows already is left as it is."""

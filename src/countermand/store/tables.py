@@ -12,6 +12,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
+    Computed,
     Date,
     ForeignKey,
     ForeignKeyConstraint,
@@ -64,6 +65,15 @@ REFERENCE_TABLES: Final = frozenset(
 )
 
 
+ENCRYPTED_KEY: Final = "kind = 'plaza_key' AND secret IS NOT NULL AND revoked_at IS NULL"
+ENCRYPTED_ENDPOINT: Final = "secrets IS NOT NULL AND state <> 'removed'"
+"""What holds a secret that still counts. A question that these indexes are to serve says it in the same words."""
+
+
+UNFINISHED_HELD: Final = "unfinished AND with_fulfiller AND fulfiller_id <> retailer_id"
+HELD_BY_ANOTHER: Final = "fulfiller_id <> retailer_id"
+
+
 def _refers(column: str, table: Table) -> ForeignKeyConstraint:
     """The row of the same retailer that this column names."""
     return ForeignKeyConstraint(["retailer_id", column], [table.c.retailer_id, table.c.id])
@@ -90,6 +100,9 @@ parties = Table(
     Column("created_at", Instant, nullable=False),
     CheckConstraint("kind IN ('platform', 'retailer', 'supplier')", name="kind"),
     CheckConstraint("status IN ('active', 'deactivated')", name="status"),
+    Index(None, "name"),
+    Index(None, "kind", "id"),
+    _index_where("ix_parties_deactivated", "id", where="status = 'deactivated'"),
 )
 
 users = Table(
@@ -103,6 +116,7 @@ users = Table(
     Column("permissions", Document, nullable=False),
     Column("status", Text, nullable=False, server_default="active"),
     Column("created_at", Instant, nullable=False),
+    Index(None, "party_id"),
 )
 
 credentials = Table(
@@ -121,6 +135,7 @@ credentials = Table(
     Column("revoked_at", Instant),
     Index(None, "party_id", "kind"),
     Index(None, "user_id"),
+    _index_where("ix_credentials_encrypted", "created_at", where=ENCRYPTED_KEY),
 )
 
 audit = Table(
@@ -154,6 +169,7 @@ endpoints = Table(
     Column("failing_since", Instant, comment="when the first of an unbroken row of failures was"),
     CheckConstraint("state IN ('active', 'paused', 'disabled', 'removed')", name="state"),
     Index(None, "party_id"),
+    _index_where("ix_endpoints_encrypted", "created_at", where=ENCRYPTED_ENDPOINT),
 )
 
 owner_mails = Table(
@@ -239,6 +255,7 @@ connections = Table(
     Column("supplier_id", Id, nullable=False),
     Column("since", Instant, nullable=False),
     PrimaryKeyConstraint("retailer_id", "supplier_id"),
+    Index(None, "supplier_id", "retailer_id"),
 )
 
 policies = Table(
@@ -267,10 +284,30 @@ orders = Table(
     Column("customer_erased_at", Instant, comment="when the customer's data were erased from the details"),
     PrimaryKeyConstraint("retailer_id", "id"),
     UniqueConstraint("retailer_id", "number"),
-    Index(None, "retailer_id", "reference"),
+    Index(None, "reference", "retailer_id"),
     Index(None, "retailer_id", "placed_at", "id"),
     _index_where("ix_orders_with_customer", "retailer_id", "placed_at", where="customer_erased_at IS NULL"),
+    Index(None, "placed_at", "id"),
+    _index_where("ix_orders_unsent", "retailer_id", "placed_at", "id", where="NOT sent_to_fulfiller"),
 )
+
+order_parts = Table(
+    "order_parts",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("order_id", Id, nullable=False),
+    Column("fulfiller_id", Id, nullable=False),
+    Column("placed_at", Instant, nullable=False),
+    Column("held", Boolean, nullable=False, comment="another party than the retailer holds it, and knows of it"),
+    Column("terms", Text, nullable=False, comment="what it is found by: see domain/search.py"),
+    PrimaryKeyConstraint("retailer_id", "order_id", "fulfiller_id"),
+    _refers("order_id", orders),
+    _index_where("ix_order_parts_held", "fulfiller_id", "placed_at", "order_id", where=HELD_BY_ANOTHER),
+)
+"""The lines of one order that one party holds: by whom it is listed, and by which words it is found. Never changed.
+
+PostgreSQL finds the terms by an index on an expression, SQLite in the full-text table ``order_search``; the migration
+makes both (docs/decisions/0020)."""
 
 lines = Table(
     "lines",
@@ -301,6 +338,8 @@ lines = Table(
     Column("seq", Integer, nullable=False, comment="how many events this line has"),
     Column("changed_at", Instant, nullable=False),
     Column("details", Document, nullable=False),
+    # A column of its own, which seldom changes: an index on the buckets would be written with every ask and answer.
+    Column("unfinished", Boolean, Computed("open + asked > 0")),
     PrimaryKeyConstraint("retailer_id", "id"),
     UniqueConstraint("retailer_id", "number"),
     _refers("order_id", orders),
@@ -308,7 +347,8 @@ lines = Table(
     CheckConstraint("open >= 0 AND asked >= 0 AND cancelled >= 0 AND shipped >= 0", name="units_not_negative"),
     CheckConstraint("ordered > 0", name="ordered_positive"),
     Index(None, "retailer_id", "order_id"),
-    Index(None, "retailer_id", "fulfiller_id", "placed_at"),
+    _index_where("ix_lines_unfinished", "retailer_id", "placed_at", "order_id", where="unfinished"),
+    _index_where("ix_lines_unfinished_held", "fulfiller_id", "placed_at", "order_id", where=UNFINISHED_HELD),
 )
 
 cancellations = Table(
@@ -361,7 +401,11 @@ cancellations = Table(
         name="state",
     ),
     Index(None, "retailer_id", "line_id"),
-    _index_where("ix_cancellations_asked", "retailer_id", "due_at", where="state = 'asked'"),
+    Index(None, "state", "id"),
+    Index(None, "retailer_id", "state", "id"),
+    _index_where("ix_cancellations_held", "fulfiller_id", "state", "id", where=HELD_BY_ANOTHER),
+    _index_where("ix_cancellations_awaiting", "awaiting", "id", where="awaiting IS NOT NULL"),
+    _index_where("ix_cancellations_due", "due_at", where="state = 'asked' AND due_at IS NOT NULL"),
 )
 
 shipments = Table(
@@ -531,7 +575,8 @@ refunds = Table(
     Index(None, "id"),
     _index_where("ix_refunds_due", "partition", "due_at", where="due_at IS NOT NULL"),
     _index_where("ix_refunds_checked", "partition", "check_at", where="check_at IS NOT NULL"),
-    _index_where("ix_refunds_parked", "retailer_id", "created_at", where="state = 'parked'"),
+    Index(None, "state", "id"),
+    Index(None, "retailer_id", "state", "id"),
 )
 
 journal = Table(
@@ -586,6 +631,16 @@ idempotency_records = Table(
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("retailer_id", "caller", "key"),
 )
+
+order_search = Table(
+    "order_search",
+    MetaData(),
+    Column("terms", Text, nullable=False),
+    Column("retailer_id", Id, nullable=False),
+    Column("order_id", Id, nullable=False),
+    Column("fulfiller_id", Id, nullable=False),
+)
+"""SQLite's full-text index of ``order_parts``. PostgreSQL has none, so it is no part of the schema that both share."""
 
 PARENTS_FIRST: Final = tuple(metadata.sorted_tables)
 """Every table, each behind those that its keys refer to."""

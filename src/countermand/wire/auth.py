@@ -7,6 +7,7 @@ from typing import Final
 from countermand.ids import Clock, digest
 from countermand.parties import Caller, caller_of_token
 from countermand.store.engine import Database
+from countermand.store.fair_share import reading_party
 
 REMEMBERED_MAX: Final = 10_000
 
@@ -21,7 +22,11 @@ class Authenticator:
         self._remembered: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
 
     async def caller(self, token: str) -> Caller | None:
-        """The caller, or ``None`` when the token is unknown, was revoked, or has expired."""
+        """The caller, or ``None`` when the token is unknown, was revoked, or has expired.
+
+        What is read from then on counts as the caller's.
+        """
+        reading_party.set(None)
         now = self._clock()
         lookup = digest(token)
         caller, until = self._remembered.get(lookup, (None, 0.0))
@@ -30,6 +35,7 @@ class Authenticator:
             self._remember(lookup, caller, now.timestamp() + self._remember_s)
         if caller is None or (caller.expires_at is not None and caller.expires_at <= now):
             return None
+        reading_party.set(caller.party)
         return caller
 
     def _remember(self, lookup: str, caller: Caller | None, until: float) -> None:

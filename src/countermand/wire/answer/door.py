@@ -13,7 +13,8 @@ from countermand.domain.refusals import RefusalKind
 from countermand.sending.links import PATH, ExpiredLinkError, Links, Ticket, UnknownLinkError
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store.columns import Record
-from countermand.store.engine import UnavailableError
+from countermand.store.engine import TooBroadError, UnavailableError
+from countermand.store.fair_share import reading_party
 from countermand.wire import limits
 from countermand.wire.answer import forms, views
 from countermand.wire.behind import Behind
@@ -84,7 +85,7 @@ class AnswerDoor:
             reply = await self._answered(scope, receive)
         except PageError as error:
             reply = _page(error.status, views.message_page(error.title, *error.sentences), *error.headers)
-        except UnavailableError:
+        except (UnavailableError, TooBroadError):
             reply = _unavailable()
         await send_reply(send, reply)
 
@@ -112,6 +113,7 @@ class AnswerDoor:
                 "This link has expired",
                 "It can be used no more. If the answer is still due, ask the retailer for it.",
             ) from None
+        reading_party.set(ticket.party)
         found = await self._found(ticket)
         if found is None:
             raise _unknown()

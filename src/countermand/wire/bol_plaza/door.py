@@ -25,7 +25,7 @@ from countermand.domain.commands import (
 from countermand.domain.reasons import BOL_REASONS
 from countermand.parties import Caller
 from countermand.service.calls import NO_LINE, Call, Failed, ProcessWish
-from countermand.store.engine import UnavailableError
+from countermand.store.engine import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.behind import Behind
 from countermand.wire.bol_plaza import reading, views, writing
@@ -364,6 +364,8 @@ class _Endpoint:
         except CallError as error:
             extra = {405: ((b"allow", self._allow),), 503: ((b"retry-after", b"1"),)}.get(error.status, ())
             reply = _error(error, *extra, *error.headers)
+        except TooBroadError as error:
+            reply = _error(_problem(Problem.TOO_BROAD, f"{error} Ask for a page nearer to the first."))
         except UnavailableError:
             away = _problem(Problem.UNAVAILABLE, "The database did not answer; nothing is lost, repeat the call")
             reply = _error(away, (b"retry-after", b"1"))

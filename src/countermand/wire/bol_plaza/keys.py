@@ -8,6 +8,7 @@ from countermand.ids import Clock
 from countermand.keyring import Keyring
 from countermand.parties import Caller, plaza_key
 from countermand.store.engine import Database
+from countermand.store.fair_share import reading_party
 from countermand.wire.bol_plaza.signature import Denial, SignedHeaders, check_key, read_headers
 
 REMEMBERED_MAX: Final = 10_000
@@ -31,7 +32,16 @@ class PlazaKeys:
     async def caller(
         self, *, content_type: str | None, date: str | None, authorization: str | None, method: str, path: str
     ) -> Caller | Denial:
-        """The caller whose key signed this call, or why it is denied."""
+        """The caller whose key signed this call, or why it is denied. What is read from then on counts as its."""
+        reading_party.set(None)
+        found = await self._caller(content_type, date, authorization, method, path)
+        if not isinstance(found, Denial):
+            reading_party.set(found.party)
+        return found
+
+    async def _caller(
+        self, content_type: str | None, date: str | None, authorization: str | None, method: str, path: str
+    ) -> Caller | Denial:
         now = self._clock()
         headers = read_headers(content_type=content_type, date=date, authorization=authorization, now=now)
         if isinstance(headers, Denial):

@@ -1,12 +1,16 @@
 """How a call of CRUX ends with less than it wanted: in DRF's shape, with the status of the one table."""
 
 from collections.abc import Awaitable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.store.engine import TooBroadError
 from countermand.wire.crux.requests import FieldErrors
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.replying import Reply, json_reply
+
+NARROWER: Final = "Name start_date and end_date, po_number, or fewer statuses, or begin the page nearer to the start."
+"""What helps: of all calls only the list of orders can read much."""
 
 
 class CallError(Exception):
@@ -28,6 +32,9 @@ async def answered(work: Awaitable[Reply], column: str) -> Reply:
     """The reply to a call, also where it ends with a problem; ``column`` is the call's in the table of replies."""
     try:
         return await work
+    except TooBroadError as error:
+        status = getattr(REPLIES[Problem.TOO_BROAD], column)
+        return json_reply(status, {"detail": f"too_broad: {error} {NARROWER}", "code": Problem.TOO_BROAD.value})
     except FieldErrors as error:
         return json_reply(getattr(REPLIES[Problem.INVALID], column), error.body)
     except CallError as error:

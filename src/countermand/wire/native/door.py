@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from countermand.store.engine import UnavailableError
+from countermand.store.engine import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.behind import Behind
 from countermand.wire.http import unsupported_body
@@ -37,6 +37,7 @@ def native_api(behind: Behind) -> limits.Asgi:
     api.state.behind = behind
     api.add_exception_handler(problems.CallError, problems.on_call_error)
     api.add_exception_handler(UnavailableError, problems.on_unavailable)
+    api.add_exception_handler(TooBroadError, problems.on_too_broad)
     api.add_exception_handler(RequestValidationError, problems.on_invalid)
     api.add_exception_handler(HTTPException, problems.on_http_error)
     for calls in (cancellations, payments, refunds, scorecards, events, endpoints):

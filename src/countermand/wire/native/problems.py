@@ -112,6 +112,21 @@ async def on_unavailable(request: Request, error: Exception) -> Response:
     return problem(unavailable())
 
 
+_NARROWER: Final = {
+    "cancellations": "Name a state, a line or an order, or say awaiting_me.",
+    "events": "Name a line, or begin later with after.",
+    "refunds": "Name a line or a state.",
+    "scorecards": "Ask for fewer weeks, or without evidence.",
+}
+"""Which filters of a call help, by its path."""
+
+
+async def on_too_broad(request: Request, error: Exception) -> Response:
+    """A read that took longer than one may."""
+    noun = request.url.path.removeprefix("/v1/").partition("/")[0]
+    return problem(CallError(Problem.TOO_BROAD, f"{error} {_NARROWER.get(noun, 'Name what it is about.')}"))
+
+
 async def on_call_error(request: Request, error: Exception) -> Response:
     """A call that ended with a problem."""
     assert isinstance(error, CallError)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from operator import attrgetter
@@ -15,7 +15,6 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    exists,
     false,
     func,
     literal_column,
@@ -26,46 +25,19 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.domain.commands import PartyKind
-from countermand.domain.endpoint import EndpointState
 from countermand.domain.events import MONEY
 from countermand.domain.line import State
 from countermand.domain.schedule import NoticeState
 from countermand.ids import earliest, moment_of
+from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, cancellation_keys
+from countermand.reads.orders import OrderFilter, order_page, some_line
+from countermand.reads.scope import Scope, as_indexed, is_cancellation, line_scope, order_scope, retailer_of
 from countermand.store import tables as t
-from countermand.store.columns import IdList, Record, one_of
+from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.envelopes import events_by_key
 from countermand.store.statements import NUMBER_END
 
-PAGE_MAX: Final = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Whose view it is. A retailer sees its orders, a supplier its lines of orders it was told of, a platform all."""
-
-    party: UUID
-    kind: PartyKind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderFilter:
-    """Which orders to list; what is left out does not filter.
-
-    ``allocation`` and ``designation`` are CRUX's names for where lines stand (spec/crux.md 7); an order matches when
-    one of its lines does. ``statuses`` with ``conjunction`` is the seed revision's form of it (spec/crux.md 6.2).
-    """
-
-    placed_from: datetime | None = None
-    placed_to: datetime | None = None
-    reference: str | None = None
-    term: str | None = None
-    title_word: str | None = None
-    parties: tuple[UUID, ...] = ()
-    sent: bool | None = None
-    allocation: tuple[str, ...] = ()
-    designation: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
-    conjunction: str = "or"
+__all__ = ["PAGE_MAX", "CancellationFilter", "OrderFilter", "Scope"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,40 +58,39 @@ class OrderView:
     lines: tuple[LineView, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancellationFilter:
-    """Which cancellations to list. ``after`` is the id of the last one of the page before."""
-
-    state: str | None = None
-    awaiting: UUID | None = None
-    line: UUID | None = None
-    order: UUID | None = None
-    after: UUID | None = None
-    limit: int = field(default=50)
-
-
 def list_orders(
     connection: Connection, scope: Scope, wanted: OrderFilter, *, start: int, count: int, newest_first: bool
 ) -> tuple[int, list[OrderView]]:
-    """How many orders match, and the ones from position ``start`` on, at most ``count``, by time of placing."""
-    matching = select(t.orders).where(*_order_conditions(scope, wanted))
-    total = connection.execute(select(func.count()).select_from(matching.subquery())).scalar_one()
-    order = [t.orders.c.placed_at, t.orders.c.id]
-    page = matching.order_by(*([each.desc() for each in order] if newest_first else order)).offset(start).limit(count)
-    return total, _with_lines(connection, scope, connection.execute(page).all() if count else [])
+    """How many orders match, and the ones from position ``start`` on, at most ``count``, by time of placing.
+
+    Of a long list the number is the least that it has: nothing is counted to its end.
+    """
+    page = order_page(connection, scope, wanted, start=start, count=count, newest_first=newest_first)
+    return page.total, _with_lines(connection, scope, _orders_of(connection, page.keys))
 
 
 def order_by_id(connection: Connection, scope: Scope, order: UUID) -> OrderView | None:
     """One order, or ``None`` when there is none that this party may see."""
-    rows = connection.execute(select(t.orders).where(t.orders.c.id == order, *_in_scope(scope))).all()
+    mine = (t.orders.c.retailer_id == retailer_of(order), t.orders.c.id == order)
+    rows = connection.execute(select(t.orders).where(*mine, order_scope(scope))).all()
     return next(iter(_with_lines(connection, scope, rows)), None)
 
 
 def orders_by_reference(connection: Connection, scope: Scope, reference: str) -> list[OrderView]:
     """Every order with this purchase order number, oldest first: a number need not be unique."""
-    query = select(t.orders).where(t.orders.c.reference == reference, *_in_scope(scope))
-    rows = connection.execute(query.order_by(t.orders.c.placed_at, t.orders.c.id).limit(PAGE_MAX)).all()
-    return _with_lines(connection, scope, rows)
+    wanted = OrderFilter(reference=reference)
+    page = order_page(connection, scope, wanted, start=0, count=PAGE_MAX, newest_first=False)
+    return _with_lines(connection, scope, _orders_of(connection, page.keys))
+
+
+def _orders_of(connection: Connection, keys: Sequence[Record]) -> Sequence[Record]:
+    """These orders, each given as a retailer and an id, in the order in which they are given."""
+    if not keys:
+        return []
+    pairs = bindparam("orders", [(key.retailer_id, key.order_id) for key in keys], type_=PairList())
+    found = connection.execute(select(t.orders).where(pair_of(t.orders.c.retailer_id, t.orders.c.id, pairs)))
+    by_id = {row.id: row for row in found}
+    return [by_id[key.order_id] for key in keys]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +109,20 @@ def open_orders(
     connection: Connection, retailer: UUID, *, start: int, count: int, number: int | None = None
 ) -> list[OpenOrder]:
     """A retailer's orders with something left to ship, newest first; ``number`` picks one by bol's number."""
-    unfinished = t.lines.c.open + t.lines.c.asked > 0
-    conditions = [t.orders.c.retailer_id == retailer, _some_line(unfinished)]
+    unfinished = as_indexed("lines.unfinished")
     if number is not None:
-        conditions.append(t.orders.c.number == number)
-    newest = (t.orders.c.placed_at.desc(), t.orders.c.id.desc())
-    orders = connection.execute(select(t.orders).where(*conditions).order_by(*newest).offset(start).limit(count)).all()
+        mine = (t.orders.c.retailer_id == retailer, t.orders.c.number == number)
+        orders = connection.execute(
+            select(t.orders).where(*mine, some_line(unfinished)).offset(start).limit(count)
+        ).all()
+    else:
+        keys = (
+            select(t.lines.c.retailer_id, t.lines.c.order_id, t.lines.c.placed_at)
+            .where(t.lines.c.retailer_id == retailer, unfinished)
+            .distinct()
+            .order_by(t.lines.c.placed_at.desc(), t.lines.c.order_id.desc())
+        )
+        orders = _orders_of(connection, connection.execute(keys.offset(start).limit(count)).all())
     if not orders:
         return []
     lines = connection.execute(
@@ -247,7 +226,8 @@ def line_of_bol_number(connection: Connection, number: int) -> Record | None:
 
 def line_by_id(connection: Connection, scope: Scope, line: UUID) -> Record | None:
     """One line, or ``None`` when there is none that this party may see."""
-    return connection.execute(select(t.lines).where(t.lines.c.id == line, _line_scope(scope))).first()
+    mine = (t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line)
+    return connection.execute(select(t.lines).where(*mine, line_scope(scope))).first()
 
 
 def process_status(connection: Connection, retailer: UUID, number: int) -> Record | None:
@@ -281,25 +261,16 @@ def list_parties(connection: Connection) -> Sequence[Record]:
 
 def list_cancellations(connection: Connection, scope: Scope, wanted: CancellationFilter) -> Sequence[Record]:
     """Cancellations with the line each is about, newest first."""
-    conditions = _cancellation_scope(scope)
-    if wanted.state:
-        conditions.append(t.cancellations.c.state == wanted.state)
-    if wanted.awaiting:
-        conditions.append(t.cancellations.c.awaiting == wanted.awaiting)
-    if wanted.line:
-        conditions.append(t.cancellations.c.line_id == wanted.line)
-    if wanted.order:
-        conditions.append(t.lines.c.order_id == wanted.order)
-    if wanted.after:
-        conditions.append(t.cancellations.c.id < wanted.after)
-    query = _CANCELLATIONS.where(*conditions).order_by(t.cancellations.c.id.desc())
-    return connection.execute(query.limit(min(wanted.limit, PAGE_MAX))).all()
+    keys = cancellation_keys(scope, wanted).subquery()
+    query = _CANCELLATIONS.join(
+        keys, and_(keys.c.retailer_id == t.cancellations.c.retailer_id, keys.c.id == t.cancellations.c.id)
+    )
+    return connection.execute(query.order_by(keys.c.id.desc())).all()
 
 
 def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID) -> Record | None:
     """One cancellation, or ``None`` when there is none that this party may see."""
-    query = _CANCELLATIONS.where(t.cancellations.c.id == cancellation, *_cancellation_scope(scope))
-    return connection.execute(query).first()
+    return connection.execute(_CANCELLATIONS.where(is_cancellation(cancellation), line_scope(scope))).first()
 
 
 def waiting_units(cancellation: Record) -> int:
@@ -321,7 +292,7 @@ def cancellation_to_answer(
     query = _TO_ANSWER.where(
         t.cancellations.c.retailer_id == retailer,
         t.cancellations.c.id == cancellation,
-        *_cancellation_scope(Scope(party=who.id, kind=PartyKind(who.kind))),
+        line_scope(Scope(party=who.id, kind=PartyKind(who.kind))),
     )
     row = connection.execute(query).first()
     return (who, row) if row is not None else None
@@ -341,22 +312,14 @@ def last_policy_version(connection: Connection, retailer: UUID) -> int:
 
 def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Record]:
     """Every event of an order, a line or a cancellation's line, in order, with the name of the party that acted."""
-    line_of_cancellation = (
-        select(t.cancellations.c.line_id)
-        .where(t.cancellations.c.id == subject, *_cancellation_scope(scope))
-        .scalar_subquery()
-    )
+    lines = _lines_of(connection, subject)
     query = (
         select(t.events, t.parties.c.name.label("actor_name"), t.lines.c.sku, t.lines.c.ordered)
         .join(t.lines, t.named_by(t.events.c.line_id, t.lines))
         .outerjoin(t.parties, t.parties.c.id == t.events.c.actor_id)
         .where(
-            or_(
-                t.events.c.line_id == subject,
-                t.events.c.order_id == subject,
-                t.events.c.line_id == line_of_cancellation,
-            ),
-            _line_scope(scope),
+            pair_of(t.events.c.retailer_id, t.events.c.line_id, bindparam("lines", lines, type_=PairList())),
+            line_scope(scope),
             # What the customer paid is no business of the fulfiller's.
             true()
             if scope.kind is PartyKind.PLATFORM
@@ -364,7 +327,17 @@ def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Re
         )
         .order_by(t.events.c.order_id, t.lines.c.position, t.events.c.seq)
     )
-    return connection.execute(query).all()
+    return connection.execute(query).all() if lines else []
+
+
+def _lines_of(connection: Connection, subject: UUID) -> list[tuple[UUID, UUID | int]]:
+    """The lines of an order, the line itself, or the one that a cancellation is about: each with its retailer."""
+    home = connection.execute(select(t.whereabouts.c.retailer_id).where(t.whereabouts.c.id == subject)).scalar()
+    if home is None:
+        about = select(t.cancellations.c.retailer_id, t.cancellations.c.line_id).where(is_cancellation(subject))
+        return [(row.retailer_id, row.line_id) for row in connection.execute(about)]
+    of_order = select(t.lines.c.id).where(t.lines.c.retailer_id == home, t.lines.c.order_id == subject)
+    return [(home, line) for line in connection.execute(of_order).scalars()] or [(home, subject)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -463,7 +436,7 @@ def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> li
     not belong to the page, however much there is after it and whoever's it is.
     """
     sellers = bindparam("sellers", sorted(_sellers(connection, scope)), type_=IdList())
-    conditions = [one_of(t.events.c.retailer_id, sellers), _line_scope(scope)]
+    conditions = [one_of(t.events.c.retailer_id, sellers), line_scope(scope)]
     if scope.kind is not PartyKind.PLATFORM:
         conditions.append(or_(t.events.c.retailer_id == scope.party, t.events.c.kind.not_in(sorted(MONEY))))
     if wanted.line:
@@ -570,91 +543,6 @@ _TO_ANSWER: Final = (
 )
 
 
-def _line_scope(scope: Scope) -> ColumnElement[bool]:
-    match scope.kind:
-        case PartyKind.PLATFORM:
-            return true()
-        case PartyKind.RETAILER:
-            # A retailer may also hold goods that another retailer sold.
-            return or_(t.lines.c.retailer_id == scope.party, _held_by(scope))
-        case PartyKind.SUPPLIER:
-            return _held_by(scope)
-
-
-def _held_by(scope: Scope) -> ColumnElement[bool]:
-    connected = select(t.connections.c.retailer_id).where(t.connections.c.supplier_id == scope.party)
-    return and_(
-        t.lines.c.retailer_id.in_(connected),
-        t.lines.c.fulfiller_id == scope.party,
-        t.lines.c.with_fulfiller == true(),
-    )
-
-
-def _cancellation_scope(scope: Scope) -> list[ColumnElement[bool]]:
-    return [_line_scope(scope)] if scope.kind is not PartyKind.PLATFORM else []
-
-
-def _in_scope(scope: Scope) -> list[ColumnElement[bool]]:
-    if scope.kind is PartyKind.PLATFORM:
-        return []
-    if scope.kind is PartyKind.RETAILER:
-        return [or_(t.orders.c.retailer_id == scope.party, _some_line(_held_by(scope)))]
-    return [_some_line(_held_by(scope))]
-
-
-def _some_line(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists().where(
-        t.lines.c.retailer_id == t.orders.c.retailer_id, t.lines.c.order_id == t.orders.c.id, *conditions
-    )
-
-
-def _order_conditions(scope: Scope, wanted: OrderFilter) -> list[ColumnElement[bool]]:
-    mine = _line_scope(scope)
-    conditions = _in_scope(scope)
-    if wanted.placed_from:
-        conditions.append(t.orders.c.placed_at >= wanted.placed_from)
-    if wanted.placed_to:
-        conditions.append(t.orders.c.placed_at <= wanted.placed_to)
-    if wanted.reference:
-        conditions.append(t.orders.c.reference == wanted.reference)
-    if wanted.sent is not None:
-        conditions.append(t.orders.c.sent_to_fulfiller == wanted.sent)
-    if wanted.parties:
-        theirs = or_(t.lines.c.retailer_id.in_(wanted.parties), t.lines.c.fulfiller_id.in_(wanted.parties))
-        conditions.append(_some_line(mine, theirs))
-    if wanted.term:
-        conditions.append(_about_term(mine, wanted.term))
-    if wanted.title_word:
-        word = func.lower(t.lines.c.title).contains(wanted.title_word.lower(), autoescape=True)
-        conditions.append(_some_line(mine, word))
-    if wanted.allocation:
-        conditions.append(_some_line(mine, or_(*(_ALLOCATION.get(each, false()) for each in wanted.allocation))))
-    if wanted.designation:
-        conditions.append(_some_line(mine, or_(*(_DESIGNATION.get(each, false()) for each in wanted.designation))))
-    if wanted.statuses:
-        conditions.append(_by_conjunction(mine, wanted))
-    return conditions
-
-
-def _about_term(mine: ColumnElement[bool], term: str) -> ColumnElement[bool]:
-    try:
-        order = [t.orders.c.id == UUID(term)]
-    except ValueError:
-        order = []
-    return or_(t.orders.c.reference == term, _some_line(mine, t.lines.c.sku == term), *order)
-
-
-def _by_conjunction(mine: ColumnElement[bool], wanted: OrderFilter) -> ColumnElement[bool]:
-    each = [_STATUS.get(status, false()) for status in wanted.statuses]
-    match wanted.conjunction:
-        case "and":
-            return and_(*(_some_line(mine, condition) for condition in each))
-        case "only":
-            return and_(_some_line(mine), ~_some_line(mine, ~or_(*each)))
-        case _:
-            return _some_line(mine, or_(*each))
-
-
 def _with_lines(connection: Connection, scope: Scope, orders: Sequence[Record]) -> list[OrderView]:
     if not orders:
         return []
@@ -662,7 +550,7 @@ def _with_lines(connection: Connection, scope: Scope, orders: Sequence[Record]) 
     ids = [order.id for order in orders]
     lines = connection.execute(
         select(t.lines)
-        .where(t.lines.c.retailer_id.in_(retailers), t.lines.c.order_id.in_(ids), _line_scope(scope))
+        .where(t.lines.c.retailer_id.in_(retailers), t.lines.c.order_id.in_(ids), line_scope(scope))
         .order_by(t.lines.c.position)
     ).all()
     parcels = _parcels(connection, retailers, [line.id for line in lines])
@@ -692,13 +580,8 @@ def _parcels(connection: Connection, retailers: set[UUID], lines: list[UUID]) ->
 
 def closed_secrets(connection: Connection) -> list[bytes]:
     """The oldest and the newest encrypted secret of each kind that still counts: enough to know a wrong key file by."""
-    keys = select(t.credentials.c.secret).where(
-        t.credentials.c.kind == "plaza_key", t.credentials.c.secret.is_not(None), t.credentials.c.revoked_at.is_(None)
-    )
-    webhooks = select(t.endpoints.c.secrets).where(
-        t.endpoints.c.secrets.is_not(None), t.endpoints.c.state != EndpointState.REMOVED.value
-    )
-    # Not by id: SQLite would go through all tokens by that index, which takes ten times as long as reading the table.
+    keys = select(t.credentials.c.secret).where(as_indexed(t.ENCRYPTED_KEY))
+    webhooks = select(t.endpoints.c.secrets).where(as_indexed(t.ENCRYPTED_ENDPOINT))
     ordered = [
         query.order_by(order).limit(1)
         for query, column in ((keys, t.credentials.c.created_at), (webhooks, t.endpoints.c.created_at))
@@ -710,33 +593,3 @@ def closed_secrets(connection: Connection) -> list[bytes]:
 def _names(connection: Connection, parties: set[UUID]) -> dict[UUID, str]:
     rows = connection.execute(select(t.parties.c.id, t.parties.c.name).where(t.parties.c.id.in_(parties)))
     return {row.id: row.name for row in rows}
-
-
-_lines = t.lines.c
-_REJECTED = and_(_lines.cancelled == _lines.ordered, _lines.rejected >= _lines.cancelled)
-_CANCELLED = and_(_lines.cancelled == _lines.ordered, _lines.rejected < _lines.cancelled)
-_LIVE = _lines.cancelled < _lines.ordered
-_WAITS = and_(_LIVE, _lines.shipped == 0)
-
-_ALLOCATION: Final[dict[str, ColumnElement[bool]]] = {
-    "Unallocated": _lines.allocated == false(),
-    "Partial": and_(_lines.allocated == true(), _lines.accepted > 0, _lines.accepted < _lines.ordered),
-    "Allocated": and_(_lines.allocated == true(), or_(_lines.accepted == 0, _lines.accepted >= _lines.ordered)),
-}
-
-_DESIGNATION: Final[dict[str, ColumnElement[bool]]] = {
-    "HasTracking": _lines.shipped > 0,
-    "Rejected": and_(_lines.shipped == 0, _REJECTED),
-    "Cancelled": and_(_lines.shipped == 0, _CANCELLED),
-    "Backordered": and_(_WAITS, _lines.backordered > 0),
-    "NeedsTracking": and_(_WAITS, _lines.backordered == 0, _lines.allocated == true()),
-}
-
-_STATUS: Final[dict[str, ColumnElement[bool]]] = {
-    "unallocated": and_(_WAITS, _lines.allocated == false()),
-    "allocated": _DESIGNATION["NeedsTracking"],
-    "has_tracking": _DESIGNATION["HasTracking"],
-    "backordered": _DESIGNATION["Backordered"],
-    "rejected": _DESIGNATION["Rejected"],
-    "cancelled": _DESIGNATION["Cancelled"],
-}

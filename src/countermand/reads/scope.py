@@ -1,0 +1,63 @@
+"""Whose view it is, and what that party may see of what a key has led to."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, ScalarSelect, TextClause, and_, exists, or_, select, text, true
+
+from countermand.domain.commands import PartyKind
+from countermand.domain.line import State
+from countermand.store import tables as t
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whose view it is. A retailer sees its orders, a supplier its lines of orders it was told of, a platform all."""
+
+    party: UUID
+    kind: PartyKind
+
+
+def retailer_of(subject: UUID) -> ScalarSelect[UUID]:
+    """The retailer of an order or a line: what is named by its id alone is found by the whole of its key."""
+    return select(t.whereabouts.c.retailer_id).where(t.whereabouts.c.id == subject).scalar_subquery()
+
+
+def is_cancellation(cancellation: UUID) -> ColumnElement[bool]:
+    """The cancellation with this id: a look into an index for each state, as its id names no retailer."""
+    return and_(t.cancellations.c.state.in_([state.value for state in State]), t.cancellations.c.id == cancellation)
+
+
+def as_indexed(condition: str) -> TextClause:
+    """A condition in the words of a partial index, which SQLite compares."""
+    return text(condition)
+
+
+def line_scope(scope: Scope) -> ColumnElement[bool]:
+    """Which of these lines the party may see."""
+    match scope.kind:
+        case PartyKind.PLATFORM:
+            return true()
+        case PartyKind.RETAILER:
+            # A retailer may also hold goods that another retailer sold.
+            return or_(t.lines.c.retailer_id == scope.party, _held_by(scope))
+        case PartyKind.SUPPLIER:
+            return _held_by(scope)
+
+
+def order_scope(scope: Scope) -> ColumnElement[bool]:
+    """Which of these orders the party may see."""
+    parts = t.order_parts.c
+    of_order = (parts.retailer_id == t.orders.c.retailer_id, parts.order_id == t.orders.c.id)
+    held = exists().where(*of_order, parts.fulfiller_id == scope.party, parts.held == true())
+    match scope.kind:
+        case PartyKind.PLATFORM:
+            return true()
+        case PartyKind.RETAILER:
+            return or_(t.orders.c.retailer_id == scope.party, held)
+        case PartyKind.SUPPLIER:
+            return held
+
+
+def _held_by(scope: Scope) -> ColumnElement[bool]:
+    return and_(t.lines.c.fulfiller_id == scope.party, t.lines.c.with_fulfiller == true())
