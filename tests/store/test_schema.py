@@ -176,7 +176,7 @@ def _tables_of(statement: Any) -> list[Table]:
     columns = [each for each in visitors.iterate(statement) if isinstance(each, Column)]
     found = {column.table.name for column in columns}
     assert found
-    return [metadata.tables[name] for name in found]
+    return [metadata.tables[name] for name in found if name in metadata.tables]
 
 
 def _conditions(clause: ColumnElement[bool] | None) -> list[Any]:

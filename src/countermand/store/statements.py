@@ -154,10 +154,12 @@ def _endpoints(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
 
 _IS_PLATFORM = t.parties.c.kind == literal_column("'platform'")
 
-ENDPOINTS = union_all(
+_FOUND = union_all(
     _endpoints(and_(one_of(t.endpoints.c.party_id, bindparam("parties", type_=IdList())), not_(_IS_PLATFORM))),
     _endpoints(_IS_PLATFORM),
-).order_by("id")
+).subquery("found")
+
+ENDPOINTS = select(_FOUND).order_by(_FOUND.c.id)
 """The endpoints of these parties and of the platform."""
 
 GONE = select(t.parties.c.id).where(t.parties.c.status == literal_column("'deactivated'"))
