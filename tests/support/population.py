@@ -200,7 +200,8 @@ class _Words:
     def id(self, kind: int, seconds: str, number: str) -> str:
         millis = f"CAST({seconds} AS bigint) * 1000"
         if self.postgresql:
-            return f"CAST(lpad(to_hex({millis}), 12, '0') || '7{kind:03x}8000' || lpad(to_hex(CAST({number} AS bigint)), 12, '0') AS uuid)"
+            digits = f"lpad(to_hex(CAST({number} AS bigint)), 12, '0')"
+            return f"CAST(lpad(to_hex({millis}), 12, '0') || '7{kind:03x}8000' || {digits} AS uuid)"
         return f"printf('%012x7{kind:03x}8000%012x', {millis}, {number})"
 
     def at(self, seconds: str) -> str:
@@ -254,12 +255,16 @@ def _statements(counts: _Counts, w: _Words) -> Iterator[tuple[str, str]]:
     first, orders = counts.first, counts.orders
     seconds = DAYS * 86_400
     retailers, suppliers = counts.retailers, counts.suppliers
-    party = lambda number: w.id(PARTY, str(first), number)  # noqa: E731
+
+    def party(number: str) -> str:
+        return w.id(PARTY, str(first), number)
+
     yield (
         "parties",
         f"INSERT INTO parties (id, number, kind, name, status, created_at)"
         f" SELECT {party('n')}, 1000001 + n, CASE WHEN n < {retailers} THEN 'retailer' ELSE 'supplier' END,"
-        f" CASE WHEN n < {retailers} THEN 'Retailer ' ELSE 'Supplier ' END || {w.text('n')}, 'active', {w.at(str(first))}"
+        f" CASE WHEN n < {retailers} THEN 'Retailer ' ELSE 'Supplier ' END || {w.text('n')}, 'active',"
+        f" {w.at(str(first))}"
         f" FROM {w.series(retailers + suppliers)} AS numbers",
     )
     yield (
@@ -274,7 +279,8 @@ def _statements(counts: _Counts, w: _Words) -> Iterator[tuple[str, str]]:
         "INSERT INTO credentials (id, party_id, user_id, kind, lookup, label, permissions, created_at)"
         f" SELECT {w.id(21, str(first), 'n')}, {party(f'(n % {retailers})')},"
         f" {w.id(20, str(first), f'(n % {retailers})')}, 'token', 'seed' || {w.text('n')}, 'log-in',"
-        f" {w.document(chr(39) + '[]' + chr(39))}, {w.at(str(first))} FROM {w.series(max(100, counts.lines // 20))} AS numbers",
+        f" {w.document(chr(39) + '[]' + chr(39))}, {w.at(str(first))}"
+        f" FROM {w.series(max(100, counts.lines // 20))} AS numbers",
     )
     yield (
         "endpoints",
