@@ -509,11 +509,12 @@ def _money_rows(w: _Words) -> Iterator[tuple[str, str]]:
         "refunds",
         "INSERT INTO refunds (retailer_id, id, partition, order_id, line_id, cancellation_id, payment_id, provider,"
         " payment_reference, method, kind, amount_minor, elsewhere_minor, currency, state, round, attempts,"
-        " provider_reference, last_result, created_at, settled_at, note)"
+        " provider_reference, last_result, created_at, settled_at, note, paid_minor, moved_minor, step, no_provider)"
         f" SELECT retailer_id, {w.id(REFUND, 'placed + 7200 + m % 7200', 'm')}, retailer_n % 32, order_id, id,"
         f" {w.id(CANCELLATION, 'placed + 3600', 'm')}, '1', 'manual', 'pay-' || CAST(n AS text), 'card', 'refund',"
         f" 1000, 0, 'EUR', CASE WHEN {chance('m', 12, 200)} = 0 THEN 'parked' ELSE 'confirmed' END, 0, 1, '', '',"
-        f" {w.at('placed + 7200')}, {w.at('placed + 9000')}, '' FROM seed_lines WHERE {mine}",
+        f" {w.at('placed + 7200')}, {w.at('placed + 9000')}, '', 0, 0, 2, {w.boolean('n < 0')} FROM seed_lines"
+        f" WHERE {mine}",
     )
     yield (
         "journal",
