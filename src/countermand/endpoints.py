@@ -124,7 +124,7 @@ def add(
         UnknownKindError: there is no such kind of event.
         TooManyEndpointsError: the party has ``ENDPOINTS_MAX``.
     """
-    check_address(url, rules)
+    url = check_address(url, rules)
     wanted = check_kinds(kinds)
     if _count(connection, party) >= ENDPOINTS_MAX:
         raise TooManyEndpointsError(f"The party has {ENDPOINTS_MAX} endpoints. Remove one first.")

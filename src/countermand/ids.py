@@ -1,6 +1,7 @@
 """Ids and tokens: made by the application, from a clock and a source of randomness that it is handed."""
 
 import hashlib
+import re
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -68,9 +69,25 @@ def show(prefix: str, value: UUID) -> str:
 def read(prefix: str, text: str) -> UUID | None:
     """The id in ``text``, with or without its prefix; ``None`` when it is not one."""
     try:
-        return UUID(text.removeprefix(f"{prefix}_"))
+        return read_uuid(text.removeprefix(f"{prefix}_"))
     except ValueError:
         return None
+
+
+def read_uuid(given: object) -> UUID:
+    """The UUID that a text is, with or without its hyphens.
+
+    Raises:
+        ValueError: it is none. Braces, ``urn:uuid:`` and digits of other scripts are for other readers.
+    """
+    if isinstance(given, UUID):
+        return given
+    if not (isinstance(given, str) and _UUID.fullmatch(given)):
+        raise ValueError(f"must be a UUID such as {UUID(int=0)}")
+    return UUID(given)
+
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def _in_base62(number: int, width: int) -> str:

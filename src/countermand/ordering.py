@@ -1,7 +1,7 @@
 """Orders as JSON: what a shop hands in, read strictly, and the command it becomes."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any, Self
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from countermand.domain.commands import Actor
 from countermand.domain.money import check_currency, rate_of_percent, to_minor
-from countermand.domain.order import LINES_MAX, UNITS_MAX, NewLine, PlaceOrder
+from countermand.domain.order import LINES_MAX, NewLine, PlaceOrder, check_placed_at
 from countermand.domain.refund import (
     Below,
     Discount,
@@ -24,27 +24,10 @@ from countermand.domain.refund import (
     TaxMode,
     why_not,
 )
+from countermand.fields import Amount, Day, Id, Moment, Name, Number, Text, Units
 from countermand.ids import Ids
 
-
-def printable(text: str) -> str:
-    """The text, when a database can keep it: NUL is refused with ``ValueError``."""
-    if "\0" in text:
-        raise ValueError("null characters are not allowed")
-    return text
-
-
-def aware(moment: datetime) -> datetime:
-    """The time in UTC, which it is in when it names no zone; refused with ``ValueError`` if it cannot be meant."""
-    if not 1970 <= moment.year <= 2200:
-        raise ValueError("must be between 1970 and 2200")
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-Text = Annotated[str, Field(max_length=255), AfterValidator(printable)]
-Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
-Amount = Annotated[Decimal, Field(ge=0, max_digits=16, allow_inf_nan=False)]
-Percent = Annotated[Decimal, Field(ge=0, le=1_000, max_digits=16, allow_inf_nan=False)]
+Percent = Annotated[Number, Field(ge=0, le=1_000, max_digits=16, allow_inf_nan=False)]
 
 
 class Strict(BaseModel):
@@ -75,20 +58,20 @@ class AddressIn(Strict):
 class LineIn(Strict):
     """One article. Without a ``supplier`` the retailer holds the goods itself."""
 
-    id: UUID | None = None
+    id: Id | None = None
     sku: Name
-    units: Annotated[int, Field(ge=1, le=UNITS_MAX)]
+    units: Units
     title: Text = ""
     supplier: Name | None = None
-    unit_price: Annotated[Decimal, Field(ge=0, max_digits=12, allow_inf_nan=False)] | None = None
+    unit_price: Annotated[Number, Field(ge=0, max_digits=12, allow_inf_nan=False)] | None = None
     discount: Amount = Decimal(0)
     tax_percent: Percent = Decimal(0)
     tax: Amount | None = None
-    fee: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2, allow_inf_nan=False)] = Decimal(0)
+    fee: Annotated[Number, Field(ge=0, max_digits=12, decimal_places=2, allow_inf_nan=False)] = Decimal(0)
     ean: Annotated[str, Field(pattern="^[0-9]{1,13}$")] | None = None
     offer_reference: Text = ""
     condition: Annotated[str, Field(pattern="^(NEW|AS_NEW|GOOD|REASONABLE|MODERATE)$")] = "NEW"
-    promised_on: date | None = None
+    promised_on: Day | None = None
 
 
 class DiscountIn(Strict):
@@ -127,10 +110,10 @@ class OrderIn(Strict):
     empty list says that it is paid later.
     """
 
-    id: UUID | None = None
+    id: Id | None = None
     retailer: Name
     reference: Name
-    placed_at: Annotated[datetime, AfterValidator(aware)] | None = None
+    placed_at: Moment | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(check_currency)] = "EUR"
     held: bool = False
     shipping_address: AddressIn | None = None
@@ -154,7 +137,12 @@ class OrderIn(Strict):
 
 
 def place(order: OrderIn, *, actor: Actor, party: Callable[[str], UUID], ids: Ids, now: datetime) -> PlaceOrder:
-    """The command for an order. ``party`` finds a party by name or id, and raises what it likes when it cannot."""
+    """The command for an order. ``party`` finds a party by name or id, and raises what it likes when it cannot.
+
+    Raises:
+        ValueError: it was placed in the future.
+    """
+    check_placed_at(order.placed_at, now)
     retailer = party(order.retailer)
     lines = tuple(_line(line, order.currency, retailer, party, ids) for line in order.lines)
     return PlaceOrder(

@@ -13,7 +13,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from sqlalchemy import Connection, insert, select, update
 
 from countermand.domain.commands import Actor, PartyKind
-from countermand.ids import Ids, digest
+from countermand.ids import Ids, digest, read
 from countermand.keyring import Keyring
 from countermand.store import statements as sql
 from countermand.store import tables as t
@@ -132,10 +132,8 @@ def find_party(connection: Connection, text: str) -> Record:
     Raises:
         UnknownPartyError: there is none, or more than one of that name.
     """
-    try:
-        where = t.parties.c.id == UUID(text.removeprefix("pty_"))
-    except ValueError:
-        where = t.parties.c.name == text
+    wanted = read("pty", text)
+    where = t.parties.c.id == wanted if wanted else t.parties.c.name == text
     rows = connection.execute(select(t.parties).where(where)).all()
     if len(rows) != 1:
         problem = "There is no party" if not rows else f"There are {len(rows)} parties"

@@ -98,6 +98,9 @@ class Settings(BaseSettings):
         default="5/minute", description="Failed CRUX log-ins of one person from one address; an empty text lifts it"
     )
     body_max_bytes: int = Field(default=256 * 1024, ge=1)
+    order_max_bytes: int = Field(
+        default=1024 * 1024, ge=1, description="The same for calls of CRUX that carry the lines of an order"
+    )
     body_timeout_s: float = Field(default=10.0, ge=0)
     crux_limit_is_page_size: bool = Field(
         default=False, description="CRUX list: limit counts orders instead of naming the position after the last one"
@@ -149,7 +152,8 @@ class Settings(BaseSettings):
         default=30, ge=0, le=3660, description="For how long providers are asked again about refunds; 0 = never"
     )
     score_zone: Annotated[str, AfterValidator(_zone)] = Field(
-        default="Europe/Amsterdam", description="By whose clocks the weeks of the score begin and promised days end"
+        default="Europe/Amsterdam",
+        description="By whose clocks weeks of the score, promised days and the days of filters begin and end",
     )
     idempotency_days: int = Field(default=30, ge=30, le=3660, description="How long an idempotency key is remembered")
     notice_days: int = Field(default=90, ge=1, le=3660, description="How long notices are kept that were sent")

@@ -120,7 +120,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(cli: Cli, arguments: tuple[st
     assert refused.err
 
 
-@pytest.mark.parametrize("since", ["999999999d", "0001-01-01T00:00+23:00", "9999-12-31T23:59-23:00"])
+@pytest.mark.parametrize("since", ["999999999d", "1970-01-01", "2200-12-31T23:59-12:00"])
 def test_a_time_long_ago_or_far_ahead_is_a_time(cli: Cli, since: str) -> None:
     listed = cli("notices", "--since", since, "--json")
     assert (listed.code, listed.json) == (0, [])

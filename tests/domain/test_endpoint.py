@@ -14,6 +14,7 @@ from countermand.domain.endpoint import (
     check_address,
     check_kinds,
     is_mailbox,
+    mailbox_of,
 )
 from countermand.domain.events import EventKind
 
@@ -154,3 +155,27 @@ def test_an_unknown_kind_is_refused_with_the_list(kind: str) -> None:
         check_kinds(["line.shipped", kind])
     assert repr(kind) in str(refused.value)
     assert all(each.value in str(refused.value) for each in EventKind)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mailto:Orders@alpine.example",
+        "MAILTO:Orders@alpine.example",
+        "MailTo:Orders@ALPINE.Example",
+        "mailto:Orders%40alpine.example",
+        "mailto:%4frders@alpine.example",
+        "mailto:%4Frders%40alpine%2Eexample",
+    ],
+)
+def test_a_mailbox_has_one_spelling(url: str) -> None:
+    assert check_address(url) == "mailto:Orders@alpine.example"
+    assert mailbox_of(url) == "Orders@alpine.example"
+
+
+@pytest.mark.parametrize(
+    "url", ["mailto:a%2Cb@x.example", "mailto:a%0Ab@x.example", "mailto:a%40b@x.example", "mailto:a%25@x.example"]
+)
+def test_what_is_encoded_in_a_mailbox_is_checked_decoded(url: str) -> None:
+    with pytest.raises(BadAddressError):
+        check_address(url)

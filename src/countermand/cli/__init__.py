@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 
@@ -94,6 +95,7 @@ def _run(given: Arguments) -> None:
     if given.rest == ("--version",):
         print(version("countermand"))
         return
+    _check_texts(given.rest)
     from cyclopts import CycloptsError
 
     from countermand.cli.commands import app
@@ -116,3 +118,12 @@ def _page(given: Arguments) -> str:
 
 def _words(given: Arguments) -> tuple[str, ...]:
     return given.rest[1:] if given.rest[:1] == ("help",) else given.rest
+
+
+def _check_texts(given: Sequence[str]) -> None:
+    """Ends the command when an argument holds what no text can hold, such as a byte that is not UTF-8."""
+    from countermand.domain.texts import why_unfit
+
+    for argument in given:
+        if problem := why_unfit(argument):
+            raise CommandError(Exit.USAGE, "bad_text", f"The argument {argument!r} cannot be read: {problem}.")

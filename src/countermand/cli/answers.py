@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from countermand import reads
 from countermand.app import Application
+from countermand.cli.inputs import Note, Text, Whole
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, manners, say
@@ -25,15 +26,15 @@ from countermand.service.calls import Call
 from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the cancellation")]
-StepFlag = Annotated[int | None, Parameter(help="The step that is answered, as `cancellations` shows it")]
+StepFlag = Annotated[Whole | None, Parameter(help="The step that is answered, as `cancellations` shows it")]
 
 
 def accept(
     cancellation: Which,
     *,
-    units: Annotated[int | None, Parameter(help="How many; all by default, the rest is open again")] = None,
+    units: Annotated[Whole | None, Parameter(help="How many; all by default, the rest is open again")] = None,
     rest_reason: Annotated[DeclineReason | None, Parameter(help="Why not the rest")] = None,
-    note: str = "",
+    note: Note = "",
     step: StepFlag = None,
     database: DatabaseFlag = None,
 ) -> None:
@@ -70,8 +71,8 @@ def decline(
     cancellation: Which,
     *,
     reason: Annotated[DeclineReason, Parameter(help="Why")],
-    note: str = "",
-    tracking: Annotated[str, Parameter(help="The parcel, where the units shipped already")] = "",
+    note: Note = "",
+    tracking: Annotated[Text, Parameter(help="The parcel, where the units shipped already")] = "",
     step: StepFlag = None,
     database: DatabaseFlag = None,
 ) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from countermand import parties, reads
 from countermand.app import Application, configure_logging, opened
+from countermand.cli.inputs import Whole
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail
 from countermand.cli.receiver import Receiver
@@ -47,7 +48,7 @@ LEFT = timedelta(seconds=4)
 
 def demo(
     *,
-    port: int = 8765,
+    port: Whole = 8765,
     once: Annotated[
         bool, Parameter(negative=(), help="End after the story, with exit code 0 if it went as told")
     ] = False,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from countermand import endpoints, reads
 from countermand.app import Application
 from countermand.cli.durations import seconds
+from countermand.cli.inputs import Text
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, manners, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
@@ -101,7 +102,7 @@ def endpoint_list(
 def endpoint_pause(
     endpoint: Which,
     *,
-    reason: Annotated[str, Parameter(help="Why, for whoever wonders")] = "",
+    reason: Annotated[Text, Parameter(help="Why, for whoever wonders")] = "",
     database: DatabaseFlag = None,
 ) -> None:
     """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""

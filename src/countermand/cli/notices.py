@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from countermand import endpoints, reads
 from countermand.app import Application
 from countermand.cli.durations import seconds
+from countermand.cli.inputs import moment
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, fail, first_of, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
@@ -98,11 +99,11 @@ def recover(
 
     async def work(application: Application) -> tuple[int, Endpoint]:
         now = application.clock()
-        moment = _moment(since, now)
+        start = _moment(since, now)
 
         def again(connection: Connection) -> tuple[int, Endpoint]:
             to = _known(connection, wanted)
-            return outbox.recover(connection, now, wanted, moment), to
+            return outbox.recover(connection, now, wanted, start), to
 
         return await application.database.write(again)
 
@@ -137,13 +138,7 @@ def _moment(text: str, now: datetime) -> datetime:
     if re.fullmatch("[0-9]+[smhd]", text):
         # Nothing was made before the first day that every database can tell.
         return now - min(timedelta(seconds=seconds(text)), now - _EARLIEST)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        hint = "Write it like 2026-11-02T09:00, or 24h for 24 hours ago."
-        fail(Exit.USAGE, "bad_time", f"{text!r} is no time.", hint)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max(moment, _EARLIEST), now)
+    return min(moment(text), now)
 
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)

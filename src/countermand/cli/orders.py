@@ -2,10 +2,10 @@
 
 import getpass
 import hashlib
-import json as json_module
+import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -18,14 +18,18 @@ from sqlalchemy import Connection
 
 from countermand import parties, policies, reads, scores, story
 from countermand.app import Application
+from countermand.cli.inputs import Note, Whole
 from countermand.cli.outcomes import heeded, not_answered
-from countermand.cli.output import Exit, fail, first_of, plain, print_json, print_table, say
+from countermand.cli.output import CommandError, Exit, fail, first_of, plain, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
 from countermand.cli.who import find_id, find_party
 from countermand.domain.commands import Actor, AskCancellation, Asker, PartyKind
 from countermand.domain.line import State
+from countermand.domain.numbers import read_digits
 from countermand.domain.order import PlaceOrder
+from countermand.domain.texts import writable
 from countermand.ids import show
+from countermand.json_input import parse_json, unfit_texts
 from countermand.ordering import OrderIn, place
 from countermand.service.calls import Call, Done, Failed, Once, Outcome, Refused
 from countermand.store.columns import Record
@@ -34,7 +38,34 @@ DOOR = "cli"
 KEY_MAX = 255
 EVERYTHING = reads.Scope(party=parties.PLATFORM, kind=PartyKind.PLATFORM)
 
-LimitFlag = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=10_000), help="At most so many")]
+LimitFlag = Annotated[Whole, Parameter(validator=validators.Number(gte=1, lte=10_000), help="At most so many")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why an order of a file is not taken, and how the command would end for it alone."""
+
+    exit_code: Exit
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """An order of a file: its place there, what it calls itself, and the order, or what is wrong with it."""
+
+    place: int
+    reference: str
+    order: OrderIn | Problem
+
+    @property
+    def name(self) -> str:
+        """How a message calls it."""
+        return f"order {self.place}" + (f" ({plain(self.reference)})" if self.reference else "")
+
+
+Prepared = tuple[Given, PlaceOrder | Problem]
+Result = tuple[Given, PlaceOrder | None, Outcome | Problem]
 
 
 def order_add(
@@ -46,31 +77,72 @@ def order_add(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
     dry_run: Annotated[bool, Parameter(negative=(), help="Check the orders, add nothing")] = False,
+    skip_bad: Annotated[
+        bool, Parameter(negative=(), help="Add the orders that are fine, and report the others, a line each")
+    ] = False,
 ) -> None:
-    """Hand in orders. Prints the id of each order and of its lines."""
-    orders = _read_orders(file)
+    """Hand in orders. Prints the id of each order and of its lines.
 
-    async def work(application: Application) -> list[tuple[PlaceOrder, Any]]:
-        def prepare(connection: Connection) -> list[PlaceOrder]:
-            found = _parties(connection, orders)
-            now = application.clock()
-            return [
-                place(each, actor=operator(), party=found.__getitem__, ids=application.ids, now=now) for each in orders
-            ]
+    Each order is added whole or not at all. If one of them makes no sense, none is added, unless --skip-bad says so.
+    """
+    given = _read_orders(file)
 
-        placed = await application.database.read(prepare)
-        if dry_run:
-            return []
-        return [
-            (each, await application.lanes.submit(Call(command=each, door=DOOR, retailer=each.retailer)))
-            for each in placed
-        ]
+    async def work(application: Application) -> list[Result]:
+        prepared = await application.database.read(lambda connection: _prepare(connection, application, given))
+        if not skip_bad:
+            _check_all(prepared, file)
+        return [await _hand_in(application, each, order, dry_run=dry_run) for each, order in prepared]
 
     results = with_database(read_settings(database=database), work)
     if dry_run:
-        say(f"{len(orders)} orders are fine; nothing was added.")
+        fine = sum(isinstance(outcome, Done) for _, _, outcome in results)
+        say(f"{fine} orders are fine; nothing was added.")
+    _report(results, json=json and not dry_run, ids=not dry_run)
+
+
+def _prepare(connection: Connection, application: Application, given: Sequence[Given]) -> list[Prepared]:
+    """The command for each order, or why there is none. Parties are looked for once."""
+    found: dict[str, Record] = {}
+    prepared: list[Prepared] = []
+    for each in given:
+        if isinstance(each.order, Problem):
+            prepared.append((each, each.order))
+            continue
+        try:
+            ids = _parties(connection, each.order, found)
+            command = place(
+                each.order,
+                actor=operator(),
+                party=ids.__getitem__,
+                ids=application.ids,
+                now=application.clock(),
+            )
+            prepared.append((each, command))
+        except CommandError as error:
+            prepared.append((each, Problem(exit_code=error.exit_code, code=error.code, message=error.message)))
+        except ValueError as error:
+            prepared.append((each, Problem(exit_code=Exit.USAGE, code="invalid_order", message=f"{error}.")))
+    return prepared
+
+
+def _check_all(prepared: Sequence[Prepared], file: str) -> None:
+    """Ends the command, before anything is added, when an order makes no sense."""
+    bad = [(each, problem) for each, problem in prepared if isinstance(problem, Problem)]
+    if not bad:
         return
-    _report(results, json=json)
+    codes = {(problem.exit_code, problem.code) for _, problem in bad}
+    exit_code, code = codes.pop() if len(codes) == 1 else (Exit.USAGE, "invalid_order")
+    lines = "\n".join(f"  {each.name}: {plain(problem.message)}" for each, problem in bad)
+    hint = "--skip-bad adds the others." if len(prepared) > len(bad) else ""
+    fail(exit_code, code, f"{len(bad)} of {len(prepared)} orders in {file} cannot be taken, so none is:\n{lines}", hint)
+
+
+async def _hand_in(application: Application, given: Given, order: PlaceOrder | Problem, *, dry_run: bool) -> Result:
+    if isinstance(order, Problem):
+        return given, None, order
+    if dry_run:
+        return given, order, Done()
+    return given, order, await application.lanes.submit(Call(command=order, door=DOOR, retailer=order.retailer))
 
 
 def orders(
@@ -155,9 +227,9 @@ def cancellations(
 def ask(
     *,
     line: Annotated[str, Parameter(help="Id of the line, or bol's number of it")],
-    units: Annotated[int | None, Parameter(help="How many; all that are open by default")] = None,
+    units: Annotated[Whole | None, Parameter(help="How many; all that are open by default")] = None,
     by: Annotated[Literal["customer", "retailer"], Parameter(help="Whose wish it is")] = "customer",
-    note: str = "",
+    note: Note = "",
     key: Annotated[
         str, Parameter(help="A key of your own: asks under other keys are separate, the same key is the same ask")
     ] = "",
@@ -302,7 +374,7 @@ def _pages(connection: Connection, scope: reads.Scope, wanted: reads.Cancellatio
 
 def find_line(connection: Connection, text: str) -> Record:
     """The line with this id or number of bol's. Ends the command when there is none."""
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 11 else None
+    number = read_digits(text) if re.fullmatch("[0-9]{1,10}", text) else None
     row = reads.line_of_bol_number(connection, number) if number is not None else None
     if number is None:
         row = reads.line_by_id(connection, EVERYTHING, find_id("lin", text))
@@ -311,68 +383,95 @@ def find_line(connection: Connection, text: str) -> Record:
     return row
 
 
-def _read_orders(file: str) -> list[OrderIn]:
+def _read_orders(file: str) -> list[Given]:
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        value = json_module.loads(text)
+        # What is no UTF-8 is told by the reader of JSON, whatever the terminal's encoding is.
+        body = sys.stdin.read().encode(errors="surrogateescape") if file == "-" else Path(file).read_bytes()
+        if not body.strip():
+            raise ValueError("it is empty")
+        value = parse_json(body, nodes_max=None, keep_unfit=True)
     except OSError as error:
         fail(Exit.USAGE, "unreadable", f"{file} cannot be read: {error.strerror}.")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         fail(Exit.USAGE, "unreadable", f"{file} cannot be read as JSON: {error}")
+    orders = value if isinstance(value, list) else [value]
+    return [_read_order(place, each) for place, each in enumerate(orders, start=1)]
+
+
+def _read_order(place: int, value: Any) -> Given:
+    named = value.get("reference") if isinstance(value, dict) else None
+    reference = writable(str(named))[:_REFERENCE_SHOWN] if isinstance(named, str | int) else ""
+    problems = [f"{'.'.join(map(str, where))}: {problem}" for where, problem in unfit_texts(value)]
+    order: OrderIn | Problem
     try:
-        return [OrderIn.model_validate(each) for each in (value if isinstance(value, list) else [value])]
+        order = OrderIn.model_validate(value)
     except ValidationError as error:
-        problems = "\n".join(f"  {problem}" for problem in what_is_wrong(error))
-        fail(Exit.USAGE, "invalid_order", f"An order in {file} cannot be taken:\n{problems}")
+        problems = problems or what_is_wrong(error)
+    if problems:
+        message = writable("; ".join(problems)).removesuffix(".") + "."
+        order = Problem(exit_code=Exit.USAGE, code="invalid_order", message=message)
+    return Given(place=place, reference=reference, order=order)
 
 
-def _parties(connection: Connection, orders: Sequence[OrderIn]) -> dict[str, UUID]:
-    """Every party that is named, found once. Ends the command when one is unknown or cannot do what it shall."""
-    sellers = {order.retailer for order in orders}
-    named = sellers | {line.supplier for order in orders for line in order.lines if line.supplier}
-    found = {text: find_party(connection, text) for text in sorted(named)}
-    for text, row in found.items():
-        kind = PartyKind(row.kind)
-        if kind is PartyKind.PLATFORM or (text in sellers and kind is not PartyKind.RETAILER):
-            place = "sell" if text in sellers else "hold goods"
-            fail(Exit.USAGE, "wrong_party", f"{text} is a {kind.value}, which cannot {place}.")
-    return {text: row.id for text, row in found.items()}
+_REFERENCE_SHOWN = 60
 
 
-def _report(results: list[tuple[PlaceOrder, Any]], *, json: bool) -> None:
+def _parties(connection: Connection, order: OrderIn, found: dict[str, Record]) -> dict[str, UUID]:
+    """Every party that an order names. Ends with an error when one is unknown or cannot do what it shall."""
+    ids = {}
+    for text in sorted({order.retailer, *(line.supplier for line in order.lines if line.supplier)}):
+        if text not in found:
+            found[text] = find_party(connection, text)
+        row = found[text]
+        kind, sells = PartyKind(row.kind), text == order.retailer
+        if kind is PartyKind.PLATFORM or (sells and kind is not PartyKind.RETAILER):
+            doing = "sell" if sells else "hold goods"
+            fail(Exit.USAGE, "wrong_party", f"{text} is a {kind.value}, which cannot {doing}.")
+        ids[text] = row.id
+    return ids
+
+
+def _report(results: Sequence[Result], *, json: bool, ids: bool) -> None:
     if json:
-        print_json([_placed(command, outcome) for command, outcome in results])
+        print_json([_placed(*result) for result in results])
     failures = 0
-    for command, outcome in results:
+    for given, command, outcome in results:
         if isinstance(outcome, Done):
-            if not json:
+            if ids and command and not json:
                 print("\t".join([str(command.id), *(str(line.id) for line in command.lines)]))
             continue
         failures += 1
-        say(f"countermand: order {plain(command.reference)} was not added: {_why_not(outcome)[1]}")
+        say(f"countermand: {given.name} was not added: {plain(_why_not(outcome)[1])}")
     if failures:
         say(f"countermand: {failures} of {len(results)} orders were not added.")
-        sys.exit(_exit_of([outcome for _, outcome in results]))
+        sys.exit(_exit_of([outcome for _, _, outcome in results]))
 
 
-def _exit_of(outcomes: Sequence[Outcome]) -> Exit:
+def _exit_of(outcomes: Sequence[Outcome | Problem]) -> Exit:
     if any(isinstance(outcome, Done) for outcome in outcomes):
         return Exit.PARTLY
-    return Exit.TRY_LATER if any(isinstance(outcome, Failed) for outcome in outcomes) else Exit.REFUSED
+    if any(isinstance(outcome, Failed) for outcome in outcomes):
+        return Exit.TRY_LATER
+    codes = {outcome.exit_code for outcome in outcomes if isinstance(outcome, Problem)}
+    return codes.pop() if len(codes) == 1 else Exit.USAGE if codes else Exit.REFUSED
 
 
-def _placed(command: PlaceOrder, outcome: Outcome) -> dict[str, Any]:
-    if isinstance(outcome, Done):
+def _placed(given: Given, command: PlaceOrder | None, outcome: Outcome | Problem) -> dict[str, Any]:
+    if isinstance(outcome, Done) and command:
         lines = [str(line.id) for line in command.lines]
-        return {"id": str(command.id), "reference": command.reference, "lines": lines}
+        return {"place": given.place, "id": str(command.id), "reference": command.reference, "lines": lines}
     code, message = _why_not(outcome)
-    return {"reference": command.reference, "error": {"code": code, "message": message}}
+    return {"place": given.place, "reference": given.reference, "error": {"code": code, "message": message}}
 
 
-def _why_not(outcome: Outcome) -> tuple[str, str]:
-    if isinstance(outcome, Refused):
-        return outcome.refusal.kind.value, outcome.refusal.detail
-    return "database_unavailable", "The database did not answer; try again."
+def _why_not(outcome: Outcome | Problem) -> tuple[str, str]:
+    match outcome:
+        case Problem():
+            return outcome.code, outcome.message
+        case Refused():
+            return outcome.refusal.kind.value, outcome.refusal.detail
+        case _:
+            return "database_unavailable", "The database did not answer; try again."
 
 
 def _units(row: Any) -> str:

@@ -3,10 +3,11 @@
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -119,6 +120,19 @@ def first_of(found: Sequence[T], limit: int, what: str) -> Sequence[T]:
     if len(found) > limit:
         say(f"These are the {what} {limit}; --limit shows more.")
     return found[:limit]
+
+
+def tame(cell: str) -> str:
+    """A cell of a CSV file that no spreadsheet takes for a formula; somebody else chose what references say.
+
+    Spreadsheets skip blanks, line breaks and tabs before a formula, and some take full-width signs for the plain ones.
+    """
+    begins = unicodedata.normalize("NFKC", cell.lstrip()[:1])[:1]
+    return f"'{cell}" if begins in _FORMULA or cell[:1] in _BREAKS else cell
+
+
+_FORMULA: Final = frozenset("=+-@|%")
+_BREAKS: Final = frozenset("\t\r\n")
 
 
 def plain(value: object) -> str:

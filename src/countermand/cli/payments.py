@@ -1,7 +1,6 @@
 """Commands about payments of an order that was handed in before: add one, say that it was captured, list them."""
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Annotated, Never
 from uuid import UUID
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 
 from countermand import refunds
 from countermand.app import Application
+from countermand.cli.inputs import amount
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, print_json, print_table, say
@@ -58,8 +58,8 @@ def payment_add(
     """Tell of a payment that came after the order was handed in."""
     given = {
         "id": called,
-        "captured": _amount(captured),
-        "authorised": _amount(authorised),
+        "captured": amount(captured),
+        "authorised": amount(authorised),
         "provider": provider,
         "reference": reference,
         "method": method,
@@ -83,10 +83,10 @@ def payment_capture(
     database: DatabaseFlag = None,
 ) -> None:
     """Tell how much of a payment has been captured by now, in all."""
-    amount = _amount(captured)
+    given = amount(captured)
 
     def command(id: UUID, paid: Payments) -> PaymentCommand:  # noqa: A002
-        minor = to_minor(amount, paid.currency)
+        minor = to_minor(given, paid.currency)
         return CapturePayment(order=id, actor=operator(), payment=called, captured_minor=minor)
 
     _do(order, database, command, "The capture is known.")
@@ -115,13 +115,3 @@ def _do(text: str, database: str | None, make: Callable[[UUID, Payments], Paymen
 def _refuse(refusal: Refusal) -> Never:
     unknown = refusal.kind in (RefusalKind.UNKNOWN_ORDER, RefusalKind.UNKNOWN_PAYMENT)
     fail(Exit.NOT_FOUND if unknown else Exit.REFUSED, refusal.kind.value, refusal.detail)
-
-
-def _amount(text: str) -> Decimal:
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
-        fail(Exit.USAGE, "bad_amount", f"{text!r} is no amount; write it like 12.50.")
-    return amount

@@ -13,13 +13,14 @@ from sqlalchemy import Connection
 
 from countermand import refunds as money
 from countermand.app import Application
+from countermand.cli.inputs import NeededNote, Note, Whole, amount
 from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
 from countermand.cli.outcomes import heeded
-from countermand.cli.output import Exit, fail, first_of, print_json, print_table, say
+from countermand.cli.output import Exit, fail, first_of, print_json, print_table, say, tame
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id
 from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
-from countermand.domain.money import parse_minor, write_minor
+from countermand.domain.money import to_minor, write_minor
 from countermand.domain.refusals import Refusal
 from countermand.domain.settlement import RefundState
 from countermand.reads import PAGE_MAX
@@ -28,14 +29,14 @@ from countermand.service.calls import Call, Outcome
 from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the refund")]
-NoteFlag = Annotated[str, Parameter(help="A word for those who ask later")]
-NeededNote = Annotated[str, Parameter(help="Why")]
+NoteFlag = Annotated[Note, Parameter(help="A word for those who ask later")]
+ReasonFlag = Annotated[NeededNote, Parameter(help="Why")]
 
 
 def quote(
     *,
     line: Annotated[str, Parameter(help="Id of the line, or bol's number of it")],
-    units: Annotated[int | None, Parameter(help="How many; all that can still be cancelled by default")] = None,
+    units: Annotated[Whole | None, Parameter(help="How many; all that can still be cancelled by default")] = None,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
@@ -81,7 +82,7 @@ def refunds(
     elif csv:
         writer = csv_module.DictWriter(sys.stdout, _CSV_COLUMNS, extrasaction="ignore", lineterminator="\r\n")
         writer.writeheader()
-        writer.writerows({name: _tame(str(value or "")) for name, value in row.items()} for row in rows)
+        writer.writerows({name: tame(str(value or "")) for name, value in row.items()} for row in rows)
     else:
         columns = ("Id", "State", "Amount", "Payment", "Order", "SKU", "Last word")
         shown = [
@@ -104,7 +105,7 @@ def refund_paid(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = 
     _do(refund, database, lambda row: _close(row, paid=True, note=note), "The refund is done.")
 
 
-def refund_close(refund: Which, *, note: NeededNote, database: DatabaseFlag = None) -> None:
+def refund_close(refund: Which, *, note: ReasonFlag, database: DatabaseFlag = None) -> None:
     """Close a refund that is not going to be paid, and say why."""
     _do(refund, database, lambda row: _close(row, paid=False, note=note), "The refund is closed; nothing is paid back.")
 
@@ -123,8 +124,8 @@ def refund_correct(
     refund: Which,
     *,
     elsewhere: Annotated[str, Parameter(help="How much of it was truly paid outside: 0 to its amount")],
-    note: NeededNote,
-    step: Annotated[int | None, Parameter(help="The step that you saw; the present one by default")] = None,
+    note: ReasonFlag,
+    step: Annotated[Whole | None, Parameter(help="The step that you saw; the present one by default")] = None,
     database: DatabaseFlag = None,
 ) -> None:
     """Correct how much of a refund was paid outside. What is left of it is paid then."""
@@ -144,7 +145,7 @@ def refund_correct(
 
 def _elsewhere(row: Record, written: str) -> int:
     try:
-        minor = parse_minor(written, row.currency)
+        minor = to_minor(amount(written), row.currency)
     except ValueError as error:
         fail(Exit.USAGE, "bad_amount", f"{error}.")
     if not 0 <= minor <= row.amount_minor:
@@ -182,11 +183,6 @@ def _pages(connection: Connection, *, party: str | None, wanted: RefundFilter, c
         if len(page) < size:
             break
     return rows
-
-
-def _tame(cell: str) -> str:
-    """A spreadsheet takes a cell for a formula that begins like one; somebody else chose what references say."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 _CSV_COLUMNS: Final = (

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from countermand.app import Application, configure_logging, opened, work
+from countermand.cli.inputs import Whole
 from countermand.cli.output import Exit, fail, manners, print_json, say
 from countermand.keyring import KeyringError
 from countermand.settings import Settings
@@ -36,7 +37,7 @@ DatabaseFlag = Annotated[str | None, Parameter(name="--database", help="SQLAlche
 JsonFlag = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document")]
 
 
-def serve(*, database: DatabaseFlag = None, host: str | None = None, port: int | None = None) -> None:
+def serve(*, database: DatabaseFlag = None, host: str | None = None, port: Whole | None = None) -> None:
     """Run the service until it is told to stop.
 
     Parameters

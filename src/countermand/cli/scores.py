@@ -1,6 +1,6 @@
 """Commands about scores: show a card with its evidence, take an item out after an appeal, put it back."""
 
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from functools import partial
 from typing import Annotated
 from uuid import UUID
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from countermand import reads, scores, story
 from countermand.app import Application
+from countermand.cli.inputs import Whole, end
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
@@ -22,8 +23,6 @@ from countermand.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Shown, W
 from countermand.store.columns import Record
 
 REASON_MAX = 1_000
-YEAR_MIN, YEAR_MAX = 1971, 9_000
-"""Beyond, there are no weeks to count back to."""
 
 WhoseFlag = Annotated[str | None, Parameter(help="Whose score; needed where it counts in two")]
 ReasonFlag = Annotated[str, Parameter(help="Why, for everybody who reads the card")]
@@ -35,13 +34,15 @@ def score(
     *,
     week: Annotated[str | None, Parameter(help="One week, as 2026-W47")] = None,
     weeks: Annotated[
-        int, Parameter(validator=validators.Number(gte=1, lte=WEEKS_MAX), help="So many, up to now")
+        Whole, Parameter(validator=validators.Number(gte=1, lte=WEEKS_MAX), help="So many, up to now")
     ] = WEEKS,
     role: Annotated[
         Role | None, Parameter(name="--as", help="For what it sold, or for what it holds of others")
     ] = None,
     evidence: Annotated[bool, Parameter(negative=(), help="Every item that counts, with its events")] = False,
-    as_of: Annotated[str | None, Parameter(help="As it was then: 2026-11-20 or 2026-11-20T09:00, in UTC")] = None,
+    as_of: Annotated[
+        str | None, Parameter(help="As it was then: at the end of 2026-11-20, or at 2026-11-20T09:00 UTC")
+    ] = None,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
@@ -54,7 +55,9 @@ def score(
     """
     settings = read_settings(database=database)
     zone = ZoneInfo(settings.score_zone)
-    wanted = Wanted(week=_week(week), weeks=weeks, role=role, as_of=_moment(as_of), evidence=evidence)
+    wanted = Wanted(
+        week=_week(week), weeks=weeks, role=role, as_of=end(as_of, zone) if as_of else None, evidence=evidence
+    )
 
     async def work(application: Application) -> Shown:
         question = partial(look, name=party, wanted=wanted, zone=zone, now=application.clock())
@@ -131,19 +134,6 @@ def _whose(connection: Connection, row: Record, party: str | None, zone: tzinfo)
     if named not in against:
         fail(Exit.REFUSED, "not_counted", f"This cancellation does not count against {party}.")
     return named
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        if not YEAR_MIN <= moment.year <= YEAR_MAX:
-            raise ValueError(f"the year is not between {YEAR_MIN} and {YEAR_MAX}")
-    except (ValueError, OverflowError):
-        fail(Exit.USAGE, "bad_time", f"{text!r} is no time of ours; write it like 2026-11-20T09:00.")
-    return moment
 
 
 def _week(text: str | None) -> Week | None:

@@ -17,9 +17,11 @@ from countermand.admin import credentials, users
 from countermand.admin import parties as admin
 from countermand.admin.audit import Author
 from countermand.app import Application
+from countermand.cli.inputs import Name, Text, Whole
 from countermand.cli.output import Exit, fail, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.domain.commands import PartyKind
+from countermand.domain.texts import why_unfit
 from countermand.ids import read, show
 from countermand.store.columns import Record
 
@@ -77,10 +79,10 @@ def party_list(*, database: DatabaseFlag = None, json: JsonFlag = False) -> None
 
 
 def user_add(
-    email: str,
+    email: Name,
     *,
     party: str,
-    name: str | None = None,
+    name: Name | None = None,
     permission: PermissionFlag = None,
     password_stdin: Annotated[bool, Parameter(negative=())] = False,
     database: DatabaseFlag = None,
@@ -129,9 +131,9 @@ def token_create(
     *,
     party: str,
     permission: PermissionFlag = None,
-    label: str = "",
+    label: Text = "",
     days: Annotated[
-        int | None,
+        Whole | None,
         Parameter(validator=validators.Number(gte=1, lte=DAYS_MAX), help="Until it expires; never by default"),
     ] = None,
     database: DatabaseFlag = None,
@@ -199,7 +201,7 @@ def token_revoke(
     say("The token is revoked.")
 
 
-def plaza_key_create(*, party: str, label: str = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+def plaza_key_create(*, party: str, label: Text = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Make a Plaza key pair and print it: the public half, then the private one, which cannot be shown again.
 
     Parameters
@@ -325,4 +327,6 @@ def read_password(*, from_stdin: bool) -> str:
         fail(Exit.USAGE, "no_password", "No password: use a terminal, COUNTERMAND_PASSWORD, or --password-stdin.")
     if not password:
         fail(Exit.USAGE, "no_password", "The password is empty.")
+    if problem := why_unfit(password):
+        fail(Exit.USAGE, "bad_password", f"This cannot be a password: {problem}.")
     return password

@@ -43,10 +43,13 @@ class AddressRules:
 STRICT: Final = AddressRules()
 
 
-def check_address(url: str, rules: AddressRules = STRICT) -> None:
-    """Whether something can be sent to this URL or ``mailto:`` address, as far as its text shows.
+def check_address(url: str, rules: AddressRules = STRICT) -> str:
+    """The address as it is kept, if something can be sent to this URL or ``mailto:`` address as far as its text shows.
 
-    What it leads to is checked at every sending, when its name is looked up.
+    A mailbox has one spelling: ``mailto:`` in small letters, nothing percent-encoded, its domain in small letters. What
+    stands before the ``@`` is the receiver's own business and stays.
+
+    What an address leads to is checked at every sending, when its name is looked up.
 
     Raises:
         BadAddressError: it has a wrong form, or the rules do not allow it.
@@ -59,9 +62,10 @@ def check_address(url: str, rules: AddressRules = STRICT) -> None:
         )
     match url.partition(":")[0].lower():
         case "mailto":
-            _check_mailbox(url)
+            return _mailbox(url)
         case "https" | "http" as scheme:
             _check_web(url, scheme, rules)
+            return url
         case _:
             raise BadAddressError("The address does not start with https:// or mailto:.")
 
@@ -69,6 +73,14 @@ def check_address(url: str, rules: AddressRules = STRICT) -> None:
 def is_mailbox(url: str) -> bool:
     """Whether this address of an endpoint is an e-mail address."""
     return url[:7].lower() == "mailto:"
+
+
+def mailbox_of(url: str) -> str:
+    """The e-mail address in an endpoint's address, in its one spelling; those of version 0.1.0 may have others."""
+    try:
+        return _mailbox(url).removeprefix("mailto:")
+    except BadAddressError:
+        return _decoded(url.partition(":")[2])
 
 
 def check_kinds(kinds: Collection[str]) -> tuple[EventKind, ...]:
@@ -95,12 +107,18 @@ _NAME: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])
 _MAILBOX: Final = re.compile(r"[a-z0-9!$'*+=_~-]+(?:\.[a-z0-9!$'*+=_~-]+)*")
 
 
-def _check_mailbox(url: str) -> None:
-    address = url[len("mailto:") :].lower()
-    local, _, host = address.rpartition("@")
-    fine = len(address) <= MAILBOX_MAX and len(local) <= 64 and _MAILBOX.fullmatch(local)
+def _mailbox(url: str) -> str:
+    local, _, host = _decoded(url[len("mailto:") :]).rpartition("@")
+    host = host.lower()
+    fine = len(local) + len(host) < MAILBOX_MAX and len(local) <= 64 and _MAILBOX.fullmatch(local.lower())
     if not (fine and "." in host and _NAME.fullmatch(host)):
         raise BadAddressError("After mailto: there must be one e-mail address, such as someone@example.com.")
+    return f"mailto:{local}@{host}"
+
+
+def _decoded(text: str) -> str:
+    """What is percent-encoded in a ``mailto:`` (RFC 6068, 2). A comma or a second ``@`` among it is refused later."""
+    return re.sub("%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), text)
 
 
 def _check_web(url: str, scheme: str, rules: AddressRules) -> None:

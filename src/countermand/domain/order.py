@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from countermand.domain.commands import Actor
+from countermand.domain.dates import SKEW_MAX
 from countermand.domain.refund import OrderMoney
 from countermand.domain.refusals import Refusal, RefusalKind
 
@@ -58,3 +59,16 @@ def why_not_placed(command: PlaceOrder) -> Refusal | None:
     if any(not 1 <= line.units <= UNITS_MAX for line in command.lines):
         return Refusal(kind=RefusalKind.UNITS_INVALID, detail=f"A line has 1 to {UNITS_MAX} units.")
     return None
+
+
+def check_placed_at(placed_at: datetime | None, now: datetime) -> None:
+    """Whether an order can have been placed then.
+
+    Raises:
+        ValueError: it is further ahead than clocks differ.
+    """
+    if placed_at is not None and placed_at > now + SKEW_MAX:
+        raise ValueError(
+            f"placed_at: {placed_at.isoformat()} is more than {SKEW_MAX.total_seconds():.0f} seconds ahead of this"
+            f" service, where it is {now.isoformat()}"
+        )

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 
+from countermand.domain.texts import why_unfit
 from countermand.nesting import nests_at_most
 from countermand.sending.exchange import Answer
 
@@ -55,15 +56,15 @@ def text(document: Document, name: str, *, at_most: int = TEXT_MAX) -> str:
         UnreadableError: it is missing, empty, too long or no text.
     """
     value = document.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= at_most:
+    if not isinstance(value, str) or not 0 < len(value) <= at_most or why_unfit(value):
         raise UnreadableError(f"The answer has no usable {name}.")
     return value
 
 
 def text_if_any(document: Document, name: str, *, at_most: int = TEXT_MAX) -> str:
-    """A text, or nothing where it is missing or of another type; cut where it is too long."""
+    """A text, or nothing where it is missing, of another type or not to be kept; cut where it is too long."""
     value = document.get(name)
-    return value[:at_most] if isinstance(value, str) else ""
+    return value[:at_most] if isinstance(value, str) and not why_unfit(value) else ""
 
 
 def integer(document: Document, name: str) -> int:

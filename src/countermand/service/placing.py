@@ -1,6 +1,6 @@
 """New orders: their rows, and those of their lines."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from countermand.domain.events import Event, EventKind
@@ -38,6 +38,8 @@ class Placing:
             return Refused(refusal=refusal)
         self.known.taken.update(ids)
         claim(self.known, self.rows, command.retailer, payments)
+        # What counts from the order counts from its receipt at the latest: a shop's clock may be ahead.
+        command = replace(command, placed_at=min(command.placed_at, self.rows.now))
         self._add_order(command)
         for position, new in enumerate(command.lines, start=1):
             line = _fresh(command, new)

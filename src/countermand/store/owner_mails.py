@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from urllib.parse import unquote
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, insert, literal_column, select, update
 
+from countermand.domain.endpoint import is_mailbox, mailbox_of
 from countermand.store import tables as t
 from countermand.store.columns import NumberList, Record, one_of
 from countermand.store.records import partition_of
@@ -73,12 +73,9 @@ def settle(
 
 def _addresses(connection: Connection, party: UUID, endpoint: UUID) -> list[str]:
     """The other mailboxes that the party has registered, else those of its users."""
-    mailboxes = select(t.endpoints.c.url).where(
-        t.endpoints.c.party_id == party,
-        t.endpoints.c.id != endpoint,
-        t.endpoints.c.state == "active",
-        t.endpoints.c.url.startswith("mailto:"),
+    urls = select(t.endpoints.c.url).where(
+        t.endpoints.c.party_id == party, t.endpoints.c.id != endpoint, t.endpoints.c.state == "active"
     )
-    found = {unquote(url.removeprefix("mailto:")) for url in connection.execute(mailboxes).scalars()}
+    found = {mailbox_of(url) for url in connection.execute(urls).scalars() if is_mailbox(url)}
     users = select(t.users.c.email).where(t.users.c.party_id == party, t.users.c.status == "active")
     return sorted(found or set(connection.execute(users).scalars()))

@@ -2,28 +2,23 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
-import orjson
-
+from countermand.json_input import DEPTH_MAX, NODES_MAX, MalformedJsonError
 from countermand.nesting import holds_at_most, nests_at_most
-
-DEPTH_MAX: Final = 64
-NODES_MAX: Final = 10_000
 
 Receive = Callable[[], Awaitable[Any]]
 
 
 class BodyTooLargeError(Exception):
-    """More bytes than allowed."""
+    """More bytes than allowed. The message is a sentence that names the limit."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The body is larger than {max_bytes} bytes.")
 
 
 class BodyTooSlowError(Exception):
     """The body did not arrive in time, or the caller went away."""
-
-
-class MalformedJsonError(ValueError):
-    """The body is not JSON, or is JSON beyond the limits. The message is fit for the caller."""
 
 
 async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
@@ -47,27 +42,6 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
     return bytes(chunks)
 
 
-def parse_json(body: bytes) -> Any:
-    """What ``body`` says; nothing at all counts as ``{}``.
-
-    Raises:
-        MalformedJsonError: it cannot be parsed, nests deeper than 64, has more than 10,000 values, or holds a NUL
-            character, which no database can keep.
-    """
-    if not body.strip():
-        return {}
-    if not nests_at_most(body, DEPTH_MAX):
-        raise MalformedJsonError(f"nested deeper than {DEPTH_MAX} levels")
-    if not holds_at_most(body, NODES_MAX):
-        raise MalformedJsonError(f"more than {NODES_MAX} values")
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise MalformedJsonError(str(error)) from None
-    _check_nodes(value)
-    return value
-
-
 async def _receive_by(receive: Receive, deadline: float | None) -> Any:
     try:
         async with asyncio.timeout_at(deadline):
@@ -81,23 +55,7 @@ async def _receive_by(receive: Receive, deadline: float | None) -> Any:
 
 def _check_size(body: bytes | bytearray, max_bytes: int) -> None:
     if len(body) > max_bytes:
-        raise BodyTooLargeError
-
-
-def _check_nodes(value: Any) -> None:
-    waiting, seen = [value], 0
-    while waiting:
-        each = waiting.pop()
-        seen += 1
-        if seen > NODES_MAX:
-            raise MalformedJsonError(f"more than {NODES_MAX} values")
-        if isinstance(each, dict):
-            waiting += each.keys()
-            waiting += each.values()
-        elif isinstance(each, list):
-            waiting += each
-        elif isinstance(each, str) and "\0" in each:
-            raise MalformedJsonError("null characters are not allowed")
+        raise BodyTooLargeError(max_bytes)
 
 
 Asgi = Callable[[Any, Receive, Any], Awaitable[None]]

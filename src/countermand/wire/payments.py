@@ -50,8 +50,8 @@ class PaymentDoor:
         try:
             body = await limits.read_body(receive, max_bytes=most, timeout_s=slowest)
             notified = provider.read_webhook(_headers(scope), body)
-        except limits.BodyTooLargeError:
-            return _problem(Problem.TOO_LARGE, f"The body is larger than {most} bytes.")
+        except limits.BodyTooLargeError as error:
+            return _problem(Problem.TOO_LARGE, str(error))
         except limits.BodyTooSlowError:
             return _problem(Problem.TOO_SLOW, "The body did not arrive in time.")
         except ForgedError as error:

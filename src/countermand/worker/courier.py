@@ -2,12 +2,11 @@
 
 from datetime import datetime
 from functools import partial
-from urllib.parse import unquote
 
 import orjson
 
 from countermand import endpoints
-from countermand.domain.endpoint import is_mailbox
+from countermand.domain.endpoint import is_mailbox, mailbox_of
 from countermand.domain.schedule import Attempt
 from countermand.endpoints import Endpoint
 from countermand.ids import Clock, show
@@ -73,4 +72,4 @@ class Couriers:
 
 
 def _mailbox(endpoint: Endpoint) -> str:
-    return unquote(endpoint.url.partition(":")[2])
+    return mailbox_of(endpoint.url)

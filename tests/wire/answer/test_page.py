@@ -126,7 +126,16 @@ async def test_the_page_tells_what_is_asked(sqlite_world: World) -> None:
     assert "<b>came" not in reply.text
 
 
-@pytest.mark.parametrize("odd", ["\u202e", "\u2066", "\u200f", "\x1b", "\x07", "\x9b", "\u2028", "\ue000", "\ufeff"])
+@pytest.mark.parametrize("odd", ["\x1b", "\x07", "\x9b", "\x7f", "a\rb"], ids=repr)
+@pytest.mark.parametrize("field", ["note", "reason", "units"])
+async def test_what_no_text_can_hold_is_told_at_its_field(sqlite_world: World, odd: str, field: str) -> None:
+    page = await asked(sqlite_world, by=Asker.RETAILER)
+    look = await page.send("decline", **{"reason": "other", field: odd})
+    assert look.status_code == 422
+    assert "This holds a character that cannot be kept" in look.text
+
+
+@pytest.mark.parametrize("odd", ["\u202e", "\u2066", "\u200f", "\u2028", "\ue000", "\ufeff"])
 async def test_what_steers_the_reading_is_not_shown(sqlite_world: World, odd: str) -> None:
     page = await asked(sqlite_world, by=Asker.RETAILER, note=f"one{odd}two\nthree")
     looks = [await page.look(), await page.send("decline", note=f"a{odd}b")]

@@ -287,7 +287,7 @@ async def test_a_nul_anywhere_is_400_on_both_databases(crux: Crux, place: tuple[
 
 
 async def test_any_other_character_comes_back_as_it_was_sent(crux: Crux) -> None:
-    odd = "\x01\x7f\u2028\ufffe\U0001f4a9 Ünïcode <b>&amp;'\"\\"
+    odd = "\t\n\u2028\ufffe\u200b\U0001f4a9 Ünïcode <b>&amp;'\"\\"
     order = (await create(crux, v1_order(crux, notes=odd, purchase_order_id=odd))).json()
     assert (order["notes"], order["purchase_order_id"]) == (odd, odd)
 

@@ -142,8 +142,8 @@ class AnswerDoor:
                 timeout_s=self._settings.body_timeout_s,
             )
             return forms.read_form(body)
-        except limits.BodyTooLargeError:
-            raise PageError(_status(Problem.TOO_LARGE), "The form is too large") from None
+        except limits.BodyTooLargeError as error:
+            raise PageError(_status(Problem.TOO_LARGE), "The form is too large", str(error)) from None
         except limits.BodyTooSlowError:
             raise PageError(_status(Problem.TOO_SLOW), "The form did not arrive in time", "Send it again.") from None
         except forms.MalformedFormError as error:

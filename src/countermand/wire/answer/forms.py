@@ -1,7 +1,6 @@
 """What the form on the page says: read, checked for its form, and made into a command. The rules decide the rest."""
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +8,9 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from countermand.domain.commands import AcceptCancellation, Actor, Command, DeclineCancellation, Parcel, Ship, ShipOrder
+from countermand.domain.numbers import read_digits
 from countermand.domain.reasons import DeclineReason
+from countermand.domain.texts import is_blank, why_unfit
 from countermand.service.calls import Once
 from countermand.store.columns import Record
 
@@ -88,6 +89,8 @@ def command_of(form: Form, row: Record, actor: Actor, new_id: Callable[[], UUID]
     for name, most in LENGTHS.items():
         if len(form.text(name)) > most:
             raise FieldError(name, f"This is too long; there is room for {most} characters.")
+        if why_unfit(form.fields.get(name, "")):
+            raise FieldError(name, "This holds a character that cannot be kept, such as Escape. Type it anew.")
     match form.answer:
         case "accept":
             return AcceptCancellation(line=row.line_id, actor=actor, cancellation=row.id, step=step, units=_units(form))
@@ -110,13 +113,14 @@ def _units(form: Form) -> int | None:
     text = form.text("units")
     if not text:
         return None
-    if not re.fullmatch("[0-9]+", text):
-        raise FieldError("units", "Write the number of units in digits.")
-    return int(text)
+    try:
+        return read_digits(text)
+    except ValueError:
+        raise FieldError("units", "Write the number of units in digits.") from None
 
 
 def _needed(form: Form, name: str, sentence: str) -> str:
     text = " ".join(form.text(name).split())
-    if not text:
+    if is_blank(text):
         raise FieldError(name, sentence)
     return text

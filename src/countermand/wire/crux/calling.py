@@ -1,9 +1,9 @@
 """What every call of CRUX goes through before it is answered, in DRF's order: who, may they, the verb, the body."""
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
+from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from starlette.routing import BaseRoute, Match
@@ -11,6 +11,8 @@ from starlette.routing import BaseRoute, Match
 from countermand import parties, reads
 from countermand.domain.commands import PartyKind
 from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
+from countermand.ids import read_uuid
+from countermand.json_input import NODES_MAX, ORDER_NODES_MAX, MalformedJsonError, parse_json
 from countermand.parties import Caller, Permission
 from countermand.settings import Settings
 from countermand.wire import limits
@@ -19,8 +21,6 @@ from countermand.wire.crux.problems import CallError, answered, refuse
 from countermand.wire.http import unsupported_body
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.replying import Reply, Scope, Send, header, json_reply, leaves_bytes_unframed, send_reply
-
-_UUID: Final = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,8 @@ class Operation:
     answer: Callable[[Request], Awaitable[Reply]]
     permission: Permission
     kinds: frozenset[PartyKind]
+    has_lines: bool = False
+    """Whether its body may have a thousand lines, and so more room."""
 
     def check(self, caller: Caller) -> None:
         """Whether this caller may make the call.
@@ -109,20 +111,18 @@ class Checks:
             raise CallError(Problem.UNAUTHENTICATED, "Invalid token.")
         return caller
 
-    async def read_body(self, scope: Scope, receive: limits.Receive) -> Any:
+    async def read_body(self, scope: Scope, receive: limits.Receive, *, has_lines: bool = False) -> Any:
         """The JSON that a call carries; nothing at all counts as ``{}``, whatever its type is said to be.
 
         Raises:
             CallError: it is too large, too slow, of another type, or not JSON.
         """
+        most = self._settings.order_max_bytes if has_lines else self._settings.body_max_bytes
+        nodes_max = ORDER_NODES_MAX if has_lines else NODES_MAX
         try:
-            body = await limits.read_body(
-                receive, max_bytes=self._settings.body_max_bytes, timeout_s=self._settings.body_timeout_s
-            )
-        except limits.BodyTooLargeError:
-            raise CallError(
-                Problem.TOO_LARGE, f"The body is larger than {self._settings.body_max_bytes} bytes."
-            ) from None
+            body = await limits.read_body(receive, max_bytes=most, timeout_s=self._settings.body_timeout_s)
+        except limits.BodyTooLargeError as error:
+            raise CallError(Problem.TOO_LARGE, str(error)) from None
         except limits.BodyTooSlowError:
             raise CallError(Problem.TOO_SLOW, "The body did not arrive in time.") from None
         if not body:
@@ -132,8 +132,8 @@ class Checks:
             detail = f'Unsupported media type "{given}" in request. {unsupported.sentence}'
             raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, detail, unsupported.header)
         try:
-            return limits.parse_json(body)
-        except limits.MalformedJsonError as error:
+            return parse_json(body, nodes_max=nodes_max)
+        except MalformedJsonError as error:
             raise CallError(Problem.MALFORMED, f"JSON parse error - {error}") from None
 
 
@@ -157,9 +157,20 @@ class Endpoint:
         operation.check(caller)
         if options := _options(scope, operation.method):
             return options
-        body = await self._checks.read_body(scope, receive)
+        body = await self._checks.read_body(scope, receive, has_lines=operation.has_lines)
+        return await operation.answer(Request(caller=caller, timp=self._timp, target=self._target(scope), body=body))
+
+    def _target(self, scope: Scope) -> str:
+        """What the path names. In a text that may hold slashes, only the undecoded path tells them from its own."""
         target = str(scope["path_params"].get("target", ""))
-        return await operation.answer(Request(caller=caller, timp=self._timp, target=target, body=body))
+        before, rest, _ = self._operation.path.partition("{target:path}")
+        raw: bytes | None = scope.get("raw_path")
+        if not rest:
+            return target
+        if raw is None:
+            return target.removesuffix("/")
+        named = raw.partition(b"?")[0].partition(before.encode())[2].removesuffix(b"/")
+        return unquote_to_bytes(named).decode(errors="surrogateescape")
 
 
 class LoginEndpoint:
@@ -222,7 +233,10 @@ def _options(scope: Scope, method: str) -> Reply | None:
 
 
 def _uuid(text: str, unknown: Refusal) -> UUID:
-    return UUID(text) if _UUID.fullmatch(text) else refuse(unknown)
+    try:
+        return read_uuid(text)
+    except ValueError:
+        refuse(unknown)
 
 
 async def _send(scope: Scope, send: Send, reply: Reply, method: str) -> None:

@@ -1,8 +1,10 @@
 """The calls of CRUX: parse, authenticate, one command, one reply, in DRF's shape (spec/crux.md 11)."""
 
 import asyncio
+import re
 from functools import partial
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from starlette.routing import BaseRoute, Route
 
@@ -19,6 +21,7 @@ from countermand.domain.commands import (
 from countermand.domain.order import PlaceOrder
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import UNKNOWN_ORDER
+from countermand.domain.texts import why_unfit
 from countermand.parties import Permission
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store.engine import change
@@ -59,7 +62,8 @@ class CruxDoor:
         return [*routes, NoSuchCall()]
 
     def _operations(self) -> tuple[Operation, ...]:
-        cancel, view = Permission.CANCEL_ORDER, Permission.VIEW_ORDER
+        cancel, view, create = Permission.CANCEL_ORDER, Permission.VIEW_ORDER, Permission.CREATE_ORDER
+        allocate, track = Permission.ALLOCATE_ORDER, Permission.ADD_ORDER_TRACKING
         return (
             Operation("DELETE", "/orders/items/cancel/{target}/", self.cancel_item, cancel, _RETAILER),
             Operation("PATCH", "/orders/items/cancel/{target}/confirm/", self.confirm_item, cancel, _SUPPLIER),
@@ -67,11 +71,11 @@ class CruxDoor:
             Operation("PATCH", "/orders/cancel/", self.cancel_order, cancel, _RETAILER),
             Operation("PATCH", "/orders/cancel/{target}/confirm/", self.confirm_order, cancel, _SUPPLIER),
             Operation("PATCH", "/orders/cancel/{target}/reject/", self.reject_order, cancel, _SUPPLIER),
-            Operation("PUT", "/orders/allocation/{target}/", self.allocate, Permission.ALLOCATE_ORDER, _SUPPLIER),
-            Operation("POST", "/orders/tracking/{target}/", self.track, Permission.ADD_ORDER_TRACKING, _SUPPLIER),
-            Operation("POST", "/orders/create/", self.create_order, Permission.CREATE_ORDER, _RETAILER),
+            Operation("PUT", "/orders/allocation/{target}/", self.allocate, allocate, _SUPPLIER, has_lines=True),
+            Operation("POST", "/orders/tracking/{target}/", self.track, track, _SUPPLIER, has_lines=True),
+            Operation("POST", "/orders/create/", self.create_order, create, _RETAILER, has_lines=True),
             Operation("POST", "/orders/", self.list_orders, view, _BOTH),
-            Operation("GET", "/orders/po/{target}/", self.orders_by_reference, view, _BOTH),
+            Operation("GET", "/orders/po/{target:path}/", self.orders_by_reference, view, _BOTH),
             Operation("GET", "/orders/{target}/", self.order_detail, view, _BOTH),
         )
 
@@ -145,7 +149,8 @@ class CruxDoor:
 
     async def list_orders(self, request: Request) -> Reply:
         """POST: the caller's orders, filtered, sorted, a page of them."""
-        message = requests.read(requests.ListOrders, request.body, timp=request.timp)
+        zone = ZoneInfo(self._settings.score_zone)
+        message = requests.read(requests.ListOrders, request.body, timp=request.timp, zone=zone)
         total, orders = await self._database.read(
             partial(
                 reads.list_orders,
@@ -167,8 +172,10 @@ class CruxDoor:
         return json_reply(200, views.order_timp(order) if request.timp else views.order_v1(order))
 
     async def orders_by_reference(self, request: Request) -> Reply:
-        """GET: the orders with a purchase order number, which need not be unique."""
-        if not requests.can_be_stored(request.target):
+        """GET: the orders with a purchase order number, which need not be unique, and may hold slashes."""
+        if not request.target:
+            raise CallError(Problem.NOT_FOUND, "Not found.")
+        if why_unfit(request.target):
             return json_reply(200, [])
         read = partial(reads.orders_by_reference, scope=request.scope, reference=request.target)
         show = views.order_timp if request.timp else views.order_v1
@@ -204,4 +211,9 @@ class CruxDoor:
 
 
 def _both_spellings(path: str, endpoint: Endpoint | LoginEndpoint) -> list[Route]:
+    if path.endswith(":path}/"):
+        # A path may hold line breaks, which Starlette's pattern does not match.
+        route = Route(path[:-1], endpoint)
+        route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+        return [route]
     return [Route(path, endpoint), Route(path[:-1], endpoint)]

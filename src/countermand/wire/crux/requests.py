@@ -1,7 +1,7 @@
 """What CRUX clients send, read tolerantly (spec/crux.md 10.3), and the field errors they get back in DRF's shape."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
@@ -14,12 +14,16 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from countermand.domain.commands import PartyKind
-
-FIRST_YEAR, LAST_YEAR = 1970, 2200
+from countermand.domain.dates import read_day, read_end, read_moment
+from countermand.domain.numbers import read_decimal, read_whole
+from countermand.domain.order import LINES_MAX, UNITS_MAX
+from countermand.domain.texts import TEXT_MAX, is_blank, read_text
+from countermand.ids import read_uuid
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,28 +36,33 @@ class FieldErrors(ValueError):  # noqa: N818 - named for what it carries
         self.body = body
 
 
-def _as_utc(value: datetime) -> datetime:
-    if not FIRST_YEAR <= value.year <= LAST_YEAR:
-        raise ValueError(_TEXTS_BY_FAMILY["datetime"])
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+def _told(read: Callable[[Any], Any], kind: str) -> Callable[[Any], Any]:
+    """A reader that complains in this kind, for which DRF has a sentence."""
+
+    def told(value: Any) -> Any:
+        try:
+            return read(value)
+        except ValueError:
+            raise PydanticCustomError(kind, "wrong") from None
+
+    return told
 
 
-def _sane_date(value: date) -> date:
-    if not FIRST_YEAR <= value.year <= LAST_YEAR:
-        raise ValueError(_TEXTS_BY_FAMILY["date"])
-    return value
+def _in_zone(read: Callable[[Any, tzinfo], datetime]) -> BeforeValidator:
+    """A time in a filter; a day is one of the zone that the message is read in."""
+
+    def told(value: Any, info: ValidationInfo) -> Any:
+        zone = (info.context or {}).get("zone", UTC)
+        return None if value in (None, "") else _told(lambda given: read(given, zone), "datetime_type")(value)
+
+    return BeforeValidator(told)
 
 
-def _date_of_datetime(value: Any) -> Any:
-    """A date may come as a datetime (spec/crux.md 2, ``backorder_date``)."""
-    return value[:10] if isinstance(value, str) and len(value) > 10 and value[10] in "T " else value
-
-
-def _no_boolean(value: Any) -> Any:
-    """Python counts ``true`` as 1; nobody orders ``true`` boots."""
-    if isinstance(value, bool):
-        raise PydanticCustomError("int_type", "Input should be a number")
-    return value
+def _as_text(value: Any) -> Any:
+    """A text may come as a number, whose digits are kept; one with an exponent has none to keep."""
+    if isinstance(value, bool) or (isinstance(value, Decimal) and "E" in str(value)):
+        return value
+    return str(value) if isinstance(value, int | Decimal) else value
 
 
 def _as_list(value: Any) -> Any:
@@ -67,23 +76,34 @@ def _blank_is_none(value: Any) -> Any:
     return None if value == "" else value
 
 
-Text = Annotated[str, Field(max_length=255)]
-LongText = Annotated[str, Field(max_length=4000)]
-Number = Annotated[int, BeforeValidator(_no_boolean)]
+def _needed(value: str) -> str:
+    if is_blank(value):
+        raise PydanticCustomError("blank", "blank")
+    return value
+
+
+_AsText = BeforeValidator(_as_text)
+Text = Annotated[str, Field(max_length=TEXT_MAX), _AsText, AfterValidator(read_text)]
+Needed = Annotated[Text, AfterValidator(_needed)]
+LongText = Annotated[str, Field(max_length=4000), _AsText, AfterValidator(read_text)]
+Number = Annotated[int, BeforeValidator(_told(read_whole, "int_type"))]
 Position = Annotated[Number, Field(ge=0, le=2**31 - 1)]
 Money = Annotated[
-    Decimal, BeforeValidator(_no_boolean), Field(ge=0, max_digits=12, decimal_places=4, allow_inf_nan=False)
+    Decimal,
+    BeforeValidator(_told(read_decimal, "decimal_type")),
+    Field(ge=0, max_digits=12, decimal_places=4, allow_inf_nan=False),
 ]
-Moment = Annotated[datetime, AfterValidator(_as_utc)]
-Day = Annotated[date, AfterValidator(_sane_date), BeforeValidator(_date_of_datetime)]
-Quantity = Annotated[Number, Field(ge=0, le=1_000_000)]
+Day = Annotated[date, BeforeValidator(_told(read_day, "date_type"))]
+Quantity = Annotated[Number, Field(ge=0, le=UNITS_MAX)]
+Units = Annotated[Number, Field(ge=1, le=UNITS_MAX)]
+Id = Annotated[UUID, BeforeValidator(_told(read_uuid, "uuid_type"))]
 SupplierId = AliasChoices("supplier_uuid", "supplier_org_uuid", "supplier_id")
 
 
 class Message(BaseModel):
-    """Members that are not needed are ignored, numbers may be quoted."""
+    """Members that are not needed are ignored. Numbers may be quoted, and texts may be numbers."""
 
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="ignore")
 
 
 class Login(Message):
@@ -96,20 +116,20 @@ class Login(Message):
 class Attribute(Message):
     """A pair that is carried and handed out again."""
 
-    attribute_name: Text = Field(validation_alias=AliasChoices("attribute_name", "name"))
+    attribute_name: Needed = Field(validation_alias=AliasChoices("attribute_name", "name"))
     attribute_value: LongText | None = Field(default=None, validation_alias=AliasChoices("attribute_value", "value"))
 
 
 class Address(Message):
     """Where the goods go."""
 
-    name: Text
+    name: Needed
     business_name: Text | None = None
-    address1: Text
+    address1: Needed
     address2: Text | None = None
-    city: Text
-    state: Text
-    postal_code: Text
+    city: Needed
+    state: Needed
+    postal_code: Needed
     country: Text | None = None
     phone_number: Text | None = None
 
@@ -117,9 +137,9 @@ class Address(Message):
 class Sku(Message):
     """One article to order."""
 
-    sku_id: Text
-    quantity: Annotated[Number, Field(ge=1, le=1_000_000)]
-    supplier: UUID = Field(validation_alias=SupplierId)
+    sku_id: Needed
+    quantity: Units
+    supplier: Id = Field(validation_alias=SupplierId)
     cost: Annotated[Money | None, BeforeValidator(_blank_is_none)] = Field(
         default=None,
         validation_alias=AliasChoices("retailer_provided_sku_cost", "expected_sku_cost", "price"),
@@ -136,9 +156,9 @@ class Sku(Message):
 class CreateOrder(Message):
     """Both generations' order: v1 wishes a carrier for the order, timp one for each line."""
 
-    skus: Annotated[list[Sku], Field(min_length=1, max_length=1000)]
+    skus: Annotated[list[Sku], Field(min_length=1, max_length=LINES_MAX)]
     address: Address
-    reference: Text = Field(validation_alias=AliasChoices("purchase_order_id", "po_number"))
+    reference: Needed = Field(validation_alias=AliasChoices("purchase_order_id", "po_number"))
     shipping_carrier: Text | None = None
     shipping_method: Text | None = None
     notes: LongText | None = Field(default=None, validation_alias=AliasChoices("notes", "retailer_provided_notes"))
@@ -165,12 +185,12 @@ class ListOrders(Message):
     start: Position = 0
     limit: Position | None = None
     sort: Sort | None = None
-    start_date: Annotated[Moment | None, BeforeValidator(_blank_is_none)] = None
-    end_date: Annotated[Moment | None, BeforeValidator(_blank_is_none)] = None
+    start_date: Annotated[datetime | None, _in_zone(read_moment)] = None
+    end_date: Annotated[datetime | None, _in_zone(read_end)] = None
     term: Text | None = Field(default=None, validation_alias=AliasChoices("term", "search_term"))
     po_number: Text | None = None
     sent_to_supplier: Annotated[bool | None, BeforeValidator(_blank_is_none)] = None
-    org_uuids: Annotated[list[UUID], Field(max_length=200)] = []
+    org_uuids: Annotated[list[Id], Field(max_length=200)] = []
     line_item_allocation_statuses: Annotated[list[Text], Field(max_length=50), BeforeValidator(_as_list)] = []
     line_item_designation: Annotated[list[Text], Field(max_length=50), BeforeValidator(_as_list)] = []
     line_item_status: Annotated[list[Text], Field(max_length=50), BeforeValidator(_as_list)] = Field(
@@ -184,7 +204,7 @@ class ListOrders(Message):
 class CancelOrder(Message):
     """``auth_token`` and ``skus`` of the page's text are ignored (spec/crux.md 10.1, 14)."""
 
-    order_uuid: UUID
+    order_uuid: Id
 
 
 class Allocation(Message):
@@ -199,29 +219,27 @@ class Allocation(Message):
 class AllocatedLine(Message):
     """One line's allocation."""
 
-    line_item_uuid: UUID
+    line_item_uuid: Id
     allocation: Allocation
 
 
 class Allocate(Message):
     """The supplier's word on lines of one order."""
 
-    line_items: Annotated[list[AllocatedLine], Field(min_length=1, max_length=1000)]
+    line_items: Annotated[list[AllocatedLine], Field(min_length=1, max_length=LINES_MAX)]
 
 
 class TrackedLine(Message):
     """How many units of a line are in the parcel."""
 
-    line_item_uuid: UUID
-    quantity: Annotated[Number, Field(ge=1, le=1_000_000)] = Field(
-        validation_alias=AliasChoices("quantity_shipped", "quantity")
-    )
+    line_item_uuid: Id
+    quantity: Units = Field(validation_alias=AliasChoices("quantity_shipped", "quantity"))
 
 
 class Track(Message):
     """One parcel."""
 
-    tracking_number: Text = Field(validation_alias=AliasChoices("tracking_number", "tracking"))
+    tracking_number: Needed = Field(validation_alias=AliasChoices("tracking_number", "tracking"))
     cost: Money | None = Field(default=None, validation_alias=AliasChoices("package_ship_cost", "ship_cost"))
     carrier: Text | None = Field(default=None, validation_alias=AliasChoices("supplier_provided_carrier", "carrier"))
     method: Text | None = Field(default=None, validation_alias=AliasChoices("supplier_provided_method", "method"))
@@ -230,12 +248,12 @@ class Track(Message):
         default=None, validation_alias="package_ship_date"
     )
     reference: Text | None = Field(default=None, validation_alias="package_reference")
-    line_items: Annotated[list[TrackedLine], Field(min_length=1, max_length=1000)]
+    line_items: Annotated[list[TrackedLine], Field(min_length=1, max_length=LINES_MAX)]
     attributes: list[Attribute] | None = Field(default=None, validation_alias="package_attributes")
 
 
-def read(model: type[M], value: Any, *, timp: bool) -> M:
-    """The message that ``value`` holds.
+def read(model: type[M], value: Any, *, timp: bool, zone: tzinfo = UTC) -> M:
+    """The message that ``value`` holds; its days are those of ``zone``.
 
     Raises:
         FieldErrors: it lacks something, or something in it has the wrong form.
@@ -243,7 +261,7 @@ def read(model: type[M], value: Any, *, timp: bool) -> M:
     if not isinstance(value, dict):
         raise FieldErrors({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {_kind(value)}."]})
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context={"zone": zone})
     except ValidationError as error:
         raise FieldErrors(_in_drf_shape(error, value, timp=timp)) from None
 
@@ -260,6 +278,7 @@ _TEXTS: Final = {
     "decimal_max_places": "Ensure that there are no more than {decimal_places} decimal places.",
     "decimal_whole_digits": "Ensure that there are no more than {whole_digits} digits before the decimal point.",
     "too_short": "This list may not be empty.",
+    "blank": "This field may not be blank.",
     "too_long": "Ensure this field has no more than {max_length} elements.",
 }
 
@@ -354,8 +373,3 @@ def check_suppliers(message: CreateOrder, known: Mapping[UUID, PartyKind], retai
     bad = [{} if sku.supplier in good else {name: ["There is no such supplier."]} for sku in message.skus]
     if any(bad):
         raise FieldErrors({"skus": bad})
-
-
-def can_be_stored(text: str) -> bool:
-    """Whether a database could hold this text at all: it is Unicode, without the NUL that PostgreSQL refuses."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

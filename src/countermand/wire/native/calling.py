@@ -2,25 +2,53 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Final
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime, tzinfo
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Query, Request
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
 from countermand import reads
 from countermand.domain.commands import PartyKind
+from countermand.domain.order import UNITS_MAX
+from countermand.fields import InQuery
+from countermand.json_input import parse_json
 from countermand.parties import Caller, Permission
 from countermand.service.calls import Once
 from countermand.wire.behind import Behind
 from countermand.wire.http import Unsupported
-from countermand.wire.native.problems import ERRORS_MAX, CallError
+from countermand.wire.native.problems import ERRORS_MAX, CallError, invalid, told_of_body
 from countermand.wire.replies import Problem
 
 DOOR: Final = "native"
 UNSUPPORTED: Final = "countermand.unsupported"
 """Where a call's scope has why its body is not understood."""
+
+
+class _Request(Request):
+    """A call whose JSON is read as everywhere else, and not as Python's parser would."""
+
+    async def json(self) -> Any:
+        with told_of_body():
+            return parse_json(await self.body())
+
+
+class JsonRoute(APIRoute):
+    """A call that takes JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """How FastAPI answers it, with the body read by us."""
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await answer(_Request(request.scope, request.receive))
+
+        return handle
 
 
 class Strict(BaseModel):
@@ -85,7 +113,9 @@ Viewer = Annotated[Caller, Depends(caller_with(Permission.VIEW_ORDER))]
 Canceller = Annotated[Caller, Depends(caller_with(Permission.CANCEL_ORDER))]
 Cashier = Annotated[Caller, Depends(caller_with(Permission.MANAGE_REFUNDS, PartyKind.PLATFORM))]
 Manager = Annotated[Caller, Depends(caller_with(Permission.MANAGE_ENDPOINTS))]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[ -~]{1,255}$")]
+Units = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
+Limit = Annotated[int, InQuery, Query(ge=1, le=reads.PAGE_MAX)]
 
 
 def scope_of(who: Caller) -> reads.Scope:
@@ -109,3 +139,15 @@ def fingerprint(what: str, said: BaseModel | None) -> str:
 
 
 _SINCE_0_2: Final = ("step",)
+
+
+def moment_of(
+    behind: Behind, text: str | None, read: Callable[[object, tzinfo], datetime], name: str
+) -> datetime | None:
+    """The time in a query; a day is one of the zone that the settings name."""
+    if text is None:
+        return None
+    try:
+        return read(text, ZoneInfo(behind.settings.score_zone))
+    except ValueError as error:
+        raise invalid(f"{name} {error}.", "query", name) from None

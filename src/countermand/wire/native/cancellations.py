@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, Field
 
 from countermand import reads
@@ -22,8 +22,9 @@ from countermand.domain.commands import (
 from countermand.domain.line import State
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE
+from countermand.domain.texts import needed_text
+from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
-from countermand.ordering import printable
 from countermand.parties import Caller
 from countermand.service.calls import Call, Once
 from countermand.store.columns import Record
@@ -32,26 +33,25 @@ from countermand.wire.native.calling import (
     DOOR,
     Canceller,
     Inside,
+    JsonRoute,
     Key,
+    Limit,
     Strict,
+    Units,
     Viewer,
     once_of,
     scope_of,
 )
 from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
 
-router: Final = APIRouter(prefix="/v1/cancellations", responses=PROBLEMS)
-
-Note = Annotated[str, Field(max_length=1000), AfterValidator(printable)]
-Tracking = Annotated[str, Field(max_length=255), AfterValidator(printable)]
-Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+router: Final = APIRouter(prefix="/v1/cancellations", responses=PROBLEMS, route_class=JsonRoute)
 
 
 class LineIn(Strict):
     """Units of one line; all that are open when no number is given."""
 
-    line: UUID
-    units: Count | None = None
+    line: Id
+    units: Units | None = None
 
 
 def distinct(lines: list[LineIn]) -> list[LineIn]:
@@ -78,7 +78,7 @@ class Acceptance(Strict):
     """A yes to all units that were asked, or to so many of them; the rest is open again, for ``rest_reason``."""
 
     step: Step | None = None
-    units: Count | None = None
+    units: Units | None = None
     rest_reason: DeclineReason | None = None
     note: Note = ""
 
@@ -89,7 +89,7 @@ class Refusal(Strict):
     step: Step | None = None
     reason: DeclineReason | None = None
     note: Note = ""
-    tracking: Tracking = ""
+    tracking: Text = ""
 
 
 class Withdrawal(Strict):
@@ -102,8 +102,8 @@ class Withdrawal(Strict):
 class Remark(Strict):
     """A note to a cancellation; ``tracking`` names the parcel that it is about."""
 
-    note: Annotated[Note, Field(min_length=1)]
-    tracking: Tracking = ""
+    note: Annotated[Note, Field(min_length=1), AfterValidator(needed_text)]
+    tracking: Text = ""
 
 
 class CancellationOut(BaseModel):
@@ -178,10 +178,10 @@ async def list_cancellations(
     who: Viewer,
     state: State | None = None,
     awaiting_me: bool = False,
-    line: UUID | None = None,
-    order: UUID | None = None,
+    line: Id | None = None,
+    order: Id | None = None,
     after: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=reads.PAGE_MAX)] = 50,
+    limit: Limit = 50,
 ) -> CancellationPage:
     """Cancellations that the caller may see, newest first."""
     last = read("can", after) if after is not None else None

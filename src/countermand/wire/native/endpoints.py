@@ -15,17 +15,18 @@ from countermand import endpoints
 from countermand.domain.endpoint import URL_MAX, BadAddressError, EndpointState, UnknownKindError
 from countermand.domain.events import EventKind
 from countermand.domain.refusals import RefusalKind
+from countermand.domain.texts import read_text
 from countermand.endpoints import Added, Endpoint
+from countermand.fields import Text
 from countermand.ids import read, show
-from countermand.ordering import Text, printable
 from countermand.parties import Caller
 from countermand.store.engine import Work, change
 from countermand.wire.behind import Behind
-from countermand.wire.native.calling import Inside, Key, Manager, Strict, fingerprint
+from countermand.wire.native.calling import Inside, JsonRoute, Key, Manager, Strict, fingerprint
 from countermand.wire.native.problems import PROBLEMS, CallError, invalid
 from countermand.wire.replies import Problem
 
-router: Final = APIRouter(prefix="/v1/endpoints", responses=PROBLEMS)
+router: Final = APIRouter(prefix="/v1/endpoints", responses=PROBLEMS, route_class=JsonRoute)
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class EndpointIn(Strict):
 class Pause(Strict):
     """Why nothing shall be sent."""
 
-    reason: Annotated[str, Field(max_length=500), AfterValidator(printable)] = ""
+    reason: Annotated[str, Field(max_length=500), AfterValidator(read_text)] = ""
 
 
 class Rotation(Strict):

@@ -1,22 +1,22 @@
 """The caller's own events, for those who would rather ask than be told, or who missed something."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import Annotated, Final
-from uuid import UUID
+from typing import Final
 
-from fastapi import APIRouter, Query
-from pydantic import AfterValidator, BaseModel
+from fastapi import APIRouter
+from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from countermand import reads
+from countermand.domain.dates import read_moment
+from countermand.fields import Id
 from countermand.ids import earliest, read, show
-from countermand.ordering import aware
 from countermand.sending.envelope import Envelope, write
-from countermand.wire.native.calling import Inside, Viewer, scope_of
+from countermand.wire.native.calling import Inside, JsonRoute, Limit, Viewer, moment_of, scope_of
 from countermand.wire.native.problems import PROBLEMS, invalid
 
-router: Final = APIRouter(prefix="/v1/events", responses=PROBLEMS)
+router: Final = APIRouter(prefix="/v1/events", responses=PROBLEMS, route_class=JsonRoute)
 
 SETTLING: Final = timedelta(seconds=10)
 """Events this young may still get neighbours before them, from transactions that take longer to commit."""
@@ -37,9 +37,9 @@ async def list_events(
     behind: Inside,
     who: Viewer,
     after: str | None = None,
-    since: Annotated[datetime | None, AfterValidator(aware)] = None,
-    line: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=reads.PAGE_MAX)] = 50,
+    since: str | None = None,
+    line: Id | None = None,
+    limit: Limit = 50,
 ) -> JSONResponse:
     """Events that the caller is told of, oldest first, each as it is sent to endpoints.
 
@@ -47,7 +47,8 @@ async def list_events(
     ``next`` misses none. Those of the last ten seconds may come again: the same ``id`` is the same event.
     """
     now = behind.clock()
-    begin = earliest(since or now - BACK) if after is None else read("evt", after)
+    start = moment_of(behind, since, read_moment, "since") or now - BACK
+    begin = earliest(start) if after is None else read("evt", after)
     if begin is None:
         raise invalid("after is not the id of an event; use next of the page before.", "query", "after")
     wanted = reads.EventFilter(after=begin, now=now, line=line, limit=limit)

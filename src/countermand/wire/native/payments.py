@@ -1,6 +1,7 @@
 """Payments of an order that came after it was handed in, and captures of those that were only authorised."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
@@ -13,15 +14,16 @@ from countermand import refunds
 from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.money import to_minor
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
-from countermand.ordering import Amount, PaymentIn, payment_of
+from countermand.fields import AmountText, Id
+from countermand.ordering import PaymentIn, payment_of
 from countermand.parties import Caller, Permission
 from countermand.refunds import Payments
 from countermand.service.calls import Call
 from countermand.wire.behind import Behind
-from countermand.wire.native.calling import DOOR, Inside, Strict, Viewer, caller_with, scope_of
+from countermand.wire.native.calling import DOOR, Inside, JsonRoute, Strict, Viewer, caller_with, scope_of
 from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
 
-router: Final = APIRouter(prefix="/v1/orders", responses=PROBLEMS)
+router: Final = APIRouter(prefix="/v1/orders", responses=PROBLEMS, route_class=JsonRoute)
 
 PaymentId = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,64}$")]
 
@@ -30,12 +32,14 @@ class NewPayment(PaymentIn):
     """A payment, or the order's share of one. The same one again, under the same ``id``, changes nothing."""
 
     id: PaymentId
+    captured: AmountText = Decimal(0)
+    authorised: AmountText = Decimal(0)
 
 
 class Captured(Strict):
     """How much of a payment has been captured by now, in all."""
 
-    captured: Amount
+    captured: AmountText
 
 
 class PaymentOut(BaseModel):
@@ -65,13 +69,13 @@ Seller = Annotated[Caller, Depends(caller_with(Permission.CREATE_ORDER))]
 
 
 @router.get("/{order}/payments", responses={200: {"model": PaymentsOut}})
-async def list_payments(behind: Inside, who: Viewer, order: UUID) -> JSONResponse:
+async def list_payments(behind: Inside, who: Viewer, order: Id) -> JSONResponse:
     """How an order is paid."""
     return JSONResponse(refunds.payments_document(await _payments(behind, who, order)))
 
 
 @router.post("/{order}/payments", responses={200: {"model": PaymentsOut}})
-async def add_payment(behind: Inside, who: Seller, order: UUID, said: NewPayment) -> JSONResponse:
+async def add_payment(behind: Inside, who: Seller, order: Id, said: NewPayment) -> JSONResponse:
     """Tell of a payment that came after the order was handed in. It cannot be more than is left to pay."""
 
     def command(paid: Payments) -> PaymentCommand:
@@ -81,7 +85,7 @@ async def add_payment(behind: Inside, who: Seller, order: UUID, said: NewPayment
 
 
 @router.post("/{order}/payments/{payment}/capture", responses={200: {"model": PaymentsOut}})
-async def capture_payment(behind: Inside, who: Seller, order: UUID, payment: PaymentId, said: Captured) -> JSONResponse:
+async def capture_payment(behind: Inside, who: Seller, order: Id, payment: PaymentId, said: Captured) -> JSONResponse:
     """Tell how much of a payment has been captured by now, in all. What was released cannot be captured."""
 
     def command(paid: Payments) -> PaymentCommand:

@@ -1,5 +1,7 @@
 """What went wrong, as a problem document (RFC 9457). Its status comes from the one table, ``wire/replies.py``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, Self
@@ -14,7 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.domain.texts import writable
 from countermand.ids import show
+from countermand.json_input import MalformedJsonError, UnfitTextError
 from countermand.service.calls import Done, Outcome, Refused
 from countermand.wire import limits
 from countermand.wire.replies import REPLIES, Problem
@@ -23,6 +27,9 @@ ERRORS_MAX: Final = 100
 """So many errors of one call are told; a body of nothing but errors would be answered with megabytes."""
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+
+UNCLEAR: Final = "The call cannot be understood; errors lists what is wrong."
 
 
 class CurrentOut(BaseModel):
@@ -73,6 +80,26 @@ def invalid(detail: str, *where: str | int) -> CallError:
     """What the call says has the right form and makes no sense; ``where`` is the place in it."""
     errors = [{"loc": list(where), "msg": detail}] if where else None
     return CallError(Problem.INVALID, detail, errors=errors)
+
+
+class BodyError(HTTPException):
+    """What is wrong with a body, in a form that FastAPI hands on as it is."""
+
+    def __init__(self, error: CallError) -> None:
+        super().__init__(400)
+        self.error = error
+
+
+@contextmanager
+def told_of_body() -> Iterator[None]:
+    """What cannot be read becomes a problem of the caller's."""
+    try:
+        yield
+    except UnfitTextError as error:
+        where = ["body", *(each if isinstance(each, int) else writable(each) for each in error.place)]
+        raise BodyError(CallError(Problem.INVALID, UNCLEAR, errors=[{"loc": where, "msg": str(error)}])) from None
+    except MalformedJsonError as error:
+        raise BodyError(CallError(Problem.MALFORMED, f"The body is not JSON as it has to be: {error}.")) from None
 
 
 def refused(refusal: Refusal) -> CallError:
@@ -136,22 +163,22 @@ async def on_call_error(request: Request, error: Exception) -> Response:
 async def on_invalid(request: Request, error: Exception) -> Response:
     """A body or a parameter that has the wrong form."""
     assert isinstance(error, RequestValidationError)
-    malformed = any(each["type"] == "json_invalid" for each in error.errors())
-    kind = Problem.MALFORMED if malformed else Problem.INVALID
-    # A member's name may hold half a surrogate pair, which JSON can write and UTF-8 cannot.
+    # A name in a query may hold half a surrogate pair, which UTF-8 cannot write.
     errors = [
         {
-            "loc": [each if isinstance(each, int) else _writable(each) for each in one["loc"]],
+            "loc": [each if isinstance(each, int) else writable(each) for each in one["loc"]],
             "msg": one["msg"].removeprefix("Value error, "),
         }
         for one in error.errors()[:ERRORS_MAX]
     ]
-    return problem(CallError(kind, "The call cannot be understood; errors lists what is wrong.", errors=errors))
+    return problem(CallError(Problem.INVALID, UNCLEAR, errors=errors))
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """No such call, or no such verb; OPTIONS is told which verbs there are."""
     assert isinstance(error, HTTPException)
+    if isinstance(error, BodyError):
+        return problem(error.error)
     by_status = {404: Problem.NOT_FOUND, 405: Problem.METHOD_NOT_ALLOWED}
     reply = problem(CallError(by_status.get(error.status_code, Problem.MALFORMED), f"{error.detail}."))
     reply.headers.update(error.headers or {})
@@ -182,8 +209,8 @@ async def refuse_host(scope: Any, receive: limits.Receive, send: Any) -> None:
 async def refuse_body(scope: Any, receive: limits.Receive, send: Any) -> None:
     """A body that is too large, too slow or too deep; it was not read to its end."""
     match scope["error"]:
-        case limits.BodyTooLargeError():
-            error = CallError(Problem.TOO_LARGE, "The body is too large.")
+        case limits.BodyTooLargeError() as large:
+            error = CallError(Problem.TOO_LARGE, str(large))
         case limits.BodyTooSlowError():
             error = CallError(Problem.TOO_SLOW, "The body did not arrive in time.")
         case malformed:
@@ -203,7 +230,3 @@ def problem(error: CallError) -> Response:
     }
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status, {})
     return JSONResponse(jsonable_encoder(body), status, {**headers, **error.headers}, MEDIA_TYPE)
-
-
-def _writable(text: str) -> str:
-    return text.encode(errors="replace").decode()

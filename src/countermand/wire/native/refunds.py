@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import JSONResponse
 
@@ -13,9 +13,9 @@ from countermand.domain.commands import CloseRefund, CorrectRefund, RefundComman
 from countermand.domain.money import parse_minor, write_minor
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
 from countermand.domain.settlement import RefundState
+from countermand.fields import Id, Note
 from countermand.ids import read, show
 from countermand.parties import Caller
-from countermand.reads import PAGE_MAX
 from countermand.service.calls import Call, Once
 from countermand.store.columns import Record
 from countermand.wire.behind import Behind
@@ -23,16 +23,18 @@ from countermand.wire.native.calling import (
     DOOR,
     Cashier,
     Inside,
+    JsonRoute,
     Key,
+    Limit,
     Strict,
     Viewer,
     once_of,
     scope_of,
 )
-from countermand.wire.native.cancellations import LineIn, Note, distinct
+from countermand.wire.native.cancellations import LineIn, distinct
 from countermand.wire.native.problems import PROBLEMS, CallError, heeded, invalid, refused
 
-router: Final = APIRouter(prefix="/v1", responses=PROBLEMS)
+router: Final = APIRouter(prefix="/v1", responses=PROBLEMS, route_class=JsonRoute)
 
 
 class QuoteIn(Strict):
@@ -151,9 +153,9 @@ async def list_refunds(
     behind: Inside,
     who: Viewer,
     state: RefundState | None = None,
-    line: UUID | None = None,
+    line: Id | None = None,
     after: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+    limit: Limit = 50,
 ) -> JSONResponse:
     """Refunds of the caller's orders, oldest first."""
     begin = None if after is None else read("rfd", after)

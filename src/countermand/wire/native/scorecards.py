@@ -7,19 +7,20 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from countermand.domain.commands import PartyKind
+from countermand.domain.dates import read_end
 from countermand.domain.score import Role, Week, Why
-from countermand.ordering import aware
+from countermand.fields import Id, InQuery
 from countermand.parties import UnknownPartyError
 from countermand.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Wanted, document, look
-from countermand.wire.native.calling import Inside, Viewer
+from countermand.wire.native.calling import Inside, JsonRoute, Viewer, moment_of
 from countermand.wire.native.problems import PROBLEMS, CallError, invalid
 from countermand.wire.replies import Problem
 
-router: Final = APIRouter(prefix="/v1/scorecards", responses=PROBLEMS)
+router: Final = APIRouter(prefix="/v1/scorecards", responses=PROBLEMS, route_class=JsonRoute)
 
 
 class ExcludedOut(BaseModel):
@@ -84,18 +85,20 @@ class ScorecardsOut(BaseModel):
 async def show_scorecards(
     behind: Inside,
     who: Viewer,
-    party: UUID,
+    party: Id,
     week: Annotated[str | None, Query(max_length=8)] = None,
-    weeks: Annotated[int, Query(ge=1, le=WEEKS_MAX)] = WEEKS,
+    weeks: Annotated[int, InQuery, Query(ge=1, le=WEEKS_MAX)] = WEEKS,
     role: Annotated[Role | None, Query(alias="as")] = None,
-    as_of: Annotated[datetime | None, AfterValidator(aware)] = None,
+    as_of: str | None = None,
     *,
     evidence: bool = False,
 ) -> JSONResponse:
     """How a party does, by weeks of orders. A party sees its own score, the platform everybody's."""
     if who.kind is not PartyKind.PLATFORM and who.party != party:
         raise _nobody()
-    wanted = Wanted(week=_week(week), weeks=weeks, role=role, as_of=as_of, evidence=evidence)
+    wanted = Wanted(
+        week=_week(week), weeks=weeks, role=role, as_of=moment_of(behind, as_of, read_end, "as_of"), evidence=evidence
+    )
     zone, now = ZoneInfo(behind.settings.score_zone), behind.clock()
     try:
         shown = await behind.database.read(partial(look, name=str(party), wanted=wanted, zone=zone, now=now))

@@ -1,0 +1,64 @@
+"""docs/input.md tells the limits that the code has."""
+
+import re
+
+import pytest
+
+from countermand import reads
+from countermand.domain import numbers, texts
+from countermand.domain.dates import SKEW_MAX
+from countermand.domain.endpoint import URL_MAX
+from countermand.domain.order import LINES_MAX, UNITS_MAX
+from countermand.json_input import DEPTH_MAX, NODES_MAX, ORDER_NODES_MAX
+from countermand.settings import Settings
+from countermand.wire.answer import forms
+from countermand.wire.bol_plaza import parsing
+from tests.docs.reading import rows, section, text_of
+
+PAGE = text_of("input.md")
+LIMITS = {cells[0]: cells for cells in rows(section(PAGE, "Limits"))}
+TEXTS = {cells[0]: cells[1] for cells in rows(section(PAGE, "Texts"))}
+
+
+def said(row: str) -> list[int]:
+    return [int(each) for each in re.findall(r"[0-9]+", LIMITS[row][1])]
+
+
+@pytest.mark.parametrize(
+    ("row", "values"),
+    [
+        ("Body of a call", [Settings.model_fields["body_max_bytes"].default]),
+        (
+            "Body of CRUX calls with lines: create, allocate, track",
+            [Settings.model_fields["order_max_bytes"].default],
+        ),
+        ("Values in a JSON body, names of members counted too", [NODES_MAX, ORDER_NODES_MAX]),
+        ("Depth of a JSON body", [DEPTH_MAX]),
+        ("Time for a body", [int(Settings.model_fields["body_timeout_s"].default)]),
+        ("Lines of an order, an allocation or a parcel", [LINES_MAX]),
+        ("Units of a line", [UNITS_MAX]),
+        ("Lines of one ask or quote in the native API", [100]),
+        ("Entries of a page", [reads.PAGE_MAX]),
+        (
+            "Plaza's XML",
+            [
+                parsing.BODY_BYTES_MAX,
+                parsing.ELEMENTS_MAX,
+                parsing.DEPTH_MAX,
+                parsing.ATTRIBUTES_MAX,
+                parsing.TEXT_CHARS_MAX,
+            ],
+        ),
+        ("Fields of the page behind a link", [forms.FIELDS_MAX]),
+    ],
+)
+def test_every_limit_stands_in_the_docs(row: str, values: list[int]) -> None:
+    assert said(row) == values
+
+
+def test_the_lengths_of_texts_are_those_of_the_code() -> None:
+    assert TEXTS["any, unless it is named here"] == str(texts.TEXT_MAX)
+    assert TEXTS["`note` of a cancellation or refund"] == str(texts.NOTE_MAX)
+    assert TEXTS["address of an endpoint"] == str(URL_MAX)
+    assert f"at most {numbers.DIGITS_MAX} digits" in PAGE
+    assert f"At most {SKEW_MAX.total_seconds():.0f} seconds ahead" in PAGE
