@@ -189,7 +189,7 @@ class Oracle:
                     self.with_tax(part, {"rate": line["rate"]}) * (line["units"] - n) // line["units"]
                     for part, n, line in self.each(parts, units)
                 )
-                still_earned = min(self.by_lines(discount, lines, units), self.by_dearest(discount, lines))
+                still_earned = min(Fraction(self.by_lines(discount, lines, units)), self.by_dearest(discount, lines))
                 goods = max(min(goods, int(still_earned)), goods - dearer)
         return goods
 
