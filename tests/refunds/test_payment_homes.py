@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, update
 
 from countermand.domain.commands import AddPayment
 from countermand.domain.order import PlaceOrder
@@ -19,6 +19,7 @@ from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.store import migrations
 from countermand.store import tables as t
 from tests.refunds.test_settling import desk
+from tests.support.migrating import run_migration
 from tests.support.money import order_json, place_paid, rows_of
 from tests.support.world import Clock, World, running
 
@@ -212,8 +213,7 @@ async def test_payments_of_orders_that_are_there_already_are_known(world: World)
         terms = {**row.terms, "payments": payments}
         connection.execute(update(t.order_money).where(t.order_money.c.id == late.id).values(terms=terms))
         t.payment_directory.drop(connection)
-        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
-        migrations.migrate(connection)
+        run_migration(connection, "0004")
 
     await world.application.database.write(as_it_was)
     rows = [(row.provider, row.reference, row.retailer_id) for row in await rows_of(world, "payment_directory")]
