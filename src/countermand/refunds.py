@@ -241,6 +241,7 @@ def refund_document(row: Record) -> dict[str, Any]:
         "refunded_elsewhere": write_minor(row.elsewhere_minor, row.currency),
         "currency": row.currency,
         "state": row.state,
+        "waiting_for": row.waiting_for,
         "payment": row.payment_id,
         "provider": row.provider,
         "payment_reference": row.payment_reference,

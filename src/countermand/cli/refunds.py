@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
@@ -88,7 +88,7 @@ def refunds(
         shown = [
             (
                 row["id"],
-                row["state"],
+                _state(row),
                 f"{row['amount']} {row['currency']}",
                 f"{row['provider']} {row['payment_reference']}".strip(),
                 row["reference"],
@@ -183,6 +183,12 @@ def _pages(connection: Connection, *, party: str | None, wanted: RefundFilter, c
         if len(page) < size:
             break
     return rows
+
+
+def _state(row: dict[str, Any]) -> str:
+    """Where it stands, and what it waits for if only time brings that."""
+    waits = row["waiting_for"]
+    return f"{row['state']} (waiting for {waits.replace('_', ' ')})" if waits else str(row["state"])
 
 
 _CSV_COLUMNS: Final = (

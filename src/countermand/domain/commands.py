@@ -305,6 +305,13 @@ class Movement(StrEnum):
     ABSENT = "absent"
 
 
+class WaitingFor(StrEnum):
+    """What a refund waits for that only time brings, however long it takes."""
+
+    FUNDS = "funds"
+    EQUAL_REFUND = "equal_refund"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRefund:
     """The worker is about to call the provider; ``attempts`` is how many calls it knows of."""
@@ -320,11 +327,12 @@ class SettleRefund:
     """What the provider said. ``attempts`` is how many calls had been begun when it was asked.
 
     ``amount_minor`` and ``currency`` are those it named, if it named any. ``spent`` says that it would give this answer
-    to the same key for ever. ``needs_person``: waiting alone does not help, though it is no refusal; ``no_provider``
-    is that case where the provider is not set up here. ``captured_minor`` is how much of a release has been captured,
-    and can only be refunded. ``elsewhere_minor`` is what was found refunded there by somebody else and is not counted
-    yet, and ``earlier_minor`` what stands there of the refund's earlier calls, if that was asked. ``watch_for`` is for
-    how long the provider is asked again about what is done or parked.
+    to the same key for ever. ``waiting_for`` says that it will go through in the end, and needs nobody until then.
+    ``needs_person``: waiting alone does not help, though it is no refusal; ``no_provider`` is that case where the
+    provider is not set up here. ``captured_minor`` is how much of a release has been captured: it can only be refunded.
+    ``elsewhere_minor`` is what was found refunded there by somebody else and is not counted yet, and ``earlier_minor``
+    what stands there of the refund's earlier calls, if that was asked. ``watch_for`` is for how long the provider is
+    asked again about what is done or parked.
     """
 
     line: UUID
@@ -341,6 +349,7 @@ class SettleRefund:
     needs_person: bool = False
     no_provider: bool = False
     captured_minor: int = 0
+    waiting_for: WaitingFor | None = None
     elsewhere_minor: int = 0
     earlier_minor: int | None = None
     watch_for: timedelta = timedelta(0)

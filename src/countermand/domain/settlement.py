@@ -19,6 +19,7 @@ from countermand.domain.commands import (
     RetryRefund,
     SendRefund,
     SettleRefund,
+    WaitingFor,
 )
 from countermand.domain.draft import unmoved
 from countermand.domain.events import EventKind, ToldRefund
@@ -122,6 +123,7 @@ class Refund:
     corrected_step: int | None = None
     parked_at: datetime | None = None
     no_provider: bool = False
+    waiting_for: WaitingFor | None = None
 
     @property
     def key(self) -> str:
@@ -261,6 +263,7 @@ def _settle(line: Line, refund: Refund, command: SettleRefund, now: datetime, ne
         movement=command.movement,
         last_result=command.result,
         provider_reference=command.provider_reference or refund.provider_reference,
+        waiting_for=command.waiting_for,
     )
     if refund.state is RefundState.CONFIRMED:
         return _heard_when_done(line, refund, heard, command, now)
@@ -351,8 +354,7 @@ def _watched(settled: Settled, command: SettleRefund, now: datetime) -> Settled:
 
 
 def _wait_or_park(line: Line, heard: Refund, command: SettleRefund, now: datetime) -> Settled:
-    given_up = heard.sent_at is not None and now - heard.sent_at > GIVE_UP_AFTER
-    if heard.movement is Movement.REFUSED or command.needs_person or given_up or heard.attempts >= ATTEMPTS_MAX:
+    if _is_for_a_person(heard, command, now):
         return _parked(line, replace(heard, no_provider=command.no_provider), now)
     delay = max(_usual_delay(heard, now), timedelta(seconds=command.retry_after_s or 0))
     match heard.movement:
@@ -362,13 +364,22 @@ def _wait_or_park(line: Line, heard: Refund, command: SettleRefund, now: datetim
             after = replace(heard, state=RefundState.ACCEPTED, due_at=now + min(wait, timedelta(hours=12)))
         case Movement.ABSENT:
             after = replace(heard, state=RefundState.DUE, due_at=now + delay, sent_at=None)
-        case Movement.LATER:
+        case Movement.LATER | Movement.REFUSED:
             after = replace(heard, state=RefundState.DUE, due_at=now + delay)
-            if command.spent:
+            if command.spent or heard.movement is Movement.REFUSED:
                 after = _with_new_key(after)
         case _:
             after = replace(heard, state=RefundState.UNKNOWN, due_at=now + delay)
     return _told(line, after)
+
+
+def _is_for_a_person(heard: Refund, command: SettleRefund, now: datetime) -> bool:
+    """Whether waiting is over. What waits for funds waits on: it says so, and nobody else can make it go on (EC-62)."""
+    if heard.waiting_for:
+        return False
+    given_up = heard.sent_at is not None and now - heard.sent_at > GIVE_UP_AFTER
+    refused = heard.movement is Movement.REFUSED or command.needs_person
+    return refused or given_up or heard.attempts >= ATTEMPTS_MAX
 
 
 def _usual_delay(refund: Refund, now: datetime) -> timedelta:
@@ -507,7 +518,13 @@ def _failed_late(line: Line, refund: Refund, now: datetime) -> Settled:
 
 def _parked(line: Line, refund: Refund, now: datetime) -> Settled:
     parked = replace(
-        refund, state=RefundState.PARKED, step=refund.step + 1, due_at=None, settled_at=None, parked_at=now
+        refund,
+        state=RefundState.PARKED,
+        step=refund.step + 1,
+        due_at=None,
+        settled_at=None,
+        parked_at=now,
+        waiting_for=None,
     )
     return _told(line, parked, EventKind.REFUND_FAILED, note=refund.last_result)
 

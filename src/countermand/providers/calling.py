@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from countermand.ids import Clock
-from countermand.providers.provider import Movement, Refunded, Told, Wish
+from countermand.providers.provider import Movement, Refunded, Told, WaitingFor, Wish
 from countermand.providers.reading import BODY_MAX, Document, UnreadableError, document_of
 from countermand.sending.http import NoAnswerError, Outbound, retry_after
 from countermand.sending.words import one_line
@@ -212,6 +212,7 @@ class Held:
     key: str
     payment: str
     result: str
+    waiting_for: WaitingFor | None = None
 
     def told_for(self, payment: str) -> Told:
         """What it says of a wish for this payment. Of another payment's refund none of the wish's money has moved."""
@@ -223,6 +224,7 @@ class Held:
             provider_id=self.refund.provider_id,
             amount_minor=self.refund.amount_minor if fits else 0,
             currency=self.refund.currency,
+            waiting_for=self.waiting_for if fits else None,
         )
 
 

@@ -40,7 +40,7 @@ from countermand.providers.calling import (
     unsent,
 )
 from countermand.providers.mollie_webhooks import read_notice
-from countermand.providers.provider import Movement, Notified, Refunded, Seen, Told, Wish
+from countermand.providers.provider import Movement, Notified, Refunded, Seen, Told, WaitingFor, Wish
 from countermand.providers.reading import Document, UnreadableError, inner, items, text, text_if_any
 from countermand.sending.http import NoAnswerError, Outbound
 
@@ -65,6 +65,9 @@ _MEANING: Final = {
 }
 _ABOUT_THE_REFUND: Final = (HTTPStatus.UNPROCESSABLE_ENTITY,)
 """What Mollie answers when it has understood the call and says no to the refund."""
+_NO_FUNDS: Final = re.compile(r"balance|\bfunds\b|insufficient|saldo")
+_OF_PAYMENT: Final = re.compile(r"maximum|remaining|higher than the (payment|amount)")
+"""What Mollie says where the balance is too low, and where the payment has less left. Its errors have no codes."""
 _NOT_THERE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
@@ -146,10 +149,12 @@ class Mollie(Adapter):
         elif reply.status == HTTPStatus.CONFLICT and "duplicate" in detail:
             sentence = f"Mollie takes no second refund of the same amount within an hour. {said}"
             otherwise = Told(movement=Movement.LATER, result=sentence, retry_after_s=SAME_AMOUNT_S, spent=True)
+            otherwise = replace(otherwise, waiting_for=WaitingFor.EQUAL_REFUND)
         elif reply.status == HTTPStatus.CONFLICT:
             otherwise = replace(unknown(said), retry_after_s=SOON_S)
-        elif "balance" in detail:
-            otherwise = Told(movement=Movement.LATER, result=f"Waiting for funds at Mollie. {said}", spent=True)
+        elif _NO_FUNDS.search(detail) and not _OF_PAYMENT.search(detail):
+            sentence = f"Waiting for funds at Mollie. {said}"
+            otherwise = Told(movement=Movement.LATER, result=sentence, spent=True, waiting_for=WaitingFor.FUNDS)
         elif reply.status in _ABOUT_THE_REFUND or "idempoten" in detail:
             otherwise = replace(refused(said), spent=True)
         else:
@@ -273,6 +278,7 @@ def _held(refund: Document, asked: str) -> Held:
         key=text_if_any(ours, KEY),
         payment=text_if_any(refund, "paymentId") or asked,
         result=_sentence(status),
+        waiting_for=WaitingFor.FUNDS if status == "queued" else None,
     )
 
 

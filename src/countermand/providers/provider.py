@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from countermand.domain.commands import Movement as Movement
+from countermand.domain.commands import WaitingFor as WaitingFor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,8 @@ class Told:
     """What a provider said of a wish, in a sentence too. Amount and currency are those it named, if it named any.
 
     ``spent`` says that the provider keeps this answer and gives it again to the same key: when the wish is sent once
-    more after this, it needs a new key. ``needs_person`` says that waiting alone does not help, though it is no
+    more after this, it needs a new key. ``waiting_for`` says that it will go through in the
+    end, though it was refused. ``needs_person`` says that waiting alone does not help, though it is no
     refusal. ``captured_minor`` is how much of what was to be released has been captured: it can only be refunded.
     """
 
@@ -43,6 +45,7 @@ class Told:
     spent: bool = False
     needs_person: bool = False
     captured_minor: int = 0
+    waiting_for: WaitingFor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

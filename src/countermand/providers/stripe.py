@@ -36,7 +36,7 @@ from countermand.providers.calling import (
     unknown,
     unsent,
 )
-from countermand.providers.provider import Movement, Notified, Refunded, Seen, Told, Wish
+from countermand.providers.provider import Movement, Notified, Refunded, Seen, Told, WaitingFor, Wish
 from countermand.providers.reading import Document, UnreadableError, inner, integer, items, text, text_if_any
 from countermand.providers.stripe_amounts import UnwritableError, from_stripe, to_stripe
 from countermand.providers.stripe_webhooks import read_notice
@@ -191,7 +191,12 @@ class Stripe(Adapter):
         if reply.status >= 500 or not error:
             return await self._or_found(wish, unknown(said))
         if text_if_any(error, "code") in _NO_FUNDS:
-            otherwise = Told(movement=Movement.LATER, result=f"Waiting for funds at Stripe. {said}", spent=True)
+            otherwise = Told(
+                movement=Movement.LATER,
+                result=f"Waiting for funds at Stripe. {said}",
+                spent=True,
+                waiting_for=WaitingFor.FUNDS,
+            )
         elif _is_about_the_refund(error):
             otherwise = replace(refused(said), spent=True)
         else:
@@ -286,6 +291,7 @@ def _held(refund: Document, asked: str) -> Held:
         key=text_if_any(inner(refund, "metadata"), KEY),
         payment=payment,
         result=_sentence(refund, status),
+        waiting_for=WaitingFor.FUNDS if _lacks_funds(refund, status) else None,
     )
 
 
@@ -308,10 +314,18 @@ def _any_captured(payment: Document) -> bool:
     return text(payment, "status") != "requires_capture" or payment.get("amount_received") not in (None, 0)
 
 
+def _lacks_funds(refund: Document, status: str) -> bool:
+    """Whether it waits for the balance, or failed for nothing else."""
+    why = {"pending": "pending_reason", "failed": "failure_reason"}.get(status, "")
+    return text_if_any(refund, why) == "insufficient_funds"
+
+
 def _sentence(refund: Document, status: str) -> str:
     reason = text_if_any(refund, "failure_reason") or text_if_any(refund, "pending_reason")
     if status == "pending" and reason == "insufficient_funds":
         return "Waiting for funds: Stripe has the refund, and sends it once the balance is enough."
+    if _lacks_funds(refund, status):
+        return "Waiting for funds: the balance at Stripe was too low, so the refund failed and is sent again."
     if status == "requires_action":
         return "Stripe has the refund and waits for the customer, who was asked by e-mail where to send it."
     if status not in _MEANING:

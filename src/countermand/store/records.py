@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.commands import Asker, Movement
+from countermand.domain.commands import Asker, Movement, WaitingFor
 from countermand.domain.events import STEPS, Event, EventKind, ToldRefund
 from countermand.domain.line import Cancellation, Decided, Line, Noted, State
 from countermand.domain.parcels import ReportedParcel
@@ -259,6 +259,7 @@ def refund_of(row: Record) -> Refund:
         corrected_step=row.corrected_step,
         parked_at=row.parked_at,
         no_provider=row.no_provider,
+        waiting_for=WaitingFor(row.waiting_for) if row.waiting_for else None,
     )
 
 
@@ -297,4 +298,5 @@ def refund_row(retailer: UUID, refund: Refund) -> dict[str, Any]:
         "corrected_step": refund.corrected_step,
         "parked_at": refund.parked_at,
         "no_provider": refund.no_provider,
+        "waiting_for": refund.waiting_for.value if refund.waiting_for else None,
     }

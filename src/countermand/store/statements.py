@@ -256,6 +256,7 @@ CHANGED_COLUMNS: Final = {
         "corrected_step",
         "parked_at",
         "no_provider",
+        "waiting_for",
     ),
 }
 """What a batch changes of rows that are there: what moves and allocations do to a line, answers to an ask, what goes

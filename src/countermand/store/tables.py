@@ -555,6 +555,7 @@ refunds = Table(
     Column("corrected_step", Integer, comment="the step that the last correction answered"),
     Column("parked_at", Instant, comment="since when a person has to see to it"),
     Column("no_provider", Boolean, nullable=False, comment="parked only because its provider is not set up"),
+    Column("waiting_for", Text, comment="what it waits for that only time brings: funds, for one"),
     PrimaryKeyConstraint("retailer_id", "id"),
     _refers("cancellation_id", cancellations),
     CheckConstraint(

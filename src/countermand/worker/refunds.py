@@ -341,6 +341,7 @@ class Refunds:
             needs_person=told.needs_person,
             no_provider=refund.provider not in self._providers,
             captured_minor=told.captured_minor,
+            waiting_for=told.waiting_for,
             elsewhere_minor=elsewhere_minor,
             earlier_minor=earlier_minor,
             watch_for=self._watch_for,

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import JSONResponse
 
 from countermand import refunds
-from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
+from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund, WaitingFor
 from countermand.domain.money import parse_minor, write_minor
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
 from countermand.domain.settlement import RefundState
@@ -93,6 +93,7 @@ class RefundOut(BaseModel):
     refunded_elsewhere: str
     currency: str
     state: RefundState
+    waiting_for: WaitingFor | None
     payment: str
     provider: str
     payment_reference: str
