@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs bench kill kill-notices refunds fuzz clean
+.PHONY: demo test check docs bench kill kill-notices refunds oracle fuzz clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -37,6 +37,10 @@ kill-notices: .venv/.ready
 # Refunds under kills and faults: make refunds ARGS="--refunds 20000 --kills 60"
 refunds: .venv/.ready
 	$(BIN)/python -m tests.crash.refunds $(ARGS)
+
+# The rules of refunds against an oracle that was written from docs/refunds.md alone: make oracle ORDERS=13000
+oracle: .venv/.ready
+	COUNTERMAND_ORACLE_ORDERS=$(or $(ORDERS),13000) $(BIN)/pytest -q -n 0 -s tests/oracle
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	@echo "Setting up .venv: about 100 packages from the package index, a minute or two the first time."

@@ -387,7 +387,7 @@ def _compare_journal(
     for provider in ("stripe", "mollie"):
         mine = [row for row in rows if row.provider == provider and row.kind == "refund"]
         theirs = sum(standing.get(show("rfd", row.id), 0) for row in mine if row.state == "confirmed")
-        elsewhere = sum(row.elsewhere_minor for row in mine if row.state == "confirmed")
+        elsewhere = sum(row.elsewhere_minor for row in mine)
         if accounts[f"provider:{provider}"] != theirs + elsewhere:
             ours = accounts[f"provider:{provider}"]
             tally.unequal.append(f"{provider}: {ours} in the journal, {theirs} + {elsewhere} by hand in the ledger")

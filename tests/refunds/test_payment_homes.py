@@ -2,13 +2,10 @@
 
 import asyncio
 from collections import Counter
-from importlib import import_module
 from typing import Any
 from uuid import UUID
 
 import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from sqlalchemy import delete, update
 
 from countermand.domain.commands import AddPayment
@@ -22,6 +19,7 @@ from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.store import migrations
 from countermand.store import tables as t
 from tests.refunds.test_settling import desk
+from tests.support.migrating import run_migration
 from tests.support.money import order_json, place_paid, rows_of
 from tests.support.world import Clock, World, running
 
@@ -215,8 +213,7 @@ async def test_payments_of_orders_that_are_there_already_are_known(world: World)
         terms = {**row.terms, "payments": payments}
         connection.execute(update(t.order_money).where(t.order_money.c.id == late.id).values(terms=terms))
         t.payment_directory.drop(connection)
-        with Operations.context(MigrationContext.configure(connection)):
-            import_module("countermand.store.migrations.versions.0004_payment_directory").upgrade()
+        run_migration(connection, "0004")
 
     await world.application.database.write(as_it_was)
     rows = [(row.provider, row.reference, row.retailer_id) for row in await rows_of(world, "payment_directory")]
