@@ -48,7 +48,7 @@ def cancelled(cli: Cli, **payment: str) -> str:
     document["lines"][0]["unit_price"] = "10"
     line = json.loads(cli("order", "add", "-", "--json", stdin=json.dumps(document)).out)[0]["lines"][0]
     asked = cli("ask", "--line", line, "--by", "retailer").out.strip()
-    assert cli("accept", asked).code == 0
+    assert cli("accept", asked, "--step", "1").code == 0
     return str(cli("refunds", "--json").json[0]["id"])
 
 

@@ -20,7 +20,7 @@ def cancelled(cli: Cli) -> list[str]:
         cli("ask", "--line", line, "--by", "retailer", "--note", "sold too many.").out.strip() for line in lines[:3]
     ]
     for each in asked:
-        assert cli("accept", each).code == 0
+        assert cli("accept", each, "--step", "1").code == 0
     return asked
 
 

@@ -11,8 +11,8 @@ from countermand.app import Application
 from countermand.cli.inputs import Note, Text, Whole
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import heeded
-from countermand.cli.output import Exit, fail, manners, say
-from countermand.cli.running import DatabaseFlag, read_settings, with_database
+from countermand.cli.output import Exit, fail, manners, report, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.cli.who import find_id
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -22,6 +22,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.line import State
 from countermand.domain.reasons import DeclineReason
+from countermand.ids import show
 from countermand.service.calls import Call
 from countermand.store.columns import Record
 
@@ -37,6 +38,7 @@ def accept(
     note: Note = "",
     step: StepFlag = None,
     database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
     """Accept a cancellation for the party whose answer is due, such as one that was escalated."""
     _do(
@@ -52,6 +54,7 @@ def accept(
             note=note,
         ),
         _accepted,
+        json=json,
     )
 
 
@@ -75,6 +78,7 @@ def decline(
     tracking: Annotated[Text, Parameter(help="The parcel, where the units shipped already")] = "",
     step: StepFlag = None,
     database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
     """Decline a cancellation for the party whose answer is due."""
     _do(
@@ -90,21 +94,35 @@ def decline(
             tracking=tracking,
         ),
         lambda row: "The cancellation is declined; its units are open again.",
+        json=json,
     )
 
 
-def withdraw(cancellation: Which, *, step: StepFlag = None, note: str = "", database: DatabaseFlag = None) -> None:
+def withdraw(
+    cancellation: Which,
+    *,
+    step: StepFlag = None,
+    note: str = "",
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
     """Take an ask back, for whoever asked, while nobody has answered it."""
     _do(
         cancellation,
         database,
         lambda row: WithdrawCancellation(line=row.line_id, actor=operator(), cancellation=row.id, step=step, note=note),
         lambda row: "The ask is withdrawn; its units are open again.",
+        json=json,
     )
 
 
 def _do(
-    text: str, database: str | None, command: Callable[[Record], LineCommand], done: Callable[[Record], str]
+    text: str,
+    database: str | None,
+    command: Callable[[Record], LineCommand],
+    done: Callable[[Record], str],
+    *,
+    json: bool,
 ) -> None:
     """Put a command to the rules; ``done`` says in a sentence what the cancellation has become."""
     question = partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=find_id("can", text))
@@ -117,6 +135,15 @@ def _do(
         return outcome, await application.database.read(question)
 
     outcome, after = with_database(read_settings(database=database), work)
-    if after.id in heeded(outcome).repeated:
+    repeated = after.id in heeded(outcome).repeated
+    if repeated:
         say("This was answered so before. Nothing was changed.")
-    say(done(after))
+    report(
+        done(after),
+        json=json,
+        cancellation=show("can", after.id),
+        state=after.state,
+        units=after.units,
+        accepted_units=after.accepted_units,
+        repeated=repeated,
+    )

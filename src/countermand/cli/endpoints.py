@@ -12,7 +12,7 @@ from countermand.app import Application
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import Text
 from countermand.cli.orders import operator
-from countermand.cli.output import Exit, fail, manners, print_json, print_table, say
+from countermand.cli.output import Exit, fail, manners, print_json, print_table, report
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id, find_party
 from countermand.domain.endpoint import BadAddressError, UnknownKindError
@@ -104,19 +104,20 @@ def endpoint_pause(
     *,
     reason: Annotated[Text, Parameter(help="Why, for whoever wonders")] = "",
     database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
     """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""
     wanted, who = find_id(endpoints.PREFIX, endpoint), operator().name
     why = f"Paused by {who}" + (f": {reason}" if reason else ".")
     _change(database, lambda connection, _: endpoints.pause(connection, wanted, reason=why, by=who))
-    say("The endpoint is paused.")
+    report("The endpoint is paused.", json=json, id=show(endpoints.PREFIX, wanted), state="paused")
 
 
-def endpoint_resume(endpoint: Which, *, database: DatabaseFlag = None) -> None:
+def endpoint_resume(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Send there again, whether it was paused, or disabled because the receiver was gone or only failed."""
     wanted = find_id(endpoints.PREFIX, endpoint)
     _change(database, lambda connection, _: endpoints.resume(connection, wanted, by=operator().name))
-    say("The endpoint is active.")
+    report("The endpoint is active.", json=json, id=show(endpoints.PREFIX, wanted), state="active")
 
 
 def endpoint_rotate(
@@ -149,11 +150,12 @@ def endpoint_rotate(
         print(rotated.secret)
 
 
-def endpoint_remove(endpoint: Which, *, database: DatabaseFlag = None) -> None:
+def endpoint_remove(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Send nothing there ever again. What was still to be sent is dead."""
     wanted = find_id(endpoints.PREFIX, endpoint)
     dead = _change(database, lambda connection, _: endpoints.remove(connection, wanted, by=operator().name))
-    say(f"The endpoint is removed. Notices that were due there and are dead now: {dead}.")
+    sentence = f"The endpoint is removed. Notices that were due there and are dead now: {dead}."
+    report(sentence, json=json, id=show(endpoints.PREFIX, wanted), state="removed", dead=dead)
 
 
 def endpoint_test(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:

@@ -7,13 +7,16 @@ from sqlalchemy import Connection
 
 from countermand.app import Application
 from countermand.cli.orders import operator
-from countermand.cli.output import Exit, fail, say
-from countermand.cli.running import DatabaseFlag, read_settings, with_database
+from countermand.cli.output import Exit, fail, report
+from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.cli.who import find_id
+from countermand.ids import show
 from countermand.store.erasure import erase_customer
 
 
-def order_erase(order: Annotated[str, Parameter(help="Id of the order")], *, database: DatabaseFlag = None) -> None:
+def order_erase(
+    order: Annotated[str, Parameter(help="Id of the order")], *, database: DatabaseFlag = None, json: JsonFlag = False
+) -> None:
     """Erase the customer's name, addresses and words from an order. Amounts, reasons and events stay."""
     wanted = find_id("ord", order)
 
@@ -26,4 +29,5 @@ def order_erase(order: Annotated[str, Parameter(help="Id of the order")], *, dat
     erased = with_database(read_settings(database=database), work)
     if erased is None:
         fail(Exit.NOT_FOUND, "unknown_order", f"There is no order {order}.", "See `countermand orders`.")
-    say("The customer's data are erased." if erased else "They had been erased before.")
+    sentence = "The customer's data are erased." if erased else "They had been erased before."
+    report(sentence, json=json, order=show("ord", wanted), erased=erased)

@@ -9,15 +9,15 @@ from countermand.admin import parties as admin
 from countermand.app import Application
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import not_answered
-from countermand.cli.output import Exit, fail, say
-from countermand.cli.running import DatabaseFlag, ask_database, read_settings, with_database
+from countermand.cli.output import Exit, fail, report
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import author, find_party
 from countermand.domain.commands import EscalateCancellation
 from countermand.domain.line import State
 from countermand.service.calls import Call, Failed
 
 
-def party_deactivate(name: str, *, database: DatabaseFlag = None) -> None:
+def party_deactivate(name: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Let a party take no part any more. An operator answers what waits for it, and the deadlines run on.
 
     Its credentials open nothing from then on. Orders that it holds stay as they are.
@@ -27,11 +27,12 @@ def party_deactivate(name: str, *, database: DatabaseFlag = None) -> None:
     name
         Name or id of the party.
     """
-    handed_over = _set_active(name, database, active=False)
-    say(f"{name} takes no part any more. {handed_over} of the cancellations that waited for it went to an operator.")
+    party, handed_over = _set_active(name, database, active=False)
+    sentence = f"{handed_over} of the cancellations that waited for it went to an operator."
+    report(f"{name} takes no part any more. {sentence}", json=json, id=str(party), handed_over=handed_over)
 
 
-def party_activate(name: str, *, database: DatabaseFlag = None) -> None:
+def party_activate(name: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Let a party take part again. What an operator has to answer stays with the operator.
 
     Parameters
@@ -39,11 +40,11 @@ def party_activate(name: str, *, database: DatabaseFlag = None) -> None:
     name
         Name or id of the party.
     """
-    _set_active(name, database, active=True)
-    say(f"{name} takes part again.")
+    party, _ = _set_active(name, database, active=True)
+    report(f"{name} takes part again.", json=json, id=str(party))
 
 
-def _set_active(name: str, database: str | None, *, active: bool) -> int:
+def _set_active(name: str, database: str | None, *, active: bool) -> tuple[UUID, int]:
     settings = read_settings(database=database)
     party: UUID = ask_database(settings, partial(find_party, text=name)).id
     if party == parties.PLATFORM:
@@ -55,7 +56,7 @@ def _set_active(name: str, database: str | None, *, active: bool) -> int:
         )
         return 0 if active else await _hand_over(application, party)
 
-    return with_database(settings, work)
+    return party, with_database(settings, work)
 
 
 async def _hand_over(application: Application, party: UUID) -> int:

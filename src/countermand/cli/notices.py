@@ -14,7 +14,7 @@ from countermand.app import Application
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import moment
 from countermand.cli.orders import LimitFlag
-from countermand.cli.output import Exit, fail, first_of, print_json, print_table, say
+from countermand.cli.output import Exit, fail, first_of, print_json, print_table, report, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id
 from countermand.domain.endpoint import EndpointState
@@ -66,7 +66,9 @@ def notices(
     print_table(columns, shown, empty="There are no notices.")
 
 
-def replay(notice: Annotated[str, Parameter(help="Id of the notice")], *, database: DatabaseFlag = None) -> None:
+def replay(
+    notice: Annotated[str, Parameter(help="Id of the notice")], *, database: DatabaseFlag = None, json: JsonFlag = False
+) -> None:
     """Send a notice again, whether it is dead or was sent. It is due at once, under the same id."""
     wanted = find_id("ntc", notice)
 
@@ -84,7 +86,7 @@ def replay(notice: Annotated[str, Parameter(help="Id of the notice")], *, databa
     to = with_database(read_settings(database=database), work)
     if to is None:
         fail(Exit.NOT_FOUND, "unknown_notice", f"There is no notice {notice}.")
-    _say_when("The notice", to)
+    report(_when("The notice", to), json=json, notice=show("ntc", wanted))
 
 
 def recover(
@@ -113,7 +115,7 @@ def recover(
     else:
         print(count)
     if count:
-        _say_when("They", to)
+        say(_when("They", to))
 
 
 def _known(connection: Connection, wanted: UUID) -> Endpoint:
@@ -126,11 +128,10 @@ def _known(connection: Connection, wanted: UUID) -> Endpoint:
     return found[0][0]
 
 
-def _say_when(what: str, to: Endpoint) -> None:
+def _when(what: str, to: Endpoint) -> str:
     if to.state is EndpointState.ACTIVE:
-        say(f"{what} will be sent as soon as a worker runs.")
-    else:
-        say(f"{what} will be sent when the endpoint is resumed; it is {to.state}.")
+        return f"{what} will be sent as soon as a worker runs."
+    return f"{what} will be sent when the endpoint is resumed; it is {to.state}."
 
 
 def _moment(text: str, now: datetime) -> datetime:

@@ -71,6 +71,14 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
+def report(sentence: str, *, json: bool, **members: object) -> None:
+    """What a command that writes has done: a word to a person, or an object for a program."""
+    if json:
+        print_json({**members, "message": sentence, "written": not manners.dry_run})
+    else:
+        say(sentence)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
     """A table for people, as wide as the terminal if every word fits; plain lines when nobody looks."""
     if not rows:

@@ -13,13 +13,14 @@ from countermand.app import Application
 from countermand.cli.inputs import amount
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import heeded
-from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.output import Exit, fail, print_json, print_table, report, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
 from countermand.cli.who import find_id
 from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.money import to_minor
 from countermand.domain.refund import Method
 from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.ids import show
 from countermand.ordering import PaymentIn, payment_of
 from countermand.refunds import Payments
 from countermand.service.calls import Call, Outcome, Refused
@@ -54,6 +55,7 @@ def payment_add(
     reference: Annotated[str, Parameter(help="The provider's name of the payment")] = "",
     method: Annotated[Method, Parameter(help="What the customer paid with")] = Method.CARD,
     database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
     """Tell of a payment that came after the order was handed in."""
     given = {
@@ -72,7 +74,7 @@ def payment_add(
     def command(id: UUID, paid: Payments) -> PaymentCommand:  # noqa: A002
         return AddPayment(order=id, actor=operator(), payment=payment_of(payment, paid.currency, called))
 
-    _do(order, database, command, "The payment is known.")
+    _do(order, database, command, "The payment is known.", json=json)
 
 
 def payment_capture(
@@ -81,6 +83,7 @@ def payment_capture(
     called: Called,
     captured: Annotated[str, Parameter(help="What has been captured by now, in all")],
     database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
     """Tell how much of a payment has been captured by now, in all."""
     given = amount(captured)
@@ -89,10 +92,12 @@ def payment_capture(
         minor = to_minor(given, paid.currency)
         return CapturePayment(order=id, actor=operator(), payment=called, captured_minor=minor)
 
-    _do(order, database, command, "The capture is known.")
+    _do(order, database, command, "The capture is known.", json=json)
 
 
-def _do(text: str, database: str | None, make: Callable[[UUID, Payments], PaymentCommand], done: str) -> None:
+def _do(
+    text: str, database: str | None, make: Callable[[UUID, Payments], PaymentCommand], done: str, *, json: bool
+) -> None:
     order = find_id("ord", text)
 
     async def work(application: Application) -> Outcome:
@@ -109,7 +114,7 @@ def _do(text: str, database: str | None, make: Callable[[UUID, Payments], Paymen
     if isinstance(outcome, Refused):
         _refuse(outcome.refusal)
     heeded(outcome)
-    say(done)
+    report(done, json=json, order=show("ord", order))
 
 
 def _refuse(refusal: Refusal) -> Never:

@@ -16,13 +16,14 @@ from countermand.app import Application
 from countermand.cli.inputs import NeededNote, Note, Whole, amount
 from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
 from countermand.cli.outcomes import heeded
-from countermand.cli.output import Exit, fail, first_of, print_json, print_table, say, tame
+from countermand.cli.output import Exit, fail, first_of, print_json, print_table, report, tame
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id
 from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
 from countermand.domain.money import to_minor, write_minor
 from countermand.domain.refusals import Refusal
 from countermand.domain.settlement import RefundState
+from countermand.ids import show
 from countermand.reads import PAGE_MAX
 from countermand.refunds import RefundFilter
 from countermand.service.calls import Call, Outcome
@@ -100,23 +101,25 @@ def refunds(
         print_table(columns, shown, empty="There are no refunds.")
 
 
-def refund_paid(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None) -> None:
+def refund_paid(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Say that a refund was paid by hand. It counts as done."""
-    _do(refund, database, lambda row: _close(row, paid=True, note=note), "The refund is done.")
+    _do(refund, database, lambda row: _close(row, paid=True, note=note), "The refund is done.", json=json)
 
 
-def refund_close(refund: Which, *, note: ReasonFlag, database: DatabaseFlag = None) -> None:
+def refund_close(refund: Which, *, note: ReasonFlag, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Close a refund that is not going to be paid, and say why."""
-    _do(refund, database, lambda row: _close(row, paid=False, note=note), "The refund is closed; nothing is paid back.")
+    done = "The refund is closed; nothing is paid back."
+    _do(refund, database, lambda row: _close(row, paid=False, note=note), done, json=json)
 
 
-def refund_retry(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None) -> None:
+def refund_retry(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Have a parked refund tried again."""
     _do(
         refund,
         database,
         lambda row: RetryRefund(line=row.line_id, refund=row.id, actor=operator(), note=note),
         "The refund is tried again.",
+        json=json,
     )
 
 
@@ -127,6 +130,7 @@ def refund_correct(
     note: ReasonFlag,
     step: Annotated[Whole | None, Parameter(help="The step that you saw; the present one by default")] = None,
     database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
     """Correct how much of a refund was paid outside. What is left of it is paid then."""
 
@@ -140,7 +144,7 @@ def refund_correct(
             note=note,
         )
 
-    _do(refund, database, command, "The refund is corrected.")
+    _do(refund, database, command, "The refund is corrected.", json=json)
 
 
 def _elsewhere(row: Record, written: str) -> int:
@@ -154,7 +158,7 @@ def _elsewhere(row: Record, written: str) -> int:
     return minor
 
 
-def _do(text: str, database: str | None, command: Callable[[Record], RefundCommand], done: str) -> None:
+def _do(text: str, database: str | None, command: Callable[[Record], RefundCommand], done: str, *, json: bool) -> None:
     wanted = find_id("rfd", text)
 
     async def work(application: Application) -> Outcome:
@@ -165,7 +169,7 @@ def _do(text: str, database: str | None, command: Callable[[Record], RefundComma
 
     outcome = with_database(read_settings(database=database), work)
     heeded(outcome)
-    say(done)
+    report(done, json=json, refund=show("rfd", wanted))
 
 
 def _close(row: Record, *, paid: bool, note: str) -> CloseRefund:

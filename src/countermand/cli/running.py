@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from countermand.app import Application, configure_logging, opened, work
 from countermand.cli.inputs import Whole
-from countermand.cli.output import Exit, fail, manners, print_json, say
+from countermand.cli.output import Exit, fail, manners, report, say
 from countermand.keyring import KeyringError
 from countermand.settings import Settings
 from countermand.store.engine import (
@@ -83,10 +83,8 @@ def allow_many_files() -> None:
 def migrate(*, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Bring the schema of the database up to date."""
     before, after = run(_migrate(read_settings(database=database)))
-    if json:
-        print_json({"before": before, "after": after, "written": not manners.dry_run})
     outcome = f"would be at {after}; nothing was written" if manners.dry_run else f"is at {after}"
-    say(f"The schema was at {before or 'nothing'} and {outcome}.")
+    report(f"The schema was at {before or 'nothing'} and {outcome}.", json=json, before=before, after=after)
 
 
 async def _migrate(settings: Settings) -> tuple[str | None, str]:

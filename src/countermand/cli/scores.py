@@ -13,7 +13,7 @@ from countermand import reads, scores, story
 from countermand.app import Application
 from countermand.cli.inputs import Whole, end
 from countermand.cli.orders import DOOR, EVERYTHING, operator
-from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
+from countermand.cli.output import Exit, fail, plain, print_json, print_table, report, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.cli.who import find_id, find_party
 from countermand.domain.score import NORM, STRIKE_WEEKS, Reply, Role, Scorecard, Week
@@ -82,19 +82,29 @@ def score(
 
 
 def score_exclude(
-    cancellation: Which, *, reason: ReasonFlag, party: WhoseFlag = None, database: DatabaseFlag = None
+    cancellation: Which,
+    *,
+    reason: ReasonFlag,
+    party: WhoseFlag = None,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
     """Take a cancellation out of a score, after an appeal. The figures of before can still be shown with --as-of."""
     _judge(cancellation, party, reason, database, excluded=True)
-    say("It does not count from now on.")
+    report("It does not count from now on.", json=json, cancellation=cancellation, excluded=True)
 
 
 def score_restore(
-    cancellation: Which, *, reason: ReasonFlag, party: WhoseFlag = None, database: DatabaseFlag = None
+    cancellation: Which,
+    *,
+    reason: ReasonFlag,
+    party: WhoseFlag = None,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
     """Let a cancellation count again that was taken out of a score."""
     _judge(cancellation, party, reason, database, excluded=False)
-    say("It counts again.")
+    report("It counts again.", json=json, cancellation=cancellation, excluded=False)
 
 
 def _judge(text: str, party: str | None, reason: str, database: str | None, *, excluded: bool) -> None:

@@ -18,7 +18,7 @@ from countermand.admin import parties as admin
 from countermand.admin.audit import Author
 from countermand.app import Application
 from countermand.cli.inputs import Name, Text, Whole
-from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.output import Exit, fail, print_json, print_table, report
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.domain.commands import PartyKind
 from countermand.domain.texts import why_unfit
@@ -176,6 +176,7 @@ def token_revoke(
     /,
     *,
     database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
     """End a token: the one with this id, or the one that standard input holds.
 
@@ -198,7 +199,7 @@ def token_revoke(
         with_database(read_settings(database=database), work)
     except credentials.UnknownCredentialError as error:
         fail(Exit.NOT_FOUND, "unknown_token", str(error), "See `countermand token list`.")
-    say("The token is revoked.")
+    report("The token is revoked.", json=json, id=show("crd", wanted) if wanted else None)
 
 
 def plaza_key_create(*, party: str, label: Text = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
@@ -256,7 +257,7 @@ def plaza_key_list(*, party: str, database: DatabaseFlag = None, json: JsonFlag 
     print_table(("Public key", "Label", "Created (UTC)", "Revoked (UTC)"), shown, empty="There are no Plaza keys.")
 
 
-def plaza_key_revoke(public: str, *, database: DatabaseFlag = None) -> None:
+def plaza_key_revoke(public: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """End a Plaza key. A running service honours it for a few seconds more (setting credential_cache_s).
 
     Parameters
@@ -272,7 +273,7 @@ def plaza_key_revoke(public: str, *, database: DatabaseFlag = None) -> None:
 
     if not with_database(read_settings(database=database), work):
         fail(Exit.NOT_FOUND, "unknown_key", "There is no such key, or it was revoked before.")
-    say("The key is revoked.")
+    report("The key is revoked.", json=json, public=public)
 
 
 def author(application: Application) -> Author:
