@@ -78,6 +78,8 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             return f"{who} accepted the cancellation of {units}"
         case EventKind.CANCELLATION_DECLINED:
             return f"{who} declined the cancellation of {units}"
+        case EventKind.CANCELLATION_WITHDRAWN if facts.get("rule") == Rule.TOGETHER:
+            return f"{who} ended the cancellation of {units}"
         case EventKind.CANCELLATION_WITHDRAWN:
             return f"{who} withdrew the cancellation of {units}"
         case EventKind.CANCELLATION_LAPSED:

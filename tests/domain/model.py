@@ -451,10 +451,10 @@ class Model:
         wish.terms, wish.voice, wish.first = terms, voice, units
         self._move(units, ("open", None), ("asked", fresh))
         self.told.append(("cancellation.asked", units, fresh))
-        if alone:
-            self._take(wish, alone)
-        elif terms.free_window_s and now < self.placed + timedelta(seconds=terms.free_window_s):
-            self._take(wish, POLICY)
+        free = terms.free_window_s and now < self.placed + timedelta(seconds=terms.free_window_s)
+        if alone or free:
+            wish.due = None
+            self._take(wish, alone or POLICY)
 
     def _own(self, fresh: UUID, units: int, who: str) -> None:
         self.wishes[fresh] = own = Wish(fresh, "nobody", units, state="accepted", taken=units, by=who, counts=True)

@@ -229,9 +229,16 @@ HOLDS_ITSELF: list[tuple[str, list[Step], Policy, set[tuple[Role, Why]]]] = [
     ),
 ]
 
+FREE = Policy(free_window_s=30 * 24 * 3600)
+
 SUPPLIER_HOLDS: list[tuple[str, list[Step], Policy, set[tuple[Role, Why]]]] = [
     ("a retailer's wish, accepted", [wished(), answered(actor=SUPPLIER)], SILENT_NO, {(R, Why.RETAILERS_WISH)}),
     ("a retailer's wish, declined", [wished(), declined(actor=SUPPLIER)], SILENT_NO, set()),
+    ("free time: a customer's ask on file", [asked()], FREE, set()),
+    ("free time: a customer's ask on file, after the promise", [asked(AFTER)], FREE, {(R, Why.ASKED_LATE)}),
+    ("free time: on the retailer's word", [claimed()], FREE, {(R, Why.CLAIMED_ASK)}),
+    ("free time: the retailer's wish", [wished()], FREE, {(R, Why.RETAILERS_WISH)}),
+    ("free time: the retailer's wish, after the promise", [wished(AFTER)], FREE, {(R, Why.RETAILERS_WISH)}),
     (
         "'customer asked' and nobody did, through the supplier",
         [plaza(CUSTOMERS), answered(actor=SUPPLIER)],

@@ -372,3 +372,50 @@ def test_another_amount_is_told_once_and_is_owed_again_if_it_had_been_given_up()
     assert (parked.refund.state, kinds(parked)) == (RefundState.PARKED, [EventKind.REFUND_FAILED])
     assert moves(parked) == [("retailer", "refunds_due", 1000)]
     assert kinds(after(parked.refund, other)) == []
+
+
+@pytest.mark.parametrize(
+    ("refund", "sentence"),
+    [
+        (BY_HAND, "This refund is waiting for manual payment."),
+        (DUE, "This refund is due and will be sent to its provider."),
+        (SENT, "This refund has been sent to its provider."),
+        (
+            replace(SENT, state=RefundState.ACCEPTED),
+            "This refund has been accepted by its provider, which will say when it is done.",
+        ),
+        (
+            replace(SENT, state=RefundState.UNKNOWN),
+            "This refund has been sent, and its provider has not said what became of it.",
+        ),
+        (
+            replace(DONE, settled_at=NOW),
+            f"This refund is done (since {NOW.isoformat(timespec='seconds')}).",
+        ),
+        (
+            replace(CLOSED, settled_at=NOW),
+            f"This refund is closed, and nothing is paid back (since {NOW.isoformat(timespec='seconds')}).",
+        ),
+        (
+            replace(PARKED, movement=Movement.CONFIRMED, last_result="Other amount than wished: 3.00 USD"),
+            "The provider has moved money for this refund, so it is not tried again: mark it as paid, or close it."
+            " The provider says: Other amount than wished: 3.00 USD.",
+        ),
+        (
+            replace(PARKED, movement=Movement.CONFIRMED, last_result=""),
+            "The provider has moved money for this refund, so it is not tried again: mark it as paid, or close it.",
+        ),
+    ],
+)
+def test_a_refund_that_is_not_tried_again_says_why(refund: Refund, sentence: str) -> None:
+    command = RetryRefund(line=refund.line, refund=refund.id, actor=PLATFORM, note="")
+    outcome = decide_refund(held_by_supplier(), refund, command, NOW)
+    assert isinstance(outcome, Refusal)
+    assert outcome.detail == sentence
+
+
+def test_a_parked_refund_cannot_be_sent_by_a_worker() -> None:
+    command = SendRefund(line=PARKED.line, refund=PARKED.id, actor=PLATFORM, attempts=PARKED.attempts)
+    outcome = decide_refund(held_by_supplier(), PARKED, command, NOW)
+    assert isinstance(outcome, Refusal)
+    assert outcome.detail.startswith("This refund is parked and waits for a person")

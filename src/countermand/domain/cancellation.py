@@ -24,7 +24,7 @@ from countermand.domain.draft import Draft
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decided, Decision, Line, Noted, State
 from countermand.domain.outcome import count, outcome, party_word
-from countermand.domain.policy import Policy, Rule, Silence
+from countermand.domain.policy import Cutoff, Policy, Rule, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, Standing, first
 
@@ -69,13 +69,15 @@ def _ask_open_units(
     if not (answers_itself or policy.accepts(placed_at=line.placed_at, allocated=line.allocated, now=now)):
         return Refusal(
             kind=RefusalKind.NOT_ACCEPTED_BY_FULFILLER,
-            detail="The supplier does not accept a cancellation of this order item any more.",
+            detail=_not_accepted(line, policy),
         )
     if units > line.open:
         return too_many_units(line, units)
     if answers_itself and not command.group:
         draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, command.actor, now))
         return draft.done()
+    # What is accepted at once waits for nobody: no answer is due, and nobody is to be asked for one.
+    settled = answers_itself or policy.is_free(line.placed_at, now)
     cancellation = Cancellation(
         id=new_id(),
         line=line.id,
@@ -84,8 +86,8 @@ def _ask_open_units(
         asker=command.asker,
         asked_by=command.actor.party,
         asked_at=now,
-        awaiting=_first_to_answer(line, command.asker, policy),
-        due_at=policy.answer_due(now),
+        awaiting=None if settled else _first_to_answer(line, command.asker, policy),
+        due_at=None if settled else policy.answer_due(now),
         policy_version=policy.version,
         reason=command.reason,
         note=command.note,
@@ -95,9 +97,16 @@ def _ask_open_units(
     draft.ask(cancellation)
     if answers_itself:
         draft.accept(cancellation, units, command.actor.party)
-    elif policy.is_free(line.placed_at, now):
+    elif settled:
         draft.accept(cancellation, units, None, rule=Rule.FREE_WINDOW)
     return draft.done()
+
+
+def _not_accepted(line: Line, policy: Policy) -> str:
+    who = "retailer" if line.retailer_decides else "supplier"
+    if policy.accepts_until is Cutoff.NEVER:
+        return f"The {who} accepts no cancellations."
+    return f"The {who} does not accept a cancellation of this order item any more."
 
 
 def accept(line: Line, command: AcceptCancellation, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:

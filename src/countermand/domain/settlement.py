@@ -410,8 +410,10 @@ def _close(line: Line, refund: Refund, command: CloseRefund, now: datetime) -> S
 
 def _retry(line: Line, refund: Refund, command: RetryRefund, now: datetime) -> Settled | Refusal:
     """Only a definite refusal permits a new key; what may have moved is sent again under its own."""
-    if refund.state is not RefundState.PARKED or refund.movement is Movement.CONFIRMED:
+    if refund.state is not RefundState.PARKED:
         return _not_open(refund)
+    if refund.movement is Movement.CONFIRMED:
+        return _has_moved(refund)
     again = replace(_tried_again(refund, now), step=refund.step + 1, note=command.note or refund.note)
     return _told(line, again)
 
@@ -534,8 +536,29 @@ def _unchanged(line: Line, refund: Refund) -> Settled:
 
 
 def _not_open(refund: Refund) -> Refusal:
-    state = refund.state.value.replace("_", " ")
-    return Refusal(kind=RefusalKind.REFUND_NOT_OPEN, detail=f"This refund is {state} by now.")
+    when = f" (since {refund.settled_at.isoformat(timespec='seconds')})" if refund.settled_at else ""
+    return Refusal(kind=RefusalKind.REFUND_NOT_OPEN, detail=f"This refund {_STANDS[refund.state]}{when}.")
+
+
+def _has_moved(refund: Refund) -> Refusal:
+    said = f" The provider says: {refund.last_result}" if refund.last_result else ""
+    return Refusal(
+        kind=RefusalKind.REFUND_NOT_OPEN,
+        detail=f"The provider has moved money for this refund, so it is not tried again: mark it as paid, or close it."
+        f"{said.removesuffix('.') + '.' if said else ''}",
+    )
+
+
+_STANDS: Final = {
+    RefundState.BY_HAND: "is waiting for manual payment",
+    RefundState.DUE: "is due and will be sent to its provider",
+    RefundState.SENT: "has been sent to its provider",
+    RefundState.ACCEPTED: "has been accepted by its provider, which will say when it is done",
+    RefundState.UNKNOWN: "has been sent, and its provider has not said what became of it",
+    RefundState.CONFIRMED: "is done",
+    RefundState.PARKED: "is parked and waits for a person",
+    RefundState.CLOSED: "is closed, and nothing is paid back",
+}
 
 
 def _moved_on(refund: Refund, step: int | None) -> Refusal | None:

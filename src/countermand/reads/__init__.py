@@ -493,7 +493,16 @@ _ENVELOPES: Final = (
         _fulfiller.c.name.label("fulfiller_name"),
         *(
             t.cancellations.c[name].label(f"cancellation_{name}")
-            for name in ("units", "asked_by", "note", "accepted_units", "decline_reason", "answer_note", "answered_at")
+            for name in (
+                "units",
+                "asked_by",
+                "asked_at",
+                "note",
+                "accepted_units",
+                "decline_reason",
+                "answer_note",
+                "answered_at",
+            )
         ),
     )
     .join(t.lines, t.named_by(t.events.c.line_id, t.lines))

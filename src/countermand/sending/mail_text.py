@@ -9,6 +9,7 @@ from uuid import UUID
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from countermand import story
+from countermand.domain.events import EventKind
 from countermand.domain.line import State
 from countermand.sending.words import count, from_now, lines, moment, one_line
 from countermand.store.columns import Record
@@ -39,7 +40,8 @@ def mail_of(event: Record, *, reader: UUID, page: Callable[[Record], str], now: 
     ``page`` makes the link to answer, and is asked only if the reader's answer is due.
     """
     facts = event.facts
-    if facts.get("state") == State.ASKED.value and facts.get("awaiting") == str(reader):
+    is_asked = facts.get("state") == State.ASKED.value and facts.get("awaiting") == str(reader)
+    if is_asked and event.kind != EventKind.CANCELLATION_NOTED:
         return ask_mail(event, link=page(event), now=now)
     return event_mail(event)
 
@@ -49,18 +51,31 @@ def ask_mail(event: Record, *, link: str, now: datetime) -> MailText:
     facts = _facts(event)
     facts["To cancel"] = f"{event.facts['units']} of {count(event.ordered)} ordered"
     customer = event.facts.get("asker") == "customer"
-    actor = one_line(event.actor_name or event.actor, 200)
-    facts["Asked by"] = f"the customer, through {actor}" if customer else actor
-    facts["Asked on"] = moment(event.at)
+    asked_by = one_line(_asked_by(event), 200)
+    facts["Asked by"] = f"the customer, through {asked_by}" if customer else asked_by
+    facts["Asked on"] = moment(event.cancellation_asked_at)
     if "due_at" in event.facts:
         due_at = datetime.fromisoformat(event.facts["due_at"])
         facts["Answer due"] = f"{moment(due_at)} ({from_now(due_at, now)})"
     else:
         facts["Answer due"] = "no deadline"
-    units = count(event.facts["units"])
-    subject = f"Can {units} of {one_line(event.sku, _SUBJECT_PART)} still be cancelled? Order {_reference(event)}"
+    units, sku = count(event.facts["units"]), one_line(event.sku, _SUBJECT_PART)
     note = lines(event.cancellation_note or "")
-    return _rendered("ask", subject, question=f"Can {units} still be cancelled?", facts=facts, note=note, link=link)
+    question, subject = f"Can {units} still be cancelled?", f"Can {units} of {sku} still be cancelled?"
+    if event.kind == EventKind.CANCELLATION_PROOF_ASKED:
+        question = f"Which parcel did {units} ship in? Without an answer in time, they count as cancelled."
+        subject = f"Which parcel did {units} of {sku} ship in?"
+    return _rendered(
+        "ask", f"{subject} Order {_reference(event)}", question=question, facts=facts, note=note, link=link
+    )
+
+
+def _asked_by(event: Record) -> str:
+    """Who asked; whoever passed it on, or declined it without proof, did not."""
+    names = {event.retailer_id: event.retailer_name, event.fulfiller_id: event.fulfiller_name}
+    if event.kind == EventKind.CANCELLATION_ASKED:
+        return str(event.actor_name or event.actor)
+    return str(names.get(event.cancellation_asked_by, "the platform"))
 
 
 def event_mail(event: Record) -> MailText:

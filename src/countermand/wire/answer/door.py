@@ -192,12 +192,12 @@ class AnswerDoor:
         thanks = given and problem is None
         due = views.is_asked_of(row, looker)
         if due and views.is_at_step(row, looker, ticket.step):
-            notice = "The parcel is noted. The cancellation still waits for your answer." if thanks else ""
+            notice = "Your answer is stored. The cancellation still waits for the parcel to be named." if thanks else ""
             shown = views.Shown(once=self._ids.new().hex, form=form, problem=problem, notice=notice)
             return _page(status, views.answer_page(row, looker, now, shown))
         notice = "Thank you. Your answer is stored." if thanks else ""
         if problem is not None:
-            notice = "Your answer changed nothing: it came too late, or is not yours to give."
+            notice = "Your answer changed nothing. What happened before stands here."
         present = self._links.at_step(ticket, row.step) if due else ""
         return _page(status, views.standing_page(row, looker, now, notice, present))
 

@@ -74,6 +74,7 @@ def answer_page(row: Record, looker: Looker, now: datetime, shown: Shown) -> byt
         units_words=count(waiting_units(row)),
         passes_on=row.awaiting == row.retailer_id != row.fulfiller_id,
         holds_goods=row.fulfiller_id == looker.party,
+        proof_due=moment(row.due_at) if row.decline_reason and row.due_at else "",
         reasons={reason.value: words for reason, words in REASONS.items()},
         problem=shown.problem,
         notice=shown.notice,
@@ -125,7 +126,7 @@ def _facts(row: Record, now: datetime) -> Mapping[str, str]:
         facts["Reason"] = _words(row.reason)
     if row.note:
         facts["Note"] = row.note
-    if row.state == State.ASKED:
+    if row.state == State.ASKED and row.awaiting is not None:
         facts["Answer due"] = _when(row.due_at, now) if row.due_at else "no deadline"
     return facts
 
@@ -134,8 +135,15 @@ def _standing(row: Record, looker: Looker) -> tuple[str, list[str]]:
     """Where a cancellation stands: a title, and sentences that say who made it so and what follows."""
     when = f"on {moment(row.answered_at)}" if row.answered_at else ""
     match State(row.state):
+        case State.ASKED if row.agreed:
+            return "This cancellation waits for other lines", [
+                f"{_who(row, looker)} agreed to the cancellation of {count(row.units)}.",
+                "It was asked together with other lines of the order, all or nothing: nothing is cancelled before all"
+                " of them are agreed to.",
+                "Do not send it while it waits.",
+            ]
         case State.ASKED if row.awaiting is None:
-            return "An operator decides", ["Nobody answered in time, so an operator of the platform decides now."]
+            return "An operator decides", ["No party's answer is due any more: an operator of the platform decides."]
         case State.ASKED:
             return f"{row.awaiting_name} answers next", [
                 f"This cancellation waits for the answer of {row.awaiting_name}."
@@ -153,8 +161,11 @@ def _standing(row: Record, looker: Looker) -> tuple[str, list[str]]:
             note = [f"Note: {row.answer_note}"] if row.answer_note else []
             first = f"{_who(row, looker)} declined the cancellation of {count(row.units)} {when}: {why}."
             return "This cancellation was declined", [first, "What was declined is not cancelled.", *note]
+        case State.WITHDRAWN if row.by_policy:
+            ended = f"Another line that was asked together with it was not cancelled, so this one ended {when}."
+            return "This cancellation has ended", [ended, "What was asked for stays on order."]
         case State.WITHDRAWN:
-            taken_back = f"{row.asked_by_name} took it back {when}."
+            taken_back = f"{_who(row, looker)} took it back {when}."
             return "This cancellation was withdrawn", [taken_back, "What was asked for stays on order."]
         case State.LAPSED:
             ended = f"Nobody answered in time, so it ended {when}."
