@@ -214,7 +214,7 @@ SHOWN: Final[dict[str, tuple[Policy, Act, str, str]]] = {
         Policy(version=1, proof_within_s=3600),
         declines_without_a_parcel,
         "Can 2 units still be cancelled?",
-        "It was declined as already shipped. Name the parcel below by Monday 2 November 2026, 10:00 UTC, or the"
+        "It was declined as already shipped. Name the parcel by Monday 2 November 2026, 10:00 UTC, or the"
         " cancellation counts as accepted.",
     ),
 }
@@ -226,6 +226,8 @@ async def test_the_page_says_what_happened(
 ) -> None:
     on = await play(sqlite_world, policy)
     await act(on)
+    if act is declines_without_a_parcel:
+        on.page = Page(sqlite_world, on.page.line, on.page.cancellation, sqlite_world.supplier, step=2)
     shown = words(await on.page.look())
     assert title in shown
     assert sentence in shown
@@ -238,7 +240,11 @@ async def test_the_page_says_what_happened(
 async def test_a_decline_that_wants_its_proof_is_told_as_such(sqlite_world: World) -> None:
     on = await play(sqlite_world, Policy(version=1, proof_within_s=3600))
     reply = await on.page.send("decline", reason="already_shipped")
-    assert "Your answer is stored. The cancellation still waits for the parcel to be named." in words(reply)
+    assert "Thank you. Your answer is stored." in words(reply)
+    assert "Name the parcel by Monday 2 November 2026, 10:00 UTC, or the cancellation counts as accepted." in words(
+        reply
+    )
+    assert "Give the answer that is due now" in words(reply)
 
 
 async def mail(on: Play, kind: str, reader: UUID) -> MailText:

@@ -74,7 +74,7 @@ def answer_page(row: Record, looker: Looker, now: datetime, shown: Shown) -> byt
         units_words=count(waiting_units(row)),
         passes_on=row.awaiting == row.retailer_id != row.fulfiller_id,
         holds_goods=row.fulfiller_id == looker.party,
-        proof_due=moment(row.due_at) if row.decline_reason and row.due_at else "",
+        proof=_wants_proof(row),
         reasons={reason.value: words for reason, words in REASONS.items()},
         problem=shown.problem,
         notice=shown.notice,
@@ -92,9 +92,19 @@ def standing_page(row: Record, looker: Looker, now: datetime, notice: str = "", 
     title, sentences = _standing(row, looker)
     if present:
         title = "This link is for an earlier question"
-        sentences = ["It was answered, or has changed since. Another answer is due now."]
+        sentences = [_wants_proof(row) or "It was answered, or has changed since. Another answer is due now."]
     facts = _facts(row, now)
     return _rendered("standing.html", title=title, sentences=sentences, facts=facts, notice=notice, present=present)
+
+
+def _wants_proof(row: Record) -> str:
+    """What a decline as already shipped still lacks; empty where none does."""
+    if not (row.state == State.ASKED and row.decline_reason and row.due_at):
+        return ""
+    return (
+        f"It was declined as already shipped. Name the parcel by {moment(row.due_at)}, or the cancellation counts as"
+        " accepted."
+    )
 
 
 def message_page(title: str, *sentences: str) -> bytes:
