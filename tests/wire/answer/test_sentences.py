@@ -243,8 +243,6 @@ async def test_a_decline_that_wants_its_proof_is_told_as_such(sqlite_world: Worl
     assert "Thank you. Your answer is stored." in words(reply)
     due = "Monday 2 November 2026, 10:00 UTC"
     assert f"Name the parcel by {due}, or the cancellation counts as accepted." in words(reply)
-        reply
-    )
     assert "Give the answer that is due now" in words(reply)
 
 
