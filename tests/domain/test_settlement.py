@@ -409,13 +409,13 @@ def test_another_amount_is_told_once_and_is_owed_again_if_it_had_been_given_up()
 )
 def test_a_refund_that_is_not_tried_again_says_why(refund: Refund, sentence: str) -> None:
     command = RetryRefund(line=refund.line, refund=refund.id, actor=PLATFORM, note="")
-    outcome = decide_refund(held_by_supplier(), refund, command, NOW)
+    outcome = decide_refund(held_by_supplier(), refund, command, NOW, uuid4)
     assert isinstance(outcome, Refusal)
     assert outcome.detail == sentence
 
 
 def test_a_parked_refund_cannot_be_sent_by_a_worker() -> None:
     command = SendRefund(line=PARKED.line, refund=PARKED.id, actor=PLATFORM, attempts=PARKED.attempts)
-    outcome = decide_refund(held_by_supplier(), PARKED, command, NOW)
+    outcome = decide_refund(held_by_supplier(), PARKED, command, NOW, uuid4)
     assert isinstance(outcome, Refusal)
     assert outcome.detail.startswith("This refund is parked and waits for a person")
