@@ -21,6 +21,7 @@ from countermand.sending.http import Outbound, Webhooks
 from countermand.sending.links import Links
 from countermand.sending.mail import Mail
 from countermand.settings import Settings
+from countermand.store import feed
 from countermand.store.engine import Database, UnsafeDatabaseError, open_database
 from countermand.store.migrations import LATEST, bring_up_to_date, current_revision, refuse_incomplete, refuse_newer
 from countermand.worker import Worker
@@ -83,6 +84,7 @@ async def opened(
     providers = open_providers(settings, clock)
     try:
         await _make_current(database, creates=creates)
+        await _place_new_events_last(database)
         application, network = _wired(settings, database, clock, providers, courier)
         yield application
         await application.lanes.drain()
@@ -153,6 +155,13 @@ async def work(settings: Settings, ready: Callable[[], None] = lambda: None) -> 
         await told.wait()
         await application.worker.stop()
         working.cancel()
+
+
+async def _place_new_events_last(database: Database) -> None:
+    """A database that was restored into another server has events beyond the transactions of that one."""
+    position = await database.read(feed.misplaced)
+    if position is not None:
+        await database.write(lambda connection: feed.move(connection, position))
 
 
 async def _make_current(database: Database, *, creates: bool) -> None:

@@ -120,6 +120,9 @@ class Settings(BaseSettings):
         default_factory=lambda: dict(PLAZA_LIMITS),
         description="Calls per key, as '400/hour' or '5000/day'; an empty text lifts a limit",
     )
+    plaza_window_s: int = Field(
+        default=300, ge=1, le=3600, description="How far the date of a signed Plaza call may be off"
+    )
     webhook_inner_addresses: Annotated[list[str], AfterValidator(_networks)] = Field(
         default_factory=list, description="Networks that are not public and may be called all the same: 127.0.0.0/8"
     )

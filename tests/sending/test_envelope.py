@@ -428,9 +428,9 @@ async def test_a_look_by_keys_and_a_list_tell_the_same_of_an_event(world: World)
     stored = await said.events()
     keys = [(world.retailer, each["line_id"], each["seq"]) for each in stored]
     by_key = await world.application.database.read(partial(reads.events_for_sending, keys=keys))
-    wanted = reads.EventFilter(after=UUID(int=0), now=world.clock())
+    wanted = reads.EventFilter()
     scope = reads.Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
-    listed = await world.application.database.read(partial(reads.list_events, scope=scope, wanted=wanted))
+    listed, _ = await world.application.database.read(partial(reads.list_events, scope=scope, wanted=wanted))
     of = {row.id: row._mapping for row in listed}
     assert len(by_key) == len(keys)
     assert all(row._mapping == of[row.id] for row in by_key)

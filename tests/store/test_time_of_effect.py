@@ -11,7 +11,7 @@ from countermand import parties, reads, scores
 from countermand.domain.commands import CancelOrder, PartyKind, PassDeadline
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.score import Reply, Role, Scorecard, Week
-from countermand.ids import Ids, earliest
+from countermand.ids import Ids
 from countermand.policies import put_in_force
 from countermand.standing import EventIds
 from countermand.worker.deadlines import Deadlines
@@ -50,8 +50,9 @@ async def service_returns(world: World) -> None:
 
 
 async def feed(world: World, since: datetime = START) -> list[Any]:
-    wanted = reads.EventFilter(after=earliest(since), now=world.clock(), limit=200)
-    return await world.application.database.read(partial(reads.list_events, scope=FEED, wanted=wanted))
+    wanted = reads.EventFilter(since=since, limit=200)
+    rows, _ = await world.application.database.read(partial(reads.list_events, scope=FEED, wanted=wanted))
+    return rows
 
 
 async def card(world: World, party: UUID, role: Role, as_of: datetime | None = None) -> Scorecard:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Select,
@@ -28,10 +29,11 @@ from countermand.domain.commands import PartyKind
 from countermand.domain.events import MONEY
 from countermand.domain.line import State
 from countermand.domain.schedule import NoticeState
-from countermand.ids import earliest, moment_of
+from countermand.ids import earliest
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, cancellation_keys
 from countermand.reads.orders import OrderFilter, order_page, some_line
 from countermand.reads.scope import Scope, as_indexed, is_cancellation, line_scope, order_scope, retailer_of
+from countermand.store import feed
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.envelopes import events_by_key
@@ -419,21 +421,30 @@ def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID
     return list(connection.execute(_envelopes_by_key(connection.dialect.name), {"keys": given}))
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an event stands in the feed."""
+
+    position: int
+    id: UUID
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Which events to list: those after this id, made until now, about this line if one is named."""
+    """Which events to list: those behind a place, or behind an event, or made from a time on; of one line perhaps."""
 
-    after: UUID
-    now: datetime
+    behind: Place | None = None
+    after: UUID | None = None
+    since: datetime | None = None
     line: UUID | None = None
     limit: int = 50
 
 
-def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> list[Record]:
-    """Events that this party may see, in the order of their ids, each with what its envelope tells.
+def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> tuple[list[Record], Place]:
+    """Events that this party may see, in the order of the feed, each with what its envelope tells; and where to go on.
 
-    Ids sort by time, so the time from ``after`` on is looked through in pieces that grow: no piece is read that does
-    not belong to the page, however much there is after it and whoever's it is.
+    The feed is looked through in pieces that grow: no piece is read that does not belong to the page, however much
+    there is behind it and whoever's it is.
     """
     sellers = bindparam("sellers", sorted(_sellers(connection, scope)), type_=IdList())
     conditions = [one_of(t.events.c.retailer_id, sellers), line_scope(scope)]
@@ -441,30 +452,71 @@ def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> li
         conditions.append(or_(t.events.c.retailer_id == scope.party, t.events.c.kind.not_in(sorted(MONEY))))
     if wanted.line:
         conditions.append(t.lines.c.id == wanted.line)
-    limit = min(wanted.limit, PAGE_MAX)
+    begin, since = _begin(connection, sellers, wanted)
+    if since:
+        conditions.append(t.events.c.id > since)
+    limit, horizon = min(wanted.limit, PAGE_MAX), feed.horizon(connection)
     rows: list[Record] = []
-    begin, piece = wanted.after, _FIRST_PIECE
-    while len(rows) < limit:
-        end = _end_of_piece(begin, piece, wanted.now)
-        here = [t.events.c.id > begin, t.events.c.id <= end] if end else [t.events.c.id > begin]
-        query = _ENVELOPES.where(*conditions, *here).order_by(t.events.c.id)
-        rows += connection.execute(query.limit(limit - len(rows))).all()
-        if end is None:
-            break
-        begin, piece = end, 2 * piece
-    return rows
+    piece = _FIRST_POSITIONS
+    while begin < Place(horizon - 1, _LAST_ID):
+        end = min(begin.position + piece, horizon)
+        query = _ENVELOPES.where(*conditions, *_behind(begin), t.events.c.position < end)
+        ordered = query.order_by(t.events.c.position, t.events.c.id)
+        rows += connection.execute(ordered.limit(limit - len(rows))).all()
+        if len(rows) == limit:
+            return rows, Place(rows[-1].position, rows[-1].id)
+        begin, piece = Place(end - 1, _LAST_ID), 2 * piece
+    return rows, begin
+
+
+_FIRST_POSITIONS: Final = 256
+_LAST_ID: Final = UUID(int=2**128 - 1)
+_LONGEST: Final = timedelta(hours=1)
+"""No transaction takes longer between getting its number and making its ids; the database ends it long before."""
+
+
+def _behind(place: Place) -> list[ColumnElement[bool]]:
+    position = t.events.c.position
+    same = and_(position == place.position, t.events.c.id > place.id)
+    return [position >= place.position, or_(position > place.position, same)]
+
+
+def _begin(connection: Connection, sellers: BindParameter[Any], wanted: EventFilter) -> tuple[Place, UUID | None]:
+    """Where the list begins, and which ids belong to it if it begins at a time."""
+    since = earliest(wanted.since) if wanted.since else None
+    if wanted.behind:
+        return wanted.behind, since
+    if wanted.after:
+        query = select(t.events.c.position).where(
+            one_of(t.events.c.retailer_id, sellers), t.events.c.id == wanted.after
+        )
+        position = connection.execute(query).scalar()
+        if position is not None:
+            return Place(position, wanted.after), since
+        # An event that is not the caller's, or none at all, stands for its time.
+        since = max(since or wanted.after, wanted.after)
+    if since is None:
+        return Place(0, UUID(int=0)), None
+    return Place(_last_before(connection, sellers, since), _LAST_ID), since
+
+
+def _last_before(connection: Connection, sellers: BindParameter[Any], since: UUID) -> int:
+    """A position behind which everything stands that was made from then on."""
+    long_before = UUID(int=max(0, since.int - (int(_LONGEST.total_seconds() * 1000) << 80)))
+    last = (
+        select(t.events.c.position)
+        .where(t.events.c.retailer_id == t.parties.c.id, t.events.c.id < long_before)
+        .order_by(t.events.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(func.max(last)).where(one_of(t.parties.c.id, sellers))
+    return connection.execute(query).scalar() or 0
 
 
 _FIRST_PIECE: Final = timedelta(hours=1)
 _FIRST_DAY: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """Nothing here is older."""
-
-
-def _end_of_piece(begin: UUID, piece: timedelta, now: datetime) -> UUID | None:
-    """``None`` where the piece has no end, as it reaches beyond the present."""
-    if begin >= earliest(now) or moment_of(begin) + piece > now:
-        return None
-    return earliest(moment_of(begin) + piece)
 
 
 def _sellers(connection: Connection, scope: Scope) -> set[UUID]:

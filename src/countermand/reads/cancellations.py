@@ -31,7 +31,8 @@ class CancellationFilter:
 
 def cancellation_keys(scope: Scope, wanted: CancellationFilter) -> Select[*tuple[Any, ...]]:
     """The keys of the page that is wanted, newest first."""
-    limit = min(wanted.limit, PAGE_MAX)
+    # One more tells whether there is a further page.
+    limit = min(wanted.limit, PAGE_MAX + 1)
     branches = [
         _KEYS.where(*where, *_common(scope, wanted)).order_by(t.cancellations.c.id.desc()).limit(limit).subquery()
         for where in _branches(scope, wanted)

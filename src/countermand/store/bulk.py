@@ -15,11 +15,15 @@ from sqlalchemy import Connection, Insert, TextClause, Update, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from countermand.store import feed
 from countermand.store import statements as sql
 from countermand.store.columns import to_json
 from countermand.store.tables import PARENTS_FIRST, metadata
 
 Rows = Sequence[dict[str, Any]]
+
+_MADE: Final = {("events", "position"): feed.POSITION_ON_POSTGRESQL}
+"""Columns that PostgreSQL fills, and with what."""
 
 _ROWS: Final = "CAST(CAST(:{} AS TEXT) AS JSON)"
 
@@ -34,6 +38,8 @@ def write(connection: Connection, changed: Mapping[str, Rows], new: Mapping[str,
     if connection.dialect.name != "postgresql":
         for name in updated:
             _row_by_row(connection, sql.UPDATES[name], changed[name])
+        if new.get("events"):
+            feed.place(connection, new["events"])
         for name in inserted:
             _row_by_row(connection, sql.INSERTS[name], new[name])
         if new.get("order_parts"):
@@ -83,10 +89,12 @@ def _statement(updated: tuple[str, ...], inserted: tuple[str, ...]) -> TextClaus
 
 
 def _insert(name: str, parameter: str) -> str:
-    columns = ", ".join(f'"{column.name}"' for column in metadata.tables[name].columns if column.computed is None)
+    names = [column.name for column in metadata.tables[name].columns if column.computed is None]
+    columns = ", ".join(f'"{each}"' for each in names)
+    values = ", ".join(_MADE.get((name, each), f'"{each}"') for each in names)
     source = f"json_populate_recordset(NULL::{name}, {_ROWS.format(parameter)})"
     ending = " ON CONFLICT DO NOTHING" if name == "connections" else ""
-    return f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {source}{ending}"  # noqa: S608 - no input
+    return f"INSERT INTO {name} ({columns}) SELECT {values} FROM {source}{ending}"  # noqa: S608 - no input
 
 
 def _update(name: str, parameter: str) -> str:

@@ -58,6 +58,7 @@ REFERENCE_TABLES: Final = frozenset(
         "line_numbers",
         "payment_directory",
         "number_blocks",
+        "feed",
         "partitions",
         "workers",
         "revisions",
@@ -456,9 +457,19 @@ events = Table(
     Column("door", Text, nullable=False),
     Column("facts", Document, nullable=False),
     Column("recorded_at", Instant, comment="when it was written down, where that was later"),
+    Column("position", BigInteger, nullable=False, server_default="0", comment="in the feed: see store/feed.py"),
     PrimaryKeyConstraint("retailer_id", "line_id", "seq"),
     _refers("line_id", lines),
     Index(None, "retailer_id", "id"),
+    Index(None, "retailer_id", "position", "id"),
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
 )
 
 judgements = Table(

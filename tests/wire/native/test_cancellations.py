@@ -386,6 +386,18 @@ async def test_the_list_is_newest_first_in_pages(native: Native) -> None:
     assert seen == made
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 199, 200])
+async def test_no_empty_page_is_offered(native: Native, limit: int) -> None:
+    for _ in range(4):
+        await native.asked(await native.line())
+    query, sizes = f"?limit={limit}", []
+    while query:
+        found = (await native.call("GET", PATH + query, native.retailer)).json()
+        sizes.append(len(found["cancellations"]))
+        query = f"?limit={limit}&after={found['next']}" if found["next"] else ""
+    assert sizes == [min(limit, 4)] * (4 // min(limit, 4)) + [4 % min(limit, 4)] * (4 % min(limit, 4) > 0)
+
+
 async def test_the_list_is_filtered(native: Native) -> None:
     world = native.world
     lines = [await native.line() for _ in range(4)]

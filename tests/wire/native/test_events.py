@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from countermand.domain.commands import AcceptCancellation, CancelOwn
 from countermand.domain.reasons import CancelReason
 from countermand.parties import PLATFORM
 from countermand.sending.envelope import Envelope
+from countermand.store.feed import POSITION_ON_POSTGRESQL
 from tests.support.money import place_paid
 from tests.wire.native.calling import Native, new_retailer
 
@@ -119,26 +121,60 @@ async def test_from_page_to_page_none_is_missed_and_old_ones_come_once(native: N
     assert (await page(native, **query))["next"] == query["after"]
 
 
-async def test_the_youngest_may_come_again_as_another_may_yet_come_before_them(native: Native) -> None:
-    native.world.clock.advance(minutes=1)
-    old = str(await native.line())
-    native.world.clock.advance(seconds=11)
-    young = str(await native.line())
+async def test_none_comes_twice_though_it_is_young(native: Native) -> None:
+    """All of this happens in one millisecond, in which ids have no order."""
+    made, seen, query = [], [], dict[str, Any](since=_now(native))
+    for _ in range(20):
+        made.append(str(await native.line()))
+        found = await page(native, **query, limit=1)
+        seen += [each["subject"] for each in found["events"]]
+        query = {"after": found["next"]}
+    assert seen == made
+    assert (await page(native, **query))["events"] == []
+
+
+async def test_an_event_can_be_told_by_its_id_where_to_go_on(native: Native) -> None:
+    made = [str(await native.line()) for _ in range(3)]
+    found = await listed(native)
+    assert [each["subject"] for each in await listed(native, after=found[0]["id"])] == made[1:]
+    assert [each["subject"] for each in await listed(native, after=found[0]["id"].removeprefix("evt_"))] == made[1:]
+    assert await listed(native, after=found[2]["id"]) == []
+
+
+async def test_none_is_missed_however_long_a_transaction_takes(native: Native) -> None:
+    """One makes its event first, and ends when later ones have long been told."""
+    if native.world.application.database.dialect != "postgresql":
+        return
+    before = str(await native.line())
     first = await page(native)
-    assert [each["subject"] for each in first["events"]] == [old, young]
-    again = await page(native, after=first["next"])
-    assert [each["subject"] for each in again["events"]] == [young]
-    assert again["next"] == first["next"]
-    native.world.clock.advance(seconds=11)
-    settled = await page(native, after=first["next"])
-    assert settled["events"] == again["events"]
-    assert settled["next"] == young_id(again)
-    assert await listed(native, after=settled["next"]) == []
+    assert [each["subject"] for each in first["events"]] == [before]
+    url = native.world.application.settings.database.replace("postgresql+asyncpg", "postgresql")
+    with psycopg.connect(url) as slow:
+        slow.execute(
+            "INSERT INTO events (retailer_id, line_id, seq, id, order_id, kind, at, actor, door, facts, position)"
+            " SELECT retailer_id, line_id, seq + 1, gen_random_uuid(), order_id, kind, at, actor, door, facts,"
+            f" {POSITION_ON_POSTGRESQL} FROM events WHERE line_id = %s",
+            [before],
+        )
+        after = first["next"]
+        later = []
+        for _ in range(3):
+            native.world.clock.advance(hours=1)
+            later.append(str(await native.line()))
+            waiting = await page(native, after=after)
+            assert waiting["events"] == []
+            after = waiting["next"]
+        slow.commit()
+    seen: list[str] = []
+    for _ in range(5):
+        found = await page(native, after=after, limit=1)
+        seen += [each["subject"] for each in found["events"]]
+        after = found["next"]
+    assert seen == [before, *later]
 
 
-def young_id(found: dict[str, Any]) -> str:
-    last: str = found["events"][-1]["id"]
-    return last
+def _now(native: Native) -> str:
+    return native.world.clock().isoformat().replace("+", "%2B")
 
 
 async def test_it_begins_thirty_days_back_unless_told_otherwise(native: Native) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from importlib.resources import files
 from typing import Final, TypeVar
@@ -23,13 +24,15 @@ from countermand.domain.commands import (
     ShipOrder,
 )
 from countermand.domain.reasons import BOL_REASONS
+from countermand.domain.refusals import RefusalKind
 from countermand.parties import Caller
-from countermand.service.calls import NO_LINE, Call, Failed, ProcessWish
+from countermand.service.calls import NO_LINE, Call, Failed, ProcessWish, Refused
 from countermand.store.engine import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.behind import Behind
 from countermand.wire.bol_plaza import reading, views, writing
 from countermand.wire.bol_plaza.keys import PlazaKeys
+from countermand.wire.bol_plaza.once import Signatures
 from countermand.wire.bol_plaza.parsing import CHARSETS, Unreadable, in_utf8
 from countermand.wire.bol_plaza.signature import Denial
 from countermand.wire.bol_plaza.vocabulary import EventType, Status, Version
@@ -64,6 +67,7 @@ class Request:
     version: Version
     query: dict[str, list[str]]
     body: bytes
+    authorization: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +98,15 @@ class PlazaDoor:
         self._database, self._lanes = behind.database, behind.lanes
         self._ids, self._clock, self._settings = behind.ids, behind.clock, behind.settings
         settings = behind.settings
-        self._keys = PlazaKeys(behind.database, behind.keyring, behind.clock, remember_s=settings.credential_cache_s)
+        self._keys = PlazaKeys(
+            behind.database,
+            behind.keyring,
+            behind.clock,
+            remember_s=settings.credential_cache_s,
+            window=timedelta(seconds=settings.plaza_window_s),
+        )
         self._rates = Rates(settings.plaza_limits)
+        self._signatures = Signatures()
         self._prefix = urlsplit(settings.base_url).path
 
     def routes(self) -> list[Route]:
@@ -148,7 +159,14 @@ class PlazaDoor:
         command = RetailerCancel(line=NO_LINE, actor=request.caller.actor, reason=BOL_REASONS[wanted.reason.value])
         claimed = wanted.cancelled_at.isoformat()
         return await self._queued(
-            request, command, EventType.CANCEL_ORDER, str(int(request.target)), line_number=number, claimed_at=claimed
+            request,
+            command,
+            EventType.CANCEL_ORDER,
+            str(int(request.target)),
+            line_number=number,
+            claimed_at=claimed,
+            # A client that tries again in the same second claims another time, and means the same.
+            said=wanted.reason.value.encode(),
         )
 
     async def ship(self, request: Request) -> Reply:
@@ -319,6 +337,7 @@ class PlazaDoor:
         *,
         line_number: int | None = None,
         claimed_at: str = "",
+        said: bytes | None = None,
     ) -> Reply:
         """Have the command decided and answer as Plaza does: PENDING, whatever the outcome, with a number to poll."""
         wish = ProcessWish(
@@ -326,9 +345,22 @@ class PlazaDoor:
             entity_id=entity_id,
             claimed_at=claimed_at,
         )
+        said = request.body if said is None else said
+        once = self._signatures.once(request.authorization, said, entity_id, self._clock())
+        if once is None:
+            raise _used()
         outcome = await self._lanes.submit(
-            Call(command=command, door=DOOR, retailer=request.caller.party, line_number=line_number, process=wish)
+            Call(
+                command=command,
+                door=DOOR,
+                retailer=request.caller.party,
+                line_number=line_number,
+                process=wish,
+                once=once,
+            )
         )
+        if isinstance(outcome, Refused) and outcome.refusal.kind is RefusalKind.KEY_REUSED:
+            raise _used()
         if isinstance(outcome, Failed) or outcome.process is None:
             raise _problem(Problem.UNAVAILABLE, "The database did not answer; nothing is lost, repeat the call")
         status = writing.ProcessStatus(
@@ -387,6 +419,7 @@ class _Endpoint:
             version=_version(scope),
             query=parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=None),
             body=await self._door.read_body(scope, receive),
+            authorization=header(scope, b"x-bol-authorization") or "",
         )
         return await operation.answer(request)
 
@@ -461,6 +494,11 @@ def _by_retailer(request: Request, name: str) -> bool:
 async def refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:
     """Say what is wrong with the Host header."""
     await _send(scope, send, _error(_problem(Problem.MALFORMED, scope["error"])))
+
+
+def _used() -> CallError:
+    denial = Denial.WRONG_SIGNATURE
+    return CallError(401, denial.code, f"{denial.text}: it was used for another message; sign again with a new date")
 
 
 def _problem(problem: Problem, text: str, *headers: tuple[bytes, bytes]) -> CallError:

@@ -1,6 +1,7 @@
 """Whose key signed a call. A refused call costs the same look-up and the same signature, whatever was wrong with it."""
 
 from collections import OrderedDict
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -21,11 +22,14 @@ class PlazaKeys:
     of a refusal does not tell whether the key exists (spec/bol-plaza.md 1.4).
     """
 
-    def __init__(self, database: Database, keyring: Keyring, clock: Clock, *, remember_s: int) -> None:
+    def __init__(
+        self, database: Database, keyring: Keyring, clock: Clock, *, remember_s: int, window: timedelta
+    ) -> None:
         self._database = database
         self._keyring = keyring
         self._clock = clock
         self._remember_s = remember_s
+        self._window = window
         self._remembered: OrderedDict[str, tuple[Caller, bytes, float]] = OrderedDict()
         self._decoy: bytes | None = None
 
@@ -43,7 +47,9 @@ class PlazaKeys:
         self, content_type: str | None, date: str | None, authorization: str | None, method: str, path: str
     ) -> Caller | Denial:
         now = self._clock()
-        headers = read_headers(content_type=content_type, date=date, authorization=authorization, now=now)
+        headers = read_headers(
+            content_type=content_type, date=date, authorization=authorization, now=now, window=self._window
+        )
         if isinstance(headers, Denial):
             return headers
         caller, secret, until = self._remembered.get(headers.public_key, (None, None, 0.0))

@@ -2,7 +2,7 @@
 
 A call is judged in two steps, so that the routes can look the key up in between:
 
-    headers = read_headers(content_type=..., date=..., authorization=..., now=now)
+    headers = read_headers(content_type=..., date=..., authorization=..., now=now, window=window)
     if isinstance(headers, Denial): ...
     key = find_key(headers.public_key)                      # the routes' part
     denial = check_key(headers, secret=key and key.secret, seller_active=..., method=..., path=...)
@@ -18,8 +18,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 from functools import lru_cache
 from typing import Final
-
-SKEW_MAX: Final = timedelta(minutes=15)
 
 SIGNED_ROOT: Final = "/services/"
 
@@ -60,14 +58,14 @@ class SignedHeaders:
 
 
 def read_headers(
-    *, content_type: str | None, date: str | None, authorization: str | None, now: datetime
+    *, content_type: str | None, date: str | None, authorization: str | None, now: datetime, window: timedelta
 ) -> SignedHeaders | Denial:
-    """Take the three headers apart and hold the date against `now`."""
+    """Take the three headers apart and hold the date against `now`, from which it is no further than `window`."""
     if content_type is None or date is None or authorization is None:
         return Denial.INVALID_HEADERS
     credential = _CREDENTIAL.fullmatch(authorization)
     signed_at = read_date(date)
-    if credential is None or signed_at is None or abs(now - signed_at) > SKEW_MAX:
+    if credential is None or signed_at is None or abs(now - signed_at) > window:
         return Denial.INVALID_HEADERS
     return SignedHeaders(
         public_key=credential["public_key"],

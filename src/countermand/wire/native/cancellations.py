@@ -193,11 +193,11 @@ async def list_cancellations(
         line=line,
         order=order,
         after=last,
-        limit=limit,
+        limit=limit + 1,
     )
     rows = await behind.database.read(partial(reads.list_cancellations, scope=scope_of(who), wanted=wanted))
-    more = show("can", rows[-1].id) if len(rows) == limit else None
-    return CancellationPage(cancellations=[_out(row) for row in rows], next=more)
+    more = show("can", rows[limit - 1].id) if len(rows) > limit else None
+    return CancellationPage(cancellations=[_out(row) for row in rows[:limit]], next=more)
 
 
 @router.get("/{cancellation}")
