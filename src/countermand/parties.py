@@ -84,6 +84,11 @@ class Caller:
         """The caller, as the rules know it."""
         return Actor(party=self.party, kind=self.kind, name=self.name)
 
+    @property
+    def sees(self) -> UUID | None:
+        """Whose rows alone the database shows this caller; ``None`` shows a platform all."""
+        return None if self.kind is PartyKind.PLATFORM else self.party
+
     def may(self, permission: Permission) -> bool:
         """Whether this credential carries the permission."""
         return permission in self.permissions

@@ -31,14 +31,14 @@ class Pooler:
     With a ``certificate`` it speaks TLS and nothing else, which the PostgreSQL of the tests is built without.
     """
 
-    def __init__(self, node: Node, *, certificate: Path | None = None) -> None:
+    def __init__(self, node: Node, *, certificate: Path | None = None, user: str = "postgres") -> None:
         self.port = free_port()
         self._program = pgbouncer()
         self._folder = Path(tempfile.mkdtemp(prefix="pgbouncer_"))
         (self._folder / "pgbouncer.ini").write_text(
             f"""
 [databases]
-* = host=127.0.0.1 port={node.port} user=postgres
+* = host=127.0.0.1 port={node.port} user={user}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {self.port}

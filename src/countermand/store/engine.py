@@ -14,7 +14,7 @@ from pathlib import Path
 from ssl import SSLCertVerificationError, SSLError
 from types import ModuleType
 from typing import Any, Final, Protocol, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import orjson
@@ -24,9 +24,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from countermand.store import row_security
 from countermand.store.columns import to_json
 from countermand.store.fair_share import FairShare, TooManyReadsError, reading_party
 from countermand.store.postgres_address import AddressError, PostgresAddress, is_postgres, read_address
+from countermand.store.row_security import viewer
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -233,6 +235,8 @@ class PostgresDatabase:
         self._read_timeout_s = read_timeout_s
         self._turns = FairShare(POSTGRES_READERS)
         self._timeout_s = timeout_s
+        self._pooled = pooled
+        self._is_bound: bool | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         connect = _connecting(address, pooled=pooled)
         self._writer = _postgres_engine(connect, connections=writers, isolation_level="READ COMMITTED")
@@ -264,6 +268,9 @@ class PostgresDatabase:
 
     async def read(self, question: Work[T]) -> T:
         """Run in the event loop, on a snapshot that is never written."""
+        who = viewer.get()
+        if (who is not None or self._pooled) and await self._is_bound_by_policies():
+            question = _seen_by(who, question)
         try:
             return await _in_turn(self._turns, lambda: self._started(_run(self._readers, question)))
         except (OSError, DBAPIError, PoolTimeoutError) as error:
@@ -275,6 +282,8 @@ class PostgresDatabase:
 
     async def write(self, work: Work[T]) -> T:
         """Run in the event loop."""
+        if self._pooled and await self._is_bound_by_policies():
+            work = _seen_by(None, work)
         try:
             return await self._to_its_end(
                 _run(self._writer, lambda connection: _transaction(connection, work, self._keeps))
@@ -295,6 +304,14 @@ class PostgresDatabase:
         # A connection that was broken off closes its socket in the loop's next turn, which may be the last.
         await asyncio.sleep(0)
 
+    async def _is_bound_by_policies(self) -> bool:
+        """Whether row-level security binds the role of this service: asked once, as soon as there are tables."""
+        if self._is_bound is None:
+            self._is_bound = await self._to_its_end(
+                _run(self._readers, lambda connection: connection.execute(row_security.IS_ACTIVE).scalar())
+            )
+        return bool(self._is_bound)
+
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.shield(self._started(work))
 
@@ -303,6 +320,14 @@ class PostgresDatabase:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return task
+
+
+def _seen_by(who: UUID | None, work: Work[T]) -> Work[T]:
+    def narrowed(connection: Connection) -> T:
+        row_security.narrow(connection, who)
+        return work(connection)
+
+    return narrowed
 
 
 async def _in_turn(turns: FairShare, begin: Callable[[], asyncio.Future[T]]) -> T:
@@ -447,13 +472,15 @@ def _sqlite_engine(url: URL, *, begin: str, connections: int) -> Engine:
 def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
     """How SQLAlchemy opens a connection: the driver reads the address itself."""
     more = {"statement_cache_size": 0} if pooled else {}
+    # A pooler refuses settings that it does not know; behind one, each transaction says what it sees.
+    sees = {} if pooled else {"countermand.sees": row_security.ALL}
 
     async def connect(**_: object) -> asyncpg.Connection:
         try:
             return await asyncpg.connect(
                 address.dsn,
                 timeout=address.connect_timeout_s,
-                server_settings={"application_name": address.application_name},
+                server_settings={"application_name": address.application_name, **sees},
                 **more,
             )
         except SSLCertVerificationError as error:

@@ -8,6 +8,7 @@ from countermand.ids import Clock, digest
 from countermand.parties import Caller, caller_of_token
 from countermand.store.engine import Database
 from countermand.store.fair_share import reading_party
+from countermand.store.row_security import viewer
 
 REMEMBERED_MAX: Final = 10_000
 
@@ -27,6 +28,7 @@ class Authenticator:
         What is read from then on counts as the caller's.
         """
         reading_party.set(None)
+        viewer.set(None)
         now = self._clock()
         lookup = digest(token)
         caller, until = self._remembered.get(lookup, (None, 0.0))
@@ -36,6 +38,7 @@ class Authenticator:
         if caller is None or (caller.expires_at is not None and caller.expires_at <= now):
             return None
         reading_party.set(caller.party)
+        viewer.set(caller.sees)
         return caller
 
     def _remember(self, lookup: str, caller: Caller | None, until: float) -> None:

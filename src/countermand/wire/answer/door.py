@@ -15,6 +15,7 @@ from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store.columns import Record
 from countermand.store.engine import TooBroadError, UnavailableError
 from countermand.store.fair_share import reading_party
+from countermand.store.row_security import viewer
 from countermand.wire import limits
 from countermand.wire.answer import forms, views
 from countermand.wire.behind import Behind
@@ -114,10 +115,13 @@ class AnswerDoor:
                 "It can be used no more. If the answer is still due, ask the retailer for it.",
             ) from None
         reading_party.set(ticket.party)
+        viewer.set(None)
         found = await self._found(ticket)
         if found is None:
             raise _unknown()
-        return Opened(ticket=ticket, party=found[0], row=found[1])
+        opened = Opened(ticket=ticket, party=found[0], row=found[1])
+        viewer.set(None if opened.looker.kind is PartyKind.PLATFORM else ticket.party)
+        return opened
 
     async def _found(self, ticket: Ticket) -> tuple[Record, Record] | None:
         return await self._database.read(

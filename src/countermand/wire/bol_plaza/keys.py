@@ -10,6 +10,7 @@ from countermand.keyring import Keyring
 from countermand.parties import Caller, plaza_key
 from countermand.store.engine import Database
 from countermand.store.fair_share import reading_party
+from countermand.store.row_security import viewer
 from countermand.wire.bol_plaza.signature import Denial, SignedHeaders, check_key, read_headers
 
 REMEMBERED_MAX: Final = 10_000
@@ -38,9 +39,11 @@ class PlazaKeys:
     ) -> Caller | Denial:
         """The caller whose key signed this call, or why it is denied. What is read from then on counts as its."""
         reading_party.set(None)
+        viewer.set(None)
         found = await self._caller(content_type, date, authorization, method, path)
         if not isinstance(found, Denial):
             reading_party.set(found.party)
+            viewer.set(found.sees)
         return found
 
     async def _caller(
