@@ -19,6 +19,7 @@ from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.store import migrations
 from countermand.store import tables as t
 from tests.refunds.test_settling import desk
+from tests.store.speaking import Talk
 from tests.support.migrating import run_migration
 from tests.support.money import order_json, place_paid, rows_of
 from tests.support.world import Clock, World, running
@@ -245,3 +246,21 @@ async def test_a_repeated_call_hears_the_same(world: World) -> None:
         call = Call(command=command, door="test", retailer=world.retailer)
         assert isinstance(await world.application.lanes.submit(call), Done)
     assert len(await rows_of(world, "payment_directory")) == 1
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one after the other"])
+async def test_orders_that_share_a_payment_give_back_no_more_than_was_captured(world: World, at_once: bool) -> None:
+    """Each of two orders says that the whole payment is its own. What is left of it is sent; a person sees the rest."""
+    here = await desk(world)
+    order = await place_paid(world, payments=[CARD])
+    other = Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
+    await here.owed(2)
+    if not at_once:
+        await here.work()
+    for _ in range(3):
+        await other.done(other.cancel_own(1))
+    await here.work()
+    await here.work(minutes=1)
+    rows = await rows_of(world, "refunds")
+    assert {row.state for row in rows} == {"confirmed", "parked"}
+    assert sum(row.amount_minor for row in rows if row.state == "confirmed") == here.bank.moved("pi_1") == 2700
