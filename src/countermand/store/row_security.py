@@ -19,6 +19,7 @@ viewer: ContextVar[UUID | None] = ContextVar("viewer", default=None)
 SHOWN_TO_ALL: Final = frozenset(
     {
         "alembic_version",
+        "feed",
         "line_numbers",
         "number_blocks",
         "parties",
