@@ -5,6 +5,7 @@ refused: a member that is there twice, NaN, a text that nothing can keep.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
@@ -50,8 +51,9 @@ def parse_json(body: bytes, *, nodes_max: int | None = NODES_MAX, keep_unfit: bo
     if nodes_max is not None and not holds_at_most(body, nodes_max):
         raise MalformedJsonError(f"more than {nodes_max} values")
     try:
+        text = body.decode()
         value = json.loads(
-            body.decode(), parse_int=_whole, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_object
+            text, parse_int=_whole, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_object
         )
     except UnicodeDecodeError as error:
         raise MalformedJsonError(f"not UTF-8 at byte {error.start}") from None
@@ -59,7 +61,8 @@ def parse_json(body: bytes, *, nodes_max: int | None = NODES_MAX, keep_unfit: bo
         raise MalformedJsonError(f"{error.msg}: line {error.lineno} column {error.colno}") from None
     if nodes_max is not None:
         _count(value, nodes_max)
-    if not keep_unfit:
+    # What is fit as a whole, and escapes nothing, has no text that is not.
+    if not keep_unfit and ("\\" in text or why_unfit(text)):
         for place, problem in unfit_texts(value):
             raise UnfitTextError(problem, place)
     return value
@@ -98,8 +101,7 @@ def _constant(text: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise MalformedJsonError(f"the member {writable(twice[:100])!r} is there twice")
     return members
 

@@ -48,6 +48,8 @@ JSON: Final = {
     "unknown members": numbered(b"{", b'"m%x": 1', b"}"),
     "unknown members of a line": numbered(b'{"lines": [{', b'"m%x": 1', b"}]}"),
     "one member many times": filled(b"{", b'"lines": []', b"}"),
+    "a member twice at the end": numbered(b"{", b'"m%x": 1', b',"last":1,"last":1}')[:SIZE],
+    "a member of a line twice at the end": numbered(b'{"lines": [{', b'"m%x":1', b',"last":1,"last":1}]}')[:SIZE],
     "names that nearly agree": numbered(b"{", b'"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa%x": 1', b"}"),
     "a long text": b'{"note": "' + b"x" * (SIZE - 12) + b'"}',
     "escapes": b'{"note": "' + b"\\u00e9" * (SIZE // 6 - 3) + b'"}',
