@@ -391,6 +391,8 @@ async def test_an_event_says_who_when_through_which_door_and_what_became_of_the_
         "awaiting": str(world.supplier),
         "due_at": (START + timedelta(hours=48)).isoformat(),
         "policy_version": 0,
+        "step": 1,
+        "waiting": 2,
     }
     assert (declined["actor_id"], declined["door"]) == (world.supplier, "native")
     assert declined["at"] == START + timedelta(minutes=5)
@@ -405,6 +407,8 @@ async def test_an_event_says_who_when_through_which_door_and_what_became_of_the_
         "asker": "retailer",
         "state": "declined",
         "asked_for": "ordered_twice",
+        "due_at": (START + timedelta(hours=48)).isoformat(),
+        "step": 2,
     }
     assert asked["cancellation_id"] == declined["cancellation_id"] == said.asked
     assert asked["order_id"] == said.order

@@ -76,7 +76,8 @@ async def test_silence_means_what_the_policy_says(
     world.clock.advance(hours=1)
     assert await world.application.worker.fire_deadlines() == 1
     row = await standing(world, line)
-    assert (row.state, row.awaiting, row.due_at) == (state, None, None)
+    due = None if silence is Silence.ESCALATE else world.clock()
+    assert (row.state, row.awaiting, row.due_at) == (state, None, due)
     assert await world.buckets(line) == buckets
     last = (await world.events(line))[-1]
     assert (last.actor, last.actor_id, last.door) == ("policy", None, "policy")

@@ -330,7 +330,7 @@ async def escalated(page: Page) -> None:
 
 USED: dict[str, tuple[After, str, set[str]]] = {
     "withdrawn": (withdrawn, "This cancellation was withdrawn", set()),
-    "accepted by an operator": (accepted_by_an_operator, "This cancellation was accepted", set()),
+    "accepted by an operator": (accepted_by_an_operator, "This cancellation was accepted", {"accept"}),
     "accepted in part": (accepted_in_part, "This cancellation was accepted", {"accept"}),
     "declined": (declined, "This cancellation was declined", {"decline"}),
     "shipped": (shipped, "This cancellation was declined", {"ship"}),
@@ -554,7 +554,7 @@ async def _lapsed(page: Page) -> None:
     [
         (_accepted_elsewhere, "supplier (you) accepted the cancellation of 2 units"),
         (_withdrawn, "retailer took it back on Monday 2 November 2026, 09:00 UTC."),
-        (_lapsed, "Nobody answered in time, so it ended on Wednesday 4 November 2026, 10:00 UTC."),
+        (_lapsed, "Nobody answered in time, so it ended on Wednesday 4 November 2026, 09:00 UTC."),
     ],
 )
 async def test_what_happened_meanwhile(sqlite_world: World, meanwhile: Callable[[Page], Any], told: str) -> None:
