@@ -11,6 +11,7 @@ import httpx2
 from cyclopts import Parameter
 
 from countermand.cli.output import Exit, fail, say
+from countermand.cli.running import read_settings
 from countermand.wire.bol_plaza.signature import sign
 
 CONTENT_TYPE = "application/xml"
@@ -23,7 +24,7 @@ def plaza(
     data: Annotated[
         str | None, Parameter(allow_leading_hyphen=True, help="A file with the XML to send; - reads standard input")
     ] = None,
-    url: Annotated[str, Parameter(help="Where the service is")] = "http://127.0.0.1:8765",
+    url: Annotated[str | None, Parameter(help="Where the service is; default from the settings")] = None,
     accept: Annotated[str | None, Parameter(help="For v2.1 lists: application/vnd.orders-v2.1+xml")] = None,
 ) -> None:
     """Sign a call with a Plaza key, send it, and print the answer.
@@ -39,7 +40,7 @@ def plaza(
     """
     if not path.startswith("/"):
         fail(Exit.USAGE, "bad_path", f"{path!r} is no path; it begins with /services.")
-    body = _body(data)
+    body, base = _body(data), (url or read_settings().base_url)
     date = format_datetime(datetime.now(UTC), usegmt=True)
     private = _key("COUNTERMAND_PLAZA_PRIVATE_KEY").encode()
     public = _key("COUNTERMAND_PLAZA_PUBLIC_KEY")
@@ -49,9 +50,9 @@ def plaza(
     if accept:
         headers["Accept"] = accept
     try:
-        answer = httpx2.request(method.upper(), url + path, headers=headers, content=body, timeout=30, trust_env=False)
+        answer = httpx2.request(method.upper(), base + path, headers=headers, content=body, timeout=30, trust_env=False)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        fail(Exit.TRY_LATER, "unreachable", f"{url} cannot be reached: {error}")
+        fail(Exit.TRY_LATER, "unreachable", f"{base} cannot be reached: {error}")
     say(f"{answer.status_code} {answer.reason_phrase}")
     print(answer.text)
     if answer.is_error:
