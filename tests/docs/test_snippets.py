@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ import httpx2
 import psycopg
 import pytest
 from jsonschema import Draft202012Validator
+from psycopg import errors
 from standardwebhooks import WebhookVerificationError
 
 from countermand.sending.signature import new_secret, sign
@@ -116,6 +117,7 @@ TREATED = {
     ("docs/webhooks.md", "python"): "test_the_sample_of_a_receiver_takes_what_is_sent",
     ("docs/events.md", "json"): "test_the_example_of_an_event_fits_the_schema",
     ("docs/events.md", "sql"): "test_the_service_works_without_the_rights_that_are_taken_from_it",
+    ("docs/storage.md", "sql"): "test_the_service_works_as_the_role_that_owns_nothing",
     ("docs/native.md", "json"): "compared with what the page's own shell is answered",
     ("docs/plaza.md", "xml"): "sent by the page's own shell as cancel.xml",
     ("docs/settings.md", "toml"): "test_the_file_of_settings_is_read",
@@ -225,22 +227,45 @@ def test_the_file_of_settings_is_read(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.anyio
 async def test_the_service_works_without_the_rights_that_are_taken_from_it(postgres: Node, clock: Clock) -> None:
-    url = templates.new_database(postgres)
+    with roles(postgres, "countermand") as (url, owner):
+        owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO countermand")
+        owner.execute(the_snippet("docs/events.md", "sql"))
+        await order_as("countermand", url, clock)
+        with psycopg.connect(of_role("countermand", url)) as role, pytest.raises(errors.InsufficientPrivilege):
+            role.execute("DELETE FROM events")
+
+
+@pytest.mark.anyio
+async def test_the_service_works_as_the_role_that_owns_nothing(postgres: Node, clock: Clock) -> None:
+    with roles(postgres, "countermand_owner", made="countermand_service") as (url, owner):
+        owner.execute(the_snippet("docs/storage.md", "sql"))
+        await order_as("countermand_service", url, clock)
+
+
+@contextmanager
+def roles(server: Node, *needed: str, made: str = "") -> Iterator[tuple[str, psycopg.Connection]]:
+    """A database with its owner's connection, and these roles, as long as this lasts; ``made`` is made meanwhile."""
+    url = templates.new_database(server)
     with psycopg.connect(url, autocommit=True) as owner:
-        owner.execute("CREATE ROLE countermand LOGIN")
+        for role in needed:
+            owner.execute(f"CREATE ROLE {role} LOGIN")
         try:
-            owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO countermand")
-            owner.execute(the_snippet("docs/events.md", "sql"))
-            lesser = re.sub("//[^@/]*@", "//countermand@", url)
-            async with running(lesser, clock) as application:
-                world = await populate(application, clock)
-                line = (await world.order(2)).lines[0].id
-                assert len(await world.events(line)) == 1
-            with psycopg.connect(lesser) as service, pytest.raises(psycopg.errors.InsufficientPrivilege):
-                service.execute("DELETE FROM events")
+            yield url, owner
         finally:
-            owner.execute("DROP OWNED BY countermand")
-            owner.execute("DROP ROLE countermand")
+            for role in filter(None, (*needed, made)):
+                owner.execute(f"DROP OWNED BY {role}")
+                owner.execute(f"DROP ROLE {role}")
+
+
+async def order_as(role: str, url: str, clock: Clock) -> None:
+    async with running(of_role(role, url), clock) as application:
+        world = await populate(application, clock)
+        line = (await world.order(2)).lines[0].id
+        assert len(await world.events(line)) == 1
+
+
+def of_role(role: str, url: str) -> str:
+    return re.sub("//[^@/]*@", f"//{role}@", url)
 
 
 # Python
