@@ -23,6 +23,7 @@ from countermand.wire.auth import Authenticator
 from countermand.wire.behind import Behind
 from countermand.wire.bol_plaza import PlazaDoor
 from countermand.wire.bol_plaza.door import refuse_host as refuse_plaza_host
+from countermand.wire.callers import from_clients
 from countermand.wire.crux import CruxDoor
 from countermand.wire.crux.calling import begins_like_crux
 from countermand.wire.crux.calling import refuse_host as refuse_crux_host
@@ -34,6 +35,7 @@ from countermand.wire.payments import PATH as PAYMENTS
 from countermand.wire.payments import PaymentDoor
 from countermand.wire.payments import refuse_host as refuse_payment_host
 from countermand.wire.replying import json_reply, send_reply
+from countermand.wire.throttle import Throttle
 
 log = structlog.get_logger()
 
@@ -120,10 +122,14 @@ async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) ->
 def doors(application: Application) -> Asgi:
     """Every door of the service behind one ASGI application."""
     settings = application.settings
+    throttle = Throttle(settings, application.clock)
     behind = Behind(
         database=application.database,
         lanes=application.lanes,
-        authenticator=Authenticator(application.database, application.clock, remember_s=settings.credential_cache_s),
+        authenticator=Authenticator(
+            application.database, application.clock, throttle, remember_s=settings.credential_cache_s
+        ),
+        throttle=throttle,
         ids=application.ids,
         clock=application.clock,
         keyring=application.keyring,
@@ -133,7 +139,12 @@ def doors(application: Application) -> Asgi:
     page = AnswerDoor(behind, application.links)
     # Not a mount at "/", whose pattern no path with a line break matches.
     crux_or_native = Router(routes=crux.routes(), default=native, redirect_slashes=False)
-    payments = PaymentDoor(providers=application.providers, follow=application.worker.refunds.follow, settings=settings)
+    payments = PaymentDoor(
+        providers=application.providers,
+        follow=application.worker.refunds.follow,
+        throttle=throttle,
+        settings=settings,
+    )
     plaza_or_native = Router(plaza.routes(), default=native, redirect_slashes=False)
     found = one_host(crux_or_native, _refuse_host)
     for prefix, door, refuse in (
@@ -142,7 +153,7 @@ def doors(application: Application) -> Asgi:
         ("/services", plaza_or_native, refuse_plaza_host),
     ):
         found = _by_prefix(prefix, one_host(door, refuse), found)
-    return _guarded(unkept(with_heads(found)))
+    return _guarded(from_clients(unkept(with_heads(found)), settings.trusted_proxies))
 
 
 async def _refuse_host(scope: Any, receive: Any, send: Any) -> None:

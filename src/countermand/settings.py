@@ -97,6 +97,28 @@ class Settings(BaseSettings):
     login_limit: Annotated[str, AfterValidator(_quota)] = Field(
         default="5/minute", description="Failed CRUX log-ins of one person from one address; an empty text lifts it"
     )
+    login_address_limit: Annotated[str, AfterValidator(_quota)] = Field(
+        default="30/minute", description="Failed CRUX log-ins from one address, whoever it says to be"
+    )
+    login_person_limit: Annotated[str, AfterValidator(_quota)] = Field(
+        default="100/hour",
+        description="Failed CRUX log-ins of one person from all addresses; then each may try once a minute",
+    )
+    wrong_token_limit: Annotated[str, AfterValidator(_quota)] = Field(
+        default="100/minute", description="Wrong tokens, keys, links and signatures from one address"
+    )
+    call_limit: Annotated[str, AfterValidator(_quota)] = Field(
+        default="60000/minute", description="Calls of one token or key at any door"
+    )
+    link_limit: Annotated[str, AfterValidator(_quota)] = Field(
+        default="60/minute", description="Uses of the links to one cancellation by one party"
+    )
+    provider_hint_limit: Annotated[str, AfterValidator(_quota)] = Field(
+        default="1200/minute", description="Webhooks from one address for one payment provider"
+    )
+    trusted_proxies: Annotated[list[str], AfterValidator(_networks)] = Field(
+        default_factory=list, description="Networks of proxies whose X-Forwarded-For is believed"
+    )
     body_max_bytes: int = Field(default=256 * 1024, ge=1)
     order_max_bytes: int = Field(
         default=1024 * 1024, ge=1, description="The same for calls of CRUX that carry the lines of an order"

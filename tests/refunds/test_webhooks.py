@@ -1,9 +1,10 @@
 """News from a payment provider: through the door, with its signature, to the provider's own word; on both engines."""
 
+import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import httpx2
@@ -11,14 +12,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from countermand.ids import show
-from countermand.providers.provider import Movement, Notified
+from countermand.providers.provider import Movement, Notified, Told, Wish
 from countermand.providers.stripe_webhooks import read_notice
 from countermand.serving import doors
 from countermand.wire.payments import PaymentDoor
+from countermand.wire.throttle import Throttle
+from countermand.worker.refunds import FOLLOWED_MAX
 from tests.refunds.bank import Bank
 from tests.refunds.test_settling import Desk, desk
 from tests.store.holding import assert_sound
 from tests.support.money import rows_of
+from tests.support.waiting import HANGS_S
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +42,10 @@ async def told_by_webhooks(world: World) -> tuple[Desk, httpx2.AsyncClient]:
     here = await desk(world)
     here.bank.__class__ = SigningBank
     door = PaymentDoor(
-        providers={"stripe": here.bank}, follow=here.worker.refunds.follow, settings=world.application.settings
+        providers={"stripe": here.bank},
+        follow=here.worker.refunds.follow,
+        throttle=Throttle(world.application.settings, world.clock),
+        settings=world.application.settings,
     )
     return here, httpx2.AsyncClient(transport=httpx2.ASGITransport(app=door), base_url="http://test")
 
@@ -174,3 +181,82 @@ async def test_without_a_provider_there_is_no_address(world: World) -> None:
     transport = httpx2.ASGITransport(app=doors(world.application))
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         assert (await client.post(HOOK, content=b"{}")).status_code == 404
+
+
+# Many of them
+
+
+async def test_what_one_provider_sends_takes_nothing_from_another(world: World) -> None:
+    here, _ = await told_by_webhooks(world)
+    refunds = here.worker.refunds
+    entered, full, leave = 0, asyncio.Event(), asyncio.Event()
+
+    async def waiting(provider: str, notified: Notified) -> bool:
+        nonlocal entered
+        entered += 1
+        if entered == FOLLOWED_MAX + 1:
+            full.set()
+        await leave.wait()
+        return True
+
+    here.worker.refunds._follow = waiting  # type: ignore[method-assign]
+    news = (Notified(provider_id="re_1", reference="", payment="pi_1"),)
+    asked = [asyncio.create_task(refunds.follow("mollie", news)) for _ in range(FOLLOWED_MAX)]
+    asked.append(asyncio.create_task(refunds.follow("stripe", news)))
+    async with asyncio.timeout(HANGS_S):
+        await full.wait()
+        assert not await refunds.follow("mollie", news)
+        leave.set()
+        assert all(await asyncio.gather(*asked))
+
+
+async def test_news_of_one_refund_that_comes_at_once_is_asked_about_twice_at_most(world: World) -> None:
+    here, _ = await told_by_webhooks(world)
+    here.bank.script.append("accepted")
+    await here.owed()
+    await here.work()
+    find, do, asked, heard, all_heard = here.bank.find, here.worker.refunds._hearing.do, 0, 0, asyncio.Event()
+
+    async def counted(wish: Wish) -> Told:
+        nonlocal asked
+        asked += 1
+        await all_heard.wait()
+        return await find(wish)
+
+    async def hearing(subject: Hashable, work: Callable[[], Awaitable[bool]]) -> bool:
+        nonlocal heard
+        heard += 1
+        if heard == 20:
+            all_heard.set()
+        return await do(subject, work)
+
+    here.bank.find = counted  # type: ignore[method-assign]
+    here.worker.refunds._hearing.do = hearing  # type: ignore[method-assign]
+    news = (Notified(provider_id="re_1", reference="", payment="pi_1"),)
+    async with asyncio.timeout(HANGS_S):
+        assert all(await asyncio.gather(*(here.worker.refunds.follow("stripe", news) for _ in range(20))))
+    assert asked == 2
+
+
+async def test_an_address_says_so_much_in_the_name_of_a_provider_and_no_more(world: World) -> None:
+    here = await desk(world)
+    here.bank.__class__ = SigningBank
+    settings = world.application.settings.model_copy(update={"provider_hint_limit": "2/minute"})
+    door = PaymentDoor(
+        providers={"stripe": here.bank, "mollie": here.bank},
+        follow=here.worker.refunds.follow,
+        throttle=Throttle(settings, world.clock),
+        settings=settings,
+    )
+    body = event("")
+
+    async def post(address: str, provider: str = "stripe") -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=door, client=(address, 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            path = HOOK.replace("stripe", provider)
+            return await client.post(path, content=body, headers=signed(world, body))
+
+    assert [(await post("192.0.2.1")).status_code for _ in range(3)] == [200, 200, 429]
+    assert (await post("192.0.2.1")).headers["retry-after"] == "30"
+    assert (await post("192.0.2.1", "mollie")).status_code == 200
+    assert (await post("192.0.2.2")).status_code == 200

@@ -173,6 +173,8 @@ async def test_head_is_get_without_the_body(plaza: Seller, native: Native) -> No
         get, head = answers
         assert (head.status_code, head.content) == (get.status_code, b""), path
         assert get.content
+        for each in answers:
+            each.headers.pop("ratelimit", None)
         assert dict(head.headers) == dict(get.headers), path
 
 

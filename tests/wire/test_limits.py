@@ -238,7 +238,6 @@ async def answered(world: World, path: str, method: str, receive: Receive, **hea
 CALLS = [
     pytest.param("/orders/", "POST", 413, 408, id="v1"),
     pytest.param("/timp/orders/", "POST", 413, 408, id="timp"),
-    pytest.param("/organizations/user-login/", "POST", 413, 408, id="login"),
     pytest.param(
         "/orders/items/cancel/9d6f9b7c-5a0e-4f57-8f5a-2f1b0c7d1e11/", "DELETE", 400, 400, id="the seed's path"
     ),
@@ -255,8 +254,12 @@ async def test_a_body_over_256_kilobytes_is_refused_by_name(
     assert (status, body) == (too_large, {"detail": f"The body is larger than {MAX} bytes."})
 
 
+LOGIN = pytest.param("/organizations/user-login/", "POST", 413, 408, id="login")
+"""Its body is a stranger's and has its own, lower limit."""
+
+
 @pytest.mark.parametrize("then", ["silence", "gone"])
-@pytest.mark.parametrize(("path", "method", "too_large", "too_slow"), CALLS)
+@pytest.mark.parametrize(("path", "method", "too_large", "too_slow"), [*CALLS, LOGIN])
 async def test_a_body_that_does_not_arrive_is_refused_by_name(
     narrow: World, path: str, method: str, too_large: int, too_slow: int, then: str
 ) -> None:
@@ -285,6 +288,12 @@ async def test_json_beyond_the_limits_is_400_with_the_reason(
     assert status == 400
     assert answer["detail"].startswith("JSON parse error - ")
     assert len(answer["detail"]) > len("JSON parse error - ")
+
+
+@pytest.mark.parametrize("size", [16 * 1024, 16 * 1024 + 1])
+async def test_who_logs_in_sends_16_kilobytes_at_most(sqlite_world: World, size: int) -> None:
+    status, _ = await answered(sqlite_world, "/organizations/user-login/", "POST", arriving(b"{}" + b" " * (size - 2)))
+    assert (status == 413) == (size > 16 * 1024)
 
 
 @pytest.mark.parametrize("number", [b"9" * 30, b"-" + b"9" * 400, b"1e300", b"0.1", b"18446744073709551616"])

@@ -9,6 +9,7 @@ from countermand.parties import Caller, caller_of_token
 from countermand.store.engine import Database
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
+from countermand.wire.throttle import Throttle
 
 REMEMBERED_MAX: Final = 10_000
 
@@ -16,16 +17,20 @@ REMEMBERED_MAX: Final = 10_000
 class Authenticator:
     """Finds the caller of a token. A revoked token may be honoured for ``remember_s`` seconds more."""
 
-    def __init__(self, database: Database, clock: Clock, *, remember_s: int) -> None:
+    def __init__(self, database: Database, clock: Clock, throttle: Throttle, *, remember_s: int) -> None:
         self._database = database
         self._clock = clock
+        self._throttle = throttle
         self._remember_s = remember_s
         self._remembered: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
 
-    async def caller(self, token: str) -> Caller | None:
+    async def caller(self, token: str, address: str) -> Caller | None:
         """The caller, or ``None`` when the token is unknown, was revoked, or has expired.
 
         What is read from then on counts as the caller's.
+
+        Raises:
+            ThrottledError: too many wrong tokens came from this address.
         """
         reading_party.set(None)
         viewer.set(None)
@@ -33,9 +38,11 @@ class Authenticator:
         lookup = digest(token)
         caller, until = self._remembered.get(lookup, (None, 0.0))
         if caller is None or until <= now.timestamp():
-            caller = await self._database.read(partial(caller_of_token, lookup=lookup))
+            async with self._throttle.looking_up(address):
+                caller = await self._database.read(partial(caller_of_token, lookup=lookup))
             self._remember(lookup, caller, now.timestamp() + self._remember_s)
         if caller is None or (caller.expires_at is not None and caller.expires_at <= now):
+            self._throttle.wrong(address)
             return None
         reading_party.set(caller.party)
         viewer.set(caller.sees)

@@ -8,6 +8,7 @@ from countermand.lanes import Lanes
 from countermand.settings import Settings
 from countermand.store.engine import Database
 from countermand.wire.auth import Authenticator
+from countermand.wire.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,7 @@ class Behind:
     database: Database
     lanes: Lanes
     authenticator: Authenticator
+    throttle: Throttle
     ids: Ids
     clock: Clock
     keyring: Keyring

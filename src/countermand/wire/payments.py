@@ -12,9 +12,11 @@ import structlog
 from countermand.providers.provider import ForgedError, Notified, Provider
 from countermand.settings import Settings
 from countermand.wire import limits
+from countermand.wire.callers import address_of
 from countermand.wire.http import unsupported_coding
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.replying import Reply, Scope, Send, json_reply, send_reply
+from countermand.wire.throttle import Throttle, ThrottledError
 
 PATH: Final = "/v1/providers/"
 _LAST: Final = "webhook"
@@ -27,14 +29,22 @@ Follow = Callable[[str, Sequence[Notified]], Awaitable[bool]]
 class PaymentDoor:
     """One address for each provider that the settings name. ``follow`` looks into what there is news of."""
 
-    def __init__(self, *, providers: Mapping[str, Provider], follow: Follow, settings: Settings) -> None:
+    def __init__(
+        self, *, providers: Mapping[str, Provider], follow: Follow, throttle: Throttle, settings: Settings
+    ) -> None:
         self._providers = providers
         self._follow = follow
+        self._throttle = throttle
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
         """Answer one call."""
-        await send_reply(send, await self._reply(scope, receive))
+        try:
+            reply = await self._reply(scope, receive)
+        except ThrottledError as error:
+            when = (b"retry-after", str(error.retry_in_s).encode())
+            reply = _problem(Problem.RATE_LIMITED, f"Too much news; send it again in {error.retry_in_s} s.", when)
+        await send_reply(send, reply)
 
     async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
         path: str = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix(PATH)
@@ -46,6 +56,7 @@ class PaymentDoor:
             return _problem(Problem.METHOD_NOT_ALLOWED, "News is posted here.", (b"allow", b"POST"))
         if unsupported := unsupported_coding(scope):
             return _problem(Problem.UNSUPPORTED_MEDIA_TYPE, unsupported.sentence, unsupported.header)
+        self._throttle.check_hint(name, address_of(scope))
         most, slowest = self._settings.body_max_bytes, self._settings.body_timeout_s
         try:
             body = await limits.read_body(receive, max_bytes=most, timeout_s=slowest)
@@ -55,6 +66,7 @@ class PaymentDoor:
         except limits.BodyTooSlowError:
             return _problem(Problem.TOO_SLOW, "The body did not arrive in time.")
         except ForgedError as error:
+            self._throttle.wrong(address_of(scope))
             log.warning("webhook_forged", provider=name, why=str(error))
             return _problem(Problem.MALFORMED, "The signature is missing, wrong, or of another time.")
         if not await self._follow(name, notified):

@@ -67,7 +67,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.INVALID: _crux(400, native=422, plaza=(400, 41100)),
     Problem.TOO_LARGE: _crux(413, seed=400, native=413, plaza=(413, 41202)),
     Problem.TOO_SLOW: _crux(408, seed=400, native=408, plaza=(408, 41000)),
-    Problem.RATE_LIMITED: _crux(429, native=429, plaza=(409, 41501)),
+    Problem.RATE_LIMITED: _crux(429, seed=503, native=429, plaza=(409, 41501)),
     Problem.TOO_BROAD: _crux(422, native=422, plaza=(400, 41100)),
     Problem.UNKNOWN_ENDPOINT: _crux(404, native=404, plaza=(404, 41000)),
     Problem.LIMIT_REACHED: _crux(409, native=409, plaza=(409, 41000)),

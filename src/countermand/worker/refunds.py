@@ -5,6 +5,7 @@ the process between the steps leaves the refund to be taken up again, with the s
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -36,6 +37,7 @@ from countermand.store.columns import Record
 from countermand.store.engine import Database
 from countermand.store.records import refund_of
 from countermand.store.repayments import Mark
+from countermand.worker.merging import Merging
 from countermand.worker.pace import Rests, StalledError, Streak
 from countermand.worker.partitions import Partitions
 
@@ -45,7 +47,7 @@ BATCH_MAX: Final = 500
 CHECKS_MAX: Final = 200
 AT_ONCE: Final = 32
 FOLLOWED_MAX: Final = 32
-"""So many webhooks are looked into at once; others have to come again."""
+"""So many webhooks of one provider are looked into at once; others have to come again."""
 FOLLOW_S: Final = 10.0
 """How long a webhook may take. Providers wait for 15 seconds or so."""
 
@@ -84,7 +86,8 @@ class Refunds:
         self._partitions = partitions
         self._watch_for = watch_for
         self._places = asyncio.Semaphore(at_once)
-        self._following = 0
+        self._following: Counter[str] = Counter()
+        self._hearing = Merging()
         self._rests = Rests(clock)
 
     async def settle(self) -> int:
@@ -108,16 +111,16 @@ class Refunds:
         If it is not, the news has to come again: a refund that failed after it was confirmed is asked about only once a
         day, and not for ever.
         """
-        if self._following >= FOLLOWED_MAX:
+        if self._following[provider] >= FOLLOWED_MAX:
             return False
-        self._following += 1
+        self._following[provider] += 1
         try:
             async with asyncio.timeout(FOLLOW_S):
                 return all([await self._follow(provider, each) for each in notified])
         except TimeoutError:
             return False
         finally:
-            self._following -= 1
+            self._following[provider] -= 1
 
     async def _follow(self, provider: str, notified: Notified) -> bool:
         rows = await self._database.read(
@@ -128,7 +131,7 @@ class Refunds:
                 payment=notified.payment,
             )
         )
-        return all([await self.hear(row) for row in rows])
+        return all([await self._hearing.do(row.id, partial(self.hear, row)) for row in rows])
 
     async def hear(self, row: Record) -> bool:
         """Something happened to this refund, says its provider: ask what, believe that, and write it down if it can."""

@@ -155,7 +155,8 @@ async def opened_crux(url: str, **settings: Any) -> AsyncIterator[Crux]:
     """A fresh world in this database, and calls to its door."""
     clock = Clock()
     # The tests of a module share one service, and some have many wrong passwords.
-    settings.setdefault("login_limit", "")
+    for limit in ("login_limit", "login_address_limit", "login_person_limit"):
+        settings.setdefault(limit, "")
     async with running(url, clock, **settings) as application:
         world = await populate(application, clock)
         async with world.client() as http:

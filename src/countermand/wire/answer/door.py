@@ -19,9 +19,11 @@ from countermand.store.row_security import viewer
 from countermand.wire import limits
 from countermand.wire.answer import forms, views
 from countermand.wire.behind import Behind
+from countermand.wire.callers import address_of
 from countermand.wire.http import unsupported_body
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.replying import Reply, Scope, Send, send_reply
+from countermand.wire.throttle import ThrottledError
 
 DOOR: Final = "answer"
 EXPIRED: Final = 410
@@ -78,6 +80,7 @@ class AnswerDoor:
         self._database, self._lanes = behind.database, behind.lanes
         self._ids, self._clock, self._settings = behind.ids, behind.clock, behind.settings
         self._links = links
+        self._throttle = behind.throttle
         self._style = files("countermand.wire.answer").joinpath("style.css").read_bytes()
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
@@ -86,6 +89,8 @@ class AnswerDoor:
             reply = await self._answered(scope, receive)
         except PageError as error:
             reply = _page(error.status, views.message_page(error.title, *error.sentences), *error.headers)
+        except ThrottledError as error:
+            reply = _throttled(error.retry_in_s)
         except (UnavailableError, TooBroadError):
             reply = _unavailable()
         await send_reply(send, reply)
@@ -97,16 +102,17 @@ class AnswerDoor:
             headers = ((b"cache-control", b"public, max-age=3600"), (b"x-content-type-options", b"nosniff"))
             return Reply(status=200, body=self._style, media_type=b"text/css; charset=utf-8", headers=headers)
         _check_method(scope, "GET", "POST")
-        opened = await self._opened(token)
+        opened = await self._opened(token, address_of(scope))
         if scope["method"] == "POST":
             form = await self._form(scope, receive)
             return await self._give(opened, form)
         return self._look(opened, 200)
 
-    async def _opened(self, token: str) -> Opened:
+    async def _opened(self, token: str, address: str) -> Opened:
         try:
             ticket = self._links.read(token, self._clock())
         except UnknownLinkError:
+            self._throttle.wrong(address)
             raise _unknown() from None
         except ExpiredLinkError:
             raise PageError(
@@ -114,6 +120,7 @@ class AnswerDoor:
                 "This link has expired",
                 "It can be used no more. If the answer is still due, ask the retailer for it.",
             ) from None
+        self._throttle.check_link((ticket.party, ticket.cancellation))
         reading_party.set(ticket.party)
         viewer.set(None)
         found = await self._found(ticket)
@@ -244,6 +251,12 @@ def _unknown() -> PageError:
 def _unavailable() -> Reply:
     title, sentence = "The database did not answer", "Nothing is lost. Try again in a moment."
     return _page(_status(Problem.UNAVAILABLE), views.message_page(title, sentence), (b"retry-after", b"1"))
+
+
+def _throttled(retry_in_s: int) -> Reply:
+    title, sentence = "Too many calls", f"Nothing is lost. Try again in {retry_in_s} seconds."
+    when = (b"retry-after", str(retry_in_s).encode())
+    return _page(_status(Problem.RATE_LIMITED), views.message_page(title, sentence), when)
 
 
 def _page(status: int, body: bytes, *more: tuple[bytes, bytes]) -> Reply:

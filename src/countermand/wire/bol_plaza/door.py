@@ -36,10 +36,12 @@ from countermand.wire.bol_plaza.once import Signatures
 from countermand.wire.bol_plaza.parsing import CHARSETS, Unreadable, in_utf8
 from countermand.wire.bol_plaza.signature import Denial
 from countermand.wire.bol_plaza.vocabulary import EventType, Status, Version
+from countermand.wire.callers import address_of
 from countermand.wire.http import asked_method, charset_of, unsupported_charset, unsupported_coding
 from countermand.wire.rates import Rates
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.replying import Reply, Scope, Send, header, header_values, leaves_bytes_unframed, send_reply
+from countermand.wire.throttle import ThrottledError
 
 T = TypeVar("T")
 
@@ -102,9 +104,11 @@ class PlazaDoor:
             behind.database,
             behind.keyring,
             behind.clock,
+            behind.throttle,
             remember_s=settings.credential_cache_s,
             window=timedelta(seconds=settings.plaza_window_s),
         )
+        self._throttle = behind.throttle
         self._rates = Rates(settings.plaza_limits)
         self._signatures = Signatures()
         self._prefix = urlsplit(settings.base_url).path
@@ -296,6 +300,7 @@ class PlazaDoor:
             authorization=header(scope, b"x-bol-authorization"),
             method=asked_method(scope),
             path=path,
+            address=address_of(scope),
         )
         if isinstance(given, Denial):
             raise CallError(401, given.code, given.text)
@@ -309,6 +314,7 @@ class PlazaDoor:
         Raises:
             CallError: the key has no call left.
         """
+        self._throttle.check_call(caller)
         if not self._rates.allows(caller.credential, quota, self._clock()):
             raise _problem(Problem.RATE_LIMITED, "Too many requests")
 
@@ -396,6 +402,8 @@ class _Endpoint:
         except CallError as error:
             extra = {405: ((b"allow", self._allow),), 503: ((b"retry-after", b"1"),)}.get(error.status, ())
             reply = _error(error, *extra, *error.headers)
+        except ThrottledError:
+            reply = _error(_problem(Problem.RATE_LIMITED, "Too many requests"))
         except TooBroadError as error:
             reply = _error(_problem(Problem.TOO_BROAD, f"{error} Ask for a page nearer to the first."))
         except UnavailableError:

@@ -12,6 +12,7 @@ from countermand.store.engine import Database
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire.bol_plaza.signature import Denial, SignedHeaders, check_key, read_headers
+from countermand.wire.throttle import Throttle
 
 REMEMBERED_MAX: Final = 10_000
 
@@ -24,37 +25,60 @@ class PlazaKeys:
     """
 
     def __init__(
-        self, database: Database, keyring: Keyring, clock: Clock, *, remember_s: int, window: timedelta
+        self,
+        database: Database,
+        keyring: Keyring,
+        clock: Clock,
+        throttle: Throttle,
+        *,
+        remember_s: int,
+        window: timedelta,
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._clock = clock
+        self._throttle = throttle
         self._remember_s = remember_s
         self._window = window
         self._remembered: OrderedDict[str, tuple[Caller, bytes, float]] = OrderedDict()
         self._decoy: bytes | None = None
 
     async def caller(
-        self, *, content_type: str | None, date: str | None, authorization: str | None, method: str, path: str
+        self,
+        *,
+        content_type: str | None,
+        date: str | None,
+        authorization: str | None,
+        method: str,
+        path: str,
+        address: str,
     ) -> Caller | Denial:
-        """The caller whose key signed this call, or why it is denied. What is read from then on counts as its."""
+        """The caller whose key signed this call, or why it is denied. What is read from then on counts as its.
+
+        Raises:
+            ThrottledError: too many wrong keys and signatures came from this address.
+        """
         reading_party.set(None)
         viewer.set(None)
-        found = await self._caller(content_type, date, authorization, method, path)
-        if not isinstance(found, Denial):
+        headers = read_headers(
+            content_type=content_type,
+            date=date,
+            authorization=authorization,
+            now=self._clock(),
+            window=self._window,
+        )
+        if isinstance(headers, Denial):
+            return headers
+        found = await self._caller(headers, method, path, address)
+        if isinstance(found, Denial):
+            self._throttle.wrong(address)
+        else:
             reading_party.set(found.party)
             viewer.set(found.sees)
         return found
 
-    async def _caller(
-        self, content_type: str | None, date: str | None, authorization: str | None, method: str, path: str
-    ) -> Caller | Denial:
+    async def _caller(self, headers: SignedHeaders, method: str, path: str, address: str) -> Caller | Denial:
         now = self._clock()
-        headers = read_headers(
-            content_type=content_type, date=date, authorization=authorization, now=now, window=self._window
-        )
-        if isinstance(headers, Denial):
-            return headers
         caller, secret, until = self._remembered.get(headers.public_key, (None, None, 0.0))
         if until <= now.timestamp():
             secret = None
@@ -62,7 +86,8 @@ class PlazaKeys:
         denial = check_key(headers, secret=secret, seller_active=True, method=method, path=path)
         if denial is None and caller is not None:
             return caller
-        return await self._judged(headers, method, path)
+        async with self._throttle.looking_up(address):
+            return await self._judged(headers, method, path)
 
     async def _judged(self, headers: SignedHeaders, method: str, path: str) -> Caller | Denial:
         found = await self._database.read(partial(plaza_key, public=headers.public_key))

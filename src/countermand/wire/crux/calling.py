@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
@@ -17,10 +17,15 @@ from countermand.parties import Caller, Permission
 from countermand.settings import Settings
 from countermand.wire import limits
 from countermand.wire.auth import Authenticator
-from countermand.wire.crux.problems import CallError, answered, refuse
+from countermand.wire.callers import address_of
+from countermand.wire.crux.problems import CallError, answered, refuse, told_of_throttling
 from countermand.wire.http import unsupported_body
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.replying import Reply, Scope, Send, header, json_reply, leaves_bytes_unframed, send_reply
+from countermand.wire.throttle import Throttle
+
+LOGIN_MAX_BYTES: Final = 16 * 1024
+"""Nobody knows yet who logs in, so little is read of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +92,9 @@ class Operation:
 class Checks:
     """Who calls, and what they send."""
 
-    def __init__(self, authenticator: Authenticator, settings: Settings) -> None:
+    def __init__(self, authenticator: Authenticator, throttle: Throttle, settings: Settings) -> None:
         self._authenticator = authenticator
+        self._throttle = throttle
         self._settings = settings
 
     async def authenticate(self, scope: Scope) -> Caller:
@@ -106,10 +112,28 @@ class Checks:
             raise CallError(Problem.UNAUTHENTICATED, "Invalid token header. No credentials provided.")
         if " " in token:
             raise CallError(Problem.UNAUTHENTICATED, "Invalid token header. Token string should not contain spaces.")
-        caller = await self._authenticator.caller(token)
+        with told_of_throttling():
+            caller = await self._authenticator.caller(token, address_of(scope))
         if caller is None:
             raise CallError(Problem.UNAUTHENTICATED, "Invalid token.")
         return caller
+
+    def check_rate(self, caller: Caller) -> None:
+        """Count the call.
+
+        Raises:
+            CallError: the credential has none left.
+        """
+        with told_of_throttling():
+            self._throttle.check_call(caller)
+
+    async def read_login(self, scope: Scope, receive: limits.Receive) -> Any:
+        """What a stranger says to log in, which is short.
+
+        Raises:
+            CallError: as ``read_body``.
+        """
+        return await self._read(scope, receive, min(LOGIN_MAX_BYTES, self._settings.body_max_bytes), NODES_MAX)
 
     async def read_body(self, scope: Scope, receive: limits.Receive, *, has_lines: bool = False) -> Any:
         """The JSON that a call carries; nothing at all counts as ``{}``, whatever its type is said to be.
@@ -118,7 +142,9 @@ class Checks:
             CallError: it is too large, too slow, of another type, or not JSON.
         """
         most = self._settings.order_max_bytes if has_lines else self._settings.body_max_bytes
-        nodes_max = ORDER_NODES_MAX if has_lines else NODES_MAX
+        return await self._read(scope, receive, most, ORDER_NODES_MAX if has_lines else NODES_MAX)
+
+    async def _read(self, scope: Scope, receive: limits.Receive, most: int, nodes_max: int) -> Any:
         try:
             body = await limits.read_body(receive, max_bytes=most, timeout_s=self._settings.body_timeout_s)
         except limits.BodyTooLargeError as error:
@@ -155,6 +181,7 @@ class Endpoint:
         operation = self._operation
         caller = await self._checks.authenticate(scope)
         operation.check(caller)
+        self._checks.check_rate(caller)
         if options := _options(scope, operation.method):
             return options
         body = await self._checks.read_body(scope, receive, has_lines=operation.has_lines)
@@ -188,8 +215,7 @@ class LoginEndpoint:
     async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
         if options := _options(scope, "POST"):
             return options
-        address, _ = scope.get("client") or ("", 0)
-        return await self._log_in(await self._checks.read_body(scope, receive), address)
+        return await self._log_in(await self._checks.read_login(scope, receive), address_of(scope))
 
 
 def begins_like_crux(path: str) -> bool:

@@ -24,17 +24,18 @@ from countermand.domain.refusals import UNKNOWN_ORDER
 from countermand.domain.texts import why_unfit
 from countermand.parties import Permission
 from countermand.service.calls import Call, Done, Failed, Refused
+from countermand.store.columns import Record
 from countermand.store.engine import change
 from countermand.wire.behind import Behind
 from countermand.wire.crux import meaning, requests, views
 from countermand.wire.crux.calling import Checks, Endpoint, LoginEndpoint, NoSuchCall, Operation, Request
-from countermand.wire.crux.problems import CallError, refuse
-from countermand.wire.rates import Rates
+from countermand.wire.crux.passwords import CrowdedError, Passwords
+from countermand.wire.crux.problems import CallError, refuse, throttled
 from countermand.wire.replies import Problem
 from countermand.wire.replying import Reply, json_reply
+from countermand.wire.throttle import ThrottledError
 
 DOOR: Final = "crux"
-_LOGIN: Final = "login"
 
 _RETAILER: Final = frozenset({PartyKind.RETAILER})
 _SUPPLIER: Final = frozenset({PartyKind.SUPPLIER})
@@ -47,8 +48,8 @@ class CruxDoor:
     def __init__(self, behind: Behind) -> None:
         self._database, self._lanes = behind.database, behind.lanes
         self._ids, self._clock, self._settings = behind.ids, behind.clock, behind.settings
-        self._checks = Checks(behind.authenticator, behind.settings)
-        self._failed_logins = Rates({_LOGIN: behind.settings.login_limit})
+        self._checks = Checks(behind.authenticator, behind.throttle, behind.settings)
+        self._passwords = Passwords(behind.settings, behind.clock)
 
     def routes(self) -> list[BaseRoute]:
         """Each call under both prefixes, with and without its final slash, and what only looks like one."""
@@ -182,15 +183,9 @@ class CruxDoor:
         return json_reply(200, [show(order) for order in await self._database.read(read)])
 
     async def log_in(self, body: Any, address: str) -> Reply:
-        """POST: a token for a right password. Who guesses has to wait, for the person and address together."""
+        """POST: a token for a right password. Who guesses has to wait."""
         message = requests.read(requests.Login, body, timp=False)
-        who = f"{address} {message.username.strip().lower()}"
-        if not self._failed_logins.allows(who, _LOGIN, self._clock()):
-            raise CallError(Problem.RATE_LIMITED, "Too many failed attempts to log in. Wait a minute.")
-        user = await self._database.read(partial(parties.find_user, email=message.username))
-        if not await asyncio.to_thread(parties.is_password, user, message.password) or user is None:
-            raise CallError(Problem.UNAUTHENTICATED, "Unable to log in with provided credentials.")
-        self._failed_logins.forget(who, _LOGIN)
+        user = await self._user(message, address)
         if PartyKind(user.kind) not in _BOTH:
             raise CallError(Problem.WRONG_PARTY, "Only retailers and suppliers can log in here.")
         now, lifetime = self._clock(), self._settings.token_lifetime
@@ -199,6 +194,20 @@ class CruxDoor:
             partial(parties.log_in, ids=self._ids, now=now, user=user, expires_at=now + lifetime if lifetime else None),
         )
         return json_reply(200, views.login(login))
+
+    async def _user(self, message: requests.Login, address: str) -> Record:
+        try:
+            async with self._passwords.attempt(message.username, address) as attempt:
+                user = await self._database.read(partial(parties.find_user, email=message.username))
+                right = await asyncio.to_thread(parties.is_password, user, message.password)
+                if not right or user is None:
+                    raise CallError(Problem.UNAUTHENTICATED, "Unable to log in with provided credentials.")
+                attempt.succeeded()
+                return user
+        except ThrottledError as error:
+            raise throttled(error.retry_in_s) from None
+        except CrowdedError:
+            raise CallError(Problem.UNAVAILABLE, "Too many people log in at this moment. Try again.") from None
 
     async def _done(self, request: Request, command: Command | PlaceOrder) -> Done:
         retailer = request.caller.party if request.caller.kind is PartyKind.RETAILER else None

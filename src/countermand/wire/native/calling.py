@@ -22,6 +22,7 @@ from countermand.parties import Caller, Permission
 from countermand.service.calls import Once
 from countermand.wire.behind import Behind
 from countermand.wire.http import Unsupported
+from countermand.wire.native.admitting import caller_in
 from countermand.wire.native.problems import ERRORS_MAX, CallError, invalid, told_of_body
 from countermand.wire.replies import Problem
 
@@ -61,11 +62,9 @@ def caller_with(permission: Permission, kind: PartyKind | None = None) -> Callab
     """A dependency: the caller, who must have this permission, and be of this kind if there is one."""
 
     async def caller(
-        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+        request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Caller:
-        found = await _behind_of(request).authenticator.caller(given.credentials) if given else None
-        if found is None:
-            raise CallError(Problem.UNAUTHENTICATED, "This call needs a valid bearer token.")
+        found = caller_in(request.scope)
         if kind and found.kind is not kind:
             raise CallError(Problem.WRONG_PARTY, f"Only the {kind.value} can make this call.")
         if not found.may(permission):

@@ -11,6 +11,7 @@ from countermand.wire import limits
 from countermand.wire.behind import Behind
 from countermand.wire.http import unsupported_body
 from countermand.wire.native import cancellations, endpoints, events, payments, problems, refunds, scorecards
+from countermand.wire.native.admitting import admitted
 from countermand.wire.native.calling import UNSUPPORTED
 
 
@@ -44,7 +45,8 @@ def native_api(behind: Behind) -> limits.Asgi:
         api.include_router(calls.router)
     api.add_api_route("/healthz", healthz, include_in_schema=False)
     most, slowest = behind.settings.body_max_bytes, behind.settings.body_timeout_s
-    return _reached(limits.bounded(api, problems.refuse_body, max_bytes=most, timeout_s=slowest))
+    bounded = limits.bounded(api, problems.refuse_body, max_bytes=most, timeout_s=slowest)
+    return _reached(admitted(behind, bounded, api))
 
 
 def _reached(app: limits.Asgi) -> limits.Asgi:

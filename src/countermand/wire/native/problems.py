@@ -55,7 +55,7 @@ class ProblemOut(BaseModel):
 
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ProblemOut} for status in (400, 401, 403, 404, 409, 413, 422, 428, 503)
+    status: {"model": ProblemOut} for status in (400, 401, 403, 404, 409, 413, 422, 428, 429, 503)
 }
 """For the description: what every call can answer besides success."""
 
@@ -132,6 +132,12 @@ _UNKNOWN: Final = frozenset({RefusalKind.UNKNOWN_LINE, RefusalKind.UNKNOWN_ORDER
 def unavailable() -> CallError:
     """The database is away."""
     return CallError(Problem.UNAVAILABLE, "The database did not answer. Nothing is lost; repeat the call.")
+
+
+def throttled(retry_in_s: int) -> CallError:
+    """The caller calls too often."""
+    error = CallError(Problem.RATE_LIMITED, f"Too many calls; call again in {retry_in_s} s.")
+    return error.with_header((b"Retry-After", str(retry_in_s).encode()))
 
 
 async def on_unavailable(request: Request, error: Exception) -> Response:

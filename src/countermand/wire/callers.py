@@ -1,0 +1,61 @@
+"""From which address a call comes: the other end of its connection, or what a trusted proxy says of it."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Final
+
+from countermand.wire.limits import Asgi
+from countermand.wire.replying import Scope, header_values
+
+Address = IPv4Address | IPv6Address
+
+_FORWARDED_MAX: Final = 4096
+"""A longer X-Forwarded-For is read from its end, where the trusted proxies write."""
+
+
+def from_clients(app: Asgi, trusted_proxies: Sequence[str]) -> Asgi:
+    """``app``, whose calls name the client of a trusted proxy under ``client``, and not the proxy."""
+    if not trusted_proxies:
+        return app
+    networks = [ip_network(text) for text in trusted_proxies]
+
+    async def answered(scope: Any, receive: Any, send: Any) -> None:
+        address = _behind_proxies(scope, lambda each: any(each in network for network in networks))
+        await app({**scope, "client": (address, 0)}, receive, send)
+
+    return answered
+
+
+def address_of(scope: Scope) -> str:
+    """What counts as one caller: an IPv4 address, or the /64 of an IPv6 one, all of which one host can use."""
+    address = _read((scope.get("client") or ("", 0))[0])
+    if address is None:
+        return ""
+    return str(IPv6Network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address)
+
+
+def _behind_proxies(scope: Scope, is_trusted: Any) -> str:
+    """The last address that no trusted proxy has: whoever wrote what stands before it could write anything."""
+    peer = (scope.get("client") or ("", 0))[0]
+    named = ",".join(header_values(scope, b"x-forwarded-for"))[-_FORWARDED_MAX:].split(",")
+    found = _read(peer)
+    while found is not None and is_trusted(found) and named:
+        before = _read(named.pop())
+        if before is None:
+            break
+        found = before
+    return str(found) if found is not None else peer
+
+
+def _read(text: str) -> Address | None:
+    """An address, also with a port, as some proxies write it."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

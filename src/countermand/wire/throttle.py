@@ -1,0 +1,104 @@
+"""How often who may call: whoever is known by the credential, strangers by their address.
+
+A stranger never uses up what a party has. A right token is let in whatever else comes from its address.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from countermand.ids import Clock
+from countermand.parties import Caller
+from countermand.settings import Settings
+from countermand.wire.rates import Rates, Share
+
+_CALL: Final = "call"
+_GUESS: Final = "guess"
+_LINK: Final = "link"
+_HINT: Final = "hint"
+
+SUSPECTS_MAX: Final = 64
+"""So many look-ups wait that come from addresses with too many wrong tokens; they are made one at a time."""
+
+
+class ThrottledError(Exception):
+    """The quota is used up. ``retry_in_s`` says when to call again."""
+
+    def __init__(self, retry_in_s: int) -> None:
+        super().__init__(retry_in_s)
+        self.retry_in_s = retry_in_s
+
+
+class Throttle:
+    """Counts the calls of every door against the quotas of the settings."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._clock = clock
+        self._calls = Rates({_CALL: settings.call_limit})
+        self._guesses = Rates({_GUESS: settings.wrong_token_limit})
+        self._links = Rates({_LINK: settings.link_limit})
+        self._hints = Rates({_HINT: settings.provider_hint_limit})
+        self._one_suspect = asyncio.Semaphore()
+        self._suspects = 0
+
+    def call(self, caller: Caller) -> Share | None:
+        """Count a call of this credential. Whether it is allowed stands in what is left; ``None`` is no limit."""
+        return self._calls.take(caller.credential, _CALL, self._clock())
+
+    def check_call(self, caller: Caller) -> None:
+        """Count a call of this credential.
+
+        Raises:
+            ThrottledError: it has none left.
+        """
+        _check(self.call(caller))
+
+    def check_link(self, link: object) -> None:
+        """Count a call of whoever has this link.
+
+        Raises:
+            ThrottledError: the link was used too often.
+        """
+        _check(self._links.take(link, _LINK, self._clock()))
+
+    def check_hint(self, provider: str, address: str) -> None:
+        """Count what an address says in the name of a payment provider.
+
+        Raises:
+            ThrottledError: it says too much.
+        """
+        _check(self._hints.take((provider, address), _HINT, self._clock()))
+
+    def wrong(self, address: str) -> None:
+        """Count a wrong token, key, link or signature.
+
+        Raises:
+            ThrottledError: there were too many from this address.
+        """
+        _check(self._guesses.take(address, _GUESS, self._clock()))
+
+    @asynccontextmanager
+    async def looking_up(self, address: str) -> AsyncIterator[None]:
+        """Look up whose a token is. Where too many wrong ones came from, one look-up is made at a time.
+
+        Raises:
+            ThrottledError: too many look-ups wait from such addresses.
+        """
+        share = self._guesses.look(address, _GUESS, self._clock())
+        if share is None or share.allowed:
+            yield
+            return
+        if self._suspects >= SUSPECTS_MAX:
+            raise ThrottledError(share.retry_in_s)
+        self._suspects += 1
+        try:
+            async with self._one_suspect:
+                yield
+        finally:
+            self._suspects -= 1
+
+
+def _check(share: Share | None) -> None:
+    if share is not None and not share.allowed:
+        raise ThrottledError(share.retry_in_s)
