@@ -6,9 +6,7 @@ import signal
 import sys
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
+from countermand.http_server import ConnectionLimits, HttpServer
 
 HEADERS = [(b"content-length", b"0")]
 
@@ -21,17 +19,8 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def serve(port: int) -> None:
-    server = Server(
-        answer,
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=30_000),
-        websockets=False,
-        backlog=1024,
-        log_enabled=False,
-    )
+    limits = ConnectionLimits(total=10_000, per_address=10_000, idle_s=60, header_s=30, write_stall_s=30)
+    server = HttpServer(answer, host="127.0.0.1", port=port, limits=limits)
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, server.stop)
     await server.serve()

@@ -14,7 +14,7 @@ from typing import Any
 from bench.client import Load
 from bench.processes import ROOT
 
-PACKAGES = ("granian", "starlette", "sqlalchemy", "asyncpg", "pysqlite3", "uvloop", "orjson")
+PACKAGES = ("uvicorn", "httptools", "starlette", "sqlalchemy", "asyncpg", "pysqlite3", "uvloop", "orjson")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,18 +2,17 @@
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 from starlette.routing import Router
 
 from countermand.app import Application, opened
+from countermand.http_server import ConnectionLimits, HttpServer
 from countermand.sending.links import PATH
 from countermand.settings import Settings
 from countermand.store.engine import FileLock, UnavailableError
@@ -36,6 +35,9 @@ from countermand.wire.payments import PaymentDoor
 from countermand.wire.payments import refuse_host as refuse_payment_host
 from countermand.wire.replying import json_reply, send_reply
 from countermand.wire.throttle import Throttle
+
+DESCRIPTORS_KEPT: Final = 200
+"""Descriptors that connections of callers leave to the database, to webhooks and to files."""
 
 log = structlog.get_logger()
 
@@ -77,17 +79,7 @@ def free_port(host: str, port: int) -> int:
 
 
 async def _serve(settings: Settings, application: Application, ready: Callable[[str], None]) -> None:
-    server = Server(
-        doors(application),
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=30_000),
-        websockets=False,
-        backlog=1024,
-        log_enabled=False,
-    )
+    server = HttpServer(doors(application), host=settings.host, port=settings.port, limits=connection_limits(settings))
     if settings.worker:
         await application.worker.catch_up()
     loop = asyncio.get_running_loop()
@@ -106,6 +98,19 @@ async def _serve(settings: Settings, application: Application, ready: Callable[[
         if working is not None:
             await application.worker.stop()
             working.cancel()
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """The limits of the settings, within what descriptors this process may have."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return ConnectionLimits(
+        total=max(1, min(settings.connections_max, descriptors - DESCRIPTORS_KEPT)),
+        per_address=settings.connections_per_address,
+        idle_s=settings.connection_idle_s,
+        header_s=settings.header_timeout_s,
+        write_stall_s=settings.write_stall_s,
+        unlimited=tuple(settings.trusted_proxies),
+    )
 
 
 async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) -> None:

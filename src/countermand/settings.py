@@ -119,6 +119,11 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[list[str], AfterValidator(_networks)] = Field(
         default_factory=list, description="Networks of proxies whose X-Forwarded-For is believed"
     )
+    connections_max: int = Field(default=20_000, ge=1, le=1_000_000, description="Connections at once, of all callers")
+    connections_per_address: int = Field(default=1_000, ge=1, le=1_000_000, description="Connections of one address")
+    connection_idle_s: float = Field(default=75.0, gt=0, le=3600, description="How long a connection may do nothing")
+    header_timeout_s: float = Field(default=30.0, gt=0, le=3600, description="How long the headers of a call may take")
+    write_stall_s: float = Field(default=30.0, gt=0, le=3600, description="How long a caller may not read its answer")
     body_max_bytes: int = Field(default=256 * 1024, ge=1)
     order_max_bytes: int = Field(
         default=1024 * 1024, ge=1, description="The same for calls of CRUX that carry the lines of an order"

@@ -78,7 +78,7 @@ def test_help_imports_nothing_heavy() -> None:
         "rich",
         "fastapi",
         "starlette",
-        "granian",
+        "uvicorn",
         "asyncio",
         "httpx2",
         "lxml",

@@ -1,0 +1,308 @@
+"""The HTTP server: uvicorn, with a connection of our own that has limits, and knows callers who end their side early.
+
+Source: docs/decisions/0021.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from itertools import islice
+from typing import Any, Final, cast
+
+import httptools
+import structlog
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from countermand.wire.limits import Asgi
+
+SWEEP_EVERY_S: Final = 0.25
+SWEPT_AT_ONCE: Final = 500
+"""So many connections are looked at in one turn of the loop, which takes about a millisecond."""
+HEADERS_MAX: Final = 100
+HEADER_BYTES_MAX: Final = 64 * 1024
+CROWDED: Final = 0.75
+"""From this share of all connections on, idle ones are let go after ``CROWDED_IDLE_S``."""
+CROWDED_IDLE_S: Final = 5.0
+FINISH_S: Final = 30
+"""How long a server that is told to stop waits for the calls under way."""
+
+
+def _plain(status: str, sentence: str, *headers: str) -> bytes:
+    lines = (f"HTTP/1.1 {status}", "content-type: text/plain; charset=utf-8", f"content-length: {len(sentence)}")
+    return "\r\n".join((*lines, *headers, "connection: close", "", sentence)).encode()
+
+
+FULL: Final = _plain("503 Service Unavailable", "Too many connections.", "retry-after: 5")
+TOO_LARGE: Final = _plain("431 Request Header Fields Too Large", "The headers are too large.")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """How many connections there may be, in all and of one address, and how long one may do nothing, in seconds.
+
+    ``unlimited`` are networks, such as a proxy's, whose addresses may have as many as there may be in all.
+    """
+
+    total: int
+    per_address: int
+    idle_s: float
+    header_s: float
+    write_stall_s: float
+    unlimited: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class ConnectionGuard:
+    """Counts connections and lets go of those that do nothing for too long."""
+
+    limits: ConnectionLimits
+    clock: Callable[[], float]
+    refused: int = 0
+    _open: dict["Connection", None] = field(default_factory=dict)
+    _of_address: Counter[str] = field(default_factory=Counter)
+
+    def admit(self, connection: "Connection", address: str) -> bool:
+        """Whether there is room for one more connection of this address. If there is, it is counted."""
+        limits = self.limits
+        if len(self._open) >= limits.total or (
+            self._of_address[address] >= limits.per_address and not self._is_unlimited(address)
+        ):
+            self.refused += 1
+            return False
+        self._open[connection] = None
+        self._of_address[address] += 1
+        return True
+
+    def leave(self, connection: "Connection", address: str) -> None:
+        """A connection that was admitted has ended."""
+        if self._open.pop(connection, 0) is None:
+            self._of_address[address] -= 1
+            if not self._of_address[address]:
+                del self._of_address[address]
+
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self._open)
+
+    async def sweep_forever(self) -> None:
+        """Look at all connections again and again, some at a time."""
+        while True:
+            looking = iter(list(self._open))
+            while some := list(islice(looking, SWEPT_AT_ONCE)):
+                for connection in some:
+                    connection.let_go_if_stuck(self.clock(), self._idle_s())
+                await asyncio.sleep(0)
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    def _idle_s(self) -> float:
+        crowded = len(self._open) > CROWDED * self.limits.total
+        return min(CROWDED_IDLE_S, self.limits.idle_s) if crowded else self.limits.idle_s
+
+    def _is_unlimited(self, address: str) -> bool:
+        try:
+            return any(ip_address(address) in ip_network(network) for network in self.limits.unlimited)
+        except ValueError:
+            return False
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. What uvicorn leaves open is decided here: limits, stray bytes, and an early end of input."""
+
+    def __init__(self, *arguments: Any, guard: ConnectionGuard, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._guard = guard
+        self._address = ""
+        self._admitted = False
+        self._deaf = False
+        self._since = guard.clock()
+        self._in_headers = True
+        self._header_bytes = 0
+        self._too_large = False
+        self._unsent = 0
+        self._stalled_since = self._since
+
+    # What the transport tells
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, or refuse it where there is no room."""
+        super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        self._admitted = self._guard.admit(self, self._address)
+        if not self._admitted:
+            self._deaf = True
+            transport.write(FULL)
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._guard.leave(self, self._address)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came, unless no more is wanted of this connection."""
+        if self._deaf:
+            return
+        self._unset_keepalive_if_required()
+        self._since = self._guard.clock()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # No other protocol is spoken here. The call is answered, and whatever follows it is not HTTP.
+            self._hear_no_more()
+        except httptools.HttpParserError:
+            self._malformed()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The caller will send no more. A call that came whole is answered all the same.
+
+        Returns whether the connection stays open for the answer.
+        """
+        if not self._is_answering() or self.cycle.more_body:
+            return False
+        self._hear_no_more()
+        return True
+
+    # What the parser tells
+
+    def on_message_begin(self) -> None:
+        """A call begins."""
+        super().on_message_begin()
+        self._in_headers = True
+        self._header_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, within bounds.
+
+        Raises:
+            ValueError: there are too many, or they are too large.
+        """
+        self._header_bytes += len(name) + len(value)
+        self._bound(self._header_bytes <= HEADER_BYTES_MAX and len(self.headers) < HEADERS_MAX)
+        super().on_header(name, value)
+
+    def on_url(self, url: bytes) -> None:
+        """Keep a part of the address, within bounds.
+
+        Raises:
+            ValueError: it is too long.
+        """
+        self._header_bytes += len(url)
+        self._bound(self._header_bytes <= HEADER_BYTES_MAX)
+        super().on_url(url)
+
+    def on_headers_complete(self) -> None:
+        """The call is known."""
+        self._in_headers = False
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer was written."""
+        self._since = self._guard.clock()
+        super().on_response_complete()
+
+    def _bound(self, fits: bool) -> None:
+        if not fits:
+            self._too_large = True
+            raise ValueError("the headers are too large")
+
+    # Limits
+
+    def let_go_if_stuck(self, now: float, idle_s: float) -> None:
+        """Close a connection that has done nothing for too long; break off one whose peer reads no answers."""
+        limits = self._guard.limits
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self._unsent or not unsent:
+            self._unsent, self._stalled_since = unsent, now
+        elif now - self._stalled_since > limits.write_stall_s:
+            self.transport.abort()
+            return
+        if self._is_answering() or self.transport.is_closing():
+            return
+        begun = self._in_headers and self._header_bytes
+        if now - self._since > (limits.header_s if begun or self._call is None else idle_s):
+            self.transport.close()
+
+    @property
+    def _call(self) -> RequestResponseCycle | None:
+        """The last call that came; uvicorn has none at first, though it does not say so."""
+        return cast("RequestResponseCycle | None", self.cycle)
+
+    def _is_answering(self) -> bool:
+        return self._call is not None and not self._call.response_complete
+
+    def _malformed(self) -> None:
+        if self._too_large:
+            self._refuse(TOO_LARGE)
+        elif self._is_answering() and not self.cycle.more_body:
+            # Bytes that belong to no call, such as a body whose length was not said (the Node sample of the CRUX page).
+            self._hear_no_more()
+        else:
+            self._refuse(None)
+
+    def _refuse(self, answer: bytes | None) -> None:
+        self._deaf = True
+        if self._is_answering():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if answer is None:
+            self.send_400_response("This is no HTTP that is understood here.")
+            return
+        self.transport.write(answer)
+        self.transport.close()
+
+    def _hear_no_more(self) -> None:
+        self._deaf = True
+        if self._call is not None:
+            self._call.keep_alive = False
+
+
+class HttpServer(uvicorn.Server):
+    """Serves an ASGI application until ``stop``, within limits."""
+
+    def __init__(self, app: Asgi, *, host: str, port: int, limits: ConnectionLimits) -> None:
+        self.guard = ConnectionGuard(limits, asyncio.get_running_loop().time)
+
+        def connection(**given: Any) -> Connection:
+            return Connection(guard=self.guard, **given)
+
+        super().__init__(
+            uvicorn.Config(
+                cast(Any, app),
+                host=host,
+                port=port,
+                http=cast(Any, connection),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=1024,
+                timeout_keep_alive=int(limits.idle_s),
+                timeout_graceful_shutdown=FINISH_S,
+            )
+        )
+
+    async def serve(self, sockets: Any = None) -> None:
+        """Serve until ``stop``; then finish what is under way."""
+        sweeping = asyncio.create_task(self.guard.sweep_forever())
+        try:
+            await super().serve(sockets)
+        finally:
+            sweeping.cancel()
+
+    def stop(self) -> None:
+        """Take no more calls, and end once those under way are answered."""
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the caller's."""
+        yield

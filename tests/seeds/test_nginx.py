@@ -1,0 +1,117 @@
+"""The nginx file of the docs, run by Debian's nginx in front of the real service."""
+
+import asyncio
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx2
+import pytest
+
+from tests.docs.reading import text_of
+from tests.seeds.serving import Server
+from tests.support.certificates import Authority
+from tests.support.pgnode import free_port
+from tests.support.waiting import ANSWER_S, HANGS_S
+
+CHANGES = {
+    r"listen 443 ssl;": "listen 127.0.0.1:{port} ssl;",
+    r"server 127\.0\.0\.1:8765;": "server 127.0.0.1:{service};",
+    r"/etc/ssl/[a-z]+/cancel\.shop\.example\.(?:pem|key)": "{folder}/localhost.pem",
+    r"worker_rlimit_nofile 65536;": "daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;",
+    r"server_tokens off;": "access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};"
+    " fastcgi_temp_path {folder}; scgi_temp_path {folder}; uwsgi_temp_path {folder};",
+}
+"""What the file says to change, and what lets it run beside another nginx without being root."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """Where nginx listens, and whom to trust for its certificate."""
+
+    port: int
+    trust: ssl.SSLContext
+
+    def client(self) -> httpx2.Client:
+        return httpx2.Client(
+            base_url=f"https://localhost:{self.port}", verify=self.trust, timeout=ANSWER_S, trust_env=False
+        )
+
+
+def _nginx() -> str:
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if not found and os.environ.get("COUNTERMAND_TEST_SKIP_NOTHING"):
+        pytest.fail("nginx is not installed")
+    if not found:
+        pytest.skip("nginx is not installed")
+    return found
+
+
+@pytest.fixture(scope="module")
+def proxy(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    program, folder, port = _nginx(), tmp_path_factory.mktemp("nginx"), free_port()
+    authority = Authority(folder)
+    authority.server("localhost")
+    text = text_of("deploy/nginx.conf")
+    for old, new in CHANGES.items():
+        text, count = re.subn(old, new.format(port=port, service=server.port, folder=folder), text)
+        assert count, old
+    file = folder / "nginx.conf"
+    file.write_text(text)
+    checked = subprocess.run([program, "-t", "-c", file], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    running = subprocess.Popen([program, "-c", file], stderr=subprocess.DEVNULL)
+    try:
+        _until_listening(port, running)
+        yield Proxy(port, authority.believed())
+    finally:
+        running.terminate()
+        running.wait(HANGS_S)
+
+
+def _until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + HANGS_S
+    while True:
+        assert process.poll() is None, "nginx ended"
+        assert time.monotonic() < end
+        try:
+            httpx2.get(f"http://127.0.0.1:{port}/", timeout=ANSWER_S, trust_env=False)
+        except httpx2.TransportError:
+            continue
+        return
+
+
+def test_a_retailer_cancels_through_the_proxy(proxy: Proxy, server: Server, line: str) -> None:
+    with proxy.client() as client:
+        token = {"Authorization": f"Token {server.token}"}
+        assert client.delete(f"/orders/items/cancel/{line}/", headers=token).status_code == 204
+        assert client.delete(f"/orders/items/cancel/{line}/").status_code == 401
+        assert client.get("/healthz").status_code == 200
+
+
+def test_the_proxy_stops_what_is_too_large(proxy: Proxy) -> None:
+    with proxy.client() as client:
+        assert client.post("/v1/cancellations", content=b" " * 3_000_000).status_code == 413
+
+
+@pytest.mark.anyio
+async def test_no_address_takes_all_connections_and_slow_ones_reach_no_service(proxy: Proxy) -> None:
+    """Connections that have sent half of their headers hold the proxy's places, and the service answers on."""
+    half = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    held = [await asyncio.open_connection("localhost", proxy.port, ssl=proxy.trust) for _ in range(60)]
+    for _, writer in held:
+        writer.write(half)
+    with proxy.client() as client:
+        assert client.get("/healthz").status_code == 200
+    for _, writer in held:
+        writer.close()
+
+
+def test_the_file_says_what_the_settings_say() -> None:
+    assert "trusted_proxies" in text_of("deploy/nginx.conf")
+    assert "deploy/nginx.conf" in text_of("deploy.md")
