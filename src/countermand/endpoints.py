@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.endpoint import (
@@ -214,7 +214,11 @@ def remove(connection: Connection, endpoint: UUID, *, by: str, party: UUID | Non
     notices = t.notices.c
     dead = connection.execute(
         update(t.notices)
-        .where(notices.partition.in_(range(t.PARTITIONS)), notices.endpoint_id == endpoint, notices.state == "due")
+        .where(
+            notices.partition.in_(range(t.PARTITIONS)),
+            notices.endpoint_id == endpoint,
+            notices.state == literal_column("'due'"),
+        )
         .values(state="dead", due_at=None, last_result="The endpoint was removed.")
     ).rowcount
     _changed(connection, "endpoint_removed", after, by, notices_dead=dead)

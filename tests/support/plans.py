@@ -1,33 +1,192 @@
-"""How a database would find what it is asked for: its own plans of the statements that a question sends."""
+"""How a database finds what it is asked for: its own plans of the statements that a question sends, and what they cost.
 
-from collections.abc import Callable
-from typing import Any
+A population of two years with fresh statistics keeps both planners honest. What is measured is the work itself, in rows
+and steps: a plan can look fine and go through a table all the same.
+"""
 
+import json
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
 from sqlalchemy import Connection, event
 
+from countermand.store.tables import metadata
 
-def plans_of(connection: Connection, question: Callable[[Connection], object], table: str) -> list[str]:
+SMALL: Final = frozenset({"number_blocks", "partitions", "workers", "revisions"})
+"""Tables that do not grow."""
+
+GROWING: Final = frozenset(metadata.tables) - SMALL
+
+ROWS_MAX: Final = 1_000
+"""So many rows of a growing table one step of a plan may touch (PostgreSQL)."""
+
+STEPS_MAX: Final = 150_000
+"""So many steps SQLite's machine may make for one statement."""
+
+_STEPS_AT_ONCE: Final = 500
+
+Question = Callable[[Connection], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A statement as it was sent, with what was given."""
+
+    statement: str
+    given: Any
+
+
+def statements_of(connection: Connection, question: Question) -> list[Asked]:
+    """What a question sends, each text once. What it changes is undone."""
+    asked: dict[str, Any] = {}
+
+    def keep(connection: Any, cursor: Any, statement: str, given: Any, context: Any, many: bool) -> None:
+        asked.setdefault(statement, given[0] if many else given)
+
+    event.listen(connection, "before_cursor_execute", keep)
+    try:
+        with undone(connection):
+            question(connection)
+    finally:
+        event.remove(connection, "before_cursor_execute", keep)
+    words = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
+    return [Asked(statement, given) for statement, given in asked.items() if statement.strip().startswith(words)]
+
+
+class undone:  # noqa: N801 - reads as a word in statements
+    """What happens inside is rolled back."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._savepoint = self._connection.begin_nested()
+
+    def __exit__(self, *_: object) -> None:
+        self._savepoint.rollback()
+
+
+def faults(connection: Connection, asked: Asked, url: str) -> list[str]:
+    """What is wrong with how the database answers a statement: tables that are gone through, and too much work."""
+    with undone(connection):
+        if connection.dialect.name == "sqlite":
+            return [*_scans_of_sqlite(connection, asked), *_steps_of_sqlite(connection, asked)]
+        return [*_rows_touched(connection, asked), *_scans_of_postgresql(connection, asked, url)]
+
+
+# SQLite
+
+_NO_TABLE: Final = re.compile(
+    r"VIRTUAL TABLE|CONSTANT ROW|^SCAN \(|^SCAN (branch_\d+|keys|counted|first|found|heads|anon_\d+)$"
+)
+
+
+def _scans_of_sqlite(connection: Connection, asked: Asked) -> list[str]:
+    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked.statement}", asked.given).all()
+    details = [str(row[3]) for row in rows]
+    return [
+        each
+        for each in details
+        if each.startswith("SCAN ")
+        and " USING " not in each
+        and not _NO_TABLE.search(each)
+        and each.split()[1] not in SMALL
+    ]
+
+
+def _steps_of_sqlite(connection: Connection, asked: Asked) -> list[str]:
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    driver: Any = connection.connection.dbapi_connection
+    driver.set_progress_handler(step, _STEPS_AT_ONCE)
+    try:
+        result = connection.exec_driver_sql(asked.statement, asked.given)
+        if result.returns_rows:
+            result.fetchall()
+    finally:
+        driver.set_progress_handler(None, 0)
+    steps = count * _STEPS_AT_ONCE
+    return [f"{steps} steps"] if steps > STEPS_MAX else []
+
+
+# PostgreSQL
+
+
+def _rows_touched(connection: Connection, asked: Asked) -> list[str]:
+    """What the plan of its own choice touches, with these values."""
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {asked.statement}"
+    plan = _plan(connection.exec_driver_sql(explain, asked.given).scalar_one())
+    return [
+        f"{table}: {rows} rows by {node['Node Type']} {node.get('Index Name', '')}"
+        for node in _nodes(plan)
+        if (table := node.get("Relation Name")) in GROWING and (rows := _touched(node)) > ROWS_MAX
+    ]
+
+
+def _touched(node: dict[str, Any]) -> int:
+    removed = sum(node.get(name, 0) for name in ("Rows Removed by Filter", "Rows Removed by Index Recheck"))
+    return int((node["Actual Rows"] + removed) * node["Actual Loops"])
+
+
+def _scans_of_postgresql(connection: Connection, asked: Asked, url: str) -> list[str]:
+    """Tables that are read whole though that is discouraged, so no index can serve: with these values, and without."""
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    custom = _plan(connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {asked.statement}", asked.given).scalar_one())
+    # The plan that a statement gets once it was prepared and sent often: it may not look at the values.
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("SET enable_seqscan = off")
+        row = other.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {asked.statement}".encode()).fetchone()
+    assert row is not None
+    return [
+        f"{node['Relation Name']} is read whole ({kind} plan)"
+        for kind, plan in (("custom", custom), ("generic", _plan(row[0])))
+        for node in _nodes(plan)
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in GROWING
+    ]
+
+
+def _plan(found: Any) -> dict[str, Any]:
+    read = json.loads(found) if isinstance(found, str) else found
+    plan: dict[str, Any] = read[0]["Plan"]
+    return plan
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from _nodes(each)
+
+
+# For tests that ask about one table
+
+
+def plans_of(connection: Connection, question: Question, table: str) -> list[str]:
     """Every step of the plans of ``question``'s statements about a table.
 
     PostgreSQL is told to avoid reading tables whole, which it does of its own with small ones: a step that does it all
     the same had no index to use.
     """
-    asked: list[tuple[str, Any]] = []
-
-    def keep(connection: Any, cursor: Any, statement: str, given: Any, context: Any, many: bool) -> None:
-        asked.append((statement, given))
-
-    event.listen(connection, "before_cursor_execute", keep)
-    question(connection)
-    event.remove(connection, "before_cursor_execute", keep)
+    asked = statements_of(connection, question)
     explain = "EXPLAIN QUERY PLAN"
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         explain = "EXPLAIN"
-    found = [connection.exec_driver_sql(f"{explain} {each}", given) for each, given in asked if table in each]
+    found = [
+        connection.exec_driver_sql(f"{explain} {each.statement}", each.given)
+        for each in asked
+        if table in each.statement
+    ]
     return [" ".join(map(str, row)) for result in found for row in result]
 
 
-def reads_whole(steps: list[str], table: str) -> list[str]:
+def reads_whole(steps: Collection[str], table: str) -> list[str]:
     """The steps that read the table from one end to the other."""
     return [step for step in steps if f"SCAN {table}" in step or f"Seq Scan on {table}" in step]

@@ -562,8 +562,7 @@ def _fill_sqlite(path: Path, counts: _Counts, say: Callable[[str], None]) -> Non
             say(f"  {table}")
             connection.execute(statement)
         connection.execute("COMMIT")
-        say("  statistics")
-        connection.execute("ANALYZE")
+        # No statistics: nobody makes them of a SQLite file in use either.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -149,16 +149,38 @@ def _listed(scope: Scope, wanted: OrderFilter) -> list[Branch]:
     """All that the party may list and that has the keys that are wanted."""
     if wanted.reference is not None:
         return [_by_reference(scope, wanted)]
+    if _are_waiting(wanted):
+        return list(_unfinished_of(scope, wanted))
+    if 0 < len(wanted.parties) <= KEYED_PARTIES_MAX:
+        return [branch for party in wanted.parties for branch in _shared_with(party, scope, wanted)]
     if scope.kind is PartyKind.PLATFORM:
-        if 0 < len(wanted.parties) <= KEYED_PARTIES_MAX:
-            return [branch for party in wanted.parties for branch in (_sold(party, wanted), _held(party, wanted, True))]
         return [_sold(None, wanted)]
     own = [_sold(scope.party, wanted)] if scope.kind is PartyKind.RETAILER else []
-    held = [_held(scope.party, wanted, False)]
-    if _are_waiting(wanted):
-        own = [_waiting(wanted, _unfinished.c.retailer_id == scope.party)] if own else []
-        held = [_waiting(wanted, _unfinished.c.fulfiller_id == scope.party, *_HELD_BY_ANOTHER)]
-    return own + held
+    return [*own, _parts(wanted, t.order_parts.c.fulfiller_id == scope.party, t.order_parts.c.held == true())]
+
+
+def _unfinished_of(scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
+    if scope.kind is PartyKind.PLATFORM:
+        yield _waiting(wanted)
+        return
+    if scope.kind is PartyKind.RETAILER:
+        yield _waiting(wanted, _unfinished.c.retailer_id == scope.party)
+    yield _waiting(wanted, _unfinished.c.fulfiller_id == scope.party, *_HELD_BY_ANOTHER)
+
+
+def _shared_with(party: UUID, scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
+    """Orders in which this party has a part, as the seller or the holder, of those that the caller may list."""
+    parts, me = t.order_parts.c, scope.party
+    if scope.kind is PartyKind.PLATFORM or (scope.kind is PartyKind.RETAILER and party == me):
+        yield _sold(party, wanted)
+    if scope.kind is PartyKind.PLATFORM:
+        yield _parts(wanted, parts.fulfiller_id == party)
+    elif party == me:
+        yield _parts(wanted, parts.fulfiller_id == me, parts.held == true())
+    else:
+        yield _parts(wanted, parts.retailer_id == party, parts.fulfiller_id == me, parts.held == true())
+        if scope.kind is PartyKind.RETAILER:
+            yield _parts(wanted, parts.retailer_id == me, parts.fulfiller_id == party)
 
 
 def _sold(retailer: UUID | None, wanted: OrderFilter) -> Branch:
@@ -168,15 +190,15 @@ def _sold(retailer: UUID | None, wanted: OrderFilter) -> Branch:
     return keys.where(*mine, *_placed(orders.placed_at, wanted), *_sent(wanted))
 
 
-def _held(fulfiller: UUID, wanted: OrderFilter, even_untold: bool) -> Branch:
+def _parts(wanted: OrderFilter, *mine: ColumnElement[bool]) -> Branch:
+    """Orders of which another party than the retailer holds lines."""
     parts = t.order_parts.c
     return (
         select(parts.retailer_id, parts.order_id, parts.placed_at)
         .join(t.orders, t.named_by(parts.order_id, t.orders))
         .where(
             as_indexed("order_parts.fulfiller_id <> order_parts.retailer_id"),
-            parts.fulfiller_id == fulfiller,
-            *([] if even_untold else [parts.held == true()]),
+            *mine,
             *_placed(parts.placed_at, wanted),
             *_sent(wanted),
         )

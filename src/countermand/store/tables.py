@@ -304,6 +304,9 @@ order_parts = Table(
     PrimaryKeyConstraint("retailer_id", "order_id", "fulfiller_id"),
     _refers("order_id", orders),
     _index_where("ix_order_parts_held", "fulfiller_id", "placed_at", "order_id", where=HELD_BY_ANOTHER),
+    _index_where(
+        "ix_order_parts_between", "retailer_id", "fulfiller_id", "placed_at", "order_id", where=HELD_BY_ANOTHER
+    ),
 )
 """The lines of one order that one party holds: by whom it is listed, and by which words it is found. Never changed.
 
@@ -349,6 +352,7 @@ lines = Table(
     CheckConstraint("ordered > 0", name="ordered_positive"),
     Index(None, "retailer_id", "order_id"),
     _index_where("ix_lines_unfinished", "retailer_id", "placed_at", "order_id", where="unfinished"),
+    _index_where("ix_lines_unfinished_anywhere", "placed_at", "order_id", where="unfinished"),
     _index_where("ix_lines_unfinished_held", "fulfiller_id", "placed_at", "order_id", where=UNFINISHED_HELD),
 )
 

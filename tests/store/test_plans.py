@@ -1,0 +1,892 @@
+"""No read goes through a table that grows: every one of the service, on both engines, for each kind of caller.
+
+``READS`` has the questions by the name of the function that asks them. A function that takes a connection and is in
+neither ``READS`` nor ``CHANGES`` fails the first test: whoever writes one adds its questions here.
+"""
+
+import asyncio
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import Connection
+
+import countermand
+from countermand import endpoints, parties, policies, reads, refunds, scores
+from countermand.admin import audit, credentials, users
+from countermand.domain.commands import (
+    AcceptCancellation,
+    Actor,
+    Allocate,
+    AllocateOrder,
+    AnswerOrder,
+    AskCancellation,
+    AskLines,
+    CancelOrder,
+    CancelOwn,
+    Command,
+    DeclineCancellation,
+    NoteCancellation,
+    Parcel,
+    PartyKind,
+    PassDeadline,
+    RetailerCancel,
+    RetryRefund,
+    Ship,
+    ShipOrder,
+    WithdrawCancellation,
+)
+from countermand.domain.line import State
+from countermand.domain.order import NewLine, PlaceOrder
+from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.ids import Ids, earliest
+from countermand.reads import CancellationFilter, OrderFilter, Scope
+from countermand.reads import orders as order_lists
+from countermand.service.batch import run_batch
+from countermand.service.calls import Call, Once, ProcessWish
+from countermand.standing import Standing
+from countermand.store import erasure, outbox, owner_mails, repayments, retention
+from countermand.store.engine import open_database
+from countermand.store.records import refund_of
+from countermand.store.tables import PARTITIONS
+from tests.support import templates
+from tests.support.pgnode import Node
+from tests.support.plans import Question, faults, statements_of
+from tests.support.population import Population, populate
+
+LINES: Final = 30_000
+ZONE: Final = ZoneInfo("Europe/Amsterdam")
+ALL: Final = range(PARTITIONS)
+Cases = dict[str, Question]
+
+
+@dataclass(frozen=True)
+class Filled:
+    url: str
+    population: Population
+
+    @property
+    def scopes(self) -> dict[str, Scope]:
+        p = self.population
+        kinds = {
+            "platform": (p.platform, PartyKind.PLATFORM),
+            "big retailer": (p.big_retailer, PartyKind.RETAILER),
+            "small retailer": (p.small_retailer, PartyKind.RETAILER),
+            "big supplier": (p.big_supplier, PartyKind.SUPPLIER),
+            "small supplier": (p.small_supplier, PartyKind.SUPPLIER),
+        }
+        return {name: Scope(party=party, kind=kind) for name, (party, kind) in kinds.items()}
+
+    def row(self, name: str) -> Any:
+        return self.population.samples[name]
+
+    def each(self, ask: Callable[[Connection, Scope], object], what: str = "") -> Cases:
+        """A question as each kind of caller asks it."""
+
+        def asked_by(scope: Scope) -> Question:
+            return lambda connection: ask(connection, scope)
+
+        return {f"{what} {name}".strip(): asked_by(scope) for name, scope in self.scopes.items()}
+
+
+READS: Final[dict[str, Callable[[Filled], Cases]]] = {}
+
+
+def of(name: str) -> Callable[[Callable[[Filled], Cases]], Callable[[Filled], Cases]]:
+    def keep(make: Callable[[Filled], Cases]) -> Callable[[Filled], Cases]:
+        READS[name] = make
+        return make
+
+    return keep
+
+
+# Orders
+
+ORDER_FILTERS: Final = {
+    "all": OrderFilter(),
+    "unsent": OrderFilter(sent=False),
+    "sent": OrderFilter(sent=True),
+    "reference": OrderFilter(reference="PO-100"),
+    "sku": OrderFilter(term="SKU-17"),
+    "no sku": OrderFilter(term="no such thing"),
+    "common word": OrderFilter(title_word="article"),
+    "middling word": OrderFilter(title_word="colour7"),
+    "rare words": OrderFilter(title_word="model17 kind17"),
+    "no word": OrderFilter(title_word="boot"),
+    "shipped": OrderFilter(designation=("HasTracking",)),
+    "to ship": OrderFilter(designation=("NeedsTracking",)),
+    "unallocated": OrderFilter(statuses=("unallocated",)),
+    "only unallocated": OrderFilter(statuses=("unallocated",), conjunction="only"),
+    "allocated": OrderFilter(allocation=("Allocated",)),
+}
+
+
+@of("reads.list_orders")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    recent = OrderFilter(placed_from=p.now - timedelta(days=3), placed_to=p.now)
+    filters = ORDER_FILTERS | {
+        "recent": recent,
+        "by id": OrderFilter(term=str(filled.row("order").id)),
+        "of the big supplier": OrderFilter(parties=(p.big_supplier,)),
+        "of the big retailer": OrderFilter(parties=(p.big_retailer,)),
+        "recent words": replace(recent, title_word="colour7"),
+    }
+    found: Cases = {}
+    for newest_first in (True, False):
+        for name, wanted in filters.items():
+
+            def ask(
+                connection: Connection, scope: Scope, wanted: OrderFilter = wanted, newest: bool = newest_first
+            ) -> object:
+                return reads.list_orders(connection, scope, wanted, start=0, count=10, newest_first=newest)
+
+            found |= filled.each(ask, f"{name}, {'newest' if newest_first else 'oldest'} first,")
+    return found
+
+
+@of("reads.orders.order_page")
+def _(filled: Filled) -> Cases:
+    def ask(connection: Connection, scope: Scope) -> object:
+        return order_lists.order_page(connection, scope, OrderFilter(), start=20, count=10, newest_first=True)
+
+    return filled.each(ask)
+
+
+@of("reads.order_by_id")
+def _(filled: Filled) -> Cases:
+    return filled.each(lambda connection, scope: reads.order_by_id(connection, scope, filled.row("order").id))
+
+
+@of("reads.orders_by_reference")
+def _(filled: Filled) -> Cases:
+    return filled.each(lambda connection, scope: reads.orders_by_reference(connection, scope, "PO-100"))
+
+
+@of("reads.open_orders")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    numbered = filled.row("order").number
+    return {
+        "big": lambda connection: reads.open_orders(connection, p.big_retailer, start=0, count=50),
+        "small": lambda connection: reads.open_orders(connection, p.small_retailer, start=0, count=50),
+        "one": lambda connection: reads.open_orders(connection, p.big_retailer, start=0, count=1, number=numbered),
+    }
+
+
+@of("reads.shipments")
+def _(filled: Filled) -> Cases:
+    p, row = filled.population, filled.row("shipment")
+    return {
+        "all": lambda connection: reads.shipments(connection, p.big_retailer, count=50),
+        "of an order": lambda connection: reads.shipments(
+            connection, p.big_retailer, order_number=filled.row("order").number
+        ),
+        "one": lambda connection: reads.shipments(connection, p.big_retailer, number=row.number),
+    }
+
+
+@of("reads.line_of_number")
+def _(filled: Filled) -> Cases:
+    line = filled.row("line")
+    return {"": lambda connection: reads.line_of_number(connection, line.retailer_id, line.number)}
+
+
+@of("reads.line_of_bol_number")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: reads.line_of_bol_number(connection, filled.row("line").number)}
+
+
+@of("reads.line_by_id")
+def _(filled: Filled) -> Cases:
+    return filled.each(lambda connection, scope: reads.line_by_id(connection, scope, filled.row("line").id))
+
+
+@of("reads.process_status")
+def _(filled: Filled) -> Cases:
+    row = filled.row("process")
+    return {"": lambda connection: reads.process_status(connection, row.retailer_id, row.number)}
+
+
+# Cancellations
+
+
+@of("reads.list_cancellations")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    filters = {
+        "all": CancellationFilter(),
+        **{state.value: CancellationFilter(state=state.value) for state in State},
+        "awaiting": CancellationFilter(awaiting=p.big_supplier),
+        "awaiting nobody's": CancellationFilter(awaiting=UUID(int=9)),
+        "of a line": CancellationFilter(line=filled.row("line").id),
+        "of an order": CancellationFilter(order=filled.row("order").id),
+        "later": CancellationFilter(after=filled.row("cancellation").id),
+    }
+    found: Cases = {}
+    for name, wanted in filters.items():
+
+        def ask(connection: Connection, scope: Scope, wanted: CancellationFilter = wanted) -> object:
+            return reads.list_cancellations(connection, scope, wanted)
+
+        found |= filled.each(ask, f"{name},")
+    return found
+
+
+@of("reads.cancellation_by_id")
+def _(filled: Filled) -> Cases:
+    wanted = filled.row("cancellation").id
+    return filled.each(lambda connection, scope: reads.cancellation_by_id(connection, scope, wanted))
+
+
+@of("reads.cancellation_to_answer")
+def _(filled: Filled) -> Cases:
+    row = filled.row("asked")
+    return {
+        "": lambda connection: reads.cancellation_to_answer(
+            connection, party=row.fulfiller_id, retailer=row.retailer_id, cancellation=row.id
+        )
+    }
+
+
+@of("reads.timeline")
+def _(filled: Filled) -> Cases:
+    found: Cases = {}
+    for name in ("order", "line", "cancellation"):
+        subject = filled.row(name).id
+
+        def ask(connection: Connection, scope: Scope, subject: UUID = subject) -> object:
+            return reads.timeline(connection, scope, subject)
+
+        found |= filled.each(ask, f"{name},")
+    return found
+
+
+# Events and notices
+
+
+@of("reads.list_events")
+def _(filled: Filled) -> Cases:
+    now = filled.population.now
+    filters = {
+        "the last hour": reads.EventFilter(after=earliest(now - timedelta(hours=1)), now=now),
+        "thirty days": reads.EventFilter(after=earliest(now - timedelta(days=30)), now=now),
+        "one": reads.EventFilter(after=earliest(now - timedelta(days=30)), now=now, limit=1),
+    }
+    found: Cases = {}
+    for name, wanted in filters.items():
+
+        def ask(connection: Connection, scope: Scope, wanted: reads.EventFilter = wanted) -> object:
+            return reads.list_events(connection, scope, wanted)
+
+        found |= filled.each(ask, f"{name},")
+    return found
+
+
+@of("reads.events_for_sending")
+def _(filled: Filled) -> Cases:
+    row = filled.row("event")
+    return {"": lambda connection: reads.events_for_sending(connection, [(row.retailer_id, row.line_id, row.seq)])}
+
+
+@of("reads.list_notices")
+def _(filled: Filled) -> Cases:
+    now = filled.population.now
+    found: Cases = {}
+    for state in (None, "due", "sent", "dead"):
+        for endpoint in (None, filled.population.endpoint):
+            wanted = reads.NoticeFilter(state=state, endpoint=endpoint)
+
+            def ask(connection: Connection, wanted: reads.NoticeFilter = wanted) -> object:
+                return reads.list_notices(connection, wanted, 50, now)
+
+            found[f"{state or 'any'} of {'one' if endpoint else 'all'}"] = ask
+    return found
+
+
+@of("reads.notice_by_id")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: reads.notice_by_id(connection, filled.row("notice").id)}
+
+
+@of("reads.closed_secrets")
+def _(filled: Filled) -> Cases:
+    return {"": reads.closed_secrets}
+
+
+# Parties and what belongs to them
+
+
+@of("reads.party_name")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: reads.party_name(connection, filled.population.big_retailer)}
+
+
+@of("reads.active_suppliers")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: reads.active_suppliers(connection, [p.big_supplier, p.big_retailer])}
+
+
+@of("parties.find_party")
+def _(filled: Filled) -> Cases:
+    return {
+        "id": lambda connection: parties.find_party(connection, str(filled.population.big_retailer)),
+        "name": lambda connection: parties.find_party(connection, "Retailer 7"),
+    }
+
+
+@of("parties.caller_of_token")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: parties.caller_of_token(connection, "seed7")}
+
+
+@of("parties.find_user")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: parties.find_user(connection, "user7@shop.example")}
+
+
+@of("parties.plaza_key")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: parties.plaza_key(connection, filled.population.plaza_key)}
+
+
+@of("parties.list_plaza_keys")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: parties.list_plaza_keys(connection, filled.population.big_retailer)}
+
+
+@of("endpoints.of_party")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: endpoints.of_party(connection, filled.population.big_retailer)}
+
+
+@of("endpoints.find")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: endpoints.find(connection, filled.population.endpoint)}
+
+
+@of("endpoints.by_ids")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: endpoints.by_ids(connection, [filled.population.endpoint])}
+
+
+@of("endpoints.remove")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: endpoints.remove(connection, filled.population.endpoint, by="test")}
+
+
+@of("policies.in_force")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: policies.in_force(connection, p.big_retailer, p.big_supplier)}
+
+
+@of("reads.policy_history")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: reads.policy_history(connection, p.big_retailer, p.big_supplier)}
+
+
+@of("reads.last_policy_version")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: reads.last_policy_version(connection, filled.population.big_retailer)}
+
+
+@of("admin.audit.list_entries")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {
+        "all": lambda connection: audit.list_entries(connection, audit.AuditFilter()),
+        "party": lambda connection: audit.list_entries(connection, audit.AuditFilter(party=p.big_retailer)),
+        "target": lambda connection: audit.list_entries(connection, audit.AuditFilter(target=p.big_retailer)),
+        "action": lambda connection: audit.list_entries(connection, audit.AuditFilter(action=audit.Action.PARTY_ADDED)),
+    }
+
+
+@of("admin.users.find_user")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: users.find_user(connection, "user7@shop.example")}
+
+
+@of("admin.users.list_users")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {
+        "all": lambda connection: users.list_users(connection, party=None, after=None, limit=50),
+        "party": lambda connection: users.list_users(connection, party=p.big_retailer, after=None, limit=50),
+    }
+
+
+@of("admin.credentials.list_credentials")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {
+        f"{kind} {name}": lambda connection, kind=kind, party=party: credentials.list_credentials(  # type: ignore[misc]
+            connection, kind=kind, party=party, after=None, limit=50
+        )
+        for kind in ("token", "plaza_key")
+        for name, party in (("all", None), ("party", p.big_retailer))
+    }
+
+
+# Money
+
+
+@of("refunds.list_refunds")
+def _(filled: Filled) -> Cases:
+    filters = {
+        "all": refunds.RefundFilter(limit=50),
+        "parked": refunds.RefundFilter(state="parked", limit=50),
+        "none": refunds.RefundFilter(state="unknown", limit=50),
+        "of a line": refunds.RefundFilter(line=filled.row("line").id, limit=50),
+        "later": refunds.RefundFilter(after=filled.row("refund").id, limit=50),
+    }
+    found: Cases = {}
+    for name, wanted in filters.items():
+
+        def ask(connection: Connection, scope: Scope, wanted: refunds.RefundFilter = wanted) -> object:
+            return refunds.list_refunds(connection, scope, wanted)
+
+        found |= filled.each(ask, f"{name},")
+    return found
+
+
+@of("refunds.refund_by_id")
+def _(filled: Filled) -> Cases:
+    return filled.each(lambda connection, scope: refunds.refund_by_id(connection, scope, filled.row("refund").id))
+
+
+@of("refunds.quote_units")
+def _(filled: Filled) -> Cases:
+    return filled.each(lambda connection, scope: refunds.quote_units(connection, scope, {filled.row("line").id: None}))
+
+
+@of("refunds.payments_of")
+def _(filled: Filled) -> Cases:
+    return filled.each(lambda connection, scope: refunds.payments_of(connection, scope, filled.row("order").id))
+
+
+@of("store.repayments.due_refunds")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: repayments.due_refunds(connection, filled.population.now, 500, ALL)}
+
+
+@of("store.repayments.refunds_to_check")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: repayments.refunds_to_check(connection, filled.population.now, 200, ALL)}
+
+
+@of("store.repayments.counted_elsewhere")
+def _(filled: Filled) -> Cases:
+    row = filled.row("refund")
+    return {
+        "": lambda connection: repayments.counted_elsewhere(
+            connection, row.retailer_id, row.provider, row.payment_reference
+        )
+    }
+
+
+@of("store.repayments.released_before")
+def _(filled: Filled) -> Cases:
+    row = filled.row("refund")
+    return {"": lambda connection: repayments.released_before(connection, row.retailer_id, refund_of(row))}
+
+
+@of("store.repayments.whose")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: repayments.whose(connection, "stripe", ["pi_1", "ch_1"])}
+
+
+@of("store.repayments.refunds_hinted_at")
+def _(filled: Filled) -> Cases:
+    row = filled.row("refund")
+    return {
+        "refund": lambda connection: repayments.refunds_hinted_at(connection, "manual", row.id, ""),
+        "payment": lambda connection: repayments.refunds_hinted_at(connection, "manual", None, row.payment_reference),
+    }
+
+
+# Scores
+
+
+@of("scores.incidents_of")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: scores.incidents_of(connection, filled.row("cancellation"), ZONE)}
+
+
+@of("scores.judgements_of")
+def _(filled: Filled) -> Cases:
+    line = filled.row("line")
+    return {"": lambda connection: scores.judgements_of(connection, [(line.retailer_id, line.id)])}
+
+
+@of("scores.judge")
+def _(filled: Filled) -> Cases:
+    row, now = filled.row("cancellation"), filled.population.now
+    return {
+        "": lambda connection: scores.judge(
+            connection, now, row, row.retailer_id, excluded=True, reason="x", by="test", door="test"
+        )
+    }
+
+
+@of("scores.evidence")
+def _(filled: Filled) -> Cases:
+    def ask(connection: Connection) -> object:
+        found = scores.incidents_of(connection, filled.row("cancellation"), ZONE)
+        return scores.evidence(connection, found)
+
+    return {"": ask}
+
+
+# What the worker looks for
+
+
+@of("store.outbox.overdue")
+def _(filled: Filled) -> Cases:
+    now = filled.population.now
+    return {
+        "none": lambda connection: outbox.overdue(connection, now, 500, ALL),
+        "some": lambda connection: outbox.overdue(connection, now + timedelta(days=2), 500, [1, 2]),
+    }
+
+
+@of("store.outbox.waiting")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: outbox.waiting(connection, filled.population.now + timedelta(days=1), ALL)}
+
+
+@of("store.outbox.due")
+def _(filled: Filled) -> Cases:
+    pairs = [(0, filled.population.endpoint)]
+    return {"": lambda connection: outbox.due(connection, filled.population.now + timedelta(days=1), pairs, 10)}
+
+
+@of("store.outbox.settle")
+def _(filled: Filled) -> Cases:
+    row = filled.row("notice")
+    done = outbox.Settlement(
+        retailer=row.retailer_id,
+        notice=row.id,
+        partition=row.partition,
+        fence=0,
+        tried=1,
+        state="sent",
+        attempts=2,
+        due_at=None,
+        result="",
+        at=filled.population.now,
+    )
+    return {"": lambda connection: outbox.settle(connection, [done])}
+
+
+@of("store.outbox.recover")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: outbox.recover(connection, p.now, p.endpoint, p.now - timedelta(days=30))}
+
+
+@of("store.outbox.replay")
+def _(filled: Filled) -> Cases:
+    row = filled.row("notice")
+    return {"": lambda connection: outbox.replay(connection, filled.population.now, row.retailer_id, row.id)}
+
+
+@of("store.outbox.bury")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: outbox.bury(connection, [filled.row("notice")], "gone")}
+
+
+@of("store.outbox.stop")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: outbox.stop(connection, filled.population.endpoint, "disabled", "gone")}
+
+
+@of("store.outbox.note_success")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: outbox.note_success(connection, [filled.population.endpoint])}
+
+
+@of("store.outbox.note_failure")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: outbox.note_failure(connection, [p.endpoint], p.now)}
+
+
+@of("store.owner_mails.owe")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: owner_mails.owe(connection, p.endpoint, "gone", p.now)}
+
+
+@of("store.owner_mails.due")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: owner_mails.due(connection, filled.population.now, 500, ALL)}
+
+
+@of("store.retention.purge")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    before = p.now - timedelta(days=30)
+    return {
+        f"{sweep.setting} {sweep.table.name}": lambda connection, sweep=sweep: retention.purge(  # type: ignore[misc]
+            connection, sweep, p.big_retailer if sweep.by_retailer else None, before, None
+        )
+        for sweep in retention.SWEEPS
+    }
+
+
+@of("store.retention.retailers")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: retention.retailers(connection, None)}
+
+
+@of("store.retention.orders_with_customer")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {
+        "": lambda connection: retention.orders_with_customer(
+            connection, p.big_retailer, p.now - timedelta(days=300), 100
+        )
+    }
+
+
+@of("store.erasure.erase_customer")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: erasure.erase_customer(connection, filled.row("order").id, at=p.now, by="test")}
+
+
+# The write road
+
+
+@of("service.batch.run_batch")
+def _(filled: Filled) -> Cases:
+    p, line, order, asked = filled.population, filled.row("line"), filled.row("order"), filled.row("asked")
+    retailer = Actor(party=p.big_retailer, kind=PartyKind.RETAILER, name="test")
+    supplier = Actor(party=p.big_supplier, kind=PartyKind.SUPPLIER, name="test")
+    platform = Actor(party=p.platform, kind=PartyKind.PLATFORM, name="test")
+    ids = Ids(lambda: p.now)
+    placed = PlaceOrder(
+        id=ids.new(),
+        actor=retailer,
+        retailer=p.big_retailer,
+        reference="PO",
+        placed_at=p.now,
+        held=False,
+        lines=(NewLine(id=ids.new(), fulfiller=p.big_supplier, sku="S", units=1, details={}),),
+        details={},
+    )
+    reason = DeclineReason.OTHER
+    commands: dict[str, tuple[Command | PlaceOrder, UUID | None]] = {
+        "place": (placed, p.big_retailer),
+        "ask": (AskCancellation(line=asked.line_id, actor=platform), None),
+        "ask as the retailer": (AskCancellation(line=asked.line_id, actor=retailer), p.big_retailer),
+        "ask for lines": (
+            AskLines(
+                order=asked.order_id, actor=retailer, lines=(AskCancellation(line=asked.line_id, actor=retailer),)
+            ),
+            p.big_retailer,
+        ),
+        "accept": (AcceptCancellation(line=asked.line_id, actor=supplier, cancellation=asked.id), None),
+        "accept any": (AcceptCancellation(line=asked.line_id, actor=supplier), None),
+        "decline": (DeclineCancellation(line=asked.line_id, actor=supplier, reason=reason), None),
+        "withdraw": (WithdrawCancellation(line=asked.line_id, actor=retailer, cancellation=asked.id), p.big_retailer),
+        "deadline": (PassDeadline(line=asked.line_id, cancellation=asked.id), None),
+        "note": (NoteCancellation(line=asked.line_id, actor=supplier, cancellation=asked.id, note="x"), None),
+        "answer an order": (AnswerOrder(order=asked.order_id, actor=supplier), None),
+        "cancel own": (CancelOwn(line=asked.line_id, actor=supplier, reason=CancelReason.OTHER), None),
+        "cancel an order": (CancelOrder(order=asked.order_id, actor=retailer), p.big_retailer),
+        "retailer cancels": (
+            RetailerCancel(line=asked.line_id, actor=retailer, reason=CancelReason.OTHER),
+            p.big_retailer,
+        ),
+        "ship": (Ship(line=line.id, actor=supplier, units=1), None),
+        "ship an order": (
+            ShipOrder(
+                order=asked.order_id,
+                actor=supplier,
+                lines=(Ship(line=asked.line_id, actor=supplier, units=1),),
+                parcel=Parcel(id=ids.new(), tracking_number="3S"),
+            ),
+            None,
+        ),
+        "allocate": (
+            AllocateOrder(
+                order=asked.order_id,
+                actor=supplier,
+                lines=(Allocate(line=asked.line_id, actor=supplier, accepted=1, backordered=0, rejected=0),),
+            ),
+            None,
+        ),
+        "retry a refund": (RetryRefund(line=line.id, refund=filled.row("refund").id, actor=platform, note="x"), None),
+    }
+    once = Once(caller=str(p.big_retailer), key="key", fingerprint="x")
+
+    def run(call: Call) -> Question:
+        def ask(connection: Connection) -> object:
+            standing = Standing()
+            standing.numbers.reserve(connection, 1_000)
+            return run_batch(connection, [call], p.now, ids.new, standing)
+
+        return ask
+
+    found = {
+        name: run(Call(command=command, door="test", retailer=retailer, once=once))
+        for name, (command, retailer) in commands.items()
+    }
+    numbered = AskCancellation(line=UUID(int=0), actor=retailer)
+    wish = ProcessWish(event_type="CANCEL_ORDER", entity_id="1")
+    found["by number"] = run(
+        Call(command=numbered, door="test", retailer=p.big_retailer, line_number=line.number, process=wish)
+    )
+    found["by number alone"] = run(Call(command=numbered, door="test", line_number=line.number))
+    del order
+    return found
+
+
+CHANGES: Final = {
+    # Parts of run_batch, which has questions above.
+    "service.loading.load",
+    "service.locking.lock",
+    "store.bulk.write",
+    # One row by its key, in a table that questions above look into by the same key.
+    "admin.audit.record",
+    "admin.credentials.create_plaza_key",
+    "admin.credentials.create_token",
+    "admin.credentials.rename",
+    "admin.credentials.revoke",
+    "admin.credentials.revoke_plaza_key",
+    "admin.credentials.revoke_token",
+    "admin.credentials.revoke_where",
+    "admin.parties.add",
+    "admin.parties.set_active",
+    "admin.users.add",
+    "admin.users.change_password",
+    "admin.users.disable",
+    "admin.users.enable",
+    "admin.users.log_out",
+    "endpoints.add",
+    "endpoints.disable",
+    "endpoints.once",
+    "endpoints.pause",
+    "endpoints.resume",
+    "endpoints.rotate",
+    "parties.add_party",
+    "parties.add_user",
+    "parties.create_plaza_key",
+    "parties.create_token",
+    "parties.log_in",
+    "parties.set_active",
+    "policies.put_in_force",
+    "store.owner_mails.settle",
+    # Tables that do not grow.
+    "store.outbox.beat",
+    "store.outbox.forget_workers",
+    "store.outbox.lock_partitions",
+    "store.outbox.partitions",
+    "store.outbox.release",
+    "store.outbox.renew",
+    "store.outbox.revision",
+    "store.outbox.take",
+    "store.outbox.workers",
+    "store.revisions.agreements_changed",
+    # The schema, not what is in it.
+    "store.migrations.bring_up_to_date",
+    "store.migrations.current_revision",
+    "store.migrations.lacking",
+    "store.migrations.migrate",
+    "store.migrations.refuse_incomplete",
+    # All parties, for an operator who asked for all.
+    "reads.list_parties",
+    # Other names of questions above.
+    "cli.orders.find_line",
+    "cli.orders.scope_of",
+    "cli.who.find_party",
+    "cli.who.find_retailer",
+    # Counted from events by design; the kept cards beside them have their own test (docs/decisions/0016).
+    "scorecards.look",
+    "scores.cards",
+}
+"""Functions that take a connection and have no questions of their own, each group with its reason."""
+
+
+def functions() -> set[str]:
+    """Every public function of the package whose first parameter is a connection."""
+    found = set()
+    for module in pkgutil.walk_packages(countermand.__path__, "countermand."):
+        if ".versions" in module.name or module.name.endswith(".env"):
+            continue
+        loaded = importlib.import_module(module.name)
+        for name, function in vars(loaded).items():
+            if name.startswith("_") or not inspect.isfunction(function) or function.__module__ != module.name:
+                continue
+            given = list(inspect.signature(function).parameters.values())
+            if given and given[0].annotation is Connection:
+                found.add(f"{module.name.removeprefix('countermand.')}.{name}")
+    return found
+
+
+def test_every_function_that_reads_has_its_questions_here() -> None:
+    known = READS.keys() | CHANGES
+    assert functions() - known == set()
+    assert known - functions() == set()
+    assert READS.keys() & CHANGES == set()
+
+
+# Asking
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(each, marks=pytest.mark.xdist_group(f"plans {each}")) for each in ("sqlite", "postgresql")],
+)
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    folder = tmp_path_factory.mktemp("plans")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("COUNTERMAND_KEY_FILE", str(folder / "keys"))
+        # So much is looked at to count and to find a word, so that less than the whole of so small a table is.
+        patched.setattr(order_lists, "COUNTED_MAX", 100)
+        patched.setattr(order_lists, "CHECKED_MAX", 50)
+        if request.param == "sqlite":
+            url = templates.filled_file(Path(folder, "plans.sqlite3"))
+        else:
+            node: Node = request.getfixturevalue("postgres")
+            url = templates.new_database(node)
+        yield Filled(url, populate(url, LINES))
+
+
+@pytest.mark.parametrize("name", READS)
+def test_no_read_goes_through_a_table_that_grows(filled: Filled, name: str) -> None:
+    questions = READS[name](filled)
+    assert questions
+    asyncio.run(_check(filled, questions))
+
+
+async def _check(filled: Filled, questions: Cases) -> None:
+    database = await open_database(filled.url, allow_weak_durability=True)
+    try:
+        found = await database.write(lambda connection: _faults(connection, filled.url, questions))
+    finally:
+        await database.close()
+    assert not found, "\n".join(found)
+
+
+def _faults(connection: Connection, url: str, questions: Cases) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for name, question in questions.items():
+        asked = statements_of(connection, question)
+        assert asked, name
+        for each in asked:
+            for fault in faults(connection, each, url):
+                found.setdefault(f"{fault}\n    {each.statement[:3000]}", []).append(name)
+    return [f"{', '.join(names)}: {fault}" for fault, names in found.items()]
