@@ -257,17 +257,12 @@ def refund_document(row: Record) -> dict[str, Any]:
     }
 
 
-_REFUNDS: Final = (
-    select(
-        t.refunds,
-        t.lines.c.sku,
-        t.orders.c.reference.label("order_reference"),
-        t.parties.c.name.label("retailer_name"),
-    )
-    .join(t.lines, t.named_by(t.refunds.c.line_id, t.lines))
-    .join(t.orders, t.named_by(t.refunds.c.order_id, t.orders))
-    .join(t.parties, t.parties.c.id == t.refunds.c.retailer_id)
-)
+_REFUNDS: Final = select(
+    t.refunds,
+    t.looked_up(t.lines.c.sku, t.refunds.c.line_id),
+    t.looked_up(t.orders.c.reference, t.refunds.c.order_id).label("order_reference"),
+    t.parties.c.name.label("retailer_name"),
+).join(t.parties, t.parties.c.id == t.refunds.c.retailer_id)
 
 
 def _in_scope(scope: Scope) -> list[ColumnElement[bool]]:

@@ -136,9 +136,13 @@ def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, Re
     shown = list(found)
     lines = sorted({each.line for each in shown})
     query = (
-        select(t.events, t.parties.c.name.label("actor_name"), t.lines.c.sku, t.lines.c.ordered, t.orders.c.reference)
-        .join(t.lines, t.named_by(t.events.c.line_id, t.lines))
-        .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
+        select(
+            t.events,
+            t.parties.c.name.label("actor_name"),
+            t.looked_up(t.lines.c.sku, t.events.c.line_id),
+            t.looked_up(t.lines.c.ordered, t.events.c.line_id),
+            t.looked_up(t.orders.c.reference, t.events.c.order_id),
+        )
         .outerjoin(t.parties, t.parties.c.id == t.events.c.actor_id)
         .where(
             t.events.c.retailer_id.in_(_retailers(connection, lines)),

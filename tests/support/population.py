@@ -20,6 +20,7 @@ from sqlalchemy import Connection, make_url
 from countermand import parties
 from countermand.app import Application, opened
 from countermand.settings import Settings
+from countermand.store import feed
 from countermand.store.engine import _sqlite_module
 
 NOW: Final = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -104,6 +105,8 @@ async def _with_credentials(application: Application, counts: _Counts) -> Popula
     callers = [parties.PLATFORM, counts.party(0), counts.party(1), counts.supplier(0), counts.supplier(1)]
 
     def make(connection: Connection) -> tuple[dict[UUID, str], str]:
+        # What comes from now on stands behind what is there.
+        feed.move(connection, 2 * counts.orders)
         rows = {party: parties.find_party(connection, str(party)) for party in callers}
         tokens = {
             party: parties.create_token(connection, application.ids, counts.now, party=row)
@@ -327,7 +330,7 @@ def _statements(counts: _Counts, w: _Words) -> Iterator[tuple[str, str]]:
         key = "n" if name == "orders" else "m"
         yield f"seed_{name}", f"CREATE UNIQUE INDEX temp_{name} ON seed_{name} ({key})"
     yield from _order_rows(w)
-    yield from _line_rows(w)
+    yield from _line_rows(w, counts)
     yield from _cancellation_rows(w, counts)
     yield from _money_rows(w)
     yield from _notice_rows(w, counts)
@@ -379,7 +382,7 @@ def _order_rows(w: _Words) -> Iterator[tuple[str, str]]:
     )
 
 
-def _line_rows(w: _Words) -> Iterator[tuple[str, str]]:
+def _line_rows(w: _Words, counts: _Counts) -> Iterator[tuple[str, str]]:
     empty = w.document("'{}'")
     yield (
         "lines",
@@ -412,11 +415,12 @@ def _line_rows(w: _Words) -> Iterator[tuple[str, str]]:
         f"INSERT INTO shipment_lines (retailer_id, shipment_id, line_id, units) SELECT retailer_id,"
         f" {w.id(SHIPMENT, 'placed', 'm')}, id, ordered - left_units - cancelled_units FROM seed_lines WHERE {gone}",
     )
-    yield "events", _events(w, 1, "line.placed", "0", "ordered", "n >= 0", cancellation=False)
-    yield "events", _events(w, 2, "line.shipped", "86400", "ordered", "fate = 'shipped'", cancellation=False)
+    yield "events", _events(counts, w, 1, "line.placed", "0", "ordered", "n >= 0", cancellation=False)
+    yield "events", _events(counts, w, 2, "line.shipped", "86400", "ordered", "fate = 'shipped'", cancellation=False)
 
 
 def _events(
+    counts: _Counts,
     w: _Words,
     seq: int,
     kind: str,
@@ -428,14 +432,17 @@ def _events(
     more: str = "",
     by: str = "",
 ) -> str:
+    # About as dense as transactions are.
+    position = f"(placed + {after} - {counts.first}) * {counts.orders} / {DAYS * 86_400}"
     facts = (
         f'\'{{"units": \' || CAST({units} AS text) || \', "open": 1, "asked": 0, "cancelled": 0, "shipped": 0{more}}}\''
     )
     return (
         "INSERT INTO events (retailer_id, line_id, seq, id, order_id, cancellation_id, kind, at, actor_id, actor, door,"
-        f" facts) SELECT retailer_id, id, {seq}, {w.id(EVENT + 16 * seq, f'placed + {after}', 'm')}, order_id,"
+        " position, facts)"
+        f" SELECT retailer_id, id, {seq}, {w.id(EVENT + 16 * seq, f'placed + {after}', 'm')}, order_id,"
         f" {w.id(CANCELLATION, 'placed + 3600', 'm') if cancellation else w.no_id()}, '{kind}',"
-        f" {w.at(f'placed + {after}')}, {by or 'retailer_id'}, 'seed', 'seed', {w.document(facts)}"
+        f" {w.at(f'placed + {after}')}, {by or 'retailer_id'}, 'seed', 'seed', {position}, {w.document(facts)}"
         f" FROM seed_lines WHERE {where}"
     )
 
@@ -459,13 +466,13 @@ def _cancellation_rows(w: _Words, counts: _Counts) -> Iterator[tuple[str, str]]:
     )
     whose = f", \"asker\": \"' || CASE WHEN {chance('m', 11, 3)} = 0 THEN 'customer' ELSE 'retailer' END || '\""
     put = f'{whose}, "awaiting": "\' || CAST(fulfiller_id AS text) || \'"'
-    yield "events", _events(w, 2, "cancellation.asked", "3600", "1", asked, cancellation=True, more=put)
+    yield "events", _events(counts, w, 2, "cancellation.asked", "3600", "1", asked, cancellation=True, more=put)
     for fate in ("accepted", "declined", "withdrawn", "lapsed"):
         kind, where = f"cancellation.{fate}", f"fate = '{fate}'"
         by = "retailer_id" if fate == "withdrawn" else "fulfiller_id"
-        yield "events", _events(w, 3, kind, "7200 + m % 7200", "1", where, cancellation=True, more=whose, by=by)
+        yield "events", _events(counts, w, 3, kind, "7200 + m % 7200", "1", where, cancellation=True, more=whose, by=by)
         shipped = f"{where} AND ordered - cancelled_units > 0"
-        yield "events", _events(w, 4, "line.shipped", "86400", "1", shipped, cancellation=False)
+        yield "events", _events(counts, w, 4, "line.shipped", "86400", "1", shipped, cancellation=False)
     yield (
         "idempotency_records",
         "INSERT INTO idempotency_records (retailer_id, caller, key, fingerprint, answer, created_at)"

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    exists,
     false,
     func,
     literal_column,
@@ -30,8 +31,8 @@ from countermand.domain.events import MONEY
 from countermand.domain.line import State
 from countermand.domain.schedule import NoticeState
 from countermand.ids import earliest
-from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, cancellation_keys
-from countermand.reads.orders import OrderFilter, order_page, some_line
+from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, cancellation_keys, may_see
+from countermand.reads.orders import OrderFilter, order_page
 from countermand.reads.scope import Scope, as_indexed, is_cancellation, line_scope, order_scope, retailer_of
 from countermand.store import feed
 from countermand.store import tables as t
@@ -114,9 +115,9 @@ def open_orders(
     unfinished = as_indexed("lines.unfinished")
     if number is not None:
         mine = (t.orders.c.retailer_id == retailer, t.orders.c.number == number)
-        orders = connection.execute(
-            select(t.orders).where(*mine, some_line(unfinished)).offset(start).limit(count)
-        ).all()
+        inside = (t.lines.c.retailer_id == t.orders.c.retailer_id, t.lines.c.order_id == t.orders.c.id)
+        numbered = select(t.orders).where(*mine, exists().where(*inside, unfinished))
+        orders = connection.execute(numbered.offset(start).limit(count)).all()
     else:
         keys = (
             select(t.lines.c.retailer_id, t.lines.c.order_id, t.lines.c.placed_at)
@@ -272,7 +273,7 @@ def list_cancellations(connection: Connection, scope: Scope, wanted: Cancellatio
 
 def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID) -> Record | None:
     """One cancellation, or ``None`` when there is none that this party may see."""
-    return connection.execute(_CANCELLATIONS.where(is_cancellation(cancellation), line_scope(scope))).first()
+    return connection.execute(_CANCELLATIONS.where(is_cancellation(cancellation), may_see(scope))).first()
 
 
 def waiting_units(cancellation: Record) -> int:
@@ -447,26 +448,47 @@ def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> tu
     there is behind it and whoever's it is.
     """
     sellers = bindparam("sellers", sorted(_sellers(connection, scope)), type_=IdList())
-    conditions = [one_of(t.events.c.retailer_id, sellers), line_scope(scope)]
+    conditions: list[ColumnElement[bool]] = [one_of(t.events.c.retailer_id, sellers)]
     if scope.kind is not PartyKind.PLATFORM:
-        conditions.append(or_(t.events.c.retailer_id == scope.party, t.events.c.kind.not_in(sorted(MONEY))))
+        conditions.append(_is_told(scope))
     if wanted.line:
-        conditions.append(t.lines.c.id == wanted.line)
+        conditions += [t.events.c.retailer_id == retailer_of(wanted.line), t.events.c.line_id == wanted.line]
     begin, since = _begin(connection, sellers, wanted)
     if since:
         conditions.append(t.events.c.id > since)
     limit, horizon = min(wanted.limit, PAGE_MAX), feed.horizon(connection)
-    rows: list[Record] = []
+    keys: list[Record] = []
     piece = _FIRST_POSITIONS
     while begin < Place(horizon - 1, _LAST_ID):
         end = min(begin.position + piece, horizon)
-        query = _ENVELOPES.where(*conditions, *_behind(begin), t.events.c.position < end)
+        query = _EVENT_KEYS.where(*conditions, *_behind(begin), t.events.c.position < end)
         ordered = query.order_by(t.events.c.position, t.events.c.id)
-        rows += connection.execute(ordered.limit(limit - len(rows))).all()
-        if len(rows) == limit:
-            return rows, Place(rows[-1].position, rows[-1].id)
+        keys += connection.execute(ordered.limit(limit - len(keys))).all()
+        if len(keys) == limit:
+            begin = Place(keys[-1].position, keys[-1].id)
+            break
         begin, piece = Place(end - 1, _LAST_ID), 2 * piece
-    return rows, begin
+    return _events_in_order(connection, keys), begin
+
+
+_EVENT_KEYS: Final = select(
+    t.events.c.position, t.events.c.id, t.events.c.retailer_id, t.events.c.line_id, t.events.c.seq
+)
+
+
+def _is_told(scope: Scope) -> ColumnElement[bool]:
+    """Whether the party is told of the event: all of its own orders, and of others' what is no matter of money."""
+    inside = (t.named_by(t.events.c.line_id, t.lines), line_scope(scope))
+    # Looked up event by event: ``OFFSET 0`` keeps PostgreSQL from joining all lines instead.
+    lines: Select[Any] = select(literal_column("1")).select_from(t.lines).where(*inside).offset(0)
+    held = and_(t.events.c.kind.not_in(sorted(MONEY)), lines.correlate_except(t.lines).exists())
+    return or_(t.events.c.retailer_id == scope.party, held)
+
+
+def _events_in_order(connection: Connection, keys: list[Record]) -> list[Record]:
+    found = events_for_sending(connection, [(key.retailer_id, key.line_id, key.seq) for key in keys]) if keys else []
+    by_id = {row.id: row for row in found}
+    return [by_id[key.id] for key in keys]
 
 
 _FIRST_POSITIONS: Final = 256
@@ -487,9 +509,10 @@ def _begin(connection: Connection, sellers: BindParameter[Any], wanted: EventFil
     if wanted.behind:
         return wanted.behind, since
     if wanted.after:
-        query = select(t.events.c.position).where(
-            one_of(t.events.c.retailer_id, sellers), t.events.c.id == wanted.after
-        )
+        # Retailer by retailer: SQLite would take the wrong index for a list of them.
+        here = (t.events.c.retailer_id == t.parties.c.id, t.events.c.id == wanted.after)
+        found = select(t.events.c.position).where(*here).scalar_subquery()
+        query = select(func.max(found)).where(one_of(t.parties.c.id, sellers))
         position = connection.execute(query).scalar()
         if position is not None:
             return Place(position, wanted.after), since
@@ -572,8 +595,11 @@ def _envelopes_by_key(engine: str) -> TextualSelect:
 
 
 _CANCELLATIONS: Final = select(
-    t.cancellations, t.lines.c.sku, t.lines.c.ordered, t.lines.c.number.label("line_number")
-).join(t.lines, t.named_by(t.cancellations.c.line_id, t.lines))
+    t.cancellations,
+    t.looked_up(t.lines.c.sku, t.cancellations.c.line_id),
+    t.looked_up(t.lines.c.ordered, t.cancellations.c.line_id),
+    t.looked_up(t.lines.c.number, t.cancellations.c.line_id).label("line_number"),
+)
 
 
 _retailer_party, _asked_by, _awaited, _answered_by = (

@@ -5,7 +5,7 @@ the list, so that no more is read than the page needs, unless a filter fits few.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -13,13 +13,13 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     and_,
-    bindparam,
-    exists,
     false,
     func,
     literal,
+    literal_column,
     or_,
     select,
     text,
@@ -38,6 +38,9 @@ COUNTED_MAX: Final = 10_000
 
 CHECKED_MAX: Final = 2_000
 """So many are looked at to count those that a filter fits, and to find a word before the index of words is asked."""
+
+CHECKED_A_ROW: Final = 20
+"""For a long page so many are looked at for each row of it."""
 
 KEYED_PARTIES_MAX: Final = 10
 """Of so many parties the orders are found by the keys of each; with more, the list is gone through."""
@@ -72,19 +75,32 @@ class Page:
     total: int
 
 
+Keys = Select[*tuple[Any, ...]]
+"""Keys of orders: retailer_id, order_id, placed_at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Keys of orders that come from one index, each order once, and the columns that they are made of."""
+
+    keys: Keys
+    retailer_id: Any
+    order_id: Any
+    placed_at: Any
+
+
 def order_page(
     connection: Connection, scope: Scope, wanted: OrderFilter, *, start: int, count: int, newest_first: bool
 ) -> Page:
     """The orders from position ``start`` on, at most ``count``, by time of placing."""
     span = _Span(start=start, count=count, newest_first=newest_first)
-    if wanted.title_word and not words_of(wanted.title_word):
+    branches = list(_by_term(connection, scope, wanted) if wanted.term else _listed(scope, wanted))
+    if not branches or (wanted.title_word and not words_of(wanted.title_word)):
         return Page(keys=(), total=0)
-    if not (wanted.title_word or wanted.term):
-        keys, counted = _keys(connection, _listed(scope, wanted), _checks(scope, wanted), span)
-    elif wanted.title_word:
-        keys, counted = _by_word(connection, scope, wanted, span)
+    if wanted.title_word:
+        keys, counted = _by_word(connection, branches, scope, wanted, span)
     else:
-        keys, counted = _keys(connection, list(_by_term(connection, scope, wanted)), _checks(scope, wanted), span)
+        keys, counted = _keys(connection, branches, scope, wanted, span)
     return Page(keys=keys[:count], total=max(counted, start + len(keys) if keys else 0))
 
 
@@ -94,180 +110,179 @@ class _Span:
     count: int
     newest_first: bool
 
-    def sort(self, *columns: Any) -> list[Any]:
-        return [each.desc() if self.newest_first else each for each in columns]
+    @property
+    def most(self) -> int:
+        """How many keys fill the page, and one that tells whether more follow."""
+        return self.start + self.count + 1
 
-
-Branch = Select[*tuple[Any, ...]]
-"""Keys of orders: retailer_id, order_id, placed_at. ``orders`` is among its tables."""
+    def sorted(self, keys: Keys, columns: Any) -> Keys:
+        """All of these keys in the order of the list."""
+        order = (columns.placed_at, columns.order_id)
+        return keys.order_by(*(each.desc() if self.newest_first else each for each in order))
 
 
 def _keys(
-    connection: Connection, branches: list[Branch], checks: list[ColumnElement[bool]], span: _Span
+    connection: Connection, branches: list[Branch], scope: Scope, wanted: OrderFilter, span: _Span
 ) -> tuple[Sequence[Record], int]:
     """One key more than the page has, and how many orders are counted."""
-    counted = _count(connection, branches, checks, span)
+    counted = _count(connection, branches, scope, wanted, span)
     if not span.count:
         return (), counted
-    most = span.start + span.count + 1
-    found = _merged([branch.where(*checks) for branch in branches], most, span)
+    found = _merged(branches, span.most, span, scope, wanted)
     return connection.execute(found.offset(span.start).limit(span.count + 1)).all(), counted
 
 
-def _merged(branches: list[Branch], most: int, span: _Span) -> Select[*tuple[Any, ...]]:
-    """The first keys of all branches in the order of the list, each once."""
+def _merged(branches: list[Branch], most: int, span: _Span, scope: Scope, wanted: OrderFilter | None) -> Keys:
+    """The first keys of all branches in the order of the list, each once: those that fit, or all without a filter."""
     firsts = [
-        branch.order_by(*span.sort(*_sort_columns(branch))).limit(most).subquery(f"branch_{place}")
-        for place, branch in enumerate(branches)
+        span.sorted(each.keys.where(*(_checks(scope, wanted, each) if wanted else [])), each).limit(most)
+        for each in branches
     ]
     if len(firsts) == 1:
-        [only] = firsts
-        return select(only).order_by(*span.sort(only.c.placed_at, only.c.order_id))
-    together = union(*(select(first) for first in firsts)).subquery("keys")
-    return select(together).order_by(*span.sort(together.c.placed_at, together.c.order_id))
+        return firsts[0]
+    keys = union(*(select(first.subquery(f"branch_{place}")) for place, first in enumerate(firsts))).subquery("keys")
+    return span.sorted(select(keys), keys.c)
 
 
-def _sort_columns(branch: Branch) -> tuple[Any, Any]:
-    _, order, placed_at = branch.selected_columns
-    return getattr(placed_at, "element", placed_at), getattr(order, "element", order)
-
-
-def _count(connection: Connection, branches: list[Branch], checks: list[ColumnElement[bool]], span: _Span) -> int:
-    most = CHECKED_MAX if checks else COUNTED_MAX
-    first = _merged(branches, most, span).limit(most).subquery("counted")
-    query = select(func.count()).select_from(first)
-    if checks:
-        of_order = and_(t.orders.c.retailer_id == first.c.retailer_id, t.orders.c.id == first.c.order_id)
-        query = query.join(t.orders, of_order).where(*checks)
+def _count(connection: Connection, branches: list[Branch], scope: Scope, wanted: OrderFilter, span: _Span) -> int:
+    most = CHECKED_MAX if _has_checks(wanted) else COUNTED_MAX
+    first = _merged(branches, most, span, scope, None).limit(most).subquery("first")
+    query = select(func.count()).select_from(first).where(*_checks(scope, wanted, first.c))
     return connection.execute(query).scalar_one()
 
 
 # Branches
 
 
-def _listed(scope: Scope, wanted: OrderFilter) -> list[Branch]:
+_listed_parts = t.order_parts.alias("listed_parts").c
+
+
+def _listed(scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
     """All that the party may list and that has the keys that are wanted."""
     if wanted.reference is not None:
-        return [_by_reference(scope, wanted)]
-    if _are_waiting(wanted):
-        return list(_unfinished_of(scope, wanted))
-    if 0 < len(wanted.parties) <= KEYED_PARTIES_MAX:
-        return [branch for party in wanted.parties for branch in _shared_with(party, scope, wanted)]
-    if scope.kind is PartyKind.PLATFORM:
-        return [_sold(None, wanted)]
-    own = [_sold(scope.party, wanted)] if scope.kind is PartyKind.RETAILER else []
-    return [*own, _parts(wanted, t.order_parts.c.fulfiller_id == scope.party, t.order_parts.c.held == true())]
+        yield _by_reference(scope, wanted, wanted.reference)
+    elif _are_waiting(wanted):
+        yield from _unfinished_of(scope, wanted)
+    elif 0 < len(wanted.parties) <= KEYED_PARTIES_MAX:
+        for party in wanted.parties:
+            yield from _shared_with(party, scope, wanted)
+    elif scope.kind is PartyKind.PLATFORM:
+        yield _sold(None, wanted)
+    else:
+        if scope.kind is PartyKind.RETAILER:
+            yield _sold(scope.party, wanted)
+        yield from _held(wanted, _listed_parts.fulfiller_id == scope.party)
 
 
 def _unfinished_of(scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
     if scope.kind is PartyKind.PLATFORM:
-        yield _waiting(wanted)
+        yield _unfinished(wanted)
         return
     if scope.kind is PartyKind.RETAILER:
-        yield _waiting(wanted, _unfinished.c.retailer_id == scope.party)
-    yield _waiting(wanted, _unfinished.c.fulfiller_id == scope.party, *_HELD_BY_ANOTHER)
+        yield _unfinished(wanted, _waiting.retailer_id == scope.party)
+    another = (
+        as_indexed("waiting_lines.with_fulfiller"),
+        as_indexed("waiting_lines.fulfiller_id <> waiting_lines.retailer_id"),
+    )
+    yield _unfinished(wanted, _waiting.fulfiller_id == scope.party, *another)
 
 
 def _shared_with(party: UUID, scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
     """Orders in which this party has a part, as the seller or the holder, of those that the caller may list."""
-    parts, me = t.order_parts.c, scope.party
+    parts, me = _listed_parts, scope.party
     if scope.kind is PartyKind.PLATFORM or (scope.kind is PartyKind.RETAILER and party == me):
         yield _sold(party, wanted)
     if scope.kind is PartyKind.PLATFORM:
         yield _parts(wanted, parts.fulfiller_id == party)
     elif party == me:
-        yield _parts(wanted, parts.fulfiller_id == me, parts.held == true())
+        yield from _held(wanted, parts.fulfiller_id == me)
     else:
-        yield _parts(wanted, parts.retailer_id == party, parts.fulfiller_id == me, parts.held == true())
+        yield from _held(wanted, parts.retailer_id == party, parts.fulfiller_id == me)
         if scope.kind is PartyKind.RETAILER:
             yield _parts(wanted, parts.retailer_id == me, parts.fulfiller_id == party)
 
 
-def _sold(retailer: UUID | None, wanted: OrderFilter) -> Branch:
+def _sold(retailer: UUID | None, wanted: OrderFilter, *mine: Any) -> Branch:
     orders = t.orders.c
-    keys = select(orders.retailer_id, orders.id.label("order_id"), orders.placed_at)
-    mine = [] if retailer is None else [orders.retailer_id == retailer]
-    return keys.where(*mine, *_placed(orders.placed_at, wanted), *_sent(wanted))
+    conditions = [*mine, *_placed(orders.placed_at, wanted)]
+    if retailer is not None:
+        conditions.append(orders.retailer_id == retailer)
+    if wanted.sent is False:
+        # They are few, and have an index of their own.
+        conditions.append(as_indexed("NOT orders.sent_to_fulfiller"))
+    keys = select(orders.retailer_id, orders.id.label("order_id"), orders.placed_at).where(*conditions)
+    return Branch(keys, orders.retailer_id, orders.id, orders.placed_at)
 
 
 def _parts(wanted: OrderFilter, *mine: ColumnElement[bool]) -> Branch:
     """Orders of which another party than the retailer holds lines."""
-    parts = t.order_parts.c
-    return (
-        select(parts.retailer_id, parts.order_id, parts.placed_at)
-        .join(t.orders, t.named_by(parts.order_id, t.orders))
-        .where(
-            as_indexed("order_parts.fulfiller_id <> order_parts.retailer_id"),
-            *mine,
-            *_placed(parts.placed_at, wanted),
-            *_sent(wanted),
-        )
-    )
+    another = as_indexed("listed_parts.fulfiller_id <> listed_parts.retailer_id")
+    keys = select(_listed_parts.retailer_id, _listed_parts.order_id, _listed_parts.placed_at)
+    fits: list[Any] = [another, *mine, *_placed(_listed_parts.placed_at, wanted)]
+    return Branch(keys.where(*fits), _listed_parts.retailer_id, _listed_parts.order_id, _listed_parts.placed_at)
 
 
-_unfinished = t.lines.alias("unfinished_lines")
-_HELD_BY_ANOTHER: Final = (
-    as_indexed("unfinished_lines.with_fulfiller"),
-    as_indexed("unfinished_lines.fulfiller_id <> unfinished_lines.retailer_id"),
-)
+def _held(wanted: OrderFilter, *mine: ColumnElement[bool]) -> list[Branch]:
+    """Those of them that whoever holds the lines knows of: orders that were not sent are none of these."""
+    return [] if wanted.sent is False else [_parts(wanted, *mine, _listed_parts.held == true())]
 
 
-def _waiting(wanted: OrderFilter, *mine: Any) -> Branch:
+_waiting = t.lines.alias("waiting_lines").c
+
+
+def _unfinished(wanted: OrderFilter, *mine: Any) -> Branch:
     """Orders with a line that is not finished yet: the others, which are most in time, are not gone through."""
-    lines = _unfinished.c
-    return (
-        select(lines.retailer_id, lines.order_id, lines.placed_at)
-        .join(t.orders, and_(t.orders.c.retailer_id == lines.retailer_id, t.orders.c.id == lines.order_id))
-        .where(as_indexed("unfinished_lines.unfinished"), *mine, *_placed(lines.placed_at, wanted), *_sent(wanted))
-        .distinct()
-    )
+    keys = select(_waiting.retailer_id, _waiting.order_id, _waiting.placed_at).distinct()
+    fits: tuple[Any, ...] = (as_indexed("waiting_lines.unfinished"), *mine, *_placed(_waiting.placed_at, wanted))
+    return Branch(keys.where(*fits), _waiting.retailer_id, _waiting.order_id, _waiting.placed_at)
 
 
-def _by_reference(scope: Scope, wanted: OrderFilter) -> Branch:
-    return _sold(None, wanted).where(t.orders.c.reference == wanted.reference, order_scope(scope))
+def _by_reference(scope: Scope, wanted: OrderFilter, reference: str) -> Branch:
+    return _sold(None, wanted, t.orders.c.reference == reference, order_scope(scope))
 
 
 def _by_term(connection: Connection, scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
     """A term is the id of an order, its purchase order number or a SKU."""
     term = wanted.term or ""
-    yield _by_reference(scope, replace(wanted, reference=term))
+    yield _by_reference(scope, wanted, term)
     try:
         order = UUID(term)
     except ValueError:
         pass
     else:
-        mine = (t.orders.c.retailer_id == retailer_of(order), t.orders.c.id == order, order_scope(scope))
-        yield _sold(None, wanted).where(*mine)
+        of_id = (t.orders.c.retailer_id == retailer_of(order), t.orders.c.id == order)
+        yield _sold(None, wanted, *of_id, order_scope(scope))
     yield _searched(connection, scope, wanted, [term_of_sku(term)], begin=False)
 
 
-def _by_word(connection: Connection, scope: Scope, wanted: OrderFilter, span: _Span) -> tuple[Sequence[Record], int]:
-    """Orders with a line whose title has all these words, or words that begin so.
+# Words
+
+
+def _by_word(
+    connection: Connection, branches: list[Branch], scope: Scope, wanted: OrderFilter, span: _Span
+) -> tuple[Sequence[Record], int]:
+    """Orders with lines whose titles have all these words, or words that begin so.
 
     A word that many titles have is found quickly among the first of the list. One that few have is found quickly by
     the index of words. Where the first way fills the page, the second is not gone.
     """
     terms = [term_of_word(word) for word in words_of(wanted.title_word or "")]
-    checks = _checks(scope, wanted)
-    first = _merged(_listed(scope, wanted), CHECKED_MAX, span).limit(CHECKED_MAX).subquery("first")
-    near = (
-        select(first)
-        .join(t.orders, and_(t.orders.c.retailer_id == first.c.retailer_id, t.orders.c.id == first.c.order_id))
-        .where(_has_part(scope, terms), *checks)
-        .order_by(*span.sort(first.c.placed_at, first.c.order_id))
-    )
-    keys = connection.execute(near.limit(CHECKED_MAX)).all()
-    if len(keys) > span.start + span.count:
-        return keys[span.start : span.start + span.count + 1], len(keys)
-    return _keys(connection, [_searched(connection, scope, wanted, terms, begin=True)], checks, span)
+    most = max(CHECKED_MAX, CHECKED_A_ROW * span.most)
+    first = _merged(branches, most, span, scope, None).limit(most).subquery("first")
+    fit = select(first).where(_has_part(scope, terms, first.c), *_checks(scope, wanted, first.c))
+    keys = connection.execute(span.sorted(fit, first.c)).all()
+    if len(keys) >= span.most:
+        return keys[span.start : span.most], len(keys)
+    return _keys(connection, [_searched(connection, scope, wanted, terms, begin=True)], scope, wanted, span)
 
 
-def _has_part(scope: Scope, terms: Sequence[str]) -> ColumnElement[bool]:
+def _has_part(scope: Scope, terms: Sequence[str], keys: Any) -> ColumnElement[bool]:
     parts = t.order_parts.c
     padded = literal(" ") + parts.terms
-    return exists().where(
-        parts.retailer_id == t.orders.c.retailer_id,
-        parts.order_id == t.orders.c.id,
+    return _exists(
+        t.order_parts,
+        parts.retailer_id == keys.retailer_id,
+        parts.order_id == keys.order_id,
         _part_scope(scope),
         *(padded.contains(f" {term}") for term in terms),
     )
@@ -289,21 +304,22 @@ def _searched(
     connection: Connection, scope: Scope, wanted: OrderFilter, terms: Sequence[str], *, begin: bool
 ) -> Branch:
     """Orders with a part that has these terms, or terms that ``begin`` so, by the full-text index of either engine."""
-    orders = t.orders.c
-    keys = select(orders.retailer_id, orders.id.label("order_id"), orders.placed_at).distinct()
-    where = [*_placed(orders.placed_at, wanted), *_sent(wanted)]
-    if wanted.reference is not None:
-        where.append(orders.reference == wanted.reference)
+    parts = t.order_parts.c
+    keys = select(parts.retailer_id, parts.order_id, parts.placed_at).distinct()
     if connection.dialect.name == "postgresql":
         query = " & ".join([*_whose(scope, " | "), *(f"{term}:*" if begin else term for term in terms)])
         found = text("array_to_tsvector(string_to_array(order_parts.terms, ' ')) @@ CAST(:terms AS tsquery)")
-        source = t.order_parts
     else:
         query = " AND ".join([*_whose(scope, " OR "), *(f"{term}*" if begin else term for term in terms)])
         found = text("order_search MATCH :terms")
-        source = t.order_search
-    of_order = and_(orders.retailer_id == source.c.retailer_id, orders.id == source.c.order_id)
-    return keys.select_from(source.join(t.orders, of_order)).where(found.bindparams(bindparam("terms", query)), *where)
+        search = t.order_search
+        names = ("retailer_id", "order_id", "fulfiller_id")
+        keys = keys.select_from(search.join(t.order_parts, and_(*(parts[name] == search.c[name] for name in names))))
+    fits: list[Any] = [found.bindparams(terms=query), *_placed(parts.placed_at, wanted)]
+    # Found first, and sorted then: else a planner may go through all orders by time and look for the words in each.
+    searched = keys.where(*fits).cte("searched", nesting=True).prefix_with("MATERIALIZED")
+    columns: Any = searched.c
+    return Branch(select(*columns), columns.retailer_id, columns.order_id, columns.placed_at)
 
 
 def _whose(scope: Scope, either: str) -> list[str]:
@@ -328,44 +344,66 @@ def _placed(placed_at: ColumnElement[Any], wanted: OrderFilter) -> list[ColumnEl
     return conditions
 
 
-def _sent(wanted: OrderFilter) -> list[Any]:
-    if wanted.sent is None:
-        return []
-    return [as_indexed("orders.sent_to_fulfiller" if wanted.sent else "NOT orders.sent_to_fulfiller")]
+def _has_checks(wanted: OrderFilter) -> bool:
+    searched = wanted.term or wanted.title_word
+    by_key = wanted.reference is None or not searched
+    return (
+        bool(wanted.parties or wanted.sent is not None or wanted.allocation or wanted.designation or wanted.statuses)
+        or not by_key
+    )
 
 
-def _checks(scope: Scope, wanted: OrderFilter) -> list[ColumnElement[bool]]:
+def _checks(scope: Scope, wanted: OrderFilter, keys: Any) -> list[ColumnElement[bool]]:
     """What is looked up of each order that its key has led to."""
     mine = line_scope(scope)
     conditions = []
     if wanted.parties:
         theirs = or_(t.lines.c.retailer_id.in_(wanted.parties), t.lines.c.fulfiller_id.in_(wanted.parties))
-        conditions.append(some_line(mine, theirs))
+        conditions.append(_some_line(keys, mine, theirs))
+    if wanted.sent is not None:
+        conditions.append(
+            _some_order(keys, _checked_orders.c.sent_to_fulfiller == (true() if wanted.sent else false()))
+        )
+    if wanted.reference is not None and (wanted.term or wanted.title_word):
+        conditions.append(_some_order(keys, _checked_orders.c.reference == wanted.reference))
     if wanted.allocation:
-        conditions.append(some_line(mine, or_(*(_ALLOCATION.get(each, false()) for each in wanted.allocation))))
+        conditions.append(_some_line(keys, mine, or_(*(_ALLOCATION.get(each, false()) for each in wanted.allocation))))
     if wanted.designation:
-        conditions.append(some_line(mine, or_(*(_DESIGNATION.get(each, false()) for each in wanted.designation))))
+        conditions.append(
+            _some_line(keys, mine, or_(*(_DESIGNATION.get(each, false()) for each in wanted.designation)))
+        )
     if wanted.statuses:
-        conditions.append(_by_conjunction(mine, wanted))
+        conditions.append(_by_conjunction(keys, mine, wanted))
     return conditions
 
 
-def some_line(*conditions: Any) -> ColumnElement[bool]:
-    """Whether a line of the order is like this."""
-    return exists().where(
-        t.lines.c.retailer_id == t.orders.c.retailer_id, t.lines.c.order_id == t.orders.c.id, *conditions
-    )
-
-
-def _by_conjunction(mine: ColumnElement[bool], wanted: OrderFilter) -> ColumnElement[bool]:
+def _by_conjunction(keys: Any, mine: ColumnElement[bool], wanted: OrderFilter) -> ColumnElement[bool]:
     each = [_STATUS.get(status, false()) for status in wanted.statuses]
     match wanted.conjunction:
         case "and":
-            return and_(*(some_line(mine, condition) for condition in each))
+            return and_(*(_some_line(keys, mine, condition) for condition in each))
         case "only":
-            return and_(some_line(mine), ~some_line(mine, ~or_(*each)))
+            return and_(_some_line(keys, mine), ~_some_line(keys, mine, ~or_(*each)))
         case _:
-            return some_line(mine, or_(*each))
+            return _some_line(keys, mine, or_(*each))
+
+
+def _some_line(keys: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    lines = t.lines.c
+    return _exists(t.lines, lines.retailer_id == keys.retailer_id, lines.order_id == keys.order_id, *conditions)
+
+
+_checked_orders: Final = t.orders.alias("checked_orders")
+
+
+def _some_order(keys: Any, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    orders = _checked_orders.c
+    return _exists(_checked_orders, orders.retailer_id == keys.retailer_id, orders.id == keys.order_id, condition)
+
+
+def _exists(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Looked up row by row: ``OFFSET 0`` keeps PostgreSQL from joining the whole table instead."""
+    return select(literal_column("1")).select_from(table).where(*conditions).offset(0).correlate_except(table).exists()
 
 
 def _are_waiting(wanted: OrderFilter) -> bool:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    Label,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    select,
     text,
 )
 
@@ -83,6 +85,16 @@ def _refers(column: str, table: Table) -> ForeignKeyConstraint:
 def named_by(column: Column[Any], table: Table) -> ColumnElement[bool]:
     """The same in a query: the row of ``table`` that this column names."""
     return and_(table.c.retailer_id == column.table.c.retailer_id, table.c.id == column)
+
+
+def looked_up(column: Column[Any], by: Column[Any]) -> Label[Any]:
+    """A column of the row that another column names, found by the whole of its key for each row by itself.
+
+    In a join of three tables PostgreSQL may find one of them by the retailer alone, whose rows it takes for few: what
+    it estimates is the average retailer. It does not look so into a subquery of one row.
+    """
+    row = select(column).where(named_by(by, column.table)).correlate(by.table)
+    return row.scalar_subquery().label(column.name)
 
 
 def _index_where(name: str, *columns: str, where: str) -> Index:
