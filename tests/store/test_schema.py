@@ -55,6 +55,7 @@ LED_BY_OTHERS = {
     "ix_connections_supplier_id_retailer_id",
     "ix_order_parts_held",
     "ix_lines_unfinished_held",
+    "ix_lines_unfinished_anywhere",
     "ix_cancellations_held",
     "ix_cancellations_awaiting",
     # The platform lists all.

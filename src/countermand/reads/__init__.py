@@ -509,11 +509,7 @@ def _begin(connection: Connection, sellers: BindParameter[Any], wanted: EventFil
     if wanted.behind:
         return wanted.behind, since
     if wanted.after:
-        # Retailer by retailer: SQLite would take the wrong index for a list of them.
-        here = (t.events.c.retailer_id == t.parties.c.id, t.events.c.id == wanted.after)
-        found = select(t.events.c.position).where(*here).scalar_subquery()
-        query = select(func.max(found)).where(one_of(t.parties.c.id, sellers))
-        position = connection.execute(query).scalar()
+        position = _position_of(connection, sellers, wanted.after)
         if position is not None:
             return Place(position, wanted.after), since
         # An event that is not the caller's, or none at all, stands for its time.
@@ -521,6 +517,15 @@ def _begin(connection: Connection, sellers: BindParameter[Any], wanted: EventFil
     if since is None:
         return Place(0, UUID(int=0)), None
     return Place(_last_before(connection, sellers, since), _LAST_ID), since
+
+
+def _position_of(connection: Connection, sellers: BindParameter[Any], event: UUID) -> int | None:
+    # As a range and in order: for an equation SQLite takes the index of positions, which has all that is asked for, and
+    # goes through all events of the retailer.
+    here = (t.events.c.retailer_id == t.parties.c.id, t.events.c.id.between(event, event))
+    found = select(t.events.c.position).where(*here).order_by(t.events.c.id).limit(1).scalar_subquery()
+    query = select(func.max(found)).where(one_of(t.parties.c.id, sellers))
+    return connection.execute(query).scalar()
 
 
 def _last_before(connection: Connection, sellers: BindParameter[Any], since: UUID) -> int:
