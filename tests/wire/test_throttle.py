@@ -206,6 +206,14 @@ async def test_no_credential_is_no_wrong_one(opened: Opened) -> None:
             assert (await call(world, "GET", "/v1/events")).status == 401
 
 
+async def test_whether_the_process_lives_is_told_without_the_database(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(type(sqlite_world.application.database), "read")
+    answer = await call(sqlite_world, "GET", "/healthz", authorization="Bearer wrong")
+    assert answer.status == 200
+
+
 async def test_a_trusted_proxy_is_not_taken_for_its_clients(opened: Opened) -> None:
     async with opened(wrong_token_limit="1/minute", trusted_proxies=["192.0.2.0/24"]) as world:
         for client in ("198.51.100.1", "198.51.100.2"):

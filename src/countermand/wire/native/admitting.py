@@ -14,6 +14,7 @@ from countermand.wire.replies import Problem
 from countermand.wire.replying import Scope, header
 from countermand.wire.throttle import ThrottledError
 
+_CALLS: Final = "/v1/"
 _WHO: Final = "countermand.who"
 
 
@@ -36,6 +37,10 @@ def admitted(behind: Behind, app: Asgi, bodiless: Asgi) -> Asgi:
     async def admit(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
+            return
+        if not scope["path"].startswith(_CALLS):
+            # Whether the process is alive is told without a look into the database.
+            await bodiless(scope, _nothing, send)
             return
         who, share = await _who(behind, scope)
         told = send if share is None else _telling(share, send)
