@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, exists, func, insert, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, exists, func, insert, or_, select, true
 
 from countermand.domain.commands import Asker
 from countermand.domain.events import EventKind
@@ -28,7 +28,7 @@ from countermand.domain.score import (
     incidents,
 )
 from countermand.store import tables as t
-from countermand.store.columns import IdList, Record, one_of
+from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 
 KINDS: Final = tuple(kind.value for kind in EventKind if kind.value.startswith("cancellation."))
 """The events that the score looks at. ``line.placed`` is in the denominator."""
@@ -72,7 +72,8 @@ def incidents_of(connection: Connection, cancellation: Record, zone: tzinfo) -> 
     query = _EVENTS.where(
         t.lines.c.retailer_id == cancellation.retailer_id, t.lines.c.id == cancellation.line_id
     ).order_by(t.events.c.seq)
-    found = [each for item, story in _by_item(connection.execute(query).all()) for each in incidents(item, story, zone)]
+    told = _by_item(connection, connection.execute(query).all())
+    found = [each for item, story in told for each in incidents(item, story, zone)]
     return tuple(each for each in found if each.cancellation == cancellation.id)
 
 
@@ -169,7 +170,7 @@ def _ordered(
         for week in weeks
     ]
     query = select(*(each.label(f"week_{place}") for place, each in enumerate(sums))).select_from(t.lines)
-    query = query.where(*_items(party, weeks[0].starts(zone), weeks[-1].ends(zone)))
+    query = query.where(*_items(party, weeks[0].starts(zone), weeks[-1].ends(zone), as_of))
     if as_of is not None:
         query = query.where(
             exists().where(
@@ -182,8 +183,8 @@ def _ordered(
     return {week: count or 0 for week, count in zip(weeks, connection.execute(query).one(), strict=True)}
 
 
-def _items(party: Party, first: datetime, end: datetime) -> list[ColumnElement[bool]]:
-    """The lines that the party sold, or holds for others and was told of, ordered from ``first`` until ``end``."""
+def _items(party: Party, first: datetime, end: datetime, as_of: datetime | None) -> list[ColumnElement[bool]]:
+    """The lines that the party sold, or holds or held for others and was told of, ordered in this time."""
     placed = [t.lines.c.placed_at >= first, t.lines.c.placed_at < end]
     if party.role is Role.RETAILER:
         orders = select(t.orders.c.id).where(
@@ -191,13 +192,25 @@ def _items(party: Party, first: datetime, end: datetime) -> list[ColumnElement[b
         )
         return [t.lines.c.retailer_id == party.id, t.lines.c.order_id.in_(orders), *placed]
     sellers = select(t.connections.c.retailer_id).where(t.connections.c.supplier_id == party.id)
+    moves = t.reassignments.c
+    left = select(moves.line_id).where(moves.retailer_id.in_(sellers), moves.former_id == party.id)
     return [
         t.lines.c.retailer_id.in_(sellers),
         t.lines.c.retailer_id != party.id,
-        t.lines.c.fulfiller_id == party.id,
+        or_(t.lines.c.fulfiller_id == party.id, t.lines.c.id.in_(left)),
         t.lines.c.with_fulfiller == true(),
         *placed,
+        *([] if as_of is None else [_held_by_then(party.id, as_of)]),
     ]
+
+
+def _held_by_then(party: UUID, as_of: datetime) -> ColumnElement[bool]:
+    """Whether the party was the first to hold the goods, or was given them by this time."""
+    moves = t.reassignments.c
+    of_line = (moves.retailer_id == t.lines.c.retailer_id, moves.line_id == t.lines.c.id)
+    first = select(moves.former_id).where(*of_line).order_by(moves.seq).limit(1).scalar_subquery()
+    given = exists().where(*of_line, moves.fulfiller_id == party, moves.at <= as_of)
+    return or_(func.coalesce(first, t.lines.c.fulfiller_id) == party, given)
 
 
 _RECORDED_AT: Final = func.coalesce(t.events.c.recorded_at, t.events.c.at)
@@ -213,13 +226,27 @@ _EVENTS: Final[Select[*tuple[object, ...]]] = (
 def _stories(
     connection: Connection, party: Party, first: datetime, end: datetime, as_of: datetime | None
 ) -> Iterable[tuple[Item, list[Happening]]]:
-    query = _EVENTS.where(*_items(party, first, end)).order_by(t.events.c.line_id, t.events.c.seq)
+    query = _EVENTS.where(*_items(party, first, end, as_of)).order_by(t.events.c.line_id, t.events.c.seq)
     if as_of is not None:
         query = query.where(as_of >= _RECORDED_AT)
-    return _by_item(connection.execute(query).all())
+    return _by_item(connection, connection.execute(query).all())
 
 
-def _by_item(rows: Sequence[Record]) -> Iterable[tuple[Item, list[Happening]]]:
+def _departed(connection: Connection, lines: set[tuple[UUID, UUID]]) -> dict[UUID, tuple[tuple[int, UUID], ...]]:
+    """Who held the goods of these lines before, each with the event by which they were given to the next one."""
+    if not lines:
+        return {}
+    moves = t.reassignments.c
+    pairs = bindparam("lines", sorted(lines), type_=PairList())
+    query = select(t.reassignments).where(pair_of(moves.retailer_id, moves.line_id, pairs))
+    gone: dict[UUID, tuple[tuple[int, UUID], ...]] = {}
+    for row in connection.execute(query.order_by(moves.line_id, moves.seq)):
+        gone[row.line_id] = (*gone.get(row.line_id, ()), (row.seq, row.former_id))
+    return gone
+
+
+def _by_item(connection: Connection, rows: Sequence[Record]) -> Iterable[tuple[Item, list[Happening]]]:
+    gone = _departed(connection, {(row.retailer_id, row.line_id) for row in rows})
     for line, events in groupby(rows, key=lambda row: row.line_id):
         told = list(events)
         item = Item(
@@ -228,6 +255,7 @@ def _by_item(rows: Sequence[Record]) -> Iterable[tuple[Item, list[Happening]]]:
             fulfiller=told[0].fulfiller_id,
             placed_at=told[0].placed_at,
             promised_on=told[0].promised_on,
+            departed=gone.get(line, ()),
         )
         yield item, [_happening(row) for row in told]
 
@@ -249,6 +277,7 @@ def _happening(row: Record) -> Happening:
         rule=Rule(facts["rule"]) if "rule" in facts else None,
         awaiting=UUID(facts["awaiting"]) if "awaiting" in facts else None,
         rest=facts.get("rest", 0),
+        moved="former" in facts,
     )
 
 

@@ -102,7 +102,7 @@ class Agreements:
         for fulfiller in (line.fulfiller, ANY_FULFILLER):
             version = agreed.get(fulfiller, {}).get(asked.policy_version)
             # A version that came after the ask is another one that has the same number.
-            if version and version.since <= asked.asked_at:
+            if version and version.since <= (asked.moved_at or asked.asked_at):
                 return version.policy
         return DEFAULT_POLICY
 

@@ -53,6 +53,10 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             return f"{who} says that {units} shipped, which were cancelled before"
         case EventKind.LINE_TRANSPORT_CHANGED:
             return f"{who} corrected how the parcel travels"
+        case EventKind.LINE_REASSIGNED:
+            return f"{who} gave what is left of the line, {units}, to another fulfiller"
+        case EventKind.CANCELLATION_PASSED_ON if facts.get("former"):
+            return f"{who} gave the line to another fulfiller, and the cancellation of {units} went with it"
         case EventKind.CANCELLATION_ASKED if facts.get("asker") == "customer":
             return f"The customer asked, through {who}, to cancel {units}"
         case EventKind.CANCELLATION_ASKED:

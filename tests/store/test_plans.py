@@ -210,6 +210,11 @@ def _(filled: Filled) -> Cases:
     return filled.each(lambda connection, scope: reads.line_by_id(connection, scope, filled.row("line").id))
 
 
+@of("reads.line_view")
+def _(filled: Filled) -> Cases:
+    return filled.each(lambda connection, scope: reads.line_view(connection, scope, filled.row("line").id))
+
+
 @of("reads.process_status")
 def _(filled: Filled) -> Cases:
     row = filled.row("process")
@@ -771,6 +776,7 @@ CHANGES: Final = {
     "service.loading.load",
     "service.locking.lock",
     "store.bulk.write",
+    "store.parts.move",
     # One row by its key, in a table that questions above look into by the same key.
     "admin.audit.record",
     "admin.credentials.create_plaza_key",

@@ -31,8 +31,8 @@ Who takes part:    party add|list|deactivate|activate   user add|list|disable|en
                    token create|list|rename|revoke   plaza-key create|list|revoke   audit
 Who is told:       endpoint add|list|pause|resume|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
-What happens:      order add|erase   quote   ask   accept   decline   withdraw   orders   cancellations   timeline
-                   plaza
+What happens:      order add|erase   quote   ask   accept   decline   withdraw   reassign   orders   cancellations
+                   timeline   plaza
 Money:             refunds   refund paid|close|retry|correct   payment add|capture|list
 How they do:       score   score-exclude   score-restore
 

@@ -9,15 +9,17 @@ from cyclopts import Parameter
 from countermand import reads
 from countermand.app import Application
 from countermand.cli.inputs import Note, Text, Whole
-from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
 from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, manners, report, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
-from countermand.cli.who import find_id
+from countermand.cli.who import find_id, find_party
 from countermand.domain.commands import (
     AcceptCancellation,
     DeclineCancellation,
     LineCommand,
+    PartyKind,
+    Reassign,
     WithdrawCancellation,
 )
 from countermand.domain.line import State
@@ -147,3 +149,28 @@ def _do(
         accepted_units=after.accepted_units,
         repeated=repeated,
     )
+
+
+def reassign(
+    line: Annotated[str, Parameter(help="Id of the line, or bol's number of it")],
+    *,
+    to: Annotated[str, Parameter(help="Who shall hold what is left of it: name or id")],
+    note: Annotated[str, Parameter(help="Why")],
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Give what is left of a line to another fulfiller. Open asks follow; the former one is told."""
+    if not note.strip():
+        fail(Exit.USAGE, "usage", "A note has to say why the line is given to another fulfiller.")
+
+    async def work(application: Application) -> Any:
+        row = await application.database.read(lambda connection: find_line(connection, line))
+        party = await application.database.read(lambda connection: find_party(connection, to))
+        if party.kind == PartyKind.PLATFORM:
+            fail(Exit.USAGE, "usage", "A platform holds no goods.")
+        command = Reassign(line=row.id, actor=operator(), fulfiller=party.id, note=note)
+        return row, party, await application.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id))
+
+    row, party, outcome = with_database(read_settings(database=database), work)
+    heeded(outcome)
+    report(f"{party.name} holds what is left of the line.", json=json, line=str(row.id), fulfiller=str(party.id))

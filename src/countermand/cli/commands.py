@@ -17,6 +17,7 @@ for name, place in {
     "accept": "countermand.cli.answers:accept",
     "decline": "countermand.cli.answers:decline",
     "withdraw": "countermand.cli.answers:withdraw",
+    "reassign": "countermand.cli.answers:reassign",
     "quote": "countermand.cli.refunds:quote",
     "refunds": "countermand.cli.refunds:refunds",
     "score": "countermand.cli.scores:score",

@@ -242,7 +242,7 @@ def escalate(line: Line, command: EscalateCancellation, now: datetime) -> Decisi
 
 def note(line: Line, command: NoteCancellation, now: datetime) -> Decision | Refusal:
     """Keep what somebody who has to do with a cancellation says of it, once. It changes nothing (EC-40)."""
-    if not _has_a_say(line, command.actor):
+    if not (_has_a_say(line, command.actor) or any(each.party == command.actor.party for each in line.departed)):
         return UNKNOWN_LINE
     named = _named(line, command.cancellation)
     if isinstance(named, Refusal):

@@ -195,6 +195,23 @@ class ChangeTransport:
     tracking_number: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reassign:
+    """Give what is left of a line to another fulfiller; the asks for it follow (EC-42).
+
+    ``seen`` is the ``seq`` at which the caller saw the line; ``None`` is any. ``takes_part`` says whether the new
+    fulfiller does, and ``knows`` whether it hears of the order: those of a held one do not yet.
+    """
+
+    line: UUID
+    actor: Actor
+    fulfiller: UUID
+    note: str
+    seen: int | None = None
+    takes_part: bool = True
+    knows: bool = True
+
+
 LineCommand = (
     AskCancellation
     | AcceptCancellation
@@ -208,6 +225,7 @@ LineCommand = (
     | Ship
     | Allocate
     | ChangeTransport
+    | Reassign
 )
 
 

@@ -26,6 +26,7 @@ from countermand.domain.commands import (
     NoteCancellation,
     OrderCommand,
     PassDeadline,
+    Reassign,
     RetailerCancel,
     Ship,
     ShipOrder,
@@ -34,6 +35,7 @@ from countermand.domain.commands import (
 from countermand.domain.line import Cancellation, Decision, Line, State
 from countermand.domain.parcels import ReportedParcel, reported_before, travels_so
 from countermand.domain.policy import Policy, WholeOrder
+from countermand.domain.reassigning import reassign, reassigned
 from countermand.domain.refusals import Refusal, RefusalKind
 
 
@@ -50,7 +52,15 @@ def decide(
     ``policy`` is the one agreed on now. What was asked before is judged by the one it was ``asked_under`` (EC-33),
     which is the same if none is named. Never raises for a business case: what cannot be done is a ``Refusal``.
     """
-    asked_under = asked_under or (lambda _: policy)
+    outcome = _decided(line, command, now, policy, new_id, asked_under or (lambda _: policy))
+    if outcome == refusals.UNKNOWN_LINE:
+        return reassigned(line, command) or outcome
+    return outcome
+
+
+def _decided(
+    line: Line, command: LineCommand, now: datetime, policy: Policy, new_id: NewId, asked_under: AskedUnder
+) -> Decision | Refusal:
     match command:
         case AskCancellation():
             return cancellation.ask(line, command, now, policy, new_id, asked_under)
@@ -76,6 +86,8 @@ def decide(
             return fulfilment.allocate(line, command, now, new_id)
         case ChangeTransport():
             return fulfilment.change_transport(line, command, now)
+        case Reassign():
+            return reassign(line, command, now, policy)
         case _:  # pragma: no cover
             assert_never(command)
 
@@ -252,6 +264,7 @@ _WHOLE = (AskLines, ShipOrder, ChangeParcel)
 _FATES = frozenset(
     {
         RefusalKind.UNKNOWN_LINE,
+        RefusalKind.REASSIGNED,
         RefusalKind.ALREADY_SHIPPED,
         RefusalKind.REJECTED_BY_FULFILLER,
         RefusalKind.ALREADY_CANCELLED,

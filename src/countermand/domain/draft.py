@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from countermand.domain.events import STEPS, Event, EventKind
-from countermand.domain.line import Cancellation, Decided, Decision, Line, Noted, State
+from countermand.domain.line import Cancellation, Decided, Decision, Departed, Line, Noted, State
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 
@@ -24,6 +24,7 @@ class Draft:
         self._buckets = [line.open, line.asked, line.cancelled, line.shipped]
         self._allocation: dict[str, Any] = {}
         self._noted: set[Noted] = set()
+        self._former: UUID | None = None
 
     @property
     def open(self) -> int:
@@ -75,6 +76,43 @@ class Draft:
         rule = Rule.SILENCE if by_policy else None
         why_not = (rest_reason or "") if rest else ""
         self._tell(kind, changed.asked_units, changed, note=note, rule=rule, rest=rest, rest_reason=why_not)
+
+    def reassign(self, to: UUID, *, knows: bool, note: str) -> None:
+        """What is left is another's to send; what the former fulfiller said of how much there is, is not its word."""
+        self._former = self._line.fulfiller
+        self._allocation = {
+            "fulfiller": to,
+            "with_fulfiller": knows,
+            "fulfiller_gone": False,
+            "allocated": False,
+            "accepted": 0,
+            "backordered": 0,
+            "rejected": 0,
+            "backorder_on": None,
+            "departed": (*self._line.departed, Departed(party=self._former, to=to, at=self._now)),
+        }
+        units = self._buckets[0] + self._buckets[1]
+        self._tell(EventKind.LINE_REASSIGNED, units, note=note, former=self._former)
+
+    def under_terms(self, cancellation: Cancellation, version: int) -> Cancellation:
+        """The ask, judged from now on by what is agreed with the new fulfiller. Nothing is told of it."""
+        changed = replace(cancellation, policy_version=version, moved_at=self._now)
+        self._changed[changed.id] = changed
+        return changed
+
+    def hand_over(self, cancellation: Cancellation, *, to: UUID, due_at: datetime | None) -> None:
+        """The answer of whoever holds the goods now is due, whatever the former one said."""
+        changed = replace(
+            cancellation,
+            awaiting=to,
+            due_at=due_at,
+            decline_reason=None,
+            agreed=False,
+            answered_by=None,
+            by_policy=False,
+            answer_note="",
+        )
+        self._tell(EventKind.CANCELLATION_PASSED_ON, changed.asked_units, changed, former=self._former)
 
     def accept(
         self,

@@ -19,6 +19,7 @@ class EventKind(StrEnum):
     LINE_SHIPPED = "line.shipped"
     LINE_SHIPPED_THOUGH_CANCELLED = "line.shipped_though_cancelled"
     LINE_TRANSPORT_CHANGED = "line.transport_changed"
+    LINE_REASSIGNED = "line.reassigned"
     CANCELLATION_ASKED = "cancellation.asked"
     CANCELLATION_PASSED_ON = "cancellation.passed_on"
     CANCELLATION_AGREED = "cancellation.agreed"
@@ -90,10 +91,13 @@ MEANINGS: Final[dict[EventKind, Meaning]] = {
     EventKind.LINE_TRANSPORT_CHANGED: Meaning(
         "A parcel travels otherwise than was said. No unit moves.", "shipped so far"
     ),
+    EventKind.LINE_REASSIGNED: Meaning(
+        "What is left of the line was given to another fulfiller. Both are told. No unit moves.", "given"
+    ),
     EventKind.CANCELLATION_ASKED: Meaning("The customer or the retailer asked.", "asked"),
     EventKind.CANCELLATION_PASSED_ON: Meaning(
-        "The retailer said yes to the customer's ask; the supplier's answer is due. What the retailer did not accept is"
-        " open again; no other unit moves.",
+        "The retailer said yes to the customer's ask, or the line was given to another supplier; the supplier's answer"
+        " is due. What the retailer did not accept is open again; no other unit moves.",
         "passed on",
     ),
     EventKind.CANCELLATION_AGREED: Meaning(
@@ -182,7 +186,8 @@ class Event:
     ``asker`` on whose wish the cancellation was asked. ``policy_version`` is the one it was asked under, told when
     somebody asks and when a rule speaks; ``rule`` is the one that spoke. Of an ask that was accepted in part, ``rest``
     units are open again, for ``rest_reason`` (EC-15). ``tracking`` is a parcel in words, and ``answer`` what came too
-    late. ``step`` is the step of the cancellation from then on, and ``waiting`` how many units of it wait. The four
+    late. ``step`` is the step of the cancellation from then on, and ``waiting`` how many units of it wait.
+    ``former`` held the goods before, where they were given to another. The four
     buckets are those of the line just after the event, so a reader that missed earlier ones still knows the state.
     So is what it says of its cancellation: its ``state``, the reason it was ``asked_for``, whose answer is ``awaiting``
     whether it has ``agreed`` and waits for others, and when an answer is due.
@@ -217,6 +222,7 @@ class Event:
     answer: str = ""
     step: int | None = None
     waiting: int = 0
+    former: UUID | None = None
     refund: ToldRefund | None = None
     payment: ToldPayment | None = None
     at: datetime | None = None

@@ -53,7 +53,8 @@ class Cancellation:
 
     ``rest`` units of it are open again since the retailer accepted a part, for ``rest_reason``; it is about the others
     from then on. ``step`` is one at first and one more with each decision on it. ``decided`` are these decisions, where
-    the command at hand may repeat one.
+    the command at hand may repeat one. At ``moved_at`` the line was given to another fulfiller, whose terms hold for it
+    since.
     """
 
     id: UUID
@@ -81,6 +82,7 @@ class Cancellation:
     rest: int = 0
     rest_reason: DeclineReason | None = None
     step: int = 1
+    moved_at: datetime | None = None
     decided: tuple[Decided, ...] = field(default=(), compare=False)
 
     @property
@@ -120,6 +122,16 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Departed:
+    """A fulfiller that held the goods until the line was given to another one, ``to``."""
+
+    party: UUID
+    to: UUID
+    at: datetime
+    to_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One article of an order, as it is now.
 
@@ -127,8 +139,8 @@ class Line:
     ``with_fulfiller`` says whether the fulfiller has been told of the order yet (EC-20), and ``fulfiller_gone`` that it
     takes no part any more, so that an operator answers for it (EC-26). ``seq`` counts the line's
     events. ``cancellations`` holds those still asked, any that the command at hand names, and all of them where it
-    is an answer, or finds nothing open. ``noted`` is what was said
-    before and changed nothing, where it may be said again.
+    is an answer, or finds nothing open. ``noted`` is what was said before and changed nothing, where it may be said
+    again, and ``departed`` who held the goods before, where one of these speaks.
 
     Raises:
         ValueError: the buckets do not sum to ``ordered``, or one is negative. No caller's input can cause this.
@@ -154,6 +166,7 @@ class Line:
     seq: int = 1
     cancellations: tuple[Cancellation, ...] = ()
     noted: frozenset[Noted] = frozenset()
+    departed: tuple[Departed, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.ordered != self.open + self.asked + self.cancelled + self.shipped:

@@ -5,7 +5,7 @@ in plain sentences. Everything here follows from orders and events alone, so tha
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from fractions import Fraction
@@ -116,13 +116,23 @@ class Week:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A line as the score sees it. ``promised_on`` is the latest day of delivery that the customer was promised."""
+    """A line as the score sees it. ``promised_on`` is the latest day of delivery that the customer was promised.
+
+    ``departed`` are those who held the goods before ``fulfiller``, each with the ``seq`` of the event by which the line
+    was given to the next one.
+    """
 
     line: UUID
     retailer: UUID
     fulfiller: UUID
     placed_at: datetime
     promised_on: date | None = None
+    departed: tuple[tuple[int, UUID], ...] = ()
+
+    def held_at(self, seq: int) -> "Item":
+        """The item as it was at an event of its line: with whoever held the goods then."""
+        later = [party for gone, party in self.departed if gone > seq]
+        return replace(self, fulfiller=later[0]) if later else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +156,7 @@ class Happening:
     awaiting: UUID | None = None
     told_at: datetime | None = None
     rest: int = 0
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,9 +319,9 @@ def _wishes(item: Item, happenings: Sequence[Happening]) -> list[_Wish]:
         wish = wishes.setdefault(each.cancellation, _Wish(asker=each.asker, asked_at=each.at))
         wish.evidence.append(each.event)
         if each.kind is EventKind.CANCELLATION_ASKED:
-            own_word = each.actor in (item.retailer, item.fulfiller)
+            own_word = each.actor in (item.retailer, item.held_at(each.seq).fulfiller)
             wish.on_file, wish.units_asked = each.asker is Asker.CUSTOMER and not own_word, each.units
-        elif each.kind is EventKind.CANCELLATION_PASSED_ON and wish.on_file:
+        elif each.kind is EventKind.CANCELLATION_PASSED_ON and wish.on_file and not each.moved:
             # What the retailer did not accept stays on order, whatever becomes of the rest.
             unheeded += each.rest
             wish.units_asked = each.units
@@ -351,7 +362,7 @@ def _note_answer(wish: _Wish, each: Happening) -> None:
             reply, wish.missed_by = Reply.MISSED, party
         elif each.rule is Rule.NO_PROOF:
             reply = Reply.MISSED
-        elif each.actor == party:
+        elif each.actor == party and not each.moved:
             reply = Reply.DECLINED if each.kind is EventKind.CANCELLATION_DECLINED else Reply.ACCEPTED
         if reply and each.kind is not EventKind.CANCELLATION_WITHDRAWN:
             put_at = wish.put_at[party]
@@ -386,9 +397,10 @@ def _incidents(item: Item, wishes: Iterable[_Wish], zone: tzinfo) -> list[Incide
     for wish in wishes:
         if wish.end is None:
             continue
-        against = [(item.retailer, Role.RETAILER, _against_retailer(item, wish, wish.end, zone))]
-        if item.fulfiller != item.retailer:
-            against.append((item.fulfiller, Role.FULFILLER, _against_fulfiller(item, wish, wish.end, zone)))
+        held = item.held_at(wish.end.seq)
+        against = [(item.retailer, Role.RETAILER, _against_retailer(held, wish, wish.end, zone))]
+        if held.fulfiller != item.retailer:
+            against.append((held.fulfiller, Role.FULFILLER, _against_fulfiller(held, wish, wish.end, zone)))
         found += [
             Incident(
                 line=item.line,

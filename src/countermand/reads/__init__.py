@@ -33,7 +33,16 @@ from countermand.domain.schedule import NoticeState
 from countermand.ids import earliest
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, cancellation_keys, may_see
 from countermand.reads.orders import OrderFilter, order_page
-from countermand.reads.scope import Scope, as_indexed, is_cancellation, line_scope, order_scope, retailer_of
+from countermand.reads.scope import (
+    Scope,
+    as_indexed,
+    event_scope,
+    is_cancellation,
+    line_scope,
+    order_scope,
+    retailer_of,
+    until_it_left,
+)
 from countermand.store import feed
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
@@ -247,6 +256,24 @@ def party_name(connection: Connection, party: UUID) -> str | None:
     return connection.execute(select(t.parties.c.name).where(t.parties.c.id == party)).scalar()
 
 
+def line_view(connection: Connection, scope: Scope, line: UUID) -> Record | None:
+    """One line with its order and the names around it, or ``None`` when there is none that this party may see."""
+    query = (
+        select(
+            t.lines,
+            t.orders.c.reference,
+            t.orders.c.currency,
+            _retailer.c.name.label("retailer_name"),
+            _fulfiller.c.name.label("fulfiller_name"),
+        )
+        .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
+        .join(_retailer, _retailer.c.id == t.lines.c.retailer_id)
+        .join(_fulfiller, _fulfiller.c.id == t.lines.c.fulfiller_id)
+        .where(t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line, line_scope(scope))
+    )
+    return connection.execute(query).first()
+
+
 def active_suppliers(connection: Connection, parties: Sequence[UUID]) -> dict[UUID, PartyKind]:
     """Those of ``parties`` that can hold goods: active suppliers and retailers."""
     rows = connection.execute(
@@ -295,7 +322,7 @@ def cancellation_to_answer(
     query = _TO_ANSWER.where(
         t.cancellations.c.retailer_id == retailer,
         t.cancellations.c.id == cancellation,
-        line_scope(Scope(party=who.id, kind=PartyKind(who.kind))),
+        may_see(Scope(party=who.id, kind=PartyKind(who.kind))),
     )
     row = connection.execute(query).first()
     return (who, row) if row is not None else None
@@ -322,7 +349,7 @@ def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Re
         .outerjoin(t.parties, t.parties.c.id == t.events.c.actor_id)
         .where(
             pair_of(t.events.c.retailer_id, t.events.c.line_id, bindparam("lines", lines, type_=PairList())),
-            line_scope(scope),
+            event_scope(scope),
             # What the customer paid is no business of the fulfiller's.
             true()
             if scope.kind is PartyKind.PLATFORM
@@ -481,7 +508,8 @@ def _is_told(scope: Scope) -> ColumnElement[bool]:
     inside = (t.named_by(t.events.c.line_id, t.lines), line_scope(scope))
     # Looked up event by event: ``OFFSET 0`` keeps PostgreSQL from joining all lines instead.
     lines: Select[Any] = select(literal_column("1")).select_from(t.lines).where(*inside).offset(0)
-    held = and_(t.events.c.kind.not_in(sorted(MONEY)), lines.correlate_except(t.lines).exists())
+    held = or_(lines.correlate_except(t.lines).exists(), until_it_left(scope))
+    held = and_(t.events.c.kind.not_in(sorted(MONEY)), held)
     return or_(t.events.c.retailer_id == scope.party, held)
 
 
@@ -557,7 +585,24 @@ def _sellers(connection: Connection, scope: Scope) -> set[UUID]:
     return own | set(connection.execute(query).scalars())
 
 
-_actor, _retailer, _fulfiller = (t.parties.alias(name) for name in ("actor", "retailer", "fulfiller"))
+_actor, _retailer, _fulfiller, _former = (
+    t.parties.alias(name) for name in ("actor", "retailer", "fulfiller", "former")
+)
+
+_moves = t.reassignments.alias("later")
+_held_then = func.coalesce(
+    select(_moves.c.former_id)
+    .where(
+        _moves.c.retailer_id == t.events.c.retailer_id,
+        _moves.c.line_id == t.events.c.line_id,
+        _moves.c.seq > t.events.c.seq,
+    )
+    .order_by(_moves.c.seq)
+    .limit(1)
+    .scalar_subquery(),
+    t.lines.c.fulfiller_id,
+)
+"""Who held the goods just after an event."""
 
 _ENVELOPES: Final = (
     select(
@@ -568,9 +613,11 @@ _ENVELOPES: Final = (
         t.lines.c.sku,
         t.lines.c.title,
         t.lines.c.ordered,
-        t.lines.c.fulfiller_id,
         _retailer.c.name.label("retailer_name"),
+        _fulfiller.c.id.label("fulfiller_id"),
         _fulfiller.c.name.label("fulfiller_name"),
+        _former.c.id.label("former_id"),
+        _former.c.name.label("former_name"),
         *(
             t.cancellations.c[name].label(f"cancellation_{name}")
             for name in (
@@ -588,8 +635,17 @@ _ENVELOPES: Final = (
     .join(t.lines, t.named_by(t.events.c.line_id, t.lines))
     .join(t.orders, t.named_by(t.events.c.order_id, t.orders))
     .join(_retailer, _retailer.c.id == t.events.c.retailer_id)
-    .join(_fulfiller, _fulfiller.c.id == t.lines.c.fulfiller_id)
+    .join(_fulfiller, _fulfiller.c.id == _held_then)
     .outerjoin(_actor, _actor.c.id == t.events.c.actor_id)
+    .outerjoin(
+        t.reassignments,
+        and_(
+            t.reassignments.c.retailer_id == t.events.c.retailer_id,
+            t.reassignments.c.line_id == t.events.c.line_id,
+            t.reassignments.c.seq == t.events.c.seq,
+        ),
+    )
+    .outerjoin(_former, _former.c.id == t.reassignments.c.former_id)
     .outerjoin(t.cancellations, t.named_by(t.events.c.cancellation_id, t.cancellations))
 )
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, literal_column, select, union_all
+from sqlalchemy import ColumnElement, Select, literal_column, or_, select, union_all
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.line import State
-from countermand.reads.scope import Scope, as_indexed, line_scope, retailer_of
+from countermand.reads.scope import Scope, as_indexed, asked_before_it_left, line_scope, retailer_of
 from countermand.store import tables as t
 
 PAGE_MAX: Final = 200
@@ -57,7 +57,7 @@ def may_see(scope: Scope) -> ColumnElement[bool]:
     """Looked up row by row: ``OFFSET 0`` keeps PostgreSQL from joining all lines instead."""
     seen = (t.named_by(t.cancellations.c.line_id, t.lines), line_scope(scope))
     lines: Select[Any] = select(literal_column("1")).select_from(t.lines).where(*seen).offset(0)
-    return lines.correlate_except(t.lines).exists()
+    return or_(lines.correlate_except(t.lines).exists(), asked_before_it_left(scope))
 
 
 def _branches(scope: Scope, wanted: CancellationFilter) -> Iterator[list[Any]]:

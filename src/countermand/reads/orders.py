@@ -316,6 +316,9 @@ def _searched(
         names = ("retailer_id", "order_id", "fulfiller_id")
         keys = keys.select_from(search.join(t.order_parts, and_(*(parts[name] == search.c[name] for name in names))))
     fits: list[Any] = [found.bindparams(terms=query), *_placed(parts.placed_at, wanted)]
+    if scope.kind is not PartyKind.PLATFORM:
+        # Who held lines of it before, and holds none any more, is found by its terms too.
+        fits.append(or_(parts.retailer_id == scope.party, parts.held == true()))
     # Found first, and sorted then: else a planner may go through all orders by time and look for the words in each.
     searched = keys.where(*fits).cte("searched", nesting=True).prefix_with("MATERIALIZED")
     columns: Any = searched.c

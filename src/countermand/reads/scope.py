@@ -45,6 +45,36 @@ def line_scope(scope: Scope) -> ColumnElement[bool]:
             return _held_by(scope)
 
 
+def asked_before_it_left(scope: Scope) -> ColumnElement[bool]:
+    """Which cancellations a former fulfiller may still see: those that were asked while it held the goods."""
+    moves = t.reassignments.alias("departures").c
+    return exists().where(
+        moves.retailer_id == t.cancellations.c.retailer_id,
+        moves.line_id == t.cancellations.c.line_id,
+        moves.former_id == scope.party,
+        moves.at >= t.cancellations.c.asked_at,
+    )
+
+
+def until_it_left(scope: Scope) -> ColumnElement[bool]:
+    """Which events a former fulfiller may still see: those until it left, if it knew of the order."""
+    moves, lines = t.reassignments.alias("departures").c, t.lines.alias("departed_lines").c
+    return exists().where(
+        moves.retailer_id == t.events.c.retailer_id,
+        moves.line_id == t.events.c.line_id,
+        moves.former_id == scope.party,
+        moves.seq >= t.events.c.seq,
+        lines.retailer_id == moves.retailer_id,
+        lines.id == moves.line_id,
+        lines.with_fulfiller == true(),
+    )
+
+
+def event_scope(scope: Scope) -> ColumnElement[bool]:
+    """Which events of these lines the party may see."""
+    return or_(line_scope(scope), until_it_left(scope)) if scope.kind is not PartyKind.PLATFORM else true()
+
+
 def order_scope(scope: Scope) -> ColumnElement[bool]:
     """Which of these orders the party may see."""
     parts = t.order_parts.c

@@ -144,6 +144,9 @@ class EventData(_Described):
     title: Annotated[str, Field(description="what the article is called; may be empty")]
     retailer: Annotated[NamedParty, Field(description="who sold the line: `id` and `name`")]
     fulfiller: Annotated[NamedParty, Field(description="who holds the goods: `id` and `name`")]
+    former_fulfiller: Annotated[
+        NamedParty | None, Field(description="on `line.reassigned`, who held them before: `id` and `name`; or null")
+    ]
     seq: Annotated[int, Field(ge=1, description="its place in the line's history; who is not told of all sees gaps")]
     units: Annotated[int, Field(ge=0, description="how many units it is about; see the kinds above")]
     state: Annotated[Units, Field(description="the units of the line just after it, see below")]
@@ -223,6 +226,7 @@ def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record],
             "title": event.title,
             "retailer": {"id": str(event.retailer_id), "name": event.retailer_name},
             "fulfiller": {"id": str(event.fulfiller_id), "name": event.fulfiller_name},
+            "former_fulfiller": {"id": str(event.former_id), "name": event.former_name} if event.former_id else None,
             "seq": event.seq,
             "units": facts["units"],
             "state": {

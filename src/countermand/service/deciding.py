@@ -16,12 +16,13 @@ from countermand.domain.commands import (
     OrderCommand,
     PassDeadline,
     PaymentCommand,
+    Reassign,
     RefundCommand,
     Ship,
     ShipOrder,
 )
 from countermand.domain.decide import Fate, decide, decide_order, let_silence_speak
-from countermand.domain.line import Cancellation, Decision
+from countermand.domain.line import Cancellation, Decision, Line
 from countermand.domain.order import PlaceOrder
 from countermand.domain.parcels import changed as changed_parcel
 from countermand.domain.parcels import reported, reported_before
@@ -128,9 +129,19 @@ class Deciding:
             return UNKNOWN_LINE
         if isinstance(command, RefundCommand):
             return self.refunding.decide(line, command)
-        policy, asked_under = self.agreements.policy(line), partial(self.agreements.policy_asked_under, line)
+        if isinstance(command, Reassign):
+            line_then, command = replace(line, fulfiller=command.fulfiller), self._with_facts(line, command)
+        else:
+            line_then = line
+        policy, asked_under = self.agreements.policy(line_then), partial(self.agreements.policy_asked_under, line)
         outcome = decide(line, command, self.rows.now, policy, self.rows.new_id, asked_under)
         return outcome if isinstance(outcome, Refusal) else (Fate(line=line.id, outcome=outcome),)
+
+    def _with_facts(self, line: Line, command: Reassign) -> Reassign:
+        """With what the rules have to know of the new fulfiller."""
+        own = command.fulfiller == line.retailer
+        takes_part = command.fulfiller not in self.agreements.gone
+        return replace(command, takes_part=takes_part, knows=own or self.known.articles[line.id][2])
 
     def _decided_order(self, command: OrderCommand) -> Result:
         lines = [self.known.lines[line] for line in self.known.lines_of(command)]
@@ -207,7 +218,7 @@ def _noted(result: Result) -> Iterator[Decision]:
             yield from fate.outcome.noted
 
 
-_AsksNothing = Ship | Allocate | ShipOrder | AllocateOrder | RefundCommand | PaymentCommand
+_AsksNothing = Reassign | Ship | Allocate | ShipOrder | AllocateOrder | RefundCommand | PaymentCommand
 
 
 def _concerned(decision: Decision, command: Command) -> tuple[Cancellation, ...]:

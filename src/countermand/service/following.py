@@ -11,6 +11,7 @@ from countermand.service.processes import settle_process
 from countermand.service.refunding import Refunding
 from countermand.service.rows import Rows
 from countermand.service.telling import Telling
+from countermand.store.parts import Moved
 from countermand.store.records import allocation, buckets, cancellation_row
 
 
@@ -38,6 +39,35 @@ class Following:
             self.telling.tell(line, event, actor, door)
             if event.kind is EventKind.CANCELLATION_ACCEPTED and line.id in self.known.priced:
                 self.refunding.owe(line, event, actor, door)
+            if event.former and event.kind is EventKind.LINE_REASSIGNED:
+                self._move(line, event.former, event.seq)
+
+    def _move(self, line: Line, former: UUID, seq: int) -> None:
+        """The line is another fulfiller's, which may find the order from now on."""
+        sku, title, _ = self.known.articles[line.id]
+        self.rows.add(
+            "reassignments",
+            retailer_id=line.retailer,
+            line_id=line.id,
+            seq=seq,
+            at=self.rows.now,
+            former_id=former,
+            fulfiller_id=line.fulfiller,
+        )
+        if line.fulfiller != line.retailer:
+            self.rows.connect(line.retailer, line.fulfiller)
+        self.rows.moved.append(
+            Moved(
+                retailer=line.retailer,
+                order=line.order,
+                placed_at=line.placed_at,
+                former=former,
+                to=line.fulfiller,
+                held=line.with_fulfiller and line.fulfiller != line.retailer,
+                sku=sku,
+                title=title,
+            )
+        )
 
     def save(self) -> None:
         """Write down the lines and the cancellations that changed."""
@@ -47,7 +77,8 @@ class Following:
     def _save_lines(self) -> None:
         placed = {row["id"]: row for row in self.rows.new.get("lines", ())}
         for _, line in sorted(self.known.touched.items()):
-            changed = {**buckets(line), **allocation(line), "seq": line.seq, "changed_at": self.rows.now}
+            holder = {"fulfiller_id": line.fulfiller, "with_fulfiller": line.with_fulfiller}
+            changed = {**holder, **buckets(line), **allocation(line), "seq": line.seq, "changed_at": self.rows.now}
             if line.id in placed:
                 placed[line.id].update(changed)
             else:

@@ -24,6 +24,7 @@ Given = tuple[str, dict[str, Any], datetime]
 class Known:
     """Lines by their ids, and by their orders; ``touched`` are those that are no longer as they are stored.
 
+    ``articles`` are the SKU and title of lines that may get another fulfiller, and whether those know of the order.
     ``priced`` are the lines of orders whose money is known, ``stored`` the cancellations that have a row, and
     ``taken`` those ids that the calls want for something new and that something else has. ``parcels`` are those of each
     order about whose parcels there is a call, and ``homes`` says whose those payments are that the calls name.
@@ -37,6 +38,7 @@ class Known:
     stored: set[UUID] = field(default_factory=set)
     answers: dict[Key, Given] = field(default_factory=dict)
     refunds: dict[UUID, Refund] = field(default_factory=dict)
+    articles: dict[UUID, tuple[str, str, bool]] = field(default_factory=dict)
     parcels: dict[UUID, list[ReportedParcel]] = field(default_factory=dict)
     homes: dict[PaymentName, UUID] = field(default_factory=dict)
 

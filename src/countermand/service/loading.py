@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from countermand.domain.commands import (
     AboutOrder,
     AcceptCancellation,
+    Actor,
     AddPayment,
     Allocate,
     AllocateOrder,
@@ -22,13 +23,15 @@ from countermand.domain.commands import (
     Command,
     DeclineCancellation,
     NoteCancellation,
+    PartyKind,
+    Reassign,
     RefundCommand,
     RetailerCancel,
     Ship,
     ShipOrder,
     WithdrawCancellation,
 )
-from countermand.domain.line import Cancellation, Line, State
+from countermand.domain.line import Cancellation, Departed, Line, State
 from countermand.domain.order import PlaceOrder
 from countermand.domain.payments import names_of
 from countermand.domain.refund import Payment
@@ -68,6 +71,8 @@ def load(
     known.stored.update(each.id for asks in asked.values() for each in asks)
     _load_noted(connection, locked.calls, known)
     _load_decided(connection, locked.calls, known)
+    _load_departed(connection, locked.calls, known)
+    _load_articles(connection, locked.calls, known)
     _check_together(locked.calls, known, whole)
     _load_agreements(connection, locked, known, agreements)
     _load_answers(connection, locked.calls, known)
@@ -137,6 +142,36 @@ def _load_decided(connection: Connection, calls: Sequence[Call], known: Known) -
         known.lines[line.id] = replace(line, cancellations=tuple(cancellations))
 
 
+def _load_departed(connection: Connection, calls: Sequence[Call], known: Known) -> None:
+    """Who held the goods before, where somebody speaks of a line that does not hold it: it may have done."""
+    lines = {
+        (known.lines[line].retailer, line)
+        for call in calls
+        for line in known.lines_of(call.command)
+        if _is_nobodys(known.lines[line], getattr(call.command, "actor", None))
+    }
+    if not lines:
+        return
+    for row in connection.execute(sql.DEPARTED, {"lines": sorted(lines)}):
+        line = known.lines[row.line_id]
+        left = Departed(party=row.former_id, to=row.fulfiller_id, at=row.at, to_name=row.name)
+        known.lines[line.id] = replace(line, departed=(*line.departed, left))
+
+
+def _is_nobodys(line: Line, actor: Actor | None) -> bool:
+    return actor is not None and actor.kind is not PartyKind.PLATFORM and actor.party != line.fulfiller
+
+
+def _load_articles(connection: Connection, calls: Sequence[Call], known: Known) -> None:
+    """What a line that is to be given away is found by."""
+    lines = {each.line for call in calls if isinstance(each := call.command, Reassign) and each.line in known.lines}
+    if lines:
+        pairs = sorted((known.lines[line].retailer, line) for line in lines)
+        retailers = sorted({retailer for retailer, _ in pairs})
+        for row in connection.execute(sql.ARTICLES, {"lines": pairs, "retailers": retailers}):
+            known.articles[row.id] = (row.sku, row.title, row.sent_to_fulfiller)
+
+
 def _check_together(calls: Sequence[Call], known: Known, whole: Orders) -> None:
     loaded = {call.command.order for call in calls if isinstance(call.command, AboutOrder)}
     loaded |= {order for _, order in whole}
@@ -156,6 +191,8 @@ def _load_agreements(connection: Connection, locked: Locked, known: Known, agree
         if isinstance(call.command, PlaceOrder):
             retailers.add(call.command.retailer)
             parties |= {call.command.retailer, *(line.fulfiller for line in call.command.lines)}
+        if isinstance(call.command, Reassign):
+            parties.add(call.command.fulfiller)
     if retailers:
         agreements.learn(connection, _revision(connection, locked.rows), retailers, parties)
     for line in known.lines.values() if agreements.gone else ():
@@ -234,7 +271,12 @@ _NeedsOpenUnits = AskCancellation | AskLines | CancelOrder | CancelOwn | Ship | 
 
 
 def _may_come_again(line: Line, command: Command | PlaceOrder) -> bool:
-    """Whether it may answer what was answered before: where another party's answer is due, or that to another step."""
+    """Whether it may answer what was answered before: where another party's answer is due, or that to another step.
+
+    Who gives a line away has to know who answered what of it.
+    """
+    if isinstance(command, Reassign):
+        return bool(line.asks)
     return any(_is_elsewhere(line, each) for each in _answers(command) if each.line == line.id)
 
 

@@ -1,6 +1,6 @@
 """New orders: their rows, and those of their lines."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from countermand.domain.events import Event, EventKind
@@ -25,7 +25,6 @@ class Placing:
     known: Known
     rows: Rows
     telling: Telling
-    _connected: set[tuple[UUID, UUID]] = field(default_factory=set)
 
     def place(self, command: PlaceOrder, door: str) -> Outcome:
         """Place one order, if its ids are free and it is in bounds."""
@@ -89,10 +88,8 @@ class Placing:
             )
 
     def _connect(self, line: Line) -> None:
-        pair = line.retailer, line.fulfiller
-        if line.fulfiller != line.retailer and pair not in self._connected:
-            self._connected.add(pair)
-            self.rows.add("connections", retailer_id=pair[0], supplier_id=pair[1], since=self.rows.now)
+        if line.fulfiller != line.retailer:
+            self.rows.connect(line.retailer, line.fulfiller)
 
     def _add_line(self, command: PlaceOrder, new: NewLine, line: Line, position: int) -> None:
         number = self.rows.numbers.take()

@@ -12,6 +12,7 @@ from countermand.domain.cancellation import NewId
 from countermand.standing import Numbers
 from countermand.store import statements as sql
 from countermand.store.bulk import write
+from countermand.store.parts import Moved, move
 
 Row = dict[str, Any]
 
@@ -28,8 +29,8 @@ _KEYS: Final = {
 class Rows:
     """Rows to write: ``new`` and ``changed`` ones by table, process statuses that are ``settled``, and ``parcels``.
 
-    ``terms`` are those of orders that were paid later. All are made of the time of their batch, ``now``, of fresh ids
-    and of bol's numbers.
+    ``terms`` are those of orders that were paid later, ``moved`` lines that have another fulfiller. All are made of the
+    time of their batch, ``now``, of fresh ids and of bol's numbers.
     """
 
     now: datetime
@@ -40,10 +41,17 @@ class Rows:
     settled: list[Row] = field(default_factory=list)
     parcels: list[Row] = field(default_factory=list)
     terms: list[Row] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
 
     def add(self, table: str, **values: Any) -> None:
         """Insert a row, which names every column."""
         self.new.setdefault(table, []).append(values)
+
+    def connect(self, retailer: UUID, supplier: UUID) -> None:
+        """They know each other from now on, if they did not before."""
+        known = self.new.setdefault("connections", [])
+        if not any((each["retailer_id"], each["supplier_id"]) == (retailer, supplier) for each in known):
+            self.add("connections", retailer_id=retailer, supplier_id=supplier, since=self.now)
 
     def change(self, table: str, retailer: UUID, of_id: UUID, values: Row) -> None:
         """Update a row that is stored. ``values`` has at least the columns of ``statements.CHANGED_COLUMNS``."""
@@ -61,3 +69,4 @@ class Rows:
             connection.execute(sql.CHANGE_PARCEL, self.parcels)
         if self.terms:
             connection.execute(sql.CHANGE_TERMS, self.terms)
+        move(connection, self.moved)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from countermand.domain.commands import Actor
-from countermand.domain.events import MONEY, Event
+from countermand.domain.events import MONEY, Event, EventKind
 from countermand.domain.line import Line
 from countermand.service.rows import Rows
 from countermand.standing import Agreements, EventIds
@@ -41,6 +41,13 @@ class Telling:
         )
         # What the customer paid is no business of the fulfiller's.
         told = (line.retailer,) if event.kind in MONEY else line.told
+        if (
+            event.kind is EventKind.LINE_REASSIGNED
+            and event.former
+            and event.former not in told
+            and line.with_fulfiller
+        ):
+            told = (*told, event.former)
         for endpoint in self.agreements.endpoints(told, event.kind):
             self._notify(endpoint, line, event, event_id)
 

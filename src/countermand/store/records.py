@@ -74,6 +74,7 @@ def cancellation_of(row: Record) -> Cancellation:
         rest=row.rest_units,
         rest_reason=DeclineReason(row.rest_reason) if row.rest_reason else None,
         step=row.step,
+        moved_at=row.moved_at,
     )
 
 
@@ -109,6 +110,7 @@ def cancellation_row(line: Line, cancellation: Cancellation, door: str) -> dict[
         "rest_units": cancellation.rest,
         "rest_reason": cancellation.rest_reason.value if cancellation.rest_reason else None,
         "step": cancellation.step,
+        "moved_at": cancellation.moved_at,
     }
 
 
@@ -157,6 +159,7 @@ def facts_of(event: Event) -> dict[str, Any]:
         "answer": event.answer,
         "step": event.step,
         "waiting": event.waiting,
+        "former": str(event.former) if event.former else None,
     }
     # A version of 0 says something: that the defaults held.
     version = {} if event.policy_version is None else {"policy_version": event.policy_version}

@@ -215,9 +215,35 @@ RELEASES = (
 )
 """What these orders let go, or are to, newest first."""
 
+DEPARTED = (
+    select(
+        t.reassignments.c.retailer_id,
+        t.reassignments.c.line_id,
+        t.reassignments.c.at,
+        t.reassignments.c.former_id,
+        t.reassignments.c.fulfiller_id,
+        t.parties.c.name,
+    )
+    .join(t.parties, t.parties.c.id == t.reassignments.c.fulfiller_id)
+    .where(pair_of(t.reassignments.c.retailer_id, t.reassignments.c.line_id, bindparam("lines", type_=PairList())))
+    .order_by(t.reassignments.c.line_id, t.reassignments.c.seq)
+)
+"""Who held the goods of these lines before, and whom they were given to."""
+
+ARTICLES = (
+    select(t.lines.c.id, t.lines.c.sku, t.lines.c.title, t.orders.c.sent_to_fulfiller)
+    .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
+    .where(
+        pair_of(t.lines.c.retailer_id, t.lines.c.id, bindparam("lines", type_=PairList())),
+        one_of(t.orders.c.retailer_id, _RETAILERS),
+    )
+)
+"""What a line is found by, and whether the fulfillers know of its order."""
+
 CHANGED_COLUMNS: Final = {
-    "lines": (*_BUCKETS, *_ALLOCATION, "seq", "changed_at"),
+    "lines": ("fulfiller_id", "with_fulfiller", *_BUCKETS, *_ALLOCATION, "seq", "changed_at"),
     "cancellations": (
+        "fulfiller_id",
         "state",
         "awaiting",
         "due_at",
@@ -233,6 +259,8 @@ CHANGED_COLUMNS: Final = {
         "rest_units",
         "rest_reason",
         "step",
+        "policy_version",
+        "moved_at",
     ),
     "order_money": ("cancelled", "given_back"),
     "refunds": (

@@ -406,6 +406,7 @@ cancellations = Table(
     ),
     Column("rest_reason", Text, comment="why it did not accept them"),
     Column("step", Integer, nullable=False, server_default="1", comment="one more with each decision on it"),
+    Column("moved_at", Instant, comment="since when the terms of another fulfiller hold for it"),
     PrimaryKeyConstraint("retailer_id", "id"),
     _refers("line_id", lines),
     CheckConstraint("units > 0 AND accepted_units BETWEEN 0 AND units", name="units"),
@@ -424,6 +425,21 @@ cancellations = Table(
     _index_where("ix_cancellations_awaiting", "awaiting", "id", where="awaiting IS NOT NULL"),
     _index_where("ix_cancellations_due", "due_at", where="state = 'asked' AND due_at IS NOT NULL"),
 )
+
+reassignments = Table(
+    "reassignments",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("line_id", Id, nullable=False),
+    Column("seq", Integer, nullable=False, comment="which event of the line it is"),
+    Column("at", Instant, nullable=False),
+    Column("former_id", Id, nullable=False, comment="who held the goods until then"),
+    Column("fulfiller_id", Id, nullable=False, comment="who holds them from then on"),
+    PrimaryKeyConstraint("retailer_id", "line_id", "seq"),
+    _refers("line_id", lines),
+    Index(None, "retailer_id", "former_id"),
+)
+"""Lines that were given to another fulfiller. Rows are added, and never changed."""
 
 shipments = Table(
     "shipments",

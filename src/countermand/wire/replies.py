@@ -23,6 +23,8 @@ class Problem(StrEnum):
     RATE_LIMITED = "rate_limited"
     TOO_BROAD = "too_broad"
     UNKNOWN_ENDPOINT = "unknown_endpoint"
+    UNKNOWN_PARTY = "unknown_party"
+    IF_MATCH_NEEDED = "if_match_needed"
     LIMIT_REACHED = "limit_reached"
     NOT_SIGNED = "not_signed"
     UNAVAILABLE = "unavailable"
@@ -70,6 +72,8 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.RATE_LIMITED: _crux(429, seed=503, native=429, plaza=(409, 41501)),
     Problem.TOO_BROAD: _crux(422, native=422, plaza=(400, 41100)),
     Problem.UNKNOWN_ENDPOINT: _crux(404, native=404, plaza=(404, 41000)),
+    Problem.UNKNOWN_PARTY: _crux(404, native=404, plaza=(404, 41000)),
+    Problem.IF_MATCH_NEEDED: _crux(428, native=428, plaza=(428, 41000)),
     Problem.LIMIT_REACHED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.NOT_SIGNED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.UNAVAILABLE: _crux(503, native=503, plaza=(503, 41000)),
@@ -79,6 +83,8 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     RefusalKind.UNKNOWN_REFUND: _crux(422, native=404),
     RefusalKind.UNKNOWN_PAYMENT: _crux(422, native=404),
     RefusalKind.STEP_NEEDED: _crux(422, native=428),
+    RefusalKind.ETAG_MISMATCH: _crux(422, native=412),
+    RefusalKind.REASSIGNED: _crux(422, native=409),
     RefusalKind.STATE_CHANGED: _crux(422, native=409),
     RefusalKind.UNITS_INVALID: _crux(400, seed=422, native=422),
     RefusalKind.REASON_REQUIRED: _crux(400, seed=422, native=422),
@@ -92,6 +98,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     RefusalKind.UNITS_ASKED: _crux(422, native=409),
     RefusalKind.TOO_MANY_UNITS: _crux(422, native=409),
     RefusalKind.ALL_OR_NOTHING: _crux(422, native=409),
+    RefusalKind.PARTY_INACTIVE: _crux(422, native=409),
     RefusalKind.NO_PRICE: _crux(422, native=409),
     RefusalKind.REFUND_NOT_OPEN: _crux(422, native=409),
     RefusalKind.PAYMENT_EXISTS: _crux(422, native=409),

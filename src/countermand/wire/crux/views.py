@@ -149,6 +149,7 @@ def allocation_word(outcome: Decision | Refusal) -> str:
 
 _ALLOCATION_WORDS: Final[Mapping[RefusalKind, str]] = {
     RefusalKind.UNKNOWN_LINE: "Item Not Found",
+    RefusalKind.REASSIGNED: "Item Not Found",
     RefusalKind.ALREADY_CANCELLED: "Cancelled",
     RefusalKind.REJECTED_BY_FULFILLER: "Rejected",
     RefusalKind.ALREADY_SHIPPED: "Allocated",

@@ -10,7 +10,7 @@ from countermand.store.engine import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.behind import Behind
 from countermand.wire.http import unsupported_body
-from countermand.wire.native import cancellations, endpoints, events, payments, problems, refunds, scorecards
+from countermand.wire.native import cancellations, endpoints, events, lines, payments, problems, refunds, scorecards
 from countermand.wire.native.admitting import admitted
 from countermand.wire.native.calling import UNSUPPORTED
 
@@ -41,7 +41,7 @@ def native_api(behind: Behind) -> limits.Asgi:
     api.add_exception_handler(TooBroadError, problems.on_too_broad)
     api.add_exception_handler(RequestValidationError, problems.on_invalid)
     api.add_exception_handler(HTTPException, problems.on_http_error)
-    for calls in (cancellations, payments, refunds, scorecards, events, endpoints):
+    for calls in (cancellations, lines, payments, refunds, scorecards, events, endpoints):
         api.include_router(calls.router)
     api.add_api_route("/healthz", healthz, include_in_schema=False)
     most, slowest = behind.settings.body_max_bytes, behind.settings.body_timeout_s

@@ -1,0 +1,64 @@
+"""Who may list an order, and find it by which words, once lines of it were given to another party."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, exists, insert, select, update
+
+from countermand.domain.search import terms_of
+from countermand.store import tables as t
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A line that was given to another party. ``held`` says that the new one is not the retailer, and knows of it."""
+
+    retailer: UUID
+    order: UUID
+    placed_at: datetime
+    former: UUID
+    to: UUID
+    held: bool
+    sku: str
+    title: str
+
+
+def move(connection: Connection, moved: Iterable[Moved]) -> None:
+    """Let the new holders find the orders, and those that hold nothing of them any more not."""
+    for each in moved:
+        _leave(connection, each)
+        _join(connection, each)
+
+
+def _leave(connection: Connection, moved: Moved) -> None:
+    parts, lines = t.order_parts.c, t.lines.c
+    holds = exists().where(
+        lines.retailer_id == moved.retailer, lines.order_id == moved.order, lines.fulfiller_id == moved.former
+    )
+    if moved.former == moved.retailer or connection.execute(select(holds)).scalar_one():
+        return
+    of_former = (parts.retailer_id == moved.retailer, parts.order_id == moved.order, parts.fulfiller_id == moved.former)
+    # What it was found by stays: reads look whether it is held.
+    connection.execute(update(t.order_parts).where(*of_former).values(held=False))
+
+
+def _join(connection: Connection, moved: Moved) -> None:
+    parts = t.order_parts.c
+    terms = terms_of(moved.retailer, moved.to if moved.held else None, [(moved.sku, moved.title)])
+    of_new = (parts.retailer_id == moved.retailer, parts.order_id == moved.order, parts.fulfiller_id == moved.to)
+    known = connection.execute(select(parts.terms).where(*of_new)).scalar()
+    row = {
+        "retailer_id": moved.retailer,
+        "order_id": moved.order,
+        "fulfiller_id": moved.to,
+        "placed_at": moved.placed_at,
+    }
+    if known is None:
+        connection.execute(insert(t.order_parts).values(**row, held=moved.held, terms=terms))
+    else:
+        connection.execute(update(t.order_parts).where(*of_new).values(held=moved.held, terms=f"{known} {terms}"))
+    if connection.dialect.name != "postgresql":
+        del row["placed_at"]
+        connection.execute(insert(t.order_search).values(**row, terms=terms))

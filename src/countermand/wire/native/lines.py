@@ -1,0 +1,189 @@
+"""Calls about lines: show one, and give what is left of it to another fulfiller."""
+
+import hashlib
+import re
+from datetime import date
+from functools import partial
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Response
+from pydantic import AfterValidator, BaseModel, Field
+
+from countermand import parties, reads
+from countermand.domain.commands import PartyKind, Reassign
+from countermand.domain.money import write_minor
+from countermand.domain.refusals import UNKNOWN_LINE, RefusalKind
+from countermand.domain.texts import needed_text
+from countermand.fields import Name, Note
+from countermand.ids import read
+from countermand.parties import Caller, Permission
+from countermand.service.calls import Call
+from countermand.store.columns import Record
+from countermand.wire.behind import Behind
+from countermand.wire.native.calling import (
+    DOOR,
+    Inside,
+    JsonRoute,
+    Key,
+    Strict,
+    Viewer,
+    caller_with,
+    once_of,
+    scope_of,
+)
+from countermand.wire.native.problems import PROBLEMS, CallError, ProblemOut, heeded, refused
+from countermand.wire.replies import Problem
+
+router: Final = APIRouter(prefix="/v1/lines", responses={**PROBLEMS, 412: {"model": ProblemOut}}, route_class=JsonRoute)
+
+Seller = Annotated[Caller, Depends(caller_with(Permission.CREATE_ORDER))]
+IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=1000)]
+
+
+class PartyOut(BaseModel):
+    """A party, by its id and by its name."""
+
+    id: UUID
+    name: str
+
+
+class UnitsOut(BaseModel):
+    """The units of a line. The last four sum to the first."""
+
+    ordered: int
+    open: int
+    asked: int
+    cancelled: int
+    shipped: int
+
+
+class LineOut(BaseModel):
+    """A line as it is now. What it cost is told to the retailer and to the platform."""
+
+    id: UUID
+    number: int
+    order: UUID
+    reference: str
+    sku: str
+    title: str
+    retailer: PartyOut
+    fulfiller: PartyOut
+    units: UnitsOut
+    unit_price: str | None
+    unit_price_minor: int | None
+    currency: str
+    promised_on: date | None
+    backordered: int
+
+
+class ReassignmentIn(Strict):
+    """Who shall hold what is left of the line, by id or by a name that only one party has, and why."""
+
+    fulfiller: Name
+    note: Annotated[Note, Field(min_length=1), AfterValidator(needed_text)]
+
+
+@router.get("/{line}")
+async def get_line(behind: Inside, who: Viewer, line: str, response: Response) -> LineOut:
+    """One line. Its ``ETag`` is what ``reassign`` wants in ``If-Match``."""
+    row = await _named(behind, who, line)
+    response.headers["ETag"] = _etag(row)
+    return _out(row, who)
+
+
+@router.post("/{line}/reassign")
+async def reassign_line(
+    behind: Inside,
+    who: Seller,
+    line: str,
+    wish: ReassignmentIn,
+    response: Response,
+    if_match: IfMatch = None,
+    idempotency_key: Key = None,
+) -> LineOut:
+    """Give what is left of a line to another fulfiller: open units and open asks move.
+
+    The former fulfiller is told, and its answers count no more. Needs ``If-Match``: the ``ETag`` of the line, or ``*``.
+    """
+    row = await _named(behind, who, line)
+    once = once_of(who, idempotency_key, f"reassign {row.id}", wish)
+    command = Reassign(
+        line=row.id,
+        actor=who.actor,
+        fulfiller=await _fulfiller(behind, wish.fulfiller),
+        note=wish.note,
+        seen=_seen(row, if_match),
+    )
+    outcome = await behind.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id, once=once))
+    after = await _named(behind, who, line)
+    try:
+        heeded(outcome, unknown=UNKNOWN_LINE)
+    except CallError as error:
+        if error.kind is RefusalKind.ETAG_MISMATCH:
+            error.with_header((b"ETag", _etag(after).encode()))
+        raise
+    response.headers["ETag"] = _etag(after)
+    return _out(after, who)
+
+
+async def _named(behind: Behind, who: Caller, text: str) -> Record:
+    wanted = read("lin", text)
+    row = None
+    if wanted:
+        row = await behind.database.read(partial(reads.line_view, scope=scope_of(who), line=wanted))
+    if row is None:
+        raise refused(UNKNOWN_LINE)
+    return row
+
+
+async def _fulfiller(behind: Behind, text: str) -> UUID:
+    try:
+        party = await behind.database.read(partial(parties.find_party, text=text))
+    except parties.UnknownPartyError as error:
+        raise CallError(Problem.UNKNOWN_PARTY, str(error)) from None
+    if party.kind == PartyKind.PLATFORM:
+        raise CallError(Problem.UNKNOWN_PARTY, "A platform holds no goods.")
+    return UUID(bytes=party.id.bytes)
+
+
+def _seen(row: Record, if_match: str | None) -> int | None:
+    """The ``seq`` at which the caller saw the line; ``None`` for any.
+
+    Raises:
+        CallError: the caller does not say, or saw it otherwise than it is.
+    """
+    if if_match is None:
+        raise CallError(Problem.IF_MATCH_NEEDED, "Say in If-Match which state of the line is meant: its ETag, or *.")
+    if if_match.strip() == "*":
+        return None
+    if _etag(row) in re.findall('"[^"]*"', if_match):
+        return int(row.seq)
+    changed = CallError(RefusalKind.ETAG_MISMATCH, "The line has changed since it was read. Read it again.")
+    raise changed.with_header((b"ETag", _etag(row).encode()))
+
+
+def _etag(row: Record) -> str:
+    return f'"{hashlib.sha256(f"{row.id} {row.seq}".encode()).hexdigest()[:16]}"'
+
+
+def _out(row: Record, who: Caller) -> LineOut:
+    price = row.unit_price_minor if who.kind is PartyKind.PLATFORM or who.party == row.retailer_id else None
+    return LineOut(
+        id=row.id,
+        number=row.number,
+        order=row.order_id,
+        reference=row.reference,
+        sku=row.sku,
+        title=row.title,
+        retailer=PartyOut(id=row.retailer_id, name=row.retailer_name),
+        fulfiller=PartyOut(id=row.fulfiller_id, name=row.fulfiller_name),
+        units=UnitsOut(
+            ordered=row.ordered, open=row.open, asked=row.asked, cancelled=row.cancelled, shipped=row.shipped
+        ),
+        unit_price=None if price is None else write_minor(price, row.currency),
+        unit_price_minor=price,
+        currency=row.currency,
+        promised_on=row.promised_on,
+        backordered=row.backordered,
+    )

@@ -1,0 +1,118 @@
+"""EC-42: a line is given to another supplier, on both engines: units and asks move, and everybody is told."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC
+from functools import partial
+from uuid import UUID
+
+import pytest
+
+from countermand import reads, scores
+from countermand.domain.commands import Actor, PartyKind, Reassign
+from countermand.domain.refusals import RefusalKind
+from countermand.domain.score import Role, Week
+from countermand.service.calls import Done, Refused
+from countermand.store import tables as t
+from tests.store.holding import assert_sound, rows
+from tests.store.speaking import Talk, talk
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+def give(said: Talk, to: UUID, **more: object) -> Reassign:
+    command = Reassign(line=said.line, actor=said.retailer, fulfiller=to, note="fire")
+    return replace(command, **more)  # type: ignore[arg-type]
+
+
+def other(world: World) -> Actor:
+    return world.actor(world.other_supplier)
+
+
+async def test_units_and_asks_move_and_the_former_supplier_is_told(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.ship(1))
+    await said.done(said.ask(2))
+    await said.done(give(said, world.other_supplier))
+    assert await said.buckets() == (2, 2, 0, 1)
+    line = await world.line(said.line)
+    assert (line.fulfiller_id, line.allocated) == (world.other_supplier, False)
+    [asked] = await said.cancellations()
+    assert (asked["awaiting"], asked["step"], asked["fulfiller_id"]) == (world.other_supplier, 2, world.other_supplier)
+    kinds = [event["kind"] for event in sorted(await said.events(), key=lambda event: event["seq"])]
+    assert kinds == ["line.placed", "line.shipped", "cancellation.asked", "line.reassigned", "cancellation.passed_on"]
+    for command in (said.accept(named=True), said.accept(), said.decline(named=True), said.ship(), said.allocate(1)):
+        refused = await said.refused(command)
+        assert refused.refusal.kind is RefusalKind.REASSIGNED
+        assert "given to other_supplier at" in refused.refusal.detail
+    await said.done(replace(said.accept(named=True), actor=other(world)))
+    await said.done(replace(said.ship(), actor=other(world)))
+    assert await said.buckets() == (0, 0, 2, 3)
+    await assert_sound(world.application.database)
+
+
+async def test_to_the_same_again_nothing_moves_and_it_can_come_back(world: World) -> None:
+    said = await talk(world)
+    for _ in range(2):
+        await said.done(give(said, world.other_supplier))
+    await said.done(give(said, world.supplier))
+    assert len(await rows(world.application.database, t.reassignments)) == 2
+    await said.done(said.ship())
+    assert (await said.refused(replace(said.ship(), actor=other(world)))).refusal.kind is RefusalKind.REASSIGNED
+    assert (await said.refused(give(said, world.other_supplier))).refusal.kind is RefusalKind.ALREADY_SHIPPED
+
+
+async def test_strangers_give_nothing_and_hear_nothing(world: World) -> None:
+    said = await talk(world)
+    for actor in (other(world), world.actor(world.supplier), world.actor(world.other_retailer)):
+        refused = await said.refused(give(said, world.other_supplier, actor=actor))
+        assert refused.refusal.kind is RefusalKind.UNKNOWN_LINE
+    changed = await said.refused(give(said, world.other_supplier, seen=7))
+    assert changed.refusal.kind is RefusalKind.ETAG_MISMATCH
+
+
+async def test_the_former_supplier_still_reads_its_asks_and_what_happened_until_it_left(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.ask(2))
+    asked = said.asked
+    world.clock.advance(minutes=1)
+    await said.done(give(said, world.other_supplier))
+    world.clock.advance(minutes=1)
+    await said.done(replace(said.ask(1), key="later"))
+    read = world.application.database.read
+    former = reads.Scope(party=world.supplier, kind=PartyKind.SUPPLIER)
+    assert await read(lambda c: reads.cancellation_by_id(c, former, asked)) is not None
+    assert await read(lambda c: reads.cancellation_by_id(c, former, said.asked)) is None
+    assert await read(lambda c: reads.line_view(c, former, said.line)) is None
+    assert await read(lambda c: reads.order_by_id(c, former, said.order)) is None
+    seen = await read(lambda c: reads.timeline(c, former, said.line))
+    assert [event.kind for event in seen] == ["line.placed", "cancellation.asked", "line.reassigned"]
+    new = reads.Scope(party=world.other_supplier, kind=PartyKind.SUPPLIER)
+    assert await read(lambda c: reads.order_by_id(c, new, said.order)) is not None
+    wanted = reads.CancellationFilter()
+    assert len(await read(lambda c: reads.list_cancellations(c, new, wanted))) == 2
+
+
+async def test_accept_ship_and_reassign_at_once(world: World) -> None:
+    for _ in range(12):
+        said = await talk(world, 2)
+        await said.done(said.ask(1))
+        words = (said.accept(named=True), said.ship(1), give(said, world.other_supplier))
+        outcomes = await asyncio.gather(*(said.say(each) for each in words))
+        kinds = {outcome.refusal.kind for outcome in outcomes if isinstance(outcome, Refused)}
+        assert kinds <= {RefusalKind.REASSIGNED, RefusalKind.ALREADY_SHIPPED, RefusalKind.ALREADY_CANCELLED}
+        assert isinstance(outcomes[2], Done) or kinds
+    await assert_sound(world.application.database)
+
+
+async def test_each_supplier_has_the_line_in_its_own_score(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.cancel_own(1))
+    await said.done(give(said, world.other_supplier))
+    await said.done(replace(said.cancel_own(2), actor=other(world)))
+    week = Week.of(world.clock(), UTC)
+    for party, units in ((world.supplier, 1), (world.other_supplier, 2)):
+        who = scores.Party(id=party, role=Role.FULFILLER)
+        [card] = await world.application.database.read(partial(scores.cards, party=who, weeks=[week], zone=UTC))
+        assert (card.ordered, [each.units for each in card.counted]) == (1, [units])
