@@ -16,9 +16,10 @@ from tests.support.pgnode import Node
 
 from bench.seeding import plant
 from countermand import policies
-from countermand.app import configure_logging, opened
+from countermand.app import opened
 from countermand.domain.commands import Actor, AskCancellation, PartyKind
 from countermand.domain.policy import Policy, Silence
+from countermand.logs import configure_logging
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store import tables as t

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from countermand import parties
-from countermand.app import Application, opened
+from countermand.app import Service, opened
 from countermand.domain.commands import Actor, PartyKind
 from countermand.domain.order import NewLine, PlaceOrder
 from countermand.ids import Ids
@@ -102,7 +102,7 @@ def _numbers_of_lines(connection: Connection) -> dict[UUID, int]:
     return {row.id: row.number for row in connection.execute(select(tables.lines.c.id, tables.lines.c.number))}
 
 
-async def _traders(application: Application, kind: PartyKind, count: int) -> list[Trader]:
+async def _traders(application: Service, kind: PartyKind, count: int) -> list[Trader]:
     def add(connection: Connection) -> list[Trader]:
         ids, now = application.ids, application.clock()
         added = [parties.add_party(connection, ids, now, kind=kind, name=f"{kind.value} {n}") for n in range(count)]

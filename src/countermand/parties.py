@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
 from sqlalchemy import Connection, insert, select, update
 
 from countermand.domain.commands import Actor, PartyKind
@@ -19,6 +17,9 @@ from countermand.store import statements as sql
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.revisions import agreements_changed
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 
 class Permission(StrEnum):
@@ -43,18 +44,24 @@ PERMISSIONS: Final[dict[PartyKind, frozenset[Permission]]] = {
 PLATFORM: Final = UUID(int=1)
 """The party that runs this service. It is there from the first migration on."""
 
-_hasher = PasswordHasher()
+
+@cache
+def _hasher() -> "PasswordHasher":
+    # Few commands and calls hash a password.
+    from argon2 import PasswordHasher
+
+    return PasswordHasher()
 
 
 @cache
 def _nobodys_hash() -> str:
     """The hash of a password that nobody has."""
-    return _hasher.hash("nobody has this password")
+    return _hasher().hash("nobody has this password")
 
 
 def hash_of_password(password: str) -> str:
     """What is kept of a password. Slow on purpose."""
-    return _hasher.hash(password)
+    return _hasher().hash(password)
 
 
 class UnknownPartyError(LookupError):
@@ -234,8 +241,10 @@ def find_user(connection: Connection, email: str) -> Record | None:
 
 def is_password(user: Record | None, password: str) -> bool:
     """Whether the password is this user's. Takes the same time for a user who does not exist. Slow on purpose."""
+    from argon2.exceptions import Argon2Error, InvalidHashError
+
     try:
-        _hasher.verify(user.password_hash if user else _nobodys_hash(), password)
+        _hasher().verify(user.password_hash if user else _nobodys_hash(), password)
     except (Argon2Error, InvalidHashError):
         return False
     return user is not None

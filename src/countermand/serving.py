@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 from starlette.routing import Router
 
-from countermand.app import Application, opened
+from countermand.app import Service, opened
 from countermand.http_server import ConnectionLimits, HttpServer
 from countermand.sending.links import PATH
 from countermand.settings import Settings
@@ -47,7 +47,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = lambda url: N
 
     Raises:
         UnsafeDatabaseError: as ``opened``; or another process serves the same SQLite file.
-        KeyringError: as ``Application.check_keys``.
+        KeyringError: as ``Service.check_keys``.
         OSError: the port cannot be listened on, or another server does.
     """
     lock = FileLock(str(settings.sqlite_path)) if settings.sqlite_path else None
@@ -78,7 +78,7 @@ def free_port(host: str, port: int) -> int:
     return chosen
 
 
-async def _serve(settings: Settings, application: Application, ready: Callable[[str], None]) -> None:
+async def _serve(settings: Settings, application: Service, ready: Callable[[str], None]) -> None:
     server = HttpServer(doors(application), host=settings.host, port=settings.port, limits=connection_limits(settings))
     if settings.worker:
         await application.worker.catch_up()
@@ -124,7 +124,7 @@ async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) ->
             return
 
 
-def doors(application: Application) -> Asgi:
+def doors(application: Service) -> Asgi:
     """Every door of the service behind one ASGI application."""
     settings = application.settings
     throttle = Throttle(settings, application.clock)

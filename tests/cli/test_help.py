@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Final, get_args
+from uuid import UUID
 
 import pytest
 
 from countermand.cli.arguments import Arguments
-from countermand.cli.help_pages import FOLDER, command_in, file_of, flags_with_a_value
+from countermand.cli.help_pages import FOLDER, command_in, file_of, flags, flags_with_a_value, is_group, needed
 from tests.cli.conftest import Cli
 from tests.docs import help_texts
+from tests.seeds.serving import clean_environment
+from tests.support import templates
 from tests.support.waiting import HANGS_S
 
 PAGES = dict(help_texts.pages())
@@ -41,30 +45,88 @@ HELPED = [
 ]
 
 
-def test_help_and_version_import_next_to_nothing() -> None:
-    """Counted and not timed: what it imports is what it takes. All of them in one process."""
+def modules_of(calls: Sequence[tuple[int, Sequence[str]]], **environment: str) -> set[str]:
+    """What a process has imported once it ran these, each of which must end with the code before it."""
     program = (
         "import sys\n"
         "bare = set(sys.modules)\n"
         "from countermand.cli import main\n"
-        f"for arguments in {HELPED!r}:\n"
+        f"for wanted, arguments in {calls!r}:\n"
         "    try:\n"
         "        main(list(arguments))\n"
         "    except SystemExit as ended:\n"
-        "        assert not ended.code\n"
-        "print(*(set(sys.modules) - bare), file=sys.stderr)\n"
+        "        assert (ended.code or 0) == wanted, (arguments, ended.code)\n"
+        "print('IMPORTED', *(set(sys.modules) - bare), file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANGS_S, check=True)
-    imported = done.stderr.split()
-    foreign = {each.partition(".")[0] for each in imported} - sys.stdlib_module_names
-    assert foreign == {"countermand"}
-    assert not {"asyncio", "typing_extensions", "concurrent"} & {each.partition(".")[0] for each in imported}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+        env=clean_environment(**environment),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.rpartition("IMPORTED")[2].split())
+
+
+def packages(modules: Collection[str]) -> set[str]:
+    return {each.partition(".")[0] for each in modules}
+
+
+def test_help_and_version_import_next_to_nothing() -> None:
+    """Counted and not timed: what it imports is what it takes. All of them in one process."""
+    imported = packages(modules_of([(0, each) for each in HELPED]))
+    assert imported - sys.stdlib_module_names == {"countermand"}
+    assert not {"asyncio", "concurrent"} & imported
+
+
+def test_wrong_usage_that_the_page_shows_imports_next_to_nothing() -> None:
+    unknown = [(*command, "--no-such") for command in PAGES if not is_group(command)]
+    lacking = [command for command in PAGES if not is_group(command) and needed(command)]
+    imported = packages(modules_of([(2, each) for each in (*unknown, *lacking)]))
+    assert len(unknown) + len(lacking) > 60
+    assert imported - sys.stdlib_module_names == {"countermand"}
+    assert not {"asyncio", "concurrent"} & imported
+
+
+SERVES: Final = {
+    *("aiosmtplib", "alembic", "argon2", "asyncpg", "fastapi", "uvicorn", "h11", "holidays", "httpx2", "jinja2"),
+    *("standardwebhooks", "starlette"),
+}
+"""What only serving, sending, giving money back, logging in and PostgreSQL take."""
+
+
+def test_commands_that_read_load_what_reading_takes(tmp_path: Path) -> None:
+    database = templates.filled_file(tmp_path / "read.sqlite3")
+    calls = [(0, ("orders",)), (0, ("cancellations",)), (5, ("timeline", str(UUID(int=7))))]
+    imported = modules_of(calls, COUNTERMAND_DATABASE=database)
+    assert not (SERVES | {"structlog"}) & packages(imported)
+    above = {"app", "lanes", "worker", "sending", "providers", "serving", "wire"}
+    assert not {f"countermand.{each}" for each in above} & imported
+    assert not {"sqlalchemy.orm", "sqlalchemy.ext.asyncio"} & imported
+    assert len(imported) < 700
+
+
+def test_commands_that_write_load_the_write_road_and_nothing_that_serves(tmp_path: Path) -> None:
+    database = templates.filled_file(tmp_path / "written.sqlite3")
+    calls = [(0, ("party", "add", "retailer", "Fine Shoes")), (5, ("ask", "--line", "1"))]
+    imported = modules_of(calls, COUNTERMAND_DATABASE=database)
+    assert not SERVES & packages(imported)
+    assert (
+        not {f"countermand.{each}" for each in ("app", "worker", "sending", "providers", "serving", "wire")} & imported
+    )
+    assert len(imported) < 850
 
 
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
         (("orders", "--no-such"), "countermand orders --help"),
+        (("orders", "--limt", "5"), "countermand orders --help"),
+        (("orders", "--limit", "many"), "countermand orders --help"),
+        (("order", "add", "--no-such"), "countermand order add --help"),
+        (("timeline", "--json"), "countermand timeline --help"),
         (("order", "add"), "countermand order add --help"),
         (("party", "--quiet", "add", "x"), "countermand party add --help"),
         (("party", "nonsense"), "countermand party --help"),
@@ -79,7 +141,7 @@ def test_a_hint_names_the_help_of_what_was_tried(cli: Cli, given: tuple[str, ...
 
 
 @pytest.mark.parametrize(
-    ("given", "rest", "flags"),
+    ("given", "rest", "found"),
     [
         ("orders --quiet", "orders", {"--quiet"}),
         ("--quiet orders", "orders", {"--quiet"}),
@@ -97,9 +159,9 @@ def test_a_hint_names_the_help_of_what_was_tried(cli: Cli, given: tuple[str, ...
         ("--dry-run", "", {"--dry-run"}),
     ],
 )
-def test_a_value_that_is_called_like_a_flag_is_a_value(given: str, rest: str, flags: set[str]) -> None:
+def test_a_value_that_is_called_like_a_flag_is_a_value(given: str, rest: str, found: set[str]) -> None:
     arguments = Arguments.of(given.split())
-    assert (" ".join(arguments.rest), set(arguments.flags)) == (rest, flags)
+    assert (" ".join(arguments.rest), set(arguments.flags)) == (rest, found)
 
 
 def test_a_value_that_is_called_like_a_flag_arrives(cli: Cli) -> None:
@@ -125,6 +187,10 @@ def test_flags_that_take_a_value_are_known_by_the_page(command: tuple[str, ...])
     if [name for name in found if not name.startswith("-")]:
         assert flags_with_a_value(command) == frozenset()
         return
+    arguments = list(found.assemble_argument_collection())
+    assert {name for each in arguments for name in each.names if name.startswith("--")} <= flags(command)
+    places = {each.name: each.index is not None for each in arguments if each.required}
+    assert dict(needed(command)) == places
     taking = {
         name
         for each in found.assemble_argument_collection()

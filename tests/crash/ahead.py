@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from countermand import serving
-from countermand.app import configure_logging, opened
+from countermand.app import opened
+from countermand.logs import configure_logging
 from countermand.settings import Settings
 
 

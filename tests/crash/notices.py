@@ -27,8 +27,9 @@ from bench.seeding import PlantedOrder, plant
 from sqlalchemy import Connection, func, select
 
 from countermand import endpoints
-from countermand.app import configure_logging, opened
+from countermand.app import opened
 from countermand.domain.endpoint import AddressRules
+from countermand.logs import configure_logging
 from countermand.parties import PLATFORM
 from countermand.settings import Settings
 from countermand.store import tables as t

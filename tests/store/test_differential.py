@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from countermand.app import Application
+from countermand.app import Service
 from countermand.domain.commands import (
     AcceptCancellation,
     Actor,
@@ -101,7 +101,7 @@ orders = st.lists(
 class Side:
     """One engine, with ids, numbers and a clock that do the same on the other."""
 
-    application: Application
+    application: Service
     seed: int
     orders: list[PlaceOrder] = field(default_factory=list)
     cancellations: list[UUID] = field(default_factory=list)
@@ -241,8 +241,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Sides:
-    sqlite: Application
-    postgresql: Application
+    sqlite: Service
+    postgresql: Service
     seeds: Any = field(default_factory=count)
 
 

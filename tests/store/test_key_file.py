@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from countermand import endpoints, parties
 from countermand.admin.audit import Author
 from countermand.admin.credentials import revoke_plaza_key
-from countermand.app import Application, opened, work
+from countermand.app import Service, opened, work
 from countermand.domain.commands import PartyKind
 from countermand.keyring import KeyringError
 from countermand.serving import serve
@@ -25,7 +25,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     return settings_for(database_url, port=0, key_file=tmp_path / "the.keys")
 
 
-async def plaza_key(application: Application, retailer: str = "Shop") -> str:
+async def plaza_key(application: Service, retailer: str = "Shop") -> str:
     """The public half of the new key of a new retailer."""
     now, ids = application.clock(), application.ids
 
@@ -37,7 +37,7 @@ async def plaza_key(application: Application, retailer: str = "Shop") -> str:
     return await application.database.write(make)
 
 
-async def webhook(application: Application, url: str = "https://shop.example/in") -> endpoints.Endpoint:
+async def webhook(application: Service, url: str = "https://shop.example/in") -> endpoints.Endpoint:
     """The endpoint of a platform."""
     added = await application.database.write(
         partial(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from countermand.app import Application
+from countermand.app import Service
 from countermand.domain.commands import Command
 from countermand.domain.refusals import RefusalKind
 from countermand.ids import system_clock
@@ -33,7 +33,7 @@ class Rivals:
     """Two services on one database, each with several lanes where the engine has them, and one world."""
 
     world: World
-    services: tuple[Application, Application]
+    services: tuple[Service, Service]
 
     async def say(self, which: int, command: Any, *, once: Once | None = None) -> Outcome:
         retailer = self.world.retailer if getattr(command, "retailer", None) else None

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from countermand import scores
-from countermand.app import Application
+from countermand.app import Service
 from countermand.domain.commands import (
     AcceptCancellation,
     Allocate,
@@ -351,8 +351,8 @@ def agree(connection: Connection) -> None:
 
 @dataclass(frozen=True)
 class Sides:
-    sqlite: Application
-    postgresql: Application
+    sqlite: Service
+    postgresql: Service
 
 
 @pytest.fixture

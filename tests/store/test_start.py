@@ -279,7 +279,13 @@ async def test_an_empty_database_is_filled(empty_url: str, clock: Clock) -> None
     assert [row["name"] for row in held["number_blocks"]] == ["bol"]
     assert [row["name"] for row in held["revisions"]] == ["agreements"]
     assert [row["number"] for row in held["partitions"]] == list(range(PARTITIONS))
-    assert {name for name, found in held.items() if found} == {"parties", "number_blocks", "partitions", "revisions"}
+    assert {name for name, found in held.items() if found} == {
+        "feed",
+        "parties",
+        "number_blocks",
+        "partitions",
+        "revisions",
+    }
 
 
 def test_the_latest_revision_is_the_last_of_the_chain() -> None:

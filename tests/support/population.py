@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy import Connection, make_url
 
 from countermand import parties
-from countermand.app import Application, opened
+from countermand.app import Service, opened
 from countermand.settings import Settings
 from countermand.store import feed
 from countermand.store.engine import _sqlite_module
@@ -101,7 +101,7 @@ def _id_of(kind: int, millis: int, number: int) -> str:
     return f"{millis:012x}7{kind:03x}8000{number:012x}"
 
 
-async def _with_credentials(application: Application, counts: _Counts) -> Population:
+async def _with_credentials(application: Service, counts: _Counts) -> Population:
     callers = [parties.PLATFORM, counts.party(0), counts.party(1), counts.supplier(0), counts.supplier(1)]
 
     def make(connection: Connection) -> tuple[dict[UUID, str], str]:

@@ -11,7 +11,7 @@ import httpx2
 from sqlalchemy import Connection
 
 from countermand import parties, reads
-from countermand.app import Application, opened
+from countermand.app import Service, opened
 from countermand.domain.commands import Actor, Command, PartyKind
 from countermand.domain.order import NewLine, PlaceOrder
 from countermand.service.calls import Call, Done, Once, Outcome, ProcessWish
@@ -51,7 +51,7 @@ def settings_for(url: str, **more: Any) -> Settings:
 class World:
     """An opened service with a few parties in it."""
 
-    application: Application
+    application: Service
     asgi: Asgi
     clock: Clock
     retailer: UUID
@@ -130,7 +130,7 @@ class World:
         )
 
 
-async def populate(application: Application, clock: Clock) -> World:
+async def populate(application: Service, clock: Clock) -> World:
     """Add the parties."""
 
     def add(connection: Connection) -> dict[str, UUID]:
@@ -162,7 +162,7 @@ async def populate(application: Application, clock: Clock) -> World:
     )
 
 
-def running(url: str, clock: Clock, **settings: Any) -> AbstractAsyncContextManager[Application]:
+def running(url: str, clock: Clock, **settings: Any) -> AbstractAsyncContextManager[Service]:
     """The service on this database, by this clock. A SQLite file that is not there yet has the schema by then."""
     templates.fill_if_absent(url)
     return opened(settings_for(url, **settings), clock)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 
-from countermand.cli import help_pages
+from countermand.cli import help_pages, usage
 from countermand.cli.arguments import Arguments
 from countermand.cli.output import CommandError, Exit, forget_output, manners, print_error, what_failed
 from countermand.cli.streams import write_whole
@@ -96,6 +96,7 @@ def _run(given: Arguments) -> None:
         print(version("countermand"))
         return
     _check_texts(given.rest)
+    usage.check(given)
     from cyclopts import CycloptsError
 
     from countermand.cli.commands import app
@@ -103,8 +104,7 @@ def _run(given: Arguments) -> None:
     try:
         app(_words(given), exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        hint = f"See `{' '.join(('countermand', *given.command, '--help'))}`."
-        raise CommandError(Exit.USAGE, "usage", str(error), hint) from error
+        raise usage.wrong(given, str(error)) from error
 
 
 def _page(given: Arguments) -> str:

@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 
 from countermand.admin import audit as trail
 from countermand.admin import credentials, users
-from countermand.app import Application
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, fail, first_of, plain, print_json, print_table, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import NAME_MAX, author, find_id, find_party, read_password
 from countermand.ids import show
+from countermand.road import Application
 from countermand.store.columns import Record
 
 PartyFlag = Annotated[str | None, Parameter(help="Of this party only: its name or id")]

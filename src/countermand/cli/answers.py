@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from countermand import reads
-from countermand.app import Application
 from countermand.cli.inputs import Note, Text, Whole
 from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
 from countermand.cli.outcomes import heeded
@@ -25,6 +24,7 @@ from countermand.domain.commands import (
 from countermand.domain.line import State
 from countermand.domain.reasons import DeclineReason
 from countermand.ids import show
+from countermand.road import Application
 from countermand.service.calls import Call
 from countermand.store.columns import Record
 

@@ -20,20 +20,28 @@ class Arguments:
 
     command: tuple[str, ...]
     flags: frozenset[str] = field(default_factory=frozenset)
+    names: tuple[str, ...] = ()
+    """The flags in the order in which they were given, without values."""
     rest: tuple[str, ...] = ()
     """All but the flags that every command has."""
+    has_values: bool = False
+    """Whether anything is told by its place."""
 
     @classmethod
     def of(cls, given: Sequence[str]) -> Self:
         """Tell flags from values by the page of the command."""
         command = help_pages.command_in([each for each in given if each not in OF_ALL])
-        flags = [place for place, _ in _flags(given, help_pages.flags_with_a_value(command))]
+        with_a_value = help_pages.flags_with_a_value(command)
+        flags = [place for place, _ in _flags(given, with_a_value)]
+        taken = sum(given[place] in with_a_value for place in flags) + len(flags) + len(command)
         own = command in NEVER_TRIED or command == TRIES_BY_ITSELF
         heeded = OF_ALL - {"--dry-run"} if own else OF_ALL
         return cls(
             command=command,
             flags=frozenset(given[place] for place in flags),
+            names=tuple(given[place].partition("=")[0] for place in flags),
             rest=tuple(each for place, each in enumerate(given) if place not in flags or each not in heeded),
+            has_values=len(given) > taken,
         )
 
     @property

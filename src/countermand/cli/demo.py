@@ -18,7 +18,7 @@ from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand import parties, reads
-from countermand.app import Application, configure_logging, opened
+from countermand.app import Service, opened
 from countermand.cli.inputs import Whole
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail
@@ -37,6 +37,7 @@ from countermand.cli.stories.webhook import WebhookStory
 from countermand.domain.commands import Actor, AskCancellation, PartyKind
 from countermand.domain.policy import DEFAULT_POLICY
 from countermand.ids import system_clock
+from countermand.logs import configure_logging
 from countermand.ordering import OrderIn, place
 from countermand.service.calls import Call
 from countermand.serving import serve as serve_doors
@@ -137,7 +138,7 @@ def _two_days_ago() -> datetime:
     return system_clock() - timedelta(seconds=DEFAULT_POLICY.answer_within_s or 0) + LEFT
 
 
-async def _place(application: Application, cast: Cast, orders: Sequence[OrderIn]) -> None:
+async def _place(application: Service, cast: Cast, orders: Sequence[OrderIn]) -> None:
     names = {name: UUID(party) for name, party in cast.parties.items()}
     for order in orders:
         now = application.clock()
@@ -148,14 +149,14 @@ async def _place(application: Application, cast: Cast, orders: Sequence[OrderIn]
         )
 
 
-async def _ask_for_the_late_order(application: Application, cast: Cast) -> None:
+async def _ask_for_the_late_order(application: Service, cast: Cast) -> None:
     retailer = UUID(cast.parties["Fine Shoes"])
     actor = Actor(party=retailer, kind=PartyKind.RETAILER, name="Fine Shoes")
     ask = AskCancellation(line=UUID(cast.orders[0]["first_line"]), actor=actor)
     await application.lanes.submit(Call(command=ask, door=DOOR, retailer=retailer))
 
 
-async def _add_lines(application: Application, cast: Cast) -> None:
+async def _add_lines(application: Service, cast: Cast) -> None:
     for order in cast.orders:
         view = await application.database.read(partial(reads.order_by_id, scope=EVERYTHING, order=UUID(order["order"])))
         order["lines"] = [
@@ -170,7 +171,7 @@ async def _add_lines(application: Application, cast: Cast) -> None:
         ]
 
 
-def _add_parties(connection: Connection, application: Application, cast: Cast) -> None:
+def _add_parties(connection: Connection, application: Service, cast: Cast) -> None:
     now = application.clock()
     for name, kind in (
         ("Fine Shoes", PartyKind.RETAILER),

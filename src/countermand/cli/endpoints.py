@@ -8,7 +8,6 @@ from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand import endpoints, reads
-from countermand.app import Application
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import Text
 from countermand.cli.orders import operator
@@ -19,6 +18,7 @@ from countermand.domain.endpoint import BadAddressError, UnknownKindError
 from countermand.domain.schedule import Attempt, Verdict
 from countermand.endpoints import Added, Endpoint
 from countermand.ids import show
+from countermand.road import Application
 
 T = TypeVar("T")
 

@@ -39,6 +39,17 @@ def page(command: Sequence[str]) -> str:
     return file_of(command).read_text(encoding="utf-8")
 
 
+def flags(command: Sequence[str]) -> frozenset[str]:
+    """The flags of a command."""
+    return frozenset(flag for line in page(command).splitlines() for flag in re.findall(r"--[a-z][\w-]*", line[:60]))
+
+
+def needed(command: Sequence[str]) -> list[tuple[str, bool]]:
+    """What a command cannot do without, by its flag if it has one, and whether it is told by its place."""
+    found = re.findall(r"^│ \*  (?:([A-Z]+) )?(--[\w-]+)?", page(command), re.MULTILINE)
+    return [(flag or place, bool(place)) for place, flag in found]
+
+
 def flags_with_a_value(command: Sequence[str]) -> frozenset[str]:
     """The flags of a command after which something follows."""
     if not command:

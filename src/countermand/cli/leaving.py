@@ -6,7 +6,6 @@ from uuid import UUID
 
 from countermand import parties, reads
 from countermand.admin import parties as admin
-from countermand.app import Application
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import not_answered
 from countermand.cli.output import Exit, fail, report
@@ -14,6 +13,7 @@ from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_s
 from countermand.cli.who import author, find_party
 from countermand.domain.commands import EscalateCancellation
 from countermand.domain.line import State
+from countermand.road import Application
 from countermand.service.calls import Call, Failed
 
 

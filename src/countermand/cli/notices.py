@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand import endpoints, reads
-from countermand.app import Application
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import moment
 from countermand.cli.orders import LimitFlag
@@ -21,6 +20,7 @@ from countermand.domain.endpoint import EndpointState
 from countermand.domain.schedule import NoticeState
 from countermand.endpoints import Endpoint
 from countermand.ids import show
+from countermand.road import Application
 from countermand.store import outbox
 from countermand.store.columns import Record
 

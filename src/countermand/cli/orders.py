@@ -17,7 +17,6 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from countermand import parties, policies, reads, scores, story
-from countermand.app import Application
 from countermand.cli.inputs import Note, Whole
 from countermand.cli.outcomes import heeded, not_answered
 from countermand.cli.output import CommandError, Exit, fail, first_of, plain, print_json, print_table, say
@@ -31,6 +30,7 @@ from countermand.domain.texts import writable
 from countermand.ids import show
 from countermand.json_input import parse_json, unfit_texts
 from countermand.ordering import OrderIn, place
+from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Once, Outcome, Refused
 from countermand.store.columns import Record
 

@@ -9,7 +9,6 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from countermand import refunds
-from countermand.app import Application
 from countermand.cli.inputs import amount
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import heeded
@@ -23,6 +22,7 @@ from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.ids import show
 from countermand.ordering import PaymentIn, payment_of
 from countermand.refunds import Payments
+from countermand.road import Application
 from countermand.service.calls import Call, Outcome, Refused
 
 OrderId = Annotated[str, Parameter(help="Id of the order")]

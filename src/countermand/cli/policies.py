@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand import policies
-from countermand.app import Application
 from countermand.cli.durations import as_duration, seconds
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, print_json
@@ -20,6 +19,7 @@ from countermand.domain.calendar import WorkingHours
 from countermand.domain.commands import PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
 from countermand.policies import ANY_FULFILLER
+from countermand.road import Application
 from countermand.store.policies import terms_of_policy
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -12,7 +12,6 @@ from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand import refunds as money
-from countermand.app import Application
 from countermand.cli.inputs import NeededNote, Note, Whole, amount
 from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
 from countermand.cli.outcomes import heeded
@@ -26,6 +25,7 @@ from countermand.domain.settlement import RefundState
 from countermand.ids import show
 from countermand.reads import PAGE_MAX
 from countermand.refunds import RefundFilter
+from countermand.road import Application
 from countermand.service.calls import Call, Outcome
 from countermand.store.columns import Record
 

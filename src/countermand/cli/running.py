@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from countermand.app import Application, configure_logging, opened, work
 from countermand.cli.inputs import Whole
 from countermand.cli.output import Exit, fail, manners, report, say
 from countermand.keyring import KeyringError
+from countermand.logs import configure_logging
+from countermand.road import Application, opened, opened_database
 from countermand.settings import Settings
 from countermand.store.engine import (
     CommitUnknownError,
@@ -65,6 +66,8 @@ def serve(*, database: DatabaseFlag = None, host: str | None = None, port: Whole
 
 def worker(*, database: DatabaseFlag = None) -> None:
     """Send notices and fire deadlines until told to stop, beside a server or without one."""
+    from countermand.app import work
+
     settings = read_settings(database=database)
     if settings.sqlite_path:
         why = "A SQLite file belongs to one process: `countermand serve` does what is due there."
@@ -166,19 +169,23 @@ def with_database(
             return await work(application)
 
     configure_logging("error")
-    result = run(job())
-    if manners.dry_run:
-        say("Dry run: nothing was written.")
-    return result
+    return _told_if_dry(run(job()))
 
 
 def ask_database(settings: Settings, question: Callable[[Connection], T]) -> T:
     """Read one answer from the database, which has to be there."""
 
-    async def work(application: Application) -> T:
-        return await application.database.read(question)
+    async def job() -> T:
+        async with opened_database(settings, creates=False, dry_run=manners.dry_run) as database:
+            return await database.read(question)
 
-    return with_database(settings, work, creates=False)
+    return _told_if_dry(run(job()))
+
+
+def _told_if_dry(result: T) -> T:
+    if manners.dry_run:
+        say("Dry run: nothing was written.")
+    return result
 
 
 def run(job: Coroutine[Any, Any, T]) -> T:

@@ -10,7 +10,6 @@ from cyclopts import Parameter, validators
 from sqlalchemy import Connection
 
 from countermand import reads, scores, story
-from countermand.app import Application
 from countermand.cli.inputs import Whole, end
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, report, say
@@ -19,6 +18,7 @@ from countermand.cli.who import find_id, find_party
 from countermand.domain.score import NORM, STRIKE_WEEKS, Reply, Role, Scorecard, Week
 from countermand.ids import show
 from countermand.parties import UnknownPartyError
+from countermand.road import Application
 from countermand.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Shown, Wanted, all_incidents, document, look
 from countermand.store.columns import Record
 

@@ -16,13 +16,13 @@ from countermand import parties, reads
 from countermand.admin import credentials, users
 from countermand.admin import parties as admin
 from countermand.admin.audit import Author
-from countermand.app import Application
 from countermand.cli.inputs import Name, Text, Whole
 from countermand.cli.output import Exit, fail, print_json, print_table, report
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.domain.commands import PartyKind
 from countermand.domain.texts import why_unfit
 from countermand.ids import read, show
+from countermand.road import Application
 from countermand.store.columns import Record
 
 NAME_MAX = 255

@@ -13,22 +13,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from ssl import SSLCertVerificationError, SSLError
 from types import ModuleType
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from uuid import UUID, uuid4
 
-import asyncpg
 import orjson
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from countermand.store import row_security
 from countermand.store.columns import to_json
 from countermand.store.fair_share import FairShare, TooManyReadsError, reading_party
 from countermand.store.postgres_address import AddressError, PostgresAddress, is_postgres, read_address
 from countermand.store.row_security import viewer
+
+if TYPE_CHECKING:
+    # SQLAlchemy's asyncio brings its object mapper along, and SQLite needs neither that nor the driver.
+    import asyncpg
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -471,11 +474,13 @@ def _sqlite_engine(url: URL, *, begin: str, connections: int) -> Engine:
 
 def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
     """How SQLAlchemy opens a connection: the driver reads the address itself."""
+    import asyncpg
+
     more = {"statement_cache_size": 0} if pooled else {}
     # A pooler refuses settings that it does not know; behind one, each transaction says what it sees.
     sees = {} if pooled else {"countermand.sees": row_security.ALL}
 
-    async def connect(**_: object) -> asyncpg.Connection:
+    async def connect(**_: object) -> "asyncpg.Connection":
         try:
             return await asyncpg.connect(
                 address.dsn,
@@ -499,7 +504,9 @@ def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
     }
 
 
-def _postgres_engine(connect: Mapping[str, Any], *, connections: int, **more: Any) -> AsyncEngine:
+def _postgres_engine(connect: Mapping[str, Any], *, connections: int, **more: Any) -> "AsyncEngine":
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     return create_async_engine(
         "postgresql+asyncpg://",
         pool_size=connections,
@@ -512,7 +519,7 @@ def _postgres_engine(connect: Mapping[str, Any], *, connections: int, **more: An
     )
 
 
-def _limit_statements(engine: AsyncEngine, limit_s: float, *, pooled: bool) -> None:
+def _limit_statements(engine: "AsyncEngine", limit_s: float, *, pooled: bool) -> None:
     """Have the server stop what takes longer: once for each connection, or for each transaction behind a pooler."""
     limit = f"SET {'LOCAL ' if pooled else ''}statement_timeout = {int(limit_s * 1000)}"
     if pooled:
@@ -534,7 +541,7 @@ async def _within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def _run(engine: AsyncEngine, work: Work[T]) -> T:
+async def _run(engine: "AsyncEngine", work: Work[T]) -> T:
     async with engine.connect() as connection:
         return await connection.run_sync(work)
 
