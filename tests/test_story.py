@@ -25,7 +25,7 @@ from tests.support.world import World
 
 RETAILER = UUID(int=0xA1)
 FACTS: dict[str, Any] = {"units": 2, "open": 1, "asked": 0, "cancelled": 2, "shipped": 0}
-REFUND = {"payment": "1", "amount_minor": 1250, "currency": "EUR", "released": False}
+REFUND = {"payment": "1", "amount_minor": 1250, "currency": "EUR", "released": False, "elsewhere_minor": 300}
 
 
 def told(kind: EventKind, **facts: Any) -> str:
