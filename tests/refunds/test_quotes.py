@@ -75,7 +75,7 @@ async def test_money_is_stored_and_read_to_the_minor_unit(world: World) -> None:
     [
         ({"payments": [{**PAID, "captured": "27.01"}]}, "The payments come to 27.01 EUR, the order to 27.00."),
         ({"payments": [{**PAID, "captured": "27.001"}]}, "more decimals than EUR"),
-        ({"payments": [{**PAID, "captured": "NaN"}]}, "finite"),
+        ({"payments": [{**PAID, "captured": "NaN"}]}, "decimal number"),
         ({"payments": [{**PAID, "captured": "-1"}]}, "greater than or equal"),
         ({"payments": [{**PAID, "provider": "No Such"}]}, "match pattern"),
         ({"discounts": [{"amount": "31"}]}, "discounts cannot be more"),

@@ -1,7 +1,7 @@
 """bol Plaza: a customer asks, the retailer confirms; and it cancels what it has not got, which counts."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,8 @@ from countermand.wire.bol_plaza.vocabulary import PLAZA_NAMESPACE
 
 class PlazaStory(Story):
     """A customer asks in the shop, the retailer confirms through bol's Plaza API; and cancels what it has not got."""
+
+    _at = datetime.fromtimestamp(0, UTC)
 
     async def _play(self) -> None:
         order = next(order for order in self._cast.orders if order["lines"][0]["supplier"] is None)
@@ -65,7 +67,9 @@ class PlazaStory(Story):
         self._check(what, [row.unasked for row in found], [unasked])
 
     async def _signed(self, what: str, method: str, path: str, document: str = "") -> str:
-        date = format_datetime(datetime.now(UTC), usegmt=True)
+        # A signature is of one second: another call in the same one would be the same call again.
+        self._at = max(datetime.now(UTC), self._at + timedelta(seconds=1))
+        date = format_datetime(self._at, usegmt=True)
         secret = self._cast.plaza_private_key.encode()
         mac = sign(secret, method=method, content_type="application/xml", date=date, path=path)
         headers = {
