@@ -57,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bench.notices import main as measure_notices
 
         return measure_notices([each for each in given if each != "--notices"])
+    if "--reads" in given:
+        from bench.reads import main as measure_reads
+
+        return measure_reads([each for each in given if each != "--reads"])
     options = _options(given)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench_")))
@@ -240,6 +244,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lines", type=int, default=0, help="in each database; default: enough for this run")
     parser.add_argument("--protocol", choices=("extended", "prepared"), default="prepared", help="of the floor")
     parser.add_argument("--notices", action="store_true", help="how fast notices leave, instead; has flags of its own")
+    parser.add_argument("--reads", action="store_true", help="how long every read takes, instead; has flags of its own")
     parser.add_argument("--neighbours", action="store_true", help="also the same call on FastAPI and on DRF")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every figure")
     parser.add_argument(

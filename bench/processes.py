@@ -54,7 +54,7 @@ class ServerProcess:
 
     def cpu_s(self) -> float:
         """CPU used so far, with that of its children; 0 where the system does not tell."""
-        return sum(_cpu_s(pid) for pid in [self.pid, *_children(self.pid)])
+        return sum(cpu_s(pid) for pid in [self.pid, *children(self.pid)])
 
     def _accepts(self) -> bool:
         try:
@@ -91,7 +91,8 @@ def empty(log: Path) -> ServerProcess:
     return ServerProcess("empty server", [sys.executable, "-m", "bench.empty", "{port}"], log)
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """CPU that a process has used; 0 where the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     except OSError:
@@ -99,10 +100,11 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, and those that these have."""
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
         found = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
     except OSError:
         return []
-    return found + [grandchild for child in found for grandchild in _children(child)]
+    return found + [grandchild for child in found for grandchild in children(child)]

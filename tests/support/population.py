@@ -49,14 +49,20 @@ class Population:
 
 
 def populate(
-    url: str, lines: int, *, now: datetime = NOW, say: Callable[[str], None] = lambda text: None
+    url: str,
+    lines: int,
+    *,
+    now: datetime = NOW,
+    keys: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Population:
     """Fill a database that has no rows yet. Its schema is made if it has none."""
-    return asyncio.run(_populate(url, lines, now, say))
+    settings = Settings(database=url, allow_losing_acknowledged_calls=True, key_file=keys, read_timeout_s=0)
+    return asyncio.run(_populate(settings, lines, now, say))
 
 
-async def _populate(url: str, lines: int, now: datetime, say: Callable[[str], None]) -> Population:
-    settings = Settings(database=url, allow_losing_acknowledged_calls=True)
+async def _populate(settings: Settings, lines: int, now: datetime, say: Callable[[str], None]) -> Population:
+    url = settings.database
     async with opened(settings):
         pass
     counts = _Counts(lines, now)
