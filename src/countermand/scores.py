@@ -4,14 +4,29 @@ No card is kept, so none can differ from its recount. Events and judgements are 
 moment is counted from those that were there by then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, exists, func, insert, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+)
 
 from countermand.domain.commands import Asker
 from countermand.domain.events import EventKind
@@ -69,10 +84,8 @@ def cards(
 
 def incidents_of(connection: Connection, cancellation: Record, zone: tzinfo) -> tuple[Incident, ...]:
     """What counts about one cancellation, against whomever."""
-    query = _EVENTS.where(
-        t.lines.c.retailer_id == cancellation.retailer_id, t.lines.c.id == cancellation.line_id
-    ).order_by(t.events.c.seq)
-    told = _by_item(connection, connection.execute(query).all())
+    line = _LINES.where(t.lines.c.retailer_id == cancellation.retailer_id, t.lines.c.id == cancellation.line_id)
+    told = _told(connection, connection.execute(line).all())
     found = [each for item, story in told for each in incidents(item, story, zone)]
     return tuple(each for each in found if each.cancellation == cancellation.id)
 
@@ -191,11 +204,18 @@ def _items(party: Party, first: datetime, end: datetime, as_of: datetime | None)
             t.orders.c.retailer_id == party.id, t.orders.c.placed_at >= first, t.orders.c.placed_at < end
         )
         return [t.lines.c.retailer_id == party.id, t.lines.c.order_id.in_(orders), *placed]
+    # Its parts of orders lead to its lines, also to those that it gave away.
+    parts, moves = t.order_parts.c, t.reassignments.c
     sellers = select(t.connections.c.retailer_id).where(t.connections.c.supplier_id == party.id)
-    moves = t.reassignments.c
     left = select(moves.line_id).where(moves.retailer_id.in_(sellers), moves.former_id == party.id)
+    held = select(parts.retailer_id, parts.order_id).where(
+        text("order_parts.fulfiller_id <> order_parts.retailer_id"),
+        parts.fulfiller_id == party.id,
+        parts.placed_at >= first,
+        parts.placed_at < end,
+    )
     return [
-        t.lines.c.retailer_id.in_(sellers),
+        tuple_(t.lines.c.retailer_id, t.lines.c.order_id).in_(held),
         t.lines.c.retailer_id != party.id,
         or_(t.lines.c.fulfiller_id == party.id, t.lines.c.id.in_(left)),
         t.lines.c.with_fulfiller == true(),
@@ -216,20 +236,49 @@ def _held_by_then(party: UUID, as_of: datetime) -> ColumnElement[bool]:
 _RECORDED_AT: Final = func.coalesce(t.events.c.recorded_at, t.events.c.at)
 """A card as of a past moment is counted from what had been written down by then, so that it is as it was."""
 
-_EVENTS: Final[Select[*tuple[object, ...]]] = (
-    select(t.events, t.lines.c.fulfiller_id, t.lines.c.placed_at, t.lines.c.promised_on)
-    .join(t.events, and_(t.events.c.retailer_id == t.lines.c.retailer_id, t.events.c.line_id == t.lines.c.id))
-    .where(t.events.c.kind.in_(KINDS))
+_LINES: Final[Select[*tuple[Any, ...]]] = select(
+    t.lines.c.retailer_id, t.lines.c.id, t.lines.c.fulfiller_id, t.lines.c.placed_at, t.lines.c.promised_on
 )
+
+EVENTS_OF: Final = 5_000
+"""The events of so many lines are read at once."""
 
 
 def _stories(
     connection: Connection, party: Party, first: datetime, end: datetime, as_of: datetime | None
-) -> Iterable[tuple[Item, list[Happening]]]:
-    query = _EVENTS.where(*_items(party, first, end, as_of)).order_by(t.events.c.line_id, t.events.c.seq)
-    if as_of is not None:
-        query = query.where(as_of >= _RECORDED_AT)
-    return _by_item(connection, connection.execute(query).all())
+) -> Iterator[tuple[Item, list[Happening]]]:
+    # Few lines have a cancellation, and they lead to their events.
+    of_line = (t.cancellations.c.retailer_id == t.lines.c.retailer_id, t.cancellations.c.line_id == t.lines.c.id)
+    query = _LINES.where(*_items(party, first, end, as_of), exists().where(*of_line))
+    yield from _told(connection, connection.execute(query).all(), as_of)
+
+
+def _told(
+    connection: Connection, lines: Sequence[Record], as_of: datetime | None = None
+) -> Iterator[tuple[Item, list[Happening]]]:
+    """These lines with what happened to them, as far as the score looks at it."""
+    for start in range(0, len(lines), EVENTS_OF):
+        some = {row.id: row for row in lines[start : start + EVENTS_OF]}
+        pairs = sorted((row.retailer_id, row.id) for row in some.values())
+        named = pair_of(t.events.c.retailer_id, t.events.c.line_id, bindparam("lines", pairs, type_=PairList()))
+        query = select(t.events).where(named, t.events.c.kind.in_(KINDS))
+        if as_of is not None:
+            query = query.where(as_of >= _RECORDED_AT)
+        events = connection.execute(query.order_by(t.events.c.line_id, t.events.c.seq)).all()
+        gone = _departed(connection, {(row.retailer_id, row.line_id) for row in events})
+        for line, story in groupby(events, key=lambda row: row.line_id):
+            yield _item(some[line], gone.get(line, ())), [_happening(row) for row in story]
+
+
+def _item(row: Record, departed: tuple[tuple[int, UUID], ...]) -> Item:
+    return Item(
+        line=row.id,
+        retailer=row.retailer_id,
+        fulfiller=row.fulfiller_id,
+        placed_at=row.placed_at,
+        promised_on=row.promised_on,
+        departed=departed,
+    )
 
 
 def _departed(connection: Connection, lines: set[tuple[UUID, UUID]]) -> dict[UUID, tuple[tuple[int, UUID], ...]]:
@@ -243,21 +292,6 @@ def _departed(connection: Connection, lines: set[tuple[UUID, UUID]]) -> dict[UUI
     for row in connection.execute(query.order_by(moves.line_id, moves.seq)):
         gone[row.line_id] = (*gone.get(row.line_id, ()), (row.seq, row.former_id))
     return gone
-
-
-def _by_item(connection: Connection, rows: Sequence[Record]) -> Iterable[tuple[Item, list[Happening]]]:
-    gone = _departed(connection, {(row.retailer_id, row.line_id) for row in rows})
-    for line, events in groupby(rows, key=lambda row: row.line_id):
-        told = list(events)
-        item = Item(
-            line=line,
-            retailer=told[0].retailer_id,
-            fulfiller=told[0].fulfiller_id,
-            placed_at=told[0].placed_at,
-            promised_on=told[0].promised_on,
-            departed=gone.get(line, ()),
-        )
-        yield item, [_happening(row) for row in told]
 
 
 def _happening(row: Record) -> Happening:

@@ -476,20 +476,21 @@ def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> tu
     """
     sellers = bindparam("sellers", sorted(_sellers(connection, scope)), type_=IdList())
     conditions: list[ColumnElement[bool]] = [one_of(t.events.c.retailer_id, sellers)]
+    if wanted.line:
+        conditions = [t.events.c.retailer_id == retailer_of(wanted.line), t.events.c.line_id == wanted.line]
     if scope.kind is not PartyKind.PLATFORM:
         conditions.append(_is_told(scope))
-    if wanted.line:
-        conditions += [t.events.c.retailer_id == retailer_of(wanted.line), t.events.c.line_id == wanted.line]
     begin, since = _begin(connection, sellers, wanted)
     if since:
         conditions.append(t.events.c.id > since)
     limit, horizon = min(wanted.limit, PAGE_MAX), feed.horizon(connection)
     keys: list[Record] = []
-    piece = _FIRST_POSITIONS
+    # A line leads to its events, which are few: they are not to be found by going along the index of positions.
+    piece, position = (horizon, t.events.c.position + 0) if wanted.line else (_FIRST_POSITIONS, t.events.c.position)
     while begin < Place(horizon - 1, _LAST_ID):
         end = min(begin.position + piece, horizon)
-        query = _EVENT_KEYS.where(*conditions, *_behind(begin), t.events.c.position < end)
-        ordered = query.order_by(t.events.c.position, t.events.c.id)
+        query = _EVENT_KEYS.where(*conditions, *_behind(begin, position), position < end)
+        ordered = query.order_by(position, t.events.c.id)
         keys += connection.execute(ordered.limit(limit - len(keys))).all()
         if len(keys) == limit:
             begin = Place(keys[-1].position, keys[-1].id)
@@ -525,8 +526,7 @@ _LONGEST: Final = timedelta(hours=1)
 """No transaction takes longer between getting its number and making its ids; the database ends it long before."""
 
 
-def _behind(place: Place) -> list[ColumnElement[bool]]:
-    position = t.events.c.position
+def _behind(place: Place, position: ColumnElement[Any]) -> list[ColumnElement[bool]]:
     same = and_(position == place.position, t.events.c.id > place.id)
     return [position >= place.position, or_(position > place.position, same)]
 

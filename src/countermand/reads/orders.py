@@ -33,10 +33,10 @@ from countermand.reads.scope import Scope, as_indexed, line_scope, order_scope, 
 from countermand.store import tables as t
 from countermand.store.columns import Record
 
-COUNTED_MAX: Final = 10_000
+COUNTED_MAX: Final = 5_000
 """So many orders are counted. Of a longer list only the least number that it has is told."""
 
-CHECKED_MAX: Final = 2_000
+CHECKED_MAX: Final = 1_000
 """So many are looked at to count those that a filter fits, and to find a word before the index of words is asked."""
 
 CHECKED_A_ROW: Final = 20
