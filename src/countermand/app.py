@@ -79,6 +79,7 @@ def _wired(base: Application, providers: Mapping[str, Provider], courier: Courie
         providers=providers,
         watch_refunds=timedelta(days=settings.refund_check_days),
         keep_days=settings.retention,
+        score_zone=settings.score_zone,
     )
     service = Service(
         settings=settings,

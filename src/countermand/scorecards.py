@@ -1,6 +1,6 @@
 """Scorecards as they are shown: several weeks of a party, its strikes, and the events behind every item that counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Final
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from countermand import scores, story
 from countermand.domain.commands import PartyKind
-from countermand.domain.score import NORM, STRIKE_WEEKS, Incident, Judgement, Reply, Role, Scorecard, Week
+from countermand.domain.score import NORM, STRIKE_WEEKS, Figures, Incident, Judgement, Reply, Role, Scorecard, Week
 from countermand.ids import show
 from countermand.parties import find_party
 from countermand.store.columns import Record
@@ -39,11 +39,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What is told of a party: its cards, oldest first, and the strikes of the last weeks that are closed."""
+    """What is told of a party: its figures, oldest first, and the strikes of the last weeks that are closed.
+
+    ``told`` has the cards with all that counts, if that was wanted.
+    """
 
     party: Record
     role: Role
-    cards: Sequence[Scorecard]
+    cards: Sequence[Figures]
+    told: Mapping[Week, Scorecard]
     strikes: int
     now: datetime
     zone: tzinfo
@@ -63,21 +67,30 @@ def look(connection: Connection, name: str, wanted: Wanted, *, zone: tzinfo, now
     current = Week.of(now, zone)
     # A week closes on the Wednesday after, so the last or the last but one may be open.
     span = [current.later(number) for number in range(-max(STRIKE_WEEKS + 1, wanted.weeks - 1), 1)]
-    recent = scores.cards(connection, who, span, zone, as_of=wanted.as_of)
-    closed = [card for card in recent if card.week.closes(zone) <= now][-STRIKE_WEEKS:]
-    chosen = recent[-wanted.weeks :]
-    if wanted.week:
-        chosen = scores.cards(connection, who, [wanted.week], zone, as_of=wanted.as_of)
-    found = [incident for card in chosen for incident in all_incidents(card)] if wanted.evidence else []
+    weeks = [wanted.week] if wanted.week else span[-wanted.weeks :]
+    told = scores.cards(connection, who, weeks, zone, as_of=wanted.as_of) if wanted.evidence else []
+    recent = _figures(connection, who, span, wanted, zone)
+    closed = [each for each in recent if each.week.closes(zone) <= now][-STRIKE_WEEKS:]
+    chosen = _figures(connection, who, weeks, wanted, zone) if wanted.week else recent[-wanted.weeks :]
+    found = [incident for card in told for incident in all_incidents(card)] if wanted.evidence else []
     return Shown(
         party=party,
         role=part,
         cards=chosen,
-        strikes=sum(card.strike for card in closed),
+        told={card.week: card for card in told},
+        strikes=sum(each.strike for each in closed),
         now=now,
         zone=zone,
         events=scores.evidence(connection, found) if found else {},
     )
+
+
+def _figures(
+    connection: Connection, who: scores.Party, weeks: Sequence[Week], wanted: Wanted, zone: tzinfo
+) -> list[Figures]:
+    if wanted.as_of is None:
+        return scores.figures(connection, who, weeks, zone)
+    return [card.figures for card in scores.cards(connection, who, weeks, zone, as_of=wanted.as_of)]
 
 
 def all_incidents(card: Scorecard) -> list[Incident]:
@@ -106,10 +119,8 @@ def _role(party: Record, role: Role | None) -> Role:
     return role or (Role.RETAILER if kind is PartyKind.RETAILER else Role.FULFILLER)
 
 
-def _card(card: Scorecard, shown: Shown, *, evidence: bool) -> dict[str, Any]:
+def _card(card: Figures, shown: Shown, *, evidence: bool) -> dict[str, Any]:
     median, p90 = card.seconds_to_answer or (None, None)
-    words = {incident.cancellation: judgement for incident, judgement in card.excluded}
-    told = [_incident(each, words.get(each.cancellation), shown) for each in all_incidents(card)] if evidence else None
     return {
         "week": str(card.week),
         "closed": card.week.closes(shown.zone) <= shown.now,
@@ -123,8 +134,13 @@ def _card(card: Scorecard, shown: Shown, *, evidence: bool) -> dict[str, Any]:
         "median_s": median,
         "p90_s": p90,
         "decline_rate": None if card.decline_rate is None else float(card.decline_rate),
-        **({} if told is None else {"evidence": told}),
+        **({"evidence": _evidence(shown.told[card.week], shown)} if evidence else {}),
     }
+
+
+def _evidence(card: Scorecard, shown: Shown) -> list[dict[str, Any]]:
+    words = {incident.cancellation: judgement for incident, judgement in card.excluded}
+    return [_incident(each, words.get(each.cancellation), shown) for each in all_incidents(card)]
 
 
 def _incident(incident: Incident, word: Judgement | None, shown: Shown) -> dict[str, Any]:

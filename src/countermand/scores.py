@@ -1,7 +1,8 @@
-"""Scorecards, counted from orders and events whenever they are asked for, and what operators judged about them.
+"""Scorecards, counted from orders and events, and what operators judged about them.
 
-No card is kept, so none can differ from its recount. Events and judgements are only ever added: a card as of a past
-moment is counted from those that were there by then.
+A card itself is counted whenever it is asked for. Its figures are kept by a worker, as long as nothing changes that
+they are counted from (``store/score_cards.py``). Events and judgements are only ever added: a card as of a past moment
+is counted from those that were there by then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,16 +33,20 @@ from countermand.domain.commands import Asker
 from countermand.domain.events import EventKind
 from countermand.domain.policy import Rule
 from countermand.domain.score import (
+    RULES,
+    Figures,
     Happening,
     Incident,
     Item,
     Judgement,
+    Reply,
     Role,
     Scorecard,
     Week,
     card,
     incidents,
 )
+from countermand.store import score_cards
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 
@@ -80,6 +85,49 @@ def cards(
         )
         for week in weeks
     ]
+
+
+def figures(connection: Connection, party: Party, weeks: Sequence[Week], zone: tzinfo) -> list[Figures]:
+    """The figures of these weeks as they are now: kept ones that hold, and the others counted."""
+    names = [str(week) for week in weeks]
+    kept = score_cards.kept(connection, party.id, party.role.value, str(zone), RULES, names)
+    found = {week: figures_of(week, kept[str(week)]) for week in weeks if str(week) in kept}
+    for run in _runs([week for week in weeks if week not in found]):
+        found |= {card.week: card.figures for card in cards(connection, party, run, zone)}
+    return [found[week] for week in weeks]
+
+
+def _runs(weeks: Sequence[Week]) -> list[list[Week]]:
+    """Weeks that follow one another, together: they are counted at once."""
+    runs: list[list[Week]] = []
+    for week in weeks:
+        if runs and runs[-1][-1].later(1) == week:
+            runs[-1].append(week)
+        else:
+            runs.append([week])
+    return runs
+
+
+def document_of(figures: Figures) -> dict[str, Any]:
+    """Figures as they are kept."""
+    return {
+        "ordered": figures.ordered,
+        "numerator": figures.numerator,
+        "answers": {reply.value: count for reply, count in figures.answers.items()},
+        "seconds_to_answer": figures.seconds_to_answer,
+    }
+
+
+def figures_of(week: Week, document: Mapping[str, Any]) -> Figures:
+    """The figures that were kept."""
+    taken = document["seconds_to_answer"]
+    return Figures(
+        week=week,
+        ordered=document["ordered"],
+        numerator=document["numerator"],
+        answers={Reply(reply): count for reply, count in document["answers"].items()},
+        seconds_to_answer=(taken[0], taken[1]) if taken else None,
+    )
 
 
 def incidents_of(connection: Connection, cancellation: Record, zone: tzinfo) -> tuple[Incident, ...]:
@@ -127,7 +175,18 @@ def judge(
             at=now,
         )
     )
+    line = (t.lines.c.retailer_id == cancellation.retailer_id, t.lines.c.id == cancellation.line_id)
+    placed_at = connection.execute(select(t.lines.c.placed_at).where(*line)).scalar_one()
+    score_cards.make_stale(connection, [score_cards.Touched(party, placed_at)])
     return version
+
+
+def judged_parties(connection: Connection, after: UUID | None, limit: int) -> Sequence[Record]:
+    """Parties that have cards, by their ids, from behind one of them on."""
+    query = select(t.parties.c.id, t.parties.c.kind).where(t.parties.c.kind != "platform")
+    if after is not None:
+        query = query.where(t.parties.c.id > after)
+    return connection.execute(query.order_by(t.parties.c.id).limit(limit)).all()
 
 
 def judgements_of(connection: Connection, lines: Iterable[tuple[UUID, UUID]]) -> Sequence[Record]:

@@ -53,7 +53,7 @@ from countermand.reads import orders as order_lists
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Once, ProcessWish
 from countermand.standing import Standing
-from countermand.store import erasure, feed, outbox, owner_mails, repayments, retention
+from countermand.store import erasure, feed, outbox, owner_mails, repayments, retention, score_cards
 from countermand.store.engine import open_database
 from countermand.store.records import refund_of
 from countermand.store.tables import PARTITIONS
@@ -540,6 +540,55 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: scores.incidents_of(connection, filled.row("cancellation"), ZONE)}
 
 
+CARD_KEY: Final = ("retailer", "Europe/Amsterdam", 1, "2026-W40")
+
+
+@of("scores.judged_parties")
+def _(filled: Filled) -> Cases:
+    return {
+        "first": lambda connection: scores.judged_parties(connection, None, 20),
+        "next": lambda connection: scores.judged_parties(connection, filled.population.big_retailer, 20),
+    }
+
+
+@of("store.score_cards.kept")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: score_cards.kept(connection, p.big_retailer, *CARD_KEY[:3], ["2026-W40"])}
+
+
+@of("store.score_cards.make_stale")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {
+        "": lambda connection: score_cards.make_stale(
+            connection, [score_cards.Touched(p.big_retailer, p.now), score_cards.Touched(p.big_supplier, p.now)]
+        )
+    }
+
+
+@of("store.score_cards.arm")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: score_cards.arm(connection, ALL, 40)}
+
+
+@of("store.score_cards.armed")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: score_cards.armed(connection, ALL, 80)}
+
+
+@of("store.score_cards.keep")
+def _(filled: Filled) -> Cases:
+    key = (filled.population.big_retailer, *CARD_KEY)
+    return {"": lambda connection: score_cards.keep(connection, [(key, 1, {})])}
+
+
+@of("store.score_cards.forget")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: score_cards.forget(connection, p.big_retailer, p.now, *CARD_KEY[1:3])}
+
+
 @of("scores.judgements_of")
 def _(filled: Filled) -> Cases:
     line = filled.row("line")
@@ -836,9 +885,14 @@ CHANGES: Final = {
     "cli.orders.scope_of",
     "cli.who.find_party",
     "cli.who.find_retailer",
-    # Counted from events by design; the kept cards beside them have their own test (docs/decisions/0016).
+    # Counted from the lines of the weeks that are asked for, which is what is kept of them for; what is kept has
+    # questions above (docs/decisions/0022).
     "scorecards.look",
     "scores.cards",
+    "scores.figures",
+    # Of this snapshot, or a row by its key.
+    "store.score_cards.barrier",
+    "store.score_cards.plan",
 }
 """Functions that take a connection and have no questions of their own, each group with its reason."""
 

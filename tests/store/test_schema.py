@@ -60,6 +60,7 @@ LED_BY_OTHERS = {
     "ix_cancellations_awaiting",
     # The platform lists all.
     "ix_orders_placed_at_id",
+    "ix_orders_unsent_anywhere",
     "ix_orders_reference_retailer_id",
 }
 """Indexes may begin with another column than the retailer; keys may not (docs/decisions/0002)."""

@@ -23,7 +23,7 @@ GROWING: Final = frozenset(metadata.tables) - SMALL
 ROWS_MAX: Final = 1_000
 """So many rows of a growing table one step of a plan may touch (PostgreSQL)."""
 
-STEPS_MAX: Final = 150_000
+STEPS_MAX: Final = 40_000
 """So many steps SQLite's machine may make for one statement."""
 
 _STEPS_AT_ONCE: Final = 500

@@ -15,7 +15,7 @@ from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, report, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.cli.who import find_id, find_party
-from countermand.domain.score import NORM, STRIKE_WEEKS, Reply, Role, Scorecard, Week
+from countermand.domain.score import NORM, STRIKE_WEEKS, Figures, Reply, Role, Scorecard, Week
 from countermand.ids import show
 from countermand.parties import UnknownPartyError
 from countermand.road import Application
@@ -77,7 +77,7 @@ def score(
     print_table(columns, rows, empty="There are no weeks.")
     if evidence:
         for card in shown.cards:
-            _print_evidence(card, shown)
+            _print_evidence(shown.told[card.week], shown)
     say(f"The norm is at most {float(NORM):.0%}. Strikes in the last {STRIKE_WEEKS} closed weeks: {shown.strikes}.")
 
 
@@ -155,7 +155,7 @@ def _week(text: str | None) -> Week | None:
         fail(Exit.USAGE, "bad_week", f"{text!r} is no week: {error}.")
 
 
-def _row(card: Scorecard, shown: Shown) -> tuple[object, ...]:
+def _row(card: Figures, shown: Shown) -> tuple[object, ...]:
     times = [f"{seconds / 3600:.1f} h" for seconds in card.seconds_to_answer or ()] or ["", ""]
     declined = "" if card.decline_rate is None else f"{float(card.decline_rate):.1%}"
     answered = card.replies(Reply.ACCEPTED) + card.replies(Reply.DECLINED)
@@ -164,7 +164,7 @@ def _row(card: Scorecard, shown: Shown) -> tuple[object, ...]:
     return card.week, card.ordered, card.numerator, share, _verdict(card, shown), answered, declined, missed, *times
 
 
-def _verdict(card: Scorecard, shown: Shown) -> str:
+def _verdict(card: Figures, shown: Shown) -> str:
     still_open = "" if card.week.closes(shown.zone) <= shown.now else " so far"
     if card.conforms is None:
         return "no orders"

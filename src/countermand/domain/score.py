@@ -29,6 +29,17 @@ STRIKE_WEEKS: Final = 22
 """How many closed weeks back strikes are counted."""
 
 
+CHANGES_CARDS: Final = frozenset(
+    kind
+    for kind in EventKind
+    if kind.value.startswith("cancellation.") or kind in (EventKind.LINE_PLACED, EventKind.LINE_REASSIGNED)
+)
+"""Events that can change the card of the week in which their line was ordered."""
+
+RULES: Final = 1
+"""One more with every change of what counts: kept figures that were counted by other rules are counted anew."""
+
+
 class Role(StrEnum):
     """In which part a party is judged: for what it sold, or for what it holds of others' orders."""
 
@@ -197,25 +208,18 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scorecard:
-    """How a party does in one week of orders: bol's indicator CANCELLATIONS, and its answers.
+class Figures:
+    """The figures of a scorecard, without what they are counted from: they can be kept.
 
-    ``ordered`` is the denominator. ``counted`` holds every incident that counts, ``excluded`` those that an operator
-    took out. An item counts once, however many incidents it has.
+    ``answers`` says how many asks ended how. ``seconds_to_answer`` are the median and the 90th percentile (nearest
+    rank) of the time to answer; ``None`` when nothing was answered.
     """
 
-    party: UUID
-    role: Role
     week: Week
     ordered: int
-    counted: tuple[Incident, ...] = ()
-    excluded: tuple[tuple[Incident, Judgement], ...] = ()
-    answers: tuple[Answer, ...] = ()
-
-    @property
-    def numerator(self) -> int:
-        """How many items count."""
-        return len({incident.line for incident in self.counted})
+    numerator: int
+    answers: Mapping[Reply, int]
+    seconds_to_answer: tuple[float, float] | None
 
     @property
     def value(self) -> Fraction | None:
@@ -238,16 +242,78 @@ class Scorecard:
         return None if self.value is None else abs(self.value - NORM)
 
     @property
-    def seconds_to_answer(self) -> tuple[float, float] | None:
-        """Median and 90th percentile (nearest rank) of the time to answer; ``None`` when nothing was answered."""
-        taken = sorted((a.ended_at - a.put_at).total_seconds() for a in self.answers if a.reply is not Reply.MISSED)
-        return (median(taken), taken[ceil(0.9 * len(taken)) - 1]) if taken else None
-
-    @property
     def decline_rate(self) -> Fraction | None:
         """The share of its answers that were a no; ``None`` when it answered nothing."""
         answered = self.replies(Reply.ACCEPTED) + self.replies(Reply.DECLINED)
         return Fraction(self.replies(Reply.DECLINED), answered) if answered else None
+
+    def replies(self, reply: Reply) -> int:
+        """How many asks ended so for this party."""
+        return self.answers.get(reply, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scorecard:
+    """How a party does in one week of orders: bol's indicator CANCELLATIONS, and its answers.
+
+    ``ordered`` is the denominator. ``counted`` holds every incident that counts, ``excluded`` those that an operator
+    took out. An item counts once, however many incidents it has.
+    """
+
+    party: UUID
+    role: Role
+    week: Week
+    ordered: int
+    counted: tuple[Incident, ...] = ()
+    excluded: tuple[tuple[Incident, Judgement], ...] = ()
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def figures(self) -> Figures:
+        """What it comes to."""
+        taken = sorted((a.ended_at - a.put_at).total_seconds() for a in self.answers if a.reply is not Reply.MISSED)
+        return Figures(
+            week=self.week,
+            ordered=self.ordered,
+            numerator=self.numerator,
+            answers={reply: self.replies(reply) for reply in Reply},
+            seconds_to_answer=(median(taken), taken[ceil(0.9 * len(taken)) - 1]) if taken else None,
+        )
+
+    @property
+    def numerator(self) -> int:
+        """How many items count."""
+        return len({incident.line for incident in self.counted})
+
+    @property
+    def value(self) -> Fraction | None:
+        """As ``Figures.value``."""
+        return self.figures.value
+
+    @property
+    def conforms(self) -> bool | None:
+        """As ``Figures.conforms``."""
+        return self.figures.conforms
+
+    @property
+    def strike(self) -> bool:
+        """As ``Figures.strike``."""
+        return self.figures.strike
+
+    @property
+    def distance(self) -> Fraction | None:
+        """As ``Figures.distance``."""
+        return self.figures.distance
+
+    @property
+    def seconds_to_answer(self) -> tuple[float, float] | None:
+        """As ``Figures.seconds_to_answer``."""
+        return self.figures.seconds_to_answer
+
+    @property
+    def decline_rate(self) -> Fraction | None:
+        """As ``Figures.decline_rate``."""
+        return self.figures.decline_rate
 
     def replies(self, reply: Reply) -> int:
         """How many asks ended so for this party."""

@@ -187,11 +187,8 @@ def shipments(
     if number is not None:
         conditions.append(t.shipments.c.number == number)
     if order_number is not None:
-        conditions.append(
-            t.shipments.c.order_id.in_(
-                select(t.orders.c.id).where(t.orders.c.retailer_id == retailer, t.orders.c.number == order_number)
-            )
-        )
+        numbered = select(t.orders.c.id).where(t.orders.c.retailer_id == retailer, t.orders.c.number == order_number)
+        conditions.append(t.shipments.c.order_id == numbered.scalar_subquery())
     newest = t.shipments.c.id.desc()
     rows = connection.execute(select(t.shipments).where(*conditions).order_by(newest).offset(start).limit(count)).all()
     if not rows:

@@ -13,6 +13,7 @@ from countermand.standing import Numbers
 from countermand.store import statements as sql
 from countermand.store.bulk import write
 from countermand.store.parts import Moved, move
+from countermand.store.score_cards import Touched, make_stale
 
 Row = dict[str, Any]
 
@@ -29,8 +30,8 @@ _KEYS: Final = {
 class Rows:
     """Rows to write: ``new`` and ``changed`` ones by table, process statuses that are ``settled``, and ``parcels``.
 
-    ``terms`` are those of orders that were paid later, ``moved`` lines that have another fulfiller. All are made of the
-    time of their batch, ``now``, of fresh ids and of bol's numbers.
+    ``terms`` are those of orders that were paid later, ``moved`` lines that have another fulfiller, ``scored`` whose
+    cards change. All are made of the time of their batch, ``now``, of fresh ids and of bol's numbers.
     """
 
     now: datetime
@@ -42,6 +43,7 @@ class Rows:
     parcels: list[Row] = field(default_factory=list)
     terms: list[Row] = field(default_factory=list)
     moved: list[Moved] = field(default_factory=list)
+    scored: set[Touched] = field(default_factory=set)
 
     def add(self, table: str, **values: Any) -> None:
         """Insert a row, which names every column."""
@@ -70,3 +72,4 @@ class Rows:
         if self.terms:
             connection.execute(sql.CHANGE_TERMS, self.terms)
         move(connection, self.moved)
+        make_stale(connection, self.scored)

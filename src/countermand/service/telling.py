@@ -6,9 +6,11 @@ from uuid import UUID
 from countermand.domain.commands import Actor
 from countermand.domain.events import MONEY, Event, EventKind
 from countermand.domain.line import Line
+from countermand.domain.score import CHANGES_CARDS
 from countermand.service.rows import Rows
 from countermand.standing import Agreements, EventIds
 from countermand.store.records import facts_of, partition_of
+from countermand.store.score_cards import Touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class Telling:
             door=door,
             facts=facts_of(event),
         )
+        if event.kind in CHANGES_CARDS:
+            judged = {line.retailer, line.fulfiller, *([event.former] if event.former else [])}
+            self.rows.scored |= {Touched(party, line.placed_at) for party in judged}
         # What the customer paid is no business of the fulfiller's.
         told = (line.retailer,) if event.kind in MONEY else line.told
         if (

@@ -64,6 +64,7 @@ REFERENCE_TABLES: Final = frozenset(
         "partitions",
         "workers",
         "revisions",
+        "score_cards",
     }
 )
 
@@ -302,6 +303,7 @@ orders = Table(
     _index_where("ix_orders_with_customer", "retailer_id", "placed_at", where="customer_erased_at IS NULL"),
     Index(None, "placed_at", "id"),
     _index_where("ix_orders_unsent", "retailer_id", "placed_at", "id", where="NOT sent_to_fulfiller"),
+    _index_where("ix_orders_unsent_anywhere", "placed_at", "id", where="NOT sent_to_fulfiller"),
 )
 
 order_parts = Table(
@@ -522,6 +524,27 @@ judgements = Table(
     CheckConstraint("reason <> ''", name="reason"),
     Index(None, "retailer_id", "line_id"),
 )
+
+score_cards = Table(
+    "score_cards",
+    metadata,
+    Column("party_id", Id, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("zone", Text, nullable=False, comment="by whose clocks the week begins"),
+    Column("rules", Integer, nullable=False, comment="the version of what counts"),
+    Column("week", Text, nullable=False, comment="such as 2026-W47"),
+    Column("starts_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("partition", Integer, nullable=False, comment="which share of the parties: whose worker counts it"),
+    Column("state", Text, nullable=False),
+    Column("turn", Integer, nullable=False, comment="one more whenever a worker sets out to count it"),
+    Column("figures", Document, nullable=False, comment="they hold while the state is counted"),
+    PrimaryKeyConstraint("party_id", "role", "zone", "rules", "week"),
+    CheckConstraint("state IN ('stale', 'armed', 'counted')", name="state"),
+    _index_where("ix_score_cards_fresh", "party_id", "starts_at", where="state <> 'stale'"),
+    _index_where("ix_score_cards_open", "partition", "state", "starts_at", where="state <> 'counted'"),
+)
+"""The figures of scorecards, kept for whoever looks at many weeks. See docs/decisions/0022."""
 
 notices = Table(
     "notices",

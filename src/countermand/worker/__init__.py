@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from random import Random
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -24,6 +25,7 @@ from countermand.worker.pace import pause_s, repeat
 from countermand.worker.partitions import LEASE_S, Monotonic, Partitions
 from countermand.worker.refunds import Refunds
 from countermand.worker.retention import Retention
+from countermand.worker.score_cards import ScoreCards
 
 LOOK_EVERY_S: Final = 1.0
 """How often to look for retries and for notices that other processes committed."""
@@ -33,6 +35,8 @@ DEADLINES_EVERY_S: Final = 5.0
 """Deadlines are promised within 60 s (reliability P7)."""
 REFUNDS_EVERY_S: Final = 1.0
 OWNERS_EVERY_S: Final = 5.0
+CARDS_EVERY_S: Final = 60.0
+"""How often to look for scorecards whose figures hold no more."""
 CHECKS_EVERY_S: Final = 60.0
 """How often to look for refunds that the provider is to be asked about again, which is each of them once a day."""
 RETENTION_EVERY_S: Final = 3600.0
@@ -67,6 +71,7 @@ class Worker:
         providers: Mapping[str, Provider] | None = None,
         watch_refunds: timedelta = timedelta(days=30),
         keep_days: Mapping[str, int] | None = None,
+        score_zone: str = "Europe/Amsterdam",
     ) -> None:
         self.partitions = Partitions(
             database,
@@ -82,6 +87,7 @@ class Worker:
         self.deadlines = Deadlines(database, lanes, clock, self.partitions)
         self.refunds = Refunds(database, lanes, providers or {}, clock, self.partitions, watch_for=watch_refunds)
         self.retention = Retention(database, clock, self.partitions, keep_days or {})
+        self.score_cards = ScoreCards(database, clock, self.partitions, ZoneInfo(score_zone), monotonic=monotonic)
         self._lease_s = lease_s
         self._running: asyncio.Task[None] | None = None
 
@@ -102,6 +108,7 @@ class Worker:
             group.create_task(repeat(OWNERS_EVERY_S, self.owners.tell))
             group.create_task(repeat(CHECKS_EVERY_S, self.refunds.check_all))
             group.create_task(repeat(RETENTION_EVERY_S, self.retention.sweep_all))
+            group.create_task(repeat(CARDS_EVERY_S, self.score_cards.count_all))
 
     async def catch_up(self, within_s: float = CATCH_UP_S) -> None:
         """Put what fell due while nothing ran to the rules, before calls are: so its events stand before theirs."""

@@ -1,0 +1,168 @@
+"""Figures of scorecards that are kept: which hold, which have to be counted, and what makes them stale.
+
+A row is ``stale``, ``armed`` or ``counted``. Whoever changes what a card is counted from makes its row stale in the
+same transaction, unless it is already. A worker arms stale rows; once every transaction that may not have seen this
+has ended, it counts them, and keeps the figures of those that are still armed by the same turn. So figures that are
+``counted`` are what a recount in the same snapshot would find. See docs/decisions/0022.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, or_, select, text, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from countermand.store import tables as t
+from countermand.store.columns import Id, Instant, NumberList, Record, one_of
+
+_CARDS: Final = t.score_cards.c
+_KEY: Final = (_CARDS.party_id, _CARDS.role, _CARDS.zone, _CARDS.rules, _CARDS.week)
+
+Key = tuple[UUID, str, str, int, str]
+"""Party, role, zone, rules, week."""
+
+
+def key_of(row: Record) -> Key:
+    """The key of a row."""
+    return row.party_id, row.role, row.zone, row.rules, row.week
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A party whose card may change, and when the line was ordered that it changes by."""
+
+    party: UUID
+    placed_at: datetime
+
+
+# What makes them stale
+
+_STALE_BY_ROW: Final = (
+    update(t.score_cards)
+    .where(
+        _CARDS.party_id == bindparam("of_party", type_=Id),
+        _CARDS.starts_at <= bindparam("placed_at", type_=Instant()),
+        _CARDS.ends_at > bindparam("placed_at", type_=Instant()),
+        text("state <> 'stale'"),
+    )
+    .values(state="stale")
+)
+_STALE_BY_ROWS: Final = text(
+    # Locked in one order everywhere. Those that are stale are left alone, so that nobody waits for them.
+    "WITH touched AS (SELECT c.party_id, c.role, c.zone, c.rules, c.week FROM"
+    " json_to_recordset(CAST(CAST(:rows AS TEXT) AS JSON)) AS r(party UUID, placed_at TIMESTAMPTZ)"
+    " JOIN score_cards AS c ON c.party_id = r.party AND c.starts_at <= r.placed_at AND c.ends_at > r.placed_at"
+    " AND c.state <> 'stale' ORDER BY c.party_id, c.role, c.zone, c.rules, c.week FOR UPDATE OF c)"
+    " UPDATE score_cards SET state = 'stale' FROM touched WHERE score_cards.party_id = touched.party_id"
+    " AND score_cards.role = touched.role AND score_cards.zone = touched.zone"
+    " AND score_cards.rules = touched.rules AND score_cards.week = touched.week"
+)
+
+
+def make_stale(connection: Connection, touched: Iterable[Touched]) -> None:
+    """What is kept of these parties' weeks holds no more. In the transaction that changes it, as its last statement.
+
+    On PostgreSQL a transaction has its number by then, and looks at the rows after that: see ``Barrier``.
+    """
+    given = sorted(set(touched), key=lambda each: (each.party, each.placed_at))
+    if not given:
+        return
+    if connection.dialect.name == "postgresql":
+        rows = [{"party": str(each.party), "placed_at": each.placed_at.isoformat()} for each in given]
+        connection.execute(_STALE_BY_ROWS, {"rows": orjson.dumps(rows).decode()})
+    else:
+        connection.execute(_STALE_BY_ROW, [{"of_party": each.party, "placed_at": each.placed_at} for each in given])
+
+
+# What is kept
+
+_OPEN: Final = text("state <> 'counted'")
+"""In the words of their index."""
+
+
+def kept(connection: Connection, party: UUID, role: str, zone: str, rules: int, weeks: Sequence[str]) -> dict[str, Any]:
+    """The figures of these weeks that hold, by week."""
+    mine = (_CARDS.party_id == party, _CARDS.role == role, _CARDS.zone == zone, _CARDS.rules == rules)
+    query = select(_CARDS.week, _CARDS.figures).where(*mine, _CARDS.week.in_(weeks), _CARDS.state == "counted")
+    return {row.week: row.figures for row in connection.execute(query)}
+
+
+def plan(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Have these cards counted from now on, if they are not yet."""
+    if rows:
+        insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
+        connection.execute(insert(t.score_cards).on_conflict_do_nothing(), rows)
+
+
+def forget(connection: Connection, party: UUID, before: datetime, zone: str, rules: int) -> None:
+    """Keep no cards of weeks that ended before, nor those by other clocks or rules."""
+    other = or_(_CARDS.ends_at < before, _CARDS.zone != zone, _CARDS.rules != rules)
+    connection.execute(delete(t.score_cards).where(_CARDS.party_id == party, other))
+
+
+def arm(connection: Connection, partitions: Sequence[int], limit: int) -> int:
+    """Set out to count the newest that are stale. Returns how many there are."""
+    mine = one_of(_CARDS.partition, bindparam("partitions", sorted(partitions), type_=NumberList()))
+    query = select(*_KEY).where(mine, _OPEN, text("state = 'stale'")).order_by(_CARDS.starts_at.desc()).limit(limit)
+    keys = sorted(tuple(row) for row in connection.execute(query))
+    if keys:
+        those = tuple_(*_KEY).in_(keys)
+        connection.execute(
+            update(t.score_cards).where(those, _CARDS.state == "stale").values(state="armed", turn=_CARDS.turn + 1)
+        )
+    return len(keys)
+
+
+def armed(connection: Connection, partitions: Sequence[int], limit: int) -> Sequence[Record]:
+    """Those that are armed, the newest first."""
+    mine = one_of(_CARDS.partition, bindparam("partitions", sorted(partitions), type_=NumberList()))
+    query = select(*_KEY, _CARDS.turn, _CARDS.starts_at).where(mine, _OPEN, text("state = 'armed'"))
+    return connection.execute(query.order_by(_CARDS.starts_at.desc()).limit(limit)).all()
+
+
+def keep(connection: Connection, counted: Iterable[tuple[Key, int, Mapping[str, Any]]]) -> int:
+    """Keep figures, each with its key and turn, of those that are still armed. Returns how many."""
+    done = 0
+    for key, turn, figures in sorted(counted, key=lambda each: each[0]):
+        same = and_(*(column == value for column, value in zip(_KEY, key, strict=True)))
+        still = (same, _CARDS.turn == turn, _CARDS.state == "armed")
+        change = update(t.score_cards).where(*still).values(state="counted", figures=figures)
+        done += connection.execute(change).rowcount
+    return done
+
+
+# Which transactions may not have seen that a row is armed
+
+_BARRIERS: Final = {
+    "postgresql": "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) AS newest,"
+    " CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT) AS oldest",
+    "sqlite": "SELECT 0 AS newest, 0 AS oldest",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Transactions from ``newest`` on are yet to begin; all before ``oldest`` have ended.
+
+    One that has its number from now on looks at the rows later than now. So what is armed by now can be counted once
+    ``oldest`` has reached what ``newest`` is now. SQLite lets one transaction write at a time.
+    """
+
+    newest: int
+    oldest: int
+
+
+def barrier(connection: Connection) -> Barrier:
+    """Where transactions stand in this snapshot."""
+    row = connection.execute(_barrier(connection.dialect.name)).one()
+    return Barrier(row.newest, row.oldest)
+
+
+@cache
+def _barrier(engine: str) -> Any:
+    return text(_BARRIERS[engine]).columns(newest=BigInteger, oldest=BigInteger)
