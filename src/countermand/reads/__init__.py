@@ -189,8 +189,13 @@ def shipments(
     if order_number is not None:
         numbered = select(t.orders.c.id).where(t.orders.c.retailer_id == retailer, t.orders.c.number == order_number)
         conditions.append(t.shipments.c.order_id == numbered.scalar_subquery())
-    newest = t.shipments.c.id.desc()
-    rows = connection.execute(select(t.shipments).where(*conditions).order_by(newest).offset(start).limit(count)).all()
+    query = select(t.shipments).where(*conditions)
+    if number is None and order_number is None:
+        query = query.order_by(t.shipments.c.id.desc()).offset(start).limit(count)
+        rows = list(connection.execute(query))
+    else:
+        # Few, and sorted here: SQLite would go through all of the retailer's to have them in order.
+        rows = sorted(connection.execute(query), key=attrgetter("id"), reverse=True)[start : start + count]
     if not rows:
         return []
     order_ids = {row.order_id for row in rows}
@@ -492,7 +497,7 @@ def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> tu
         if len(keys) == limit:
             begin = Place(keys[-1].position, keys[-1].id)
             break
-        begin, piece = Place(end - 1, _LAST_ID), 2 * piece
+        begin, piece = Place(end - 1, _LAST_ID), 4 * piece
     return _events_in_order(connection, keys), begin
 
 
@@ -715,10 +720,10 @@ def _parcels(connection: Connection, retailers: set[UUID], lines: list[UUID]) ->
         select(t.shipment_lines.c.line_id, t.shipment_lines.c.units, t.shipments)
         .join(t.shipments, t.named_by(t.shipment_lines.c.shipment_id, t.shipments))
         .where(t.shipment_lines.c.retailer_id.in_(retailers), t.shipment_lines.c.line_id.in_(lines))
-        .order_by(t.shipments.c.id)
     )
     parcels: dict[UUID, list[Record]] = {}
-    for row in rows:
+    # Sorted here: SQLite would go through all of the retailers' to have them in order.
+    for row in sorted(rows, key=attrgetter("id")):
         parcels.setdefault(row.line_id, []).append(row)
     return parcels
 

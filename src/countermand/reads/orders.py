@@ -273,7 +273,16 @@ def _by_word(
     keys = connection.execute(span.sorted(fit, first.c)).all()
     if len(keys) >= span.most:
         return keys[span.start : span.most], len(keys)
-    return _keys(connection, [_searched(connection, scope, wanted, terms, begin=True)], scope, wanted, span)
+    return _all_found(connection, _searched(connection, scope, wanted, terms, begin=True), scope, wanted, span)
+
+
+def _all_found(
+    connection: Connection, found: Branch, scope: Scope, wanted: OrderFilter, span: _Span
+) -> tuple[Sequence[Record], int]:
+    """Of what was searched for all is there at once, so it is counted as well, and searched for only once."""
+    fit = found.keys.where(*_checks(scope, wanted, found)).add_columns(func.count().over().label("counted"))
+    keys = connection.execute(span.sorted(fit, found).offset(span.start).limit(span.count + 1)).all()
+    return keys, keys[0].counted if keys else 0
 
 
 def _has_part(scope: Scope, terms: Sequence[str], keys: Any) -> ColumnElement[bool]:
