@@ -231,6 +231,8 @@ class Side:
             for table in map(t.metadata.tables.get, names):
                 assert table is not None
                 held[table.name] = await rows(database, table, table.c[column].in_(mine))
+        # Each engine counts the places of the feed in its own way: store/feed.py.
+        held["events"] = [{**each, "position": None} for each in held["events"]]
         keys = t.idempotency_records.c.key.startswith(f"{self.seed}-")
         held["idempotency_records"] = await rows(database, t.idempotency_records, keys)
         asked_here = t.process_statuses.c.entity_id == str(self.seed)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from structlog.testing import capture_logs
@@ -36,7 +36,7 @@ def lose(world: World) -> Iterator[Callable[[], None]]:
     if database.dialect == "sqlite":
         yield lambda: _close_file(database)
         return
-    url = writer(database).url.set(drivername="postgresql+psycopg")
+    url = make_url(world.application.settings.database).set(drivername="postgresql+psycopg")
     admin = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     yield lambda: _kill(admin)
     admin.dispose()
@@ -140,7 +140,9 @@ async def test_a_deadlock_with_a_stranger_is_waited_out(postgres_world: World) -
     said = await talk(postgres_world, 1, 1)
     low, high = sorted(said.lines)
     stranger = create_async_engine(
-        writer(postgres_world.application.database).url, poolclass=NullPool, isolation_level="READ COMMITTED"
+        make_url(postgres_world.application.settings.database).set(drivername="postgresql+asyncpg"),
+        poolclass=NullPool,
+        isolation_level="READ COMMITTED",
     )
     lock = text("SELECT 1 FROM lines WHERE id = :line FOR UPDATE")
     async with stranger.connect() as connection, stranger.connect() as looking:

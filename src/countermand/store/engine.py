@@ -272,9 +272,9 @@ class PostgresDatabase:
     async def read(self, question: Work[T]) -> T:
         """Run in the event loop, on a snapshot that is never written."""
         who = viewer.get()
-        if (who is not None or self._pooled) and await self._is_bound_by_policies():
-            question = _seen_by(who, question)
         try:
+            if (who is not None or self._pooled) and await self._is_bound_by_policies():
+                question = _seen_by(who, question)
             return await _in_turn(self._turns, lambda: self._started(_run(self._readers, question)))
         except (OSError, DBAPIError, PoolTimeoutError) as error:
             if _sqlstate(error) == QUERY_CANCELED and self._read_timeout_s:

@@ -199,7 +199,7 @@ async def test_a_supplier_that_accepts_no_cancellations_is_a_failure(seller: Sel
     _, number = await seller.line(by=seller.world.supplier)
     assert await seller.outcome(await seller.cancel(number)) == (
         "FAILURE",
-        "The supplier does not accept a cancellation of this order item any more.",
+        "The supplier accepts no cancellations.",
     )
 
 

@@ -1,12 +1,16 @@
 """The list of open orders in its two representations (spec/bol-plaza.md 4)."""
 
+from datetime import date
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+from sqlalchemy import update
 
 from countermand.domain.commands import Asker, Parcel, Ship, ShipOrder
 from countermand.ordering import OrderIn, place
 from countermand.service.calls import Done
+from countermand.store import tables as t
 from tests.wire.bol_plaza.calling import ORDERS, V2_1, Answer, Seller, new_seller
 
 pytestmark = pytest.mark.anyio
@@ -88,7 +92,13 @@ async def test_an_order_of_which_little_is_known_is_valid_too(seller: Seller) ->
 
 
 async def test_a_promised_day_that_no_calendar_has_is_left_out(sqlite_seller: Seller) -> None:
-    await _rich_order(sqlite_seller, promised_on="0001-01-01")
+    """Such a day is refused now; databases of 0.1.0 can have one."""
+    with pytest.raises(ValidationError, match="between 1970 and 2200"):
+        await _rich_order(sqlite_seller, promised_on="0001-01-01")
+    await _rich_order(sqlite_seller)
+    await sqlite_seller.world.application.database.write(
+        lambda connection: connection.execute(update(t.lines).values(promised_on=date(1, 1, 1)))
+    )
     assert "PromisedDeliveryDate" not in _item(await sqlite_seller.orders())
 
 

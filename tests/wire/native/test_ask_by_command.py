@@ -36,7 +36,9 @@ def test_a_line_has_an_id_and_a_number(countermand: Run, lines: list[tuple[UUID,
     by_number = countermand("ask", "--line", str(number), "--units", "1", "--note", "te groot 🥾")
     assert (by_number.returncode, by_number.stderr) == (FINE, "")
     asked = by_number.stdout.strip()
-    by_id = countermand("ask", "--line", f"lin_{line.hex}", "--units", "1", "--by", "customer", "--json")
+    by_id = countermand(
+        "ask", "--line", f"lin_{line.hex}", "--units", "1", "--by", "customer", "--note", "te groot 🥾", "--json"
+    )
     shown = json.loads(by_id.stdout)
     assert (shown["id"], shown["line"], shown["units"], shown["state"]) == (asked, str(line), 1, "asked")
     assert (shown["asker"], shown["unasked"]) == ("customer", False)

@@ -494,6 +494,8 @@ async def test_the_description_is_whole(sqlite_native: Native) -> None:
     assert described["openapi"].startswith("3.1.")
     calls = {(verb, path) for path, verbs in described["paths"].items() for verb in verbs}
     assert calls == {
+        ("get", "/v1/lines/{line}"),
+        ("post", "/v1/lines/{line}/reassign"),
         ("post", "/v1/cancellations"),
         ("get", "/v1/cancellations"),
         ("get", "/v1/cancellations/{cancellation}"),
