@@ -50,7 +50,7 @@ VECTORS = [
 @pytest.fixture
 async def seller_of_2016(tmp_path: Path) -> AsyncIterator[Seller]:
     """On the date of the vectors, with the key of the vectors and the item of the example."""
-    clock = Clock(datetime(2016, 2, 17, 0, 10, tzinfo=UTC))
+    clock = Clock(datetime(2016, 2, 17, 0, 4, tzinfo=UTC))
     async with running(f"sqlite:///{tmp_path}/x.sqlite3", clock) as application:
         world = await populate(application, clock)
         await application.database.write(
