@@ -92,6 +92,8 @@ class Tally:
     refunds: int = 0
     releases: int = 0
     calls: int = 0
+    joined: int = 0
+    sharing: int = 0
     states: Counter[str] = field(default_factory=Counter)
     parked: Counter[str] = field(default_factory=Counter)
     parked_though_moved: int = 0
@@ -113,7 +115,7 @@ class Tally:
             f" {self.took_s:.0f} s: double {len(self.double)}, lost {len(self.lost)}, over captured {len(self.over)},"
             f" differences from the provider's ledger {len(self.unequal)};"
             f" {', '.join(f'{state} {count}' for state, count in sorted(self.states.items()))}"
-            f" ({self.parked_though_moved} parked though moved)"
+            f" ({self.parked_though_moved} parked though moved); {self.sharing} shared {self.joined} calls"
         )
 
 
@@ -324,15 +326,8 @@ def compare(run: Run) -> None:
     rows, postings = _read(run.url, _rows)
     tally.faults, tally.webhooks = Counter(ledger["met"]), Counter(ledger["sent"])
     tally.states = Counter(row.state for row in rows)
-    standing: dict[str, int] = {}
-    times: Counter[str] = Counter()
-    for each in ledger["refunds"]:
-        reference = each["metadata"].get("countermand_reference", "").partition("-")[0]
-        if each["status"] != "failed" and reference:
-            times[reference] += 1
-            standing[reference] = standing.get(reference, 0) + _minor(each["amount"])
+    standing = _standing(tally, rows, ledger)
     released = {each["id"] for each in ledger["payments"] if each["released"]}
-    tally.double = [reference for reference, count in times.items() if count > 1]
     for row in rows:
         tally.calls += row.attempts
         if row.kind == "release":
@@ -346,6 +341,34 @@ def compare(run: Run) -> None:
             tally.parked[_reason(row.last_result)] += 1
     _compare_orders(run, rows, ledger)
     _compare_journal(tally, rows, postings, standing)
+
+
+def _standing(tally: Tally, rows: Sequence[Record], ledger: dict[str, Any]) -> dict[str, int]:
+    """What stands at the provider for each refund; of a call that several share, to each its share."""
+    shares: dict[str, list[tuple[str, int, int]]] = {}
+    for row in rows:
+        if row.joined_lead:
+            share = (show("rfd", row.id), row.joined_share_minor, row.joined_total_minor)
+            shares.setdefault(_reference(row.joined_lead, row.joined_number), []).append(share)
+            tally.joined += row.joined_lead == row.id
+            tally.sharing += 1
+    standing: dict[str, int] = {}
+    times: Counter[str] = Counter()
+    for each in ledger["refunds"]:
+        reference, amount = each["metadata"].get("countermand_reference", ""), _minor(each["amount"])
+        if each["status"] != "failed" and reference:
+            own = [(reference.partition("-")[0], amount, amount)]
+            for refund, share, total in shares.get(reference, own):
+                if total != amount:
+                    tally.unequal.append(f"{reference} moved {amount} of {total}")
+                times[refund] += 1
+                standing[refund] = standing.get(refund, 0) + share
+    tally.double = [refund for refund, count in times.items() if count > 1]
+    return standing
+
+
+def _reference(refund: UUID, number: int) -> str:
+    return show("rfd", refund) + (f"-{number}" if number > 1 else "")
 
 
 def _compare_refund(tally: Tally, row: Record, moved: int) -> None:

@@ -35,6 +35,7 @@ class Bank:
     clock: Clock
     name: str = "stripe"
     key_lifetime: timedelta = timedelta(hours=23)
+    equal_refunds_apart: timedelta | None = None
     captured_of: dict[str, int] = field(default_factory=lambda: defaultdict(lambda: 10**12))
     script: deque[str] = field(default_factory=deque)
     chance: Callable[[], str] = lambda: ""

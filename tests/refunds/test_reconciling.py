@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from countermand.domain.commands import CloseRefund, Movement, RetryRefund
 from countermand.store import repayments
+from countermand.store.records import refund_of
 from countermand.worker import Worker
 from tests.providers.conftest import PREFIX, adapter
 from tests.refunds.test_settling import Desk, desk, worker_of
@@ -206,10 +207,13 @@ async def test_what_is_looked_up_uses_an_index(world: World) -> None:
     """By the time it is asked about, by a provider's payment, by a bare id: none reads all refunds."""
     await paid(world)
     [row] = await rows_of(world, "refunds")
+    stripe = repayments.At(provider="stripe")
     questions: dict[str, Callable[[Connection], object]] = {
-        "checked": lambda it: repayments.refunds_to_check(it, world.clock(), 10, [1]),
-        "due": lambda it: repayments.due_refunds(it, world.clock(), 10, [1]),
+        "checked": lambda it: repayments.refunds_to_check(it, world.clock(), 10, [1], stripe),
+        "due": lambda it: repayments.due_refunds(it, world.clock(), 10, [1], stripe),
         "refunds_id": lambda it: repayments.refunds_hinted_at(it, "stripe", row.id, ""),
+        "joined": lambda it: repayments.refunds_hinted_at(it, "stripe", row.id, ""),
+        "ix_refunds_payment_reference": lambda it: repayments.refunds_beside(it, row.retailer_id, refund_of(row)),
         "payment_reference": lambda it: repayments.refunds_hinted_at(it, "stripe", None, "pi_1"),
     }
     for index, question in questions.items():

@@ -15,6 +15,7 @@ from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.providers.provider import Provider, Told, Wish
 from countermand.service.calls import Call, Done, Failed, Outcome
+from countermand.store.repayments import At
 from countermand.worker import Worker
 from tests.refunds.bank import Bank
 from tests.store.holding import assert_sound
@@ -444,7 +445,7 @@ def _twenty(world: World, number: int) -> dict[str, Any]:
 
 async def killed(worker: Worker, bank: Bank, at_call: int) -> bool:
     """Let the worker settle, and kill it at some call: odd ones are before the charge, even ones after it."""
-    task = asyncio.create_task(worker.refunds.settle_all())
+    task = asyncio.create_task(worker.refunds.settle_all(At(provider="stripe")))
     left = at_call
 
     def strike() -> None:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from countermand.providers.provider import Refunded, Told, Wish
 from countermand.service.calls import Call, Done, Failed, Outcome
 from countermand.store import tables as t
 from countermand.store.engine import UnavailableError
+from countermand.store.repayments import At
 from countermand.worker import deadlines, pace, refunds
 from countermand.worker.pace import PAUSE_MAX_S, REST_MAX, STALLED_AFTER, Rests, pause_s, repeat
 from tests.refunds.bank import Bank
@@ -155,14 +157,14 @@ async def refunds_due(world: World, **changes: Any) -> None:
 
 async def settle(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, None]]:
     await refunds_due(world)
-    return place.post.worker.refunds.settle_all
+    return partial(place.post.worker.refunds.settle_all, At(provider="stripe"))
 
 
 async def check(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, None]]:
     now = world.clock()
     done = {"state": "confirmed", "due_at": None, "check_at": now, "movement": "confirmed", "settled_at": now}
     await refunds_due(world, **done)
-    return place.post.worker.refunds.check_all
+    return partial(place.post.worker.refunds.check_all, At(provider="stripe"))
 
 
 async def fire(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, None]]:
@@ -255,12 +257,12 @@ async def test_what_fails_rests_and_the_others_go_on(sqlite_world: World, monkey
             return await world.application.lanes.submit(call)
 
     worker.refunds._lanes = Picky()  # type: ignore[assignment]
-    await worker.refunds.settle_all()
+    await worker.refunds.settle_all(At(provider="stripe"))
     assert len(place.bank.calls) == DUE - len(cursed), "a whole batch of failures in front is passed by"
     for _ in range(100):
         world.clock.advance(seconds=1)
         with suppress(pace.StalledError):
-            await worker.refunds.settle_all()
+            await worker.refunds.settle_all(At(provider="stripe"))
     assert len(tried) <= len(cursed) * 8, "1, 2, 4, ... seconds of rest"
 
 
@@ -271,11 +273,11 @@ async def test_a_pass_goes_through_many_batches(world: World, monkeypatch: pytes
     monkeypatch.setattr(deadlines, "BATCH_MAX", 7)
     place = await busy_place(world)
     await refunds_due(world)
-    await place.post.worker.refunds.settle_all()
+    await place.post.worker.refunds.settle_all(At(provider="stripe"))
     assert len({wish.key for wish in place.bank.calls}) == len(place.bank.calls) == DUE
     world.clock.advance(days=2)
     place.post.pass_time(0)
-    await place.post.worker.refunds.check_all()
+    await place.post.worker.refunds.check_all(At(provider="stripe"))
     assert place.bank.found == DUE
     order = await world.order(*[1] * 20)
     for line in order.lines:

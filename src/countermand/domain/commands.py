@@ -331,13 +331,26 @@ class WaitingFor(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fellow:
+    """A refund that shares a call with the one that a command names; ``attempts`` is to it what it is to that one."""
+
+    line: UUID
+    refund: UUID
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendRefund:
-    """The worker is about to call the provider; ``attempts`` is how many calls it knows of."""
+    """The worker is about to call the provider; ``attempts`` is how many calls it knows of.
+
+    With ``fellows``, one call is made for all of them: all are sent, or none.
+    """
 
     line: UUID
     refund: UUID
     actor: Actor
     attempts: int
+    fellows: tuple[Fellow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,7 +363,8 @@ class SettleRefund:
     provider is not set up here. ``captured_minor`` is how much of a release has been captured: it can only be refunded.
     ``elsewhere_minor`` is what was found refunded there by somebody else and is not counted yet, and ``earlier_minor``
     what stands there of the refund's earlier calls, if that was asked. ``watch_for`` is for how long the provider is
-    asked again about what is done or parked.
+    asked again about what is done or parked. The word is about the ``fellows`` too: all hear it, or none.
+    ``incomplete`` says that not all who shared the call are left, so that it is not made again.
     """
 
     line: UUID
@@ -371,6 +385,8 @@ class SettleRefund:
     elsewhere_minor: int = 0
     earlier_minor: int | None = None
     watch_for: timedelta = timedelta(0)
+    fellows: tuple[Fellow, ...] = ()
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,21 @@ UNDER_WAY: Final = frozenset({RefundState.DUE, RefundState.SENT, RefundState.ACC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """One call to the provider that several refunds share, as each of them knows it (docs/decisions/0021).
+
+    The call has the key and the reference that the refund ``lead`` had in its round ``number``, and is of
+    ``total_minor``. This refund takes part in its own ``round``, with ``share_minor`` of the total.
+    """
+
+    lead: UUID
+    number: int
+    round: int
+    share_minor: int
+    total_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
     """What one payment owes for one cancellation.
 
@@ -90,7 +105,8 @@ class Refund:
     is when the present key was first sent, ``attempts`` how many calls were begun, and ``movement`` the provider's last
     word. ``check_at`` is when it is asked again, though nobody works on the refund: its word may have changed, and its
     webhook may have been lost (docs/decisions/0018). ``step`` counts decisions on it, and ``corrected_step`` is the one
-    that the last correction answered. ``no_provider`` says that it is parked only because its provider is not set up.
+    that the last correction answered. ``joined`` is the call that it shares, or shared before. ``no_provider`` says
+    that it is parked only because its provider is not set up.
     """
 
     id: UUID
@@ -124,11 +140,33 @@ class Refund:
     parked_at: datetime | None = None
     no_provider: bool = False
     waiting_for: WaitingFor | None = None
+    joined: Joined | None = None
+
+    @property
+    def shared(self) -> Joined | None:
+        """The call that it shares now: it leaves that call when it takes a key of its own."""
+        return self.joined if self.joined and self.joined.round == self.round else None
+
+    @property
+    def call(self) -> tuple[UUID, int]:
+        """Whose key and reference the provider knows it by, and in which round."""
+        return (self.shared.lead, self.shared.number) if self.shared else (self.id, self.round)
 
     @property
     def key(self) -> str:
         """What the provider recognises a repeated wish by."""
-        return f"cm-refund-{self.id.hex}-{self.round}"
+        owner, number = self.call
+        return f"cm-refund-{owner.hex}-{number}"
+
+    @property
+    def wished_minor(self) -> int:
+        """What the call is of that it is sent with: its own rest, or the total of all who share it."""
+        return self.shared.total_minor if self.shared else self.rest_minor
+
+    @property
+    def holds_its_share(self) -> bool:
+        """Whether it owes just what it brought to the call that it shares; true of one that shares none."""
+        return not self.shared or self.shared.share_minor == self.rest_minor
 
     @property
     def rest_minor(self) -> int:
@@ -240,14 +278,16 @@ def must_ask_first(refund: Refund, now: datetime, key_lifetime: timedelta) -> bo
 
 
 def _send(line: Line, refund: Refund, command: SendRefund, now: datetime) -> Settled | Refusal:
-    if refund.state not in UNDER_WAY or refund.attempts != command.attempts:
+    parked = refund.state is RefundState.PARKED and refund.shared is not None
+    if not (parked or refund.state in UNDER_WAY) or refund.attempts != command.attempts:
         return _not_open(refund)
     sent = replace(
-        refund,
+        _open_again(refund, now),
         state=RefundState.SENT,
         attempts=refund.attempts + 1,
         sent_at=refund.sent_at or now,
         due_at=now + HOLD,
+        step=refund.step + 1 if parked else refund.step,
     )
     return _told(line, sent, *(() if refund.attempts else (EventKind.REFUND_SENT,)))
 
@@ -267,7 +307,8 @@ def _settle(line: Line, refund: Refund, command: SettleRefund, now: datetime, ne
     )
     if refund.state is RefundState.CONFIRMED:
         return _heard_when_done(line, refund, heard, command, now)
-    fits = command.amount_minor in (None, refund.rest_minor) and command.currency in ("", refund.currency)
+    fits = command.amount_minor in (None, refund.wished_minor) and command.currency in ("", refund.currency)
+    fits = fits and refund.holds_its_share
     if moved and fits:
         return _watched(_confirmed(line, heard, now), command, now)
     if refund.kind is RefundKind.RELEASE and command.captured_minor and refund.state is not RefundState.CLOSED:
@@ -356,18 +397,25 @@ def _watched(settled: Settled, command: SettleRefund, now: datetime) -> Settled:
 def _wait_or_park(line: Line, heard: Refund, command: SettleRefund, now: datetime) -> Settled:
     if _is_for_a_person(heard, command, now):
         return _parked(line, replace(heard, no_provider=command.no_provider), now)
-    delay = max(_usual_delay(heard, now), timedelta(seconds=command.retry_after_s or 0))
+    wait = timedelta(seconds=command.retry_after_s or 0)
+    # When an equal refund may follow is known, so nobody waits longer.
+    known = heard.waiting_for is WaitingFor.EQUAL_REFUND and wait
+    delay = wait if known else max(_usual_delay(heard, now), wait)
     match heard.movement:
         case Movement.ACCEPTED:
             # How long a bank takes, nobody knows; whoever waited for long need not ask often.
             wait = max(timedelta(minutes=10), (now - heard.created_at) / 4)
             after = replace(heard, state=RefundState.ACCEPTED, due_at=now + min(wait, timedelta(hours=12)))
+        case Movement.ABSENT if command.incomplete:
+            after = _left(heard, now, delay)
         case Movement.ABSENT:
             after = replace(heard, state=RefundState.DUE, due_at=now + delay, sent_at=None)
         case Movement.LATER | Movement.REFUSED:
             after = replace(heard, state=RefundState.DUE, due_at=now + delay)
-            if command.spent or heard.movement is Movement.REFUSED:
+            if _is_turned_down(heard):
                 after = _with_new_key(after)
+            elif command.spent or heard.movement is Movement.REFUSED:
+                after = _free(_with_new_key(after))
         case _:
             after = replace(heard, state=RefundState.UNKNOWN, due_at=now + delay)
     return _told(line, after)
@@ -378,8 +426,27 @@ def _is_for_a_person(heard: Refund, command: SettleRefund, now: datetime) -> boo
     if heard.waiting_for:
         return False
     given_up = heard.sent_at is not None and now - heard.sent_at > GIVE_UP_AFTER
-    refused = heard.movement is Movement.REFUSED or command.needs_person
-    return refused or given_up or heard.attempts >= ATTEMPTS_MAX
+    refused = heard.movement is Movement.REFUSED and not _is_turned_down(heard)
+    return refused or command.needs_person or given_up or heard.attempts >= ATTEMPTS_MAX
+
+
+def _is_turned_down(heard: Refund) -> bool:
+    """Whether a shared call was refused before the provider took it: what is wrong with one may be right with others.
+
+    Each is then tried alone, under a key of its own.
+    """
+    refused = heard.movement is Movement.REFUSED and not heard.waiting_for
+    return refused and heard.shared is not None and not heard.provider_reference
+
+
+def _left(heard: Refund, now: datetime, delay: timedelta) -> Refund:
+    """One of a call that cannot be made again, as not all who shared it are left, and that the provider has not.
+
+    It takes a key of its own once the last call is over, whatever became of it.
+    """
+    if heard.sent_at is not None and now - heard.sent_at < HOLD:
+        return replace(heard, state=RefundState.UNKNOWN, due_at=now + max(delay, HOLD))
+    return replace(_free(_with_new_key(heard)), state=RefundState.DUE, due_at=now + delay, movement=None)
 
 
 def _usual_delay(refund: Refund, now: datetime) -> timedelta:
@@ -421,7 +488,7 @@ def _retry(line: Line, refund: Refund, command: RetryRefund, now: datetime) -> S
 def _tried_again(refund: Refund, now: datetime) -> Refund:
     again = _open_again(refund, now)
     if refund.movement is Movement.REFUSED:
-        return _with_new_key(again)
+        return _free(_with_new_key(again))
     # The provider had no such refund: it need not be asked once more before it is sent.
     return replace(again, sent_at=None) if refund.movement is Movement.ABSENT else again
 
@@ -497,6 +564,11 @@ def _open_again(refund: Refund, now: datetime) -> Refund:
 
 def _with_new_key(refund: Refund) -> Refund:
     return replace(refund, round=refund.round + 1, sent_at=None, provider_reference="")
+
+
+def _free(refund: Refund) -> Refund:
+    """It may share a call again: nothing moved by the last one that it shared."""
+    return refund if refund.moved_minor else replace(refund, joined=None)
 
 
 def _confirmed(line: Line, refund: Refund, now: datetime) -> Settled:

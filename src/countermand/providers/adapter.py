@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from countermand.providers.calling import Api, Held, Reply, asked, listed, told, told_of_wish, unknown, unsent
@@ -15,6 +16,8 @@ class Adapter(ABC):
 
     called: ClassVar[str]
     """What people call the provider."""
+    equal_refunds_apart: timedelta | None = None
+    """For how long it takes no second refund of the same amount on one payment; ``None`` if it always does."""
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -47,7 +47,7 @@ from countermand.sending.http import NoAnswerError, Outbound
 URL: Final = "https://api.mollie.com"
 PAGE: Final = 250
 PAGES_MAX: Final = 10
-SAME_AMOUNT_S: Final = 3600.0
+EQUAL_APART: Final = timedelta(hours=1)
 """For how long Mollie refuses a second refund of the same amount."""
 LATER_S: Final = 24 * 3600.0
 RELEASING_S: Final = 60.0
@@ -85,6 +85,7 @@ class Mollie(Adapter):
     called = "Mollie"
     key_lifetime = timedelta(minutes=50)
     """Mollie keeps keys for an hour."""
+    equal_refunds_apart: timedelta | None = EQUAL_APART
 
     def __init__(
         self,
@@ -148,8 +149,10 @@ class Mollie(Adapter):
             otherwise = unknown(said)
         elif reply.status == HTTPStatus.CONFLICT and "duplicate" in detail:
             sentence = f"Mollie takes no second refund of the same amount within an hour. {said}"
-            otherwise = Told(movement=Movement.LATER, result=sentence, retry_after_s=SAME_AMOUNT_S, spent=True)
-            otherwise = replace(otherwise, waiting_for=WaitingFor.EQUAL_REFUND)
+            otherwise = Told(movement=Movement.LATER, result=sentence, spent=True)
+            otherwise = replace(
+                otherwise, waiting_for=WaitingFor.EQUAL_REFUND, retry_after_s=EQUAL_APART.total_seconds()
+            )
         elif reply.status == HTTPStatus.CONFLICT:
             otherwise = replace(unknown(said), retry_after_s=SOON_S)
         elif _NO_FUNDS.search(detail) and not _OF_PAYMENT.search(detail):

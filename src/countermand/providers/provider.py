@@ -99,6 +99,8 @@ class Provider(Protocol):
     name: str
     key_lifetime: timedelta
     """How long the provider is sure to recognise a key; after that a wish is looked for before it is sent again."""
+    equal_refunds_apart: timedelta | None
+    """For how long it takes no second refund of the same amount on one payment; ``None`` if it always does."""
 
     async def refund(self, wish: Wish) -> Told:
         """Send captured money back."""

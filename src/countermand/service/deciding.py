@@ -128,7 +128,7 @@ class Deciding:
         if line is None:
             return UNKNOWN_LINE
         if isinstance(command, RefundCommand):
-            return self.refunding.decide(line, command)
+            return self.refunding.decide(command)
         if isinstance(command, Reassign):
             line_then, command = replace(line, fulfiller=command.fulfiller), self._with_facts(line, command)
         else:

@@ -37,7 +37,7 @@ from countermand.domain.payments import names_of
 from countermand.domain.refund import Payment
 from countermand.service.calls import Call
 from countermand.service.known import Known
-from countermand.service.locking import Locked, Orders, lock
+from countermand.service.locking import Locked, Orders, fellows_of, lock
 from countermand.standing import Agreements
 from countermand.store import statements as sql
 from countermand.store.columns import Record
@@ -220,9 +220,10 @@ def _load_answers(connection: Connection, calls: Sequence[Call], known: Known) -
 
 def _load_refunds(connection: Connection, calls: Sequence[Call], known: Known) -> None:
     commands = [call.command for call in calls if isinstance(call.command, RefundCommand)]
-    named = sorted({(known.lines[each.line].retailer, each.refund) for each in commands if each.line in known.lines})
-    if named:
-        for row in connection.execute(sql.REFUNDS, {"refunds": named}):
+    named = {(each.line, each.refund) for command in commands for each in (command, *fellows_of(command))}
+    wanted = sorted({(known.lines[line].retailer, refund) for line, refund in named if line in known.lines})
+    if wanted:
+        for row in connection.execute(sql.REFUNDS, {"refunds": wanted}):
             known.refunds[row.id] = refund_of(row)
 
 

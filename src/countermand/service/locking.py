@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.domain.commands import AboutOrder
+from countermand.domain.commands import AboutOrder, Command, Fellow, SendRefund, SettleRefund
 from countermand.domain.order import PlaceOrder
 from countermand.service.calls import NO_LINE, Call
 from countermand.store import statements as sql
@@ -36,6 +36,11 @@ def lock(connection: Connection, calls: Sequence[Call], whole: Orders) -> Locked
     lines = sorted(_lines(connection, calls, homes, whole))
     rows = connection.execute(sql.LOCK_LINES, {"lines": lines}).all() if lines else []
     return Locked(calls, rows, homes.keys())
+
+
+def fellows_of(command: Command | PlaceOrder) -> Sequence[Fellow]:
+    """The refunds that share a call with the one that a command is about."""
+    return command.fellows if isinstance(command, SendRefund | SettleRefund) else ()
 
 
 def _by_id(connection: Connection, calls: Sequence[Call]) -> Sequence[Call]:
@@ -79,6 +84,7 @@ def _lines(
         retailer = call.retailer or homes.get(about)
         if about is not NO_LINE and retailer:
             (orders if isinstance(call.command, AboutOrder) else lines).add((retailer, about))
+            lines |= {(retailer, each.line) for each in fellows_of(call.command)}
     if orders:
         found = connection.execute(sql.LINES_OF_ORDERS, {"orders": sorted(orders)})
         lines |= {(row.retailer_id, row.id) for row in found}

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 from countermand.domain.commands import Actor, CapturePayment, PaymentCommand, RefundCommand
 from countermand.domain.decide import Fate
 from countermand.domain.events import Event
+from countermand.domain.joining import decide_refunds
 from countermand.domain.line import Decision, Line
 from countermand.domain.payments import Releases
-from countermand.domain.refusals import UNKNOWN_ORDER, UNKNOWN_REFUND, Refusal
+from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.domain.settlement import (
     Posting,
     Refund,
@@ -21,7 +22,6 @@ from countermand.domain.settlement import (
     Settled,
     become_refund,
     booked,
-    decide_refund,
     due,
 )
 from countermand.service.claims import claim
@@ -63,16 +63,17 @@ class Refunding:
         """Units of a priced line became cancelled: ``save`` gives their money back."""
         self._owed.append(_Owed(line.id, event, actor, door))
 
-    def decide(self, line: Line, command: RefundCommand) -> tuple[Fate, ...] | Refusal:
-        """Decide one command on one refund of this line."""
-        refund = self.known.refunds.get(command.refund)
-        if refund is None or refund.line != line.id:
-            return UNKNOWN_REFUND
-        outcome = decide_refund(line, refund, command, self.rows.now, self.rows.new_id)
-        if isinstance(outcome, Refusal):
-            return outcome
-        self._settle(line, refund, outcome)
-        return (Fate(line=line.id, outcome=outcome.decision),)
+    def decide(self, command: RefundCommand) -> tuple[Fate, ...] | Refusal:
+        """Decide one command on one refund, and on those that share its call; what became of their lines."""
+        outcomes = decide_refunds(self.known.lines, self.known.refunds, command, self.rows.now, self.rows.new_id)
+        if isinstance(outcomes, Refusal):
+            return outcomes
+        decided: dict[UUID, Decision] = {}
+        for before, outcome in outcomes:
+            of, told = before.line, outcome.decision
+            self._settle(self.known.lines[of], before, outcome)
+            decided[of] = decided[of].then(told) if of in decided else told
+        return tuple(Fate(line=of, outcome=told) for of, told in decided.items())
 
     def _settle(self, line: Line, before: Refund, outcome: Settled) -> None:
         """Note what became of a refund, in the books of its order too where a release was captured instead."""

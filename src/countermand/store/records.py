@@ -12,7 +12,7 @@ from countermand.domain.parcels import ReportedParcel
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refund import Method
-from countermand.domain.settlement import Refund, RefundKind, RefundState
+from countermand.domain.settlement import Joined, Refund, RefundKind, RefundState
 from countermand.store.columns import Record
 from countermand.store.tables import PARTITIONS
 
@@ -263,6 +263,17 @@ def refund_of(row: Record) -> Refund:
         parked_at=row.parked_at,
         no_provider=row.no_provider,
         waiting_for=WaitingFor(row.waiting_for) if row.waiting_for else None,
+        joined=_joined_of(row) if row.joined_lead else None,
+    )
+
+
+def _joined_of(row: Record) -> Joined:
+    return Joined(
+        lead=row.joined_lead,
+        number=row.joined_number,
+        round=row.joined_round,
+        share_minor=row.joined_share_minor,
+        total_minor=row.joined_total_minor,
     )
 
 
@@ -302,4 +313,9 @@ def refund_row(retailer: UUID, refund: Refund) -> dict[str, Any]:
         "parked_at": refund.parked_at,
         "no_provider": refund.no_provider,
         "waiting_for": refund.waiting_for.value if refund.waiting_for else None,
+        "joined_lead": refund.joined.lead if refund.joined else None,
+        "joined_number": refund.joined.number if refund.joined else None,
+        "joined_round": refund.joined.round if refund.joined else None,
+        "joined_share_minor": refund.joined.share_minor if refund.joined else None,
+        "joined_total_minor": refund.joined.total_minor if refund.joined else None,
     }

@@ -285,6 +285,11 @@ CHANGED_COLUMNS: Final = {
         "parked_at",
         "no_provider",
         "waiting_for",
+        "joined_lead",
+        "joined_number",
+        "joined_round",
+        "joined_share_minor",
+        "joined_total_minor",
     ),
 }
 """What a batch changes of rows that are there: what moves and allocations do to a line, answers to an ask, what goes

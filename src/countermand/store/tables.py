@@ -622,6 +622,11 @@ refunds = Table(
     Column("parked_at", Instant, comment="since when a person has to see to it"),
     Column("no_provider", Boolean, nullable=False, comment="parked only because its provider is not set up"),
     Column("waiting_for", Text, comment="what it waits for that only time brings: funds, for one"),
+    Column("joined_lead", Id, comment="the refund whose key the call has that it shares, or shared before"),
+    Column("joined_number", Integer, comment="the round of that one: the n of the key"),
+    Column("joined_round", Integer, comment="in which round of its own: now, if that is its present one"),
+    Column("joined_share_minor", BigInteger, comment="so much of that call is for this"),
+    Column("joined_total_minor", BigInteger, comment="what that call is of"),
     PrimaryKeyConstraint("retailer_id", "id"),
     _refers("cancellation_id", cancellations),
     CheckConstraint(
@@ -642,6 +647,7 @@ refunds = Table(
     Index(None, "id"),
     _index_where("ix_refunds_due", "partition", "due_at", where="due_at IS NOT NULL"),
     _index_where("ix_refunds_checked", "partition", "check_at", where="check_at IS NOT NULL"),
+    _index_where("ix_refunds_joined", "joined_lead", where="joined_lead IS NOT NULL"),
     Index(None, "state", "id"),
     Index(None, "retailer_id", "state", "id"),
 )

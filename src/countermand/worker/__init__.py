@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -104,9 +105,10 @@ class Worker:
             group.create_task(repeat(tend_every_s, self.tend, most_s=2 * tend_every_s))
             group.create_task(repeat(LOOK_EVERY_S, self._look))
             group.create_task(repeat(DEADLINES_EVERY_S, self.deadlines.fire_all))
-            group.create_task(repeat(REFUNDS_EVERY_S, self.refunds.settle_all))
+            for at in self.refunds.groups:
+                group.create_task(repeat(REFUNDS_EVERY_S, partial(self.refunds.settle_all, at)))
+                group.create_task(repeat(CHECKS_EVERY_S, partial(self.refunds.check_all, at)))
             group.create_task(repeat(OWNERS_EVERY_S, self.owners.tell))
-            group.create_task(repeat(CHECKS_EVERY_S, self.refunds.check_all))
             group.create_task(repeat(RETENTION_EVERY_S, self.retention.sweep_all))
             group.create_task(repeat(CARDS_EVERY_S, self.score_cards.count_all))
 
@@ -154,12 +156,12 @@ class Worker:
         return await self.deadlines.fire()
 
     async def settle_refunds(self) -> int:
-        """Do what is to be done about at most 500 refunds that are due. Returns how many it looked at."""
+        """Do what is to be done about at most 500 refunds of each provider that are due. Returns how many."""
         await self.tend()
         return await self.refunds.settle()
 
     async def check_refunds(self) -> int:
-        """Ask again about at most 200 refunds that are done or parked. Returns how many answers it wrote down."""
+        """Ask again about at most 200 refunds of each provider that are done or parked. Returns how many."""
         await self.tend()
         return await self.refunds.check()
 

@@ -18,13 +18,16 @@ import structlog
 
 from countermand.domain.commands import (
     Actor,
+    Fellow,
     Movement,
     PartyKind,
     RefundCommand,
     RetryRefund,
     SendRefund,
     SettleRefund,
+    WaitingFor,
 )
+from countermand.domain.joining import Recent, begun, fellows_of, is_whole, wait_for_equal
 from countermand.domain.money import write_minor
 from countermand.domain.settlement import Refund, RefundKind, RefundState, must_ask_first
 from countermand.ids import Clock, read, show
@@ -36,7 +39,7 @@ from countermand.store import repayments
 from countermand.store.columns import Record
 from countermand.store.engine import Database
 from countermand.store.records import refund_of
-from countermand.store.repayments import Mark
+from countermand.store.repayments import At, Mark
 from countermand.worker.merging import Merging
 from countermand.worker.pace import Rests, StalledError, Streak
 from countermand.worker.partitions import Partitions
@@ -46,6 +49,9 @@ ACTOR: Final = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="refund worke
 BATCH_MAX: Final = 500
 CHECKS_MAX: Final = 200
 AT_ONCE: Final = 32
+"""So many refunds of one provider are seen to at once."""
+JOINED_MAX: Final = 500
+"""So many refunds share one call at most."""
 FOLLOWED_MAX: Final = 32
 """So many webhooks of one provider are looked into at once; others have to come again."""
 FOLLOW_S: Final = 10.0
@@ -85,25 +91,33 @@ class Refunds:
         self._clock = clock
         self._partitions = partitions
         self._watch_for = watch_for
-        self._places = asyncio.Semaphore(at_once)
+        self.groups = (
+            *(At(provider=name) for name in sorted(providers)),
+            At(provider=None, others=tuple(sorted(providers))),
+        )
+        """The refunds of each provider, and those of none that is set up: no group waits for another."""
+        self._places = {at: asyncio.Semaphore(at_once) for at in self.groups}
         self._following: Counter[str] = Counter()
         self._hearing = Merging()
         self._rests = Rests(clock)
 
     async def settle(self) -> int:
-        """Do what is to be done about at most 500 refunds that are due. Returns how many it looked at."""
-        due = await self._ours(repayments.due_refunds, BATCH_MAX, self._clock())
+        """Do what is to be done about at most 500 refunds of each provider that are due. Returns how many."""
+        return sum(await asyncio.gather(*(self._settle(at) for at in self.groups)))
+
+    async def _settle(self, at: At) -> int:
+        due = await self._ours(repayments.due_refunds, at, BATCH_MAX, self._clock())
         # What fails stays as it is and is taken up again; the others go on.
-        await self._each(due, self._settle_one, "refund_failed", Streak())
+        await self._each(due, at, self._settle_one, "refund_failed", Streak())
         return len(due)
 
-    async def settle_all(self) -> None:
-        """Each that is due by now, once.
+    async def settle_all(self, at: At) -> None:
+        """Each of this group that is due by now, once.
 
         Raises:
             StalledError: they fail one after the other.
         """
-        await self._through(repayments.due_refunds, BATCH_MAX, self._settle_one, "refund_failed")
+        await self._through(repayments.due_refunds, at, BATCH_MAX, self._settle_one, "refund_failed")
 
     async def follow(self, provider: str, notified: Sequence[Notified]) -> bool:
         """News, says a webhook: ask what it is. Whether the provider's word on all of it is written down by now.
@@ -131,7 +145,10 @@ class Refunds:
                 payment=notified.payment,
             )
         )
-        return all([await self._hearing.do(row.id, partial(self.hear, row)) for row in rows])
+        # What several share is asked about once, and all of them hear it.
+        calls = {refund_of(row).key: row for row in reversed(rows) if not row.moved_minor}
+        some = [row for row in rows if row.moved_minor or calls[refund_of(row).key] is row]
+        return all([await self._hearing.do(row.id, partial(self.hear, row)) for row in some])
 
     async def hear(self, row: Record) -> bool:
         """Something happened to this refund, says its provider: ask what, believe that, and write it down if it can."""
@@ -141,47 +158,54 @@ class Refunds:
         refund = refund_of(row)
         told = await provider.find(wish_of(refund))
         earlier = await self._earlier(refund, provider)
+        fellows = await self._sharing(row.retailer_id, refund)
         # A webhook may overtake the answer to the call that it is about, which then counts as well.
         if told.movement not in _WORDS and earlier is None:
             return told.movement is not Movement.UNKNOWN
         # The rules refuse it if another call was begun meanwhile; what that one brings may be older than this word.
-        return await self._heard(row.retailer_id, refund, told, earlier_minor=earlier)
+        return await self._heard(row.retailer_id, refund, told, fellows=fellows, earlier_minor=earlier)
 
     async def check(self) -> int:
-        """Ask again about at most 200 refunds that are done or parked. Returns about how many it wrote down an answer.
+        """Ask again about at most 200 refunds of each provider that are done or parked.
 
-        A webhook may never arrive: what failed days later, and what somebody refunded by hand, is found here.
+        Returns about how many it wrote down an answer. A webhook may never arrive: what failed days later, and what
+        somebody refunded by hand, is found here.
         """
-        rows = await self._ours(repayments.refunds_to_check, CHECKS_MAX, self._clock())
-        return await self._each(rows, self._check_one, "refund_not_checked", Streak())
+        return sum(await asyncio.gather(*(self._check(at) for at in self.groups)))
 
-    async def check_all(self) -> None:
-        """Each that is to be asked about by now, once.
+    async def _check(self, at: At) -> int:
+        rows = await self._ours(repayments.refunds_to_check, at, CHECKS_MAX, self._clock())
+        return await self._each(rows, at, self._check_one, "refund_not_checked", Streak())
+
+    async def check_all(self, at: At) -> None:
+        """Each of this group that is to be asked about by now, once.
 
         Raises:
             StalledError: they fail one after the other.
         """
-        await self._through(repayments.refunds_to_check, CHECKS_MAX, self._check_one, "refund_not_checked")
+        await self._through(repayments.refunds_to_check, at, CHECKS_MAX, self._check_one, "refund_not_checked")
 
-    async def _ours(self, question: Question, limit: int, now: datetime, after: Mark | None = None) -> Sequence[Record]:
+    async def _ours(
+        self, question: Question, at: At, limit: int, now: datetime, after: Mark | None = None
+    ) -> Sequence[Record]:
         """What a question finds in this worker's partitions."""
         owned = self._partitions.owned
         if not owned:
             return ()
-        return await self._database.read(partial(question, now=now, limit=limit, partitions=owned, after=after))
+        return await self._database.read(partial(question, now=now, limit=limit, partitions=owned, at=at, after=after))
 
-    async def _through(self, question: Question, limit: int, act: Act, failed: str) -> None:
+    async def _through(self, question: Question, at: At, limit: int, act: Act, failed: str) -> None:
         """Act once on each refund that a question finds, however many; what becomes due meanwhile is left."""
         now, after, streak = self._clock(), None, Streak()
-        while not streak.broken and (rows := await self._ours(question, limit, now, after)):
-            await self._each(rows, act, failed, streak)
+        while not streak.broken and (rows := await self._ours(question, at, limit, now, after)):
+            await self._each(rows, at, act, failed, streak)
             after = rows[-1].at, rows[-1].id
             if len(rows) < limit:
                 break
         if streak.broken or streak.in_vain:
             raise StalledError(f"What becomes of refunds cannot be written down ({failed}).")
 
-    async def _each(self, rows: Sequence[Record], act: Act, failed: str, streak: Streak) -> int:
+    async def _each(self, rows: Sequence[Record], at: At, act: Act, failed: str, streak: Streak) -> int:
         """Act on every refund that does not rest. Returns on how many; what ``act`` raises is logged as ``failed``.
 
         Those of one payment come one after the other: each counts what others refunded, less what was counted before.
@@ -190,7 +214,7 @@ class Refunds:
         async def act_on(refunds: Sequence[Record]) -> int:
             done = 0
             for row in refunds:
-                async with self._places:
+                async with self._places[at]:
                     if not streak.broken:
                         done += await self._try(row, act, failed, streak)
             return done
@@ -225,16 +249,78 @@ class Refunds:
         return await self._heard(row.retailer_id, refund, told, elsewhere_minor=found or 0, earlier_minor=earlier)
 
     async def _settle_one(self, row: Record) -> bool:
-        refund, provider = refund_of(row), self._providers.get(row.provider)
+        provider = self._providers.get(row.provider)
         if provider is None:
+            refund = refund_of(row)
             return await self._heard(row.retailer_id, refund, _not_set_up(refund))
-        if must_ask_first(refund, self._clock(), provider.key_lifetime):
-            return await self._heard(row.retailer_id, refund, await provider.find(wish_of(refund)))
+        group = await self._group(row, provider)
+        if not group:
+            return True
+        refund, *fellows = group
+        whole = not refund.shared or is_whole(group)
+        if not whole or must_ask_first(refund, self._clock(), provider.key_lifetime):
+            told = await provider.find(wish_of(refund))
+            return await self._heard(row.retailer_id, refund, told, fellows=fellows, incomplete=not whole)
         if not refund.attempts and (foreign := await self._foreign(row.retailer_id, refund, provider)):
             return await self._heard(row.retailer_id, refund, foreign)
-        if told := await self._why_not(refund, provider):
-            return await self._heard(row.retailer_id, refund, told)
-        return await self._send(row.retailer_id, refund, provider)
+        if not refund.unsent or refund.kind is RefundKind.RELEASE:
+            return await self._send(row.retailer_id, group, provider)
+        return await self._send_first(row.retailer_id, group, provider)
+
+    async def _group(self, row: Record, provider: Provider) -> Sequence[Refund]:
+        """A refund, then those that share its call or may do so; nothing if it has been seen to with another one."""
+        refund = refund_of(row)
+        if provider.equal_refunds_apart is None and not refund.shared:
+            return [refund]
+        beside = await self._beside(row.retailer_id, refund)
+        [now] = [each for each in beside if each.id == refund.id] or [refund]
+        if now.due_at is None or now.due_at > self._clock():
+            return []
+        fellows = fellows_of(now, beside)
+        return [now, *(fellows if now.shared else fellows[: JOINED_MAX - 1])]
+
+    async def _sharing(self, retailer: UUID, refund: Refund) -> Sequence[Refund]:
+        """Those that share its call now."""
+        return fellows_of(refund, await self._beside(retailer, refund)) if refund.shared else ()
+
+    async def _beside(self, retailer: UUID, refund: Refund) -> Sequence[Refund]:
+        rows = await self._database.read(partial(repayments.refunds_beside, retailer=retailer, refund=refund))
+        return [refund_of(row) for row in rows]
+
+    async def _send_first(self, retailer: UUID, group: Sequence[Refund], provider: Provider) -> bool:
+        """Send what was not sent under its present key, unless the payment or the provider is a reason not to."""
+        refund = group[0]
+        held = await provider.refunded(refund.payment_reference)
+        if held is None:
+            return await self._heard(retailer, refund, _silent(provider, "what was refunded before"))
+        told = await self._why_not(group, held, provider)
+        if told and len(group) > 1:
+            # Together they are too much for what is left, so each is looked at for itself.
+            group = group[:1]
+            told = await self._why_not(group, held, provider)
+        told = told or self._wait(group, held, provider)
+        if told:
+            return await self._heard(retailer, refund, told, fellows=group[1:])
+        return await self._send(retailer, group, provider)
+
+    def _wait(self, group: Sequence[Refund], held: Sequence[Refunded], provider: Provider) -> Told | None:
+        if provider.equal_refunds_apart is None:
+            return None
+        recent = [
+            Recent(amount_minor=each.amount_minor, made_at=each.made_at)
+            for each in held
+            if each.made_at and each.movement is not Movement.REFUSED and each.currency == group[0].currency
+        ]
+        wait = wait_for_equal(group, recent, provider.equal_refunds_apart, self._clock())
+        if not wait:
+            return None
+        sentence = f"Waiting: {provider.name} takes no second refund of the same amount within an hour."
+        return Told(
+            movement=Movement.LATER,
+            result=sentence,
+            retry_after_s=wait.total_seconds(),
+            waiting_for=WaitingFor.EQUAL_REFUND,
+        )
 
     async def _foreign(self, retailer: UUID, refund: Refund, provider: Provider) -> Told | None:
         """Why a payment is not one that this retailer gives back, or why nobody can tell yet. Nothing is sent then."""
@@ -251,17 +337,13 @@ class Refunds:
             return Told(movement=Movement.REFUSED, result=sentence)
         return None
 
-    async def _why_not(self, refund: Refund, provider: Provider) -> Told | None:
-        """Why a refund is not sent now, if there is a reason: of its payment, so much is not left (EC-60).
+    async def _why_not(self, group: Sequence[Refund], held: Sequence[Refunded], provider: Provider) -> Told | None:
+        """Why refunds are not sent now, if there is a reason: of their payment, so much is not left (EC-60).
 
         What somebody refunded there by hand may have been for anything. Only where too little is left, a part of it
         must have been for what is owed here, and a person says how much.
         """
-        if not refund.unsent or refund.kind is RefundKind.RELEASE:
-            return None
-        held = await provider.refunded(refund.payment_reference)
-        if held is None:
-            return _silent(provider, "what was refunded before")
+        refund, wanted = group[0], sum(each.rest_minor for each in group)
         standing = [each for each in held if each.movement in _STANDING and each.currency == refund.currency]
         outside = sum(each.amount_minor for each in standing if not each.reference)
         if not outside:
@@ -270,29 +352,37 @@ class Refunds:
         if captured is None:
             return _silent(provider, "what was captured")
         left = max(0, captured - sum(each.amount_minor for each in standing))
-        return _conflict(refund, outside, left) if left < refund.rest_minor else None
+        return _conflict(refund, outside, left) if left < wanted else None
 
-    async def _send(self, retailer: UUID, refund: Refund, provider: Provider) -> bool:
-        intent = SendRefund(line=refund.line, refund=refund.id, actor=ACTOR, attempts=refund.attempts)
+    async def _send(self, retailer: UUID, group: Sequence[Refund], provider: Provider) -> bool:
+        refund, *fellows = group
+        intent = SendRefund(
+            line=refund.line, refund=refund.id, actor=ACTOR, attempts=refund.attempts, fellows=_named(fellows)
+        )
         if not await self._submit(retailer, intent):
             return False
-        wish = wish_of(refund)
+        sent = begun(group)
+        wish = wish_of(sent[0])
         if refund.kind is RefundKind.RELEASE:
             before = await self._database.read(partial(repayments.released_before, retailer=retailer, refund=refund))
             told = await provider.release(replace(wish, before_minor=before))
         else:
             told = await provider.refund(wish)
-        return await self._heard(retailer, replace(refund, attempts=refund.attempts + 1), told)
+        return await self._heard(retailer, sent[0], told, fellows=sent[1:])
 
     async def _earlier(self, refund: Refund, provider: Provider) -> int | None:
         """What stands at the provider of calls before the present key; ``None`` if that need not be known."""
         held = await provider.refunded(refund.payment_reference) if refund.moved_minor else None
         if held is None:
             return None
-        earlier = {_reference(refund, number) for number in range(1, refund.round)}
-        return sum(
-            each.amount_minor for each in held if each.reference in earlier and each.movement is not Movement.REFUSED
-        )
+        shared = refund.joined
+        rounds = [number for number in range(1, refund.round) if not shared or number != shared.round]
+        worth: dict[str, int | None] = {_reference(refund.id, number): None for number in rounds}
+        if shared and not refund.shared:
+            worth[_reference(shared.lead, shared.number)] = shared.share_minor
+        standing = [each for each in held if each.reference in worth and each.movement is not Movement.REFUSED]
+        shares = [(each.amount_minor, worth[each.reference]) for each in standing]
+        return sum(amount if share is None else share for amount, share in shares)
 
     async def _uncounted(self, retailer: UUID, refund: Refund, provider: Provider) -> int | None:
         """How much others refunded of its payment that no refund of ours counted; ``None``: the provider is silent.
@@ -325,6 +415,8 @@ class Refunds:
         refund: Refund,
         told: Told,
         *,
+        fellows: Sequence[Refund] = (),
+        incomplete: bool = False,
         elsewhere_minor: int = 0,
         earlier_minor: int | None = None,
     ) -> bool:
@@ -348,6 +440,8 @@ class Refunds:
             elsewhere_minor=elsewhere_minor,
             earlier_minor=earlier_minor,
             watch_for=self._watch_for,
+            fellows=_named(fellows),
+            incomplete=incomplete,
         )
         return await self._submit(retailer, command)
 
@@ -360,15 +454,19 @@ def wish_of(refund: Refund) -> Wish:
     """What to ask the provider for. Each round has its own reference, so that an old failure is not found again."""
     return Wish(
         key=refund.key,
-        reference=_reference(refund, refund.round),
+        reference=_reference(*refund.call),
         payment=refund.payment_reference,
-        amount_minor=refund.rest_minor,
+        amount_minor=refund.wished_minor,
         currency=refund.currency,
     )
 
 
-def _reference(refund: Refund, number: int) -> str:
-    reference = show("rfd", refund.id)
+def _named(fellows: Sequence[Refund]) -> tuple[Fellow, ...]:
+    return tuple(Fellow(line=each.line, refund=each.id, attempts=each.attempts) for each in fellows)
+
+
+def _reference(refund: UUID, number: int) -> str:
+    reference = show("rfd", refund)
     return reference if number == 1 else f"{reference}-{number}"
 
 
