@@ -213,7 +213,7 @@ async def test_what_is_looked_up_uses_an_index(world: World) -> None:
         "due": lambda it: repayments.due_refunds(it, world.clock(), 10, [1], stripe),
         "refunds_id": lambda it: repayments.refunds_hinted_at(it, "stripe", row.id, ""),
         "joined": lambda it: repayments.refunds_hinted_at(it, "stripe", row.id, ""),
-        "ix_refunds_payment_reference": lambda it: repayments.refunds_beside(it, row.retailer_id, refund_of(row)),
+        "ix_refunds": lambda it: repayments.refunds_beside(it, row.retailer_id, refund_of(row)),
         "payment_reference": lambda it: repayments.refunds_hinted_at(it, "stripe", None, "pi_1"),
     }
     for index, question in questions.items():
