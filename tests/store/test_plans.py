@@ -65,6 +65,7 @@ from tests.support.population import Population, populate
 LINES: Final = 30_000
 ZONE: Final = ZoneInfo("Europe/Amsterdam")
 ALL: Final = range(PARTITIONS)
+MANUAL: Final = repayments.At(provider="manual")
 Cases = dict[str, Question]
 
 
@@ -494,12 +495,18 @@ def _(filled: Filled) -> Cases:
 
 @of("store.repayments.due_refunds")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: repayments.due_refunds(connection, filled.population.now, 500, ALL)}
+    return {"": lambda connection: repayments.due_refunds(connection, filled.population.now, 500, ALL, MANUAL)}
 
 
 @of("store.repayments.refunds_to_check")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: repayments.refunds_to_check(connection, filled.population.now, 200, ALL)}
+    return {"": lambda connection: repayments.refunds_to_check(connection, filled.population.now, 200, ALL, MANUAL)}
+
+
+@of("store.repayments.refunds_beside")
+def _(filled: Filled) -> Cases:
+    row = filled.row("refund")
+    return {"": lambda connection: repayments.refunds_beside(connection, row.retailer_id, refund_of(row))}
 
 
 @of("store.repayments.counted_elsewhere")
