@@ -1,6 +1,6 @@
 """Equal refunds of one payment at Mollie, which takes no second one of an amount within an hour: they share calls.
 
-The fake keeps the hour as Mollie does. Whatever comes between the steps, each refund moves once (decision 0022).
+The fake keeps the hour as Mollie does. Whatever comes between the steps, each refund moves once (decision 0023).
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Every refund that takes part knows the whole call: its key, its reference and its total. So whichever is taken up, by
 whomever, the same call is made again and moves the money of all of them once. What the provider says of it, all of
-them hear in one transaction; so none has a key of its own while it may move by the shared one (docs/decisions/0022).
+them hear in one transaction; so none has a key of its own while it may move by the shared one (docs/decisions/0023).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

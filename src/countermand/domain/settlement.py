@@ -83,7 +83,7 @@ UNDER_WAY: Final = frozenset({RefundState.DUE, RefundState.SENT, RefundState.ACC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """One call to the provider that several refunds share, as each of them knows it (docs/decisions/0022).
+    """One call to the provider that several refunds share, as each of them knows it (docs/decisions/0023).
 
     The call has the key and the reference that the refund ``lead`` had in its round ``number``, and is of
     ``total_minor``. This refund takes part in its own ``round``, with ``share_minor`` of the total.
