@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from countermand.cli import main
 from countermand.cli import running as running_module
@@ -18,6 +19,10 @@ from tests.support import templates
 from tests.support.pgnode import Node
 from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running
+
+# On a busy machine, everything takes its time.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # The many processes that tests start shall not compile all there is anew, whatever the environment says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -49,6 +49,7 @@ LED_BY_OTHERS = {
     # Ids that name no retailer: a provider's name of a payment, refunds, cancellations.
     "ix_refunds_payment_reference",
     "ix_refunds_id",
+    "ix_refunds_joined",
     "ix_refunds_state_id",
     "ix_cancellations_state_id",
     # Whoever holds goods for many retailers lists them without asking each (docs/decisions/0019).
