@@ -831,6 +831,7 @@ CHANGES: Final = {
     # Parts of run_batch, which has questions above.
     "service.loading.load",
     "service.locking.lock",
+    "service.strangers.drop_strange_lines",
     "store.bulk.write",
     "store.parts.move",
     # One row by its key, in a table that questions above look into by the same key.

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from countermand.domain.commands import (
     AboutOrder,
     AcceptCancellation,
-    Actor,
     AddPayment,
     Allocate,
     AllocateOrder,
@@ -23,7 +22,6 @@ from countermand.domain.commands import (
     Command,
     DeclineCancellation,
     NoteCancellation,
-    PartyKind,
     Reassign,
     RefundCommand,
     RetailerCancel,
@@ -31,13 +29,14 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
-from countermand.domain.line import Cancellation, Departed, Line, State
+from countermand.domain.line import Cancellation, Line, State
 from countermand.domain.order import PlaceOrder
 from countermand.domain.payments import names_of
 from countermand.domain.refund import Payment
 from countermand.service.calls import Call
 from countermand.service.known import Known
 from countermand.service.locking import Locked, Orders, fellows_of, lock
+from countermand.service.strangers import drop_strange_lines
 from countermand.standing import Agreements
 from countermand.store import statements as sql
 from countermand.store.columns import Record
@@ -63,15 +62,15 @@ def load(
     Raises:
         AskedTogetherError: more orders must be loaded whole.
     """
-    locked = lock(connection, calls, whole)
+    locked, departures = drop_strange_lines(connection, lock(connection, calls, whole), whole)
     known = Known(set(locked.taken))
     asked = _asked(connection, locked)
     for row in locked.rows:
-        known.meet(line_of(row, tuple(asked.get(row.id, ()))), row.priced)
+        line = line_of(row, tuple(asked.get(row.id, ())))
+        known.meet(replace(line, departed=departures[row.id]) if row.id in departures else line, row.priced)
     known.stored.update(each.id for asks in asked.values() for each in asks)
     _load_noted(connection, locked.calls, known)
     _load_decided(connection, locked.calls, known)
-    _load_departed(connection, locked.calls, known)
     _load_articles(connection, locked.calls, known)
     _check_together(locked.calls, known, whole)
     _load_agreements(connection, locked, known, agreements)
@@ -140,26 +139,6 @@ def _load_decided(connection: Connection, calls: Sequence[Call], known: Known) -
     for line in (known.lines[each] for each in lines):
         cancellations = (replace(c, decided=decided_of(told.get((line.id, c.id), ()))) for c in line.cancellations)
         known.lines[line.id] = replace(line, cancellations=tuple(cancellations))
-
-
-def _load_departed(connection: Connection, calls: Sequence[Call], known: Known) -> None:
-    """Who held the goods before, where somebody speaks of a line that does not hold it: it may have done."""
-    lines = {
-        (known.lines[line].retailer, line)
-        for call in calls
-        for line in known.lines_of(call.command)
-        if _is_nobodys(known.lines[line], getattr(call.command, "actor", None))
-    }
-    if not lines:
-        return
-    for row in connection.execute(sql.DEPARTED, {"lines": sorted(lines)}):
-        line = known.lines[row.line_id]
-        left = Departed(party=row.former_id, to=row.fulfiller_id, at=row.at, to_name=row.name)
-        known.lines[line.id] = replace(line, departed=(*line.departed, left))
-
-
-def _is_nobodys(line: Line, actor: Actor | None) -> bool:
-    return actor is not None and actor.kind is not PartyKind.PLATFORM and actor.party != line.fulfiller
 
 
 def _load_articles(connection: Connection, calls: Sequence[Call], known: Known) -> None:

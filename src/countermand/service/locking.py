@@ -34,7 +34,10 @@ def lock(connection: Connection, calls: Sequence[Call], whole: Orders) -> Locked
     calls = _by_id(connection, calls)
     homes = _homes(connection, calls)
     lines = sorted(_lines(connection, calls, homes, whole))
-    rows = connection.execute(sql.LOCK_LINES, {"lines": lines}).all() if lines else []
+    if not lines and all(call.about is NO_LINE for call in calls):
+        return Locked(calls, [], homes.keys())
+    # Also where there is none: what is absent must not be quicker to answer than what is another's.
+    rows = connection.execute(sql.LOCK_LINES, {"lines": lines or [(NO_LINE, NO_LINE)]}).all()
     return Locked(calls, rows, homes.keys())
 
 
@@ -81,8 +84,8 @@ def _lines(
     orders = set(whole)
     for call in calls:
         about = call.about
-        retailer = call.retailer or homes.get(about)
-        if about is not NO_LINE and retailer:
+        retailer = call.retailer or homes.get(about, NO_LINE)
+        if about is not NO_LINE:
             (orders if isinstance(call.command, AboutOrder) else lines).add((retailer, about))
             lines |= {(retailer, each.line) for each in fellows_of(call.command)}
     if orders:
