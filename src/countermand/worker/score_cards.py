@@ -27,15 +27,15 @@ from countermand.store.records import partition_of
 from countermand.store.score_cards import Key
 from countermand.worker.partitions import Monotonic, Partitions
 
-AT_ONCE: Final = 40
+AT_ONCE: Final = 20
 """So many cards are armed at once, and counted in one look at most."""
-LOOK_S: Final = 1.0
+LOOK_S: Final = 0.25
 """A look ends after so long: no read may take much longer."""
 ROUNDS_MAX: Final = 100
 """So often a pass looks again. On a busy system something is always stale."""
 PARTIES_AT_ONCE: Final = 20
-SHARE: Final = 0.1
-"""At most this part of the time is spent on cards."""
+SHARE: Final = 0.02
+"""At most this part of the time is spent on cards: a tenth cost a fifth of the cancellations per second."""
 PAUSE_MAX_S: Final = 30.0
 
 _ROLES: Final = {PartyKind.RETAILER: (Role.RETAILER, Role.FULFILLER), PartyKind.SUPPLIER: (Role.FULFILLER,)}
