@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from countermand.domain.cancellation import NewId
-from countermand.ids import Clock
+from countermand.ids import Clock, show
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Failed, Outcome, numbers_needed
 from countermand.service.loading import AskedTogetherError
@@ -140,6 +140,14 @@ class Lane:
         outcomes = await self._written(calls)
         if self._standing.told:
             self._wake(self._standing.told)
+        for cancellation, retailer, line in self._standing.escalated:
+            log.warning(
+                "cancellation_escalated",
+                cancellation=show("can", cancellation),
+                retailer=str(retailer),
+                line=str(line),
+                answer="countermand cancellations --state escalated",
+            )
         return outcomes
 
     async def _written(self, calls: Sequence[Call]) -> list[Outcome]:

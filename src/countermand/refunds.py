@@ -203,6 +203,7 @@ class RefundFilter:
     state: str | None = None
     provider: str | None = None
     line: UUID | None = None
+    orders: tuple[tuple[UUID, UUID], ...] | None = None
     after: UUID | None = None
     limit: int = PAGE_MAX
 
@@ -220,6 +221,9 @@ def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> 
         home = retailer_of(wanted.line)
         order = select(t.lines.c.order_id).where(t.lines.c.retailer_id == home, t.lines.c.id == wanted.line)
         conditions += [refunds.retailer_id == home, refunds.order_id == order.scalar_subquery()]
+    if wanted.orders is not None:
+        orders = bindparam("orders", list(wanted.orders), type_=PairList())
+        conditions.append(pair_of(refunds.retailer_id, refunds.order_id, orders))
     if wanted.after is not None:
         conditions.append(refunds.id > wanted.after)
     query = _REFUNDS.where(*conditions, *_in_scope(scope)).order_by(refunds.id).limit(wanted.limit)

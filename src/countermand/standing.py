@@ -148,9 +148,14 @@ class EventIds:
 
 @dataclass(slots=True)
 class Standing:
-    """All that a lane keeps. ``told``: of which partitions and endpoints the last batch wrote notices."""
+    """All that a lane keeps.
+
+    ``told``: of which partitions and endpoints the last batch wrote notices. ``escalated``: the cancellations that wait
+    for the operator since that batch, each with its retailer and line.
+    """
 
     numbers: Numbers = field(default_factory=Numbers)
     agreements: Agreements = field(default_factory=Agreements)
     event_ids: EventIds = field(default_factory=EventIds)
     told: frozenset[tuple[int, UUID]] = frozenset()
+    escalated: tuple[tuple[UUID, UUID, UUID], ...] = ()

@@ -286,9 +286,9 @@ def test_the_story_of_nothing_is_exit_5(cli: Cli, subject: str) -> None:
     assert (told.code, told.json["error"]["code"]) == (NOT_FOUND, "unknown_id")
 
 
-@pytest.mark.parametrize("subject", ["x", "", "can_", "can_x"])
-def test_the_story_of_what_is_no_id_is_exit_2(cli: Cli, subject: str) -> None:
-    assert cli("timeline", subject).code == USAGE
+@pytest.mark.parametrize("subject", ["x", "", "can_", "can_x", "99999999999"])
+def test_the_story_of_what_nothing_is_known_of_is_exit_5(cli: Cli, subject: str) -> None:
+    assert cli("timeline", subject).code == NOT_FOUND
 
 
 # On a terminal

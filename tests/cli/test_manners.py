@@ -104,7 +104,7 @@ def test_help_imports_nothing_heavy() -> None:
         pytest.param(("party", "add", "retailer"), {}, 2, "usage", id="2: no name"),
         pytest.param(("cancellations", "--state", "open"), {}, 2, "usage", id="2: unknown state"),
         pytest.param(("order", "add", "missing.json"), {}, 2, "unreadable", id="2: no such file"),
-        pytest.param(("timeline", "x"), {}, 2, "bad_id", id="2: no id"),
+        pytest.param(("withdraw", "x"), {}, 2, "bad_id", id="2: no id"),
         pytest.param(("token", "create", "--party", "Nobody"), {}, 5, "unknown_party", id="5: unknown party"),
         pytest.param(("orders", "--party", "Nobody"), {}, 5, "unknown_party", id="5: unknown party in a list"),
         pytest.param(("cancellations", "--awaiting", "Nobody"), {}, 5, "unknown_party", id="5: awaiting nobody"),

@@ -55,7 +55,8 @@ async def test_ec_66_a_customer_is_erased_while_a_refund_is_pending(world: World
     assert await erased(here) is True
     after = await everything(database)
     assert not [word for word in PERSONAL if word in str(after)], "in no table"
-    for name in after.keys() - {"orders", "lines"}:
+    assert {row["key"][0] for row in after["order_keys"]} == {"p"}, "of a payment, and of no customer"
+    for name in after.keys() - {"orders", "lines", "order_keys"}:
         assert after[name] == before[name], name
     here.bank.held["re_1"].movement = Movement.CONFIRMED
     world.clock.advance(days=1)

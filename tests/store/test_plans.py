@@ -48,7 +48,7 @@ from countermand.domain.line import State
 from countermand.domain.order import NewLine, PlaceOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
-from countermand.reads import CancellationFilter, OrderFilter, Scope
+from countermand.reads import CancellationFilter, DuePlace, Lookup, OrderFilter, Scope, lookup
 from countermand.reads import orders as order_lists
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Once, ProcessWish
@@ -236,6 +236,16 @@ def _(filled: Filled) -> Cases:
         "of a line": CancellationFilter(line=filled.row("line").id),
         "of an order": CancellationFilter(order=filled.row("order").id),
         "later": CancellationFilter(after=filled.row("cancellation").id),
+        "escalated": CancellationFilter(escalated=True),
+        "escalated by due": CancellationFilter(escalated=True, by_due=True),
+        "late": CancellationFilter(late=p.now - timedelta(days=700)),
+        "due before": CancellationFilter(due_before=p.now - timedelta(days=700)),
+        "by due": CancellationFilter(by_due=True),
+        "by due of one": CancellationFilter(by_due=True, awaiting=p.big_supplier),
+        "later by due": CancellationFilter(by_due=True, behind=DuePlace(p.now, filled.row("asked").id)),
+        "undated by due": CancellationFilter(by_due=True, behind=DuePlace(None, filled.row("asked").id)),
+        "of orders": CancellationFilter(orders=_pairs(filled)),
+        "of orders by due": CancellationFilter(orders=_pairs(filled), by_due=True),
     }
     found: Cases = {}
     for name, wanted in filters.items():
@@ -245,6 +255,54 @@ def _(filled: Filled) -> Cases:
 
         found |= filled.each(ask, f"{name},")
     return found
+
+
+def _pairs(filled: Filled) -> tuple[tuple[UUID, UUID], ...]:
+    return ((filled.row("order").retailer_id, filled.row("order").id),)
+
+
+def _lookups(filled: Filled) -> dict[str, Lookup]:
+    line = filled.row("line")
+    at_hand = {
+        "reference": "PO-100",
+        "number": str(line.number),
+        "order": str(line.order_id),
+        "line": f"lin_{line.id.hex}",
+        "cancellation": f"can_{filled.row('cancellation').id.hex}",
+        "refund": f"rfd_{filled.row('refund').id.hex}",
+        "e-mail": "anna@example.com",
+        "name": "Anna Maria de Vries",
+    }
+    return {
+        **{name: Lookup(anything=text) for name, text in at_hand.items()},
+        "all": Lookup(reference="PO-100", number=line.number, email="a@b.example", payment="tr_1", anything="x y"),
+    }
+
+
+def _each_lookup(filled: Filled, ask: Callable[[Connection, Scope, Lookup], object]) -> Cases:
+    found: Cases = {}
+    for name, wanted in _lookups(filled).items():
+
+        def asked(connection: Connection, scope: Scope, wanted: Lookup = wanted) -> object:
+            return ask(connection, scope, wanted)
+
+        found |= filled.each(asked, f"{name},")
+    return found
+
+
+@of("reads.orders_by_lookup")
+def _(filled: Filled) -> Cases:
+    return _each_lookup(filled, lambda connection, scope, wanted: reads.orders_by_lookup(connection, scope, wanted, 20))
+
+
+@of("reads.lookup.orders_found")
+def _(filled: Filled) -> Cases:
+    return _each_lookup(filled, lambda connection, scope, wanted: lookup.orders_found(connection, scope, wanted, 20))
+
+
+@of("reads.lookup.all_orders_found")
+def _(filled: Filled) -> Cases:
+    return _each_lookup(filled, reads.all_orders_found)
 
 
 @of("reads.cancellation_by_id")
@@ -467,6 +525,7 @@ def _(filled: Filled) -> Cases:
         "none": refunds.RefundFilter(state="unknown", limit=50),
         "of a line": refunds.RefundFilter(line=filled.row("line").id, limit=50),
         "later": refunds.RefundFilter(after=filled.row("refund").id, limit=50),
+        "of orders": refunds.RefundFilter(orders=_pairs(filled), limit=50),
     }
     found: Cases = {}
     for name, wanted in filters.items():

@@ -59,10 +59,14 @@ LED_BY_OTHERS = {
     "ix_lines_unfinished_anywhere",
     "ix_cancellations_held",
     "ix_cancellations_awaiting",
+    "ix_cancellations_due_held",
     # The platform lists all.
     "ix_orders_placed_at_id",
     "ix_orders_unsent_anywhere",
     "ix_orders_reference_retailer_id",
+    "ix_orders_number",
+    "ix_order_keys_key_placed_at_order_id",
+    "ix_cancellations_escalated",
 }
 """Indexes may begin with another column than the retailer; keys may not (docs/decisions/0002)."""
 

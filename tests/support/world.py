@@ -118,6 +118,10 @@ class World:
             lambda connection: connection.execute(select(lines).where(lines.c.id == line)).one()
         )
 
+    async def name(self, party: UUID) -> str | None:
+        """What a party is called."""
+        return await self.application.database.read(lambda connection: reads.party_name(connection, party))
+
     async def buckets(self, line: UUID) -> tuple[int, int, int, int]:
         """Open, asked, cancelled, shipped."""
         row = await self.line(line)

@@ -23,7 +23,7 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
   countermand ask --line 1000017 --by customer       a customer wants a line cancelled
   countermand quote --line 1000017 --units 2         what would go back to the customer
   countermand refunds --state parked                 refunds that a person has to see to
-  countermand cancellations --state asked            what waits for an answer
+  countermand cancellations --sort due               what waits for an answer, the longest due first
   countermand timeline can_0190...                   the whole story of a line
 
 Run the service:   serve   worker   migrate   demo   completion

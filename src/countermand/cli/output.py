@@ -1,10 +1,11 @@
 """How commands speak: data on standard output, everything else on standard error, failures as exit codes."""
 
+import csv
 import json
 import os
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NoReturn, TypeVar
@@ -105,6 +106,20 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
         table.add_row(*map(Text, row))
     console.width = max(console.width, sum(widths) + EDGES * (len(columns) + 1))
     console.print(table)
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """A table for a spreadsheet, by RFC 4180, which runs nothing that is in it."""
+    writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: tame(csv_text(row.get(name))) for name in columns} for row in rows)
+
+
+def csv_text(value: object) -> str:
+    """A value as a cell: nothing is empty, and yes and no are written as in JSON."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:

@@ -1,7 +1,5 @@
 """Commands about the customer's money: what would go back, what is on its way."""
 
-import csv as csv_module
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -13,9 +11,10 @@ from sqlalchemy import Connection
 
 from countermand import refunds as money
 from countermand.cli.inputs import NeededNote, Note, Whole, amount
+from countermand.cli.listing import Sought
 from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
 from countermand.cli.outcomes import heeded
-from countermand.cli.output import Exit, fail, first_of, print_json, print_table, report, tame
+from countermand.cli.output import Exit, fail, first_of, print_csv, print_json, print_table, report
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id
 from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
@@ -23,7 +22,7 @@ from countermand.domain.money import to_minor, write_minor
 from countermand.domain.refusals import Refusal
 from countermand.domain.settlement import RefundState
 from countermand.ids import show
-from countermand.reads import PAGE_MAX
+from countermand.reads import PAGE_MAX, Lookup, all_orders_found
 from countermand.refunds import RefundFilter
 from countermand.road import Application
 from countermand.service.calls import Call, Outcome
@@ -65,6 +64,7 @@ def quote(
 
 
 def refunds(
+    sought: Sought = None,
     *,
     state: Annotated[RefundState | None, Parameter(help="Where they stand")] = None,
     provider: Annotated[str | None, Parameter(help="Who moves the money")] = None,
@@ -76,14 +76,13 @@ def refunds(
 ) -> None:
     """List refunds, oldest first. `--state by_hand` is the work list of those that a person pays."""
     wanted = RefundFilter(state=state.value if state else None, provider=provider)
-    found = ask_database(read_settings(database=database), partial(_pages, party=party, wanted=wanted, count=limit + 1))
+    pages = partial(_pages, party=party, wanted=wanted, sought=sought, count=limit + 1)
+    found = ask_database(read_settings(database=database), pages)
     rows = [money.refund_document(row) for row in first_of(found, limit, "oldest")]
     if json:
         print_json(rows)
     elif csv:
-        writer = csv_module.DictWriter(sys.stdout, _CSV_COLUMNS, extrasaction="ignore", lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows({name: tame(str(value or "")) for name, value in row.items()} for row in rows)
+        print_csv(_CSV_COLUMNS, rows)
     else:
         columns = ("Id", "State", "Amount", "Payment", "Order", "SKU", "Last word")
         shown = [
@@ -176,8 +175,12 @@ def _close(row: Record, *, paid: bool, note: str) -> CloseRefund:
     return CloseRefund(line=row.line_id, refund=row.id, actor=operator(), paid=paid, note=note)
 
 
-def _pages(connection: Connection, *, party: str | None, wanted: RefundFilter, count: int) -> list[Record]:
+def _pages(
+    connection: Connection, *, party: str | None, wanted: RefundFilter, sought: str | None, count: int
+) -> list[Record]:
     scope = scope_of(connection, party)
+    if sought is not None:
+        wanted = replace(wanted, orders=all_orders_found(connection, scope, Lookup(anything=sought)))
     rows: list[Record] = []
     while len(rows) < count:
         size = min(PAGE_MAX, count - len(rows))

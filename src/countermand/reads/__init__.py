@@ -11,8 +11,10 @@ from uuid import UUID
 
 from sqlalchemy import (
     BindParameter,
+    Column,
     ColumnElement,
     Connection,
+    ScalarSelect,
     Select,
     and_,
     bindparam,
@@ -31,7 +33,15 @@ from countermand.domain.events import MONEY
 from countermand.domain.line import State
 from countermand.domain.schedule import NoticeState
 from countermand.ids import earliest
-from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, cancellation_keys, may_see
+from countermand.reads.cancellations import (
+    PAGE_MAX,
+    CancellationFilter,
+    DuePlace,
+    cancellation_keys,
+    may_see,
+    order_of,
+)
+from countermand.reads.lookup import Lookup, TooManyFoundError, all_orders_found, orders_found
 from countermand.reads.orders import OrderFilter, order_page
 from countermand.reads.scope import (
     Scope,
@@ -49,7 +59,16 @@ from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.envelopes import events_by_key
 from countermand.store.statements import NUMBER_END
 
-__all__ = ["PAGE_MAX", "CancellationFilter", "OrderFilter", "Scope"]
+__all__ = [
+    "PAGE_MAX",
+    "CancellationFilter",
+    "DuePlace",
+    "Lookup",
+    "OrderFilter",
+    "Scope",
+    "TooManyFoundError",
+    "all_orders_found",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +105,12 @@ def order_by_id(connection: Connection, scope: Scope, order: UUID) -> OrderView 
     mine = (t.orders.c.retailer_id == retailer_of(order), t.orders.c.id == order)
     rows = connection.execute(select(t.orders).where(*mine, order_scope(scope))).all()
     return next(iter(_with_lines(connection, scope, rows)), None)
+
+
+def orders_by_lookup(connection: Connection, scope: Scope, wanted: Lookup, count: int) -> list[OrderView]:
+    """At most ``count`` orders that fit, newest first."""
+    keys = orders_found(connection, scope, wanted, count)
+    return _with_lines(connection, scope, _orders_of(connection, keys))
 
 
 def orders_by_reference(connection: Connection, scope: Scope, reference: str) -> list[OrderView]:
@@ -292,17 +317,23 @@ def list_parties(connection: Connection) -> Sequence[Record]:
 
 
 def list_cancellations(connection: Connection, scope: Scope, wanted: CancellationFilter) -> Sequence[Record]:
-    """Cancellations with the line each is about, newest first."""
+    """Cancellations with the line each is about, and names: newest first, or longest due first."""
     keys = cancellation_keys(scope, wanted).subquery()
     query = _CANCELLATIONS.join(
         keys, and_(keys.c.retailer_id == t.cancellations.c.retailer_id, keys.c.id == t.cancellations.c.id)
     )
-    return connection.execute(query.order_by(keys.c.id.desc())).all()
+    return connection.execute(query.order_by(*order_of(keys.c, wanted))).all()
 
 
 def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID) -> Record | None:
     """One cancellation, or ``None`` when there is none that this party may see."""
     return connection.execute(_CANCELLATIONS.where(is_cancellation(cancellation), may_see(scope))).first()
+
+
+def is_escalated(cancellation: Record) -> bool:
+    """Whether the operator has to answer it."""
+    waits = cancellation.state == State.ASKED.value
+    return bool(waits and cancellation.awaiting is None and not cancellation.agreed)
 
 
 def waiting_units(cancellation: Record) -> int:
@@ -657,16 +688,25 @@ def _envelopes_by_key(engine: str) -> TextualSelect:
     return events_by_key(engine, _ENVELOPES.selected_columns)
 
 
+_retailer_party, _asked_by, _awaited, _answered_by = (
+    t.parties.alias(name) for name in ("retailer_party", "asked_by", "awaited", "answered_by")
+)
+
+
+def _party_name(column: Column[Any]) -> ScalarSelect[str]:
+    """Looked up row by row, like ``looked_up``."""
+    return select(t.parties.c.name).where(t.parties.c.id == column).correlate(column.table).scalar_subquery()
+
+
 _CANCELLATIONS: Final = select(
     t.cancellations,
     t.looked_up(t.lines.c.sku, t.cancellations.c.line_id),
     t.looked_up(t.lines.c.ordered, t.cancellations.c.line_id),
     t.looked_up(t.lines.c.number, t.cancellations.c.line_id).label("line_number"),
-)
-
-
-_retailer_party, _asked_by, _awaited, _answered_by = (
-    t.parties.alias(name) for name in ("retailer_party", "asked_by", "awaited", "answered_by")
+    t.looked_up(t.orders.c.reference, t.cancellations.c.order_id),
+    _party_name(t.cancellations.c.retailer_id).label("retailer_name"),
+    _party_name(t.cancellations.c.fulfiller_id).label("fulfiller_name"),
+    _party_name(t.cancellations.c.awaiting).label("awaiting_name"),
 )
 
 _TO_ANSWER: Final = (

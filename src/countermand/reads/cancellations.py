@@ -2,54 +2,108 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, literal_column, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, or_, select, tuple_, union_all
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.line import State
 from countermand.reads.scope import Scope, as_indexed, asked_before_it_left, line_scope, retailer_of
 from countermand.store import tables as t
+from countermand.store.columns import PairList, pair_of
 
 PAGE_MAX: Final = 200
 
 _STATES: Final = tuple(state.value for state in State)
 
 
+@dataclass(frozen=True, slots=True)
+class DuePlace:
+    """Where a cancellation stands in a list by due time; ``due_at`` is ``None`` for those that are due at no time."""
+
+    due_at: datetime | None
+    id: UUID
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancellationFilter:
-    """Which cancellations to list. ``after`` is the id of the last one of the page before."""
+    """Which cancellations to list, newest first.
+
+    ``escalated`` are those that wait for the operator. ``late`` are those whose answer was due before that time, and
+    those that were escalated for it. ``by_due`` lists what waits, the longest due first. ``after`` is the id of the
+    last one of the page before, ``behind`` its place by due time. ``orders`` are pairs of a retailer and an order.
+    """
 
     state: str | None = None
+    escalated: bool = False
     awaiting: UUID | None = None
+    late: datetime | None = None
+    due_before: datetime | None = None
     line: UUID | None = None
     order: UUID | None = None
+    orders: tuple[tuple[UUID, UUID], ...] | None = None
+    by_due: bool = False
     after: UUID | None = None
+    behind: DuePlace | None = None
     limit: int = 50
 
+    @property
+    def of_lines(self) -> bool:
+        """Whether it names the lines or orders that all hangs on."""
+        return self.line is not None or self.order is not None or self.orders is not None
 
-def cancellation_keys(scope: Scope, wanted: CancellationFilter) -> Select[*tuple[Any, ...]]:
-    """The keys of the page that is wanted, newest first."""
+
+Keys = Select[*tuple[Any, ...]]
+
+
+def cancellation_keys(scope: Scope, wanted: CancellationFilter) -> Keys:
+    """The keys of the page that is wanted, in its order."""
     # One more tells whether there is a further page.
     limit = min(wanted.limit, PAGE_MAX + 1)
     branches = [
-        _KEYS.where(*where, *_common(scope, wanted)).order_by(t.cancellations.c.id.desc()).limit(limit).subquery()
-        for where in _branches(scope, wanted)
+        _KEYS.where(*where, *_common(scope, wanted))
+        .order_by(*order_of(t.cancellations.c, wanted))
+        .limit(limit)
+        .subquery(f"branch_{place}")
+        for place, where in enumerate(_branches(scope, wanted))
     ]
-    together = union_all(*(select(branch) for branch in branches)).subquery()
-    return select(together).order_by(together.c.id.desc()).limit(limit)
+    together = union_all(*(select(branch) for branch in branches)).subquery("keys")
+    return select(together).order_by(*order_of(together.c, wanted)).limit(limit)
 
 
-_KEYS: Final = select(t.cancellations.c.retailer_id, t.cancellations.c.id)
+def order_of(columns: Any, wanted: CancellationFilter) -> list[Any]:
+    """How the list is sorted."""
+    if wanted.by_due:
+        return [columns.due_at.is_(None), columns.due_at, columns.id]
+    return [columns.id.desc()]
 
 
-def _common(scope: Scope, wanted: CancellationFilter) -> list[ColumnElement[bool]]:
+_KEYS: Final = select(t.cancellations.c.retailer_id, t.cancellations.c.id, t.cancellations.c.due_at)
+_WAITS: Final = as_indexed("cancellations.state = 'asked'")
+_ESCALATED: Final = as_indexed("cancellations.awaiting IS NULL")
+_NOT_AGREED: Final = as_indexed("NOT cancellations.agreed")
+_HELD: Final = as_indexed("cancellations.fulfiller_id <> cancellations.retailer_id")
+
+
+def _common(scope: Scope, wanted: CancellationFilter) -> list[Any]:
     """What holds in every branch besides its key."""
+    cancellations = t.cancellations.c
     given = {"state": wanted.state, "awaiting": wanted.awaiting, "line_id": wanted.line, "order_id": wanted.order}
-    conditions = [t.cancellations.c[name] == value for name, value in given.items() if value is not None]
-    if wanted.after:
-        conditions.append(t.cancellations.c.id < wanted.after)
+    conditions: list[Any] = [cancellations[name] == value for name, value in given.items() if value is not None]
+    if wanted.after and not wanted.by_due:
+        conditions.append(cancellations.id < wanted.after)
+    if wanted.behind:
+        conditions.append(_behind(wanted.behind))
+    if wanted.escalated:
+        conditions += [_WAITS, _ESCALATED, _NOT_AGREED]
+    if wanted.by_due:
+        conditions.append(_WAITS)
+    if wanted.due_before is not None:
+        conditions += [_WAITS, cancellations.due_at < wanted.due_before]
+    if wanted.late is not None:
+        conditions += [_WAITS, _NOT_AGREED, _is_late(wanted.late)]
     return conditions
 
 
@@ -60,24 +114,84 @@ def may_see(scope: Scope) -> ColumnElement[bool]:
     return or_(lines.correlate_except(t.lines).exists(), asked_before_it_left(scope))
 
 
+def _is_late(at: datetime) -> ColumnElement[bool]:
+    """Nobody but the operator is left, and no time runs any more: the time that did has passed."""
+    cancellations = t.cancellations.c
+    return or_(cancellations.due_at < at, and_(cancellations.due_at.is_(None), cancellations.awaiting.is_(None)))
+
+
+def _behind(place: DuePlace) -> ColumnElement[bool]:
+    due_at, id_ = t.cancellations.c.due_at, t.cancellations.c.id
+    if place.due_at is None:
+        return and_(due_at.is_(None), id_ > place.id)
+    later = and_(due_at >= place.due_at, or_(due_at > place.due_at, id_ > place.id))
+    return or_(due_at.is_(None), later)
+
+
 def _branches(scope: Scope, wanted: CancellationFilter) -> Iterator[list[Any]]:
     """The keys that together lead to all that the party may see, and to nothing twice."""
-    cancellations = t.cancellations.c
     seen = [] if scope.kind is PartyKind.PLATFORM else [may_see(scope)]
-    if wanted.line is not None:
-        yield [cancellations.retailer_id == retailer_of(wanted.line), *seen]
-    elif wanted.order is not None:
-        home = retailer_of(wanted.order)
-        lines = select(t.lines.c.id).where(t.lines.c.retailer_id == home, t.lines.c.order_id == wanted.order)
-        yield [cancellations.retailer_id == home, cancellations.line_id.in_(lines), *seen]
+    if wanted.of_lines:
+        yield [*_of_lines(wanted), *seen]
+    elif wanted.escalated:
+        yield seen
+    elif wanted.by_due or wanted.late is not None or wanted.due_before is not None:
+        yield from ([*each, *seen] for each in _waiting(scope, wanted))
     elif wanted.awaiting is not None:
         yield seen
     else:
-        if scope.kind is PartyKind.RETAILER:
-            yield [cancellations.retailer_id == scope.party]
-        for state in [wanted.state] if wanted.state else _STATES:
-            if scope.kind is PartyKind.PLATFORM:
-                yield [cancellations.state == state]
-            else:
-                another = as_indexed("cancellations.fulfiller_id <> cancellations.retailer_id")
-                yield [another, cancellations.fulfiller_id == scope.party, cancellations.state == state, *seen]
+        yield from _by_state(scope, wanted)
+
+
+def _by_state(scope: Scope, wanted: CancellationFilter) -> Iterator[list[Any]]:
+    cancellations = t.cancellations.c
+    if scope.kind is PartyKind.RETAILER:
+        yield [cancellations.retailer_id == scope.party]
+    for state in [wanted.state] if wanted.state else _STATES:
+        if scope.kind is PartyKind.PLATFORM:
+            yield [cancellations.state == state]
+        else:
+            yield [_HELD, cancellations.fulfiller_id == scope.party, cancellations.state == state, may_see(scope)]
+
+
+def _waiting(scope: Scope, wanted: CancellationFilter) -> Iterator[list[Any]]:
+    """By indexes on when an answer is due, those that are due at some time apart from the others."""
+    due_at = t.cancellations.c.due_at
+    dated = due_at.is_not(None) if wanted.late is None else due_at < wanted.late
+    if wanted.behind and wanted.behind.due_at:
+        dated = and_(dated, due_at >= wanted.behind.due_at)
+    if not wanted.behind or wanted.behind.due_at:
+        yield from ([_WAITS, *mine, dated] for mine in _whose(scope, wanted))
+    if wanted.due_before is not None:
+        return
+    if wanted.late is not None:
+        yield [_WAITS, _ESCALATED, _NOT_AGREED, due_at.is_(None)]
+        return
+    for mine in _whose(scope, wanted):
+        yield [_WAITS, *mine, due_at.is_(None)]
+
+
+def _whose(scope: Scope, wanted: CancellationFilter) -> Iterator[list[Any]]:
+    """Whoever's answer is due is the retailer, or holds the goods."""
+    cancellations = t.cancellations.c
+    platform = scope.kind is PartyKind.PLATFORM
+    party = wanted.awaiting if platform else scope.party
+    if party is None:
+        yield []
+        return
+    if platform or scope.kind is PartyKind.RETAILER:
+        yield [cancellations.retailer_id == party]
+    yield [_HELD, cancellations.fulfiller_id == party]
+
+
+def _of_lines(wanted: CancellationFilter) -> list[Any]:
+    cancellations, lines = t.cancellations.c, t.lines.c
+    if wanted.line is not None:
+        return [cancellations.retailer_id == retailer_of(wanted.line)]
+    if wanted.order is not None:
+        home = retailer_of(wanted.order)
+        of_order = select(lines.id).where(lines.retailer_id == home, lines.order_id == wanted.order)
+        return [cancellations.retailer_id == home, cancellations.line_id.in_(of_order)]
+    orders = bindparam("orders", list(wanted.orders or ()), type_=PairList())
+    of_orders = select(lines.retailer_id, lines.id).where(pair_of(lines.retailer_id, lines.order_id, orders))
+    return [tuple_(cancellations.retailer_id, cancellations.line_id).in_(of_orders)]

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from countermand.domain.cancellation import NewId
+from countermand.domain.events import EventKind
 from countermand.ids import Clock
 from countermand.service.calls import Call, Outcome
 from countermand.service.deciding import Deciding
@@ -48,4 +49,9 @@ def run_batch(
     following.save()
     rows.save(connection)
     standing.told = frozenset((row["partition"], row["endpoint_id"]) for row in rows.new.get("notices", ()))
+    standing.escalated = tuple(
+        (row["cancellation_id"], row["retailer_id"], row["line_id"])
+        for row in rows.new.get("events", ())
+        if row["kind"] == EventKind.CANCELLATION_ESCALATED.value
+    )
     return outcomes

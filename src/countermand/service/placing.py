@@ -8,7 +8,7 @@ from countermand.domain.line import Line
 from countermand.domain.order import NewLine, PlaceOrder, why_not_placed
 from countermand.domain.payments import why_taken
 from countermand.domain.refusals import Refusal, RefusalKind
-from countermand.domain.search import terms_of
+from countermand.domain.search import key_of_payment, keys_of_customer, terms_of
 from countermand.service.calls import Done, Outcome, Refused
 from countermand.service.claims import claim
 from countermand.service.known import Known
@@ -50,6 +50,7 @@ class Placing:
             )
             self.telling.tell(line, placed, command.actor, door)
         self._add_parts(command)
+        self._add_keys(command)
         return Done()
 
     def _add_order(self, command: PlaceOrder) -> None:
@@ -85,6 +86,18 @@ class Placing:
                 placed_at=command.placed_at,
                 held=held,
                 terms=terms_of(command.retailer, fulfiller if held else None, articles),
+            )
+
+    def _add_keys(self, command: PlaceOrder) -> None:
+        payments = command.money.payments if command.money else ()
+        paid = {key_of_payment(each.reference) for each in payments if each.reference}
+        for key in sorted(paid.union(keys_of_customer(command.details))):
+            self.rows.add(
+                "order_keys",
+                retailer_id=command.retailer,
+                key=key,
+                placed_at=command.placed_at,
+                order_id=command.id,
             )
 
     def _connect(self, line: Line) -> None:

@@ -13,7 +13,9 @@ from countermand.domain.events import Event
 from countermand.domain.joining import decide_refunds
 from countermand.domain.line import Decision, Line
 from countermand.domain.payments import Releases
+from countermand.domain.refund import Payment
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
+from countermand.domain.search import key_of_payment
 from countermand.domain.settlement import (
     Posting,
     Refund,
@@ -101,10 +103,23 @@ class Refunding:
         if isinstance(outcome, Refusal):
             return outcome
         claim(self.known, self.rows, lines[0].retailer, outcome.added)
+        for payment in outcome.added:
+            if payment.reference:
+                self._add_key(lines[0], payment)
         self._save_terms(lines[0])
         decided = {each.line.id: each for each in outcome.decisions}
         self._refund_instead(releases, outcome.refunded_instead_minor, decided)
         return tuple(Fate(line=line, outcome=each) for line, each in decided.items())
+
+    def _add_key(self, line: Line, payment: Payment) -> None:
+        """The order is looked up by this payment from now on."""
+        self.rows.add(
+            "order_keys",
+            retailer_id=line.retailer,
+            key=key_of_payment(payment.reference),
+            placed_at=line.placed_at,
+            order_id=line.order,
+        )
 
     def _releases(self, line: Line, command: CapturePayment) -> list[Refund]:
         """The releases of one payment of this line's order, newest first, as the calls before left them."""

@@ -22,6 +22,7 @@ _KEYS: Final = {
     "whereabouts": itemgetter("id"),
     "payment_directory": itemgetter("provider", "reference"),
     "connections": itemgetter("retailer_id", "supplier_id"),
+    "order_keys": itemgetter("retailer_id", "key", "placed_at", "order_id"),
 }
 """Where two batches can meet at one key. They wait for each other in one order."""
 

@@ -31,7 +31,7 @@ _ROWS: Final = "CAST(CAST(:{} AS TEXT) AS JSON)"
 def write(connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows]) -> None:
     """Update and insert rows by table. New ones name every column; changed ones those of ``statements.UPDATES``.
 
-    A connection between a retailer and a supplier that is there already is left as it is.
+    Those of ``statements.KEPT`` that are there already are left as they are.
     """
     updated = [name for name in sql.UPDATES if changed.get(name)]
     inserted = [table.name for table in PARENTS_FIRST if new.get(table.name)]
@@ -93,7 +93,7 @@ def _insert(name: str, parameter: str) -> str:
     columns = ", ".join(f'"{each}"' for each in names)
     values = ", ".join(_MADE.get((name, each), f'"{each}"') for each in names)
     source = f"json_populate_recordset(NULL::{name}, {_ROWS.format(parameter)})"
-    ending = " ON CONFLICT DO NOTHING" if name == "connections" else ""
+    ending = " ON CONFLICT DO NOTHING" if name in sql.KEPT else ""
     return f"INSERT INTO {name} ({columns}) SELECT {values} FROM {source}{ending}"  # noqa: S608 - no input
 
 

@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
+from countermand.domain.search import keys_of_customer
 from countermand.store import tables as t
 
 OF_ORDER: Final = ("address", "shipping_address", "billing_address", "notes", "attributes")
@@ -21,13 +22,23 @@ def erase_customer(connection: Connection, order: UUID, *, at: datetime, by: str
     home = connection.execute(select(t.whereabouts.c.retailer_id).where(t.whereabouts.c.id == order)).scalar()
     orders, lines = t.orders.c, t.lines.c
     mine = (orders.retailer_id == home, orders.id == order)
-    details = connection.execute(select(orders.details).where(*mine).with_for_update()).scalar()
-    if details is None:
+    order_row = connection.execute(select(orders.details, orders.placed_at).where(*mine).with_for_update()).first()
+    if order_row is None:
         return None
+    details = order_row.details
     if "erased" in details:
         return False
     erased = {**_without(details, OF_ORDER), "erased": {"at": at.isoformat(), "by": by}}
     connection.execute(update(t.orders).where(*mine).values(details=erased, customer_erased_at=at))
+    keys = t.order_keys.c
+    connection.execute(
+        delete(t.order_keys).where(
+            keys.retailer_id == home,
+            keys.key.in_(keys_of_customer(details)),
+            keys.placed_at == order_row.placed_at,
+            keys.order_id == order,
+        )
+    )
     of_order = (lines.retailer_id == home, lines.order_id == order)
     for row in connection.execute(select(lines.id, lines.details).where(*of_order)).all():
         changed = update(t.lines).where(lines.retailer_id == home, lines.id == row.id)

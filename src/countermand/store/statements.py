@@ -364,8 +364,11 @@ def _insert(table: Table) -> Insert:
 INSERT_SEARCH: Final = _insert(t.order_search)
 """The terms of an order's parts, for SQLite's full-text index. On PostgreSQL the parts themselves have one."""
 
+KEPT: Final = frozenset({"connections", "order_keys"})
+"""What is there already is left as it is."""
+
 INSERTS: Final[dict[str, Insert]] = {
-    table.name: sqlite.insert(table).on_conflict_do_nothing() if table is t.connections else _insert(table)
+    table.name: sqlite.insert(table).on_conflict_do_nothing() if table.name in KEPT else _insert(table)
     for table in t.metadata.sorted_tables
 }
-"""One plain insert per table, parents before children; a supplier that a retailer knows already is left as it is."""
+"""One plain insert per table, parents before children."""

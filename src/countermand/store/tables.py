@@ -76,6 +76,9 @@ ENCRYPTED_ENDPOINT: Final = "secrets IS NOT NULL AND state <> 'removed'"
 
 UNFINISHED_HELD: Final = "unfinished AND with_fulfiller AND fulfiller_id <> retailer_id"
 HELD_BY_ANOTHER: Final = "fulfiller_id <> retailer_id"
+WAITS: Final = "state = 'asked'"
+WAITS_HELD: Final = f"{WAITS} AND {HELD_BY_ANOTHER}"
+ESCALATED: Final = f"{WAITS} AND awaiting IS NULL AND NOT agreed"
 
 
 def _refers(column: str, table: Table) -> ForeignKeyConstraint:
@@ -304,6 +307,7 @@ orders = Table(
     Index(None, "placed_at", "id"),
     _index_where("ix_orders_unsent", "retailer_id", "placed_at", "id", where="NOT sent_to_fulfiller"),
     _index_where("ix_orders_unsent_anywhere", "placed_at", "id", where="NOT sent_to_fulfiller"),
+    Index(None, "number"),
 )
 
 order_parts = Table(
@@ -326,6 +330,19 @@ order_parts = Table(
 
 PostgreSQL finds the terms by an index on an expression, SQLite in the full-text table ``order_search``; the migration
 makes both (docs/decisions/0020)."""
+
+order_keys = Table(
+    "order_keys",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("key", Text, nullable=False, comment="of a customer or a payment: see domain/search.py"),
+    Column("placed_at", Instant, nullable=False),
+    Column("order_id", Id, nullable=False),
+    PrimaryKeyConstraint("retailer_id", "key", "placed_at", "order_id"),
+    _refers("order_id", orders),
+    Index(None, "key", "placed_at", "order_id"),
+)
+"""What an order is looked up by whole. The keys of a customer go when the customer is erased."""
 
 lines = Table(
     "lines",
@@ -425,7 +442,10 @@ cancellations = Table(
     Index(None, "retailer_id", "state", "id"),
     _index_where("ix_cancellations_held", "fulfiller_id", "state", "id", where=HELD_BY_ANOTHER),
     _index_where("ix_cancellations_awaiting", "awaiting", "id", where="awaiting IS NOT NULL"),
-    _index_where("ix_cancellations_due", "due_at", where="state = 'asked' AND due_at IS NOT NULL"),
+    _index_where("ix_cancellations_due", "due_at", "id", where=WAITS),
+    _index_where("ix_cancellations_due_of_retailer", "retailer_id", "due_at", "id", where=WAITS),
+    _index_where("ix_cancellations_due_held", "fulfiller_id", "due_at", "id", where=WAITS_HELD),
+    _index_where("ix_cancellations_escalated", "id", where=ESCALATED),
 )
 
 reassignments = Table(

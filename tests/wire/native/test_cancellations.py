@@ -49,6 +49,11 @@ async def test_an_ask_is_accepted_for_an_answer(native: Native) -> None:
         "by_policy": False,
         "unasked": False,
         "agreed": False,
+        "reference": order.reference,
+        "number": (await native.world.line(line)).number,
+        "retailer": {"id": str(native.retailer), "name": await native.world.name(native.retailer)},
+        "fulfiller": {"id": str(native.world.supplier), "name": "supplier"},
+        "escalated": False,
         "step": 1,
         "waiting_units": 2,
         "repeated": False,
@@ -420,11 +425,52 @@ async def test_the_list_is_filtered(native: Native) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["?limit=0", "?limit=201", "?limit=x", "?state=x", "?line=x", "?order=x", "?after=x", "?after=", "?awaiting_me=x"],
+    [
+        *("?limit=0", "?limit=201", "?limit=x", "?state=x", "?line=x", "?order=x", "?after=x", "?after="),
+        *("?awaiting_me=x", "?sort=x", "?sort=due_at&state=accepted", "?sort=due_at&after=x", "?late=x"),
+        *("?due_before=x", "?number=0", "?q=x"),
+    ],
 )
 async def test_a_filter_that_is_none_is_refused(sqlite_native: Native, query: str) -> None:
     response = await sqlite_native.call("GET", PATH + query, sqlite_native.retailer)
     assert (response.status_code, response.json()["code"]) == (422, "invalid")
+
+
+async def test_orders_are_found_by_what_is_at_hand_and_by_nothing_of_others(native: Native) -> None:
+    world = native.world
+    order = await native.order(2, 2)
+    (first,) = await native.asked(order.lines[0].id, asker="retailer")
+    (second,) = await native.asked(order.lines[1].id)
+    await native.asked(await native.line())
+    number = first["number"]
+    both = {first["id"], second["id"]}
+    for query in (f"reference={order.reference}", f"number={number}", f"q={number}", f"q={order.id}"):
+        assert {each["id"] for each in await native.listed(f"?{query}")} == both, query
+        assert await native.listed(f"?{query}", world.other_retailer) == [], query
+    mine = await native.listed(f"?reference={order.reference}&state=asked&awaiting={native.retailer}")
+    assert [each["id"] for each in mine] == [second["id"]]
+    assert await native.listed("?payment_reference=tr_9&email=a@b.example") == []
+    refunds = await native.call("GET", f"/v1/refunds?q={number}&provider=manual", native.retailer)
+    assert (refunds.status_code, refunds.json()["refunds"]) == (200, [])
+
+
+async def test_what_waits_is_paged_by_when_it_is_due(native: Native) -> None:
+    made = []
+    for _ in range(3):
+        made += await native.asked(await native.line())
+        native.world.clock.advance(seconds=1)
+    pages: list[str] = []
+    after = ""
+    while True:
+        page = (await native.call("GET", f"{PATH}?sort=due_at&limit=1{after}", native.retailer)).json()
+        pages += [each["id"] for each in page["cancellations"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert pages == [each["id"] for each in made]
+    assert await native.listed("?late=true") == []
+    due = datetime.fromisoformat(made[1]["due_at"]).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert [each["id"] for each in await native.listed(f"?due_before={due}")] == [made[0]["id"]]
 
 
 # The same call, twice

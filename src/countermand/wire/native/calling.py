@@ -2,20 +2,22 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import datetime, tzinfo
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Header, Query, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from countermand import reads
 from countermand.domain.commands import PartyKind
 from countermand.domain.order import UNITS_MAX
+from countermand.domain.texts import TEXT_MAX, read_text
 from countermand.fields import InQuery
 from countermand.json_input import parse_json
 from countermand.parties import Caller, Permission
@@ -84,7 +86,7 @@ async def _check_body(request: Request) -> None:
 
 def _check_query(request: Request) -> None:
     """A misspelt filter would show too much, and one that is there twice something else than was meant."""
-    known = {each.alias for each in request.scope["route"].dependant.query_params}
+    known = set(_parameters(request.scope["route"].dependant))
     given = Counter(name for name, _ in request.query_params.multi_items())
     wrong = [
         *((name, "This call has no such parameter.") for name in given if name not in known),
@@ -94,6 +96,13 @@ def _check_query(request: Request) -> None:
         named = ", ".join(name[:50] for name, _ in wrong[:5])
         errors = [{"loc": ["query", name], "msg": why} for name, why in wrong[:ERRORS_MAX]]
         raise CallError(Problem.INVALID, f"The query cannot be understood: {named}.", errors=errors)
+
+
+def _parameters(call: Dependant) -> Iterator[str]:
+    """What may stand in the query of a call, by itself or by what it shares with others."""
+    yield from (each.alias for each in call.query_params)
+    for shared in call.dependencies:
+        yield from _parameters(shared)
 
 
 async def _behind(request: Request) -> Behind:
@@ -115,6 +124,22 @@ Manager = Annotated[Caller, Depends(caller_with(Permission.MANAGE_ENDPOINTS))]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[ -~]{1,255}$")]
 Units = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
 Limit = Annotated[int, InQuery, Query(ge=1, le=reads.PAGE_MAX)]
+
+Word = Annotated[str, Query(min_length=1, max_length=TEXT_MAX), AfterValidator(read_text)]
+
+
+def _sought(
+    reference: Word | None = None,
+    number: Annotated[int | None, InQuery, Query(ge=1)] = None,
+    email: Word | None = None,
+    payment_reference: Word | None = None,
+    q: Annotated[str | None, Query(min_length=2, max_length=200), AfterValidator(read_text)] = None,
+) -> reads.Lookup:
+    """Of which orders, by what is known of them."""
+    return reads.Lookup(reference=reference, number=number, email=email, payment=payment_reference, anything=q)
+
+
+Sought = Annotated[reads.Lookup, Depends(_sought)]
 
 
 def scope_of(who: Caller) -> reads.Scope:

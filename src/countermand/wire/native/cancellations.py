@@ -1,12 +1,15 @@
 """Calls about cancellations: ask, answer, take back, show and list."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, Field
+from sqlalchemy import Connection
 
 from countermand import reads
 from countermand.domain.commands import (
@@ -19,13 +22,14 @@ from countermand.domain.commands import (
     NoteCancellation,
     WithdrawCancellation,
 )
+from countermand.domain.dates import read_end
 from countermand.domain.line import State
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE
 from countermand.domain.texts import needed_text
 from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
-from countermand.parties import Caller
+from countermand.parties import PLATFORM, Caller
 from countermand.service.calls import Call, Once
 from countermand.store.columns import Record
 from countermand.wire.behind import Behind
@@ -36,9 +40,11 @@ from countermand.wire.native.calling import (
     JsonRoute,
     Key,
     Limit,
+    Sought,
     Strict,
     Units,
     Viewer,
+    moment_of,
     once_of,
     scope_of,
 )
@@ -106,6 +112,13 @@ class Remark(Strict):
     tracking: Text = ""
 
 
+class PartyOut(BaseModel):
+    """A party."""
+
+    id: UUID
+    name: str
+
+
 class CancellationOut(BaseModel):
     """A cancellation: an ask for some units of one line, with its answer."""
 
@@ -130,6 +143,11 @@ class CancellationOut(BaseModel):
     by_policy: bool
     unasked: bool
     agreed: bool
+    reference: Annotated[str, Field(description="the order's purchase order number")]
+    number: Annotated[int, Field(description="bol's number of the line")]
+    retailer: PartyOut
+    fulfiller: PartyOut
+    escalated: Annotated[bool, Field(description="whether it waits for the platform")]
     step: Annotated[int, Field(description="one at first, and one more with each decision on it")]
     waiting_units: Annotated[int, Field(description="how many of its units wait for an answer")]
     repeated: Annotated[
@@ -172,32 +190,95 @@ async def ask_cancellation(behind: Inside, who: Canceller, wish: CancellationIn,
     return Asked(cancellations=[_out(row, repeated=row.id in done.repeated) for row in rows if row])
 
 
+ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "escalated"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which cancellations a list shows. All that is said holds together."""
+
+    state: ListedState | None = None
+    awaiting: Id | None = None
+    awaiting_me: bool = False
+    late: bool = False
+    due_before: str | None = None
+    line: Id | None = None
+    order: Id | None = None
+    sort: Literal["due_at"] | None = None
+
+
 @router.get("")
 async def list_cancellations(
     behind: Inside,
     who: Viewer,
-    state: State | None = None,
-    awaiting_me: bool = False,
-    line: Id | None = None,
-    order: Id | None = None,
+    filters: Annotated[Filters, Depends()],
+    lookup: Sought,
     after: str | None = None,
     limit: Limit = 50,
 ) -> CancellationPage:
-    """Cancellations that the caller may see, newest first."""
-    last = read("can", after) if after is not None else None
-    if after is not None and last is None:
-        raise invalid("after is not the id of a cancellation; use next of the page before.", "query", "after")
-    wanted = reads.CancellationFilter(
-        state=state.value if state else None,
-        awaiting=who.party if awaiting_me else None,
-        line=line,
-        order=order,
-        after=last,
-        limit=limit + 1,
-    )
-    rows = await behind.database.read(partial(reads.list_cancellations, scope=scope_of(who), wanted=wanted))
-    more = show("can", rows[limit - 1].id) if len(rows) > limit else None
+    """Cancellations that the caller may see, newest first; with `sort=due_at` those that wait, longest due first.
+
+    `state=escalated` are those that wait for the platform, as `awaiting_me` says for it. `late` are those whose answer
+    was due before now, and those that were escalated for that.
+    """
+    wanted = _wanted(behind, who, filters, after, limit + 1)
+    rows = await behind.database.read(partial(_listed, scope=scope_of(who), wanted=wanted, lookup=lookup))
+    more = _place(rows[limit - 1], wanted) if len(rows) > limit else None
     return CancellationPage(cancellations=[_out(row) for row in rows[:limit]], next=more)
+
+
+def _listed(
+    connection: Connection, scope: reads.Scope, wanted: reads.CancellationFilter, lookup: reads.Lookup
+) -> Sequence[Record]:
+    if lookup.is_given:
+        wanted = replace(wanted, orders=reads.all_orders_found(connection, scope, lookup))
+    return reads.list_cancellations(connection, scope, wanted)
+
+
+def _wanted(behind: Behind, who: Caller, filters: Filters, after: str | None, limit: int) -> reads.CancellationFilter:
+    by_due = filters.sort is not None
+    if by_due and filters.state not in (None, "asked", "escalated"):
+        detail = "sort=due_at lists what waits for an answer; those in another state have theirs."
+        raise invalid(detail, "query", "sort")
+    whose = {party for party in (filters.awaiting, who.party if filters.awaiting_me else None) if party}
+    operators = PLATFORM in whose
+    last = _last(after, by_due=by_due) if after is not None else None
+    return reads.CancellationFilter(
+        state=None if filters.state == "escalated" else filters.state,
+        escalated=operators or filters.state == "escalated",
+        # Two parties never await one answer.
+        awaiting=UUID(int=0) if len(whose) > 1 else next(iter(whose - {PLATFORM}), None),
+        late=behind.clock() if filters.late else None,
+        due_before=moment_of(behind, filters.due_before, read_end, "due_before"),
+        line=filters.line,
+        order=filters.order,
+        by_due=by_due,
+        after=last.id if last else None,
+        behind=last if by_due else None,
+        limit=limit,
+    )
+
+
+def _place(row: Record, wanted: reads.CancellationFilter) -> str:
+    """Where the next page goes on."""
+    if not wanted.by_due:
+        return show("can", row.id)
+    return f"{row.due_at:%Y%m%dT%H%M%S.%f}_{row.id.hex}" if row.due_at else f"_{row.id.hex}"
+
+
+def _last(after: str, *, by_due: bool) -> reads.DuePlace:
+    due, _, name = after.rpartition("_") if by_due else ("", "", after)
+    found = read("can", name)
+    if found is not None and not due:
+        return reads.DuePlace(None, found)
+    try:
+        due_at = datetime.strptime(due, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+    except ValueError:
+        found, due_at = None, None
+    if found is None:
+        detail = "after is not the id of a cancellation; use next of the page before."
+        raise invalid("after is not next of the page before." if by_due else detail, "query", "after")
+    return reads.DuePlace(due_at, found)
 
 
 @router.get("/{cancellation}")
@@ -354,6 +435,11 @@ def _out(row: Record, *, repeated: bool = False) -> CancellationOut:
         by_policy=row.by_policy,
         unasked=row.unasked,
         agreed=row.agreed and row.state == State.ASKED.value,
+        reference=row.reference,
+        number=row.line_number,
+        retailer=PartyOut(id=row.retailer_id, name=row.retailer_name),
+        fulfiller=PartyOut(id=row.fulfiller_id, name=row.fulfiller_name),
+        escalated=reads.is_escalated(row),
         step=row.step,
         waiting_units=reads.waiting_units(row),
         repeated=repeated,

@@ -1,14 +1,17 @@
 """What would go back to the customer, and what is on its way."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, Field
+from sqlalchemy import Connection
 from starlette.responses import JSONResponse
 
-from countermand import refunds
+from countermand import reads, refunds
 from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund, WaitingFor
 from countermand.domain.money import parse_minor, write_minor
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
@@ -26,6 +29,7 @@ from countermand.wire.native.calling import (
     JsonRoute,
     Key,
     Limit,
+    Sought,
     Strict,
     Viewer,
     once_of,
@@ -153,22 +157,34 @@ async def make_quote(behind: Inside, who: Viewer, wanted: QuoteIn) -> JSONRespon
 async def list_refunds(
     behind: Inside,
     who: Viewer,
+    lookup: Sought,
     state: RefundState | None = None,
+    provider: str | None = None,
     line: Id | None = None,
     after: str | None = None,
     limit: Limit = 50,
 ) -> JSONResponse:
-    """Refunds of the caller's orders, oldest first."""
+    """Refunds of the caller's orders, oldest first; of some orders only, by what is known of them."""
     begin = None if after is None else read("rfd", after)
     if after is not None and begin is None:
         raise invalid("after is not the id of a refund; use next of the page before.", "query", "after")
-    filters = refunds.RefundFilter(state=state.value if state else None, line=line, after=begin, limit=limit + 1)
-    rows = await behind.database.read(partial(refunds.list_refunds, scope=scope_of(who), wanted=filters))
+    filters = refunds.RefundFilter(
+        state=state.value if state else None, provider=provider, line=line, after=begin, limit=limit + 1
+    )
+    rows = await behind.database.read(partial(_listed, scope=scope_of(who), wanted=filters, lookup=lookup))
     page: dict[str, Any] = {
         "refunds": [refunds.refund_document(row) for row in rows[:limit]],
         "next": show("rfd", rows[limit - 1].id) if len(rows) > limit else None,
     }
     return JSONResponse(page)
+
+
+def _listed(
+    connection: Connection, scope: reads.Scope, wanted: refunds.RefundFilter, lookup: reads.Lookup
+) -> Sequence[Record]:
+    if lookup.is_given:
+        wanted = replace(wanted, orders=reads.all_orders_found(connection, scope, lookup))
+    return refunds.list_refunds(connection, scope, wanted)
 
 
 @router.get("/refunds/{refund}", responses={200: {"model": RefundOut}})

@@ -1,0 +1,390 @@
+"""Lists of orders and cancellations, and the stories of lines."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from cyclopts import Parameter
+from sqlalchemy import Connection
+
+from countermand import parties, policies, reads, scores, story
+from countermand.cli.orders import EVERYTHING, LimitFlag, scope_of
+from countermand.cli.output import Exit, fail, first_of, plain, print_csv, print_json, print_table, say
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings
+from countermand.cli.who import find_party
+from countermand.domain.line import State
+from countermand.domain.numbers import read_digits
+from countermand.ids import read, show, system_clock
+from countermand.store.columns import Record
+
+CsvFlag = Annotated[bool, Parameter(name="--csv", negative=(), help="As a file for a spreadsheet")]
+Sought = Annotated[
+    str | None,
+    Parameter(
+        help="Of the order with this reference, number of bol's, payment, customer, e-mail address or id",
+    ),
+]
+ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "escalated"]
+
+TOLD_MAX: Final = 20
+"""The stories of so many orders are told at once."""
+
+
+def orders(
+    sought: Sought = None,
+    *,
+    party: Annotated[str | None, Parameter(help="As this party sees them")] = None,
+    reference: Annotated[str | None, Parameter(help="With this purchase order number")] = None,
+    limit: LimitFlag = 20,
+    csv: CsvFlag = False,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """List orders, newest first."""
+
+    def question(connection: Connection) -> tuple[int, list[reads.OrderView]]:
+        scope = scope_of(connection, party)
+        if sought is not None:
+            wanted = reads.Lookup(anything=sought, reference=reference)
+            found = reads.orders_by_lookup(connection, scope, wanted, limit + 1)
+            return len(found), found[:limit]
+        filtered = reads.OrderFilter(reference=reference)
+        return reads.list_orders(connection, scope, filtered, start=0, count=limit, newest_first=True)
+
+    total, views = ask_database(read_settings(database=database), question)
+    if json:
+        print_json([_order(view) for view in views])
+    elif csv:
+        print_csv(_ORDER_COLUMNS, [_order_line(view, line) for view in views for line in view.lines])
+    else:
+        _show_orders(views)
+    if total > len(views):
+        at_least = "at least " if sought is not None else ""
+        say(f"{len(views)} of {at_least}{total} orders; --limit shows more.")
+
+
+def _show_orders(views: Sequence[reads.OrderView]) -> None:
+    rows = [
+        (
+            view.row.reference,
+            view.retailer_name,
+            line.row.sku,
+            line.supplier_name,
+            _units(line.row),
+            line.row.id,
+            view.row.id,
+        )
+        for view in views
+        for line in view.lines
+    ]
+    columns = ("Reference", "Retailer", "SKU", "Held by", "Units", "Line", "Order")
+    print_table(columns, rows, empty="There are no orders.")
+
+
+def cancellations(
+    sought: Sought = None,
+    *,
+    state: Annotated[ListedState | None, Parameter(help="Where they stand; escalated ones wait for you")] = None,
+    party: Annotated[str | None, Parameter(help="As this party sees them")] = None,
+    awaiting: Annotated[str | None, Parameter(help="Whose answer is due; Platform's are those that escalated")] = None,
+    late: Annotated[
+        bool, Parameter(negative=(), help="Whose answer was due by now, or which escalated for that")
+    ] = False,
+    sort: Annotated[Literal["newest", "due"], Parameter(help="due: what waits, the longest due first")] = "newest",
+    limit: LimitFlag = 50,
+    csv: CsvFlag = False,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """List cancellations, newest first or the longest due first."""
+    if sort == "due" and state not in (None, "asked", "escalated"):
+        fail(Exit.USAGE, "usage", f"--sort due lists what waits for an answer; {state} ones have theirs.")
+
+    def question(connection: Connection) -> list[Record]:
+        scope = scope_of(connection, party)
+        whose = find_party(connection, awaiting).id if awaiting else None
+        operators = whose == parties.PLATFORM
+        wanted = reads.CancellationFilter(
+            state=None if state == "escalated" else state,
+            escalated=operators or state == "escalated",
+            awaiting=None if operators else whose,
+            late=system_clock() if late else None,
+            by_due=sort == "due",
+            orders=None if sought is None else reads.all_orders_found(connection, scope, reads.Lookup(anything=sought)),
+        )
+        return _pages(connection, scope, wanted, limit + 1)
+
+    found = ask_database(read_settings(database=database), question)
+    rows = first_of(found, limit, "newest" if sort == "newest" else "longest due")
+    if json:
+        print_json([cancellation_document(row) for row in rows])
+    elif csv:
+        print_csv(_CANCELLATION_COLUMNS, [cancellation_document(row) | {"awaiting": _awaited(row)} for row in rows])
+    else:
+        _show_cancellations(rows)
+
+
+def _show_cancellations(rows: Sequence[Record]) -> None:
+    shown = [
+        (
+            show("can", row.id),
+            "escalated" if reads.is_escalated(row) else row.state,
+            f"{row.units} of {row.ordered}",
+            row.sku,
+            row.reference,
+            row.retailer_name,
+            row.fulfiller_name,
+            row.asker,
+            f"{row.asked_at:%Y-%m-%d %H:%M}",
+            _awaited(row),
+            f"{row.due_at:%Y-%m-%d %H:%M}" if row.due_at and row.state == State.ASKED and not row.agreed else "",
+            row.step,
+        )
+        for row in rows
+    ]
+    columns = (
+        "Id",
+        "State",
+        "Units",
+        "SKU",
+        "Reference",
+        "Retailer",
+        "Held by",
+        "Asked by",
+        "Asked at (UTC)",
+        "Awaiting",
+        "Answer due",
+        "Step",
+    )
+    print_table(columns, shown, empty="There are no cancellations.")
+
+
+def _awaited(row: Record) -> str:
+    """Whose answer is due, by name."""
+    if reads.is_escalated(row):
+        return "Platform"
+    return str(row.awaiting_name or "") if row.state == State.ASKED else ""
+
+
+def timeline(
+    sought: Annotated[
+        str,
+        Parameter(
+            help="Id of a cancellation, a line or an order, or what `orders` finds orders by",
+        ),
+    ],
+    *,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Tell the whole story of a line, in order."""
+
+    def question(connection: Connection) -> tuple[Sequence[Record], Sequence[Record], dict[UUID, str]]:
+        told = [event for subject in _subjects(connection, sought) for event in _told(connection, subject)]
+        judged = scores.judgements_of(connection, [(event.retailer_id, event.line_id) for event in told])
+        return told, judged, {line: _zone(connection, line) for line in {event.line_id for event in told}}
+
+    events, judgements, zones = ask_database(read_settings(database=database), question)
+    if not events:
+        fail(Exit.NOT_FOUND, "unknown_id", f"Nothing is known of {sought}.")
+    if json:
+        print_json([_event(event) for event in events] + [_judgement(judgement) for judgement in judgements])
+        return
+    for line, told in groupby(events, key=lambda event: event.line_id):
+        _tell_line(list(told), judgements, zones[line])
+
+
+def _told(connection: Connection, subject: UUID) -> Sequence[Record]:
+    return reads.timeline(connection, EVERYTHING, subject)
+
+
+def _subjects(connection: Connection, sought: str) -> list[UUID]:
+    """The line or the orders that are meant. A number of bol's means its line alone."""
+    for prefix in ("can", "lin", "ord"):
+        if subject := read(prefix, sought):
+            return [subject]
+    line = reads.line_of_bol_number(connection, read_digits(sought)) if _is_number(sought) else None
+    found = reads.orders_by_lookup(connection, EVERYTHING, reads.Lookup(anything=sought), TOLD_MAX + 1)
+    if len(found) > TOLD_MAX:
+        say(f"These are the newest {TOLD_MAX} orders; `countermand orders` lists more.")
+    others = [view.row.id for view in found[:TOLD_MAX] if line is None or view.row.id != line.order_id]
+    return [line.id, *others] if line else others
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX
+
+
+NUMBER_DIGITS_MAX: Final = 10
+
+
+def _event(event: Record) -> dict[str, Any]:
+    return {
+        "id": show("evt", event.id),
+        "line": str(event.line_id),
+        "seq": event.seq,
+        "kind": event.kind,
+        "at": event.at.isoformat(),
+        "recorded_at": (event.recorded_at or event.at).isoformat(),
+        "by": event.actor_name,
+        "as": event.actor,
+        "door": event.door,
+        "cancellation": show("can", event.cancellation_id) if event.cancellation_id else None,
+        **event.facts,
+    }
+
+
+def _zone(connection: Connection, line: UUID) -> str:
+    """Where the working hours of a line's policy are, if it has any: by its clock deadlines are told too (EC-30)."""
+    row = reads.line_by_id(connection, EVERYTHING, line)
+    hours = policies.in_force(connection, row.retailer_id, row.fulfiller_id).working_hours if row else None
+    return hours.zone if hours else ""
+
+
+def _tell_line(events: Sequence[Record], judgements: Sequence[Record], zone: str) -> None:
+    line = events[0].line_id
+    print(f"{events[0].ordered} x {plain(events[0].sku)}, line {line}")
+    told = [
+        (event.at, story.sentence(event, zone), f"{story.state(event)}; {event.door}, {event.actor}")
+        for event in events
+    ]
+    told += [(each.at, story.judged(each), each.door) for each in judgements if each.line_id == line]
+    for at, sentence, where in sorted(told, key=lambda each: each[0]):
+        print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(sentence)}  [{plain(where)}]")
+
+
+def _judgement(row: Record) -> dict[str, Any]:
+    return {
+        "line": str(row.line_id),
+        "kind": "score.excluded" if row.excluded else "score.restored",
+        "at": row.at.isoformat(),
+        "by": None,
+        "as": row.judged_by,
+        "door": row.door,
+        "cancellation": show("can", row.cancellation_id),
+        "party": str(row.party_id),
+        "note": row.reason,
+    }
+
+
+def _pages(connection: Connection, scope: reads.Scope, wanted: reads.CancellationFilter, count: int) -> list[Record]:
+    """The first ``count`` cancellations, page by page."""
+    rows: list[Record] = []
+    while len(rows) < count:
+        size = min(reads.PAGE_MAX, count - len(rows))
+        last = rows[-1] if rows else None
+        after = last.id if last else None
+        behind = reads.DuePlace(last.due_at, last.id) if last and wanted.by_due else None
+        page = reads.list_cancellations(connection, scope, replace(wanted, after=after, behind=behind, limit=size))
+        rows += page
+        if len(page) < size:
+            break
+    return rows
+
+
+def _units(row: Any) -> str:
+    parts = [(row.open, "open"), (row.asked, "asked"), (row.cancelled, "cancelled"), (row.shipped, "shipped")]
+    return ", ".join(f"{count} {word}" for count, word in parts if count)
+
+
+def _order(view: reads.OrderView) -> dict[str, Any]:
+    return {
+        "id": str(view.row.id),
+        "number": view.row.number,
+        "reference": view.row.reference,
+        "retailer": view.retailer_name,
+        "placed_at": view.row.placed_at.isoformat(),
+        "lines": [
+            {
+                "id": str(line.row.id),
+                "number": line.row.number,
+                "sku": line.row.sku,
+                "held_by": line.supplier_name,
+                "ordered": line.row.ordered,
+                "open": line.row.open,
+                "asked": line.row.asked,
+                "cancelled": line.row.cancelled,
+                "shipped": line.row.shipped,
+            }
+            for line in view.lines
+        ],
+    }
+
+
+_UNITS: Final = ("ordered", "open", "asked", "cancelled", "shipped")
+_ORDER_COLUMNS: Final = (
+    "order",
+    "order_number",
+    "reference",
+    "retailer",
+    "placed_at",
+    "line",
+    "number",
+    "sku",
+    "title",
+    "held_by",
+    *_UNITS,
+)
+
+
+def _order_line(view: reads.OrderView, line: reads.LineView) -> dict[str, Any]:
+    row = line.row
+    return {
+        "order": view.row.id,
+        "order_number": view.row.number,
+        "reference": view.row.reference,
+        "retailer": view.retailer_name,
+        "placed_at": view.row.placed_at.isoformat(),
+        "line": row.id,
+        "held_by": line.supplier_name,
+        **{name: getattr(row, name) for name in ("number", "sku", "title", *_UNITS)},
+    }
+
+
+def cancellation_document(row: Any) -> dict[str, Any]:
+    """A cancellation as JSON."""
+    return {
+        "id": show("can", row.id),
+        "line": str(row.line_id),
+        "number": row.line_number,
+        "order": str(row.order_id),
+        "reference": row.reference,
+        "retailer": row.retailer_name,
+        "held_by": row.fulfiller_name,
+        "sku": row.sku,
+        "units": row.units,
+        "state": row.state,
+        "escalated": reads.is_escalated(row),
+        "asker": row.asker,
+        "asked_at": row.asked_at.isoformat(),
+        "awaiting": str(row.awaiting) if row.awaiting else None,
+        "due_at": row.due_at.isoformat() if row.due_at else None,
+        "accepted_units": row.accepted_units,
+        "unasked": row.unasked,
+        "step": row.step,
+        "waiting_units": reads.waiting_units(row),
+    }
+
+
+_CANCELLATION_COLUMNS: Final = (
+    "id",
+    "state",
+    "escalated",
+    "units",
+    "accepted_units",
+    "waiting_units",
+    "sku",
+    "reference",
+    "retailer",
+    "held_by",
+    "asker",
+    "asked_at",
+    "awaiting",
+    "due_at",
+    "step",
+    "line",
+    "number",
+    "order",
+)

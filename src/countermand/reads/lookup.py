@@ -1,0 +1,188 @@
+"""Orders by what people have at hand: an id, a number, a reference, a payment, a customer. Each goes by an index."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select, union
+
+from countermand.domain.commands import PartyKind
+from countermand.domain.search import key_of_email, key_of_name, key_of_payment, words_of
+from countermand.ids import read
+from countermand.reads.scope import Scope, is_cancellation, line_scope, order_scope, retailer_of
+from countermand.store import tables as t
+from countermand.store.columns import Record
+from countermand.store.engine import TooBroadError
+from countermand.store.statements import NUMBER_END
+
+FOUND_MAX: Final = 200
+"""So many orders a look-up may lead to where what belongs to all of them is listed."""
+
+CHECKED_MAX: Final = 500
+"""Of so many orders, the newest, it is seen whether they have the other words of a name as well."""
+
+WORDS_MAX: Final = 10
+"""More words than these no name is looked up by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """What is known of an order; all that is given must fit. ``anything`` is one of them, or an id, or a customer."""
+
+    reference: str | None = None
+    number: int | None = None
+    email: str | None = None
+    payment: str | None = None
+    anything: str | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it looks for anything at all."""
+        given = (self.reference, self.number, self.email, self.payment, self.anything)
+        return any(each is not None for each in given)
+
+
+class TooManyFoundError(TooBroadError):
+    """More orders fit than are looked through."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, f"More than {FOUND_MAX} orders fit this.")
+
+
+def orders_found(connection: Connection, scope: Scope, wanted: Lookup, count: int) -> Sequence[Record]:
+    """The keys of at most ``count`` orders that fit, newest first: ``retailer_id``, ``order_id``, ``placed_at``.
+
+    Raises:
+        TooManyFoundError: several things are given, and one of them fits more than ``FOUND_MAX``.
+    """
+    ways = list(_ways(scope, wanted))
+    if len(ways) == 1:
+        return _newest_of(connection, ways[0], count)
+    first, *others = (_newest_of(connection, way, FOUND_MAX + 1) for way in ways)
+    if any(len(rows) > FOUND_MAX for rows in (first, *others)):
+        raise TooManyFoundError
+    return [row for row in first if all(row in rows for rows in others)][:count]
+
+
+def all_orders_found(connection: Connection, scope: Scope, wanted: Lookup) -> tuple[tuple[UUID, UUID], ...]:
+    """The retailer and the id of every order that fits.
+
+    Raises:
+        TooManyFoundError: there are more than ``FOUND_MAX``.
+    """
+    rows = orders_found(connection, scope, wanted, FOUND_MAX + 1)
+    if len(rows) > FOUND_MAX:
+        raise TooManyFoundError
+    return tuple((row.retailer_id, row.order_id) for row in rows)
+
+
+Way = list[Select[*tuple[Any, ...]]]
+"""Questions for the keys of orders, whose answers together fit one thing that is given."""
+
+
+def _newest_of(connection: Connection, way: Way, count: int) -> Sequence[Record]:
+    if not way:
+        return []
+    firsts = [_newest(each).limit(count).subquery(f"branch_{place}") for place, each in enumerate(way)]
+    together = union(*(select(first) for first in firsts)).subquery("found")
+    newest = select(together).order_by(together.c.placed_at.desc(), together.c.order_id.desc())
+    return connection.execute(newest.limit(count)).all()
+
+
+def _newest(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    _, order, placed_at = query.selected_columns
+    return query.order_by(*(getattr(column, "element", column).desc() for column in (placed_at, order)))
+
+
+def _ways(scope: Scope, wanted: Lookup) -> Iterator[Way]:
+    if wanted.number is not None:
+        yield list(_by_number(scope, wanted.number))
+    if wanted.payment is not None:
+        yield _by_key(scope, key_of_payment(wanted.payment))
+    if wanted.email is not None:
+        yield _by_key(scope, key_of_email(wanted.email))
+    if wanted.reference is not None:
+        yield [_order(scope, t.orders.c.reference == wanted.reference)]
+    if wanted.anything is not None:
+        yield list(_by_anything(scope, wanted.anything.strip()))
+
+
+def _by_anything(scope: Scope, text: str) -> Iterator[Any]:
+    yield _order(scope, t.orders.c.reference == text)
+    if re.fullmatch("[0-9]{1,10}", text):
+        yield from _by_number(scope, int(text))
+    yield from _by_id(scope, text)
+    yield from _by_key(scope, key_of_payment(text))
+    if "@" in text:
+        yield from _by_key(scope, key_of_email(text))
+    elif words := words_of(text)[:WORDS_MAX]:
+        yield from _by_name(scope, words)
+
+
+def _by_number(scope: Scope, number: int) -> Iterator[Any]:
+    """By bol's number of a line, or of an order."""
+    if number > NUMBER_END:
+        return
+    yield _order(scope, t.orders.c.number == number)
+    numbers = t.line_numbers.c
+    of_line = and_(numbers.retailer_id == t.lines.c.retailer_id, numbers.line_id == t.lines.c.id)
+    yield _line(scope, numbers.number == number).join(t.line_numbers, of_line)
+
+
+def _by_id(scope: Scope, text: str) -> Iterator[Any]:
+    if order := read("ord", text):
+        yield _order(scope, t.orders.c.retailer_id == retailer_of(order), t.orders.c.id == order)
+    if line := read("lin", text):
+        yield _line(scope, t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line)
+    if cancellation := read("can", text):
+        of_line = t.named_by(t.cancellations.c.line_id, t.lines)
+        yield _line(scope, is_cancellation(cancellation)).join(t.cancellations, of_line)
+    refund = read("rfd", text)
+    if refund and scope.kind is not PartyKind.SUPPLIER:
+        of_order = t.named_by(t.refunds.c.order_id, t.orders)
+        mine = _own(scope, t.refunds.c.retailer_id)
+        yield _ORDERS.join(t.refunds, of_order).where(t.refunds.c.id == refund, *mine)
+
+
+def _by_name(scope: Scope, words: list[str]) -> Iterator[Any]:
+    """By the name as a whole, and by its longest word where the newest orders have the others too."""
+    yield from _by_key(scope, key_of_name(words))
+    if len(words) == 1:
+        return
+    first, *others = sorted(words, key=len, reverse=True)
+    for query in _by_key(scope, key_of_name([first])):
+        near = _newest(query).limit(CHECKED_MAX).subquery("first")
+        has_others = (_has_key(near, key_of_name([word]), f"word_{n}") for n, word in enumerate(others))
+        yield select(near.c.retailer_id, near.c.order_id, near.c.placed_at).where(*has_others)
+
+
+def _has_key(order: Any, key: str, name: str) -> ColumnElement[bool]:
+    keys = t.order_keys.alias(name)
+    same = (keys.c[column] == order.c[column] for column in ("retailer_id", "placed_at", "order_id"))
+    return exists().where(keys.c.key == key, *same)
+
+
+def _by_key(scope: Scope, key: str) -> Way:
+    """A supplier is told neither of customers nor of payments; a retailer finds its own."""
+    if scope.kind is PartyKind.SUPPLIER:
+        return []
+    keys = t.order_keys.c
+    query = select(keys.retailer_id, keys.order_id, keys.placed_at)
+    return [query.where(keys.key == key, *_own(scope, keys.retailer_id))]
+
+
+def _own(scope: Scope, retailer: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    return [] if scope.kind is PartyKind.PLATFORM else [retailer == scope.party]
+
+
+_ORDERS: Final = select(t.orders.c.retailer_id, t.orders.c.id.label("order_id"), t.orders.c.placed_at)
+
+
+def _order(scope: Scope, *conditions: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return _ORDERS.where(*conditions, order_scope(scope))
+
+
+def _line(scope: Scope, *conditions: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return select(t.lines.c.retailer_id, t.lines.c.order_id, t.lines.c.placed_at).where(*conditions, line_scope(scope))
