@@ -1,7 +1,7 @@
 """Quotes and refunds, read straight from the database, for whoever may know of the customer's money."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from countermand.domain.payments import left_to_pay
 from countermand.domain.refund import OrderMoney, Part, PricedLine, Returned, quote
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
 from countermand.ids import show
-from countermand.reads import PAGE_MAX, Scope
+from countermand.reads import PAGE_MAX, Lookup, Scope, all_orders_found
 from countermand.reads.scope import retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
@@ -204,12 +204,15 @@ class RefundFilter:
     provider: str | None = None
     line: UUID | None = None
     orders: tuple[tuple[UUID, UUID], ...] | None = None
+    lookup: Lookup | None = None
     after: UUID | None = None
     limit: int = PAGE_MAX
 
 
 def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> Sequence[Record]:
     """Refunds that this party may know of, the oldest first."""
+    if wanted.lookup and wanted.lookup.is_given:
+        wanted = replace(wanted, orders=all_orders_found(connection, scope, wanted.lookup))
     refunds = t.refunds.c
     conditions = [
         refunds[name] == value

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from operator import attrgetter
@@ -318,6 +318,8 @@ def list_parties(connection: Connection) -> Sequence[Record]:
 
 def list_cancellations(connection: Connection, scope: Scope, wanted: CancellationFilter) -> Sequence[Record]:
     """Cancellations with the line each is about, and names: newest first, or longest due first."""
+    if wanted.lookup and wanted.lookup.is_given:
+        wanted = replace(wanted, orders=all_orders_found(connection, scope, wanted.lookup))
     keys = cancellation_keys(scope, wanted).subquery()
     query = _CANCELLATIONS.join(
         keys, and_(keys.c.retailer_id == t.cancellations.c.retailer_id, keys.c.id == t.cancellations.c.id)

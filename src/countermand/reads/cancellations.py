@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, o
 
 from countermand.domain.commands import PartyKind
 from countermand.domain.line import State
+from countermand.reads.lookup import Lookup
 from countermand.reads.scope import Scope, as_indexed, asked_before_it_left, line_scope, retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import PairList, pair_of
@@ -33,7 +34,8 @@ class CancellationFilter:
 
     ``escalated`` are those that wait for the operator. ``late`` are those whose answer was due before that time, and
     those that were escalated for it. ``by_due`` lists what waits, the longest due first. ``after`` is the id of the
-    last one of the page before, ``behind`` its place by due time. ``orders`` are pairs of a retailer and an order.
+    last one of the page before, ``behind`` its place by due time. ``orders`` are pairs of a retailer and an order,
+    ``lookup`` finds them.
     """
 
     state: str | None = None
@@ -44,6 +46,7 @@ class CancellationFilter:
     line: UUID | None = None
     order: UUID | None = None
     orders: tuple[tuple[UUID, UUID], ...] | None = None
+    lookup: Lookup | None = None
     by_due: bool = False
     after: UUID | None = None
     behind: DuePlace | None = None

@@ -1,6 +1,5 @@
 """Calls about cancellations: ask, answer, take back, show and list."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -9,7 +8,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, Field
-from sqlalchemy import Connection
 
 from countermand import reads
 from countermand.domain.commands import (
@@ -221,18 +219,10 @@ async def list_cancellations(
     `state=escalated` are those that wait for the platform, as `awaiting_me` says for it. `late` are those whose answer
     was due before now, and those that were escalated for that.
     """
-    wanted = _wanted(behind, who, filters, after, limit + 1)
-    rows = await behind.database.read(partial(_listed, scope=scope_of(who), wanted=wanted, lookup=lookup))
+    wanted = replace(_wanted(behind, who, filters, after, limit + 1), lookup=lookup)
+    rows = await behind.database.read(partial(reads.list_cancellations, scope=scope_of(who), wanted=wanted))
     more = _place(rows[limit - 1], wanted) if len(rows) > limit else None
     return CancellationPage(cancellations=[_out(row) for row in rows[:limit]], next=more)
-
-
-def _listed(
-    connection: Connection, scope: reads.Scope, wanted: reads.CancellationFilter, lookup: reads.Lookup
-) -> Sequence[Record]:
-    if lookup.is_given:
-        wanted = replace(wanted, orders=reads.all_orders_found(connection, scope, lookup))
-    return reads.list_cancellations(connection, scope, wanted)
 
 
 def _wanted(behind: Behind, who: Caller, filters: Filters, after: str | None, limit: int) -> reads.CancellationFilter:

@@ -1,17 +1,14 @@
 """What would go back to the customer, and what is on its way."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, Field
-from sqlalchemy import Connection
 from starlette.responses import JSONResponse
 
-from countermand import reads, refunds
+from countermand import refunds
 from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund, WaitingFor
 from countermand.domain.money import parse_minor, write_minor
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
@@ -169,22 +166,14 @@ async def list_refunds(
     if after is not None and begin is None:
         raise invalid("after is not the id of a refund; use next of the page before.", "query", "after")
     filters = refunds.RefundFilter(
-        state=state.value if state else None, provider=provider, line=line, after=begin, limit=limit + 1
+        state=state.value if state else None, provider=provider, line=line, lookup=lookup, after=begin, limit=limit + 1
     )
-    rows = await behind.database.read(partial(_listed, scope=scope_of(who), wanted=filters, lookup=lookup))
+    rows = await behind.database.read(partial(refunds.list_refunds, scope=scope_of(who), wanted=filters))
     page: dict[str, Any] = {
         "refunds": [refunds.refund_document(row) for row in rows[:limit]],
         "next": show("rfd", rows[limit - 1].id) if len(rows) > limit else None,
     }
     return JSONResponse(page)
-
-
-def _listed(
-    connection: Connection, scope: reads.Scope, wanted: refunds.RefundFilter, lookup: reads.Lookup
-) -> Sequence[Record]:
-    if lookup.is_given:
-        wanted = replace(wanted, orders=reads.all_orders_found(connection, scope, lookup))
-    return refunds.list_refunds(connection, scope, wanted)
 
 
 @router.get("/refunds/{refund}", responses={200: {"model": RefundOut}})
