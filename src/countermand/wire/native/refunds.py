@@ -13,7 +13,7 @@ from countermand.domain.commands import CloseRefund, CorrectRefund, RefundComman
 from countermand.domain.money import parse_minor, write_minor
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
 from countermand.domain.settlement import RefundState
-from countermand.fields import Id, Note
+from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
 from countermand.parties import Caller
 from countermand.service.calls import Call, Once
@@ -156,7 +156,7 @@ async def list_refunds(
     who: Viewer,
     lookup: Sought,
     state: RefundState | None = None,
-    provider: str | None = None,
+    provider: Text | None = None,
     line: Id | None = None,
     after: str | None = None,
     limit: Limit = 50,
