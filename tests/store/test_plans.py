@@ -48,7 +48,7 @@ from countermand.domain.line import State
 from countermand.domain.order import NewLine, PlaceOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
-from countermand.reads import CancellationFilter, DuePlace, Lookup, OrderFilter, Scope, lookup
+from countermand.reads import CancellationFilter, DuePlace, Lookup, OrderFilter, PlaceInTime, Scope, lookup
 from countermand.reads import orders as order_lists
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Once, ProcessWish
@@ -152,6 +152,37 @@ def _(filled: Filled) -> Cases:
 
             found |= filled.each(ask, f"{name}, {'newest' if newest_first else 'oldest'} first,")
     return found
+
+
+BEHIND: Final = ("all", "reference")
+
+
+@of("reads.orders_behind")
+def _(filled: Filled) -> Cases:
+    row = filled.row("order")
+    places = {"first page": None, "further page": PlaceInTime(row.placed_at, row.id)}
+    found: Cases = {}
+    for name, place in places.items():
+        for filtered in BEHIND:
+
+            def ask(
+                connection: Connection,
+                scope: Scope,
+                wanted: OrderFilter = ORDER_FILTERS[filtered],
+                place: PlaceInTime | None = place,
+            ) -> object:
+                return reads.orders_behind(connection, scope, wanted, place, 10)
+
+            found |= filled.each(ask, f"{filtered}, {name},")
+    return found
+
+
+@of("reads.orders.keys_behind")
+def _(filled: Filled) -> Cases:
+    def ask(connection: Connection, scope: Scope) -> object:
+        return order_lists.keys_behind(connection, scope, OrderFilter(), None, 10)
+
+    return filled.each(ask)
 
 
 @of("reads.orders.order_page")

@@ -1,9 +1,9 @@
 """Lists of orders and cancellations, and the stories of lines."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
 from cyclopts import Parameter
@@ -11,15 +11,28 @@ from sqlalchemy import Connection
 
 from countermand import parties, policies, reads, scores, story
 from countermand.cli.orders import EVERYTHING, LimitFlag, scope_of
-from countermand.cli.output import Exit, fail, first_of, plain, print_csv, print_json, print_table, say
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings
+from countermand.cli.output import (
+    Exit,
+    csv_printer,
+    fail,
+    plain,
+    print_csv,
+    print_json,
+    print_table,
+    say,
+    say_more,
+)
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings
 from countermand.cli.who import find_party
 from countermand.domain.line import State
 from countermand.domain.numbers import read_digits
 from countermand.ids import read, show, system_clock
+from countermand.settings import Settings
 from countermand.store.columns import Record
 
-CsvFlag = Annotated[bool, Parameter(name="--csv", negative=(), help="As a file for a spreadsheet")]
+T = TypeVar("T")
+
+CsvFlag = Annotated[bool, Parameter(name="--csv", negative=(), help="As a file for a spreadsheet, with every row")]
 Sought = Annotated[
     str | None,
     Parameter(
@@ -28,6 +41,10 @@ Sought = Annotated[
 ]
 ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "escalated"]
 
+ORDERS_SHOWN: Final = 20
+CANCELLATIONS_SHOWN: Final = 50
+ROWS_MAX: Final = 10_000
+"""So many orders a look-up lists at most."""
 TOLD_MAX: Final = 20
 """The stories of so many orders are told at once."""
 
@@ -37,32 +54,59 @@ def orders(
     *,
     party: Annotated[str | None, Parameter(help="As this party sees them")] = None,
     reference: Annotated[str | None, Parameter(help="With this purchase order number")] = None,
-    limit: LimitFlag = 20,
+    limit: LimitFlag | None = None,
     csv: CsvFlag = False,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """List orders, newest first."""
+    """List orders, newest first: 20 of them unless --limit says otherwise, and all with --csv."""
+    settings = read_settings(database=database)
+    filtered = reads.OrderFilter(reference=reference)
+    if csv and sought is None:
+        pages = partial(_orders_behind, party=party, wanted=filtered)
+        return export(settings, pages, _ORDER_COLUMNS, _order_lines, limit)
+    most = limit or (ROWS_MAX if csv else ORDERS_SHOWN)
 
     def question(connection: Connection) -> tuple[int, list[reads.OrderView]]:
         scope = scope_of(connection, party)
         if sought is not None:
             wanted = reads.Lookup(anything=sought, reference=reference)
-            found = reads.orders_by_lookup(connection, scope, wanted, limit + 1)
-            return len(found), found[:limit]
-        filtered = reads.OrderFilter(reference=reference)
-        return reads.list_orders(connection, scope, filtered, start=0, count=limit, newest_first=True)
+            found = reads.orders_by_lookup(connection, scope, wanted, most + 1)
+            return len(found), found[:most]
+        return reads.list_orders(connection, scope, filtered, start=0, count=most, newest_first=True)
 
-    total, views = ask_database(read_settings(database=database), question)
+    total, views = ask_database(settings, question)
     if json:
         print_json([_order(view) for view in views])
     elif csv:
-        print_csv(_ORDER_COLUMNS, [_order_line(view, line) for view in views for line in view.lines])
+        print_csv(_ORDER_COLUMNS, [line for view in views for line in _order_lines(view)])
     else:
         _show_orders(views)
     if total > len(views):
         at_least = "at least " if sought is not None else ""
         say(f"{len(views)} of {at_least}{total} orders; --limit shows more.")
+    return None
+
+
+def export(
+    settings: Settings,
+    page: Callable[[Connection, int, T | None], Sequence[T]],
+    columns: Sequence[str],
+    rows_of: Callable[[T], Sequence[Mapping[str, object]]],
+    limit: int | None,
+) -> None:
+    """Write a list as a file, page by page: all of it, unless there is a limit."""
+    add = csv_printer(columns)
+    more = read_pages(settings, page, lambda found: add(row for each in found for row in rows_of(each)), limit)
+    if more and limit:
+        say_more("first", limit)
+
+
+def _orders_behind(
+    connection: Connection, count: int, last: reads.OrderView | None, *, party: str | None, wanted: reads.OrderFilter
+) -> list[reads.OrderView]:
+    place = reads.PlaceInTime(last.row.placed_at, last.row.id) if last else None
+    return reads.orders_behind(connection, scope_of(connection, party), wanted, place, count)
 
 
 def _show_orders(views: Sequence[reads.OrderView]) -> None:
@@ -93,16 +137,18 @@ def cancellations(
         bool, Parameter(negative=(), help="Whose answer was due by now, or which escalated for that")
     ] = False,
     sort: Annotated[Literal["newest", "due"], Parameter(help="due: what waits, the longest due first")] = "newest",
-    limit: LimitFlag = 50,
+    limit: LimitFlag | None = None,
     csv: CsvFlag = False,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """List cancellations, newest first or the longest due first."""
+    """List cancellations, newest or longest due first: 50 unless --limit says otherwise, and all with --csv."""
     if sort == "due" and state not in (None, "asked", "escalated"):
         fail(Exit.USAGE, "usage", f"--sort due lists what waits for an answer; {state} ones have theirs.")
 
-    def question(connection: Connection) -> list[Record]:
+    now = system_clock() if late else None
+
+    def page(connection: Connection, count: int, last: Record | None) -> Sequence[Record]:
         scope = scope_of(connection, party)
         whose = find_party(connection, awaiting).id if awaiting else None
         operators = whose == parties.PLATFORM
@@ -110,20 +156,31 @@ def cancellations(
             state=None if state == "escalated" else state,
             escalated=operators or state == "escalated",
             awaiting=None if operators else whose,
-            late=system_clock() if late else None,
+            late=now,
             by_due=sort == "due",
             orders=None if sought is None else reads.all_orders_found(connection, scope, reads.Lookup(anything=sought)),
+            after=last.id if last else None,
+            behind=reads.DuePlace(last.due_at, last.id) if last and sort == "due" else None,
+            limit=count,
         )
-        return _pages(connection, scope, wanted, limit + 1)
+        return reads.list_cancellations(connection, scope, wanted)
 
-    found = ask_database(read_settings(database=database), question)
-    rows = first_of(found, limit, "newest" if sort == "newest" else "longest due")
+    settings = read_settings(database=database)
+    if csv:
+        return export(settings, page, _CANCELLATION_COLUMNS, lambda row: [_cancellation_row(row)], limit)
+    rows: list[Record] = []
+    most = limit or CANCELLATIONS_SHOWN
+    if read_pages(settings, page, rows.extend, most):
+        say_more("newest" if sort == "newest" else "longest due", most)
     if json:
         print_json([cancellation_document(row) for row in rows])
-    elif csv:
-        print_csv(_CANCELLATION_COLUMNS, [cancellation_document(row) | {"awaiting": _awaited(row)} for row in rows])
     else:
         _show_cancellations(rows)
+    return None
+
+
+def _cancellation_row(row: Record) -> dict[str, Any]:
+    return cancellation_document(row) | {"awaiting": _awaited(row)}
 
 
 def _show_cancellations(rows: Sequence[Record]) -> None:
@@ -176,6 +233,7 @@ def timeline(
         ),
     ],
     *,
+    csv: CsvFlag = False,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
@@ -191,6 +249,9 @@ def timeline(
         fail(Exit.NOT_FOUND, "unknown_id", f"Nothing is known of {sought}.")
     if json:
         print_json([_event(event) for event in events] + [_judgement(judgement) for judgement in judgements])
+        return
+    if csv:
+        print_csv(_EVENT_COLUMNS, _event_rows(events, judgements, zones))
         return
     for line, told in groupby(events, key=lambda event: event.line_id):
         _tell_line(list(told), judgements, zones[line])
@@ -269,21 +330,6 @@ def _judgement(row: Record) -> dict[str, Any]:
     }
 
 
-def _pages(connection: Connection, scope: reads.Scope, wanted: reads.CancellationFilter, count: int) -> list[Record]:
-    """The first ``count`` cancellations, page by page."""
-    rows: list[Record] = []
-    while len(rows) < count:
-        size = min(reads.PAGE_MAX, count - len(rows))
-        last = rows[-1] if rows else None
-        after = last.id if last else None
-        behind = reads.DuePlace(last.due_at, last.id) if last and wanted.by_due else None
-        page = reads.list_cancellations(connection, scope, replace(wanted, after=after, behind=behind, limit=size))
-        rows += page
-        if len(page) < size:
-            break
-    return rows
-
-
 def _units(row: Any) -> str:
     parts = [(row.open, "open"), (row.asked, "asked"), (row.cancelled, "cancelled"), (row.shipped, "shipped")]
     return ", ".join(f"{count} {word}" for count, word in parts if count)
@@ -313,6 +359,28 @@ def _order(view: reads.OrderView) -> dict[str, Any]:
     }
 
 
+def _event_rows(
+    events: Sequence[Record], judgements: Sequence[Record], zones: Mapping[UUID, str]
+) -> list[Mapping[str, object]]:
+    told = [_event(event) | {"sentence": story.sentence(event, zones[event.line_id])} for event in events]
+    return [*told, *(_judgement(each) | {"door": each.door, "sentence": story.judged(each)} for each in judgements)]
+
+
+_EVENT_COLUMNS: Final = (
+    "id",
+    "line",
+    "seq",
+    "kind",
+    "at",
+    "recorded_at",
+    "by",
+    "as",
+    "door",
+    "cancellation",
+    "sentence",
+)
+
+
 _UNITS: Final = ("ordered", "open", "asked", "cancelled", "shipped")
 _ORDER_COLUMNS: Final = (
     "order",
@@ -327,6 +395,10 @@ _ORDER_COLUMNS: Final = (
     "held_by",
     *_UNITS,
 )
+
+
+def _order_lines(view: reads.OrderView) -> list[dict[str, Any]]:
+    return [_order_line(view, line) for line in view.lines]
 
 
 def _order_line(view: reads.OrderView, line: reads.LineView) -> dict[str, Any]:

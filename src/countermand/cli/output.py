@@ -1,11 +1,14 @@
 """How commands speak: data on standard output, everything else on standard error, failures as exit codes."""
 
 import csv
+import io
 import json
 import os
+import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NoReturn, TypeVar
@@ -54,6 +57,28 @@ class CommandError(Exception):
         self.code = code
         self.message = message
         self.hint = hint
+
+
+class UnwritableError(Exception):
+    """Standard output could not be written while the database was open, which is not to blame for it."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Write, and have it leave this process.
+
+    Raises:
+        UnwritableError: it cannot be written.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        raise UnwritableError(error) from error
 
 
 def fail(exit_code: Exit, code: str, message: str, hint: str = "") -> NoReturn:
@@ -108,18 +133,43 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     console.print(table)
 
 
-def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """A table for a spreadsheet, by RFC 4180, which runs nothing that is in it."""
+Rows = Iterable[Mapping[str, object]]
+
+
+def csv_printer(columns: Sequence[str]) -> Callable[[Rows], None]:
+    """Returns what adds rows to a table for a spreadsheet, by RFC 4180, which runs nothing that is in it.
+
+    The first rows, were they none, bring the header along.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows({name: tame(csv_text(row.get(name))) for name in columns} for row in rows)
+    begun = False
+
+    def add(rows: Rows) -> None:
+        nonlocal begun
+        if not begun:
+            writer.writeheader()
+            begun = True
+        writer.writerows({name: tame(csv_text(row.get(name))) for name in columns} for row in rows)
+
+    return add
+
+
+def print_csv(columns: Sequence[str], rows: Rows) -> None:
+    """A whole table for a spreadsheet."""
+    csv_printer(columns)(rows)
 
 
 def csv_text(value: object) -> str:
     """A value as a cell: nothing is empty, and yes and no are written as in JSON."""
     if value is None:
         return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else _UNFIT_FOR_A_CELL.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    )
 
 
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
@@ -141,8 +191,13 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
 def first_of(found: Sequence[T], limit: int, what: str) -> Sequence[T]:
     """The first rows of a list, which are ``what`` of all; says that there are more, if there are."""
     if len(found) > limit:
-        say(f"These are the {what} {limit}; --limit shows more.")
+        say_more(what, limit)
     return found[:limit]
+
+
+def say_more(what: str, limit: int) -> None:
+    """Say that a list goes on."""
+    say(f"These are the {what} {limit}; --limit shows more.")
 
 
 def tame(cell: str) -> str:
@@ -154,8 +209,15 @@ def tame(cell: str) -> str:
     return f"'{cell}" if begins in _FORMULA or cell[:1] in _BREAKS else cell
 
 
+def untamed(cell: str) -> str:
+    """What ``tame`` made the cell of."""
+    return cell[1:] if cell.startswith("'") and tame(cell[1:]) == cell else cell
+
+
 _FORMULA: Final = frozenset("=+-@|%")
 _BREAKS: Final = frozenset("\t\r\n")
+_UNFIT_FOR_A_CELL: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of what follows."""
 
 
 def plain(value: object) -> str:

@@ -1,6 +1,6 @@
 """Commands about the customer's money: what would go back, what is on its way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -11,24 +11,25 @@ from sqlalchemy import Connection
 
 from countermand import refunds as money
 from countermand.cli.inputs import NeededNote, Note, Whole, amount
-from countermand.cli.listing import Sought
+from countermand.cli.listing import Sought, export
 from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
 from countermand.cli.outcomes import heeded
-from countermand.cli.output import Exit, fail, first_of, print_csv, print_json, print_table, report
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.output import Exit, fail, print_json, print_table, report, say_more
+from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings, with_database
 from countermand.cli.who import find_id
 from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
 from countermand.domain.money import to_minor, write_minor
 from countermand.domain.refusals import Refusal
 from countermand.domain.settlement import RefundState
 from countermand.ids import show
-from countermand.reads import PAGE_MAX, Lookup, all_orders_found
+from countermand.reads import Lookup, all_orders_found
 from countermand.refunds import RefundFilter
 from countermand.road import Application
 from countermand.service.calls import Call, Outcome
 from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the refund")]
+REFUNDS_SHOWN: Final = 1000
 NoteFlag = Annotated[Note, Parameter(help="A word for those who ask later")]
 ReasonFlag = Annotated[NeededNote, Parameter(help="Why")]
 
@@ -69,20 +70,27 @@ def refunds(
     state: Annotated[RefundState | None, Parameter(help="Where they stand")] = None,
     provider: Annotated[str | None, Parameter(help="Who moves the money")] = None,
     party: Annotated[str | None, Parameter(help="Of this retailer")] = None,
-    limit: LimitFlag = 1000,
-    csv: Annotated[bool, Parameter(negative=(), help="As a file for a spreadsheet or a bank")] = False,
+    limit: LimitFlag | None = None,
+    csv: Annotated[bool, Parameter(negative=(), help="As a file for a spreadsheet or a bank, with every row")] = False,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """List refunds, oldest first. `--state by_hand` is the work list of those that a person pays."""
+    """List refunds, oldest first: 1000 unless --limit says otherwise, and all with --csv.
+
+    `--state by_hand` is the work list of those that a person pays.
+    """
+    settings = read_settings(database=database)
     wanted = RefundFilter(state=state.value if state else None, provider=provider)
-    pages = partial(_pages, party=party, wanted=wanted, sought=sought, count=limit + 1)
-    found = ask_database(read_settings(database=database), pages)
-    rows = [money.refund_document(row) for row in first_of(found, limit, "oldest")]
+    page = partial(_page, party=party, wanted=wanted, sought=sought)
+    if csv:
+        return export(settings, page, _CSV_COLUMNS, lambda row: [money.refund_document(row)], limit)
+    found: list[Record] = []
+    most = limit or REFUNDS_SHOWN
+    if read_pages(settings, page, found.extend, most):
+        say_more("oldest", most)
+    rows = [money.refund_document(row) for row in found]
     if json:
         print_json(rows)
-    elif csv:
-        print_csv(_CSV_COLUMNS, rows)
     else:
         columns = ("Id", "State", "Amount", "Payment", "Order", "SKU", "Last word")
         shown = [
@@ -98,6 +106,7 @@ def refunds(
             for row in rows
         ]
         print_table(columns, shown, empty="There are no refunds.")
+    return None
 
 
 def refund_paid(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
@@ -175,21 +184,19 @@ def _close(row: Record, *, paid: bool, note: str) -> CloseRefund:
     return CloseRefund(line=row.line_id, refund=row.id, actor=operator(), paid=paid, note=note)
 
 
-def _pages(
-    connection: Connection, *, party: str | None, wanted: RefundFilter, sought: str | None, count: int
-) -> list[Record]:
+def _page(
+    connection: Connection,
+    count: int,
+    last: Record | None,
+    *,
+    party: str | None,
+    wanted: RefundFilter,
+    sought: str | None,
+) -> Sequence[Record]:
     scope = scope_of(connection, party)
     if sought is not None:
         wanted = replace(wanted, orders=all_orders_found(connection, scope, Lookup(anything=sought)))
-    rows: list[Record] = []
-    while len(rows) < count:
-        size = min(PAGE_MAX, count - len(rows))
-        after = rows[-1].id if rows else None
-        page = money.list_refunds(connection, scope, replace(wanted, after=after, limit=size))
-        rows += page
-        if len(page) < size:
-            break
-    return rows
+    return money.list_refunds(connection, scope, replace(wanted, after=last.id if last else None, limit=count))
 
 
 def _state(row: dict[str, Any]) -> str:

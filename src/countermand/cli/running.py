@@ -6,7 +6,8 @@ import importlib
 import logging
 import os
 import resource
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from countermand.cli.inputs import Whole
-from countermand.cli.output import Exit, fail, manners, report, say
+from countermand.cli.output import Exit, UnwritableError, fail, manners, report, say, writing
 from countermand.keyring import KeyringError
 from countermand.logs import configure_logging
 from countermand.road import Application, opened, opened_database
@@ -33,6 +34,8 @@ from countermand.store.migrations import LATEST, bring_up_to_date, current_revis
 T = TypeVar("T")
 
 PORT_MAX = 65_535
+PAGE_ROWS = 200
+"""So many rows of a long list are read at once."""
 
 DatabaseFlag = Annotated[str | None, Parameter(name="--database", help="SQLAlchemy URL; default from the settings")]
 JsonFlag = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document")]
@@ -182,6 +185,40 @@ def ask_database(settings: Settings, question: Callable[[Connection], T]) -> T:
     return _told_if_dry(run(job()))
 
 
+def read_pages(
+    settings: Settings,
+    page: Callable[[Connection, int, T | None], Sequence[T]],
+    take: Callable[[Sequence[T]], None],
+    most: int | None = None,
+) -> bool:
+    """Hand ``take`` a list page by page, at most so many rows in all. Returns whether there are more.
+
+    ``page`` reads so many rows behind the last one of the page before, each page on a snapshot of its own: however
+    long the list is, one page is held, and no read takes long.
+    """
+
+    async def job() -> bool:
+        async with opened_database(settings, creates=False, dry_run=manners.dry_run) as database:
+            last, left = None, most
+            while True:
+                count = PAGE_ROWS if left is None else min(PAGE_ROWS, left)
+                rows = await database.read(partial(_page, page, count + 1, last))
+                with writing():
+                    take(rows[:count])
+                left = None if left is None else left - count
+                if len(rows) <= count or left == 0:
+                    return len(rows) > count
+                last = rows[count - 1]
+
+    return _told_if_dry(run(job()))
+
+
+def _page(
+    page: Callable[[Connection, int, T | None], Sequence[T]], count: int, last: T | None, connection: Connection
+) -> Sequence[T]:
+    return page(connection, count, last)
+
+
 def _told_if_dry(result: T) -> T:
     if manners.dry_run:
         say("Dry run: nothing was written.")
@@ -193,6 +230,8 @@ def run(job: Coroutine[Any, Any, T]) -> T:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(job)
+    except UnwritableError as error:
+        raise error.reason from error
     except UnsafeDatabaseError as error:
         fail(Exit.BAD_CONFIGURATION, "unsafe_database", str(error))
     except KeyringError as error:

@@ -19,6 +19,8 @@ def check(given: Arguments) -> None:
         if flag.startswith("--") and flag not in known | EVERYWHERE:
             near = get_close_matches(flag, sorted(known), n=1)
             raise wrong(given, f"Unknown option: {flag}." + "".join(f" Did you mean {each}?" for each in near))
+    if {"--csv", "--json"} <= given.flags:
+        raise wrong(given, "--csv and --json are two ways to write the same: choose one.")
     for name, has_a_place in help_pages.needed(given.command):
         if name not in given.names and not (has_a_place and given.has_values):
             raise wrong(given, f'Command "{" ".join(given.command)}" parameter {name} requires an argument.')

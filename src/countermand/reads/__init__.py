@@ -42,7 +42,7 @@ from countermand.reads.cancellations import (
     order_of,
 )
 from countermand.reads.lookup import Lookup, TooManyFoundError, all_orders_found, orders_found
-from countermand.reads.orders import OrderFilter, order_page
+from countermand.reads.orders import OrderFilter, PlaceInTime, keys_behind, order_page
 from countermand.reads.scope import (
     Scope,
     as_indexed,
@@ -65,6 +65,7 @@ __all__ = [
     "DuePlace",
     "Lookup",
     "OrderFilter",
+    "PlaceInTime",
     "Scope",
     "TooManyFoundError",
     "all_orders_found",
@@ -98,6 +99,14 @@ def list_orders(
     """
     page = order_page(connection, scope, wanted, start=start, count=count, newest_first=newest_first)
     return page.total, _with_lines(connection, scope, _orders_of(connection, page.keys))
+
+
+def orders_behind(
+    connection: Connection, scope: Scope, wanted: OrderFilter, place: PlaceInTime | None, count: int
+) -> list[OrderView]:
+    """At most ``count`` orders behind that place of the list, newest first: see ``keys_behind``."""
+    keys = keys_behind(connection, scope, wanted, place, count)
+    return _with_lines(connection, scope, _orders_of(connection, keys))
 
 
 def order_by_id(connection: Connection, scope: Scope, order: UUID) -> OrderView | None:

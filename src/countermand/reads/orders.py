@@ -5,7 +5,7 @@ the list, so that no more is read than the page needs, unless a filter fits few.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -102,6 +102,31 @@ def order_page(
     else:
         keys, counted = _keys(connection, branches, scope, wanted, span)
     return Page(keys=keys[:count], total=max(counted, start + len(keys) if keys else 0))
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceInTime:
+    """Where an order stands in a list by time of placing."""
+
+    placed_at: datetime
+    id: UUID
+
+
+def keys_behind(
+    connection: Connection, scope: Scope, wanted: OrderFilter, place: PlaceInTime | None, count: int
+) -> Sequence[Record]:
+    """The keys of at most ``count`` orders behind that place, newest first, of a filter without words to search for.
+
+    A list of any length is read so, page by page, without reading again what the pages before had.
+    """
+    wanted = replace(wanted, placed_to=place.placed_at) if place else wanted
+    span = _Span(start=0, count=count, newest_first=True)
+    branches = [replace(each, keys=each.keys.where(*_behind(each, place))) for each in _listed(scope, wanted)]
+    return connection.execute(_merged(branches, count, span, scope, wanted).limit(count)).all() if branches else ()
+
+
+def _behind(branch: Branch, place: PlaceInTime | None) -> list[ColumnElement[bool]]:
+    return [] if place is None else [or_(branch.placed_at < place.placed_at, branch.order_id < place.id)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
