@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class Lane:
-    """One transaction at a time, each with every call that waits for it.
+    """One transaction at a time, each with every call that waits for it, at most ``batch_max``.
 
     ``wake`` is called when notices were committed, which a worker may send now: with their partitions and endpoints.
     """
@@ -46,7 +46,10 @@ class Lane:
         clock: Clock,
         new_id: NewId,
         wake: Callable[[Collection[Pair]], None] = lambda pairs: None,
+        *,
+        batch_max: int = BATCH_MAX,
     ) -> None:
+        self._batch_max = batch_max
         self._database = database
         self._clock = clock
         self._new_id = new_id
@@ -74,7 +77,7 @@ class Lane:
         batch: list[tuple[Call, asyncio.Future[Outcome]]] = []
         try:
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
                 outcomes = await self._outcomes([call for call, _ in batch])
                 for (_, future), outcome in zip(batch, outcomes, strict=True):
                     if not future.done():

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,3 +87,18 @@ def parties(cli: Cli) -> dict[str, str]:
         name: cli("party", "add", kind, name).out.strip()
         for kind, name in (("retailer", "Fine Shoes"), ("supplier", "Alpine Supply"))
     }
+
+
+@pytest.fixture
+def lines(cli: Cli, parties: dict[str, str]) -> list[str]:
+    """The lines of an order of three and two units, and the one of another of one unit."""
+    said = cli("order", "add", "-", stdin=json.dumps([order("PO-1", 3, 2), order("PO-2", 1)]))
+    return [*said.lines[0][1:], said.lines[1][1]]
+
+
+def asked(cli: Cli) -> Counter[str]:
+    """How many units of each line are asked for."""
+    found: Counter[str] = Counter()
+    for each in cli("cancellations", "--json", "--limit", "10000").json:
+        found[each["line"]] += each["units"]
+    return found

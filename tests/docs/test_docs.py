@@ -9,6 +9,7 @@ import pytest
 from cyclopts import App, CycloptsError
 
 from countermand.cli import HELP
+from countermand.cli.arguments import Arguments
 from countermand.cli.commands import app
 from countermand.cli.help_pages import command_in, flags_with_a_value
 from countermand.cli.help_pages import page as help_page
@@ -126,7 +127,7 @@ def test_the_examples_are_commands() -> None:
                 continue
             given = itertools.takewhile(lambda word: word not in ("<", ">", "&", "|"), shlex.split(line, comments=True))
             try:
-                app.parse_args(list(given), exit_on_error=False, print_error=False)
+                app.parse_args(list(Arguments.of(list(given)).rest), exit_on_error=False, print_error=False)
             except CycloptsError as error:
                 pytest.fail(f"{page.name}: countermand {line}: {error}")
 

@@ -21,6 +21,7 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
   countermand order add orders.json                  hand in orders (- reads standard input)
   countermand orders                                 list orders
   countermand ask --line 1000017 --by customer       a customer wants a line cancelled
+  countermand ask --file lines.csv --dry-run         what would come of each row of a file
   countermand quote --line 1000017 --units 2         what would go back to the customer
   countermand refunds --state parked                 refunds that a person has to see to
   countermand cancellations --sort due               what waits for an answer, the longest due first

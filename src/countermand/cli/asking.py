@@ -3,6 +3,7 @@
 import hashlib
 from functools import partial
 from typing import Annotated, Literal
+from uuid import UUID
 
 from cyclopts import Parameter
 
@@ -11,9 +12,11 @@ from countermand.cli.inputs import Note, Whole
 from countermand.cli.listing import cancellation_document
 from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
 from countermand.cli.outcomes import heeded, not_answered
-from countermand.cli.output import Exit, fail, print_json, say
+from countermand.cli.output import Exit, fail, manners, print_json, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.domain.commands import AskCancellation, Asker
+from countermand.domain.line import Cancellation, Decision, State
+from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Once
@@ -24,32 +27,64 @@ KEY_MAX = 255
 
 def ask(
     *,
-    line: Annotated[str, Parameter(help="Id of the line, or bol's number of it")],
+    line: Annotated[str | None, Parameter(help="Id of the line, or bol's number of it")] = None,
+    file: Annotated[
+        str | None,
+        Parameter(allow_leading_hyphen=True, help="A CSV file with a line in each row; - reads standard input"),
+    ] = None,
     units: Annotated[Whole | None, Parameter(help="How many; all that are open by default")] = None,
     by: Annotated[Literal["customer", "retailer"], Parameter(help="Whose wish it is")] = "customer",
+    reason: Annotated[CancelReason, Parameter(help="Why")] = CancelReason.NOT_STATED,
     note: Note = "",
     key: Annotated[
         str, Parameter(help="A key of your own: asks under other keys are separate, the same key is the same ask")
     ] = "",
+    csv: Annotated[bool, Parameter(negative=(), help="Of a file: print what came of each row as CSV")] = False,
+    progress: Annotated[bool, Parameter(negative=(), help="Of a file: tell how far it is")] = False,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Ask to cancel units of a line and print the id of the cancellation."""
+    """Ask to cancel units of a line and print the id of the cancellation, or ask for each row of a file."""
     if len(key) > KEY_MAX or not (key.isascii() and key.isprintable()):
         fail(Exit.USAGE, "usage", f"A key has 1 to {KEY_MAX} visible characters of ASCII.")
+    if (line is None) == (file is None):
+        fail(Exit.USAGE, "usage", "Name a line with --line, or a file of lines with --file.")
+    if file is not None:
+        if units is not None:
+            fail(Exit.USAGE, "usage", "A file says the units of each row in its column units; leave --units out.")
+        from countermand.cli.bulk_asking import Format, ask_file
+        from countermand.cli.line_files import Usual
+
+        told = Format.JSON if json else Format.CSV if csv else Format.TEXT
+        usual = Usual(asker=Asker(by), reason=reason, note=note)
+        return ask_file(read_settings(database=database), file, usual, key, told, progress=progress)
+    if csv or progress:
+        fail(Exit.USAGE, "usage", "--csv and --progress tell of the rows of a file, --file.")
 
     async def work(application: Application) -> tuple[Done, Record | None]:
-        row = await application.database.read(lambda connection: find_line(connection, line))
-        command = AskCancellation(line=row.id, actor=operator(), asker=Asker(by), units=units, note=note, key=key)
-        call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=_once(command))
-        done = heeded(await application.lanes.submit(call))
+        row = await application.database.read(lambda connection: find_line(connection, line or ""))
+        command = AskCancellation(
+            line=row.id, actor=operator(), asker=Asker(by), units=units, reason=reason, note=note, key=key
+        )
+        done = heeded(await application.lanes.submit(call_for(command, row.retailer_id)))
         seen = partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=done.cancellations[0])
         return done, await application.database.read(seen)
 
     done, found = with_database(read_settings(database=database), work)
+    return _told(done, found, json=json)
+
+
+def _told(done: Done, found: Record | None, *, json: bool) -> None:
+    repeated = done.replayed or done.cancellations[0] in done.repeated
     if found is None:
-        not_answered()
-    repeated = found.id in done.repeated
+        made = made_by(done)
+        if not (manners.dry_run and made):
+            not_answered()
+        if json:
+            print_json({"state": made.state, "units": made.units, "repeated": repeated, "written": False})
+        else:
+            say(would_be(made))
+        return
     if json:
         print_json(cancellation_document(found) | {"repeated": repeated})
     else:
@@ -60,10 +95,30 @@ def ask(
         say("An equal ask waits already, and this is taken for the same one. To ask for more units, use --key.")
 
 
-def _once(command: AskCancellation) -> Once | None:
-    """What makes two asks one, where a key was given."""
-    if not command.key:
-        return None
-    content = repr(("ask", command.line, command.asker, command.units, command.note))
+def made_by(done: Done) -> Cancellation | None:
+    """The cancellation that an ask came to, as it stands after that. A repeat by key has none at hand."""
+    changed = [each for fate in done.fates if isinstance(fate.outcome, Decision) for each in fate.outcome.cancellations]
+    return next((each for each in changed if each.id == done.cancellations[0]), None) if done.cancellations else None
+
+
+def would_be(made: Cancellation) -> str:
+    """What an ask would come to."""
+    units = "1 unit" if made.units == 1 else f"{made.units} units"
+    if made.state is State.ASKED:
+        return f"The cancellation of {units} would wait for an answer."
+    return f"The cancellation of {units} would be {made.state} at once."
+
+
+def call_for(command: AskCancellation, retailer: UUID, *, keeps_refusals: bool = True) -> Call:
+    """The call that asks it; once only, where there is a key."""
+    once = _once(command, keeps_refusals=keeps_refusals) if command.key else None
+    return Call(command=command, door=DOOR, retailer=retailer, once=once)
+
+
+def _once(command: AskCancellation, *, keeps_refusals: bool) -> Once:
+    """What makes two asks one."""
+    said = ("ask", command.line, command.asker, command.units, command.note)
+    content = repr(said if command.reason is CancelReason.NOT_STATED else (*said, command.reason))
     fingerprint = hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
-    return Once(caller=str(command.actor.party), key=command.key, fingerprint=fingerprint)
+    caller = str(command.actor.party)
+    return Once(caller=caller, key=command.key, fingerprint=fingerprint, keeps_refusals=keeps_refusals)

@@ -17,11 +17,15 @@ NO_LINE: Final = UUID(int=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Once:
-    """A call that must have its effect once: who calls, under which key, and a fingerprint of the content."""
+    """A call that must have its effect once: who calls, under which key, and a fingerprint of the content.
+
+    Unless it ``keeps_refusals``, a repeat of what was refused is decided anew.
+    """
 
     caller: str
     key: str
     fingerprint: str
+    keeps_refusals: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,8 @@ class Deciding:
         if key in self.known.answers:
             return answer_again(self.known.answers[key], once)
         outcome = self._decide(call)
-        self.known.answers[key] = keep_answer(self.rows, retailer, once, outcome)
+        if once.keeps_refusals or isinstance(outcome, Done):
+            self.known.answers[key] = keep_answer(self.rows, retailer, once, outcome)
         return outcome
 
     def _decide(self, call: Call) -> Outcome:

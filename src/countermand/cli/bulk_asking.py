@@ -1,0 +1,359 @@
+"""`countermand ask --file`: a file of lines, each row an ask of its own that is asked once however often it is read."""
+
+import asyncio
+import hashlib
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from functools import partial
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from countermand import reads
+from countermand.cli.asking import call_for, made_by
+from countermand.cli.line_files import KEY_MAX, BadRow, Usual, Wanted, read_file
+from countermand.cli.orders import EVERYTHING, operator
+from countermand.cli.output import Exit, csv_printer, fail, manners, plain, say, writing
+from countermand.cli.running import with_database
+from countermand.domain.commands import AskCancellation
+from countermand.domain.line import State
+from countermand.domain.numbers import read_digits
+from countermand.ids import read, show
+from countermand.lanes import BATCH_MAX, QUEUE_MAX, Lane
+from countermand.road import Application
+from countermand.service.calls import Call, Done, Failed, Outcome, Refused
+from countermand.settings import Settings
+from countermand.store.columns import Record
+
+TOGETHER: Final = 4 * BATCH_MAX
+"""So many rows are under way at once: what came of them is told before the next ones are begun."""
+DERIVED: Final = 48
+"""So many characters a key has that is made of what a row says, after what --key puts before it."""
+NUMBER: Final = re.compile("[0-9]{1,10}")
+
+
+T = TypeVar("T")
+
+
+class Format(Enum):
+    """How the results are written."""
+
+    TEXT = auto()
+    JSON = auto()
+    CSV = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A row whose line is known, and the call that asks it."""
+
+    place: int
+    line: UUID
+    units: int | None
+    order: UUID
+    call: Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a row. ``result`` is the state of its cancellation, or ``refused``, ``bad`` or ``failed``."""
+
+    row: int
+    result: str
+    line: str = ""
+    units: int | None = None
+    cancellation: str = ""
+    repeated: bool = False
+    due_at: str | None = None
+    code: str = ""
+    message: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether its ask was heeded, now or before."""
+        return not self.code
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {name: getattr(self, name) for name in RESULT_COLUMNS}
+
+    def text(self) -> str:
+        """As a line of cells."""
+        if self.code:
+            return "\t".join(map(plain, (self.row, self.result, self.code, self.message)))
+        units = "" if self.units is None else f"{self.units} unit" + ("s" if self.units != 1 else "")
+        before = "done before" if self.repeated else ""
+        return "\t".join(filter(None, map(plain, (self.row, self.result, self.cancellation, units, before))))
+
+
+RESULT_COLUMNS: Final = (*("row", "result", "line", "units", "cancellation", "repeated", "due_at", "code", "message"),)
+
+
+def ask_file(settings: Settings, file: str, usual: Usual, key: str, told: Format, *, progress: bool) -> None:
+    """Ask for each row of a file, and tell what came of each."""
+    if len(key) > KEY_MAX - DERIVED:
+        fail(Exit.USAGE, "usage", f"With --file, --key begins the key of every row: {KEY_MAX - DERIVED} characters.")
+    rows = read_file(file, usual)
+    telling = _Telling(_printer(told), len(rows), progress=progress)
+    asking = _Tried if manners.dry_run else _Asking
+    try:
+        with_database(settings, lambda application: asking(application, _Keys(key)).run(rows, telling))
+    except KeyboardInterrupt:
+        say("Interrupted. Take the same file again: what was asked is not asked twice.")
+        raise
+    telling.end(file)
+
+
+def _printer(told: Format) -> Callable[[Sequence[Result]], None]:
+    if told is Format.CSV:
+        add = csv_printer(RESULT_COLUMNS)
+        return lambda results: add(each.document() for each in results)
+    write: Callable[[Result], str] = (
+        Result.text if told is Format.TEXT else lambda each: json.dumps(each.document(), ensure_ascii=False)
+    )
+    return lambda results: print("".join(f"{write(each)}\n" for each in results), end="")
+
+
+class _Telling:
+    """Tells what came of the rows, as soon as it is known, and how far it is."""
+
+    def __init__(self, write: Callable[[Sequence[Result]], None], total: int, *, progress: bool) -> None:
+        self._write = write
+        self._total = total
+        # Where the results are seen, they tell how far it is.
+        watched = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._progress = not manners.quiet and (progress or watched)
+        self._done = 0
+        self._counts: Counter[str] = Counter()
+
+    def tell(self, results: Sequence[Result]) -> None:
+        """Write results."""
+        self._done += len(results)
+        for each in results:
+            self._counts["done before" if each.is_good and each.repeated else each.result] += 1
+        with writing():
+            self._write(results)
+            if self._progress:
+                end = "\r" if sys.stderr.isatty() and self._done < self._total else "\n"
+                print(f"{self._done} of {self._total} rows", end=end, file=sys.stderr, flush=True)
+
+    def end(self, file: str) -> None:
+        """Say what came of all, and end the command if that was not all that was wanted."""
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(self._counts.items()))
+        say(f"{self._done} of {self._total} rows" + (f": {counts}." if counts else "."))
+        bad, refused, failed = (self._counts[name] for name in ("bad", "refused", "failed"))
+        if failed:
+            again = f"Take {file} again later: what was asked is not asked twice."
+            fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer for some rows.", again)
+        if bad + refused == self._done and self._done:
+            sys.exit(Exit.REFUSED if refused else Exit.USAGE)
+        if bad + refused:
+            sys.exit(Exit.PARTLY)
+
+
+@dataclass(slots=True)
+class _Keys:
+    """The key of each row: its own, or one made of what it asks and of how many rows before ask the same.
+
+    So a file whose rows were mended, moved or taken out asks nothing twice, and equal rows are asks of their own.
+    """
+
+    prefix: str
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def of(self, row: Wanted, line: UUID) -> str:
+        if row.key:
+            return row.key
+        said = repr((line.hex, row.asker.value, row.units, row.reason.value, row.note))
+        digest = hashlib.sha256(said.encode()).hexdigest()[:32]
+        self.seen[digest] += 1
+        return f"{self.prefix}file:{digest}:{self.seen[digest]}"
+
+
+@dataclass(slots=True)
+class _Asking:
+    """Asks for rows, so many at once, in the order of the file."""
+
+    application: Application
+    keys: _Keys
+
+    async def run(self, rows: Sequence[Wanted | BadRow], telling: _Telling) -> None:
+        for some in _parts(rows, TOGETHER):
+            found = await self._find(some)
+            outcomes = await self._outcomes([each for each in found if isinstance(each, Found)])
+            results = await self._results(found, outcomes)
+            telling.tell(results)
+            if any(each.result == "failed" for each in results):
+                break
+
+    async def _find(self, rows: Sequence[Wanted | BadRow]) -> list[Found | BadRow]:
+        return await self.application.database.read(partial(_find_all, rows=rows, keys=self.keys))
+
+    async def _outcomes(self, asked: Sequence[Found]) -> dict[int, Outcome]:
+        outcomes = await asyncio.gather(*(self.application.lanes.submit(each.call) for each in asked))
+        return {each.place: outcome for each, outcome in zip(asked, outcomes, strict=True)}
+
+    async def _results(self, rows: Sequence[Found | BadRow], outcomes: Mapping[int, Outcome]) -> list[Result]:
+        again = [
+            outcome.cancellations[0]
+            for outcome in outcomes.values()
+            if isinstance(outcome, Done) and outcome.cancellations and made_by(outcome) is None
+        ]
+        standing = await self.application.database.read(partial(_standing, cancellations=again)) if again else {}
+        return [_result(each, outcomes, standing) for each in rows]
+
+
+class _Tried(_Asking):
+    """Decides every row as if those before it had been asked, and takes it back.
+
+    Rows of one order are decided in one transaction, so that each finds what those before it left. Asks of other orders
+    have nothing in common with them, and no transaction is longer than it must be: it keeps a service waiting.
+    """
+
+    async def run(self, rows: Sequence[Wanted | BadRow], telling: _Telling) -> None:
+        found = [each for some in _parts(rows, TOGETHER) for each in await self._find(some)]
+        orders: dict[UUID, list[Found]] = {}
+        for each in found:
+            if isinstance(each, Found):
+                orders.setdefault(each.order, []).append(each)
+        outcomes: dict[int, Outcome] = {}
+        groups = [part for group in orders.values() for part in _parts(group, QUEUE_MAX)]
+        for together in _batches(groups):
+            outcomes |= await self._outcomes(together)
+        for some in _parts(found, TOGETHER):
+            theirs = {each.place: outcomes[each.place] for each in some if isinstance(each, Found)}
+            telling.tell(await self._results(some, theirs))
+
+    async def _outcomes(self, asked: Sequence[Found]) -> dict[int, Outcome]:
+        application = self.application
+        lane = Lane(application.database, application.clock, application.ids.new, batch_max=len(asked) or 1)
+        outcomes = await asyncio.gather(*(lane.submit(each.call) for each in asked))
+        return {each.place: outcome for each, outcome in zip(asked, outcomes, strict=True)}
+
+
+def _parts(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _batches(groups: Sequence[Sequence[Found]]) -> Iterator[list[Found]]:
+    """Whole groups, together about as many rows as a batch of the write road has."""
+    batch: list[Found] = []
+    for group in groups:
+        if batch and len(batch) + len(group) > BATCH_MAX:
+            yield batch
+            batch = []
+        batch = [*batch, *group]
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True, slots=True)
+class _NoLine:
+    code: str
+    message: str
+
+
+def _find_all(connection: Connection, *, rows: Sequence[Wanted | BadRow], keys: _Keys) -> list[Found | BadRow]:
+    """The line of each row. What several rows name is looked for once."""
+    lines: dict[str, Record | None] = {}
+    orders: dict[str, list[reads.OrderView]] = {}
+
+    def line_of(row: Wanted) -> Record | _NoLine:
+        if row.line:
+            if row.line not in lines:
+                lines[row.line] = _line(connection, row.line)
+            return lines[row.line] or _NoLine("unknown_line", f"There is no line {row.line}.")
+        if row.order not in orders:
+            orders[row.order] = _orders(connection, row.order)
+        return _line_with(orders[row.order], row)
+
+    return [row if isinstance(row, BadRow) else _found(row, line_of(row), keys) for row in rows]
+
+
+def _line(connection: Connection, text: str) -> Record | None:
+    if NUMBER.fullmatch(text):
+        return reads.line_of_bol_number(connection, read_digits(text))
+    line = read("lin", text)
+    return reads.line_by_id(connection, EVERYTHING, line) if line else None
+
+
+def _orders(connection: Connection, text: str) -> list[reads.OrderView]:
+    """The orders with this reference, number or id. A customer's name is none of these: too much hangs on it."""
+    found = reads.orders_by_lookup(connection, EVERYTHING, reads.Lookup(reference=text), 2)
+    if NUMBER.fullmatch(text):
+        by_number = reads.orders_by_lookup(connection, EVERYTHING, reads.Lookup(number=read_digits(text)), 2)
+        found += [view for view in by_number if view.row.number == read_digits(text)]
+    if (order := read("ord", text)) and (view := reads.order_by_id(connection, EVERYTHING, order)):
+        found.append(view)
+    return list({view.row.id: view for view in found}.values())
+
+
+def _line_with(orders: Sequence[reads.OrderView], row: Wanted) -> Record | _NoLine:
+    if not orders:
+        return _NoLine("unknown_order", f"There is no order {row.order}.")
+    if len(orders) > 1:
+        return _NoLine("ambiguous", f"Several orders are called {row.order}: name this one by its id.")
+    fitting = [line.row for line in orders[0].lines if line.row.sku == row.sku]
+    if not fitting:
+        return _NoLine("unknown_line", f"The order {row.order} has no line of {row.sku}.")
+    if len(fitting) > 1:
+        return _NoLine("ambiguous", f"The order {row.order} has several lines of {row.sku}: name this one by its id.")
+    return fitting[0]
+
+
+def _found(row: Wanted, line: Record | _NoLine, keys: _Keys) -> Found | BadRow:
+    if isinstance(line, _NoLine):
+        return BadRow(place=row.place, code=line.code, message=line.message)
+    command = AskCancellation(
+        line=line.id,
+        actor=operator(),
+        asker=row.asker,
+        units=row.units,
+        reason=row.reason,
+        note=row.note,
+        key=keys.of(row, line.id),
+    )
+    call = call_for(command, line.retailer_id, keeps_refusals=False)
+    return Found(place=row.place, line=line.id, units=row.units, order=line.order_id, call=call)
+
+
+def _standing(connection: Connection, *, cancellations: Sequence[UUID]) -> dict[UUID, Record]:
+    found = (reads.cancellation_by_id(connection, EVERYTHING, each) for each in cancellations)
+    return {row.id: row for row in found if row}
+
+
+def _result(row: Found | BadRow, outcomes: Mapping[int, Outcome], standing: Mapping[UUID, Record]) -> Result:
+    if isinstance(row, BadRow):
+        return Result(row=row.place, result="bad", code=row.code, message=row.message)
+    told = Result(row=row.place, result="failed", line=str(row.line), units=row.units)
+    match outcomes[row.place]:
+        case Failed():
+            return replace(told, code="database_unavailable", message="The database did not answer.")
+        case Refused() as outcome:
+            return replace(told, result="refused", code=outcome.refusal.kind.value, message=outcome.refusal.detail)
+        case Done() as done:
+            return _heeded(told, done, standing)
+
+
+def _heeded(told: Result, done: Done, standing: Mapping[UUID, Record]) -> Result:
+    first = done.cancellations[0] if done.cancellations else None
+    repeated = done.replayed or first in done.repeated
+    stands = made_by(done) or (standing.get(first) if first else None)
+    if first is None or stands is None:
+        return replace(told, result=State.ACCEPTED.value, repeated=repeated)
+    waits = stands.state == State.ASKED
+    return replace(
+        told,
+        result=State(stands.state).value,
+        units=stands.units,
+        # What is taken back has no id that anybody could use.
+        cancellation="" if manners.dry_run and not repeated else show("can", first),
+        repeated=repeated,
+        due_at=stands.due_at.isoformat() if waits and stands.due_at else None,
+    )
