@@ -47,9 +47,9 @@ class Lane:
         new_id: NewId,
         wake: Callable[[Collection[Pair]], None] = lambda pairs: None,
         *,
-        batch_max: int = BATCH_MAX,
+        batch_max: int | None = None,
     ) -> None:
-        self._batch_max = batch_max
+        self._batch_max = batch_max or BATCH_MAX
         self._database = database
         self._clock = clock
         self._new_id = new_id
