@@ -61,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bench.reads import main as measure_reads
 
         return measure_reads([each for each in given if each != "--reads"])
+    if "--timing" in given:
+        from bench.timing import main as measure_timing
+
+        return measure_timing([each for each in given if each != "--timing"])
     options = _options(given)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench_")))
@@ -114,7 +118,9 @@ def _targets(
     lines = options.lines or _lines_needed(options)
     targets: list[Target] = []
     about: dict[str, Any] = {"lines": lines}
-    node = stack.enter_context(Node(durable=True, **SERVER_SETTINGS)) if _needs_postgres(options) else None
+    node = (
+        stack.enter_context(Node(durable=True, directory=None, **SERVER_SETTINGS)) if _needs_postgres(options) else None
+    )
     variants = [Variant(name="", source=None, env={}), *options.variant]
     if node and FLOOR in options.only:
         floor = Floor(node, items=2 * lines, protocol=options.protocol)
@@ -245,6 +251,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--protocol", choices=("extended", "prepared"), default="prepared", help="of the floor")
     parser.add_argument("--notices", action="store_true", help="how fast notices leave, instead; has flags of its own")
     parser.add_argument("--reads", action="store_true", help="how long every read takes, instead; has flags of its own")
+    parser.add_argument("--timing", action="store_true", help="whether times tell of others' things, instead")
     parser.add_argument("--neighbours", action="store_true", help="also the same call on FastAPI and on DRF")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every figure")
     parser.add_argument(

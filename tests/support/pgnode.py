@@ -56,11 +56,13 @@ def unprivileged() -> dict[str, Any]:
 
 
 class Node:
-    """One server with a data directory of its own."""
+    """One server with a data directory of its own, which goes with it unless one is given."""
 
-    def __init__(self, *, durable: bool = True, **settings: str | int) -> None:
+    def __init__(self, *, durable: bool = True, directory: Path | None = None, **settings: str | int) -> None:
         self.bin = pg_bin()
-        self.dir = Path(tempfile.mkdtemp(prefix="pgnode_"))
+        self.kept = directory is not None
+        self.dir = directory or Path(tempfile.mkdtemp(prefix="pgnode_"))
+        self.dir.mkdir(exist_ok=True)
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.settings: dict[str, str | int] = {
@@ -83,7 +85,7 @@ class Node:
         for path in (self.dir, *self.dir.rglob("*")):
             self._own(path)
         self.dir.chmod(0o700)
-        if not copy_of:
+        if not copy_of and not (self.dir / "PG_VERSION").exists():
             self._initdb()
         conf = self.dir / "postgresql.auto.conf"
         conf.write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
@@ -138,7 +140,9 @@ class Node:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def destroy(self) -> None:
-        self.stop("immediate")
+        self.stop("fast" if self.kept else "immediate")
+        if self.kept:
+            return
         shutil.rmtree(self.dir, ignore_errors=True)
         Path(f"{self.dir}.log").unlink(missing_ok=True)
 

@@ -234,10 +234,10 @@ class _Words:
     def hex(self, value: str) -> str:
         return f"encode(convert_to({value}, 'UTF8'), 'hex')" if self.postgresql else f"lower(hex({value}))"
 
-    def sku_term(self, value: str) -> str:
+    def hashed(self, letter: str, value: str) -> str:
         if self.postgresql:
-            return f"'s' || substr(encode(sha256(convert_to({value}, 'UTF8')), 'hex'), 1, 32)"
-        return f"'s' || sha256_of({value})"
+            return f"'{letter}' || substr(encode(sha256(convert_to({value}, 'UTF8')), 'hex'), 1, 32)"
+        return f"'{letter}' || sha256_of({value})"
 
     def party_term(self, letter: str, column: str) -> str:
         return f"'{letter}' || replace(CAST({column} AS text), '-', '')"
@@ -336,6 +336,7 @@ def _statements(counts: _Counts, w: _Words) -> Iterator[tuple[str, str]]:
         key = "n" if name == "orders" else "m"
         yield f"seed_{name}", f"CREATE UNIQUE INDEX temp_{name} ON seed_{name} ({key})"
     yield from _order_rows(w)
+    yield from _key_rows(w)
     yield from _line_rows(w, counts)
     yield from _cancellation_rows(w, counts)
     yield from _money_rows(w)
@@ -362,7 +363,7 @@ def _order_rows(w: _Words) -> Iterator[tuple[str, str]]:
             w.party_term("r", "retailer_id"),
             f"CASE WHEN supplier_n < 0 THEN 'x' ELSE {w.party_term('h', 'fulfiller_id')} END",
             w.joined(
-                f"{w.sku_term('sku')} || ' w' || {w.hex(chr(39) + 'article' + chr(39))}"
+                f"{w.hashed('s', 'sku')} || ' w' || {w.hex(chr(39) + 'article' + chr(39))}"
                 f" || ' w' || {w.hex(chr(39) + 'colour' + chr(39) + ' || CAST(article % 20 AS text)')}"
                 f" || ' w' || {w.hex(chr(39) + 'kind' + chr(39) + ' || CAST(article % 700 AS text)')}"
                 f" || ' w' || {w.hex(chr(39) + 'model' + chr(39) + ' || CAST(article AS text)')}"
@@ -386,6 +387,23 @@ def _order_rows(w: _Words) -> Iterator[tuple[str, str]]:
         "INSERT INTO connections (retailer_id, supplier_id, since)"
         f" SELECT DISTINCT retailer_id, fulfiller_id, {w.at('0')} FROM seed_lines WHERE supplier_n >= 0",
     )
+
+
+def _key_rows(w: _Words) -> Iterator[tuple[str, str]]:
+    """Every order has a customer with an address and a name; of some first and last names there are many."""
+    first = f"CASE WHEN {chance('n', 21, 40)} = 0 THEN 'anna' ELSE 'first' || CAST({chance('n', 22, 500)} AS text) END"
+    second = f"CASE WHEN {chance('n', 23, 50)} = 0 THEN 'maria' ELSE 'second' || CAST(n % 20 AS text) END"
+    last = f"CASE WHEN {chance('n', 24, 100)} = 0 THEN 'vries' ELSE 'last' || CAST(n / 3 AS text) END"
+    whole = f"CASE WHEN {chance('n', 25, 5000)} = 0 THEN 'anna de maria vries' ELSE 'whole' || CAST(n / 3 AS text) END"
+    email = f"CASE WHEN {chance('n', 26, 5000)} = 0 THEN 'anna' ELSE 'buyer' || CAST(n / 3 AS text) END"
+    keys = [w.hashed("n", each) for each in (first, second, last, whole)]
+    keys += [w.hashed("e", f"{email} || '@example.com'"), w.hashed("p", "'pay-' || CAST(n AS text)")]
+    for key in keys:
+        yield (
+            "order_keys",
+            f"INSERT INTO order_keys (retailer_id, key, placed_at, order_id) SELECT retailer_id, {key},"
+            f" {w.at('placed')}, id FROM seed_orders{' WHERE with_money' if key is keys[-1] else ''}",
+        )
 
 
 def _line_rows(w: _Words, counts: _Counts) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """What is another party's is answered as what is not there: the same bytes, and by the same statements.
 
-Times are too noisy for a test. Statements are what the time is made of, so those are compared.
+Times are too noisy for a test. Statements are what the time is made of, so those are compared; and no line of
+another's is locked, which would be written down. ``bench --timing`` measures the times.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,10 +12,12 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from countermand.domain.commands import AskCancellation
+from countermand.service import loading
 from countermand.service.calls import Done
+from countermand.service.locking import Locked, lock
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -78,6 +81,21 @@ def statements() -> Iterator[list[str]]:
     event.remove(Engine, "before_cursor_execute", keep)
 
 
+@contextmanager
+def locked_lines() -> Iterator[list[Any]]:
+    """The rows of lines that the write road reads under its lock."""
+    rows: list[Any] = []
+
+    def keep(connection: Connection, calls: Any, whole: Any) -> Locked:
+        found = lock(connection, calls, whole)
+        rows.extend(found.rows)
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loading, "lock", keep)
+        yield rows
+
+
 async def foreign(world: World) -> dict[str, UUID]:
     """Things of another retailer and another supplier, with an ask that waits."""
     order = await world.order(3, 3, retailer=world.other_retailer, fulfillers=(world.other_supplier,) * 2)
@@ -103,13 +121,14 @@ async def test_what_is_anothers_is_answered_as_what_is_not_there(world: World) -
             async def ask(subject: UUID, door: Door = door) -> tuple[httpx2.Response, list[str]]:
                 name = f"can_{subject.hex}" if door.subject == "cancellation" else str(subject)
                 party = world.retailer if door.party == "retailer" else world.supplier
-                with statements() as sent:
+                with statements() as sent, locked_lines() as locked:
                     response = await http.request(
                         door.method,
                         door.path.format(name),
                         headers={"Authorization": f"{door.scheme} {world.tokens[party]}"},
                         **({"json": door.body(name)} if door.body else {}),
                     )
+                assert not locked, door
                 return response, sent
 
             absent, for_absent = await ask(world.application.ids.new())

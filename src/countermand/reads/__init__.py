@@ -566,6 +566,8 @@ def _events_in_order(connection: Connection, keys: list[Record]) -> list[Record]
 
 _FIRST_POSITIONS: Final = 256
 _LAST_ID: Final = UUID(int=2**128 - 1)
+_ONE: Final[ColumnElement[int]] = literal_column("1")
+"""As a literal: of a limit that it is not told PostgreSQL expects many rows, and sorts all to find the first."""
 _LONGEST: Final = timedelta(hours=1)
 """No transaction takes longer between getting its number and making its ids; the database ends it long before."""
 
@@ -595,7 +597,7 @@ def _position_of(connection: Connection, sellers: BindParameter[Any], event: UUI
     # As a range and in order: for an equation SQLite takes the index of positions, which has all that is asked for, and
     # goes through all events of the retailer.
     here = (t.events.c.retailer_id == t.parties.c.id, t.events.c.id.between(event, event))
-    found = select(t.events.c.position).where(*here).order_by(t.events.c.id).limit(1).scalar_subquery()
+    found = select(t.events.c.position).where(*here).order_by(t.events.c.id).limit(_ONE).scalar_subquery()
     query = select(func.max(found)).where(one_of(t.parties.c.id, sellers))
     return connection.execute(query).scalar()
 
@@ -607,7 +609,7 @@ def _last_before(connection: Connection, sellers: BindParameter[Any], since: UUI
         select(t.events.c.position)
         .where(t.events.c.retailer_id == t.parties.c.id, t.events.c.id < long_before)
         .order_by(t.events.c.id.desc())
-        .limit(1)
+        .limit(_ONE)
         .scalar_subquery()
     )
     query = select(func.max(last)).where(one_of(t.parties.c.id, sellers))
@@ -747,15 +749,14 @@ _TO_ANSWER: Final = (
 def _with_lines(connection: Connection, scope: Scope, orders: Sequence[Record]) -> list[OrderView]:
     if not orders:
         return []
-    retailers = {order.retailer_id for order in orders}
-    ids = [order.id for order in orders]
+    pairs = bindparam("orders", [(order.retailer_id, order.id) for order in orders], type_=PairList())
     lines = connection.execute(
         select(t.lines)
-        .where(t.lines.c.retailer_id.in_(retailers), t.lines.c.order_id.in_(ids), line_scope(scope))
+        .where(pair_of(t.lines.c.retailer_id, t.lines.c.order_id, pairs), line_scope(scope))
         .order_by(t.lines.c.position)
     ).all()
-    parcels = _parcels(connection, retailers, [line.id for line in lines])
-    names = _names(connection, retailers | {line.fulfiller_id for line in lines})
+    parcels = _parcels(connection, lines)
+    names = _names(connection, {order.retailer_id for order in orders} | {line.fulfiller_id for line in lines})
     views: dict[UUID, list[LineView]] = {}
     for line in lines:
         view = LineView(row=line, supplier_name=names[line.fulfiller_id], parcels=tuple(parcels.get(line.id, ())))
@@ -766,11 +767,12 @@ def _with_lines(connection: Connection, scope: Scope, orders: Sequence[Record]) 
     ]
 
 
-def _parcels(connection: Connection, retailers: set[UUID], lines: list[UUID]) -> dict[UUID, list[Record]]:
+def _parcels(connection: Connection, lines: Sequence[Record]) -> dict[UUID, list[Record]]:
+    pairs = bindparam("lines", [(line.retailer_id, line.id) for line in lines], type_=PairList())
     rows = connection.execute(
         select(t.shipment_lines.c.line_id, t.shipment_lines.c.units, t.shipments)
         .join(t.shipments, t.named_by(t.shipment_lines.c.shipment_id, t.shipments))
-        .where(t.shipment_lines.c.retailer_id.in_(retailers), t.shipment_lines.c.line_id.in_(lines))
+        .where(pair_of(t.shipment_lines.c.retailer_id, t.shipment_lines.c.line_id, pairs))
     )
     parcels: dict[UUID, list[Record]] = {}
     # Sorted here: SQLite would go through all of the retailers' to have them in order.

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.domain.commands import AboutOrder, Command, Fellow, SendRefund, SettleRefund
+from countermand.domain.commands import AboutOrder, Command, Fellow, PartyKind, SendRefund, SettleRefund
 from countermand.domain.order import PlaceOrder
 from countermand.service.calls import NO_LINE, Call
 from countermand.store import statements as sql
@@ -69,12 +69,24 @@ def _with_ids(calls: Sequence[Call], known: dict[tuple[UUID | None, int], UUID])
 
 def _homes(connection: Connection, calls: Sequence[Call]) -> dict[UUID, UUID]:
     """The retailers of what is named without one, and of what an order wants for ids though it is there already."""
-    wanted = {call.about for call in calls if call.retailer is None}
     fresh = {each for call in calls if isinstance(call.command, PlaceOrder) for each in call.command.ids}
-    if not wanted | fresh:
-        return {}
-    found = connection.execute(sql.RETAILERS_OF, {"ids": sorted(wanted | fresh)})
-    return {row.id: row.retailer_id for row in found}
+    anybodys, speakers = set(fresh), set[tuple[UUID, UUID]]()
+    for call in calls:
+        if call.retailer is None:
+            actor = getattr(call.command, "actor", None)
+            if actor is None or actor.kind is PartyKind.PLATFORM or isinstance(call.command, PlaceOrder):
+                anybodys.add(call.about)
+            else:
+                speakers.add((call.about, actor.party))
+    found: dict[UUID, UUID] = {}
+    if anybodys:
+        rows = connection.execute(sql.RETAILERS_OF, {"ids": sorted(anybodys)})
+        found |= {row.id: row.retailer_id for row in rows}
+    if speakers:
+        theirs = sql.RETAILERS_OF_SPEAKERS[connection.dialect.name]
+        rows = connection.execute(theirs, {"speakers": sorted(speakers)})
+        found |= {row.id: row.retailer_id for row in rows}
+    return found
 
 
 def _lines(

@@ -1,6 +1,7 @@
 """Every statement of the write road, by name. All are set-based: one execution serves a whole batch."""
 
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import (
     Column,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    text,
     union_all,
     update,
 )
@@ -35,6 +37,43 @@ RETAILERS_OF = select(t.whereabouts.c.id, t.whereabouts.c.retailer_id).where(
     one_of(t.whereabouts.c.id, bindparam("ids", type_=IdList()))
 )
 """Which retailer each of these orders or lines belongs to."""
+
+_RETAILERS_OF_SPEAKERS: Final = """
+SELECT {id} AS id, here.retailer_id FROM {keys} AS key LEFT JOIN whereabouts AS here ON here.id = {id}
+WHERE here.retailer_id = {party}
+OR EXISTS (SELECT 1 FROM lines WHERE lines.retailer_id = COALESCE(here.retailer_id, {nobody})
+ AND lines.id = {id} AND lines.fulfiller_id = {party} AND lines.with_fulfiller)
+OR EXISTS (SELECT 1 FROM order_parts WHERE order_parts.retailer_id = COALESCE(here.retailer_id, {nobody})
+ AND order_parts.order_id = {id} AND order_parts.fulfiller_id = {party})
+OR EXISTS (SELECT 1 FROM reassignments WHERE reassignments.retailer_id = COALESCE(here.retailer_id, {nobody})
+ AND reassignments.line_id = {id} AND reassignments.former_id = {party})
+"""
+_WORDS: Final = {
+    "postgresql": {
+        "keys": "json_array_elements(CAST(CAST(:speakers AS TEXT) AS JSON))",
+        "id": "CAST(key ->> 0 AS UUID)",
+        "party": "CAST(key ->> 1 AS UUID)",
+        "nobody": f"CAST('{UUID(int=0)}' AS UUID)",
+    },
+    "sqlite": {
+        "keys": "json_each(:speakers)",
+        "id": "(key.value ->> 0)",
+        "party": "(key.value ->> 1)",
+        "nobody": f"'{UUID(int=0).hex}'",
+    },
+}
+
+
+RETAILERS_OF_SPEAKERS: Final = {
+    engine: text(_RETAILERS_OF_SPEAKERS.format(**words))
+    .bindparams(bindparam("speakers", type_=PairList()))
+    .columns(id=Id, retailer_id=Id)
+    for engine, words in _WORDS.items()
+}
+"""The same of those that their speakers have to do with, or had: pairs of an order or a line, and a party.
+
+What is another's gives no row, like what is absent, and the same is looked up for both: a row that is fetched, and
+dropped later, is told by the time."""
 
 LINES_OF_ORDERS = select(t.lines.c.retailer_id, t.lines.c.id).where(
     pair_of(t.lines.c.retailer_id, t.lines.c.order_id, bindparam("orders", type_=PairList()))

@@ -1,0 +1,128 @@
+"""Whether the time of an answer tells what is another party's from what is not there.
+
+    python -m bench --timing
+
+At each door two calls take turns, by chance now this one first and now that one: one with the id of something of
+another retailer and supplier, and one with an id that nothing has. Both are answered with the same words. ``z`` is that
+of Mann and Whitney's rank test: between -3 and 3 the times do not differ in a way that can be told.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+from uuid import UUID
+
+from tests.support.pgnode import Node
+from tests.support.world import Clock, World, populate, running
+from tests.wire.test_foreign_ids import DOORS, Door, foreign
+
+TELLING_Z: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One door on one engine: the medians in microseconds, and how far the ranks lie apart."""
+
+    engine: str
+    door: str
+    pairs: int
+    foreign_us: float
+    absent_us: float
+    z: float
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure each door, print a row for each; fail if one of them tells."""
+    options = _options(arguments)
+    print("| engine | door | pairs | another's, µs | absent, µs | z |\n|---|---|---|---|---|---|")
+    found: list[Told] = []
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench_timing_"))
+        for engine in options.only:
+            url = f"sqlite:///{directory}/timing.sqlite3"
+            if engine == "postgresql":
+                url = stack.enter_context(Node()).url()
+            found += asyncio.run(_measure(engine, url, Path(directory), options))
+    telling = [each for each in found if abs(each.z) > TELLING_Z]
+    print(f"\n{len(found)} doors, {len(telling)} with |z| over {TELLING_Z:g}.")
+    return 1 if telling else 0
+
+
+async def _measure(engine: str, url: str, directory: Path, options: argparse.Namespace) -> list[Told]:
+    found = []
+    clock, limits = Clock(), {"call_limit": "", "wrong_token_limit": ""}
+    async with running(url, clock, **limits, key_file=directory / f"{engine}.keys") as application:
+        world = await populate(application, clock)
+        theirs = await foreign(world)
+        for door in DOORS:
+            name = f"{door.method} {door.path.format('…')}, {door.party}"
+            if options.door and not any(each in name for each in options.door):
+                continue
+            others, absent = await _pairs(world, door, theirs[door.subject], options.pairs)
+            told = Told(
+                engine=engine,
+                door=name,
+                pairs=options.pairs,
+                foreign_us=median(others) / 1000,
+                absent_us=median(absent) / 1000,
+                z=_z(others, absent),
+            )
+            print(
+                f"| {engine} | {name} | {told.pairs} | {told.foreign_us:.0f} | {told.absent_us:.0f} | {told.z:.1f} |",
+                flush=True,
+            )
+            found.append(told)
+    return found
+
+
+async def _pairs(world: World, door: Door, theirs: UUID, pairs: int) -> tuple[list[int], list[int]]:
+    party = world.retailer if door.party == "retailer" else world.supplier
+    headers = {"Authorization": f"{door.scheme} {world.tokens[party]}"}
+    chance = random.Random(7)
+    times: tuple[list[int], list[int]] = ([], [])
+    async with world.client() as http:
+        for number in range(-50, pairs):
+            subjects = (theirs, world.application.ids.new())
+            for which in chance.choice(((0, 1), (1, 0))):
+                name = f"can_{subjects[which].hex}" if door.subject == "cancellation" else str(subjects[which])
+                request = http.build_request(
+                    door.method,
+                    door.path.format(name),
+                    headers=headers,
+                    **({"json": door.body(name)} if door.body else {}),
+                )
+                began = time.perf_counter_ns()
+                await http.send(request)
+                if number >= 0:
+                    times[which].append(time.perf_counter_ns() - began)
+    return times
+
+
+def _z(one: Sequence[int], other: Sequence[int]) -> float:
+    """Of the rank test; there are so many that equal times do not matter."""
+    ranked = sorted([(each, 0) for each in one] + [(each, 1) for each in other])
+    total = sum(rank for rank, (_, which) in enumerate(ranked, 1) if which == 0)
+    n, m = len(one), len(other)
+    expected = n * (n + m + 1) / 2
+    return float((total - expected) / (n * m * (n + m + 1) / 12) ** 0.5)
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench --timing", description=__doc__)
+    parser.add_argument("--pairs", type=int, default=10_000)
+    parser.add_argument("--only", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"])
+    parser.add_argument("--door", nargs="+", metavar="WORDS", help="only doors with one of these in their names")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
