@@ -39,14 +39,14 @@ RETAILERS_OF = select(t.whereabouts.c.id, t.whereabouts.c.retailer_id).where(
 """Which retailer each of these orders or lines belongs to."""
 
 _RETAILERS_OF_SPEAKERS: Final = """
-SELECT {id} AS id, here.retailer_id FROM {keys} AS key LEFT JOIN whereabouts AS here ON here.id = {id}
+SELECT {id} AS id, here.retailer_id FROM {keys} AS key LEFT JOIN {here}
 WHERE here.retailer_id = {party}
 OR EXISTS (SELECT 1 FROM lines WHERE lines.retailer_id = COALESCE(here.retailer_id, {nobody})
- AND lines.id = {id} AND lines.fulfiller_id = {party} AND lines.with_fulfiller)
+ AND lines.id = {id} AND lines.fulfiller_id = {party} AND lines.with_fulfiller{each})
 OR EXISTS (SELECT 1 FROM order_parts WHERE order_parts.retailer_id = COALESCE(here.retailer_id, {nobody})
- AND order_parts.order_id = {id} AND order_parts.fulfiller_id = {party})
+ AND order_parts.order_id = {id} AND order_parts.fulfiller_id = {party}{each})
 OR EXISTS (SELECT 1 FROM reassignments WHERE reassignments.retailer_id = COALESCE(here.retailer_id, {nobody})
- AND reassignments.line_id = {id} AND reassignments.former_id = {party})
+ AND reassignments.line_id = {id} AND reassignments.former_id = {party}{each})
 """
 _WORDS: Final = {
     "postgresql": {
@@ -54,12 +54,18 @@ _WORDS: Final = {
         "id": "CAST(key ->> 0 AS UUID)",
         "party": "CAST(key ->> 1 AS UUID)",
         "nobody": f"CAST('{UUID(int=0)}' AS UUID)",
+        # Looked up pair by pair: ``OFFSET 0`` keeps PostgreSQL from reading a table whole instead.
+        "here": "LATERAL (SELECT retailer_id FROM whereabouts WHERE id = CAST(key ->> 0 AS UUID) OFFSET 0) AS here"
+        " ON TRUE",
+        "each": " OFFSET 0",
     },
     "sqlite": {
         "keys": "json_each(:speakers)",
         "id": "(key.value ->> 0)",
         "party": "(key.value ->> 1)",
         "nobody": f"'{UUID(int=0).hex}'",
+        "here": "whereabouts AS here ON here.id = (key.value ->> 0)",
+        "each": "",
     },
 }
 
