@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs bench kill kill-notices refunds oracle fuzz clean
+.PHONY: demo test check docs bench kill kill-notices refunds oracle scores fuzz clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -41,6 +41,10 @@ refunds: .venv/.ready
 # The rules of refunds against an oracle that was written from docs/refunds.md alone: make oracle ORDERS=13000
 oracle: .venv/.ready
 	COUNTERMAND_ORACLE_ORDERS=$(or $(ORDERS),13000) $(BIN)/pytest -q -n 0 -s tests/oracle
+
+# Scores, and the figures that are kept of them, against a recount after each of 5,400 histories on both engines.
+scores: .venv/.ready
+	COUNTERMAND_LONG=1 $(BIN)/pytest -q -n 2 -s tests/store/test_scores.py tests/store/test_score_cards.py
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	@echo "Setting up .venv: about 100 packages from the package index, a minute or two the first time."

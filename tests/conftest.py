@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from countermand.cli import main
 from countermand.cli import running as running_module
 from tests.support import templates
+from tests.support.logs import log_plainly
 from tests.support.pgnode import Node
 from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running
@@ -23,6 +24,8 @@ from tests.support.world import Clock, World, populate, running
 # On a busy machine, everything takes its time.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+log_plainly()
 
 # The many processes that tests start shall not compile all there is anew, whatever the environment says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -90,7 +93,7 @@ def countermand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
                 # A thread of its own, for tests in which an event loop runs.
                 code = ThreadPoolExecutor(1).submit(_code_of, arguments).result(HANGS_S)
             finally:
-                structlog.reset_defaults()
+                log_plainly()
         return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
     return run

@@ -43,7 +43,7 @@ from tests.support.world import START, Clock, running
 
 pytestmark = pytest.mark.anyio
 
-HISTORIES = 5_000 if os.environ.get("COUNTERMAND_LONG") == "1" else 200
+HISTORIES = 5_000 if os.environ.get("COUNTERMAND_LONG") == "1" else 80
 ZONE = ZoneInfo("Europe/Amsterdam")
 WEEKS_APART = 12
 """Each history has weeks of its own, so that all can share a database."""

@@ -21,6 +21,7 @@ from countermand.worker import deadlines, pace, refunds
 from countermand.worker.pace import PAUSE_MAX_S, REST_MAX, STALLED_AFTER, Rests, pause_s, repeat
 from tests.refunds.bank import Bank
 from tests.store.speaking import Talk
+from tests.support.logs import log_plainly
 from tests.support.money import place_paid
 from tests.support.world import START, Clock, World
 from tests.worker.station import ERROR, Station, endpoint, notices, station
@@ -33,7 +34,7 @@ def hushed() -> Iterator[None]:
     """Hundreds of tracebacks, written with care, take most of the time."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
-    structlog.reset_defaults()
+    log_plainly()
 
 
 DUE = 120
