@@ -5,6 +5,7 @@ import structlog
 
 def log_plainly() -> None:
     """Tracebacks as text. The colourful ones that structlog makes otherwise, with all locals, take seconds each."""
+    structlog.reset_defaults()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

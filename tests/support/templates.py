@@ -27,6 +27,14 @@ FOLDER: Final = Path(sys.prefix, "templates")
 FILLED: Final = "filled"
 """The database of every server of ``node`` that has the schema and nothing in it."""
 
+KEPT_MAX: Final = 20
+"""So many databases of tests that have ended stay, the youngest. Thousands would fill the disk."""
+
+_LEFT: Final = """
+    SELECT datname FROM pg_database
+    WHERE datname LIKE 'test\\_%%' AND datname NOT IN (SELECT datname FROM pg_stat_activity WHERE datname IS NOT NULL)
+    ORDER BY oid DESC OFFSET %s
+"""
 _SQLITE: Final = "sqlite:///"
 _NUMBERS = itertools.count()
 
@@ -63,6 +71,8 @@ def new_database(server: Node, *, empty: bool = False) -> str:
     name = f"test_{next(_NUMBERS)}"
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {'template1' if empty else FILLED}")
+        for old in connection.execute(_LEFT, (KEPT_MAX,)).fetchall():
+            connection.execute(f"DROP DATABASE {old[0]}")
     return server.url(name)
 
 
