@@ -264,7 +264,7 @@ class Caller(threading.Thread):
                 return status < 500
             self.tally.unavailable += 1
             self.tally.slowest_503_s = max(self.tally.slowest_503_s, time.monotonic() - sent_at)
-            if self._stop_asked.wait(RETRY_AFTER_S) or not step.repeatable:
+            if self._stop_asked.wait(RETRY_AFTER_S):
                 return False
 
 
@@ -397,12 +397,9 @@ class Torture:
         for order, step, stored in doubtful:
             self.tally.in_doubt += 1
             self.tally.in_doubt_stored += stored
-            if step.repeatable or not stored:
-                status, body = wire.send(step.call)
-                note_answer(self.tally, order, step, status, body, stored=stored)
-                order.doubt = None
-            else:
-                order.heed(step, "found stored")
+            status, body = wire.send(step.call)
+            note_answer(self.tally, order, step, status, body, stored=stored)
+            order.doubt = None
         wire.close()
         settled = [order for order, _, _ in doubtful]
         facts = read_facts(self.url, settled)

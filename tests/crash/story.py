@@ -27,7 +27,7 @@ State = tuple[Units, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One call: its bytes, the order after it, and whether it can be repeated when nobody knows what became of it.
+    """One call: its bytes, and the order after it. It is repeated when nobody knows what became of it.
 
     ``expected`` is how it is answered: by a 2xx, or by the one refusal that is right. ``once_stored`` is how else a
     repeat may be answered when the first call is known to be stored: CRUX's answers name no cancellation, so a second
@@ -37,7 +37,6 @@ class Step:
     name: str
     call: bytes
     after: State
-    repeatable: bool = True
     expected: int = 2
     once_stored: int = 2
     key: str = ""
@@ -146,17 +145,17 @@ class Order:
         return Step(name=f"{word} order", call=call, after=after, once_stored=422)
 
     def _ship(self, places: list[int], dice: Random) -> Step:
-        """Part of what is open. It would ship again: it is repeated only if it is known not to have happened."""
+        """Part of what is open, in a parcel with a number of its own: one with an equal number would be the same."""
         units = {place: dice.randint(1, self.state[place].open) for place in places}
         body = {
-            "tracking_number": "1Z",
+            "tracking_number": f"1Z{self.steps}",
             "line_items": [
                 {"line_item_uuid": str(self._line(place)), "quantity": count} for place, count in units.items()
             ],
         }
         call = _call(self.planted.supplier, "POST", f"/orders/tracking/{self.planted.id}/", body)
         after = tuple(_ship(units.get(place, 0))(each) for place, each in enumerate(self.state))
-        return Step(name="ship", call=call, after=after, repeatable=False)
+        return Step(name="ship", call=call, after=after)
 
     def _allocate(self, dice: Random) -> Step:
         rejected = [dice.randint(0, units.open) for units in self.state]
