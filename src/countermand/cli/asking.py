@@ -75,7 +75,7 @@ def ask(
 
 
 def _told(done: Done, found: Record | None, *, json: bool) -> None:
-    repeated = done.replayed or done.cancellations[0] in done.repeated
+    repeated = done.cancellations[0] in done.repeated
     if found is None:
         made = made_by(done)
         if not (manners.dry_run and made):
