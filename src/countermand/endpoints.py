@@ -23,11 +23,15 @@ from countermand.domain.endpoint import (
     EndpointState,
     check_address,
     check_kinds,
+    check_mail,
     is_mailbox,
+    mailbox_of,
+    recipient_of,
 )
 from countermand.domain.events import EventKind
 from countermand.ids import Ids, show
 from countermand.keyring import Keyring
+from countermand.store import owner_mails
 from countermand.store import tables as t
 from countermand.store.columns import IdList, Record, one_of
 from countermand.store.revisions import agreements_changed
@@ -49,6 +53,14 @@ OVERLAP_MAX: Final = timedelta(days=30)
 
 LABEL_MAX: Final = 255
 
+CONFIRMATIONS_MAX: Final = 3
+"""So many confirmations go to one mailbox within ``CONFIRMATIONS_WITHIN``, whoever has it registered."""
+
+CONFIRMATIONS_WITHIN: Final = timedelta(days=1)
+
+UNCONFIRMED: Final = "Nobody has confirmed yet that this mailbox wants to be told. Until then notices wait."
+"""Why nothing is sent to a mailbox that is not confirmed."""
+
 log = structlog.get_logger()
 
 
@@ -64,6 +76,14 @@ class TooManySecretsError(ValueError):
     """The endpoint has as many valid secrets as it can have. The message says when the next one ends."""
 
 
+class TooManyConfirmationsError(ValueError):
+    """So many confirmations were sent lately that no more are. The message says when the next one can be."""
+
+
+class NothingToConfirmError(ValueError):
+    """The endpoint is a webhook, or its mailbox is confirmed."""
+
+
 class KeyReusedError(ValueError):
     """The idempotency key was used for another call."""
 
@@ -74,10 +94,11 @@ class NoSecretError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """An address of a party, the kinds of events it wants there (none named: all), and how sending to it goes.
+    """An address of a party, the kinds of events it wants there, and how sending to it goes.
 
-    ``state_reason`` says in words why it is not active. ``failing_since`` is when the first of an unbroken row of
-    failures was. ``secrets`` is encrypted; ``None`` for a mailbox.
+    Where no kind is named, a webhook wants all; a mailbox wants what asks for its party's answer. ``state_reason`` says
+    in words why it is not active. ``failing_since`` is when the first of an unbroken row of failures was. ``secrets``
+    is encrypted; ``None`` for a mailbox. ``unconfirmed_since`` is when a mailbox was added that nobody has confirmed.
     """
 
     id: UUID
@@ -90,10 +111,7 @@ class Endpoint:
     created_at: datetime
     failing_since: datetime | None
     secrets: bytes | None
-
-    def wants(self, kind: EventKind) -> bool:
-        """Whether it is to be told of events of this kind."""
-        return not self.event_kinds or kind in self.event_kinds
+    unconfirmed_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +135,13 @@ def add(
     rules: AddressRules = STRICT,
     by: str,
 ) -> Added:
-    """Register an address of a party for these kinds of events, or for all.
+    """Register an address of a party for these kinds of events; without any, for all, or what asks a mailbox to answer.
+
+    A mailbox is sent a confirmation, and nothing else before that was heeded.
 
     Raises:
         BadAddressError: nothing can be sent there, or the rules do not allow it.
+        TooManyConfirmationsError: it is a mailbox that was sent ``CONFIRMATIONS_MAX`` lately.
         UnknownKindError: there is no such kind of event.
         TooManyEndpointsError: the party has ``ENDPOINTS_MAX``.
     """
@@ -128,22 +149,110 @@ def add(
     wanted = check_kinds(kinds)
     if _count(connection, party) >= ENDPOINTS_MAX:
         raise TooManyEndpointsError(f"The party has {ENDPOINTS_MAX} endpoints. Remove one first.")
-    secret = None if is_mailbox(url) else new_secret(ids)
+    mailbox = is_mailbox(url)
+    secret = None if mailbox else new_secret(ids)
     endpoint = Endpoint(
         id=ids.new(),
         party=party,
         url=url,
         label=label,
         event_kinds=wanted,
-        state=EndpointState.ACTIVE,
-        state_reason="",
+        state=EndpointState.UNCONFIRMED if mailbox else EndpointState.ACTIVE,
+        state_reason=UNCONFIRMED if mailbox else "",
         created_at=now,
         failing_since=None,
         secrets=_close(keyring, [{"secret": secret, "until": None}]) if secret else None,
+        unconfirmed_since=now if mailbox else None,
     )
     connection.execute(insert(t.endpoints).values(_row(endpoint)))
     _changed(connection, "endpoint_added", endpoint, by, kinds=[kind.value for kind in wanted])
+    if mailbox:
+        _owe_confirmation(connection, endpoint, now)
     return Added(endpoint=endpoint, secret=secret)
+
+
+def confirm(connection: Connection, endpoint: UUID, *, by: str) -> Endpoint:
+    """Somebody says that this mailbox wants to be told: from now on it is, also of what has waited. Once is enough.
+
+    Raises:
+        UnknownEndpointError: as ``find``.
+        NothingToConfirmError: it is a webhook.
+    """
+    before = _find(connection, endpoint, None, lock=True)
+    if not is_mailbox(before.url):
+        raise NothingToConfirmError("This endpoint is a webhook. Only a mailbox has to be confirmed.")
+    if before.unconfirmed_since is None:
+        return before
+    after = replace(before, unconfirmed_since=None)
+    if before.state is EndpointState.UNCONFIRMED:
+        after = replace(after, state=EndpointState.ACTIVE, state_reason="")
+    _store(connection, after)
+    _changed(connection, "endpoint_confirmed", after, by)
+    return after
+
+
+def to_confirm(connection: Connection, endpoint: UUID, fits: Callable[[str], bool]) -> tuple[Endpoint, str]:
+    """The mailbox that a link may confirm, and what its party is called.
+
+    Raises:
+        UnknownEndpointError: it was removed, or its address does not fit.
+    """
+    found = _find(connection, endpoint, None, lock=False)
+    if not fits(mailbox_of(found.url)):
+        raise UnknownEndpointError(f"There is no endpoint {show(PREFIX, endpoint)} with this address.")
+    name = select(t.parties.c.name).where(t.parties.c.id == found.party)
+    return found, str(connection.execute(name).scalar_one())
+
+
+def confirm_by_link(connection: Connection, endpoint: UUID, fits: Callable[[str], bool]) -> bool:
+    """Confirm a mailbox for whoever has its link. Whether it was not confirmed before.
+
+    Raises:
+        UnknownEndpointError: as ``to_confirm``.
+    """
+    before, _ = to_confirm(connection, endpoint, fits)
+    return confirm(connection, endpoint, by="link in an e-mail") != before
+
+
+def ask_again_to_confirm(
+    connection: Connection, now: datetime, endpoint: UUID, *, rules: AddressRules, by: str, party: UUID | None = None
+) -> Endpoint:
+    """Send the confirmation of a mailbox once more.
+
+    Raises:
+        UnknownEndpointError: as ``find``.
+        NothingToConfirmError: it is a webhook, or its mailbox is confirmed.
+        MailUnavailableError: no e-mail can be sent.
+        TooManyConfirmationsError: as ``add``.
+    """
+    found = _find(connection, endpoint, party, lock=True)
+    if found.unconfirmed_since is None:
+        what = "This mailbox is confirmed" if is_mailbox(found.url) else "This endpoint is a webhook"
+        raise NothingToConfirmError(f"{what}. There is nothing to confirm.")
+    check_mail(rules)
+    _changed(connection, "endpoint_confirmation", found, by)
+    _owe_confirmation(connection, found, now)
+    return found
+
+
+def _owe_confirmation(connection: Connection, endpoint: Endpoint, now: datetime) -> None:
+    """To be called after a change was noted: that lets one such change count after the other, also of other parties."""
+    address = mailbox_of(endpoint.url)
+    recipient = recipient_of(address)
+    since = now - CONFIRMATIONS_WITHIN
+    for whose, sent, most in (
+        ("to this mailbox", owner_mails.confirmations_to(connection, recipient, since), CONFIRMATIONS_MAX),
+        ("for this party", owner_mails.confirmations_of(connection, endpoint.party, since), ENDPOINTS_MAX),
+    ):
+        if len(sent) >= most:
+            next_at = sent[-most] + CONFIRMATIONS_WITHIN
+            raise TooManyConfirmationsError(
+                f"{len(sent)} confirmations were sent {whose} within a day, and no more are. The next one can be asked"
+                f" for at {next_at:%Y-%m-%d %H:%M} UTC."
+            )
+    owner_mails.owe_confirmation(
+        connection, endpoint=endpoint.id, party=endpoint.party, address=address, recipient=recipient, now=now
+    )
 
 
 def of_party(connection: Connection, party: UUID | None = None) -> list[Endpoint]:
@@ -189,13 +298,15 @@ def disable(connection: Connection, endpoint: UUID, *, reason: str, by: str) -> 
 
 
 def resume(connection: Connection, endpoint: UUID, *, by: str, party: UUID | None = None) -> Endpoint:
-    """Send there again, whyever nothing was, and forget what failed before.
+    """Send there again, whyever nothing was, and forget what failed before. A mailbox still has to be confirmed.
 
     Raises:
         UnknownEndpointError: as ``find``.
     """
     before = _find(connection, endpoint, party, lock=True)
     after = replace(before, state=EndpointState.ACTIVE, state_reason="", failing_since=None)
+    if before.unconfirmed_since is not None:
+        after = replace(after, state=EndpointState.UNCONFIRMED, state_reason=UNCONFIRMED)
     if after != before:
         _store(connection, after)
         _changed(connection, "endpoint_resumed", after, by)
@@ -349,7 +460,7 @@ def _count(connection: Connection, party: UUID) -> int:
 
 def _store(connection: Connection, endpoint: Endpoint) -> None:
     row = _row(endpoint)
-    changed = {name: row[name] for name in ("state", "state_reason", "failing_since", "secrets")}
+    changed = {name: row[name] for name in ("state", "state_reason", "failing_since", "secrets", "unconfirmed_since")}
     connection.execute(update(t.endpoints).where(t.endpoints.c.id == endpoint.id).values(changed))
 
 
@@ -361,6 +472,7 @@ def _changed(connection: Connection, what: str, endpoint: Endpoint, by: str, **m
 
 
 def _row(endpoint: Endpoint) -> dict[str, Any]:
+    unconfirmed = endpoint.state is EndpointState.UNCONFIRMED
     return {
         "id": endpoint.id,
         "party_id": endpoint.party,
@@ -368,25 +480,28 @@ def _row(endpoint: Endpoint) -> dict[str, Any]:
         "label": endpoint.label,
         "event_kinds": [kind.value for kind in endpoint.event_kinds],
         "secrets": endpoint.secrets,
-        "state": endpoint.state.value,
-        "state_reason": endpoint.state_reason,
+        "state": EndpointState.ACTIVE.value if unconfirmed else endpoint.state.value,
+        "state_reason": "" if unconfirmed else endpoint.state_reason,
         "created_at": endpoint.created_at,
         "failing_since": endpoint.failing_since,
+        "unconfirmed_since": endpoint.unconfirmed_since,
     }
 
 
 def _endpoint(row: Record) -> Endpoint:
+    unconfirmed = row.state == EndpointState.ACTIVE and row.unconfirmed_since is not None
     return Endpoint(
         id=row.id,
         party=row.party_id,
         url=row.url,
         label=row.label,
         event_kinds=tuple(EventKind(kind) for kind in row.event_kinds),
-        state=EndpointState(row.state),
-        state_reason=row.state_reason,
+        state=EndpointState.UNCONFIRMED if unconfirmed else EndpointState(row.state),
+        state_reason=UNCONFIRMED if unconfirmed else row.state_reason,
         created_at=row.created_at,
         failing_since=row.failing_since,
         secrets=row.secrets,
+        unconfirmed_since=row.unconfirmed_since,
     )
 
 

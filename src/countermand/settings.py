@@ -157,7 +157,7 @@ class Settings(BaseSettings):
     webhook_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
         default_factory=lambda: [443], description="Ports of webhooks; an empty list allows all"
     )
-    smtp_host: str = Field(default="", description="Mail server; without one no e-mail is sent")
+    smtp_host: str = Field(default="", description="Mail server; without one no mailbox is registered")
     smtp_port: int = Field(default=587, ge=1, le=65535)
     smtp_tls: Literal["none", "starttls", "tls"] = "starttls"
     smtp_user: str = ""
@@ -245,8 +245,10 @@ class Settings(BaseSettings):
 
     @property
     def address_rules(self) -> AddressRules:
-        """What the address of a webhook may look like."""
-        return AddressRules(http=self.webhook_http, ports=tuple(self.webhook_ports))
+        """What the address of an endpoint may look like. A link in an e-mail has to work where it is read."""
+        needed = {"smtp_host": self.smtp_host, "mail_from": self.mail_from, "public_url": self.public_url}
+        lacks = tuple(name for name, value in needed.items() if not value)
+        return AddressRules(http=self.webhook_http, ports=tuple(self.webhook_ports), mail_lacks=lacks)
 
     @property
     def base_url(self) -> str:

@@ -8,10 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from countermand.domain.endpoint import is_mailbox
+from countermand.domain.events import Event
 from countermand.domain.line import Cancellation, Line
 from countermand.domain.policy import DEFAULT_POLICY, Policy
 from countermand.policies import ANY_FULFILLER
 from countermand.store import statements as sql
+from countermand.store.columns import Record
 from countermand.store.policies import policy_of_terms
 
 PARTIES_KEPT: Final = 20_000
@@ -62,7 +65,15 @@ class _Version:
 @dataclass(frozen=True, slots=True)
 class _Subscription:
     endpoint: UUID
+    party: UUID
+    is_platform: bool
     kinds: frozenset[str]
+    asks_only: bool
+
+    def wants(self, event: Event) -> bool:
+        if self.asks_only:
+            return event.asks and (self.is_platform if event.awaiting is None else event.awaiting == self.party)
+        return not self.kinds or event.kind in self.kinds
 
 
 class Agreements:
@@ -106,12 +117,15 @@ class Agreements:
                 return version.policy
         return DEFAULT_POLICY
 
-    def endpoints(self, told: Iterable[UUID], kind: str) -> list[UUID]:
-        """Which endpoints want to hear of an event of this kind: those of the platform and of the parties told."""
+    def endpoints(self, told: Iterable[UUID], event: Event) -> list[UUID]:
+        """Which endpoints want to hear of an event: those of the platform and of the parties told.
+
+        A mailbox that has named no kinds hears of what asks for its party's answer.
+        """
         if not (self._platform or any(self._endpoints.get(party) for party in told)):
             return []
         wanted = [*self._platform, *(each for party in told for each in self._endpoints.get(party, ()))]
-        return [each.endpoint for each in wanted if not each.kinds or kind in each.kinds]
+        return [each.endpoint for each in wanted if each.wants(event)]
 
     def _learn_policies(self, connection: Connection, retailers: set[UUID]) -> None:
         if not retailers:
@@ -128,7 +142,17 @@ class Agreements:
         self._endpoints |= {party: [] for party in parties}
         for row in connection.execute(sql.ENDPOINTS, {"parties": sorted(parties)}):
             known = self._platform if row.kind == "platform" else self._endpoints[row.party_id]
-            known.append(_Subscription(row.id, frozenset(row.event_kinds)))
+            known.append(_subscription(row))
+
+
+def _subscription(row: Record) -> _Subscription:
+    return _Subscription(
+        endpoint=row.id,
+        party=row.party_id,
+        is_platform=row.kind == "platform",
+        kinds=frozenset(row.event_kinds),
+        asks_only=not row.event_kinds and is_mailbox(row.url),
+    )
 
 
 @dataclass(slots=True)

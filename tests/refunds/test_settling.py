@@ -71,7 +71,7 @@ def worker_of(world: World, *banks: Provider) -> Worker:
         async def deliver(self, *given: Any, **more: Any) -> Any:
             raise AssertionError
 
-        tell_owner = deliver
+        tell_owner = ask_to_confirm = deliver
 
     return Worker(
         application.database,

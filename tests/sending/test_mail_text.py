@@ -20,7 +20,7 @@ async def told(world: World, line: Any, kind: EventKind, reader: Any) -> MailTex
     key = (events[-1].retailer_id, line, events[-1].seq)
     rows = await world.application.database.read(partial(reads.events_for_sending, keys=[key]))
     page = partial(world.application.links.page_of, party=reader)
-    return mail_of(rows[0], reader=reader, page=page, now=world.clock() + timedelta(hours=3))
+    return mail_of(rows[0], reader=world.scope(reader), page=page, now=world.clock() + timedelta(hours=3))
 
 
 async def ask(world: World, *, asker: Asker = Asker.RETAILER, note: str = "") -> Any:

@@ -72,6 +72,11 @@ class World:
         suppliers = (self.supplier, self.other_supplier)
         return Actor(party=party, kind=PartyKind.SUPPLIER if party in suppliers else PartyKind.RETAILER, name="test")
 
+    def scope(self, party: UUID) -> reads.Scope:
+        """As what a party reads."""
+        kind = PartyKind.PLATFORM if party == parties.PLATFORM else self.actor(party).kind
+        return reads.Scope(party=party, kind=kind)
+
     async def order(
         self, *units: int, fulfillers: Sequence[UUID] = (), retailer: UUID | None = None, held: bool = False
     ) -> PlaceOrder:

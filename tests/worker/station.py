@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -37,6 +38,7 @@ class Postman:
     otherwise: dict[UUID, Attempt] = field(default_factory=dict)
     given: list[tuple[UUID, Record]] = field(default_factory=list)
     told: list[tuple[str, str, str, str]] = field(default_factory=list)
+    asked_to_confirm: list[tuple[str, UUID, str, str]] = field(default_factory=list)
     owner_hears: deque[Attempt] = field(default_factory=deque)
     gates: dict[UUID, asyncio.Event] = field(default_factory=dict)
     on_receipt: Callable[[], None] = lambda: None
@@ -62,6 +64,12 @@ class Postman:
 
     async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
         self.told.append((address, endpoint, why, message_id))
+        return self.owner_hears.popleft() if self.owner_hears else OK
+
+    async def ask_to_confirm(
+        self, address: str, endpoint: UUID, party: str, *, at: datetime, message_id: str
+    ) -> Attempt:
+        self.asked_to_confirm.append((address, endpoint, party, message_id))
         return self.owner_hears.popleft() if self.owner_hears else OK
 
     def events(self, endpoint: UUID) -> list[UUID]:

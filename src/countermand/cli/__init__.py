@@ -30,7 +30,7 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
 Run the service:   serve   worker   migrate   demo   completion
 Who takes part:    party add|list|deactivate|activate   user add|list|disable|enable|password|log-out
                    token create|list|rename|revoke   plaza-key create|list|revoke   audit
-Who is told:       endpoint add|list|pause|resume|rotate|remove|test   notices   replay   recover
+Who is told:       endpoint add|list|pause|resume|confirm|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
 What happens:      order add|erase   quote   ask   accept   decline   withdraw   reassign   orders   cancellations
                    timeline   plaza

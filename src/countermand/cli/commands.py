@@ -41,7 +41,7 @@ for noun, help_text, module, verbs in (
         "endpoint",
         "Where parties are told what happens.",
         "endpoints",
-        ("add", "list", "pause", "resume", "rotate", "remove", "test"),
+        ("add", "list", "pause", "resume", "confirm", "rotate", "remove", "test"),
     ),
     ("refund", "What a person does about a refund.", "refunds", ("paid", "close", "retry", "correct")),
     ("payment", "How an order is paid, once it was handed in.", "payments", ("add", "capture", "list")),

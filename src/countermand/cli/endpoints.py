@@ -14,13 +14,15 @@ from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, manners, print_json, print_table, report
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.cli.who import find_id, find_party
-from countermand.domain.endpoint import BadAddressError, UnknownKindError
+from countermand.domain.endpoint import BadAddressError, MailUnavailableError, UnknownKindError, is_mailbox
 from countermand.domain.schedule import Attempt, Verdict
 from countermand.endpoints import Added, Endpoint
 from countermand.ids import show
 from countermand.road import Application
 
 T = TypeVar("T")
+
+_CONFIRM = "`countermand endpoint confirm ID --again` sends the confirmation once more; without --again you confirm it."
 
 Which = Annotated[str, Parameter(help="Id of the endpoint")]
 
@@ -31,13 +33,15 @@ def endpoint_add(
     party: str,
     event: Annotated[
         Sequence[str] | None,
-        Parameter(negative=(), help="A kind of event that is sent there. May be repeated; default: all"),
+        Parameter(negative=(), help="A kind of event to send there; may be repeated. Default: all; mailboxes: asks"),
     ] = None,
     label: str = "",
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
     """Register where a party is told what happens. Prints its id, then the secret, which cannot be shown again.
+
+    A mailbox has no secret. It is sent a confirmation, and nothing else before its owner has confirmed it.
 
     Parameters
     ----------
@@ -89,7 +93,7 @@ def endpoint_list(
             owner,
             each.url,
             each.state,
-            ", ".join(each.event_kinds) or "all",
+            ", ".join(each.event_kinds) or ("asks to answer" if is_mailbox(each.url) else "all"),
             f"{each.failing_since:%Y-%m-%d %H:%M}" if each.failing_since else "",
             each.state_reason,
         )
@@ -116,8 +120,29 @@ def endpoint_pause(
 def endpoint_resume(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Send there again, whether it was paused, or disabled because the receiver was gone or only failed."""
     wanted = find_id(endpoints.PREFIX, endpoint)
-    _change(database, lambda connection, _: endpoints.resume(connection, wanted, by=operator().name))
-    report("The endpoint is active.", json=json, id=show(endpoints.PREFIX, wanted), state="active")
+    found = _change(database, lambda connection, _: endpoints.resume(connection, wanted, by=operator().name))
+    report(f"The endpoint is {found.state}.", json=json, id=show(endpoints.PREFIX, wanted), state=found.state.value)
+
+
+def endpoint_confirm(
+    endpoint: Which,
+    *,
+    again: Annotated[bool, Parameter(negative=(), help="Send the confirmation to the mailbox once more")] = False,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Confirm a mailbox that you know, without its owner's help; or have its owner asked once more."""
+    wanted, who = find_id(endpoints.PREFIX, endpoint), operator().name
+
+    def confirm(connection: Connection, application: Application) -> Endpoint:
+        if not again:
+            return endpoints.confirm(connection, wanted, by=who)
+        rules = application.settings.address_rules
+        return endpoints.ask_again_to_confirm(connection, application.clock(), wanted, rules=rules, by=who)
+
+    found = _change(database, confirm)
+    sentence = "The confirmation is sent once more." if again else f"The mailbox is confirmed; it is {found.state}."
+    report(sentence, json=json, id=show(endpoints.PREFIX, wanted), state=found.state.value)
 
 
 def endpoint_rotate(
@@ -167,6 +192,8 @@ def endpoint_test(endpoint: Which, *, database: DatabaseFlag = None, json: JsonF
             found = await application.database.read(lambda connection: endpoints.find(connection, wanted))
         except endpoints.UnknownEndpointError as error:
             fail(Exit.NOT_FOUND, "unknown_endpoint", str(error), "See `countermand endpoint list`.")
+        if found.unconfirmed_since is not None:
+            fail(Exit.REFUSED, "unconfirmed", endpoints.UNCONFIRMED, _CONFIRM)
         return None if manners.dry_run else await _try(application, found)
 
     attempt = with_database(read_settings(database=database), work, uses_keys=True)
@@ -210,6 +237,8 @@ def _change(database: str | None, change: Callable[[Connection, Application], T]
 
     try:
         return with_database(read_settings(database=database), work, uses_keys=uses_keys)
+    except MailUnavailableError as error:
+        fail(Exit.BAD_CONFIGURATION, "no_mail", str(error))
     except BadAddressError as error:
         fail(Exit.USAGE, "bad_address", str(error))
     except UnknownKindError as error:
@@ -218,6 +247,10 @@ def _change(database: str | None, change: Callable[[Connection, Application], T]
         fail(Exit.NOT_FOUND, "unknown_endpoint", str(error), "See `countermand endpoint list`.")
     except endpoints.TooManyEndpointsError as error:
         fail(Exit.REFUSED, "too_many_endpoints", str(error))
+    except endpoints.TooManyConfirmationsError as error:
+        fail(Exit.REFUSED, "too_many_confirmations", str(error), "If you know the mailbox, confirm it by hand.")
+    except endpoints.NothingToConfirmError as error:
+        fail(Exit.REFUSED, "nothing_to_confirm", str(error))
     except (endpoints.TooManySecretsError, endpoints.NoSecretError) as error:
         fail(Exit.REFUSED, "no_rotation", str(error))
 

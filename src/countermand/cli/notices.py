@@ -131,6 +131,8 @@ def _known(connection: Connection, wanted: UUID) -> Endpoint:
 def _when(what: str, to: Endpoint) -> str:
     if to.state is EndpointState.ACTIVE:
         return f"{what} will be sent as soon as a worker runs."
+    if to.unconfirmed_since is not None:
+        return f"{what} will be sent when the mailbox is confirmed; it is {to.state}."
     return f"{what} will be sent when the endpoint is resumed; it is {to.state}."
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -15,9 +16,17 @@ MAILBOX_MAX: Final = 254
 """Source: RFC 5321, 4.5.3.1.3, less the two brackets around it."""
 
 
-class EndpointState(StrEnum):
-    """Whether an endpoint is told. Only ``ACTIVE`` ones are; ``REMOVED`` is final, the others can be resumed."""
+WAITS_UNCONFIRMED: Final = timedelta(days=30)
+"""How long a notice waits for its mailbox to be confirmed before it is given up."""
 
+
+class EndpointState(StrEnum):
+    """Whether an endpoint is told. Only ``ACTIVE`` ones are; ``REMOVED`` is final.
+
+    ``UNCONFIRMED`` is a mailbox whose owner has not said yet that it wants to be written to. The others can be resumed.
+    """
+
+    UNCONFIRMED = "unconfirmed"
     ACTIVE = "active"
     PAUSED = "paused"
     DISABLED = "disabled"
@@ -28,16 +37,24 @@ class BadAddressError(ValueError):
     """An endpoint cannot have this address. The message is a sentence and holds nothing of the address."""
 
 
+class MailUnavailableError(BadAddressError):
+    """No mailbox can be taken, as no e-mail can be sent. The message names the settings that are missing."""
+
+
 class UnknownKindError(ValueError):
     """There is no such kind of event. The message lists those that there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressRules:
-    """Whether a URL of another host may be http, and which ports a URL may name; without any port, all."""
+    """Whether a URL of another host may be http, and which ports a URL may name; without any port, all.
+
+    ``mail_lacks`` names the settings without which no e-mail can be sent.
+    """
 
     http: bool = False
     ports: Collection[int] = (443,)
+    mail_lacks: Collection[str] = ()
 
 
 STRICT: Final = AddressRules()
@@ -53,6 +70,7 @@ def check_address(url: str, rules: AddressRules = STRICT) -> str:
 
     Raises:
         BadAddressError: it has a wrong form, or the rules do not allow it.
+        MailUnavailableError: it is a mailbox, and no e-mail can be sent.
     """
     if len(url) > URL_MAX:
         raise BadAddressError(f"The address is longer than {URL_MAX} characters.")
@@ -62,12 +80,26 @@ def check_address(url: str, rules: AddressRules = STRICT) -> str:
         )
     match url.partition(":")[0].lower():
         case "mailto":
-            return _mailbox(url)
+            mailbox = _mailbox(url)
+            check_mail(rules)
+            return mailbox
         case "https" | "http" as scheme:
             _check_web(url, scheme, rules)
             return url
         case _:
             raise BadAddressError("The address does not start with https:// or mailto:.")
+
+
+def check_mail(rules: AddressRules) -> None:
+    """Nothing else to do where e-mails can be sent.
+
+    Raises:
+        MailUnavailableError: they cannot.
+    """
+    if rules.mail_lacks:
+        *first, last = rules.mail_lacks
+        settings = f"settings {', '.join(first)} and {last} are" if first else f"setting {last} is"
+        raise MailUnavailableError(f"No e-mail can be sent from here yet: the {settings} not set.")
 
 
 def is_mailbox(url: str) -> bool:
@@ -81,6 +113,12 @@ def mailbox_of(url: str) -> str:
         return _mailbox(url).removeprefix("mailto:")
     except BadAddressError:
         return _decoded(url.partition(":")[2])
+
+
+def recipient_of(mailbox: str) -> str:
+    """An e-mail address in one spelling for all that reach the same person as a rule, to count what is sent there."""
+    local, _, host = mailbox.lower().rpartition("@")
+    return f"{local.partition('+')[0] or local}@{host}"
 
 
 def check_kinds(kinds: Collection[str]) -> tuple[EventKind, ...]:

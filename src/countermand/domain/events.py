@@ -54,6 +54,22 @@ NOTED: Final = (
 """What was said and changed nothing."""
 
 
+ASKS: Final = frozenset(
+    {
+        EventKind.CANCELLATION_ASKED,
+        EventKind.CANCELLATION_PASSED_ON,
+        EventKind.CANCELLATION_PROOF_ASKED,
+        EventKind.CANCELLATION_ESCALATED,
+    }
+)
+"""What asks for an answer, if one is due."""
+
+
+def asks_for_answer(kind: str, state: str) -> bool:
+    """Whether an answer is due by an event of this kind, after which its cancellation is in this ``state``."""
+    return kind in ASKS and state == "asked"
+
+
 STEPS: Final = frozenset(
     {
         EventKind.CANCELLATION_PASSED_ON,
@@ -226,3 +242,8 @@ class Event:
     refund: ToldRefund | None = None
     payment: ToldPayment | None = None
     at: datetime | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether an answer is due by it: of the party ``awaiting``, or of the platform if there is none."""
+        return asks_for_answer(self.kind, self.state)

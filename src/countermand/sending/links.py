@@ -1,5 +1,9 @@
-"""Links by which a person answers one cancellation for one party, without an account: signed, and they expire."""
+"""Links by which a person without an account does one thing: signed, and they expire.
 
+By one kind a cancellation is answered for one party, by the other a mailbox is confirmed. Each has a key of its own.
+"""
+
+import hashlib
 import hmac
 import re
 import struct
@@ -17,9 +21,17 @@ _PURPOSE: Final = "link to answer one cancellation, version 1"
 _PACKED: Final = struct.Struct(">16s16s16s16sIHx")
 _WITHOUT_STEP: Final = struct.Struct(">16s16s16s16sI")
 """Links of before 0.2, and of events of before it, name no step."""
+_CONFIRMING: Final = "link to confirm a mailbox, version 1"
+_MAILBOX: Final = struct.Struct(">16s16sI")
+MAILBOX: Final = "mailbox-"
+"""How the last part of a link begins that confirms a mailbox. No other link has it and the right length, too."""
+CONFIRMATION: Final = timedelta(days=7)
+"""How long a link to confirm a mailbox can be used."""
 _MAC_BYTES: Final = 16
 """Half of an HMAC-SHA256, the least that RFC 2104 (section 5) has: nobody guesses 128 bits at a web server."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{112}|[A-Za-z0-9_-]{116}", re.ASCII)
+_MAILBOX_TOKEN: Final = re.compile(r"mailbox-([A-Za-z0-9_-]{69}[AQgw])", re.ASCII)
+"""Of 52 bytes the last character has two bits; the others are zero, so that each link has one spelling."""
 
 
 class UnknownLinkError(Exception):
@@ -40,6 +52,19 @@ class Ticket:
     party: UUID
     expires_at: datetime
     step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxTicket:
+    """The mailbox that a link confirms: an endpoint, as long as it has the address that the link was sent to."""
+
+    endpoint: UUID
+    expires_at: datetime
+    address: bytes
+
+    def fits(self, address: str) -> bool:
+        """Whether it was sent to this address."""
+        return hmac.compare_digest(self.address, _digest(address))
 
 
 class Links:
@@ -72,6 +97,33 @@ class Links:
         """The link by which whoever has this one answers another step. It expires with it."""
         return self._url(replace(ticket, step=step))
 
+    def confirmation(self, endpoint: UUID, address: str, at: datetime) -> str:
+        """The link by which a mailbox is confirmed. The same for the same ``at``, when it was asked to."""
+        expires_at = int((at + CONFIRMATION).timestamp())
+        packed = _MAILBOX.pack(endpoint.bytes, _digest(address), expires_at)
+        token = urlsafe_b64encode(packed + _macs(self._keyring, packed, _CONFIRMING)[0]).decode().rstrip("=")
+        return f"{self._base_url}{PATH}{MAILBOX}{token}"
+
+    def read_confirmation(self, token: str, now: datetime) -> MailboxTicket:
+        """What the last part of a link confirms.
+
+        Raises:
+            UnknownLinkError: it was not made by us.
+            ExpiredLinkError: it was, and has expired.
+        """
+        found = _MAILBOX_TOKEN.fullmatch(token)
+        if found is None:
+            raise UnknownLinkError
+        data = urlsafe_b64decode(f"{found[1]}==")
+        packed, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
+        if not _is_signed(self._keyring, packed, mac, _CONFIRMING):
+            raise UnknownLinkError
+        endpoint, address, expires = _MAILBOX.unpack(packed)
+        expires_at = datetime.fromtimestamp(expires, UTC)
+        if now >= expires_at:
+            raise ExpiredLinkError
+        return MailboxTicket(endpoint=UUID(bytes=endpoint), expires_at=expires_at, address=address)
+
     def _url(self, ticket: Ticket) -> str:
         ids = [each.bytes for each in (ticket.retailer, ticket.line, ticket.cancellation, ticket.party)]
         expires = int(ticket.expires_at.timestamp())
@@ -102,7 +154,7 @@ class Links:
             raise UnknownLinkError
         data = urlsafe_b64decode(token)
         packed, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
-        if not any([hmac.compare_digest(mac, mine) for mine in _macs(self._keyring, packed)]):  # noqa: C419
+        if not _is_signed(self._keyring, packed, mac):
             raise UnknownLinkError
         step: int | None = None
         if len(packed) == _PACKED.size:
@@ -118,5 +170,14 @@ class Links:
         )
 
 
-def _macs(keyring: Keyring, packed: bytes) -> list[bytes]:
-    return [hmac.digest(key, packed, "sha256")[:_MAC_BYTES] for key in keyring.derived(_PURPOSE)]
+def _is_signed(keyring: Keyring, packed: bytes, mac: bytes, purpose: str = _PURPOSE) -> bool:
+    """Whether one of the keys made it. All are tried, so that the time tells nothing."""
+    return any([hmac.compare_digest(mac, mine) for mine in _macs(keyring, packed, purpose)])  # noqa: C419
+
+
+def _macs(keyring: Keyring, packed: bytes, purpose: str = _PURPOSE) -> list[bytes]:
+    return [hmac.digest(key, packed, "sha256")[:_MAC_BYTES] for key in keyring.derived(purpose)]
+
+
+def _digest(address: str) -> bytes:
+    return hashlib.sha256(address.encode()).digest()[:16]

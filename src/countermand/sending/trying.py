@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from html import escape
 from uuid import UUID
 
 import orjson
 
-from countermand.domain.endpoint import is_mailbox
+from countermand.domain.endpoint import is_mailbox, mailbox_of
 from countermand.domain.schedule import Attempt
 from countermand.endpoints import PREFIX, Endpoint
 from countermand.ids import show
 from countermand.sending.envelope import write_test
 from countermand.sending.http import Webhooks
 from countermand.sending.mail import Mail
+from countermand.sending.mail_text import trial_mail
 from countermand.sending.signature import sign
 
 
@@ -33,8 +33,7 @@ async def try_endpoint(
     """
     name = show(PREFIX, endpoint.id)
     if is_mailbox(endpoint.url):
-        text = f"This is a test of {source}. Nothing happened, and nothing has to be done."
-        to = endpoint.url.partition(":")[2]
-        return await mail.send(to, "A test", f"{text}\n", f"<p>{escape(text)}</p>\n", message_id=show("evt", id))
+        said = trial_mail(source)
+        return await mail.send(mailbox_of(endpoint.url), said.subject, said.text, said.html, message_id=show("evt", id))
     body = orjson.dumps(write_test(endpoint=name, id=id, at=now, source=source))
     return await webhooks.post(endpoint.url, sign(secrets, show("evt", id), now, body), body)

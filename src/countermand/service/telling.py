@@ -53,7 +53,7 @@ class Telling:
             and line.with_fulfiller
         ):
             told = (*told, event.former)
-        for endpoint in self.agreements.endpoints(told, event.kind):
+        for endpoint in self.agreements.endpoints(told, event):
             self._notify(endpoint, line, event, event_id)
 
     def _notify(self, endpoint: UUID, line: Line, event: Event, event_id: UUID) -> None:

@@ -230,6 +230,27 @@ def bury(connection: Connection, notices: Iterable[Record], reason: str) -> None
         connection.execute(update(t.notices).where(*mine).values(state="dead", due_at=None, last_result=reason))
 
 
+def unconfirmed(connection: Connection) -> Sequence[Record]:
+    """The mailboxes that nobody has confirmed yet, and their parties."""
+    endpoints = t.endpoints.c
+    query = select(endpoints.id, endpoints.party_id).where(
+        endpoints.unconfirmed_since.is_not(None), endpoints.state != literal_column("'removed'")
+    )
+    return connection.execute(query.order_by(endpoints.id)).all()
+
+
+def first_waiting(connection: Connection, endpoint: UUID, most: int) -> Sequence[Record]:
+    """The first ``most`` notices that wait at an endpoint, in the order in which they are due."""
+    notices = t.notices.c
+    query = select(notices.retailer_id, notices.id, notices.created_at).where(
+        one_of(notices.partition, bindparam("partitions", type_=NumberList())),
+        notices.endpoint_id == endpoint,
+        notices.state == literal_column("'due'"),
+    )
+    parameters = {"partitions": list(range(t.PARTITIONS))}
+    return connection.execute(query.order_by(notices.due_at).limit(most), parameters).all()
+
+
 def replay(connection: Connection, now: datetime, retailer: UUID, notice: UUID) -> bool:
     """Make a notice due now, with all its attempts before it. False when it is not there any more."""
     mine = (t.notices.c.retailer_id == retailer, t.notices.c.id == notice)
@@ -327,7 +348,8 @@ def _heads(engine: str) -> TextualSelect:
             ) FROM heads WHERE heads.endpoint_id IS NOT NULL
         )
         SELECT heads.partition, heads.endpoint_id FROM heads
-        JOIN endpoints ON endpoints.id = heads.endpoint_id AND endpoints.state IN ('active', 'removed')
+        JOIN endpoints ON endpoints.id = heads.endpoint_id
+            AND (endpoints.state = 'removed' OR (endpoints.state = 'active' AND endpoints.unconfirmed_since IS NULL))
         WHERE (
             SELECT n.due_at FROM notices AS n
             WHERE n.partition = heads.partition AND n.endpoint_id = heads.endpoint_id AND n.state = 'due'

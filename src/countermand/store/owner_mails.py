@@ -1,10 +1,14 @@
-"""E-mails to the people of an endpoint that was stopped: rows of the transaction that stops it, like notices."""
+"""E-mails about endpoints: that one was stopped, to its people, or that a mailbox is to be confirmed, to that one.
+
+Like notices they are rows of the transaction that makes them due.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal_column, select, update
 
 from countermand.domain.endpoint import is_mailbox, mailbox_of
 from countermand.store import tables as t
@@ -15,30 +19,72 @@ from countermand.store.records import partition_of
 def owe(connection: Connection, endpoint: UUID, why: str, now: datetime) -> None:
     """Let everybody be told that an endpoint was stopped who reads mail for the party that owns it."""
     party = connection.execute(select(t.endpoints.c.party_id).where(t.endpoints.c.id == endpoint)).scalar_one()
-    rows = [
-        {
-            "endpoint_id": endpoint,
-            "created_at": now,
-            "address": address,
-            "partition": partition_of(party),
-            "why": why,
-            "state": "due",
-            "attempts": 0,
-            "due_at": now,
-            "last_result": "",
-        }
-        for address in _addresses(connection, party, endpoint)
-    ]
+    rows = [_due(endpoint, party, address, now, why=why) for address in _addresses(connection, party, endpoint)]
     if rows:
         connection.execute(insert(t.owner_mails), rows)
 
 
-def due(connection: Connection, now: datetime, limit: int, partitions: Collection[int]) -> Sequence[Record]:
-    """What is due in these partitions, the oldest first, with the address and the state that its endpoint has now."""
+def owe_confirmation(
+    connection: Connection, *, endpoint: UUID, party: UUID, address: str, recipient: str, now: datetime
+) -> None:
+    """Let a mailbox be asked to confirm that it wants to be told. Once for one ``now``."""
+    row = _due(endpoint, party, address, now, recipient=recipient)
+    if not connection.execute(select(t.owner_mails.c.address).where(*_key(row))).first():
+        connection.execute(insert(t.owner_mails), [row])
+
+
+def confirmations_to(connection: Connection, recipient: str, since: datetime) -> Sequence[datetime]:
+    """When somebody was sent confirmations since then, whichever party had the mailbox registered; oldest first."""
+    mails = t.owner_mails.c
+    query = select(mails.created_at).where(mails.recipient == recipient, mails.created_at > since)
+    return connection.execute(query.order_by(mails.created_at)).scalars().all()
+
+
+def confirmations_of(connection: Connection, party: UUID, since: datetime) -> Sequence[datetime]:
+    """When confirmations were sent since then for mailboxes of a party, those it has removed included; oldest first."""
     mails = t.owner_mails.c
     query = (
-        select(t.owner_mails, t.endpoints.c.url, t.endpoints.c.state.label("endpoint_state"))
+        select(mails.created_at)
         .join(t.endpoints, t.endpoints.c.id == mails.endpoint_id)
+        .where(t.endpoints.c.party_id == party, mails.recipient.is_not(None), mails.created_at > since)
+    )
+    return connection.execute(query.order_by(mails.created_at)).scalars().all()
+
+
+def _due(
+    endpoint: UUID, party: UUID, address: str, now: datetime, *, why: str = "", recipient: str | None = None
+) -> dict[str, Any]:
+    return {
+        "endpoint_id": endpoint,
+        "created_at": now,
+        "address": address,
+        "partition": partition_of(party),
+        "why": why,
+        "recipient": recipient,
+        "state": "due",
+        "attempts": 0,
+        "due_at": now,
+        "last_result": "",
+    }
+
+
+def _key(row: dict[str, Any]) -> list[ColumnElement[bool]]:
+    return [t.owner_mails.c[name] == row[name] for name in ("endpoint_id", "created_at", "address")]
+
+
+def due(connection: Connection, now: datetime, limit: int, partitions: Collection[int]) -> Sequence[Record]:
+    """What is due in these partitions, the oldest first, with its party and what its endpoint is now."""
+    mails = t.owner_mails.c
+    query = (
+        select(
+            t.owner_mails,
+            t.endpoints.c.url,
+            t.endpoints.c.state.label("endpoint_state"),
+            t.endpoints.c.unconfirmed_since,
+            t.parties.c.name.label("party_name"),
+        )
+        .join(t.endpoints, t.endpoints.c.id == mails.endpoint_id)
+        .join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
         .where(
             one_of(mails.partition, bindparam("partitions", type_=NumberList())),
             mails.state == literal_column("'due'"),
@@ -72,9 +118,12 @@ def settle(
 
 
 def _addresses(connection: Connection, party: UUID, endpoint: UUID) -> list[str]:
-    """The other mailboxes that the party has registered, else those of its users."""
+    """The other mailboxes of the party that are confirmed, else those of its users, whom an operator has added."""
     urls = select(t.endpoints.c.url).where(
-        t.endpoints.c.party_id == party, t.endpoints.c.id != endpoint, t.endpoints.c.state == "active"
+        t.endpoints.c.party_id == party,
+        t.endpoints.c.id != endpoint,
+        t.endpoints.c.state == "active",
+        t.endpoints.c.unconfirmed_since.is_(None),
     )
     found = {mailbox_of(url) for url in connection.execute(urls).scalars() if is_mailbox(url)}
     users = select(t.users.c.email).where(t.users.c.party_id == party, t.users.c.status == "active")

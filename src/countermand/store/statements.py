@@ -191,7 +191,7 @@ POLICIES = (
 
 def _endpoints(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return (
-        select(t.endpoints.c.id, t.endpoints.c.party_id, t.endpoints.c.event_kinds, t.parties.c.kind)
+        select(t.endpoints.c.id, t.endpoints.c.party_id, t.endpoints.c.url, t.endpoints.c.event_kinds, t.parties.c.kind)
         .join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
         .where(t.endpoints.c.state != literal_column("'removed'"), condition)
     )

@@ -178,25 +178,28 @@ endpoints = Table(
     Column("party_id", Id, ForeignKey("parties.id"), nullable=False),
     Column("url", Text, nullable=False, comment="https://… for a webhook, mailto:… for e-mail"),
     Column("label", Text, nullable=False, server_default=""),
-    Column("event_kinds", Document, nullable=False, comment="an empty list means every kind"),
+    Column("event_kinds", Document, nullable=False, comment="empty: every kind; a mailbox: what asks for its answer"),
     Column("secrets", LargeBinary, comment="encrypted; null for e-mail"),
     Column("state", Text, nullable=False, server_default="active"),
     Column("state_reason", Text, nullable=False, server_default="", comment="why it is not active, in words"),
     Column("created_at", Instant, nullable=False),
     Column("failing_since", Instant, comment="when the first of an unbroken row of failures was"),
+    Column("unconfirmed_since", Instant, comment="of a mailbox that nobody has confirmed yet: when it was added"),
     CheckConstraint("state IN ('active', 'paused', 'disabled', 'removed')", name="state"),
     Index(None, "party_id"),
     _index_where("ix_endpoints_encrypted", "created_at", where=ENCRYPTED_ENDPOINT),
+    _index_where("ix_endpoints_unconfirmed", "id", where="unconfirmed_since IS NOT NULL"),
 )
 
 owner_mails = Table(
     "owner_mails",
     metadata,
-    Column("endpoint_id", Id, ForeignKey("endpoints.id"), nullable=False, comment="the one that was stopped"),
-    Column("created_at", Instant, nullable=False, comment="when it was"),
+    Column("endpoint_id", Id, ForeignKey("endpoints.id"), nullable=False, comment="the one it is about"),
+    Column("created_at", Instant, nullable=False, comment="when that was stopped, or was to be confirmed"),
     Column("address", Text, nullable=False, comment="of somebody of the party that owns it"),
     Column("partition", Integer, nullable=False, comment="which share of the parties: whose worker sends it"),
-    Column("why", Text, nullable=False),
+    Column("why", Text, nullable=False, comment="it was stopped; empty where it is to be confirmed"),
+    Column("recipient", Text, comment="of a confirmation: the mailbox, in one spelling for all of its own"),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due_at", Instant, comment="null once it is sent or dead"),
@@ -205,6 +208,7 @@ owner_mails = Table(
     PrimaryKeyConstraint("endpoint_id", "created_at", "address"),
     CheckConstraint("state IN ('due', 'sent', 'dead') AND (state = 'due') = (due_at IS NOT NULL)", name="state"),
     _index_where("ix_owner_mails_due", "partition", "due_at", where="state = 'due'"),
+    _index_where("ix_owner_mails_confirmations", "recipient", "created_at", where="recipient IS NOT NULL"),
 )
 
 whereabouts = Table(

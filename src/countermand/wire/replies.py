@@ -27,6 +27,7 @@ class Problem(StrEnum):
     IF_MATCH_NEEDED = "if_match_needed"
     LIMIT_REACHED = "limit_reached"
     NOT_SIGNED = "not_signed"
+    NOTHING_TO_CONFIRM = "nothing_to_confirm"
     UNAVAILABLE = "unavailable"
 
 
@@ -76,6 +77,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.IF_MATCH_NEEDED: _crux(428, native=428, plaza=(428, 41000)),
     Problem.LIMIT_REACHED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.NOT_SIGNED: _crux(409, native=409, plaza=(409, 41000)),
+    Problem.NOTHING_TO_CONFIRM: _crux(409, native=409, plaza=(409, 41000)),
     Problem.UNAVAILABLE: _crux(503, native=503, plaza=(503, 41000)),
     RefusalKind.UNKNOWN_LINE: _crux(422, native=404),
     RefusalKind.UNKNOWN_ORDER: _crux(404, native=404),

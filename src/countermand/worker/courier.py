@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from uuid import UUID
 
 import orjson
 
@@ -14,9 +15,9 @@ from countermand.keyring import Keyring
 from countermand.reads import Scope
 from countermand.sending import envelope
 from countermand.sending.http import Webhooks
-from countermand.sending.links import Links
+from countermand.sending.links import CONFIRMATION, Links
 from countermand.sending.mail import Mail
-from countermand.sending.mail_text import MailText, mail_of, stopped_mail
+from countermand.sending.mail_text import MailText, confirmation_mail, mail_of, stopped_mail
 from countermand.sending.signature import sign
 from countermand.store.columns import Record
 
@@ -41,7 +42,7 @@ class Couriers:
         now = self._clock()
         page = partial(self._links.page_of, party=reader.party)
         if is_mailbox(endpoint.url):
-            said = mail_of(event, reader=reader.party, page=page, now=now)
+            said = mail_of(event, reader=reader, page=page, now=now)
             return await self._mail_to(_mailbox(endpoint), said, message_id=show("evt", event.id))
         told = envelope.write(event, reader=reader, source=self._source, page=page)
         body = orjson.dumps(told)
@@ -51,6 +52,14 @@ class Couriers:
     async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
         """Make one attempt to tell somebody that nothing more is sent to their endpoint, named by its address."""
         return await self._mail_to(address, stopped_mail(endpoint, why), message_id=message_id)
+
+    async def ask_to_confirm(
+        self, address: str, endpoint: UUID, party: str, *, at: datetime, message_id: str
+    ) -> Attempt:
+        """Make one attempt to ask a mailbox whether a party, named by its name, may be told there."""
+        link = self._links.confirmation(endpoint, address, at)
+        said = confirmation_mail(party, source=self._source, link=link, until=at + CONFIRMATION)
+        return await self._mail_to(address, said, message_id=message_id)
 
     async def close(self) -> None:
         """Let go of every connection."""

@@ -69,6 +69,11 @@ class Courier(Protocol):
     async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
         """Make one attempt to tell somebody that nothing more is sent to their endpoint."""
 
+    async def ask_to_confirm(
+        self, address: str, endpoint: UUID, party: str, *, at: datetime, message_id: str
+    ) -> Attempt:
+        """Make one attempt to ask a mailbox whether a party, named by its name, may be told there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:

@@ -1,4 +1,6 @@
-"""E-mails to the owners of endpoints that were stopped: read what is due, send it, settle what became of it.
+"""E-mails to the owners of endpoints that were stopped, and to mailboxes that are to be confirmed.
+
+What is due is read, sent, and settled.
 
 As with notices, whatever ends the process between the steps leaves the mail due, and it is sent then.
 """
@@ -37,6 +39,13 @@ class _Tried:
     mail: Record
     fence: int
     attempt: Attempt | None
+
+
+def _is_called_for(mail: Record) -> bool:
+    """Whether an endpoint is still stopped, or a mailbox still to be confirmed."""
+    if mail.recipient is not None:
+        return mail.unconfirmed_since is not None and mail.endpoint_state != EndpointState.REMOVED
+    return mail.endpoint_state in (EndpointState.PAUSED, EndpointState.DISABLED)
 
 
 def _key(mail: Record) -> _Key:
@@ -104,12 +113,16 @@ class Owners:
         return True
 
     async def _attempt(self, mail: Record) -> Attempt | None:
-        """One attempt; none where the endpoint goes on, or is no more."""
-        if mail.endpoint_state not in (EndpointState.PAUSED, EndpointState.DISABLED):
+        """One attempt; none where there is nothing to tell or ask any more."""
+        if not _is_called_for(mail):
             return None
         # The same at every attempt, so that a mailbox can tell a repeat.
         message_id = f"{show(PREFIX, mail.endpoint_id)}-{mail.created_at:%Y%m%d%H%M%S%f}"
         try:
+            if mail.recipient is not None:
+                return await self._courier.ask_to_confirm(
+                    mail.address, mail.endpoint_id, mail.party_name, at=mail.created_at, message_id=message_id
+                )
             return await self._courier.tell_owner(mail.address, mail.url, mail.why, message_id=message_id)
         except Exception:
             log.exception("owner_mail_not_written", endpoint=show(PREFIX, mail.endpoint_id))
@@ -117,7 +130,7 @@ class Owners:
 
     async def _settle(self, mail: Record, fence: int, attempt: Attempt | None) -> None:
         now = self._clock()
-        state, due_at, result = NoticeState.DEAD, None, "Nobody has to be told any more: the endpoint is not stopped."
+        state, due_at, result = NoticeState.DEAD, None, "It was called for no more."
         if attempt is not None:
             standing = standing_after(attempt, mail.attempts + 1, now, self._dice.random())
             state, due_at, result = standing.state, standing.due_at, attempt.result
@@ -126,4 +139,5 @@ class Owners:
         )
         await self._database.write(write)
         tell = log.warning if state is NoticeState.DEAD and attempt else log.info
-        tell("owner_told", endpoint=show(PREFIX, mail.endpoint_id), state=state.value, result=result)
+        what = "owner_told" if mail.recipient is None else "confirmation_asked"
+        tell(what, endpoint=show(PREFIX, mail.endpoint_id), state=state.value, result=result)

@@ -10,8 +10,10 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection
 
-from countermand.ids import Clock
-from countermand.store import retention
+from countermand.domain.endpoint import WAITS_UNCONFIRMED
+from countermand.endpoints import PREFIX
+from countermand.ids import Clock, show
+from countermand.store import outbox, retention
 from countermand.store.engine import Database
 from countermand.store.erasure import erase_customer
 from countermand.store.records import partition_of
@@ -20,11 +22,21 @@ from countermand.worker.partitions import Partitions
 PAUSE_S: Final = 0.05
 """How long a step leaves the database to others before the next one."""
 ORDERS_AT_ONCE: Final = 50
+GIVEN_UP_AT_ONCE: Final = 100
 FIRST: Final = 0
 """Whoever owns this partition sweeps the tables that have no retailer."""
 BY: Final = "retention"
 
+_COUNTED_MAX: Final = 1_000
+_UNCONFIRMED: Final = f"The mailbox was not confirmed within {WAITS_UNCONFIRMED.days} days."
+
 log = structlog.get_logger()
+
+
+def _give_up_some(endpoint: UUID, before: datetime, connection: Connection) -> int:
+    old = [row for row in outbox.first_waiting(connection, endpoint, GIVEN_UP_AT_ONCE) if row.created_at < before]
+    outbox.bury(connection, old, _UNCONFIRMED)
+    return len(old)
 
 
 class Retention:
@@ -51,6 +63,8 @@ class Retention:
         for sweep in retention.SWEEPS:
             if not sweep.by_retailer and FIRST in self._partitions.owned:
                 await self._sweep(sweep, None, done)
+        if FIRST in self._partitions.owned:
+            await self._look_after_unconfirmed(done)
         async for retailer in self._retailers():
             for sweep in retention.SWEEPS:
                 if sweep.by_retailer:
@@ -74,6 +88,21 @@ class Retention:
                 return
             after = page.after
             await asyncio.sleep(self._pause_s)
+
+    async def _look_after_unconfirmed(self, done: dict[str, int]) -> None:
+        """Notices do not wait for ever for a mailbox to be confirmed, and nobody shall wonder where they are."""
+        before = self._clock() - WAITS_UNCONFIRMED
+        for row in await self._database.read(outbox.unconfirmed):
+            given_up = 0
+            while number := await self._database.write(partial(_give_up_some, row.id, before)):
+                given_up += number
+                await asyncio.sleep(self._pause_s)
+            waiting = await self._database.read(partial(outbox.first_waiting, endpoint=row.id, most=_COUNTED_MAX))
+            if given_up or waiting:
+                whose = {"endpoint": show(PREFIX, row.id), "party": str(row.party_id)}
+                log.warning("mailbox_unconfirmed", **whose, waiting=len(waiting), given_up=given_up)
+            if given_up:
+                done["notices_given_up"] = done.get("notices_given_up", 0) + given_up
 
     async def _erase_customers(self, retailer: UUID, done: dict[str, int]) -> None:
         before = self._before("customer_days")

@@ -252,7 +252,7 @@ async def mail(on: Play, kind: str, reader: UUID) -> MailText:
         partial(reads.events_for_sending, keys=[(event.retailer_id, event.line_id, event.seq)])
     )
     page = partial(on.world.application.links.page_of, party=reader)
-    return mail_of(rows[0], reader=reader, page=page, now=on.world.clock())
+    return mail_of(rows[0], reader=on.world.scope(reader), page=page, now=on.world.clock())
 
 
 async def test_what_is_accepted_at_once_asks_nobody(sqlite_world: World) -> None:

@@ -44,7 +44,7 @@ async def link_in_the_mailbox(world: World, box: Mailbox, links: Links) -> str:
         partial(reads.events_for_sending, keys=[(event.retailer_id, line, event.seq)])
     )
     page = partial(links.page_of, party=world.supplier)
-    message = mail_of(row, reader=world.supplier, page=page, now=world.clock())
+    message = mail_of(row, reader=world.scope(world.supplier), page=page, now=world.clock())
     by = Mail(host="127.0.0.1", port=box.port, sender="Shop <mail@shop.example>", encryption="none")
     count = len(box.letters)
     attempt = await by.send("orders@supplier.example", message.subject, message.text, message.html)

@@ -1,5 +1,7 @@
 """Looking at a link changes nothing, as mail scanners follow every link. Sending the form goes down the write road."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
@@ -7,13 +9,22 @@ from typing import Final
 
 import structlog
 
-from countermand import reads
+from countermand import endpoints, reads
 from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.endpoint import mailbox_of
 from countermand.domain.refusals import RefusalKind
-from countermand.sending.links import PATH, ExpiredLinkError, Links, Ticket, UnknownLinkError
+from countermand.sending.links import (
+    MAILBOX,
+    PATH,
+    ExpiredLinkError,
+    Links,
+    MailboxTicket,
+    Ticket,
+    UnknownLinkError,
+)
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store.columns import Record
-from countermand.store.engine import TooBroadError, UnavailableError
+from countermand.store.engine import TooBroadError, UnavailableError, change
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire import limits
@@ -102,6 +113,8 @@ class AnswerDoor:
             headers = ((b"cache-control", b"public, max-age=3600"), (b"x-content-type-options", b"nosniff"))
             return Reply(status=200, body=self._style, media_type=b"text/css; charset=utf-8", headers=headers)
         _check_method(scope, "GET", "POST")
+        if token.startswith(MAILBOX):
+            return await self._mailbox(token, scope, receive)
         opened = await self._opened(token, address_of(scope))
         if scope["method"] == "POST":
             form = await self._form(scope, receive)
@@ -140,7 +153,37 @@ class AnswerDoor:
             )
         )
 
-    async def _form(self, scope: Scope, receive: limits.Receive) -> forms.Form:
+    async def _mailbox(self, token: str, scope: Scope, receive: limits.Receive) -> Reply:
+        """The page that confirms a mailbox: looked at, it has a button; the button confirms."""
+        try:
+            ticket = self._links.read_confirmation(token, self._clock())
+        except UnknownLinkError:
+            self._throttle.wrong(address_of(scope))
+            raise _unknown() from None
+        except ExpiredLinkError:
+            raise PageError(EXPIRED, "This link has expired", _ASK_AGAIN) from None
+        self._throttle.check_link((ticket.endpoint, MAILBOX))
+        reading_party.set(ticket.endpoint)
+        viewer.set(None)
+        if scope["method"] == "POST":
+            await self._form(scope, receive, forms.CONFIRMATIONS)
+            return await self._confirmed(ticket)
+        with _registered():
+            to_confirm = partial(endpoints.to_confirm, endpoint=ticket.endpoint, fits=ticket.fits)
+            endpoint, party = await self._database.read(to_confirm)
+        if endpoint.unconfirmed_since is None:
+            return _mailbox_confirmed("This mailbox is confirmed already")
+        return _page(200, views.confirmation_page(mailbox_of(endpoint.url), party, self._settings.base_url))
+
+    async def _confirmed(self, ticket: MailboxTicket) -> Reply:
+        with _registered():
+            confirm = partial(endpoints.confirm_by_link, endpoint=ticket.endpoint, fits=ticket.fits)
+            changed = await change(self._database, confirm)
+        return _mailbox_confirmed("Thank you" if changed else "This mailbox is confirmed already")
+
+    async def _form(
+        self, scope: Scope, receive: limits.Receive, answers: Collection[str] = forms.ANSWERS
+    ) -> forms.Form:
         if unsupported := unsupported_body(scope, FORM):
             title = "This is not a form that a browser sent"
             raise PageError(
@@ -152,7 +195,7 @@ class AnswerDoor:
                 max_bytes=min(self._settings.body_max_bytes, forms.BYTES_MAX),
                 timeout_s=self._settings.body_timeout_s,
             )
-            return forms.read_form(body)
+            return forms.read_form(body, answers)
         except limits.BodyTooLargeError as error:
             raise PageError(_status(Problem.TOO_LARGE), "The form is too large", str(error)) from None
         except limits.BodyTooSlowError:
@@ -217,6 +260,27 @@ _FIELDS: Final = {RefusalKind.REASON_REQUIRED: "reason"} | dict.fromkeys(
     (RefusalKind.UNITS_INVALID, RefusalKind.TOO_MANY_UNITS, RefusalKind.UNITS_ASKED), "units"
 )
 """Which field a refusal is about."""
+
+
+_ASK_AGAIN: Final = (
+    "It can be used no more. Whoever had this mailbox registered can have a new one sent, as long as it is wanted."
+)
+
+
+@contextmanager
+def _registered() -> Iterator[None]:
+    """The mailbox of a link has to be registered still, under the address that the link was sent to."""
+    try:
+        yield
+    except endpoints.UnknownEndpointError:
+        title = "This mailbox is not registered any more"
+        told = "Nothing is sent to it. If something should be, it has to be registered again."
+        raise PageError(EXPIRED, title, told) from None
+
+
+def _mailbox_confirmed(title: str) -> Reply:
+    told = "This mailbox is confirmed. What has waited for it is sent now."
+    return _page(200, views.message_page(title, told))
 
 
 async def refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:

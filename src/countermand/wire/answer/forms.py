@@ -1,7 +1,7 @@
 """What the form on the page says: read, checked for its form, and made into a command. The rules decide the rest."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
@@ -19,6 +19,7 @@ BYTES_MAX: Final = 32 * 1024
 """The longest form that can be filled in has 16 kB, with every character of it escaped."""
 LENGTHS: Final = {"note": 1000, "carrier": 100, "tracking_number": 100, "units": 7, "reason": 40, "once": 64}
 ANSWERS: Final = ("accept", "decline", "ship")
+CONFIRMATIONS: Final = ("confirm",)
 REASONS: Final = {
     DeclineReason.IN_PACKING: "It is being packed and cannot be taken out",
     DeclineReason.MADE_TO_ORDER: "It was made to order",
@@ -61,7 +62,7 @@ NOTHING: Final = Form(answer="", fields={})
 """The form before anybody filled it in."""
 
 
-def read_form(body: bytes) -> Form:
+def read_form(body: bytes, answers: Collection[str] = ANSWERS) -> Form:
     """Read a form in the encoding that browsers send.
 
     Raises:
@@ -74,7 +75,7 @@ def read_form(body: bytes) -> Form:
     except ValueError:
         raise MalformedFormError("This is not a form that a browser sent.") from None
     fields = {name: value.replace("\r\n", "\n") for name, value in reversed(pairs)}
-    if fields.get("answer") not in ANSWERS or any("\0" in value for value in fields.values()):
+    if fields.get("answer") not in answers or any("\0" in value for value in fields.values()):
         raise MalformedFormError("This is not the form of this page.")
     answer = fields.pop("answer")
     return Form(answer=answer, fields={name: fields[name] for name in LENGTHS if name in fields})

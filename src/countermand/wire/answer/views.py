@@ -107,6 +107,11 @@ def _wants_proof(row: Record) -> str:
     )
 
 
+def confirmation_page(address: str, party: str, service: str) -> bytes:
+    """The page with the button that confirms a mailbox."""
+    return _rendered("confirm.html", address=address, party=party, service=service)
+
+
 def message_page(title: str, *sentences: str) -> bytes:
     """A page that says one thing."""
     return _rendered("message.html", title=title, sentences=sentences)

@@ -32,7 +32,10 @@ T = TypeVar("T")
 
 
 class EndpointIn(Strict):
-    """Where to be told: a URL or a ``mailto:`` address, and of which kinds of events. None named: of all."""
+    """Where to be told: a URL or a ``mailto:`` address, and of which kinds of events.
+
+    None named: a URL is told of all, a mailbox of what asks for its party's answer.
+    """
 
     url: Annotated[str, Field(max_length=URL_MAX)]
     events: Annotated[tuple[str, ...], Field(max_length=100)] = ()
@@ -80,7 +83,7 @@ class Endpoints(BaseModel):
 
 @router.post("", status_code=201)
 async def add_endpoint(behind: Inside, who: Manager, wish: EndpointIn, idempotency_key: Key = None) -> EndpointMade:
-    """Register where the caller's party is told what happens.
+    """Register where the caller's party is told what happens. A mailbox is sent a confirmation first.
 
     With an ``Idempotency-Key`` the same call gets the same answer, its secret included.
     """
@@ -134,6 +137,20 @@ async def resume_endpoint(behind: Inside, who: Manager, endpoint: str) -> Endpoi
     """Send there again, whyever nothing was."""
     resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=who.party)
     return _out(await _change(behind, resume))
+
+
+@router.post("/{endpoint}/confirmation", status_code=202)
+async def ask_again_to_confirm(behind: Inside, who: Manager, endpoint: str) -> EndpointOut:
+    """Send the confirmation of a mailbox once more. Only the link in it confirms."""
+    again = partial(
+        endpoints.ask_again_to_confirm,
+        now=behind.clock(),
+        endpoint=_id(endpoint),
+        rules=behind.settings.address_rules,
+        by=who.name,
+        party=who.party,
+    )
+    return _out(await _change(behind, again))
 
 
 @router.post("/{endpoint}/rotate")
@@ -192,7 +209,9 @@ _PROBLEMS: Final[dict[type[Exception], Problem | RefusalKind]] = {
     endpoints.UnknownEndpointError: Problem.UNKNOWN_ENDPOINT,
     endpoints.TooManyEndpointsError: Problem.LIMIT_REACHED,
     endpoints.TooManySecretsError: Problem.LIMIT_REACHED,
+    endpoints.TooManyConfirmationsError: Problem.LIMIT_REACHED,
     endpoints.NoSecretError: Problem.NOT_SIGNED,
+    endpoints.NothingToConfirmError: Problem.NOTHING_TO_CONFIRM,
     endpoints.KeyReusedError: RefusalKind.KEY_REUSED,
 }
 
