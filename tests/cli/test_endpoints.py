@@ -18,6 +18,12 @@ from tests.support.receiver import Receiver, answer
 
 URL = "https://hooks.alpine.example/in"
 NOBODYS = f"ept_{UUID(int=9).hex}"
+MAIL = {
+    "COUNTERMAND_SMTP_HOST": "127.0.0.1",
+    "COUNTERMAND_MAIL_FROM": "mail@shop.example",
+    "COUNTERMAND_PUBLIC_URL": "https://cancel.shop.example",
+}
+MAILBOX = "mailto:orders@alpine.example"
 LOOPBACK = {"COUNTERMAND_WEBHOOK_INNER_ADDRESSES": '["127.0.0.0/8"]', "COUNTERMAND_WEBHOOK_PORTS": "[]"}
 
 pytestmark = pytest.mark.usefixtures("parties")
@@ -53,12 +59,59 @@ def test_an_endpoint_is_added_and_its_id_and_secret_are_printed(cli: Cli) -> Non
 
 
 def test_a_mailbox_has_no_secret(cli: Cli) -> None:
-    said = cli("endpoint", "add", "mailto:orders@alpine.example", "--party", "Alpine Supply")
+    said = cli("endpoint", "add", MAILBOX, "--party", "Alpine Supply", **MAIL)
     assert len(said.out.splitlines()) == 1
-    made = added(cli, "mailto:orders@alpine.example", "--event", "line.shipped", "--event", "line.placed")
+    made = added(cli, MAILBOX, "--event", "line.shipped", "--event", "line.placed", **MAIL)
     assert made["secret"] is None
     assert made["events"] == ["line.placed", "line.shipped"]
     assert cli("endpoint", "rotate", made["id"]).code == 3
+
+
+def test_an_operator_confirms_a_mailbox_or_has_it_asked_again(cli: Cli) -> None:
+    made = added(cli, MAILBOX, **MAIL)
+    assert made["state"] == "unconfirmed"
+    [row] = cli("endpoint", "list").lines
+    assert (row[3], row[4]) == ("unconfirmed", "asks to answer")
+    assert "Until then notices wait." in row[6]
+    assert cli("endpoint", "pause", made["id"]).code == 0
+    resumed = cli("endpoint", "resume", made["id"], "--json")
+    assert resumed.json["state"] == "unconfirmed"
+    again = cli("endpoint", "confirm", made["id"], "--again", "--json", **MAIL)
+    assert (again.code, again.json["state"]) == (0, "unconfirmed")
+    assert cli("endpoint", "confirm", made["id"], "--again", **MAIL).code == 0
+    refused = cli("endpoint", "confirm", made["id"], "--again", "--json", **MAIL)
+    assert (refused.code, refused.json["error"]["code"]) == (3, "too_many_confirmations")
+    tried = cli("endpoint", "confirm", made["id"], "--dry-run")
+    assert "nothing was written" in tried.err
+    assert [each["state"] for each in listed(cli)] == ["unconfirmed"]
+    confirmed = cli("endpoint", "confirm", made["id"], "--json")
+    assert (confirmed.code, confirmed.json["state"]) == (0, "active")
+    assert cli("endpoint", "confirm", made["id"], "--json").json["state"] == "active"
+    ended = cli("endpoint", "confirm", made["id"], "--again", "--json", **MAIL)
+    assert (ended.code, ended.json["error"]["code"]) == (3, "nothing_to_confirm")
+    webhook = cli("endpoint", "confirm", added(cli)["id"], "--json")
+    assert (webhook.code, webhook.json["error"]["code"]) == (3, "nothing_to_confirm")
+
+
+@pytest.mark.parametrize(
+    ("lacks", "names"),
+    [
+        (("SMTP_HOST",), "setting smtp_host is"),
+        (("SMTP_HOST", "MAIL_FROM"), "settings smtp_host and mail_from are"),
+        (("PUBLIC_URL",), "setting public_url is"),
+        (("SMTP_HOST", "MAIL_FROM", "PUBLIC_URL"), "settings smtp_host, mail_from and public_url are"),
+    ],
+)
+def test_a_mailbox_is_taken_only_where_mail_can_be_sent(cli: Cli, lacks: tuple[str, ...], names: str) -> None:
+    environment = {name: value for name, value in MAIL.items() if name.removeprefix("COUNTERMAND_") not in lacks}
+    said = cli("endpoint", "add", MAILBOX, "--party", "Alpine Supply", "--json", **environment)
+    assert (said.code, said.json["error"]["code"]) == (78, "no_mail")
+    assert names in said.json["error"]["message"]
+    assert listed(cli) == []
+    made = added(cli, MAILBOX, **MAIL)
+    again = cli("endpoint", "confirm", made["id"], "--again", "--json", **environment)
+    assert (again.code, again.json["error"]["code"]) == (78, "no_mail")
+    assert cli("endpoint", "confirm", made["id"], **environment).code == 0
 
 
 def test_they_are_listed_by_party(cli: Cli) -> None:
@@ -181,12 +234,15 @@ def test_a_mailbox_gets_a_letter(cli: Cli) -> None:
     async def story() -> None:
         async with Mailbox() as mailbox:
             environment = {
-                "COUNTERMAND_SMTP_HOST": "127.0.0.1",
+                **MAIL,
                 "COUNTERMAND_SMTP_PORT": str(mailbox.port),
                 "COUNTERMAND_SMTP_TLS": "none",
-                "COUNTERMAND_MAIL_FROM": "mail@shop.example",
             }
-            made = await asyncio.to_thread(added, cli, "mailto:orders@alpine.example")
+            made = await asyncio.to_thread(added, cli, MAILBOX, **environment)
+            early = await asyncio.to_thread(cli, "endpoint", "test", made["id"], "--json", **environment)
+            assert (early.code, early.json["error"]["code"]) == (3, "unconfirmed")
+            assert mailbox.letters == []
+            assert (await asyncio.to_thread(cli, "endpoint", "confirm", made["id"])).code == 0
             sent = await asyncio.to_thread(cli, "endpoint", "test", made["id"], **environment)
             unsent = await asyncio.to_thread(cli, "endpoint", "test", made["id"])
         assert sent.code == 0, sent.out

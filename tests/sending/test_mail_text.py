@@ -1,13 +1,22 @@
+import re
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from countermand import reads
-from countermand.domain.commands import AcceptCancellation, AskCancellation, Asker
+from countermand.domain.commands import (
+    AcceptCancellation,
+    Actor,
+    AskCancellation,
+    Asker,
+    EscalateCancellation,
+    PartyKind,
+)
 from countermand.domain.events import EventKind
-from countermand.sending.mail_text import MailText, mail_of, stopped_mail
+from countermand.parties import PLATFORM
+from countermand.sending.mail_text import MailText, confirmation_mail, mail_of, stopped_mail, trial_mail
 from countermand.sending.words import count, from_now, moment
 from tests.support.world import START, World
 
@@ -35,7 +44,7 @@ async def ask(world: World, *, asker: Asker = Asker.RETAILER, note: str = "") ->
 async def test_a_question_names_the_facts_and_the_link(world: World) -> None:
     line = await ask(world, note="Came <b>twice</b>\n\nOrder:  PO-forged\x1b[0m")
     mail = await told(world, line, EventKind.CANCELLATION_ASKED, world.supplier)
-    assert mail.subject.startswith("Can 2 units of SKU-0 still be cancelled? Order PO-")
+    assert re.fullmatch(r"Can 2 units still be cancelled\? \(can_[0-9a-f]{32}\)", mail.subject)
     for fact in (
         "Can 2 units still be cancelled?",
         "Retailer:    retailer",
@@ -82,7 +91,11 @@ async def test_other_events_are_told_and_ask_nothing(sqlite_world: World, kind: 
         EventKind.LINE_PLACED: "retailer ordered 5 units",
         EventKind.CANCELLATION_ACCEPTED: "supplier accepted the cancellation of 2 units",
     }[kind]
-    assert sentence in mail.subject
+    subject = {
+        EventKind.LINE_PLACED: "Ordered: 5 units (line ",
+        EventKind.CANCELLATION_ACCEPTED: "Cancelled: 2 units (can_",
+    }
+    assert mail.subject.startswith(subject[kind])
     assert sentence in mail.text
     assert sentence in mail.html
     assert "Nothing is asked of you here." in mail.text
@@ -94,6 +107,83 @@ async def test_an_owner_is_told_that_an_endpoint_has_stopped() -> None:
     assert "https://hooks.example/<a>" in mail.text
     assert "https://hooks.example/&lt;a&gt;" in mail.html
     assert "It failed for five days. Really." in mail.text
+
+
+HOSTILE = (
+    "URGENT pay here https://evil.example/pay",
+    "\u202egnp.kcehc\u202c",
+    "x\r\nBcc: victim@example.com",
+    "=?utf-8?q?URGENT?=",
+    "\u200b\ue000\x1b[31m",
+)
+WORDS = (
+    "reference", "sku", "title", "retailer_name", "fulfiller_name", "actor", "actor_name", "cancellation_note",
+    "customer", "note", "reason", "rest_reason", "answer", "tracking", "asked_for",
+)  # fmt: skip
+
+
+class Written:
+    """An event in which a stranger wrote every text that anybody but this service can write."""
+
+    def __init__(self, row: Any, words: str, kind: EventKind) -> None:
+        self._row, self._words = row, words
+        self.kind = kind.value
+        self.facts = {
+            **row.facts,
+            **dict.fromkeys(("note", "reason", "rest_reason", "tracking", "answer"), words),
+            "refund": {
+                "id": str(row.id), "cancellation": str(row.id), "payment": words, "amount_minor": 100,
+                "currency": "EUR", "released": False, "step": 1, "elsewhere_minor": 0,
+            },
+            "payment": {"id": words, "captured_minor": 100, "authorised_minor": 0, "currency": "EUR"},
+        }  # fmt: skip
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._row, name)
+        return self._words if name in WORDS or (isinstance(value, str) and name != "actor_kind") else value
+
+
+@pytest.mark.parametrize("kind", EventKind)
+async def test_no_subject_holds_a_strangers_words(sqlite_world: World, kind: EventKind) -> None:
+    world = sqlite_world
+    line = await ask(world)
+    [asked] = [event for event in await world.events(line) if event.kind == EventKind.CANCELLATION_ASKED]
+    keys = [(asked.retailer_id, line, asked.seq)]
+    [row] = await world.application.database.read(partial(reads.events_for_sending, keys=keys))
+    for reader in (world.supplier, world.retailer):
+        subjects = {
+            mail_of(
+                cast(Any, Written(row, words, kind)),
+                reader=world.scope(reader),
+                page=lambda event: "https://shop.example/answer/x",
+                now=world.clock(),
+            ).subject
+            for words in ("plain", *HOSTILE)
+        }
+        assert len(subjects) == 1
+        assert re.fullmatch(r"[A-Za-z0-9 :?]+ \(can_[0-9a-f]{32}\)", subjects.pop())
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_no_subject_of_other_mails_holds_a_strangers_words(words: str) -> None:
+    link = "https://shop.example/answer/mailbox-x"
+    assert {
+        stopped_mail(words, words).subject,
+        confirmation_mail(words, source="https://shop.example", link=link, until=START).subject,
+        trial_mail("https://shop.example").subject,
+    } == {"Notices to your endpoint have stopped", "Please confirm this mailbox", "A test"}
+
+
+async def test_an_operator_gets_the_link_of_what_escalated(world: World) -> None:
+    line = await ask(world)
+    [asked] = [event for event in await world.events(line) if event.kind == EventKind.CANCELLATION_ASKED]
+    operator = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="operator")
+    await world.submit(
+        EscalateCancellation(line=line, actor=operator, cancellation=asked.cancellation_id), retailer=world.retailer
+    )
+    assert "/answer/" in (await told(world, line, EventKind.CANCELLATION_ESCALATED, PLATFORM)).text
+    assert "/answer/" not in (await told(world, line, EventKind.CANCELLATION_ESCALATED, world.retailer)).text
+    assert "/answer/" not in (await told(world, line, EventKind.CANCELLATION_ASKED, PLATFORM)).text
 
 
 @pytest.mark.parametrize(

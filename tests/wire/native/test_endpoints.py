@@ -8,7 +8,9 @@ import httpx2
 import pytest
 
 from countermand import endpoints
+from countermand.domain.endpoint import STRICT
 from countermand.parties import PLATFORM
+from countermand.settings import Settings
 from tests.wire.native.calling import Native, new_retailer
 
 pytestmark = pytest.mark.anyio
@@ -58,8 +60,52 @@ async def test_an_endpoint_is_added_listed_and_shown(native: Native) -> None:
     assert (await native.call("GET", f"{PATH}/{made['id']}", native.retailer)).json() == made
 
 
+@pytest.fixture
+def mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the settings let e-mail be sent."""
+    monkeypatch.setattr(Settings, "address_rules", property(lambda self: STRICT))
+
+
+async def test_a_mailbox_is_taken_only_where_mail_can_be_sent(native: Native) -> None:
+    refused = await add(native, url="mailto:orders@alpine.example")
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
+    assert "smtp_host, mail_from and public_url are not set" in refused.json()["detail"]
+    assert [each["loc"] for each in refused.json()["errors"]] == [["body", "url"]]
+    assert await listed(native) == []
+
+
+@pytest.mark.usefixtures("mail")
+async def test_a_mailbox_is_unconfirmed_and_is_asked_again_a_few_times(native: Native) -> None:
+    made = await added(native, url=f"mailto:{native.retailer.hex}@alpine.example")
+    assert (made["state"], made["events"]) == ("unconfirmed", [])
+    assert "Until then notices wait." in made["state_reason"]
+    clock = native.world.clock
+    before = clock.now
+    try:
+        for _ in range(2):
+            clock.advance(seconds=1)
+            again = await do(native, made, "confirmation")
+            assert (again.status_code, again.json()["state"]) == (202, "unconfirmed")
+        clock.advance(seconds=1)
+        refused = await do(native, made, "confirmation")
+        assert (refused.status_code, refused.json()["code"]) == (409, "limit_reached")
+        assert (await do(native, made, "resume")).json()["state"] == "unconfirmed"
+    finally:
+        clock.now = before
+
+
+@pytest.mark.usefixtures("mail")
+async def test_there_is_nothing_to_confirm_for_a_webhook_and_nothing_of_others(native: Native) -> None:
+    refused = await do(native, await added(native), "confirmation")
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_to_confirm")
+    made = await added(native, url=f"mailto:{native.retailer.hex}@alpine.example")
+    assert (await do(native, made, "confirmation", who=native.world.supplier)).status_code == 404
+    assert (await do(native, made, "confirm")).status_code == 404
+
+
+@pytest.mark.usefixtures("mail")
 async def test_a_mailbox_has_no_secret(native: Native) -> None:
-    made = await added(native, url="mailto:orders@alpine.example")
+    made = await added(native, url=f"mailto:{native.retailer.hex}@alpine.example")
     assert made["secret"] is None
     response = await do(native, made, "rotate")
     assert (response.status_code, response.json()["code"]) == (409, "not_signed")

@@ -51,6 +51,14 @@ ENDPOINTS: Final = sa.table(
 )
 
 
+COMMENTS: Final = {
+    "endpoints.event_kinds": "empty: every kind; a mailbox: what asks for its answer",
+    "owner_mails.endpoint_id": "the one it is about",
+    "owner_mails.created_at": "when that was stopped, or was to be confirmed",
+    "owner_mails.why": "it was stopped; empty where it is to be confirmed",
+}
+
+
 def upgrade() -> None:
     """Add the columns and their indexes; name what mailboxes have got unnamed."""
     op.add_column(
@@ -68,6 +76,9 @@ def upgrade() -> None:
     _index("ix_endpoints_unconfirmed", "endpoints", ["id"], "unconfirmed_since IS NOT NULL")
     _index("ix_owner_mails_confirmations", "owner_mails", ["recipient", "created_at"], "recipient IS NOT NULL")
     connection = op.get_bind()
+    if connection.dialect.name == "postgresql":
+        for column, comment in COMMENTS.items():
+            op.execute(f"COMMENT ON COLUMN {column} IS '{comment}'")
     mailboxes = sa.select(ENDPOINTS).where(sa.func.lower(ENDPOINTS.c.url).like("mailto:%"))
     for row in connection.execute(mailboxes).all():
         if not row.event_kinds:
