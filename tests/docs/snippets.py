@@ -70,8 +70,16 @@ class Session:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+MAIL: Final = {
+    "COUNTERMAND_SMTP_HOST": "127.0.0.1",
+    "COUNTERMAND_MAIL_FROM": "mail@shop.example",
+    "COUNTERMAND_PUBLIC_URL": "https://cancel.shop.example",
+}
+
 SESSIONS: Final = {
-    "docs/answering.md": Session(after="countermand endpoint list | grep mailto:orders@acme.example"),
+    "docs/answering.md": Session(
+        after="countermand endpoint list | grep mailto:orders@acme.example | grep unconfirmed", environment=MAIL
+    ),
     "docs/cli.md": Session(
         before="""
         echo '{"retailer": "Fine Shoes", "reference": "PO-1", "lines": [{"sku": "boot-42", "units": 1}]}' > orders.json
@@ -83,7 +91,9 @@ SESSIONS: Final = {
     """,
     ),
     "docs/crux.md": Session(served=True, after='countermand cancellations --json | grep "$LINE"'),
-    "docs/endpoints.md": Session(after="countermand endpoint list | grep mailto:orders@alpine.example"),
+    "docs/endpoints.md": Session(
+        after="countermand endpoint list | grep mailto:orders@alpine.example", environment=MAIL
+    ),
     "docs/native.md": Session(
         served=True,
         after="""

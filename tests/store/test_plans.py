@@ -486,6 +486,11 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: endpoints.by_ids(connection, [filled.population.endpoint])}
 
 
+@of("endpoints.to_confirm")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: endpoints.to_confirm(connection, filled.population.endpoint, lambda address: True)}
+
+
 @of("endpoints.remove")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: endpoints.remove(connection, filled.population.endpoint, by="test")}
@@ -791,6 +796,40 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: owner_mails.owe(connection, p.endpoint, "gone", p.now)}
 
 
+@of("store.owner_mails.confirmations_to")
+def _(filled: Filled) -> Cases:
+    since = filled.population.now - timedelta(days=1)
+    return {"": lambda connection: owner_mails.confirmations_to(connection, "party7@shop.example", since)}
+
+
+@of("store.owner_mails.confirmations_of")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    since = p.now - timedelta(days=1)
+    return {"": lambda connection: owner_mails.confirmations_of(connection, p.big_retailer, since)}
+
+
+@of("store.owner_mails.owe_confirmation")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    mailbox = {"address": "party7@shop.example", "recipient": "party7@shop.example"}
+    return {
+        "": lambda connection: owner_mails.owe_confirmation(
+            connection, endpoint=p.endpoint, party=p.big_retailer, now=p.now, **mailbox
+        )
+    }
+
+
+@of("store.outbox.unconfirmed")
+def _(filled: Filled) -> Cases:
+    return {"": outbox.unconfirmed}
+
+
+@of("store.outbox.first_waiting")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: outbox.first_waiting(connection, filled.population.endpoint, 100)}
+
+
 @of("store.owner_mails.due")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: owner_mails.due(connection, filled.population.now, 500, ALL)}
@@ -941,6 +980,9 @@ CHANGES: Final = {
     "admin.users.enable",
     "admin.users.log_out",
     "endpoints.add",
+    "endpoints.ask_again_to_confirm",
+    "endpoints.confirm",
+    "endpoints.confirm_by_link",
     "endpoints.disable",
     "endpoints.once",
     "endpoints.pause",

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -23,9 +24,11 @@ from countermand.domain.commands import (
 from countermand.domain.endpoint import EndpointState
 from countermand.endpoints import Endpoint, TooManyConfirmationsError
 from countermand.parties import PLATFORM
+from countermand.store import owner_mails
 from countermand.store import tables as t
+from countermand.store.revisions import agreements_changed
 from tests.support.world import World
-from tests.worker.station import ERROR, Station, notices, station
+from tests.worker.station import ERROR, Station, endpoint, notices, station
 
 pytestmark = pytest.mark.anyio
 
@@ -216,7 +219,7 @@ async def test_a_party_has_a_bounded_number_of_confirmations_though_it_removes_i
     monkeypatch.setattr(endpoints, "ENDPOINTS_MAX", 2)
     for name in ("a", "b"):
         made = await added(world, address=f"{name}@alpine.example")
-        await world.application.database.write(lambda c, made=made: endpoints.remove(c, made.id, by="test"))
+        await world.application.database.write(partial(endpoints.remove, endpoint=made.id, by="test"))
         world.clock.advance(seconds=1)
     with pytest.raises(TooManyConfirmationsError, match="for this party"):
         await added(world, address="c@alpine.example")
@@ -226,9 +229,6 @@ async def test_a_party_has_a_bounded_number_of_confirmations_though_it_removes_i
 async def test_a_mailbox_that_is_not_confirmed_hears_of_no_stop(sqlite_world: World) -> None:
     world = sqlite_world
     await added(world, world.retailer)
-    from countermand.store import owner_mails
-    from tests.worker.station import endpoint
-
     hook = await endpoint(world, world.retailer)
     await world.application.database.write(lambda c: owner_mails.owe(c, hook, "gone", world.clock()))
     post = station(world)
@@ -294,14 +294,13 @@ async def test_with_kinds_it_gets_those_and_a_webhook_without_gets_all(sqlite_wo
     assert await told(world) == ["line.placed"]
     await world.application.database.write(lambda c: c.execute(update(t.endpoints).values(url="https://a.example/")))
     await world.application.database.write(lambda c: c.execute(update(t.endpoints).values(event_kinds=[])))
-    from countermand.store.revisions import agreements_changed
-
     await world.application.database.write(agreements_changed)
     await asked(world)
     assert sorted(await told(world)) == ["cancellation.asked", "line.placed", "line.placed"]
 
 
-def test_the_link_has_one_spelling(world: World) -> None:
+async def test_the_link_has_one_spelling(sqlite_world: World) -> None:
+    world = sqlite_world
     made = Endpoint(
         id=UUID(int=7), party=UUID(int=8), url="", label="", event_kinds=(), state=EndpointState.UNCONFIRMED,
         state_reason="", created_at=world.clock(), failing_since=None, secrets=None,
