@@ -173,6 +173,7 @@ def test_the_shell_of_a_page_works(page: str, bash: Shell, prepared: World, tmp_
     environment = {
         **SETTINGS,
         **prepared.names,
+        **session.environment,
         "COUNTERMAND_PORT": port,
         "ADDRESS": f"127.0.0.1:{port}",
         "POSTGRES": templates.new_database(postgres) if needs_postgres else "",

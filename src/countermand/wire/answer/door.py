@@ -279,7 +279,7 @@ def _registered() -> Iterator[None]:
 
 
 def _mailbox_confirmed(title: str) -> Reply:
-    told = "This mailbox is confirmed. What has waited for it is sent now."
+    told = "This mailbox is confirmed. What has waited for it is sent now, unless it is paused."
     return _page(200, views.message_page(title, told))
 
 
