@@ -17,7 +17,7 @@ from countermand.cli import main
 from countermand.cli import running as running_module
 from tests.support import templates
 from tests.support.logs import log_plainly
-from tests.support.pgnode import Node
+from tests.support.pgnode import Node, in_memory
 from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running
 
@@ -26,6 +26,10 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 log_plainly()
+
+# Files of tests lie in memory, too, where there is room: half of the time went by until the disk had them.
+if folder := in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
 
 # The many processes that tests start shall not compile all there is anew, whatever the environment says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
