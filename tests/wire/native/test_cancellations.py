@@ -555,6 +555,7 @@ async def test_the_description_is_whole(sqlite_native: Native) -> None:
         ("post", "/v1/quotes"),
         ("get", "/v1/refunds"),
         ("get", "/v1/refunds/{refund}"),
+        ("post", "/v1/endpoints/{endpoint}/confirmation"),
         ("post", "/v1/refunds/{refund}/paid"),
         ("post", "/v1/refunds/{refund}/close"),
         ("post", "/v1/refunds/{refund}/retry"),
