@@ -15,11 +15,11 @@ from sqlalchemy import Connection, select
 from tests.support.pgnode import Node
 
 from bench.seeding import plant
-from countermand import policies
+from countermand.admin import policies
 from countermand.app import opened
 from countermand.domain.commands import Actor, AskCancellation, PartyKind
 from countermand.domain.policy import Policy, Silence
-from countermand.logs import configure_logging
+from countermand.observability.logs import configure_logging
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store import tables as t

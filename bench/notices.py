@@ -26,14 +26,14 @@ from bench.processes import ServerProcess
 from bench.report import about_here
 from bench.seeding import PlantedOrder, plant
 from bench.stamping import commits
-from countermand import endpoints
+from countermand.admin import endpoints
 from countermand.app import opened
 from countermand.domain.commands import Actor, AskCancellation, PartyKind
 from countermand.domain.endpoint import AddressRules
-from countermand.logs import configure_logging
+from countermand.observability.logs import configure_logging
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings
-from countermand.store.engine import Database
+from countermand.store.engines.engine import Database
 
 RETAILERS = 50
 DEAD_AN_ENDPOINT = 10

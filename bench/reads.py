@@ -31,15 +31,15 @@ from tests.support.population import Population, populate
 
 from bench.processes import children, countermand, cpu_s
 from bench.report import about_here
-from countermand import scorecards
 from countermand.app import Service, opened
-from countermand.domain.score import Role, Week
-from countermand.parties import find_party
+from countermand.documents import scorecards
+from countermand.documents.scorecards import WEEKS_MAX
+from countermand.domain.scoring import Role, Week
+from countermand.reads.parties import find_party
 from countermand.road import Application
-from countermand.scorecards import WEEKS_MAX
 from countermand.settings import Settings
 from countermand.store import score_cards
-from countermand.store.engine import TooBroadError
+from countermand.store.engines.engine import TooBroadError
 from countermand.store.tables import PARTITIONS
 from countermand.worker.score_cards import AT_ONCE
 
@@ -210,7 +210,7 @@ async def _keep_cards(application: Service, p: Population) -> None:
 
     await application.database.write(plan)
     for _ in range(ROUNDS_MAX):
-        await application.worker.tend()
+        await application.worker.renew_leases()
         stale = await application.database.write(partial(score_cards.arm, partitions=range(PARTITIONS), limit=AT_ONCE))
         counted = await application.database.read(cards.counted)
         await application.database.write(partial(score_cards.keep, counted=counted))

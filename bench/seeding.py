@@ -10,15 +10,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from countermand import parties
+from countermand.admin import accounts
 from countermand.app import Service, opened
 from countermand.domain.commands import Actor, PartyKind
-from countermand.domain.order import NewLine, PlaceOrder
+from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.ids import Ids
+from countermand.reads.parties import find_party
+from countermand.service.agreements import Standing
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Done, numbers_needed
 from countermand.settings import Settings
-from countermand.standing import Standing
 from countermand.store import tables
 
 ORDERS_A_TRANSACTION = 250
@@ -30,7 +31,7 @@ class Trader:
 
     party: UUID
     token: str
-    plaza_key: parties.PlazaKey
+    plaza_key: accounts.PlazaKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +106,13 @@ def _numbers_of_lines(connection: Connection) -> dict[UUID, int]:
 async def _traders(application: Service, kind: PartyKind, count: int) -> list[Trader]:
     def add(connection: Connection) -> list[Trader]:
         ids, now = application.ids, application.clock()
-        added = [parties.add_party(connection, ids, now, kind=kind, name=f"{kind.value} {n}") for n in range(count)]
+        added = [accounts.add_party(connection, ids, now, kind=kind, name=f"{kind.value} {n}") for n in range(count)]
         return [
             Trader(
                 party=party,
-                token=parties.create_token(connection, ids, now, party=parties.find_party(connection, str(party))),
-                plaza_key=parties.create_plaza_key(
-                    connection, ids, application.keyring, now, party=parties.find_party(connection, str(party))
+                token=accounts.create_token(connection, ids, now, party=find_party(connection, str(party))),
+                plaza_key=accounts.create_plaza_key(
+                    connection, ids, application.keyring, now, party=find_party(connection, str(party))
                 ),
             )
             for party in added

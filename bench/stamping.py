@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from countermand.cli import main
-from countermand.lanes import Lane
 from countermand.service.calls import Done
+from countermand.service.lanes import Lane
 
 
 def stamp(path: Path) -> None:

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from countermand import road
 from countermand.ids import Clock, system_clock
-from countermand.providers.choice import open_providers
-from countermand.providers.provider import Provider
+from countermand.outlets.email import Mail
+from countermand.outlets.http.client import Outbound, Webhooks
+from countermand.outlets.links import Links
+from countermand.payments.provider import Provider
+from countermand.payments.registry import open_providers
 from countermand.road import Application
-from countermand.sending.http import Outbound, Webhooks
-from countermand.sending.links import Links
-from countermand.sending.mail import Mail
 from countermand.settings import Settings
 from countermand.worker import Worker
 from countermand.worker.courier import Couriers

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from countermand.domain.dates import read_day, read_end, read_moment
 from countermand.domain.numbers import read_decimal, read_digits, read_whole
-from countermand.domain.order import UNITS_MAX
+from countermand.domain.orders import UNITS_MAX
 from countermand.domain.texts import NOTE_MAX, TEXT_MAX, needed_text, read_text
 from countermand.ids import read_uuid
 

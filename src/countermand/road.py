@@ -12,11 +12,11 @@ from countermand.ids import Clock, Ids, system_clock
 from countermand.keyring import Keyring
 from countermand.settings import Settings
 from countermand.store import feed
-from countermand.store.engine import Database, UnsafeDatabaseError, open_database
+from countermand.store.engines.engine import Database, UnsafeDatabaseError, open_database
 from countermand.store.migrations import LATEST, bring_up_to_date, current_revision, refuse_incomplete, refuse_newer
 
 if TYPE_CHECKING:
-    from countermand.lanes import Lanes
+    from countermand.service.lanes import Lanes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ async def opened(
     Raises:
         UnsafeDatabaseError: as ``opened_database``.
     """
-    from countermand.lanes import Lane, Lanes
+    from countermand.service.lanes import Lane, Lanes
 
     async with opened_database(settings, creates=creates, dry_run=dry_run) as database:
         ids = Ids(clock)

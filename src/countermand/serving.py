@@ -13,13 +13,12 @@ from starlette.routing import Router
 
 from countermand.app import Service, opened
 from countermand.http_server import ConnectionLimits, HttpServer
-from countermand.sending.links import PATH
+from countermand.outlets.links import PATH
 from countermand.settings import Settings
-from countermand.store.engine import FileLock, UnavailableError
+from countermand.store.engines.engine import FileLock, UnavailableError
 from countermand.wire.answer import AnswerDoor
 from countermand.wire.answer.door import refuse_host as refuse_page_host
 from countermand.wire.auth import Authenticator
-from countermand.wire.behind import Behind
 from countermand.wire.bol_plaza import PlazaDoor
 from countermand.wire.bol_plaza.door import refuse_host as refuse_plaza_host
 from countermand.wire.callers import from_clients
@@ -29,11 +28,12 @@ from countermand.wire.crux.calling import refuse_host as refuse_crux_host
 from countermand.wire.http import one_host, unkept, with_heads
 from countermand.wire.limits import Asgi
 from countermand.wire.native import native_api
-from countermand.wire.native.problems import refuse_host as refuse_native_host
-from countermand.wire.payments import PATH as PAYMENTS
-from countermand.wire.payments import PaymentDoor
-from countermand.wire.payments import refuse_host as refuse_payment_host
-from countermand.wire.replying import json_reply, send_reply
+from countermand.wire.native.errors import refuse_host as refuse_native_host
+from countermand.wire.provider_webhooks import PATH as PAYMENTS
+from countermand.wire.provider_webhooks import PaymentDoor
+from countermand.wire.provider_webhooks import refuse_host as refuse_payment_host
+from countermand.wire.response import json_reply, send_reply
+from countermand.wire.services import Services
 from countermand.wire.throttle import Throttle
 
 DESCRIPTORS_KEPT: Final = 200
@@ -128,7 +128,7 @@ def doors(application: Service) -> Asgi:
     """Every door of the service behind one ASGI application."""
     settings = application.settings
     throttle = Throttle(settings, application.clock)
-    behind = Behind(
+    behind = Services(
         database=application.database,
         lanes=application.lanes,
         authenticator=Authenticator(

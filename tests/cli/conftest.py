@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import structlog
 
-from countermand import endpoints as endpoints_module
+from countermand.admin import endpoints as endpoints_module
 from countermand.cli import demo as demo_module
 from countermand.cli import main
 from countermand.cli import running as running_module

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from countermand import lanes
+from countermand.service import lanes
 from countermand.service.batch import run_batch
 from tests.cli.conftest import Cli, asked, order
 from tests.cli.test_csv import PROGRAM

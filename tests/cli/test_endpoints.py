@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from countermand.sending.signature import verify
+from countermand.outlets.signature import verify
 from tests.cli.conftest import Cli
 from tests.support.mailbox import Mailbox
 from tests.support.receiver import Receiver, answer

@@ -102,7 +102,7 @@ def test_commands_that_read_load_what_reading_takes(tmp_path: Path) -> None:
     calls = [(0, ("orders",)), (0, ("cancellations",)), (5, ("timeline", str(UUID(int=7))))]
     imported = modules_of(calls, COUNTERMAND_DATABASE=database)
     assert not (SERVES | {"structlog"}) & packages(imported)
-    above = {"app", "lanes", "worker", "sending", "providers", "serving", "wire"}
+    above = {"app", "worker", "outlets", "payments", "serving", "wire"}
     assert not {f"countermand.{each}" for each in above} & imported
     assert not {"sqlalchemy.orm", "sqlalchemy.ext.asyncio"} & imported
     assert len(imported) < 700
@@ -114,7 +114,7 @@ def test_commands_that_write_load_the_write_road_and_nothing_that_serves(tmp_pat
     imported = modules_of(calls, COUNTERMAND_DATABASE=database)
     assert not SERVES & packages(imported)
     assert (
-        not {f"countermand.{each}" for each in ("app", "worker", "sending", "providers", "serving", "wire")} & imported
+        not {f"countermand.{each}" for each in ("app", "worker", "outlets", "payments", "serving", "wire")} & imported
     )
     assert len(imported) < 850
 

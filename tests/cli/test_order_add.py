@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from countermand.ordering import OrderIn
+from countermand.documents.orders import OrderIn
 from tests.cli.conftest import Cli, order
 from tests.support.leaves import NASTY, example, leaves, with_at
 

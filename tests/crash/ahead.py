@@ -11,7 +11,7 @@ from functools import partial
 
 from countermand import serving
 from countermand.app import opened
-from countermand.logs import configure_logging
+from countermand.observability.logs import configure_logging
 from countermand.settings import Settings
 
 

@@ -26,11 +26,11 @@ from bench.processes import ServerProcess
 from bench.seeding import PlantedOrder, plant
 from sqlalchemy import Connection, func, select
 
-from countermand import endpoints
+from countermand.admin import endpoints
+from countermand.admin.accounts import PLATFORM
 from countermand.app import opened
 from countermand.domain.endpoint import AddressRules
-from countermand.logs import configure_logging
-from countermand.parties import PLATFORM
+from countermand.observability.logs import configure_logging
 from countermand.settings import Settings
 from countermand.store import tables as t
 from tests.crash.driver import ENGINES, Program, Service, Tally, Torture

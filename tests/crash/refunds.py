@@ -29,16 +29,17 @@ from bench.calls import http
 from bench.processes import ROOT, environment
 from sqlalchemy import Connection, func, select
 
-from countermand import parties
+from countermand.admin import accounts
 from countermand.app import opened
+from countermand.documents.orders import OrderIn, place
 from countermand.domain.commands import Actor, PartyKind
 from countermand.ids import show
-from countermand.ordering import OrderIn, place
+from countermand.reads.parties import find_party
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store import tables as t
 from countermand.store.columns import Record
-from countermand.store.engine import open_database
+from countermand.store.engines.engine import open_database
 from tests.crash.driver import ENGINES, NoAnswerError, Wire
 from tests.support import templates
 from tests.support.payments.server import API_KEY, WEBHOOK_SECRET
@@ -486,9 +487,9 @@ async def _plant(settings: Settings, count: int, dice: random.Random) -> tuple[s
 
         def trader(connection: Connection) -> tuple[UUID, str]:
             ids, now = application.ids, application.clock()
-            party = parties.add_party(connection, ids, now, kind=PartyKind.RETAILER, name="shop")
-            found = parties.find_party(connection, str(party))
-            return party, parties.create_token(connection, ids, now, party=found, label="refunds")
+            party = accounts.add_party(connection, ids, now, kind=PartyKind.RETAILER, name="shop")
+            found = find_party(connection, str(party))
+            return party, accounts.create_token(connection, ids, now, party=found, label="refunds")
 
         retailer, token = await application.database.write(trader)
         orders: list[Paid] = []

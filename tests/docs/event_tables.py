@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from countermand.documents import events
 from countermand.domain.events import MEANINGS, EventKind
-from countermand.sending import envelope
 from tests.docs.reading import DOCS
 
 PAGE = DOCS / "events.md"
@@ -21,7 +21,7 @@ def page() -> str:
 
 def schema() -> str:
     """The JSON Schema of what is sent. It is open: readers must not mind members that come later."""
-    described = envelope.Envelope.model_json_schema()
+    described = events.Envelope.model_json_schema()
     for part in described["$defs"].values():
         if "enum" in part:
             # What a list of names says of itself is for those who read the code.
@@ -42,7 +42,7 @@ def _table(name: str) -> str:
     if name == "kinds":
         rows = [(f"`{kind}`", MEANINGS[kind].when, MEANINGS[kind].units) for kind in EventKind]
         return _markdown(("Kind", "When", "`units`"), rows)
-    model = getattr(envelope, name)
+    model = getattr(events, name)
     members = [(f"`{member}`", field.description) for member, field in model.model_fields.items()]
     return f"{model.__doc__}\n\n" + _markdown(("Member", "Meaning"), members)
 

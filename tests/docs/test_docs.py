@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cyclopts import App, CycloptsError
 
+from countermand.admin.accounts import PERMISSIONS, Permission
 from countermand.cli import HELP
 from countermand.cli.arguments import Arguments
 from countermand.cli.commands import app
@@ -17,7 +18,6 @@ from countermand.cli.output import Exit
 from countermand.domain.events import MEANINGS, EventKind
 from countermand.domain.reasons import BOL_REASONS
 from countermand.domain.refusals import RefusalKind
-from countermand.parties import PERMISSIONS, Permission
 from countermand.settings import PLAZA_LIMITS, Settings
 from countermand.store.tables import REFERENCE_TABLES
 from countermand.wire.replies import REPLIES, Problem, Row

@@ -8,11 +8,11 @@ from countermand import reads
 from countermand.domain import numbers, texts
 from countermand.domain.dates import SKEW_MAX
 from countermand.domain.endpoint import URL_MAX
-from countermand.domain.order import LINES_MAX, UNITS_MAX
+from countermand.domain.orders import LINES_MAX, UNITS_MAX
 from countermand.json_input import DEPTH_MAX, NODES_MAX, ORDER_NODES_MAX
 from countermand.settings import Settings
 from countermand.wire.answer import forms
-from countermand.wire.bol_plaza import parsing
+from countermand.wire.bol import xml
 from tests.docs.reading import rows, section, text_of
 
 PAGE = text_of("input.md")
@@ -42,11 +42,11 @@ def said(row: str) -> list[int]:
         (
             "Plaza's XML",
             [
-                parsing.BODY_BYTES_MAX,
-                parsing.ELEMENTS_MAX,
-                parsing.DEPTH_MAX,
-                parsing.ATTRIBUTES_MAX,
-                parsing.TEXT_CHARS_MAX,
+                xml.BODY_BYTES_MAX,
+                xml.ELEMENTS_MAX,
+                xml.DEPTH_MAX,
+                xml.ATTRIBUTES_MAX,
+                xml.TEXT_CHARS_MAX,
             ],
         ),
         ("Fields of the page behind a link", [forms.FIELDS_MAX]),

@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 from psycopg import errors
 from standardwebhooks import WebhookVerificationError
 
-from countermand.sending.signature import new_secret, sign
+from countermand.outlets.signature import new_secret, sign
 from countermand.settings import PLAZA_LIMITS, Settings
 from tests.docs.reading import text_of
 from tests.docs.shell import Shell, shell

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from countermand.domain.refund import (
+from countermand.domain.money.pricing import (
     Below,
     Discount,
     Method,

@@ -38,13 +38,13 @@ from countermand.domain.commands import (
     Ship,
     WithdrawCancellation,
 )
-from countermand.domain.decide import Fate, decide, decide_order, let_silence_speak
+from countermand.domain.decide import LineOutcome, decide, decide_order, let_silence_speak
 from countermand.domain.events import MONEY, Event, EventKind
+from countermand.domain.groups import settle
 from countermand.domain.line import Cancellation, Decision, Line, State
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import Refusal, RefusalKind
-from countermand.domain.together import settle
 from tests.domain.model import OPERATOR, POLICY, Model
 from tests.domain.model import settle as settle_models
 from tests.domain.story import (
@@ -287,7 +287,7 @@ class Lines(RuleBasedStateMachine):
         self.settle()
 
     def asked_of_all(
-        self, who: str, asker: Asker, policy: Policy, outcome: tuple[Fate, ...] | Refusal
+        self, who: str, asker: Asker, policy: Policy, outcome: tuple[LineOutcome, ...] | Refusal
     ) -> list[Model] | None:
         """The models after each was asked for all it has, as one group if any must wait; nothing if one cannot be."""
         made = [] if isinstance(outcome, Refusal) else [c for fate in outcome for c in self.made_by(fate)]
@@ -308,7 +308,7 @@ class Lines(RuleBasedStateMachine):
         assert (groups - {None} != set()) == (len(made) > 1 and waits)
         return models
 
-    def made_by(self, fate: Fate) -> list[Cancellation]:
+    def made_by(self, fate: LineOutcome) -> list[Cancellation]:
         known = {c.id for line in self.lines for c in line.cancellations}
         return [c for c in getattr(fate.outcome, "cancellations", ()) if c.id not in known]
 

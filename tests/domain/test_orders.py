@@ -22,7 +22,7 @@ from countermand.domain.commands import (
     PartyKind,
     ShipOrder,
 )
-from countermand.domain.decide import Fate, decide_order
+from countermand.domain.decide import LineOutcome, decide_order
 from countermand.domain.line import Decision, Line, State
 from countermand.domain.policy import Cutoff, Policy, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
@@ -52,7 +52,7 @@ SOME = Policy(whole_order=WholeOrder.WHAT_CAN_BE)
 PARCEL = Parcel(id=UUID(int=0xFACE), tracking_number="3S1")
 
 
-def decided(lines: Sequence[Line], command: OrderCommand, policy: Policy = SOME) -> tuple[Fate, ...] | Refusal:
+def decided(lines: Sequence[Line], command: OrderCommand, policy: Policy = SOME) -> tuple[LineOutcome, ...] | Refusal:
     ids = count(1)
     return decide_order(lines, command, NOW, lambda _: policy, lambda: UUID(int=next(ids)))
 
@@ -158,7 +158,7 @@ def test_where_no_line_can_be_cancelled_the_first_refusal_is_told(policy: Policy
 def test_cancelling_an_order_again_while_it_waits_is_heeded_without_effect(policy: Policy) -> None:
     lines = after([fresh(A), fresh(B)], cancel(), policy)
     outcome = decided(lines, cancel(), policy)
-    assert outcome == tuple(Fate(line=line.id, outcome=Decision(line=line)) for line in lines)
+    assert outcome == tuple(LineOutcome(line=line.id, outcome=Decision(line=line)) for line in lines)
 
 
 def test_one_agreement_of_all_or_nothing_binds_the_whole_order() -> None:

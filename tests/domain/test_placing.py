@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from countermand.domain.order import LINES_MAX, UNITS_MAX, NewLine, PlaceOrder, why_not_placed
+from countermand.domain.orders import LINES_MAX, UNITS_MAX, NewLine, PlaceOrder, why_not_placed
 from countermand.domain.refusals import RefusalKind
 from tests.domain.story import ORDER, PLACED, RETAILER, SUPPLIER
 

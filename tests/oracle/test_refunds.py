@@ -13,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from countermand.domain.commands import AddPayment, CapturePayment
-from countermand.domain.payments import Paid, captured_instead, decide_payment
-from countermand.domain.refund import (
+from countermand.domain.money.payments import Paid, captured_instead, decide_payment
+from countermand.domain.money.pricing import (
     Below,
     Discount,
     OrderMoney,
@@ -25,7 +25,7 @@ from countermand.domain.refund import (
     quote,
     why_not,
 )
-from countermand.domain.refund import Payment as PaymentOfRules
+from countermand.domain.money.pricing import Payment as PaymentOfRules
 from tests.domain.story import RETAILER, held_by_supplier
 from tests.oracle import money as oracle
 from tests.oracle.money import Oracle, Payment

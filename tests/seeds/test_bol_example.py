@@ -13,7 +13,7 @@ import pytest
 from lxml import etree
 from sqlalchemy import update
 
-from countermand import parties
+from countermand.admin import accounts
 from countermand.store import tables as t
 from countermand.wire.bol_plaza.vocabulary import PLAZA_NAMESPACE, ReasonCode
 from tests.support.world import Clock, populate, running
@@ -64,7 +64,7 @@ async def seller_of_2016(tmp_path: Path) -> AsyncIterator[Seller]:
             )
         )
         async with world.client() as http:
-            published = parties.PlazaKey(public=PUBLIC, private=PRIVATE)
+            published = accounts.PlazaKey(public=PUBLIC, private=PRIVATE)
             yield Seller(world=world, http=http, party=world.retailer, key=published)
 
 
@@ -101,7 +101,7 @@ async def test_the_example_with_every_reason(seller_of_2016: Seller, reason: Rea
 
 
 async def test_the_published_key_is_no_other_sellers(seller_of_2016: Seller) -> None:
-    forged = replace(seller_of_2016, key=parties.PlazaKey(public=PUBLIC, private="another"))
+    forged = replace(seller_of_2016, key=accounts.PlazaKey(public=PUBLIC, private="another"))
     assert (await forged.call("PUT", PATH, EXAMPLE % b"OTHER")).error == (401, 41103)
 
 

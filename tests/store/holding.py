@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, insert, select
 
-from countermand.domain.refund import returned
+from countermand.domain.money.pricing import returned
 from countermand.store import tables as t
-from countermand.store.engine import Database
+from countermand.store.engines.engine import Database
 from countermand.store.money import money_of_terms, units_of
 from countermand.store.revisions import agreements_changed
 from tests.support.world import World

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import (
     AcceptCancellation,
     Actor,
@@ -28,13 +29,12 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.parties import PLATFORM
-from countermand.service.calls import Call, Done, Once, Outcome, ProcessWish, Refused
+from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest, Refused
 from countermand.store import tables as t
 from tests.store.holding import Rows, rows
 from tests.support.world import World
 
-WISH = ProcessWish(event_type="CANCEL_ORDER", entity_id="1")
+WISH = ProcessRequest(event_type="CANCEL_ORDER", entity_id="1")
 NOBODYS = UUID(int=0xDEAD)
 OPERATOR = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="operator")
 
@@ -188,5 +188,5 @@ async def talk(world: World, *units: int, **more: Any) -> Talk:
     return Talk(world=world, order=placed.id, lines=tuple(line.id for line in placed.lines))
 
 
-def once(key: str = "k1", fingerprint: str = "f1", caller: str = "shop") -> Once:
-    return Once(caller=caller, key=key, fingerprint=fingerprint)
+def once(key: str = "k1", fingerprint: str = "f1", caller: str = "shop") -> IdempotencyKey:
+    return IdempotencyKey(caller=caller, key=key, fingerprint=fingerprint)

@@ -12,11 +12,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 import countermand
-from countermand import scores
 from countermand.domain.commands import AcceptCancellation, AskCancellation, Ship
+from countermand.reads import scores
 from countermand.store import statements
 from countermand.store import tables as t
-from countermand.store.engine import Database
+from countermand.store.engines.engine import Database
 from tests.docs.reading import text_of
 from tests.support.world import Clock, populate, running
 

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
+from countermand.admin.accounts import PLATFORM
+from countermand.admin.policies import ANY_FULFILLER, put_in_force
 from countermand.app import Service
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -38,16 +40,14 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
-from countermand.domain.order import NewLine, PlaceOrder
+from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
-from countermand.parties import PLATFORM
-from countermand.policies import ANY_FULFILLER, put_in_force
+from countermand.service.agreements import Standing
 from countermand.service.batch import run_batch
-from countermand.service.calls import Call, Done, Once, Outcome, ProcessWish, numbers_needed
-from countermand.service.loading import AskedTogetherError
-from countermand.standing import Standing
+from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest, numbers_needed
+from countermand.service.load import AskedTogetherError
 from countermand.store import tables as t
 from tests.store.holding import Rows, assert_sound, rows
 from tests.support.world import Clock, running
@@ -161,9 +161,11 @@ class Side:
 
     def _call(self, word: Word, place: int) -> Call:
         order = self.orders[word.about % len(self.orders)]
-        wish = ProcessWish(event_type="E", entity_id=str(self.seed)) if word.process else None
+        wish = ProcessRequest(event_type="E", entity_id=str(self.seed)) if word.process else None
         fingerprint = f"{word.what}-{word.key}"
-        once = Once(caller="c", key=f"{self.seed}-{word.key}", fingerprint=fingerprint) if word.key > 5 else None
+        once = (
+            IdempotencyKey(caller="c", key=f"{self.seed}-{word.key}", fingerprint=fingerprint) if word.key > 5 else None
+        )
         return Call(
             command=self._command(word, order),
             door=f"door {place}",

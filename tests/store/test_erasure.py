@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import Movement
-from countermand.parties import PLATFORM
 from countermand.store.erasure import erase_customer
-from tests.refunds.test_settling import Desk, desk, worker_of
+from tests.money.test_settling import Desk, desk, worker_of
 from tests.store.holding import assert_sound, everything
 from tests.store.speaking import Talk
 from tests.support.money import place_paid

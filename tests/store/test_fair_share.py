@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, text
 
-from countermand.store.engine import Database, TooBroadError, UnavailableError, open_database
+from countermand.store.engines.engine import Database, TooBroadError, UnavailableError, open_database
 from countermand.store.fair_share import SHARE, WAITING_MAX, FairShare, TooManyReadsError, reading_party
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from countermand import reads
+from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import PartyKind
-from countermand.parties import PLATFORM
 from countermand.reads import EventFilter, Scope
 from countermand.store import feed, migrations
 from tests.support.world import World

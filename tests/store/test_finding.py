@@ -10,18 +10,14 @@ import pytest
 from sqlalchemy import Connection, delete, select
 from structlog.testing import capture_logs
 
-from countermand import parties, reads, refunds
-from countermand.domain.commands import (
-    AddPayment,
-    AskCancellation,
-    Asker,
-    PartyKind,
-    PassDeadline,
-)
-from countermand.domain.order import PlaceOrder
-from countermand.domain.refund import Payment
+from countermand import reads
+from countermand.admin import accounts
+from countermand.domain.commands import AddPayment, AskCancellation, Asker, PartyKind, PassDeadline
+from countermand.domain.money.pricing import Payment
+from countermand.domain.orders import PlaceOrder
 from countermand.ids import show
 from countermand.reads import lookup as lookups
+from countermand.reads import refunds
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from tests.store.holding import agree
@@ -53,20 +49,20 @@ async def bought(world: World, **changes: Any) -> PlaceOrder:
 
 
 def scope_of(world: World, party: UUID) -> reads.Scope:
-    if party == parties.PLATFORM:
+    if party == accounts.PLATFORM:
         return reads.Scope(party=party, kind=PartyKind.PLATFORM)
     is_supplier = party in (world.supplier, world.other_supplier)
     return reads.Scope(party=party, kind=PartyKind.SUPPLIER if is_supplier else PartyKind.RETAILER)
 
 
 async def found(world: World, party: UUID | None = None, **wanted: Any) -> list[UUID]:
-    scope = scope_of(world, party or parties.PLATFORM)
+    scope = scope_of(world, party or accounts.PLATFORM)
     question = partial(reads.orders_by_lookup, scope=scope, wanted=reads.Lookup(**wanted), count=50)
     return [view.row.id for view in await world.application.database.read(question)]
 
 
 async def listed(world: World, party: UUID | None = None, **wanted: Any) -> list[UUID]:
-    scope = scope_of(world, party or parties.PLATFORM)
+    scope = scope_of(world, party or accounts.PLATFORM)
     question = partial(reads.list_cancellations, scope=scope, wanted=reads.CancellationFilter(**wanted))
     return [row.id for row in await world.application.database.read(question)]
 
@@ -180,7 +176,7 @@ async def test_more_orders_than_are_looked_through_are_not_listed_in_part(
     for n in range(2):
         await bought(world, payments=[{**PAID, "reference": f"tr_{n}"}])
     question = partial(
-        reads.all_orders_found, scope=scope_of(world, parties.PLATFORM), wanted=reads.Lookup(email=ANNA["email"])
+        reads.all_orders_found, scope=scope_of(world, accounts.PLATFORM), wanted=reads.Lookup(email=ANNA["email"])
     )
     with pytest.raises(reads.TooManyFoundError, match="More than 1 orders fit this"):
         await world.application.database.read(question)
@@ -333,7 +329,7 @@ TIMED: Final[dict[str, Callable[[datetime], Ask]]] = {
 async def test_no_search_goes_through_a_table(world: World) -> None:
     await bought(world)
     questions = {**QUESTIONS, **{name: make(world.clock()) for name, make in TIMED.items()}}
-    callers = (parties.PLATFORM, world.retailer, world.supplier)
+    callers = (accounts.PLATFORM, world.retailer, world.supplier)
     faults = []
     for name, ask in questions.items():
         for party in callers:

@@ -7,12 +7,13 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection
 
-from countermand import endpoints, parties
+from countermand.admin import accounts, endpoints
 from countermand.admin.audit import Author
 from countermand.admin.credentials import revoke_plaza_key
 from countermand.app import Service, opened, work
 from countermand.domain.commands import PartyKind
 from countermand.keyring import KeyringError
+from countermand.reads.parties import find_party
 from countermand.serving import serve
 from countermand.settings import Settings
 from tests.support.world import settings_for
@@ -30,9 +31,9 @@ async def plaza_key(application: Service, retailer: str = "Shop") -> str:
     now, ids = application.clock(), application.ids
 
     def make(connection: Connection) -> str:
-        parties.add_party(connection, ids, now, kind=PartyKind.RETAILER, name=retailer)
-        party = parties.find_party(connection, retailer)
-        return parties.create_plaza_key(connection, ids, application.keyring, now, party=party).public
+        accounts.add_party(connection, ids, now, kind=PartyKind.RETAILER, name=retailer)
+        party = find_party(connection, retailer)
+        return accounts.create_plaza_key(connection, ids, application.keyring, now, party=party).public
 
     return await application.database.write(make)
 
@@ -45,7 +46,7 @@ async def webhook(application: Service, url: str = "https://shop.example/in") ->
             ids=application.ids,
             keyring=application.keyring,
             now=application.clock(),
-            party=parties.PLATFORM,
+            party=accounts.PLATFORM,
             url=url,
             by="test",
         )

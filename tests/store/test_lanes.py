@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
-from countermand import lanes
 from countermand.domain.commands import AskCancellation, Command
-from countermand.domain.order import PlaceOrder
-from countermand.lanes import BATCH_MAX, Lane, Lanes
+from countermand.domain.orders import PlaceOrder
+from countermand.service import lanes
+from countermand.service.agreements import Numbers
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
-from countermand.standing import Numbers
+from countermand.service.lanes import BATCH_MAX, Lane, Lanes
 from countermand.store import tables as t
-from countermand.store.engine import CommitUnknownError
+from countermand.store.engines.engine import CommitUnknownError
 from tests.store.holding import everything, rows
 from tests.store.speaking import WISH, Talk, once, talk
 from tests.store.watching import lane_of, listening, statements_of, writer

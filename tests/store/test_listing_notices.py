@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, update
 
 from countermand import reads
-from countermand.parties import PLATFORM
+from countermand.admin.accounts import PLATFORM
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from tests.support.plans import plans_of, reads_whole

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, inspect, update
 from countermand.domain.commands import CloseRefund
 from countermand.store import tables as t
 from countermand.store.migrations import LATEST
-from tests.refunds.test_settling import desk
+from tests.money.test_settling import desk
 from tests.store.holding import assert_sound
 from tests.store.speaking import OPERATOR
 from tests.support.migrating import run_migration

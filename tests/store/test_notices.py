@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, insert, update
 
+from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import Command
 from countermand.domain.events import EventKind
-from countermand.lanes import Lane
-from countermand.parties import PLATFORM
 from countermand.service.calls import Call
+from countermand.service.lanes import Lane
 from countermand.store import tables as t
-from countermand.store.records import partition_of
+from countermand.store.codecs import partition_of
 from countermand.store.revisions import agreements_changed
 from tests.store.holding import Rows, rows
 from tests.store.speaking import talk

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
+from countermand.service.agreements import Numbers
 from countermand.service.calls import Call, Done, Failed
-from countermand.standing import Numbers
 from countermand.store import tables as t
 from countermand.store.statements import NUMBER_END
 from tests.store.holding import rows

@@ -10,7 +10,7 @@ import pytest
 
 from countermand.domain.commands import ChangeParcel, ChangeTransport, Parcel, Ship, ShipOrder
 from countermand.domain.refusals import RefusalKind
-from countermand.service.calls import Done, Once, Refused
+from countermand.service.calls import Done, IdempotencyKey, Refused
 from countermand.store import tables as t
 from tests.store.holding import rows
 from tests.store.speaking import WISH, Talk, talk
@@ -65,7 +65,7 @@ async def test_the_same_order_number_reference_and_lines_are_the_same_report(
 
 async def test_a_repeat_at_once_and_with_a_key_of_its_own_is_the_same_report(world: World) -> None:
     said = await talk(world, 3)
-    keys = [None, *(Once(caller="c", key=f"k{place}", fingerprint="f") for place in range(9))]
+    keys = [None, *(IdempotencyKey(caller="c", key=f"k{place}", fingerprint="f") for place in range(9))]
     outcomes = await asyncio.gather(*(said.done(report()(said), once=key, process=WISH) for key in keys))
     again = await said.done(report()(said), once=keys[1])
     assert len({each.parcel for each in (*outcomes, again)}) == 1

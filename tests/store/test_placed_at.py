@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from countermand.admin.policies import put_in_force
 from countermand.domain.commands import AskCancellation
-from countermand.domain.order import NewLine, PlaceOrder
+from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.policy import Policy
-from countermand.policies import put_in_force
 from countermand.service.calls import Done
 from tests.support.world import World
 

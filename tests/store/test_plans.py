@@ -20,8 +20,8 @@ import pytest
 from sqlalchemy import Connection
 
 import countermand
-from countermand import endpoints, parties, policies, reads, refunds, scores
-from countermand.admin import audit, credentials, users
+from countermand import reads
+from countermand.admin import accounts, audit, credentials, endpoints, policies, users
 from countermand.domain.commands import (
     AcceptCancellation,
     Actor,
@@ -45,17 +45,28 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.line import State
-from countermand.domain.order import NewLine, PlaceOrder
+from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
-from countermand.reads import CancellationFilter, DuePlace, Lookup, OrderFilter, PlaceInTime, Scope, lookup
+from countermand.reads import (
+    CancellationFilter,
+    DuePlace,
+    Lookup,
+    OrderFilter,
+    PlaceInTime,
+    Scope,
+    lookup,
+    scores,
+)
 from countermand.reads import orders as order_lists
+from countermand.reads import refunds as refund_reads
+from countermand.reads.parties import find_party
+from countermand.service.agreements import Standing
 from countermand.service.batch import run_batch
-from countermand.service.calls import Call, Once, ProcessWish
-from countermand.standing import Standing
-from countermand.store import erasure, feed, outbox, owner_mails, repayments, retention, score_cards
-from countermand.store.engine import open_database
-from countermand.store.records import refund_of
+from countermand.service.calls import Call, IdempotencyKey, ProcessRequest
+from countermand.store import erasure, feed, outbox, owner_mails, refunds, retention, score_cards
+from countermand.store.codecs import refund_of
+from countermand.store.engines.engine import open_database
 from countermand.store.tables import PARTITIONS
 from tests.support import templates
 from tests.support.pgnode import Node
@@ -65,7 +76,7 @@ from tests.support.population import Population, populate
 LINES: Final = 30_000
 ZONE: Final = ZoneInfo("Europe/Amsterdam")
 ALL: Final = range(PARTITIONS)
-MANUAL: Final = repayments.At(provider="manual")
+MANUAL: Final = refunds.At(provider="manual")
 Cases = dict[str, Question]
 
 
@@ -443,60 +454,60 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: reads.active_suppliers(connection, [p.big_supplier, p.big_retailer])}
 
 
-@of("parties.find_party")
+@of("reads.parties.find_party")
 def _(filled: Filled) -> Cases:
     return {
-        "id": lambda connection: parties.find_party(connection, str(filled.population.big_retailer)),
-        "name": lambda connection: parties.find_party(connection, "Retailer 7"),
+        "id": lambda connection: find_party(connection, str(filled.population.big_retailer)),
+        "name": lambda connection: find_party(connection, "Retailer 7"),
     }
 
 
-@of("parties.caller_of_token")
+@of("admin.accounts.caller_of_token")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: parties.caller_of_token(connection, "seed7")}
+    return {"": lambda connection: accounts.caller_of_token(connection, "seed7")}
 
 
-@of("parties.find_user")
+@of("admin.accounts.find_user")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: parties.find_user(connection, "user7@shop.example")}
+    return {"": lambda connection: accounts.find_user(connection, "user7@shop.example")}
 
 
-@of("parties.plaza_key")
+@of("admin.accounts.plaza_key")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: parties.plaza_key(connection, filled.population.plaza_key)}
+    return {"": lambda connection: accounts.plaza_key(connection, filled.population.plaza_key)}
 
 
-@of("parties.list_plaza_keys")
+@of("admin.accounts.list_plaza_keys")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: parties.list_plaza_keys(connection, filled.population.big_retailer)}
+    return {"": lambda connection: accounts.list_plaza_keys(connection, filled.population.big_retailer)}
 
 
-@of("endpoints.of_party")
+@of("admin.endpoints.of_party")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: endpoints.of_party(connection, filled.population.big_retailer)}
 
 
-@of("endpoints.find")
+@of("admin.endpoints.find")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: endpoints.find(connection, filled.population.endpoint)}
 
 
-@of("endpoints.by_ids")
+@of("admin.endpoints.by_ids")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: endpoints.by_ids(connection, [filled.population.endpoint])}
 
 
-@of("endpoints.to_confirm")
+@of("admin.endpoints.to_confirm")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: endpoints.to_confirm(connection, filled.population.endpoint, lambda address: True)}
 
 
-@of("endpoints.remove")
+@of("admin.endpoints.remove")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: endpoints.remove(connection, filled.population.endpoint, by="test")}
 
 
-@of("policies.in_force")
+@of("admin.policies.in_force")
 def _(filled: Filled) -> Cases:
     p = filled.population
     return {"": lambda connection: policies.in_force(connection, p.big_retailer, p.big_supplier)}
@@ -553,91 +564,93 @@ def _(filled: Filled) -> Cases:
 # Money
 
 
-@of("refunds.list_refunds")
+@of("reads.refunds.list_refunds")
 def _(filled: Filled) -> Cases:
     filters = {
-        "all": refunds.RefundFilter(limit=50),
-        "parked": refunds.RefundFilter(state="parked", limit=50),
-        "none": refunds.RefundFilter(state="unknown", limit=50),
-        "of a line": refunds.RefundFilter(line=filled.row("line").id, limit=50),
-        "later": refunds.RefundFilter(after=filled.row("refund").id, limit=50),
-        "of orders": refunds.RefundFilter(orders=_pairs(filled), limit=50),
+        "all": refund_reads.RefundFilter(limit=50),
+        "parked": refund_reads.RefundFilter(state="parked", limit=50),
+        "none": refund_reads.RefundFilter(state="unknown", limit=50),
+        "of a line": refund_reads.RefundFilter(line=filled.row("line").id, limit=50),
+        "later": refund_reads.RefundFilter(after=filled.row("refund").id, limit=50),
+        "of orders": refund_reads.RefundFilter(orders=_pairs(filled), limit=50),
     }
     found: Cases = {}
     for name, wanted in filters.items():
 
-        def ask(connection: Connection, scope: Scope, wanted: refunds.RefundFilter = wanted) -> object:
-            return refunds.list_refunds(connection, scope, wanted)
+        def ask(connection: Connection, scope: Scope, wanted: refund_reads.RefundFilter = wanted) -> object:
+            return refund_reads.list_refunds(connection, scope, wanted)
 
         found |= filled.each(ask, f"{name},")
     return found
 
 
-@of("refunds.refund_by_id")
+@of("reads.refunds.refund_by_id")
 def _(filled: Filled) -> Cases:
-    return filled.each(lambda connection, scope: refunds.refund_by_id(connection, scope, filled.row("refund").id))
+    return filled.each(lambda connection, scope: refund_reads.refund_by_id(connection, scope, filled.row("refund").id))
 
 
-@of("refunds.quote_units")
+@of("reads.refunds.quote_units")
 def _(filled: Filled) -> Cases:
-    return filled.each(lambda connection, scope: refunds.quote_units(connection, scope, {filled.row("line").id: None}))
+    return filled.each(
+        lambda connection, scope: refund_reads.quote_units(connection, scope, {filled.row("line").id: None})
+    )
 
 
-@of("refunds.payments_of")
+@of("reads.refunds.payments_of")
 def _(filled: Filled) -> Cases:
-    return filled.each(lambda connection, scope: refunds.payments_of(connection, scope, filled.row("order").id))
+    return filled.each(lambda connection, scope: refund_reads.payments_of(connection, scope, filled.row("order").id))
 
 
-@of("store.repayments.due_refunds")
+@of("store.refunds.due_refunds")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: repayments.due_refunds(connection, filled.population.now, 500, ALL, MANUAL)}
+    return {"": lambda connection: refunds.due_refunds(connection, filled.population.now, 500, ALL, MANUAL)}
 
 
-@of("store.repayments.refunds_to_check")
+@of("store.refunds.refunds_to_check")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: repayments.refunds_to_check(connection, filled.population.now, 200, ALL, MANUAL)}
+    return {"": lambda connection: refunds.refunds_to_check(connection, filled.population.now, 200, ALL, MANUAL)}
 
 
-@of("store.repayments.refunds_beside")
+@of("store.refunds.refunds_beside")
 def _(filled: Filled) -> Cases:
     row = filled.row("refund")
-    return {"": lambda connection: repayments.refunds_beside(connection, row.retailer_id, refund_of(row))}
+    return {"": lambda connection: refunds.refunds_beside(connection, row.retailer_id, refund_of(row))}
 
 
-@of("store.repayments.counted_elsewhere")
+@of("store.refunds.counted_elsewhere")
 def _(filled: Filled) -> Cases:
     row = filled.row("refund")
     return {
-        "": lambda connection: repayments.counted_elsewhere(
+        "": lambda connection: refunds.counted_elsewhere(
             connection, row.retailer_id, row.provider, row.payment_reference
         )
     }
 
 
-@of("store.repayments.released_before")
+@of("store.refunds.released_before")
 def _(filled: Filled) -> Cases:
     row = filled.row("refund")
-    return {"": lambda connection: repayments.released_before(connection, row.retailer_id, refund_of(row))}
+    return {"": lambda connection: refunds.released_before(connection, row.retailer_id, refund_of(row))}
 
 
-@of("store.repayments.whose")
+@of("store.refunds.whose")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: repayments.whose(connection, "stripe", ["pi_1", "ch_1"])}
+    return {"": lambda connection: refunds.whose(connection, "stripe", ["pi_1", "ch_1"])}
 
 
-@of("store.repayments.refunds_hinted_at")
+@of("store.refunds.refunds_hinted_at")
 def _(filled: Filled) -> Cases:
     row = filled.row("refund")
     return {
-        "refund": lambda connection: repayments.refunds_hinted_at(connection, "manual", row.id, ""),
-        "payment": lambda connection: repayments.refunds_hinted_at(connection, "manual", None, row.payment_reference),
+        "refund": lambda connection: refunds.refunds_hinted_at(connection, "manual", row.id, ""),
+        "payment": lambda connection: refunds.refunds_hinted_at(connection, "manual", None, row.payment_reference),
     }
 
 
 # Scores
 
 
-@of("scores.incidents_of")
+@of("reads.scores.incidents_of")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: scores.incidents_of(connection, filled.row("cancellation"), ZONE)}
 
@@ -645,7 +658,7 @@ def _(filled: Filled) -> Cases:
 CARD_KEY: Final = ("retailer", "Europe/Amsterdam", 1, "2026-W40")
 
 
-@of("scores.judged_parties")
+@of("reads.scores.judged_parties")
 def _(filled: Filled) -> Cases:
     return {
         "first": lambda connection: scores.judged_parties(connection, None, 20),
@@ -691,13 +704,13 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: score_cards.forget(connection, p.big_retailer, p.now, *CARD_KEY[1:3])}
 
 
-@of("scores.judgements_of")
+@of("reads.scores.judgements_of")
 def _(filled: Filled) -> Cases:
     line = filled.row("line")
     return {"": lambda connection: scores.judgements_of(connection, [(line.retailer_id, line.id)])}
 
 
-@of("scores.judge")
+@of("reads.scores.judge")
 def _(filled: Filled) -> Cases:
     row, now = filled.row("cancellation"), filled.population.now
     return {
@@ -707,7 +720,7 @@ def _(filled: Filled) -> Cases:
     }
 
 
-@of("scores.evidence")
+@of("reads.scores.evidence")
 def _(filled: Filled) -> Cases:
     def ask(connection: Connection) -> object:
         found = scores.incidents_of(connection, filled.row("cancellation"), ZONE)
@@ -769,9 +782,9 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: outbox.replay(connection, filled.population.now, row.retailer_id, row.id)}
 
 
-@of("store.outbox.bury")
+@of("store.outbox.mark_dead")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: outbox.bury(connection, [filled.row("notice")], "gone")}
+    return {"": lambda connection: outbox.mark_dead(connection, [filled.row("notice")], "gone")}
 
 
 @of("store.outbox.stop")
@@ -932,7 +945,7 @@ def _(filled: Filled) -> Cases:
         ),
         "retry a refund": (RetryRefund(line=line.id, refund=filled.row("refund").id, actor=platform, note="x"), None),
     }
-    once = Once(caller=str(p.big_retailer), key="key", fingerprint="x")
+    once = IdempotencyKey(caller=str(p.big_retailer), key="key", fingerprint="x")
 
     def run(call: Call) -> Question:
         def ask(connection: Connection) -> object:
@@ -947,7 +960,7 @@ def _(filled: Filled) -> Cases:
         for name, (command, retailer) in commands.items()
     }
     numbered = AskCancellation(line=UUID(int=0), actor=retailer)
-    wish = ProcessWish(event_type="CANCEL_ORDER", entity_id="1")
+    wish = ProcessRequest(event_type="CANCEL_ORDER", entity_id="1")
     found["by number"] = run(
         Call(command=numbered, door="test", retailer=p.big_retailer, line_number=line.number, process=wish)
     )
@@ -958,7 +971,7 @@ def _(filled: Filled) -> Cases:
 
 CHANGES: Final = {
     # Parts of run_batch, which has questions above.
-    "service.loading.load",
+    "service.load.load",
     "service.locking.lock",
     "service.strangers.drop_strange_lines",
     "store.bulk.write",
@@ -979,22 +992,22 @@ CHANGES: Final = {
     "admin.users.disable",
     "admin.users.enable",
     "admin.users.log_out",
-    "endpoints.add",
-    "endpoints.ask_again_to_confirm",
-    "endpoints.confirm",
-    "endpoints.confirm_by_link",
-    "endpoints.disable",
-    "endpoints.once",
-    "endpoints.pause",
-    "endpoints.resume",
-    "endpoints.rotate",
-    "parties.add_party",
-    "parties.add_user",
-    "parties.create_plaza_key",
-    "parties.create_token",
-    "parties.log_in",
-    "parties.set_active",
-    "policies.put_in_force",
+    "admin.endpoints.add",
+    "admin.endpoints.ask_again_to_confirm",
+    "admin.endpoints.confirm",
+    "admin.endpoints.confirm_by_link",
+    "admin.endpoints.disable",
+    "admin.endpoints.once",
+    "admin.endpoints.pause",
+    "admin.endpoints.resume",
+    "admin.endpoints.rotate",
+    "admin.accounts.add_party",
+    "admin.accounts.add_user",
+    "admin.accounts.create_plaza_key",
+    "admin.accounts.create_token",
+    "admin.accounts.log_in",
+    "admin.accounts.set_active",
+    "admin.policies.put_in_force",
     "store.owner_mails.settle",
     # Tables that do not grow.
     "store.outbox.beat",
@@ -1023,13 +1036,13 @@ CHANGES: Final = {
     # Other names of questions above.
     "cli.orders.find_line",
     "cli.orders.scope_of",
-    "cli.who.find_party",
-    "cli.who.find_retailer",
+    "cli.parties.find_party",
+    "cli.parties.find_retailer",
     # Counted from the lines of the weeks that are asked for, which is what is kept of them for; what is kept has
     # questions above (docs/decisions/0022).
-    "scorecards.look",
-    "scores.cards",
-    "scores.figures",
+    "documents.scorecards.look",
+    "reads.scores.cards",
+    "reads.scores.figures",
     # Of this snapshot, or a row by its key.
     "store.score_cards.barrier",
     "store.score_cards.plan",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from countermand.store.engine import PostgresDatabase, UnavailableError, UnsafeDatabaseError, open_database
+from countermand.store.engines.engine import PostgresDatabase, UnavailableError, UnsafeDatabaseError, open_database
 from countermand.store.postgres_address import AddressError, is_postgres, read_address
 from tests.support.certificates import Authority
 from tests.support.pgbouncer import Pooler

@@ -14,7 +14,7 @@ from countermand.app import Service
 from countermand.domain.commands import Command
 from countermand.domain.refusals import RefusalKind
 from countermand.ids import system_clock
-from countermand.service.calls import Call, Done, Once, Outcome, Refused
+from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, Refused
 from countermand.store import tables as t
 from tests.store.holding import agree, assert_sound, connections_in_use, rows
 from tests.store.speaking import Talk, talk
@@ -35,7 +35,7 @@ class Rivals:
     world: World
     services: tuple[Service, Service]
 
-    async def say(self, which: int, command: Any, *, once: Once | None = None) -> Outcome:
+    async def say(self, which: int, command: Any, *, once: IdempotencyKey | None = None) -> Outcome:
         retailer = self.world.retailer if getattr(command, "retailer", None) else None
         call = Call(command=command, door=f"door {which}", retailer=retailer, once=once)
         return await self.services[which].lanes.submit(call)
@@ -246,7 +246,7 @@ async def test_thirty_with_one_key_at_two_services_have_one_effect(database_url:
         rivals = Rivals(world=world, services=(one, other))
         for said in await orders(world, 10, 40):
             command = said.ship_order(said.ship(1))
-            once = Once(caller="shop", key=f"k-{said.order}", fingerprint="f")
+            once = IdempotencyKey(caller="shop", key=f"k-{said.order}", fingerprint="f")
             outcomes = await asyncio.gather(*(rivals.say(place % 2, command, once=once) for place in range(30)))
             fresh = [outcome for outcome in outcomes if isinstance(outcome, Done) and not outcome.replayed]
             assert {type(outcome) for outcome in outcomes} == {Done}

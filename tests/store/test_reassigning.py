@@ -8,10 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from countermand import reads, scores
+from countermand import reads
 from countermand.domain.commands import Actor, PartyKind, Reassign
 from countermand.domain.refusals import RefusalKind
-from countermand.domain.score import Role, Week
+from countermand.domain.scoring import Role, Week
+from countermand.reads import scores
 from countermand.service.calls import Done, Refused
 from countermand.store import tables as t
 from tests.store.holding import assert_sound, rows

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store import tables as t
-from countermand.store.engine import CommitUnknownError, Database, UnavailableError
+from countermand.store.engines.engine import CommitUnknownError, Database, UnavailableError
 from tests.store.holding import connections_in_use, rows
 from tests.store.speaking import Talk, once, talk
 from tests.store.watching import lane_of, listening, until, writer

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
+from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import Actor, Command, PartyKind
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import Refusal, RefusalKind
-from countermand.parties import PLATFORM
 from countermand.service.calls import Call, Done, Refused
 from countermand.store import bulk, statements
 from countermand.store import tables as t

@@ -12,14 +12,15 @@ import pytest
 from sqlalchemy import Connection, select, update
 from sqlalchemy.util import await_only
 
-from countermand import scorecards, scores
+from countermand.documents import scorecards
 from countermand.domain.commands import AskCancellation, CancelOwn
 from countermand.domain.reasons import CancelReason
-from countermand.domain.score import CHANGES_CARDS, RULES, Role, Week
+from countermand.domain.scoring import CHANGES_CARDS, RULES, Role, Week
+from countermand.reads import scores
 from countermand.service.calls import Done
 from countermand.store import score_cards
 from countermand.store import tables as t
-from countermand.store.records import partition_of
+from countermand.store.codecs import partition_of
 from countermand.store.score_cards import Touched
 from countermand.worker.score_cards import ScoreCards
 from tests.store.test_scores import (
@@ -69,7 +70,7 @@ async def kept_of(world: World) -> dict[tuple[UUID, str, str], Any]:
 @pytest.fixture
 async def keeper(world: World) -> ScoreCards:
     """All that can be kept is, and the worker does no more of its own."""
-    await world.application.worker.tend()
+    await world.application.worker.renew_leases()
     cards = world.application.worker.score_cards
     while await cards.count():
         pass
@@ -89,7 +90,7 @@ async def test_kept_figures_equal_a_recount_after_any_history(both: Sides) -> No
             random = Random(seed)
             side = Judged(application, seed)
             side.clock.advance(weeks=WEEKS_APART if application is both.sqlite else 0)
-            await application.worker.tend()
+            await application.worker.renew_leases()
             weeks = [Week.of(side.clock(), ZONE).later(number) for number in range(4)]
             rows = [row_of(party.id, party.role, week) for party in PARTIES for week in weeks]
             await application.database.write(partial(score_cards.plan, rows=rows))

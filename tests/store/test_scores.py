@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection, select
 
-from countermand import scores
+from countermand.admin.policies import ANY_FULFILLER, put_in_force
 from countermand.app import Service
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -30,11 +30,11 @@ from countermand.domain.commands import (
     Ship,
     WithdrawCancellation,
 )
-from countermand.domain.order import NewLine, PlaceOrder
+from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.domain.score import Role, Scorecard, Week, Why
-from countermand.policies import ANY_FULFILLER, put_in_force
+from countermand.domain.scoring import Role, Scorecard, Week, Why
+from countermand.reads import scores
 from countermand.service.calls import Call
 from countermand.store import tables as t
 from tests.store.holding import Rows, assert_sound, rows
@@ -218,7 +218,8 @@ class Judged(Side):
         return held
 
 
-# The recount: from rows, in other words than domain/score.py has. It reads docs/score.md, cancellation by cancellation.
+# The recount: from rows, in other words than domain/scoring.py has.
+# It reads docs/score.md, cancellation by cancellation.
 
 
 def recount(held: dict[str, Rows], party: scores.Party, week: Week) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from countermand.domain.commands import PartyKind
 from countermand.serving import serve
 from countermand.store import migrations
 from countermand.store import tables as t
-from countermand.store.engine import SQLITE_MIN, FileLock, UnsafeDatabaseError, open_database
+from countermand.store.engines.engine import SQLITE_MIN, FileLock, UnsafeDatabaseError, open_database
 from countermand.store.migrations import LATEST, bring_up_to_date, current_revision, migrate
 from countermand.store.tables import PARTITIONS
 from tests.store.holding import connections_in_use, everything, rows

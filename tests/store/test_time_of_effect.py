@@ -7,13 +7,15 @@ from uuid import UUID
 
 import pytest
 
-from countermand import parties, reads, scores
+from countermand import reads
+from countermand.admin import accounts
+from countermand.admin.policies import put_in_force
 from countermand.domain.commands import CancelOrder, PartyKind, PassDeadline
 from countermand.domain.policy import Policy, Silence, WholeOrder
-from countermand.domain.score import Reply, Role, Scorecard, Week
+from countermand.domain.scoring import Reply, Role, Scorecard, Week
 from countermand.ids import Ids
-from countermand.policies import put_in_force
-from countermand.standing import EventIds
+from countermand.reads import scores
+from countermand.service.agreements import EventIds
 from countermand.worker.deadlines import Deadlines
 from tests.store.speaking import Talk, talk
 from tests.support.world import START, Clock, World
@@ -21,7 +23,7 @@ from tests.support.world import START, Clock, World
 pytestmark = pytest.mark.anyio
 
 HOUR = timedelta(hours=1)
-FEED = reads.Scope(party=parties.PLATFORM, kind=PartyKind.PLATFORM)
+FEED = reads.Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
 
 
 class Everything:

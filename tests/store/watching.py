@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, event
 
-from countermand.lanes import Lane
-from countermand.store.engine import Database, Work
+from countermand.service.lanes import Lane
+from countermand.store.engines.engine import Database, Work
 from tests.support.waiting import HANGS_S
 from tests.support.world import World
 

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from countermand.domain.order import PlaceOrder
-from countermand.ordering import OrderIn, place
+from countermand.documents.orders import OrderIn, place
+from countermand.domain.orders import PlaceOrder
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from tests.support.world import World

@@ -17,11 +17,12 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import Connection, make_url
 
-from countermand import parties
+from countermand.admin import accounts
 from countermand.app import Service, opened
+from countermand.reads.parties import find_party
 from countermand.settings import Settings
 from countermand.store import feed
-from countermand.store.engine import _sqlite_module
+from countermand.store.engines.engine import _sqlite_module
 
 NOW: Final = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 """The present of these databases, unless another one is given."""
@@ -37,7 +38,7 @@ class Population:
 
     now: datetime
     lines: int
-    platform: UUID = parties.PLATFORM
+    platform: UUID = accounts.PLATFORM
     big_retailer: UUID
     small_retailer: UUID
     big_supplier: UUID
@@ -108,17 +109,17 @@ def _id_of(kind: int, millis: int, number: int) -> str:
 
 
 async def _with_credentials(application: Service, counts: _Counts) -> Population:
-    callers = [parties.PLATFORM, counts.party(0), counts.party(1), counts.supplier(0), counts.supplier(1)]
+    callers = [accounts.PLATFORM, counts.party(0), counts.party(1), counts.supplier(0), counts.supplier(1)]
 
     def make(connection: Connection) -> tuple[dict[UUID, str], str]:
         # What comes from now on stands behind what is there.
         feed.move(connection, 2 * counts.orders)
-        rows = {party: parties.find_party(connection, str(party)) for party in callers}
+        rows = {party: find_party(connection, str(party)) for party in callers}
         tokens = {
-            party: parties.create_token(connection, application.ids, counts.now, party=row)
+            party: accounts.create_token(connection, application.ids, counts.now, party=row)
             for party, row in rows.items()
         }
-        key = parties.create_plaza_key(
+        key = accounts.create_plaza_key(
             connection, application.ids, application.keyring, counts.now, party=rows[callers[1]]
         )
         return tokens, key.public

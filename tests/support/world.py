@@ -10,11 +10,13 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import Connection
 
-from countermand import parties, reads
+from countermand import reads
+from countermand.admin import accounts
 from countermand.app import Service, opened
 from countermand.domain.commands import Actor, Command, PartyKind
-from countermand.domain.order import NewLine, PlaceOrder
-from countermand.service.calls import Call, Done, Once, Outcome, ProcessWish
+from countermand.domain.orders import NewLine, PlaceOrder
+from countermand.reads.parties import find_party
+from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest
 from countermand.serving import doors
 from countermand.settings import Settings
 from countermand.wire.limits import Asgi
@@ -74,7 +76,7 @@ class World:
 
     def scope(self, party: UUID) -> reads.Scope:
         """As what a party reads."""
-        kind = PartyKind.PLATFORM if party == parties.PLATFORM else self.actor(party).kind
+        kind = PartyKind.PLATFORM if party == accounts.PLATFORM else self.actor(party).kind
         return reads.Scope(party=party, kind=kind)
 
     async def order(
@@ -107,8 +109,8 @@ class World:
         command: Command | PlaceOrder,
         *,
         retailer: UUID | None = None,
-        once: Once | None = None,
-        process: ProcessWish | None = None,
+        once: IdempotencyKey | None = None,
+        process: ProcessRequest | None = None,
     ) -> Outcome:
         call = Call(command=command, door="test", retailer=retailer, once=once, process=process)
         return await self.application.lanes.submit(call)
@@ -133,7 +135,7 @@ class World:
         return row.open, row.asked, row.cancelled, row.shipped
 
     async def events(self, subject: UUID) -> list[Any]:
-        everything = reads.Scope(party=parties.PLATFORM, kind=PartyKind.PLATFORM)
+        everything = reads.Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
         return list(
             await self.application.database.read(lambda connection: reads.timeline(connection, everything, subject))
         )
@@ -144,7 +146,7 @@ async def populate(application: Service, clock: Clock) -> World:
 
     def add(connection: Connection) -> dict[str, UUID]:
         return {
-            name: parties.add_party(connection, application.ids, clock(), kind=kind, name=name)
+            name: accounts.add_party(connection, application.ids, clock(), kind=kind, name=name)
             for name, kind in (
                 ("retailer", PartyKind.RETAILER),
                 ("other_retailer", PartyKind.RETAILER),
@@ -155,8 +157,8 @@ async def populate(application: Service, clock: Clock) -> World:
 
     def tokens(connection: Connection) -> dict[UUID, str]:
         return {
-            party: parties.create_token(
-                connection, application.ids, clock(), party=parties.find_party(connection, str(party)), label="test"
+            party: accounts.create_token(
+                connection, application.ids, clock(), party=find_party(connection, str(party)), label="test"
             )
             for party in added.values()
         }

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from countermand.domain.commands import Actor, AskCancellation, PartyKind
 from countermand.service.calls import Done
 from countermand.wire.answer import forms
-from countermand.wire.bol_plaza import reading
-from countermand.wire.crux import requests
+from countermand.wire.bol_plaza import messages as plaza_messages
+from countermand.wire.crux import messages
 from tests.support import templates
 from tests.support.leaves import NASTY, ODD, Place, example, leaves, with_at
 from tests.support.pgnode import Node
@@ -86,12 +86,12 @@ def check_alike(answers: list[httpx2.Response], what: str, *, nasty: bool) -> No
 # CRUX
 
 CRUX: Final[dict[type[BaseModel], tuple[str, str]]] = {
-    requests.Login: ("POST", "/organizations/user-login/"),
-    requests.CreateOrder: ("POST", "/orders/create/"),
-    requests.ListOrders: ("POST", "/orders/"),
-    requests.CancelOrder: ("PATCH", "/orders/cancel/"),
-    requests.Allocate: ("PUT", "/orders/allocation/{order}/"),
-    requests.Track: ("POST", "/orders/tracking/{order}/"),
+    messages.Login: ("POST", "/organizations/user-login/"),
+    messages.CreateOrder: ("POST", "/orders/create/"),
+    messages.ListOrders: ("POST", "/orders/"),
+    messages.CancelOrder: ("PATCH", "/orders/cancel/"),
+    messages.Allocate: ("PUT", "/orders/allocation/{order}/"),
+    messages.Track: ("POST", "/orders/tracking/{order}/"),
 }
 CRUX_KNOWN: Final = {"sort": {"key": "date"}, "start": 0, "quantity_backordered": 0, "quantity_rejected": 0}
 
@@ -105,10 +105,10 @@ CRUX_PLACES: Final = [(model, place) for model in CRUX for place in leaves(crux_
 
 
 def test_every_message_of_crux_is_covered() -> None:
-    messages = {each for each in vars(requests).values() if isinstance(each, type)}
-    messages = {each for each in messages if issubclass(each, requests.Message)} - {requests.Message}
+    found = {each for each in vars(messages).values() if isinstance(each, type)}
+    found = {each for each in found if issubclass(each, messages.Message)} - {messages.Message}
     described = {name for model in CRUX for name in model.model_json_schema().get("$defs", {})}
-    assert {each.__name__ for each in messages} == {each.__name__ for each in CRUX} | described
+    assert {each.__name__ for each in found} == {each.__name__ for each in CRUX} | described
 
 
 @pytest.mark.parametrize(("model", "place"), CRUX_PLACES, ids=lambda each: getattr(each, "__name__", str(each)))
@@ -118,7 +118,7 @@ async def test_every_text_of_crux(engines: list[Engine], model: type[BaseModel],
         answers = []
         for engine in engines:
             world = engine.world
-            who = world.supplier if model in (requests.Allocate, requests.Track) else world.retailer
+            who = world.supplier if model in (messages.Allocate, messages.Track) else world.retailer
             body = with_at(crux_example(model, engine.names), place, text)
             answers.append(await engine.send_json(method, path.format(**engine.names), who, "Token", body))
         check_alike(answers, f"{name} at {place}", nasty=name != "odd")
@@ -126,9 +126,9 @@ async def test_every_text_of_crux(engines: list[Engine], model: type[BaseModel],
 
 async def test_the_examples_of_crux_are_good_ones(engines: list[Engine]) -> None:
     for engine in engines:
-        for model in (requests.CreateOrder, requests.ListOrders, requests.Allocate, requests.Track):
+        for model in (messages.CreateOrder, messages.ListOrders, messages.Allocate, messages.Track):
             method, path = CRUX[model]
-            who = engine.world.supplier if model in (requests.Allocate, requests.Track) else engine.world.retailer
+            who = engine.world.supplier if model in (messages.Allocate, messages.Track) else engine.world.retailer
             body = crux_example(model, engine.names)
             answer = await engine.send_json(method, path.format(**engine.names), who, "Token", body)
             assert answer.status_code < 300, (model, answer.text)
@@ -136,7 +136,7 @@ async def test_the_examples_of_crux_are_good_ones(engines: list[Engine]) -> None
 
 async def test_an_odd_text_comes_back_as_it_was_sent_on_both(engines: list[Engine]) -> None:
     for engine in engines:
-        body = {**crux_example(requests.CreateOrder, engine.names), "purchase_order_id": ODD, "notes": ODD}
+        body = {**crux_example(messages.CreateOrder, engine.names), "purchase_order_id": ODD, "notes": ODD}
         made = await engine.send_json("POST", "/orders/create/", engine.world.retailer, "Token", body)
         assert (made.json()["purchase_order_id"], made.json()["notes"]) == (ODD, ODD)
 
@@ -224,9 +224,9 @@ def _filled(path: str, names: dict[str, Any]) -> str:
 # Plaza
 
 PLAZA: Final = {
-    "Cancellation": ("PUT", "/services/rest/order-items/v2/1000001/cancellation", reading._CANCELLATION),
-    "ShipmentRequest": ("POST", "/services/rest/shipments/v2", reading._SHIPMENT_REQUEST),
-    "ChangeTransportRequest": ("PUT", "/services/rest/transports/v2/1", reading._CHANGE_TRANSPORT_REQUEST),
+    "Cancellation": ("PUT", "/services/rest/order-items/v2/1000001/cancellation", plaza_messages._CANCELLATION),
+    "ShipmentRequest": ("POST", "/services/rest/shipments/v2", plaza_messages._SHIPMENT_REQUEST),
+    "ChangeTransportRequest": ("PUT", "/services/rest/transports/v2/1", plaza_messages._CHANGE_TRANSPORT_REQUEST),
 }
 PLAZA_KNOWN: Final = {"DateTime": "2026-11-02T10:00:00", "ExpectedDeliveryDate": "2026-11-03", "OrderItemId": "1000001"}
 

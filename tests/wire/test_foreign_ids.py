@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from countermand.domain.commands import AskCancellation
-from countermand.service import loading
+from countermand.service import load
 from countermand.service.calls import Done
 from countermand.service.locking import Locked, lock
 from tests.support.world import World
@@ -92,7 +92,7 @@ def locked_lines() -> Iterator[list[Any]]:
         return found
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(loading, "lock", keep)
+        patched.setattr(load, "lock", keep)
         yield rows
 
 

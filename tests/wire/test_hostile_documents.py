@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from countermand.wire.bol_plaza.reading import read_cancellation
+from countermand.wire.bol_plaza.messages import read_cancellation
 from tests.wire.bol_plaza.calling import Seller, cancel_path, new_seller, opened_plaza
 from tests.wire.bol_plaza.hostile import corpus
 from tests.wire.native.calling import Native, new_retailer

@@ -8,8 +8,8 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from countermand.parties import PLATFORM
-from countermand.sending.links import PATH as ANSWER
+from countermand.admin.accounts import PLATFORM
+from countermand.outlets.links import PATH as ANSWER
 from tests.support.world import World
 from tests.wire.bol_plaza.calling import ORDERS, Seller, cancel_path, cancellation, new_seller, opened_plaza
 from tests.wire.native.calling import Native, new_retailer

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from countermand import reads
-from countermand.parties import PLATFORM
-from countermand.store.engine import TooBroadError
+from countermand.admin.accounts import PLATFORM
+from countermand.store.engines.engine import TooBroadError
 from countermand.store.fair_share import reading_party
 from tests.support.world import World
 from tests.wire.bol_plaza.calling import ORDERS, Seller, opened_plaza

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
 
-from countermand.domain.schedule import Attempt, Verdict
-from countermand.endpoints import Endpoint
+from countermand.admin.endpoints import Endpoint
+from countermand.domain.delivery import Attempt, Verdict
 from countermand.reads import Scope
 from countermand.store import tables as t
 from countermand.store.columns import Record

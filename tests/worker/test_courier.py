@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from countermand import endpoints
+from countermand.admin import endpoints
+from countermand.admin.endpoints import Added
 from countermand.domain.commands import AskCancellation
 from countermand.domain.endpoint import AddressRules
-from countermand.endpoints import Added
-from countermand.sending.signature import verify
+from countermand.outlets.signature import verify
 from countermand.service.calls import Done
 from tests.support.mailbox import Mailbox
 from tests.support.receiver import Receiver, answer

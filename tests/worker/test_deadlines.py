@@ -8,15 +8,15 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import bindparam, select
 
-from countermand import policies
-from countermand.domain.calendar import WorkingHours
+from countermand.admin import policies
 from countermand.domain.commands import AcceptCancellation, AskCancellation, PassDeadline
 from countermand.domain.policy import Policy, Silence
-from countermand.lanes import Lanes
+from countermand.domain.working_hours import WorkingHours
 from countermand.service.calls import Call, Done, Outcome
+from countermand.service.lanes import Lanes
 from countermand.store import outbox
+from countermand.store.codecs import partition_of
 from countermand.store.columns import Id
-from countermand.store.records import partition_of
 from countermand.store.tables import PARTITIONS, cancellations
 from countermand.worker import Worker
 from tests.support.world import World

@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Connection, delete, insert, update
 
-from countermand.domain.schedule import ATTEMPTS_MAX, DELAYS_S, FAILING_MAX
+from countermand.admin.accounts import PLATFORM
+from countermand.domain.delivery import ATTEMPTS_MAX, DELAYS_S, FAILING_MAX
 from countermand.ids import show
-from countermand.parties import PLATFORM
 from countermand.store import outbox
 from countermand.store import tables as t
-from countermand.store.records import partition_of
+from countermand.store.codecs import partition_of
 from countermand.worker.notices import _NEVER
 from tests.support.world import World
 from tests.worker.station import (
@@ -199,7 +199,7 @@ async def test_a_paused_endpoint_is_left_alone_though_its_notices_are_in_memory(
     gate = post.postman.gate(to)
     for _ in range(3):
         await world.order()
-    await post.worker.tend()
+    await post.worker.renew_leases()
     post.worker.notices.look()
     await wait_for(lambda: len(post.postman.given) == 1)
     await change_endpoint(world, to, state="paused")
@@ -287,7 +287,7 @@ async def test_a_slow_endpoint_delays_nobody_however_much_waits_for_it(world: Wo
     post = station(world, at_once=4)
     gates = [post.postman.gate(each) for each in slow]
     await world.order(*[1] * 30)
-    await post.worker.tend()
+    await post.worker.renew_leases()
     post.worker.notices.look()
     await wait_for(lambda: len(post.postman.events(quick)) == 30)
     for gate in gates:
@@ -302,7 +302,7 @@ async def test_endpoints_that_failed_have_places_of_their_own(world: World) -> N
     post = station(world, at_once=2)
     gates = [post.postman.gate(each) for each in dead]
     await world.order(*[1] * 10)
-    await post.worker.tend()
+    await post.worker.renew_leases()
     post.worker.notices.look()
     await wait_for(lambda: len(post.postman.events(quick)) == 10)
     assert post.postman.at_once == 2
@@ -382,7 +382,7 @@ async def test_killed_between_send_and_settle_it_is_sent_again_under_the_same_id
     """``send.ok_before_mark``, ``outbox.claimed_then_killed``."""
     post, to = await told(world)
     gate = post.postman.gate(to)
-    await post.worker.tend()
+    await post.worker.renew_leases()
     post.worker.notices.look()
     await wait_for(lambda: bool(post.postman.given))
     await post.worker.notices.finish(0)
@@ -400,7 +400,7 @@ async def test_who_lost_the_lease_meanwhile_settles_nothing(world: World) -> Non
     post, to = await told(world)
     gate = post.postman.gate(to)
     post.postman.script[to].append(ERROR)
-    await post.worker.tend()
+    await post.worker.renew_leases()
     post.worker.notices.look()
     await wait_for(lambda: bool(post.postman.given))
     other = station(world)
@@ -416,7 +416,7 @@ async def test_who_lost_the_lease_meanwhile_settles_nothing(world: World) -> Non
 
 async def test_a_worker_that_slept_through_its_lease_begins_nothing(world: World) -> None:
     post, _ = await told(world)
-    await post.worker.tend()
+    await post.worker.renew_leases()
     post.elapsed.now += 31
     post.worker.notices.look()
     await post.worker.notices.quiet()
@@ -446,7 +446,7 @@ async def test_a_settlement_that_fails_is_tried_again_and_nothing_is_sent_twice(
     post, to = await told(world)
     database = world.application.database
     real, failures = database.write, [RuntimeError("away"), RuntimeError("still away")]
-    await post.worker.tend()
+    await post.worker.renew_leases()
 
     async def write(work):  # type: ignore[no-untyped-def]
         if failures:
@@ -470,7 +470,7 @@ async def test_a_notice_replayed_while_it_is_sent_goes_out_again(world: World) -
     await post.worker.once()
     gate = post.postman.gate(to)
     post.pass_time(5)
-    await post.worker.tend()
+    await post.worker.renew_leases()
     post.worker.notices.look()
     await wait_for(lambda: len(post.postman.given) == 2)
     row = (await notices(world))[0]
@@ -489,7 +489,7 @@ async def test_a_stopped_worker_finishes_what_it_sends_and_lets_go(world: World)
     post, to = await told(world)
     await world.order()
     gate = post.postman.gate(to)
-    await post.worker.tend()
+    await post.worker.renew_leases()
     post.worker.notices.look()
     await wait_for(lambda: bool(post.postman.given))
     stopping = asyncio.create_task(post.worker.stop())
@@ -539,7 +539,7 @@ async def test_a_thousand_dead_endpoints_and_a_living_one(sqlite_world: World) -
     post = station(world, elapsed=Elapsed(), at_once=64)
     hang = asyncio.Event()
     post.postman.gates |= dict.fromkeys(dead, hang)
-    await post.worker.tend()
+    await post.worker.renew_leases()
     post.worker.notices.look()
     await wait_for(lambda: len(post.postman.events(living)) == 51, 30)
     await post.worker.notices.finish(0)

@@ -12,14 +12,14 @@ import structlog
 from sqlalchemy import Connection, insert, select, update
 
 from countermand.domain.commands import AskCancellation, PassDeadline
-from countermand.providers.provider import Refunded, Told, Wish
+from countermand.payments.provider import ProviderResult, Refunded, RefundRequest
 from countermand.service.calls import Call, Done, Failed, Outcome
 from countermand.store import tables as t
-from countermand.store.engine import UnavailableError
-from countermand.store.repayments import At
+from countermand.store.engines.engine import UnavailableError
+from countermand.store.refunds import At
 from countermand.worker import deadlines, pace, refunds
 from countermand.worker.pace import PAUSE_MAX_S, REST_MAX, STALLED_AFTER, Rests, pause_s, repeat
-from tests.refunds.bank import Bank
+from tests.money.bank import Bank
 from tests.store.speaking import Talk
 from tests.support.logs import log_plainly
 from tests.support.money import place_paid
@@ -63,7 +63,7 @@ class Dumb(Bank):
         self.found += 1
         return None
 
-    async def find(self, wish: Wish) -> Told:
+    async def find(self, wish: RefundRequest) -> ProviderResult:
         self.mute = True
         return await super().find(wish)
 
@@ -132,7 +132,7 @@ async def busy_place(world: World, bank: type[Bank] = Bank, partner: str = "stri
     worker: Any = post.worker
     for each in (worker.refunds, worker.deadlines, worker.owners, worker.notices, worker.partitions):
         each._database = database
-    await worker.tend()
+    await worker.renew_leases()
     return Place(post, Road(), held, database)
 
 
@@ -194,12 +194,12 @@ async def tell(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, i
     return place.post.worker.owners.tell
 
 
-async def tend(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, None]]:
+async def renew_leases(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, None]]:
     place.post.pass_time(25)
-    return place.post.worker.tend
+    return place.post.worker.renew_leases
 
 
-LOOPS = {"refunds": settle, "checks": check, "deadlines": fire, "owners": tell, "partitions": tend}
+LOOPS = {"refunds": settle, "checks": check, "deadlines": fire, "owners": tell, "partitions": renew_leases}
 BROKEN = ("road", "road raises", "database", "provider")
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, Table, func, insert, select
 
-from countermand import parties
+from countermand.admin import accounts
+from countermand.reads.parties import find_party
 from countermand.settings import Settings
 from countermand.store import retention
 from countermand.store import tables as t
@@ -29,7 +30,7 @@ def _retention(world: World, **days: int) -> Retention:
 
 
 async def _swept(world: World, **days: int) -> Mapping[str, int]:
-    await world.application.worker.tend()
+    await world.application.worker.renew_leases()
     return await _retention(world, **days).sweep_all()
 
 
@@ -135,9 +136,9 @@ async def test_credentials_go_some_time_after_they_ended_and_those_that_count_st
     before = await _count(world, t.credentials)
 
     def add(connection: Connection) -> None:
-        party = parties.find_party(connection, str(world.retailer))
+        party = find_party(connection, str(world.retailer))
         for expires_at in (world.clock() + timedelta(days=1), world.clock() + timedelta(days=3000), None):
-            parties.create_token(connection, world.application.ids, world.clock(), party=party, expires_at=expires_at)
+            accounts.create_token(connection, world.application.ids, world.clock(), party=party, expires_at=expires_at)
 
     await world.application.database.write(add)
     world.clock.advance(days=1 + DAYS["credential_days"])

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
-from countermand import parties
+from countermand.admin import accounts
 from countermand.admin.audit import Action, Author, Change, record
 from countermand.ids import digest
 from countermand.keyring import Keyring
@@ -37,7 +37,7 @@ def create_token(
     expires_at: datetime | None,
 ) -> NewToken:
     """Make a token for a party. Without ``permissions`` it may do all that its kind of party may."""
-    secret = parties.create_token(
+    secret = accounts.create_token(
         connection,
         author.ids,
         author.at,
@@ -51,13 +51,13 @@ def create_token(
 
 def create_plaza_key(
     connection: Connection, author: Author, keyring: Keyring, *, party: Record, label: str
-) -> parties.PlazaKey:
+) -> accounts.PlazaKey:
     """Make a key pair for a retailer.
 
     Raises:
         TooManyKeysError: the party has two active pairs.
     """
-    pair = parties.create_plaza_key(connection, author.ids, keyring, author.at, party=party, label=label)
+    pair = accounts.create_plaza_key(connection, author.ids, keyring, author.at, party=party, label=label)
     _record_creation(connection, author, pair.public)
     return pair
 

@@ -5,8 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from countermand import parties
-from countermand.admin import credentials
+from countermand.admin import accounts, credentials
 from countermand.admin.audit import Action, Author, Change, record
 from countermand.ids import read
 from countermand.store import tables as t
@@ -32,7 +31,7 @@ def add(
     Raises:
         TakenError: somebody has this e-mail address.
     """
-    user = parties.add_user(
+    user = accounts.add_user(
         connection,
         author.ids,
         author.at,
@@ -87,7 +86,7 @@ def enable(connection: Connection, author: Author, user: Record) -> None:
 
 def change_password(connection: Connection, author: Author, user: Record, password: str) -> int:
     """Replace a user's password, and end the user's tokens. Returns how many tokens ended."""
-    hashed = parties.hash_of_password(password)
+    hashed = accounts.hash_of_password(password)
     connection.execute(update(t.users).where(t.users.c.id == user.id).values(password_hash=hashed))
     ended = _end_tokens(connection, author, user.id)
     _record(connection, author, Action.USER_PASSWORD_CHANGED, user)

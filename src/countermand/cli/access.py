@@ -12,8 +12,8 @@ from countermand.admin import audit as trail
 from countermand.admin import credentials, users
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, fail, first_of, plain, print_json, print_table, say
+from countermand.cli.parties import NAME_MAX, author, find_id, find_party, read_password
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.cli.who import NAME_MAX, author, find_id, find_party, read_password
 from countermand.ids import show
 from countermand.road import Application
 from countermand.store.columns import Record

@@ -11,8 +11,8 @@ from countermand.cli.inputs import Note, Text, Whole
 from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
 from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, manners, report, say
+from countermand.cli.parties import find_id, find_party
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
-from countermand.cli.who import find_id, find_party
 from countermand.domain.commands import (
     AcceptCancellation,
     DeclineCancellation,

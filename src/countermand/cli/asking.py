@@ -19,7 +19,7 @@ from countermand.domain.line import Cancellation, Decision, State
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.road import Application
-from countermand.service.calls import Call, Done, Once
+from countermand.service.calls import Call, Done, IdempotencyKey
 from countermand.store.columns import Record
 
 KEY_MAX = 255
@@ -115,10 +115,10 @@ def call_for(command: AskCancellation, retailer: UUID, *, keeps_refusals: bool =
     return Call(command=command, door=DOOR, retailer=retailer, once=once)
 
 
-def _once(command: AskCancellation, *, keeps_refusals: bool) -> Once:
+def _once(command: AskCancellation, *, keeps_refusals: bool) -> IdempotencyKey:
     """What makes two asks one."""
     said = ("ask", command.line, command.asker, command.units, command.note)
     content = repr(said if command.reason is CancelReason.NOT_STATED else (*said, command.reason))
     fingerprint = hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
     caller = str(command.actor.party)
-    return Once(caller=caller, key=command.key, fingerprint=fingerprint, keeps_refusals=keeps_refusals)
+    return IdempotencyKey(caller=caller, key=command.key, fingerprint=fingerprint, keeps_refusals=keeps_refusals)

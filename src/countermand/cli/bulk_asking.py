@@ -25,9 +25,9 @@ from countermand.domain.commands import AskCancellation
 from countermand.domain.line import State
 from countermand.domain.numbers import read_digits
 from countermand.ids import read, show
-from countermand.lanes import BATCH_MAX, QUEUE_MAX, Lane
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
+from countermand.service.lanes import BATCH_MAX, QUEUE_MAX, Lane
 from countermand.settings import Settings
 from countermand.store.columns import Record
 

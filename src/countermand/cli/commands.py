@@ -27,16 +27,16 @@ for name, place in {
     "notices": "countermand.cli.notices:notices",
     "replay": "countermand.cli.notices:replay",
     "recover": "countermand.cli.notices:recover",
-    "plaza": "countermand.cli.plaza:plaza",
+    "plaza": "countermand.cli.bol_plaza:plaza",
     "completion": "countermand.cli.completing:completion",
 }.items():
     app.command(place, name=name)
 
 for noun, help_text, module, verbs in (
-    ("party", "Retailers, suppliers and the platform.", "who", ("add", "list")),
-    ("user", "People who can log in.", "who", ("add",)),
-    ("token", "Secrets that programs call with.", "who", ("create", "revoke")),
-    ("plaza-key", "Key pairs that Plaza clients sign with.", "who", ("create", "list", "revoke")),
+    ("party", "Retailers, suppliers and the platform.", "parties", ("add", "list")),
+    ("user", "People who can log in.", "parties", ("add",)),
+    ("token", "Secrets that programs call with.", "parties", ("create", "revoke")),
+    ("plaza-key", "Key pairs that Plaza clients sign with.", "parties", ("create", "list", "revoke")),
     (
         "endpoint",
         "Where parties are told what happens.",

@@ -17,7 +17,8 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import parties, reads
+from countermand import reads
+from countermand.admin import accounts
 from countermand.app import Service, opened
 from countermand.cli.inputs import Whole
 from countermand.cli.orders import DOOR, EVERYTHING, operator
@@ -34,11 +35,12 @@ from countermand.cli.stories.plaza import PlazaStory
 from countermand.cli.stories.score import ScoreStory
 from countermand.cli.stories.story import Cast
 from countermand.cli.stories.webhook import WebhookStory
+from countermand.documents.orders import OrderIn, place
 from countermand.domain.commands import Actor, AskCancellation, PartyKind
 from countermand.domain.policy import DEFAULT_POLICY
 from countermand.ids import system_clock
-from countermand.logs import configure_logging
-from countermand.ordering import OrderIn, place
+from countermand.observability.logs import configure_logging
+from countermand.reads.parties import find_party
 from countermand.service.calls import Call
 from countermand.serving import serve as serve_doors
 from countermand.settings import Settings
@@ -178,14 +180,16 @@ def _add_parties(connection: Connection, application: Service, cast: Cast) -> No
         ("Alpine Supply", PartyKind.SUPPLIER),
         ("Harbour Goods", PartyKind.SUPPLIER),
     ):
-        party = parties.add_party(connection, application.ids, now, kind=kind, name=name)
-        row = parties.find_party(connection, str(party))
+        party = accounts.add_party(connection, application.ids, now, kind=kind, name=name)
+        row = find_party(connection, str(party))
         cast.parties[name] = str(party)
-        cast.tokens[name] = parties.create_token(connection, application.ids, now, party=row, label="demo")
-    platform = parties.find_party(connection, str(parties.PLATFORM))
-    cast.tokens["Platform"] = parties.create_token(connection, application.ids, now, party=platform, label="shop")
-    retailer = parties.find_party(connection, cast.parties["Fine Shoes"])
-    keys = parties.create_plaza_key(connection, application.ids, application.keyring, now, party=retailer, label="demo")
+        cast.tokens[name] = accounts.create_token(connection, application.ids, now, party=row, label="demo")
+    platform = find_party(connection, str(accounts.PLATFORM))
+    cast.tokens["Platform"] = accounts.create_token(connection, application.ids, now, party=platform, label="shop")
+    retailer = find_party(connection, cast.parties["Fine Shoes"])
+    keys = accounts.create_plaza_key(
+        connection, application.ids, application.keyring, now, party=retailer, label="demo"
+    )
     cast.plaza_public_key, cast.plaza_private_key = keys.public, keys.private
 
 

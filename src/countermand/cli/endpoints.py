@@ -7,16 +7,17 @@ from typing import Annotated, Any, TypeVar
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import endpoints, reads
+from countermand import reads
+from countermand.admin import endpoints
+from countermand.admin.endpoints import Added, Endpoint
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import Text
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, manners, print_json, print_table, report
+from countermand.cli.parties import find_id, find_party
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.cli.who import find_id, find_party
+from countermand.domain.delivery import Attempt, Verdict
 from countermand.domain.endpoint import BadAddressError, MailUnavailableError, UnknownKindError, is_mailbox
-from countermand.domain.schedule import Attempt, Verdict
-from countermand.endpoints import Added, Endpoint
 from countermand.ids import show
 from countermand.road import Application
 
@@ -209,9 +210,9 @@ def endpoint_test(endpoint: Which, *, database: DatabaseFlag = None, json: JsonF
 
 async def _try(application: Application, endpoint: Endpoint) -> Attempt:
     # Only this command sends anything, and what it takes is slow to import.
-    from countermand.sending.http import Outbound, Webhooks
-    from countermand.sending.mail import Mail
-    from countermand.sending.trying import try_endpoint
+    from countermand.outlets.email import Mail
+    from countermand.outlets.http.client import Outbound, Webhooks
+    from countermand.outlets.trial import try_endpoint
 
     now = application.clock()
     webhooks = Webhooks(Outbound.by(application.settings), application.clock)

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, report
+from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
-from countermand.cli.who import find_id
 from countermand.ids import show
 from countermand.road import Application
 from countermand.store.erasure import erase_customer

@@ -4,13 +4,14 @@ import asyncio
 from functools import partial
 from uuid import UUID
 
-from countermand import parties, reads
+from countermand import reads
+from countermand.admin import accounts
 from countermand.admin import parties as admin
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import not_answered
 from countermand.cli.output import Exit, fail, report
+from countermand.cli.parties import author, find_party
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.cli.who import author, find_party
 from countermand.domain.commands import EscalateCancellation
 from countermand.domain.line import State
 from countermand.road import Application
@@ -47,7 +48,7 @@ def party_activate(name: str, *, database: DatabaseFlag = None, json: JsonFlag =
 def _set_active(name: str, database: str | None, *, active: bool) -> tuple[UUID, int]:
     settings = read_settings(database=database)
     party: UUID = ask_database(settings, partial(find_party, text=name)).id
-    if party == parties.PLATFORM:
+    if party == accounts.PLATFORM:
         fail(Exit.REFUSED, "platform_stays", "The platform cannot leave.")
 
     async def work(application: Application) -> int:

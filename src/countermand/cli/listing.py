@@ -9,24 +9,17 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import parties, policies, reads, scores, story
+from countermand import reads
+from countermand.admin import accounts, policies
 from countermand.cli.orders import EVERYTHING, LimitFlag, scope_of
-from countermand.cli.output import (
-    Exit,
-    csv_printer,
-    fail,
-    plain,
-    print_csv,
-    print_json,
-    print_table,
-    say,
-    say_more,
-)
+from countermand.cli.output import Exit, csv_printer, fail, plain, print_csv, print_json, print_table, say, say_more
+from countermand.cli.parties import find_party
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings
-from countermand.cli.who import find_party
+from countermand.documents import timeline as sentences
 from countermand.domain.line import State
 from countermand.domain.numbers import read_digits
 from countermand.ids import read, show, system_clock
+from countermand.reads import scores
 from countermand.settings import Settings
 from countermand.store.columns import Record
 
@@ -151,7 +144,7 @@ def cancellations(
     def page(connection: Connection, count: int, last: Record | None) -> Sequence[Record]:
         scope = scope_of(connection, party)
         whose = find_party(connection, awaiting).id if awaiting else None
-        operators = whose == parties.PLATFORM
+        operators = whose == accounts.PLATFORM
         wanted = reads.CancellationFilter(
             state=None if state == "escalated" else state,
             escalated=operators or state == "escalated",
@@ -308,10 +301,10 @@ def _tell_line(events: Sequence[Record], judgements: Sequence[Record], zone: str
     line = events[0].line_id
     print(f"{events[0].ordered} x {plain(events[0].sku)}, line {line}")
     told = [
-        (event.at, story.sentence(event, zone), f"{story.state(event)}; {event.door}, {event.actor}")
+        (event.at, sentences.sentence(event, zone), f"{sentences.state(event)}; {event.door}, {event.actor}")
         for event in events
     ]
-    told += [(each.at, story.judged(each), each.door) for each in judgements if each.line_id == line]
+    told += [(each.at, sentences.judged(each), each.door) for each in judgements if each.line_id == line]
     for at, sentence, where in sorted(told, key=lambda each: each[0]):
         print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(sentence)}  [{plain(where)}]")
 
@@ -362,8 +355,8 @@ def _order(view: reads.OrderView) -> dict[str, Any]:
 def _event_rows(
     events: Sequence[Record], judgements: Sequence[Record], zones: Mapping[UUID, str]
 ) -> list[Mapping[str, object]]:
-    told = [_event(event) | {"sentence": story.sentence(event, zones[event.line_id])} for event in events]
-    return [*told, *(_judgement(each) | {"door": each.door, "sentence": story.judged(each)} for each in judgements)]
+    told = [_event(event) | {"sentence": sentences.sentence(event, zones[event.line_id])} for event in events]
+    return [*told, *(_judgement(each) | {"door": each.door, "sentence": sentences.judged(each)} for each in judgements)]
 
 
 _EVENT_COLUMNS: Final = (

@@ -9,16 +9,17 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import endpoints, reads
+from countermand import reads
+from countermand.admin import endpoints
+from countermand.admin.endpoints import Endpoint
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import moment
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, fail, first_of, print_json, print_table, report, say
+from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.cli.who import find_id
+from countermand.domain.delivery import NoticeState
 from countermand.domain.endpoint import EndpointState
-from countermand.domain.schedule import NoticeState
-from countermand.endpoints import Endpoint
 from countermand.ids import show
 from countermand.road import Application
 from countermand.store import outbox

@@ -13,23 +13,24 @@ from cyclopts import Parameter, validators
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from countermand import parties, reads
+from countermand import reads
+from countermand.admin import accounts
 from countermand.cli.inputs import Whole
 from countermand.cli.output import CommandError, Exit, fail, plain, print_json, say
+from countermand.cli.parties import find_id, find_party
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, what_is_wrong, with_database
-from countermand.cli.who import find_id, find_party
+from countermand.documents.orders import OrderIn, place
 from countermand.domain.commands import Actor, PartyKind
 from countermand.domain.numbers import read_digits
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from countermand.domain.texts import writable
 from countermand.json_input import parse_json, unfit_texts
-from countermand.ordering import OrderIn, place
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.store.columns import Record
 
 DOOR = "cli"
-EVERYTHING = reads.Scope(party=parties.PLATFORM, kind=PartyKind.PLATFORM)
+EVERYTHING = reads.Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
 
 LimitFlag = Annotated[Whole, Parameter(validator=validators.Number(gte=1, lte=10_000), help="At most so many")]
 
@@ -140,7 +141,7 @@ async def _hand_in(application: Application, given: Given, order: PlaceOrder | P
 
 def operator() -> Actor:
     """Whoever sits at this terminal, acting for the platform."""
-    return Actor(party=parties.PLATFORM, kind=PartyKind.PLATFORM, name=f"operator {getpass.getuser()}")
+    return Actor(party=accounts.PLATFORM, kind=PartyKind.PLATFORM, name=f"operator {getpass.getuser()}")
 
 
 def scope_of(connection: Connection, party: str | None) -> reads.Scope:

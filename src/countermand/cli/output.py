@@ -38,14 +38,14 @@ class Exit(IntEnum):
 
 
 @dataclass
-class Manners:
+class GlobalFlags:
     """What was asked of every command: few words, no colour, or no effect. Set before the command runs."""
 
     quiet: bool = False
     dry_run: bool = False
 
 
-manners = Manners()
+manners = GlobalFlags()
 
 
 class CommandError(Exception):

@@ -8,20 +8,20 @@ from uuid import UUID
 from cyclopts import Parameter
 from pydantic import ValidationError
 
-from countermand import refunds
 from countermand.cli.inputs import amount
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, print_json, print_table, report, say
+from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
-from countermand.cli.who import find_id
+from countermand.documents.orders import PaymentIn, payment_of
 from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
-from countermand.domain.money import to_minor
-from countermand.domain.refund import Method
+from countermand.domain.money.amounts import to_minor
+from countermand.domain.money.pricing import Method
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.ids import show
-from countermand.ordering import PaymentIn, payment_of
-from countermand.refunds import Payments
+from countermand.reads import refunds
+from countermand.reads.refunds import Payments
 from countermand.road import Application
 from countermand.service.calls import Call, Outcome, Refused
 

@@ -9,16 +9,16 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import policies
+from countermand.admin import policies
+from countermand.admin.policies import ANY_FULFILLER
 from countermand.cli.durations import as_duration, seconds
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, print_json
+from countermand.cli.parties import find_party, find_retailer
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.cli.who import find_party, find_retailer
-from countermand.domain.calendar import WorkingHours
 from countermand.domain.commands import PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
-from countermand.policies import ANY_FULFILLER
+from countermand.domain.working_hours import WorkingHours
 from countermand.road import Application
 from countermand.store.policies import terms_of_policy
 

@@ -9,21 +9,21 @@ from typing import Annotated, Any, Final
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import refunds as money
 from countermand.cli.inputs import NeededNote, Note, Whole, amount
 from countermand.cli.listing import Sought, export
 from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
 from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, print_json, print_table, report, say_more
+from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings, with_database
-from countermand.cli.who import find_id
 from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
-from countermand.domain.money import to_minor, write_minor
+from countermand.domain.money.amounts import to_minor, write_minor
+from countermand.domain.money.refunds import RefundState
 from countermand.domain.refusals import Refusal
-from countermand.domain.settlement import RefundState
 from countermand.ids import show
 from countermand.reads import Lookup, all_orders_found
-from countermand.refunds import RefundFilter
+from countermand.reads import refunds as money
+from countermand.reads.refunds import RefundFilter
 from countermand.road import Application
 from countermand.service.calls import Call, Outcome
 from countermand.store.columns import Record

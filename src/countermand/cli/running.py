@@ -18,10 +18,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from countermand.cli.inputs import Whole
 from countermand.cli.output import Exit, UnwritableError, fail, manners, report, say, writing
 from countermand.keyring import KeyringError
-from countermand.logs import configure_logging
+from countermand.observability.logs import configure_logging
 from countermand.road import Application, opened, opened_database
 from countermand.settings import Settings
-from countermand.store.engine import (
+from countermand.store.engines.engine import (
     CommitUnknownError,
     FileLock,
     TooBroadError,

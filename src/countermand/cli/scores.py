@@ -9,17 +9,28 @@ from zoneinfo import ZoneInfo
 from cyclopts import Parameter, validators
 from sqlalchemy import Connection
 
-from countermand import reads, scores, story
+from countermand import reads
 from countermand.cli.inputs import Whole, end
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, report, say
+from countermand.cli.parties import find_id, find_party
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
-from countermand.cli.who import find_id, find_party
-from countermand.domain.score import NORM, STRIKE_WEEKS, Figures, Reply, Role, Scorecard, Week
+from countermand.documents import timeline
+from countermand.documents.scorecards import (
+    WEEKS,
+    WEEKS_MAX,
+    SellsNothingError,
+    Shown,
+    Wanted,
+    all_incidents,
+    document,
+    look,
+)
+from countermand.domain.scoring import NORM, STRIKE_WEEKS, Figures, Reply, Role, Scorecard, Week
 from countermand.ids import show
-from countermand.parties import UnknownPartyError
+from countermand.reads import scores
+from countermand.reads.parties import UnknownPartyError
 from countermand.road import Application
-from countermand.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Shown, Wanted, all_incidents, document, look
 from countermand.store.columns import Record
 
 REASON_MAX = 1_000
@@ -182,6 +193,6 @@ def _print_evidence(card: Scorecard, shown: Shown) -> None:
             line = incident.line
             print(f"{card.week}: {first.ordered} x {plain(first.sku)} of order {plain(first.reference)}, line {line}")
         word = words.get(incident.cancellation)
-        print(f"  {show('can', incident.cancellation)}: {plain(story.counts(incident, word))}")
+        print(f"  {show('can', incident.cancellation)}: {plain(timeline.counts(incident, word))}")
         for event in (shown.events[each] for each in incident.evidence):
-            print(f"    {event.at:%Y-%m-%d %H:%M:%S}  {plain(story.sentence(event))}")
+            print(f"    {event.at:%Y-%m-%d %H:%M:%S}  {plain(timeline.sentence(event))}")

@@ -20,13 +20,13 @@ from countermand.domain.commands import (
     RetailerCancel,
     WithdrawCancellation,
 )
-from countermand.domain.draft import Draft
 from countermand.domain.events import EventKind
-from countermand.domain.line import Cancellation, Decided, Decision, Line, Noted, State
+from countermand.domain.line import Cancellation, Decided, Decision, Line, Remark, State
 from countermand.domain.outcome import count, outcome, party_word
 from countermand.domain.policy import Cutoff, Policy, Rule, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, Standing, first
+from countermand.domain.transition import Draft
 
 NewId = Callable[[], UUID]
 
@@ -247,7 +247,7 @@ def note(line: Line, command: NoteCancellation, now: datetime) -> Decision | Ref
     named = _named(line, command.cancellation)
     if isinstance(named, Refusal):
         return named
-    said = Noted(
+    said = Remark(
         by=command.actor.party, cancellation=command.cancellation, note=command.note, tracking=command.tracking
     )
     if said in line.noted:
@@ -675,7 +675,7 @@ def _noted_as_late(
     if own_ask or not _is_by_silence(late):
         return refusal
     answer = "accept" if isinstance(command, AcceptCancellation) else "decline"
-    said = Noted(by=command.actor.party, cancellation=late.id, answer=answer)
+    said = Remark(by=command.actor.party, cancellation=late.id, answer=answer)
     told = refusal if refusal.kind is RefusalKind.STATE_CHANGED else already_answered(line, late)
     if said in line.noted:
         return told

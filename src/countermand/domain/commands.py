@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from countermand.domain.money.pricing import Payment
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.domain.refund import Payment
 
 
 class PartyKind(StrEnum):

@@ -110,7 +110,7 @@ def let_silence_speak(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
+class LineOutcome:
     """What became of one line under a command on its order."""
 
     line: UUID
@@ -125,7 +125,7 @@ def decide_order(
     new_id: NewId,
     asked_under: Callable[[Line, Cancellation], Policy] | None = None,
     parcels: Sequence[ReportedParcel] = (),
-) -> tuple[Fate, ...] | Refusal:
+) -> tuple[LineOutcome, ...] | Refusal:
     """Decide one command on the lines of one order: each line's fate, or one refusal when nothing may change.
 
     ``policy_of`` and ``asked_under`` are to each line what they are to ``decide``.
@@ -134,7 +134,7 @@ def decide_order(
     far: what is reported of one again changes nothing.
     """
     if isinstance(command, ShipOrder | ChangeParcel) and _is_told_again(lines, command, parcels):
-        return tuple(Fate(line=line.id, outcome=Decision(line=line)) for line in _lines_named(lines, command))
+        return tuple(LineOutcome(line=line.id, outcome=Decision(line=line)) for line in _lines_named(lines, command))
     policies = [policy_of(line) for line in lines]
 
     def decided(line: Line, each: LineCommand) -> Decision | Refusal:
@@ -163,7 +163,7 @@ def _lines_named(lines: Sequence[Line], command: ShipOrder | ChangeParcel) -> li
     return [line for line in lines if line.id in wanted]
 
 
-def _must_wait(lines: Sequence[Line], fates: Sequence[Fate]) -> bool:
+def _must_wait(lines: Sequence[Line], fates: Sequence[LineOutcome]) -> bool:
     """Whether one line's answer is due while another line is asked for too, or was cancelled at once."""
     before = {each.id for line in lines for each in line.cancellations}
     made = [
@@ -180,18 +180,18 @@ def _fates(
     lines: Sequence[Line],
     commands: Iterable[LineCommand],
     decided: Callable[[Line, LineCommand], Decision | Refusal],
-) -> list[Fate]:
+) -> list[LineOutcome]:
     known = {line.id: line for line in lines}
     fates = []
     for each in commands:
         line = known.get(each.line)
         if line is None:
-            fates.append(Fate(line=each.line, outcome=refusals.UNKNOWN_LINE))
+            fates.append(LineOutcome(line=each.line, outcome=refusals.UNKNOWN_LINE))
             continue
         outcome = decided(line, each)
         if isinstance(outcome, Decision):
             known[line.id] = outcome.line
-        fates.append(Fate(line=line.id, outcome=outcome))
+        fates.append(LineOutcome(line=line.id, outcome=outcome))
     return fates
 
 
@@ -221,7 +221,9 @@ def _asks(lines: Sequence[Line], command: CancelOrder) -> list[AskCancellation]:
     ]
 
 
-def _judge(fates: list[Fate], command: OrderCommand, policies: list[Policy]) -> tuple[Fate, ...] | Refusal:
+def _judge(
+    fates: list[LineOutcome], command: OrderCommand, policies: list[Policy]
+) -> tuple[LineOutcome, ...] | Refusal:
     touched = [fate for fate in fates if fate.outcome != refusals.UNKNOWN_LINE]
     if not touched:
         return refusals.UNKNOWN_TRANSPORT if isinstance(command, ChangeParcel) else refusals.UNKNOWN_ORDER
@@ -237,7 +239,7 @@ def _judge(fates: list[Fate], command: OrderCommand, policies: list[Policy]) -> 
     return tuple(touched)
 
 
-def _noted(fates: Sequence[Fate]) -> tuple[Decision, ...]:
+def _noted(fates: Sequence[LineOutcome]) -> tuple[Decision, ...]:
     """What is told of each line though the whole command is refused: what was decided before it was heeded in part."""
     noted: dict[UUID, Decision | None] = {}
     for fate in fates:

@@ -168,7 +168,7 @@ MEANINGS: Final[dict[EventKind, Meaning]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldRefund:
+class ReportedRefund:
     """What an event says of its refund. ``released`` marks money that was only authorised; ``step`` counts decisions.
 
     ``elsewhere_minor`` is what of it was paid outside.
@@ -185,7 +185,7 @@ class ToldRefund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldPayment:
+class ReportedPayment:
     """What an event says of a payment: how it stands from then on."""
 
     id: str
@@ -239,8 +239,8 @@ class Event:
     step: int | None = None
     waiting: int = 0
     former: UUID | None = None
-    refund: ToldRefund | None = None
-    payment: ToldPayment | None = None
+    refund: ReportedRefund | None = None
+    payment: ReportedPayment | None = None
     at: datetime | None = None
 
     @property

@@ -15,10 +15,10 @@ from countermand.domain.cancellation import (
     why_nothing_open,
 )
 from countermand.domain.commands import Actor, Allocate, ChangeTransport, DeclineCancellation, PartyKind, Ship
-from countermand.domain.draft import Draft
-from countermand.domain.line import Cancellation, Decision, Line, Noted, State
+from countermand.domain.line import Cancellation, Decision, Line, Remark, State
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
+from countermand.domain.transition import Draft
 
 
 def ship(line: Line, command: Ship, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
@@ -150,7 +150,7 @@ def _noted_if_cancelled(line: Line, command: Ship, now: datetime, refusal: Refus
     there, left = line.open + line.asked, line.cancelled - sum(said.units for said in line.noted)
     units = left if command.units is None else command.units - there
     repeated = line.shipped and (command.units is None or command.units <= line.shipped)
-    said = Noted(by=command.actor.party, units=units, tracking=command.tracking)
+    said = Remark(by=command.actor.party, units=units, tracking=command.tracking)
     if repeated or said in line.noted or not 0 < units <= left:
         return refusal
     draft = Draft(line, now)

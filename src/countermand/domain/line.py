@@ -107,7 +107,7 @@ class Cancellation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
+class Remark:
     """What a party said that changed nothing: an answer that came too late, a parcel of cancelled units, or a note.
 
     It is kept once: the same party that says the same again is repeating itself (EC-23, EC-37).
@@ -165,7 +165,7 @@ class Line:
     backorder_on: date | None = None
     seq: int = 1
     cancellations: tuple[Cancellation, ...] = ()
-    noted: frozenset[Noted] = frozenset()
+    noted: frozenset[Remark] = frozenset()
     departed: tuple[Departed, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:

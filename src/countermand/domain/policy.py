@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from countermand.domain.calendar import WorkingHours
+from countermand.domain.working_hours import WorkingHours
 
 DURATION_MAX_S: Final = 10 * 366 * 24 * 3600
 """Ten years. What shall last longer lasts for ever, which is ``None``."""

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from countermand.domain.cancellation import acts_for_retailer, why_nothing_open
 from countermand.domain.commands import Asker, Reassign
-from countermand.domain.draft import Draft
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decision, Line
 from countermand.domain.policy import Policy, Rule
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
+from countermand.domain.transition import Draft
 
 
 def reassign(line: Line, command: Reassign, now: datetime, policy: Policy) -> Decision | Refusal:

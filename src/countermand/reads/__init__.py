@@ -29,18 +29,11 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.domain.commands import PartyKind
+from countermand.domain.delivery import NoticeState
 from countermand.domain.events import MONEY
 from countermand.domain.line import State
-from countermand.domain.schedule import NoticeState
 from countermand.ids import earliest
-from countermand.reads.cancellations import (
-    PAGE_MAX,
-    CancellationFilter,
-    DuePlace,
-    cancellation_keys,
-    may_see,
-    order_of,
-)
+from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace, cancellation_keys, may_see, order_of
 from countermand.reads.lookup import Lookup, TooManyFoundError, all_orders_found, orders_found
 from countermand.reads.orders import OrderFilter, PlaceInTime, keys_behind, order_page
 from countermand.reads.scope import (
@@ -56,7 +49,7 @@ from countermand.reads.scope import (
 from countermand.store import feed
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
-from countermand.store.envelopes import events_by_key
+from countermand.store.events import events_by_key
 from countermand.store.statements import NUMBER_END
 
 __all__ = [

@@ -8,16 +8,16 @@ from sqlalchemy import Connection
 from countermand.domain.cancellation import NewId
 from countermand.domain.events import EventKind
 from countermand.ids import Clock
+from countermand.service.agreements import Standing
 from countermand.service.calls import Call, Outcome
-from countermand.service.deciding import Deciding
-from countermand.service.following import Following
-from countermand.service.loading import load
+from countermand.service.decide import Deciding
+from countermand.service.effects import Following
+from countermand.service.load import load
 from countermand.service.locking import Orders
-from countermand.service.placing import Placing
-from countermand.service.refunding import Refunding
+from countermand.service.money import Refunding
+from countermand.service.orders import Placing
 from countermand.service.rows import Rows
 from countermand.service.telling import Telling
-from countermand.standing import Standing
 
 
 def run_batch(

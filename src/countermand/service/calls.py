@@ -7,8 +7,8 @@ from typing import Final
 from uuid import UUID
 
 from countermand.domain.commands import AboutOrder, Command, ShipOrder
-from countermand.domain.decide import Fate
-from countermand.domain.order import PlaceOrder
+from countermand.domain.decide import LineOutcome
+from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import Refusal
 
 NO_LINE: Final = UUID(int=0)
@@ -16,7 +16,7 @@ NO_LINE: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Once:
+class IdempotencyKey:
     """A call that must have its effect once: who calls, under which key, and a fingerprint of the content.
 
     Unless it ``keeps_refusals``, a repeat of what was refused is decided anew.
@@ -29,7 +29,7 @@ class Once:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessWish:
+class ProcessRequest:
     """The caller wants a process status to poll (bol): what it will say of itself."""
 
     event_type: str
@@ -48,8 +48,8 @@ class Call:
     door: str
     retailer: UUID | None = None
     line_number: int | None = None
-    once: Once | None = None
-    process: ProcessWish | None = None
+    once: IdempotencyKey | None = None
+    process: ProcessRequest | None = None
 
     @property
     def about(self) -> UUID:
@@ -67,7 +67,7 @@ class Done:
     ``repeated`` are those of its ``cancellations`` for which the same was said before: this call changed nothing there.
     """
 
-    fates: tuple[Fate, ...] = ()
+    fates: tuple[LineOutcome, ...] = ()
     cancellations: tuple[UUID, ...] = ()
     repeated: frozenset[UUID] = frozenset()
     parcel: UUID | None = None

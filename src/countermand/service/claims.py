@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from countermand.domain.payments import names_of
-from countermand.domain.refund import Payment
-from countermand.service.known import Known
+from countermand.domain.money.payments import names_of
+from countermand.domain.money.pricing import Payment
 from countermand.service.rows import Rows
+from countermand.service.workspace import Workspace
 
 
-def claim(known: Known, rows: Rows, retailer: UUID, payments: Iterable[Payment]) -> None:
+def claim(known: Workspace, rows: Rows, retailer: UUID, payments: Iterable[Payment]) -> None:
     """These payments are this retailer's from now on, unless they were before."""
     for provider, reference in sorted(names_of(payments) - known.homes.keys()):
         known.homes[provider, reference] = retailer

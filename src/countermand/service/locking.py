@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.domain.commands import AboutOrder, Command, Fellow, PartyKind, SendRefund, SettleRefund
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from countermand.service.calls import NO_LINE, Call
 from countermand.store import statements as sql
 from countermand.store.columns import Record

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.domain.cancellation import NewId
-from countermand.standing import Numbers
+from countermand.service.agreements import Numbers
 from countermand.store import statements as sql
 from countermand.store.bulk import write
 from countermand.store.parts import Moved, move

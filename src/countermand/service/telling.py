@@ -6,10 +6,10 @@ from uuid import UUID
 from countermand.domain.commands import Actor
 from countermand.domain.events import MONEY, Event, EventKind
 from countermand.domain.line import Line
-from countermand.domain.score import CHANGES_CARDS
+from countermand.domain.scoring import CHANGES_CARDS
+from countermand.service.agreements import Agreements, EventIds
 from countermand.service.rows import Rows
-from countermand.standing import Agreements, EventIds
-from countermand.store.records import facts_of, partition_of
+from countermand.store.codecs import facts_of, partition_of
 from countermand.store.score_cards import Touched
 
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from countermand.domain.commands import PaymentCommand
 from countermand.domain.line import Line
-from countermand.domain.payments import Paid, PaymentName, Releases, captured_instead, decide_payment
-from countermand.domain.refund import (
+from countermand.domain.money.payments import Paid, PaymentName, Releases, captured_instead, decide_payment
+from countermand.domain.money.pricing import (
     Below,
     Discount,
     Method,

@@ -223,7 +223,7 @@ def stop(
     return done.rowcount == 1
 
 
-def bury(connection: Connection, notices: Iterable[Record], reason: str) -> None:
+def mark_dead(connection: Connection, notices: Iterable[Record], reason: str) -> None:
     """Give up notices whose endpoint is no more."""
     for row in notices:
         mine = (t.notices.c.retailer_id == row.retailer_id, t.notices.c.id == row.id, t.notices.c.state == "due")

@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal_col
 
 from countermand.domain.endpoint import is_mailbox, mailbox_of
 from countermand.store import tables as t
+from countermand.store.codecs import partition_of
 from countermand.store.columns import NumberList, Record, one_of
-from countermand.store.records import partition_of
 
 
 def owe(connection: Connection, endpoint: UUID, why: str, now: datetime) -> None:

@@ -7,8 +7,8 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from countermand.domain.calendar import WorkingHours
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
+from countermand.domain.working_hours import WorkingHours
 
 _ENUMS = {"silence": Silence, "whole_order": WholeOrder, "accepts_until": Cutoff}
 

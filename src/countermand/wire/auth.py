@@ -4,9 +4,9 @@ from collections import OrderedDict
 from functools import partial
 from typing import Final
 
+from countermand.admin.accounts import Caller, caller_of_token
 from countermand.ids import Clock, digest
-from countermand.parties import Caller, caller_of_token
-from countermand.store.engine import Database
+from countermand.store.engines.engine import Database
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire.throttle import Throttle

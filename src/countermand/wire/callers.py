@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from typing import Any, Final
 
 from countermand.wire.limits import Asgi
-from countermand.wire.replying import Scope, header_values
+from countermand.wire.response import Scope, header_values
 
 Address = IPv4Address | IPv6Address
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from countermand.wire.limits import Asgi
-from countermand.wire.replying import Scope, header_values
+from countermand.wire.response import Scope, header_values
 
 UTF_8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 """Names of UTF-8 and of the encoding that is a part of it."""

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from countermand.admin.accounts import Caller
 from countermand.ids import Clock
-from countermand.parties import Caller
 from countermand.settings import Settings
 from countermand.wire.rates import Rates, Share
 

@@ -15,15 +15,15 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from countermand.ids import Clock
-from countermand.lanes import Lanes
-from countermand.providers.provider import Provider
-from countermand.store.engine import Database
+from countermand.payments.provider import Provider
+from countermand.service.lanes import Lanes
+from countermand.store.engines.engine import Database
 from countermand.store.outbox import Pair
 from countermand.worker.deadlines import Deadlines
+from countermand.worker.leases import LEASE_S, Monotonic, Partitions
 from countermand.worker.notices import SENDS_AT_ONCE, Courier, Notices
-from countermand.worker.owners import Owners
+from countermand.worker.owner_mails import Owners
 from countermand.worker.pace import pause_s, repeat
-from countermand.worker.partitions import LEASE_S, Monotonic, Partitions
 from countermand.worker.refunds import Refunds
 from countermand.worker.retention import Retention
 from countermand.worker.score_cards import ScoreCards
@@ -102,7 +102,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             tend_every_s = min(TEND_EVERY_S, self._lease_s / 5)
             # Its own work waits for the partitions, so it does not wait long for them.
-            group.create_task(repeat(tend_every_s, self.tend, most_s=2 * tend_every_s))
+            group.create_task(repeat(tend_every_s, self.renew_leases, most_s=2 * tend_every_s))
             group.create_task(repeat(LOOK_EVERY_S, self._look))
             group.create_task(repeat(DEADLINES_EVERY_S, self.deadlines.fire_all))
             for at in self.refunds.groups:
@@ -116,7 +116,7 @@ class Worker:
         """Put what fell due while nothing ran to the rules, before calls are: so its events stand before theirs."""
         try:
             async with asyncio.timeout(within_s):
-                await self.tend()
+                await self.renew_leases()
                 await self.deadlines.fire_all()
         except Exception:
             # The worker goes on with it, and no call on such a line is decided before its deadline has spoken.
@@ -133,9 +133,11 @@ class Worker:
         except Exception:
             log.warning("partitions_not_released", exc_info=True)
 
-    async def tend(self) -> None:
+    async def renew_leases(self) -> None:
         """Renew this worker's share, or take it."""
-        change = await self.partitions.tend(lambda number: self.notices.busy(number) or self.owners.busy(number))
+        change = await self.partitions.renew_leases(
+            lambda number: self.notices.busy(number) or self.owners.busy(number)
+        )
         if change.lost:
             log.debug("partitions_lost", partitions=sorted(change.lost))
             self.notices.drop(change.lost)
@@ -145,24 +147,24 @@ class Worker:
 
     async def once(self) -> None:
         """Tend, and send all that is due now."""
-        await self.tend()
+        await self.renew_leases()
         self.notices.look()
         await self.notices.quiet()
         await self.owners.tell()
 
     async def fire_deadlines(self) -> int:
         """Put at most 500 overdue cancellations to the rules. Returns how many the rules took up."""
-        await self.tend()
+        await self.renew_leases()
         return await self.deadlines.fire()
 
     async def settle_refunds(self) -> int:
         """Do what is to be done about at most 500 refunds of each provider that are due. Returns how many."""
-        await self.tend()
+        await self.renew_leases()
         return await self.refunds.settle()
 
     async def check_refunds(self) -> int:
         """Ask again about at most 200 refunds of each provider that are done or parked. Returns how many."""
-        await self.tend()
+        await self.renew_leases()
         return await self.refunds.check()
 
     async def _look(self) -> None:

@@ -6,19 +6,19 @@ from uuid import UUID
 
 import orjson
 
-from countermand import endpoints
+from countermand.admin import endpoints
+from countermand.admin.endpoints import Endpoint
+from countermand.documents import events
+from countermand.domain.delivery import Attempt
 from countermand.domain.endpoint import is_mailbox, mailbox_of
-from countermand.domain.schedule import Attempt
-from countermand.endpoints import Endpoint
 from countermand.ids import Clock, show
 from countermand.keyring import Keyring
+from countermand.outlets.email import Mail
+from countermand.outlets.email_text import MailText, confirmation_mail, mail_of, stopped_mail
+from countermand.outlets.http.client import Webhooks
+from countermand.outlets.links import CONFIRMATION, Links
+from countermand.outlets.signature import sign
 from countermand.reads import Scope
-from countermand.sending import envelope
-from countermand.sending.http import Webhooks
-from countermand.sending.links import CONFIRMATION, Links
-from countermand.sending.mail import Mail
-from countermand.sending.mail_text import MailText, confirmation_mail, mail_of, stopped_mail
-from countermand.sending.signature import sign
 from countermand.store.columns import Record
 
 
@@ -44,7 +44,7 @@ class Couriers:
         if is_mailbox(endpoint.url):
             said = mail_of(event, reader=reader, page=page, now=now)
             return await self._mail_to(_mailbox(endpoint), said, message_id=show("evt", event.id))
-        told = envelope.write(event, reader=reader, source=self._source, page=page)
+        told = events.write(event, reader=reader, source=self._source, page=page)
         body = orjson.dumps(told)
         headers = sign(self._secrets(endpoint, now), told["id"], now, body)
         return await self._webhooks.post(endpoint.url, headers, body)

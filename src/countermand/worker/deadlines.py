@@ -9,13 +9,13 @@ from uuid import UUID
 
 from countermand.domain.commands import PassDeadline
 from countermand.ids import Clock
-from countermand.lanes import Lanes
 from countermand.service.calls import Call, Done, Failed
+from countermand.service.lanes import Lanes
 from countermand.store import outbox
 from countermand.store.columns import Record
-from countermand.store.engine import Database
+from countermand.store.engines.engine import Database
+from countermand.worker.leases import Partitions
 from countermand.worker.pace import STALLED_AFTER, Rests, StalledError
-from countermand.worker.partitions import Partitions
 
 DOOR: Final = "policy"
 BATCH_MAX: Final = 500

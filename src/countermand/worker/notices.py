@@ -18,28 +18,21 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection
 
-from countermand import endpoints, reads
+from countermand import reads
+from countermand.admin import endpoints
+from countermand.admin.endpoints import Endpoint
 from countermand.domain.commands import PartyKind
+from countermand.domain.delivery import FAILING_MAX, Attempt, Stop, Verdict, health_after, rest_s, standing_after
 from countermand.domain.endpoint import EndpointState
-from countermand.domain.schedule import (
-    FAILING_MAX,
-    Attempt,
-    Stop,
-    Verdict,
-    health_after,
-    rest_s,
-    standing_after,
-)
-from countermand.endpoints import Endpoint
 from countermand.ids import Clock, show
 from countermand.reads import Scope
 from countermand.store import outbox, owner_mails
 from countermand.store.columns import Record
-from countermand.store.engine import Database
+from countermand.store.engines.engine import Database
 from countermand.store.outbox import Pair, Settlement
+from countermand.worker.leases import Monotonic, Partitions
 from countermand.worker.pace import pause_s
-from countermand.worker.partitions import Monotonic, Partitions
-from countermand.worker.queues import READ_AGAIN_BELOW, Letter, Queue, Turns
+from countermand.worker.scheduler import READ_AGAIN_BELOW, Queue, QueuedNotice, SendScheduler
 
 SENDS_AT_ONCE: Final = 128
 SETTLED_AT_ONCE: Final = 500
@@ -122,7 +115,7 @@ class Notices:
         self._monotonic = monotonic
         # Jitter needs no secrets, and asking the system for each throw took a tenth of the time of a notice.
         self._dice = dice or Random()  # noqa: S311
-        self._turns = Turns(at_once)
+        self._turns = SendScheduler(at_once)
         self._queues: dict[UUID, Queue] = {}
         self._revision = -1
         self._heard: dict[Pair, None] = {}
@@ -316,7 +309,7 @@ class Notices:
             if endpoint in self._queues:
                 self._queues[endpoint].more.add(partition)
         if buried:
-            self._aside(self._database.write(partial(outbox.bury, notices=buried, reason=_NEVER)))
+            self._aside(self._database.write(partial(outbox.mark_dead, notices=buried, reason=_NEVER)))
 
     def _accept_notice(self, row: Record, event: Record | None) -> bool:
         """Put a notice into its queue, unless it is there, or may not be sent now. False if it cannot ever be."""
@@ -326,7 +319,7 @@ class Notices:
         if queue is None or queue.endpoint.state is EndpointState.REMOVED or event is None:
             return False
         if queue.endpoint.state is EndpointState.ACTIVE and not (queue.failures and queue.waiting):
-            self._keep(queue, Letter(notice=row, event=event))
+            self._keep(queue, QueuedNotice(notice=row, event=event))
             self._turns.offer(queue)
         return True
 
@@ -347,7 +340,7 @@ class Notices:
                 queue.failures, queue.rest_until = 0, float("-inf")
             self._look_wanted = True
 
-    def _keep(self, queue: Queue, letter: Letter) -> None:
+    def _keep(self, queue: Queue, letter: QueuedNotice) -> None:
         queue.waiting.append(letter)
         queue.held += 1
         self._held.add(letter.notice.id)
@@ -378,7 +371,7 @@ class Notices:
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    async def _send(self, queue: Queue, letter: Letter, fence: int) -> None:
+    async def _send(self, queue: Queue, letter: QueuedNotice, fence: int) -> None:
         long = asyncio.get_running_loop().call_later(LONG_S, self._overstays, queue)
         try:
             attempt = await self._courier.deliver(queue.endpoint, queue.reader, letter.event)

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 
+from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import (
     Actor,
     Fellow,
@@ -27,22 +28,21 @@ from countermand.domain.commands import (
     SettleRefund,
     WaitingFor,
 )
-from countermand.domain.joining import Recent, begun, fellows_of, is_whole, wait_for_equal
-from countermand.domain.money import write_minor
-from countermand.domain.settlement import Refund, RefundKind, RefundState, must_ask_first
+from countermand.domain.money.amounts import write_minor
+from countermand.domain.money.joining import Recent, begun, fellows_of, is_whole, wait_for_equal
+from countermand.domain.money.refunds import Refund, RefundKind, RefundState, must_ask_first
 from countermand.ids import Clock, read, show
-from countermand.lanes import Lanes
-from countermand.parties import PLATFORM
-from countermand.providers.provider import Notified, Provider, Refunded, Told, Wish
+from countermand.payments.provider import Notified, Provider, ProviderResult, Refunded, RefundRequest
 from countermand.service.calls import Call, Done
-from countermand.store import repayments
+from countermand.service.lanes import Lanes
+from countermand.store import refunds
+from countermand.store.codecs import refund_of
 from countermand.store.columns import Record
-from countermand.store.engine import Database
-from countermand.store.records import refund_of
-from countermand.store.repayments import At, Mark
+from countermand.store.engines.engine import Database
+from countermand.store.refunds import At, Mark
+from countermand.worker.leases import Partitions
 from countermand.worker.merging import Merging
 from countermand.worker.pace import Rests, StalledError, Streak
-from countermand.worker.partitions import Partitions
 
 DOOR: Final = "worker"
 ACTOR: Final = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="refund worker")
@@ -106,7 +106,7 @@ class Refunds:
         return sum(await asyncio.gather(*(self._settle(at) for at in self.groups)))
 
     async def _settle(self, at: At) -> int:
-        due = await self._ours(repayments.due_refunds, at, BATCH_MAX, self._clock())
+        due = await self._ours(refunds.due_refunds, at, BATCH_MAX, self._clock())
         # What fails stays as it is and is taken up again; the others go on.
         await self._each(due, at, self._settle_one, "refund_failed", Streak())
         return len(due)
@@ -117,7 +117,7 @@ class Refunds:
         Raises:
             StalledError: they fail one after the other.
         """
-        await self._through(repayments.due_refunds, at, BATCH_MAX, self._settle_one, "refund_failed")
+        await self._through(refunds.due_refunds, at, BATCH_MAX, self._settle_one, "refund_failed")
 
     async def follow(self, provider: str, notified: Sequence[Notified]) -> bool:
         """News, says a webhook: ask what it is. Whether the provider's word on all of it is written down by now.
@@ -139,7 +139,7 @@ class Refunds:
     async def _follow(self, provider: str, notified: Notified) -> bool:
         rows = await self._database.read(
             partial(
-                repayments.refunds_hinted_at,
+                refunds.refunds_hinted_at,
                 provider=provider,
                 refund=read("rfd", notified.reference.partition("-")[0]),
                 payment=notified.payment,
@@ -174,7 +174,7 @@ class Refunds:
         return sum(await asyncio.gather(*(self._check(at) for at in self.groups)))
 
     async def _check(self, at: At) -> int:
-        rows = await self._ours(repayments.refunds_to_check, at, CHECKS_MAX, self._clock())
+        rows = await self._ours(refunds.refunds_to_check, at, CHECKS_MAX, self._clock())
         return await self._each(rows, at, self._check_one, "refund_not_checked", Streak())
 
     async def check_all(self, at: At) -> None:
@@ -183,7 +183,7 @@ class Refunds:
         Raises:
             StalledError: they fail one after the other.
         """
-        await self._through(repayments.refunds_to_check, at, CHECKS_MAX, self._check_one, "refund_not_checked")
+        await self._through(refunds.refunds_to_check, at, CHECKS_MAX, self._check_one, "refund_not_checked")
 
     async def _ours(
         self, question: Question, at: At, limit: int, now: datetime, after: Mark | None = None
@@ -284,7 +284,7 @@ class Refunds:
         return fellows_of(refund, await self._beside(retailer, refund)) if refund.shared else ()
 
     async def _beside(self, retailer: UUID, refund: Refund) -> Sequence[Refund]:
-        rows = await self._database.read(partial(repayments.refunds_beside, retailer=retailer, refund=refund))
+        rows = await self._database.read(partial(refunds.refunds_beside, retailer=retailer, refund=refund))
         return [refund_of(row) for row in rows]
 
     async def _send_first(self, retailer: UUID, group: Sequence[Refund], provider: Provider) -> bool:
@@ -303,7 +303,7 @@ class Refunds:
             return await self._heard(retailer, refund, told, fellows=group[1:])
         return await self._send(retailer, group, provider)
 
-    def _wait(self, group: Sequence[Refund], held: Sequence[Refunded], provider: Provider) -> Told | None:
+    def _wait(self, group: Sequence[Refund], held: Sequence[Refunded], provider: Provider) -> ProviderResult | None:
         if provider.equal_refunds_apart is None:
             return None
         recent = [
@@ -315,29 +315,31 @@ class Refunds:
         if not wait:
             return None
         sentence = f"Waiting: {provider.name} takes no second refund of the same amount within an hour."
-        return Told(
+        return ProviderResult(
             movement=Movement.LATER,
             result=sentence,
             retry_after_s=wait.total_seconds(),
             waiting_for=WaitingFor.EQUAL_REFUND,
         )
 
-    async def _foreign(self, retailer: UUID, refund: Refund, provider: Provider) -> Told | None:
+    async def _foreign(self, retailer: UUID, refund: Refund, provider: Provider) -> ProviderResult | None:
         """Why a payment is not one that this retailer gives back, or why nobody can tell yet. Nothing is sent then."""
         seen = await provider.look(refund.payment_reference)
-        if isinstance(seen, Told):
+        if isinstance(seen, ProviderResult):
             return replace(seen, movement=Movement.LATER)
         names = {refund.payment_reference, *seen.names}
-        home = await self._database.read(partial(repayments.whose, provider=refund.provider, names=names))
+        home = await self._database.read(partial(refunds.whose, provider=refund.provider, names=names))
         if home not in (None, retailer) or (seen.retailer and read("pty", seen.retailer) != retailer):
             sentence = f"The payment {refund.payment_reference} belongs to another retailer. Nothing was sent."
-            return Told(movement=Movement.REFUSED, result=sentence)
+            return ProviderResult(movement=Movement.REFUSED, result=sentence)
         if seen.currency not in ("", refund.currency):
             sentence = f"The payment is in {seen.currency} and the refund in {refund.currency}. Nothing was sent."
-            return Told(movement=Movement.REFUSED, result=sentence)
+            return ProviderResult(movement=Movement.REFUSED, result=sentence)
         return None
 
-    async def _why_not(self, group: Sequence[Refund], held: Sequence[Refunded], provider: Provider) -> Told | None:
+    async def _why_not(
+        self, group: Sequence[Refund], held: Sequence[Refunded], provider: Provider
+    ) -> ProviderResult | None:
         """Why refunds are not sent now, if there is a reason: of their payment, so much is not left (EC-60).
 
         What somebody refunded there by hand may have been for anything. Only where too little is left, a part of it
@@ -364,7 +366,7 @@ class Refunds:
         sent = begun(group)
         wish = wish_of(sent[0])
         if refund.kind is RefundKind.RELEASE:
-            before = await self._database.read(partial(repayments.released_before, retailer=retailer, refund=refund))
+            before = await self._database.read(partial(refunds.released_before, retailer=retailer, refund=refund))
             told = await provider.release(replace(wish, before_minor=before))
         else:
             told = await provider.refund(wish)
@@ -398,7 +400,7 @@ class Refunds:
             return 0
         counted = await self._database.read(
             partial(
-                repayments.counted_elsewhere,
+                refunds.counted_elsewhere,
                 retailer=retailer,
                 provider=refund.provider,
                 payment=refund.payment_reference,
@@ -413,7 +415,7 @@ class Refunds:
         self,
         retailer: UUID,
         refund: Refund,
-        told: Told,
+        told: ProviderResult,
         *,
         fellows: Sequence[Refund] = (),
         incomplete: bool = False,
@@ -450,9 +452,9 @@ class Refunds:
         return isinstance(await self._lanes.submit(Call(command=command, door=DOOR, retailer=retailer)), Done)
 
 
-def wish_of(refund: Refund) -> Wish:
+def wish_of(refund: Refund) -> RefundRequest:
     """What to ask the provider for. Each round has its own reference, so that an old failure is not found again."""
-    return Wish(
+    return RefundRequest(
         key=refund.key,
         reference=_reference(*refund.call),
         payment=refund.payment_reference,
@@ -470,17 +472,17 @@ def _reference(refund: UUID, number: int) -> str:
     return reference if number == 1 else f"{reference}-{number}"
 
 
-def _not_set_up(refund: Refund) -> Told:
+def _not_set_up(refund: Refund) -> ProviderResult:
     """Nobody was asked, so nobody refused: whatever was sent before may have moved."""
     result = f"No provider {refund.provider} is set up here."
-    return Told(movement=Movement.UNKNOWN, result=result, needs_person=True)
+    return ProviderResult(movement=Movement.UNKNOWN, result=result, needs_person=True)
 
 
-def _silent(provider: Provider, of: str) -> Told:
-    return Told(movement=Movement.LATER, result=f"{provider.name} does not say {of}.")
+def _silent(provider: Provider, of: str) -> ProviderResult:
+    return ProviderResult(movement=Movement.LATER, result=f"{provider.name} does not say {of}.")
 
 
-def _conflict(refund: Refund, outside: int, left: int) -> Told:
+def _conflict(refund: Refund, outside: int, left: int) -> ProviderResult:
     def amount(minor: int) -> str:
         return f"{write_minor(minor, refund.currency)} {refund.currency}"
 
@@ -488,7 +490,7 @@ def _conflict(refund: Refund, outside: int, left: int) -> Told:
         f"{amount(outside)} of the payment was refunded at {refund.provider} by hand, and {amount(left)} of it is left,"
         f" which is less than {amount(refund.rest_minor)}. Say how much of that was for this refund: correct it."
     )
-    return Told(movement=Movement.LATER, result=result, needs_person=True)
+    return ProviderResult(movement=Movement.LATER, result=result, needs_person=True)
 
 
 def _meant_for(refund: Refund, others: Sequence[Refunded]) -> int:

@@ -10,14 +10,14 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection
 
+from countermand.admin.endpoints import PREFIX
 from countermand.domain.endpoint import WAITS_UNCONFIRMED
-from countermand.endpoints import PREFIX
 from countermand.ids import Clock, show
 from countermand.store import outbox, retention
-from countermand.store.engine import Database
+from countermand.store.codecs import partition_of
+from countermand.store.engines.engine import Database
 from countermand.store.erasure import erase_customer
-from countermand.store.records import partition_of
-from countermand.worker.partitions import Partitions
+from countermand.worker.leases import Partitions
 
 PAUSE_S: Final = 0.05
 """How long a step leaves the database to others before the next one."""
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 def _give_up_some(endpoint: UUID, before: datetime, connection: Connection) -> int:
     old = [row for row in outbox.first_waiting(connection, endpoint, GIVEN_UP_AT_ONCE) if row.created_at < before]
-    outbox.bury(connection, old, _UNCONFIRMED)
+    outbox.mark_dead(connection, old, _UNCONFIRMED)
     return len(old)
 
 

@@ -15,17 +15,17 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from countermand import scores
+from countermand.documents.scorecards import WEEKS_MAX
 from countermand.domain.commands import PartyKind
-from countermand.domain.score import RULES, Role, Week
+from countermand.domain.scoring import RULES, Role, Week
 from countermand.ids import Clock
-from countermand.scorecards import WEEKS_MAX
+from countermand.reads import scores
 from countermand.store import score_cards
+from countermand.store.codecs import partition_of
 from countermand.store.columns import Record
-from countermand.store.engine import Database
-from countermand.store.records import partition_of
+from countermand.store.engines.engine import Database
 from countermand.store.score_cards import Key
-from countermand.worker.partitions import Monotonic, Partitions
+from countermand.worker.leases import Monotonic, Partitions
 
 AT_ONCE: Final = 20
 """So many cards are armed at once, and counted in one look at most."""

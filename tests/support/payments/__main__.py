@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from countermand.sending.http import NoAnswerError, Outbound
+from countermand.outlets.http.client import NoAnswerError, Outbound
 from tests.support.payments.ledger import Ledger
 from tests.support.payments.script import Fault, Script
 from tests.support.payments.server import WEBHOOK_SECRET, Fake

@@ -12,7 +12,9 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from countermand import endpoints
+from countermand.admin import endpoints
+from countermand.admin.accounts import PLATFORM
+from countermand.admin.endpoints import Endpoint, TooManyConfirmationsError
 from countermand.domain.commands import (
     AcceptCancellation,
     Actor,
@@ -22,8 +24,6 @@ from countermand.domain.commands import (
     PartyKind,
 )
 from countermand.domain.endpoint import EndpointState
-from countermand.endpoints import Endpoint, TooManyConfirmationsError
-from countermand.parties import PLATFORM
 from countermand.store import owner_mails
 from countermand.store import tables as t
 from countermand.store.revisions import agreements_changed
@@ -240,13 +240,13 @@ async def test_notices_wait_thirty_days_and_a_warning_tells_of_them(world: World
     made = await added(world)
     await asked(world)
     post = station(world)
-    await post.worker.tend()
+    await post.worker.renew_leases()
     with capture_logs() as logs:
         await post.worker.retention.sweep_all()
     told = [each for each in logs if each["event"] == "mailbox_unconfirmed"]
     assert [(each["log_level"], each["waiting"], each["given_up"]) for each in told] == [("warning", 1, 0)]
     post.pass_time(timedelta(days=30, seconds=1).total_seconds())
-    await post.worker.tend()
+    await post.worker.renew_leases()
     with capture_logs() as logs:
         done = await post.worker.retention.sweep_all()
     assert done["notices_given_up"] == 1

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import update
 
 from countermand import reads
+from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import (
     AcceptCancellation,
     Actor,
@@ -26,7 +27,6 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.parties import PLATFORM
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from countermand.wire.answer.forms import REASONS

@@ -8,7 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from countermand import reads, story
+from countermand import reads
+from countermand.admin.accounts import PLATFORM
+from countermand.admin.policies import put_in_force
+from countermand.documents import timeline
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,
@@ -23,9 +26,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.reasons import DeclineReason
-from countermand.parties import PLATFORM
-from countermand.policies import put_in_force
-from countermand.sending.mail_text import MailText, mail_of
+from countermand.outlets.email_text import MailText, mail_of
 from countermand.service.calls import Done
 from tests.store.speaking import OPERATOR
 from tests.support.world import World
@@ -260,7 +261,7 @@ async def test_what_is_accepted_at_once_asks_nobody(sqlite_world: World) -> None
     told = await mail(on, "cancellation.asked", sqlite_world.supplier)
     assert "/answer/" not in told.text
     assert "answer is due" not in told.text
-    sentences = [story.sentence(event) for event in await sqlite_world.events(on.lines[0])]
+    sentences = [timeline.sentence(event) for event in await sqlite_world.events(on.lines[0])]
     assert sentences[1:] == [
         "retailer asked to cancel 2 units.",
         "Version 1 of the policy accepted the cancellation of 2 units,"
@@ -305,7 +306,7 @@ async def test_the_timeline_says_that_a_line_ended_with_another(sqlite_world: Wo
     on = await play(sqlite_world, TOGETHER)
     await another_line_is_declined(on)
     last = (await sqlite_world.events(on.lines[0]))[-1]
-    assert story.sentence(last) == (
+    assert timeline.sentence(last) == (
         "Version 1 of the policy ended the cancellation of 2 units, as it was asked together with other lines, all or"
         " nothing: Another line that was asked together with this one was not cancelled."
     )

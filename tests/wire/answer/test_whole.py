@@ -12,10 +12,10 @@ import pytest
 
 from countermand import reads
 from countermand.domain.commands import AskCancellation, PartyKind
-from countermand.domain.schedule import Verdict
-from countermand.sending.links import Links
-from countermand.sending.mail import Mail
-from countermand.sending.mail_text import mail_of
+from countermand.domain.delivery import Verdict
+from countermand.outlets.email import Mail
+from countermand.outlets.email_text import mail_of
+from countermand.outlets.links import Links
 from tests.seeds.serving import serving
 from tests.support.mailbox import Mailbox
 from tests.support.world import Clock, World, populate, running

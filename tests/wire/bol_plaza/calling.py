@@ -15,7 +15,8 @@ import httpx2
 from lxml import etree
 from sqlalchemy import Table, func, select, update
 
-from countermand import parties, reads
+from countermand import reads
+from countermand.admin import accounts
 from countermand.domain.commands import (
     AcceptCancellation,
     Actor,
@@ -26,8 +27,9 @@ from countermand.domain.commands import (
     PartyKind,
     WithdrawCancellation,
 )
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from countermand.domain.reasons import DeclineReason
+from countermand.reads.parties import find_party
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from countermand.wire.bol_plaza import vocabulary, writing
@@ -106,7 +108,7 @@ class Seller:
     world: World
     http: httpx2.AsyncClient
     party: UUID
-    key: parties.PlazaKey
+    key: accounts.PlazaKey
 
     async def call(
         self,
@@ -241,22 +243,22 @@ async def new_seller(world: World, http: httpx2.AsyncClient, kind: PartyKind = P
     """A party of its own with a key."""
     application = world.application
     party = await application.database.write(
-        lambda connection: parties.add_party(
+        lambda connection: accounts.add_party(
             connection, application.ids, world.clock(), kind=kind, name=f"seller {application.ids.new()}"
         )
     )
     return Seller(world=world, http=http, party=party, key=await new_key(world, party))
 
 
-async def new_key(world: World, party: UUID) -> parties.PlazaKey:
+async def new_key(world: World, party: UUID) -> accounts.PlazaKey:
     application = world.application
     return await application.database.write(
-        lambda connection: parties.create_plaza_key(
+        lambda connection: accounts.create_plaza_key(
             connection,
             application.ids,
             application.keyring,
             world.clock(),
-            party=parties.find_party(connection, str(party)),
+            party=find_party(connection, str(party)),
         )
     )
 

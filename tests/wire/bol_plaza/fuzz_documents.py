@@ -48,9 +48,9 @@ def _fuzz() -> None:
 
     sys.path[:0] = [str(ROOT / "src")]
     with atheris.instrument_imports(include=["countermand"]):
+        from countermand.wire.bol.xml import Unreadable
         from countermand.wire.bol_plaza import writing
-        from countermand.wire.bol_plaza.parsing import Unreadable
-        from countermand.wire.bol_plaza.reading import (
+        from countermand.wire.bol_plaza.messages import (
             Cancellation,
             read_cancellation,
             read_change_transport_request,

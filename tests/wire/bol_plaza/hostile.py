@@ -8,12 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from countermand.wire.bol_plaza.parsing import BODY_BYTES_MAX, Unreadable
-from countermand.wire.bol_plaza.reading import (
-    read_cancellation,
-    read_change_transport_request,
-    read_shipment_request,
-)
+from countermand.wire.bol.xml import BODY_BYTES_MAX, Unreadable
+from countermand.wire.bol_plaza.messages import read_cancellation, read_change_transport_request, read_shipment_request
 
 Reader = Callable[[bytes], object]
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from countermand import parties, reads
+from countermand import reads
+from countermand.admin import accounts
 from countermand.app import opened
+from countermand.documents.orders import LineIn, OrderIn, place
 from countermand.domain.commands import Actor, PartyKind
-from countermand.ordering import LineIn, OrderIn, place
+from countermand.reads.parties import find_party
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store import tables as t
@@ -30,7 +32,7 @@ class Shop:
 
     url: str
     database: str
-    key: parties.PlazaKey
+    key: accounts.PlazaKey
     platform_token: str
     supplier_token: str
     own: list[int]
@@ -53,17 +55,17 @@ async def _fill(database: str, items: int) -> dict[str, Any]:
         ids, now = application.ids, application.clock()
 
         def people(connection: Connection) -> dict[str, Any]:
-            retailer = parties.add_party(connection, ids, now, kind=PartyKind.RETAILER, name="Fine Shoes")
-            supplier = parties.add_party(connection, ids, now, kind=PartyKind.SUPPLIER, name="Alpine")
-            row = parties.find_party(connection, str(retailer))
-            token = partial(parties.create_token, connection, ids, now)
+            retailer = accounts.add_party(connection, ids, now, kind=PartyKind.RETAILER, name="Fine Shoes")
+            supplier = accounts.add_party(connection, ids, now, kind=PartyKind.SUPPLIER, name="Alpine")
+            row = find_party(connection, str(retailer))
+            token = partial(accounts.create_token, connection, ids, now)
             connection.execute(update(t.number_blocks).values(next_number=SEED_ITEM - 1))
             return {
                 "retailer": retailer,
                 "supplier": supplier,
-                "key": parties.create_plaza_key(connection, ids, application.keyring, now, party=row),
-                "platform_token": token(party=parties.find_party(connection, str(parties.PLATFORM))),
-                "supplier_token": token(party=parties.find_party(connection, str(supplier))),
+                "key": accounts.create_plaza_key(connection, ids, application.keyring, now, party=row),
+                "platform_token": token(party=find_party(connection, str(accounts.PLATFORM))),
+                "supplier_token": token(party=find_party(connection, str(supplier))),
             }
 
         made = await application.database.write(people)
@@ -72,7 +74,7 @@ async def _fill(database: str, items: int) -> dict[str, Any]:
             lines = [LineIn(sku=f"{name}-{number}", units=2, supplier="other") for number in range(items)]
             order = OrderIn(retailer="me", reference=name, lines=lines)
             who = {"me": retailer, "other": holder}
-            actor = Actor(party=parties.PLATFORM, kind=PartyKind.PLATFORM, name="test")
+            actor = Actor(party=accounts.PLATFORM, kind=PartyKind.PLATFORM, name="test")
             command = place(order, actor=actor, party=who.__getitem__, ids=ids, now=now)
             assert isinstance(await application.lanes.submit(Call(command=command, door="test")), Done)
         listed = await application.database.read(partial(reads.open_orders, retailer=retailer, start=0, count=10))

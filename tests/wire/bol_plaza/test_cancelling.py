@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from countermand import reads, scores
+from countermand import reads
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,
@@ -20,7 +20,8 @@ from countermand.domain.commands import (
 )
 from countermand.domain.policy import Cutoff, Policy, Silence
 from countermand.domain.reasons import BOL_REASONS, DeclineReason
-from countermand.domain.score import Role, Week
+from countermand.domain.scoring import Role, Week
+from countermand.reads import scores
 from countermand.service.calls import Call, Refused
 from countermand.store import tables as t
 from countermand.store.columns import Record

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 import countermand.wire.bol_plaza as package
+from countermand.wire.bol.xml import Unreadable
 from countermand.wire.bol_plaza import vocabulary, writing
-from countermand.wire.bol_plaza.parsing import Unreadable
-from countermand.wire.bol_plaza.reading import (
+from countermand.wire.bol_plaza.messages import (
     Cancellation,
     ChangeTransportRequest,
     ShipmentRequest,

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from countermand.store import tables as t
-from countermand.wire.bol_plaza.reading import read_change_transport_request, read_shipment_request
+from countermand.wire.bol_plaza.messages import read_change_transport_request, read_shipment_request
 from tests.wire.bol_plaza.calling import SHIPMENTS, Seller, cancel_path, queued, transport_path
 from tests.wire.bol_plaza.hostile import Case, corpus
 

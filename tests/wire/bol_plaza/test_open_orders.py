@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import update
 
+from countermand.documents.orders import OrderIn, place
 from countermand.domain.commands import Asker, Parcel, Ship, ShipOrder
-from countermand.ordering import OrderIn, place
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from tests.wire.bol_plaza.calling import ORDERS, V2_1, Answer, Seller, new_seller

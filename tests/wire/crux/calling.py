@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 
 import httpx2
 
-from countermand import parties
+from countermand.admin import accounts
+from countermand.admin.policies import put_in_force
 from countermand.domain.commands import (
     AcceptCancellation,
     Allocate,
@@ -21,9 +22,9 @@ from countermand.domain.commands import (
     Ship,
     ShipOrder,
 )
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from countermand.domain.policy import Policy
-from countermand.policies import put_in_force
+from countermand.reads.parties import find_party
 from countermand.service.calls import Done
 from tests.support.world import Clock, World, populate, running
 
@@ -72,8 +73,8 @@ class Crux:
         """A further token of a party, on these terms."""
         application, now = self.world.application, self.world.clock()
         return await application.database.write(
-            lambda connection: parties.create_token(
-                connection, application.ids, now, party=parties.find_party(connection, str(party)), **terms
+            lambda connection: accounts.create_token(
+                connection, application.ids, now, party=find_party(connection, str(party)), **terms
             )
         )
 
@@ -81,11 +82,11 @@ class Crux:
         """A person who can log in."""
         application, now = self.world.application, self.world.clock()
         return await application.database.write(
-            lambda connection: parties.add_user(
+            lambda connection: accounts.add_user(
                 connection,
                 application.ids,
                 now,
-                party=parties.find_party(connection, str(party)),
+                party=find_party(connection, str(party)),
                 email=email,
                 name="Some One",
                 password=password,
@@ -97,7 +98,7 @@ class Crux:
         """A further party, with a token; its name begins so."""
         application, now = self.world.application, self.world.clock()
         party = await application.database.write(
-            lambda connection: parties.add_party(connection, application.ids, now, kind=kind, name=f"{name} {uuid4()}")
+            lambda connection: accounts.add_party(connection, application.ids, now, kind=kind, name=f"{name} {uuid4()}")
         )
         self.world.tokens[party] = await self.token(party)
         return party

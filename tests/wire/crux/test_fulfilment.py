@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from countermand.domain.commands import PartyKind
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from countermand.domain.policy import Policy, WholeOrder
 from tests.wire.crux.calling import PREFIXES, UNKNOWN, Crux, refusal
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from tests.support.world import START
 from tests.wire.crux.calling import UNKNOWN, Crux, opened_crux
 

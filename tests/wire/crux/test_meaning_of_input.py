@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from countermand.wire.crux import requests
+from countermand.wire.crux import messages
 from tests.wire.crux.calling import PREFIXES, Crux
 
 pytestmark = pytest.mark.anyio
@@ -86,16 +86,16 @@ async def test_what_is_no_number_is_no_quantity_and_no_price(sqlite_crux: Crux, 
         assert (status, problem) == (400, {"skus": [{name: [f"A valid {word} is required."]}]})
 
 
-def required_texts(model: type[requests.Message], *way: Any) -> Iterator[tuple[Any, ...]]:
+def required_texts(model: type[messages.Message], *way: Any) -> Iterator[tuple[Any, ...]]:
     """The place of each text that an order needs, found in the messages themselves."""
     for name, field in model.model_fields.items():
         inner = field.annotation
         if field.is_required() and inner is str:
             alias = field.validation_alias
             yield (*way, alias.choices[0] if alias and hasattr(alias, "choices") else name)
-        elif isinstance(inner, type) and issubclass(inner, requests.Message):
+        elif isinstance(inner, type) and issubclass(inner, messages.Message):
             yield from required_texts(inner, *way, name)
-        elif field.is_required() and (item := getattr(inner, "__args__", ())) and issubclass(item[0], requests.Message):
+        elif field.is_required() and (item := getattr(inner, "__args__", ())) and issubclass(item[0], messages.Message):
             yield from required_texts(item[0], *way, name, 0)
 
 
@@ -103,7 +103,7 @@ BLANKS = ["", " ", "\t\n", "\u00a0", "\u200b"]
 
 
 @pytest.mark.parametrize("blank", BLANKS, ids=repr)
-@pytest.mark.parametrize("place", list(required_texts(requests.CreateOrder)), ids=str)
+@pytest.mark.parametrize("place", list(required_texts(messages.CreateOrder)), ids=str)
 async def test_a_text_that_an_order_needs_is_not_blank(sqlite_crux: Crux, place: tuple[Any, ...], blank: str) -> None:
     body = order(sqlite_crux)
     body["purchase_order_id"] = body.pop("po_number")
@@ -117,7 +117,7 @@ async def test_a_text_that_an_order_needs_is_not_blank(sqlite_crux: Crux, place:
 
 
 def test_every_text_that_is_needed_is_found() -> None:
-    found = {place[-1] for place in required_texts(requests.CreateOrder)}
+    found = {place[-1] for place in required_texts(messages.CreateOrder)}
     assert found == {"sku_id", "name", "address1", "city", "state", "postal_code", "purchase_order_id"}
 
 

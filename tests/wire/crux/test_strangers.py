@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from tests.wire.crux.calling import PREFIXES, UNKNOWN, Crux
 
 pytestmark = pytest.mark.anyio

@@ -8,10 +8,11 @@ from uuid import UUID
 
 import httpx2
 
-from countermand import parties
+from countermand.admin import accounts
 from countermand.domain.commands import Command, PartyKind
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import RefusalKind
+from countermand.reads.parties import find_party
 from countermand.service.calls import Done
 from countermand.wire.replies import Problem
 from tests.support.world import Clock, World, populate, running
@@ -91,8 +92,8 @@ class Native:
     async def token(self, party: UUID, **terms: Any) -> str:
         application, now = self.world.application, self.world.clock()
         return await application.database.write(
-            lambda connection: parties.create_token(
-                connection, application.ids, now, party=parties.find_party(connection, str(party)), **terms
+            lambda connection: accounts.create_token(
+                connection, application.ids, now, party=find_party(connection, str(party)), **terms
             )
         )
 
@@ -113,7 +114,7 @@ def check_problem(response: httpx2.Response) -> None:
 async def new_retailer(world: World, http: httpx2.AsyncClient) -> Native:
     application, now = world.application, world.clock()
     party = await application.database.write(
-        lambda connection: parties.add_party(
+        lambda connection: accounts.add_party(
             connection, application.ids, now, kind=PartyKind.RETAILER, name=f"retailer {application.ids.new()}"
         )
     )

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from countermand import story
+from countermand.admin.accounts import PLATFORM
+from countermand.documents import timeline
 from countermand.domain.commands import PassDeadline
 from countermand.domain.reasons import DeclineReason
-from countermand.parties import PLATFORM
 from tests.wire.native.calling import PATH, Native, new_retailer
 
 pytestmark = pytest.mark.anyio
@@ -338,7 +338,7 @@ async def _told(native: Native, line: str) -> dict[str, Any]:
 
 
 async def _sentences(native: Native, line: str) -> list[str]:
-    return [story.sentence(event) for event in await native.world.events(UUID(line))]
+    return [timeline.sentence(event) for event in await native.world.events(UUID(line))]
 
 
 async def _shown(native: Native, cancellation: str, who: UUID | str | None = None) -> dict[str, Any]:

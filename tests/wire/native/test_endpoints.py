@@ -7,9 +7,9 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from countermand import endpoints
+from countermand.admin import endpoints
+from countermand.admin.accounts import PLATFORM
 from countermand.domain.endpoint import STRICT
-from countermand.parties import PLATFORM
 from countermand.settings import Settings
 from tests.wire.native.calling import Native, new_retailer
 

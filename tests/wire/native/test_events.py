@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from countermand.admin.accounts import PLATFORM
+from countermand.documents.events import Envelope
 from countermand.domain.commands import AcceptCancellation, CancelOwn
 from countermand.domain.reasons import CancelReason
-from countermand.parties import PLATFORM
-from countermand.sending.envelope import Envelope
 from countermand.store.feed import POSITION_ON_POSTGRESQL
 from tests.support.money import place_paid
 from tests.wire.native.calling import Native, new_retailer

@@ -7,10 +7,10 @@ from uuid import UUID
 import httpx2
 import pytest
 
+from countermand.admin.accounts import PLATFORM, Permission
 from countermand.domain.commands import CancelOwn
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from countermand.domain.reasons import CancelReason
-from countermand.parties import PLATFORM, Permission
 from tests.store.holding import assert_sound
 from tests.support.money import place_paid
 from tests.wire.native.calling import Native

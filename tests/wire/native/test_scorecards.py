@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
+from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import CancelOwn
 from countermand.domain.reasons import CancelReason
-from countermand.parties import PLATFORM
 from tests.wire.native.calling import Native
 
 pytestmark = pytest.mark.anyio

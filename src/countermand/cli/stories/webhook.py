@@ -6,11 +6,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from countermand import endpoints
+from countermand.admin import endpoints
 from countermand.app import opened
 from countermand.cli.receiver import Receiver
 from countermand.cli.stories.story import Cast, Story
-from countermand.sending.signature import SignatureError, verify
+from countermand.outlets.signature import SignatureError, verify
 from countermand.settings import Settings
 
 

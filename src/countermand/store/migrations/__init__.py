@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 
-from countermand.store.engine import UnsafeDatabaseError
+from countermand.store.engines.engine import UnsafeDatabaseError
 from countermand.store.tables import metadata
 
 LATEST: Final = "0017"

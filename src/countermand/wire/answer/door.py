@@ -9,31 +9,24 @@ from typing import Final
 
 import structlog
 
-from countermand import endpoints, reads
+from countermand import reads
+from countermand.admin import endpoints
 from countermand.domain.commands import Actor, PartyKind
 from countermand.domain.endpoint import mailbox_of
 from countermand.domain.refusals import RefusalKind
-from countermand.sending.links import (
-    MAILBOX,
-    PATH,
-    ExpiredLinkError,
-    Links,
-    MailboxTicket,
-    Ticket,
-    UnknownLinkError,
-)
+from countermand.outlets.links import MAILBOX, PATH, ExpiredLinkError, Links, MailboxTicket, Ticket, UnknownLinkError
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store.columns import Record
-from countermand.store.engine import TooBroadError, UnavailableError, change
+from countermand.store.engines.engine import TooBroadError, UnavailableError, change
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire import limits
 from countermand.wire.answer import forms, views
-from countermand.wire.behind import Behind
 from countermand.wire.callers import address_of
 from countermand.wire.http import unsupported_body
 from countermand.wire.replies import REPLIES, Problem
-from countermand.wire.replying import Reply, Scope, Send, send_reply
+from countermand.wire.response import Reply, Scope, Send, send_reply
+from countermand.wire.services import Services
 from countermand.wire.throttle import ThrottledError
 
 DOOR: Final = "answer"
@@ -62,9 +55,9 @@ class Opened:
     row: Record
 
     @property
-    def looker(self) -> views.Looker:
+    def looker(self) -> views.Viewer:
         """Whoever has the link is taken for its party."""
-        return views.Looker(party=self.party.id, kind=PartyKind(self.party.kind), name=self.party.name)
+        return views.Viewer(party=self.party.id, kind=PartyKind(self.party.kind), name=self.party.name)
 
     @property
     def actor(self) -> Actor:
@@ -87,7 +80,7 @@ class PageError(Exception):
 class AnswerDoor:
     """``/answer/<token>``: the page of one cancellation, for one party."""
 
-    def __init__(self, behind: Behind, links: Links) -> None:
+    def __init__(self, behind: Services, links: Links) -> None:
         self._database, self._lanes = behind.database, behind.lanes
         self._ids, self._clock, self._settings = behind.ids, behind.clock, behind.settings
         self._links = links

@@ -11,7 +11,7 @@ from countermand.domain.commands import AcceptCancellation, Actor, Command, Decl
 from countermand.domain.numbers import read_digits
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.texts import is_blank, why_unfit
-from countermand.service.calls import Once
+from countermand.service.calls import IdempotencyKey
 from countermand.store.columns import Record
 
 FIELDS_MAX: Final = 20
@@ -52,10 +52,10 @@ class Form:
         """A field, without blanks around it; empty if it was not sent."""
         return self.fields.get(name, "").strip()
 
-    def once(self, cancellation: UUID) -> Once:
+    def once(self, cancellation: UUID) -> IdempotencyKey:
         """The same form sent twice is one answer; sent again with other content it is another."""
         content = hashlib.sha256(repr((self.answer, sorted(self.fields.items()))).encode()).hexdigest()
-        return Once(caller=f"link:{cancellation.hex}", key=content, fingerprint=content)
+        return IdempotencyKey(caller=f"link:{cancellation.hex}", key=content, fingerprint=content)
 
 
 NOTHING: Final = Form(answer="", fields={})

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from countermand.documents.sentences import count, from_now, moment, written
 from countermand.domain.commands import PartyKind
 from countermand.domain.line import State
 from countermand.reads import waiting_units
-from countermand.sending.words import count, from_now, moment, written
 from countermand.store.columns import Record
 from countermand.wire.answer.forms import NOTHING, REASONS, FieldError, Form
 
@@ -35,7 +35,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looker:
+class Viewer:
     """Who looks: the party of the link."""
 
     party: UUID
@@ -53,17 +53,17 @@ class Shown:
     notice: str = ""
 
 
-def is_asked_of(row: Record, looker: Looker) -> bool:
+def is_asked_of(row: Record, looker: Viewer) -> bool:
     """Whether the answer is due from whoever looks. The rules decide again when it is given."""
     return row.state == State.ASKED and (row.awaiting == looker.party or looker.kind is PartyKind.PLATFORM)
 
 
-def is_at_step(row: Record, looker: Looker, step: int | None) -> bool:
+def is_at_step(row: Record, looker: Viewer, step: int | None) -> bool:
     """Whether it stands where the link was made for. The platform may answer for anybody, so its link must say."""
     return row.step == step or (step is None and looker.kind is not PartyKind.PLATFORM)
 
 
-def answer_page(row: Record, looker: Looker, now: datetime, shown: Shown) -> bytes:
+def answer_page(row: Record, looker: Viewer, now: datetime, shown: Shown) -> bytes:
     """The page with the forms."""
     form = shown.form
     return _rendered(
@@ -84,7 +84,7 @@ def answer_page(row: Record, looker: Looker, now: datetime, shown: Shown) -> byt
     )
 
 
-def standing_page(row: Record, looker: Looker, now: datetime, notice: str = "", present: str = "") -> bytes:
+def standing_page(row: Record, looker: Viewer, now: datetime, notice: str = "", present: str = "") -> bytes:
     """The page of a cancellation that whoever looks has no answer to give to by this link.
 
     ``present`` is the link by which the answer that is due now can be given.
@@ -146,7 +146,7 @@ def _facts(row: Record, now: datetime) -> Mapping[str, str]:
     return facts
 
 
-def _standing(row: Record, looker: Looker) -> tuple[str, list[str]]:
+def _standing(row: Record, looker: Viewer) -> tuple[str, list[str]]:
     """Where a cancellation stands: a title, and sentences that say who made it so and what follows."""
     when = f"on {moment(row.answered_at)}" if row.answered_at else ""
     match State(row.state):
@@ -191,7 +191,7 @@ def _when(at: datetime, now: datetime) -> str:
     return f"{moment(at)}\n({from_now(at, now)})"
 
 
-def _who(row: Record, looker: Looker) -> str:
+def _who(row: Record, looker: Viewer) -> str:
     if row.by_policy:
         return "The agreed rule"
     return f"{row.answered_by_name} (you)" if row.answered_by == looker.party else str(row.answered_by_name)

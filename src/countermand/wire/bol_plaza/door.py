@@ -13,6 +13,7 @@ import structlog
 from starlette.routing import Route
 
 from countermand import reads
+from countermand.admin.accounts import Caller
 from countermand.domain.commands import (
     ChangeParcel,
     ChangeTransport,
@@ -25,22 +26,21 @@ from countermand.domain.commands import (
 )
 from countermand.domain.reasons import BOL_REASONS
 from countermand.domain.refusals import RefusalKind
-from countermand.parties import Caller
-from countermand.service.calls import NO_LINE, Call, Failed, ProcessWish, Refused
-from countermand.store.engine import TooBroadError, UnavailableError
+from countermand.service.calls import NO_LINE, Call, Failed, ProcessRequest, Refused
+from countermand.store.engines.engine import TooBroadError, UnavailableError
 from countermand.wire import limits
-from countermand.wire.behind import Behind
-from countermand.wire.bol_plaza import reading, views, writing
-from countermand.wire.bol_plaza.keys import PlazaKeys
+from countermand.wire.bol.xml import CHARSETS, Unreadable, in_utf8
+from countermand.wire.bol_plaza import messages, views, writing
+from countermand.wire.bol_plaza.auth import PlazaKeys
 from countermand.wire.bol_plaza.once import Signatures
-from countermand.wire.bol_plaza.parsing import CHARSETS, Unreadable, in_utf8
 from countermand.wire.bol_plaza.signature import Denial
 from countermand.wire.bol_plaza.vocabulary import EventType, Status, Version
 from countermand.wire.callers import address_of
 from countermand.wire.http import asked_method, charset_of, unsupported_charset, unsupported_coding
 from countermand.wire.rates import Rates
 from countermand.wire.replies import REPLIES, Problem
-from countermand.wire.replying import Reply, Scope, Send, header, header_values, leaves_bytes_unframed, send_reply
+from countermand.wire.response import Reply, Scope, Send, header, header_values, leaves_bytes_unframed, send_reply
+from countermand.wire.services import Services
 from countermand.wire.throttle import ThrottledError
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class CallError(Exception):
 class PlazaDoor:
     """Every call, over the same store and the same rules as the other doors."""
 
-    def __init__(self, behind: Behind) -> None:
+    def __init__(self, behind: Services) -> None:
         self._database, self._lanes = behind.database, behind.lanes
         self._ids, self._clock, self._settings = behind.ids, behind.clock, behind.settings
         settings = behind.settings
@@ -159,7 +159,7 @@ class PlazaDoor:
     async def cancel_item(self, request: Request) -> Reply:
         """PUT: confirm what the customer asked, or cancel what cannot be fulfilled."""
         number = _number(request.target, "OrderItemId")
-        wanted = _readable(reading.read_cancellation(request.body))
+        wanted = _readable(messages.read_cancellation(request.body))
         command = RetailerCancel(line=NO_LINE, actor=request.caller.actor, reason=BOL_REASONS[wanted.reason.value])
         claimed = wanted.cancelled_at.isoformat()
         return await self._queued(
@@ -175,7 +175,7 @@ class PlazaDoor:
 
     async def ship(self, request: Request) -> Reply:
         """POST: all that is left of an order item has left the house; an ask on it is thereby declined."""
-        wanted = _readable(reading.read_shipment_request(request.body, request.version))
+        wanted = _readable(messages.read_shipment_request(request.body, request.version))
         number = wanted.order_item_id
         line = await self._read(
             partial(reads.line_of_number, retailer=request.caller.party, number=min(number, NUMBER_MAX))
@@ -198,7 +198,7 @@ class PlazaDoor:
     async def change_transport(self, request: Request) -> Reply:
         """PUT: a parcel travels otherwise than was said."""
         number = _number(request.target, "TransportId")
-        wanted = _readable(reading.read_change_transport_request(request.body))
+        wanted = _readable(messages.read_change_transport_request(request.body))
         found = await self._read(partial(reads.shipments, retailer=request.caller.party, number=number, count=1))
         lines = [line.id for line, _ in found[0].contents] if found else [NO_LINE]
         command = ChangeParcel(
@@ -346,7 +346,7 @@ class PlazaDoor:
         said: bytes | None = None,
     ) -> Reply:
         """Have the command decided and answer as Plaza does: PENDING, whatever the outcome, with a number to poll."""
-        wish = ProcessWish(
+        wish = ProcessRequest(
             event_type=event_type.value,
             entity_id=entity_id,
             claimed_at=claimed_at,

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from countermand.service.calls import Once
+from countermand.service.calls import IdempotencyKey
 
 SIGNATURES_MAX: Final = 100_000
 SECOND: Final = timedelta(seconds=5)
@@ -27,7 +27,7 @@ class Signatures:
     def __init__(self) -> None:
         self._first: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
 
-    def once(self, authorization: str, said: bytes, entity: str, now: datetime) -> Once | None:
+    def once(self, authorization: str, said: bytes, entity: str, now: datetime) -> IdempotencyKey | None:
         """What makes a repeat of a call the same call; nothing where its signature was another item's."""
         used = sha256(authorization.encode("utf-8", "surrogatepass")).hexdigest()
         item, at = self._first.setdefault(used, (entity, now))
@@ -35,4 +35,4 @@ class Signatures:
             self._first.popitem(last=False)
         if item != entity and now - at > SECOND:
             return None
-        return Once(caller="plaza signature", key=f"{used} {entity}", fingerprint=sha256(said).hexdigest())
+        return IdempotencyKey(caller="plaza signature", key=f"{used} {entity}", fingerprint=sha256(said).hexdigest())

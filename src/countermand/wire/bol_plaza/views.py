@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from countermand.domain.money import to_amount
+from countermand.domain.money.amounts import to_amount
 from countermand.reads import OpenOrder, ShipmentView
 from countermand.store.columns import Record
 from countermand.wire.bol_plaza.vocabulary import EARLIEST, LATEST, OfferCondition, Salutation

@@ -8,20 +8,21 @@ from uuid import UUID
 
 from starlette.routing import BaseRoute, Match
 
-from countermand import parties, reads
+from countermand import reads
+from countermand.admin import accounts
+from countermand.admin.accounts import Caller, Permission
 from countermand.domain.commands import PartyKind
 from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
 from countermand.ids import read_uuid
 from countermand.json_input import NODES_MAX, ORDER_NODES_MAX, MalformedJsonError, parse_json
-from countermand.parties import Caller, Permission
 from countermand.settings import Settings
 from countermand.wire import limits
 from countermand.wire.auth import Authenticator
 from countermand.wire.callers import address_of
-from countermand.wire.crux.problems import CallError, answered, refuse, told_of_throttling
+from countermand.wire.crux.errors import CallError, answered, refuse, told_of_throttling
 from countermand.wire.http import unsupported_body
 from countermand.wire.replies import REPLIES, Problem
-from countermand.wire.replying import Reply, Scope, Send, header, json_reply, leaves_bytes_unframed, send_reply
+from countermand.wire.response import Reply, Scope, Send, header, json_reply, leaves_bytes_unframed, send_reply
 from countermand.wire.throttle import Throttle
 
 LOGIN_MAX_BYTES: Final = 16 * 1024
@@ -81,7 +82,7 @@ class Operation:
         """
         wrong_party = caller.kind not in self.kinds
         # Where no party of its kind can have the permission, its kind is what is wrong, and not its credential.
-        beyond = wrong_party and self.permission not in parties.PERMISSIONS[caller.kind]
+        beyond = wrong_party and self.permission not in accounts.PERMISSIONS[caller.kind]
         if not caller.may(self.permission) and not beyond:
             raise CallError(Problem.FORBIDDEN, "You do not have permission to perform this action.")
         if wrong_party:

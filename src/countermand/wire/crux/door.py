@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 from starlette.routing import BaseRoute, Route
 
-from countermand import parties, reads
+from countermand import reads
+from countermand.admin import accounts
+from countermand.admin.accounts import Permission
 from countermand.domain.commands import (
     AcceptCancellation,
     AnswerOrder,
@@ -18,21 +20,20 @@ from countermand.domain.commands import (
     DeclineCancellation,
     PartyKind,
 )
-from countermand.domain.order import PlaceOrder
+from countermand.domain.orders import PlaceOrder
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import UNKNOWN_ORDER
 from countermand.domain.texts import why_unfit
-from countermand.parties import Permission
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store.columns import Record
-from countermand.store.engine import change
-from countermand.wire.behind import Behind
-from countermand.wire.crux import meaning, requests, views
+from countermand.store.engines.engine import change
+from countermand.wire.crux import meaning, messages, views
 from countermand.wire.crux.calling import Checks, Endpoint, LoginEndpoint, NoSuchCall, Operation, Request
+from countermand.wire.crux.errors import CallError, refuse, throttled
 from countermand.wire.crux.passwords import CrowdedError, Passwords
-from countermand.wire.crux.problems import CallError, refuse, throttled
 from countermand.wire.replies import Problem
-from countermand.wire.replying import Reply, json_reply
+from countermand.wire.response import Reply, json_reply
+from countermand.wire.services import Services
 from countermand.wire.throttle import ThrottledError
 
 DOOR: Final = "crux"
@@ -45,7 +46,7 @@ _BOTH: Final = _RETAILER | _SUPPLIER
 class CruxDoor:
     """Every call of both generations, over the same store and the same rules."""
 
-    def __init__(self, behind: Behind) -> None:
+    def __init__(self, behind: Services) -> None:
         self._database, self._lanes = behind.database, behind.lanes
         self._ids, self._clock, self._settings = behind.ids, behind.clock, behind.settings
         self._checks = Checks(behind.authenticator, behind.throttle, behind.settings)
@@ -100,7 +101,7 @@ class CruxDoor:
 
     async def cancel_order(self, request: Request) -> Reply:
         """PATCH: the retailer asks to cancel every line of an order."""
-        message = requests.read(requests.CancelOrder, request.body, timp=request.timp)
+        message = messages.read(messages.CancelOrder, request.body, timp=request.timp)
         await self._done(request, CancelOrder(order=message.order_uuid, actor=request.caller.actor))
         return Reply(status=204)
 
@@ -120,14 +121,14 @@ class CruxDoor:
     async def allocate(self, request: Request) -> Reply:
         """PUT: the supplier says how much of each line there is. Answers a word per line, in the order given."""
         order = request.order
-        message = requests.read(requests.Allocate, request.body, timp=request.timp)
+        message = messages.read(messages.Allocate, request.body, timp=request.timp)
         done = await self._done(request, meaning.allocate(request, message, order))
         return json_reply(200, [{str(fate.line): views.allocation_word(fate.outcome)} for fate in done.fates])
 
     async def track(self, request: Request) -> Reply:
         """POST: the supplier reports a parcel; its units are shipped."""
         order = request.order
-        message = requests.read(requests.Track, request.body, timp=request.timp)
+        message = messages.read(messages.Track, request.body, timp=request.timp)
         done = await self._done(request, meaning.ship(request, message, order, self._ids.new()))
         return json_reply(201, {"package_uuid": str(done.parcel)}) if request.timp else Reply(status=204)
 
@@ -135,10 +136,10 @@ class CruxDoor:
 
     async def create_order(self, request: Request) -> Reply:
         """POST: the retailer orders. v1 answers the whole order, timp its id."""
-        message = requests.read(requests.CreateOrder, request.body, timp=request.timp)
+        message = messages.read(messages.CreateOrder, request.body, timp=request.timp)
         named = sorted({sku.supplier for sku in message.skus})
         known = await self._database.read(partial(reads.active_suppliers, parties=named))
-        requests.check_suppliers(message, known, request.caller.party, timp=request.timp)
+        messages.check_suppliers(message, known, request.caller.party, timp=request.timp)
         command = meaning.place_order(request, message, self._ids.new, self._clock())
         await self._done(request, command)
         if request.timp:
@@ -151,7 +152,7 @@ class CruxDoor:
     async def list_orders(self, request: Request) -> Reply:
         """POST: the caller's orders, filtered, sorted, a page of them."""
         zone = ZoneInfo(self._settings.score_zone)
-        message = requests.read(requests.ListOrders, request.body, timp=request.timp, zone=zone)
+        message = messages.read(messages.ListOrders, request.body, timp=request.timp, zone=zone)
         total, orders = await self._database.read(
             partial(
                 reads.list_orders,
@@ -184,22 +185,24 @@ class CruxDoor:
 
     async def log_in(self, body: Any, address: str) -> Reply:
         """POST: a token for a right password. Who guesses has to wait."""
-        message = requests.read(requests.Login, body, timp=False)
+        message = messages.read(messages.Login, body, timp=False)
         user = await self._user(message, address)
         if PartyKind(user.kind) not in _BOTH:
             raise CallError(Problem.WRONG_PARTY, "Only retailers and suppliers can log in here.")
         now, lifetime = self._clock(), self._settings.token_lifetime
         login = await change(
             self._database,
-            partial(parties.log_in, ids=self._ids, now=now, user=user, expires_at=now + lifetime if lifetime else None),
+            partial(
+                accounts.log_in, ids=self._ids, now=now, user=user, expires_at=now + lifetime if lifetime else None
+            ),
         )
         return json_reply(200, views.login(login))
 
-    async def _user(self, message: requests.Login, address: str) -> Record:
+    async def _user(self, message: messages.Login, address: str) -> Record:
         try:
             async with self._passwords.attempt(message.username, address) as attempt:
-                user = await self._database.read(partial(parties.find_user, email=message.username))
-                right = await asyncio.to_thread(parties.is_password, user, message.password)
+                user = await self._database.read(partial(accounts.find_user, email=message.username))
+                right = await asyncio.to_thread(accounts.is_password, user, message.password)
                 if not right or user is None:
                     raise CallError(Problem.UNAUTHENTICATED, "Unable to log in with provided credentials.")
                 attempt.succeeded()

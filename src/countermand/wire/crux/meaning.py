@@ -9,16 +9,16 @@ from uuid import UUID
 
 from countermand import reads
 from countermand.domain.commands import Allocate, AllocateOrder, Parcel, Ship, ShipOrder
-from countermand.domain.money import digits_of, rounded
-from countermand.domain.order import NewLine, PlaceOrder
-from countermand.wire.crux import requests
+from countermand.domain.money.amounts import digits_of, rounded
+from countermand.domain.orders import NewLine, PlaceOrder
+from countermand.wire.crux import messages
 from countermand.wire.crux.calling import Request
 
 CURRENCY: Final = "USD"
 
 
 def place_order(
-    request: Request, message: requests.CreateOrder, new_id: Callable[[], UUID], now: datetime
+    request: Request, message: messages.CreateOrder, new_id: Callable[[], UUID], now: datetime
 ) -> PlaceOrder:
     """The order that a retailer places."""
     return PlaceOrder(
@@ -38,13 +38,13 @@ def place_order(
             "tax": _float(message.tax),
             "shipping_cost": _float(message.shipping_cost),
             "dropship_fee": _float(message.dropship_fee),
-            "attributes": requests.pairs(message.attributes),
+            "attributes": messages.pairs(message.attributes),
             "submitted_by": {"name": request.caller.user_name, "email": request.caller.email},
         },
     )
 
 
-def _new_line(sku: requests.Sku, id: UUID) -> NewLine:  # noqa: A002 - a line's id is its id
+def _new_line(sku: messages.Sku, id: UUID) -> NewLine:  # noqa: A002 - a line's id is its id
     return NewLine(
         id=id,
         fulfiller=sku.supplier,
@@ -56,7 +56,7 @@ def _new_line(sku: requests.Sku, id: UUID) -> NewLine:  # noqa: A002 - a line's 
             "carrier": sku.carrier,
             "method": sku.method,
             "instructions": sku.instructions,
-            "attributes": requests.pairs(sku.attributes),
+            "attributes": messages.pairs(sku.attributes),
         },
     )
 
@@ -70,7 +70,7 @@ def _float(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def allocate(request: Request, message: requests.Allocate, order: UUID) -> AllocateOrder:
+def allocate(request: Request, message: messages.Allocate, order: UUID) -> AllocateOrder:
     """How much of each line a supplier has."""
     lines = tuple(
         Allocate(
@@ -86,7 +86,7 @@ def allocate(request: Request, message: requests.Allocate, order: UUID) -> Alloc
     return AllocateOrder(order=order, actor=request.caller.actor, lines=lines)
 
 
-def ship(request: Request, message: requests.Track, order: UUID, parcel: UUID) -> ShipOrder:
+def ship(request: Request, message: messages.Track, order: UUID, parcel: UUID) -> ShipOrder:
     """The parcel that a supplier reports."""
     sent = Parcel(
         id=parcel,
@@ -105,7 +105,7 @@ def ship(request: Request, message: requests.Track, order: UUID, parcel: UUID) -
     return ShipOrder(order=order, actor=request.caller.actor, lines=lines, parcel=sent)
 
 
-def order_filter(message: requests.ListOrders, *, timp: bool) -> reads.OrderFilter:
+def order_filter(message: messages.ListOrders, *, timp: bool) -> reads.OrderFilter:
     """Which orders are wanted."""
     return reads.OrderFilter(
         placed_from=message.start_date,
@@ -126,12 +126,12 @@ def _snake(word: str) -> str:
     return "has_tracking" if word in ("HasTracking", "has_tracking") else word.lower()
 
 
-def newest_first(sort: requests.Sort | None) -> bool:
+def newest_first(sort: messages.Sort | None) -> bool:
     """Without a sort, or by an unknown key: oldest first. By date: ``asc`` ascends, anything else descends."""
     return sort is not None and sort.key == "date" and (sort.dir or "").lower() != "asc"
 
 
-def page_size(message: requests.ListOrders, *, limit_is_size: bool) -> int:
+def page_size(message: messages.ListOrders, *, limit_is_size: bool) -> int:
     """How many orders are wanted: ``limit`` is that number, or the place at which the page ends."""
     if message.limit is None:
         return reads.PAGE_MAX

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from countermand.admin.accounts import PERMISSIONS, Login, Permission
 from countermand.domain.commands import PartyKind
 from countermand.domain.line import Decision, Line
 from countermand.domain.refusals import Refusal, RefusalKind
-from countermand.parties import PERMISSIONS, Login, Permission
 from countermand.reads import LineView, OrderView
 from countermand.store.columns import Record
 

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from countermand.parties import Caller
-from countermand.store.engine import TooBroadError, UnavailableError
-from countermand.wire.behind import Behind
+from countermand.admin.accounts import Caller
+from countermand.store.engines.engine import TooBroadError, UnavailableError
 from countermand.wire.callers import address_of
 from countermand.wire.limits import Asgi
-from countermand.wire.native.problems import CallError, throttled
+from countermand.wire.native.errors import CallError, throttled
 from countermand.wire.rates import Share
 from countermand.wire.replies import Problem
-from countermand.wire.replying import Scope, header
+from countermand.wire.response import Scope, header
+from countermand.wire.services import Services
 from countermand.wire.throttle import ThrottledError
 
 _CALLS: Final = "/v1/"
@@ -31,7 +31,7 @@ def caller_in(scope: Mapping[str, Any]) -> Caller:
     return who
 
 
-def admitted(behind: Behind, app: Asgi, bodiless: Asgi) -> Asgi:
+def admitted(behind: Services, app: Asgi, bodiless: Asgi) -> Asgi:
     """``app`` for calls of known callers; ``bodiless`` answers all others, whose bodies are not read."""
 
     async def admit(scope: Any, receive: Any, send: Any) -> None:
@@ -57,7 +57,7 @@ async def _nothing() -> Any:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def _who(behind: Behind, scope: Scope) -> tuple[Caller | Exception, Share | None]:
+async def _who(behind: Services, scope: Scope) -> tuple[Caller | Exception, Share | None]:
     """The caller and what is left of its quota, or why the call ends here."""
     try:
         scheme, _, token = (header(scope, b"authorization") or "").partition(" ")

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, Field
 
 from countermand import reads
+from countermand.admin.accounts import PLATFORM, Caller
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,
@@ -27,11 +28,9 @@ from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE
 from countermand.domain.texts import needed_text
 from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
-from countermand.parties import PLATFORM, Caller
-from countermand.service.calls import Call, Once
+from countermand.service.calls import Call, IdempotencyKey
 from countermand.store.columns import Record
-from countermand.wire.behind import Behind
-from countermand.wire.native.calling import (
+from countermand.wire.native.auth import (
     DOOR,
     Canceller,
     Inside,
@@ -46,7 +45,8 @@ from countermand.wire.native.calling import (
     once_of,
     scope_of,
 )
-from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
+from countermand.wire.native.errors import PROBLEMS, heeded, invalid, refused
+from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/cancellations", responses=PROBLEMS, route_class=JsonRoute)
 
@@ -225,7 +225,7 @@ async def list_cancellations(
     return CancellationPage(cancellations=[_out(row) for row in rows[:limit]], next=more)
 
 
-def _wanted(behind: Behind, who: Caller, filters: Filters, after: str | None, limit: int) -> reads.CancellationFilter:
+def _wanted(behind: Services, who: Caller, filters: Filters, after: str | None, limit: int) -> reads.CancellationFilter:
     by_due = filters.sort is not None
     if by_due and filters.state not in (None, "asked", "escalated"):
         detail = "sort=due_at lists what waits for an answer; those in another state have theirs."
@@ -362,14 +362,16 @@ async def note_cancellation(
     return await _do(behind, who, row, command, once_of(who, idempotency_key, f"note {row.id}", remark))
 
 
-async def _do(behind: Behind, who: Caller, row: Record, command: LineCommand, once: Once | None) -> CancellationOut:
+async def _do(
+    behind: Services, who: Caller, row: Record, command: LineCommand, once: IdempotencyKey | None
+) -> CancellationOut:
     call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
     done = heeded(await behind.lanes.submit(call), unknown=UNKNOWN_CANCELLATION)
     after = await _seen(behind, who, row.id)
     return _out(after or row, repeated=row.id in done.repeated)
 
 
-async def _named(behind: Behind, who: Caller, text: str) -> Record:
+async def _named(behind: Services, who: Caller, text: str) -> Record:
     wanted = read("can", text)
     row = await _seen(behind, who, wanted) if wanted else None
     if row is None:
@@ -377,7 +379,7 @@ async def _named(behind: Behind, who: Caller, text: str) -> Record:
     return row
 
 
-async def _seen(behind: Behind, who: Caller, cancellation: UUID) -> Record | None:
+async def _seen(behind: Services, who: Caller, cancellation: UUID) -> Record | None:
     question = partial(reads.cancellation_by_id, scope=scope_of(who), cancellation=cancellation)
     return await behind.database.read(question)
 

@@ -6,13 +6,13 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from countermand.store.engine import TooBroadError, UnavailableError
+from countermand.store.engines.engine import TooBroadError, UnavailableError
 from countermand.wire import limits
-from countermand.wire.behind import Behind
 from countermand.wire.http import unsupported_body
-from countermand.wire.native import cancellations, endpoints, events, lines, payments, problems, refunds, scorecards
+from countermand.wire.native import cancellations, endpoints, errors, events, lines, payments, refunds, scorecards
 from countermand.wire.native.admitting import admitted
-from countermand.wire.native.calling import UNSUPPORTED
+from countermand.wire.native.auth import UNSUPPORTED
+from countermand.wire.services import Services
 
 
 class _Described(FastAPI):
@@ -28,24 +28,24 @@ class _Described(FastAPI):
                 for status, answer in call["responses"].items():
                     content = answer.get("content", {})
                     if int(status) >= 400 and "application/json" in content:
-                        content[problems.MEDIA_TYPE] = content.pop("application/json")
+                        content[errors.MEDIA_TYPE] = content.pop("application/json")
         return description
 
 
-def native_api(behind: Behind) -> limits.Asgi:
+def native_api(behind: Services) -> limits.Asgi:
     """The application for ``/v1``, its description at ``/openapi.json``, and ``/healthz``."""
     api = _Described(title="Countermand", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     api.state.behind = behind
-    api.add_exception_handler(problems.CallError, problems.on_call_error)
-    api.add_exception_handler(UnavailableError, problems.on_unavailable)
-    api.add_exception_handler(TooBroadError, problems.on_too_broad)
-    api.add_exception_handler(RequestValidationError, problems.on_invalid)
-    api.add_exception_handler(HTTPException, problems.on_http_error)
+    api.add_exception_handler(errors.CallError, errors.on_call_error)
+    api.add_exception_handler(UnavailableError, errors.on_unavailable)
+    api.add_exception_handler(TooBroadError, errors.on_too_broad)
+    api.add_exception_handler(RequestValidationError, errors.on_invalid)
+    api.add_exception_handler(HTTPException, errors.on_http_error)
     for calls in (cancellations, lines, payments, refunds, scorecards, events, endpoints):
         api.include_router(calls.router)
     api.add_api_route("/healthz", healthz, include_in_schema=False)
     most, slowest = behind.settings.body_max_bytes, behind.settings.body_timeout_s
-    bounded = limits.bounded(api, problems.refuse_body, max_bytes=most, timeout_s=slowest)
+    bounded = limits.bounded(api, errors.refuse_body, max_bytes=most, timeout_s=slowest)
     return _reached(admitted(behind, bounded, api))
 
 

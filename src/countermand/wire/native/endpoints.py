@@ -11,20 +11,20 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import Response
 
-from countermand import endpoints
+from countermand.admin import endpoints
+from countermand.admin.accounts import Caller
+from countermand.admin.endpoints import Added, Endpoint
 from countermand.domain.endpoint import URL_MAX, BadAddressError, EndpointState, UnknownKindError
 from countermand.domain.events import EventKind
 from countermand.domain.refusals import RefusalKind
 from countermand.domain.texts import read_text
-from countermand.endpoints import Added, Endpoint
 from countermand.fields import Text
 from countermand.ids import read, show
-from countermand.parties import Caller
-from countermand.store.engine import Work, change
-from countermand.wire.behind import Behind
-from countermand.wire.native.calling import Inside, JsonRoute, Key, Manager, Strict, fingerprint
-from countermand.wire.native.problems import PROBLEMS, CallError, invalid
+from countermand.store.engines.engine import Work, change
+from countermand.wire.native.auth import Inside, JsonRoute, Key, Manager, Strict, fingerprint
+from countermand.wire.native.errors import PROBLEMS, CallError, invalid
 from countermand.wire.replies import Problem
+from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/endpoints", responses=PROBLEMS, route_class=JsonRoute)
 
@@ -172,7 +172,7 @@ async def rotate_secret(
     return _made(await _once(behind, who, rotate, idempotency_key, fingerprint(f"rotate {wanted}", how)))
 
 
-async def _once(behind: Behind, who: Caller, act: Work[Added], key: str | None, said: str) -> Added:
+async def _once(behind: Services, who: Caller, act: Work[Added], key: str | None, said: str) -> Added:
     if not key:
         return await _change(behind, act)
     once = partial(
@@ -187,7 +187,7 @@ async def _once(behind: Behind, who: Caller, act: Work[Added], key: str | None, 
     return await _change(behind, once)
 
 
-async def _change(behind: Behind, act: Work[T]) -> T:
+async def _change(behind: Services, act: Work[T]) -> T:
     with _told():
         return await change(behind.database, act)
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from countermand import reads
+from countermand.documents.events import Envelope, write
 from countermand.domain.dates import read_moment
 from countermand.fields import Id
 from countermand.ids import read
 from countermand.reads import Place
-from countermand.sending.envelope import Envelope, write
-from countermand.wire.native.calling import Inside, JsonRoute, Limit, Viewer, moment_of, scope_of
-from countermand.wire.native.problems import PROBLEMS, invalid
+from countermand.wire.native.auth import Inside, JsonRoute, Limit, Viewer, moment_of, scope_of
+from countermand.wire.native.errors import PROBLEMS, invalid
 
 router: Final = APIRouter(prefix="/v1/events", responses=PROBLEMS, route_class=JsonRoute)
 

@@ -10,30 +10,21 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import AfterValidator, BaseModel, Field
 
-from countermand import parties, reads
+from countermand import reads
+from countermand.admin.accounts import Caller, Permission
 from countermand.domain.commands import PartyKind, Reassign
-from countermand.domain.money import write_minor
+from countermand.domain.money.amounts import write_minor
 from countermand.domain.refusals import UNKNOWN_LINE, RefusalKind
 from countermand.domain.texts import needed_text
 from countermand.fields import Name, Note
 from countermand.ids import read
-from countermand.parties import Caller, Permission
+from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.service.calls import Call
 from countermand.store.columns import Record
-from countermand.wire.behind import Behind
-from countermand.wire.native.calling import (
-    DOOR,
-    Inside,
-    JsonRoute,
-    Key,
-    Strict,
-    Viewer,
-    caller_with,
-    once_of,
-    scope_of,
-)
-from countermand.wire.native.problems import PROBLEMS, CallError, ProblemOut, heeded, refused
+from countermand.wire.native.auth import DOOR, Inside, JsonRoute, Key, Strict, Viewer, caller_with, once_of, scope_of
+from countermand.wire.native.errors import PROBLEMS, CallError, ProblemOut, heeded, refused
 from countermand.wire.replies import Problem
+from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/lines", responses={**PROBLEMS, 412: {"model": ProblemOut}}, route_class=JsonRoute)
 
@@ -127,7 +118,7 @@ async def reassign_line(
     return _out(after, who)
 
 
-async def _named(behind: Behind, who: Caller, text: str) -> Record:
+async def _named(behind: Services, who: Caller, text: str) -> Record:
     wanted = read("lin", text)
     row = None
     if wanted:
@@ -137,10 +128,10 @@ async def _named(behind: Behind, who: Caller, text: str) -> Record:
     return row
 
 
-async def _fulfiller(behind: Behind, text: str) -> UUID:
+async def _fulfiller(behind: Services, text: str) -> UUID:
     try:
-        party = await behind.database.read(partial(parties.find_party, text=text))
-    except parties.UnknownPartyError as error:
+        party = await behind.database.read(partial(find_party, text=text))
+    except UnknownPartyError as error:
         raise CallError(Problem.UNKNOWN_PARTY, str(error)) from None
     if party.kind == PartyKind.PLATFORM:
         raise CallError(Problem.UNKNOWN_PARTY, "A platform holds no goods.")

@@ -10,18 +10,18 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
-from countermand import refunds
+from countermand.admin.accounts import Caller, Permission
+from countermand.documents.orders import PaymentIn, payment_of
 from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
-from countermand.domain.money import to_minor
+from countermand.domain.money.amounts import to_minor
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.fields import AmountText, Id
-from countermand.ordering import PaymentIn, payment_of
-from countermand.parties import Caller, Permission
-from countermand.refunds import Payments
+from countermand.reads import refunds
+from countermand.reads.refunds import Payments
 from countermand.service.calls import Call
-from countermand.wire.behind import Behind
-from countermand.wire.native.calling import DOOR, Inside, JsonRoute, Strict, Viewer, caller_with, scope_of
-from countermand.wire.native.problems import PROBLEMS, heeded, invalid, refused
+from countermand.wire.native.auth import DOOR, Inside, JsonRoute, Strict, Viewer, caller_with, scope_of
+from countermand.wire.native.errors import PROBLEMS, heeded, invalid, refused
+from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/orders", responses=PROBLEMS, route_class=JsonRoute)
 
@@ -95,7 +95,7 @@ async def capture_payment(behind: Inside, who: Seller, order: Id, payment: Payme
     return await _do(behind, who, order, command)
 
 
-async def _do(behind: Behind, who: Caller, order: UUID, make: Callable[[Payments], PaymentCommand]) -> JSONResponse:
+async def _do(behind: Services, who: Caller, order: UUID, make: Callable[[Payments], PaymentCommand]) -> JSONResponse:
     paid = await _payments(behind, who, order)
     try:
         command = make(paid)
@@ -106,7 +106,7 @@ async def _do(behind: Behind, who: Caller, order: UUID, make: Callable[[Payments
     return JSONResponse(refunds.payments_document(await _payments(behind, who, order)))
 
 
-async def _payments(behind: Behind, who: Caller, order: UUID) -> Payments:
+async def _payments(behind: Services, who: Caller, order: UUID) -> Payments:
     found = await behind.database.read(partial(refunds.payments_of, scope=scope_of(who), order=order))
     if isinstance(found, Refusal):
         raise refused(found)

@@ -8,18 +8,17 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import JSONResponse
 
-from countermand import refunds
+from countermand.admin.accounts import Caller
 from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund, WaitingFor
-from countermand.domain.money import parse_minor, write_minor
+from countermand.domain.money.amounts import parse_minor, write_minor
+from countermand.domain.money.refunds import RefundState
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
-from countermand.domain.settlement import RefundState
 from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
-from countermand.parties import Caller
-from countermand.service.calls import Call, Once
+from countermand.reads import refunds
+from countermand.service.calls import Call, IdempotencyKey
 from countermand.store.columns import Record
-from countermand.wire.behind import Behind
-from countermand.wire.native.calling import (
+from countermand.wire.native.auth import (
     DOOR,
     Cashier,
     Inside,
@@ -33,7 +32,8 @@ from countermand.wire.native.calling import (
     scope_of,
 )
 from countermand.wire.native.cancellations import LineIn, distinct
-from countermand.wire.native.problems import PROBLEMS, CallError, heeded, invalid, refused
+from countermand.wire.native.errors import PROBLEMS, CallError, heeded, invalid, refused
+from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1", responses=PROBLEMS, route_class=JsonRoute)
 
@@ -243,13 +243,15 @@ def _elsewhere(row: Record, written: str) -> int:
     return minor
 
 
-async def _do(behind: Behind, who: Caller, row: Record, command: RefundCommand, once: Once | None) -> JSONResponse:
+async def _do(
+    behind: Services, who: Caller, row: Record, command: RefundCommand, once: IdempotencyKey | None
+) -> JSONResponse:
     call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
     heeded(await behind.lanes.submit(call), unknown=UNKNOWN_REFUND)
     return JSONResponse(refunds.refund_document(await _named(behind, who, show("rfd", row.id))))
 
 
-async def _named(behind: Behind, who: Caller, text: str) -> Record:
+async def _named(behind: Services, who: Caller, text: str) -> Record:
     wanted = read("rfd", text)
     row = None
     if wanted is not None:

@@ -10,14 +10,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from countermand.documents.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Wanted, document, look
 from countermand.domain.commands import PartyKind
 from countermand.domain.dates import read_end
-from countermand.domain.score import Role, Week, Why
+from countermand.domain.scoring import Role, Week, Why
 from countermand.fields import Id, InQuery
-from countermand.parties import UnknownPartyError
-from countermand.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Wanted, document, look
-from countermand.wire.native.calling import Inside, JsonRoute, Viewer, moment_of
-from countermand.wire.native.problems import PROBLEMS, CallError, invalid
+from countermand.reads.parties import UnknownPartyError
+from countermand.wire.native.auth import Inside, JsonRoute, Viewer, moment_of
+from countermand.wire.native.errors import PROBLEMS, CallError, invalid
 from countermand.wire.replies import Problem
 
 router: Final = APIRouter(prefix="/v1/scorecards", responses=PROBLEMS, route_class=JsonRoute)

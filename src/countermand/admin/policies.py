@@ -1,0 +1,63 @@
+"""What retailers and fulfillers agreed on, version by version. Changed by operators, not on the write road."""
+
+from dataclasses import replace
+from datetime import datetime, time
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, insert
+
+from countermand import reads
+from countermand.domain.policy import DEFAULT_POLICY, Policy
+from countermand.domain.working_hours import WorkingHours
+from countermand.store import tables as t
+from countermand.store.policies import hours_of_terms, policy_of_terms, terms_of_policy
+from countermand.store.revisions import agreements_changed
+
+ANY_FULFILLER: Final = UUID(int=0)
+"""Under this id stands what a retailer agreed with every fulfiller that has no agreement of its own."""
+
+
+def in_force(connection: Connection, retailer: UUID, fulfiller: UUID) -> Policy:
+    """What holds now between the two: their own terms, else those with every fulfiller, else the defaults."""
+    for holder in (fulfiller, ANY_FULFILLER):
+        history = reads.policy_history(connection, retailer, holder)
+        if history:
+            return policy_of_terms(history[0].version, history[0].terms)
+    return DEFAULT_POLICY
+
+
+def put_in_force(
+    connection: Connection, now: datetime, *, retailer: UUID, fulfiller: UUID, policy: Policy, by: str
+) -> Policy:
+    """Write down the next of the retailer's versions. Cancellations asked before keep theirs (EC-33)."""
+    version = reads.last_policy_version(connection, retailer) + 1
+    connection.execute(
+        insert(t.policies).values(
+            retailer_id=retailer,
+            fulfiller_id=fulfiller,
+            version=version,
+            terms=terms_of_policy(policy),
+            since=now,
+            set_by=by,
+        )
+    )
+    agreements_changed(connection)
+    return replace(policy, version=version)
+
+
+def working_hours(*, days: tuple[int, ...], opens: time, closes: time, zone: str, holidays_of: str) -> WorkingHours:
+    """Working hours with their holiday calendar.
+
+    Raises:
+        ValueError: there is no such zone or calendar, or the hours make no sense.
+    """
+    return hours_of_terms(
+        {
+            "zone": zone,
+            "days": days,
+            "opens": opens.isoformat("minutes"),
+            "closes": closes.isoformat("minutes"),
+            "holidays_of": holidays_of,
+        }
+    )

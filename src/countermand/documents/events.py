@@ -1,0 +1,344 @@
+"""What one party is told of one event: a JSON document in the manner of CloudEvents 1.0.
+
+The classes below are the only description of it: docs/events.md, docs/events.schema.json and the native API's own
+description are made of them.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from countermand.domain.commands import Asker, PartyKind
+from countermand.domain.events import EventKind
+from countermand.domain.line import State
+from countermand.domain.money.amounts import write_minor
+from countermand.domain.policy import Rule
+from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.ids import show
+from countermand.reads import Scope
+from countermand.store.columns import Record
+
+TEST_KIND: Final = "endpoint.test"
+"""What is sent to try an endpoint. It is no event of a line, and nobody can be told of it otherwise."""
+
+
+def _or(words: type[StrEnum]) -> str:
+    *first, last = (f"`{word}`" for word in words)
+    return f"{', '.join(first)} or {last}"
+
+
+class _Described(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NamedParty(_Described):
+    """A party, by its id and by its name."""
+
+    id: Annotated[UUID, Field(description="its id")]
+    name: Annotated[str, Field(description="what it is called")]
+
+
+class Actor(_Described):
+    """Who acted."""
+
+    party: Annotated[UUID | None, Field(description="the id of the party; null when a rule acted")]
+    name: Annotated[str, Field(description="what it is called; `policy` when a rule acted")]
+    kind: Annotated[
+        Literal["platform", "retailer", "supplier", "policy"],
+        Field(description="`platform`, `retailer`, `supplier`, or `policy` when a rule acted"),
+    ]
+    rule: Annotated[Rule | None, Field(description=f"which rule: {_or(Rule)}; null when a party acted")]
+
+
+class Units(_Described):
+    """The units of the line just after the event. The last four sum to the first."""
+
+    ordered: Annotated[int, Field(ge=1, description="all of them")]
+    open: Annotated[int, Field(ge=0, description="not asked for, not cancelled, not shipped")]
+    asked: Annotated[int, Field(ge=0, description="wanted back, and nobody has answered")]
+    cancelled: Annotated[int, Field(ge=0, description="will not be sent")]
+    shipped: Annotated[int, Field(ge=0, description="left the house")]
+
+
+class ToldCancellation(_Described):
+    """The cancellation just after the event; what became of it later is told by later events."""
+
+    id: Annotated[str, Field(pattern="^can_[0-9a-f]{32}$", description="`can_` and 32 hexadecimal digits")]
+    units: Annotated[int, Field(ge=1, description="how many units it is about")]
+    state: Annotated[State, Field(description="`asked`, `accepted`, `declined`, `withdrawn` or `lapsed`")]
+    asker: Annotated[Asker, Field(description="on whose wish: `customer`, `retailer` or `nobody`")]
+    reason: Annotated[CancelReason, Field(description="why the units are cancelled")]
+    note: Annotated[str, Field(description="the asker's own words; may be empty")]
+    awaiting: Annotated[
+        UUID | None, Field(description="the party whose answer is due; null if none is, or an operator's")
+    ]
+    due_at: Annotated[datetime | None, Field(description="by when an answer is or was due; null for never")]
+    accepted_units: Annotated[int, Field(ge=0, description="how many of its units were cancelled")]
+    decline_reason: Annotated[
+        DeclineReason | None, Field(description="why it was declined, or why not the rest of it; null if it was not")
+    ]
+    answer_note: Annotated[str, Field(description="the words that came with the answer; may be empty")]
+    unasked: Annotated[bool, Field(description="true if it counts as unasked")]
+    agreed: Annotated[
+        bool, Field(description="true if it is accepted as far as this line goes, and waits for the other lines")
+    ]
+    step: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="which decision on it is due: one at first, one more with each; null in events of before 0.2",
+        ),
+    ]
+    waiting_units: Annotated[int, Field(ge=0, description="how many of its units wait for an answer")]
+
+
+class MoneyBack(_Described):
+    """Money on its way back to the customer. It is told to the retailer and to the platform, and to nobody else."""
+
+    id: Annotated[str, Field(pattern="^rfd_[0-9a-f]{32}$", description="`rfd_` and 32 hexadecimal digits")]
+    cancellation: Annotated[
+        str, Field(pattern="^can_[0-9a-f]{32}$", description="the id of the cancellation that it is owed for")
+    ]
+    payment: Annotated[str, Field(description="the id of the payment, as the order has it")]
+    amount: Annotated[str, Field(description="a decimal number with all decimals of the currency: `12.50`")]
+    currency: Annotated[str, Field(description="three capital letters")]
+    released: Annotated[bool, Field(description="true if it was only authorised: it is let go, and no money moves")]
+    refunded_elsewhere: Annotated[str, Field(description="how much of it was refunded outside, as far as is known")]
+    step: Annotated[int, Field(ge=1, description="counts the decisions on it: 1 at first")]
+    note: Annotated[
+        str, Field(description="why it failed, or the words of the person that closed or corrected it; may be empty")
+    ]
+
+
+class PaidIn(_Described):
+    """A payment of the order, as it stands from then on. It is told to the retailer and to the platform alone."""
+
+    id: Annotated[str, Field(description="the id of the payment, as the order has it")]
+    captured: Annotated[str, Field(description="what was captured in all: a decimal number, `12.50`")]
+    authorised: Annotated[str, Field(description="what is reserved and not captured")]
+    currency: Annotated[str, Field(description="three capital letters")]
+
+
+class Links(_Described):
+    """What the reader can do now, each with its URL. A link that is not the reader's to follow is left out."""
+
+    accept: Annotated[str | None, Field(description="`POST` accepts; to the party whose answer is due")] = None
+    decline: Annotated[str | None, Field(description="`POST` declines; to the party whose answer is due")] = None
+    withdraw: Annotated[str | None, Field(description="`POST` takes the ask back; to the party that asked")] = None
+    page: Annotated[
+        str | None, Field(description="a page where a person can answer, until it expires; keep it secret")
+    ] = None
+
+
+class EventData(_Described):
+    """The event itself."""
+
+    line: Annotated[UUID, Field(description="the id of the line")]
+    order: Annotated[UUID, Field(description="the id of its order")]
+    reference: Annotated[str, Field(description="the retailer's own number of the order")]
+    sku: Annotated[str, Field(description="the code of the article")]
+    title: Annotated[str, Field(description="what the article is called; may be empty")]
+    retailer: Annotated[NamedParty, Field(description="who sold the line: `id` and `name`")]
+    fulfiller: Annotated[NamedParty, Field(description="who holds the goods: `id` and `name`")]
+    former_fulfiller: Annotated[
+        NamedParty | None, Field(description="on `line.reassigned`, who held them before: `id` and `name`; or null")
+    ]
+    seq: Annotated[int, Field(ge=1, description="its place in the line's history; who is not told of all sees gaps")]
+    units: Annotated[int, Field(ge=0, description="how many units it is about; see the kinds above")]
+    state: Annotated[Units, Field(description="the units of the line just after it, see below")]
+    cancellation: Annotated[
+        ToldCancellation | None, Field(description="the cancellation just after it, see below; null if there is none")
+    ]
+    answer: Annotated[
+        Literal["accept", "decline"] | None, Field(description="the answer that came too late; null in other kinds")
+    ]
+    tracking: Annotated[str, Field(description="carrier and number of the parcel it is about; may be empty")]
+    refund: Annotated[MoneyBack | None, Field(description="on a `refund.` event, the money, see below; or null")]
+    payment: Annotated[PaidIn | None, Field(description="on a `payment.` event, the payment, see below; or null")]
+    by: Annotated[Actor, Field(description="who acted, see below")]
+    door: Annotated[
+        str,
+        Field(
+            description="`crux`, `bol_plaza`, `native`, `answer`, `cli`; `policy` for a deadline, `worker` for a refund"
+        ),
+    ]
+    recorded_at: Annotated[
+        datetime,
+        Field(description="when it was written down, in UTC; later than `time` if it had fallen due"),
+    ]
+    links: Annotated[Links, Field(description="what the reader can do now, see below")]
+
+
+_TYPES: Final = [f"countermand.{kind.value}.v1" for kind in EventKind]
+
+
+class Envelope(_Described):
+    """What is sent of one event."""
+
+    specversion: Annotated[Literal["1.0"], Field(description="`1.0`, the version of CloudEvents")]
+    id: Annotated[
+        str,
+        Field(
+            pattern="^evt_[0-9a-f]{32}$",
+            description="`evt_` and 32 hexadecimal digits; the same at every attempt, and in the header `webhook-id`",
+        ),
+    ]
+    source: Annotated[str, Field(description="the service it comes from: its `public_url`")]
+    type: Annotated[
+        str,
+        Field(
+            json_schema_extra={"enum": [*_TYPES]},
+            description="`countermand.`, the kind, and `.v1`: the version of what `data` looks like",
+        ),
+    ]
+    time: Annotated[datetime, Field(description="when it took effect, in UTC; of what fell due, its due time")]
+    subject: Annotated[str, Field(description="the id of the line")]
+    datacontenttype: Annotated[Literal["application/json"], Field(description="`application/json`")]
+    data: Annotated[EventData, Field(description="the event itself, see below")]
+
+
+def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record], str] | None = None) -> dict[str, Any]:
+    """The envelope of one event (a row of ``reads.events_for_sending``) for one party that may see the line.
+
+    ``source`` is the service's base URL. ``page`` makes the link for a person, and is asked only if the reader's answer
+    is due. Everything told is as of the event, whatever happened since. The customer's data are not told, nor who
+    acted within a party.
+    """
+    facts = event.facts
+    subject = str(event.line_id)
+    return {
+        "specversion": "1.0",
+        "id": show("evt", event.id),
+        "source": source,
+        "type": f"countermand.{event.kind}.v1",
+        "time": _moment(event.at),
+        "subject": subject,
+        "datacontenttype": "application/json",
+        "data": {
+            "line": subject,
+            "order": str(event.order_id),
+            "reference": event.reference,
+            "sku": event.sku,
+            "title": event.title,
+            "retailer": {"id": str(event.retailer_id), "name": event.retailer_name},
+            "fulfiller": {"id": str(event.fulfiller_id), "name": event.fulfiller_name},
+            "former_fulfiller": {"id": str(event.former_id), "name": event.former_name} if event.former_id else None,
+            "seq": event.seq,
+            "units": facts["units"],
+            "state": {
+                "ordered": event.ordered,
+                "open": facts["open"],
+                "asked": facts["asked"],
+                "cancelled": facts["cancelled"],
+                "shipped": facts["shipped"],
+            },
+            "cancellation": _cancellation(event) if event.cancellation_id else None,
+            "answer": facts.get("answer"),
+            "tracking": facts.get("tracking", ""),
+            "refund": _refund(facts) if "refund" in facts else None,
+            "payment": _payment(facts) if "payment" in facts else None,
+            "by": _actor(event),
+            "door": event.door,
+            "recorded_at": _moment(event.recorded_at or event.at),
+            "links": _links(event, reader, source, page),
+        },
+    }
+
+
+def write_test(*, endpoint: str, id: UUID, at: datetime, source: str) -> dict[str, Any]:  # noqa: A002
+    """An envelope that tries an endpoint: signed and sent like any other, about nothing that happened."""
+    return {
+        "specversion": "1.0",
+        "id": show("evt", id),
+        "source": source,
+        "type": f"countermand.{TEST_KIND}.v1",
+        "time": _moment(at),
+        "subject": endpoint,
+        "datacontenttype": "application/json",
+        "data": {"endpoint": endpoint, "message": "This is a test. Nothing happened."},
+    }
+
+
+def _cancellation(event: Record) -> dict[str, Any]:
+    facts = event.facts
+    # Once it has its answer the row does not change any more, so that it tells of the answer what the event would.
+    answered = facts["state"] != State.ASKED.value
+    return {
+        "id": show("can", event.cancellation_id),
+        "units": event.cancellation_units,
+        "state": facts["state"],
+        "asker": facts["asker"],
+        "reason": facts.get("asked_for") or facts["reason"],
+        "note": event.cancellation_note,
+        "awaiting": facts.get("awaiting"),
+        "due_at": _moment(datetime.fromisoformat(facts["due_at"])) if "due_at" in facts else None,
+        "accepted_units": event.cancellation_accepted_units if answered else 0,
+        "decline_reason": event.cancellation_decline_reason if answered else None,
+        "answer_note": _words(event) or (event.cancellation_answer_note if answered else ""),
+        "unasked": facts.get("unasked", False),
+        "agreed": facts.get("agreed", False),
+        "step": facts.get("step"),
+        "waiting_units": 0 if answered else facts.get("waiting", event.cancellation_units),
+    }
+
+
+def _words(event: Record) -> str:
+    """The words that came with an answer, also with one that settled nothing; those of an ask are its own note."""
+    asks = event.kind == EventKind.CANCELLATION_ASKED or event.facts["asker"] == Asker.NOBODY
+    return "" if asks else event.facts.get("note", "")
+
+
+def _refund(facts: dict[str, Any]) -> dict[str, Any]:
+    refund = facts["refund"]
+    return {
+        "id": show("rfd", UUID(refund["id"])),
+        "cancellation": show("can", UUID(refund["cancellation"])),
+        "payment": refund["payment"],
+        "amount": write_minor(refund["amount_minor"], refund["currency"]),
+        "currency": refund["currency"],
+        "released": refund["released"],
+        "refunded_elsewhere": write_minor(refund.get("elsewhere_minor", 0), refund["currency"]),
+        "step": refund.get("step", 1),
+        "note": facts.get("note", ""),
+    }
+
+
+def _payment(facts: dict[str, Any]) -> dict[str, Any]:
+    payment = facts["payment"]
+    return {
+        "id": payment["id"],
+        "captured": write_minor(payment["captured_minor"], payment["currency"]),
+        "authorised": write_minor(payment["authorised_minor"], payment["currency"]),
+        "currency": payment["currency"],
+    }
+
+
+def _actor(event: Record) -> dict[str, Any]:
+    if event.actor_id is None:
+        return {"party": None, "name": "policy", "kind": "policy", "rule": event.facts.get("rule")}
+    return {"party": str(event.actor_id), "name": event.actor_name, "kind": event.actor_kind, "rule": None}
+
+
+def _links(event: Record, reader: Scope, source: str, page: Callable[[Record], str] | None) -> dict[str, str]:
+    if event.facts.get("state") != State.ASKED.value:
+        return {}
+    links = {}
+    here = f"{source}/v1/cancellations/{show('can', event.cancellation_id)}"
+    awaiting = event.facts.get("awaiting")
+    operators = awaiting is None and reader.kind is PartyKind.PLATFORM and not event.facts.get("agreed")
+    if operators or awaiting == str(reader.party):
+        links = {"accept": f"{here}/accept", "decline": f"{here}/decline"}
+        if page is not None:
+            links["page"] = page(event)
+    if event.cancellation_asked_by == reader.party:
+        links["withdraw"] = f"{here}/withdraw"
+    return links
+
+
+def _moment(moment: datetime) -> str:
+    """In UTC, as RFC 3339 has it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Amounts, prices, payments and refunds."""

@@ -1,0 +1,392 @@
+"""A line in the middle of a decision: each move of units is made here, once, and told by an event."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from countermand.domain.events import STEPS, Event, EventKind
+from countermand.domain.line import Cancellation, Decided, Decision, Departed, Line, Remark, State
+from countermand.domain.policy import Rule
+from countermand.domain.reasons import CancelReason, DeclineReason
+
+
+class Draft:
+    """What a command has done to a line so far."""
+
+    def __init__(self, line: Line, now: datetime, by: UUID | None = None) -> None:
+        self._line = line
+        self._now = now
+        self._by = by
+        self._changed: dict[UUID, Cancellation] = {}
+        self._events: list[Event] = []
+        self._buckets = [line.open, line.asked, line.cancelled, line.shipped]
+        self._allocation: dict[str, Any] = {}
+        self._noted: set[Remark] = set()
+        self._former: UUID | None = None
+
+    @property
+    def open(self) -> int:
+        """Units nobody has asked for, cancelled or shipped so far."""
+        return self._buckets[0]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything happened yet."""
+        return bool(self._events)
+
+    def ask(self, cancellation: Cancellation) -> None:
+        """Open units become asked."""
+        self._move(cancellation.units, -1, +1, 0, 0)
+        self._tell(
+            EventKind.CANCELLATION_ASKED,
+            cancellation.units,
+            cancellation,
+            reason=cancellation.reason,
+            note=cancellation.note,
+        )
+
+    def pass_on(
+        self,
+        cancellation: Cancellation,
+        *,
+        to: UUID | None,
+        due_at: datetime | None,
+        by_policy: bool = False,
+        note: str = "",
+        units: int | None = None,
+        rest_reason: DeclineReason | None = None,
+    ) -> None:
+        """Somebody else's answer is due from now on; ``to=None`` is the operator's (policy: escalate).
+
+        With ``units`` only so many are passed on; the rest is open again, for ``rest_reason``.
+        """
+        kind = EventKind.CANCELLATION_PASSED_ON if to else EventKind.CANCELLATION_ESCALATED
+        rest = 0 if units is None else cancellation.asked_units - units
+        self._move(rest, +1, -1, 0, 0)
+        changed = replace(
+            cancellation,
+            awaiting=to,
+            due_at=due_at,
+            decline_reason=None if to else cancellation.decline_reason,
+            rest=cancellation.rest + rest,
+            rest_reason=rest_reason if rest else cancellation.rest_reason,
+        )
+        rule = Rule.SILENCE if by_policy else None
+        why_not = (rest_reason or "") if rest else ""
+        self._tell(kind, changed.asked_units, changed, note=note, rule=rule, rest=rest, rest_reason=why_not)
+
+    def reassign(self, to: UUID, *, knows: bool, note: str) -> None:
+        """What is left is another's to send; what the former fulfiller said of how much there is, is not its word."""
+        self._former = self._line.fulfiller
+        self._allocation = {
+            "fulfiller": to,
+            "with_fulfiller": knows,
+            "fulfiller_gone": False,
+            "allocated": False,
+            "accepted": 0,
+            "backordered": 0,
+            "rejected": 0,
+            "backorder_on": None,
+            "departed": (*self._line.departed, Departed(party=self._former, to=to, at=self._now)),
+        }
+        units = self._buckets[0] + self._buckets[1]
+        self._tell(EventKind.LINE_REASSIGNED, units, note=note, former=self._former)
+
+    def under_terms(self, cancellation: Cancellation, version: int) -> Cancellation:
+        """The ask, judged from now on by what is agreed with the new fulfiller. Nothing is told of it."""
+        changed = replace(cancellation, policy_version=version, moved_at=self._now)
+        self._changed[changed.id] = changed
+        return changed
+
+    def hand_over(self, cancellation: Cancellation, *, to: UUID, due_at: datetime | None) -> None:
+        """The answer of whoever holds the goods now is due, whatever the former one said."""
+        changed = replace(
+            cancellation,
+            awaiting=to,
+            due_at=due_at,
+            decline_reason=None,
+            agreed=False,
+            answered_by=None,
+            by_policy=False,
+            answer_note="",
+        )
+        self._tell(EventKind.CANCELLATION_PASSED_ON, changed.asked_units, changed, former=self._former)
+
+    def accept(
+        self,
+        cancellation: Cancellation,
+        units: int,
+        by: UUID | None,
+        *,
+        rest_reason: DeclineReason | None = None,
+        note: str = "",
+        rule: Rule = Rule.SILENCE,
+    ) -> None:
+        """A yes to ``units``, those not accepted open again. ``by=None``: the policy accepted, by ``rule``.
+
+        An ask that is heeded only together with others waits for theirs (EC-18).
+        """
+        spoke = rule if by is None else None
+        if cancellation.group:
+            changed = replace(
+                cancellation,
+                agreed=True,
+                awaiting=None,
+                answered_by=by,
+                by_policy=by is None,
+                decline_reason=None,
+                answer_note=note,
+            )
+            self._tell(EventKind.CANCELLATION_AGREED, units, changed, note=note, rule=spoke)
+        else:
+            why_not = rest_reason if units < cancellation.asked_units else None
+            more = {"decline_reason": why_not} if why_not else {}
+            self._accept(cancellation, units, by, spoke, answer_note=note, **more)
+
+    def accept_for_good(
+        self,
+        cancellation: Cancellation,
+        by: UUID,
+        *,
+        reason: CancelReason | None = None,
+        unasked: bool = False,
+        note: str = "",
+    ) -> None:
+        """All asked units become cancelled, whatever becomes of others: there are no goods to send."""
+        reason = reason or cancellation.reason
+        units = cancellation.asked_units
+        self._accept(cancellation, units, by, None, reason=reason, unasked=unasked, answer_note=note)
+
+    def accept_together(self, cancellation: Cancellation, *, unasked: bool) -> None:
+        """All that were asked with it have agreed: the units become cancelled (EC-18)."""
+        self._move(cancellation.asked_units, 0, -1, +1, 0)
+        changed = replace(
+            cancellation,
+            state=State.ACCEPTED,
+            accepted_units=cancellation.asked_units,
+            answered_at=self._now,
+            unasked=unasked,
+        )
+        kind, reason = EventKind.CANCELLATION_ACCEPTED, changed.reason
+        self._tell(kind, changed.asked_units, changed, reason=reason, rule=Rule.TOGETHER)
+
+    def cancel_own(self, cancellation: Cancellation) -> None:
+        """Open units become cancelled, though nobody had asked."""
+        self._move(cancellation.units, -1, 0, +1, 0)
+        kind, note = EventKind.CANCELLATION_ACCEPTED, cancellation.note
+        self._tell(kind, cancellation.units, cancellation, reason=cancellation.reason, note=note)
+
+    def decline(
+        self, cancellation: Cancellation, reason: DeclineReason, by: UUID, note: str = "", tracking: str = ""
+    ) -> None:
+        """Asked units become open again."""
+        self._move(cancellation.asked_units, +1, -1, 0, 0)
+        changed = self._answered(cancellation, State.DECLINED, by, decline_reason=reason, answer_note=note)
+        kind = EventKind.CANCELLATION_DECLINED
+        self._tell(kind, changed.asked_units, changed, reason=reason, note=note, tracking=tracking)
+
+    def ask_proof(self, cancellation: Cancellation, reason: DeclineReason, due_at: datetime, note: str) -> None:
+        """No unit moves until the parcel is named, or the time for that is over (EC-17)."""
+        changed = replace(cancellation, decline_reason=reason, due_at=due_at, answer_note=note)
+        self._tell(EventKind.CANCELLATION_PROOF_ASKED, changed.asked_units, changed, reason=reason, note=note)
+
+    def open_case(self, cancellation: Cancellation, reason: DeclineReason) -> None:
+        """No unit moves; an operator has to look at it (EC-25)."""
+        changed = self._changed.get(cancellation.id, cancellation)
+        kind = EventKind.CANCELLATION_CASE_OPENED
+        self._tell(kind, changed.asked_units, changed, reason=reason, rule=Rule.CONTRADICTION)
+
+    def note_late_answer(self, said: Remark, cancellation: Cancellation, units: int, **words: Any) -> None:
+        """No unit moves; what was said too late is kept (EC-23), with the words that came with it."""
+        self._noted.add(said)
+        self._tell(EventKind.CANCELLATION_LATE_ANSWER, units, cancellation, answer=said.answer, **words)
+
+    def withdraw(self, cancellation: Cancellation, by: UUID, note: str = "") -> None:
+        """Asked units become open again, as the asker wishes."""
+        self._move(cancellation.asked_units, +1, -1, 0, 0)
+        changed = self._answered(cancellation, State.WITHDRAWN, by, answer_note=note)
+        self._tell(EventKind.CANCELLATION_WITHDRAWN, changed.asked_units, changed, note=note)
+
+    def end_together(self, cancellation: Cancellation) -> None:
+        """Asked units become open again, as what was asked with them is not to be had (EC-18)."""
+        self._move(cancellation.asked_units, +1, -1, 0, 0)
+        changed = self._answered(cancellation, State.WITHDRAWN, None, answer_note=ENDED_TOGETHER)
+        kind, note = EventKind.CANCELLATION_WITHDRAWN, ENDED_TOGETHER
+        self._tell(kind, changed.asked_units, changed, note=note, rule=Rule.TOGETHER)
+
+    def lapse(self, cancellation: Cancellation) -> None:
+        """Asked units become open again, as nobody answered in time."""
+        self._move(cancellation.asked_units, +1, -1, 0, 0)
+        changed = self._answered(cancellation, State.LAPSED, None)
+        self._tell(EventKind.CANCELLATION_LAPSED, changed.asked_units, changed, rule=Rule.SILENCE)
+
+    def ship(self, units: int, tracking: str = "") -> None:
+        """Open units become shipped."""
+        self._move(units, -1, 0, 0, +1)
+        self._tell(EventKind.LINE_SHIPPED, units, tracking=tracking)
+
+    def note(self, said: Remark, cancellation: Cancellation) -> None:
+        """No unit moves; what was said of a cancellation is kept (EC-40)."""
+        self._noted.add(said)
+        kind = EventKind.CANCELLATION_NOTED
+        self._tell(kind, cancellation.asked_units, cancellation, note=said.note, tracking=said.tracking)
+
+    def note_shipped_though_cancelled(self, said: Remark) -> None:
+        """No unit moves: they stay cancelled, though they are said to have left (EC-37)."""
+        self._noted.add(said)
+        self._tell(EventKind.LINE_SHIPPED_THOUGH_CANCELLED, said.units, tracking=said.tracking)
+
+    def change_transport(self, note: str) -> None:
+        """No unit moves; the parcel's way does."""
+        self._tell(EventKind.LINE_TRANSPORT_CHANGED, self._buckets[3], note=note)
+
+    def allocate(self, *, accepted: int, backordered: int, rejected: int, backorder_on: date | None) -> None:
+        """Note the fulfiller's word; rejected units are cancelled separately."""
+        self._allocation = {
+            "allocated": True,
+            "accepted": accepted,
+            "backordered": backordered,
+            "rejected": rejected,
+            "backorder_on": backorder_on,
+        }
+        self._tell(EventKind.LINE_ALLOCATED, accepted)
+
+    def done(self) -> Decision:
+        """The decision as a value."""
+        known = [self._changed.get(c.id, c) for c in self._line.cancellations]
+        before = {c.id: c for c in self._line.cancellations}
+        fresh = [c for c in self._changed.values() if c.id not in before]
+        open_units, asked, cancelled, shipped = self._buckets
+        line = replace(
+            self._line,
+            open=open_units,
+            asked=asked,
+            cancelled=cancelled,
+            shipped=shipped,
+            seq=self._line.seq + len(self._events),
+            cancellations=(*known, *fresh),
+            noted=self._line.noted | self._noted,
+            **self._allocation,
+        )
+        changed = tuple(c for c in self._changed.values() if c != before.get(c.id))
+        return Decision(line=line, cancellations=changed, events=tuple(self._events))
+
+    def _accept(self, cancellation: Cancellation, units: int, by: UUID | None, rule: Rule | None, **more: Any) -> None:
+        rest = cancellation.asked_units - units
+        self._move(units, 0, -1, +1, 0)
+        self._move(rest, +1, -1, 0, 0)
+        more = {"decline_reason": cancellation.rest_reason, **more}
+        changed = self._answered(cancellation, State.ACCEPTED, by, accepted_units=units, **more)
+        self._tell(
+            EventKind.CANCELLATION_ACCEPTED,
+            units,
+            changed,
+            reason=changed.reason,
+            note=changed.answer_note,
+            rule=rule,
+            rest=rest,
+            rest_reason=(changed.decline_reason or "") if rest else "",
+        )
+
+    def _answered(self, cancellation: Cancellation, state: State, by: UUID | None, **more: Any) -> Cancellation:
+        answer = {"decline_reason": None, "answer_note": "", **more}
+        return replace(
+            cancellation,
+            state=state,
+            awaiting=None,
+            answered_at=self._now,
+            answered_by=by,
+            by_policy=by is None,
+            **answer,
+        )
+
+    def _move(self, units: int, *signs: int) -> None:
+        for bucket, sign in enumerate(signs):
+            self._buckets[bucket] += sign * units
+
+    def _tell(
+        self,
+        kind: EventKind,
+        units: int,
+        cancellation: Cancellation | None = None,
+        *,
+        rule: Rule | None = None,
+        **more: Any,
+    ) -> None:
+        is_ask = kind is EventKind.CANCELLATION_ASKED
+        if cancellation is not None:
+            if kind in STEPS:
+                cancellation = self._one_step_on(kind, cancellation, units, rule, more)
+            self._changed[cancellation.id] = cancellation
+        open_units, asked, cancelled, shipped = self._buckets
+        self._events.append(
+            Event(
+                kind=kind,
+                seq=self._line.seq + len(self._events) + 1,
+                units=units,
+                open=open_units,
+                asked=asked,
+                cancelled=cancelled,
+                shipped=shipped,
+                cancellation=cancellation.id if cancellation else None,
+                unasked=bool(cancellation and cancellation.unasked),
+                asker=cancellation.asker if cancellation else None,
+                state=cancellation.state if cancellation else "",
+                asked_for=cancellation.reason if cancellation else CancelReason.NOT_STATED,
+                awaiting=cancellation.awaiting if cancellation else None,
+                due_at=cancellation.due_at if cancellation else None,
+                agreed=bool(cancellation and cancellation.agreed and cancellation.state is State.ASKED),
+                policy_version=cancellation.policy_version if cancellation and (is_ask or rule) else None,
+                step=cancellation.step if cancellation else None,
+                waiting=cancellation.waiting_units if cancellation else 0,
+                by_policy=rule is not None,
+                rule=rule,
+                at=self._now,
+                **more,
+            )
+        )
+
+    def _one_step_on(
+        self, kind: EventKind, cancellation: Cancellation, units: int, rule: Rule | None, said: dict[str, Any]
+    ) -> Cancellation:
+        """The cancellation after a decision on it. One that nobody had asked for stays where it began."""
+        known = {each.id: each for each in self._line.cancellations} | self._changed
+        before = known.get(cancellation.id)
+        if before is None:
+            return cancellation
+        decided = Decided(
+            step=before.step,
+            kind=kind,
+            at=self._now,
+            by=self._by if rule is None else None,
+            awaited=before.awaiting,
+            units=units,
+            rest=said.get("rest", 0),
+            reason=str(said.get("reason", "")),
+            rule=rule,
+        )
+        return replace(cancellation, step=before.step + 1, decided=(*before.decided, decided))
+
+
+def unmoved(line: Line, kinds: Sequence[EventKind], **facts: Any) -> Decision:
+    """Events of a line, one after the other, by which no unit of it moves."""
+    events = tuple(
+        Event(
+            kind=kind,
+            seq=line.seq + place,
+            units=0,
+            open=line.open,
+            asked=line.asked,
+            cancelled=line.cancelled,
+            shipped=line.shipped,
+            **facts,
+        )
+        for place, kind in enumerate(kinds, start=1)
+    )
+    return Decision(line=replace(line, seq=line.seq + len(events)), events=events)
+
+
+ENDED_TOGETHER = "Another line that was asked together with this one was not cancelled."
+"""Why an ask ended that nobody declined. Who declined the other is not told."""

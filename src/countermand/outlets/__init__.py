@@ -1,0 +1,1 @@
+"""The ways out: events leave by webhook or by e-mail."""

@@ -1,0 +1,1 @@
+"""Payment providers: who moves the customer's money back."""

@@ -1,0 +1,124 @@
+"""What every adapter does alike: no method raises, and where money may have moved the provider is asked for it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from countermand.outlets.http.client import NoAnswerError
+from countermand.payments.answers import Document, UnreadableError
+from countermand.payments.client import Api, ProviderRefund, Reply, asked, listed, told, told_of_wish, unknown, unsent
+from countermand.payments.provider import Movement, ProviderResult, Refunded, RefundRequest, Seen
+
+
+class Adapter(ABC):
+    """A provider's API behind ``Provider``. Closing one closes the connections of its ``api``."""
+
+    called: ClassVar[str]
+    """What people call the provider."""
+    equal_refunds_apart: timedelta | None = None
+    """For how long it takes no second refund of the same amount on one payment; ``None`` if it always does."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def refund(self, wish: RefundRequest) -> ProviderResult:
+        """Send captured money back."""
+        return await told(self._refund(wish))
+
+    async def release(self, wish: RefundRequest) -> ProviderResult:
+        """Let go of money that was authorised and not captured: all that is left of it, or nothing."""
+        return await told(self._release(wish))
+
+    async def find(self, wish: RefundRequest) -> ProviderResult:
+        """What became of a wish, asked by its reference.
+
+        A release leaves no trace but the state of its payment: it is absent, and can be sent again at no risk.
+        """
+        return await told(self._find(wish))
+
+    async def look(self, payment: str) -> Seen | ProviderResult:
+        """The payment, so far as the provider knows it; or why it could not be looked at."""
+        return await told(self._look(payment))
+
+    async def refunded(self, payment: str) -> Sequence[Refunded] | None:
+        """Every refund that the provider holds for a payment, newest first."""
+        return await listed(self._held(payment))
+
+    async def captured(self, payment: str) -> int | None:
+        """How much of a payment was captured, in minor units of its currency."""
+        return await asked(self._captured(payment))
+
+    async def close(self) -> None:
+        """Let go of its connections."""
+        await self._api.close()
+
+    @abstractmethod
+    async def _refund(self, wish: RefundRequest) -> ProviderResult: ...
+
+    @abstractmethod
+    async def _release(self, wish: RefundRequest) -> ProviderResult: ...
+
+    @abstractmethod
+    async def _look(self, payment: str) -> Seen | ProviderResult:
+        """The payment.
+
+        Raises:
+            NoAnswerError: no answer came.
+            UnreadableError: what came is no payment.
+        """
+
+    @abstractmethod
+    async def _held(self, payment: str) -> list[ProviderRefund]:
+        """The refunds of a payment.
+
+        Raises:
+            NoAnswerError: no answer came.
+            UnreadableError: the provider does not say, or says too much.
+        """
+
+    @abstractmethod
+    async def _payment(self, payment: str) -> Reply:
+        """The payment as the provider shows it, or why it does not."""
+
+    @abstractmethod
+    async def _captured(self, payment: str) -> int:
+        """How much of a payment was captured.
+
+        Raises:
+            NoAnswerError: no answer came.
+            UnreadableError: the provider does not say.
+        """
+
+    @abstractmethod
+    async def _not_sent(self, wish: RefundRequest, reply: Reply) -> ProviderResult:
+        """What an answer means that is not a refund."""
+
+    async def _sent(
+        self, wish: RefundRequest, call: Coroutine[Any, Any, Reply], read: Callable[[Document, str], ProviderRefund]
+    ) -> ProviderResult:
+        """What comes of the call that sends a refund; ``read`` reads the refund that it answers with."""
+        try:
+            reply = await call
+            if reply.done:
+                told_now = read(reply.document, wish.payment).told_for(wish.payment)
+                # What was true when the key was new may not be any more: the refund may have failed since.
+                return await self._or_found(wish, told_now) if reply.replayed else told_now
+        except NoAnswerError as error:
+            return unsent(error)
+        except UnreadableError as error:
+            return await self._or_found(wish, unknown(error))
+        return await self._not_sent(wish, reply)
+
+    async def _find(self, wish: RefundRequest) -> ProviderResult:
+        found = told_of_wish(self.called, await self._held(wish.payment), wish)
+        if found.movement is not Movement.ABSENT:
+            return found
+        # An account that does not know the payment, such as that of a wrong API key, has no refund of it either.
+        reply = await self._payment(wish.payment)
+        return found if reply.done else unknown(f"{self.called} does not show the payment {wish.payment}.")
+
+    async def _or_found(self, wish: RefundRequest, otherwise: ProviderResult) -> ProviderResult:
+        """The refund with this reference, if there is one; it may be there though the answer says otherwise."""
+        found = await self.find(wish)
+        return found if found.provider_id or found.movement is Movement.UNKNOWN else otherwise

@@ -1,0 +1,250 @@
+"""How every adapter calls its provider, and what it makes of the answers that mean the same with all of them."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from countermand.documents.sentences import one_line
+from countermand.ids import Clock
+from countermand.outlets.http.client import NoAnswerError, Outbound, retry_after
+from countermand.payments.answers import BODY_MAX, Document, UnreadableError, document_of
+from countermand.payments.provider import Movement, ProviderResult, Refunded, RefundRequest, WaitingFor
+
+TOTAL_S: Final = 60.0
+"""How long one wish may take, looking before and after included."""
+WORDS_MAX: Final = 200
+SOON_S: Final = 5.0
+"""When to try again after a call that met its own twin under way."""
+
+RETAILER: Final = "countermand_retailer"
+"""What a payment may carry at the provider: the id of the retailer that it belongs to."""
+REFERENCE: Final = "countermand_reference"
+KEY: Final = "countermand_key"
+"""What a refund carries with it at the provider: our id, and the key it was sent under."""
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer of a provider, whatever its status. ``replayed``: it is the one that was given to this key before."""
+
+    status: int
+    document: Document
+    retry_after_s: float | None
+    replayed: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether it did what it was asked."""
+        return 200 <= self.status < 300
+
+
+class Api:
+    """The API of one provider: where it is, and the headers that every call to it has."""
+
+    def __init__(self, outbound: Outbound, base_url: str, headers: Mapping[str, str], clock: Clock) -> None:
+        self._outbound = outbound
+        self._base_url = base_url.rstrip("/")
+        self._headers = headers
+        self._clock = clock
+
+    async def call(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
+        """Call; ``idempotency_key`` becomes the header ``Idempotency-Key``.
+
+        Raises:
+            NoAnswerError: no answer came.
+            UnreadableError: an answer came, and what it says cannot be relied on.
+        """
+        named = {name.replace("_", "-").title(): value for name, value in headers.items()}
+        answer = await self._outbound.call(
+            method, f"{self._base_url}{path}", {**self._headers, **named}, body, answer_max=BODY_MAX
+        )
+        wait_s = retry_after(answer, self._clock())
+        if answer.status in _WITHOUT_WORDS:
+            return Reply(status=answer.status, document={}, retry_after_s=wait_s)
+        replayed = answer.header(b"idempotent-replayed") == "true"
+        return Reply(status=answer.status, document=document_of(answer), retry_after_s=wait_s, replayed=replayed)
+
+    async def close(self) -> None:
+        """Let go of its connections."""
+        await self._outbound.close()
+
+
+_WITHOUT_WORDS: Final = frozenset(
+    (
+        HTTPStatus.ACCEPTED,
+        HTTPStatus.NO_CONTENT,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    )
+)
+"""What these say is clear without a document, whoever says it: a proxy on the way may."""
+
+
+async def told(work: Coroutine[Any, Any, T]) -> T | ProviderResult:
+    """What a piece of work tells. Whatever it raises means that nobody here can tell."""
+    try:
+        async with asyncio.timeout(TOTAL_S):
+            return await work
+    except TimeoutError:
+        return unknown(f"The provider took more than {TOTAL_S:g} seconds in all.")
+    except (NoAnswerError, UnreadableError) as error:
+        return unknown(error)
+    except Exception:
+        log.exception("provider_call_failed")
+        return unknown("The call failed here, and was logged.")
+
+
+async def listed(work: "Coroutine[Any, Any, list[ProviderRefund]]") -> Sequence[Refunded] | None:
+    """The refunds that a piece of work lists; ``None`` if it raises."""
+    found = await asked(work)
+    return None if found is None else tuple(each.refund for each in found)
+
+
+async def asked(work: Coroutine[Any, Any, T]) -> T | None:
+    """What a question brings; ``None`` if it raises."""
+    try:
+        async with asyncio.timeout(TOTAL_S):
+            return await work
+    except (TimeoutError, NoAnswerError, UnreadableError):
+        return None
+    except Exception:
+        log.exception("provider_question_failed")
+        return None
+
+
+def not_let_in(provider: str, setting: str, reply: Reply) -> ProviderResult | None:
+    """What it means if the provider did not even look at the wish; ``None`` if it did.
+
+    Nothing has moved then. The same wish goes through once there is a good key again, or the rush is over.
+    """
+    match reply.status:
+        case HTTPStatus.UNAUTHORIZED:
+            sentence = f"{provider} does not accept the API key (401). Renew it and set {setting}."
+        case HTTPStatus.FORBIDDEN:
+            sentence = f"{provider} does not allow this to the API key (403). Set {setting} to one that may refund."
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            sentence = f"{provider} asks for fewer calls (429)."
+        case _:
+            return None
+    return ProviderResult(movement=Movement.LATER, result=sentence, retry_after_s=reply.retry_after_s)
+
+
+def sentence_of(provider: str, status: int, title: str, said: str) -> str:
+    """An answer in a sentence, with the provider's own words as one printable line."""
+    words = one_line(said, WORDS_MAX).rstrip(".")
+    title = one_line(title, WORDS_MAX)
+    return f"{provider} answered {status}" + (f" {title}" if title else "") + (f": {words}." if words else ".")
+
+
+def unsent(error: NoAnswerError) -> ProviderResult:
+    """What it means that no answer came to a wish."""
+    movement = Movement.UNKNOWN if error.sent else Movement.LATER
+    return ProviderResult(movement=movement, result=str(error))
+
+
+def unknown(why: object) -> ProviderResult:
+    """Nobody here can tell."""
+    return ProviderResult(movement=Movement.UNKNOWN, result=str(why))
+
+
+def refused(why: object) -> ProviderResult:
+    """It has not moved, and will not by itself."""
+    return ProviderResult(movement=Movement.REFUSED, result=str(why))
+
+
+def not_known(provider: str, wish: RefundRequest) -> ProviderResult:
+    """The account does not know the payment.
+
+    It may be another account than the one that took the wish before, so this is no word on the wish.
+    """
+    result = f"{provider} does not know the payment {wish.payment}. Look at its name and at the API key's account."
+    return ProviderResult(movement=Movement.UNKNOWN, result=result, needs_person=True)
+
+
+def about_the_call(why: object) -> ProviderResult:
+    """The provider says no to how it was called, not to the refund: that is no refusal, and a person has to look."""
+    return ProviderResult(movement=Movement.LATER, result=str(why), needs_person=True)
+
+
+def captured_instead(wish: RefundRequest, left_minor: int) -> ProviderResult:
+    """Of what was to be let go, no more than ``left_minor`` is not captured, and earlier releases come first."""
+    captured = min(wish.amount_minor, wish.amount_minor + wish.before_minor - left_minor)
+    result = "The payment has been captured: what was to be released is refunded."
+    return ProviderResult(movement=Movement.REFUSED, result=result, captured_minor=captured)
+
+
+def let_go(wish: RefundRequest, why: str) -> ProviderResult:
+    """What was authorised is not held any more."""
+    return ProviderResult(
+        movement=Movement.CONFIRMED,
+        result=why,
+        provider_id=wish.payment,
+        amount_minor=wish.amount_minor,
+        currency=wish.currency,
+    )
+
+
+def of_other_currency(currency: str, wish: RefundRequest) -> ProviderResult:
+    """A payment that is not in the currency of the wish: the same digits would be another amount."""
+    result = f"The payment is in {currency} and the wish in {wish.currency}. Nothing was sent."
+    return ProviderResult(movement=Movement.REFUSED, result=result, currency=currency)
+
+
+def not_looked_at(why: object) -> ProviderResult:
+    """The payment could not be looked at, so nothing was sent."""
+    return ProviderResult(movement=Movement.LATER, result=f"The payment could not be looked at first. {why}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRefund:
+    """A refund that a provider holds, under which key and of which payment, and what there is to say of it."""
+
+    refund: Refunded
+    key: str
+    payment: str
+    result: str
+    waiting_for: WaitingFor | None = None
+
+    def told_for(self, payment: str) -> ProviderResult:
+        """What it says of a wish for this payment. Of another payment's refund none of the wish's money has moved."""
+        fits = self.payment == payment
+        result = self.result if fits else f"This refund is of another payment, {self.payment}. Nothing fits together."
+        return ProviderResult(
+            movement=self.refund.movement,
+            result=result,
+            provider_id=self.refund.provider_id,
+            amount_minor=self.refund.amount_minor if fits else 0,
+            currency=self.refund.currency,
+            waiting_for=self.waiting_for if fits else None,
+        )
+
+
+def told_of_wish(provider: str, held: Sequence[ProviderRefund], wish: RefundRequest) -> ProviderResult:
+    """What a provider's list of refunds says of a wish.
+
+    A refund that failed, or was called off, and was then wished again under another key says nothing of this wish.
+    Should two stand, both amounts are told together, so that they cannot be taken for the wish.
+    """
+    ours = [each for each in held if each.refund.reference == wish.reference]
+    standing = [each for each in ours if each.refund.movement is not Movement.REFUSED]
+    failed = [each for each in ours if each.refund.movement is Movement.REFUSED and each.key == wish.key]
+    if len(standing) > 1:
+        return replace(
+            standing[0].told_for(wish.payment),
+            result=f"{provider} holds {len(standing)} refunds with the reference {wish.reference}.",
+            amount_minor=sum(each.refund.amount_minor for each in standing),
+        )
+    for each in standing or failed:
+        return each.told_for(wish.payment)
+    return ProviderResult(
+        movement=Movement.ABSENT, result=f"{provider} has no refund with the reference {wish.reference}."
+    )

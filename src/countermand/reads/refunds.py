@@ -1,0 +1,281 @@
+"""Quotes and refunds, read straight from the database, for whoever may know of the customer's money."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, bindparam, select, true
+
+from countermand.domain.commands import PartyKind
+from countermand.domain.money.amounts import write_minor
+from countermand.domain.money.payments import left_to_pay
+from countermand.domain.money.pricing import OrderMoney, Part, PricedLine, Returned, quote
+from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
+from countermand.ids import show
+from countermand.reads import PAGE_MAX, Lookup, Scope, all_orders_found
+from countermand.reads.scope import retailer_of
+from countermand.store import tables as t
+from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
+from countermand.store.money import money_of_terms, moved_of, units_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quoted:
+    """What would go back for some units of one order. ``money`` has no payments where none is known."""
+
+    order: UUID
+    units: Mapping[UUID, int]
+    money: OrderMoney
+    back: Returned
+
+
+def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int | None]) -> Quoted | Refusal:
+    """What would go back if so many more units of these lines of one order were cancelled; ``None``: all that can be.
+
+    A supplier does not see what the customer paid: to it, there is no such line.
+    """
+    homes_of = select(t.whereabouts.c.retailer_id, t.whereabouts.c.id).where(
+        one_of(t.whereabouts.c.id, bindparam("ids", sorted(wanted), type_=IdList())), _may_see_home(scope)
+    )
+    pairs = [(row.retailer_id, row.id) for row in connection.execute(homes_of)]
+    known = connection.execute(
+        select(t.lines.c.retailer_id, t.lines.c.order_id, t.lines.c.id).where(
+            pair_of(t.lines.c.retailer_id, t.lines.c.id, bindparam("lines", pairs, type_=PairList()))
+        )
+    ).all()
+    homes = {(row.retailer_id, row.order_id) for row in known}
+    if len(homes) != 1 or len(known) < len(wanted):
+        return UNKNOWN_LINE
+    [(retailer, order)] = homes
+    lines = _lines_of(connection, retailer, order)
+    units = {line: lines[line].open + lines[line].asked if n is None else n for line, n in wanted.items()}
+    for line, n in units.items():
+        if n < 1 or n > lines[line].open + lines[line].asked:
+            left = lines[line].open + lines[line].asked
+            detail = f"{left} {'unit' if left == 1 else 'units'} of this order item can still be cancelled, not {n}."
+            return Refusal(kind=RefusalKind.TOO_MANY_UNITS if n > 0 else RefusalKind.UNITS_INVALID, detail=detail)
+    money, moved = _money_of(lines)
+    if money is None:
+        return Refusal(kind=RefusalKind.NO_PRICE, detail="This order came without prices.")
+    cancelled = {line: row.cancelled for line, row in lines.items()}
+    return Quoted(order=order, units=units, money=money, back=quote(money, cancelled, units, moved))
+
+
+def _may_see_home(scope: Scope) -> ColumnElement[bool]:
+    """The same in a query, so that what is another's costs no more than what is not there."""
+    return true() if scope.kind is PartyKind.PLATFORM else t.whereabouts.c.retailer_id == scope.party
+
+
+def quote_document(quoted: Quoted) -> dict[str, Any]:
+    """A quote as JSON, amounts as decimal text."""
+    currency, back = quoted.money.currency, quoted.back
+
+    def amount(minor: int) -> str:
+        return write_minor(minor, currency)
+
+    return {
+        "order": str(quoted.order),
+        "lines": [{"line": str(line), "units": units} for line, units in quoted.units.items()],
+        "currency": currency,
+        "refund": amount(back.refund_minor),
+        "release": amount(back.release_minor),
+        "goods": amount(back.goods_minor),
+        "shipping": amount(back.shipping_minor),
+        "tax": amount(back.tax_minor),
+        "discount_taken_back": amount(back.taken_back_minor),
+        "unpaid": amount(back.unpaid_minor),
+        "commission_returned": amount(back.commission_minor),
+        "payments": [_payment(quoted.money, part) for part in back.payments],
+    }
+
+
+def _payment(money: OrderMoney, part: Part) -> dict[str, Any]:
+    payment = next(each for each in money.payments if each.id == part.payment)
+    return {
+        "id": payment.id,
+        "provider": payment.provider,
+        "method": payment.method.value,
+        "reference": payment.reference,
+        "refund": write_minor(part.refund_minor, money.currency),
+        "release": write_minor(part.release_minor, money.currency),
+    }
+
+
+def _may_see(scope: Scope, retailer: UUID) -> bool:
+    return scope.kind is PartyKind.PLATFORM or scope.party == retailer
+
+
+def _lines_of(connection: Connection, retailer: UUID, order: UUID) -> dict[UUID, Record]:
+    query = (
+        select(t.lines, t.orders.c.currency, t.order_money.c.terms, t.order_money.c.given_back)
+        .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
+        .outerjoin(t.order_money, t.named_by(t.lines.c.order_id, t.order_money))
+        .where(t.lines.c.retailer_id == retailer, t.lines.c.order_id == order)
+        .order_by(t.lines.c.position)
+    )
+    return {row.id: row for row in connection.execute(query)}
+
+
+def _money_of(lines: Mapping[UUID, Record]) -> tuple[OrderMoney | None, dict[str, tuple[int, int]]]:
+    """An order whose payments we were never told is worth what its lines cost, and nothing goes back for it here."""
+    row = next(iter(lines.values()))
+    if row.terms is not None:
+        return money_of_terms(row.terms), moved_of(row.given_back)
+    if any(each.unit_price_minor is None for each in lines.values()):
+        return None, {}
+    priced = tuple(
+        PricedLine(id=line, units=each.ordered, unit_price_minor=each.unit_price_minor) for line, each in lines.items()
+    )
+    return OrderMoney(currency=row.currency, lines=priced), {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payments:
+    """How an order is paid: what it cost, what each payment refunded and released, and what is left to pay."""
+
+    order: UUID
+    retailer: UUID
+    money: OrderMoney
+    moved: Mapping[str, tuple[int, int]]
+    left_minor: int
+
+    @property
+    def currency(self) -> str:
+        """The order's."""
+        return self.money.currency
+
+
+def payments_of(connection: Connection, scope: Scope, order: UUID) -> Payments | Refusal:
+    """How an order is paid. To a supplier, there is no such order here."""
+    home, money = t.whereabouts.c, t.order_money.c
+    query = (
+        select(home.retailer_id.label("home"), money.terms, money.cancelled, money.given_back)
+        .join(t.orders, t.named_by(home.id, t.orders))
+        .outerjoin(t.order_money, t.named_by(home.id, t.order_money))
+    )
+    row = connection.execute(query.where(home.id == order)).first()
+    if row is None or not _may_see(scope, row.home):
+        return UNKNOWN_ORDER
+    if row.terms is None:
+        return NO_MONEY
+    terms = money_of_terms(row.terms)
+    return Payments(
+        order=order,
+        retailer=row.home,
+        money=terms,
+        moved=moved_of(row.given_back),
+        left_minor=left_to_pay(terms, units_of(row.cancelled)),
+    )
+
+
+def payments_document(paid: Payments) -> dict[str, Any]:
+    """How an order is paid as JSON, amounts as decimal text."""
+
+    def amount(minor: int) -> str:
+        return write_minor(minor, paid.currency)
+
+    return {
+        "order": str(paid.order),
+        "currency": paid.currency,
+        "total": amount(paid.money.total_minor),
+        "left_to_pay": amount(paid.left_minor),
+        "payments": [
+            {
+                "id": each.id,
+                "provider": each.provider,
+                "method": each.method.value,
+                "reference": each.reference,
+                "captured": amount(each.captured_minor),
+                "authorised": amount(each.authorised_minor),
+                "refunded": amount(paid.moved.get(each.id, (0, 0))[0]),
+                "released": amount(paid.moved.get(each.id, (0, 0))[1]),
+            }
+            for each in paid.money.payments
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundFilter:
+    """Which refunds to list; what is left out does not filter. ``after`` is the id of the last one before."""
+
+    state: str | None = None
+    provider: str | None = None
+    line: UUID | None = None
+    orders: tuple[tuple[UUID, UUID], ...] | None = None
+    lookup: Lookup | None = None
+    after: UUID | None = None
+    limit: int = PAGE_MAX
+
+
+def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> Sequence[Record]:
+    """Refunds that this party may know of, the oldest first."""
+    if wanted.lookup and wanted.lookup.is_given:
+        wanted = replace(wanted, orders=all_orders_found(connection, scope, wanted.lookup))
+    refunds = t.refunds.c
+    conditions = [
+        refunds[name] == value
+        for name, value in (("state", wanted.state), ("provider", wanted.provider), ("line_id", wanted.line))
+        if value is not None
+    ]
+    if wanted.line is not None:
+        # The order leads to its refunds, of which there are few.
+        home = retailer_of(wanted.line)
+        order = select(t.lines.c.order_id).where(t.lines.c.retailer_id == home, t.lines.c.id == wanted.line)
+        conditions += [refunds.retailer_id == home, refunds.order_id == order.scalar_subquery()]
+    if wanted.orders is not None:
+        orders = bindparam("orders", list(wanted.orders), type_=PairList())
+        conditions.append(pair_of(refunds.retailer_id, refunds.order_id, orders))
+    if wanted.after is not None:
+        conditions.append(refunds.id > wanted.after)
+    query = _REFUNDS.where(*conditions, *_in_scope(scope)).order_by(refunds.id).limit(wanted.limit)
+    return connection.execute(query).all()
+
+
+def refund_by_id(connection: Connection, scope: Scope, refund: UUID) -> Record | None:
+    """One refund, or ``None`` when there is none that this party may know of."""
+    return connection.execute(_REFUNDS.where(t.refunds.c.id == refund, *_in_scope(scope))).first()
+
+
+def refund_document(row: Record) -> dict[str, Any]:
+    """A refund as JSON, amounts as decimal text."""
+    return {
+        "id": show("rfd", row.id),
+        "cancellation": show("can", row.cancellation_id),
+        "order": str(row.order_id),
+        "line": str(row.line_id),
+        "reference": row.order_reference,
+        "retailer": row.retailer_name,
+        "sku": row.sku,
+        "kind": row.kind,
+        "amount": write_minor(row.amount_minor, row.currency),
+        "refunded_elsewhere": write_minor(row.elsewhere_minor, row.currency),
+        "currency": row.currency,
+        "state": row.state,
+        "waiting_for": row.waiting_for,
+        "payment": row.payment_id,
+        "provider": row.provider,
+        "payment_reference": row.payment_reference,
+        "method": row.method,
+        "provider_reference": row.provider_reference,
+        "attempts": row.attempts,
+        "due_at": row.due_at.isoformat() if row.due_at else None,
+        "last_result": row.last_result,
+        "created_at": row.created_at.isoformat(),
+        "settled_at": row.settled_at.isoformat() if row.settled_at else None,
+        "note": row.note,
+        "step": row.step,
+    }
+
+
+_REFUNDS: Final = select(
+    t.refunds,
+    t.looked_up(t.lines.c.sku, t.refunds.c.line_id),
+    t.looked_up(t.orders.c.reference, t.refunds.c.order_id).label("order_reference"),
+    t.parties.c.name.label("retailer_name"),
+).join(t.parties, t.parties.c.id == t.refunds.c.retailer_id)
+
+
+def _in_scope(scope: Scope) -> list[ColumnElement[bool]]:
+    return [] if scope.kind is PartyKind.PLATFORM else [t.refunds.c.retailer_id == scope.party]

@@ -1,0 +1,185 @@
+"""What a lane keeps from one batch to the next: numbers reserved ahead, and agreements that seldom change."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from countermand.admin.policies import ANY_FULFILLER
+from countermand.domain.endpoint import is_mailbox
+from countermand.domain.events import Event
+from countermand.domain.line import Cancellation, Line
+from countermand.domain.policy import DEFAULT_POLICY, Policy
+from countermand.store import statements as sql
+from countermand.store.columns import Record
+from countermand.store.policies import policy_of_terms
+
+PARTIES_KEPT: Final = 20_000
+"""Of how many parties the agreements are kept, before a lane starts afresh."""
+
+
+class Numbers:
+    """bol's numbers, handed out from blocks that are reserved ahead in transactions of their own."""
+
+    NAME: Final = "bol"
+    BLOCK: Final = 1_000
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._end = 0
+
+    def lacking(self, needed: int) -> int:
+        """How many numbers must be reserved before ``needed`` can be taken; 0 when there are enough."""
+        return max(self.BLOCK, needed) if needed > self._end - self._next else 0
+
+    def reserve(self, connection: Connection, size: int) -> None:
+        """Take the next block. What was left of the last one is lost, which harms nobody."""
+        end = connection.execute(sql.TAKE_NUMBERS, {"of_name": self.NAME, "size": size}).scalar_one()
+        self._next, self._end = end - size, end
+
+    def forget(self) -> None:
+        """Hand out no more of this block."""
+        self._next = self._end = 0
+
+    def take(self) -> int:
+        """The next number.
+
+        Raises:
+            LookupError: ``lacking`` was not asked before.
+        """
+        if self._next >= self._end:
+            raise LookupError("no numbers reserved")
+        self._next += 1
+        return self._next - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    policy: Policy
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Subscription:
+    endpoint: UUID
+    party: UUID
+    is_platform: bool
+    kinds: frozenset[str]
+    asks_only: bool
+
+    def wants(self, event: Event) -> bool:
+        if self.asks_only:
+            return event.asks and (self.is_platform if event.awaiting is None else event.awaiting == self.party)
+        return not self.kinds or event.kind in self.kinds
+
+
+class Agreements:
+    """Policies, endpoints and who is ``gone``: read once, and kept until their revision changes.
+
+    Source: docs/decisions/0013.
+    """
+
+    def __init__(self) -> None:
+        self._revision: int | None = None
+        self._policies: dict[UUID, dict[UUID, dict[int, _Version]]] = {}
+        self._endpoints: dict[UUID, list[_Subscription]] = {}
+        self._platform: list[_Subscription] = []
+        self.gone: frozenset[UUID] = frozenset()
+
+    def learn(self, connection: Connection, revision: int, retailers: set[UUID], parties: set[UUID]) -> None:
+        """Read what is not known yet of these retailers' policies and these parties' endpoints."""
+        fresh = revision != self._revision
+        if fresh or len(self._policies) + len(self._endpoints) > PARTIES_KEPT:
+            self._revision, self._policies, self._endpoints = revision, {}, {}
+            self.gone = frozenset(connection.execute(sql.GONE).scalars())
+        self._learn_policies(connection, retailers - self._policies.keys())
+        self._learn_endpoints(connection, parties - self._endpoints.keys(), fresh)
+
+    def policy(self, line: Line) -> Policy:
+        """What holds now between the retailer and the fulfiller of this line."""
+        agreed = self._policies.get(line.retailer, {})
+        for fulfiller in (line.fulfiller, ANY_FULFILLER):
+            versions = agreed.get(fulfiller)
+            if versions:
+                return versions[max(versions)].policy
+        return DEFAULT_POLICY
+
+    def policy_asked_under(self, line: Line, asked: Cancellation) -> Policy:
+        """What held when this was asked (EC-33)."""
+        agreed = self._policies.get(line.retailer, {})
+        for fulfiller in (line.fulfiller, ANY_FULFILLER):
+            version = agreed.get(fulfiller, {}).get(asked.policy_version)
+            # A version that came after the ask is another one that has the same number.
+            if version and version.since <= (asked.moved_at or asked.asked_at):
+                return version.policy
+        return DEFAULT_POLICY
+
+    def endpoints(self, told: Iterable[UUID], event: Event) -> list[UUID]:
+        """Which endpoints want to hear of an event: those of the platform and of the parties told.
+
+        A mailbox that has named no kinds hears of what asks for its party's answer.
+        """
+        if not (self._platform or any(self._endpoints.get(party) for party in told)):
+            return []
+        wanted = [*self._platform, *(each for party in told for each in self._endpoints.get(party, ()))]
+        return [each.endpoint for each in wanted if each.wants(event)]
+
+    def _learn_policies(self, connection: Connection, retailers: set[UUID]) -> None:
+        if not retailers:
+            return
+        self._policies |= {retailer: {} for retailer in retailers}
+        for row in connection.execute(sql.POLICIES, {"retailers": sorted(retailers)}):
+            versions = self._policies[row.retailer_id].setdefault(row.fulfiller_id, {})
+            versions[row.version] = _Version(policy_of_terms(row.version, row.terms), row.since)
+
+    def _learn_endpoints(self, connection: Connection, parties: set[UUID], fresh: bool) -> None:
+        if not parties and not fresh:
+            return
+        self._platform = []
+        self._endpoints |= {party: [] for party in parties}
+        for row in connection.execute(sql.ENDPOINTS, {"parties": sorted(parties)}):
+            known = self._platform if row.kind == "platform" else self._endpoints[row.party_id]
+            known.append(_subscription(row))
+
+
+def _subscription(row: Record) -> _Subscription:
+    return _Subscription(
+        endpoint=row.id,
+        party=row.party_id,
+        is_platform=row.kind == "platform",
+        kinds=frozenset(row.event_kinds),
+        asks_only=not row.event_kinds and is_mailbox(row.url),
+    )
+
+
+@dataclass(slots=True)
+class EventIds:
+    """The ids of a lane's events. Those of one millisecond sort in the order in which they are made."""
+
+    _last: int = 0
+
+    def in_order(self, made: UUID) -> UUID:
+        """The id, or one just behind the last if it would sort before that."""
+        same_millisecond = made.int >> 80 == self._last >> 80
+        if same_millisecond and made.int <= self._last:
+            made = UUID(int=self._last + 1 + (made.int & 0xFFFF_FFFF))
+        self._last = made.int
+        return made
+
+
+@dataclass(slots=True)
+class Standing:
+    """All that a lane keeps.
+
+    ``told``: of which partitions and endpoints the last batch wrote notices. ``escalated``: the cancellations that wait
+    for the operator since that batch, each with its retailer and line.
+    """
+
+    numbers: Numbers = field(default_factory=Numbers)
+    agreements: Agreements = field(default_factory=Agreements)
+    event_ids: EventIds = field(default_factory=EventIds)
+    told: frozenset[tuple[int, UUID]] = frozenset()
+    escalated: tuple[tuple[UUID, UUID, UUID], ...] = ()

@@ -1,0 +1,93 @@
+"""Idempotency keys: what was answered under each, so that a repeat of the call hears the same."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from countermand.domain.refusals import Refusal, RefusalKind, Standing
+from countermand.service.calls import Done, Failed, IdempotencyKey, Outcome, Refused
+from countermand.service.rows import Rows
+from countermand.service.workspace import Given
+
+
+def keep_answer(rows: Rows, retailer: UUID, once: IdempotencyKey, outcome: Outcome) -> Given:
+    """Keep an answer under its key. Returns what is kept."""
+    answer = _to_record(outcome)
+    rows.add(
+        "idempotency_records",
+        retailer_id=retailer,
+        caller=once.caller,
+        key=once.key,
+        fingerprint=once.fingerprint,
+        answer=answer,
+        created_at=rows.now,
+    )
+    return once.fingerprint, answer, rows.now
+
+
+def answer_again(given: Given, once: IdempotencyKey) -> Outcome:
+    """The answer that a key had before; a refusal where the key comes back with another call."""
+    fingerprint, answer, at = given
+    if fingerprint == once.fingerprint:
+        return _replay(answer, at)
+    detail = "This Idempotency-Key was used before, for a call with other content."
+    return Refused(refusal=Refusal(kind=RefusalKind.KEY_REUSED, detail=detail))
+
+
+def _to_record(outcome: Outcome) -> dict[str, Any]:
+    match outcome:
+        case Done():
+            parcel = {"parcel": outcome.parcel.hex} if outcome.parcel else {}
+            repeated = {"repeated": [each.hex for each in sorted(outcome.repeated)]} if outcome.repeated else {}
+            return {
+                "cancellations": [each.hex for each in outcome.cancellations],
+                "process": outcome.process,
+                **repeated,
+                **parcel,
+            }
+        case Refused():
+            refusal = outcome.refusal
+            standing = refusal.cancellation.hex if refusal.cancellation else None
+            given = {"refusal": refusal.kind.value, "detail": refusal.detail, "cancellation": standing}
+            current = {"current": _standing_record(refusal.current)} if refusal.current else {}
+            return given | current | {"process": outcome.process}
+        case Failed():  # pragma: no cover - a failed transaction stores nothing
+            raise AssertionError
+
+
+def _replay(given: dict[str, Any], at: datetime) -> Outcome:
+    if "refusal" in given:
+        standing = UUID(given["cancellation"]) if given["cancellation"] else None
+        refusal = Refusal(
+            kind=RefusalKind(given["refusal"]),
+            detail=given["detail"],
+            cancellation=standing,
+            current=_standing(given["current"]) if "current" in given else None,
+        )
+        return Refused(refusal=refusal, process=given["process"], at=at)
+    cancellations = tuple(UUID(each) for each in given["cancellations"])
+    repeated = frozenset(UUID(each) for each in given.get("repeated", ()))
+    parcel = UUID(given["parcel"]) if "parcel" in given else None
+    return Done(
+        cancellations=cancellations, repeated=repeated, parcel=parcel, process=given["process"], at=at, replayed=True
+    )
+
+
+def _standing_record(standing: Standing) -> dict[str, Any]:
+    return {
+        "state": str(standing.state),
+        "step": standing.step,
+        "awaiting": standing.awaiting.hex if standing.awaiting else None,
+        "answered_by": standing.answered_by.hex if standing.answered_by else None,
+        "answered_at": standing.answered_at.isoformat() if standing.answered_at else None,
+    }
+
+
+def _standing(given: dict[str, Any]) -> Standing:
+    return Standing(
+        state=given["state"],
+        step=given["step"],
+        awaiting=UUID(given["awaiting"]) if given["awaiting"] else None,
+        answered_by=UUID(given["answered_by"]) if given["answered_by"] else None,
+        answered_at=datetime.fromisoformat(given["answered_at"]) if given["answered_at"] else None,
+    )

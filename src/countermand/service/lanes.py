@@ -1,0 +1,195 @@
+"""Group commit: calls that arrive while a transaction is in flight share the next one.
+
+Idle, a call goes at once; busy, the cost of BEGIN, COMMIT and the disk's fsync is shared. There is no timer, so no
+call waits for company.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from countermand.domain.cancellation import NewId
+from countermand.ids import Clock, show
+from countermand.service.agreements import Numbers, Standing
+from countermand.service.batch import run_batch
+from countermand.service.calls import Call, Failed, Outcome, numbers_needed
+from countermand.service.load import AskedTogetherError
+from countermand.store.engines.engine import CommitUnknownError, Database
+
+Pair = tuple[int, UUID]
+
+BATCH_MAX: Final = 64
+QUEUE_MAX: Final = 10_000
+TRIES: Final = 3
+_RETRIED_SQLSTATES: Final = frozenset({"40001", "40P01", "23505"})
+"""Serialization, deadlock, and a unique key that another lane took a moment ago: looked at again, it is seen."""
+
+log = structlog.get_logger()
+
+
+class Lane:
+    """One transaction at a time, each with every call that waits for it, at most ``batch_max``.
+
+    ``wake`` is called when notices were committed, which a worker may send now: with their partitions and endpoints.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        new_id: NewId,
+        wake: Callable[[Collection[Pair]], None] = lambda pairs: None,
+        *,
+        batch_max: int | None = None,
+    ) -> None:
+        self._batch_max = batch_max or BATCH_MAX
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+        self._standing = Standing()
+        self._wake = wake
+        self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
+        self._pump: asyncio.Task[None] | None = None
+
+    async def submit(self, call: Call) -> Outcome:
+        """Have ``call`` decided and stored. Returns once the outcome is durable; ``Failed`` when it could not be."""
+        if len(self._waiting) >= QUEUE_MAX:
+            return Failed()
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((call, future))
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._run())
+        return await future
+
+    async def drain(self) -> None:
+        """Wait until every call that was submitted has its outcome."""
+        while self._pump is not None:
+            await asyncio.wait({self._pump})
+
+    async def _run(self) -> None:
+        batch: list[tuple[Call, asyncio.Future[Outcome]]] = []
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
+                outcomes = await self._outcomes([call for call, _ in batch])
+                for (_, future), outcome in zip(batch, outcomes, strict=True):
+                    if not future.done():
+                        future.set_result(outcome)
+        finally:
+            self._pump = None
+            # Calls are left only where the lane itself was stopped. Then nobody is to wait for ever.
+            for _, future in (*batch, *self._waiting):
+                if not future.done():
+                    future.set_result(Failed(unknown=True))
+            self._waiting.clear()
+
+    async def _outcomes(self, calls: Sequence[Call]) -> list[Outcome]:
+        """The outcome of each call. One that breaks the batch fails alone, so that its neighbours succeed."""
+        try:
+            return await self._transact(calls)
+        except CommitUnknownError:
+            log.exception("commit_unknown", calls=len(calls))
+            return [Failed(unknown=True)] * len(calls)
+        except Exception:
+            log.warning("batch_failed", calls=len(calls), exc_info=True)
+        outcomes: list[Outcome] = []
+        try:
+            for call in calls:
+                outcomes.append(await self._alone(call))  # noqa: PERF401 - what was done before an error counts
+        except OSError:
+            log.exception("database_away", calls=len(calls) - len(outcomes))
+        return outcomes + [Failed()] * (len(calls) - len(outcomes))
+
+    async def _alone(self, call: Call) -> Outcome:
+        """The outcome of a call in a transaction of its own.
+
+        Raises:
+            OSError: there is no connection to be had, which the next call would only find out again.
+        """
+        for attempt in range(1, TRIES + 1):
+            try:
+                return (await self._transact([call]))[0]
+            except CommitUnknownError:
+                log.exception("commit_unknown", calls=1)
+                return Failed(unknown=True)
+            except SQLAlchemyError as error:
+                if attempt == TRIES or not _may_pass(error):
+                    log.exception("call_failed", command=type(call.command).__name__)
+                    return Failed()
+            except OSError:
+                raise
+            except Exception:
+                log.exception("call_failed", command=type(call.command).__name__)
+                return Failed()
+        raise AssertionError("unreachable")
+
+    async def _transact(self, calls: Sequence[Call]) -> list[Outcome]:
+        numbers = self._standing.numbers
+        size = numbers.lacking(numbers_needed(calls))
+        if size:
+            try:
+                await self._database.write(partial(_reserve, numbers, size))
+            except BaseException:
+                # The block may not be ours, and somebody else may get it.
+                numbers.forget()
+                raise
+        outcomes = await self._written(calls)
+        if self._standing.told:
+            self._wake(self._standing.told)
+        for cancellation, retailer, line in self._standing.escalated:
+            log.warning(
+                "cancellation_escalated",
+                cancellation=show("can", cancellation),
+                retailer=str(retailer),
+                line=str(line),
+                answer="countermand cancellations --state escalated",
+            )
+        return outcomes
+
+    async def _written(self, calls: Sequence[Call]) -> list[Outcome]:
+        """The outcomes of a batch, with as many whole orders as turn out to be needed. That is rare."""
+        whole: frozenset[tuple[UUID, UUID]] = frozenset()
+        while True:
+            try:
+                return await self._database.write(partial(self._batch, calls, whole))
+            except AskedTogetherError as error:
+                whole = error.orders
+
+    def _batch(
+        self, calls: Sequence[Call], whole: frozenset[tuple[UUID, UUID]], connection: Connection
+    ) -> list[Outcome]:
+        return run_batch(connection, calls, self._clock, self._new_id, self._standing, whole)
+
+
+class Lanes:
+    """Several lanes side by side, each with its share of the retailers."""
+
+    def __init__(self, make: Callable[[], Lane], count: int) -> None:
+        self._lanes = [make() for _ in range(count)]
+
+    async def submit(self, call: Call) -> Outcome:
+        """Send ``call`` down the lane of its retailer."""
+        key = call.retailer or call.about
+        return await self._lanes[key.int % len(self._lanes)].submit(call)
+
+    async def drain(self) -> None:
+        """Wait until every lane is idle."""
+        await asyncio.gather(*(lane.drain() for lane in self._lanes))
+
+
+def _reserve(numbers: Numbers, size: int, connection: Connection) -> None:
+    numbers.reserve(connection, size)
+
+
+def _may_pass(error: SQLAlchemyError) -> bool:
+    """Whether the same call may succeed when it is tried again: a lost connection, a deadlock, a taken key."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRIED_SQLSTATES

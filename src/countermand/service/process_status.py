@@ -1,0 +1,74 @@
+"""Process statuses, which a caller of bol's API polls until they have an end."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from countermand.domain.line import Cancellation, Line, State
+from countermand.domain.outcome import outcome
+from countermand.domain.refusals import Refusal
+from countermand.service.calls import ProcessRequest
+from countermand.service.rows import Rows
+
+
+def open_process(
+    rows: Rows, wish: ProcessRequest, retailer: UUID, result: Refusal | Line | None, changed: Sequence[Cancellation]
+) -> int:
+    """Write down how a call went; it is pending while a cancellation of it waits for its answer. Returns its number.
+
+    ``result`` is the refusal, or the line as the call left it, if it was about one.
+    """
+    number = rows.numbers.take()
+    # Of several, the last: the caller's own ask comes after those of others that it passed on.
+    waiting = next((each for each in reversed(changed) if each.state is State.ASKED), None)
+    status, error = _status(result, waiting, changed)
+    rows.add(
+        "process_statuses",
+        retailer_id=retailer,
+        number=number,
+        event_type=wish.event_type,
+        entity_id=wish.entity_id,
+        status=status,
+        error_message=error,
+        cancellation_id=waiting.id if waiting else None,
+        claimed_at=wish.claimed_at,
+        created_at=rows.now,
+        settled_at=None if waiting else rows.now,
+    )
+    return number
+
+
+def _status(
+    result: Refusal | Line | None, waiting: Cancellation | None, changed: Sequence[Cancellation]
+) -> tuple[str, str | None]:
+    if isinstance(result, Refusal):
+        return "FAILURE", result.detail
+    if waiting:
+        return "PENDING", None
+    in_part = [each for each in changed if each.accepted_units < each.units and each.state is State.ACCEPTED]
+    return "SUCCESS", outcome(result, in_part[-1]) if result and in_part else None
+
+
+def settle_process(rows: Rows, line: Line, cancellation: Cancellation) -> None:
+    """End the process status that waits for this cancellation, if there is one and the cancellation has its answer."""
+    if cancellation.state is State.ASKED:
+        return
+    in_full = cancellation.state is State.ACCEPTED and cancellation.accepted_units == cancellation.units
+    rows.settled.append(
+        {
+            "of_retailer": line.retailer,
+            "of_cancellation": cancellation.id,
+            "new_status": _ENDS[cancellation.state],
+            "new_error": None if in_full else outcome(line, cancellation),
+            "new_settled_at": rows.now,
+        }
+    )
+
+
+_ENDS: Final = {
+    State.ACCEPTED: "SUCCESS",
+    State.LAPSED: "TIMEOUT",
+    State.WITHDRAWN: "FAILURE",
+    State.DECLINED: "FAILURE",
+}
+"""How a process status that waits for a cancellation ends (spec/bol-plaza.md 3)."""

@@ -1,0 +1,1 @@
+"""What both dialects of bol share."""

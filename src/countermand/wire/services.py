@@ -1,0 +1,25 @@
+"""What stands behind every door."""
+
+from dataclasses import dataclass
+
+from countermand.ids import Clock, Ids
+from countermand.keyring import Keyring
+from countermand.service.lanes import Lanes
+from countermand.settings import Settings
+from countermand.store.engines.engine import Database
+from countermand.wire.auth import Authenticator
+from countermand.wire.throttle import Throttle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The store, the write road, who calls with a token, and what all doors need besides."""
+
+    database: Database
+    lanes: Lanes
+    authenticator: Authenticator
+    throttle: Throttle
+    ids: Ids
+    clock: Clock
+    keyring: Keyring
+    settings: Settings

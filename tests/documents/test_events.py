@@ -1,0 +1,471 @@
+"""What each party is told of an event, on both engines: as of the event, and nothing that is not its business."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from jsonschema import Draft202012Validator
+from sqlalchemy import Connection
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy.engine import Engine
+
+from countermand import reads
+from countermand.admin import policies
+from countermand.admin.accounts import PLATFORM
+from countermand.documents.events import Envelope, write, write_test
+from countermand.domain.commands import (
+    AddPayment,
+    CapturePayment,
+    CloseRefund,
+    Movement,
+    NoteCancellation,
+    PartyKind,
+    Reassign,
+    SendRefund,
+    SettleRefund,
+)
+from countermand.domain.events import EventKind
+from countermand.domain.money.pricing import Payment
+from countermand.domain.policy import Policy, Silence, WholeOrder
+from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.store.columns import Record
+from tests.docs.reading import DOCS
+from tests.store.speaking import OPERATOR, Talk, talk
+from tests.support.money import place_paid, rows_of
+from tests.support.world import START, World
+
+pytestmark = pytest.mark.anyio
+
+HERE = "https://cancel.example.com"
+Story = Callable[[Talk], Awaitable[None]]
+
+
+async def answers(said: Talk) -> None:
+    """A customer's ask goes by the retailer, is accepted in part, and the rest takes its course."""
+    await said.done(replace(said.customer_asks(2), note="wrong size"))
+    await said.done(said.passes_on())
+    await said.done(said.accept(1, named=True))
+    await said.done(said.ask(1))
+    await said.done(said.decline())
+    await said.done(said.ask(1, key="again"))
+    await said.done(said.withdraw())
+    await said.done(said.cancel_own(1))
+
+
+async def goods(said: Talk) -> None:
+    """Units are promised, rejected and shipped."""
+    await said.done(said.allocate_order(said.allocate(accepted=4, rejected=1)))
+    await said.done(said.ship_order(said.ship(2)))
+    await said.done(said.change_parcel("DHL", "JJD1"))
+
+
+async def lapses(said: Talk) -> None:
+    """Nobody answers."""
+    await said.done(said.ask(2))
+    said.world.clock.advance(hours=49)
+    await said.done(said.pass_deadline())
+
+
+async def escalates(said: Talk) -> None:
+    """Nobody answers, and an operator has to."""
+    await agreed(said.world, Policy(silence=Silence.ESCALATE))
+    await said.done(said.ask(2))
+    said.world.clock.advance(hours=49)
+    await said.done(said.pass_deadline())
+
+
+async def is_free(said: Talk) -> None:
+    """An ask in the free window is accepted by the policy."""
+    await agreed(said.world, Policy(free_window_s=600))
+    await said.done(said.ask(2))
+
+
+async def pays(said: Talk) -> None:
+    """One refund is paid, one fails and is closed."""
+    order = await place_paid(said.world, payments=[{"provider": "stripe", "reference": "pi_1", "captured": "27"}])
+    said.order, said.lines = order.id, tuple(line.id for line in order.lines)
+    for movement in (Movement.CONFIRMED, Movement.REFUSED):
+        await said.done(said.cancel_own(1))
+        [refund] = [row.id for row in await rows_of(said.world, "refunds") if row.state == "due"]
+        await said.done(SendRefund(line=said.line, refund=refund, actor=OPERATOR, attempts=0))
+        await said.done(
+            SettleRefund(
+                line=said.line, refund=refund, actor=OPERATOR, attempts=1, movement=movement, result="no funds"
+            )
+        )
+    await said.done(CloseRefund(line=said.line, refund=refund, actor=OPERATOR, paid=False, note="forgone"))
+
+
+async def comes_too_late(said: Talk) -> None:
+    """An answer after the deadline, and a parcel after the answer."""
+    await said.done(said.ask(2))
+    said.world.clock.advance(hours=49)
+    await said.refused(said.accept(named=True))
+    await said.done(said.ask(2, key="again"))
+    await said.done(
+        NoteCancellation(line=said.line, actor=said.supplier, cancellation=said.asked, note="a label", tracking="3S1")
+    )
+    await said.done(said.accept(named=True))
+    await said.refused(said.ship_order(said.ship(5)))
+
+
+async def contradicts(said: Talk) -> None:
+    """A supplier has to prove what it says, and then declines what the retailer had agreed to."""
+    await agreed(said.world, Policy(proof_within_s=3600))
+    await said.done(said.customer_asks(2))
+    await said.done(said.passes_on())
+    shipped = replace(said.decline(), reason=DeclineReason.ALREADY_SHIPPED)
+    await said.done(shipped)
+    await said.done(replace(shipped, tracking="PostNL 3S1"))
+
+
+async def together(said: Talk) -> None:
+    """Two lines are asked for, all or nothing."""
+    await agreed(said.world, Policy(whole_order=WholeOrder.ALL_OR_NOTHING))
+    pair = await talk(said.world, 2, 2)
+    said.order, said.lines = pair.order, pair.lines
+    await said.done(said.cancel_order())
+    await said.done(said.accept())
+    await said.done(said.accept(place=1))
+
+
+async def is_paid_later(said: Talk) -> None:
+    """An order that was handed in unpaid is paid, and that is captured."""
+    order = await place_paid(said.world, payments=[])
+    said.order, said.lines = order.id, tuple(line.id for line in order.lines)
+    card = Payment(id="card", provider="stripe", reference="pi_1", authorised_minor=2700)
+    await said.done(AddPayment(order=said.order, actor=said.retailer, payment=card))
+    await said.done(CapturePayment(order=said.order, actor=said.retailer, payment="card", captured_minor=900))
+
+
+async def moves(said: Talk) -> None:
+    await said.done(said.ask(2))
+    to = said.world.other_supplier
+    await said.done(Reassign(line=said.line, actor=said.retailer, fulfiller=to, note="a fire"))
+
+
+STORIES = (
+    answers,
+    goods,
+    moves,
+    lapses,
+    escalates,
+    is_free,
+    pays,
+    is_paid_later,
+    comes_too_late,
+    contradicts,
+    together,
+)
+
+
+async def agreed(world: World, policy: Policy) -> None:
+    await world.application.database.write(
+        lambda connection: policies.put_in_force(
+            connection, world.clock(), retailer=world.retailer, fulfiller=world.supplier, policy=policy, by="test"
+        )
+    )
+
+
+async def told(said: Talk, place: int = 0) -> list[Record]:
+    keys = [(row["retailer_id"], row["line_id"], row["seq"]) for row in await said.events(place)]
+    found = await said.world.application.database.read(partial(reads.events_for_sending, keys=keys))
+    return sorted(found, key=lambda row: row.seq)
+
+
+def reader(world: World, party: UUID) -> reads.Scope:
+    kinds = {world.supplier: PartyKind.SUPPLIER, world.other_supplier: PartyKind.SUPPLIER, PLATFORM: PartyKind.PLATFORM}
+    return reads.Scope(party=party, kind=kinds.get(party, PartyKind.RETAILER))
+
+
+async def bodies(said: Talk, party: UUID | None = None, **more: Any) -> list[dict[str, Any]]:
+    who = reader(said.world, party or said.world.supplier)
+    return [write(row, reader=who, source=HERE, **more) for row in await told(said)]
+
+
+def kinds_of(written: list[dict[str, Any]]) -> list[str]:
+    return [each["type"].removeprefix("countermand.").removesuffix(".v1") for each in written]
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+async def test_every_body_is_as_the_schema_says_and_nothing_else(world: World, story: Story) -> None:
+    schema = Draft202012Validator(json.loads((DOCS / "events.schema.json").read_text(encoding="utf-8")))
+    said = await talk(world)
+    await story(said)
+    for party in (world.retailer, world.supplier, PLATFORM):
+        for body in await bodies(said, party, page=lambda row: f"{HERE}/answer/token"):
+            sent = json.dumps(body)
+            schema.validate(json.loads(sent))
+            Envelope.model_validate_json(sent)
+
+
+async def test_the_stories_have_every_kind(sqlite_world: World) -> None:
+    seen: set[str] = set()
+    for story in STORIES:
+        said = await talk(sqlite_world)
+        await story(said)
+        seen |= set(kinds_of(await bodies(said)))
+    # What an operator corrects of a refund is told by tests/money.
+    assert seen == {kind.value for kind in EventKind} - {EventKind.REFUND_CORRECTED}
+
+
+async def test_the_envelope_names_the_event(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.ask(2), door="crux")
+    row = (await said.events())[-1]
+    body = (await bodies(said))[-1]
+    data = body.pop("data")
+    assert body == {
+        "specversion": "1.0",
+        "id": f"evt_{row['id'].hex}",
+        "source": HERE,
+        "type": "countermand.cancellation.asked.v1",
+        "time": "2026-11-02T09:00:00Z",
+        "subject": str(said.line),
+        "datacontenttype": "application/json",
+    }
+    line = await world.line(said.line)
+    assert data == {
+        "line": str(said.line),
+        "order": str(said.order),
+        "reference": data["reference"],
+        "sku": "SKU-0",
+        "title": line.title,
+        "retailer": {"id": str(world.retailer), "name": "retailer"},
+        "fulfiller": {"id": str(world.supplier), "name": "supplier"},
+        "former_fulfiller": None,
+        "seq": 2,
+        "units": 2,
+        "state": {"ordered": 5, "open": 3, "asked": 2, "cancelled": 0, "shipped": 0},
+        "cancellation": {
+            "id": f"can_{said.asked.hex}",
+            "units": 2,
+            "state": "asked",
+            "asker": "retailer",
+            "reason": "not_stated",
+            "note": "",
+            "awaiting": str(world.supplier),
+            "due_at": "2026-11-04T09:00:00Z",
+            "accepted_units": 0,
+            "decline_reason": None,
+            "answer_note": "",
+            "unasked": False,
+            "agreed": False,
+            "step": 1,
+            "waiting_units": 2,
+        },
+        "refund": None,
+        "payment": None,
+        "answer": None,
+        "tracking": "",
+        "by": {"party": str(world.retailer), "name": "retailer", "kind": "retailer", "rule": None},
+        "door": "crux",
+        "recorded_at": "2026-11-02T09:00:00Z",
+        "links": {
+            "accept": f"{HERE}/v1/cancellations/can_{said.asked.hex}/accept",
+            "decline": f"{HERE}/v1/cancellations/can_{said.asked.hex}/decline",
+        },
+    }
+    assert data["reference"].startswith("PO-")
+
+
+async def test_a_body_tells_of_the_moment_whatever_happened_since(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.customer_asks(2))
+    world.clock.advance(hours=1)
+    first = await bodies(said)
+    await said.done(said.passes_on())
+    world.clock.advance(hours=1)
+    second = await bodies(said)
+    await said.done(said.accept(1, named=True))
+    last = await bodies(said)
+    assert kinds_of(last) == [
+        "line.placed",
+        "cancellation.asked",
+        "cancellation.passed_on",
+        "cancellation.accepted",
+    ]
+    assert first == second[: len(first)] == last[: len(first)]
+    assert second == last[: len(second)]
+    asked, passed_on, accepted = (each["data"]["cancellation"] for each in last[1:])
+    assert (asked["state"], asked["awaiting"], asked["due_at"]) == (
+        "asked",
+        str(world.retailer),
+        "2026-11-04T09:00:00Z",
+    )
+    assert (passed_on["state"], passed_on["awaiting"], passed_on["due_at"]) == (
+        "asked",
+        str(world.supplier),
+        "2026-11-04T10:00:00Z",
+    )
+    assert {each["reason"] for each in (asked, passed_on, accepted)} == {"requested_by_customer"}
+    assert [each["accepted_units"] for each in (asked, passed_on, accepted)] == [0, 0, 1]
+    assert (accepted["state"], accepted["awaiting"], accepted["due_at"]) == (
+        "accepted",
+        None,
+        "2026-11-04T10:00:00Z",
+    )
+    assert [each["data"]["state"]["asked"] for each in last] == [0, 2, 2, 0]
+
+
+async def test_another_reason_of_the_answer_does_not_reach_back(world: World) -> None:
+    said = await talk(world, fulfillers=(world.retailer,))
+    await said.done(replace(said.customer_asks(2), reason=CancelReason.ORDERED_TWICE))
+    own = said.cancel_own(actor=said.retailer)
+    await said.done(own)
+    asked, *accepted = (each["data"]["cancellation"] for each in (await bodies(said, world.retailer))[1:])
+    assert (asked["reason"], asked["unasked"]) == ("ordered_twice", False)
+    assert {(each["reason"], each["unasked"]) for each in accepted} == {("out_of_stock", True)}
+
+
+async def test_a_decline_has_both_reasons_and_its_words(world: World) -> None:
+    said = await talk(world)
+    await said.done(replace(said.ask(2), reason=CancelReason.ORDERED_TWICE, note="two were one too many"))
+    await said.done(said.decline())
+    asked, declined = (each["data"]["cancellation"] for each in (await bodies(said))[1:])
+    assert (asked["decline_reason"], asked["answer_note"]) == (None, "")
+    assert (declined["reason"], declined["decline_reason"]) == ("ordered_twice", "in_packing")
+    assert (declined["note"], declined["answer_note"]) == ("two were one too many", "on the belt")
+
+
+async def test_an_ask_that_its_own_transaction_accepted_is_told_as_asked_first(world: World) -> None:
+    said = await talk(world)
+    await is_free(said)
+    asked, accepted = (await bodies(said))[1:]
+    assert asked["data"]["cancellation"]["state"] == "asked"
+    assert asked["data"]["cancellation"]["accepted_units"] == 0
+    assert accepted["data"]["cancellation"]["state"] == "accepted"
+    assert accepted["data"]["by"] == {"party": None, "name": "policy", "kind": "policy", "rule": "free_window"}
+
+
+# Links
+
+
+async def links(said: Talk, party: UUID, **more: Any) -> set[str]:
+    return set((await bodies(said, party, **more))[-1]["data"]["links"])
+
+
+async def test_links_to_answer_go_to_whose_answer_is_due_and_to_withdraw_to_the_asker(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.customer_asks(2))
+    assert await links(said, world.retailer) == {"accept", "decline"}
+    assert await links(said, world.supplier) == set()
+    assert await links(said, PLATFORM) == {"withdraw"}
+    await said.done(said.passes_on())
+    assert await links(said, world.retailer) == set()
+    assert await links(said, world.supplier) == {"accept", "decline"}
+    assert await links(said, PLATFORM) == {"withdraw"}
+    await said.done(said.decline())
+    for party in (world.retailer, world.supplier, PLATFORM):
+        assert await links(said, party) == set()
+
+
+async def test_the_retailers_own_ask_is_the_retailers_to_withdraw(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.ask(2))
+    assert await links(said, world.retailer) == {"withdraw"}
+    assert await links(said, PLATFORM) == set()
+
+
+async def test_what_was_escalated_is_the_platforms_to_answer(world: World) -> None:
+    said = await talk(world)
+    await escalates(said)
+    assert await links(said, PLATFORM) == {"accept", "decline"}
+    assert await links(said, world.supplier) == set()
+    assert await links(said, world.retailer) == {"withdraw"}
+
+
+async def test_the_page_is_made_for_whose_answer_is_due_only(world: World) -> None:
+    said = await talk(world)
+    await said.done(said.ask(2))
+    made: list[UUID] = []
+
+    def page(row: Record) -> str:
+        made.append(row.cancellation_id)
+        return "https://x"
+
+    assert await links(said, world.retailer, page=page) == {"withdraw"}
+    assert made == []
+    assert await links(said, world.supplier, page=page) == {"accept", "decline", "page"}
+    assert made == [said.asked]
+
+
+# Whose business it is
+
+
+async def test_neither_the_customer_nor_who_acted_within_a_party_is_told(world: World) -> None:
+    said = await talk(world)
+    for story in (answers, goods):
+        await story(said)
+        said = await talk(world)
+    await said.done(replace(said.ask(2), actor=replace(said.retailer, name="canary of the shop")))
+    for party in (world.retailer, world.supplier, PLATFORM):
+        assert "canary" not in json.dumps(await bodies(said, party))
+
+
+# Reading
+
+
+async def test_any_number_of_events_is_one_statement(world: World) -> None:
+    first, second = await talk(world, 5, 3), await talk(world, fulfillers=(world.other_supplier,))
+    foreign = await talk(world, fulfillers=(world.supplier,), retailer=world.other_retailer)
+    await first.done(first.ask(2))
+    await first.done(first.accept(named=True))
+    keys = [
+        (world.retailer, first.line, 3),
+        (world.retailer, first.line, 1),
+        (world.retailer, second.line, 1),
+        (world.other_retailer, foreign.line, 1),
+    ]
+    lacking = [(world.retailer, first.line, 4), (world.other_retailer, first.line, 1), (world.retailer, UUID(int=9), 1)]
+    statements: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *more: object) -> None:
+        statements.append(statement)
+
+    sqlalchemy_event.listen(Engine, "before_cursor_execute", note)
+    try:
+        found = await world.application.database.read(partial(reads.events_for_sending, keys=[*keys, *lacking]))
+    finally:
+        sqlalchemy_event.remove(Engine, "before_cursor_execute", note)
+    assert len([each for each in statements if "events" in each]) == 1
+    assert {(row.retailer_id, row.line_id, row.seq) for row in found} == set(keys)
+    assert len(found) == len(keys)
+    assert await world.application.database.read(partial(reads.events_for_sending, keys=[])) == []
+
+
+def test_a_test_is_about_nothing() -> None:
+    body = write_test(endpoint="ept_1", id=UUID(int=7), at=START, source=HERE)
+    assert body["type"] == "countermand.endpoint.test.v1"
+    assert (body["id"], body["subject"]) == (f"evt_{7:032x}", "ept_1")
+    assert set(body) == set(Envelope.model_fields)
+
+
+async def test_a_look_by_keys_and_a_list_tell_the_same_of_an_event(world: World) -> None:
+    """They are two statements: one has its order of tables written out, the other leaves it to the database."""
+    said = await talk(world)
+    await answers(said)
+    stored = await said.events()
+    keys = [(world.retailer, each["line_id"], each["seq"]) for each in stored]
+    by_key = await world.application.database.read(partial(reads.events_for_sending, keys=keys))
+    wanted = reads.EventFilter()
+    scope = reads.Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
+    listed, _ = await world.application.database.read(partial(reads.list_events, scope=scope, wanted=wanted))
+    of = {row.id: row._mapping for row in listed}
+    assert len(by_key) == len(keys)
+    assert all(row._mapping == of[row.id] for row in by_key)
+
+
+async def test_a_look_by_keys_goes_by_primary_keys_alone(sqlite_world: World) -> None:
+    def plan(connection: Connection) -> list[str]:
+        statement = str(reads._envelopes_by_key("sqlite"))
+        return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", {"keys": "[]"})]
+
+    steps = [step for step in await sqlite_world.application.database.read(plan) if "VIRTUAL TABLE" not in step]
+    steps = [step for step in steps if "SUBQUERY" not in step]
+    assert len(steps) == 10
+    assert all("sqlite_autoindex" in step for step in steps), steps

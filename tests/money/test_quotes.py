@@ -1,0 +1,128 @@
+"""Orders carry money through the store, and a quote reads it back."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from countermand.documents.orders import OrderIn
+from countermand.domain.commands import AskCancellation, Asker, PartyKind
+from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.reads import Scope, refunds
+from countermand.store.money import money_of_terms
+from tests.support.money import PAID, order_json, place_paid, rows_of
+from tests.support.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def quoted(world: World, line: UUID, units: int | None = None, *, by: UUID | None = None) -> Any:
+    party = by or world.retailer
+    scope = Scope(party=party, kind=PartyKind.SUPPLIER if party == world.supplier else PartyKind.RETAILER)
+    found = await world.application.database.read(
+        lambda connection: refunds.quote_units(connection, scope, {line: units})
+    )
+    return found if isinstance(found, Refusal) else refunds.quote_document(found)
+
+
+async def test_a_quote_shows_what_would_go_back_before_anybody_asks(world: World) -> None:
+    order = await place_paid(world)
+    shown = await quoted(world, order.lines[0].id, 2)
+    assert shown["refund"] == "18.00"
+    assert shown["currency"] == "EUR"
+    assert [(each["reference"], each["refund"]) for each in shown["payments"]] == [("PAY-1", "18.00")]
+    assert await rows_of(world, "refunds") == []
+
+
+async def test_a_quote_without_units_is_for_all_that_can_be_cancelled(world: World) -> None:
+    order = await place_paid(world)
+    assert (await quoted(world, order.lines[0].id))["refund"] == "27.00"
+
+
+async def test_money_is_stored_and_read_to_the_minor_unit(world: World) -> None:
+    order = await place_paid(
+        world,
+        currency="KWD",
+        tax="added",
+        lines=[
+            {
+                "sku": "a",
+                "units": 3,
+                "unit_price": "1.999",
+                "discount": "0.001",
+                "tax_percent": "8.875",
+                "tax": "0.532",
+                "fee": "0.10",
+            }
+        ],
+        discounts=[{"amount": "0.100", "starts_from": "3", "below": "claw_back"}],
+        shipping=[{"amount": "1.5", "tax_percent": "10", "refund": "by_share"}],
+        payments=[
+            {"id": "gift", "method": "gift_card", "captured": "0.5"},
+            {"provider": "stripe", "reference": "pi_1", "captured": "1", "authorised": "6.5"},
+        ],
+        commission_returned=True,
+    )
+    [row] = await rows_of(world, "order_money")
+    assert order.money is not None
+    assert money_of_terms(row.terms) == order.money
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"payments": [{**PAID, "captured": "27.01"}]}, "The payments come to 27.01 EUR, the order to 27.00."),
+        ({"payments": [{**PAID, "captured": "27.001"}]}, "more decimals than EUR"),
+        ({"payments": [{**PAID, "captured": "NaN"}]}, "decimal number"),
+        ({"payments": [{**PAID, "captured": "-1"}]}, "greater than or equal"),
+        ({"payments": [{**PAID, "provider": "No Such"}]}, "match pattern"),
+        ({"discounts": [{"amount": "31"}]}, "discounts cannot be more"),
+        ({"lines": [{"sku": "a", "units": 1}]}, "needs a unit_price"),
+        ({"currency": "XXQ"}, "XXQ is no currency of ISO 4217 that is in use"),
+        ({"currency": "XAU"}, "XAU is no currency"),
+        ({"currency": "JPY", "discounts": [{"amount": "3.5"}]}, "more decimals than JPY"),
+        ({"payments": [], "lines": [{"sku": "a", "units": 1, "unit_price": "0.001"}]}, "more decimals"),
+    ],
+)
+async def test_money_that_does_not_hold_together_is_refused_at_the_door(
+    sqlite_world: World, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        OrderIn.model_validate(
+            order_json(sqlite_world, **{"lines": [{"sku": "a", "units": 3, "unit_price": "10.00"}], **changes})
+        )
+
+
+async def test_an_order_without_payments_is_quoted_as_unpaid(world: World) -> None:
+    order = await place_paid(world, payments=[], discounts=[])
+    shown = await quoted(world, order.lines[0].id, 1)
+    assert (shown["refund"], shown["goods"], shown["unpaid"], shown["payments"]) == ("0.00", "10.00", "10.00", [])
+
+
+async def test_what_was_cancelled_counts_in_the_next_quote(world: World) -> None:
+    order = await place_paid(
+        world, lines=[{"sku": "a", "units": 3, "unit_price": "4"}], discounts=[], payments=[{"captured": "10.00"}]
+    )
+    line = order.lines[0].id
+    assert (await quoted(world, line, 1))["refund"] == "2.00"
+    await world.submit(AskCancellation(line=line, actor=world.actor(world.retailer), units=1, asker=Asker.RETAILER))
+    assert (await quoted(world, line))["refund"] == "8.00"
+
+
+@pytest.mark.parametrize(("units", "kind"), [(4, RefusalKind.TOO_MANY_UNITS), (0, RefusalKind.UNITS_INVALID)])
+async def test_a_quote_for_what_is_not_there_is_refused(world: World, units: int, kind: RefusalKind) -> None:
+    order = await place_paid(world)
+    assert (await quoted(world, order.lines[0].id, units)).kind is kind
+
+
+async def test_an_order_without_prices_has_no_quote(world: World) -> None:
+    order = await world.order(2)
+    assert (await quoted(world, order.lines[0].id, 1)).kind is RefusalKind.NO_PRICE
+
+
+async def test_nobody_else_learns_what_the_customer_paid(world: World) -> None:
+    order = await place_paid(world)
+    for stranger in (world.supplier, world.other_retailer):
+        assert (await quoted(world, order.lines[0].id, 1, by=stranger)).kind is RefusalKind.UNKNOWN_LINE
+    assert (await quoted(world, world.retailer, 1)).kind is RefusalKind.UNKNOWN_LINE
