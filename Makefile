@@ -11,8 +11,8 @@ demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
 
 test: check
-	@echo "All tests take about six minutes on a quiet machine with two cores. Nothing in them depends on its speed."
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	@echo "All tests take about nine minutes on a quiet machine with two cores. Nothing in them depends on its speed."
+	$(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
 
 check: .venv/.ready
 	$(BIN)/ruff check .

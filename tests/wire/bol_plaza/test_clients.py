@@ -95,7 +95,7 @@ def test_the_client_cancels_what_it_has_not_got(api: PlazaAPI, shop: Shop) -> No
     if again.id != first.id:
         assert status == "FAILURE"
         assert sentence is not None
-        assert sentence.startswith("This order item is cancelled already. 1 unit was cancelled by the retailer at ")
+        assert sentence.startswith("This order item is cancelled already. 2 units were cancelled by the retailer at ")
     unknown = cancel(api, 1, "OUT_OF_STOCK")
     assert outcome(api, unknown) == ("FAILURE", "There is no such order item that you can act on.")
 
