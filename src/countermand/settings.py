@@ -29,7 +29,7 @@ PLAZA_LIMITS: Final = {
     "POST shipments": "5000/day",
     "PUT transports": "5000/day",
 }
-"""bol's own quotas (spec/bol-plaza.md 6)."""
+"""bol's own quotas (docs/plaza.md)."""
 
 
 def _quotas(limits: dict[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The contract that all commands keep: where they write, how they end, what they never take (ux.md, CLI contract)."""
+"""The contract that all commands keep: where they write, how they end, what they never take (docs/cli.md)."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""What the database holds, read past the service, and what must be true of it (reliability.md, section 7)."""
+"""What the database holds, read past the service, and what must be true of it."""
 
 import asyncio
 from collections.abc import Iterable, Sequence

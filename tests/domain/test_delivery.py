@@ -1,4 +1,4 @@
-"""When a notice is tried again, when it is given up, and when an endpoint is stopped (reliability.md, P5)."""
+"""When a notice is tried again, when it is given up, and when an endpoint is stopped (docs/webhooks.md)."""
 
 import math
 from datetime import UTC, datetime, timedelta

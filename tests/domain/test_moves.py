@@ -1,4 +1,4 @@
-"""The table of moves (design.md, section 3): what each command does to the units, and who may give it."""
+"""The table of moves: what each command does to the units, and who may give it."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""bol's rule on cancellations, case by case (spec/bol-retailer.md 8.1, docs/score.md), and what holds of every card."""
+"""bol's rule on cancellations, case by case (docs/score.md), and what holds of every card."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

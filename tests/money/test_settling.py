@@ -1,4 +1,4 @@
-"""Money moves once, whatever crashes when: the fault points of reliability.md 8 for refunds, on both engines."""
+"""Money moves once, whatever crashes when: every fault point of refunds (docs/refunds.md), on both engines."""
 
 import asyncio
 import os

@@ -30,7 +30,7 @@ EXAMPLE = b"""<Cancellation xmlns="">
 </Cancellation>
 """
 
-# bol's published pair and date, and signatures that were published or computed from them (spec/bol-plaza.md 1.3).
+# bol's published pair and date, and signatures that were published or computed from them.
 PUBLIC = "oRNWbHFXtAECmhnZmEndcjLIaSKbRMVE"
 PRIVATE = (
     "MaQHPOnmYkPZNgeRziPnQyyOJYytUbcFBVJBvbMKoDdpPqaZbaOiLUTWzPAkpPsZFZbJHrcoltdgpZolyNcgvvBaKcmkqFjucFzXhDONTsPAtHHyccQl"

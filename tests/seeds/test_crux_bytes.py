@@ -1,4 +1,4 @@
-"""The exact bytes that documented clients put on the wire, and some that none should (spec/crux.md 10.2)."""
+"""The exact bytes that documented clients put on the wire, and some that none should (docs/crux.md)."""
 
 import contextlib
 import re

@@ -1,7 +1,7 @@
 """The four samples of the seed's page run as they are printed, and each must get 204.
 
 Filled in are the host, the token and the item; ``json.dumps()`` gets the argument that it lacks; and Node's sample,
-whose host stands apart, gets its port and plain HTTP. See spec/crux.md, 10.1 and 10.2, for what they send.
+whose host stands apart, gets its port and plain HTTP. See docs/crux.md for what they send.
 """
 
 import json
@@ -126,7 +126,7 @@ def test_node_twice_on_one_connection_never_fails(server: Server, lines: Iterato
 
 
 def test_node_without_an_item_as_the_page_has_it_is_404_and_leaves_the_connection_clean(server: Server) -> None:
-    """spec/crux.md 10.1, row 1: the samples were printed with an empty id."""
+    """The samples were printed with an empty id."""
     empty = sample("node", server, "x").replace("/orders/items/cancel/x/", "/orders/items/cancel//")
     told = json.loads(run(needed("node"), HERE / "node-twice.txt", stdin=json.dumps([[empty, empty]] * 5)))
     assert [(each["ERROR:"], each.get("STATUS:")) for pair in told for each in pair] == [(None, 404)] * 10

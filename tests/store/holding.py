@@ -1,4 +1,4 @@
-"""What a database holds, and what must hold in it whatever happened (reliability.md 7)."""
+"""What a database holds, and what must hold in it whatever happened."""
 
 from collections import defaultdict
 from itertools import pairwise

@@ -242,7 +242,7 @@ CALLS = [
         "/orders/items/cancel/9d6f9b7c-5a0e-4f57-8f5a-2f1b0c7d1e11/", "DELETE", 400, 400, id="the seed's path"
     ),
 ]
-"""design.md 6 sets the limits; the seed's path knows neither 413 nor 408."""
+"""The limits of a body; the seed's path knows neither 413 nor 408."""
 
 
 @pytest.mark.parametrize("parts", [(b"x" * (MAX + 1),), (b"x" * 1024,) * 257], ids=["at once", "in parts"])

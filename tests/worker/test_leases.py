@@ -1,4 +1,4 @@
-"""Workers share the partitions; one at a time owns each; a dead one's are taken over (reliability.md, T15, P15)."""
+"""Workers share the partitions; one at a time owns each; a dead one's are taken over (docs/decisions/0013)."""
 
 import asyncio
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""Every notice goes out, by the schedule, under one id, whatever its neighbours do (reliability.md, P4, P5, P12)."""
+"""Every notice goes out, by the schedule, under one id, whatever its neighbours do (docs/webhooks.md)."""
 
 import asyncio
 from datetime import timedelta
@@ -375,7 +375,7 @@ async def test_a_commit_in_this_process_is_heard_at_once(world: World) -> None:
     assert [row.event_id for row in await notices(world, endpoint_id=to)] == given
 
 
-# Crashes and lost leases (reliability.md, section 8)
+# Crashes and lost leases (docs/webhooks.md)
 
 
 async def test_killed_between_send_and_settle_it_is_sent_again_under_the_same_id(world: World) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Permission(StrEnum):
-    """What a credential may do. All but the last two are CRUX's (spec/crux.md 3.4), by the names its clients know."""
+    """What a credential may do. All but the last two are CRUX's (docs/crux.md), by the names its clients know."""
 
     VIEW_ORDER = "view_order"
     CREATE_ORDER = "create_order"
@@ -271,7 +271,7 @@ PLAZA_KEYS_MAX: Final = 2
 def create_plaza_key(
     connection: Connection, ids: Ids, keyring: Keyring, now: datetime, *, party: Record, label: str = ""
 ) -> PlazaKey:
-    """Make a key pair for the HMAC of bol's Plaza API (spec/bol-plaza.md 1); the private half is kept encrypted.
+    """Make a key pair for the HMAC of bol's Plaza API (docs/plaza.md); the private half is kept encrypted.
 
     Raises:
         TooManyKeysError: the party has two active pairs.

@@ -298,7 +298,7 @@ def disable(connection: Connection, endpoint: UUID, *, reason: str, by: str) -> 
 
 
 def resume(connection: Connection, endpoint: UUID, *, by: str, party: UUID | None = None) -> Endpoint:
-    """Send there again, whyever nothing was, and forget what failed before. A mailbox still has to be confirmed.
+    """Send there again, whatever stopped it, and forget what failed before. A mailbox still has to be confirmed.
 
     Raises:
         UnknownEndpointError: as ``find``.

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 DELAYS_S: Final = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
-"""How long after each failed attempt the next one is due: ten in all, over 75 h 35 min 5 s (reliability.md, P5)."""
+"""How long after each failed attempt the next one is due: ten in all, over 75 h 35 min 5 s (docs/webhooks.md)."""
 
 ATTEMPTS_MAX: Final = len(DELAYS_S) + 1
 JITTER: Final = 0.1

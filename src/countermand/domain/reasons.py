@@ -5,7 +5,7 @@ from typing import Final
 
 
 class CancelReason(StrEnum):
-    """Why units are cancelled. Source: bol's twelve codes (spec/bol-plaza.md 2.2); CRUX names none."""
+    """Why units are cancelled. Source: bol's twelve codes (docs/plaza.md); CRUX names none."""
 
     NOT_STATED = "not_stated"
     REQUESTED_BY_CUSTOMER = "requested_by_customer"
@@ -49,4 +49,4 @@ BOL_REASONS: Final = {
     "UNFINDABLE_ITEM": CancelReason.ITEM_NOT_FOUND,
     "OTHER": CancelReason.OTHER,
 }
-"""bol's name of each reason, in the order bol lists them. Source: spec/bol-plaza.md 2.2, spec/bol-retailer.md 4."""
+"""bol's name of each reason, in the order bol lists them. Source: docs/plaza.md."""

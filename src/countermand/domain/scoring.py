@@ -1,6 +1,6 @@
 """What counts against whom, by bol's published rule on cancellations, and how quickly a party answers.
 
-Source: spec/bol-retailer.md 8.1. What the rule leaves open is settled in docs/decisions; docs/score.md tells all of it
+Source: the rule that bol publishes. What it leaves open is settled in docs/decisions; docs/score.md tells all of it
 in plain sentences. Everything here follows from orders and events alone, so that a card can be counted anew.
 """
 

@@ -1,4 +1,4 @@
-"""What every payment provider can be asked, and what it can answer (reliability.md, rules 7 to 9)."""
+"""What every payment provider can be asked, and what it can answer (docs/refunds.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

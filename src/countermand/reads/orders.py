@@ -50,8 +50,8 @@ KEYED_PARTIES_MAX: Final = 10
 class OrderFilter:
     """Which orders to list; what is left out does not filter.
 
-    ``allocation`` and ``designation`` are CRUX's names for where lines stand (spec/crux.md 7); an order matches when
-    one of its lines does. ``statuses`` with ``conjunction`` is the seed revision's form of it (spec/crux.md 6.2).
+    ``allocation`` and ``designation`` are CRUX's names for where lines stand (docs/crux.md); an order matches when
+    one of its lines does. ``statuses`` with ``conjunction`` is the seed revision's form of it (docs/crux.md).
     """
 
     placed_from: datetime | None = None

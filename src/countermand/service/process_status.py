@@ -71,4 +71,4 @@ _ENDS: Final = {
     State.WITHDRAWN: "FAILURE",
     State.DECLINED: "FAILURE",
 }
-"""How a process status that waits for a cancellation ends (spec/bol-plaza.md 3)."""
+"""How a process status that waits for a cancellation ends (docs/plaza.md)."""

@@ -36,7 +36,7 @@ class Row:
     """One outcome's status in each dialect.
 
     ``plaza`` is a status and the number after ``PAI-``; a refusal has none there, as it ends in a process status
-    (spec/bol-plaza.md 2.4).
+    (docs/plaza.md).
     ``crux_seed`` is DELETE on the seed's own path, which answers with the seed's seven codes and no other;
     ``crux_v1`` the rest of CRUX's first generation and ``crux_timp`` its second, where 409 means a wrong party.
     """

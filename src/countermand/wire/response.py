@@ -53,7 +53,7 @@ def header_values(scope: Scope, name: bytes) -> list[str]:
 def leaves_bytes_unframed(scope: Scope) -> bool:
     """Whether the caller may have written a body without saying how long it is.
 
-    Node's ``https.request`` does so for DELETE and GET (the seed's own sample; spec/crux.md 10.2). Such bytes would be
+    Node's ``https.request`` does so for DELETE and GET (the seed's own sample; docs/crux.md). Such bytes would be
     read as the start of the next call on this connection, so it must be closed after the answer.
     """
     if scope["method"] not in ("DELETE", "GET"):

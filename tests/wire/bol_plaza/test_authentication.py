@@ -1,4 +1,4 @@
-"""Who may call, in the order in which the sheet checks it (spec/bol-plaza.md 1)."""
+"""Who may call, in the order in which the sheet checks it (docs/plaza.md)."""
 
 from dataclasses import replace
 from datetime import timedelta

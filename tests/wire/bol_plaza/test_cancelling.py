@@ -1,4 +1,4 @@
-"""PUT …/cancellation: what it means, and how its process ends (spec/bol-plaza.md 2 and 3)."""
+"""PUT …/cancellation: what it means, and how its process ends (docs/plaza.md)."""
 
 import asyncio
 import re
@@ -375,7 +375,7 @@ async def test_a_process_is_found_by_its_number_with_zeros_and_in_v2_1(seller: S
 
 
 async def test_a_process_is_found_where_a_public_client_looks_for_it(seller: Seller) -> None:
-    """mcs/bol-plaza-v2 polls ``orders/v2/process`` (spec/bol-plaza.md 3)."""
+    """mcs/bol-plaza-v2 polls ``orders/v2/process`` (docs/plaza.md)."""
     _, number = await seller.line()
     process = await seller.cancel(number)
     answers = [

@@ -41,7 +41,7 @@ def api(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[PlazaAPI]:
 
 
 def cancel(api: PlazaAPI, number: int, reason: str) -> Any:
-    """The client has no method for it; this is how its parts make one (spec/bol-plaza.md 10)."""
+    """The client has no method for it; this is how its parts make one (docs/plaza.md)."""
     group = MethodGroup(api, "order-items")
     body = group.create_request_xml("Cancellation", DateTime=datetime.now(UTC).replace(tzinfo=None), ReasonCode=reason)
     status = ProcessStatus.parse(api, group.request("PUT", f"/{number}/cancellation", data=body))

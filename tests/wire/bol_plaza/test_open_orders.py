@@ -1,4 +1,4 @@
-"""The list of open orders in its two representations (spec/bol-plaza.md 4)."""
+"""The list of open orders in its two representations (docs/plaza.md)."""
 
 from datetime import date
 from typing import Any

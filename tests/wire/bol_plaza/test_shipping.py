@@ -1,4 +1,4 @@
-"""Shipments: told, listed, and corrected (spec/bol-plaza.md 5)."""
+"""Shipments: told, listed, and corrected (docs/plaza.md)."""
 
 import asyncio
 

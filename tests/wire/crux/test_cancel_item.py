@@ -1,6 +1,6 @@
 """The seed's call: DELETE /orders/items/cancel/<order_item_uuid>/, and the supplier's answer to it.
 
-The vectors are those of spec/crux.md, section 12, by number; where design.md, section 6, settles a vector otherwise,
+The vectors keep their numbers; where docs/decisions/0006 settles one otherwise,
 the test says so.
 """
 
@@ -132,7 +132,7 @@ async def test_vector_7_without_the_permission_to_cancel_it_is_403(sqlite_crux: 
 async def test_vector_8_a_supplier_cannot_ask_and_the_status_is_the_generations(
     sqlite_crux: Crux, prefix: str, status: int
 ) -> None:
-    """design.md 6: 403 on the seed's path, whose table knows no 409; 409 in timp."""
+    """docs/decisions/0006: 403 on the seed's path, whose table knows no 409; 409 in timp."""
     line = await sqlite_crux.new_line()
     answer = await sqlite_crux.call("DELETE", cancel_path(line, prefix), sqlite_crux.world.supplier)
     assert (answer.status_code, answer.json()) == (status, {"detail": "Only a retailer can make this call."})
@@ -216,7 +216,7 @@ async def _malformed(crux: Crux) -> str:
         pytest.param(_someone_elses, id="14: another retailer's line"),
         pytest.param(_order, id="an order's id"),
         pytest.param(_party, id="a party's id"),
-        pytest.param(_malformed, id="malformed (design.md 6: 422)"),
+        pytest.param(_malformed, id="malformed (decision 0006: 422)"),
     ],
 )
 @both_generations
@@ -279,7 +279,7 @@ async def test_vector_15_an_item_that_cannot_be_cancelled_is_422_with_the_refusa
 async def test_vector_16_the_same_ask_again_while_it_is_pending_is_204_and_sends_nothing_twice(
     crux: Crux, prefix: str
 ) -> None:
-    """design.md 3: a client that lost the answer must be able to repeat the call."""
+    """A client that lost the answer must be able to repeat the call."""
     line = await crux.new_line(2)
     path = cancel_path(line, prefix)
     assert (await crux.call("DELETE", path, crux.world.retailer, {})).status_code == 204
@@ -361,7 +361,7 @@ async def test_every_answer_says_what_is_allowed_and_varies_by_accept(sqlite_cru
 
 @both_generations
 async def test_what_is_checked_first_is_told_first(sqlite_crux: Crux, prefix: str) -> None:
-    """spec/crux.md 6.7: a call with every fault, which are then mended one after the other."""
+    """docs/crux.md: a call with every fault, which are then mended one after the other."""
     world = sqlite_crux.world
     powerless = await sqlite_crux.token(world.supplier, permissions=["view_order"])
     line = await sqlite_crux.new_line()
@@ -393,7 +393,7 @@ async def test_what_is_checked_first_is_told_first(sqlite_crux: Crux, prefix: st
         assert answer.status_code == status, call
 
 
-# The tolerance list, spec/crux.md 10.3
+# The tolerance list, docs/crux.md
 
 
 @pytest.mark.parametrize(
@@ -457,7 +457,7 @@ async def test_the_id_may_be_in_capitals_or_without_hyphens_and_the_final_slash_
     ["x", "%00", "%F0%9F%92%A9", "%2e%2e", "urn:uuid:{}", "{{{}}}", "{}-", " {}", "{}%0A", "١٢٣", "0" * 5000],
 )
 async def test_a_malformed_id_is_422_whatever_it_holds(sqlite_crux: Crux, spelling: str) -> None:
-    """design.md 6; the seed's row for 422 covers an identifier that may be wrong altogether."""
+    """docs/decisions/0006; the seed's row for 422 covers an identifier that may be wrong altogether."""
     line = await sqlite_crux.new_line()
     answer = await sqlite_crux.cancel(spelling.format(line))
     assert (answer.status_code, refusal(answer)) == (422, "unknown_line")

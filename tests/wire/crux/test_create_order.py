@@ -1,4 +1,4 @@
-"""POST /orders/create/ in both generations (spec/crux.md 6.1)."""
+"""POST /orders/create/ in both generations (docs/crux.md)."""
 
 from copy import deepcopy
 from typing import Any

@@ -1,4 +1,4 @@
-"""What else is done to orders: cancel whole ones, answer them, allocate, track (spec/crux.md 6.6 to 6.9)."""
+"""What else is done to orders: cancel whole ones, answer them, allocate, track (docs/crux.md)."""
 
 import asyncio
 from typing import Any
@@ -237,7 +237,7 @@ async def test_rejecting_everything_confirms_what_was_asked(crux: Crux) -> None:
 
 
 async def test_the_sum_is_not_enforced(crux: Crux) -> None:
-    """The vendor's own sample accepts 5 and has 1 on back-order, of 5 ordered (spec/crux.md 6.8)."""
+    """The vendor's own sample accepts 5 and has 1 on back-order, of 5 ordered (docs/crux.md)."""
     order = await crux.world.order(5)
     line = order.lines[0].id
     assert (await allocate(crux, order.id, word(line, 5, 1, 0))).status_code == 200

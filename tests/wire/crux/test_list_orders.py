@@ -1,4 +1,4 @@
-"""POST /orders/ (list), GET /orders/<uuid>/ and GET /timp/orders/po/<number>/ (spec/crux.md 6.2, 6.3, 7)."""
+"""POST /orders/ (list), GET /orders/<uuid>/ and GET /timp/orders/po/<number>/ (docs/crux.md)."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -270,7 +270,7 @@ async def test_the_lists_orders_have_the_keys_of_the_generation(filled: Shelf) -
 
 
 async def test_what_happened_shows_in_each_generations_words(filled: Shelf) -> None:
-    """spec/crux.md 7: v1 folds both words into one."""
+    """docs/crux.md: v1 folds both words into one."""
     crux, retailer = filled.crux, filled.crux.world.retailer
     shown = {}
     for name, order in filled.orders.items():

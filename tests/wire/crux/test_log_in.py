@@ -1,4 +1,4 @@
-"""POST /organizations/user-login/ in both generations: a token for a right password (spec/crux.md 3)."""
+"""POST /organizations/user-login/ in both generations: a token for a right password (docs/crux.md)."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

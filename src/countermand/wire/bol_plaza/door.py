@@ -1,4 +1,4 @@
-"""The calls of bol's Plaza API v2 and v2.1: XML over HMAC (spec/bol-plaza.md). Writes answer with a process status."""
+"""The calls of bol's Plaza API v2 and v2.1: XML over HMAC (docs/plaza.md). Writes answer with a process status."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -128,7 +128,7 @@ class PlazaDoor:
                 quota="GET process-status",
                 answer=self.process_status,
             ),
-            # As one public client polls (spec/bol-plaza.md 3).
+            # As one public client polls (docs/plaza.md).
             Operation(
                 method="GET",
                 path="/orders/v2/process/{target}",

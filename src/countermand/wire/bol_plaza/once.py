@@ -1,4 +1,4 @@
-"""A signature does not cover the body (spec/bol-plaza.md 1.2): it is good for one body about one item, and no other.
+"""A signature does not cover the body (docs/plaza.md): it is good for one body about one item, and no other.
 
 What was sent under a signature is kept with its effect, as under an idempotency key. So a client that repeats a call
 gets the same process status, and the same signature with another body is refused, also after a restart and by every

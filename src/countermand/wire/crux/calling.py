@@ -202,7 +202,7 @@ class Endpoint:
 
 
 class LoginEndpoint:
-    """Logging in: no credentials are needed, and those given are ignored (spec/crux.md 3.1)."""
+    """Logging in: no credentials are needed, and those given are ignored (docs/crux.md)."""
 
     def __init__(self, checks: Checks, log_in: Callable[[Any, str], Awaitable[Reply]], *, timp: bool) -> None:
         self._checks = checks

@@ -1,4 +1,4 @@
-"""The calls of CRUX: parse, authenticate, one command, one reply, in DRF's shape (spec/crux.md 11)."""
+"""The calls of CRUX: parse, authenticate, one command, one reply, in DRF's shape (docs/crux.md)."""
 
 import asyncio
 import re

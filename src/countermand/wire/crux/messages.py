@@ -1,4 +1,4 @@
-"""What CRUX clients send, read tolerantly (spec/crux.md 10.3), and the field errors they get back in DRF's shape."""
+"""What CRUX clients send, read tolerantly (docs/crux.md), and the field errors they get back in DRF's shape."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
@@ -202,7 +202,7 @@ class ListOrders(Message):
 
 
 class CancelOrder(Message):
-    """``auth_token`` and ``skus`` of the page's text are ignored (spec/crux.md 10.1, 14)."""
+    """``auth_token`` and ``skus`` of the page's text are ignored (docs/crux.md)."""
 
     order_uuid: Id
 

@@ -1,4 +1,4 @@
-"""What CRUX clients are shown. The two generations name and nest the same facts differently (spec/crux.md 6, 7)."""
+"""What CRUX clients are shown. The two generations name and nest the same facts differently (docs/crux.md)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -40,7 +40,7 @@ def login(given: Login) -> dict[str, Any]:
 
 
 def catalog_item(supplier: UUID, sku: str) -> UUID:
-    """The id that stands for a catalogue item. It never is the id of a line (spec/crux.md 1)."""
+    """The id that stands for a catalogue item. It never is the id of a line (docs/crux.md)."""
     return uuid5(CATALOG, f"item {supplier} {sku}")
 
 
@@ -67,7 +67,7 @@ def order_v1(order: OrderView) -> dict[str, Any]:
 
 
 def order_timp_in_list(order: OrderView) -> dict[str, Any]:
-    """An order as the list of ``/timp/orders/`` shows it: a hybrid of both generations (spec/crux.md 6.2)."""
+    """An order as the list of ``/timp/orders/`` shows it: a hybrid of both generations (docs/crux.md)."""
     shown = order_v1(order)
     detail = order_timp(order)
     same = ("retailer_provided_order_notes", "supplier_provided_order_notes", "retailer_provided_order_attributes")
@@ -116,7 +116,7 @@ def order_timp(order: OrderView) -> dict[str, Any]:
 
 
 def status_v1(line: Record | Line) -> str:
-    """One word for a line, as ``/orders/`` has it. A cancellation that is asked does not show (spec/crux.md 7)."""
+    """One word for a line, as ``/orders/`` has it. A cancellation that is asked does not show (docs/crux.md)."""
     if line.shipped:
         return "HasTracking"
     if line.cancelled == line.ordered:
@@ -140,7 +140,7 @@ def designation(line: Record) -> str | None:
 
 
 def allocation_word(outcome: Decision | Refusal) -> str:
-    """The word that the answer to an allocation has for a line (spec/crux.md 6.8)."""
+    """The word that the answer to an allocation has for a line (docs/crux.md)."""
     if isinstance(outcome, Refusal):
         return _ALLOCATION_WORDS[outcome.kind]
     word = status_v1(outcome.line)
@@ -161,7 +161,7 @@ _ONE_SIDED: Final = {
     Permission.ALLOCATE_ORDER: "SUPPLIER",
     Permission.ADD_ORDER_TRACKING: "SUPPLIER",
 }
-"""Permissions that CRUX shows to one side only (spec/crux.md 3.4)."""
+"""Permissions that CRUX shows to one side only (docs/crux.md)."""
 
 
 def _permission(permission: Permission) -> dict[str, Any]:

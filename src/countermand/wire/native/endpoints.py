@@ -134,7 +134,7 @@ async def pause_endpoint(behind: Inside, who: Manager, endpoint: str, why: Pause
 
 @router.post("/{endpoint}/resume")
 async def resume_endpoint(behind: Inside, who: Manager, endpoint: str) -> EndpointOut:
-    """Send there again, whyever nothing was."""
+    """Send there again, whatever stopped it."""
     resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=who.party)
     return _out(await _change(behind, resume))
 
