@@ -17,7 +17,8 @@ from tests.support.pgnode import Node
 from bench.seeding import plant
 from countermand.admin import policies
 from countermand.app import opened
-from countermand.domain.commands import Actor, AskCancellation, PartyKind
+from countermand.domain.commands import AskCancellation
+from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.policy import Policy, Silence
 from countermand.observability.logs import configure_logging
 from countermand.service.calls import Call, Done

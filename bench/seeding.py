@@ -12,8 +12,8 @@ from sqlalchemy import Connection, select
 
 from countermand.admin import accounts
 from countermand.app import Service, opened
-from countermand.domain.commands import Actor, PartyKind
 from countermand.domain.orders import NewLine, PlaceOrder
+from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Ids
 from countermand.reads.parties import find_party
 from countermand.service.agreements import Standing

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 from countermand.admin import accounts, credentials
 from countermand.admin.accounts import PERMISSIONS, PLATFORM, Permission, TakenError
 from countermand.admin.audit import Author
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.ids import digest
 from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.store import tables as t

@@ -32,7 +32,7 @@ from sqlalchemy import Connection, func, select
 from countermand.admin import accounts
 from countermand.app import opened
 from countermand.documents.orders import OrderIn, place
-from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import show
 from countermand.reads.parties import find_party
 from countermand.service.calls import Call, Done

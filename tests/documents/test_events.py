@@ -17,19 +17,18 @@ from countermand import reads
 from countermand.admin import policies
 from countermand.admin.accounts import PLATFORM
 from countermand.documents.events import Envelope, write, write_test
-from countermand.domain.commands import (
+from countermand.domain.commands import NoteCancellation, Reassign
+from countermand.domain.events import EventKind
+from countermand.domain.money.commands import (
     AddPayment,
     CapturePayment,
     CloseRefund,
     Movement,
-    NoteCancellation,
-    PartyKind,
-    Reassign,
     SendRefund,
     SettleRefund,
 )
-from countermand.domain.events import EventKind
 from countermand.domain.money.pricing import Payment
+from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.store.columns import Record

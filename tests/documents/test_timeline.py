@@ -12,13 +12,13 @@ from countermand.documents import timeline
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,
-    Asker,
     CancelOwn,
     DeclineCancellation,
     PassDeadline,
     Ship,
 )
 from countermand.domain.events import EventKind
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
 from tests.support.world import World

@@ -8,17 +8,14 @@ from uuid import UUID
 
 from countermand.domain.commands import (
     AcceptCancellation,
-    Actor,
     Allocate,
     AskCancellation,
-    Asker,
     CancelOwn,
     ChangeTransport,
     DeclineCancellation,
     EscalateCancellation,
     LineCommand,
     NoteCancellation,
-    PartyKind,
     PassDeadline,
     RetailerCancel,
     Ship,
@@ -27,6 +24,7 @@ from countermand.domain.commands import (
 from countermand.domain.decide import decide
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decision, Line
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Policy
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import Refusal

@@ -5,9 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from countermand.domain.commands import Actor, LineCommand
+from countermand.domain.commands import LineCommand
 from countermand.domain.events import EventKind
 from countermand.domain.line import Line, State
+from countermand.domain.parties import Actor
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import RefusalKind

@@ -4,9 +4,10 @@ from uuid import UUID
 
 import pytest
 
-from countermand.domain.commands import Actor, Asker, LineCommand
+from countermand.domain.commands import LineCommand
 from countermand.domain.events import EventKind
 from countermand.domain.line import Line, State
+from countermand.domain.parties import Actor, Asker
 from countermand.domain.policy import Cutoff, Policy
 from countermand.domain.reasons import CancelReason
 from countermand.domain.refusals import RefusalKind

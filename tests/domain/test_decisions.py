@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from countermand.domain.commands import AcceptCancellation, Actor, DeclineCancellation, LineCommand
+from countermand.domain.commands import AcceptCancellation, DeclineCancellation, LineCommand
 from countermand.domain.events import EventKind
 from countermand.domain.line import State
+from countermand.domain.parties import Actor
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import RefusalKind

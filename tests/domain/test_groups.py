@@ -8,11 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from countermand.domain.commands import Actor, Asker, CancelOrder, LineCommand
+from countermand.domain.commands import CancelOrder, LineCommand
 from countermand.domain.decide import decide, decide_order, let_silence_speak
 from countermand.domain.events import Event, EventKind
 from countermand.domain.groups import settle
 from countermand.domain.line import Decision, Line, State
+from countermand.domain.parties import Actor, Asker
 from countermand.domain.policy import Policy, Rule, Silence, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import Refusal, RefusalKind

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from countermand.domain.commands import Actor, LineCommand, Parcel, ShipOrder
+from countermand.domain.commands import LineCommand, Parcel, ShipOrder
 from countermand.domain.decide import decide_order, let_silence_speak
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decision, State
+from countermand.domain.parties import Actor
 from countermand.domain.policy import Policy, Rule, Silence
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import Refusal, RefusalKind

@@ -24,10 +24,8 @@ from hypothesis.stateful import (
 
 from countermand.domain.commands import (
     AcceptCancellation,
-    Actor,
     Allocate,
     AskCancellation,
-    Asker,
     CancelOrder,
     CancelOwn,
     DeclineCancellation,
@@ -42,6 +40,7 @@ from countermand.domain.decide import LineOutcome, decide, decide_order, let_sil
 from countermand.domain.events import MONEY, Event, EventKind
 from countermand.domain.groups import settle
 from countermand.domain.line import Cancellation, Decision, Line, State
+from countermand.domain.parties import Actor, Asker
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import Refusal, RefusalKind

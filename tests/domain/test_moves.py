@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from countermand.domain.commands import Actor, AskCancellation, Asker, LineCommand
+from countermand.domain.commands import AskCancellation, LineCommand
 from countermand.domain.events import EventKind
 from countermand.domain.line import Decision, Line, State
+from countermand.domain.parties import Actor, Asker
 from countermand.domain.refusals import RefusalKind
 from tests.domain.story import (
     NOW,

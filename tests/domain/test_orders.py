@@ -10,20 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countermand.domain.commands import (
-    Actor,
     AllocateOrder,
     AnswerOrder,
-    Asker,
     AskLines,
     CancelOrder,
     ChangeParcel,
     OrderCommand,
     Parcel,
-    PartyKind,
     ShipOrder,
 )
 from countermand.domain.decide import LineOutcome, decide_order
 from countermand.domain.line import Decision, Line, State
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Cutoff, Policy, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, UNKNOWN_TRANSPORT, Refusal, RefusalKind

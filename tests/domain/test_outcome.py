@@ -7,11 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from countermand.domain.commands import Asker, CancelOrder
+from countermand.domain.commands import CancelOrder
 from countermand.domain.decide import decide_order
 from countermand.domain.groups import settle
 from countermand.domain.line import Line
 from countermand.domain.outcome import outcome
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import RefusalKind

@@ -2,9 +2,9 @@
 
 import pytest
 
-from countermand.domain.commands import Actor, Asker
 from countermand.domain.events import EventKind
 from countermand.domain.line import Line, State
+from countermand.domain.parties import Actor, Asker
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import CancelReason
 from countermand.domain.refusals import RefusalKind

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from countermand.domain.commands import Asker
 from countermand.domain.events import EventKind
 from countermand.domain.line import State
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Policy, Rule, Silence
 from countermand.domain.reasons import DeclineReason
 from tests.domain.story import (

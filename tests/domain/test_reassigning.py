@@ -2,9 +2,10 @@
 
 import pytest
 
-from countermand.domain.commands import Actor, LineCommand, Reassign
+from countermand.domain.commands import LineCommand, Reassign
 from countermand.domain.events import EventKind
 from countermand.domain.line import State
+from countermand.domain.parties import Actor
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import RefusalKind

@@ -15,7 +15,6 @@ from countermand.domain.commands import (
     AcceptCancellation,
     Allocate,
     AskCancellation,
-    Asker,
     CancelOwn,
     DeclineCancellation,
     LineCommand,
@@ -26,6 +25,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.decide import decide
 from countermand.domain.line import Decision, Line
+from countermand.domain.parties import Asker
 from countermand.domain.policy import DEFAULT_POLICY, Policy, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.scoring import (

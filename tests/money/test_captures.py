@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from countermand.domain.commands import CapturePayment, CloseRefund
+from countermand.domain.money.commands import CapturePayment, CloseRefund
 from countermand.store.columns import Record
 from tests.money.test_settling import worker_of
 from tests.payments.conftest import PREFIX, adapter

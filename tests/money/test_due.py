@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.engine import Engine
 
-from countermand.domain.commands import AcceptCancellation, AskCancellation, Asker, CancelOrder, CancelOwn, Ship
+from countermand.domain.commands import AcceptCancellation, AskCancellation, CancelOrder, CancelOwn, Ship
+from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason
 from countermand.service.calls import Done
 from countermand.store import statements

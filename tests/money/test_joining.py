@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from countermand.domain.commands import CloseRefund, CorrectRefund, RetryRefund, SendRefund, SettleRefund
+from countermand.domain.money.commands import CloseRefund, CorrectRefund, RetryRefund, SendRefund, SettleRefund
 from countermand.payments.provider import Notified, Provider, RefundRequest
 from countermand.store.columns import Record
 from countermand.worker.refunds import AT_ONCE, FOLLOWED_MAX

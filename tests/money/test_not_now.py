@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from countermand.domain.commands import RetryRefund, SendRefund, SettleRefund
+from countermand.domain.money.commands import RetryRefund, SendRefund, SettleRefund
 from countermand.payments.provider import Provider
 from countermand.store.columns import Record
 from tests.money.test_settling import Broken, worker_of

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from countermand.domain.commands import CloseRefund, CorrectRefund, Movement, RetryRefund
+from countermand.domain.money.commands import CloseRefund, CorrectRefund, Movement, RetryRefund
 from countermand.store.columns import Record
 from tests.money.bank import Bank
 from tests.money.test_settling import Desk, desk, worker_of

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from countermand.documents.orders import OrderIn, place
-from countermand.domain.commands import AddPayment
+from countermand.domain.money.commands import AddPayment
 from countermand.domain.money.pricing import Payment
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import RefusalKind

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from countermand.domain.commands import AddPayment, CapturePayment
+from countermand.domain.money.commands import AddPayment, CapturePayment
 from countermand.domain.money.pricing import Payment
 from countermand.service.calls import Call, Done, Refused
 from tests.money.test_settling import Desk, desk

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from countermand.documents.orders import OrderIn
-from countermand.domain.commands import AskCancellation, Asker, PartyKind
+from countermand.domain.commands import AskCancellation
+from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.reads import Scope, refunds
 from countermand.store.money import money_of_terms

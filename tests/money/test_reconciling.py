@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from countermand.domain.commands import CloseRefund, Movement, RetryRefund
+from countermand.domain.money.commands import CloseRefund, Movement, RetryRefund
 from countermand.store import refunds
 from countermand.store.codecs import refund_of
 from countermand.worker import Worker

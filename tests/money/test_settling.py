@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from countermand.domain.commands import CancelOwn, CloseRefund, Movement, RetryRefund, SendRefund
+from countermand.domain.commands import CancelOwn
+from countermand.domain.money.commands import CloseRefund, Movement, RetryRefund, SendRefund
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.payments.provider import Provider, ProviderResult, RefundRequest

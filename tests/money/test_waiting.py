@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from countermand.domain.commands import WaitingFor
+from countermand.domain.money.commands import WaitingFor
 from countermand.domain.money.refunds import ATTEMPTS_MAX
 from countermand.payments.provider import Movement, ProviderResult, RefundRequest
 from countermand.reads import Scope

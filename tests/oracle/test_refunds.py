@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.commands import AddPayment, CapturePayment
+from countermand.domain.money.commands import AddPayment, CapturePayment
 from countermand.domain.money.payments import Paid, captured_instead, decide_payment
 from countermand.domain.money.pricing import (
     Below,

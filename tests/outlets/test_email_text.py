@@ -8,15 +8,9 @@ import pytest
 from countermand import reads
 from countermand.admin.accounts import PLATFORM
 from countermand.documents.sentences import count, from_now, moment
-from countermand.domain.commands import (
-    AcceptCancellation,
-    Actor,
-    AskCancellation,
-    Asker,
-    EscalateCancellation,
-    PartyKind,
-)
+from countermand.domain.commands import AcceptCancellation, AskCancellation, EscalateCancellation
 from countermand.domain.events import EventKind
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.outlets.email_text import MailText, confirmation_mail, mail_of, stopped_mail, trial_mail
 from tests.support.world import START, World
 

@@ -7,12 +7,10 @@ from uuid import UUID
 from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import (
     AcceptCancellation,
-    Actor,
     Allocate,
     AllocateOrder,
     AnswerOrder,
     AskCancellation,
-    Asker,
     AskLines,
     CancelOrder,
     CancelOwn,
@@ -21,13 +19,13 @@ from countermand.domain.commands import (
     Command,
     DeclineCancellation,
     Parcel,
-    PartyKind,
     PassDeadline,
     RetailerCancel,
     Ship,
     ShipOrder,
     WithdrawCancellation,
 )
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest, Refused
 from countermand.store import tables as t

@@ -20,12 +20,10 @@ from countermand.admin.policies import ANY_FULFILLER, put_in_force
 from countermand.app import Service
 from countermand.domain.commands import (
     AcceptCancellation,
-    Actor,
     Allocate,
     AllocateOrder,
     AnswerOrder,
     AskCancellation,
-    Asker,
     CancelOrder,
     CancelOwn,
     Command,
@@ -33,7 +31,6 @@ from countermand.domain.commands import (
     EscalateCancellation,
     NoteCancellation,
     Parcel,
-    PartyKind,
     PassDeadline,
     RetailerCancel,
     Ship,
@@ -41,6 +38,7 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.orders import NewLine, PlaceOrder
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from countermand.admin.accounts import PLATFORM
-from countermand.domain.commands import Movement
+from countermand.domain.money.commands import Movement
 from countermand.store.erasure import erase_customer
 from tests.money.test_settling import Desk, desk, worker_of
 from tests.store.holding import assert_sound, everything

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from countermand import reads
 from countermand.admin.accounts import PLATFORM
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.reads import EventFilter, Scope
 from countermand.store import feed, migrations
 from tests.support.world import World

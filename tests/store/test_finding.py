@@ -12,9 +12,11 @@ from structlog.testing import capture_logs
 
 from countermand import reads
 from countermand.admin import accounts
-from countermand.domain.commands import AddPayment, AskCancellation, Asker, PartyKind, PassDeadline
+from countermand.domain.commands import AskCancellation, PassDeadline
+from countermand.domain.money.commands import AddPayment
 from countermand.domain.money.pricing import Payment
 from countermand.domain.orders import PlaceOrder
+from countermand.domain.parties import Asker, PartyKind
 from countermand.ids import show
 from countermand.reads import lookup as lookups
 from countermand.reads import refunds

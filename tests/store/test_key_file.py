@@ -11,7 +11,7 @@ from countermand.admin import accounts, endpoints
 from countermand.admin.audit import Author
 from countermand.admin.credentials import revoke_plaza_key
 from countermand.app import Service, opened, work
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.keyring import KeyringError
 from countermand.reads.parties import find_party
 from countermand.serving import serve

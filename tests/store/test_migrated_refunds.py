@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, delete, insert, inspect, update
 
-from countermand.domain.commands import CloseRefund
+from countermand.domain.money.commands import CloseRefund
 from countermand.store import tables as t
 from countermand.store.migrations import LATEST
 from tests.money.test_settling import desk

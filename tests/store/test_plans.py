@@ -24,7 +24,6 @@ from countermand import reads
 from countermand.admin import accounts, audit, credentials, endpoints, policies, users
 from countermand.domain.commands import (
     AcceptCancellation,
-    Actor,
     Allocate,
     AllocateOrder,
     AnswerOrder,
@@ -36,16 +35,16 @@ from countermand.domain.commands import (
     DeclineCancellation,
     NoteCancellation,
     Parcel,
-    PartyKind,
     PassDeadline,
     RetailerCancel,
-    RetryRefund,
     Ship,
     ShipOrder,
     WithdrawCancellation,
 )
 from countermand.domain.line import State
+from countermand.domain.money.commands import RetryRefund
 from countermand.domain.orders import NewLine, PlaceOrder
+from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
 from countermand.reads import (

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from countermand import reads
-from countermand.domain.commands import Actor, PartyKind, Reassign
+from countermand.domain.commands import Reassign
+from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.refusals import RefusalKind
 from countermand.domain.scoring import Role, Week
 from countermand.reads import scores

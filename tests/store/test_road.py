@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Connection, update
 
 from countermand.admin.accounts import PLATFORM
-from countermand.domain.commands import Actor, Command, PartyKind
+from countermand.domain.commands import Command
 from countermand.domain.orders import PlaceOrder
+from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.service.calls import Call, Done, Refused

@@ -20,7 +20,6 @@ from countermand.domain.commands import (
     AcceptCancellation,
     Allocate,
     AskCancellation,
-    Asker,
     CancelOrder,
     CancelOwn,
     Command,
@@ -31,6 +30,7 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.orders import NewLine, PlaceOrder
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.scoring import Role, Scorecard, Week, Why

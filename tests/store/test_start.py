@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, text, update
 from sqlalchemy.pool import NullPool
 
 from countermand.app import opened
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.serving import serve
 from countermand.store import migrations
 from countermand.store import tables as t

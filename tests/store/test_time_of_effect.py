@@ -10,7 +10,8 @@ import pytest
 from countermand import reads
 from countermand.admin import accounts
 from countermand.admin.policies import put_in_force
-from countermand.domain.commands import CancelOrder, PartyKind, PassDeadline
+from countermand.domain.commands import CancelOrder, PassDeadline
+from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.scoring import Reply, Role, Scorecard, Week
 from countermand.ids import Ids

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 from countermand import reads
 from countermand.admin import accounts
 from countermand.app import Service, opened
-from countermand.domain.commands import Actor, Command, PartyKind
+from countermand.domain.commands import Command
 from countermand.domain.orders import NewLine, PlaceOrder
+from countermand.domain.parties import Actor, PartyKind
 from countermand.reads.parties import find_party
 from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest
 from countermand.serving import doors

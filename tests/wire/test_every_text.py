@@ -12,7 +12,8 @@ import httpx2
 import pytest
 from pydantic import BaseModel
 
-from countermand.domain.commands import Actor, AskCancellation, PartyKind
+from countermand.domain.commands import AskCancellation
+from countermand.domain.parties import Actor, PartyKind
 from countermand.service.calls import Done
 from countermand.wire.answer import forms
 from countermand.wire.bol_plaza import messages as plaza_messages

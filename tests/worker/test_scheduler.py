@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countermand.admin.endpoints import Endpoint
-from countermand.domain.commands import PartyKind
 from countermand.domain.endpoint import EndpointState
+from countermand.domain.parties import PartyKind
 from countermand.reads import Scope
 from countermand.worker.scheduler import Queue, QueuedNotice, SendScheduler
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
 
-from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Ids, digest
 from countermand.keyring import Keyring
 from countermand.store import statements as sql

@@ -16,7 +16,6 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
 
-from countermand.domain.commands import PartyKind
 from countermand.domain.endpoint import (
     STRICT,
     AddressRules,
@@ -29,6 +28,7 @@ from countermand.domain.endpoint import (
     recipient_of,
 )
 from countermand.domain.events import EventKind
+from countermand.domain.parties import PartyKind
 from countermand.ids import Ids, show
 from countermand.keyring import Keyring
 from countermand.store import owner_mails

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from countermand.admin import accounts
 from countermand.admin.audit import Action, Author, Change, record
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 
 
 def add(connection: Connection, author: Author, *, kind: PartyKind, name: str) -> UUID:

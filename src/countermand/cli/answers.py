@@ -17,11 +17,11 @@ from countermand.domain.commands import (
     AcceptCancellation,
     DeclineCancellation,
     LineCommand,
-    PartyKind,
     Reassign,
     WithdrawCancellation,
 )
 from countermand.domain.line import State
+from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import DeclineReason
 from countermand.ids import show
 from countermand.road import Application

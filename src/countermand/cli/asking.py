@@ -14,8 +14,9 @@ from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
 from countermand.cli.outcomes import heeded, not_answered
 from countermand.cli.output import Exit, fail, manners, print_json, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
-from countermand.domain.commands import AskCancellation, Asker
+from countermand.domain.commands import AskCancellation
 from countermand.domain.line import Cancellation, Decision, State
+from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.road import Application

@@ -36,7 +36,8 @@ from countermand.cli.stories.score import ScoreStory
 from countermand.cli.stories.story import Cast
 from countermand.cli.stories.webhook import WebhookStory
 from countermand.documents.orders import OrderIn, place
-from countermand.domain.commands import Actor, AskCancellation, PartyKind
+from countermand.domain.commands import AskCancellation
+from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.policy import DEFAULT_POLICY
 from countermand.ids import system_clock
 from countermand.observability.logs import configure_logging

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from countermand.cli.output import Exit, fail, plain, untamed
-from countermand.domain.commands import Asker
 from countermand.domain.numbers import read_whole
+from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason
 from countermand.domain.texts import NOTE_MAX, TEXT_MAX, read_text
 

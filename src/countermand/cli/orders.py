@@ -20,9 +20,9 @@ from countermand.cli.output import CommandError, Exit, fail, plain, print_json, 
 from countermand.cli.parties import find_id, find_party
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, what_is_wrong, with_database
 from countermand.documents.orders import OrderIn, place
-from countermand.domain.commands import Actor, PartyKind
 from countermand.domain.numbers import read_digits
 from countermand.domain.orders import PlaceOrder
+from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.texts import writable
 from countermand.json_input import parse_json, unfit_texts
 from countermand.road import Application

@@ -19,7 +19,7 @@ from countermand.admin.audit import Author
 from countermand.cli.inputs import Name, Text, Whole
 from countermand.cli.output import Exit, fail, print_json, print_table, report
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.domain.texts import why_unfit
 from countermand.ids import read, show
 from countermand.reads import parties as party_reads

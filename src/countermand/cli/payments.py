@@ -15,8 +15,8 @@ from countermand.cli.output import Exit, fail, print_json, print_table, report, 
 from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
 from countermand.documents.orders import PaymentIn, payment_of
-from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.money.amounts import to_minor
+from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.money.pricing import Method
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.ids import show

@@ -16,7 +16,7 @@ from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, print_json
 from countermand.cli.parties import find_party, find_retailer
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
 from countermand.domain.working_hours import WorkingHours
 from countermand.road import Application

@@ -16,8 +16,8 @@ from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, print_json, print_table, report, say_more
 from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings, with_database
-from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
 from countermand.domain.money.amounts import to_minor, write_minor
+from countermand.domain.money.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
 from countermand.domain.money.refunds import RefundState
 from countermand.domain.refusals import Refusal
 from countermand.ids import show

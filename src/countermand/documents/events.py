@@ -12,10 +12,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from countermand.domain.commands import Asker, PartyKind
 from countermand.domain.events import EventKind
 from countermand.domain.line import State
 from countermand.domain.money.amounts import write_minor
+from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import show

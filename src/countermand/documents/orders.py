@@ -9,7 +9,6 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from countermand.domain.commands import Actor
 from countermand.domain.money.amounts import check_currency, rate_of_percent, to_minor
 from countermand.domain.money.pricing import (
     Below,
@@ -24,6 +23,7 @@ from countermand.domain.money.pricing import (
     why_not,
 )
 from countermand.domain.orders import LINES_MAX, NewLine, PlaceOrder, check_placed_at
+from countermand.domain.parties import Actor
 from countermand.fields import Amount, Day, Id, Moment, Name, Number, Text, Units
 from countermand.ids import Ids
 

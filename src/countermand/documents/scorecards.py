@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.documents import timeline
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.domain.scoring import NORM, STRIKE_WEEKS, Figures, Incident, Judgement, Reply, Role, Scorecard, Week
 from countermand.ids import show
 from countermand.reads import scores

@@ -8,14 +8,11 @@ from uuid import UUID
 
 from countermand.domain.commands import (
     AcceptCancellation,
-    Actor,
     AskCancellation,
-    Asker,
     CancelOwn,
     DeclineCancellation,
     EscalateCancellation,
     NoteCancellation,
-    PartyKind,
     PassDeadline,
     RetailerCancel,
     WithdrawCancellation,
@@ -23,6 +20,7 @@ from countermand.domain.commands import (
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decided, Decision, Line, Remark, State
 from countermand.domain.outcome import count, outcome, party_word
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Cutoff, Policy, Rule, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, Standing, first

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from countermand.domain.commands import Asker
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason
 

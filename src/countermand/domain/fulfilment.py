@@ -14,8 +14,9 @@ from countermand.domain.cancellation import (
     units_invalid,
     why_nothing_open,
 )
-from countermand.domain.commands import Actor, Allocate, ChangeTransport, DeclineCancellation, PartyKind, Ship
+from countermand.domain.commands import Allocate, ChangeTransport, DeclineCancellation, Ship
 from countermand.domain.line import Cancellation, Decision, Line, Remark, State
+from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
 from countermand.domain.transition import Draft

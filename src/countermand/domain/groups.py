@@ -5,8 +5,8 @@ from datetime import datetime
 from enum import Enum, auto
 from uuid import UUID
 
-from countermand.domain.commands import Asker
 from countermand.domain.line import Cancellation, Decision, Line, State
+from countermand.domain.parties import Asker
 from countermand.domain.transition import Draft
 
 

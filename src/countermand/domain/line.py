@@ -5,8 +5,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from countermand.domain.commands import Asker
 from countermand.domain.events import Event, EventKind
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 

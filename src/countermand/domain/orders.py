@@ -5,9 +5,9 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.commands import Actor
 from countermand.domain.dates import SKEW_MAX
 from countermand.domain.money.pricing import OrderMoney
+from countermand.domain.parties import Actor
 from countermand.domain.refusals import Refusal, RefusalKind
 
 UNITS_MAX = 1_000_000

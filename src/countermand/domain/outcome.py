@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from countermand.domain.commands import Asker
 from countermand.domain.line import Cancellation, Line, State
+from countermand.domain.parties import Asker
 
 
 def outcome(line: Line, cancellation: Cancellation, *, subject: str = "") -> str:

@@ -14,8 +14,8 @@ from statistics import median
 from typing import Final, Self
 from uuid import UUID
 
-from countermand.domain.commands import Asker
 from countermand.domain.events import EventKind
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason
 

@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from countermand.documents import timeline
 from countermand.documents.sentences import count, from_now, lines, moment, one_line
-from countermand.domain.commands import PartyKind
 from countermand.domain.events import EventKind, asks_for_answer
+from countermand.domain.parties import PartyKind
 from countermand.ids import show
 from countermand.reads import Scope
 from countermand.store.columns import Record

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from countermand.domain.commands import Movement as Movement
-from countermand.domain.commands import WaitingFor as WaitingFor
+from countermand.domain.money.commands import Movement as Movement
+from countermand.domain.money.commands import WaitingFor as WaitingFor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,10 +28,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import TextualSelect
 
-from countermand.domain.commands import PartyKind
 from countermand.domain.delivery import NoticeState
 from countermand.domain.events import MONEY
 from countermand.domain.line import State
+from countermand.domain.parties import PartyKind
 from countermand.ids import earliest
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace, cancellation_keys, may_see, order_of
 from countermand.reads.lookup import Lookup, TooManyFoundError, all_orders_found, orders_found

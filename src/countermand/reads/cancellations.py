@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, or_, select, tuple_, union_all
 
-from countermand.domain.commands import PartyKind
 from countermand.domain.line import State
+from countermand.domain.parties import PartyKind
 from countermand.reads.lookup import Lookup
 from countermand.reads.scope import Scope, as_indexed, asked_before_it_left, line_scope, retailer_of
 from countermand.store import tables as t

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select, union
 
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.domain.search import key_of_email, key_of_name, key_of_payment, words_of
 from countermand.ids import read
 from countermand.reads.scope import Scope, is_cancellation, line_scope, order_scope, retailer_of

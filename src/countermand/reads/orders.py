@@ -27,7 +27,7 @@ from sqlalchemy import (
     union,
 )
 
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.domain.search import term_of_holder, term_of_retailer, term_of_sku, term_of_word, words_of
 from countermand.reads.scope import Scope, as_indexed, line_scope, order_scope, retailer_of
 from countermand.store import tables as t

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select, true
 
-from countermand.domain.commands import PartyKind
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.money.payments import left_to_pay
 from countermand.domain.money.pricing import OrderMoney, Part, PricedLine, Returned, quote
+from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
 from countermand.ids import show
 from countermand.reads import PAGE_MAX, Lookup, Scope, all_orders_found

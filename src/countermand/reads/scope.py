@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, ScalarSelect, TextClause, and_, exists, or_, select, text, true
 
-from countermand.domain.commands import PartyKind
 from countermand.domain.line import State
+from countermand.domain.parties import PartyKind
 from countermand.store import tables as t
 
 

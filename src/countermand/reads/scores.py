@@ -29,8 +29,8 @@ from sqlalchemy import (
     tuple_,
 )
 
-from countermand.domain.commands import Asker
 from countermand.domain.events import EventKind
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Rule
 from countermand.domain.scoring import (
     RULES,

@@ -8,25 +8,24 @@ from typing import Final
 from uuid import UUID
 
 from countermand.domain.commands import (
-    Actor,
     Allocate,
     AllocateOrder,
     ChangeParcel,
     Command,
     OrderCommand,
     PassDeadline,
-    PaymentCommand,
     Reassign,
-    RefundCommand,
     Ship,
     ShipOrder,
 )
 from countermand.domain.decide import LineOutcome, decide, decide_order, let_silence_speak
 from countermand.domain.groups import settle
 from countermand.domain.line import Cancellation, Decision, Line
+from countermand.domain.money.commands import PaymentCommand, RefundCommand
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parcels import changed as changed_parcel
 from countermand.domain.parcels import reported, reported_before
+from countermand.domain.parties import Actor
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal
 from countermand.service.agreements import Agreements
 from countermand.service.calls import Call, Done, Outcome, Refused

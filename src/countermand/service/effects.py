@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from countermand.domain.commands import Actor
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decision, Line
+from countermand.domain.parties import Actor
 from countermand.service.money import Refunding
 from countermand.service.process_status import settle_process
 from countermand.service.rows import Rows

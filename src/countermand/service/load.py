@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from countermand.domain.commands import (
     AboutOrder,
     AcceptCancellation,
-    AddPayment,
     Allocate,
     AllocateOrder,
     AnswerOrder,
@@ -23,13 +22,13 @@ from countermand.domain.commands import (
     DeclineCancellation,
     NoteCancellation,
     Reassign,
-    RefundCommand,
     RetailerCancel,
     Ship,
     ShipOrder,
     WithdrawCancellation,
 )
 from countermand.domain.line import Cancellation, Line, State
+from countermand.domain.money.commands import AddPayment, RefundCommand
 from countermand.domain.money.payments import names_of
 from countermand.domain.money.pricing import Payment
 from countermand.domain.orders import PlaceOrder

@@ -6,8 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.domain.commands import AboutOrder, Command, Fellow, PartyKind, SendRefund, SettleRefund
+from countermand.domain.commands import AboutOrder, Command
+from countermand.domain.money.commands import Fellow, SendRefund, SettleRefund
 from countermand.domain.orders import PlaceOrder
+from countermand.domain.parties import PartyKind
 from countermand.service.calls import NO_LINE, Call
 from countermand.store import statements as sql
 from countermand.store.columns import Record

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.domain.commands import Actor, CapturePayment, PaymentCommand, RefundCommand
 from countermand.domain.decide import LineOutcome
 from countermand.domain.events import Event
 from countermand.domain.line import Decision, Line
+from countermand.domain.money.commands import CapturePayment, PaymentCommand, RefundCommand
 from countermand.domain.money.joining import decide_refunds
 from countermand.domain.money.payments import Releases
 from countermand.domain.money.pricing import Payment
@@ -24,6 +24,7 @@ from countermand.domain.money.refunds import (
     booked,
     due,
 )
+from countermand.domain.parties import Actor
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.domain.search import key_of_payment
 from countermand.service.claims import claim

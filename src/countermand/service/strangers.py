@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.domain.commands import Actor, PartyKind
 from countermand.domain.line import Departed
+from countermand.domain.parties import Actor, PartyKind
 from countermand.service.calls import NO_LINE, Call
 from countermand.service.locking import Locked, Orders
 from countermand.store import statements as sql

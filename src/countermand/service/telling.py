@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from countermand.domain.commands import Actor
 from countermand.domain.events import MONEY, Event, EventKind
 from countermand.domain.line import Line
+from countermand.domain.parties import Actor
 from countermand.domain.scoring import CHANGES_CARDS
 from countermand.service.agreements import Agreements, EventIds
 from countermand.service.rows import Rows

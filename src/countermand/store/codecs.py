@@ -5,12 +5,13 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.commands import Asker, Movement, WaitingFor
 from countermand.domain.events import STEPS, Event, EventKind, ReportedRefund
 from countermand.domain.line import Cancellation, Decided, Line, Remark, State
+from countermand.domain.money.commands import Movement, WaitingFor
 from countermand.domain.money.pricing import Method
 from countermand.domain.money.refunds import Joined, Refund, RefundKind, RefundState
 from countermand.domain.parcels import ReportedParcel
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.store.columns import Record

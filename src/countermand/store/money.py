@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.commands import PaymentCommand
 from countermand.domain.line import Line
+from countermand.domain.money.commands import PaymentCommand
 from countermand.domain.money.payments import Paid, PaymentName, Releases, captured_instead, decide_payment
 from countermand.domain.money.pricing import (
     Below,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select, tuple_
 
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.ids import earliest
 from countermand.store import tables as t
 

@@ -21,9 +21,9 @@ from sqlalchemy import Connection
 from countermand import reads
 from countermand.admin import endpoints
 from countermand.admin.endpoints import Endpoint
-from countermand.domain.commands import PartyKind
 from countermand.domain.delivery import FAILING_MAX, Attempt, Stop, Verdict, health_after, rest_s, standing_after
 from countermand.domain.endpoint import EndpointState
+from countermand.domain.parties import PartyKind
 from countermand.ids import Clock, show
 from countermand.reads import Scope
 from countermand.store import outbox, owner_mails

@@ -17,20 +17,19 @@ from uuid import UUID
 import structlog
 
 from countermand.admin.accounts import PLATFORM
-from countermand.domain.commands import (
-    Actor,
+from countermand.domain.money.amounts import write_minor
+from countermand.domain.money.commands import (
     Fellow,
     Movement,
-    PartyKind,
     RefundCommand,
     RetryRefund,
     SendRefund,
     SettleRefund,
     WaitingFor,
 )
-from countermand.domain.money.amounts import write_minor
 from countermand.domain.money.joining import Recent, begun, fellows_of, is_whole, wait_for_equal
 from countermand.domain.money.refunds import Refund, RefundKind, RefundState, must_ask_first
+from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Clock, read, show
 from countermand.payments.provider import Notified, Provider, ProviderResult, Refunded, RefundRequest
 from countermand.service.calls import Call, Done

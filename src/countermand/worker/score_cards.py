@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from countermand.documents.scorecards import WEEKS_MAX
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.domain.scoring import RULES, Role, Week
 from countermand.ids import Clock
 from countermand.reads import scores

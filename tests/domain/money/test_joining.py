@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countermand.domain.commands import (
+from countermand.domain.money.commands import (
     CloseRefund,
     Fellow,
     Movement,

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countermand.domain.commands import Actor, AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.events import EventKind
+from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.money.payments import Paid, decide_payment
 from countermand.domain.money.pricing import OrderMoney, Payment, quote, returned
+from countermand.domain.parties import Actor
 from countermand.domain.refusals import Refusal, RefusalKind
 from tests.domain.pricing import line as priced_line
 from tests.domain.story import PLATFORM, RETAILER, SUPPLIER, held_by_supplier

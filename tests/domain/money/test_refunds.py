@@ -7,8 +7,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from countermand.domain.commands import CloseRefund, Movement, RefundCommand, RetryRefund, SendRefund, SettleRefund
 from countermand.domain.events import EventKind
+from countermand.domain.money.commands import (
+    CloseRefund,
+    Movement,
+    RefundCommand,
+    RetryRefund,
+    SendRefund,
+    SettleRefund,
+)
 from countermand.domain.money.pricing import Method, OrderMoney, Payment, quote
 from countermand.domain.money.refunds import (
     ATTEMPTS_MAX,

@@ -15,15 +15,9 @@ from structlog.testing import capture_logs
 from countermand.admin import endpoints
 from countermand.admin.accounts import PLATFORM
 from countermand.admin.endpoints import Endpoint, TooManyConfirmationsError
-from countermand.domain.commands import (
-    AcceptCancellation,
-    Actor,
-    AskCancellation,
-    Asker,
-    EscalateCancellation,
-    PartyKind,
-)
+from countermand.domain.commands import AcceptCancellation, AskCancellation, EscalateCancellation
 from countermand.domain.endpoint import EndpointState
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.store import owner_mails
 from countermand.store import tables as t
 from countermand.store.revisions import agreements_changed

@@ -18,14 +18,12 @@ from countermand import reads
 from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import (
     AcceptCancellation,
-    Actor,
     AskCancellation,
-    Asker,
     EscalateCancellation,
-    PartyKind,
     PassDeadline,
     WithdrawCancellation,
 )
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.service.calls import Done
 from countermand.store import tables as t

@@ -15,15 +15,14 @@ from countermand.documents import timeline
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,
-    Asker,
     CancelOrder,
     DeclineCancellation,
     EscalateCancellation,
     NoteCancellation,
-    PartyKind,
     PassDeadline,
     WithdrawCancellation,
 )
+from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.reasons import DeclineReason
 from countermand.outlets.email_text import MailText, mail_of

@@ -11,8 +11,9 @@ import httpx2
 import pytest
 
 from countermand import reads
-from countermand.domain.commands import AskCancellation, PartyKind
+from countermand.domain.commands import AskCancellation
 from countermand.domain.delivery import Verdict
+from countermand.domain.parties import PartyKind
 from countermand.outlets.email import Mail
 from countermand.outlets.email_text import mail_of
 from countermand.outlets.links import Links

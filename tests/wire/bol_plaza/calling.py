@@ -19,15 +19,13 @@ from countermand import reads
 from countermand.admin import accounts
 from countermand.domain.commands import (
     AcceptCancellation,
-    Actor,
     AskCancellation,
-    Asker,
     Command,
     DeclineCancellation,
-    PartyKind,
     WithdrawCancellation,
 )
 from countermand.domain.orders import PlaceOrder
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.reasons import DeclineReason
 from countermand.reads.parties import find_party
 from countermand.service.calls import Done

@@ -14,7 +14,7 @@ from countermand import reads
 from countermand.admin import accounts
 from countermand.app import opened
 from countermand.documents.orders import LineIn, OrderIn, place
-from countermand.domain.commands import Actor, PartyKind
+from countermand.domain.parties import Actor, PartyKind
 from countermand.reads.parties import find_party
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings

@@ -15,7 +15,7 @@ from starlette.routing import Mount, Router
 from countermand.admin import accounts
 from countermand.admin.audit import Author
 from countermand.admin.credentials import revoke_plaza_key
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.store import tables as t
 from countermand.wire.bol_plaza import signature
 from tests.wire.bol_plaza.calling import (

@@ -10,14 +10,8 @@ from uuid import UUID
 import pytest
 
 from countermand import reads
-from countermand.domain.commands import (
-    AcceptCancellation,
-    AskCancellation,
-    Asker,
-    PartyKind,
-    PassDeadline,
-    WithdrawCancellation,
-)
+from countermand.domain.commands import AcceptCancellation, AskCancellation, PassDeadline, WithdrawCancellation
+from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence
 from countermand.domain.reasons import BOL_REASONS, DeclineReason
 from countermand.domain.scoring import Role, Week

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from sqlalchemy import update
 
 from countermand.documents.orders import OrderIn, place
-from countermand.domain.commands import Asker, Parcel, Ship, ShipOrder
+from countermand.domain.commands import Parcel, Ship, ShipOrder
+from countermand.domain.parties import Asker
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from tests.wire.bol_plaza.calling import ORDERS, V2_1, Answer, Seller, new_seller

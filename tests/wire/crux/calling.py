@@ -16,13 +16,12 @@ from countermand.domain.commands import (
     Allocate,
     AllocateOrder,
     AskCancellation,
-    Asker,
     Parcel,
-    PartyKind,
     Ship,
     ShipOrder,
 )
 from countermand.domain.orders import PlaceOrder
+from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Policy
 from countermand.reads.parties import find_party
 from countermand.service.calls import Done

@@ -13,8 +13,8 @@ import pytest
 
 from countermand.admin.audit import Author
 from countermand.admin.credentials import revoke_token
-from countermand.domain.commands import Asker, PartyKind
 from countermand.domain.line import State
+from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Cutoff, Policy
 from countermand.wire.crux.views import catalog_item
 from tests.wire.crux.calling import JSON, NOT_SIGNED_IN, PREFIXES, UNKNOWN, Crux, cancel_path, refusal

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.store import tables as t
 from tests.wire.crux.calling import UNKNOWN, Crux
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from countermand.domain.commands import PartyKind
 from countermand.domain.orders import PlaceOrder
+from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Policy, WholeOrder
 from tests.wire.crux.calling import PREFIXES, UNKNOWN, Crux, refusal
 

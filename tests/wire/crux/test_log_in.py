@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.store import tables as t
 from tests.wire.crux.calling import PREFIXES, Crux, cancel_path, opened_crux
 

@@ -9,8 +9,9 @@ from uuid import UUID
 import httpx2
 
 from countermand.admin import accounts
-from countermand.domain.commands import Command, PartyKind
+from countermand.domain.commands import Command
 from countermand.domain.orders import PlaceOrder
+from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import RefusalKind
 from countermand.reads.parties import find_party
 from countermand.service.calls import Done

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from countermand.domain.cancellation import NewId
-from countermand.domain.commands import Fellow, RefundCommand, SendRefund, SettleRefund
 from countermand.domain.line import Line
+from countermand.domain.money.commands import Fellow, RefundCommand, SendRefund, SettleRefund
 from countermand.domain.money.refunds import UNDER_WAY, Joined, Refund, RefundKind, RefundState, Settled, decide_refund
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
 

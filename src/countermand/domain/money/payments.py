@@ -10,10 +10,10 @@ from typing import assert_never
 from uuid import UUID
 
 from countermand.domain.cancellation import acts_for_retailer
-from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.events import EventKind, ReportedPayment
 from countermand.domain.line import Decision, Line
 from countermand.domain.money.amounts import write_minor
+from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.money.pricing import OrderMoney, Payment, Units, returned, too_fine
 from countermand.domain.money.refunds import MANUAL
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_ORDER, Refusal, RefusalKind

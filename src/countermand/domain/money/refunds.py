@@ -11,7 +11,10 @@ from typing import Final, assert_never
 from uuid import UUID
 
 from countermand.domain.cancellation import NewId
-from countermand.domain.commands import (
+from countermand.domain.events import EventKind, ReportedRefund
+from countermand.domain.line import Decision, Line
+from countermand.domain.money.amounts import write_minor
+from countermand.domain.money.commands import (
     CloseRefund,
     CorrectRefund,
     Movement,
@@ -21,9 +24,6 @@ from countermand.domain.commands import (
     SettleRefund,
     WaitingFor,
 )
-from countermand.domain.events import EventKind, ReportedRefund
-from countermand.domain.line import Decision, Line
-from countermand.domain.money.amounts import write_minor
 from countermand.domain.money.pricing import Method, OrderMoney, Payment, Returned
 from countermand.domain.refusals import Refusal, RefusalKind, Standing
 from countermand.domain.transition import unmoved

@@ -11,8 +11,8 @@ import structlog
 
 from countermand import reads
 from countermand.admin import endpoints
-from countermand.domain.commands import Actor, PartyKind
 from countermand.domain.endpoint import mailbox_of
+from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.refusals import RefusalKind
 from countermand.outlets.links import MAILBOX, PATH, ExpiredLinkError, Links, MailboxTicket, Ticket, UnknownLinkError
 from countermand.service.calls import Call, Done, Failed, Refused

@@ -7,8 +7,9 @@ from typing import Final
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from countermand.domain.commands import AcceptCancellation, Actor, Command, DeclineCancellation, Parcel, Ship, ShipOrder
+from countermand.domain.commands import AcceptCancellation, Command, DeclineCancellation, Parcel, Ship, ShipOrder
 from countermand.domain.numbers import read_digits
+from countermand.domain.parties import Actor
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.texts import is_blank, why_unfit
 from countermand.service.calls import IdempotencyKey

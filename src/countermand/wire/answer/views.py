@@ -9,8 +9,8 @@ from uuid import UUID
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from countermand.documents.sentences import count, from_now, moment, written
-from countermand.domain.commands import PartyKind
 from countermand.domain.line import State
+from countermand.domain.parties import PartyKind
 from countermand.reads import waiting_units
 from countermand.store.columns import Record
 from countermand.wire.answer.forms import NOTHING, REASONS, FieldError, Form

@@ -14,16 +14,8 @@ from starlette.routing import Route
 
 from countermand import reads
 from countermand.admin.accounts import Caller
-from countermand.domain.commands import (
-    ChangeParcel,
-    ChangeTransport,
-    Command,
-    Parcel,
-    PartyKind,
-    RetailerCancel,
-    Ship,
-    ShipOrder,
-)
+from countermand.domain.commands import ChangeParcel, ChangeTransport, Command, Parcel, RetailerCancel, Ship, ShipOrder
+from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import BOL_REASONS
 from countermand.domain.refusals import RefusalKind
 from countermand.service.calls import NO_LINE, Call, Failed, ProcessRequest, Refused

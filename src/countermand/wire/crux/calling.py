@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Match
 from countermand import reads
 from countermand.admin import accounts
 from countermand.admin.accounts import Caller, Permission
-from countermand.domain.commands import PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
 from countermand.ids import read_uuid
 from countermand.json_input import NODES_MAX, ORDER_NODES_MAX, MalformedJsonError, parse_json

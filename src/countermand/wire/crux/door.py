@@ -18,9 +18,9 @@ from countermand.domain.commands import (
     CancelOrder,
     Command,
     DeclineCancellation,
-    PartyKind,
 )
 from countermand.domain.orders import PlaceOrder
+from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import UNKNOWN_ORDER
 from countermand.domain.texts import why_unfit

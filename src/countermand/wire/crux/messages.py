@@ -18,10 +18,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from countermand.domain.commands import PartyKind
 from countermand.domain.dates import read_day, read_end, read_moment
 from countermand.domain.numbers import read_decimal, read_whole
 from countermand.domain.orders import LINES_MAX, UNITS_MAX
+from countermand.domain.parties import PartyKind
 from countermand.domain.texts import TEXT_MAX, is_blank, read_text
 from countermand.ids import read_uuid
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from countermand.admin.accounts import PERMISSIONS, Login, Permission
-from countermand.domain.commands import PartyKind
 from countermand.domain.line import Decision, Line
+from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.reads import LineView, OrderView
 from countermand.store.columns import Record

@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from countermand import reads
 from countermand.admin.accounts import Caller, Permission
-from countermand.domain.commands import PartyKind
 from countermand.domain.orders import UNITS_MAX
+from countermand.domain.parties import PartyKind
 from countermand.domain.texts import TEXT_MAX, read_text
 from countermand.fields import InQuery
 from countermand.json_input import parse_json

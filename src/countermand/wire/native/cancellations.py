@@ -14,7 +14,6 @@ from countermand.admin.accounts import PLATFORM, Caller
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,
-    Asker,
     AskLines,
     DeclineCancellation,
     LineCommand,
@@ -23,6 +22,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.dates import read_end
 from countermand.domain.line import State
+from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE
 from countermand.domain.texts import needed_text

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from countermand import reads
 from countermand.admin.accounts import Caller, Permission
-from countermand.domain.commands import PartyKind, Reassign
+from countermand.domain.commands import Reassign
 from countermand.domain.money.amounts import write_minor
+from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import UNKNOWN_LINE, RefusalKind
 from countermand.domain.texts import needed_text
 from countermand.fields import Name, Note

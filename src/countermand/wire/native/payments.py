@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse
 
 from countermand.admin.accounts import Caller, Permission
 from countermand.documents.orders import PaymentIn, payment_of
-from countermand.domain.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.money.amounts import to_minor
+from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.fields import AmountText, Id
 from countermand.reads import refunds

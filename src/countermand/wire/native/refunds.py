@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import JSONResponse
 
 from countermand.admin.accounts import Caller
-from countermand.domain.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund, WaitingFor
 from countermand.domain.money.amounts import parse_minor, write_minor
+from countermand.domain.money.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund, WaitingFor
 from countermand.domain.money.refunds import RefundState
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
 from countermand.fields import Id, Note, Text

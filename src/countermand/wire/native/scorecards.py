@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from countermand.documents.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Wanted, document, look
-from countermand.domain.commands import PartyKind
 from countermand.domain.dates import read_end
+from countermand.domain.parties import PartyKind
 from countermand.domain.scoring import Role, Week, Why
 from countermand.fields import Id, InQuery
 from countermand.reads.parties import UnknownPartyError

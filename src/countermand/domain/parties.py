@@ -1,0 +1,30 @@
+"""Who takes part: the kinds of party, who acts, and for whom a cancellation is asked."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class PartyKind(StrEnum):
+    """What a party is on this platform."""
+
+    PLATFORM = "platform"
+    RETAILER = "retailer"
+    SUPPLIER = "supplier"
+
+
+class Asker(StrEnum):
+    """On whose wish a cancellation was asked; ``NOBODY`` marks one that the fulfiller made on its own account."""
+
+    CUSTOMER = "customer"
+    RETAILER = "retailer"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts: a party, what it is, and the person or credential behind it (for the audit trail)."""
+
+    party: UUID
+    kind: PartyKind
+    name: str = ""
