@@ -196,7 +196,7 @@ def _questions(filled: Filled) -> Iterator[tuple[str, float, dict[str, Any]]]:
     for name, make in READS.items():
         if not name.startswith(CHANGES):
             yield name, LIST_GOAL_MS if any(each in name for each in LISTS) else KEY_GOAL_MS, make(filled)
-    yield "scorecards.look", CARD_GOAL_MS, _cards(filled.population)
+    yield "scorecards.scorecards_for", CARD_GOAL_MS, _cards(filled.population)
 
 
 async def _keep_cards(application: Service, p: Population) -> None:
@@ -229,7 +229,7 @@ def _cards(p: Population) -> dict[str, Any]:
     }
     return {
         f"{weeks} weeks, {name}": partial(
-            scorecards.look, name=str(party), wanted=scorecards.Wanted(weeks=weeks, role=role), zone=ZONE, now=p.now
+            scorecards.scorecards_for, name=str(party), wanted=scorecards.Wanted(weeks=weeks, role=role), zone=ZONE, now=p.now
         )
         for weeks in (6, 52)
         for name, (party, role) in parties.items()

@@ -16,7 +16,7 @@ from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Ids
 from countermand.reads.parties import find_party
-from countermand.service.agreements import Standing
+from countermand.service.agreements import LaneState
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Done, numbers_needed
 from countermand.settings import Settings
@@ -80,7 +80,7 @@ async def _plant(
             )
             for number in range(orders)
         ]
-        standing = Standing()
+        state = LaneState()
         for first in range(0, orders, ORDERS_A_TRANSACTION):
             some = planted[first : first + ORDERS_A_TRANSACTION]
             calls = [
@@ -88,10 +88,10 @@ async def _plant(
             ]
 
             def place(connection: Connection, calls: Sequence[Call] = calls) -> bool:
-                lacking = standing.numbers.lacking(numbers_needed(calls))
+                lacking = state.numbers.lacking(numbers_needed(calls))
                 if lacking:
-                    standing.numbers.reserve(connection, lacking)
-                return all(isinstance(each, Done) for each in run_batch(connection, calls, clock(), ids.new, standing))
+                    state.numbers.reserve(connection, lacking)
+                return all(isinstance(each, Done) for each in run_batch(connection, calls, clock(), ids.new, state))
 
             if not await application.database.write(place):
                 raise RuntimeError("an order was refused")

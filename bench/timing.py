@@ -29,7 +29,7 @@ TELLING_Z: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderResult:
+class DoorTimes:
     """One door on one engine: the medians in microseconds, and how far the ranks lie apart."""
 
     engine: str
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure each door, print a row for each; fail if one of them tells."""
     options = _options(arguments)
     print("| engine | door | pairs | another's, µs | absent, µs | z |\n|---|---|---|---|---|---|")
-    found: list[ProviderResult] = []
+    found: list[DoorTimes] = []
     with ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench_timing_"))
         for engine in options.only:
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if telling else 0
 
 
-async def _measure(engine: str, url: str, directory: Path, options: argparse.Namespace) -> list[ProviderResult]:
+async def _measure(engine: str, url: str, directory: Path, options: argparse.Namespace) -> list[DoorTimes]:
     found = []
     clock, limits = Clock(), {"call_limit": "", "wrong_token_limit": ""}
     async with running(url, clock, **limits, key_file=directory / f"{engine}.keys") as application:
@@ -68,7 +68,7 @@ async def _measure(engine: str, url: str, directory: Path, options: argparse.Nam
             if options.door and not any(each in name for each in options.door):
                 continue
             others, absent = await _pairs(world, door, theirs[door.subject], options.pairs)
-            told = ProviderResult(
+            told = DoorTimes(
                 engine=engine,
                 door=name,
                 pairs=options.pairs,

@@ -62,8 +62,8 @@ def _wired(base: Application, providers: Mapping[str, Provider], courier: Courie
     settings, clock, keyring = base.settings, base.clock, base.keyring
     links = Links(keyring, settings.base_url, days=settings.answer_link_days)
     network = Couriers(
-        webhooks=Webhooks(Outbound.by(settings), clock),
-        mail=Mail.by(settings, clock),
+        webhooks=Webhooks(Outbound.from_settings(settings), clock),
+        mail=Mail.from_settings(settings, clock),
         keyring=keyring,
         links=links,
         clock=clock,

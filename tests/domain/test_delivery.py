@@ -16,12 +16,12 @@ from countermand.domain.delivery import (
     Attempt,
     Health,
     NoticeState,
-    Standing,
+    NoticeStatus,
     Stop,
     Verdict,
     health_after,
     rest_s,
-    standing_after,
+    status_after,
 )
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -41,21 +41,21 @@ def failed(retry_after_s: float | None) -> Attempt:
 def test_ten_attempts_take_75_hours_35_minutes_5_seconds() -> None:
     at = NOW
     for number in range(1, 10):
-        standing = standing_after(FAILED, number, at, 0.5)
-        assert standing.due_at is not None
-        at = standing.due_at
+        status = status_after(FAILED, number, at, 0.5)
+        assert status.due_at is not None
+        at = status.due_at
     assert at - NOW == timedelta(hours=75, minutes=35, seconds=5)
-    assert standing_after(FAILED, 10, at, 0.5) == Standing(state=NoticeState.DEAD)
+    assert status_after(FAILED, 10, at, 0.5) == NoticeStatus(state=NoticeState.DEAD)
 
 
 @given(numbers, chances)
 def test_a_delivered_notice_is_sent_whichever_attempt_it_was(number: int, chance: float) -> None:
-    assert standing_after(DELIVERED, number, NOW, chance) == Standing(state=NoticeState.SENT)
+    assert status_after(DELIVERED, number, NOW, chance) == NoticeStatus(state=NoticeState.SENT)
 
 
 @given(st.integers(1, ATTEMPTS_MAX - 1), chances)
 def test_a_delay_is_within_a_tenth_of_the_schedule(number: int, chance: float) -> None:
-    due = standing_after(FAILED, number, NOW, chance).due_at
+    due = status_after(FAILED, number, NOW, chance).due_at
     assert due is not None
     wait_s, plan_s = (due - NOW).total_seconds(), DELAYS_S[number - 1]
     assert 0.9 * plan_s - 1e-5 <= wait_s <= 1.1 * plan_s + 1e-5
@@ -65,7 +65,7 @@ def test_a_delay_is_within_a_tenth_of_the_schedule(number: int, chance: float) -
 def test_no_attempt_is_earlier_than_the_receiver_wishes_nor_put_off_for_ever(
     number: int, chance: float, wish: float | None
 ) -> None:
-    due = standing_after(failed(wish), number, NOW, chance).due_at
+    due = status_after(failed(wish), number, NOW, chance).due_at
     assert due is not None
     wait_s = (due - NOW).total_seconds()
     assert wait_s >= min(wish or 0.0, RETRY_AFTER_MAX_S) - 1e-5
@@ -74,13 +74,13 @@ def test_no_attempt_is_earlier_than_the_receiver_wishes_nor_put_off_for_ever(
 
 @given(st.integers(ATTEMPTS_MAX, 1000), chances, wishes)
 def test_after_the_last_attempt_nothing_more_is_due(number: int, chance: float, wish: float | None) -> None:
-    assert standing_after(failed(wish), number, NOW, chance) == Standing(state=NoticeState.DEAD)
+    assert status_after(failed(wish), number, NOW, chance) == NoticeStatus(state=NoticeState.DEAD)
 
 
 @given(st.sampled_from([FAILED, GONE, DELIVERED]), numbers, chances)
 def test_a_notice_has_a_next_attempt_exactly_while_it_is_due(attempt: Attempt, number: int, chance: float) -> None:
-    standing = standing_after(attempt, number, NOW, chance)
-    assert (standing.state is NoticeState.DUE) == (standing.due_at is not None)
+    status = status_after(attempt, number, NOW, chance)
+    assert (status.state is NoticeState.DUE) == (status.due_at is not None)
 
 
 def test_a_success_ends_the_row_of_failures() -> None:

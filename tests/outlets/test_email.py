@@ -216,4 +216,4 @@ async def test_mail_as_the_settings_say() -> None:
             mail_from="mail@shop.example",
         )
         assert "opensesame" not in repr(settings)
-        assert await send(Mail.by(settings)) == TAKEN
+        assert await send(Mail.from_settings(settings)) == TAKEN

@@ -80,7 +80,7 @@ def _assert_line(line: dict[str, Any], cancellations: Rows, events: Rows) -> Non
 
 
 def _assert_tenants(held: dict[str, Rows]) -> None:
-    home = {row["id"]: row["retailer_id"] for row in held["whereabouts"]}
+    home = {row["id"]: row["retailer_id"] for row in held["id_directory"]}
     assert set(home) == {row["id"] for name in ("orders", "lines") for row in held[name]}
     for name in ("orders", "lines"):
         assert all(home[row["id"]] == row["retailer_id"] for row in held[name])

@@ -42,7 +42,7 @@ from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
-from countermand.service.agreements import Standing
+from countermand.service.agreements import LaneState
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest, numbers_needed
 from countermand.service.load import AskedTogetherError
@@ -64,7 +64,7 @@ ACTORS = (
 COMPARED = {
     "order_id": ("lines", "cancellations", "shipments", "events"),
     "line_id": ("shipment_lines", "line_numbers"),
-    "id": ("orders", "whereabouts"),
+    "id": ("orders", "id_directory"),
 }
 """Tables by the column that says which history a row belongs to; two more by a text."""
 
@@ -104,16 +104,16 @@ class Side:
     orders: list[PlaceOrder] = field(default_factory=list)
     cancellations: list[UUID] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
-    standing: Standing = field(default_factory=Standing)
+    state: LaneState = field(default_factory=LaneState)
     ids: Ids = field(init=False)
 
     def __post_init__(self) -> None:
         self.ids = Ids(self.clock, Random(self.seed))
 
     async def batch(self, calls: list[Call]) -> list[Outcome]:
-        lacking = self.standing.numbers.lacking(numbers_needed(calls))
+        lacking = self.state.numbers.lacking(numbers_needed(calls))
         if lacking:
-            await self.application.database.write(lambda connection: self.standing.numbers.reserve(connection, lacking))
+            await self.application.database.write(lambda connection: self.state.numbers.reserve(connection, lacking))
         whole: frozenset[tuple[UUID, UUID]] = frozenset()
         while True:
             try:
@@ -125,7 +125,7 @@ class Side:
                 whole = error.orders
 
     def _run(self, connection: Connection, calls: list[Call], whole: frozenset[tuple[UUID, UUID]]) -> list[Outcome]:
-        return run_batch(connection, calls, self.clock, self.ids.new, self.standing, whole)
+        return run_batch(connection, calls, self.clock, self.ids.new, self.state, whole)
 
     async def place(self, wanted: list[tuple[int, bool, list[tuple[int, int]]]]) -> None:
         new = self.ids.new

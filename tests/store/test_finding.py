@@ -30,7 +30,7 @@ from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
-GROWING: Final = ("orders", "lines", "cancellations", "refunds", "order_keys", "line_numbers", "whereabouts")
+GROWING: Final = ("orders", "lines", "cancellations", "refunds", "order_keys", "line_numbers", "id_directory")
 ANNA: Final[dict[str, Any]] = {
     "first_name": "Anna Maria",
     "last_name": "de Vries-Ødegård",

@@ -60,7 +60,7 @@ from countermand.reads import (
 from countermand.reads import orders as order_lists
 from countermand.reads import refunds as refund_reads
 from countermand.reads.parties import find_party
-from countermand.service.agreements import Standing
+from countermand.service.agreements import LaneState
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, IdempotencyKey, ProcessRequest
 from countermand.store import erasure, feed, outbox, owner_mails, refunds, retention, score_cards
@@ -948,9 +948,9 @@ def _(filled: Filled) -> Cases:
 
     def run(call: Call) -> Question:
         def ask(connection: Connection) -> object:
-            standing = Standing()
-            standing.numbers.reserve(connection, 1_000)
-            return run_batch(connection, [call], p.now, ids.new, standing)
+            state = LaneState()
+            state.numbers.reserve(connection, 1_000)
+            return run_batch(connection, [call], p.now, ids.new, state)
 
         return ask
 

@@ -352,7 +352,7 @@ async def test_a_stranger_finds_no_line_and_no_order_also_beside_calls_of_their_
     assert await said.buckets() == (4, 1, 0, 0)
 
 
-async def test_an_order_is_stored_with_its_lines_numbers_and_whereabouts(world: World) -> None:
+async def test_an_order_is_stored_with_its_lines_numbers_and_directory_entries(world: World) -> None:
     placed = await world.order(2, 3, fulfillers=(world.supplier, world.retailer))
     database = world.application.database
     [order] = await rows(database, t.orders)

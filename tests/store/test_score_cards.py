@@ -243,7 +243,7 @@ async def test_a_look_at_kept_weeks_reads_no_events(world: World, keeper: ScoreC
     while await keeper.count():
         pass
     wanted = scorecards.Wanted(weeks=scorecards.WEEKS_MAX)
-    question = partial(scorecards.look, name=str(world.retailer), wanted=wanted, zone=ZONE, now=world.clock())
+    question = partial(scorecards.scorecards_for, name=str(world.retailer), wanted=wanted, zone=ZONE, now=world.clock())
 
     def asked(connection: Connection) -> list[str]:
         return [each.statement for each in statements_of(connection, lambda it: question(it))]

@@ -358,7 +358,7 @@ def _order_rows(w: _Words) -> Iterator[tuple[str, str]]:
         f" SELECT retailer_id, id, 2000000 + n * 3, 'PO-' || CAST(n AS text), {w.at('placed')},"
         f" {w.boolean('n >= 0')}, 'EUR', {w.document(chr(39) + '{}' + chr(39))} FROM seed_orders",
     )
-    yield "whereabouts", "INSERT INTO whereabouts (id, retailer_id) SELECT id, retailer_id FROM seed_orders"
+    yield "id_directory", "INSERT INTO id_directory (id, retailer_id) SELECT id, retailer_id FROM seed_orders"
     terms = " || ' ' || ".join(
         [
             w.party_term("r", "retailer_id"),
@@ -421,7 +421,7 @@ def _line_rows(w: _Words, counts: _Counts) -> Iterator[tuple[str, str]]:
         " CASE fate WHEN 'open' THEN 1 WHEN 'asked' THEN 2 WHEN 'shipped' THEN 2 ELSE 4 END,"
         f" {w.at('placed')}, {empty} FROM seed_lines",
     )
-    yield "whereabouts", "INSERT INTO whereabouts (id, retailer_id) SELECT id, retailer_id FROM seed_lines"
+    yield "id_directory", "INSERT INTO id_directory (id, retailer_id) SELECT id, retailer_id FROM seed_lines"
     yield (
         "line_numbers",
         "INSERT INTO line_numbers (number, retailer_id, line_id)"

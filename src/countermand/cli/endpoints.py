@@ -215,7 +215,7 @@ async def _try(application: Application, endpoint: Endpoint) -> Attempt:
     from countermand.outlets.trial import try_endpoint
 
     now = application.clock()
-    webhooks = Webhooks(Outbound.by(application.settings), application.clock)
+    webhooks = Webhooks(Outbound.from_settings(application.settings), application.clock)
     try:
         return await try_endpoint(
             endpoint,
@@ -224,7 +224,7 @@ async def _try(application: Application, endpoint: Endpoint) -> Attempt:
             now=now,
             source=application.settings.base_url,
             webhooks=webhooks,
-            mail=Mail.by(application.settings, application.clock),
+            mail=Mail.from_settings(application.settings, application.clock),
         )
     finally:
         await webhooks.close()

@@ -24,7 +24,7 @@ from countermand.documents.scorecards import (
     Wanted,
     all_incidents,
     document,
-    look,
+    scorecards_for,
 )
 from countermand.domain.scoring import NORM, STRIKE_WEEKS, Figures, Reply, Role, Scorecard, Week
 from countermand.ids import show
@@ -71,7 +71,7 @@ def score(
     )
 
     async def work(application: Application) -> Shown:
-        question = partial(look, name=party, wanted=wanted, zone=zone, now=application.clock())
+        question = partial(scorecards_for, name=party, wanted=wanted, zone=zone, now=application.clock())
         try:
             return await application.database.read(question)
         except UnknownPartyError as error:

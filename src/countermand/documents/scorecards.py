@@ -55,7 +55,7 @@ class Shown:
     events: dict[UUID, Record]
 
 
-def look(connection: Connection, name: str, wanted: Wanted, *, zone: tzinfo, now: datetime) -> Shown:
+def scorecards_for(connection: Connection, name: str, wanted: Wanted, *, zone: tzinfo, now: datetime) -> Shown:
     """The cards of the party with this id or name. ``now`` is the present where no ``as_of`` says otherwise.
 
     Raises:

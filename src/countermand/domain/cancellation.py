@@ -23,7 +23,7 @@ from countermand.domain.outcome import count, outcome, party_word
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Cutoff, Policy, Rule, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, Refusal, RefusalKind, Standing, first
+from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, CurrentState, Refusal, RefusalKind, first
 from countermand.domain.transition import Draft
 
 NewId = Callable[[], UUID]
@@ -390,7 +390,7 @@ def already_answered(line: Line, cancellation: Cancellation, *, subject: str = "
         kind=RefusalKind.ALREADY_ANSWERED,
         detail=outcome(line, cancellation, subject=subject),
         cancellation=cancellation.id,
-        current=standing_of(cancellation),
+        current=current_state_of(cancellation),
     )
 
 
@@ -400,7 +400,7 @@ def _answered_for(line: Line, cancellation: Cancellation, decided: Decided) -> R
         kind=RefusalKind.ALREADY_ANSWERED,
         detail=f"This cancellation {_became(line, decided)}. {_waits_for(line, cancellation)}",
         cancellation=cancellation.id,
-        current=standing_of(cancellation),
+        current=current_state_of(cancellation),
     )
 
 
@@ -411,7 +411,7 @@ def step_needed(line: Line, cancellation: Cancellation) -> Refusal:
         detail="The platform answers for whoever should, so it must name the step that it answers."
         f" {_waits_for(line, cancellation)}",
         cancellation=cancellation.id,
-        current=standing_of(cancellation),
+        current=current_state_of(cancellation),
     )
 
 
@@ -423,14 +423,14 @@ def state_changed(line: Line, cancellation: Cancellation, step: int | None) -> R
         kind=RefusalKind.STATE_CHANGED,
         detail=f"{what}{_waits_for(line, cancellation)}",
         cancellation=cancellation.id,
-        current=standing_of(cancellation),
+        current=current_state_of(cancellation),
     )
 
 
-def standing_of(cancellation: Cancellation) -> Standing:
+def current_state_of(cancellation: Cancellation) -> CurrentState:
     """Where a cancellation stands, for whoever saw it stand elsewhere."""
     last = cancellation.decided[-1] if cancellation.decided else None
-    return Standing(
+    return CurrentState(
         state=cancellation.state,
         step=cancellation.step,
         awaiting=cancellation.awaiting,

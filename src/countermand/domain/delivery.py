@@ -47,7 +47,7 @@ class NoticeState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class NoticeStatus:
     """A notice after an attempt; ``due_at`` is when the next one is due, if there is to be one."""
 
     state: NoticeState
@@ -69,17 +69,17 @@ class Health:
     stop: Stop | None = None
 
 
-def standing_after(attempt: Attempt, number: int, now: datetime, chance: float) -> Standing:
+def status_after(attempt: Attempt, number: int, now: datetime, chance: float) -> NoticeStatus:
     """What becomes of a notice after its ``number``-th attempt (from 1), which ended at ``now``.
 
     ``chance`` is a throw of the dice from 0 to 1. A wish of the receiver is honoured: never earlier than it.
     """
     if attempt.verdict is Verdict.DELIVERED:
-        return Standing(state=NoticeState.SENT)
+        return NoticeStatus(state=NoticeState.SENT)
     if number >= ATTEMPTS_MAX:
-        return Standing(state=NoticeState.DEAD)
+        return NoticeStatus(state=NoticeState.DEAD)
     delay_s = DELAYS_S[number - 1] * (1 - JITTER + 2 * JITTER * chance)
-    return Standing(state=NoticeState.DUE, due_at=now + timedelta(seconds=max(delay_s, _wished_s(attempt))))
+    return NoticeStatus(state=NoticeState.DUE, due_at=now + timedelta(seconds=max(delay_s, _wished_s(attempt))))
 
 
 def health_after(attempt: Attempt, failing_since: datetime | None, now: datetime) -> Health:

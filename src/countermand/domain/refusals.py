@@ -46,7 +46,7 @@ PRECEDENCE = {kind: rank for rank, kind in enumerate(RefusalKind)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class CurrentState:
     """Where a cancellation or a refund stands: whose answer is due, and who decided on it last, and when."""
 
     state: str
@@ -67,7 +67,7 @@ class Refusal:
     kind: RefusalKind
     detail: str
     cancellation: UUID | None = None
-    current: Standing | None = None
+    current: CurrentState | None = None
     noted: tuple[Decision, ...] = ()
 
 

@@ -72,7 +72,7 @@ class Mail:
         self._clock = clock
 
     @classmethod
-    def by(cls, settings: Settings, clock: Clock = system_clock) -> Self:
+    def from_settings(cls, settings: Settings, clock: Clock = system_clock) -> Self:
         """As the settings say."""
         return cls(
             host=settings.smtp_host,

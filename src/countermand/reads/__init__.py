@@ -399,7 +399,7 @@ def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Re
 
 def _lines_of(connection: Connection, subject: UUID) -> list[tuple[UUID, UUID | int]]:
     """The lines of an order, the line itself, or the one that a cancellation is about: each with its retailer."""
-    home = connection.execute(select(t.whereabouts.c.retailer_id).where(t.whereabouts.c.id == subject)).scalar()
+    home = connection.execute(select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == subject)).scalar()
     if home is None:
         about = select(t.cancellations.c.retailer_id, t.cancellations.c.line_id).where(is_cancellation(subject))
         return [(row.retailer_id, row.line_id) for row in connection.execute(about)]

@@ -35,8 +35,8 @@ def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int 
 
     A supplier does not see what the customer paid: to it, there is no such line.
     """
-    homes_of = select(t.whereabouts.c.retailer_id, t.whereabouts.c.id).where(
-        one_of(t.whereabouts.c.id, bindparam("ids", sorted(wanted), type_=IdList())), _may_see_home(scope)
+    homes_of = select(t.id_directory.c.retailer_id, t.id_directory.c.id).where(
+        one_of(t.id_directory.c.id, bindparam("ids", sorted(wanted), type_=IdList())), _may_see_home(scope)
     )
     pairs = [(row.retailer_id, row.id) for row in connection.execute(homes_of)]
     known = connection.execute(
@@ -64,7 +64,7 @@ def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int 
 
 def _may_see_home(scope: Scope) -> ColumnElement[bool]:
     """The same in a query, so that what is another's costs no more than what is not there."""
-    return true() if scope.kind is PartyKind.PLATFORM else t.whereabouts.c.retailer_id == scope.party
+    return true() if scope.kind is PartyKind.PLATFORM else t.id_directory.c.retailer_id == scope.party
 
 
 def quote_document(quoted: Quoted) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class Payments:
 
 def payments_of(connection: Connection, scope: Scope, order: UUID) -> Payments | Refusal:
     """How an order is paid. To a supplier, there is no such order here."""
-    home, money = t.whereabouts.c, t.order_money.c
+    home, money = t.id_directory.c, t.order_money.c
     query = (
         select(home.retailer_id.label("home"), money.terms, money.cancelled, money.given_back)
         .join(t.orders, t.named_by(home.id, t.orders))

@@ -20,7 +20,7 @@ class Scope:
 
 def retailer_of(subject: UUID) -> ScalarSelect[UUID]:
     """The retailer of an order or a line: what is named by its id alone is found by the whole of its key."""
-    return select(t.whereabouts.c.retailer_id).where(t.whereabouts.c.id == subject).scalar_subquery()
+    return select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == subject).scalar_subquery()
 
 
 def is_cancellation(cancellation: UUID) -> ColumnElement[bool]:

@@ -228,8 +228,8 @@ def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, Re
 
 
 def _retailers(connection: Connection, lines: Sequence[UUID]) -> list[UUID]:
-    where = one_of(t.whereabouts.c.id, bindparam("lines", lines, type_=IdList()))
-    return list(connection.execute(select(t.whereabouts.c.retailer_id).where(where).distinct()).scalars())
+    where = one_of(t.id_directory.c.id, bindparam("lines", lines, type_=IdList()))
+    return list(connection.execute(select(t.id_directory.c.retailer_id).where(where).distinct()).scalars())
 
 
 def _ordered(

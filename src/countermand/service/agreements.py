@@ -171,7 +171,7 @@ class EventIds:
 
 
 @dataclass(slots=True)
-class Standing:
+class LaneState:
     """All that a lane keeps.
 
     ``told``: of which partitions and endpoints the last batch wrote notices. ``escalated``: the cancellations that wait

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from countermand.domain.cancellation import NewId
 from countermand.domain.events import EventKind
 from countermand.ids import Clock
-from countermand.service.agreements import Standing
+from countermand.service.agreements import LaneState
 from countermand.service.calls import Call, Outcome
 from countermand.service.decide import Deciding
 from countermand.service.effects import Following
@@ -25,7 +25,7 @@ def run_batch(
     calls: Sequence[Call],
     now: datetime | Clock,
     new_id: NewId,
-    standing: Standing,
+    state: LaneState,
     whole: Orders = frozenset(),
 ) -> list[Outcome]:
     """Decide every call of a batch, one after the other on the same lines, and store all that follows.
@@ -36,10 +36,10 @@ def run_batch(
     Raises:
         AskedTogetherError: more orders must be loaded whole.
     """
-    agreements = standing.agreements
+    agreements = state.agreements
     calls, known = load(connection, calls, agreements, whole)
-    rows = Rows(now if isinstance(now, datetime) else now(), new_id, standing.numbers)
-    telling = Telling(rows, agreements, standing.event_ids)
+    rows = Rows(now if isinstance(now, datetime) else now(), new_id, state.numbers)
+    telling = Telling(rows, agreements, state.event_ids)
     refunding = Refunding(connection, known, rows, telling)
     following = Following(known, rows, telling, refunding)
     deciding = Deciding(known, rows, agreements, Placing(known, rows, telling), following, refunding)
@@ -48,8 +48,8 @@ def run_batch(
     refunding.save()
     following.save()
     rows.save(connection)
-    standing.told = frozenset((row["partition"], row["endpoint_id"]) for row in rows.new.get("notices", ()))
-    standing.escalated = tuple(
+    state.told = frozenset((row["partition"], row["endpoint_id"]) for row in rows.new.get("notices", ()))
+    state.escalated = tuple(
         (row["cancellation_id"], row["retailer_id"], row["line_id"])
         for row in rows.new.get("events", ())
         if row["kind"] == EventKind.CANCELLATION_ESCALATED.value

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.refusals import Refusal, RefusalKind, Standing
+from countermand.domain.refusals import CurrentState, Refusal, RefusalKind
 from countermand.service.calls import Done, Failed, IdempotencyKey, Outcome, Refused
 from countermand.service.rows import Rows
 from countermand.service.workspace import Given
@@ -49,7 +49,7 @@ def _to_record(outcome: Outcome) -> dict[str, Any]:
             refusal = outcome.refusal
             standing = refusal.cancellation.hex if refusal.cancellation else None
             given = {"refusal": refusal.kind.value, "detail": refusal.detail, "cancellation": standing}
-            current = {"current": _standing_record(refusal.current)} if refusal.current else {}
+            current = {"current": _state_record(refusal.current)} if refusal.current else {}
             return given | current | {"process": outcome.process}
         case Failed():  # pragma: no cover - a failed transaction stores nothing
             raise AssertionError
@@ -62,7 +62,7 @@ def _replay(given: dict[str, Any], at: datetime) -> Outcome:
             kind=RefusalKind(given["refusal"]),
             detail=given["detail"],
             cancellation=standing,
-            current=_standing(given["current"]) if "current" in given else None,
+            current=_current_state(given["current"]) if "current" in given else None,
         )
         return Refused(refusal=refusal, process=given["process"], at=at)
     cancellations = tuple(UUID(each) for each in given["cancellations"])
@@ -73,18 +73,18 @@ def _replay(given: dict[str, Any], at: datetime) -> Outcome:
     )
 
 
-def _standing_record(standing: Standing) -> dict[str, Any]:
+def _state_record(state: CurrentState) -> dict[str, Any]:
     return {
-        "state": str(standing.state),
-        "step": standing.step,
-        "awaiting": standing.awaiting.hex if standing.awaiting else None,
-        "answered_by": standing.answered_by.hex if standing.answered_by else None,
-        "answered_at": standing.answered_at.isoformat() if standing.answered_at else None,
+        "state": str(state.state),
+        "step": state.step,
+        "awaiting": state.awaiting.hex if state.awaiting else None,
+        "answered_by": state.answered_by.hex if state.answered_by else None,
+        "answered_at": state.answered_at.isoformat() if state.answered_at else None,
     }
 
 
-def _standing(given: dict[str, Any]) -> Standing:
-    return Standing(
+def _current_state(given: dict[str, Any]) -> CurrentState:
+    return CurrentState(
         state=given["state"],
         step=given["step"],
         awaiting=UUID(given["awaiting"]) if given["awaiting"] else None,

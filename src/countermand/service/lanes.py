@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from countermand.domain.cancellation import NewId
 from countermand.ids import Clock, show
-from countermand.service.agreements import Numbers, Standing
+from countermand.service.agreements import LaneState, Numbers
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Failed, Outcome, numbers_needed
 from countermand.service.load import AskedTogetherError
@@ -53,7 +53,7 @@ class Lane:
         self._database = database
         self._clock = clock
         self._new_id = new_id
-        self._standing = Standing()
+        self._state = LaneState()
         self._wake = wake
         self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
         self._pump: asyncio.Task[None] | None = None
@@ -131,7 +131,7 @@ class Lane:
         raise AssertionError("unreachable")
 
     async def _transact(self, calls: Sequence[Call]) -> list[Outcome]:
-        numbers = self._standing.numbers
+        numbers = self._state.numbers
         size = numbers.lacking(numbers_needed(calls))
         if size:
             try:
@@ -141,9 +141,9 @@ class Lane:
                 numbers.forget()
                 raise
         outcomes = await self._written(calls)
-        if self._standing.told:
-            self._wake(self._standing.told)
-        for cancellation, retailer, line in self._standing.escalated:
+        if self._state.told:
+            self._wake(self._state.told)
+        for cancellation, retailer, line in self._state.escalated:
             log.warning(
                 "cancellation_escalated",
                 cancellation=show("can", cancellation),
@@ -165,7 +165,7 @@ class Lane:
     def _batch(
         self, calls: Sequence[Call], whole: frozenset[tuple[UUID, UUID]], connection: Connection
     ) -> list[Outcome]:
-        return run_batch(connection, calls, self._clock, self._new_id, self._standing, whole)
+        return run_batch(connection, calls, self._clock, self._new_id, self._state, whole)
 
 
 class Lanes:

@@ -54,7 +54,7 @@ class Placing:
         return Done()
 
     def _add_order(self, command: PlaceOrder) -> None:
-        self.rows.add("whereabouts", id=command.id, retailer_id=command.retailer)
+        self.rows.add("id_directory", id=command.id, retailer_id=command.retailer)
         self.rows.add(
             "orders",
             retailer_id=command.retailer,
@@ -106,7 +106,7 @@ class Placing:
 
     def _add_line(self, command: PlaceOrder, new: NewLine, line: Line, position: int) -> None:
         number = self.rows.numbers.take()
-        self.rows.add("whereabouts", id=line.id, retailer_id=line.retailer)
+        self.rows.add("id_directory", id=line.id, retailer_id=line.retailer)
         self.rows.add("line_numbers", number=number, retailer_id=line.retailer, line_id=line.id)
         self.rows.add(
             "lines",

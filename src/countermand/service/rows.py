@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 _KEYS: Final = {
     "idempotency_records": itemgetter("retailer_id", "caller", "key"),
-    "whereabouts": itemgetter("id"),
+    "id_directory": itemgetter("id"),
     "payment_directory": itemgetter("provider", "reference"),
     "connections": itemgetter("retailer_id", "supplier_id"),
     "order_keys": itemgetter("retailer_id", "key", "placed_at", "order_id"),

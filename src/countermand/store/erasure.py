@@ -19,7 +19,7 @@ def erase_customer(connection: Connection, order: UUID, *, at: datetime, by: str
 
     Returns ``None`` when there is no such order, and ``False`` when it was done before.
     """
-    home = connection.execute(select(t.whereabouts.c.retailer_id).where(t.whereabouts.c.id == order)).scalar()
+    home = connection.execute(select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == order)).scalar()
     orders, lines = t.orders.c, t.lines.c
     mine = (orders.retailer_id == home, orders.id == order)
     order_row = connection.execute(select(orders.details, orders.placed_at).where(*mine).with_for_update()).first()

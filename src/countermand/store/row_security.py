@@ -25,7 +25,7 @@ SHOWN_TO_ALL: Final = frozenset(
         "parties",
         "partitions",
         "revisions",
-        "whereabouts",
+        "id_directory",
         "workers",
     }
 )

@@ -33,8 +33,8 @@ NUMBER_END: Final = 2**31 - 1
 
 _RETAILERS = bindparam("retailers", type_=IdList())
 
-RETAILERS_OF = select(t.whereabouts.c.id, t.whereabouts.c.retailer_id).where(
-    one_of(t.whereabouts.c.id, bindparam("ids", type_=IdList()))
+RETAILERS_OF = select(t.id_directory.c.id, t.id_directory.c.retailer_id).where(
+    one_of(t.id_directory.c.id, bindparam("ids", type_=IdList()))
 )
 """Which retailer each of these orders or lines belongs to."""
 
@@ -55,7 +55,7 @@ _WORDS: Final = {
         "party": "CAST(key ->> 1 AS UUID)",
         "nobody": f"CAST('{UUID(int=0)}' AS UUID)",
         # Looked up pair by pair: ``OFFSET 0`` keeps PostgreSQL from reading a table whole instead.
-        "here": "LATERAL (SELECT retailer_id FROM whereabouts WHERE id = CAST(key ->> 0 AS UUID) OFFSET 0) AS here"
+        "here": "LATERAL (SELECT retailer_id FROM id_directory WHERE id = CAST(key ->> 0 AS UUID) OFFSET 0) AS here"
         " ON TRUE",
         "each": " OFFSET 0",
     },
@@ -64,7 +64,7 @@ _WORDS: Final = {
         "id": "(key.value ->> 0)",
         "party": "(key.value ->> 1)",
         "nobody": f"'{UUID(int=0).hex}'",
-        "here": "whereabouts AS here ON here.id = (key.value ->> 0)",
+        "here": "id_directory AS here ON here.id = (key.value ->> 0)",
         "each": "",
     },
 }

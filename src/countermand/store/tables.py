@@ -56,7 +56,7 @@ REFERENCE_TABLES: Final = frozenset(
         "endpoints",
         "audit",
         "owner_mails",
-        "whereabouts",
+        "id_directory",
         "line_numbers",
         "payment_directory",
         "number_blocks",
@@ -211,8 +211,8 @@ owner_mails = Table(
     _index_where("ix_owner_mails_confirmations", "recipient", "created_at", where="recipient IS NOT NULL"),
 )
 
-whereabouts = Table(
-    "whereabouts",
+id_directory = Table(
+    "id_directory",
     metadata,
     Column("id", Id, primary_key=True, comment="an order or a line"),
     Column("retailer_id", Id, nullable=False),

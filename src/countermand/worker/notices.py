@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from countermand import reads
 from countermand.admin import endpoints
 from countermand.admin.endpoints import Endpoint
-from countermand.domain.delivery import FAILING_MAX, Attempt, Stop, Verdict, health_after, rest_s, standing_after
+from countermand.domain.delivery import FAILING_MAX, Attempt, Stop, Verdict, health_after, rest_s, status_after
 from countermand.domain.endpoint import EndpointState
 from countermand.domain.parties import PartyKind
 from countermand.ids import Clock, show
@@ -392,7 +392,7 @@ class Notices:
     def _note(self, queue: Queue, notice: Record, fence: int, attempt: Attempt) -> None:
         now = self._clock()
         number = notice.attempts + 1
-        standing = standing_after(attempt, number, now, self._dice.random())
+        status = status_after(attempt, number, now, self._dice.random())
         health = health_after(attempt, queue.failing_since, now)
         delivered = attempt.verdict is Verdict.DELIVERED
         if delivered:
@@ -409,9 +409,9 @@ class Notices:
             partition=notice.partition,
             fence=fence,
             tried=notice.attempts,
-            state=standing.state.value,
+            state=status.state.value,
             attempts=number,
-            due_at=standing.due_at,
+            due_at=status.due_at,
             result=attempt.result,
             at=now,
         )

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from countermand.admin.endpoints import PREFIX
-from countermand.domain.delivery import Attempt, NoticeState, Verdict, standing_after
+from countermand.domain.delivery import Attempt, NoticeState, Verdict, status_after
 from countermand.domain.endpoint import EndpointState
 from countermand.ids import Clock, show
 from countermand.store import owner_mails
@@ -132,8 +132,8 @@ class Owners:
         now = self._clock()
         state, due_at, result = NoticeState.DEAD, None, "It was called for no more."
         if attempt is not None:
-            standing = standing_after(attempt, mail.attempts + 1, now, self._dice.random())
-            state, due_at, result = standing.state, standing.due_at, attempt.result
+            status = status_after(attempt, mail.attempts + 1, now, self._dice.random())
+            state, due_at, result = status.state, status.due_at, attempt.result
         write = partial(
             owner_mails.settle, mail=mail, fence=fence, now=now, state=state.value, due_at=due_at, result=result
         )

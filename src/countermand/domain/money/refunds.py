@@ -25,7 +25,7 @@ from countermand.domain.money.commands import (
     WaitingFor,
 )
 from countermand.domain.money.pricing import Method, OrderMoney, Payment, Returned
-from countermand.domain.refusals import Refusal, RefusalKind, Standing
+from countermand.domain.refusals import CurrentState, Refusal, RefusalKind
 from countermand.domain.transition import unmoved
 
 MANUAL: Final = "manual"
@@ -639,7 +639,7 @@ def _moved_on(refund: Refund, step: int | None) -> Refusal | None:
         return None
     state = refund.state.value.replace("_", " ")
     detail = f"This refund is at step {refund.step} by now, not at {step}: it is {state}."
-    current = Standing(
+    current = CurrentState(
         state=refund.state, step=refund.step, awaiting=None, answered_by=None, answered_at=refund.settled_at
     )
     return Refusal(kind=RefusalKind.STATE_CHANGED, detail=detail, current=current)

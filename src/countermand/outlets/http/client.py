@@ -85,7 +85,7 @@ class Outbound:
         self._idle = IdleConnections()
 
     @classmethod
-    def by(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings) -> Self:
         """As the settings say."""
         return cls(inner=settings.webhook_inner_addresses, http=settings.webhook_http, ports=settings.webhook_ports)
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
-from countermand.documents.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Wanted, document, look
+from countermand.documents.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Wanted, document, scorecards_for
 from countermand.domain.dates import read_end
 from countermand.domain.parties import PartyKind
 from countermand.domain.scoring import Role, Week, Why
@@ -101,7 +101,7 @@ async def show_scorecards(
     )
     zone, now = ZoneInfo(behind.settings.score_zone), behind.clock()
     try:
-        shown = await behind.database.read(partial(look, name=str(party), wanted=wanted, zone=zone, now=now))
+        shown = await behind.database.read(partial(scorecards_for, name=str(party), wanted=wanted, zone=zone, now=now))
     except UnknownPartyError:
         raise _nobody() from None
     except SellsNothingError as error:
