@@ -122,16 +122,11 @@ SESSIONS: Final = {
 
 NOT_RUN: Final = {
     ("README.md", "make demo"): "installs, then stays up; tests/cli/test_serving.py plays the demo",
-    ("README.md", 'make demo ARGS="--once --port 9000"'): "installs; tests/cli/test_serving.py plays the demo",
     ("CONTRIBUTING.md", 'make test ARGS="tests/domain"'): "is what runs these tests",
 }
 """Blocks of shell that the tests do not run, each with the reason."""
 
 SHAPES: Final = {
-    (
-        "README.md",
-        "            ASK                            ANSWER                            WHAT THE ASKER SEES",
-    ): "a table",
     ("README.md", "open --- ask ---> asked --- accept ---> cancelled"): "a diagram",
     (
         "docs/architecture.md",
