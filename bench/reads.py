@@ -229,7 +229,11 @@ def _cards(p: Population) -> dict[str, Any]:
     }
     return {
         f"{weeks} weeks, {name}": partial(
-            scorecards.scorecards_for, name=str(party), wanted=scorecards.Wanted(weeks=weeks, role=role), zone=ZONE, now=p.now
+            scorecards.scorecards_for,
+            name=str(party),
+            wanted=scorecards.Wanted(weeks=weeks, role=role),
+            zone=ZONE,
+            now=p.now,
         )
         for weeks in (6, 52)
         for name, (party, role) in parties.items()
