@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
-from uuid import UUID
 
+from tests.support.foreign import DOORS, Asking, Door, asking
 from tests.support.pgnode import Node
-from tests.support.world import Clock, World, populate, running
-from tests.wire.test_foreign_ids import DOORS, Door, foreign
+from tests.support.world import Clock, populate, running
+
+from countermand.settings import PLAZA_LIMITS
 
 TELLING_Z: Final = 3.0
 
@@ -59,47 +60,40 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _measure(engine: str, url: str, directory: Path, options: argparse.Namespace) -> list[DoorTimes]:
     found = []
-    clock, limits = Clock(), {"call_limit": "", "wrong_token_limit": ""}
+    clock, pairs, unlimited = Clock(), options.pairs, dict.fromkeys(PLAZA_LIMITS, "")
+    limits = {"call_limit": "", "wrong_token_limit": "", "plaza_limits": unlimited}
     async with running(url, clock, **limits, key_file=directory / f"{engine}.keys") as application:
-        world = await populate(application, clock)
-        theirs = await foreign(world)
+        who = await asking(await populate(application, clock))
         for door in DOORS:
-            name = f"{door.method} {door.path.format('…')}, {door.party}"
-            if options.door and not any(each in name for each in options.door):
+            if options.door and not any(each in door.name for each in options.door):
                 continue
-            others, absent = await _pairs(world, door, theirs[door.subject], options.pairs)
+            others, absent = await _pairs(who, door, pairs)
             told = DoorTimes(
                 engine=engine,
-                door=name,
-                pairs=options.pairs,
+                door=door.name,
+                pairs=pairs,
                 foreign_us=median(others) / 1000,
                 absent_us=median(absent) / 1000,
                 z=_z(others, absent),
             )
             print(
-                f"| {engine} | {name} | {told.pairs} | {told.foreign_us:.0f} | {told.absent_us:.0f} | {told.z:.1f} |",
+                f"| {engine} | {told.door} | {pairs} | {told.foreign_us:.0f} | {told.absent_us:.0f} | {told.z:.1f} |",
                 flush=True,
             )
             found.append(told)
     return found
 
 
-async def _pairs(world: World, door: Door, theirs: UUID, pairs: int) -> tuple[list[int], list[int]]:
-    party = world.retailer if door.party == "retailer" else world.supplier
-    headers = {"Authorization": f"{door.scheme} {world.tokens[party]}"}
+async def _pairs(who: Asking, door: Door, pairs: int) -> tuple[list[int], list[int]]:
     chance = random.Random(7)
     times: tuple[list[int], list[int]] = ([], [])
-    async with world.client() as http:
+    async with who.world.client() as http:
         for number in range(-50, pairs):
-            subjects = (theirs, world.application.ids.new())
+            things = (who.theirs[door.subject], who.absent(door.subject))
             for which in chance.choice(((0, 1), (1, 0))):
-                name = f"can_{subjects[which].hex}" if door.subject == "cancellation" else str(subjects[which])
-                request = http.build_request(
-                    door.method,
-                    door.path.format(name),
-                    headers=headers,
-                    **({"json": door.body(name)} if door.body else {}),
-                )
+                # What a client of Plaza's signs in one second is one call.
+                who.world.clock.advance(seconds=door.scheme == "Plaza")
+                request = who.request(http, door, things[which])
                 began = time.perf_counter_ns()
                 await http.send(request)
                 if number >= 0:

@@ -4,69 +4,20 @@ Times are too noisy for a test. Statements are what the time is made of, so thos
 another's is locked, which would be written down. ``bench --timing`` measures the times.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-import httpx2
 import pytest
 from sqlalchemy import Connection, Engine, event
 
-from countermand.domain.commands import AskCancellation
 from countermand.service import load
-from countermand.service.calls import Done
 from countermand.service.locking import Locked, lock
+from tests.support.foreign import DOORS, Door, asking
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """One call about one id. ``subject`` says of what kind the id is."""
-
-    party: str
-    scheme: str
-    method: str
-    path: str
-    subject: str
-    body: Callable[[str], Any] | None = None
-
-
-def native(party: str, method: str, path: str, subject: str, body: Callable[[str], Any] | None = None) -> Door:
-    return Door(party, "Bearer", method, "/v1" + path, subject, body)
-
-
-def crux(party: str, method: str, path: str, subject: str, body: Callable[[str], Any] | None = None) -> Door:
-    return Door(party, "Token", method, path, subject, body)
-
-
-def _doors() -> Iterator[Door]:
-    for party in ("retailer", "supplier"):
-        yield native(party, "GET", "/cancellations/{}", "cancellation")
-        yield native(party, "POST", "/cancellations/{}/accept", "cancellation", lambda _: {})
-        yield native(party, "POST", "/cancellations/{}/decline", "cancellation", lambda _: {"reason": "already_picked"})
-        yield native(party, "POST", "/cancellations/{}/withdraw", "cancellation", lambda _: {})
-        yield native(party, "POST", "/cancellations/{}/notes", "cancellation", lambda _: {"note": "x"})
-        yield native(party, "GET", "/cancellations?line={}", "line")
-        yield native(party, "GET", "/cancellations?order={}", "order")
-        yield native(party, "GET", "/events?line={}", "line")
-        yield native(party, "GET", "/orders/{}/payments", "order")
-        yield native(party, "POST", "/quotes", "line", lambda line: {"lines": [{"line": line}]})
-        yield native(party, "GET", "/scorecards/{}", "party")
-        yield native(party, "POST", "/cancellations", "line", lambda line: {"lines": [{"line": line}]})
-        for prefix in ("", "/timp"):
-            yield crux(party, "GET", prefix + "/orders/{}/", "order")
-            yield crux(party, "DELETE", prefix + "/orders/items/cancel/{}/", "line")
-            yield crux(party, "PATCH", prefix + "/orders/cancel/", "order", lambda order: {"order_uuid": order})
-            for verb in ("confirm", "reject"):
-                yield crux(party, "PATCH", prefix + f"/orders/items/cancel/{{}}/{verb}/", "line")
-                yield crux(party, "PATCH", prefix + f"/orders/cancel/{{}}/{verb}/", "order")
-
-
-DOORS: Final = list(_doors())
 
 
 @contextmanager
@@ -96,42 +47,21 @@ def locked_lines() -> Iterator[list[Any]]:
         yield rows
 
 
-async def foreign(world: World) -> dict[str, UUID]:
-    """Things of another retailer and another supplier, with an ask that waits."""
-    order = await world.order(3, 3, retailer=world.other_retailer, fulfillers=(world.other_supplier,) * 2)
-    ask = AskCancellation(line=order.lines[0].id, actor=world.actor(world.other_retailer), units=1)
-    done = await world.submit(ask)
-    assert isinstance(done, Done)
-    async with world.client() as http:
-        headers = {"Authorization": f"Bearer {world.tokens[world.other_retailer]}"}
-        listed = (await http.get("/v1/cancellations", headers=headers)).json()["cancellations"]
-    return {
-        "order": order.id,
-        "line": order.lines[0].id,
-        "cancellation": UUID(listed[0]["id"].removeprefix("can_")),
-        "party": world.other_supplier,
-    }
-
-
 async def test_what_is_anothers_is_answered_as_what_is_not_there(world: World) -> None:
-    theirs = await foreign(world)
+    who = await asking(world)
     async with world.client() as http:
+
+        async def ask(door: Door, thing: UUID | int | str) -> tuple[tuple[int, bytes], list[str]]:
+            with statements() as sent, locked_lines() as locked:
+                response = await http.send(who.request(http, door, thing))
+            assert {row.retailer_id for row in locked} <= {world.retailer}, door.name
+            return who.comparable(door, thing, response), sent
+
+        # The first read asks the database about its roles as well, and the first number that is needed takes a block.
+        for scheme in ("Bearer", "Plaza"):
+            await ask(next(door for door in DOORS if door.scheme == scheme), who.own)
         for door in DOORS:
-
-            async def ask(subject: UUID, door: Door = door) -> tuple[httpx2.Response, list[str]]:
-                name = f"can_{subject.hex}" if door.subject == "cancellation" else str(subject)
-                party = world.retailer if door.party == "retailer" else world.supplier
-                with statements() as sent, locked_lines() as locked:
-                    response = await http.request(
-                        door.method,
-                        door.path.format(name),
-                        headers={"Authorization": f"{door.scheme} {world.tokens[party]}"},
-                        **({"json": door.body(name)} if door.body else {}),
-                    )
-                assert not locked, door
-                return response, sent
-
-            absent, for_absent = await ask(world.application.ids.new())
-            found, for_foreign = await ask(theirs[door.subject])
-            assert (found.status_code, found.content) == (absent.status_code, absent.content), door
-            assert for_foreign == for_absent, door
+            absent, for_absent = await ask(door, who.absent(door.subject))
+            found, for_foreign = await ask(door, who.theirs[door.subject])
+            assert found == absent, door.name
+            assert for_foreign == for_absent, door.name
