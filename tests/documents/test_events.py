@@ -31,6 +31,7 @@ from countermand.domain.money.pricing import Payment
 from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.reads import events as event_reads
 from countermand.store.columns import Record
 from tests.docs.reading import DOCS
 from tests.store.speaking import OPERATOR, Talk, talk
@@ -172,7 +173,7 @@ async def agreed(world: World, policy: Policy) -> None:
 
 async def told(said: Talk, place: int = 0) -> list[Record]:
     keys = [(row["retailer_id"], row["line_id"], row["seq"]) for row in await said.events(place)]
-    found = await said.world.application.database.read(partial(reads.events_for_sending, keys=keys))
+    found = await said.world.application.database.read(partial(event_reads.events_for_sending, keys=keys))
     return sorted(found, key=lambda row: row.seq)
 
 
@@ -428,13 +429,13 @@ async def test_any_number_of_events_is_one_statement(world: World) -> None:
 
     sqlalchemy_event.listen(Engine, "before_cursor_execute", note)
     try:
-        found = await world.application.database.read(partial(reads.events_for_sending, keys=[*keys, *lacking]))
+        found = await world.application.database.read(partial(event_reads.events_for_sending, keys=[*keys, *lacking]))
     finally:
         sqlalchemy_event.remove(Engine, "before_cursor_execute", note)
     assert len([each for each in statements if "events" in each]) == 1
     assert {(row.retailer_id, row.line_id, row.seq) for row in found} == set(keys)
     assert len(found) == len(keys)
-    assert await world.application.database.read(partial(reads.events_for_sending, keys=[])) == []
+    assert await world.application.database.read(partial(event_reads.events_for_sending, keys=[])) == []
 
 
 def test_a_test_is_about_nothing() -> None:
@@ -450,10 +451,10 @@ async def test_a_look_by_keys_and_a_list_tell_the_same_of_an_event(world: World)
     await answers(said)
     stored = await said.events()
     keys = [(world.retailer, each["line_id"], each["seq"]) for each in stored]
-    by_key = await world.application.database.read(partial(reads.events_for_sending, keys=keys))
-    wanted = reads.EventFilter()
+    by_key = await world.application.database.read(partial(event_reads.events_for_sending, keys=keys))
+    wanted = event_reads.EventFilter()
     scope = reads.Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
-    listed, _ = await world.application.database.read(partial(reads.list_events, scope=scope, wanted=wanted))
+    listed, _ = await world.application.database.read(partial(event_reads.list_events, scope=scope, wanted=wanted))
     of = {row.id: row._mapping for row in listed}
     assert len(by_key) == len(keys)
     assert all(row._mapping == of[row.id] for row in by_key)
@@ -461,10 +462,10 @@ async def test_a_look_by_keys_and_a_list_tell_the_same_of_an_event(world: World)
 
 async def test_a_look_by_keys_goes_by_primary_keys_alone(sqlite_world: World) -> None:
     def plan(connection: Connection) -> list[str]:
-        statement = str(reads._envelopes_by_key("sqlite"))
+        statement = str(event_reads._envelopes_by_key("sqlite"))
         return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", {"keys": "[]"})]
 
     steps = [step for step in await sqlite_world.application.database.read(plan) if "VIRTUAL TABLE" not in step]
     steps = [step for step in steps if "SUBQUERY" not in step]
-    assert len(steps) == 10
+    assert len(steps) == 9
     assert all("sqlite_autoindex" in step for step in steps), steps

@@ -5,13 +5,13 @@ from typing import Any, cast
 
 import pytest
 
-from countermand import reads
 from countermand.admin.accounts import PLATFORM
 from countermand.documents.sentences import count, from_now, moment
 from countermand.domain.commands import AcceptCancellation, AskCancellation, EscalateCancellation
 from countermand.domain.events import EventKind
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.outlets.email_text import MailText, confirmation_mail, mail_of, stopped_mail, trial_mail
+from countermand.reads import events as event_reads
 from tests.support.world import START, World
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ async def told(world: World, line: Any, kind: EventKind, reader: Any) -> MailTex
     """The message about the last event of this kind, three hours later."""
     events = [event for event in await world.events(line) if event.kind == kind]
     key = (events[-1].retailer_id, line, events[-1].seq)
-    rows = await world.application.database.read(partial(reads.events_for_sending, keys=[key]))
+    rows = await world.application.database.read(partial(event_reads.events_for_sending, keys=[key]))
     page = partial(world.application.links.page_of, party=reader)
     return mail_of(rows[0], reader=world.scope(reader), page=page, now=world.clock() + timedelta(hours=3))
 
@@ -143,7 +143,7 @@ async def test_no_subject_holds_a_strangers_words(sqlite_world: World, kind: Eve
     line = await ask(world)
     [asked] = [event for event in await world.events(line) if event.kind == EventKind.CANCELLATION_ASKED]
     keys = [(asked.retailer_id, line, asked.seq)]
-    [row] = await world.application.database.read(partial(reads.events_for_sending, keys=keys))
+    [row] = await world.application.database.read(partial(event_reads.events_for_sending, keys=keys))
     for reader in (world.supplier, world.retailer):
         subjects = {
             mail_of(

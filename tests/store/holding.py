@@ -49,6 +49,7 @@ async def assert_sound(database: Database) -> None:
         cancellations[cancellation["line_id"]].append(cancellation)
     for line in held["lines"]:
         _assert_line(line, cancellations[line["id"]], sorted(events[line["id"]], key=lambda event: event["seq"]))
+    _assert_holders(held, events)
     _assert_tenants(held)
     _assert_money(held)
     numbers = [row["number"] for name in ("orders", "lines", "shipments", "process_statuses") for row in held[name]]
@@ -58,6 +59,19 @@ async def assert_sound(database: Database) -> None:
     for process in held["process_statuses"]:
         assert (process["status"] == "PENDING") == (process["settled_at"] is None)
         assert process["status"] != "PENDING" or process["cancellation_id"] in asked
+
+
+def _assert_holders(held: dict[str, Rows], events: dict[UUID, Rows]) -> None:
+    """Each event names who held the goods just after it: whoever gave them away next, or who holds them."""
+    for line in held["lines"]:
+        moves = sorted((each for each in held["reassignments"] if each["line_id"] == line["id"]), key=_seq)
+        for event in events[line["id"]]:
+            later = [each["former_id"] for each in moves if each["seq"] > event["seq"]]
+            assert event["fulfiller_id"] == (later or [line["fulfiller_id"]])[0]
+
+
+def _seq(row: dict[str, Any]) -> int:
+    return int(row["seq"])
 
 
 def _assert_line(line: dict[str, Any], cancellations: Rows, events: Rows) -> None:

@@ -9,10 +9,11 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from countermand import reads
 from countermand.admin.accounts import PLATFORM
 from countermand.domain.parties import PartyKind
-from countermand.reads import EventFilter, Scope
+from countermand.reads import Scope
+from countermand.reads import events as event_reads
+from countermand.reads.events import EventFilter
 from countermand.store import feed, migrations
 from tests.support.world import World
 
@@ -55,15 +56,16 @@ async def test_in_a_server_that_it_was_restored_into_new_events_stand_last(world
     await database.write(partial(feed.move, position=position))
     assert await database.read(feed.misplaced) is None
     third = await world.order(1)
-    rows, place = await database.read(partial(reads.list_events, scope=ALL, wanted=EventFilter()))
+    rows, place = await database.read(partial(event_reads.list_events, scope=ALL, wanted=EventFilter()))
     assert [row.order_id for row in rows] == [first.id, second.id, third.id]
-    rows, _ = await database.read(partial(reads.list_events, scope=ALL, wanted=EventFilter(behind=place)))
+    rows, _ = await database.read(partial(event_reads.list_events, scope=ALL, wanted=EventFilter(behind=place)))
     assert rows == []
 
 
 def _upgrade(connection: Connection) -> None:
     """The migration alone, on a database without what it makes."""
-    connection.execute(text("DROP INDEX ix_events_retailer_id_position_id"))
+    for index in ("ix_events_retailer_id_position_id", "ix_events_held"):
+        connection.execute(text(f"DROP INDEX {index}"))
     connection.execute(text("ALTER TABLE events DROP COLUMN position"))
     connection.execute(text("DROP TABLE feed"))
     [path] = Path(migrations.__file__).parent.glob("versions/*_feed.py")
@@ -83,7 +85,7 @@ async def test_events_that_are_there_keep_their_order(world: World) -> None:
     by_id = text("SELECT position FROM events ORDER BY id")
     assert await database.read(lambda connection: list(connection.execute(by_id).scalars())) == [1, 2, 3]
     orders.append(await world.order(1))
-    rows, _ = await database.read(partial(reads.list_events, scope=ALL, wanted=EventFilter()))
+    rows, _ = await database.read(partial(event_reads.list_events, scope=ALL, wanted=EventFilter()))
     assert {row.order_id for row in rows[:3]} == {each.id for each in orders[:3]}
     assert rows[3].order_id == orders[3].id
     assert rows[3].position > 3

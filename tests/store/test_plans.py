@@ -57,6 +57,7 @@ from countermand.reads import (
     lookup,
     scores,
 )
+from countermand.reads import events as event_reads
 from countermand.reads import orders as order_lists
 from countermand.reads import refunds as refund_reads
 from countermand.reads.parties import find_party
@@ -362,14 +363,14 @@ def _(filled: Filled) -> Cases:
     }
 
 
-@of("reads.timeline")
+@of("reads.events.timeline")
 def _(filled: Filled) -> Cases:
     found: Cases = {}
     for name in ("order", "line", "cancellation"):
         subject = filled.row(name).id
 
         def ask(connection: Connection, scope: Scope, subject: UUID = subject) -> object:
-            return reads.timeline(connection, scope, subject)
+            return event_reads.timeline(connection, scope, subject)
 
         found |= filled.each(ask, f"{name},")
     return found
@@ -378,21 +379,21 @@ def _(filled: Filled) -> Cases:
 # Events and notices
 
 
-@of("reads.list_events")
+@of("reads.events.list_events")
 def _(filled: Filled) -> Cases:
     now = filled.population.now
     filters = {
-        "the last hour": reads.EventFilter(since=now - timedelta(hours=1)),
-        "thirty days": reads.EventFilter(since=now - timedelta(days=30)),
-        "behind an event": reads.EventFilter(after=filled.row("event").id),
-        "of a line": reads.EventFilter(line=filled.row("line").id),
-        "one": reads.EventFilter(since=now - timedelta(days=30), limit=1),
+        "the last hour": event_reads.EventFilter(since=now - timedelta(hours=1)),
+        "thirty days": event_reads.EventFilter(since=now - timedelta(days=30)),
+        "behind an event": event_reads.EventFilter(after=filled.row("event").id),
+        "of a line": event_reads.EventFilter(line=filled.row("line").id),
+        "one": event_reads.EventFilter(since=now - timedelta(days=30), limit=1),
     }
     found: Cases = {}
     for name, wanted in filters.items():
 
-        def ask(connection: Connection, scope: Scope, wanted: reads.EventFilter = wanted) -> object:
-            return reads.list_events(connection, scope, wanted)
+        def ask(connection: Connection, scope: Scope, wanted: event_reads.EventFilter = wanted) -> object:
+            return event_reads.list_events(connection, scope, wanted)
 
         found |= filled.each(ask, f"{name},")
     return found
@@ -408,10 +409,12 @@ def _(filled: Filled) -> Cases:
     return {"": ask}
 
 
-@of("reads.events_for_sending")
+@of("reads.events.events_for_sending")
 def _(filled: Filled) -> Cases:
     row = filled.row("event")
-    return {"": lambda connection: reads.events_for_sending(connection, [(row.retailer_id, row.line_id, row.seq)])}
+    return {
+        "": lambda connection: event_reads.events_for_sending(connection, [(row.retailer_id, row.line_id, row.seq)])
+    }
 
 
 @of("reads.list_notices")
@@ -970,6 +973,7 @@ def _(filled: Filled) -> Cases:
 
 CHANGES: Final = {
     # Parts of run_batch, which has questions above.
+    "store.handovers.hand_over",
     "service.load.load",
     "service.locking.lock",
     "service.strangers.drop_strange_lines",
@@ -1039,7 +1043,7 @@ CHANGES: Final = {
     "cli.parties.find_retailer",
     # Counted from the lines of the weeks that are asked for, which is what is kept of them for; what is kept has
     # questions above (docs/decisions/0022).
-    "documents.scorecards.look",
+    "documents.scorecards.scorecards_for",
     "reads.scores.cards",
     "reads.scores.figures",
     # Of this snapshot, or a row by its key.
@@ -1087,7 +1091,7 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         patched.setattr(order_lists, "COUNTED_MAX", 100)
         patched.setattr(order_lists, "CHECKED_MAX", 50)
         patched.setattr(order_lists, "CHECKED_A_ROW", 1)
-        patched.setattr(reads, "_FIRST_POSITIONS", 32)
+        patched.setattr(event_reads, "_FIRST_POSITIONS", 32)
         if request.param == "sqlite":
             url = templates.filled_file(Path(folder, "plans.sqlite3"))
         else:

@@ -1,19 +1,24 @@
 """EC-42: a line is given to another supplier, on both engines: units and asks move, and everybody is told."""
 
 import asyncio
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from countermand import reads
 from countermand.domain.commands import Reassign
+from countermand.domain.events import MONEY
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.refusals import RefusalKind
 from countermand.domain.scoring import Role, Week
+from countermand.reads import events as event_reads
 from countermand.reads import scores
+from countermand.reads.events import EventFilter, Place, list_events
 from countermand.service.calls import Done, Refused
 from countermand.store import tables as t
 from tests.store.holding import assert_sound, rows
@@ -88,12 +93,65 @@ async def test_the_former_supplier_still_reads_its_asks_and_what_happened_until_
     assert await read(lambda c: reads.cancellation_by_id(c, former, said.asked)) is None
     assert await read(lambda c: reads.line_view(c, former, said.line)) is None
     assert await read(lambda c: reads.order_by_id(c, former, said.order)) is None
-    seen = await read(lambda c: reads.timeline(c, former, said.line))
+    seen = await read(lambda c: event_reads.timeline(c, former, said.line))
     assert [event.kind for event in seen] == ["line.placed", "cancellation.asked", "line.reassigned"]
     new = reads.Scope(party=world.other_supplier, kind=PartyKind.SUPPLIER)
     assert await read(lambda c: reads.order_by_id(c, new, said.order)) is not None
     wanted = reads.CancellationFilter()
     assert len(await read(lambda c: reads.list_cancellations(c, new, wanted))) == 2
+
+
+async def test_each_party_is_told_of_the_events_of_what_it_holds_or_held(world: World) -> None:
+    """Whoever gets a line, gives it away and gets it back: the feed has what the rule of each event says."""
+    parties = (world.supplier, world.other_supplier, world.other_retailer, world.retailer)
+    ways = [(1, 0), (1, 0, 1), (2, 1, 2), (3, 1, 3, 0), (), (1, 2, 0, 2)]
+    for way in ways:
+        said = await talk(world, 20)
+        for place, to in enumerate(way):
+            await said.done(replace(said.ask(1), key=f"before {place}"))
+            await said.done(give(said, parties[to]))
+            await said.done(replace(said.ask(1), key=f"after {place}"))
+    await world.order(1)
+    for limit in (3, 200):
+        for party in parties:
+            assert await _told(world, party, limit) == await _seen(world, party)
+    await assert_sound(world.application.database)
+
+
+async def _told(world: World, party: UUID, limit: int) -> list[UUID]:
+    """By the feed, page by page."""
+    scope = reads.Scope(party=party, kind=world.actor(party).kind)
+    found: list[UUID] = []
+    behind: Place | None = None
+    while True:
+        wanted = EventFilter(behind=behind, limit=limit)
+        rows, behind = await world.application.database.read(partial(list_events, scope=scope, wanted=wanted))
+        found += [row.id for row in rows]
+        if len(rows) < limit:
+            return found
+
+
+async def _seen(world: World, party: UUID) -> list[UUID]:
+    """By the rule, event by event."""
+    held = {name: await rows(world.application.database, t.metadata.tables[name]) for name in SEEN_BY}
+    lines = {row["id"]: row for row in held["lines"]}
+    until: dict[UUID, int] = defaultdict(int)
+    for move in held["reassignments"]:
+        if move["former_id"] == party:
+            until[move["line_id"]] = max(until[move["line_id"]], move["seq"])
+
+    def is_told(event: dict[str, Any]) -> bool:
+        line = lines[event["line_id"]]
+        if line["retailer_id"] == party:
+            return True
+        mine = line["fulfiller_id"] == party or event["seq"] <= until[line["id"]]
+        return line["with_fulfiller"] and event["kind"] not in MONEY and mine
+
+    told = sorted(filter(is_told, held["events"]), key=lambda each: (each["position"], each["id"]))
+    return [each["id"] for each in told]
+
+
+SEEN_BY = ("events", "lines", "reassignments")
 
 
 async def test_accept_ship_and_reassign_at_once(world: World) -> None:

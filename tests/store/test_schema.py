@@ -46,7 +46,8 @@ LED_BY_OTHERS = {
     "ix_refunds_checked",
     "ix_cancellations_due",
     "ix_process_statuses_pending",
-    # Ids that name no retailer: a provider's name of a payment, refunds, cancellations.
+    # Ids that name no retailer: a provider's name of a payment, refunds, cancellations, events.
+    "ix_events_id",
     "ix_refunds_payment_reference",
     "ix_refunds_id",
     "ix_refunds_joined",
@@ -57,10 +58,14 @@ LED_BY_OTHERS = {
     "ix_order_parts_held",
     "ix_lines_unfinished_held",
     "ix_lines_unfinished_anywhere",
+    "ix_lines_shipped_held",
+    "ix_events_held",
+    "ix_handover_events_party_id_position_id",
     "ix_cancellations_held",
     "ix_cancellations_awaiting",
     "ix_cancellations_due_held",
     # The platform lists all.
+    "ix_lines_shipped_anywhere",
     "ix_orders_placed_at_id",
     "ix_orders_unsent_anywhere",
     "ix_orders_reference_retailer_id",

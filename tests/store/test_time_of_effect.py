@@ -15,6 +15,7 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.scoring import Reply, Role, Scorecard, Week
 from countermand.ids import Ids
+from countermand.reads import events as event_reads
 from countermand.reads import scores
 from countermand.service.agreements import EventIds
 from countermand.worker.deadlines import Deadlines
@@ -53,8 +54,8 @@ async def service_returns(world: World) -> None:
 
 
 async def feed(world: World, since: datetime = START) -> list[Any]:
-    wanted = reads.EventFilter(since=since, limit=200)
-    rows, _ = await world.application.database.read(partial(reads.list_events, scope=FEED, wanted=wanted))
+    wanted = event_reads.EventFilter(since=since, limit=200)
+    rows, _ = await world.application.database.read(partial(event_reads.list_events, scope=FEED, wanted=wanted))
     return rows
 
 

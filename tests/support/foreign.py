@@ -24,6 +24,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.reasons import BOL_REASONS, CancelReason
 from countermand.ids import show
+from countermand.reads import events as event_reads
 from countermand.reads import refunds
 from countermand.reads.parties import find_party
 from countermand.service.calls import Done, ProcessRequest, Refused
@@ -260,7 +261,7 @@ async def _theirs(world: World) -> dict[str, UUID | int | str]:
             "refund": refunds.list_refunds(connection, scope, refunds.RefundFilter(limit=1))[0].id,
             "shipment": sent[0].row.number,
             "order_number": sent[0].order.number,
-            "event": reads.timeline(connection, scope, order.id)[0].id,
+            "event": event_reads.timeline(connection, scope, order.id)[0].id,
             "endpoint": _endpoint(connection, world),
         }
 

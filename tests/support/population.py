@@ -380,8 +380,8 @@ def _order_rows(w: _Words) -> Iterator[tuple[str, str]]:
     if not w.postgresql:
         yield (
             "order_search",
-            "INSERT INTO order_search (terms, retailer_id, order_id, fulfiller_id)"
-            " SELECT terms, retailer_id, order_id, fulfiller_id FROM order_parts",
+            "INSERT INTO order_search (terms, retailer_id, order_id, fulfiller_id, placed_at)"
+            " SELECT terms, retailer_id, order_id, fulfiller_id, placed_at FROM order_parts",
         )
     yield (
         "connections",
@@ -464,10 +464,11 @@ def _events(
     )
     return (
         "INSERT INTO events (retailer_id, line_id, seq, id, order_id, cancellation_id, kind, at, actor_id, actor, door,"
-        " position, facts)"
+        " position, facts, fulfiller_id)"
         f" SELECT retailer_id, id, {seq}, {w.id(EVENT + 16 * seq, f'placed + {after}', 'm')}, order_id,"
         f" {w.id(CANCELLATION, 'placed + 3600', 'm') if cancellation else w.no_id()}, '{kind}',"
-        f" {w.at(f'placed + {after}')}, {by or 'retailer_id'}, 'seed', 'seed', {position}, {w.document(facts)}"
+        f" {w.at(f'placed + {after}')}, {by or 'retailer_id'}, 'seed', 'seed', {position}, {w.document(facts)},"
+        " fulfiller_id"
         f" FROM seed_lines WHERE {where}"
     )
 

@@ -16,6 +16,7 @@ from countermand.app import Service, opened
 from countermand.domain.commands import Command
 from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
+from countermand.reads import events as event_reads
 from countermand.reads.parties import find_party
 from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest
 from countermand.serving import doors
@@ -138,7 +139,9 @@ class World:
     async def events(self, subject: UUID) -> list[Any]:
         everything = reads.Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
         return list(
-            await self.application.database.read(lambda connection: reads.timeline(connection, everything, subject))
+            await self.application.database.read(
+                lambda connection: event_reads.timeline(connection, everything, subject)
+            )
         )
 
 

@@ -19,6 +19,7 @@ from countermand.documents import timeline as sentences
 from countermand.domain.line import State
 from countermand.domain.numbers import read_digits
 from countermand.ids import read, show, system_clock
+from countermand.reads import events as event_reads
 from countermand.reads import scores
 from countermand.settings import Settings
 from countermand.store.columns import Record
@@ -251,7 +252,7 @@ def timeline(
 
 
 def _told(connection: Connection, subject: UUID) -> Sequence[Record]:
-    return reads.timeline(connection, EVERYTHING, subject)
+    return event_reads.timeline(connection, EVERYTHING, subject)
 
 
 def _subjects(connection: Connection, sought: str) -> list[UUID]:

@@ -202,7 +202,7 @@ class Envelope(_Described):
 
 
 def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record], str] | None = None) -> dict[str, Any]:
-    """The envelope of one event (a row of ``reads.events_for_sending``) for one party that may see the line.
+    """The envelope of one event (a row of ``reads.events.events_for_sending``) for one party that may see the line.
 
     ``source`` is the service's base URL. ``page`` makes the link for a person, and is asked only if the reader's answer
     is due. Everything told is as of the event, whatever happened since. The customer's data are not told, nor who

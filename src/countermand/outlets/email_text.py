@@ -68,7 +68,7 @@ class MailText:
 
 
 def mail_of(event: Record, *, reader: Scope, page: Callable[[Record], str], now: datetime) -> MailText:
-    """The message about one event (a row of ``reads.events_for_sending``) for one party.
+    """The message about one event (a row of ``reads.events.events_for_sending``) for one party.
 
     ``page`` makes the link to answer, and is asked only if the reader's answer is due.
     """

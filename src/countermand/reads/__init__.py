@@ -1,16 +1,13 @@
 """One function per question, straight to SQL. Nothing here decides; a party sees what is its own and nothing else."""
 
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
-    BindParameter,
     Column,
     ColumnElement,
     Connection,
@@ -22,14 +19,10 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
-    or_,
     select,
-    true,
 )
-from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.domain.delivery import NoticeState
-from countermand.domain.events import MONEY
 from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
 from countermand.ids import earliest
@@ -39,17 +32,13 @@ from countermand.reads.orders import OrderFilter, PlaceInTime, keys_behind, orde
 from countermand.reads.scope import (
     Scope,
     as_indexed,
-    event_scope,
     is_cancellation,
     line_scope,
     order_scope,
     retailer_of,
-    until_it_left,
 )
-from countermand.store import feed
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
-from countermand.store.events import events_by_key
 from countermand.store.statements import NUMBER_END
 
 __all__ = [
@@ -377,36 +366,6 @@ def last_policy_version(connection: Connection, retailer: UUID) -> int:
     return connection.execute(query).scalar_one() or 0
 
 
-def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Record]:
-    """Every event of an order, a line or a cancellation's line, in order, with the name of the party that acted."""
-    lines = _lines_of(connection, subject)
-    query = (
-        select(t.events, t.parties.c.name.label("actor_name"), t.lines.c.sku, t.lines.c.ordered)
-        .join(t.lines, t.named_by(t.events.c.line_id, t.lines))
-        .outerjoin(t.parties, t.parties.c.id == t.events.c.actor_id)
-        .where(
-            pair_of(t.events.c.retailer_id, t.events.c.line_id, bindparam("lines", lines, type_=PairList())),
-            event_scope(scope),
-            # What the customer paid is no business of the fulfiller's.
-            true()
-            if scope.kind is PartyKind.PLATFORM
-            else or_(t.lines.c.retailer_id == scope.party, t.events.c.kind.not_in(sorted(MONEY))),
-        )
-        .order_by(t.events.c.order_id, t.lines.c.position, t.events.c.seq)
-    )
-    return connection.execute(query).all() if lines else []
-
-
-def _lines_of(connection: Connection, subject: UUID) -> list[tuple[UUID, UUID | int]]:
-    """The lines of an order, the line itself, or the one that a cancellation is about: each with its retailer."""
-    home = connection.execute(select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == subject)).scalar()
-    if home is None:
-        about = select(t.cancellations.c.retailer_id, t.cancellations.c.line_id).where(is_cancellation(subject))
-        return [(row.retailer_id, row.line_id) for row in connection.execute(about)]
-    of_order = select(t.lines.c.id).where(t.lines.c.retailer_id == home, t.lines.c.order_id == subject)
-    return [(home, line) for line in connection.execute(of_order).scalars()] or [(home, subject)]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeFilter:
     """Which notices to list; what is left out does not matter."""
@@ -476,139 +435,6 @@ def notice_by_id(connection: Connection, notice: UUID) -> Record | None:
     return connection.execute(query).first()
 
 
-def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID, int]]) -> list[Record]:
-    """These events, by retailer, line and ``seq``, each with what its envelope tells; those that are not there lack.
-
-    One statement for any number of events.
-    """
-    shown: Any = str if connection.dialect.name == "postgresql" else attrgetter("hex")
-    given = json.dumps([(shown(retailer), shown(line), seq) for retailer, line, seq in set(keys)])
-    return list(connection.execute(_envelopes_by_key(connection.dialect.name), {"keys": given}))
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """Where an event stands in the feed."""
-
-    position: int
-    id: UUID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFilter:
-    """Which events to list: those behind a place, or behind an event, or made from a time on; of one line perhaps."""
-
-    behind: Place | None = None
-    after: UUID | None = None
-    since: datetime | None = None
-    line: UUID | None = None
-    limit: int = 50
-
-
-def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> tuple[list[Record], Place]:
-    """Events that this party may see, in the order of the feed, each with what its envelope tells; and where to go on.
-
-    The feed is looked through in pieces that grow: no piece is read that does not belong to the page, however much
-    there is behind it and whoever's it is.
-    """
-    sellers = bindparam("sellers", sorted(_sellers(connection, scope)), type_=IdList())
-    conditions: list[ColumnElement[bool]] = [one_of(t.events.c.retailer_id, sellers)]
-    if wanted.line:
-        conditions = [t.events.c.retailer_id == retailer_of(wanted.line), t.events.c.line_id == wanted.line]
-    if scope.kind is not PartyKind.PLATFORM:
-        conditions.append(_is_told(scope))
-    begin, since = _begin(connection, sellers, wanted)
-    if since:
-        conditions.append(t.events.c.id > since)
-    limit, horizon = min(wanted.limit, PAGE_MAX), feed.horizon(connection)
-    keys: list[Record] = []
-    # A line leads to its events, which are few: they are not to be found by going along the index of positions.
-    piece, position = (horizon, t.events.c.position + 0) if wanted.line else (_FIRST_POSITIONS, t.events.c.position)
-    while begin < Place(horizon - 1, _LAST_ID):
-        end = min(begin.position + piece, horizon)
-        query = _EVENT_KEYS.where(*conditions, *_behind(begin, position), position < end)
-        ordered = query.order_by(position, t.events.c.id)
-        keys += connection.execute(ordered.limit(limit - len(keys))).all()
-        if len(keys) == limit:
-            begin = Place(keys[-1].position, keys[-1].id)
-            break
-        begin, piece = Place(end - 1, _LAST_ID), 4 * piece
-    return _events_in_order(connection, keys), begin
-
-
-_EVENT_KEYS: Final = select(
-    t.events.c.position, t.events.c.id, t.events.c.retailer_id, t.events.c.line_id, t.events.c.seq
-)
-
-
-def _is_told(scope: Scope) -> ColumnElement[bool]:
-    """Whether the party is told of the event: all of its own orders, and of others' what is no matter of money."""
-    inside = (t.named_by(t.events.c.line_id, t.lines), line_scope(scope))
-    # Looked up event by event: ``OFFSET 0`` keeps PostgreSQL from joining all lines instead.
-    lines: Select[Any] = select(literal_column("1")).select_from(t.lines).where(*inside).offset(0)
-    held = or_(lines.correlate_except(t.lines).exists(), until_it_left(scope))
-    held = and_(t.events.c.kind.not_in(sorted(MONEY)), held)
-    return or_(t.events.c.retailer_id == scope.party, held)
-
-
-def _events_in_order(connection: Connection, keys: list[Record]) -> list[Record]:
-    found = events_for_sending(connection, [(key.retailer_id, key.line_id, key.seq) for key in keys]) if keys else []
-    by_id = {row.id: row for row in found}
-    return [by_id[key.id] for key in keys]
-
-
-_FIRST_POSITIONS: Final = 256
-_LAST_ID: Final = UUID(int=2**128 - 1)
-_ONE: Final[ColumnElement[int]] = literal_column("1")
-"""As a literal: of a limit that it is not told PostgreSQL expects many rows, and sorts all to find the first."""
-_LONGEST: Final = timedelta(hours=1)
-"""No transaction takes longer between getting its number and making its ids; the database ends it long before."""
-
-
-def _behind(place: Place, position: ColumnElement[Any]) -> list[ColumnElement[bool]]:
-    same = and_(position == place.position, t.events.c.id > place.id)
-    return [position >= place.position, or_(position > place.position, same)]
-
-
-def _begin(connection: Connection, sellers: BindParameter[Any], wanted: EventFilter) -> tuple[Place, UUID | None]:
-    """Where the list begins, and which ids belong to it if it begins at a time."""
-    since = earliest(wanted.since) if wanted.since else None
-    if wanted.behind:
-        return wanted.behind, since
-    if wanted.after:
-        position = _position_of(connection, sellers, wanted.after)
-        if position is not None:
-            return Place(position, wanted.after), since
-        # An event that is not the caller's, or none at all, stands for its time.
-        since = max(since or wanted.after, wanted.after)
-    if since is None:
-        return Place(0, UUID(int=0)), None
-    return Place(_last_before(connection, sellers, since), _LAST_ID), since
-
-
-def _position_of(connection: Connection, sellers: BindParameter[Any], event: UUID) -> int | None:
-    # As a range and in order: for an equation SQLite takes the index of positions, which has all that is asked for, and
-    # goes through all events of the retailer.
-    here = (t.events.c.retailer_id == t.parties.c.id, t.events.c.id.between(event, event))
-    found = select(t.events.c.position).where(*here).order_by(t.events.c.id).limit(_ONE).scalar_subquery()
-    query = select(func.max(found)).where(one_of(t.parties.c.id, sellers))
-    return connection.execute(query).scalar()
-
-
-def _last_before(connection: Connection, sellers: BindParameter[Any], since: UUID) -> int:
-    """A position behind which everything stands that was made from then on."""
-    long_before = UUID(int=max(0, since.int - (int(_LONGEST.total_seconds() * 1000) << 80)))
-    last = (
-        select(t.events.c.position)
-        .where(t.events.c.retailer_id == t.parties.c.id, t.events.c.id < long_before)
-        .order_by(t.events.c.id.desc())
-        .limit(_ONE)
-        .scalar_subquery()
-    )
-    query = select(func.max(last)).where(one_of(t.parties.c.id, sellers))
-    return connection.execute(query).scalar() or 0
-
-
 _FIRST_PIECE: Final = timedelta(hours=1)
 _FIRST_DAY: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """Nothing here is older."""
@@ -624,75 +450,7 @@ def _sellers(connection: Connection, scope: Scope) -> set[UUID]:
     return own | set(connection.execute(query).scalars())
 
 
-_actor, _retailer, _fulfiller, _former = (
-    t.parties.alias(name) for name in ("actor", "retailer", "fulfiller", "former")
-)
-
-_moves = t.reassignments.alias("later")
-_held_then = func.coalesce(
-    select(_moves.c.former_id)
-    .where(
-        _moves.c.retailer_id == t.events.c.retailer_id,
-        _moves.c.line_id == t.events.c.line_id,
-        _moves.c.seq > t.events.c.seq,
-    )
-    .order_by(_moves.c.seq)
-    .limit(1)
-    .scalar_subquery(),
-    t.lines.c.fulfiller_id,
-)
-"""Who held the goods just after an event."""
-
-_ENVELOPES: Final = (
-    select(
-        t.events,
-        _actor.c.name.label("actor_name"),
-        _actor.c.kind.label("actor_kind"),
-        t.orders.c.reference,
-        t.lines.c.sku,
-        t.lines.c.title,
-        t.lines.c.ordered,
-        _retailer.c.name.label("retailer_name"),
-        _fulfiller.c.id.label("fulfiller_id"),
-        _fulfiller.c.name.label("fulfiller_name"),
-        _former.c.id.label("former_id"),
-        _former.c.name.label("former_name"),
-        *(
-            t.cancellations.c[name].label(f"cancellation_{name}")
-            for name in (
-                "units",
-                "asked_by",
-                "asked_at",
-                "note",
-                "accepted_units",
-                "decline_reason",
-                "answer_note",
-                "answered_at",
-            )
-        ),
-    )
-    .join(t.lines, t.named_by(t.events.c.line_id, t.lines))
-    .join(t.orders, t.named_by(t.events.c.order_id, t.orders))
-    .join(_retailer, _retailer.c.id == t.events.c.retailer_id)
-    .join(_fulfiller, _fulfiller.c.id == _held_then)
-    .outerjoin(_actor, _actor.c.id == t.events.c.actor_id)
-    .outerjoin(
-        t.reassignments,
-        and_(
-            t.reassignments.c.retailer_id == t.events.c.retailer_id,
-            t.reassignments.c.line_id == t.events.c.line_id,
-            t.reassignments.c.seq == t.events.c.seq,
-        ),
-    )
-    .outerjoin(_former, _former.c.id == t.reassignments.c.former_id)
-    .outerjoin(t.cancellations, t.named_by(t.events.c.cancellation_id, t.cancellations))
-)
-
-
-@cache
-def _envelopes_by_key(engine: str) -> TextualSelect:
-    return events_by_key(engine, _ENVELOPES.selected_columns)
-
+_retailer, _fulfiller = (t.parties.alias(name) for name in ("retailer", "fulfiller"))
 
 _retailer_party, _asked_by, _awaited, _answered_by = (
     t.parties.alias(name) for name in ("retailer_party", "asked_by", "awaited", "answered_by")

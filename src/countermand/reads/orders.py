@@ -186,8 +186,8 @@ def _listed(scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
     """All that the party may list and that has the keys that are wanted."""
     if wanted.reference is not None:
         yield _by_reference(scope, wanted, wanted.reference)
-    elif _are_waiting(wanted):
-        yield from _unfinished_of(scope, wanted)
+    elif lines := _index_of_lines(wanted):
+        yield from _with_such_lines(lines, scope, wanted)
     elif 0 < len(wanted.parties) <= KEYED_PARTIES_MAX:
         for party in wanted.parties:
             yield from _shared_with(party, scope, wanted)
@@ -199,17 +199,36 @@ def _listed(scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
         yield from _held(wanted, _listed_parts.fulfiller_id == scope.party)
 
 
-def _unfinished_of(scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
+_listed_lines = t.lines.alias("listed_lines").c
+
+
+def _with_such_lines(indexed: str, scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
     if scope.kind is PartyKind.PLATFORM:
-        yield _unfinished(wanted)
+        yield _by_lines(indexed, wanted)
         return
     if scope.kind is PartyKind.RETAILER:
-        yield _unfinished(wanted, _waiting.retailer_id == scope.party)
+        yield _by_lines(indexed, wanted, _listed_lines.retailer_id == scope.party)
     another = (
-        as_indexed("waiting_lines.with_fulfiller"),
-        as_indexed("waiting_lines.fulfiller_id <> waiting_lines.retailer_id"),
+        as_indexed("listed_lines.with_fulfiller"),
+        as_indexed("listed_lines.fulfiller_id <> listed_lines.retailer_id"),
     )
-    yield _unfinished(wanted, _waiting.fulfiller_id == scope.party, *another)
+    yield _by_lines(indexed, wanted, _listed_lines.fulfiller_id == scope.party, *another)
+
+
+def _by_lines(indexed: str, wanted: OrderFilter, *mine: Any) -> Branch:
+    """Orders with a line that has an index of its own: the others are not gone through."""
+    lines = _listed_lines
+    keys = select(lines.retailer_id, lines.order_id, lines.placed_at).distinct()
+    fits: tuple[Any, ...] = (as_indexed(f"listed_lines.{indexed}"), *mine, *_placed(lines.placed_at, wanted))
+    return Branch(keys.where(*fits), lines.retailer_id, lines.order_id, lines.placed_at)
+
+
+def _index_of_lines(wanted: OrderFilter) -> str | None:
+    """The condition of an index of lines that all orders have which can be what is wanted."""
+    for indexed, names in _INDEXED.items():
+        if any(given and set(given) <= names for given in (wanted.designation, wanted.statuses)):
+            return indexed
+    return None
 
 
 def _shared_with(party: UUID, scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
@@ -250,16 +269,6 @@ def _parts(wanted: OrderFilter, *mine: ColumnElement[bool]) -> Branch:
 def _held(wanted: OrderFilter, *mine: ColumnElement[bool]) -> list[Branch]:
     """Those of them that whoever holds the lines knows of: orders that were not sent are none of these."""
     return [] if wanted.sent is False else [_parts(wanted, *mine, _listed_parts.held == true())]
-
-
-_waiting = t.lines.alias("waiting_lines").c
-
-
-def _unfinished(wanted: OrderFilter, *mine: Any) -> Branch:
-    """Orders with a line that is not finished yet: the others, which are most in time, are not gone through."""
-    keys = select(_waiting.retailer_id, _waiting.order_id, _waiting.placed_at).distinct()
-    fits: tuple[Any, ...] = (as_indexed("waiting_lines.unfinished"), *mine, *_placed(_waiting.placed_at, wanted))
-    return Branch(keys.where(*fits), _waiting.retailer_id, _waiting.order_id, _waiting.placed_at)
 
 
 def _by_reference(scope: Scope, wanted: OrderFilter, reference: str) -> Branch:
@@ -339,23 +348,24 @@ def _searched(
 ) -> Branch:
     """Orders with a part that has these terms, or terms that ``begin`` so, by the full-text index of either engine."""
     parts = t.order_parts.c
-    keys = select(parts.retailer_id, parts.order_id, parts.placed_at).distinct()
+    held: ColumnElement[bool] = parts.held == true()
     if connection.dialect.name == "postgresql":
+        searched: Any = parts
         query = " & ".join([*_whose(scope, " | "), *(f"{term}:*" if begin else term for term in terms)])
         found = text("array_to_tsvector(string_to_array(order_parts.terms, ' ')) @@ CAST(:terms AS tsquery)")
     else:
+        searched = t.order_search.c
         query = " AND ".join([*_whose(scope, " OR "), *(f"{term}*" if begin else term for term in terms)])
         found = text("order_search MATCH :terms")
-        search = t.order_search
-        names = ("retailer_id", "order_id", "fulfiller_id")
-        keys = keys.select_from(search.join(t.order_parts, and_(*(parts[name] == search.c[name] for name in names))))
-    fits: list[Any] = [found.bindparams(terms=query), *_placed(parts.placed_at, wanted)]
+        same = (parts[name] == searched[name] for name in ("retailer_id", "order_id", "fulfiller_id"))
+        held = _exists(t.order_parts, *same, held)
+    fits: list[Any] = [found.bindparams(terms=query), *_placed(searched.placed_at, wanted)]
     if scope.kind is not PartyKind.PLATFORM:
         # Who held lines of it before, and holds none any more, is found by its terms too.
-        fits.append(or_(parts.retailer_id == scope.party, parts.held == true()))
+        fits.append(or_(searched.retailer_id == scope.party, held))
+    keys = select(searched.retailer_id, searched.order_id, searched.placed_at).distinct().where(*fits)
     # Found first, and sorted then: else a planner may go through all orders by time and look for the words in each.
-    searched = keys.where(*fits).cte("searched", nesting=True).prefix_with("MATERIALIZED")
-    columns: Any = searched.c
+    columns: Any = keys.cte("searched", nesting=True).prefix_with("MATERIALIZED").c
     return Branch(select(*columns), columns.retailer_id, columns.order_id, columns.placed_at)
 
 
@@ -443,11 +453,6 @@ def _exists(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElemen
     return select(literal_column("1")).select_from(table).where(*conditions).offset(0).correlate_except(table).exists()
 
 
-def _are_waiting(wanted: OrderFilter) -> bool:
-    """Whether only a line that is not finished can be what is wanted."""
-    return any(names and set(names) <= _WAITING for names in (wanted.designation, wanted.statuses))
-
-
 _lines = t.lines.c
 _REJECTED = and_(_lines.cancelled == _lines.ordered, _lines.rejected >= _lines.cancelled)
 _CANCELLED = and_(_lines.cancelled == _lines.ordered, _lines.rejected < _lines.cancelled)
@@ -477,5 +482,8 @@ _STATUS: Final[dict[str, ColumnElement[bool]]] = {
     "cancelled": _DESIGNATION["Cancelled"],
 }
 
-_WAITING: Final = frozenset({"Backordered", "NeedsTracking", "unallocated", "allocated", "backordered"})
-"""Statuses of lines with units that are neither shipped nor cancelled."""
+_INDEXED: Final = {
+    "unfinished": frozenset({"Backordered", "NeedsTracking", "unallocated", "allocated", "backordered"}),
+    "shipped > 0": frozenset({"HasTracking", "has_tracking"}),
+}
+"""Statuses of lines with units that are neither shipped nor cancelled, and of those with units that are shipped."""

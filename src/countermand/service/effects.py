@@ -60,6 +60,8 @@ class Following:
             Moved(
                 retailer=line.retailer,
                 order=line.order,
+                line=line.id,
+                seq=seq,
                 placed_at=line.placed_at,
                 former=former,
                 to=line.fulfiller,

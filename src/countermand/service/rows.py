@@ -12,6 +12,7 @@ from countermand.domain.cancellation import NewId
 from countermand.service.agreements import Numbers
 from countermand.store import statements as sql
 from countermand.store.bulk import write
+from countermand.store.handovers import hand_over
 from countermand.store.parts import Moved, move
 from countermand.store.score_cards import Touched, make_stale
 
@@ -73,4 +74,5 @@ class Rows:
         if self.terms:
             connection.execute(sql.CHANGE_TERMS, self.terms)
         move(connection, self.moved)
+        hand_over(connection, self.moved)
         make_stale(connection, self.scored)

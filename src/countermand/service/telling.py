@@ -40,6 +40,7 @@ class Telling:
             actor=actor.name if actor and not event.by_policy else "policy",
             door=door,
             facts=facts_of(event),
+            fulfiller_id=line.fulfiller,
         )
         if event.kind in CHANGES_CARDS:
             judged = {line.retailer, line.fulfiller, *([event.former] if event.former else [])}

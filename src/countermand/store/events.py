@@ -18,9 +18,7 @@ _JOINS: Final = {
 }
 _PARTIES: Final = (
     " JOIN parties AS retailer ON retailer.id = events.retailer_id"
-    " JOIN parties AS fulfiller ON fulfiller.id = COALESCE("
-    "(SELECT later.former_id FROM reassignments AS later WHERE later.retailer_id = events.retailer_id"
-    " AND later.line_id = events.line_id AND later.seq > events.seq ORDER BY later.seq LIMIT 1), lines.fulfiller_id)"
+    " JOIN parties AS fulfiller ON fulfiller.id = events.fulfiller_id"
     " LEFT JOIN parties AS actor ON actor.id = events.actor_id"
     " LEFT JOIN reassignments ON reassignments.retailer_id = events.retailer_id"
     " AND reassignments.line_id = events.line_id AND reassignments.seq = events.seq"

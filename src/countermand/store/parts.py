@@ -13,10 +13,15 @@ from countermand.store import tables as t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """A line that was given to another party. ``held`` says that the new one is not the retailer, and knows of it."""
+    """A line that was given to another party by its event ``seq``.
+
+    ``held`` says that the new one is not the retailer, and knows of it.
+    """
 
     retailer: UUID
     order: UUID
+    line: UUID
+    seq: int
     placed_at: datetime
     former: UUID
     to: UUID
@@ -60,5 +65,4 @@ def _join(connection: Connection, moved: Moved) -> None:
     else:
         connection.execute(update(t.order_parts).where(*of_new).values(held=moved.held, terms=f"{known} {terms}"))
     if connection.dialect.name != "postgresql":
-        del row["placed_at"]
         connection.execute(insert(t.order_search).values(**row, terms=terms))

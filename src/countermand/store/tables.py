@@ -75,6 +75,7 @@ ENCRYPTED_ENDPOINT: Final = "secrets IS NOT NULL AND state <> 'removed'"
 
 
 UNFINISHED_HELD: Final = "unfinished AND with_fulfiller AND fulfiller_id <> retailer_id"
+SHIPPED_HELD: Final = "shipped > 0 AND with_fulfiller AND fulfiller_id <> retailer_id"
 HELD_BY_ANOTHER: Final = "fulfiller_id <> retailer_id"
 WAITS: Final = "state = 'asked'"
 WAITS_HELD: Final = f"{WAITS} AND {HELD_BY_ANOTHER}"
@@ -389,6 +390,9 @@ lines = Table(
     _index_where("ix_lines_unfinished", "retailer_id", "placed_at", "order_id", where="unfinished"),
     _index_where("ix_lines_unfinished_anywhere", "placed_at", "order_id", where="unfinished"),
     _index_where("ix_lines_unfinished_held", "fulfiller_id", "placed_at", "order_id", where=UNFINISHED_HELD),
+    _index_where("ix_lines_shipped", "retailer_id", "placed_at", "order_id", where="shipped > 0"),
+    _index_where("ix_lines_shipped_anywhere", "placed_at", "order_id", where="shipped > 0"),
+    _index_where("ix_lines_shipped_held", "fulfiller_id", "placed_at", "order_id", where=SHIPPED_HELD),
 )
 
 cancellations = Table(
@@ -516,11 +520,29 @@ events = Table(
     Column("facts", Document, nullable=False),
     Column("recorded_at", Instant, comment="when it was written down, where that was later"),
     Column("position", BigInteger, nullable=False, server_default="0", comment="in the feed: see store/feed.py"),
+    Column("fulfiller_id", Id, comment="who held the goods just after it"),
     PrimaryKeyConstraint("retailer_id", "line_id", "seq"),
     _refers("line_id", lines),
-    Index(None, "retailer_id", "id"),
+    Index(None, "id"),
     Index(None, "retailer_id", "position", "id"),
+    _index_where("ix_events_held", "fulfiller_id", "position", "id", where=HELD_BY_ANOTHER),
 )
+
+handover_events = Table(
+    "handover_events",
+    metadata,
+    Column("retailer_id", Id, nullable=False),
+    Column("line_id", Id, nullable=False),
+    Column("seq", Integer, nullable=False, comment="with line_id: which event"),
+    Column("party_id", Id, nullable=False, comment="who sees it too"),
+    Column("position", BigInteger, nullable=False, comment="the event's"),
+    Column("id", Id, nullable=False, comment="the event's"),
+    PrimaryKeyConstraint("retailer_id", "line_id", "seq", "party_id"),
+    _refers("line_id", lines),
+    Index(None, "party_id", "position", "id"),
+)
+"""Events of a line that was given to another fulfiller which a party sees though it did not hold the goods just after
+them: to whom it came those before, who left that it did. Rows are added, and never changed."""
 
 feed = Table(
     "feed",
@@ -736,6 +758,7 @@ order_search = Table(
     Column("retailer_id", Id, nullable=False),
     Column("order_id", Id, nullable=False),
     Column("fulfiller_id", Id, nullable=False),
+    Column("placed_at", Instant, nullable=False),
 )
 """SQLite's full-text index of ``order_parts``. PostgreSQL has none, so it is no part of the schema that both share."""
 

@@ -18,7 +18,6 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.admin import endpoints
 from countermand.admin.endpoints import Endpoint
 from countermand.domain.delivery import FAILING_MAX, Attempt, Stop, Verdict, health_after, rest_s, status_after
@@ -26,6 +25,7 @@ from countermand.domain.endpoint import EndpointState
 from countermand.domain.parties import PartyKind
 from countermand.ids import Clock, show
 from countermand.reads import Scope
+from countermand.reads import events as event_reads
 from countermand.store import outbox, owner_mails
 from countermand.store.columns import Record
 from countermand.store.engines.engine import Database
@@ -294,7 +294,7 @@ class Notices:
         keys = {(row.retailer_id, row.line_id, row.seq) for row in notices}
         return _Fetched(
             notices=sorted(notices, key=lambda row: row.due_at),
-            events={event.id: event for event in reads.events_for_sending(connection, keys)} if keys else {},
+            events={event.id: event for event in event_reads.events_for_sending(connection, keys)} if keys else {},
             endpoints=endpoints.by_ids(connection, ids) if ids else [],
             revision=revision,
             full=full,

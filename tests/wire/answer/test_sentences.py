@@ -26,6 +26,7 @@ from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.reasons import DeclineReason
 from countermand.outlets.email_text import MailText, mail_of
+from countermand.reads import events as event_reads
 from countermand.service.calls import Done
 from tests.store.speaking import OPERATOR
 from tests.support.world import World
@@ -249,7 +250,7 @@ async def test_a_decline_that_wants_its_proof_is_told_as_such(sqlite_world: Worl
 async def mail(on: Play, kind: str, reader: UUID) -> MailText:
     event = [each for each in await on.world.events(on.lines[0]) if each.kind == kind][-1]
     rows = await on.world.application.database.read(
-        partial(reads.events_for_sending, keys=[(event.retailer_id, event.line_id, event.seq)])
+        partial(event_reads.events_for_sending, keys=[(event.retailer_id, event.line_id, event.seq)])
     )
     page = partial(on.world.application.links.page_of, party=reader)
     return mail_of(rows[0], reader=on.world.scope(reader), page=page, now=on.world.clock())

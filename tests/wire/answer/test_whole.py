@@ -17,6 +17,7 @@ from countermand.domain.parties import PartyKind
 from countermand.outlets.email import Mail
 from countermand.outlets.email_text import mail_of
 from countermand.outlets.links import Links
+from countermand.reads import events as event_reads
 from tests.seeds.serving import serving
 from tests.support.mailbox import Mailbox
 from tests.support.world import Clock, World, populate, running
@@ -42,7 +43,7 @@ async def link_in_the_mailbox(world: World, box: Mailbox, links: Links) -> str:
     await world.submit(ask, retailer=world.retailer)
     event = (await world.events(line))[-1]
     (row,) = await world.application.database.read(
-        partial(reads.events_for_sending, keys=[(event.retailer_id, line, event.seq)])
+        partial(event_reads.events_for_sending, keys=[(event.retailer_id, line, event.seq)])
     )
     page = partial(links.page_of, party=world.supplier)
     message = mail_of(row, reader=world.scope(world.supplier), page=page, now=world.clock())

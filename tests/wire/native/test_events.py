@@ -151,9 +151,10 @@ async def test_none_is_missed_however_long_a_transaction_takes(native: Native) -
     url = native.world.application.settings.database.replace("postgresql+asyncpg", "postgresql")
     with psycopg.connect(url) as slow:
         slow.execute(
-            "INSERT INTO events (retailer_id, line_id, seq, id, order_id, kind, at, actor, door, facts, position)"
+            "INSERT INTO events (retailer_id, line_id, seq, id, order_id, kind, at, actor, door, facts, fulfiller_id,"
+            " position)"
             " SELECT retailer_id, line_id, seq + 1, gen_random_uuid(), order_id, kind, at, actor, door, facts,"
-            f" {POSITION_ON_POSTGRESQL} FROM events WHERE line_id = %s",
+            f" fulfiller_id, {POSITION_ON_POSTGRESQL} FROM events WHERE line_id = %s",
             [before],
         )
         after = first["next"]

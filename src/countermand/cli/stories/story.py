@@ -9,12 +9,12 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.app import opened
 from countermand.cli.orders import EVERYTHING
 from countermand.cli.output import say
 from countermand.cli.running import read_settings
 from countermand.documents import timeline
+from countermand.reads import events as event_reads
 
 
 @dataclass(kw_only=True)
@@ -54,7 +54,7 @@ class Story(ABC):
 
     async def _show_timeline(self, title: str, line: str) -> None:
         self._title(title)
-        for event in await self._read(lambda connection: reads.timeline(connection, EVERYTHING, UUID(line))):
+        for event in await self._read(lambda connection: event_reads.timeline(connection, EVERYTHING, UUID(line))):
             print(f"  {event.at:%d %b %H:%M:%S}  {timeline.sentence(event)}  [{timeline.state(event)}]")
 
     async def _read(self, question: Callable[[Connection], Any]) -> Any:

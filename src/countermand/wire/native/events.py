@@ -10,12 +10,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
-from countermand import reads
 from countermand.documents.events import Envelope, write
 from countermand.domain.dates import read_moment
 from countermand.fields import Id
 from countermand.ids import read
-from countermand.reads import Place
+from countermand.reads import events as event_reads
+from countermand.reads.events import Place
 from countermand.wire.native.auth import Inside, JsonRoute, Limit, Viewer, moment_of, scope_of
 from countermand.wire.native.errors import PROBLEMS, invalid
 
@@ -50,8 +50,8 @@ async def list_events(
     """
     start = moment_of(behind, since, read_moment, "since")
     begin = {"since": start or behind.clock() - BACK} if after is None else {"since": start, **_begin(after)}
-    wanted = reads.EventFilter(**begin, line=line, limit=limit)
-    rows, place = await behind.database.read(partial(reads.list_events, scope=scope_of(who), wanted=wanted))
+    wanted = event_reads.EventFilter(**begin, line=line, limit=limit)
+    rows, place = await behind.database.read(partial(event_reads.list_events, scope=scope_of(who), wanted=wanted))
     source = behind.settings.base_url
     return JSONResponse(
         {

@@ -1,0 +1,327 @@
+"""Events as each party may read them: the feed, those that are sent to endpoints, and the timeline of one order."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.sql.selectable import TextualSelect
+
+from countermand.domain.events import MONEY
+from countermand.domain.parties import PartyKind
+from countermand.ids import earliest
+from countermand.reads.cancellations import PAGE_MAX
+from countermand.reads.scope import (
+    Scope,
+    as_indexed,
+    event_scope,
+    is_cancellation,
+    line_scope,
+    retailer_of,
+    until_it_left,
+)
+from countermand.store import feed
+from countermand.store import tables as t
+from countermand.store.columns import PairList, Record, pair_of
+from countermand.store.events import events_by_key
+
+_FIRST_POSITIONS: Final = 256
+_LAST_ID: Final = UUID(int=2**128 - 1)
+_ONE: Final[ColumnElement[int]] = literal_column("1")
+"""As a literal: of a limit that it is not told PostgreSQL expects many rows, and sorts all to find the first."""
+
+_LONGEST: Final = timedelta(hours=1)
+"""No transaction takes longer between getting its number and making its ids; the database ends it long before."""
+
+_BACK: Final = (timedelta(days=1), timedelta(days=32))
+"""So far back an event is looked for that a list may begin behind, in the second try if not in the first."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an event stands in the feed."""
+
+    position: int
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events to list: those behind a place, or behind an event, or made from a time on; of one line perhaps."""
+
+    behind: Place | None = None
+    after: UUID | None = None
+    since: datetime | None = None
+    line: UUID | None = None
+    limit: int = 50
+
+
+# The feed
+
+
+def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> tuple[list[Record], Place]:
+    """Events that this party may see, in the order of the feed, each with its envelope; and where to go on."""
+    limit, horizon = min(wanted.limit, PAGE_MAX), feed.horizon(connection)
+    begin, since = _begin(connection, scope, wanted)
+    span = _Span(begin=begin, horizon=horizon, since=since, limit=limit)
+    if wanted.line:
+        keys = connection.execute(_of_line(scope, wanted.line, span)).all()
+    elif scope.kind is PartyKind.PLATFORM:
+        keys = _of_all(connection, span)
+    else:
+        keys = connection.execute(_of_party(scope, span)).all()
+    end = Place(horizon - 1, _LAST_ID)
+    place = Place(keys[-1].position, keys[-1].id) if len(keys) == limit else max(begin, end)
+    return _in_order(connection, keys), place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """Which part of the feed a page is of."""
+
+    begin: Place
+    horizon: int
+    since: UUID | None
+    limit: int
+
+    def of(self, columns: Any, position: ColumnElement[Any] | None = None) -> list[ColumnElement[bool]]:
+        """Events that are in it."""
+        position = columns.position if position is None else position
+        same = and_(position == self.begin.position, columns.id > self.begin.id)
+        found = [position >= self.begin.position, or_(position > self.begin.position, same), position < self.horizon]
+        return [*found, columns.id > self.since] if self.since else found
+
+
+Keys = Select[*tuple[Any, ...]]
+"""Of events: position, id, retailer_id, line_id, seq."""
+
+_EVENT_KEYS: Final = select(
+    t.events.c.position, t.events.c.id, t.events.c.retailer_id, t.events.c.line_id, t.events.c.seq
+)
+
+
+def _of_line(scope: Scope, line: UUID, span: _Span) -> Keys:
+    """A line leads to its events, which are few: they are not to be found by going along the index of positions."""
+    events, position = t.events.c, t.events.c.position + 0
+    told = [] if scope.kind is PartyKind.PLATFORM else [or_(events.retailer_id == scope.party, _is_told(scope))]
+    mine = (events.retailer_id == retailer_of(line), events.line_id == line)
+    return _EVENT_KEYS.where(*mine, *told, *span.of(events, position)).order_by(position, events.id).limit(span.limit)
+
+
+def _of_all(connection: Connection, span: _Span) -> list[Record]:
+    """By an index that the retailers lead, looked through in pieces that grow: no more is read than the page needs."""
+    keys: list[Record] = []
+    retailers = select(t.parties.c.id).where(t.parties.c.kind == literal_column(f"'{PartyKind.RETAILER.value}'"))
+    query = _EVENT_KEYS.where(t.events.c.retailer_id.in_(retailers))
+    begin, piece = span.begin, _FIRST_POSITIONS
+    while begin.position < span.horizon and len(keys) < span.limit:
+        end = min(begin.position + piece, span.horizon)
+        here = _Span(begin=begin, horizon=end, since=span.since, limit=span.limit)
+        found = query.where(*here.of(t.events.c)).order_by(t.events.c.position, t.events.c.id)
+        keys += connection.execute(found.limit(span.limit - len(keys))).all()
+        begin, piece = Place(end, UUID(int=0)), 4 * piece
+    return keys
+
+
+def _of_party(scope: Scope, span: _Span) -> Keys:
+    """What it sold; what it held when it happened; and what happened to it before the party got it, or as it left."""
+    events, others = t.events.c, t.handover_events.c
+    held = (as_indexed("events.fulfiller_id <> events.retailer_id"), events.fulfiller_id == scope.party)
+    branches = [_first(_EVENT_KEYS.where(*held, _is_told(scope), *span.of(events)), events, span)]
+    columns = (others.position, others.id, others.retailer_id, others.line_id, others.seq)
+    told = (others.party_id == scope.party, _exists(t.events, _same_event(others), _is_told(scope)))
+    branches.append(_first(select(*columns).where(*told, *span.of(others)), others, span))
+    if scope.kind is PartyKind.RETAILER:
+        sold = (events.retailer_id == scope.party, *span.of(events))
+        branches.append(_first(_EVENT_KEYS.where(*sold), events, span))
+    firsts = (select(branch.subquery(f"branch_{place}")) for place, branch in enumerate(branches))
+    keys = union_all(*firsts).subquery("keys")
+    return _first(select(keys), keys.c, span)
+
+
+def _first(keys: Keys, columns: Any, span: _Span) -> Keys:
+    return keys.order_by(columns.position, columns.id).limit(span.limit)
+
+
+def _same_event(others: Any) -> ColumnElement[bool]:
+    events = t.events.c
+    return and_(*(events[name] == others[name] for name in ("retailer_id", "line_id", "seq")))
+
+
+def _is_told(scope: Scope) -> ColumnElement[bool]:
+    """Whether a party that did not sell it is told of the event: of what it may see, and is no matter of money."""
+    seen = _exists(t.lines, t.named_by(t.events.c.line_id, t.lines), line_scope(scope))
+    return and_(t.events.c.kind.not_in(sorted(MONEY)), or_(seen, until_it_left(scope)))
+
+
+def _exists(table: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Looked up row by row: ``OFFSET 0`` keeps PostgreSQL from joining the whole table instead."""
+    return select(literal_column("1")).select_from(table).where(*conditions).offset(0).correlate_except(table).exists()
+
+
+# Where a list begins
+
+
+def _begin(connection: Connection, scope: Scope, wanted: EventFilter) -> tuple[Place, UUID | None]:
+    """Where the list begins, and which ids belong to it if it begins at a time."""
+    since = earliest(wanted.since) if wanted.since else None
+    if wanted.behind:
+        return wanted.behind, since
+    if wanted.after:
+        position = _position_of(connection, scope, wanted.after)
+        if position is not None:
+            return Place(position, wanted.after), since
+        # An event that is not the caller's, or none at all, stands for its time.
+        since = max(since or wanted.after, wanted.after)
+    if since is None:
+        return Place(0, UUID(int=0)), None
+    return Place(_last_before(connection, scope, since), _LAST_ID), since
+
+
+def _position_of(connection: Connection, scope: Scope, event: UUID) -> int | None:
+    """Where it stands, if it is of a retailer some of whose lines this party may see."""
+    events, connections = t.events.c, t.connections.c
+    conditions: list[ColumnElement[bool]] = [events.id.between(event, event)]
+    if scope.kind is not PartyKind.PLATFORM:
+        knows = exists().where(connections.retailer_id == events.retailer_id, connections.supplier_id == scope.party)
+        conditions.append(or_(events.retailer_id == scope.party, knows))
+    # As a range and in order: it is found by the index of ids, whatever else is asked of it.
+    query = select(events.position).where(*conditions).order_by(events.id).limit(_ONE)
+    return connection.execute(query).scalar()
+
+
+def _last_before(connection: Connection, scope: Scope, since: UUID) -> int:
+    """A position behind which everything stands that was made from then on."""
+    last = _id_before(since, _LONGEST)
+    query = select(t.events.c.position).where(t.events.c.id < last).order_by(t.events.c.id.desc()).limit(_ONE)
+    # Whoever is shown little would go through all that it is not shown: its own list is the shorter way then.
+    limits = [t.events.c.id > _id_before(last, back) for back in _BACK]
+    for limit in (*limits, true()) if scope.kind is PartyKind.PLATFORM else limits:
+        position: int | None = connection.execute(query.where(limit)).scalar()
+        if position is not None:
+            return position
+    return 0
+
+
+def _id_before(event: UUID, time: timedelta) -> UUID:
+    return UUID(int=max(0, event.int - (int(time.total_seconds() * 1000) << 80)))
+
+
+# Whole events
+
+
+def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID, int]]) -> list[Record]:
+    """These events, by retailer, line and ``seq``, each with what its envelope tells; those that are not there lack.
+
+    One statement for any number of events.
+    """
+    shown: Any = str if connection.dialect.name == "postgresql" else attrgetter("hex")
+    given = json.dumps([(shown(retailer), shown(line), seq) for retailer, line, seq in set(keys)])
+    return list(connection.execute(_envelopes_by_key(connection.dialect.name), {"keys": given}))
+
+
+def _in_order(connection: Connection, keys: Sequence[Record]) -> list[Record]:
+    found = events_for_sending(connection, [(key.retailer_id, key.line_id, key.seq) for key in keys]) if keys else []
+    by_id = {row.id: row for row in found}
+    return [by_id[key.id] for key in keys]
+
+
+_actor, _retailer, _fulfiller, _former = (
+    t.parties.alias(name) for name in ("actor", "retailer", "fulfiller", "former")
+)
+
+_ENVELOPES: Final = (
+    select(
+        t.events,
+        _actor.c.name.label("actor_name"),
+        _actor.c.kind.label("actor_kind"),
+        t.orders.c.reference,
+        t.lines.c.sku,
+        t.lines.c.title,
+        t.lines.c.ordered,
+        _retailer.c.name.label("retailer_name"),
+        _fulfiller.c.name.label("fulfiller_name"),
+        _former.c.id.label("former_id"),
+        _former.c.name.label("former_name"),
+        *(
+            t.cancellations.c[name].label(f"cancellation_{name}")
+            for name in (
+                "units",
+                "asked_by",
+                "asked_at",
+                "note",
+                "accepted_units",
+                "decline_reason",
+                "answer_note",
+                "answered_at",
+            )
+        ),
+    )
+    .join(t.lines, t.named_by(t.events.c.line_id, t.lines))
+    .join(t.orders, t.named_by(t.events.c.order_id, t.orders))
+    .join(_retailer, _retailer.c.id == t.events.c.retailer_id)
+    .join(_fulfiller, _fulfiller.c.id == t.events.c.fulfiller_id)
+    .outerjoin(_actor, _actor.c.id == t.events.c.actor_id)
+    .outerjoin(
+        t.reassignments,
+        and_(
+            t.reassignments.c.retailer_id == t.events.c.retailer_id,
+            t.reassignments.c.line_id == t.events.c.line_id,
+            t.reassignments.c.seq == t.events.c.seq,
+        ),
+    )
+    .outerjoin(_former, _former.c.id == t.reassignments.c.former_id)
+    .outerjoin(t.cancellations, t.named_by(t.events.c.cancellation_id, t.cancellations))
+)
+
+
+@cache
+def _envelopes_by_key(engine: str) -> TextualSelect:
+    return events_by_key(engine, _ENVELOPES.selected_columns)
+
+
+def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Record]:
+    """Every event of an order, a line or a cancellation's line, in order, with the name of the party that acted."""
+    lines = _lines_of(connection, subject)
+    query = (
+        select(t.events, t.parties.c.name.label("actor_name"), t.lines.c.sku, t.lines.c.ordered)
+        .join(t.lines, t.named_by(t.events.c.line_id, t.lines))
+        .outerjoin(t.parties, t.parties.c.id == t.events.c.actor_id)
+        .where(
+            pair_of(t.events.c.retailer_id, t.events.c.line_id, bindparam("lines", lines, type_=PairList())),
+            event_scope(scope),
+            # What the customer paid is no business of the fulfiller's.
+            true()
+            if scope.kind is PartyKind.PLATFORM
+            else or_(t.lines.c.retailer_id == scope.party, t.events.c.kind.not_in(sorted(MONEY))),
+        )
+        .order_by(t.events.c.order_id, t.lines.c.position, t.events.c.seq)
+    )
+    return connection.execute(query).all() if lines else []
+
+
+def _lines_of(connection: Connection, subject: UUID) -> list[tuple[UUID, UUID | int]]:
+    """The lines of an order, the line itself, or the one that a cancellation is about: each with its retailer."""
+    home = connection.execute(select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == subject)).scalar()
+    if home is None:
+        about = select(t.cancellations.c.retailer_id, t.cancellations.c.line_id).where(is_cancellation(subject))
+        return [(row.retailer_id, row.line_id) for row in connection.execute(about)]
+    of_order = select(t.lines.c.id).where(t.lines.c.retailer_id == home, t.lines.c.order_id == subject)
+    return [(home, line) for line in connection.execute(of_order).scalars()] or [(home, subject)]
