@@ -16,9 +16,9 @@ from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Ids
 from countermand.reads.parties import find_party
-from countermand.service.agreements import LaneState
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Done, numbers_needed
+from countermand.service.workspace import LaneState
 from countermand.settings import Settings
 from countermand.store import tables
 
@@ -91,7 +91,8 @@ async def _plant(
                 lacking = state.numbers.lacking(numbers_needed(calls))
                 if lacking:
                     state.numbers.reserve(connection, lacking)
-                return all(isinstance(each, Done) for each in run_batch(connection, calls, clock(), ids.new, state))
+                done = run_batch(connection, calls, clock(), ids.new, state).outcomes
+                return all(isinstance(each, Done) for each in done)
 
             if not await application.database.write(place):
                 raise RuntimeError("an order was refused")

@@ -22,11 +22,11 @@ def stamp(path: Path) -> None:
     written = Lane._written
 
     async def stamped(lane: Lane, calls: Sequence[Any]) -> Any:
-        outcomes = await written(lane, calls)
+        result = await written(lane, calls)
         now = time.time()
-        for at in {outcome.at for outcome in outcomes if isinstance(outcome, Done) and outcome.at}:
+        for at in {outcome.at for outcome in result.outcomes if isinstance(outcome, Done) and outcome.at}:
             file.write(f"{at.timestamp():.6f} {now:.6f}\n")
-        return outcomes
+        return result
 
     Lane._written = stamped  # type: ignore[method-assign, assignment]
 

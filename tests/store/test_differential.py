@@ -1,7 +1,7 @@
 """One history on both engines ends in the same rows and the same events (T32)."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
@@ -42,10 +42,9 @@ from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
-from countermand.service.agreements import LaneState
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest, numbers_needed
-from countermand.service.load import AskedTogetherError
+from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store import tables as t
 from tests.store.holding import Rows, assert_sound, rows
 from tests.support.world import Clock, running
@@ -110,22 +109,22 @@ class Side:
     def __post_init__(self) -> None:
         self.ids = Ids(self.clock, Random(self.seed))
 
-    async def batch(self, calls: list[Call]) -> list[Outcome]:
+    async def batch(self, calls: list[Call]) -> Sequence[Outcome]:
         lacking = self.state.numbers.lacking(numbers_needed(calls))
         if lacking:
             await self.application.database.write(lambda connection: self.state.numbers.reserve(connection, lacking))
-        whole: frozenset[tuple[UUID, UUID]] = frozenset()
+        more = More()
         while True:
             try:
                 return await self.application.database.write(
-                    partial(self._run, calls=calls, whole=whole),
+                    partial(self._run, calls=calls, more=more),
                 )
-            except AskedTogetherError as error:
+            except MoreNeededError as error:
                 event("lines that were asked together")
-                whole = error.orders
+                more = error.more
 
-    def _run(self, connection: Connection, calls: list[Call], whole: frozenset[tuple[UUID, UUID]]) -> list[Outcome]:
-        return run_batch(connection, calls, self.clock, self.ids.new, self.state, whole)
+    def _run(self, connection: Connection, calls: list[Call], more: More) -> Sequence[Outcome]:
+        return run_batch(connection, calls, self.clock, self.ids.new, self.state, more).outcomes
 
     async def place(self, wanted: list[tuple[int, bool, list[tuple[int, int]]]]) -> None:
         new = self.ids.new
@@ -149,7 +148,7 @@ class Side:
             )
         await self.batch([Call(command=order, door="test", retailer=order.retailer) for order in self.orders])
 
-    async def say(self, said: list[Word]) -> list[Outcome]:
+    async def say(self, said: list[Word]) -> Sequence[Outcome]:
         outcomes = await self.batch([self._call(word, place) for place, word in enumerate(said)])
         for outcome in outcomes:
             if isinstance(outcome, Done):

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from countermand.domain.commands import AskCancellation, Command
 from countermand.domain.orders import PlaceOrder
 from countermand.service import lanes
-from countermand.service.agreements import Numbers
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.service.lanes import BATCH_MAX, Lane, Lanes
+from countermand.service.numbers import Numbers
 from countermand.store import tables as t
 from countermand.store.engines.engine import CommitUnknownError
 from tests.store.holding import everything, rows

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import update
 
 from countermand.domain.orders import PlaceOrder
-from countermand.service.agreements import Numbers
 from countermand.service.calls import Call, Done, Failed
+from countermand.service.numbers import Numbers
 from countermand.store import tables as t
 from countermand.store.statements import NUMBER_END
 from tests.store.holding import rows

@@ -61,9 +61,9 @@ from countermand.reads import events as event_reads
 from countermand.reads import orders as order_lists
 from countermand.reads import refunds as refund_reads
 from countermand.reads.parties import find_party
-from countermand.service.agreements import LaneState
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, IdempotencyKey, ProcessRequest
+from countermand.service.workspace import LaneState
 from countermand.store import erasure, feed, outbox, owner_mails, refunds, retention, score_cards
 from countermand.store.codecs import refund_of
 from countermand.store.engines.engine import open_database
@@ -975,8 +975,7 @@ CHANGES: Final = {
     # Parts of run_batch, which has questions above.
     "store.handovers.hand_over",
     "service.load.load",
-    "service.locking.lock",
-    "service.strangers.drop_strange_lines",
+    "service.load.lock",
     "store.bulk.write",
     "store.parts.move",
     # One row by its key, in a table that questions above look into by the same key.

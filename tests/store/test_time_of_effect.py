@@ -17,7 +17,7 @@ from countermand.domain.scoring import Reply, Role, Scorecard, Week
 from countermand.ids import Ids
 from countermand.reads import events as event_reads
 from countermand.reads import scores
-from countermand.service.agreements import EventIds
+from countermand.service.numbers import EventIds
 from countermand.worker.deadlines import Deadlines
 from tests.store.speaking import Talk, talk
 from tests.support.world import START, Clock, World

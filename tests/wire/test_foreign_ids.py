@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from countermand.service import load
-from countermand.service.locking import Locked, lock
+from countermand.service.load import Locked, lock
 from tests.support.foreign import DOORS, Door, asking
 from tests.support.world import World
 

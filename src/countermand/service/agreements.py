@@ -1,7 +1,7 @@
-"""What a lane keeps from one batch to the next: numbers reserved ahead, and agreements that seldom change."""
+"""What parties agreed on, and who wants to hear of what: a lane reads it once, as it seldom changes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -19,41 +19,6 @@ from countermand.store.policies import policy_of_terms
 
 PARTIES_KEPT: Final = 20_000
 """Of how many parties the agreements are kept, before a lane starts afresh."""
-
-
-class Numbers:
-    """bol's numbers, handed out from blocks that are reserved ahead in transactions of their own."""
-
-    NAME: Final = "bol"
-    BLOCK: Final = 1_000
-
-    def __init__(self) -> None:
-        self._next = 0
-        self._end = 0
-
-    def lacking(self, needed: int) -> int:
-        """How many numbers must be reserved before ``needed`` can be taken; 0 when there are enough."""
-        return max(self.BLOCK, needed) if needed > self._end - self._next else 0
-
-    def reserve(self, connection: Connection, size: int) -> None:
-        """Take the next block. What was left of the last one is lost, which harms nobody."""
-        end = connection.execute(sql.TAKE_NUMBERS, {"of_name": self.NAME, "size": size}).scalar_one()
-        self._next, self._end = end - size, end
-
-    def forget(self) -> None:
-        """Hand out no more of this block."""
-        self._next = self._end = 0
-
-    def take(self) -> int:
-        """The next number.
-
-        Raises:
-            LookupError: ``lacking`` was not asked before.
-        """
-        if self._next >= self._end:
-            raise LookupError("no numbers reserved")
-        self._next += 1
-        return self._next - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,33 +118,3 @@ def _subscription(row: Record) -> _Subscription:
         kinds=frozenset(row.event_kinds),
         asks_only=not row.event_kinds and is_mailbox(row.url),
     )
-
-
-@dataclass(slots=True)
-class EventIds:
-    """The ids of a lane's events. Those of one millisecond sort in the order in which they are made."""
-
-    _last: int = 0
-
-    def in_order(self, made: UUID) -> UUID:
-        """The id, or one just behind the last if it would sort before that."""
-        same_millisecond = made.int >> 80 == self._last >> 80
-        if same_millisecond and made.int <= self._last:
-            made = UUID(int=self._last + 1 + (made.int & 0xFFFF_FFFF))
-        self._last = made.int
-        return made
-
-
-@dataclass(slots=True)
-class LaneState:
-    """All that a lane keeps.
-
-    ``told``: of which partitions and endpoints the last batch wrote notices. ``escalated``: the cancellations that wait
-    for the operator since that batch, each with its retailer and line.
-    """
-
-    numbers: Numbers = field(default_factory=Numbers)
-    agreements: Agreements = field(default_factory=Agreements)
-    event_ids: EventIds = field(default_factory=EventIds)
-    told: frozenset[tuple[int, UUID]] = frozenset()
-    escalated: tuple[tuple[UUID, UUID, UUID], ...] = ()

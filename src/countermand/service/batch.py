@@ -1,23 +1,57 @@
 """One batch of calls, one transaction: load, decide, save."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
+from typing import Final
+from uuid import UUID
 
 from sqlalchemy import Connection
 
 from countermand.domain.cancellation import NewId
 from countermand.domain.events import EventKind
 from countermand.ids import Clock
-from countermand.service.agreements import LaneState
+from countermand.service import effects, money
 from countermand.service.calls import Call, Outcome
-from countermand.service.decide import Deciding
-from countermand.service.effects import Following
+from countermand.service.decide import decide_call
 from countermand.service.load import load
-from countermand.service.locking import Orders
-from countermand.service.money import Refunding
-from countermand.service.orders import Placing
-from countermand.service.rows import Rows
-from countermand.service.telling import Telling
+from countermand.service.workspace import LaneState, More, Workspace
+from countermand.store import statements as sql
+from countermand.store.bulk import write
+from countermand.store.handovers import hand_over
+from countermand.store.parts import move
+from countermand.store.score_cards import make_stale
+
+_KEYS: Final = {
+    "idempotency_records": itemgetter("retailer_id", "caller", "key"),
+    "id_directory": itemgetter("id"),
+    "payment_directory": itemgetter("provider", "reference"),
+    "connections": itemgetter("retailer_id", "supplier_id"),
+    "order_keys": itemgetter("retailer_id", "key", "placed_at", "order_id"),
+}
+"""Where two batches can meet at one key. They wait for each other in one order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalated:
+    """A cancellation that waits for the operator from now on."""
+
+    cancellation: UUID
+    retailer: UUID
+    line: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchResult:
+    """What a batch comes to: an outcome for each call, and what others must hear once it is committed.
+
+    ``wake`` are the partitions and endpoints for which there are new notices.
+    """
+
+    outcomes: Sequence[Outcome]
+    wake: frozenset[tuple[int, UUID]] = frozenset()
+    escalated: tuple[Escalated, ...] = ()
 
 
 def run_batch(
@@ -25,33 +59,53 @@ def run_batch(
     calls: Sequence[Call],
     now: datetime | Clock,
     new_id: NewId,
-    state: LaneState,
-    whole: Orders = frozenset(),
-) -> list[Outcome]:
+    lane: LaneState,
+    more: More = More(),  # noqa: B008 - it is frozen
+) -> BatchResult:
     """Decide every call of a batch, one after the other on the same lines, and store all that follows.
 
     A clock is asked once the lines are locked: a batch that waited for another one must not tell an earlier time.
-    ``whole`` are orders whose lines are all loaded.
+    ``more`` is what must be loaded besides what the calls name.
 
     Raises:
-        AskedTogetherError: more orders must be loaded whole.
+        MoreNeededError: more must be loaded.
     """
-    agreements = state.agreements
-    calls, known = load(connection, calls, agreements, whole)
-    rows = Rows(now if isinstance(now, datetime) else now(), new_id, state.numbers)
-    telling = Telling(rows, agreements, state.event_ids)
-    refunding = Refunding(connection, known, rows, telling)
-    following = Following(known, rows, telling, refunding)
-    deciding = Deciding(known, rows, agreements, Placing(known, rows, telling), following, refunding)
-    outcomes = [deciding.answer(call) for call in calls]
+    clock = (lambda: now) if isinstance(now, datetime) else now
+    work = load(connection, calls, clock, new_id, lane, more)
+    outcomes = [decide_call(work, call) for call in work.calls]
     # Refunds first: they are told of as well, which counts on their lines.
-    refunding.save()
-    following.save()
-    rows.save(connection)
-    state.told = frozenset((row["partition"], row["endpoint_id"]) for row in rows.new.get("notices", ()))
-    state.escalated = tuple(
-        (row["cancellation_id"], row["retailer_id"], row["line_id"])
-        for row in rows.new.get("events", ())
+    money.write_down(work)
+    effects.write_down(work)
+    _save(connection, work)
+    return BatchResult(outcomes=outcomes, wake=_due(work), escalated=_escalated(work))
+
+
+def _save(connection: Connection, work: Workspace) -> None:
+    """Write everything, parents before children; a constant number of statements."""
+    for table, key in _KEYS.items():
+        if table in work.new:
+            work.new[table].sort(key=key)
+    write(connection, work.changed, work.new)
+    if work.settled:
+        connection.execute(sql.SETTLE_PROCESSES, work.settled)
+    if work.transports:
+        connection.execute(sql.CHANGE_PARCEL, work.transports)
+    if work.terms:
+        connection.execute(sql.CHANGE_TERMS, work.terms)
+    if work.moved:
+        move(connection, work.moved)
+        hand_over(connection, work.moved)
+    if work.scored:
+        make_stale(connection, work.scored)
+
+
+def _due(work: Workspace) -> frozenset[tuple[int, UUID]]:
+    return frozenset((row["partition"], row["endpoint_id"]) for row in work.new.get("notices", ()))
+
+
+def _escalated(work: Workspace) -> tuple[Escalated, ...]:
+    return tuple(
+        Escalated(cancellation=row["cancellation_id"], retailer=row["retailer_id"], line=row["line_id"])
+        for row in work.new.get("events", ())
         if row["kind"] == EventKind.CANCELLATION_ESCALATED.value
     )
-    return outcomes

@@ -1,7 +1,7 @@
-"""Deciding the calls of a batch, one after the other, on the lines as the calls before left them."""
+"""Deciding the calls of a batch, one after the other, on the lines as the calls before left them. Nothing is read."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -27,185 +27,181 @@ from countermand.domain.parcels import changed as changed_parcel
 from countermand.domain.parcels import reported, reported_before
 from countermand.domain.parties import Actor
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal
-from countermand.service.agreements import Agreements
 from countermand.service.calls import Call, Done, Outcome, Refused
-from countermand.service.effects import Following
+from countermand.service.effects import apply
 from countermand.service.idempotency import answer_again, keep_answer
-from countermand.service.money import Refunding
-from countermand.service.orders import Placing
+from countermand.service.money import Result, decide_payment, decide_refund
+from countermand.service.orders import place
 from countermand.service.process_status import open_process
-from countermand.service.rows import Rows
 from countermand.service.shipments import note_parcel, note_parcel_change, shipped
 from countermand.service.workspace import Workspace
 
 BY_POLICY: Final = "policy"
-"""The door of what no call brought about: silence, once its time has come."""
-
-Result = tuple[LineOutcome, ...] | Refusal
+"""The door of what no call brought about: a deadline that has passed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deciding:
-    """Decides calls, and hands on what follows from each."""
-
-    known: Workspace
-    rows: Rows
-    agreements: Agreements
-    placing: Placing
-    following: Following
-    refunding: Refunding
-
-    def answer(self, call: Call) -> Outcome:
-        """Decide one call; one whose key was used before hears what was answered then."""
-        once, retailer = call.once, self.known.retailer_of(call)
-        if once is None or retailer is None:
-            return self._decide(call)
-        key = (retailer, once.caller, once.key)
-        if key in self.known.answers:
-            return answer_again(self.known.answers[key], once)
-        outcome = self._decide(call)
-        if once.keeps_refusals or isinstance(outcome, Done):
-            self.known.answers[key] = keep_answer(self.rows, retailer, once, outcome)
-        return outcome
-
-    def _decide(self, call: Call) -> Outcome:
-        command = call.command
-        if isinstance(command, PlaceOrder):
-            return self.placing.place(command, call.door)
-        lines = self.known.lines_of(command)
-        self._let_silence_speak(lines)
-        result = self._decided(command)
-        changed, repeated = self._follow(command, result, call.door)
-        refusal, fates = (result, ()) if isinstance(result, Refusal) else (None, result)
-        process = None
-        if call.process and call.retailer:
-            lines = self.known.lines_of(command)
-            line = self.known.lines[lines[0]] if lines else None
-            process = open_process(self.rows, call.process, call.retailer, refusal or line, changed)
-        if refusal:
-            return Refused(refusal=replace(refusal, noted=()), process=process, at=self.rows.now)
-        return Done(
-            fates=fates,
-            cancellations=tuple(each.id for each in changed),
-            repeated=repeated,
-            parcel=self._parcel_of(command),
-            process=process,
-            at=self.rows.now,
-        )
-
-    # Ask the rules
-
-    def _let_silence_speak(self, lines: Sequence[UUID]) -> None:
-        """The deadlines that have passed by now come first, whether or not the worker has seen to them yet (EC-27)."""
-        lines = self._asked_together(lines)
-        while overdue := [due for line in lines if (due := self._longest_due(line))]:
-            at = min(overdue)
-            for line_id in lines:
-                line = self.known.lines[line_id]
-                asked_under = partial(self.agreements.policy_asked_under, line)
-                spoken = let_silence_speak(line, self.rows.now, asked_under, until=at)
-                if spoken:
-                    self.following.note(spoken, None, BY_POLICY)
-            self._settle_together(lines, None, BY_POLICY, at)
-
-    def _longest_due(self, line: UUID) -> datetime | None:
-        due = (ask.due_at for ask in self.known.lines[line].asks if ask.is_overdue(self.rows.now))
-        return min((at for at in due if at), default=None)
-
-    def _asked_together(self, lines: Sequence[UUID]) -> Sequence[UUID]:
-        """These lines, with those of their order whose fate hangs on theirs."""
-        known = self.known
-        if not any(ask.group for line in lines for ask in known.lines[line].asks):
-            return lines
-        return known.lines_of_order[known.lines[lines[0]].order]
-
-    def _decided(self, command: Command) -> Result:
-        if isinstance(command, OrderCommand):
-            return self._decided_order(command)
-        if isinstance(command, PaymentCommand):
-            return self.refunding.pay(command)
-        line = self.known.lines.get(command.line)
-        if line is None:
-            return UNKNOWN_LINE
-        if isinstance(command, RefundCommand):
-            return self.refunding.decide(command)
-        if isinstance(command, Reassign):
-            line_then, command = replace(line, fulfiller=command.fulfiller), self._with_facts(line, command)
-        else:
-            line_then = line
-        policy, asked_under = self.agreements.policy(line_then), partial(self.agreements.policy_asked_under, line)
-        outcome = decide(line, command, self.rows.now, policy, self.rows.new_id, asked_under)
-        return outcome if isinstance(outcome, Refusal) else (LineOutcome(line=line.id, outcome=outcome),)
-
-    def _with_facts(self, line: Line, command: Reassign) -> Reassign:
-        """With what the rules have to know of the new fulfiller."""
-        own = command.fulfiller == line.retailer
-        takes_part = command.fulfiller not in self.agreements.gone
-        return replace(command, takes_part=takes_part, knows=own or self.known.articles[line.id][2])
-
-    def _decided_order(self, command: OrderCommand) -> Result:
-        lines = [self.known.lines[line] for line in self.known.lines_of(command)]
-        agreed = self.agreements
-        parcels = self.known.parcels.get(command.order, ())
-        return decide_order(
-            lines, command, self.rows.now, agreed.policy, self.rows.new_id, agreed.policy_asked_under, parcels
-        )
-
-    def _settle_together(
-        self, lines: Sequence[UUID], actor: Actor | None, door: str, at: datetime | None = None
-    ) -> None:
-        """What the asks of an order mean for each other, once one of them was answered (EC-18), ``at`` a time."""
-        known = self.known
-        if not any(each.group for line in lines for each in known.lines[line].cancellations):
-            return
-        together = known.lines_of_order[known.lines[lines[0]].order]
-        for decision in settle([known.lines[line] for line in together], at or self.rows.now):
-            self.following.note(decision, actor, door)
-
-    # Hand on what follows
-
-    def _follow(self, command: Command, result: Result, door: str) -> tuple[Sequence[Cancellation], frozenset[UUID]]:
-        """Note all that a command did. Returns the cancellations that it was about, and which of them it repeats."""
-        actor = None if isinstance(command, PassDeadline) else command.actor
-        for told in _noted(result):
-            self.following.note(told, actor, door)
-        fates = () if isinstance(result, Refusal) else result
-        changed: list[Cancellation] = []
-        repeated: set[UUID] = set()
-        for fate in fates:
-            if isinstance(fate.outcome, Decision):
-                self.following.note(fate.outcome, actor, door)
-                concerned = _concerned(fate.outcome, command)
-                changed += concerned
-                repeated |= set() if fate.outcome.events else {each.id for each in concerned}
-        self._settle_together(self.known.lines_of(command), actor, door)
-        if isinstance(command, ShipOrder | ChangeParcel) and any(_did_something(fate) for fate in fates):
-            self._follow_parcel(command, fates)
-        return changed, frozenset(repeated)
-
-    def _follow_parcel(self, command: ShipOrder | ChangeParcel, fates: Sequence[LineOutcome]) -> None:
-        first = self.known.lines[command.lines[0].line]
-        parcels = self.known.parcels.setdefault(command.order, [])
-        if isinstance(command, ShipOrder):
-            note_parcel(self.rows, command, first, fates)
-            parcels.append(reported(command.parcel, shipped(fates)))
-        else:
-            note_parcel_change(self.rows, command, first.retailer)
-            self.known.parcels[command.order] = [changed_parcel(each, command) for each in parcels]
-
-    def _parcel_of(self, command: Command) -> UUID | None:
-        """The parcel that a report is about; of a repeat, the one that was reported before."""
-        if not isinstance(command, ShipOrder):
-            return None
-        parcels = self.known.parcels.get(command.order, ())
-        if any(each.id == command.parcel.id for each in parcels):
-            return command.parcel.id
-        before = reported_before(command, [self.known.lines[line] for line in self.known.lines_of(command)], parcels)
-        return before.id if before else None
+def decide_call(work: Workspace, call: Call) -> Outcome:
+    """Decide one call; one whose key was used before hears what was answered then."""
+    once = call.once
+    retailer = work.retailer_of(call) if once else None
+    if once is None or retailer is None:
+        return _decide(work, call)
+    key = (retailer, once.caller, once.key)
+    if key in work.answers:
+        return answer_again(work.answers[key], once)
+    outcome = _decide(work, call)
+    if once.keeps_refusals or isinstance(outcome, Done):
+        work.answers[key] = keep_answer(work, retailer, once, outcome)
+    return outcome
 
 
-def _did_something(fate: LineOutcome) -> bool:
-    return isinstance(fate.outcome, Decision) and bool(fate.outcome.events)
+def _decide(work: Workspace, call: Call) -> Outcome:
+    command = call.command
+    if isinstance(command, PlaceOrder):
+        return place(work, command, call.door)
+    lines = work.lines_of(command)
+    _pass_deadlines(work, lines)
+    result = _decided(work, command, lines)
+    changed, repeated = _apply(work, command, lines, result, call.door)
+    refusal, fates = (result, ()) if isinstance(result, Refusal) else (None, result)
+    process = None
+    if call.process and call.retailer:
+        line = work.lines[lines[0]] if lines else None
+        process = open_process(work, call.process, call.retailer, refusal or line, changed)
+    if refusal:
+        return Refused(refusal=replace(refusal, noted=()), process=process, at=work.now)
+    return Done(
+        fates=fates,
+        cancellations=tuple(each.id for each in changed),
+        repeated=repeated,
+        parcel=_parcel_of(work, command, lines),
+        process=process,
+        at=work.now,
+    )
+
+
+# Ask the rules
+
+
+def _pass_deadlines(work: Workspace, lines: Sequence[UUID]) -> None:
+    """The deadlines that have passed by now come first, whether or not the worker has seen to them yet (EC-27)."""
+    if not any(work.lines[line].asked for line in lines):
+        return
+    lines = _asked_together(work, lines)
+    while overdue := [due for line in lines if (due := _longest_due(work, line))]:
+        at = min(overdue)
+        for line_id in lines:
+            line = work.lines[line_id]
+            asked_under = partial(work.lane.agreements.policy_asked_under, line)
+            passed = let_silence_speak(line, work.now, asked_under, until=at)
+            if passed:
+                apply(work, passed, None, BY_POLICY)
+        _settle_together(work, lines, None, BY_POLICY, at)
+
+
+def _longest_due(work: Workspace, line: UUID) -> datetime | None:
+    due = (ask.due_at for ask in work.lines[line].asks if ask.is_overdue(work.now))
+    return min((at for at in due if at), default=None)
+
+
+def _asked_together(work: Workspace, lines: Sequence[UUID]) -> Sequence[UUID]:
+    """These lines, with those of their order that are decided together with them."""
+    if not any(ask.group for line in lines for ask in work.lines[line].asks):
+        return lines
+    return work.lines_of_order[work.lines[lines[0]].order]
+
+
+def _decided(work: Workspace, command: Command, lines: Sequence[UUID]) -> Result:
+    if isinstance(command, OrderCommand):
+        return _decided_order(work, command, lines)
+    if isinstance(command, PaymentCommand):
+        return decide_payment(work, command)
+    line = work.lines.get(command.line)
+    if line is None:
+        return UNKNOWN_LINE
+    if isinstance(command, RefundCommand):
+        return decide_refund(work, command)
+    if isinstance(command, Reassign):
+        line_then, command = replace(line, fulfiller=command.fulfiller), _with_facts(work, line, command)
+    else:
+        line_then = line
+    agreements = work.lane.agreements
+    policy, asked_under = agreements.policy(line_then), partial(agreements.policy_asked_under, line)
+    outcome = decide(line, command, work.now, policy, work.new_id, asked_under)
+    return outcome if isinstance(outcome, Refusal) else (LineOutcome(line=line.id, outcome=outcome),)
+
+
+def _with_facts(work: Workspace, line: Line, command: Reassign) -> Reassign:
+    """With what the rules have to know of the new fulfiller."""
+    own = command.fulfiller == line.retailer
+    takes_part = command.fulfiller not in work.lane.agreements.gone
+    return replace(command, takes_part=takes_part, knows=own or work.articles[line.id][2])
+
+
+def _decided_order(work: Workspace, command: OrderCommand, lines: Sequence[UUID]) -> Result:
+    known, agreed = [work.lines[line] for line in lines], work.lane.agreements
+    parcels = work.parcels.get(command.order, ())
+    return decide_order(known, command, work.now, agreed.policy, work.new_id, agreed.policy_asked_under, parcels)
+
+
+def _settle_together(
+    work: Workspace, lines: Sequence[UUID], actor: Actor | None, door: str, at: datetime | None = None
+) -> None:
+    """What the asks of an order mean for each other, once one of them was answered (EC-18), ``at`` a time."""
+    if not any(each.group for line in lines for each in work.lines[line].cancellations):
+        return
+    together = work.lines_of_order[work.lines[lines[0]].order]
+    for decision in settle([work.lines[line] for line in together], at or work.now):
+        apply(work, decision, actor, door)
+
+
+# Hand on what follows
+
+
+def _apply(
+    work: Workspace, command: Command, lines: Sequence[UUID], result: Result, door: str
+) -> tuple[Sequence[Cancellation], frozenset[UUID]]:
+    """Take in all that a command did. Returns the cancellations that it was about, and which of them it repeats."""
+    actor = None if isinstance(command, PassDeadline) else command.actor
+    for noted in _noted(result):
+        apply(work, noted, actor, door)
+    changed: list[Cancellation] = []
+    repeated: set[UUID] = set()
+    decided = [] if isinstance(result, Refusal) else [each.outcome for each in result]
+    for decision in decided:
+        if isinstance(decision, Decision):
+            apply(work, decision, actor, door)
+            concerned = _concerned(decision, command)
+            changed += concerned
+            repeated |= set() if decision.events else {each.id for each in concerned}
+    _settle_together(work, lines, actor, door)
+    if isinstance(command, ShipOrder | ChangeParcel) and not isinstance(result, Refusal):
+        _follow_parcel(work, command, result)
+    return changed, frozenset(repeated)
+
+
+def _follow_parcel(work: Workspace, command: ShipOrder | ChangeParcel, fates: Sequence[LineOutcome]) -> None:
+    if not any(isinstance(fate.outcome, Decision) and fate.outcome.events for fate in fates):
+        return
+    first = work.lines[command.lines[0].line]
+    parcels = work.parcels.setdefault(command.order, [])
+    if isinstance(command, ShipOrder):
+        note_parcel(work, command, first, fates)
+        parcels.append(reported(command.parcel, shipped(fates)))
+    else:
+        note_parcel_change(work, command, first.retailer)
+        work.parcels[command.order] = [changed_parcel(each, command) for each in parcels]
+
+
+def _parcel_of(work: Workspace, command: Command, lines: Sequence[UUID]) -> UUID | None:
+    """The parcel that a report is about; of a repeat, the one that was reported before."""
+    if not isinstance(command, ShipOrder):
+        return None
+    parcels = work.parcels.get(command.order, ())
+    if any(each.id == command.parcel.id for each in parcels):
+        return command.parcel.id
+    before = reported_before(command, [work.lines[line] for line in lines], parcels)
+    return before.id if before else None
 
 
 def _noted(result: Result) -> Iterator[Decision]:

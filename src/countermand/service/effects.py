@@ -1,95 +1,135 @@
-"""What follows from a decision: the line and its cancellations change, the parties hear of it, money goes back."""
+"""What follows from a decision: lines and cancellations change, the parties are told, money goes back."""
 
-from dataclasses import dataclass, field
 from uuid import UUID
 
-from countermand.domain.events import EventKind
-from countermand.domain.line import Cancellation, Decision, Line
+from countermand.domain.events import MONEY, Event, EventKind
+from countermand.domain.line import Decision, Line, State
 from countermand.domain.parties import Actor
-from countermand.service.money import Refunding
+from countermand.domain.scoring import CHANGES_CARDS
 from countermand.service.process_status import settle_process
-from countermand.service.rows import Rows
-from countermand.service.telling import Telling
-from countermand.service.workspace import Workspace
-from countermand.store.codecs import allocation, buckets, cancellation_row
+from countermand.service.workspace import Owed, Workspace
+from countermand.store.codecs import cancellation_row, facts_of, line_changes, partition_of
 from countermand.store.parts import Moved
+from countermand.store.score_cards import Touched
 
 
-@dataclass(slots=True)
-class Following:
-    """Notes decisions, and writes down at the end how lines and cancellations are then."""
+def apply(work: Workspace, decision: Decision, actor: Actor | None, door: str) -> None:
+    """Take in a decision; one that repeats what was decided before has no events and leaves nothing to do."""
+    if not decision.events:
+        return
+    line = decision.line
+    work.lines[line.id] = work.touched[line.id] = line
+    for cancellation in decision.cancellations:
+        before = work.answered.get(cancellation.id)
+        work.answered[cancellation.id] = (line, cancellation, before[2] if before else door)
+        if cancellation.state is not State.ASKED:
+            settle_process(work, line, cancellation)
+    for event in decision.events:
+        tell(work, line, event, actor, door)
+        if event.kind is EventKind.CANCELLATION_ACCEPTED and line.id in work.priced:
+            work.owed.append(Owed(line.id, event, actor, door))
+        if event.former and event.kind is EventKind.LINE_REASSIGNED:
+            _move(work, line, event.former, event.seq)
 
-    known: Workspace
-    rows: Rows
-    telling: Telling
-    refunding: Refunding
-    _cancellations: dict[UUID, tuple[Line, Cancellation, str]] = field(default_factory=dict)
 
-    def note(self, decision: Decision, actor: Actor | None, door: str) -> None:
-        """Note a decision; one that repeats what was decided before has no events and leaves nothing to note."""
-        if not decision.events:
-            return
-        line = decision.line
-        self.known.touch(line)
-        for cancellation in decision.cancellations:
-            noted = self._cancellations.get(cancellation.id)
-            self._cancellations[cancellation.id] = (line, cancellation, noted[2] if noted else door)
-            settle_process(self.rows, line, cancellation)
-        for event in decision.events:
-            self.telling.tell(line, event, actor, door)
-            if event.kind is EventKind.CANCELLATION_ACCEPTED and line.id in self.known.priced:
-                self.refunding.owe(line, event, actor, door)
-            if event.former and event.kind is EventKind.LINE_REASSIGNED:
-                self._move(line, event.former, event.seq)
+def tell(work: Workspace, line: Line, event: Event, actor: Actor | None, door: str) -> None:
+    """Write an event down, and one notice for each endpoint that it concerns."""
+    event_id, now = work.lane.event_ids.in_order(work.new_id()), work.now
+    at = event.at or now
+    work.add(
+        "events",
+        retailer_id=line.retailer,
+        line_id=line.id,
+        seq=event.seq,
+        id=event_id,
+        order_id=line.order,
+        cancellation_id=event.cancellation,
+        kind=event.kind.value,
+        at=at,
+        recorded_at=now if at < now else None,
+        actor_id=actor.party if actor and not event.by_policy else None,
+        actor=actor.name if actor and not event.by_policy else "policy",
+        door=door,
+        facts=facts_of(event),
+        fulfiller_id=line.fulfiller,
+    )
+    if event.kind in CHANGES_CARDS:
+        judged = {line.retailer, line.fulfiller, *([event.former] if event.former else [])}
+        work.scored.update(Touched(party, line.placed_at) for party in judged)
+    for endpoint in work.lane.agreements.endpoints(_told(line, event), event):
+        _notify(work, endpoint, line, event, event_id)
 
-    def _move(self, line: Line, former: UUID, seq: int) -> None:
-        """The line is another fulfiller's, which may find the order from now on."""
-        sku, title, _ = self.known.articles[line.id]
-        self.rows.add(
-            "reassignments",
-            retailer_id=line.retailer,
-            line_id=line.id,
+
+def _told(line: Line, event: Event) -> tuple[UUID, ...]:
+    # What the customer paid is no business of the fulfiller's.
+    told = (line.retailer,) if event.kind in MONEY else line.told
+    if event.kind is not EventKind.LINE_REASSIGNED or not event.former or not line.with_fulfiller:
+        return told
+    return told if event.former in told else (*told, event.former)
+
+
+def _notify(work: Workspace, endpoint: UUID, line: Line, event: Event, event_id: UUID) -> None:
+    work.add(
+        "notices",
+        retailer_id=line.retailer,
+        id=work.new_id(),
+        partition=partition_of(line.retailer),
+        endpoint_id=endpoint,
+        event_id=event_id,
+        line_id=line.id,
+        seq=event.seq,
+        kind=event.kind.value,
+        state="due",
+        attempts=0,
+        due_at=work.now,
+        last_result="",
+        attempted_at=None,
+        created_at=work.now,
+    )
+
+
+def _move(work: Workspace, line: Line, former: UUID, seq: int) -> None:
+    """The line is another fulfiller's, which may find the order from now on."""
+    sku, title, _ = work.articles[line.id]
+    work.add(
+        "reassignments",
+        retailer_id=line.retailer,
+        line_id=line.id,
+        seq=seq,
+        at=work.now,
+        former_id=former,
+        fulfiller_id=line.fulfiller,
+    )
+    if line.fulfiller != line.retailer:
+        work.connect(line.retailer, line.fulfiller)
+    work.moved.append(
+        Moved(
+            retailer=line.retailer,
+            order=line.order,
+            line=line.id,
             seq=seq,
-            at=self.rows.now,
-            former_id=former,
-            fulfiller_id=line.fulfiller,
+            placed_at=line.placed_at,
+            former=former,
+            to=line.fulfiller,
+            held=line.with_fulfiller and line.fulfiller != line.retailer,
+            sku=sku,
+            title=title,
         )
-        if line.fulfiller != line.retailer:
-            self.rows.connect(line.retailer, line.fulfiller)
-        self.rows.moved.append(
-            Moved(
-                retailer=line.retailer,
-                order=line.order,
-                line=line.id,
-                seq=seq,
-                placed_at=line.placed_at,
-                former=former,
-                to=line.fulfiller,
-                held=line.with_fulfiller and line.fulfiller != line.retailer,
-                sku=sku,
-                title=title,
-            )
-        )
+    )
 
-    def save(self) -> None:
-        """Write down the lines and the cancellations that changed."""
-        self._save_lines()
-        self._save_cancellations()
 
-    def _save_lines(self) -> None:
-        placed = {row["id"]: row for row in self.rows.new.get("lines", ())}
-        for _, line in sorted(self.known.touched.items()):
-            holder = {"fulfiller_id": line.fulfiller, "with_fulfiller": line.with_fulfiller}
-            changed = {**holder, **buckets(line), **allocation(line), "seq": line.seq, "changed_at": self.rows.now}
-            if line.id in placed:
-                placed[line.id].update(changed)
-            else:
-                self.rows.change("lines", line.retailer, line.id, changed)
-
-    def _save_cancellations(self) -> None:
-        for line, cancellation, door in self._cancellations.values():
-            row = cancellation_row(line, cancellation, door)
-            if cancellation.id in self.known.stored:
-                self.rows.change("cancellations", line.retailer, cancellation.id, row)
-            else:
-                self.rows.add("cancellations", **row)
+def write_down(work: Workspace) -> None:
+    """The rows of the lines and the cancellations that changed."""
+    placed = {row["id"]: row for row in work.new.get("lines", ())}
+    for _, line in sorted(work.touched.items()):
+        changed = {**line_changes(line), "changed_at": work.now}
+        if line.id in placed:
+            placed[line.id].update(changed)
+        else:
+            work.change("lines", line.retailer, line.id, changed)
+    for line, cancellation, door in work.answered.values():
+        row = cancellation_row(line, cancellation, door)
+        if cancellation.id in work.stored:
+            work.change("cancellations", line.retailer, cancellation.id, row)
+        else:
+            work.add("cancellations", **row)

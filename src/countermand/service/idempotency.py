@@ -6,23 +6,22 @@ from uuid import UUID
 
 from countermand.domain.refusals import CurrentState, Refusal, RefusalKind
 from countermand.service.calls import Done, Failed, IdempotencyKey, Outcome, Refused
-from countermand.service.rows import Rows
-from countermand.service.workspace import Given
+from countermand.service.workspace import Given, Workspace
 
 
-def keep_answer(rows: Rows, retailer: UUID, once: IdempotencyKey, outcome: Outcome) -> Given:
+def keep_answer(work: Workspace, retailer: UUID, once: IdempotencyKey, outcome: Outcome) -> Given:
     """Keep an answer under its key. Returns what is kept."""
     answer = _to_record(outcome)
-    rows.add(
+    work.add(
         "idempotency_records",
         retailer_id=retailer,
         caller=once.caller,
         key=once.key,
         fingerprint=once.fingerprint,
         answer=answer,
-        created_at=rows.now,
+        created_at=work.now,
     )
-    return once.fingerprint, answer, rows.now
+    return once.fingerprint, answer, work.now
 
 
 def answer_again(given: Given, once: IdempotencyKey) -> Outcome:

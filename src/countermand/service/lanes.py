@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from countermand.domain.cancellation import NewId
 from countermand.ids import Clock, show
-from countermand.service.agreements import LaneState, Numbers
-from countermand.service.batch import run_batch
+from countermand.service.batch import BatchResult, run_batch
 from countermand.service.calls import Call, Failed, Outcome, numbers_needed
-from countermand.service.load import AskedTogetherError
+from countermand.service.numbers import Numbers
+from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store.engines.engine import CommitUnknownError, Database
 
 Pair = tuple[int, UUID]
@@ -90,7 +90,7 @@ class Lane:
                     future.set_result(Failed(unknown=True))
             self._waiting.clear()
 
-    async def _outcomes(self, calls: Sequence[Call]) -> list[Outcome]:
+    async def _outcomes(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """The outcome of each call. One that breaks the batch fails alone, so that its neighbours succeed."""
         try:
             return await self._transact(calls)
@@ -130,7 +130,7 @@ class Lane:
                 return Failed()
         raise AssertionError("unreachable")
 
-    async def _transact(self, calls: Sequence[Call]) -> list[Outcome]:
+    async def _transact(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         numbers = self._state.numbers
         size = numbers.lacking(numbers_needed(calls))
         if size:
@@ -140,32 +140,30 @@ class Lane:
                 # The block may not be ours, and somebody else may get it.
                 numbers.forget()
                 raise
-        outcomes = await self._written(calls)
-        if self._state.told:
-            self._wake(self._state.told)
-        for cancellation, retailer, line in self._state.escalated:
+        result = await self._written(calls)
+        if result.wake:
+            self._wake(result.wake)
+        for each in result.escalated:
             log.warning(
                 "cancellation_escalated",
-                cancellation=show("can", cancellation),
-                retailer=str(retailer),
-                line=str(line),
+                cancellation=show("can", each.cancellation),
+                retailer=str(each.retailer),
+                line=str(each.line),
                 answer="countermand cancellations --state escalated",
             )
-        return outcomes
+        return result.outcomes
 
-    async def _written(self, calls: Sequence[Call]) -> list[Outcome]:
-        """The outcomes of a batch, with as many whole orders as turn out to be needed. That is rare."""
-        whole: frozenset[tuple[UUID, UUID]] = frozenset()
+    async def _written(self, calls: Sequence[Call]) -> BatchResult:
+        """What a batch comes to, with as much more loaded as turns out to be needed. That is rare."""
+        more = More()
         while True:
             try:
-                return await self._database.write(partial(self._batch, calls, whole))
-            except AskedTogetherError as error:
-                whole = error.orders
+                return await self._database.write(partial(self._batch, calls, more))
+            except MoreNeededError as error:
+                more = error.more
 
-    def _batch(
-        self, calls: Sequence[Call], whole: frozenset[tuple[UUID, UUID]], connection: Connection
-    ) -> list[Outcome]:
-        return run_batch(connection, calls, self._clock, self._new_id, self._state, whole)
+    def _batch(self, calls: Sequence[Call], more: More, connection: Connection) -> BatchResult:
+        return run_batch(connection, calls, self._clock, self._new_id, self._state, more)
 
 
 class Lanes:

@@ -1,12 +1,14 @@
 """Everything that deciding a batch takes, read under the lock on its lines."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from countermand.domain.cancellation import NewId
 from countermand.domain.commands import (
     AboutOrder,
     AcceptCancellation,
@@ -27,64 +29,249 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
-from countermand.domain.line import Cancellation, Line, State
-from countermand.domain.money.commands import AddPayment, RefundCommand
+from countermand.domain.line import Cancellation, Departed, Line, State
+from countermand.domain.money.commands import (
+    AddPayment,
+    CapturePayment,
+    Fellow,
+    RefundCommand,
+    SendRefund,
+    SettleRefund,
+)
 from countermand.domain.money.payments import names_of
 from countermand.domain.money.pricing import Payment
+from countermand.domain.money.refunds import RefundKind
 from countermand.domain.orders import PlaceOrder
-from countermand.service.agreements import Agreements
-from countermand.service.calls import Call
-from countermand.service.locking import Locked, Orders, fellows_of, lock
-from countermand.service.strangers import drop_strange_lines
-from countermand.service.workspace import Workspace
+from countermand.domain.parties import Actor, PartyKind
+from countermand.ids import Clock
+from countermand.service.calls import NO_LINE, Call
+from countermand.service.workspace import LaneState, More, MoreNeededError, Orders, Workspace
 from countermand.store import statements as sql
 from countermand.store.codecs import cancellation_of, decided_of, line_of, noted_of, parcel_of, refund_of
 from countermand.store.columns import Record
 
-
-class AskedTogetherError(Exception):
-    """Lines were locked without others whose fate hangs on theirs: roll back, and begin again with these ``orders``.
-
-    They cannot be locked now. Two batches that each hold one line of an order and want the other would never end.
-    """
-
-    def __init__(self, orders: Orders) -> None:
-        super().__init__(f"{len(orders)} orders have lines that were asked together")
-        self.orders = orders
+Departures = Mapping[UUID, tuple[Departed, ...]]
+"""Of each line, who held its goods before and gave them away."""
 
 
 def load(
-    connection: Connection, calls: Sequence[Call], agreements: Agreements, whole: Orders
-) -> tuple[Sequence[Call], Workspace]:
-    """Lock the lines of all calls, read what deciding takes. Returns the calls with their lines' ids.
+    connection: Connection, calls: Sequence[Call], clock: Clock, new_id: NewId, lane: LaneState, more: More
+) -> Workspace:
+    """Lock the lines of all calls, and read what deciding them takes.
 
     Raises:
-        AskedTogetherError: more orders must be loaded whole.
+        MoreNeededError: more orders must be loaded whole.
     """
-    locked, departures = drop_strange_lines(connection, lock(connection, calls, whole), whole)
-    known = Workspace(set(locked.taken))
-    asked = _asked(connection, locked)
-    for row in locked.rows:
+    locked = lock(connection, calls, more.whole)
+    rows, departures = _known_to_speakers(connection, locked, more.whole)
+    # A call that only asks to cancel needs its line and what waits on it: nothing else is read for it.
+    others = [call for call in locked.calls if not isinstance(call.command, AskCancellation)]
+    asked = _asked(connection, locked.calls, others, rows)
+    work = Workspace(locked.calls, more, clock(), new_id, lane, set(locked.taken))
+    for row in rows:
         line = line_of(row, tuple(asked.get(row.id, ())))
-        known.meet(replace(line, departed=departures[row.id]) if row.id in departures else line, row.priced)
-    known.stored.update(each.id for asks in asked.values() for each in asks)
-    _load_noted(connection, locked.calls, known)
-    _load_decided(connection, locked.calls, known)
-    _load_articles(connection, locked.calls, known)
-    _check_together(locked.calls, known, whole)
-    _load_agreements(connection, locked, known, agreements)
-    _load_answers(connection, locked.calls, known)
-    _load_refunds(connection, locked.calls, known)
-    _load_parcels(connection, locked.calls, known)
-    _load_homes(connection, locked.calls, known)
-    return locked.calls, known
+        work.meet(replace(line, departed=departures[row.id]) if row.id in departures else line, row.priced)
+    work.stored.update(each.id for asks in asked.values() for each in asks)
+    if others:
+        _load_noted(connection, others, work)
+        _load_decided(connection, others, work)
+        _load_articles(connection, others, work)
+    _check_together(locked.calls, work)
+    _load_agreements(connection, rows, work)
+    _load_answers(connection, work)
+    if others:
+        _load_refunds(connection, others, work)
+        _load_parcels(connection, others, work)
+        _load_homes(connection, others, work)
+    if work.priced:
+        _load_money(connection, work)
+    return work
 
 
-def _asked(connection: Connection, locked: Locked) -> dict[UUID, list[Cancellation]]:
+# Which lines, and the lock on them
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """The calls with their lines' ids, the rows of these lines, and the ids that are taken of those they want."""
+
+    calls: Sequence[Call]
+    rows: Sequence[Record]
+    taken: Collection[UUID] = ()
+
+
+def lock(connection: Connection, calls: Sequence[Call], whole: Orders) -> Locked:
+    """Lock the lines of all calls, and all lines of the orders in ``whole``, in one order everywhere."""
+    if not whole and all(call.line_number is not None and call.retailer for call in calls):
+        pairs = sorted({(call.retailer, call.line_number) for call in calls if call.retailer})
+        rows = connection.execute(sql.LOCK_LINES_OF_NUMBERS, {"lines": pairs}).all()
+        return Locked(_with_ids(calls, {(row.retailer_id, row.number): row.id for row in rows}), rows)
+    calls = _by_id(connection, calls)
+    homes = _homes(connection, calls)
+    lines, absent = _lines(connection, calls, homes, whole)
+    if not lines and not absent:
+        return Locked(calls, [], homes.keys())
+    # Also where there is none: what is absent must not be quicker to answer than what is another's.
+    rows = connection.execute(sql.LOCK_LINES, {"lines": sorted(lines) or [(NO_LINE, NO_LINE)]}).all()
+    return Locked(calls, rows, homes.keys())
+
+
+def _by_id(connection: Connection, calls: Sequence[Call]) -> Sequence[Call]:
+    numbers = sorted({call.line_number for call in calls if call.line_number is not None})
+    if not numbers:
+        return calls
+    rows = connection.execute(sql.LINES_OF_NUMBERS, {"numbers": numbers}).all()
+    known = {(row.retailer_id, row.number): row.line_id for row in rows}
+    return _with_ids(calls, known | {(None, row.number): row.line_id for row in rows})
+
+
+def _with_ids(calls: Sequence[Call], known: dict[tuple[UUID | None, int], UUID]) -> Sequence[Call]:
+    """The calls with their lines' ids, where they came with bol's numbers. An unknown number means no line."""
+    found = []
+    for call in calls:
+        if call.line_number is not None and not isinstance(call.command, PlaceOrder | AboutOrder):
+            line = known.get((call.retailer, call.line_number), NO_LINE)
+            found.append(replace(call, command=replace(call.command, line=line)))
+        else:
+            found.append(call)
+    return found
+
+
+def _homes(connection: Connection, calls: Sequence[Call]) -> dict[UUID, UUID]:
+    """The retailers of what is named without one, and of what an order wants for ids though it is there already."""
+    anybodys, speakers = set[UUID](), set[tuple[UUID, UUID]]()
+    for call in calls:
+        if isinstance(call.command, PlaceOrder):
+            anybodys.update(call.command.ids)
+        if call.retailer is None:
+            actor = getattr(call.command, "actor", None)
+            if actor is None or actor.kind is PartyKind.PLATFORM or isinstance(call.command, PlaceOrder):
+                anybodys.add(call.about)
+            else:
+                speakers.add((call.about, actor.party))
+    found: dict[UUID, UUID] = {}
+    if anybodys:
+        rows = connection.execute(sql.RETAILERS_OF, {"ids": sorted(anybodys)})
+        found |= {row.id: row.retailer_id for row in rows}
+    if speakers:
+        theirs = sql.RETAILERS_OF_SPEAKERS[connection.dialect.name]
+        rows = connection.execute(theirs, {"speakers": sorted(speakers)})
+        found |= {row.id: row.retailer_id for row in rows}
+    return found
+
+
+def _lines(
+    connection: Connection, calls: Sequence[Call], homes: dict[UUID, UUID], whole: Orders
+) -> tuple[set[tuple[UUID, UUID]], bool]:
+    """The lines of these calls, each with its retailer, and whether any call is about a line or an order at all."""
+    lines, orders, named = set[tuple[UUID, UUID]](), set(whole), False
+    for call in calls:
+        about = call.about
+        if about is NO_LINE:
+            continue
+        named = True
+        retailer = call.retailer or homes.get(about, NO_LINE)
+        (orders if isinstance(call.command, AboutOrder) else lines).add((retailer, about))
+        lines.update((retailer, each.line) for each in _fellows_of(call.command))
+    if orders:
+        found = connection.execute(sql.LINES_OF_ORDERS, {"orders": sorted(orders)})
+        lines.update((row.retailer_id, row.id) for row in found)
+    return lines, named
+
+
+def _fellows_of(command: Command | PlaceOrder) -> Sequence[Fellow]:
+    """The refunds that share a call with the one that a command is about."""
+    return command.fellows if isinstance(command, SendRefund | SettleRefund) else ()
+
+
+# Who has to do with them
+
+
+def _known_to_speakers(connection: Connection, locked: Locked, whole: Orders) -> tuple[Sequence[Record], Departures]:
+    """The lines that somebody of the batch has to do with, and who held them before where that may matter.
+
+    What is a stranger's is dropped before anything else is read. To a stranger the rules would say that there is no
+    such line, only after more statements than for a line that is absent: the time would tell that there is one.
+    """
+    speakers = _speakers(locked)
+    departures = _departures(connection, locked.rows, speakers)
+    rows = [
+        row
+        for row, actors in zip(locked.rows, speakers.of_rows, strict=True)
+        if not actors
+        or (whole and (row.retailer_id, row.order_id) in whole)
+        or any(_concerns(row, actor, departures.get(row.id, ())) for actor in actors)
+    ]
+    return rows, departures
+
+
+@dataclass(frozen=True, slots=True)
+class _Speakers:
+    """Who speaks of each row, in the order of rows, and whether a party speaks of something that is not there."""
+
+    of_rows: Sequence[Sequence[Actor | None]]
+    of_absent: bool
+
+
+def _speakers(locked: Locked) -> _Speakers:
+    """Who speaks of each line; nobody does where a deadline passes."""
+    actors: dict[UUID, list[Actor | None]] = {}
+    for call in locked.calls:
+        if (about := call.about) is not NO_LINE:
+            actors.setdefault(about, []).append(getattr(call.command, "actor", None))
+    of_rows, there = [], set[UUID]()
+    for row in locked.rows:
+        there |= {row.id, row.order_id}
+        of_rows.append([*actors.get(row.id, ()), *actors.get(row.order_id, ())])
+    absent = (actor for about, named in actors.items() if about not in there for actor in named)
+    return _Speakers(of_rows, any(actor and actor.kind is not PartyKind.PLATFORM for actor in absent))
+
+
+def _departures(
+    connection: Connection, rows: Sequence[Record], speakers: _Speakers
+) -> dict[UUID, tuple[Departed, ...]]:
+    wanted = {
+        (row.retailer_id, row.id)
+        for row, actors in zip(rows, speakers.of_rows, strict=True)
+        if any(_may_have_departed(row, actor) for actor in actors)
+    }
+    if not wanted and speakers.of_absent:
+        # What is absent is asked about as what is another's is.
+        wanted = {(NO_LINE, NO_LINE)}
+    if not wanted:
+        return {}
+    found: dict[UUID, tuple[Departed, ...]] = {}
+    for row in connection.execute(sql.DEPARTED, {"lines": sorted(wanted)}):
+        left = Departed(party=row.former_id, to=row.fulfiller_id, at=row.at, to_name=row.name)
+        found[row.line_id] = (*found.get(row.line_id, ()), left)
+    return found
+
+
+def _may_have_departed(row: Record, actor: Actor | None) -> bool:
+    """Whether somebody that does not hold the goods may have held them. A line of one event has not moved."""
+    if actor is None or actor.kind is PartyKind.PLATFORM or actor.party == row.fulfiller_id:
+        return False
+    return bool(row.seq > 1 or actor.party != row.retailer_id)
+
+
+def _concerns(row: Record, actor: Actor | None, departed: Sequence[Departed]) -> bool:
+    if actor is None or actor.kind is PartyKind.PLATFORM or actor.party == row.retailer_id:
+        return True
+    if actor.party == row.fulfiller_id and row.with_fulfiller:
+        return True
+    return any(actor.party == each.party for each in departed)
+
+
+# The cancellations of the lines
+
+
+def _asked(
+    connection: Connection, calls: Sequence[Call], others: Sequence[Call], rows: Sequence[Record]
+) -> dict[UUID, list[Cancellation]]:
     """The cancellations of each line that may matter (``Line.cancellations``)."""
-    named = {each for call in locked.calls for each in _cancellations_named(call.command)}
-    answered = _answered_before(locked)
-    rows = [row for row in locked.rows if row.asked or named or row.id in answered]
+    named = {each for call in others for each in _cancellations_named(call.command)}
+    answered = _answered_before(calls, rows)
+    rows = [row for row in rows if row.asked or named or row.id in answered]
     if not rows:
         return {}
     parameters = {
@@ -99,128 +286,6 @@ def _asked(connection: Connection, locked: Locked) -> dict[UUID, list[Cancellati
     return asked
 
 
-def _answered_before(locked: Locked) -> set[UUID]:
-    """The lines whose earlier cancellations matter: to an answer that may be a repeat, and to why nothing is open."""
-    told = {call.about for call in locked.calls if _is_answer(call.command)}
-    asked = {call.about for call in locked.calls if isinstance(call.command, _NeedsOpenUnits)}
-    return {
-        row.id
-        for row in locked.rows
-        if (row.seq > 1 and {row.id, row.order_id} & told)
-        or (row.cancelled and not row.open and {row.id, row.order_id} & asked)
-    }
-
-
-def _load_noted(connection: Connection, calls: Sequence[Call], known: Workspace) -> None:
-    told = [(known.lines[line], call.command) for call in calls for line in known.lines_of(call.command)]
-    lines = {line.id: line.retailer for line, command in told if _may_be_repeated(line, command)}
-    if lines:
-        parameters = {"retailers": sorted(set(lines.values())), "lines": sorted(lines)}
-        for row in connection.execute(sql.NOTED_ON_LINES, parameters):
-            line = known.lines[row.line_id]
-            known.lines[line.id] = replace(line, noted=line.noted | {noted_of(row)})
-
-
-def _load_decided(connection: Connection, calls: Sequence[Call], known: Workspace) -> None:
-    """What was decided of cancellations before, where a call may repeat it or has seen them at another step."""
-    lines = {
-        known.lines[line].id: known.lines[line].retailer
-        for call in calls
-        for line in known.lines_of(call.command)
-        if _may_come_again(known.lines[line], call.command)
-    }
-    if not lines:
-        return
-    told: dict[tuple[UUID, UUID], list[Record]] = {}
-    parameters = {"retailers": sorted(set(lines.values())), "lines": sorted(lines)}
-    for row in connection.execute(sql.DECIDED_ON_LINES, parameters):
-        told.setdefault((row.line_id, row.cancellation_id), []).append(row)
-    for line in (known.lines[each] for each in lines):
-        cancellations = (replace(c, decided=decided_of(told.get((line.id, c.id), ()))) for c in line.cancellations)
-        known.lines[line.id] = replace(line, cancellations=tuple(cancellations))
-
-
-def _load_articles(connection: Connection, calls: Sequence[Call], known: Workspace) -> None:
-    """What a line that is to be given away is found by."""
-    lines = {each.line for call in calls if isinstance(each := call.command, Reassign) and each.line in known.lines}
-    if lines:
-        pairs = sorted((known.lines[line].retailer, line) for line in lines)
-        retailers = sorted({retailer for retailer, _ in pairs})
-        for row in connection.execute(sql.ARTICLES, {"lines": pairs, "retailers": retailers}):
-            known.articles[row.id] = (row.sku, row.title, row.sent_to_fulfiller)
-
-
-def _check_together(calls: Sequence[Call], known: Workspace, whole: Orders) -> None:
-    loaded = {call.command.order for call in calls if isinstance(call.command, AboutOrder)}
-    loaded |= {order for _, order in whole}
-    missing = {
-        (line.retailer, line.order)
-        for line in known.lines.values()
-        if line.order not in loaded and any(ask.group for ask in line.asks)
-    }
-    if missing:
-        raise AskedTogetherError(whole | missing)
-
-
-def _load_agreements(connection: Connection, locked: Locked, known: Workspace, agreements: Agreements) -> None:
-    retailers = {line.retailer for line in known.lines.values()}
-    parties = {party for line in known.lines.values() for party in line.told}
-    for call in locked.calls:
-        if isinstance(call.command, PlaceOrder):
-            retailers.add(call.command.retailer)
-            parties |= {call.command.retailer, *(line.fulfiller for line in call.command.lines)}
-        if isinstance(call.command, Reassign):
-            parties.add(call.command.fulfiller)
-    if retailers:
-        agreements.learn(connection, _revision(connection, locked.rows), retailers, parties)
-    for line in known.lines.values() if agreements.gone else ():
-        if line.fulfiller in agreements.gone:
-            known.lines[line.id] = replace(line, fulfiller_gone=True)
-
-
-def _revision(connection: Connection, rows: Sequence[Record]) -> int:
-    revision: int = rows[0].revision if rows else connection.execute(sql.REVISION).scalar_one()
-    return revision
-
-
-def _load_answers(connection: Connection, calls: Sequence[Call], known: Workspace) -> None:
-    once = [
-        (retailer, call.once.caller, call.once.key)
-        for call in calls
-        if call.once and (retailer := known.retailer_of(call))
-    ]
-    if once:
-        retailers, callers, keys = (sorted(set(each)) for each in zip(*once, strict=True))
-        given = {"retailers": retailers, "callers": callers, "keys": keys}
-        for row in connection.execute(sql.ANSWERS_GIVEN, given):
-            known.answers[row.retailer_id, row.caller, row.key] = (row.fingerprint, row.answer, row.created_at)
-
-
-def _load_refunds(connection: Connection, calls: Sequence[Call], known: Workspace) -> None:
-    commands = [call.command for call in calls if isinstance(call.command, RefundCommand)]
-    named = {(each.line, each.refund) for command in commands for each in (command, *fellows_of(command))}
-    wanted = sorted({(known.lines[line].retailer, refund) for line, refund in named if line in known.lines})
-    if wanted:
-        for row in connection.execute(sql.REFUNDS, {"refunds": wanted}):
-            known.refunds[row.id] = refund_of(row)
-
-
-def _load_parcels(connection: Connection, calls: Sequence[Call], known: Workspace) -> None:
-    """The parcels of the orders that a call reports or corrects one of; without a shipped unit there are none."""
-    about = {call.command.order for call in calls if isinstance(call.command, ShipOrder | ChangeParcel)}
-    orders = {
-        (line.retailer, line.order)
-        for order in about
-        for line in map(known.lines.__getitem__, known.lines_of_order.get(order, ()))
-        if line.shipped
-    }
-    if orders:
-        parameters = {"retailers": sorted({retailer for retailer, _ in orders}), "orders": sorted(orders)}
-        shipments = connection.execute(sql.SHIPMENTS_OF_ORDERS, parameters).all()
-        for (order, _), rows in groupby(shipments, key=lambda row: (row.order_id, row.id)):
-            known.parcels.setdefault(order, []).append(parcel_of(list(rows)))
-
-
 def _cancellations_named(command: Command | PlaceOrder) -> Iterator[UUID]:
     for each in command.lines if isinstance(command, ShipOrder) else (command,):
         named: UUID | None = getattr(each, "cancellation", None)
@@ -228,18 +293,18 @@ def _cancellations_named(command: Command | PlaceOrder) -> Iterator[UUID]:
             yield named
 
 
-def _load_homes(connection: Connection, calls: Sequence[Call], known: Workspace) -> None:
-    named = names_of(payment for call in calls for payment in _payments_named(call.command))
-    if named:
-        providers, references = (sorted(set(each)) for each in zip(*named, strict=True))
-        for row in connection.execute(sql.RETAILERS_OF_PAYMENTS, {"providers": providers, "references": references}):
-            known.homes[row.provider, row.reference] = row.retailer_id
-
-
-def _payments_named(command: Command | PlaceOrder) -> Sequence[Payment]:
-    if isinstance(command, AddPayment):
-        return (command.payment,)
-    return command.money.payments if isinstance(command, PlaceOrder) and command.money else ()
+def _answered_before(calls: Sequence[Call], rows: Sequence[Record]) -> set[UUID]:
+    """The lines whose earlier cancellations matter: to an answer that may be a repeat, and to why nothing is open."""
+    rows = [row for row in rows if row.seq > 1]
+    if not rows:
+        return set()
+    told = {call.about for call in calls if _is_answer(call.command)}
+    asked = {call.about for call in calls if isinstance(call.command, _NeedsOpenUnits)}
+    return {
+        row.id
+        for row in rows
+        if {row.id, row.order_id} & told or (row.cancelled and not row.open and {row.id, row.order_id} & asked)
+    }
 
 
 def _is_answer(command: Command | PlaceOrder) -> bool:
@@ -247,6 +312,67 @@ def _is_answer(command: Command | PlaceOrder) -> bool:
 
 
 _NeedsOpenUnits = AskCancellation | AskLines | CancelOrder | CancelOwn | Ship | ShipOrder | Allocate | AllocateOrder
+
+
+def _check_together(calls: Sequence[Call], work: Workspace) -> None:
+    """Lines that were asked together are decided together.
+
+    Raises:
+        MoreNeededError: some of them were locked without the others.
+    """
+    grouped = {
+        (line.retailer, line.order)
+        for line in work.lines.values()
+        if line.cancellations and any(ask.group for ask in line.asks)
+    }
+    if not grouped:
+        return
+    loaded = {call.command.order for call in calls if isinstance(call.command, AboutOrder)}
+    loaded |= {order for _, order in work.more.whole}
+    missing = {(retailer, order) for retailer, order in grouped if order not in loaded}
+    if missing:
+        raise MoreNeededError(More(work.more.whole | missing, work.more.money))
+
+
+# What was said before
+
+
+def _load_noted(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
+    told = [(work.lines[line], call.command) for call in calls for line in work.lines_of(call.command)]
+    lines = {line.id: line.retailer for line, command in told if _may_be_repeated(line, command)}
+    if lines:
+        parameters = {"retailers": sorted(set(lines.values())), "lines": sorted(lines)}
+        for row in connection.execute(sql.NOTED_ON_LINES, parameters):
+            line = work.lines[row.line_id]
+            work.lines[line.id] = replace(line, noted=line.noted | {noted_of(row)})
+
+
+def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:
+    """Whether it may say again what was noted on the line before and changed nothing."""
+    if isinstance(command, NoteCancellation):
+        return True
+    ships = isinstance(command, Ship | ShipOrder)
+    may_be_late = ships or _is_answer(command)
+    return (ships and line.cancelled > 0) or (may_be_late and any(each.by_policy for each in line.cancellations))
+
+
+def _load_decided(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
+    """What was decided of cancellations before, where a call may repeat it or has seen them at another step."""
+    lines = {
+        work.lines[line].id: work.lines[line].retailer
+        for call in calls
+        for line in work.lines_of(call.command)
+        if _may_come_again(work.lines[line], call.command)
+    }
+    if not lines:
+        return
+    told: dict[tuple[UUID, UUID], list[Record]] = {}
+    parameters = {"retailers": sorted(set(lines.values())), "lines": sorted(lines)}
+    for row in connection.execute(sql.DECIDED_ON_LINES, parameters):
+        told.setdefault((row.line_id, row.cancellation_id), []).append(row)
+    for line in (work.lines[each] for each in lines):
+        cancellations = (replace(c, decided=decided_of(told.get((line.id, c.id), ()))) for c in line.cancellations)
+        work.lines[line.id] = replace(line, cancellations=tuple(cancellations))
 
 
 def _may_come_again(line: Line, command: Command | PlaceOrder) -> bool:
@@ -279,10 +405,127 @@ def _is_elsewhere(line: Line, answer: _Answer) -> bool:
     )
 
 
-def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:
-    """Whether it may say again what was noted on the line before and changed nothing."""
-    if isinstance(command, NoteCancellation):
+def _load_articles(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
+    """What a line that is to be given away is found by."""
+    lines = {each.line for call in calls if isinstance(each := call.command, Reassign) and each.line in work.lines}
+    if lines:
+        pairs = sorted((work.lines[line].retailer, line) for line in lines)
+        retailers = sorted({retailer for retailer, _ in pairs})
+        for row in connection.execute(sql.ARTICLES, {"lines": pairs, "retailers": retailers}):
+            work.articles[row.id] = (row.sku, row.title, row.sent_to_fulfiller)
+
+
+# What was agreed and answered
+
+
+def _load_agreements(connection: Connection, rows: Sequence[Record], work: Workspace) -> None:
+    retailers, parties = set[UUID](), set[UUID]()
+    for line in work.lines.values():
+        retailers.add(line.retailer)
+        parties.update(line.told)
+    for call in work.calls:
+        if isinstance(call.command, PlaceOrder):
+            retailers.add(call.command.retailer)
+            parties |= {call.command.retailer, *(line.fulfiller for line in call.command.lines)}
+        elif isinstance(call.command, Reassign):
+            parties.add(call.command.fulfiller)
+    agreements = work.lane.agreements
+    if retailers:
+        agreements.learn(connection, _revision(connection, rows), retailers, parties)
+    for line in work.lines.values() if agreements.gone else ():
+        if line.fulfiller in agreements.gone:
+            work.lines[line.id] = replace(line, fulfiller_gone=True)
+
+
+def _revision(connection: Connection, rows: Sequence[Record]) -> int:
+    revision: int = rows[0].revision if rows else connection.execute(sql.REVISION).scalar_one()
+    return revision
+
+
+def _load_answers(connection: Connection, work: Workspace) -> None:
+    once = [
+        (retailer, call.once.caller, call.once.key)
+        for call in work.calls
+        if call.once and (retailer := work.retailer_of(call))
+    ]
+    if once:
+        retailers, callers, keys = (sorted(set(each)) for each in zip(*once, strict=True))
+        given = {"retailers": retailers, "callers": callers, "keys": keys}
+        for row in connection.execute(sql.ANSWERS_GIVEN, given):
+            work.answers[row.retailer_id, row.caller, row.key] = (row.fingerprint, row.answer, row.created_at)
+
+
+# Money and parcels
+
+
+def _load_refunds(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
+    commands = [call.command for call in calls if isinstance(call.command, RefundCommand)]
+    named = {(each.line, each.refund) for command in commands for each in (command, *_fellows_of(command))}
+    wanted = sorted({(work.lines[line].retailer, refund) for line, refund in named if line in work.lines})
+    if wanted:
+        for row in connection.execute(sql.REFUNDS, {"refunds": wanted}):
+            work.refunds[row.id] = refund_of(row)
+
+
+def _load_parcels(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
+    """The parcels of the orders that a call reports or corrects one of; without a shipped unit there are none."""
+    about = {call.command.order for call in calls if isinstance(call.command, ShipOrder | ChangeParcel)}
+    orders = {
+        (line.retailer, line.order)
+        for order in about
+        for line in map(work.lines.__getitem__, work.lines_of_order.get(order, ()))
+        if line.shipped
+    }
+    if orders:
+        parameters = {"retailers": sorted({retailer for retailer, _ in orders}), "orders": sorted(orders)}
+        shipments = connection.execute(sql.SHIPMENTS_OF_ORDERS, parameters).all()
+        for (order, _), rows in groupby(shipments, key=lambda row: (row.order_id, row.id)):
+            work.parcels.setdefault(order, []).append(parcel_of(list(rows)))
+
+
+def _load_homes(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
+    named = names_of(payment for call in calls for payment in _payments_named(call.command))
+    if named:
+        providers, references = (sorted(set(each)) for each in zip(*named, strict=True))
+        for row in connection.execute(sql.RETAILERS_OF_PAYMENTS, {"providers": providers, "references": references}):
+            work.homes[row.provider, row.reference] = row.retailer_id
+
+
+def _payments_named(command: Command | PlaceOrder) -> Sequence[Payment]:
+    if isinstance(command, AddPayment):
+        return (command.payment,)
+    return command.money.payments if isinstance(command, PlaceOrder) and command.money else ()
+
+
+def _load_money(connection: Connection, work: Workspace) -> None:
+    """Lock the money of the orders of which it may change. What is found to change it after all is loaded next time."""
+    orders, captured = set(work.more.money), set[tuple[UUID, UUID]]()
+    for call in work.calls:
+        for line in (work.lines[each] for each in work.lines_of(call.command)):
+            if line.id in work.priced and _may_move_money(work, line, call.command):
+                orders.add((line.retailer, line.order))
+                if isinstance(call.command, CapturePayment):
+                    captured.add((line.retailer, line.order))
+    if orders:
+        # Cancellations of other lines of the order wait here, since a discount or a payment is shared by all.
+        for row in connection.execute(sql.LOCK_MONEY, {"orders": sorted(orders)}):
+            work.money[row.id] = dict(row._mapping)
+    if captured:
+        for row in connection.execute(sql.RELEASES, {"orders": sorted(captured)}):
+            work.refunds.setdefault(row.id, refund_of(row))
+            work.releases.setdefault(row.order_id, []).append(row.id)
+
+
+_MoveNoMoney: Final = DeclineCancellation | WithdrawCancellation | NoteCancellation | Ship | ShipOrder | ChangeParcel
+
+
+def _may_move_money(work: Workspace, line: Line, command: Command | PlaceOrder) -> bool:
+    """Whether units may become cancelled by it, or a payment or a release change. A deadline may pass before it."""
+    if any(ask.is_overdue(work.now) for ask in line.asks):
         return True
-    ships = isinstance(command, Ship | ShipOrder)
-    may_be_late = ships or _is_answer(command)
-    return (ships and line.cancelled > 0) or (may_be_late and any(each.by_policy for each in line.cancellations))
+    if isinstance(command, AskCancellation | AskLines | CancelOrder):
+        return line.retailer_decides or work.lane.agreements.policy(line).free_window_s > 0
+    if isinstance(command, RefundCommand):
+        named = [work.refunds.get(each.refund) for each in (command, *_fellows_of(command))]
+        return any(refund and refund.kind is RefundKind.RELEASE for refund in named)
+    return not isinstance(command, _MoveNoMoney)

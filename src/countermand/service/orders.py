@@ -1,6 +1,6 @@
 """New orders: their rows, and those of their lines."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from countermand.domain.events import Event, EventKind
@@ -10,126 +10,117 @@ from countermand.domain.orders import NewLine, PlaceOrder, why_not_placed
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.domain.search import key_of_payment, keys_of_customer, terms_of
 from countermand.service.calls import Done, Outcome, Refused
-from countermand.service.claims import claim
-from countermand.service.rows import Rows
-from countermand.service.telling import Telling
+from countermand.service.effects import tell
 from countermand.service.workspace import Workspace
-from countermand.store.codecs import allocation, buckets
+from countermand.store.codecs import line_changes
 from countermand.store.money import fresh_money
 
 
-@dataclass(slots=True)
-class Placing:
-    """Places orders, and makes retailers and suppliers known to each other."""
+def place(work: Workspace, command: PlaceOrder, door: str) -> Outcome:
+    """Place one order, if its ids are free and it is in bounds."""
+    ids = command.ids
+    payments = command.money.payments if command.money else ()
+    refusal = why_not_placed(command) or why_taken(payments, command.retailer, work.homes)
+    if len(set(ids)) < len(ids) or not work.taken.isdisjoint(ids):
+        refusal = Refusal(kind=RefusalKind.ORDER_EXISTS, detail="An order or a line with this id is there already.")
+    if refusal:
+        return Refused(refusal=refusal)
+    work.taken.update(ids)
+    work.claim(command.retailer, payments)
+    # What counts from the order counts from its receipt at the latest: a shop's clock may be ahead.
+    command = replace(command, placed_at=min(command.placed_at, work.now))
+    _add_order(work, command)
+    for position, new in enumerate(command.lines, start=1):
+        _place_line(work, command, new, position, door)
+    _add_parts(work, command)
+    _add_keys(work, command)
+    return Done()
 
-    known: Workspace
-    rows: Rows
-    telling: Telling
 
-    def place(self, command: PlaceOrder, door: str) -> Outcome:
-        """Place one order, if its ids are free and it is in bounds."""
-        ids = command.ids
-        payments = command.money.payments if command.money else ()
-        refusal = why_not_placed(command) or why_taken(payments, command.retailer, self.known.homes)
-        if len(set(ids)) < len(ids) or not self.known.taken.isdisjoint(ids):
-            refusal = Refusal(kind=RefusalKind.ORDER_EXISTS, detail="An order or a line with this id is there already.")
-        if refusal:
-            return Refused(refusal=refusal)
-        self.known.taken.update(ids)
-        claim(self.known, self.rows, command.retailer, payments)
-        # What counts from the order counts from its receipt at the latest: a shop's clock may be ahead.
-        command = replace(command, placed_at=min(command.placed_at, self.rows.now))
-        self._add_order(command)
-        for position, new in enumerate(command.lines, start=1):
-            line = _fresh(command, new)
-            self.known.meet(line, command.money is not None)
-            self._connect(line)
-            self._add_line(command, new, line, position)
-            placed = Event(
-                kind=EventKind.LINE_PLACED, seq=1, units=new.units, open=new.units, asked=0, cancelled=0, shipped=0
-            )
-            self.telling.tell(line, placed, command.actor, door)
-        self._add_parts(command)
-        self._add_keys(command)
-        return Done()
+def _place_line(work: Workspace, command: PlaceOrder, new: NewLine, position: int, door: str) -> None:
+    line = _fresh(command, new)
+    work.meet(line, command.money is not None)
+    if line.fulfiller != line.retailer:
+        work.connect(line.retailer, line.fulfiller)
+    _add_line(work, command, new, line, position)
+    units = new.units
+    placed = Event(kind=EventKind.LINE_PLACED, seq=1, units=units, open=units, asked=0, cancelled=0, shipped=0)
+    tell(work, line, placed, command.actor, door)
 
-    def _add_order(self, command: PlaceOrder) -> None:
-        self.rows.add("id_directory", id=command.id, retailer_id=command.retailer)
-        self.rows.add(
-            "orders",
+
+def _add_order(work: Workspace, command: PlaceOrder) -> None:
+    work.add("id_directory", id=command.id, retailer_id=command.retailer)
+    work.add(
+        "orders",
+        retailer_id=command.retailer,
+        id=command.id,
+        number=work.lane.numbers.take(),
+        reference=command.reference,
+        placed_at=command.placed_at,
+        sent_to_fulfiller=not command.held,
+        customer_erased_at=None,
+        currency=command.currency,
+        details=command.details,
+    )
+    if command.money:
+        money = fresh_money(command.id, command.money)
+        work.money[command.id] = work.add("order_money", retailer_id=command.retailer, **money)
+
+
+def _add_parts(work: Workspace, command: PlaceOrder) -> None:
+    """Who may list the order, and what it is found by."""
+    parts: dict[UUID, list[NewLine]] = {}
+    for new in command.lines:
+        parts.setdefault(new.fulfiller, []).append(new)
+    for fulfiller, lines in parts.items():
+        held = not command.held and fulfiller != command.retailer
+        articles = [(line.sku, line.title) for line in lines]
+        work.add(
+            "order_parts",
             retailer_id=command.retailer,
-            id=command.id,
-            number=self.rows.numbers.take(),
-            reference=command.reference,
+            order_id=command.id,
+            fulfiller_id=fulfiller,
             placed_at=command.placed_at,
-            sent_to_fulfiller=not command.held,
-            customer_erased_at=None,
-            currency=command.currency,
-            details=command.details,
+            held=held,
+            terms=terms_of(command.retailer, fulfiller if held else None, articles),
         )
-        if command.money:
-            self.rows.add("order_money", retailer_id=command.retailer, **fresh_money(command.id, command.money))
 
-    def _add_parts(self, command: PlaceOrder) -> None:
-        """Who may list the order, and what it is found by."""
-        parts: dict[UUID, list[NewLine]] = {}
-        for new in command.lines:
-            parts.setdefault(new.fulfiller, []).append(new)
-        for fulfiller, lines in parts.items():
-            held = not command.held and fulfiller != command.retailer
-            articles = [(line.sku, line.title) for line in lines]
-            self.rows.add(
-                "order_parts",
-                retailer_id=command.retailer,
-                order_id=command.id,
-                fulfiller_id=fulfiller,
-                placed_at=command.placed_at,
-                held=held,
-                terms=terms_of(command.retailer, fulfiller if held else None, articles),
-            )
 
-    def _add_keys(self, command: PlaceOrder) -> None:
-        payments = command.money.payments if command.money else ()
-        paid = {key_of_payment(each.reference) for each in payments if each.reference}
-        for key in sorted(paid.union(keys_of_customer(command.details))):
-            self.rows.add(
-                "order_keys",
-                retailer_id=command.retailer,
-                key=key,
-                placed_at=command.placed_at,
-                order_id=command.id,
-            )
-
-    def _connect(self, line: Line) -> None:
-        if line.fulfiller != line.retailer:
-            self.rows.connect(line.retailer, line.fulfiller)
-
-    def _add_line(self, command: PlaceOrder, new: NewLine, line: Line, position: int) -> None:
-        number = self.rows.numbers.take()
-        self.rows.add("id_directory", id=line.id, retailer_id=line.retailer)
-        self.rows.add("line_numbers", number=number, retailer_id=line.retailer, line_id=line.id)
-        self.rows.add(
-            "lines",
-            retailer_id=line.retailer,
-            id=line.id,
-            order_id=line.order,
-            fulfiller_id=line.fulfiller,
-            number=number,
-            position=position,
-            placed_at=line.placed_at,
-            with_fulfiller=line.with_fulfiller,
-            sku=new.sku,
-            title=new.title,
-            ordered=line.ordered,
-            **buckets(line),
-            **allocation(line),
-            unit_price_minor=new.unit_price_minor,
-            priced=command.money is not None,
-            promised_on=new.promised_on,
-            seq=line.seq,
-            changed_at=self.rows.now,
-            details=new.details,
+def _add_keys(work: Workspace, command: PlaceOrder) -> None:
+    payments = command.money.payments if command.money else ()
+    paid = {key_of_payment(each.reference) for each in payments if each.reference}
+    for key in sorted(paid.union(keys_of_customer(command.details))):
+        work.add(
+            "order_keys",
+            retailer_id=command.retailer,
+            key=key,
+            placed_at=command.placed_at,
+            order_id=command.id,
         )
+
+
+def _add_line(work: Workspace, command: PlaceOrder, new: NewLine, line: Line, position: int) -> None:
+    number = work.lane.numbers.take()
+    work.add("id_directory", id=line.id, retailer_id=line.retailer)
+    work.add("line_numbers", number=number, retailer_id=line.retailer, line_id=line.id)
+    work.add(
+        "lines",
+        retailer_id=line.retailer,
+        id=line.id,
+        order_id=line.order,
+        number=number,
+        position=position,
+        placed_at=line.placed_at,
+        sku=new.sku,
+        title=new.title,
+        ordered=line.ordered,
+        **line_changes(line),
+        unit_price_minor=new.unit_price_minor,
+        priced=command.money is not None,
+        promised_on=new.promised_on,
+        changed_at=work.now,
+        details=new.details,
+    )
 
 
 def _fresh(command: PlaceOrder, new: NewLine) -> Line:

@@ -8,32 +8,36 @@ from countermand.domain.line import Cancellation, Line, State
 from countermand.domain.outcome import outcome
 from countermand.domain.refusals import Refusal
 from countermand.service.calls import ProcessRequest
-from countermand.service.rows import Rows
+from countermand.service.workspace import Workspace
 
 
 def open_process(
-    rows: Rows, wish: ProcessRequest, retailer: UUID, result: Refusal | Line | None, changed: Sequence[Cancellation]
+    work: Workspace,
+    wanted: ProcessRequest,
+    retailer: UUID,
+    result: Refusal | Line | None,
+    changed: Sequence[Cancellation],
 ) -> int:
     """Write down how a call went; it is pending while a cancellation of it waits for its answer. Returns its number.
 
     ``result`` is the refusal, or the line as the call left it, if it was about one.
     """
-    number = rows.numbers.take()
+    number = work.lane.numbers.take()
     # Of several, the last: the caller's own ask comes after those of others that it passed on.
     waiting = next((each for each in reversed(changed) if each.state is State.ASKED), None)
     status, error = _status(result, waiting, changed)
-    rows.add(
+    work.add(
         "process_statuses",
         retailer_id=retailer,
         number=number,
-        event_type=wish.event_type,
-        entity_id=wish.entity_id,
+        event_type=wanted.event_type,
+        entity_id=wanted.entity_id,
         status=status,
         error_message=error,
         cancellation_id=waiting.id if waiting else None,
-        claimed_at=wish.claimed_at,
-        created_at=rows.now,
-        settled_at=None if waiting else rows.now,
+        claimed_at=wanted.claimed_at,
+        created_at=work.now,
+        settled_at=None if waiting else work.now,
     )
     return number
 
@@ -49,18 +53,16 @@ def _status(
     return "SUCCESS", outcome(result, in_part[-1]) if result and in_part else None
 
 
-def settle_process(rows: Rows, line: Line, cancellation: Cancellation) -> None:
-    """End the process status that waits for this cancellation, if there is one and the cancellation has its answer."""
-    if cancellation.state is State.ASKED:
-        return
+def settle_process(work: Workspace, line: Line, cancellation: Cancellation) -> None:
+    """End the process status that waits for this cancellation, which has its answer, if there is one."""
     in_full = cancellation.state is State.ACCEPTED and cancellation.accepted_units == cancellation.units
-    rows.settled.append(
+    work.settled.append(
         {
             "of_retailer": line.retailer,
             "of_cancellation": cancellation.id,
             "new_status": _ENDS[cancellation.state],
             "new_error": None if in_full else outcome(line, cancellation),
-            "new_settled_at": rows.now,
+            "new_settled_at": work.now,
         }
     )
 

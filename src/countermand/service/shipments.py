@@ -9,31 +9,31 @@ from countermand.domain.commands import ChangeParcel, Parcel, ShipOrder
 from countermand.domain.decide import LineOutcome
 from countermand.domain.events import EventKind
 from countermand.domain.line import Decision, Line
-from countermand.service.rows import Rows
+from countermand.service.workspace import Workspace
 
 
-def note_parcel(rows: Rows, command: ShipOrder, first: Line, fates: Iterable[LineOutcome]) -> None:
+def note_parcel(work: Workspace, command: ShipOrder, first: Line, fates: Iterable[LineOutcome]) -> None:
     """A parcel left. ``first`` is any of its lines: all have one retailer and one fulfiller."""
     parcel = command.parcel
-    rows.add(
+    work.add(
         "shipments",
         retailer_id=first.retailer,
         id=parcel.id,
         order_id=command.order,
         fulfiller_id=first.fulfiller,
-        number=rows.numbers.take(),
-        reported_at=rows.now,
+        number=work.lane.numbers.take(),
+        reported_at=work.now,
         carrier=parcel.carrier,
         tracking_number=parcel.tracking_number,
         details=_details(parcel),
     )
     for line, units in shipped(fates).items():
-        rows.add("shipment_lines", retailer_id=first.retailer, shipment_id=parcel.id, line_id=line, units=units)
+        work.add("shipment_lines", retailer_id=first.retailer, shipment_id=parcel.id, line_id=line, units=units)
 
 
-def note_parcel_change(rows: Rows, command: ChangeParcel, retailer: UUID) -> None:
+def note_parcel_change(work: Workspace, command: ChangeParcel, retailer: UUID) -> None:
     """A parcel travels otherwise than was said."""
-    rows.parcels.append(
+    work.transports.append(
         {
             "of_retailer": retailer,
             "of_id": command.parcel,

@@ -1,17 +1,29 @@
-"""What a batch knows: the lines that its calls are about, as the calls so far left them, and what hangs on these."""
+"""A batch at work: what has been read, how the calls so far left it, and what is to be written."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from countermand.domain.cancellation import NewId
 from countermand.domain.commands import AboutOrder, Command
-from countermand.domain.line import Line
-from countermand.domain.money.payments import PaymentName
+from countermand.domain.events import Event
+from countermand.domain.line import Cancellation, Line
+from countermand.domain.money.payments import PaymentName, names_of
+from countermand.domain.money.pricing import Payment
 from countermand.domain.money.refunds import Refund
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parcels import ReportedParcel
+from countermand.domain.parties import Actor
+from countermand.service.agreements import Agreements
 from countermand.service.calls import Call
+from countermand.service.numbers import EventIds, Numbers
+from countermand.store import statements as sql
+from countermand.store.parts import Moved
+from countermand.store.score_cards import Touched
+
+Row = dict[str, Any]
 
 Key = tuple[UUID, str, str]
 """An idempotency key: of which retailer, who calls, and the key."""
@@ -19,28 +31,100 @@ Key = tuple[UUID, str, str]
 Given = tuple[str, dict[str, Any], datetime]
 """What was answered under a key: the fingerprint of the call, the answer as it is kept, and when."""
 
+Orders = frozenset[tuple[UUID, UUID]]
+"""Orders, each by its retailer and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """Orders of which a batch needs more than its calls name: all lines of the ``whole`` order, or its ``money``."""
+
+    whole: Orders = frozenset()
+    money: Orders = frozenset()
+
+
+class MoreNeededError(Exception):
+    """A batch cannot be decided by what was loaded: roll back, and begin again with this much more.
+
+    It cannot be locked now. Two batches that each hold one line of an order and want the other would never end.
+    """
+
+    def __init__(self, more: More) -> None:
+        super().__init__(f"{len(more.whole)} whole orders and the money of {len(more.money)} are needed")
+        self.more = more
+
+
+@dataclass(slots=True)
+class LaneState:
+    """All that a lane keeps from one batch to the next."""
+
+    numbers: Numbers = field(default_factory=Numbers)
+    agreements: Agreements = field(default_factory=Agreements)
+    event_ids: EventIds = field(default_factory=EventIds)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Units of a priced line that became cancelled: money goes back for them."""
+
+    line: UUID
+    event: Event
+    actor: Actor | None
+    door: str
+
 
 @dataclass(slots=True)
 class Workspace:
-    """Lines by their ids, and by their orders; ``touched`` are those that are no longer as they are stored.
+    """What one batch knows, and what it is about to write.
 
-    ``articles`` are the SKU and title of lines that may get another fulfiller, and whether those know of the order.
-    ``priced`` are the lines of orders whose money is known, ``stored`` the cancellations that have a row, and
-    ``taken`` those ids that the calls want for something new and that something else has. ``parcels`` are those of each
-    order about whose parcels there is a call, and ``homes`` says whose those payments are that the calls name.
+    Read: ``taken`` are those ids that the calls want for something new and that something else has, ``priced`` the
+    lines of orders whose money is known, and ``stored`` the cancellations that have a row. ``articles`` are the SKU and
+    title of lines that may get another fulfiller, and whether those know of the order. ``parcels`` are those of each
+    order about whose parcels there is a call, ``homes`` says whose those payments are that the calls name, and
+    ``releases`` are those of orders of which a payment is captured.
+
+    Changed: ``touched`` are the lines that are no longer as they are stored, ``answered`` the cancellations, each with
+    its line and the door it was asked at, ``repaid`` the refunds, and ``moneyed`` the orders whose money is another.
+
+    To write: ``new`` and ``changed`` rows by table, process statuses that are ``settled``, ``transports`` of parcels,
+    and ``terms`` of orders that were paid later. ``moved`` are lines that have another fulfiller, ``scored`` says whose
+    cards change. All are made of the time of the batch, ``now``, of fresh ids and of bol's numbers.
     """
 
-    taken: set[UUID]
+    calls: Sequence[Call]
+    more: More
+    now: datetime
+    new_id: NewId
+    lane: LaneState
+    taken: set[UUID] = field(default_factory=set)
+
     lines: dict[UUID, Line] = field(default_factory=dict)
     lines_of_order: dict[UUID, list[UUID]] = field(default_factory=dict)
-    touched: dict[UUID, Line] = field(default_factory=dict)
     priced: set[UUID] = field(default_factory=set)
     stored: set[UUID] = field(default_factory=set)
     answers: dict[Key, Given] = field(default_factory=dict)
+    money: dict[UUID, Row] = field(default_factory=dict)
     refunds: dict[UUID, Refund] = field(default_factory=dict)
+    releases: dict[UUID, list[UUID]] = field(default_factory=dict)
     articles: dict[UUID, tuple[str, str, bool]] = field(default_factory=dict)
     parcels: dict[UUID, list[ReportedParcel]] = field(default_factory=dict)
     homes: dict[PaymentName, UUID] = field(default_factory=dict)
+
+    touched: dict[UUID, Line] = field(default_factory=dict)
+    answered: dict[UUID, tuple[Line, Cancellation, str]] = field(default_factory=dict)
+    owed: list[Owed] = field(default_factory=list)
+    repaid: dict[UUID, Refund] = field(default_factory=dict)
+    moneyed: set[UUID] = field(default_factory=set)
+
+    new: dict[str, list[Row]] = field(default_factory=dict)
+    changed: dict[str, list[Row]] = field(default_factory=dict)
+    settled: list[Row] = field(default_factory=list)
+    transports: list[Row] = field(default_factory=list)
+    terms: list[Row] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
+    scored: set[Touched] = field(default_factory=set)
+
+    # What is known
 
     def meet(self, line: Line, priced: bool) -> None:
         """Learn of a line, loaded or new."""
@@ -49,17 +133,13 @@ class Workspace:
         if priced:
             self.priced.add(line.id)
 
-    def touch(self, line: Line) -> None:
-        """A line is like this now."""
-        self.lines[line.id] = self.touched[line.id] = line
-
-    def lines_of(self, command: Command | PlaceOrder) -> list[UUID]:
+    def lines_of(self, command: Command | PlaceOrder) -> Sequence[UUID]:
         """The lines that a command is about, as far as there are any."""
         if isinstance(command, PlaceOrder):
-            return []
+            return ()
         if isinstance(command, AboutOrder):
-            return self.lines_of_order.get(command.order, [])
-        return [command.line] if command.line in self.lines else []
+            return self.lines_of_order.get(command.order, ())
+        return (command.line,) if command.line in self.lines else ()
 
     def retailer_of(self, call: Call) -> UUID | None:
         """Whose call it is, also where the door did not say; ``None`` when it is about nothing there is."""
@@ -69,3 +149,42 @@ class Workspace:
             return call.command.retailer
         lines = self.lines_of(call.command)
         return self.lines[lines[0]].retailer if lines else None
+
+    def money_of(self, line: Line) -> Row:
+        """The money of a line's order, which is about to change.
+
+        Raises:
+            MoreNeededError: it was not locked.
+        """
+        row = self.money.get(line.order)
+        if row is None:
+            raise MoreNeededError(More(self.more.whole, self.more.money | {(line.retailer, line.order)}))
+        self.moneyed.add(line.order)
+        return row
+
+    # What is written
+
+    def add(self, table: str, **values: Any) -> Row:
+        """Insert a row, which names every column. It is as it is returned until the batch is written."""
+        self.new.setdefault(table, []).append(values)
+        return values
+
+    def change(self, table: str, retailer: UUID, of_id: UUID, values: Row) -> None:
+        """Update a row that is stored. ``values`` has at least the columns of ``statements.CHANGED_COLUMNS``."""
+        changed = {f"new_{name}": values[name] for name in sql.CHANGED_COLUMNS[table]}
+        self.changed.setdefault(table, []).append({"of_retailer": retailer, "of_id": of_id, **changed})
+
+    def connect(self, retailer: UUID, supplier: UUID) -> None:
+        """They know each other from now on, if they did not before."""
+        known = self.new.setdefault("connections", [])
+        if not any((each["retailer_id"], each["supplier_id"]) == (retailer, supplier) for each in known):
+            self.add("connections", retailer_id=retailer, supplier_id=supplier, since=self.now)
+
+    def claim(self, retailer: UUID, payments: Iterable[Payment]) -> None:
+        """These payments are this retailer's from now on, unless they were before.
+
+        The first that names one has it; the key of the directory holds that for all lanes.
+        """
+        for provider, reference in sorted(names_of(payments) - self.homes.keys()):
+            self.homes[provider, reference] = retailer
+            self.add("payment_directory", provider=provider, reference=reference, retailer_id=retailer, since=self.now)

@@ -115,19 +115,21 @@ def cancellation_row(line: Line, cancellation: Cancellation, door: str) -> dict[
     }
 
 
-def buckets(line: Line) -> dict[str, Any]:
-    """The four columns that a move changes."""
-    return {"open": line.open, "asked": line.asked, "cancelled": line.cancelled, "shipped": line.shipped}
-
-
-def allocation(line: Line) -> dict[str, Any]:
-    """The columns that an allocation changes."""
+def line_changes(line: Line) -> dict[str, Any]:
+    """The columns of a line that moves, allocations and another fulfiller change."""
     return {
+        "fulfiller_id": line.fulfiller,
+        "with_fulfiller": line.with_fulfiller,
+        "open": line.open,
+        "asked": line.asked,
+        "cancelled": line.cancelled,
+        "shipped": line.shipped,
         "allocated": line.allocated,
         "accepted": line.accepted,
         "backordered": line.backordered,
         "rejected": line.rejected,
         "backorder_on": line.backorder_on,
+        "seq": line.seq,
     }
 
 

@@ -1,0 +1,59 @@
+"""Numbers and ids that a lane gives out in order: bol's numbers, reserved ahead, and the ids of its events."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from countermand.store import statements as sql
+
+
+class Numbers:
+    """bol's numbers, handed out from blocks that are reserved ahead in transactions of their own."""
+
+    NAME: Final = "bol"
+    BLOCK: Final = 1_000
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._end = 0
+
+    def lacking(self, needed: int) -> int:
+        """How many numbers must be reserved before ``needed`` can be taken; 0 when there are enough."""
+        return max(self.BLOCK, needed) if needed > self._end - self._next else 0
+
+    def reserve(self, connection: Connection, size: int) -> None:
+        """Take the next block. What was left of the last one is lost, which harms nobody."""
+        end = connection.execute(sql.TAKE_NUMBERS, {"of_name": self.NAME, "size": size}).scalar_one()
+        self._next, self._end = end - size, end
+
+    def forget(self) -> None:
+        """Discard the current block."""
+        self._next = self._end = 0
+
+    def take(self) -> int:
+        """The next number.
+
+        Raises:
+            LookupError: ``lacking`` was not asked before.
+        """
+        if self._next >= self._end:
+            raise LookupError("no numbers reserved")
+        self._next += 1
+        return self._next - 1
+
+
+@dataclass(slots=True)
+class EventIds:
+    """The ids of a lane's events. Those of one millisecond sort in the order in which they are made."""
+
+    _last: int = 0
+
+    def in_order(self, made: UUID) -> UUID:
+        """The id, or one just behind the last if it would sort before that."""
+        same_millisecond = made.int >> 80 == self._last >> 80
+        if same_millisecond and made.int <= self._last:
+            made = UUID(int=self._last + 1 + (made.int & 0xFFFF_FFFF))
+        self._last = made.int
+        return made
