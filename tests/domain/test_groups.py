@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from countermand.domain.commands import CancelOrder, LineCommand
-from countermand.domain.decide import decide, decide_order, let_silence_speak
+from countermand.domain.deadlines import pass_deadlines
+from countermand.domain.decide import decide, decide_order
 from countermand.domain.events import Event, EventKind
 from countermand.domain.groups import settle
 from countermand.domain.line import Decision, Line, State
@@ -71,8 +72,8 @@ class Order:
         self._note([outcome])
         return outcome
 
-    def let_silence_speak(self) -> None:
-        self._note([let_silence_speak(line, self.now, lambda _: self.policy) for line in self.lines.values()])
+    def pass_deadlines(self) -> None:
+        self._note([pass_deadlines(line, self.now, lambda _: self.policy) for line in self.lines.values()])
 
     def states(self) -> list[State]:
         return [c.state for line in self.lines.values() for c in line.cancellations]
@@ -166,7 +167,7 @@ def test_a_lapse_ends_the_others() -> None:
     order = asked()
     order.tell(A, accept())
     order.now = order.lines[B].asks[0].due_at  # type: ignore[assignment]
-    order.let_silence_speak()
+    order.pass_deadlines()
     assert order.states() == [State.WITHDRAWN, State.LAPSED]
 
 
@@ -174,7 +175,7 @@ def test_silence_that_accepts_agrees_for_who_is_silent() -> None:
     order = asked(policy=replace(ALL, silence=Silence.ACCEPT))
     order.tell(A, accept())
     order.now = order.lines[B].asks[0].due_at  # type: ignore[assignment]
-    order.let_silence_speak()
+    order.pass_deadlines()
     assert order.states() == [State.ACCEPTED, State.ACCEPTED]
     assert [c.by_policy for line in order.lines.values() for c in line.cancellations] == [False, True]
 

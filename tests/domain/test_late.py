@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from countermand.domain.commands import LineCommand, Parcel, ShipOrder
-from countermand.domain.decide import decide_order, let_silence_speak
+from countermand.domain.deadlines import pass_deadlines
+from countermand.domain.decide import decide_order
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decision, State
 from countermand.domain.parties import Actor
@@ -50,7 +51,7 @@ LATE, LEFT, CASE, ESCALATED = (
 
 def by_the_clock(story: Story) -> Decision | None:
     """Silence speaks, as it does on the road before any command is decided."""
-    decision = let_silence_speak(story.line, story.now, lambda _: story.policy)
+    decision = pass_deadlines(story.line, story.now, lambda _: story.policy)
     if decision:
         story.line = decision.line
     return decision
@@ -110,7 +111,7 @@ def test_each_ask_is_judged_by_the_policy_it_was_asked_under() -> None:
         assert cancellation.id == asked
         return Policy(silence=Silence.ACCEPT)
 
-    decision = let_silence_speak(story.line, story.after(hours=48).now, asked_under)
+    decision = pass_deadlines(story.line, story.after(hours=48).now, asked_under)
     assert decision
     assert decision.cancellations[0].state is State.ACCEPTED
 

@@ -36,7 +36,8 @@ from countermand.domain.commands import (
     Ship,
     WithdrawCancellation,
 )
-from countermand.domain.decide import LineOutcome, decide, decide_order, let_silence_speak
+from countermand.domain.deadlines import pass_deadlines
+from countermand.domain.decide import LineOutcome, decide, decide_order
 from countermand.domain.events import MONEY, Event, EventKind
 from countermand.domain.groups import settle
 from countermand.domain.line import Cancellation, Decision, Line, State
@@ -356,7 +357,7 @@ class Lines(RuleBasedStateMachine):
         who, named = role_of(actor), self.pick(number, pick)
         command = accept(actor=actor, cancellation=named)
         self.tell(number, command, lambda model, fresh: model.accept(who, named, None, self.now))
-        self.let_silence_speak(number, named or NOBODYS)
+        self.pass_deadlines(number, named or NOBODYS)
 
     @precondition(lambda self: any(line.asks for line in self.lines))
     @rule(which=which, actor=sellers, asker=askers, pick=picks)
@@ -371,7 +372,7 @@ class Lines(RuleBasedStateMachine):
     @rule(which=which, pick=picks)
     def pass_deadline(self, which: int, pick: int | None) -> None:
         number = self.line(which, asked=True)
-        self.let_silence_speak(number, self.pick(number, pick) or NOBODYS)
+        self.pass_deadlines(number, self.pick(number, pick) or NOBODYS)
 
     @precondition(lambda self: any(c.due_at and not c.agreed for line in self.lines for c in line.asks))
     @rule(which=which, offset_us=st.sampled_from([-1, 0, 0, 0, 1]))
@@ -384,7 +385,7 @@ class Lines(RuleBasedStateMachine):
         ]
         number, cancellation, due_at = due[which % len(due)]
         self.now = due_at + timedelta(microseconds=offset_us)
-        self.let_silence_speak(number, cancellation)
+        self.pass_deadlines(number, cancellation)
 
     @rule(which=which, actor=holders, units=some_units, reason=reasons)
     def cancel_own(self, which: int, actor: Actor | None, units: int | None, reason: CancelReason) -> None:
@@ -472,7 +473,7 @@ class Lines(RuleBasedStateMachine):
         who, command = role_of(actor), allocate(*numbers, actor=actor)
         self.tell(number, command, lambda model, fresh: model.allocate(who, numbers, fresh))
 
-    def let_silence_speak(self, number: int, named: UUID) -> None:
+    def pass_deadlines(self, number: int, named: UUID) -> None:
         self.tell(number, pass_deadline(named), lambda model, fresh: model.deadline(named, self.now))
 
     def asked_under(self, cancellation: Cancellation) -> Policy:
@@ -535,7 +536,7 @@ class Lines(RuleBasedStateMachine):
         while overdue := [w for w in model.standing() if w.due and w.due <= self.now and not w.agreed]:
             first = min(overdue, key=lambda w: (w.due, w.id))
             model.deadline(first.id, self.now)
-        spoken = let_silence_speak(line, self.now, self.asked_under)
+        spoken = pass_deadlines(line, self.now, self.asked_under)
         self.took_place(number, spoken or Decision(line=line))
         self.settle()
 

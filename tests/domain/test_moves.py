@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from countermand.domain.cancellation import MOVES
 from countermand.domain.commands import AskCancellation, LineCommand
 from countermand.domain.events import EventKind
 from countermand.domain.line import Decision, Line, State
@@ -217,3 +218,9 @@ def test_an_answer_remembers_who_gave_it_when_and_why_and_awaits_nobody() -> Non
     assert (found.awaiting, found.by_policy, found.unasked) == (None, False, False)
     assert found.due_at is not None, "by when it was due stays readable"
     assert (decision.events[0].reason, decision.events[0].note) == ("in_packing", "on the truck")
+
+
+def test_only_what_waits_can_become_anything_else() -> None:
+    assert MOVES.keys() == set(State)
+    assert {state for state, following in MOVES.items() if following} == {State.ASKED}
+    assert MOVES[State.ASKED] == set(State) - {State.ASKED}

@@ -7,7 +7,7 @@ from functools import partial
 from typing import assert_never
 from uuid import UUID
 
-from countermand.domain import cancellation, fulfilment, refusals
+from countermand.domain import answering, asking, deadlines, fulfilment, refusals
 from countermand.domain.cancellation import AskedUnder, NewId
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -63,23 +63,23 @@ def _decided(
 ) -> Decision | Refusal:
     match command:
         case AskCancellation():
-            return cancellation.ask(line, command, now, policy, new_id, asked_under)
+            return asking.ask(line, command, now, policy, new_id, asked_under)
         case AcceptCancellation():
-            return cancellation.accept(line, command, now, asked_under)
+            return answering.accept(line, command, now, asked_under)
         case DeclineCancellation():
-            return cancellation.decline(line, command, now, asked_under)
+            return answering.decline(line, command, now, asked_under)
         case WithdrawCancellation():
-            return cancellation.withdraw(line, command, now)
+            return asking.withdraw(line, command, now)
         case PassDeadline():
-            return cancellation.pass_deadline(line, command, now, asked_under)
+            return deadlines.pass_deadline(line, command, now, asked_under)
         case EscalateCancellation():
-            return cancellation.escalate(line, command, now)
+            return deadlines.escalate(line, command, now)
         case NoteCancellation():
-            return cancellation.note(line, command, now)
+            return answering.note(line, command, now)
         case CancelOwn():
-            return cancellation.cancel_own(line, command, now, new_id)
+            return asking.cancel_own(line, command, now, new_id)
         case RetailerCancel():
-            return cancellation.retailer_cancel(line, command, now, policy, new_id, asked_under)
+            return answering.retailer_cancel(line, command, now, policy, new_id, asked_under)
         case Ship():
             return fulfilment.ship(line, command, now, asked_under)
         case Allocate():
@@ -90,23 +90,6 @@ def _decided(
             return reassign(line, command, now, policy)
         case _:  # pragma: no cover
             assert_never(command)
-
-
-def let_silence_speak(
-    line: Line, now: datetime, asked_under: AskedUnder, *, until: datetime | None = None
-) -> Decision | None:
-    """What has fallen due on a line by now, or ``until`` then, the longest overdue first; ``None`` if nothing has.
-
-    To be decided before any command is: an answer that comes after its deadline is too late, whether or not anybody
-    has looked at the clock since (EC-27).
-    """
-    spoken: Decision | None = None
-    while overdue := [ask for ask in line.asks if ask.is_overdue(until or now)]:
-        ask = min(overdue, key=lambda each: (each.due_at, each.id))
-        said = cancellation.let_pass(line, ask, now, asked_under(ask))
-        spoken = spoken.then(said) if spoken else said
-        line = said.line
-    return spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,21 +4,21 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from countermand.domain.cancellation import (
-    AskedUnder,
-    NewId,
-    beyond,
-    decline,
-    own_cancellation,
-    too_many_units,
-    units_invalid,
-    why_nothing_open,
-)
+from countermand.domain.answering import decline
+from countermand.domain.cancellation import AskedUnder, NewId, own_cancellation
 from countermand.domain.commands import Allocate, ChangeTransport, DeclineCancellation, Ship
 from countermand.domain.line import Cancellation, Decision, Line, Remark, State
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
+from countermand.domain.refusals import (
+    UNKNOWN_LINE,
+    Refusal,
+    RefusalKind,
+    beyond,
+    too_many_units,
+    units_invalid,
+    why_nothing_open,
+)
 from countermand.domain.transition import Draft
 
 

@@ -32,6 +32,18 @@ def outcome(line: Line, cancellation: Cancellation, *, subject: str = "") -> str
             return f"{subject} was {cancellation.state} {_answer(line, cancellation)}."
 
 
+def answered_last(line: Line, cancellation: UUID | None) -> Cancellation | None:
+    """What an answer that came too late was about: the one it names, or the last that had an answer if none waits."""
+    if cancellation is None and line.asks:
+        return None
+    answered = [c for c in line.cancellations if c.answered_at and cancellation in (None, c.id)]
+    return max(answered, key=_when_answered, default=None)
+
+
+def _when_answered(cancellation: Cancellation) -> tuple[datetime, UUID]:
+    return cancellation.answered_at or cancellation.asked_at, cancellation.id
+
+
 def party_word(line: Line, party: UUID | None) -> str:
     """What a party is to a line, in words."""
     words: dict[UUID | None, str] = {line.fulfiller: "the supplier", line.retailer: "the retailer"}

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from countermand.domain.cancellation import acts_for_retailer, why_nothing_open
+from countermand.domain.cancellation import acts_for_retailer
 from countermand.domain.commands import Reassign
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decision, Line
 from countermand.domain.parties import Asker
 from countermand.domain.policy import Policy, Rule
-from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind
+from countermand.domain.refusals import UNKNOWN_LINE, Refusal, RefusalKind, why_nothing_open
 from countermand.domain.transition import Draft
 
 

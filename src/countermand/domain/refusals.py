@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
-from countermand.domain.line import Decision
+from countermand.domain.events import EventKind
+from countermand.domain.line import Cancellation, Decided, Decision, Line, State
+from countermand.domain.outcome import answered_last, count, outcome, party_word
+from countermand.domain.policy import Cutoff, Policy
 
 
 class RefusalKind(StrEnum):
@@ -89,3 +93,159 @@ UNKNOWN_CANCELLATION = Refusal(
 )
 NO_MONEY = Refusal(kind=RefusalKind.NO_PRICE, detail="This order came without prices, so it knows no payments.")
 UNKNOWN_REFUND = Refusal(kind=RefusalKind.UNKNOWN_REFUND, detail="There is no such refund that you can act on.")
+
+
+def why_nothing_open(line: Line) -> Refusal:
+    """Why no unit of the line is open: shipped before asked before rejected before cancelled."""
+    if line.shipped:
+        return Refusal(
+            kind=RefusalKind.ALREADY_SHIPPED,
+            detail=f"{count(line.shipped)} of this order item shipped already; ask for a return instead.",
+        )
+    if line.asked:
+        standing = line.asks[0]
+        return Refusal(
+            kind=RefusalKind.ALREADY_ASKED,
+            detail=f"A cancellation of {count(standing.asked_units)} is waiting for an answer already.",
+            cancellation=standing.id,
+        )
+    last = answered_last(line, None)
+    became = f" {outcome(line, last)}" if last else ""
+    if line.rejected >= line.cancelled:
+        return Refusal(
+            kind=RefusalKind.REJECTED_BY_FULFILLER,
+            detail=f"The supplier rejected this order item; nothing is left to cancel.{became}",
+        )
+    return Refusal(kind=RefusalKind.ALREADY_CANCELLED, detail=f"This order item is cancelled already.{became}")
+
+
+def too_many_units(line: Line, units: int, *, asked: int | None = None) -> Refusal:
+    """More units were named than there are to name."""
+    there, kind = (line.open, "open") if asked is None else (asked, "asked")
+    return beyond(units, there, kind)
+
+
+def beyond(units: int, there: int, kind: str) -> Refusal:
+    """More units were named than there are of this kind."""
+    are = "is" if there == 1 else "are"
+    return Refusal(
+        kind=RefusalKind.TOO_MANY_UNITS,
+        detail=f"{count(units)} named, but there {are} only {count(there)} {kind}.",
+    )
+
+
+def units_invalid() -> Refusal:
+    """A number of units below one."""
+    return Refusal(kind=RefusalKind.UNITS_INVALID, detail="The number of units must be at least 1.")
+
+
+def nothing_asked(line: Line) -> Refusal:
+    """Nothing waits for this party's answer; what waits for somebody else's is told."""
+    waits = f" {outcome(line, line.asks[0])}" if line.asks else ""
+    return Refusal(
+        kind=RefusalKind.NOTHING_ASKED,
+        detail=f"No cancellation of this order item is waiting for your answer.{waits}",
+    )
+
+
+def all_or_nothing(cancellation: Cancellation) -> Refusal:
+    """A part of what was asked for as a whole (EC-18)."""
+    return Refusal(
+        kind=RefusalKind.ALL_OR_NOTHING,
+        detail=f"All {cancellation.asked_units} units were asked for together with other lines of the order, all or"
+        " nothing: accept them all, or decline.",
+        cancellation=cancellation.id,
+    )
+
+
+def already_answered(line: Line, cancellation: Cancellation, *, subject: str = "This cancellation") -> Refusal:
+    """Somebody was first; the other side is told who and when (EC-22)."""
+    return Refusal(
+        kind=RefusalKind.ALREADY_ANSWERED,
+        detail=outcome(line, cancellation, subject=subject),
+        cancellation=cancellation.id,
+        current=current_state_of(cancellation),
+    )
+
+
+def answered_for(line: Line, cancellation: Cancellation, decided: Decided) -> Refusal:
+    """The party whose answer was due has answered, or was answered for, and another answer is due now."""
+    return Refusal(
+        kind=RefusalKind.ALREADY_ANSWERED,
+        detail=f"This cancellation {_became(line, decided)}. {_waits_for(line, cancellation)}",
+        cancellation=cancellation.id,
+        current=current_state_of(cancellation),
+    )
+
+
+def step_needed(line: Line, cancellation: Cancellation) -> Refusal:
+    """An answer in whoever's place, which does not say to what: a second one would be taken for the next party's."""
+    return Refusal(
+        kind=RefusalKind.STEP_NEEDED,
+        detail="The platform answers for whoever should, so it must name the step that it answers."
+        f" {_waits_for(line, cancellation)}",
+        cancellation=cancellation.id,
+        current=current_state_of(cancellation),
+    )
+
+
+def state_changed(line: Line, cancellation: Cancellation, step: int | None) -> Refusal:
+    """The caller saw another step than the one at which the cancellation stands."""
+    decided = [each for each in cancellation.decided if each.step == step]
+    what = f"At step {step} this cancellation {_became(line, decided[0])}. " if decided else ""
+    return Refusal(
+        kind=RefusalKind.STATE_CHANGED,
+        detail=f"{what}{_waits_for(line, cancellation)}",
+        cancellation=cancellation.id,
+        current=current_state_of(cancellation),
+    )
+
+
+def current_state_of(cancellation: Cancellation) -> CurrentState:
+    """Where a cancellation stands, for whoever saw it stand elsewhere."""
+    last = cancellation.decided[-1] if cancellation.decided else None
+    return CurrentState(
+        state=cancellation.state,
+        step=cancellation.step,
+        awaiting=cancellation.awaiting,
+        answered_by=last.by if last else cancellation.answered_by,
+        answered_at=last.at if last else cancellation.answered_at,
+    )
+
+
+def _waits_for(line: Line, cancellation: Cancellation) -> str:
+    here = f"It is at step {cancellation.step}"
+    if cancellation.state is not State.ASKED:
+        return f"{here}, and has ended: {cancellation.state}."
+    if cancellation.agreed:
+        return f"{here}, and waits for those that were asked together with it."
+    whose = party_word(line, cancellation.awaiting) if cancellation.awaiting else "an operator"
+    return f"{here}, which waits for the answer of {whose}."
+
+
+_BECAME: Final = {
+    EventKind.CANCELLATION_PASSED_ON: "was passed on to the supplier",
+    EventKind.CANCELLATION_AGREED: "was agreed to",
+    EventKind.CANCELLATION_PROOF_ASKED: "was declined, and the parcel has to be named",
+    EventKind.CANCELLATION_ACCEPTED: "was accepted",
+    EventKind.CANCELLATION_DECLINED: "was declined",
+    EventKind.CANCELLATION_WITHDRAWN: "was withdrawn",
+    EventKind.CANCELLATION_LAPSED: "lapsed",
+    EventKind.CANCELLATION_ESCALATED: "was handed to an operator",
+}
+
+
+def _became(line: Line, decided: Decided) -> str:
+    at = decided.at.isoformat(timespec="seconds")
+    by = "policy" if decided.rule else party_word(line, decided.by)
+    return f"{_BECAME[decided.kind]} by {by} at {at}"
+
+
+def not_accepted(line: Line, policy: Policy) -> Refusal:
+    """The fulfiller accepts no cancellation, or none of this line any more."""
+    who = "retailer" if line.retailer_decides else "supplier"
+    if policy.accepts_until is Cutoff.NEVER:
+        detail = f"The {who} accepts no cancellations."
+    else:
+        detail = f"The {who} does not accept a cancellation of this order item any more."
+    return Refusal(kind=RefusalKind.NOT_ACCEPTED_BY_FULFILLER, detail=detail)

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from countermand.domain.cancellation import MOVES
 from countermand.domain.events import STEPS, Event, EventKind
 from countermand.domain.line import Cancellation, Decided, Decision, Departed, Line, Remark, State
 from countermand.domain.policy import Rule
@@ -161,6 +162,7 @@ class Draft:
 
     def accept_together(self, cancellation: Cancellation, *, unasked: bool) -> None:
         """All that were asked with it have agreed: the units become cancelled (EC-18)."""
+        assert State.ACCEPTED in MOVES[cancellation.state]
         self._move(cancellation.asked_units, 0, -1, +1, 0)
         changed = replace(
             cancellation,
@@ -291,6 +293,7 @@ class Draft:
         )
 
     def _answered(self, cancellation: Cancellation, state: State, by: UUID | None, **more: Any) -> Cancellation:
+        assert state in MOVES[cancellation.state], (cancellation.state, state)
         answer = {"decline_reason": None, "answer_note": "", **more}
         return replace(
             cancellation,

@@ -18,7 +18,8 @@ from countermand.domain.commands import (
     Ship,
     ShipOrder,
 )
-from countermand.domain.decide import LineOutcome, decide, decide_order, let_silence_speak
+from countermand.domain.deadlines import pass_deadlines
+from countermand.domain.decide import LineOutcome, decide, decide_order
 from countermand.domain.groups import settle
 from countermand.domain.line import Cancellation, Decision, Line
 from countermand.domain.money.commands import PaymentCommand, RefundCommand
@@ -93,7 +94,7 @@ def _pass_deadlines(work: Workspace, lines: Sequence[UUID]) -> None:
         for line_id in lines:
             line = work.lines[line_id]
             asked_under = partial(work.lane.agreements.policy_asked_under, line)
-            passed = let_silence_speak(line, work.now, asked_under, until=at)
+            passed = pass_deadlines(line, work.now, asked_under, until=at)
             if passed:
                 apply(work, passed, None, BY_POLICY)
         _settle_together(work, lines, None, BY_POLICY, at)

@@ -1,0 +1,217 @@
+"""Asking for units, taking that back, and cancelling on one's own account."""
+
+from datetime import datetime
+from uuid import UUID
+
+from countermand.domain.cancellation import (
+    AskedUnder,
+    NewId,
+    acts_for_retailer,
+    cancellations_named,
+    holder,
+    is_customers_wish,
+    is_retailers_turn,
+    own_cancellation,
+)
+from countermand.domain.commands import (
+    AskCancellation,
+    CancelOwn,
+    WithdrawCancellation,
+)
+from countermand.domain.line import Cancellation, Decision, Line, State
+from countermand.domain.parties import Actor, Asker, PartyKind
+from countermand.domain.policy import Policy, Rule
+from countermand.domain.refusals import (
+    UNKNOWN_CANCELLATION,
+    UNKNOWN_LINE,
+    Refusal,
+    already_answered,
+    not_accepted,
+    nothing_asked,
+    state_changed,
+    too_many_units,
+    units_invalid,
+    why_nothing_open,
+)
+from countermand.domain.transition import Draft
+
+
+def ask(
+    line: Line, command: AskCancellation, now: datetime, policy: Policy, new_id: NewId, asked_under: AskedUnder
+) -> Decision | Refusal:
+    """Ask for units of a line. Who must answer, and whether anybody must, follows from who holds the goods."""
+    actor = command.actor
+    if not acts_for_retailer(line, actor):
+        return UNKNOWN_LINE
+    if command.units is not None and command.units < 1:
+        return units_invalid()
+    if repeated := _asked_before(line, command):
+        return Decision(line=line, repeats=repeated)
+    draft = Draft(line, now, actor.party)
+    if command.asker is Asker.RETAILER and command.units is None:
+        answer_waiting(line, draft, actor, asked_under, now)
+    if not (draft.open or draft.changed):
+        return why_nothing_open(line)
+    units = draft.open if command.units is None else command.units
+    if units == 0:
+        return draft.done()
+    return _ask_open_units(line, command, units, now, policy, new_id, draft)
+
+
+def _ask_open_units(
+    line: Line,
+    command: AskCancellation,
+    units: int,
+    now: datetime,
+    policy: Policy,
+    new_id: NewId,
+    draft: Draft,
+) -> Decision | Refusal:
+    answers_itself = _answers_itself(line, command.asker)
+    if not (answers_itself or policy.accepts(placed_at=line.placed_at, allocated=line.allocated, now=now)):
+        return not_accepted(line, policy)
+    if units > line.open:
+        return too_many_units(line, units)
+    if answers_itself and not command.group:
+        draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, command.actor, now))
+        return draft.done()
+    # What is accepted at once waits for nobody: no answer is due, and nobody is to be asked for one.
+    settled = answers_itself or policy.is_free(line.placed_at, now)
+    cancellation = Cancellation(
+        id=new_id(),
+        line=line.id,
+        units=units,
+        state=State.ASKED,
+        asker=command.asker,
+        asked_by=command.actor.party,
+        asked_at=now,
+        awaiting=None if settled else _first_to_answer(line, command.asker, policy),
+        due_at=None if settled else policy.answer_due(now),
+        policy_version=policy.version,
+        reason=command.reason,
+        note=command.note,
+        key=command.key,
+        group=command.group,
+    )
+    draft.ask(cancellation)
+    if answers_itself:
+        draft.accept(cancellation, units, command.actor.party)
+    elif settled:
+        draft.accept(cancellation, units, None, rule=Rule.FREE_WINDOW)
+    return draft.done()
+
+
+def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decision | Refusal:
+    """An ask is taken back, by whoever may, while nobody has answered it."""
+    if not acts_for_retailer(line, command.actor):
+        return UNKNOWN_LINE
+    named = cancellations_named(line, command.cancellation)
+    if isinstance(named, Refusal):
+        return named
+    chosen = [c for c in named if _may_take_back(c, command.actor) and command.asker in (None, c.asker)]
+    if not chosen:
+        return UNKNOWN_CANCELLATION if command.cancellation else nothing_asked(line)
+    if command.cancellation and chosen[0].state is State.WITHDRAWN:
+        return Decision(line=line, repeats=(chosen[0],))
+    if command.cancellation and command.step not in (None, chosen[0].step):
+        return state_changed(line, chosen[0], command.step)
+    if command.cancellation and chosen[0].state is not State.ASKED:
+        return already_answered(line, chosen[0])
+    draft = Draft(line, now, command.actor.party)
+    for cancellation in chosen:
+        draft.withdraw(cancellation, command.actor.party, command.note)
+    return draft.done()
+
+
+def _may_take_back(cancellation: Cancellation, actor: Actor) -> bool:
+    """Who brought a customer's ask speaks for the customer; a retailer's own wish is the retailer's, whoever told."""
+    return (
+        actor.kind is PartyKind.PLATFORM
+        or cancellation.asked_by == actor.party
+        or cancellation.asker is not Asker.CUSTOMER
+    )
+
+
+def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> Decision | Refusal:
+    """Cancel on one's own account, by whoever holds the goods. Asks that await the canceller go along with it."""
+    actor = command.actor
+    if actor.kind is not PartyKind.PLATFORM and actor.party != holder(line):
+        return UNKNOWN_LINE
+    if command.units is not None and command.units < 1:
+        return units_invalid()
+    draft = Draft(line, now, actor.party)
+    if command.units is None:
+        for cancellation in _going_along(line, actor):
+            draft.accept_for_good(
+                cancellation,
+                actor.party,
+                reason=command.reason,
+                unasked=not is_customers_wish(cancellation, command.reason),
+                note=command.note,
+            )
+    units = draft.open if command.units is None else command.units
+    if not (units or draft.changed):
+        return why_nothing_open(line)
+    if units > draft.open:
+        return too_many_units(line, units) if line.open else why_nothing_open(line)
+    if units:
+        draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, actor, now))
+    return draft.done()
+
+
+def _going_along(line: Line, actor: Actor) -> list[Cancellation]:
+    """The asks that end when the actor cancels all there is on its own account."""
+    platform = actor.kind is PartyKind.PLATFORM
+    return [
+        c for c in line.asks if platform or c.awaiting == actor.party or (c.agreed and c.answered_by == actor.party)
+    ]
+
+
+def _asked_before(line: Line, command: AskCancellation) -> tuple[Cancellation, ...]:
+    """The asks that wait already and that this one only repeats.
+
+    Whoever brings a key says which asks are equal. Without one, equal asks are taken for one ask, since a client that
+    lost the answer asks again; and all that is open is asked for once, however often somebody says so.
+    """
+    if command.units is None and not command.key:
+        unheard = command.asker is Asker.RETAILER and any(is_retailers_turn(line, ask) for ask in line.asks)
+        if line.open or unheard:
+            return ()
+        own = tuple(ask for ask in line.asks if ask.asker is command.asker and not ask.key)
+        return own or tuple(ask for ask in line.asks if _same_voice(ask, command.asker))
+    return tuple(ask for ask in line.asks if _is_same_ask(ask, command))
+
+
+def _is_same_ask(ask: Cancellation, command: AskCancellation) -> bool:
+    if (ask.asker, ask.key) != (command.asker, command.key) or command.units not in (None, ask.units):
+        return False
+    if command.key:
+        return ask.asked_by == command.actor.party
+    return (ask.reason, ask.note) == (command.reason, command.note)
+
+
+def _same_voice(ask: Cancellation, asker: Asker) -> bool:
+    """A customer's ask that does not wait for the retailer any more speaks for the retailer too."""
+    return asker in (ask.asker, Asker.RETAILER)
+
+
+def answer_waiting(line: Line, draft: Draft, actor: Actor, asked_under: AskedUnder, now: datetime) -> None:
+    """A retailer that wants the whole line cancelled thereby answers the customer's asks that wait for it."""
+    for cancellation in line.asks:
+        if not is_retailers_turn(line, cancellation):
+            continue
+        if line.retailer_decides:
+            draft.accept(cancellation, cancellation.asked_units, actor.party)
+        else:
+            due_at = asked_under(cancellation).answer_due(now)
+            draft.pass_on(cancellation, to=line.holder_that_answers, due_at=due_at)
+
+
+def _first_to_answer(line: Line, asker: Asker, policy: Policy) -> UUID | None:
+    if line.retailer_decides or (asker is Asker.CUSTOMER and policy.customer_asks_retailer_first):
+        return line.retailer
+    return line.holder_that_answers
+
+
+def _answers_itself(line: Line, asker: Asker) -> bool:
+    return asker is Asker.RETAILER and line.retailer_decides
