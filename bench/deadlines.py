@@ -48,7 +48,7 @@ async def fire(url: str, asks: int, keys: Path) -> str:
 
         await first.database.write(agree)
         # A SQLite file has one worker: the server's.
-        workers = (first, second) if first.database.dialect == "postgresql" else (first,)
+        workers = (first, second) if first.database.engine.name == "postgresql" else (first,)
         working = [asyncio.create_task(each.worker.run()) for each in workers]
         for order in planted:
             actor = Actor(party=order.retailer.party, kind=PartyKind.RETAILER, name="bench")

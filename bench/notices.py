@@ -34,7 +34,7 @@ from countermand.domain.parties import Actor, PartyKind
 from countermand.observability.logs import configure_logging
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 
 RETAILERS = 50
 DEAD_AN_ENDPOINT = 10

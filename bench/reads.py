@@ -39,7 +39,7 @@ from countermand.reads.parties import find_party
 from countermand.road import Application
 from countermand.settings import Settings
 from countermand.store import score_cards
-from countermand.store.engines.engine import TooBroadError
+from countermand.store.engines.protocol import TooBroadError
 from countermand.store.tables import PARTITIONS
 from countermand.worker.score_cards import AT_ONCE
 

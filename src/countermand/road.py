@@ -12,7 +12,8 @@ from countermand.ids import Clock, Ids, system_clock
 from countermand.keyring import Keyring
 from countermand.settings import Settings
 from countermand.store import feed
-from countermand.store.engines.engine import Database, UnsafeDatabaseError, open_database
+from countermand.store.engines.opening import open_database
+from countermand.store.engines.protocol import Database, UnsafeDatabaseError
 from countermand.store.migrations import LATEST, bring_up_to_date, current_revision, refuse_incomplete, refuse_newer
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ async def opened(
 
     async with opened_database(settings, creates=creates, dry_run=dry_run) as database:
         ids = Ids(clock)
-        count = settings.lanes if database.dialect != "sqlite" else 1
+        count = 1 if database.engine.one_writer else settings.lanes
         lanes = Lanes(lambda: Lane(database, clock, ids.new, wake=wake), count)
         yield Application(
             settings=settings,

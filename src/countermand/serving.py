@@ -15,7 +15,8 @@ from countermand.app import Service, opened
 from countermand.http_server import ConnectionLimits, HttpServer
 from countermand.outlets.links import PATH
 from countermand.settings import Settings
-from countermand.store.engines.engine import FileLock, UnavailableError
+from countermand.store.engines.protocol import UnavailableError
+from countermand.store.engines.sqlite.file import FileLock
 from countermand.wire.answer import AnswerDoor
 from countermand.wire.answer.door import refuse_host as refuse_page_host
 from countermand.wire.auth import Authenticator

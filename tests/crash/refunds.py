@@ -39,7 +39,7 @@ from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store import tables as t
 from countermand.store.columns import Record
-from countermand.store.engines.engine import open_database
+from countermand.store.engines.opening import open_database
 from tests.crash.driver import ENGINES, NoAnswerError, Wire
 from tests.support import templates
 from tests.support.payments.server import API_KEY, WEBHOOK_SECRET

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, select
 
 from countermand.store import tables as t
 from countermand.store.columns import Record
-from countermand.store.engines.engine import open_database
+from countermand.store.engines.opening import open_database
 from tests.crash.story import Order, State, Units
 
 ORDERS_A_READ = 500

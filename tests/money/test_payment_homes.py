@@ -109,7 +109,7 @@ async def test_in_one_batch_the_first_one_has_it(world: World) -> None:
 async def test_of_two_retailers_at_once_one_has_it_and_the_other_hears_why(world: World, clock: Clock) -> None:
     """Two processes beside each other, where the engine lets them."""
     url = world.application.settings.database
-    if world.application.database.dialect == "sqlite":
+    if world.application.database.engine.name == "sqlite":
         await race(world, world)
         return
     async with running(str(url), clock) as beside:

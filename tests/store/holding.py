@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, insert, select
 
 from countermand.domain.money.pricing import returned
 from countermand.store import tables as t
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.store.money import money_of_terms, units_of
 from countermand.store.revisions import agreements_changed
 from tests.support.world import World

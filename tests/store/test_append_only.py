@@ -16,7 +16,7 @@ from countermand.domain.commands import AcceptCancellation, AskCancellation, Shi
 from countermand.reads import scores
 from countermand.store import statements
 from countermand.store import tables as t
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from tests.docs.reading import text_of
 from tests.support.world import Clock, populate, running
 

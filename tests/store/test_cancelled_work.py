@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import Connection, text
 
-from countermand.store.engines.engine import open_database
+from countermand.store.engines.opening import open_database
 from tests.store.holding import connections_in_use
 from tests.support.world import World
 

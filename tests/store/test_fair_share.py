@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, text
 
-from countermand.store.engines.engine import Database, TooBroadError, UnavailableError, open_database
+from countermand.store.engines.opening import open_database
+from countermand.store.engines.protocol import Database, TooBroadError, UnavailableError
 from countermand.store.fair_share import SHARE, WAITING_MAX, FairShare, TooManyReadsError, reading_party
 
 pytestmark = pytest.mark.anyio
@@ -126,7 +127,7 @@ def endless(database: Database) -> Callable[[Connection], object]:
     statement = {
         "sqlite": "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
         "postgresql": "SELECT count(*) FROM generate_series(1, 1000000000000)",
-    }[database.dialect]
+    }[database.engine.name]
     return lambda connection: connection.execute(text(statement)).scalar()
 
 

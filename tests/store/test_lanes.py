@@ -18,7 +18,7 @@ from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.service.lanes import BATCH_MAX, Lane, Lanes
 from countermand.service.numbers import Numbers
 from countermand.store import tables as t
-from countermand.store.engines.engine import CommitUnknownError
+from countermand.store.engines.protocol import CommitUnknownError
 from tests.store.holding import everything, rows
 from tests.store.speaking import WISH, Talk, once, talk
 from tests.store.watching import lane_of, listening, statements_of, writer

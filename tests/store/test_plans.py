@@ -66,7 +66,7 @@ from countermand.service.calls import Call, IdempotencyKey, ProcessRequest
 from countermand.service.workspace import LaneState
 from countermand.store import erasure, feed, outbox, owner_mails, refunds, retention, score_cards
 from countermand.store.codecs import refund_of
-from countermand.store.engines.engine import open_database
+from countermand.store.engines.opening import open_database
 from countermand.store.tables import PARTITIONS
 from tests.support import templates
 from tests.support.pgnode import Node

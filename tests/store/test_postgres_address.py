@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from countermand.store.engines.engine import PostgresDatabase, UnavailableError, UnsafeDatabaseError, open_database
-from countermand.store.postgres_address import AddressError, is_postgres, read_address
+from countermand.store.engines.opening import open_database
+from countermand.store.engines.postgresql.address import AddressError, is_postgres, read_address
+from countermand.store.engines.postgresql.database import PostgresDatabase
+from countermand.store.engines.protocol import UnavailableError, UnsafeDatabaseError
 from tests.support.certificates import Authority
 from tests.support.pgbouncer import Pooler
 from tests.support.pgnode import Node, free_port

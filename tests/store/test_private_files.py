@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from countermand.store.engines.engine import open_database
+from countermand.store.engines.opening import open_database
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store import tables as t
-from countermand.store.engines.engine import CommitUnknownError, Database, UnavailableError
+from countermand.store.engines.protocol import CommitUnknownError, Database, UnavailableError
 from tests.store.holding import connections_in_use, rows
 from tests.store.speaking import Talk, once, talk
 from tests.store.watching import lane_of, listening, until, writer
@@ -33,7 +33,7 @@ KILL = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE appl
 def lose(world: World) -> Iterator[Callable[[], None]]:
     """Cut every connection of the service, without its knowledge; on SQLite, close the writer's file."""
     database = world.application.database
-    if database.dialect == "sqlite":
+    if database.engine.name == "sqlite":
         yield lambda: _close_file(database)
         return
     url = make_url(world.application.settings.database).set(drivername="postgresql+psycopg")

@@ -97,7 +97,7 @@ async def test_each_engine_has_its_full_text_index(world: World) -> None:
     asked = {
         "sqlite": "SELECT count(*) FROM sqlite_master WHERE name = 'order_search'",
         "postgresql": "SELECT count(*) FROM pg_indexes WHERE indexname = 'ix_order_parts_terms'",
-    }[world.application.database.dialect]
+    }[world.application.database.engine.name]
     assert await world.application.database.read(lambda connection: connection.execute(text(asked)).scalar()) == 1
 
 
@@ -107,7 +107,7 @@ async def test_every_check_is_in_the_database(world: World) -> None:
     kept = {
         "sqlite": "SELECT group_concat(sql, ' ') FROM sqlite_master",
         "postgresql": "SELECT string_agg(conname, ' ') FROM pg_constraint WHERE contype = 'c'",
-    }[world.application.database.dialect]
+    }[world.application.database.engine.name]
     found = await world.application.database.read(lambda connection: str(connection.execute(text(kept)).scalar_one()))
     named = [str(check.name) for table in metadata.sorted_tables for check in table.constraints if _is_check(check)]
     assert len(named) >= 10
@@ -160,7 +160,7 @@ async def test_the_database_has_no_sequence_and_no_trigger(world: World) -> None
         "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' OR name = 'sqlite_sequence'",
         "postgresql": "SELECT relname FROM pg_class WHERE relkind = 'S' UNION SELECT tgname FROM pg_trigger"
         " WHERE NOT tgisinternal",
-    }[world.application.database.dialect]
+    }[world.application.database.engine.name]
     found = await world.application.database.read(lambda connection: connection.execute(text(asked)).all())
     assert found == []
 

@@ -206,7 +206,7 @@ async def test_nothing_is_counted_while_a_transaction_may_not_have_seen_that_it_
 ) -> None:
     """It began before, so it took the card for stale and left it; what it changes is not there yet."""
     database = world.application.database
-    if database.dialect == "sqlite":
+    if database.engine.name == "sqlite":
         # There one transaction writes at a time, and none is under way beside the worker's.
         assert await database.read(score_cards.barrier) == score_cards.Barrier(0, 0)
         return

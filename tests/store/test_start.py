@@ -21,7 +21,10 @@ from countermand.domain.parties import PartyKind
 from countermand.serving import serve
 from countermand.store import migrations
 from countermand.store import tables as t
-from countermand.store.engines.engine import SQLITE_MIN, FileLock, UnsafeDatabaseError, open_database
+from countermand.store.engines.opening import open_database
+from countermand.store.engines.protocol import UnsafeDatabaseError
+from countermand.store.engines.sqlite.file import FileLock
+from countermand.store.engines.sqlite.library import SQLITE_MIN
 from countermand.store.migrations import LATEST, bring_up_to_date, current_revision, migrate
 from countermand.store.tables import PARTITIONS
 from tests.store.holding import connections_in_use, everything, rows
@@ -100,7 +103,7 @@ async def test_a_reader_sees_one_moment(world: World) -> None:
         await database.write(lambda connection: connection.execute(update(t.parties).values(name="changed")))
         changed.set()
 
-    if database.dialect == "sqlite":
+    if database.engine.name == "sqlite":
         same, _ = await asyncio.gather(database.read(twice), change())
         assert same
     else:
@@ -397,4 +400,4 @@ async def test_an_error_while_it_is_open_lets_go_of_the_database(database_url: s
         async with running(database_url, clock) as application:
             raise ZeroDivisionError
     assert connections_in_use(application.database) == 0
-    assert writer(application.database).pool.checkedin() == 0 or application.database.dialect == "sqlite"  # type: ignore[attr-defined]
+    assert writer(application.database).pool.checkedin() == 0 or application.database.engine.name == "sqlite"  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, event
 
 from countermand.service.lanes import Lane
-from countermand.store.engines.engine import Database, Work
+from countermand.store.engines.protocol import Database, Work
 from tests.support.waiting import HANGS_S
 from tests.support.world import World
 
@@ -23,7 +23,7 @@ class Watched:
     """
 
     def __init__(self, database: Database) -> None:
-        self.dialect = database.dialect
+        self.engine = database.engine
         self.transactions = 0
         self.faults: deque[BaseException | None] = deque()
         self.held = asyncio.Event()

@@ -22,7 +22,7 @@ from countermand.app import Service, opened
 from countermand.reads.parties import find_party
 from countermand.settings import Settings
 from countermand.store import feed
-from countermand.store.engines.engine import _sqlite_module
+from countermand.store.engines.sqlite.library import sqlite_module
 
 NOW: Final = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 """The present of these databases, unless another one is given."""
@@ -586,7 +586,7 @@ def _fill(url: str, counts: _Counts, say: Callable[[str], None]) -> None:
 
 
 def _fill_sqlite(path: Path, counts: _Counts, say: Callable[[str], None]) -> None:
-    with closing(_sqlite_module().connect(path, isolation_level=None)) as connection:
+    with closing(sqlite_module().connect(path, isolation_level=None)) as connection:
         connection.create_function("sha256_of", 1, lambda text: hashlib.sha256(text.encode()).hexdigest()[:32])
         for pragma in ("foreign_keys = OFF", "synchronous = OFF", "cache_size = -500000", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {pragma}")

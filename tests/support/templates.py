@@ -20,7 +20,7 @@ from typing import Any, Final
 import psycopg
 
 from countermand.store import migrations
-from countermand.store.engines.engine import open_database
+from countermand.store.engines.opening import open_database
 from tests.support.pgnode import Node, pg_bin
 
 FOLDER: Final = Path(sys.prefix, "templates")

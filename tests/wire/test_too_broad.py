@@ -7,7 +7,7 @@ import pytest
 
 from countermand import reads
 from countermand.admin.accounts import PLATFORM
-from countermand.store.engines.engine import TooBroadError
+from countermand.store.engines.protocol import TooBroadError
 from countermand.store.fair_share import reading_party
 from tests.support.world import World
 from tests.wire.bol_plaza.calling import ORDERS, Seller, opened_plaza

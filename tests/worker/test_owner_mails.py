@@ -11,7 +11,7 @@ from sqlalchemy import select
 from countermand.domain.delivery import ATTEMPTS_MAX, FAILING_MAX
 from countermand.store import tables as t
 from countermand.store.columns import Record
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from tests.support.mailbox import Mailbox
 from tests.support.world import Clock, World, populate, running
 from tests.worker.station import ERROR, GONE, OK, Station, change_endpoint, endpoint, station

@@ -15,7 +15,7 @@ from countermand.domain.commands import AskCancellation, PassDeadline
 from countermand.payments.provider import ProviderResult, Refunded, RefundRequest
 from countermand.service.calls import Call, Done, Failed, Outcome
 from countermand.store import tables as t
-from countermand.store.engines.engine import UnavailableError
+from countermand.store.engines.protocol import Engine, UnavailableError
 from countermand.store.refunds import At
 from countermand.worker import deadlines, pace, refunds
 from countermand.worker.pace import PAUSE_MAX_S, REST_MAX, STALLED_AFTER, Rests, pause_s, repeat
@@ -79,8 +79,9 @@ class Counted:
     write_fails: bool = False
 
     @property
-    def dialect(self) -> str:
-        return str(self.inner.dialect)
+    def engine(self) -> Engine:
+        found: Engine = self.inner.engine
+        return found
 
     async def read(self, question: Any) -> Any:
         self.reads += 1

@@ -21,14 +21,9 @@ from countermand.keyring import KeyringError
 from countermand.observability.logs import configure_logging
 from countermand.road import Application, opened, opened_database
 from countermand.settings import Settings
-from countermand.store.engines.engine import (
-    CommitUnknownError,
-    FileLock,
-    TooBroadError,
-    UnavailableError,
-    UnsafeDatabaseError,
-    open_database,
-)
+from countermand.store.engines.opening import open_database, shown
+from countermand.store.engines.protocol import CommitUnknownError, TooBroadError, UnavailableError, UnsafeDatabaseError
+from countermand.store.engines.sqlite.file import FileLock
 from countermand.store.migrations import LATEST, bring_up_to_date, current_revision
 
 T = TypeVar("T")
@@ -62,7 +57,7 @@ def serve(*, database: DatabaseFlag = None, host: str | None = None, port: Whole
 
     async def job() -> None:
         free = on_free_port(settings)
-        await serve_doors(free, lambda url: say(f"countermand is ready on {url} ({_without_secret(free)})"))
+        await serve_doors(free, lambda url: say(f"countermand is ready on {url} ({shown(free.database)})"))
 
     run(job())
 
@@ -77,7 +72,7 @@ def worker(*, database: DatabaseFlag = None) -> None:
         fail(Exit.BAD_CONFIGURATION, "needs_postgresql", why)
     configure_logging(settings.log_level)
     allow_many_files()
-    run(work(settings, lambda: say(f"countermand works ({_without_secret(settings)})")))
+    run(work(settings, lambda: say(f"countermand works ({shown(settings.database)})")))
 
 
 def allow_many_files() -> None:
@@ -252,9 +247,3 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return importlib.import_module("uvloop").new_event_loop  # type: ignore[no-any-return]
     except ImportError:
         return None
-
-
-def _without_secret(settings: Settings) -> str:
-    from countermand.store.postgres_address import is_postgres, read_address
-
-    return read_address(settings.database).without_password() if is_postgres(settings.database) else settings.database

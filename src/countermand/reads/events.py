@@ -5,7 +5,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -40,6 +39,7 @@ from countermand.reads.scope import (
 from countermand.store import feed
 from countermand.store import tables as t
 from countermand.store.columns import PairList, Record, pair_of
+from countermand.store.engines.protocol import Engine, engine_of
 from countermand.store.events import events_by_key
 
 _FIRST_POSITIONS: Final = 256
@@ -232,9 +232,10 @@ def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID
 
     One statement for any number of events.
     """
-    shown: Any = str if connection.dialect.name == "postgresql" else attrgetter("hex")
+    engine = engine_of(connection)
+    shown = engine.words.id_in_json
     given = json.dumps([(shown(retailer), shown(line), seq) for retailer, line, seq in set(keys)])
-    return list(connection.execute(_envelopes_by_key(connection.dialect.name), {"keys": given}))
+    return list(connection.execute(_envelopes_by_key(engine), {"keys": given}))
 
 
 def _in_order(connection: Connection, keys: Sequence[Record]) -> list[Record]:
@@ -293,7 +294,7 @@ _ENVELOPES: Final = (
 
 
 @cache
-def _envelopes_by_key(engine: str) -> TextualSelect:
+def _envelopes_by_key(engine: Engine) -> TextualSelect:
     return events_by_key(engine, _ENVELOPES.selected_columns)
 
 

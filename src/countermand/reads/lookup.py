@@ -14,7 +14,7 @@ from countermand.ids import read
 from countermand.reads.scope import Scope, is_cancellation, line_scope, order_scope, retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import Record
-from countermand.store.engines.engine import TooBroadError
+from countermand.store.engines.protocol import TooBroadError
 from countermand.store.statements import NUMBER_END
 
 FOUND_MAX: Final = 200

@@ -22,7 +22,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    text,
     true,
     union,
 )
@@ -32,6 +31,7 @@ from countermand.domain.search import term_of_holder, term_of_retailer, term_of_
 from countermand.reads.scope import Scope, as_indexed, line_scope, order_scope, retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import Record
+from countermand.store.engines.protocol import engine_of
 
 COUNTED_MAX: Final = 5_000
 """So many orders are counted. Of a longer list only the least number that it has is told."""
@@ -349,17 +349,12 @@ def _searched(
     """Orders with a part that has these terms, or terms that ``begin`` so, by the full-text index of either engine."""
     parts = t.order_parts.c
     held: ColumnElement[bool] = parts.held == true()
-    if connection.dialect.name == "postgresql":
-        searched: Any = parts
-        query = " & ".join([*_whose(scope, " | "), *(f"{term}:*" if begin else term for term in terms)])
-        found = text("array_to_tsvector(string_to_array(order_parts.terms, ' ')) @@ CAST(:terms AS tsquery)")
-    else:
-        searched = t.order_search.c
-        query = " AND ".join([*_whose(scope, " OR "), *(f"{term}*" if begin else term for term in terms)])
-        found = text("order_search MATCH :terms")
+    engine = engine_of(connection)
+    searched = engine.searched.c
+    if engine.searched is not t.order_parts:
         same = (parts[name] == searched[name] for name in ("retailer_id", "order_id", "fulfiller_id"))
         held = _exists(t.order_parts, *same, held)
-    fits: list[Any] = [found.bindparams(terms=query), *_placed(searched.placed_at, wanted)]
+    fits = [engine.has_terms(_whose(scope), terms, begin=begin), *_placed(searched.placed_at, wanted)]
     if scope.kind is not PartyKind.PLATFORM:
         # Who held lines of it before, and holds none any more, is found by its terms too.
         fits.append(or_(searched.retailer_id == scope.party, held))
@@ -369,14 +364,14 @@ def _searched(
     return Branch(select(*columns), columns.retailer_id, columns.order_id, columns.placed_at)
 
 
-def _whose(scope: Scope, either: str) -> list[str]:
+def _whose(scope: Scope) -> list[list[str]]:
     match scope.kind:
         case PartyKind.PLATFORM:
             return []
         case PartyKind.RETAILER:
-            return [f"({term_of_retailer(scope.party)}{either}{term_of_holder(scope.party)})"]
+            return [[term_of_retailer(scope.party), term_of_holder(scope.party)]]
         case PartyKind.SUPPLIER:
-            return [term_of_holder(scope.party)]
+            return [[term_of_holder(scope.party)]]
 
 
 # Filters

@@ -21,7 +21,7 @@ from countermand.service.batch import BatchResult, run_batch
 from countermand.service.calls import Call, Failed, Outcome, numbers_needed
 from countermand.service.numbers import Numbers
 from countermand.service.workspace import LaneState, More, MoreNeededError
-from countermand.store.engines.engine import CommitUnknownError, Database
+from countermand.store.engines.protocol import CommitUnknownError, Database
 
 Pair = tuple[int, UUID]
 

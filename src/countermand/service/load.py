@@ -49,6 +49,7 @@ from countermand.service.workspace import LaneState, More, MoreNeededError, Orde
 from countermand.store import statements as sql
 from countermand.store.codecs import cancellation_of, decided_of, line_of, noted_of, parcel_of, refund_of
 from countermand.store.columns import Record
+from countermand.store.engines.protocol import engine_of
 
 Departures = Mapping[UUID, tuple[Departed, ...]]
 """Of each line, who held its goods before and gave them away."""
@@ -154,8 +155,7 @@ def _homes(connection: Connection, calls: Sequence[Call]) -> dict[UUID, UUID]:
         rows = connection.execute(sql.RETAILERS_OF, {"ids": sorted(anybodys)})
         found |= {row.id: row.retailer_id for row in rows}
     if speakers:
-        theirs = sql.RETAILERS_OF_SPEAKERS[connection.dialect.name]
-        rows = connection.execute(theirs, {"speakers": sorted(speakers)})
+        rows = connection.execute(engine_of(connection).retailers_of_speakers, {"speakers": sorted(speakers)})
         found |= {row.id: row.retailer_id for row in rows}
     return found
 

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Connection,
     Integer,
     Text,
-    TextClause,
     bindparam,
     delete,
     false,
@@ -28,7 +27,6 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -36,6 +34,8 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.store import tables as t
 from countermand.store.columns import Id, IdList, Instant, NumberList, Record, one_of
+from countermand.store.engines.protocol import Engine, RowUpdate, engine_of
+from countermand.store.engines.words import words_of
 from countermand.store.revisions import agreements_changed
 
 Pair = tuple[int, UUID]
@@ -43,22 +43,15 @@ Pair = tuple[int, UUID]
 
 
 class partition_of_column(FunctionElement[int]):  # noqa: N801 - reads as a function in statements
-    """The partition of the retailer whose id is in a column, as ``records.partition_of`` says for a value."""
+    """The partition of the retailer whose id is in a column, as ``codecs.partition_of`` says for a value."""
 
     type = Integer()
     inherit_cache = True
 
 
-@compiles(partition_of_column, "postgresql")
-def _last_byte(element: partition_of_column, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"(get_byte(uuid_send({compiler.process(element.clauses, **kw)}), 15) & {t.PARTITIONS - 1})"
-
-
-@compiles(partition_of_column, "sqlite")
-def _last_digits(element: partition_of_column, compiler: SQLCompiler, **kw: Any) -> str:
-    column = compiler.process(element.clauses, **kw)
-    digits = [f"(instr('0123456789abcdef', substr({column}, {place}, 1)) - 1)" for place in (31, 32)]
-    return f"(({digits[0]} * 16 + {digits[1]}) & {t.PARTITIONS - 1})"
+@compiles(partition_of_column)
+def _partition(element: partition_of_column, compiler: SQLCompiler, **kw: Any) -> str:
+    return words_of(compiler.dialect).partition_of(compiler.process(element.clauses, **kw), t.PARTITIONS)
 
 
 # What is due
@@ -93,16 +86,16 @@ def overdue(
 
 def waiting(connection: Connection, now: datetime, partitions: Collection[int]) -> list[Pair]:
     """Where notices of these partitions are due to endpoints that may be sent to, or that are no more."""
-    found = connection.execute(_heads(connection.dialect.name), {"partitions": sorted(partitions), "now": now})
+    found = connection.execute(_heads(engine_of(connection)), {"partitions": sorted(partitions), "now": now})
     return [(row.partition, row.endpoint_id) for row in found]
 
 
 def due(connection: Connection, now: datetime, pairs: Iterable[Pair], most: int) -> Sequence[Record]:
     """The first ``most`` notices that are due of each pair."""
-    hexed = connection.dialect.name == "sqlite"
-    given = orjson.dumps([(partition, endpoint.hex if hexed else str(endpoint)) for partition, endpoint in pairs])
+    engine = engine_of(connection)
+    given = orjson.dumps([(partition, engine.words.id_in_json(endpoint)) for partition, endpoint in pairs])
     parameters = {"pairs": given.decode(), "now": now, "most": most}
-    return connection.execute(_firsts(connection.dialect.name), parameters).all()
+    return connection.execute(_firsts(engine), parameters).all()
 
 
 def revision(connection: Connection) -> int:
@@ -136,11 +129,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> int:
     A notice is left as it is when its partition has another owner by now, or when somebody else settled or replayed
     it meanwhile: then its number of attempts is another one.
     """
-    rows = [_settlement_row(each) for each in settlements]
-    if connection.dialect.name == "postgresql":
-        given = orjson.dumps(rows, default=str).decode()
-        return connection.execute(_SETTLE_ROWS, {"rows": given}).rowcount
-    return connection.execute(_SETTLE_ROW, rows).rowcount
+    return engine_of(connection).update_rows(connection, _SETTLE, [_settlement_row(each) for each in settlements])
 
 
 def _settlement_row(each: Settlement) -> dict[str, Any]:
@@ -165,34 +154,20 @@ _CHANGES: Final = {
     "attempted_at": "new_attempted_at",
 }
 
-_SETTLE_ROW: Final = (
-    update(t.notices)
-    .where(
-        t.notices.c.retailer_id == bindparam("of_retailer"),
-        t.notices.c.id == bindparam("of_id"),
-        t.notices.c.state == literal_column("'due'"),
-        t.notices.c.attempts == bindparam("tried"),
-        select(t.partitions.c.fence).where(t.partitions.c.number == t.notices.c.partition).scalar_subquery()
-        == bindparam("of_fence"),
-    )
-    .values({name: bindparam(value, type_=t.notices.c[name].type) for name, value in _CHANGES.items()})
+_SETTLE: Final = RowUpdate(
+    table="notices",
+    parameters={
+        "of_retailer": Id,
+        "of_id": Id,
+        "of_fence": BigInteger(),
+        "tried": Integer(),
+        **{value: t.notices.c[name].type for name, value in _CHANGES.items()},
+    },
+    changes=_CHANGES,
+    where="notices.retailer_id = {of_retailer} AND notices.id = {of_id} AND notices.state = 'due'"
+    " AND notices.attempts = {tried}"
+    " AND (SELECT fence FROM partitions WHERE partitions.number = notices.partition) = {of_fence}",
 )
-
-
-def _settle_rows() -> TextClause:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    typed: dict[str, Any] = {"of_retailer": Id, "of_id": Id, "of_fence": BigInteger(), "tried": Integer()}
-    typed |= {value: t.notices.c[name].type for name, value in _CHANGES.items()}
-    columns = ", ".join(f"{name} {kind.compile(dialect)}" for name, kind in typed.items())
-    changes = ", ".join(f"{name} = r.{value}" for name, value in _CHANGES.items())
-    return text(
-        f"UPDATE notices SET {changes} FROM json_to_recordset(CAST(CAST(:rows AS TEXT) AS JSON)) AS r({columns}),"  # noqa: S608 - no input
-        " partitions WHERE notices.retailer_id = r.of_retailer AND notices.id = r.of_id AND notices.state = 'due'"
-        " AND notices.attempts = r.tried AND partitions.number = notices.partition AND partitions.fence = r.of_fence"
-    )
-
-
-_SETTLE_ROWS: Final = _settle_rows()
 
 
 def note_success(connection: Connection, ids: Collection[UUID]) -> None:
@@ -323,14 +298,9 @@ def release(connection: Connection, worker: str, numbers: Collection[int]) -> No
 
 # Statements whose text differs by engine
 
-_PARTITIONS_GIVEN: Final = {
-    "sqlite": "(SELECT value AS number FROM json_each(:partitions))",
-    "postgresql": "(SELECT unnest(CAST(:partitions AS INTEGER[])) AS number)",
-}
-
 
 @cache
-def _heads(engine: str) -> TextualSelect:
+def _heads(engine: Engine) -> TextualSelect:
     """A loose index scan: from endpoint to endpoint, never from notice to notice."""
     return (
         text(
@@ -339,7 +309,7 @@ def _heads(engine: str) -> TextualSelect:
             SELECT given.number, (
                 SELECT n.endpoint_id FROM notices AS n WHERE n.partition = given.number AND n.state = 'due'
                 ORDER BY n.endpoint_id LIMIT 1
-            ) FROM {_PARTITIONS_GIVEN[engine]} AS given
+            ) FROM {engine.words.numbers_given("partitions")} AS given
             UNION ALL
             SELECT heads.partition, (
                 SELECT n.endpoint_id FROM notices AS n
@@ -363,24 +333,11 @@ def _heads(engine: str) -> TextualSelect:
 
 
 @cache
-def _firsts(engine: str) -> TextualSelect:
-    """The first few of each pair. SQLite has no LATERAL, and looks the same rows up by their number."""
-    first = "endpoint_id = {endpoint} AND partition = {partition} AND state = 'due' AND due_at <= :now"
-    if engine == "postgresql":
-        those = first.format(partition="CAST(pair ->> 0 AS INTEGER)", endpoint="CAST(pair ->> 1 AS UUID)")
-        source = (
-            "json_array_elements(CAST(CAST(:pairs AS TEXT) AS JSON)) AS pair CROSS JOIN LATERAL"  # noqa: S608 - no input
-            f" (SELECT * FROM notices WHERE {those} ORDER BY due_at LIMIT :most) AS n"
-        )
-    else:
-        those = first.format(partition="pair.value ->> 0", endpoint="pair.value ->> 1")
-        source = (
-            "json_each(:pairs) AS pair JOIN notices AS n ON n.rowid IN"  # noqa: S608 - no input
-            f" (SELECT rowid FROM notices WHERE {those} ORDER BY due_at LIMIT :most)"
-        )
+def _firsts(engine: Engine) -> TextualSelect:
+    """The first few of each pair."""
     columns = {column.name: column.type for column in t.notices.columns}
     return (
-        text(f"SELECT {', '.join(f'n.{name}' for name in columns)} FROM {source}")  # noqa: S608 - no input
+        text(f"SELECT {', '.join(f'n.{name}' for name in columns)} FROM {engine.first_notices}")  # noqa: S608 - no input
         .bindparams(
             bindparam("pairs", type_=Text()), bindparam("now", type_=Instant()), bindparam("most", type_=Integer())
         )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, exists, insert, select, update
 
 from countermand.domain.search import terms_of
 from countermand.store import tables as t
+from countermand.store.engines.protocol import engine_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,5 +65,4 @@ def _join(connection: Connection, moved: Moved) -> None:
         connection.execute(insert(t.order_parts).values(**row, held=moved.held, terms=terms))
     else:
         connection.execute(update(t.order_parts).where(*of_new).values(held=moved.held, terms=f"{known} {terms}"))
-    if connection.dialect.name != "postgresql":
-        connection.execute(insert(t.order_search).values(**row, terms=terms))
+    engine_of(connection).index_terms(connection, row | {"terms": terms})

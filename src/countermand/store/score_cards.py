@@ -9,16 +9,14 @@ has ended, it counts them, and keeps the figures of those that are still armed b
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
-from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, or_, select, text, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, text, tuple_, update
 
 from countermand.store import tables as t
-from countermand.store.columns import Id, Instant, NumberList, Record, one_of
+from countermand.store.columns import NumberList, Record, one_of
+from countermand.store.engines.protocol import engine_of
 
 _CARDS: Final = t.score_cards.c
 _KEY: Final = (_CARDS.party_id, _CARDS.role, _CARDS.zone, _CARDS.rules, _CARDS.week)
@@ -42,27 +40,6 @@ class Touched:
 
 # What makes them stale
 
-_STALE_BY_ROW: Final = (
-    update(t.score_cards)
-    .where(
-        _CARDS.party_id == bindparam("of_party", type_=Id),
-        _CARDS.starts_at <= bindparam("placed_at", type_=Instant()),
-        _CARDS.ends_at > bindparam("placed_at", type_=Instant()),
-        text("state <> 'stale'"),
-    )
-    .values(state="stale")
-)
-_STALE_BY_ROWS: Final = text(
-    # Locked in one order everywhere. Those that are stale are left alone, so that nobody waits for them.
-    "WITH touched AS (SELECT c.party_id, c.role, c.zone, c.rules, c.week FROM"
-    " json_to_recordset(CAST(CAST(:rows AS TEXT) AS JSON)) AS r(party UUID, placed_at TIMESTAMPTZ)"
-    " JOIN score_cards AS c ON c.party_id = r.party AND c.starts_at <= r.placed_at AND c.ends_at > r.placed_at"
-    " AND c.state <> 'stale' ORDER BY c.party_id, c.role, c.zone, c.rules, c.week FOR UPDATE OF c)"
-    " UPDATE score_cards SET state = 'stale' FROM touched WHERE score_cards.party_id = touched.party_id"
-    " AND score_cards.role = touched.role AND score_cards.zone = touched.zone"
-    " AND score_cards.rules = touched.rules AND score_cards.week = touched.week"
-)
-
 
 def make_stale(connection: Connection, touched: Iterable[Touched]) -> None:
     """What is kept of these parties' weeks holds no more. In the transaction that changes it, as its last statement.
@@ -72,11 +49,7 @@ def make_stale(connection: Connection, touched: Iterable[Touched]) -> None:
     given = sorted(set(touched), key=lambda each: (each.party, each.placed_at))
     if not given:
         return
-    if connection.dialect.name == "postgresql":
-        rows = [{"party": str(each.party), "placed_at": each.placed_at.isoformat()} for each in given]
-        connection.execute(_STALE_BY_ROWS, {"rows": orjson.dumps(rows).decode()})
-    else:
-        connection.execute(_STALE_BY_ROW, [{"of_party": each.party, "placed_at": each.placed_at} for each in given])
+    engine_of(connection).make_cards_stale(connection, [(each.party, each.placed_at) for each in given])
 
 
 # What is kept
@@ -95,8 +68,7 @@ def kept(connection: Connection, party: UUID, role: str, zone: str, rules: int, 
 def plan(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Have these cards counted from now on, if they are not yet."""
     if rows:
-        insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
-        connection.execute(insert(t.score_cards).on_conflict_do_nothing(), rows)
+        connection.execute(engine_of(connection).insert_unless_there(t.score_cards), rows)
 
 
 def forget(connection: Connection, party: UUID, before: datetime, zone: str, rules: int) -> None:
@@ -138,12 +110,6 @@ def keep(connection: Connection, counted: Iterable[tuple[Key, int, Mapping[str, 
 
 # Which transactions may not have seen that a row is armed
 
-_BARRIERS: Final = {
-    "postgresql": "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) AS newest,"
-    " CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT) AS oldest",
-    "sqlite": "SELECT 0 AS newest, 0 AS oldest",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
@@ -159,10 +125,5 @@ class Barrier:
 
 def barrier(connection: Connection) -> Barrier:
     """Where transactions stand in this snapshot."""
-    row = connection.execute(_barrier(connection.dialect.name)).one()
+    row = connection.execute(engine_of(connection).barrier).one()
     return Barrier(row.newest, row.oldest)
-
-
-@cache
-def _barrier(engine: str) -> Any:
-    return text(_BARRIERS[engine]).columns(newest=BigInteger, oldest=BigInteger)

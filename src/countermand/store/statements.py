@@ -1,7 +1,6 @@
 """Every statement of the write road, by name. All are set-based: one execution serves a whole batch."""
 
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import (
     Column,
@@ -12,7 +11,6 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
-    insert,
     literal_column,
     not_,
     or_,
@@ -21,8 +19,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql.dml import Insert
+from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.domain.events import NOTED, STEPS, EventKind
 from countermand.store import tables as t
@@ -48,38 +45,20 @@ OR EXISTS (SELECT 1 FROM order_parts WHERE order_parts.retailer_id = COALESCE(he
 OR EXISTS (SELECT 1 FROM reassignments WHERE reassignments.retailer_id = COALESCE(here.retailer_id, {nobody})
  AND reassignments.line_id = {id} AND reassignments.former_id = {party}{each})
 """
-_WORDS: Final = {
-    "postgresql": {
-        "keys": "json_array_elements(CAST(CAST(:speakers AS TEXT) AS JSON))",
-        "id": "CAST(key ->> 0 AS UUID)",
-        "party": "CAST(key ->> 1 AS UUID)",
-        "nobody": f"CAST('{UUID(int=0)}' AS UUID)",
-        # Looked up pair by pair: ``OFFSET 0`` keeps PostgreSQL from reading a table whole instead.
-        "here": "LATERAL (SELECT retailer_id FROM id_directory WHERE id = CAST(key ->> 0 AS UUID) OFFSET 0) AS here"
-        " ON TRUE",
-        "each": " OFFSET 0",
-    },
-    "sqlite": {
-        "keys": "json_each(:speakers)",
-        "id": "(key.value ->> 0)",
-        "party": "(key.value ->> 1)",
-        "nobody": f"'{UUID(int=0).hex}'",
-        "here": "id_directory AS here ON here.id = (key.value ->> 0)",
-        "each": "",
-    },
-}
 
 
-RETAILERS_OF_SPEAKERS: Final = {
-    engine: text(_RETAILERS_OF_SPEAKERS.format(**words))
-    .bindparams(bindparam("speakers", type_=PairList()))
-    .columns(id=Id, retailer_id=Id)
-    for engine, words in _WORDS.items()
-}
-"""The same of those that their speakers have to do with, or had: pairs of an order or a line, and a party.
+def retailers_of_speakers(**words: str) -> TextualSelect:
+    """The same of those that their speakers have to do with, or had: pairs of an order or a line, and a party.
 
-What is another's gives no row, like what is absent, and the same is looked up for both: a row that is fetched, and
-dropped later, is told by the time."""
+    What is another's gives no row, like what is absent, and the same is looked up for both: a row that is fetched, and
+    dropped later, is told by the time. Each engine has words of its own for it.
+    """
+    return (
+        text(_RETAILERS_OF_SPEAKERS.format(**words))
+        .bindparams(bindparam("speakers", type_=PairList()))
+        .columns(id=Id, retailer_id=Id)
+    )
+
 
 LINES_OF_ORDERS = select(t.lines.c.retailer_id, t.lines.c.id).where(
     pair_of(t.lines.c.retailer_id, t.lines.c.order_id, bindparam("orders", type_=PairList()))
@@ -353,7 +332,7 @@ def _update(table: Table) -> Update:
 
 UPDATES: Final = {table.name: _update(table) for table in (t.lines, t.cancellations, t.order_money, t.refunds)}
 """A line after its batch: the CHECK on its buckets is the second wall behind ``domain/line.py``. The answer to an ask:
-one that has its answer is never touched again. On PostgreSQL ``bulk`` says the same in its own words."""
+one that has its answer is never touched again. PostgreSQL says the same in its own words."""
 
 SETTLE_PROCESSES = (
     update(t.process_statuses)
@@ -402,18 +381,5 @@ TAKE_NUMBERS = (
 """Reserve a block of numbers, in a transaction of its own (hi/lo). No row when all that fit in 31 bits are spent."""
 
 
-def _insert(table: Table) -> Insert:
-    return insert(table).values({each.name: bindparam(each.name) for each in table.columns if each.computed is None})
-
-
-INSERT_SEARCH: Final = _insert(t.order_search)
-"""The terms of an order's parts, for SQLite's full-text index. On PostgreSQL the parts themselves have one."""
-
 KEPT: Final = frozenset({"connections", "order_keys"})
 """What is there already is left as it is."""
-
-INSERTS: Final[dict[str, Insert]] = {
-    table.name: sqlite.insert(table).on_conflict_do_nothing() if table.name in KEPT else _insert(table)
-    for table in t.metadata.sorted_tables
-}
-"""One plain insert per table, parents before children."""

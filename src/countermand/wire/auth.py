@@ -6,7 +6,7 @@ from typing import Final
 
 from countermand.admin.accounts import Caller, caller_of_token
 from countermand.ids import Clock, digest
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire.throttle import Throttle

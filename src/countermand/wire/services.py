@@ -6,7 +6,7 @@ from countermand.ids import Clock, Ids
 from countermand.keyring import Keyring
 from countermand.service.lanes import Lanes
 from countermand.settings import Settings
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.wire.auth import Authenticator
 from countermand.wire.throttle import Throttle
 

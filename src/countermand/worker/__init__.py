@@ -17,7 +17,7 @@ import structlog
 from countermand.ids import Clock
 from countermand.payments.provider import Provider
 from countermand.service.lanes import Lanes
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.store.outbox import Pair
 from countermand.worker.deadlines import Deadlines
 from countermand.worker.leases import LEASE_S, Monotonic, Partitions
@@ -77,7 +77,7 @@ class Worker:
         self.partitions = Partitions(
             database,
             clock,
-            alone=database.dialect == "sqlite" if alone is None else alone,
+            alone=database.engine.one_writer if alone is None else alone,
             lease_s=lease_s,
             monotonic=monotonic,
         )

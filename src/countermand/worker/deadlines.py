@@ -13,7 +13,7 @@ from countermand.service.calls import Call, Done, Failed
 from countermand.service.lanes import Lanes
 from countermand.store import outbox
 from countermand.store.columns import Record
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.worker.leases import Partitions
 from countermand.worker.pace import STALLED_AFTER, Rests, StalledError
 

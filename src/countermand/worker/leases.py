@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from countermand.ids import Clock
 from countermand.store import outbox
 from countermand.store.columns import Record
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.store.tables import PARTITIONS
 
 Monotonic = Callable[[], float]

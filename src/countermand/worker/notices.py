@@ -28,7 +28,7 @@ from countermand.reads import Scope
 from countermand.reads import events as event_reads
 from countermand.store import outbox, owner_mails
 from countermand.store.columns import Record
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.store.outbox import Pair, Settlement
 from countermand.worker.leases import Monotonic, Partitions
 from countermand.worker.pace import pause_s

@@ -20,7 +20,7 @@ from countermand.domain.endpoint import EndpointState
 from countermand.ids import Clock, show
 from countermand.store import owner_mails
 from countermand.store.columns import Record
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.worker.leases import Partitions
 from countermand.worker.notices import Courier
 from countermand.worker.pace import StalledError

@@ -37,7 +37,7 @@ from countermand.service.lanes import Lanes
 from countermand.store import refunds
 from countermand.store.codecs import refund_of
 from countermand.store.columns import Record
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.store.refunds import At, Mark
 from countermand.worker.leases import Partitions
 from countermand.worker.merging import Merging

@@ -15,7 +15,7 @@ from countermand.domain.endpoint import WAITS_UNCONFIRMED
 from countermand.ids import Clock, show
 from countermand.store import outbox, retention
 from countermand.store.codecs import partition_of
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.store.erasure import erase_customer
 from countermand.worker.leases import Partitions
 

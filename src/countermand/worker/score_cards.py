@@ -23,7 +23,7 @@ from countermand.reads import scores
 from countermand.store import score_cards
 from countermand.store.codecs import partition_of
 from countermand.store.columns import Record
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.store.score_cards import Key
 from countermand.worker.leases import Monotonic, Partitions
 

@@ -140,7 +140,7 @@ async def test_the_item_that_was_created_can_be_cancelled(crux: Crux) -> None:
 
 
 async def test_the_person_who_ordered_is_shown(crux: Crux) -> None:
-    email = f"{crux.world.application.database.dialect}@example.com"
+    email = f"{crux.world.application.database.engine.name}@example.com"
     await crux.user(crux.world.retailer, email, "secret")
     body = {"username": email, "password": "secret"}
     token = (await crux.call("POST", "/organizations/user-login/", body=body)).json()["auth_token"]

@@ -14,7 +14,7 @@ from countermand.admin.accounts import PLATFORM
 from countermand.documents.events import Envelope
 from countermand.domain.commands import AcceptCancellation, CancelOwn
 from countermand.domain.reasons import CancelReason
-from countermand.store.feed import POSITION_ON_POSTGRESQL
+from countermand.store.engines.postgresql.engine import POSITION
 from tests.support.money import place_paid
 from tests.wire.native.calling import Native, new_retailer
 
@@ -143,7 +143,7 @@ async def test_an_event_can_be_told_by_its_id_where_to_go_on(native: Native) -> 
 
 async def test_none_is_missed_however_long_a_transaction_takes(native: Native) -> None:
     """One makes its event first, and ends when later ones have long been told."""
-    if native.world.application.database.dialect != "postgresql":
+    if native.world.application.database.engine.name != "postgresql":
         return
     before = str(await native.line())
     first = await page(native)
@@ -154,7 +154,7 @@ async def test_none_is_missed_however_long_a_transaction_takes(native: Native) -
             "INSERT INTO events (retailer_id, line_id, seq, id, order_id, kind, at, actor, door, facts, fulfiller_id,"
             " position)"
             " SELECT retailer_id, line_id, seq + 1, gen_random_uuid(), order_id, kind, at, actor, door, facts,"
-            f" fulfiller_id, {POSITION_ON_POSTGRESQL} FROM events WHERE line_id = %s",
+            f" fulfiller_id, {POSITION} FROM events WHERE line_id = %s",
             [before],
         )
         after = first["next"]

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 
-from countermand.store.engines.engine import UnsafeDatabaseError
+from countermand.store.engines.protocol import UnsafeDatabaseError, engine_of
 from countermand.store.tables import metadata
 
 LATEST: Final = "0019"
@@ -17,14 +17,11 @@ KNOWN: Final = frozenset(path.name.partition("_")[0] for path in Path(__file__).
 """Every revision that this version can start from."""
 
 _SQLITE_ERROR: Final = 1
-_MIGRATING: Final = 0x636D  # any number that no other user of this database locks
 
 
 def migrate(connection: Connection) -> None:
     """Bring the schema up to date, in the transaction that is open."""
-    if connection.dialect.name == "postgresql":
-        # Two processes that start on an empty database: the second one waits, and finds nothing left to do.
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+    engine_of(connection).prepare_to_migrate(connection)
     # Alembic takes a while to import, and only this needs it.
     from alembic import command
     from alembic.config import Config

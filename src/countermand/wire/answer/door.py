@@ -17,7 +17,8 @@ from countermand.domain.refusals import RefusalKind
 from countermand.outlets.links import MAILBOX, PATH, ExpiredLinkError, Links, MailboxTicket, Ticket, UnknownLinkError
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store.columns import Record
-from countermand.store.engines.engine import TooBroadError, UnavailableError, change
+from countermand.store.engines.protocol import TooBroadError, UnavailableError
+from countermand.store.engines.transactions import change
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire import limits

@@ -8,7 +8,7 @@ from typing import Final
 from countermand.admin.accounts import Caller, plaza_key
 from countermand.ids import Clock
 from countermand.keyring import Keyring
-from countermand.store.engines.engine import Database
+from countermand.store.engines.protocol import Database
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire.bol_plaza.signature import Denial, SignedHeaders, check_key, read_headers

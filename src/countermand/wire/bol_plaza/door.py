@@ -19,7 +19,7 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import BOL_REASONS
 from countermand.domain.refusals import RefusalKind
 from countermand.service.calls import NO_LINE, Call, Failed, ProcessRequest, Refused
-from countermand.store.engines.engine import TooBroadError, UnavailableError
+from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.bol.xml import CHARSETS, Unreadable, in_utf8
 from countermand.wire.bol_plaza import messages, views, writing

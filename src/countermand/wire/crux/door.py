@@ -26,7 +26,7 @@ from countermand.domain.refusals import UNKNOWN_ORDER
 from countermand.domain.texts import why_unfit
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store.columns import Record
-from countermand.store.engines.engine import change
+from countermand.store.engines.transactions import change
 from countermand.wire.crux import meaning, messages, views
 from countermand.wire.crux.calling import Checks, Endpoint, LoginEndpoint, NoSuchCall, Operation, Request
 from countermand.wire.crux.errors import CallError, refuse, throttled

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 
 from countermand.domain.refusals import Refusal, RefusalKind
-from countermand.store.engines.engine import TooBroadError
+from countermand.store.engines.protocol import TooBroadError
 from countermand.wire.crux.messages import FieldErrors
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.response import Reply, json_reply

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from countermand.admin.accounts import Caller
-from countermand.store.engines.engine import TooBroadError, UnavailableError
+from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire.callers import address_of
 from countermand.wire.limits import Asgi
 from countermand.wire.native.errors import CallError, throttled

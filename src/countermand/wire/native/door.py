@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from countermand.store.engines.engine import TooBroadError, UnavailableError
+from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.http import unsupported_body
 from countermand.wire.native import cancellations, endpoints, errors, events, lines, payments, refunds, scorecards

@@ -20,7 +20,8 @@ from countermand.domain.refusals import RefusalKind
 from countermand.domain.texts import read_text
 from countermand.fields import Text
 from countermand.ids import read, show
-from countermand.store.engines.engine import Work, change
+from countermand.store.engines.protocol import Work
+from countermand.store.engines.transactions import change
 from countermand.wire.native.auth import Inside, JsonRoute, Key, Manager, Strict, fingerprint
 from countermand.wire.native.errors import PROBLEMS, CallError, invalid
 from countermand.wire.replies import Problem

@@ -1,0 +1,1 @@
+"""PostgreSQL: a server, transactions side by side, and several processes."""

@@ -1,0 +1,255 @@
+"""A PostgreSQL database: spoken to from the event loop."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from ssl import SSLCertVerificationError, SSLError
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import UUID, uuid4
+
+import orjson
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from countermand.store import row_security
+from countermand.store.columns import to_json
+from countermand.store.engines.postgresql.address import PostgresAddress
+from countermand.store.engines.protocol import (
+    CommitUnknownError,
+    Engine,
+    Opening,
+    TooBroadError,
+    UnavailableError,
+    UnsafeDatabaseError,
+    Work,
+    options_of,
+)
+from countermand.store.engines.transactions import in_turn, is_unavailable, sqlstate, transaction
+from countermand.store.fair_share import FairShare
+from countermand.store.row_security import viewer
+
+if TYPE_CHECKING:
+    # SQLAlchemy's asyncio brings its object mapper along, and SQLite needs neither that nor the driver.
+    import asyncpg
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+T = TypeVar("T")
+
+LAST_WORK_S: Final = 10.0
+"""How long closing waits for what has begun, in seconds, before it breaks it off."""
+
+QUERY_CANCELED: Final = "57014"
+"""What PostgreSQL calls a statement that took too long."""
+
+POSTGRES_READERS: Final = 8
+
+WORKER_WRITERS: Final = 2
+"""Connections that write beside the lanes': the worker settles and renews its leases without waiting for them."""
+
+
+class UnusableAddressError(OSError):
+    """The address of the database cannot be used as it is: a file that is not there, a certificate not trusted."""
+
+
+class HungError(OSError):
+    """The database took longer than it may."""
+
+
+class PostgresDatabase:
+    """A PostgreSQL server, spoken to from the event loop.
+
+    Work that has begun runs to its end even when its caller is cancelled, as it does in SQLite's threads: a connection
+    broken off halfway would be left to the garbage collector.
+    """
+
+    def __init__(self, engine: Engine, address: PostgresAddress, how: Opening) -> None:
+        self.engine = engine
+        self._keeps = not how.dry_run
+        self._read_timeout_s = how.read_timeout_s
+        self._turns = FairShare(POSTGRES_READERS)
+        self._timeout_s = how.timeout_s
+        self._pooled = how.pooled
+        self._is_bound: bool | None = None
+        self._under_way: set[asyncio.Task[Any]] = set()
+        connect = _connecting(address, pooled=how.pooled)
+        options = options_of(engine)
+        self._writer = _postgres_engine(
+            connect,
+            connections=how.lanes + WORKER_WRITERS,
+            isolation_level="READ COMMITTED",
+            execution_options=options,
+        )
+        self._readers = _postgres_engine(
+            connect,
+            connections=POSTGRES_READERS,
+            isolation_level="REPEATABLE READ",
+            pool_pre_ping=True,
+            execution_options=options,
+        )
+        if how.read_timeout_s:
+            _limit_statements(self._readers, how.read_timeout_s, pooled=how.pooled)
+
+    async def answers(self) -> None:
+        """Ask it something, to see that it is there."""
+        await self.read(_show("server_version"))
+
+    async def check_durability(self) -> None:
+        """Refuse settings that lose acknowledged commits (reliability rule P1)."""
+        weak = [
+            f"{name} = {value}"
+            for name, value, fine in [
+                (name, await self.read(_show(name)), fine)
+                for name, fine in (
+                    ("fsync", {"on"}),
+                    ("full_page_writes", {"on"}),
+                    ("synchronous_commit", {"on", "remote_apply", "remote_write", "local"}),
+                )
+            ]
+            if value not in fine
+        ]
+        if weak:
+            raise UnsafeDatabaseError(
+                f"This PostgreSQL would lose acknowledged cancellations in a crash ({', '.join(weak)}). Turn it on, or"
+                " set COUNTERMAND_ALLOW_LOSING_ACKNOWLEDGED_CALLS=true if that is what you want."
+            )
+
+    async def read(self, question: Work[T]) -> T:
+        """Run in the event loop, on a snapshot that is never written."""
+        who = viewer.get()
+        try:
+            if (who is not None or self._pooled) and await self._is_bound_by_policies():
+                question = _seen_by(who, question)
+            return await in_turn(self._turns, lambda: self._started(_run(self._readers, question)))
+        except (OSError, DBAPIError, PoolTimeoutError) as error:
+            if sqlstate(error) == QUERY_CANCELED and self._read_timeout_s:
+                raise TooBroadError(self._read_timeout_s) from error
+            if is_unavailable(error):
+                raise UnavailableError from error
+            raise
+
+    async def write(self, work: Work[T]) -> T:
+        """Run in the event loop."""
+        if self._pooled and await self._is_bound_by_policies():
+            work = _seen_by(None, work)
+        try:
+            return await self._to_its_end(
+                _run(self._writer, lambda connection: transaction(connection, work, self._keeps))
+            )
+        except HungError as error:
+            # It may have been the COMMIT that had no answer.
+            raise CommitUnknownError from error
+
+    async def close(self) -> None:
+        """Wait for what is under way, then close both pools."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=LAST_WORK_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._writer.dispose()
+        await self._readers.dispose()
+        # A connection that was broken off closes its socket in the loop's next turn, which may be the last.
+        await asyncio.sleep(0)
+
+    async def _is_bound_by_policies(self) -> bool:
+        """Whether row-level security binds the role of this service: asked once, as soon as there are tables."""
+        if self._is_bound is None:
+            self._is_bound = await self._to_its_end(
+                _run(self._readers, lambda connection: connection.execute(row_security.IS_ACTIVE).scalar())
+            )
+        return bool(self._is_bound)
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.shield(self._started(work))
+
+    def _started(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        task = asyncio.ensure_future(_within(self._timeout_s, work))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+
+def _seen_by(who: UUID | None, work: Work[T]) -> Work[T]:
+    def narrowed(connection: Connection) -> T:
+        row_security.narrow(connection, who)
+        return work(connection)
+
+    return narrowed
+
+
+def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
+    """How SQLAlchemy opens a connection: the driver reads the address itself."""
+    import asyncpg
+
+    more = {"statement_cache_size": 0} if pooled else {}
+    # A pooler refuses settings that it does not know; behind one, each transaction says what it sees.
+    sees = {} if pooled else {"countermand.sees": row_security.ALL}
+
+    async def connect(**_: object) -> "asyncpg.Connection":
+        try:
+            return await asyncpg.connect(
+                address.dsn,
+                timeout=address.connect_timeout_s,
+                server_settings={"application_name": address.application_name, **sees},
+                **more,
+            )
+        except SSLCertVerificationError as error:
+            why = f"The certificate of the database server is not trusted: {error.verify_message}."
+            raise UnusableAddressError(why) from error
+        except (asyncpg.ClientConfigurationError, FileNotFoundError, IsADirectoryError, SSLError) as error:
+            raise UnusableAddressError(f"The database address cannot be used: {error}.") from error
+
+    if not pooled:
+        return {"async_creator_fn": connect}
+    # A statement that was prepared on one of the pooler's connections is unknown, or another one, on the next.
+    return {
+        "async_creator_fn": connect,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": lambda: f"countermand_{uuid4().hex}",
+    }
+
+
+def _postgres_engine(connect: Mapping[str, Any], *, connections: int, **more: Any) -> "AsyncEngine":
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        pool_size=connections,
+        max_overflow=0,
+        hide_parameters=True,
+        json_serializer=to_json,
+        json_deserializer=orjson.loads,
+        connect_args=dict(connect),
+        **more,
+    )
+
+
+def _limit_statements(engine: "AsyncEngine", limit_s: float, *, pooled: bool) -> None:
+    """Have the server stop what takes longer: once for each connection, or for each transaction behind a pooler."""
+    limit = f"SET {'LOCAL ' if pooled else ''}statement_timeout = {int(limit_s * 1000)}"
+    if pooled:
+        event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(limit))
+        return
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        connection.run_async(lambda driver: driver.execute(limit))
+
+
+async def _within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await work
+    except TimeoutError as error:
+        if limit.expired():
+            raise HungError(f"the database did not answer within {seconds} s") from error
+        raise
+
+
+async def _run(engine: "AsyncEngine", work: Work[T]) -> T:
+    async with engine.connect() as connection:
+        return await connection.run_sync(work)
+
+
+def _show(setting: str) -> Work[str]:
+    return lambda connection: str(connection.exec_driver_sql(f"SHOW {setting}").scalar_one())

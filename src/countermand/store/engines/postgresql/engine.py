@@ -1,0 +1,244 @@
+"""What the store does in PostgreSQL's own way.
+
+A batch is one statement, and the rows of each table travel as one JSON parameter: round trips, and encoding a message
+for each row, took most of the time of a busy lane (docs/decisions/0012).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, Final, cast
+from uuid import UUID
+
+import orjson
+from sqlalchemy import BigInteger, ColumnElement, Connection, Insert, Table, TextClause, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy.types import TypeEngine
+
+from countermand.store import statements as sql
+from countermand.store.engines.postgresql.address import AddressError, is_postgres, read_address
+from countermand.store.engines.postgresql.words import PostgresWords
+from countermand.store.engines.protocol import (
+    Database,
+    Opening,
+    Rows,
+    RowUpdate,
+    UnavailableError,
+    UnsafeDatabaseError,
+    Words,
+)
+from countermand.store.tables import metadata
+
+
+class PostgresEngine:
+    """See ``Engine``."""
+
+    name = "postgresql"
+    one_writer = False
+    words: Words = PostgresWords()
+
+    @property
+    def retailers_of_speakers(self) -> TextualSelect:
+        """Looked up pair by pair: ``OFFSET 0`` keeps PostgreSQL from reading a table whole instead."""
+        return _RETAILERS_OF_SPEAKERS
+
+    @property
+    def horizon(self) -> TextualSelect:
+        """The oldest transaction that still runs."""
+        return _HORIZON
+
+    @property
+    def barrier(self) -> TextualSelect:
+        """The bounds of the snapshot."""
+        return _BARRIER
+
+    @property
+    def searched(self) -> Table:
+        """The parts themselves have an index of their terms."""
+        return metadata.tables["order_parts"]
+
+    @property
+    def first_notices(self) -> str:
+        """Pair by pair."""
+        return _FIRST_NOTICES
+
+    def serves(self, url: str) -> bool:
+        """As libpq and SQLAlchemy write it."""
+        return is_postgres(url)
+
+    def shown(self, url: str) -> str:
+        """Without the password."""
+        return read_address(url).without_password()
+
+    async def open(self, url: str, how: Opening) -> Database:
+        """Open the server's pools, and ask it whether it keeps what is committed."""
+        from countermand.store.engines.postgresql.database import PostgresDatabase, UnusableAddressError
+
+        try:
+            address = read_address(url)
+        except AddressError as error:
+            raise UnsafeDatabaseError(str(error)) from None
+        database = PostgresDatabase(self, address, how)
+        try:
+            await (database.answers() if how.allow_weak_durability else database.check_durability())
+        except UnavailableError as error:
+            await database.close()
+            if isinstance(error.__cause__, UnusableAddressError):
+                raise UnsafeDatabaseError(str(error.__cause__)) from error
+            raise
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    def prepare_to_migrate(self, connection: Connection) -> None:
+        """Two processes that start on an empty database: the second one waits, and finds nothing left to do."""
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+
+    def write(self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows]) -> None:
+        """One statement."""
+        if changed or new:
+            parameters = {f"rows_{place}": _json(each) for place, each in enumerate([*changed.values(), *new.values()])}
+            connection.execute(_statement(tuple(changed), tuple(new)), parameters)
+
+    def insert_unless_there(self, table: Table) -> Insert:
+        """With ``ON CONFLICT``."""
+        return postgresql.insert(table).on_conflict_do_nothing()
+
+    def index_terms(self, connection: Connection, part: Mapping[str, Any]) -> None:
+        """The part has its terms."""
+
+    def has_terms(self, whose: Sequence[Sequence[str]], terms: Iterable[str], *, begin: bool) -> ColumnElement[bool]:
+        """In the words of their index."""
+        groups = [f"({' | '.join(group)})" if len(group) > 1 else group[0] for group in whose]
+        query = " & ".join([*groups, *(f"{term}:*" if begin else term for term in terms)])
+        found = text("array_to_tsvector(string_to_array(order_parts.terms, ' ')) @@ CAST(:terms AS tsquery)")
+        return cast("ColumnElement[bool]", found.bindparams(terms=query))
+
+    def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
+        """``OFFSET 0`` keeps each look-up what it is: one row by the whole of its primary key."""
+        kinds = ("UUID", "UUID", "INTEGER")
+        keys = {f"key{place}": f"CAST(key ->> {place} AS {kind})" for place, kind in enumerate(kinds)}
+        source = "json_array_elements(CAST(CAST(:keys AS TEXT) AS JSON)) AS key"
+        for table, (condition, kind) in joins.items():
+            where = condition.format(**keys)
+            ending = " ON TRUE" if kind == "LEFT" else ""
+            source += f" {kind} JOIN LATERAL (SELECT * FROM {table} WHERE {where} OFFSET 0) AS {table}{ending}"  # noqa: S608 - no input
+        return source
+
+    def update_rows(self, connection: Connection, change: RowUpdate, rows: Rows) -> int:
+        """One statement, whose rows are one parameter."""
+        return connection.execute(_row_update(change), {"rows": _json(rows)}).rowcount
+
+    def make_cards_stale(self, connection: Connection, touched: Sequence[tuple[UUID, datetime]]) -> None:
+        """Locked in one order everywhere. Those that are stale are left alone, so that nobody waits for them."""
+        rows = [{"party": str(party), "placed_at": placed_at.isoformat()} for party, placed_at in touched]
+        connection.execute(_STALE, {"rows": _json(rows)})
+
+    def misplaced(self, connection: Connection) -> int | None:
+        """Where events stand beyond all transactions, the database was restored into another server."""
+        found: int | None = connection.execute(_RESTORED).scalar()
+        return found
+
+
+_MIGRATING: Final = 0x636D  # any number that no other user of this database locks
+
+# Rows
+
+POSITION: Final = "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) + (SELECT feed.position FROM feed)"
+"""Of a new event: the number of the transaction, and what ``feed`` says."""
+
+_MADE: Final = {("events", "position"): POSITION}
+"""Columns that PostgreSQL fills, and with what."""
+
+_ROWS: Final = "CAST(CAST(:{} AS TEXT) AS JSON)"
+
+
+def _json(rows: Rows) -> str:
+    # The driver's ids are of a class of their own, which orjson hands to ``default``.
+    return orjson.dumps(rows, default=str).decode()
+
+
+def _typed(parameters: Mapping[str, TypeEngine[Any]]) -> str:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    return ", ".join(f"{name} {kind.compile(dialect)}" for name, kind in parameters.items())
+
+
+@cache
+def _row_update(change: RowUpdate) -> TextClause:
+    given = {name: f"r.{name}" for name in change.parameters}
+    columns = ", ".join(f"{column} = {given[name]}" for column, name in change.changes.items())
+    return text(
+        f"UPDATE {change.table} SET {columns}"  # noqa: S608 - no input
+        f" FROM json_to_recordset({_ROWS.format('rows')}) AS r({_typed(change.parameters)})"
+        f" WHERE {change.where.format(**given)}"
+    )
+
+
+@cache
+def _statement(updated: tuple[str, ...], inserted: tuple[str, ...]) -> TextClause:
+    """One statement for these tables. Its parts see the rows as they were before it, so none may need another's."""
+    parts = [_update(name, f"rows_{place}") for place, name in enumerate(updated)]
+    parts += [_insert(name, f"rows_{place}") for place, name in enumerate(inserted, start=len(updated))]
+    named = ", ".join(f"part_{place} AS ({part})" for place, part in enumerate(parts))
+    return text(f"WITH {named} SELECT 1")
+
+
+def _insert(name: str, parameter: str) -> str:
+    names = [column.name for column in metadata.tables[name].columns if column.computed is None]
+    columns = ", ".join(f'"{each}"' for each in names)
+    values = ", ".join(_MADE.get((name, each), f'"{each}"') for each in names)
+    source = f"json_populate_recordset(NULL::{name}, {_ROWS.format(parameter)})"
+    ending = " ON CONFLICT DO NOTHING" if name in sql.KEPT else ""
+    return f"INSERT INTO {name} ({columns}) SELECT {values} FROM {source}{ending}"  # noqa: S608 - no input
+
+
+def _update(name: str, parameter: str) -> str:
+    table, columns = metadata.tables[name], sql.CHANGED_COLUMNS[name]
+    typed = {
+        "of_retailer": table.c.retailer_id.type,
+        "of_id": table.c.id.type,
+        **{f"new_{each}": table.c[each].type for each in columns},
+    }
+    changes = ", ".join(f"{each} = r.new_{each}" for each in columns)
+    still_asked = f" AND {name}.state = 'asked'" if name == "cancellations" else ""
+    return (
+        f"UPDATE {name} SET {changes} FROM json_to_recordset({_ROWS.format(parameter)}) AS r({_typed(typed)})"  # noqa: S608 - no input
+        f" WHERE {name}.retailer_id = r.of_retailer AND {name}.id = r.of_id{still_asked}"
+    )
+
+
+# Statements
+
+_RETAILERS_OF_SPEAKERS: Final = sql.retailers_of_speakers(
+    keys="json_array_elements(CAST(CAST(:speakers AS TEXT) AS JSON))",
+    id="CAST(key ->> 0 AS UUID)",
+    party="CAST(key ->> 1 AS UUID)",
+    nobody=f"CAST('{UUID(int=0)}' AS UUID)",
+    here="LATERAL (SELECT retailer_id FROM id_directory WHERE id = CAST(key ->> 0 AS UUID) OFFSET 0) AS here ON TRUE",
+    each=" OFFSET 0",
+)
+_OLDEST: Final = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)"
+_NEWEST: Final = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
+_HORIZON: Final = text(f"SELECT feed.position + {_OLDEST} FROM feed").columns(position=BigInteger)  # noqa: S608 - no input
+_BARRIER: Final = text(f"SELECT {_NEWEST} AS newest, {_OLDEST} AS oldest").columns(newest=BigInteger, oldest=BigInteger)
+_RESTORED: Final = text(
+    "WITH seen AS (SELECT max((SELECT max(events.position) FROM events WHERE events.retailer_id = parties.id)) AS last,"  # noqa: S608 - no input
+    f" {_OLDEST} AS oldest, {_NEWEST} AS newest FROM parties WHERE parties.kind = 'retailer')"
+    " SELECT seen.last + 1 - seen.oldest FROM seen, feed WHERE seen.last >= feed.position + seen.newest"
+)
+_FIRST_NOTICES: Final = (
+    "json_array_elements(CAST(CAST(:pairs AS TEXT) AS JSON)) AS pair CROSS JOIN LATERAL (SELECT * FROM notices"
+    " WHERE endpoint_id = CAST(pair ->> 1 AS UUID) AND partition = CAST(pair ->> 0 AS INTEGER) AND state = 'due'"
+    " AND due_at <= :now ORDER BY due_at LIMIT :most) AS n"
+)
+_STALE: Final = text(
+    "WITH touched AS (SELECT c.party_id, c.role, c.zone, c.rules, c.week FROM"
+    " json_to_recordset(CAST(CAST(:rows AS TEXT) AS JSON)) AS r(party UUID, placed_at TIMESTAMPTZ)"
+    " JOIN score_cards AS c ON c.party_id = r.party AND c.starts_at <= r.placed_at AND c.ends_at > r.placed_at"
+    " AND c.state <> 'stale' ORDER BY c.party_id, c.role, c.zone, c.rules, c.week FOR UPDATE OF c)"
+    " UPDATE score_cards SET state = 'stale' FROM touched WHERE score_cards.party_id = touched.party_id"
+    " AND score_cards.role = touched.role AND score_cards.zone = touched.zone"
+    " AND score_cards.rules = touched.rules AND score_cards.week = touched.week"
+)

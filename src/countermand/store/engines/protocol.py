@@ -1,0 +1,223 @@
+"""What an engine is to the rest of the store: a database to read and write, and statements in words of its own.
+
+All engines run the same synchronous functions over a SQLAlchemy connection. What standard SQL does not say alike is
+asked of ``engine_of(connection)``, and of ``Words`` where a single value or condition is written.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol, TypeVar, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy.sql.dml import Insert
+from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy.types import TypeEngine
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+Rows = Sequence[dict[str, Any]]
+
+READ_TIMEOUT_S: Final = 5.0
+"""How long one read may take, unless the settings say otherwise."""
+
+_ENGINE: Final = "countermand_engine"
+
+
+class UnsafeDatabaseError(Exception):
+    """The database would not keep what was acknowledged, or another process uses it. The message says what to do."""
+
+
+class UnavailableError(Exception):
+    """The database cannot be reached, or is starting or stopping: the same question may be answered in a moment."""
+
+
+class TooBroadError(Exception):
+    """A read took longer than one may, and was stopped. It can be made narrower."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"This reads more than it may in {limit_s:g} s, so it was stopped.")
+
+
+class CommitUnknownError(Exception):
+    """The connection failed during COMMIT: whether the batch is stored cannot be told."""
+
+
+class Database(Protocol):
+    """A database: many readers, and transactions that write."""
+
+    @property
+    def engine(self) -> "Engine":
+        """Whose it is."""
+
+    async def read(self, question: Work[T]) -> T:
+        """Run ``question`` on one snapshot, when it is the turn of the party whose call is being answered.
+
+        Raises:
+            UnavailableError: the database does not answer now, or too many reads of this party wait.
+            TooBroadError: it took longer than a read may.
+        """
+
+    async def write(self, work: Work[T]) -> T:
+        """Run ``work`` in one transaction and commit it durably.
+
+        Raises:
+            CommitUnknownError: the commit itself failed.
+            sqlalchemy.exc.DBAPIError: anything before it failed; nothing is stored.
+        """
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How to open a database.
+
+    With ``dry_run`` every transaction is rolled back at its end instead of committed. A server that has not answered a
+    transaction after ``timeout_s`` counts as away. ``pooled``: a pooler such as PgBouncer stands in front of it and
+    hands each transaction to another connection. No read takes longer than ``read_timeout_s``.
+    """
+
+    lanes: int = 1
+    allow_weak_durability: bool = False
+    dry_run: bool = False
+    timeout_s: float | None = None
+    pooled: bool = False
+    read_timeout_s: float | None = READ_TIMEOUT_S
+
+
+class Words(Protocol):
+    """How an engine keeps a value, and how it writes the conditions that are not the same everywhere."""
+
+    instant: TypeEngine[Any]
+    document: TypeEngine[Any]
+    id_list: TypeEngine[Any]
+    number_list: TypeEngine[Any]
+
+    def of_instant(self, moment: datetime) -> Any:
+        """An aware time, as the driver takes it."""
+
+    def of_ids(self, ids: list[UUID]) -> Any:
+        """A list of ids, likewise."""
+
+    def of_numbers(self, numbers: list[int]) -> Any:
+        """A list of numbers, likewise."""
+
+    def id_in_json(self, value: UUID) -> str:
+        """An id in a JSON text that statements take apart."""
+
+    def one_of(self, column: str, given: str) -> str:
+        """The column is one of a list. An index on it serves."""
+
+    def pair_of(self, columns: tuple[str, str], kind: str, given: str) -> str:
+        """Two columns, an id and another of this ``kind``, are one of the pairs in a JSON text. An index serves."""
+
+    def partition_of(self, column: str, partitions: int) -> str:
+        """The partition of the retailer whose id is in a column."""
+
+    def numbers_given(self, parameter: str) -> str:
+        """A table with the column ``number``, of a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowUpdate:
+    """An update of many rows, each by parameters of its own.
+
+    ``changes`` names the parameter of each column; in ``where`` a parameter is written ``{so}``.
+    """
+
+    table: str
+    parameters: Mapping[str, TypeEngine[Any]]
+    changes: Mapping[str, str]
+    where: str
+
+
+class Engine(Protocol):
+    """An engine, and what it does in its own way."""
+
+    name: str
+    one_writer: bool
+    """Whether one transaction writes at a time, and one process works on the database."""
+    words: Words
+
+    @property
+    def retailers_of_speakers(self) -> TextualSelect:
+        """See ``statements.retailers_of_speakers``, filled in."""
+
+    @property
+    def horizon(self) -> TextualSelect:
+        """``position``: no transaction that is still to end, or to begin, puts an event before it."""
+
+    @property
+    def barrier(self) -> TextualSelect:
+        """``newest`` and ``oldest``: where transactions stand in this snapshot."""
+
+    @property
+    def searched(self) -> Table:
+        """Where the terms of orders' parts are indexed."""
+
+    @property
+    def first_notices(self) -> str:
+        """What to select ``n`` from: the first few notices that are due of each of the pairs in ``:pairs``."""
+
+    def __hash__(self) -> int:
+        """Statements are kept by engine."""
+
+    def serves(self, url: str) -> bool:
+        """Whether a URL names a database of this engine."""
+
+    def shown(self, url: str) -> str:
+        """The URL as it may be shown: without its secrets."""
+
+    async def open(self, url: str, how: Opening) -> Database:
+        """Open a database and check that it keeps what is committed.
+
+        Raises:
+            UnsafeDatabaseError: its address makes no sense, or its settings, or the library's version, would lose
+                acknowledged calls.
+        """
+
+    def prepare_to_migrate(self, connection: Connection) -> None:
+        """Keep others from migrating the same database at the same time."""
+
+    def write(self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows]) -> None:
+        """Update and insert the rows of a batch, by table, in this order."""
+
+    def insert_unless_there(self, table: Table) -> Insert:
+        """Insert rows, except those whose key is there already."""
+
+    def index_terms(self, connection: Connection, part: Mapping[str, Any]) -> None:
+        """Let a part of an order that was written by itself be found by its terms."""
+
+    def has_terms(self, whose: Sequence[Sequence[str]], terms: Iterable[str], *, begin: bool) -> ColumnElement[bool]:
+        """A row of ``searched`` has all ``terms``, or terms that ``begin`` so.
+
+        Each of ``whose`` is a group of terms of which it has one at least.
+        """
+
+    def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
+        """What to select from: the tables of ``joins``, looked into in this order for each of the keys in ``:keys``.
+
+        A join is a condition, in which ``{key0}`` to ``{key2}`` stand for the parts of a key, and its kind.
+        """
+
+    def update_rows(self, connection: Connection, change: "RowUpdate", rows: Rows) -> int:
+        """Carry out ``change`` for each of these rows of parameters. Returns how many rows of the table it changed."""
+
+    def make_cards_stale(self, connection: Connection, touched: Sequence[tuple[UUID, datetime]]) -> None:
+        """Mark what is kept of the weeks of these parties as stale."""
+
+    def misplaced(self, connection: Connection) -> int | None:
+        """Where the feed has to go on if the database came from another server, which counts from elsewhere."""
+
+
+def options_of(engine: Engine) -> dict[str, Any]:
+    """The options of execution that tell ``engine_of`` the engine of a connection."""
+    return {_ENGINE: engine}
+
+
+def engine_of(connection: Connection) -> Engine:
+    """The engine of a connection that a ``Database`` handed out."""
+    return cast("Engine", connection.get_execution_options()[_ENGINE])

@@ -1,0 +1,61 @@
+"""How SQLite keeps values: times, lists and ids are texts, which sort and which ``json_each`` takes apart."""
+
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import JSON, Text
+from sqlalchemy.types import TypeEngine
+
+
+class SqliteWords:
+    """See ``Words``."""
+
+    instant: TypeEngine[Any] = Text()
+    document: TypeEngine[Any] = JSON()
+    id_list: TypeEngine[Any] = Text()
+    number_list: TypeEngine[Any] = Text()
+
+    def of_instant(self, moment: datetime) -> str:
+        """ISO 8601 in UTC, of fixed width, so that it sorts."""
+        return _text_of(moment)
+
+    def of_ids(self, ids: list[UUID]) -> str:
+        """Ids are 32 hexadecimal digits."""
+        return json.dumps([each.hex for each in ids])
+
+    def of_numbers(self, numbers: list[int]) -> str:
+        """A JSON array."""
+        return json.dumps(numbers)
+
+    def id_in_json(self, value: UUID) -> str:
+        """Without hyphens, as it is kept."""
+        return value.hex
+
+    def one_of(self, column: str, given: str) -> str:
+        """The list is a table."""
+        return f"{column} IN (SELECT value FROM json_each({given}))"  # noqa: S608 - both sides are compiled, none is input
+
+    def pair_of(self, columns: tuple[str, str], kind: str, given: str) -> str:
+        """The text is a table of arrays. Their values compare without a cast."""
+        return f"({', '.join(columns)}) IN (SELECT value ->> 0, value ->> 1 FROM json_each({given}))"  # noqa: S608 - no input
+
+    def partition_of(self, column: str, partitions: int) -> str:
+        """By the last two digits."""
+        digits = [f"(instr('{_DIGITS}', substr({column}, {place}, 1)) - 1)" for place in (31, 32)]
+        return f"(({digits[0]} * 16 + {digits[1]}) & {partitions - 1})"
+
+    def numbers_given(self, parameter: str) -> str:
+        """A JSON array."""
+        return f"(SELECT value AS number FROM json_each(:{parameter}))"  # noqa: S608 - no input
+
+
+_DIGITS: Final = "0123456789abcdef"
+
+
+@lru_cache(maxsize=256)
+def _text_of(moment: datetime) -> str:
+    """A batch writes one moment many times."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -1,0 +1,84 @@
+"""What reads and transactions have in common on every engine."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from countermand.store.engines.protocol import CommitUnknownError, Database, UnavailableError, Work
+from countermand.store.fair_share import FairShare, TooManyReadsError, reading_party
+
+T = TypeVar("T")
+
+
+async def change(database: Database, work: Work[T]) -> T:
+    """``database.write`` for what is seldom changed, where all that a failure says is that the database is away.
+
+    Raises:
+        UnavailableError: nobody knows whether it was stored; it can be repeated.
+    """
+    try:
+        return await database.write(work)
+    except (CommitUnknownError, OSError, OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise UnavailableError from error
+    except DBAPIError as error:
+        if is_unavailable(error):
+            raise UnavailableError from error
+        raise
+
+
+async def in_turn(turns: FairShare, begin: Callable[[], asyncio.Future[T]]) -> T:
+    """Begin a read when it is its party's turn. Its place is free when it has ended, whoever still waits for it."""
+    party = reading_party.get()
+    try:
+        await turns.acquire(party)
+    except TooManyReadsError as error:
+        raise UnavailableError from error
+    try:
+        reading = begin()
+    except BaseException:
+        turns.release(party)
+        raise
+    reading.add_done_callback(lambda _: turns.release(party))
+    return await asyncio.shield(reading)
+
+
+def transaction(connection: Connection, work: Work[T], keeps: bool) -> T:
+    """Run ``work`` in a transaction, and commit it or, if it is not to be kept, roll it back.
+
+    Raises:
+        CommitUnknownError: the commit failed, so nobody knows whether it is stored.
+    """
+    transaction = connection.begin()
+    try:
+        result = work(connection)
+    except BaseException:
+        transaction.rollback()
+        raise
+    if not keeps:
+        transaction.rollback()
+        return result
+    try:
+        transaction.commit()
+    except Exception as error:
+        # Whatever it was, the server may have heeded the COMMIT. The connection is not trusted again: after a sync
+        # that failed, a file may look written and not be.
+        connection.invalidate(error)
+        raise CommitUnknownError from error
+    return result
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether the connection is to blame and not the statement (PostgreSQL's classes 08, 53 and 57)."""
+    if not isinstance(error, DBAPIError):
+        return True
+    code = sqlstate(error)
+    return error.connection_invalidated or code[:2] in ("08", "53", "57")
+
+
+def sqlstate(error: Exception) -> str:
+    """The code of the SQL standard, if the driver has one."""
+    return str(getattr(getattr(error, "orig", None), "sqlstate", None))
