@@ -1030,8 +1030,9 @@ CHANGES: Final = {
     "store.migrations.refuse_incomplete",
     "store.feed.horizon",
     "store.feed.move",
-    "store.feed.place",
-    # Settings of the connection.
+    # Settings of the connection, and what surrounds a transaction.
+    "store.engines.protocol.engine_of",
+    "store.engines.transactions.transaction",
     "store.row_security.narrow",
     # All parties, for an operator who asked for all.
     "reads.list_parties",

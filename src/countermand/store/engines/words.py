@@ -15,8 +15,8 @@ _WORDS: Final[dict[str, Words]] = {"sqlite": SqliteWords(), "postgresql": Postgr
 
 
 def words_of(dialect: Dialect) -> Words:
-    """The words of the engines that speak this dialect."""
-    return _WORDS[dialect.name]
+    """The words of the engines that speak this dialect. A statement that is only printed has none, and is in SQLite's."""
+    return _WORDS.get(dialect.name) or _WORDS["sqlite"]
 
 
 def varying(common: TypeEngine[Any], of: Callable[[Words], TypeEngine[Any]]) -> TypeEngine[Any]:
