@@ -15,7 +15,7 @@ _WORDS: Final[dict[str, Words]] = {"sqlite": SqliteWords(), "postgresql": Postgr
 
 
 def words_of(dialect: Dialect) -> Words:
-    """The words of the engines that speak this dialect. A statement that is only printed has none, and is in SQLite's."""
+    """The words of the engines that speak this dialect. What is only printed is in SQLite's."""
     return _WORDS.get(dialect.name) or _WORDS["sqlite"]
 
 
