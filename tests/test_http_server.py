@@ -1,6 +1,7 @@
 """The server in front of the doors: its limits, stray bytes, and callers that end their side early."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -198,6 +199,7 @@ async def test_idle_connections_go_sooner_when_there_are_many() -> None:
         begin = asyncio.get_running_loop().time()
         server.guard.clock = lambda: begin + 60
         await until(lambda: server.guard.open <= 3)
+        assert server.guard.open > 0
         for _, writer in (*held, last):
             writer.close()
 
@@ -208,11 +210,16 @@ async def test_a_caller_that_reads_nothing_is_broken_off() -> None:
         await send({"type": "http.response.body", "body": b"x" * 50_000_000})
 
     async with served(app, replace(LIMITS, write_stall_s=0.01)) as (server, port):
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n")
         await until(lambda: server.guard.open > 0)
         await until(lambda: server.guard.open == 0)
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        read = b""
+        with contextlib.suppress(ConnectionError):
+            read = await reader.read()
+        assert len(read) < 50_000_000
         writer.close()
 
 

@@ -180,8 +180,10 @@ def test_what_cannot_be_ends_with_a_sentence_and_a_code(
 
 
 def test_the_settings_say_what_may_be_registered(cli: Cli) -> None:
-    added(cli, "http://alpine.example:8080/", COUNTERMAND_WEBHOOK_HTTP="true", COUNTERMAND_WEBHOOK_PORTS="[8080]")
-    added(cli, "http://127.0.0.1:9000/", COUNTERMAND_WEBHOOK_PORTS="[]")
+    named, inner = "http://alpine.example:8080/", "http://127.0.0.1:9000/"
+    added(cli, named, COUNTERMAND_WEBHOOK_HTTP="true", COUNTERMAND_WEBHOOK_PORTS="[8080]")
+    added(cli, inner, COUNTERMAND_WEBHOOK_PORTS="[]")
+    assert {each["url"] for each in listed(cli)} == {named, inner}
 
 
 @pytest.mark.parametrize("change", ["add", "pause", "resume", "rotate", "remove", "test"])

@@ -199,8 +199,8 @@ async def test_every_body_is_as_the_schema_says_and_nothing_else(world: World, s
     for party in (world.retailer, world.supplier, PLATFORM):
         for body in await bodies(said, party, page=lambda row: f"{HERE}/answer/token"):
             sent = json.dumps(body)
-            schema.validate(json.loads(sent))
-            Envelope.model_validate_json(sent)
+            assert list(schema.iter_errors(json.loads(sent))) == []
+            assert Envelope.model_validate_json(sent).type == body["type"]
 
 
 async def test_the_stories_have_every_kind(sqlite_world: World) -> None:

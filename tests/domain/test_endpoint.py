@@ -40,7 +40,9 @@ ANY_PORT = AddressRules(ports=())
     ],
 )
 def test_these_can_be_registered(url: str) -> None:
-    check_address(url)
+    kept = check_address(url)
+    assert kept.lower() == url.lower()
+    assert check_address(kept) == kept
 
 
 @pytest.mark.parametrize("host", ["localhost", "hooks.localhost", "127.0.0.1", "127.8.8.8", "[::1]"])
@@ -131,7 +133,8 @@ def test_any_text_is_taken_or_refused(text: str) -> None:
     for rules in (AddressRules(), AddressRules(http=True, ports=())):
         for url in (text, f"https://{text}", f"mailto:{text}"):
             with suppress(BadAddressError):
-                check_address(url, rules)
+                kept = check_address(url, rules)
+                assert check_address(kept, rules) == kept
 
 
 def test_a_mailbox_is_told_from_a_webhook() -> None:

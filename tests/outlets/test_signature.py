@@ -114,7 +114,10 @@ def test_a_secret_that_is_none_verifies_nothing(secret: str) -> None:
 
 
 def test_names_of_headers_may_be_in_any_case() -> None:
-    verify([SECRET], {name.title(): value for name, value in HEADERS.items()}, BODY, now=NOW)
+    named = {name.title(): value for name, value in HEADERS.items()}
+    verify([SECRET], named, BODY, now=NOW)
+    with pytest.raises(SignatureError):
+        verify([SECRET], named, BODY + b" ", now=NOW)
 
 
 ANY_TEXT: Any = st.text() | st.text("v1, =+/abAB09")

@@ -171,6 +171,7 @@ def test_a_file_has_one_lock_by_whatever_name(tmp_path: Path, monkeypatch: pytes
 def test_a_lock_makes_its_folder(tmp_path: Path) -> None:
     lock = FileLock(f"{tmp_path}/not/there/yet/a.sqlite3")
     lock.acquire()
+    assert (tmp_path / "not/there/yet/a.sqlite3.lock").exists()
     lock.release()
 
 
@@ -227,6 +228,7 @@ def _execute(engine: Engine, statement: str) -> Any:
 
 async def test_a_durable_postgresql_is_taken(durable: Node) -> None:
     database = await open_database(durable.url())
+    assert await database.write(lambda connection: connection.execute(text("SELECT 1")).scalar_one()) == 1
     await database.close()
 
 
@@ -254,6 +256,7 @@ async def test_a_postgresql_that_loses_commits_is_refused(
 async def test_a_commit_that_reaches_the_local_disk_is_enough(durable: Node, admin: Engine, value: str) -> None:
     _execute(admin, f"ALTER ROLE postgres SET synchronous_commit = {value}")
     database = await open_database(durable.url())
+    assert await database.write(lambda connection: connection.execute(text("SELECT 1")).scalar_one()) == 1
     await database.close()
 
 

@@ -193,7 +193,8 @@ def test_any_json_within_the_limits_is_read_as_it_is_meant(value: Any) -> None:
 @given(body=st.binary(max_size=200) | st.text(alphabet='[]{}",:\\1 a', max_size=200).map(str.encode))
 def test_any_bytes_are_read_or_malformed(body: bytes) -> None:
     with contextlib.suppress(MalformedJsonError):
-        parse_json(body)
+        read = parse_json(body)
+        assert read == (json.loads(body) if body else None)
 
 
 # The same at the doors

@@ -74,7 +74,9 @@ async def test_a_signature_of_one_seller_says_nothing_of_anothers(seller: Seller
     date = http_date(seller.world.clock())
     for who in (seller, stranger):
         headers = who.signed("PUT", transport_path(7), date=date)
-        queued(checked(await _sent(who, "PUT", transport_path(7), transport_change(who.party.hex), headers)))
+        answer = await _sent(who, "PUT", transport_path(7), transport_change(who.party.hex), headers)
+        assert answer.status_code == 200
+        queued(checked(answer))
 
 
 async def test_it_is_remembered_over_a_restart_and_by_every_process(database_url: str, tmp_path: Path) -> None:
