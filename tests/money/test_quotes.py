@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from countermand.documents.orders import OrderIn
+from countermand.documents.refunds import quote_document
 from countermand.domain.commands import AskCancellation
 from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.refusals import Refusal, RefusalKind
@@ -24,7 +25,7 @@ async def quoted(world: World, line: UUID, units: int | None = None, *, by: UUID
     found = await world.application.database.read(
         lambda connection: refunds.quote_units(connection, scope, {line: units})
     )
-    return found if isinstance(found, Refusal) else refunds.quote_document(found)
+    return found if isinstance(found, Refusal) else quote_document(found)
 
 
 async def test_a_quote_shows_what_would_go_back_before_anybody_asks(world: World) -> None:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from countermand.documents.refunds import refund_document
 from countermand.domain.money.commands import WaitingFor
-from countermand.domain.money.refunds import ATTEMPTS_MAX
+from countermand.domain.money.provider_results import ATTEMPTS_MAX
 from countermand.payments.provider import Movement, ProviderResult, RefundRequest
 from countermand.reads import Scope
-from countermand.reads.refunds import refund_by_id, refund_document
+from countermand.reads.refunds import refund_by_id
 from tests.money.test_settling import Desk, desk
 from tests.store.holding import assert_sound
 from tests.support.money import rows_of

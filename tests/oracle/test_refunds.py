@@ -12,8 +12,9 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from countermand.domain.money.account import OrderAccount, captured_instead
 from countermand.domain.money.commands import AddPayment, CapturePayment
-from countermand.domain.money.payments import Paid, captured_instead, decide_payment
+from countermand.domain.money.payments import Paid, decide_payment
 from countermand.domain.money.pricing import (
     Below,
     Discount,
@@ -134,18 +135,26 @@ class Pair:
         amount = self.dice.choice([payment.released, self.dice.randint(1, payment.released) // step * step])
         if not amount:
             return ""
-        known = {each.id: each for each in self.money.payments}
-        known[payment.id], self.moved[payment.id] = captured_instead(known[payment.id], self.moved[payment.id], amount)
-        self.money = _with_payments(self.money, tuple(known.values()))
+        after = captured_instead(self._account(), payment.id, amount)
+        self.money, self.moved = after.money, dict(after.given_back)
         self.oracle.captured_instead(payment, amount)
         self._same_payments()
         return "captured instead"
 
+    def _account(self) -> OrderAccount:
+        return OrderAccount(
+            retailer=LINE.retailer,
+            order=LINE.order,
+            money=self.money,
+            cancelled=self.cancelled,
+            given_back=self.moved,
+        )
+
     def _decide(self, command: AddPayment | CapturePayment) -> bool:
-        outcome = decide_payment([LINE], self.money, self.cancelled, self.moved, command, {})
+        outcome = decide_payment([LINE], self._account(), command, {})
         if not isinstance(outcome, Paid):
             return False
-        self.money = outcome.money
+        self.money = outcome.account.money
         return True
 
     def _same_payments(self) -> None:

@@ -598,9 +598,11 @@ def _(filled: Filled) -> Cases:
     )
 
 
-@of("reads.refunds.payments_of")
+@of("reads.refunds.account_by_order")
 def _(filled: Filled) -> Cases:
-    return filled.each(lambda connection, scope: refund_reads.payments_of(connection, scope, filled.row("order").id))
+    return filled.each(
+        lambda connection, scope: refund_reads.account_by_order(connection, scope, filled.row("order").id)
+    )
 
 
 @of("store.refunds.due_refunds")

@@ -15,13 +15,14 @@ from countermand.cli.output import Exit, fail, print_json, print_table, report, 
 from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
 from countermand.documents.orders import PaymentIn, payment_of
+from countermand.documents.refunds import payments_document
+from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.amounts import to_minor
 from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.money.pricing import Method
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.ids import show
 from countermand.reads import refunds
-from countermand.reads.refunds import Payments
 from countermand.road import Application
 from countermand.service.calls import Call, Outcome, Refused
 
@@ -31,11 +32,11 @@ Called = Annotated[str, Parameter(name="--id", help="What the order calls the pa
 
 def payment_list(order: OrderId, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """List the payments of an order, and what is left to pay."""
-    question = partial(refunds.payments_of, scope=EVERYTHING, order=find_id("ord", order))
+    question = partial(refunds.account_by_order, scope=EVERYTHING, order=find_id("ord", order))
     found = ask_database(read_settings(database=database), question)
     if isinstance(found, Refusal):
         _refuse(found)
-    document = refunds.payments_document(found)
+    document = payments_document(found)
     if json:
         print_json(document)
         return
@@ -71,8 +72,8 @@ def payment_add(
     except ValidationError as error:
         fail(Exit.USAGE, "bad_payment", "; ".join(what_is_wrong(error)))
 
-    def command(id: UUID, paid: Payments) -> PaymentCommand:  # noqa: A002
-        return AddPayment(order=id, actor=operator(), payment=payment_of(payment, paid.currency, called))
+    def command(id: UUID, account: OrderAccount) -> PaymentCommand:  # noqa: A002
+        return AddPayment(order=id, actor=operator(), payment=payment_of(payment, account.money.currency, called))
 
     _do(order, database, command, "The payment is known.", json=json)
 
@@ -88,27 +89,27 @@ def payment_capture(
     """Tell how much of a payment has been captured by now, in all."""
     given = amount(captured)
 
-    def command(id: UUID, paid: Payments) -> PaymentCommand:  # noqa: A002
-        minor = to_minor(given, paid.currency)
+    def command(id: UUID, account: OrderAccount) -> PaymentCommand:  # noqa: A002
+        minor = to_minor(given, account.money.currency)
         return CapturePayment(order=id, actor=operator(), payment=called, captured_minor=minor)
 
     _do(order, database, command, "The capture is known.", json=json)
 
 
 def _do(
-    text: str, database: str | None, make: Callable[[UUID, Payments], PaymentCommand], done: str, *, json: bool
+    text: str, database: str | None, make: Callable[[UUID, OrderAccount], PaymentCommand], done: str, *, json: bool
 ) -> None:
     order = find_id("ord", text)
 
     async def work(application: Application) -> Outcome:
-        paid = await application.database.read(partial(refunds.payments_of, scope=EVERYTHING, order=order))
-        if isinstance(paid, Refusal):
-            _refuse(paid)
+        account = await application.database.read(partial(refunds.account_by_order, scope=EVERYTHING, order=order))
+        if isinstance(account, Refusal):
+            _refuse(account)
         try:
-            command = make(order, paid)
+            command = make(order, account)
         except ValueError as error:
             fail(Exit.USAGE, "bad_payment", f"{error}.")
-        return await application.lanes.submit(Call(command=command, door=DOOR, retailer=paid.retailer))
+        return await application.lanes.submit(Call(command=command, door=DOOR, retailer=account.retailer))
 
     outcome = with_database(read_settings(database=database), work)
     if isinstance(outcome, Refused):

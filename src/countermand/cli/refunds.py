@@ -16,13 +16,14 @@ from countermand.cli.outcomes import heeded
 from countermand.cli.output import Exit, fail, print_json, print_table, report, say_more
 from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings, with_database
+from countermand.documents.refunds import quote_document, refund_document
 from countermand.domain.money.amounts import to_minor, write_minor
 from countermand.domain.money.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
 from countermand.domain.money.refunds import RefundState
 from countermand.domain.refusals import Refusal
 from countermand.ids import show
 from countermand.reads import Lookup, all_orders_found
-from countermand.reads import refunds as money
+from countermand.reads import refunds as reads
 from countermand.reads.refunds import RefundFilter
 from countermand.road import Application
 from countermand.service.calls import Call, Outcome
@@ -45,7 +46,7 @@ def quote(
     found = ask_database(read_settings(database=database), partial(_quoted, line=line, units=units))
     if isinstance(found, Refusal):
         fail(Exit.REFUSED, found.kind.value, found.detail)
-    document = money.quote_document(found)
+    document = quote_document(found)
     if json:
         print_json(document)
         return
@@ -83,12 +84,12 @@ def refunds(
     wanted = RefundFilter(state=state.value if state else None, provider=provider)
     page = partial(_page, party=party, wanted=wanted, sought=sought)
     if csv:
-        return export(settings, page, _CSV_COLUMNS, lambda row: [money.refund_document(row)], limit)
+        return export(settings, page, _CSV_COLUMNS, lambda row: [refund_document(row)], limit)
     found: list[Record] = []
     most = limit or REFUNDS_SHOWN
     if read_pages(settings, page, found.extend, most):
         say_more("oldest", most)
-    rows = [money.refund_document(row) for row in found]
+    rows = [refund_document(row) for row in found]
     if json:
         print_json(rows)
     else:
@@ -170,7 +171,7 @@ def _do(text: str, database: str | None, command: Callable[[Record], RefundComma
     wanted = find_id("rfd", text)
 
     async def work(application: Application) -> Outcome:
-        row = await application.database.read(partial(money.refund_by_id, scope=EVERYTHING, refund=wanted))
+        row = await application.database.read(partial(reads.refund_by_id, scope=EVERYTHING, refund=wanted))
         if row is None:
             fail(Exit.NOT_FOUND, "unknown_refund", f"There is no refund {text}.", "See `countermand refunds`.")
         return await application.lanes.submit(Call(command=command(row), door=DOOR, retailer=row.retailer_id))
@@ -196,7 +197,7 @@ def _page(
     scope = scope_of(connection, party)
     if sought is not None:
         wanted = replace(wanted, orders=all_orders_found(connection, scope, Lookup(anything=sought)))
-    return money.list_refunds(connection, scope, replace(wanted, after=last.id if last else None, limit=count))
+    return reads.list_refunds(connection, scope, replace(wanted, after=last.id if last else None, limit=count))
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -223,6 +224,6 @@ _CSV_COLUMNS: Final = (
 )
 
 
-def _quoted(connection: Connection, *, line: str, units: int | None) -> money.Quoted | Refusal:
+def _quoted(connection: Connection, *, line: str, units: int | None) -> reads.Quoted | Refusal:
     row = find_line(connection, line)
-    return money.quote_units(connection, EVERYTHING, {row.id: units})
+    return reads.quote_units(connection, EVERYTHING, {row.id: units})

@@ -1,23 +1,21 @@
-"""Quotes and refunds, read straight from the database, for whoever may know of the customer's money."""
+"""Quotes, refunds and the money of orders, for those who may see what the customer paid."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select, true
 
-from countermand.domain.money.amounts import write_minor
-from countermand.domain.money.payments import left_to_pay
-from countermand.domain.money.pricing import OrderMoney, Part, PricedLine, Returned, quote
+from countermand.domain.money.account import OrderAccount
+from countermand.domain.money.pricing import OrderMoney, PricedLine, Returned, quote
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
-from countermand.ids import show
 from countermand.reads import PAGE_MAX, Lookup, Scope, all_orders_found
 from countermand.reads.scope import retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
-from countermand.store.money import money_of_terms, moved_of, units_of
+from countermand.store.money import account_of, given_back_of, money_of_terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +29,9 @@ class Quoted:
 
 
 def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int | None]) -> Quoted | Refusal:
-    """What would go back if so many more units of these lines of one order were cancelled; ``None``: all that can be.
+    """What would go back if so many more units of these lines of one order were cancelled; ``None`` means all.
 
-    A supplier does not see what the customer paid: to it, there is no such line.
+    A supplier does not see what the customer paid, so it is shown no such line.
     """
     homes_of = select(t.id_directory.c.retailer_id, t.id_directory.c.id).where(
         one_of(t.id_directory.c.id, bindparam("ids", sorted(wanted), type_=IdList())), _may_see_home(scope)
@@ -63,43 +61,8 @@ def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int 
 
 
 def _may_see_home(scope: Scope) -> ColumnElement[bool]:
-    """The same in a query, so that what is another's costs no more than what is not there."""
+    """As a condition of the query, so that an id of another party costs as much as an unknown id."""
     return true() if scope.kind is PartyKind.PLATFORM else t.id_directory.c.retailer_id == scope.party
-
-
-def quote_document(quoted: Quoted) -> dict[str, Any]:
-    """A quote as JSON, amounts as decimal text."""
-    currency, back = quoted.money.currency, quoted.back
-
-    def amount(minor: int) -> str:
-        return write_minor(minor, currency)
-
-    return {
-        "order": str(quoted.order),
-        "lines": [{"line": str(line), "units": units} for line, units in quoted.units.items()],
-        "currency": currency,
-        "refund": amount(back.refund_minor),
-        "release": amount(back.release_minor),
-        "goods": amount(back.goods_minor),
-        "shipping": amount(back.shipping_minor),
-        "tax": amount(back.tax_minor),
-        "discount_taken_back": amount(back.taken_back_minor),
-        "unpaid": amount(back.unpaid_minor),
-        "commission_returned": amount(back.commission_minor),
-        "payments": [_payment(quoted.money, part) for part in back.payments],
-    }
-
-
-def _payment(money: OrderMoney, part: Part) -> dict[str, Any]:
-    payment = next(each for each in money.payments if each.id == part.payment)
-    return {
-        "id": payment.id,
-        "provider": payment.provider,
-        "method": payment.method.value,
-        "reference": payment.reference,
-        "refund": write_minor(part.refund_minor, money.currency),
-        "release": write_minor(part.release_minor, money.currency),
-    }
 
 
 def _may_see(scope: Scope, retailer: UUID) -> bool:
@@ -118,10 +81,10 @@ def _lines_of(connection: Connection, retailer: UUID, order: UUID) -> dict[UUID,
 
 
 def _money_of(lines: Mapping[UUID, Record]) -> tuple[OrderMoney | None, dict[str, tuple[int, int]]]:
-    """An order whose payments we were never told is worth what its lines cost, and nothing goes back for it here."""
+    """The money of an order, and what went back. Without payments, an order is worth what its lines cost."""
     row = next(iter(lines.values()))
     if row.terms is not None:
-        return money_of_terms(row.terms), moved_of(row.given_back)
+        return money_of_terms(row.terms), given_back_of(row.given_back)
     if any(each.unit_price_minor is None for each in lines.values()):
         return None, {}
     priced = tuple(
@@ -130,70 +93,20 @@ def _money_of(lines: Mapping[UUID, Record]) -> tuple[OrderMoney | None, dict[str
     return OrderMoney(currency=row.currency, lines=priced), {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payments:
-    """How an order is paid: what it cost, what each payment refunded and released, and what is left to pay."""
-
-    order: UUID
-    retailer: UUID
-    money: OrderMoney
-    moved: Mapping[str, tuple[int, int]]
-    left_minor: int
-
-    @property
-    def currency(self) -> str:
-        """The order's."""
-        return self.money.currency
-
-
-def payments_of(connection: Connection, scope: Scope, order: UUID) -> Payments | Refusal:
-    """How an order is paid. To a supplier, there is no such order here."""
+def account_by_order(connection: Connection, scope: Scope, order: UUID) -> OrderAccount | Refusal:
+    """The money of an order. A supplier is shown no such order."""
     home, money = t.id_directory.c, t.order_money.c
     query = (
-        select(home.retailer_id.label("home"), money.terms, money.cancelled, money.given_back)
+        select(home.retailer_id, home.id, money.terms, money.cancelled, money.given_back)
         .join(t.orders, t.named_by(home.id, t.orders))
         .outerjoin(t.order_money, t.named_by(home.id, t.order_money))
     )
     row = connection.execute(query.where(home.id == order)).first()
-    if row is None or not _may_see(scope, row.home):
+    if row is None or not _may_see(scope, row.retailer_id):
         return UNKNOWN_ORDER
     if row.terms is None:
         return NO_MONEY
-    terms = money_of_terms(row.terms)
-    return Payments(
-        order=order,
-        retailer=row.home,
-        money=terms,
-        moved=moved_of(row.given_back),
-        left_minor=left_to_pay(terms, units_of(row.cancelled)),
-    )
-
-
-def payments_document(paid: Payments) -> dict[str, Any]:
-    """How an order is paid as JSON, amounts as decimal text."""
-
-    def amount(minor: int) -> str:
-        return write_minor(minor, paid.currency)
-
-    return {
-        "order": str(paid.order),
-        "currency": paid.currency,
-        "total": amount(paid.money.total_minor),
-        "left_to_pay": amount(paid.left_minor),
-        "payments": [
-            {
-                "id": each.id,
-                "provider": each.provider,
-                "method": each.method.value,
-                "reference": each.reference,
-                "captured": amount(each.captured_minor),
-                "authorised": amount(each.authorised_minor),
-                "refunded": amount(paid.moved.get(each.id, (0, 0))[0]),
-                "released": amount(paid.moved.get(each.id, (0, 0))[1]),
-            }
-            for each in paid.money.payments
-        ],
-    }
+    return account_of(dict(row._mapping))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +123,7 @@ class RefundFilter:
 
 
 def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> Sequence[Record]:
-    """Refunds that this party may know of, the oldest first."""
+    """Refunds that this party may see, oldest first."""
     if wanted.lookup and wanted.lookup.is_given:
         wanted = replace(wanted, orders=all_orders_found(connection, scope, wanted.lookup))
     refunds = t.refunds.c
@@ -234,39 +147,8 @@ def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> 
 
 
 def refund_by_id(connection: Connection, scope: Scope, refund: UUID) -> Record | None:
-    """One refund, or ``None`` when there is none that this party may know of."""
+    """One refund; ``None`` if there is none that this party may see."""
     return connection.execute(_REFUNDS.where(t.refunds.c.id == refund, *_in_scope(scope))).first()
-
-
-def refund_document(row: Record) -> dict[str, Any]:
-    """A refund as JSON, amounts as decimal text."""
-    return {
-        "id": show("rfd", row.id),
-        "cancellation": show("can", row.cancellation_id),
-        "order": str(row.order_id),
-        "line": str(row.line_id),
-        "reference": row.order_reference,
-        "retailer": row.retailer_name,
-        "sku": row.sku,
-        "kind": row.kind,
-        "amount": write_minor(row.amount_minor, row.currency),
-        "refunded_elsewhere": write_minor(row.elsewhere_minor, row.currency),
-        "currency": row.currency,
-        "state": row.state,
-        "waiting_for": row.waiting_for,
-        "payment": row.payment_id,
-        "provider": row.provider,
-        "payment_reference": row.payment_reference,
-        "method": row.method,
-        "provider_reference": row.provider_reference,
-        "attempts": row.attempts,
-        "due_at": row.due_at.isoformat() if row.due_at else None,
-        "last_result": row.last_result,
-        "created_at": row.created_at.isoformat(),
-        "settled_at": row.settled_at.isoformat() if row.settled_at else None,
-        "note": row.note,
-        "step": row.step,
-    }
 
 
 _REFUNDS: Final = select(

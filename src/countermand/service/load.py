@@ -50,6 +50,7 @@ from countermand.store import statements as sql
 from countermand.store.codecs import cancellation_of, decided_of, line_of, noted_of, parcel_of, refund_of
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
+from countermand.store.money import account_of
 
 Departures = Mapping[UUID, tuple[Departed, ...]]
 """Of each line, who held its goods before and gave them away."""
@@ -509,7 +510,7 @@ def _load_money(connection: Connection, work: Workspace) -> None:
     if orders:
         # Cancellations of other lines of the order wait here, since a discount or a payment is shared by all.
         for row in connection.execute(sql.LOCK_MONEY, {"orders": sorted(orders)}):
-            work.money[row.id] = dict(row._mapping)
+            work.accounts[row.id] = account_of(dict(row._mapping))
     if captured:
         for row in connection.execute(sql.RELEASES, {"orders": sorted(captured)}):
             work.refunds.setdefault(row.id, refund_of(row))

@@ -1,35 +1,24 @@
 """The customer's money: payments that come later, refunds that fall due as a cancellation is accepted, the journal."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
 from uuid import UUID
 
 from countermand.domain.decide import LineOutcome
 from countermand.domain.line import Decision, Line
+from countermand.domain.money import payments
+from countermand.domain.money.account import captured_instead, give_back
 from countermand.domain.money.commands import CapturePayment, PaymentCommand, RefundCommand
-from countermand.domain.money.joining import decide_refunds
-from countermand.domain.money.payments import Releases
+from countermand.domain.money.decide import decide_refunds, refunds_due
+from countermand.domain.money.journal import with_postings
 from countermand.domain.money.pricing import Payment
-from countermand.domain.money.refunds import (
-    Posting,
-    Refund,
-    RefundKind,
-    RefundState,
-    Settled,
-    become_refund,
-    booked,
-    due,
-)
+from countermand.domain.money.refunds import Posting, Refund, RefundKind, RefundOutcome
+from countermand.domain.money.releases import STUCK, Releases, captured_minor, refund_captured
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.domain.search import key_of_payment
 from countermand.service.effects import tell
 from countermand.service.workspace import Owed, Workspace
 from countermand.store.codecs import refund_row
-from countermand.store.money import given_back, note_captured_instead, paid
-
-_STUCK: Final = frozenset({RefundState.PARKED, RefundState.CLOSED})
-"""A release that stands so was not carried out."""
-_PENDING: Final = frozenset({RefundState.DUE, RefundState.SENT, RefundState.ACCEPTED, RefundState.UNKNOWN})
+from countermand.store.money import account_row, terms_of_money
 
 Result = tuple[LineOutcome, ...] | Refusal
 
@@ -47,26 +36,17 @@ def decide_refund(work: Workspace, command: RefundCommand) -> Result:
     return tuple(LineOutcome(line=of, outcome=told) for of, told in decided.items())
 
 
-def _settle(work: Workspace, line: Line, before: Refund, outcome: Settled) -> None:
-    """Note what became of a refund, in the books of its order too where a release was captured instead."""
+def _settle(work: Workspace, line: Line, before: Refund, outcome: RefundOutcome) -> None:
+    """Save the outcome of a refund, and the account of its order if a release was captured instead."""
     if outcome.refund != before:
         work.refunds[before.id] = work.repaid[before.id] = outcome.refund
     if outcome.split:
         work.add("refunds", **refund_row(line.retailer, outcome.split))
-    captured = _captured_minor(before, outcome)
+    captured = captured_minor(before, outcome)
     if captured:
-        note_captured_instead(work.money_of(line), before.payment, captured)
+        work.change_account(captured_instead(work.account_of(line), before.payment, captured))
         _change_terms(work, line)
     _post(work, line, outcome.postings)
-
-
-def _captured_minor(before: Refund, outcome: Settled) -> int:
-    """How much of a release turned out to be captured, and is refunded instead."""
-    if before.kind is not RefundKind.RELEASE:
-        return 0
-    if outcome.split:
-        return outcome.split.amount_minor
-    return outcome.refund.amount_minor if outcome.refund.kind is RefundKind.REFUND else 0
 
 
 def decide_payment(work: Workspace, command: PaymentCommand) -> Result:
@@ -77,11 +57,12 @@ def decide_payment(work: Workspace, command: PaymentCommand) -> Result:
     _give_back(work)
     lines = [work.lines[line] for line in work.lines_of(command)]
     first = lines[0]
-    money = work.money_of(first) if first.id in work.priced else None
+    account = work.account_of(first) if first.id in work.priced else None
     releases = _releases(work, command) if isinstance(command, CapturePayment) else []
-    outcome = paid(money, lines, command, work.homes, _sums(releases))
+    outcome = payments.decide_payment(lines, account, command, work.homes, Releases.of(releases))
     if isinstance(outcome, Refusal):
         return outcome
+    work.change_account(outcome.account)
     work.claim(first.retailer, outcome.added)
     for payment in outcome.added:
         if payment.reference:
@@ -109,38 +90,33 @@ def _releases(work: Workspace, command: CapturePayment) -> list[Refund]:
     return [each for each in found if each.payment == command.payment and each.kind is RefundKind.RELEASE]
 
 
-def _sums(releases: Iterable[Refund]) -> Releases:
-    releases = list(releases)
-    return Releases(
-        pending_minor=sum(each.amount_minor for each in releases if each.state in _PENDING),
-        stuck_minor=sum(each.amount_minor for each in releases if each.state in _STUCK),
-    )
-
-
 def _refund_instead(work: Workspace, releases: Sequence[Refund], minor: int, decided: dict[UUID, Decision]) -> None:
     """Refund what was to be released, was not, and is captured by now; its lines are told after the capture."""
     for release in releases:
-        part = min(minor, release.amount_minor) if release.state in _STUCK else 0
+        part = min(minor, release.amount_minor) if release.state in STUCK else 0
         if part:
             before = decided[release.line]
-            outcome = become_refund(before.line, release, part, work.now, work.new_id)
-            _settle(work, before.line, release, booked(release, outcome))
+            outcome = refund_captured(before.line, release, part, work.now, work.new_id)
+            _settle(work, before.line, release, with_postings(release, outcome))
             decided[release.line] = before.then(outcome.decision)
             minor -= part
 
 
 def _change_terms(work: Workspace, line: Line) -> None:
-    terms = work.money_of(line)["terms"]
+    terms = terms_of_money(work.account_of(line).money)
     work.terms.append({"of_retailer": line.retailer, "of_id": line.order, "new_terms": terms})
 
 
 def write_down(work: Workspace) -> None:
     """The rows of what the cancellations of this batch owe the customers, and of what became of refunds."""
     _give_back(work)
-    placed = {row["id"] for row in work.new.get("order_money", ())}
-    for order in sorted(work.moneyed - placed):
-        row = work.money[order]
-        work.change("order_money", row["retailer_id"], order, row)
+    placed = {row["id"]: row for row in work.new.get("order_money", ())}
+    for order in sorted(work.accounts_changed):
+        row = account_row(work.accounts[order])
+        if order in placed:
+            placed[order].update(row)
+        else:
+            work.change("order_money", row["retailer_id"], order, row)
     for _, refund in sorted(work.repaid.items()):
         retailer = work.lines[refund.line].retailer
         work.change("refunds", retailer, refund.id, refund_row(retailer, refund))
@@ -149,15 +125,16 @@ def write_down(work: Workspace) -> None:
 def _give_back(work: Workspace) -> None:
     owed, work.owed = work.owed, []
     for each in owed:
-        _give_back_for(work, each, work.money_of(work.lines[each.line]))
+        _give_back_for(work, each)
 
 
-def _give_back_for(work: Workspace, owed: Owed, money: dict[str, Any]) -> None:
+def _give_back_for(work: Workspace, owed: Owed) -> None:
     line, event = work.lines[owed.line], owed.event
     assert event.cancellation is not None  # an acceptance has one
-    terms, back = given_back(money, line.id, event.units)
-    settled, commission = due(line, event.cancellation, terms, back, work.new_id, work.now)
-    for each in settled:
+    account, back = give_back(work.account_of(line), line.id, event.units)
+    work.change_account(account)
+    due, commission = refunds_due(line, event.cancellation, account.money, back, work.new_id, work.now)
+    for each in due:
         work.add("refunds", **refund_row(line.retailer, each.refund))
         _post(work, line, each.postings)
         for told in each.decision.events:

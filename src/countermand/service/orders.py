@@ -5,6 +5,7 @@ from uuid import UUID
 
 from countermand.domain.events import Event, EventKind
 from countermand.domain.line import Line
+from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.payments import why_taken
 from countermand.domain.orders import NewLine, PlaceOrder, why_not_placed
 from countermand.domain.refusals import Refusal, RefusalKind
@@ -13,7 +14,7 @@ from countermand.service.calls import Done, Outcome, Refused
 from countermand.service.effects import tell
 from countermand.service.workspace import Workspace
 from countermand.store.codecs import line_changes
-from countermand.store.money import fresh_money
+from countermand.store.money import account_row
 
 
 def place(work: Workspace, command: PlaceOrder, door: str) -> Outcome:
@@ -63,8 +64,9 @@ def _add_order(work: Workspace, command: PlaceOrder) -> None:
         details=command.details,
     )
     if command.money:
-        money = fresh_money(command.id, command.money)
-        work.money[command.id] = work.add("order_money", retailer_id=command.retailer, **money)
+        account = OrderAccount(retailer=command.retailer, order=command.id, money=command.money)
+        work.accounts[command.id] = account
+        work.add("order_money", **account_row(account))
 
 
 def _add_parts(work: Workspace, command: PlaceOrder) -> None:

@@ -10,6 +10,7 @@ from countermand.domain.cancellation import NewId
 from countermand.domain.commands import AboutOrder, Command
 from countermand.domain.events import Event
 from countermand.domain.line import Cancellation, Line
+from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.payments import PaymentName, names_of
 from countermand.domain.money.pricing import Payment
 from countermand.domain.money.refunds import Refund
@@ -84,7 +85,8 @@ class Workspace:
     ``releases`` are those of orders of which a payment is captured.
 
     Changed: ``touched`` are the lines that are no longer as they are stored, ``answered`` the cancellations, each with
-    its line and the door it was asked at, ``repaid`` the refunds, and ``moneyed`` the orders whose money is another.
+    its line and the door it was asked at, ``repaid`` the refunds, and
+    ``accounts_changed`` the orders whose account is another.
 
     To write: ``new`` and ``changed`` rows by table, process statuses that are ``settled``, ``transports`` of parcels,
     and ``terms`` of orders that were paid later. ``moved`` are lines that have another fulfiller, ``scored`` says whose
@@ -103,7 +105,7 @@ class Workspace:
     priced: set[UUID] = field(default_factory=set)
     stored: set[UUID] = field(default_factory=set)
     answers: dict[Key, Given] = field(default_factory=dict)
-    money: dict[UUID, Row] = field(default_factory=dict)
+    accounts: dict[UUID, OrderAccount] = field(default_factory=dict)
     refunds: dict[UUID, Refund] = field(default_factory=dict)
     releases: dict[UUID, list[UUID]] = field(default_factory=dict)
     articles: dict[UUID, tuple[str, str, bool]] = field(default_factory=dict)
@@ -114,7 +116,7 @@ class Workspace:
     answered: dict[UUID, tuple[Line, Cancellation, str]] = field(default_factory=dict)
     owed: list[Owed] = field(default_factory=list)
     repaid: dict[UUID, Refund] = field(default_factory=dict)
-    moneyed: set[UUID] = field(default_factory=set)
+    accounts_changed: set[UUID] = field(default_factory=set)
 
     new: dict[str, list[Row]] = field(default_factory=dict)
     changed: dict[str, list[Row]] = field(default_factory=dict)
@@ -150,17 +152,21 @@ class Workspace:
         lines = self.lines_of(call.command)
         return self.lines[lines[0]].retailer if lines else None
 
-    def money_of(self, line: Line) -> Row:
+    def account_of(self, line: Line) -> OrderAccount:
         """The money of a line's order, which is about to change.
 
         Raises:
             MoreNeededError: it was not locked.
         """
-        row = self.money.get(line.order)
-        if row is None:
+        account = self.accounts.get(line.order)
+        if account is None:
             raise MoreNeededError(More(self.more.whole, self.more.money | {(line.retailer, line.order)}))
-        self.moneyed.add(line.order)
-        return row
+        return account
+
+    def change_account(self, account: OrderAccount) -> None:
+        """The money of an order is like this now."""
+        self.accounts[account.order] = account
+        self.accounts_changed.add(account.order)
 
     # What is written
 

@@ -9,7 +9,7 @@ from countermand.domain.events import STEPS, Event, EventKind, ReportedRefund
 from countermand.domain.line import Cancellation, Decided, Line, Remark, State
 from countermand.domain.money.commands import Movement, WaitingFor
 from countermand.domain.money.pricing import Method
-from countermand.domain.money.refunds import Joined, Refund, RefundKind, RefundState
+from countermand.domain.money.refunds import Refund, RefundKind, RefundState, SharedCall
 from countermand.domain.parcels import ReportedParcel
 from countermand.domain.parties import Asker
 from countermand.domain.policy import Rule
@@ -270,8 +270,8 @@ def refund_of(row: Record) -> Refund:
     )
 
 
-def _joined_of(row: Record) -> Joined:
-    return Joined(
+def _joined_of(row: Record) -> SharedCall:
+    return SharedCall(
         lead=row.joined_lead,
         number=row.joined_number,
         round=row.joined_round,

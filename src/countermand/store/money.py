@@ -1,38 +1,48 @@
-"""The money of an order as it is kept: a document of terms, in which only payments change, and what moved so far."""
+"""The money of an order as it is stored: a document of its terms, the cancelled units, and what went back."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.line import Line
-from countermand.domain.money.commands import PaymentCommand
-from countermand.domain.money.payments import Paid, PaymentName, Releases, captured_instead, decide_payment
+from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.pricing import (
     Below,
     Discount,
     Method,
     OrderMoney,
-    Part,
     Payment,
     PricedLine,
-    Returned,
     Shipping,
     ShippingRule,
     TaxMode,
-    quote,
 )
-from countermand.domain.refusals import Refusal
 
 
-def fresh_money(order: UUID, money: OrderMoney) -> dict[str, Any]:
-    """The row for the money of a new order."""
-    return {"id": order, "terms": terms_of_money(money), "cancelled": {}, "given_back": {}}
+def account_of(row: Mapping[str, Any]) -> OrderAccount:
+    """The account that a row holds."""
+    return OrderAccount(
+        retailer=row["retailer_id"],
+        order=row["id"],
+        money=money_of_terms(row["terms"]),
+        cancelled=units_of(row["cancelled"]),
+        given_back=given_back_of(row["given_back"]),
+    )
+
+
+def account_row(account: OrderAccount) -> dict[str, Any]:
+    """The row for an account."""
+    return {
+        "retailer_id": account.retailer,
+        "id": account.order,
+        "terms": terms_of_money(account.money),
+        "cancelled": {line.hex: units for line, units in account.cancelled.items()},
+        "given_back": {payment: list(moved) for payment, moved in account.given_back.items()},
+    }
 
 
 def terms_of_money(money: OrderMoney) -> dict[str, Any]:
-    """The document for what an order cost and how it was paid. Rates are kept as fractions, since they are exact."""
+    """The document for what an order cost and how it was paid. Rates are stored as fractions, which are exact."""
     return {
         "currency": money.currency,
         "tax": money.tax.value,
@@ -100,53 +110,11 @@ def money_of_terms(terms: dict[str, Any]) -> OrderMoney:
     )
 
 
-def units_of(counted: dict[str, int]) -> dict[UUID, int]:
-    """How many units of each line, out of a document."""
-    return {UUID(line): units for line, units in counted.items()}
+def units_of(document: dict[str, int]) -> dict[UUID, int]:
+    """How many units of each line, from a document."""
+    return {UUID(line): units for line, units in document.items()}
 
 
-def moved_of(given_back: dict[str, list[int]]) -> dict[str, tuple[int, int]]:
-    """What each payment refunded and released, out of a document."""
-    return {payment: (refunded, released) for payment, (refunded, released) in given_back.items()}
-
-
-def given_back(row: dict[str, Any], line: UUID, units: int) -> tuple[OrderMoney, Returned]:
-    """What goes back for so many more cancelled units, noted in the row of the order's money."""
-    money, moved = money_of_terms(row["terms"]), moved_of(row["given_back"])
-    back = quote(money, units_of(row["cancelled"]), {line: units}, moved)
-    row["cancelled"] = {**row["cancelled"], line.hex: row["cancelled"].get(line.hex, 0) + units}
-    row["given_back"] = {
-        part.payment: [before + more for before, more in zip(moved.get(part.payment, (0, 0)), _of(part), strict=True)]
-        for part in back.payments
-    }
-    return money, back
-
-
-def paid(
-    row: dict[str, Any] | None,
-    lines: Sequence[Line],
-    command: PaymentCommand,
-    homes: Mapping[PaymentName, UUID],
-    releases: Releases,
-) -> Paid | Refusal:
-    """What a payment makes of an order, noted in the row of the order's money, if it has one."""
-    if row is None:
-        return decide_payment(lines, None, {}, {}, command, homes)
-    money, moved = money_of_terms(row["terms"]), moved_of(row["given_back"])
-    outcome = decide_payment(lines, money, units_of(row["cancelled"]), moved, command, homes, releases)
-    if isinstance(outcome, Paid):
-        row["terms"] = terms_of_money(outcome.money)
-    return outcome
-
-
-def note_captured_instead(row: dict[str, Any], payment: str, minor: int) -> None:
-    """So much that was to be released of a payment had been captured: noted in the row of the order's money."""
-    money, moved = money_of_terms(row["terms"]), moved_of(row["given_back"])
-    known = {each.id: each for each in money.payments}
-    known[payment], after = captured_instead(known[payment], moved[payment], minor)
-    row["terms"] = terms_of_money(replace(money, payments=tuple(known.values())))
-    row["given_back"] = {**row["given_back"], payment: list(after)}
-
-
-def _of(part: Part) -> tuple[int, int]:
-    return part.refund_minor, part.release_minor
+def given_back_of(document: dict[str, list[int]]) -> dict[str, tuple[int, int]]:
+    """What each payment refunded and released, from a document."""
+    return {payment: (refunded, released) for payment, (refunded, released) in document.items()}

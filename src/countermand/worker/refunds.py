@@ -27,8 +27,9 @@ from countermand.domain.money.commands import (
     SettleRefund,
     WaitingFor,
 )
-from countermand.domain.money.joining import Recent, begun, fellows_of, is_whole, wait_for_equal
-from countermand.domain.money.refunds import Refund, RefundKind, RefundState, must_ask_first
+from countermand.domain.money.provider_results import must_ask_first
+from countermand.domain.money.refunds import Refund, RefundKind, RefundState
+from countermand.domain.money.shared_calls import Recent, after_intent, fellows_of, is_whole, wait_for_equal
 from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Clock, read, show
 from countermand.payments.provider import Notified, Provider, ProviderResult, Refunded, RefundRequest
@@ -362,7 +363,7 @@ class Refunds:
         )
         if not await self._submit(retailer, intent):
             return False
-        sent = begun(group)
+        sent = after_intent(group)
         wish = wish_of(sent[0])
         if refund.kind is RefundKind.RELEASE:
             before = await self._database.read(partial(refunds.released_before, retailer=retailer, refund=refund))
@@ -457,7 +458,7 @@ def wish_of(refund: Refund) -> RefundRequest:
         key=refund.key,
         reference=_reference(*refund.call),
         payment=refund.payment_reference,
-        amount_minor=refund.wished_minor,
+        amount_minor=refund.requested_minor,
         currency=refund.currency,
     )
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countermand.domain.events import EventKind
+from countermand.domain.money.account import GivenBack, OrderAccount
 from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.money.payments import Paid, decide_payment
 from countermand.domain.money.pricing import OrderMoney, Payment, quote, returned
@@ -45,21 +46,31 @@ def moved(money: OrderMoney, units: int) -> dict[str, tuple[int, int]]:
     return {part.payment: (part.refund_minor, part.release_minor) for part in back.payments}
 
 
+def account(money: OrderMoney, units: int, gone: GivenBack | None = None) -> OrderAccount:
+    return OrderAccount(
+        retailer=LINE.retailer,
+        order=LINE.order,
+        money=money,
+        cancelled=cancelled(units),
+        given_back=moved(money, units) if gone is None else gone,
+    )
+
+
 def after(money: OrderMoney | None, units: int, command: PaymentCommand) -> Paid:
-    outcome = decide_payment([LINE], money, cancelled(units), moved(money, units) if money else {}, command, {})
+    outcome = decide_payment([LINE], account(money, units) if money else None, command, {})
     assert isinstance(outcome, Paid), outcome
     return outcome
 
 
 def refused(money: OrderMoney | None, units: int, command: PaymentCommand) -> tuple[RefusalKind, str]:
-    outcome = decide_payment([LINE], money, cancelled(units), moved(money, units) if money else {}, command, {})
+    outcome = decide_payment([LINE], account(money, units) if money else None, command, {})
     assert isinstance(outcome, Refusal), outcome
     return outcome.kind, outcome.detail
 
 
 def test_an_order_is_paid_later_and_its_lines_are_told() -> None:
     paid = after(UNPAID, 0, add(2000, 700))
-    assert [(each.captured_minor, each.authorised_minor) for each in paid.money.payments] == [(2000, 700)]
+    assert [(each.captured_minor, each.authorised_minor) for each in paid.account.money.payments] == [(2000, 700)]
     [decision] = paid.decisions
     [event] = decision.events
     assert (event.kind, event.seq, decision.line.seq) == (EventKind.PAYMENT_ADDED, LINE.seq + 1, LINE.seq + 1)
@@ -68,10 +79,10 @@ def test_an_order_is_paid_later_and_its_lines_are_told() -> None:
 
 
 def test_the_same_word_again_changes_nothing() -> None:
-    paid = after(UNPAID, 0, add(2700)).money
+    paid = after(UNPAID, 0, add(2700)).account.money
     again = after(paid, 2, add(2700))
-    assert (again.money, [each.events for each in again.decisions]) == (paid, [()])
-    captured = after(RESERVED, 0, capture(1800)).money
+    assert (again.account.money, [each.events for each in again.decisions]) == (paid, [()])
+    captured = after(RESERVED, 0, capture(1800)).account.money
     assert after(captured, 0, capture(1800)).decisions[0].events == ()
     assert refused(paid, 0, add(2600))[0] is RefusalKind.PAYMENT_EXISTS
 
@@ -80,7 +91,7 @@ def test_the_same_word_again_changes_nothing() -> None:
 def test_no_more_is_paid_than_is_left_after_what_was_cancelled(units: int) -> None:
     """What was cancelled before it was paid has fallen away: nothing goes back for it."""
     left = 2700 - 900 * units
-    paid = after(UNPAID, units, add(left)).money
+    paid = after(UNPAID, units, add(left)).account.money
     assert returned(paid, cancelled(units)).refund_minor == 0
     assert returned(paid, cancelled(3)).refund_minor == left
     kind, sentence = refused(UNPAID, units, add(left + 1))
@@ -89,7 +100,7 @@ def test_no_more_is_paid_than_is_left_after_what_was_cancelled(units: int) -> No
 
 def test_a_line_cancelled_before_the_capture_is_released_and_one_after_it_is_refunded() -> None:
     assert moved(RESERVED, 1) == {"card": (0, 900)}
-    captured = after(RESERVED, 1, capture(1800)).money
+    captured = after(RESERVED, 1, capture(1800)).account.money
     assert moved(captured, 1) == {"card": (0, 900)}, "what has gone back stays as it was"
     later = quote(captured, cancelled(1), cancelled(2), moved(RESERVED, 1))
     assert (later.refund_minor, later.release_minor) == (1800, 0)
@@ -103,7 +114,7 @@ def test_what_was_released_cannot_be_captured() -> None:
 
 
 def test_what_was_captured_stays_captured() -> None:
-    captured = after(RESERVED, 0, capture(1800)).money
+    captured = after(RESERVED, 0, capture(1800)).account.money
     assert refused(captured, 0, capture(1799)) == (
         RefusalKind.PAYMENT_DIFFERS,
         "Of this payment, 18.00 EUR was captured.",
@@ -148,8 +159,8 @@ def test_whatever_the_order_of_steps_nothing_is_refunded_above_what_was_captured
                 gone[part.payment] = (before[0] + part.refund_minor, before[1] + part.release_minor)
         elif step != "cancel":
             command = capture(amount) if step == "capture" else add(amount, called=f"p{amount}")
-            outcome = decide_payment([LINE], money, cancelled(units), gone, command, {})
-            money = outcome.money if isinstance(outcome, Paid) else money
+            outcome = decide_payment([LINE], account(money, units, gone), command, {})
+            money = outcome.account.money if isinstance(outcome, Paid) else money
         assert {name: parts for name, parts in gone.items() if any(parts)} == {
             name: parts for name, parts in moved(money, units).items() if any(parts)
         }, "what has gone back follows from what is cancelled"

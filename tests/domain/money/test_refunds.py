@@ -16,20 +16,10 @@ from countermand.domain.money.commands import (
     SendRefund,
     SettleRefund,
 )
+from countermand.domain.money.decide import decide_refund, refunds_due
 from countermand.domain.money.pricing import Method, OrderMoney, Payment, quote
-from countermand.domain.money.refunds import (
-    ATTEMPTS_MAX,
-    GIVE_UP_AFTER,
-    HOLD,
-    UNDER_WAY,
-    Refund,
-    RefundKind,
-    RefundState,
-    Settled,
-    decide_refund,
-    due,
-    must_ask_first,
-)
+from countermand.domain.money.provider_results import ATTEMPTS_MAX, GIVE_UP_AFTER, HOLD, must_ask_first
+from countermand.domain.money.refunds import UNDER_WAY, Refund, RefundKind, RefundOutcome, RefundState
 from countermand.domain.refusals import Refusal, RefusalKind
 from tests.domain.pricing import line as priced_line
 from tests.domain.story import LINE, NOW, PLATFORM, held_by_supplier
@@ -76,9 +66,9 @@ def close(*, paid: bool) -> CloseRefund:
 RETRY = RetryRefund(line=LINE, refund=RFD, actor=PLATFORM, note="funds are there")
 
 
-def after(refund: Refund, command: RefundCommand, **later: float) -> Settled:
+def after(refund: Refund, command: RefundCommand, **later: float) -> RefundOutcome:
     outcome = decide_refund(held_by_supplier(), refund, command, NOW + timedelta(**later), uuid4)
-    assert isinstance(outcome, Settled), outcome
+    assert isinstance(outcome, RefundOutcome), outcome
     assert outcome.decision.line.seq == held_by_supplier().seq + len(outcome.decision.events)
     assert (outcome.refund.due_at is not None) == (outcome.refund.state in UNDER_WAY)
     return outcome
@@ -90,11 +80,11 @@ def refused(refund: Refund, command: RefundCommand) -> None:
     assert outcome.kind is RefusalKind.REFUND_NOT_OPEN
 
 
-def kinds(settled: Settled) -> list[EventKind]:
+def kinds(settled: RefundOutcome) -> list[EventKind]:
     return [event.kind for event in settled.decision.events]
 
 
-def moves(settled: Settled) -> list[tuple[str, str, int]]:
+def moves(settled: RefundOutcome) -> list[tuple[str, str, int]]:
     return [(each.debit, each.credit, each.amount_minor) for each in settled.postings]
 
 
@@ -196,7 +186,7 @@ def test_the_provider_is_asked_first_when_it_has_the_refund_or_may_have_forgotte
 @pytest.mark.parametrize("movement", [Movement.UNKNOWN, Movement.LATER, Movement.ACCEPTED, Movement.ABSENT])
 def test_nothing_waits_for_ever(movement: Movement) -> None:
     late = decide_refund(held_by_supplier(), SENT, hear(movement), NOW + GIVE_UP_AFTER + timedelta(seconds=1), uuid4)
-    assert isinstance(late, Settled)
+    assert isinstance(late, RefundOutcome)
     assert late.refund.state is RefundState.PARKED
     often = replace(SENT, attempts=ATTEMPTS_MAX)
     assert after(often, hear(movement, ATTEMPTS_MAX)).refund.state is RefundState.PARKED
@@ -288,7 +278,7 @@ def test_each_payment_owes_its_own_part() -> None:
     lines = (priced_line(1, 1, 1000, commission_minor=50),)
     money = OrderMoney(currency="EUR", lines=lines, payments=payments, commission_returned=True)
     ids = iter(UUID(int=n) for n in range(1, 9))
-    settled, commission = due(
+    settled, commission = refunds_due(
         held_by_supplier(), CAN, money, quote(money, {}, {lines[0].id: 1}), lambda: next(ids), NOW
     )
     assert [(each.refund.payment, each.refund.kind, each.refund.amount_minor) for each in settled] == [
@@ -304,7 +294,7 @@ def test_each_payment_owes_its_own_part() -> None:
         [],
     ]
     assert [(each.debit, each.credit, each.amount_minor) for each in commission] == [("commission", "retailer", 50)]
-    assert due(held_by_supplier(), CAN, money, quote(money, {}, {}), lambda: next(ids), NOW) == ([], [])
+    assert refunds_due(held_by_supplier(), CAN, money, quote(money, {}, {}), lambda: next(ids), NOW) == ([], [])
 
 
 WATCHED = timedelta(days=30)

@@ -11,7 +11,7 @@ from countermand.domain.money.payments import decide_payment
 from countermand.domain.money.pricing import OrderMoney, Part, Payment, quote, returned, why_not
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.payments.stripe.amounts import UnwritableError, to_stripe
-from tests.domain.money.test_payments import LINE, add, capture
+from tests.domain.money.test_payments import LINE, account, add, capture
 from tests.domain.pricing import counts, line
 
 
@@ -104,11 +104,11 @@ def test_a_payment_that_could_not_go_back_is_refused(captured: int) -> None:
     sentence = "Stripe moves KWD in steps of 0.010, so a payment cannot be of 5.005 KWD."
     assert why_not(order("KWD", 1, payment)) == sentence
     later = OrderMoney(currency="KWD", lines=(line(1, 3, 5_005),))
-    added = decide_payment([LINE], later, {}, {}, add(captured, 5_005 - captured), {})
+    added = decide_payment([LINE], account(later, 0), add(captured, 5_005 - captured), {})
     assert isinstance(added, Refusal)
     assert (added.kind, added.detail) == (RefusalKind.PAYMENT_DIFFERS, sentence)
     reserved = OrderMoney(currency="KWD", lines=(line(1, 3, 5_005),), payments=(paid("stripe", authorised=15_010),))
-    told = decide_payment([LINE], reserved, {}, {}, capture(5_005), {})
+    told = decide_payment([LINE], account(reserved, 0), capture(5_005), {})
     assert isinstance(told, Refusal)
     assert told.detail == sentence
 

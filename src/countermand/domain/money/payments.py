@@ -1,7 +1,7 @@
-"""Payments that came after the order was handed in: added, and captured.
+"""Payments after the order was placed: they are added, and captured.
 
 Neither changes what has gone back. Units that were cancelled before they were paid owe nothing, and what was released
-is not captured any more. So what goes back still follows from what is cancelled alone (docs/refunds.md).
+cannot be captured any more. So what goes back still follows only from what is cancelled (docs/refunds.md).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,111 +12,84 @@ from uuid import UUID
 from countermand.domain.cancellation import acts_for_retailer
 from countermand.domain.events import EventKind, ReportedPayment
 from countermand.domain.line import Decision, Line
+from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
-from countermand.domain.money.pricing import OrderMoney, Payment, Units, returned, too_fine
+from countermand.domain.money.pricing import Payment, too_fine
 from countermand.domain.money.refunds import MANUAL
+from countermand.domain.money.releases import NO_RELEASES, Releases
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_ORDER, Refusal, RefusalKind
 from countermand.domain.transition import unmoved
 
 PaymentName = tuple[str, str]
-"""A provider, and the provider's own name of a payment. It belongs to one retailer."""
+"""A provider, and its own name for a payment. The payment belongs to one retailer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """What a command made of an order's money, and what each of its lines is told: nothing, if it changed nothing.
+    """What a command did to an order's account, and the decision on each line: no events if nothing changed.
 
-    ``added`` are payments that were not known before. ``refunded_instead_minor`` was to be released and never was: it
+    ``added`` are payments that the order did not have. ``refunded_instead_minor`` was to be released and never was: it
     is captured now, so it is refunded.
     """
 
-    money: OrderMoney
+    account: OrderAccount
     decisions: tuple[Decision, ...]
     added: tuple[Payment, ...] = ()
     refunded_instead_minor: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Releases:
-    """What became of a payment's releases, in minor units: ``pending`` ones are on their way, ``stuck`` ones are not.
-
-    What is neither has been let go.
-    """
-
-    pending_minor: int = 0
-    stuck_minor: int = 0
-
-
 def decide_payment(
     lines: Sequence[Line],
-    money: OrderMoney | None,
-    cancelled: Units,
-    moved: Mapping[str, tuple[int, int]],
+    account: OrderAccount | None,
     command: PaymentCommand,
     homes: Mapping[PaymentName, UUID],
-    releases: Releases = Releases(),
+    releases: Releases = NO_RELEASES,
 ) -> Paid | Refusal:
     """Decide one command on the payments of an order. Never raises for a business case.
 
-    ``money`` is ``None`` where the order came without prices, ``cancelled`` counts the cancelled units of each line,
-    ``moved`` is what each payment refunded and released, ``homes`` whose the payments are that are known, and
-    ``releases`` how those of a payment that is captured are getting on.
+    ``account`` is ``None`` where the order came without prices. ``homes`` has the retailer of each payment that has
+    one. ``releases`` are those of the payment that the command captures.
     """
     if not acts_for_retailer(lines[0], command.actor):
         return UNKNOWN_ORDER
-    if money is None:
+    if account is None:
         return NO_MONEY
-    known = {payment.id: payment for payment in money.payments}
     match command:
         case AddPayment():
             taken = why_taken([command.payment], lines[0].retailer, homes)
-            changed, kind = _added(money, cancelled, known, command.payment, taken), EventKind.PAYMENT_ADDED
+            changed, kind = _added(account, command.payment, taken), EventKind.PAYMENT_ADDED
         case CapturePayment():
-            changed, kind = _captured(money, known, moved, command, releases), EventKind.PAYMENT_CAPTURED
+            changed, kind = _captured(account, command, releases), EventKind.PAYMENT_CAPTURED
         case _:  # pragma: no cover
             assert_never(command)
     if isinstance(changed, Refusal):
         return changed
-    if changed == known.get(changed.id):
-        return Paid(money=money, decisions=tuple(Decision(line=line) for line in lines))
-    payments = tuple({**known, changed.id: changed}.values())
-    told = ReportedPayment(
+    before = account.payment(changed.id)
+    if changed == before:
+        return Paid(account=account, decisions=tuple(Decision(line=line) for line in lines))
+    reported = ReportedPayment(
         id=changed.id,
         captured_minor=changed.captured_minor,
         authorised_minor=changed.authorised_minor,
-        currency=money.currency,
+        currency=account.money.currency,
     )
-    decisions = tuple(unmoved(line, [kind], payment=told) for line in lines)
-    added = () if changed.id in known else (changed,)
-    _, released = moved.get(changed.id, (0, 0))
-    instead = max(0, released - changed.authorised_minor)
-    money = replace(money, payments=payments)
-    return Paid(money=money, decisions=decisions, added=added, refunded_instead_minor=instead)
-
-
-def captured_instead(payment: Payment, moved: tuple[int, int], minor: int) -> tuple[Payment, tuple[int, int]]:
-    """A payment of which so much was to be released and had been captured, and what it refunded and released then.
-
-    The provider lets go of nothing else: what is not released of it counts as captured.
-    """
-    refunded, released = moved[0] + minor, moved[1] - minor
-    known = replace(payment, captured_minor=payment.covers_minor - released, authorised_minor=released)
-    return known, (refunded, released)
-
-
-def left_to_pay(money: OrderMoney, cancelled: Units) -> int:
-    """What of an order is neither paid nor fell away with what was cancelled, in minor units."""
-    return money.unpaid_minor - returned(money, cancelled).unpaid_minor
+    _, released = account.given_back_by(changed.id)
+    return Paid(
+        account=account.with_payment(changed),
+        decisions=tuple(unmoved(line, [kind], payment=reported) for line in lines),
+        added=() if before else (changed,),
+        refunded_instead_minor=max(0, released - changed.authorised_minor),
+    )
 
 
 def names_of(payments: Iterable[Payment]) -> set[PaymentName]:
-    """What these payments are known by, as far as it names money that a provider moves."""
+    """The names of these payments, without those that a person pays back."""
     return {(each.provider, each.reference) for each in payments if each.provider != MANUAL and each.reference}
 
 
 def why_taken(payments: Iterable[Payment], retailer: UUID, homes: Mapping[PaymentName, UUID]) -> Refusal | None:
-    """Why this retailer cannot have these payments: one of them is another's. Whose, is not told."""
+    """Why this retailer cannot have these payments: one of them belongs to another retailer, which is not named."""
     taken = [name for name in sorted(names_of(payments)) if homes.get(name, retailer) != retailer]
     if not taken:
         return None
@@ -125,38 +98,31 @@ def why_taken(payments: Iterable[Payment], retailer: UUID, homes: Mapping[Paymen
     return Refusal(kind=RefusalKind.PAYMENT_TAKEN, detail=detail)
 
 
-def _added(
-    money: OrderMoney, cancelled: Units, known: Mapping[str, Payment], payment: Payment, taken: Refusal | None
-) -> Payment | Refusal:
-    before = known.get(payment.id)
+def _added(account: OrderAccount, payment: Payment, taken: Refusal | None) -> Payment | Refusal:
+    before, currency = account.payment(payment.id), account.money.currency
     if before is not None and before != payment:
         return Refusal(kind=RefusalKind.PAYMENT_EXISTS, detail=f"This order has another payment called {payment.id}.")
-    if before is None and taken:
+    if before is not None:
+        return payment
+    if taken:
         return taken
-    if before is None and (fine := too_fine(payment, money.currency)):
+    if fine := too_fine(payment, currency):
         return _differs(fine)
-    left = left_to_pay(money, cancelled)
-    if before is None and payment.covers_minor > left:
-        return _differs(f"Of this order, {write_minor(left, money.currency)} {money.currency} is left to pay.")
+    left = account.left_to_pay_minor
+    if payment.covers_minor > left:
+        return _differs(f"Of this order, {write_minor(left, currency)} {currency} is left to pay.")
     return payment
 
 
-def _captured(
-    money: OrderMoney,
-    known: Mapping[str, Payment],
-    moved: Mapping[str, tuple[int, int]],
-    command: CapturePayment,
-    releases: Releases,
-) -> Payment | Refusal:
-    payment = known.get(command.payment)
+def _captured(account: OrderAccount, command: CapturePayment, releases: Releases) -> Payment | Refusal:
+    payment, currency = account.payment(command.payment), account.money.currency
     if payment is None:
         detail = f"This order has no payment called {command.payment}."
         return Refusal(kind=RefusalKind.UNKNOWN_PAYMENT, detail=detail)
-    _, released = moved.get(payment.id, (0, 0))
-    # What a person has to see to, or has given up, was not let go: it may have been captured as well.
+    _, released = account.given_back_by(payment.id)
+    # A release that is parked or closed was not carried out, so the provider may have captured that money as well.
     gone = released - releases.stuck_minor
     most, more = payment.covers_minor - gone, command.captured_minor - payment.captured_minor
-    currency = money.currency
     if more < 0:
         return _differs(f"Of this payment, {write_minor(payment.captured_minor, currency)} {currency} was captured.")
     if command.captured_minor > most:

@@ -7,17 +7,18 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import JSONResponse
 
 from countermand.admin.accounts import Caller, Permission
 from countermand.documents.orders import PaymentIn, payment_of
+from countermand.documents.refunds import PaymentsOut, payments_document
+from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.amounts import to_minor
 from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.fields import AmountText, Id
 from countermand.reads import refunds
-from countermand.reads.refunds import Payments
 from countermand.service.calls import Call
 from countermand.wire.native.auth import DOOR, Inside, JsonRoute, Strict, Viewer, caller_with, scope_of
 from countermand.wire.native.errors import PROBLEMS, heeded, invalid, refused
@@ -42,44 +43,21 @@ class Captured(Strict):
     captured: AmountText
 
 
-class PaymentOut(BaseModel):
-    """A payment: what was captured and what is only reserved, and what of each has gone back by now or is due to."""
-
-    id: str
-    provider: str
-    method: str
-    reference: str
-    captured: str
-    authorised: str
-    refunded: str
-    released: str
-
-
-class PaymentsOut(BaseModel):
-    """How an order is paid. ``left_to_pay`` is without what was cancelled before it was paid."""
-
-    order: UUID
-    currency: str
-    total: str
-    left_to_pay: str
-    payments: list[PaymentOut]
-
-
 Seller = Annotated[Caller, Depends(caller_with(Permission.CREATE_ORDER))]
 
 
 @router.get("/{order}/payments", responses={200: {"model": PaymentsOut}})
 async def list_payments(behind: Inside, who: Viewer, order: Id) -> JSONResponse:
     """How an order is paid."""
-    return JSONResponse(refunds.payments_document(await _payments(behind, who, order)))
+    return JSONResponse(payments_document(await _account(behind, who, order)))
 
 
 @router.post("/{order}/payments", responses={200: {"model": PaymentsOut}})
 async def add_payment(behind: Inside, who: Seller, order: Id, said: NewPayment) -> JSONResponse:
     """Tell of a payment that came after the order was handed in. It cannot be more than is left to pay."""
 
-    def command(paid: Payments) -> PaymentCommand:
-        return AddPayment(order=order, actor=who.actor, payment=payment_of(said, paid.currency, said.id))
+    def command(account: OrderAccount) -> PaymentCommand:
+        return AddPayment(order=order, actor=who.actor, payment=payment_of(said, account.money.currency, said.id))
 
     return await _do(behind, who, order, command)
 
@@ -88,26 +66,28 @@ async def add_payment(behind: Inside, who: Seller, order: Id, said: NewPayment) 
 async def capture_payment(behind: Inside, who: Seller, order: Id, payment: PaymentId, said: Captured) -> JSONResponse:
     """Tell how much of a payment has been captured by now, in all. What was released cannot be captured."""
 
-    def command(paid: Payments) -> PaymentCommand:
-        captured = to_minor(said.captured, paid.currency)
+    def command(account: OrderAccount) -> PaymentCommand:
+        captured = to_minor(said.captured, account.money.currency)
         return CapturePayment(order=order, actor=who.actor, payment=payment, captured_minor=captured)
 
     return await _do(behind, who, order, command)
 
 
-async def _do(behind: Services, who: Caller, order: UUID, make: Callable[[Payments], PaymentCommand]) -> JSONResponse:
-    paid = await _payments(behind, who, order)
+async def _do(
+    behind: Services, who: Caller, order: UUID, make: Callable[[OrderAccount], PaymentCommand]
+) -> JSONResponse:
+    account = await _account(behind, who, order)
     try:
-        command = make(paid)
+        command = make(account)
     except ValueError as error:
         raise invalid(f"{error}.", "body") from None
-    call = Call(command=command, door=DOOR, retailer=paid.retailer)
+    call = Call(command=command, door=DOOR, retailer=account.retailer)
     heeded(await behind.lanes.submit(call), unknown=UNKNOWN_ORDER)
-    return JSONResponse(refunds.payments_document(await _payments(behind, who, order)))
+    return JSONResponse(payments_document(await _account(behind, who, order)))
 
 
-async def _payments(behind: Services, who: Caller, order: UUID) -> Payments:
-    found = await behind.database.read(partial(refunds.payments_of, scope=scope_of(who), order=order))
+async def _account(behind: Services, who: Caller, order: UUID) -> OrderAccount:
+    found = await behind.database.read(partial(refunds.account_by_order, scope=scope_of(who), order=order))
     if isinstance(found, Refusal):
         raise refused(found)
     return found

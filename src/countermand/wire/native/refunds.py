@@ -2,15 +2,15 @@
 
 from functools import partial
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 from starlette.responses import JSONResponse
 
 from countermand.admin.accounts import Caller
+from countermand.documents.refunds import QuoteOut, RefundOut, RefundPage, quote_document, refund_document
 from countermand.domain.money.amounts import parse_minor, write_minor
-from countermand.domain.money.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund, WaitingFor
+from countermand.domain.money.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
 from countermand.domain.money.refunds import RefundState
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
 from countermand.fields import Id, Note, Text
@@ -44,78 +44,6 @@ class QuoteIn(Strict):
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=100), AfterValidator(distinct)]
 
 
-class PartOut(BaseModel):
-    """What one payment would give back: ``refund`` is sent, ``release`` is never captured."""
-
-    id: str
-    provider: str
-    method: str
-    reference: str
-    refund: str
-    release: str
-
-
-class QuotedLine(BaseModel):
-    """A line, and how many of its units."""
-
-    line: UUID
-    units: int
-
-
-class QuoteOut(BaseModel):
-    """What would go back, in amounts of the order's currency."""
-
-    order: UUID
-    lines: list[QuotedLine]
-    currency: str
-    refund: str
-    release: str
-    goods: str
-    shipping: str
-    tax: str
-    discount_taken_back: str
-    unpaid: str
-    commission_returned: str
-    payments: list[PartOut]
-
-
-class RefundOut(BaseModel):
-    """What one payment owes for one cancellation, and how it is getting on."""
-
-    id: str
-    cancellation: str
-    order: UUID
-    line: UUID
-    reference: str
-    retailer: str
-    sku: str
-    kind: str
-    amount: str
-    refunded_elsewhere: str
-    currency: str
-    state: RefundState
-    waiting_for: WaitingFor | None
-    payment: str
-    provider: str
-    payment_reference: str
-    method: str
-    provider_reference: str
-    attempts: int
-    due_at: str | None
-    last_result: str
-    created_at: str
-    settled_at: str | None
-    note: str
-    step: int
-
-
-class RefundPage(BaseModel):
-    """Some refunds, oldest first. ``next`` is the ``after`` of the following page."""
-
-    refunds: list[RefundOut]
-    next: str | None
-
-
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("a note is needed")
@@ -147,7 +75,7 @@ async def make_quote(behind: Inside, who: Viewer, wanted: QuoteIn) -> JSONRespon
     quoted = await behind.database.read(partial(refunds.quote_units, scope=scope_of(who), wanted=units))
     if isinstance(quoted, Refusal):
         raise refused(quoted)
-    return JSONResponse(refunds.quote_document(quoted))
+    return JSONResponse(quote_document(quoted))
 
 
 @router.get("/refunds", responses={200: {"model": RefundPage}})
@@ -170,7 +98,7 @@ async def list_refunds(
     )
     rows = await behind.database.read(partial(refunds.list_refunds, scope=scope_of(who), wanted=filters))
     page: dict[str, Any] = {
-        "refunds": [refunds.refund_document(row) for row in rows[:limit]],
+        "refunds": [refund_document(row) for row in rows[:limit]],
         "next": show("rfd", rows[limit - 1].id) if len(rows) > limit else None,
     }
     return JSONResponse(page)
@@ -179,7 +107,7 @@ async def list_refunds(
 @router.get("/refunds/{refund}", responses={200: {"model": RefundOut}})
 async def show_refund(behind: Inside, who: Viewer, refund: str) -> JSONResponse:
     """One refund."""
-    return JSONResponse(refunds.refund_document(await _named(behind, who, refund)))
+    return JSONResponse(refund_document(await _named(behind, who, refund)))
 
 
 @router.post("/refunds/{refund}/paid", responses={200: {"model": RefundOut}})
@@ -248,7 +176,7 @@ async def _do(
 ) -> JSONResponse:
     call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
     heeded(await behind.lanes.submit(call), unknown=UNKNOWN_REFUND)
-    return JSONResponse(refunds.refund_document(await _named(behind, who, show("rfd", row.id))))
+    return JSONResponse(refund_document(await _named(behind, who, show("rfd", row.id))))
 
 
 async def _named(behind: Services, who: Caller, text: str) -> Record:

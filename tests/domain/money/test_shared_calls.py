@@ -19,16 +19,17 @@ from countermand.domain.money.commands import (
     SettleRefund,
     WaitingFor,
 )
-from countermand.domain.money.joining import (
+from countermand.domain.money.decide import decide_refunds
+from countermand.domain.money.provider_results import HOLD
+from countermand.domain.money.refunds import Refund, RefundKind, RefundState
+from countermand.domain.money.shared_calls import (
     Recent,
-    decide_refunds,
     fellows_of,
     is_whole,
     join,
     may_join,
     wait_for_equal,
 )
-from countermand.domain.money.refunds import HOLD, Refund, RefundKind, RefundState
 from countermand.domain.refusals import Refusal
 from tests.domain.money.test_refunds import DUE as ONE
 from tests.domain.story import LINE, NOW, PLATFORM, held_by_supplier
@@ -77,7 +78,7 @@ SENT = after(DUE, send(DUE))
 
 def test_those_who_share_a_call_have_its_key_and_its_total() -> None:
     assert {each.key for each in SENT} == {DUE[0].key}
-    assert {(each.wished_minor, each.rest_minor, each.state) for each in SENT} == {(3000, 1000, RefundState.SENT)}
+    assert {(each.requested_minor, each.rest_minor, each.state) for each in SENT} == {(3000, 1000, RefundState.SENT)}
     assert is_whole(SENT)
     assert not is_whole(SENT[1:])
 
@@ -187,7 +188,7 @@ def test_none_waits_longer_than_an_hour_after_the_last(parts: list[int], gaps: l
         else:
             now += wait_for_equal(waiting, recent, apart, now)
         if waiting and not wait_for_equal(waiting, recent, apart, now):
-            total = join(waiting)[0].wished_minor
+            total = join(waiting)[0].requested_minor
             assert all(now - each.made_at >= apart for each in recent if each.amount_minor == total)
             assert total == sum(each.rest_minor for each in waiting)
             recent.append(Recent(amount_minor=total, made_at=now))

@@ -1,0 +1,203 @@
+"""Refunds, quotes and payments as JSON, for the API and the command line. Amounts are decimal text."""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from countermand.domain.money.account import OrderAccount
+from countermand.domain.money.amounts import write_minor
+from countermand.domain.money.commands import WaitingFor
+from countermand.domain.money.pricing import OrderMoney, Part
+from countermand.domain.money.refunds import RefundState
+from countermand.ids import show
+from countermand.reads.refunds import Quoted
+from countermand.store.columns import Record
+
+
+class PartOut(BaseModel):
+    """What one payment would give back: ``refund`` is sent, ``release`` is never captured."""
+
+    id: str
+    provider: str
+    method: str
+    reference: str
+    refund: str
+    release: str
+
+
+class QuotedLine(BaseModel):
+    """A line, and how many of its units."""
+
+    line: UUID
+    units: int
+
+
+class QuoteOut(BaseModel):
+    """What would go back, in amounts of the order's currency."""
+
+    order: UUID
+    lines: list[QuotedLine]
+    currency: str
+    refund: str
+    release: str
+    goods: str
+    shipping: str
+    tax: str
+    discount_taken_back: str
+    unpaid: str
+    commission_returned: str
+    payments: list[PartOut]
+
+
+class RefundOut(BaseModel):
+    """What one payment owes for one cancellation, and the state of that refund."""
+
+    id: str
+    cancellation: str
+    order: UUID
+    line: UUID
+    reference: str
+    retailer: str
+    sku: str
+    kind: str
+    amount: str
+    refunded_elsewhere: str
+    currency: str
+    state: RefundState
+    waiting_for: WaitingFor | None
+    payment: str
+    provider: str
+    payment_reference: str
+    method: str
+    provider_reference: str
+    attempts: int
+    due_at: str | None
+    last_result: str
+    created_at: str
+    settled_at: str | None
+    note: str
+    step: int
+
+
+class RefundPage(BaseModel):
+    """Some refunds, oldest first. ``next`` is the ``after`` of the following page."""
+
+    refunds: list[RefundOut]
+    next: str | None
+
+
+class PaymentOut(BaseModel):
+    """A payment: what was captured or only reserved of it, and what was refunded or released, or is about to be."""
+
+    id: str
+    provider: str
+    method: str
+    reference: str
+    captured: str
+    authorised: str
+    refunded: str
+    released: str
+
+
+class PaymentsOut(BaseModel):
+    """How an order is paid. ``left_to_pay`` does not count units that were cancelled before they were paid."""
+
+    order: UUID
+    currency: str
+    total: str
+    left_to_pay: str
+    payments: list[PaymentOut]
+
+
+def quote_document(quoted: Quoted) -> dict[str, Any]:
+    """What would go back for some units."""
+    currency, back = quoted.money.currency, quoted.back
+
+    def amount(minor: int) -> str:
+        return write_minor(minor, currency)
+
+    document = QuoteOut(
+        order=quoted.order,
+        lines=[QuotedLine(line=line, units=units) for line, units in quoted.units.items()],
+        currency=currency,
+        refund=amount(back.refund_minor),
+        release=amount(back.release_minor),
+        goods=amount(back.goods_minor),
+        shipping=amount(back.shipping_minor),
+        tax=amount(back.tax_minor),
+        discount_taken_back=amount(back.taken_back_minor),
+        unpaid=amount(back.unpaid_minor),
+        commission_returned=amount(back.commission_minor),
+        payments=[_part(quoted.money, part) for part in back.payments],
+    )
+    return document.model_dump(mode="json")
+
+
+def _part(money: OrderMoney, part: Part) -> PartOut:
+    payment = next(each for each in money.payments if each.id == part.payment)
+    return PartOut(
+        id=payment.id,
+        provider=payment.provider,
+        method=payment.method,
+        reference=payment.reference,
+        refund=write_minor(part.refund_minor, money.currency),
+        release=write_minor(part.release_minor, money.currency),
+    )
+
+
+def payments_document(account: OrderAccount) -> dict[str, Any]:
+    """How an order is paid."""
+    currency = account.money.currency
+    document = PaymentsOut(
+        order=account.order,
+        currency=currency,
+        total=write_minor(account.money.total_minor, currency),
+        left_to_pay=write_minor(account.left_to_pay_minor, currency),
+        payments=[
+            PaymentOut(
+                id=each.id,
+                provider=each.provider,
+                method=each.method,
+                reference=each.reference,
+                captured=write_minor(each.captured_minor, currency),
+                authorised=write_minor(each.authorised_minor, currency),
+                refunded=write_minor(account.given_back_by(each.id)[0], currency),
+                released=write_minor(account.given_back_by(each.id)[1], currency),
+            )
+            for each in account.money.payments
+        ],
+    )
+    return document.model_dump(mode="json")
+
+
+def refund_document(row: Record) -> dict[str, Any]:
+    """One refund."""
+    document = RefundOut(
+        id=show("rfd", row.id),
+        cancellation=show("can", row.cancellation_id),
+        order=row.order_id,
+        line=row.line_id,
+        reference=row.order_reference,
+        retailer=row.retailer_name,
+        sku=row.sku,
+        kind=row.kind,
+        amount=write_minor(row.amount_minor, row.currency),
+        refunded_elsewhere=write_minor(row.elsewhere_minor, row.currency),
+        currency=row.currency,
+        state=row.state,
+        waiting_for=row.waiting_for,
+        payment=row.payment_id,
+        provider=row.provider,
+        payment_reference=row.payment_reference,
+        method=row.method,
+        provider_reference=row.provider_reference,
+        attempts=row.attempts,
+        due_at=row.due_at.isoformat() if row.due_at else None,
+        last_result=row.last_result,
+        created_at=row.created_at.isoformat(),
+        settled_at=row.settled_at.isoformat() if row.settled_at else None,
+        note=row.note,
+        step=row.step,
+    )
+    return document.model_dump(mode="json")
