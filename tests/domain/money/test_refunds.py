@@ -379,11 +379,11 @@ def test_another_amount_is_told_once_and_is_owed_again_if_it_had_been_given_up()
         (SENT, "This refund has been sent to its provider."),
         (
             replace(SENT, state=RefundState.ACCEPTED),
-            "This refund has been accepted by its provider, which will say when it is done.",
+            "This refund has been accepted by its provider, which will report when it is done.",
         ),
         (
             replace(SENT, state=RefundState.UNKNOWN),
-            "This refund has been sent, and its provider has not said what became of it.",
+            "This refund has been sent, and its provider has not answered.",
         ),
         (
             replace(DONE, settled_at=NOW),
