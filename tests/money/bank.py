@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 
-from countermand.payments.provider import Movement, Notified, ProviderResult, Refunded, RefundRequest, Seen
+from countermand.payments.provider import (
+    ListedRefund,
+    Movement,
+    Notified,
+    ProviderPayment,
+    ProviderResult,
+    RefundRequest,
+)
 from tests.support.world import Clock
 
 
@@ -45,21 +52,21 @@ class Bank:
     calls: list[RefundRequest] = field(default_factory=list)
     released: dict[str, int] = field(default_factory=dict)
     authorised: dict[str, int] = field(default_factory=dict)
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, ProviderPayment] = field(default_factory=dict)
     found: int = 0
     mute: bool = False
     on_call: Callable[[], None] = lambda: None
     _ids: "count[int]" = field(default_factory=lambda: count(1))
 
-    async def refund(self, wish: RefundRequest) -> ProviderResult:
-        self.calls.append(wish)
+    async def refund(self, request: RefundRequest) -> ProviderResult:
+        self.calls.append(request)
         fault = self.script.popleft() if self.script else self.chance()
         self.on_call()
         await asyncio.sleep(0)
         # What has a stored answer gets that; only the network can still fail.
-        if fault == "before" or (fault in ("later", "refused", "spent") and wish.key not in self.keys):
+        if fault == "before" or (fault in ("later", "refused", "spent") and request.key not in self.keys):
             return _without_moving(fault)
-        held = self._move(wish, fault)
+        held = self._move(request, fault)
         self.on_call()
         await asyncio.sleep(0)
         if held is None:
@@ -68,35 +75,35 @@ class Bank:
             return ProviderResult(movement=Movement.UNKNOWN, result=f"{fault}: no answer")
         return self._told(held)
 
-    async def release(self, wish: RefundRequest) -> ProviderResult:
-        left = self.authorised.get(wish.payment, 0)
-        if left > wish.amount_minor + wish.before_minor:
+    async def release(self, request: RefundRequest) -> ProviderResult:
+        left = self.authorised.get(request.payment, 0)
+        if left > request.amount_minor + request.before_minor:
             return ProviderResult(
                 movement=Movement.LATER, result="All that is left, or nothing.", retry_after_s=24 * 3600
             )
-        self.authorised.pop(wish.payment, None)
-        self.released[wish.reference] = wish.amount_minor
-        return ProviderResult(movement=Movement.CONFIRMED, result="released", provider_id=f"rel_{wish.reference}")
+        self.authorised.pop(request.payment, None)
+        self.released[request.reference] = request.amount_minor
+        return ProviderResult(movement=Movement.CONFIRMED, result="released", provider_id=f"rel_{request.reference}")
 
-    async def find(self, wish: RefundRequest) -> ProviderResult:
+    async def find(self, request: RefundRequest) -> ProviderResult:
         self.found += 1
         if self.mute:
             return ProviderResult(movement=Movement.UNKNOWN, result="no answer")
-        ours = [each for each in self.of_payment[wish.payment] if each.reference == wish.reference]
+        ours = [each for each in self.of_payment[request.payment] if each.reference == request.reference]
         return (
             self._told(ours[0]) if ours else ProviderResult(movement=Movement.ABSENT, result="There is no such refund.")
         )
 
-    async def look(self, payment: str) -> Seen | ProviderResult:
+    async def find_payment(self, payment: str) -> ProviderPayment | ProviderResult:
         if self.mute:
             return ProviderResult(movement=Movement.UNKNOWN, result="no answer")
-        return self.seen.get(payment, Seen())
+        return self.seen.get(payment, ProviderPayment())
 
-    async def refunded(self, payment: str) -> Sequence[Refunded] | None:
+    async def list_refunds(self, payment: str) -> Sequence[ListedRefund] | None:
         if self.mute:
             return None
         return [
-            Refunded(
+            ListedRefund(
                 provider_id=each.id,
                 reference=each.reference,
                 amount_minor=each.amount_minor,
@@ -126,17 +133,17 @@ class Bank:
         mine = self.held.values() if payment is None else self.of_payment[payment]
         return sum(each.amount_minor for each in mine if each.movement in standing)
 
-    def _move(self, wish: RefundRequest, fault: str) -> Held | None:
-        known = self.keys.get(wish.key)
+    def _move(self, request: RefundRequest, fault: str) -> Held | None:
+        known = self.keys.get(request.key)
         if known and self.clock() - known[0] < timedelta(hours=24):
             return known[1]
-        if self.moved(wish.payment) + wish.amount_minor > self.captured_of[wish.payment]:
+        if self.moved(request.payment) + request.amount_minor > self.captured_of[request.payment]:
             return None
-        amount = wish.amount_minor - 1 if fault == "other amount" else wish.amount_minor
-        held = self._keep(wish.payment, wish.reference, amount, wish.currency)
+        amount = request.amount_minor - 1 if fault == "other amount" else request.amount_minor
+        held = self._keep(request.payment, request.reference, amount, request.currency)
         if fault == "accepted":
             held.movement = Movement.ACCEPTED
-        self.keys[wish.key] = (self.clock(), held)
+        self.keys[request.key] = (self.clock(), held)
         return held
 
     def _keep(self, payment: str, reference: str, amount_minor: int, currency: str) -> Held:

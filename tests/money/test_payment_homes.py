@@ -14,7 +14,7 @@ from countermand.domain.money.pricing import Payment
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import RefusalKind
 from countermand.ids import show
-from countermand.payments.provider import Movement, ProviderResult, Seen
+from countermand.payments.provider import Movement, ProviderPayment, ProviderResult
 from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.store import migrations
 from countermand.store import tables as t
@@ -146,23 +146,23 @@ async def race(world: World, other: World) -> None:
 @pytest.mark.parametrize(
     ("seen", "sentence"),
     [
-        (Seen(retailer="OTHER"), "belongs to another retailer"),
-        (Seen(retailer="pty_OTHER"), "belongs to another retailer"),
-        (Seen(retailer="somebody"), "belongs to another retailer"),
-        (Seen(names=("ch_other",)), "belongs to another retailer"),
-        (Seen(currency="USD"), "The payment is in USD and the refund in EUR"),
+        (ProviderPayment(retailer="OTHER"), "belongs to another retailer"),
+        (ProviderPayment(retailer="pty_OTHER"), "belongs to another retailer"),
+        (ProviderPayment(retailer="somebody"), "belongs to another retailer"),
+        (ProviderPayment(names=("ch_other",)), "belongs to another retailer"),
+        (ProviderPayment(currency="USD"), "The payment is in USD and the refund in EUR"),
     ],
     ids=["metadata", "metadata with a prefix", "metadata of nobody here", "another name of it", "currency"],
 )
 @pytest.mark.parametrize("kind", ["refund", "release"])
 async def test_what_the_provider_knows_to_be_anothers_is_not_sent(
-    world: World, seen: Seen, sentence: str, kind: str
+    world: World, seen: ProviderPayment, sentence: str, kind: str
 ) -> None:
     assert isinstance(await handed_in(world, world.other_retailer, reference="ch_other"), Done)
     here = await desk(world, **({"captured": "0", "authorised": "27"} if kind == "release" else {}))
     here.bank.authorised["pi_1"] = 900
     retailer = seen.retailer.replace("OTHER", world.other_retailer.hex)
-    here.bank.seen["pi_1"] = Seen(currency=seen.currency, retailer=retailer, names=seen.names)
+    here.bank.seen["pi_1"] = ProviderPayment(currency=seen.currency, retailer=retailer, names=seen.names)
     await here.owed()
     await here.work()
     assert (await here.states(), here.bank.calls, here.bank.released) == (["parked"], [], {})
@@ -172,7 +172,7 @@ async def test_what_the_provider_knows_to_be_anothers_is_not_sent(
 
 async def test_what_the_provider_knows_to_be_ours_is_sent(world: World) -> None:
     here = await desk(world)
-    here.bank.seen["pi_1"] = Seen(currency="EUR", retailer=show("pty", world.retailer), names=("ch_1",))
+    here.bank.seen["pi_1"] = ProviderPayment(currency="EUR", retailer=show("pty", world.retailer), names=("ch_1",))
     world.clock.advance(hours=1)
     # Another retailer names the charge of this intent, and later than we named the intent.
     assert isinstance(await handed_in(world, world.other_retailer, reference="ch_1"), Done)
@@ -183,16 +183,16 @@ async def test_what_the_provider_knows_to_be_ours_is_sent(world: World) -> None:
 
 async def test_a_provider_that_cannot_be_asked_is_asked_again(world: World) -> None:
     here = await desk(world)
-    look = here.bank.look
+    look = here.bank.find_payment
 
     async def silent(payment: str) -> ProviderResult:
         return ProviderResult(movement=Movement.UNKNOWN, result="no answer")
 
-    here.bank.look = silent  # type: ignore[method-assign]
+    here.bank.find_payment = silent  # type: ignore[method-assign]
     await here.owed()
     await here.work()
     assert (await here.states(), here.bank.calls) == (["due"], [])
-    here.bank.look = look  # type: ignore[method-assign]
+    here.bank.find_payment = look  # type: ignore[method-assign]
     await here.work(seconds=6)
     assert await here.states() == ["confirmed"]
 

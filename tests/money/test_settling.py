@@ -103,7 +103,7 @@ async def test_two_equal_refunds_of_one_payment_are_two(world: World) -> None:
     await here.owed()
     await here.work()
     assert (await here.states(), here.bank.moved()) == (["confirmed", "confirmed"], 1800)
-    assert len({wish.key for wish in here.bank.calls}) == 2
+    assert len({request.key for request in here.bank.calls}) == 2
 
 
 async def test_refund_intent_before_commit_no_call_is_made(world: World) -> None:
@@ -128,7 +128,7 @@ async def test_ec_56_no_answer_is_asked_again_with_the_same_key(world: World, fa
     assert await here.states() == ["unknown"]
     await here.work(seconds=6)
     assert (await here.states(), here.bank.moved()) == (["confirmed"], 900)
-    assert len({wish.key for wish in here.bank.calls}) == 1
+    assert len({request.key for request in here.bank.calls}) == 1
     assert len(here.bank.calls) == 2
     await assert_sound(world.application.database)
 
@@ -203,8 +203,8 @@ async def test_refund_webhook_before_reply_the_reply_changes_nothing_more(world:
     seen: list[str] = []
     answer = here.bank.refund
 
-    async def slowly(wish: RefundRequest) -> ProviderResult:
-        told = await answer(wish)
+    async def slowly(request: RefundRequest) -> ProviderResult:
+        told = await answer(request)
         [row] = await rows_of(world, "refunds")
         seen.append(row.state)
         assert await here.worker.refunds.hear(row)
@@ -267,7 +267,9 @@ async def test_ec_62_waiting_for_funds_is_visible_and_goes_on_by_itself(world: W
     await here.work(seconds=10)
     await here.work(minutes=1)
     assert (await here.states(), here.bank.moved()) == (["confirmed"], 900)
-    assert len({wish.key for wish in here.bank.calls}) == 2, "a new key, since the old one would replay the answer"
+    assert len({request.key for request in here.bank.calls}) == 2, (
+        "a new key, since the old one would replay the answer"
+    )
 
 
 async def test_ec_50_another_amount_than_wished_is_parked_for_a_person(world: World) -> None:

@@ -36,8 +36,8 @@ async def answering(world: World, told: ProviderResult) -> tuple[Desk, Any]:
     here = await desk(world)
     real = here.bank.refund, here.bank.find
 
-    async def says(wish: RefundRequest) -> ProviderResult:
-        here.bank.calls.append(wish)
+    async def says(request: RefundRequest) -> ProviderResult:
+        here.bank.calls.append(request)
         return told
 
     here.bank.refund = here.bank.find = says  # type: ignore[method-assign]
@@ -56,7 +56,7 @@ async def test_it_waits_longer_than_any_other_and_then_moves_once(world: World, 
         await here.work(hours=5)
     [row] = await rows_of(world, "refunds")
     assert (row.state, row.waiting_for) == ("due", told.waiting_for)
-    assert len(here.bank.calls) == ATTEMPTS_MAX + 10 == len({wish.key for wish in here.bank.calls})
+    assert len(here.bank.calls) == ATTEMPTS_MAX + 10 == len({request.key for request in here.bank.calls})
     assert await here.told() == ["due", "sent"], "nobody is called"
     mend()
     await here.work(hours=5)
@@ -79,7 +79,7 @@ async def test_what_was_confirmed_and_then_failed_for_funds_needs_a_person(world
     await here.owed()
     await here.work()
 
-    async def failed(wish: RefundRequest) -> ProviderResult:
+    async def failed(request: RefundRequest) -> ProviderResult:
         return FAILED
 
     here.bank.find = failed  # type: ignore[method-assign]

@@ -217,11 +217,11 @@ async def test_news_of_one_refund_that_comes_at_once_is_asked_about_twice_at_mos
     await here.work()
     find, do, asked, heard, all_heard = here.bank.find, here.worker.refunds._hearing.do, 0, 0, asyncio.Event()
 
-    async def counted(wish: RefundRequest) -> ProviderResult:
+    async def counted(request: RefundRequest) -> ProviderResult:
         nonlocal asked
         asked += 1
         await all_heard.wait()
-        return await find(wish)
+        return await find(request)
 
     async def hearing(subject: Hashable, work: Callable[[], Awaitable[bool]]) -> bool:
         nonlocal heard

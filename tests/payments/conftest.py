@@ -77,7 +77,7 @@ def payment(name: str, fake: Fake) -> str:
 PREFIX = {"stripe": "pi_", "mollie": "tr_"}
 
 
-def wish(
+def refund_request(
     payment: str, amount_minor: int = 2500, currency: str = "EUR", *, n: int = 1, reference: str = "rfd_1"
 ) -> RefundRequest:
     """Give 25.00 EUR back."""

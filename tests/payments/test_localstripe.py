@@ -1,7 +1,7 @@
 """The adapter for Stripe against localstripe, which somebody else wrote, over real HTTP.
 
-It has refunds, intents and signed webhooks. It has no idempotency keys, so a wish sent twice moves money twice there;
-that a wish is found by its reference is what counts.
+It has refunds, intents and signed webhooks. It has no idempotency keys, so a request sent twice moves money twice there;
+that a request is found by its reference is what counts.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import pytest
 from countermand.payments.provider import ForgedError, Movement
 from countermand.payments.stripe.adapter import Stripe
 from tests.payments import localstripe
-from tests.payments.conftest import outbound, wish
+from tests.payments.conftest import outbound, refund_request
 from tests.support.receiver import Received, Receiver
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("localstripe")]
@@ -53,19 +53,21 @@ def paid(url: str, amount: int = 10000, currency: str = "eur", *, capture: str =
 
 async def test_a_refund_is_carried_out_and_found(url: str, stripe: Stripe) -> None:
     intent = paid(url)
-    told = await stripe.refund(wish(intent["id"]))
+    told = await stripe.refund(refund_request(intent["id"]))
     assert (told.movement, told.amount_minor, told.currency) == (Movement.CONFIRMED, 2500, "EUR")
-    found = await stripe.find(wish(intent["id"]))
+    found = await stripe.find(refund_request(intent["id"]))
     assert (found.movement, found.provider_id) == (Movement.CONFIRMED, told.provider_id)
-    assert (await stripe.find(wish(intent["id"], reference="rfd_2"))).movement is Movement.ABSENT
+    assert (await stripe.find(refund_request(intent["id"], reference="rfd_2"))).movement is Movement.ABSENT
 
 
 async def test_parts_are_listed_newest_first_with_what_was_refunded_by_hand(url: str, stripe: Stripe) -> None:
     intent = paid(url)
     call(url, "/v1/refunds", payment_intent=intent["id"], amount="1000")
     for n in range(12):
-        assert (await stripe.refund(wish(intent["id"], 100 + n, reference=f"rfd_{n}"))).movement is Movement.CONFIRMED
-    listed = await stripe.refunded(intent["id"])
+        assert (
+            await stripe.refund(refund_request(intent["id"], 100 + n, reference=f"rfd_{n}"))
+        ).movement is Movement.CONFIRMED
+    listed = await stripe.list_refunds(intent["id"])
     assert listed is not None
     assert {(each.reference, each.amount_minor) for each in listed} == {
         ("", 1000),
@@ -76,9 +78,9 @@ async def test_parts_are_listed_newest_first_with_what_was_refunded_by_hand(url:
 async def test_a_charge_is_refunded_by_its_own_name(url: str, stripe: Stripe) -> None:
     intent = paid(url)
     charge = intent["latest_charge"]["id"]
-    assert (await stripe.refund(wish(charge))).movement is Movement.CONFIRMED
-    assert (await stripe.find(wish(charge))).movement is Movement.CONFIRMED
-    assert (await stripe.find(wish(intent["id"]))).amount_minor == 2500
+    assert (await stripe.refund(refund_request(charge))).movement is Movement.CONFIRMED
+    assert (await stripe.find(refund_request(charge))).movement is Movement.CONFIRMED
+    assert (await stripe.find(refund_request(intent["id"]))).amount_minor == 2500
 
 
 @pytest.mark.parametrize(("currency", "amount_minor"), [("jpy", 500), ("kwd", 5120), ("isk", 25)])
@@ -86,29 +88,29 @@ async def test_other_currencies_come_back_as_they_went(
     url: str, stripe: Stripe, currency: str, amount_minor: int
 ) -> None:
     intent = paid(url, currency=currency)
-    told = await stripe.refund(wish(intent["id"], amount_minor, currency.upper()))
+    told = await stripe.refund(refund_request(intent["id"], amount_minor, currency.upper()))
     assert (told.movement, told.amount_minor, told.currency) == (Movement.CONFIRMED, amount_minor, currency.upper())
 
 
 async def test_another_currency_or_payment_moves_nothing(url: str, stripe: Stripe) -> None:
     intent = paid(url)
-    assert (await stripe.refund(wish(intent["id"], currency="USD"))).movement is Movement.REFUSED
-    assert await stripe.refunded(intent["id"]) == ()
-    assert (await stripe.refund(wish("pi_nobody"))).movement is Movement.UNKNOWN
+    assert (await stripe.refund(refund_request(intent["id"], currency="USD"))).movement is Movement.REFUSED
+    assert await stripe.list_refunds(intent["id"]) == ()
+    assert (await stripe.refund(refund_request("pi_nobody"))).movement is Movement.UNKNOWN
 
 
 async def test_an_authorisation_is_released(url: str, stripe: Stripe) -> None:
     intent = paid(url, capture="manual")
-    assert (await stripe.refund(wish(intent["id"]))).movement is Movement.REFUSED
+    assert (await stripe.refund(refund_request(intent["id"]))).movement is Movement.REFUSED
     for _ in range(2):
-        assert (await stripe.release(wish(intent["id"], 10000))).movement is Movement.CONFIRMED
-    assert (await stripe.release(wish(paid(url)["id"], 10000))).movement is Movement.REFUSED
+        assert (await stripe.release(refund_request(intent["id"], 10000))).movement is Movement.CONFIRMED
+    assert (await stripe.release(refund_request(paid(url)["id"], 10000))).movement is Movement.REFUSED
 
 
 async def test_a_key_that_is_not_let_in_loses_nothing(url: str) -> None:
     intent = paid(url)
     stripe = Stripe(outbound(), api_key="pk_old", webhook_secret=SECRET, base_url=url)
-    told = await stripe.refund(wish(intent["id"]))
+    told = await stripe.refund(refund_request(intent["id"]))
     assert told.movement is Movement.LATER
     assert "stripe_api_key" in told.result
     await stripe.close()

@@ -1,4 +1,4 @@
-"""Whatever goes wrong and in whatever order: a wish that is sent until it is settled moves money at most once."""
+"""Whatever goes wrong and in whatever order: a request that is sent until it is settled moves money at most once."""
 
 import asyncio
 from collections import Counter
@@ -12,7 +12,7 @@ import pytest
 
 from countermand.domain.money.amounts import digits_of, to_amount
 from countermand.payments.provider import Movement, Provider, ProviderResult, RefundRequest
-from tests.payments.conftest import LOOPBACK, PREFIX, adapter, wish
+from tests.payments.conftest import LOOPBACK, PREFIX, adapter, refund_request
 from tests.support.payments.ledger import Ledger
 from tests.support.payments.script import Fault, Script
 from tests.support.payments.server import Fake
@@ -26,10 +26,10 @@ ROUNDS_MAX = 40
 
 @dataclass
 class Sender:
-    """Sends a wish as a worker does: the same key again and again, and once it is old, only after asking."""
+    """Sends a request as a worker does: the same key again and again, and once it is old, only after asking."""
 
     provider: Provider
-    wish: RefundRequest
+    request: RefundRequest
     clock: Clock
     first: datetime | None = None
     told: ProviderResult = field(default_factory=lambda: ProviderResult(movement=Movement.LATER, result=""))
@@ -41,12 +41,12 @@ class Sender:
     async def try_once(self) -> None:
         old = self.first is not None and self.clock() - self.first >= self.provider.key_lifetime
         if old or self.told.movement is Movement.ACCEPTED:
-            self.told = await self.provider.find(self.wish)
+            self.told = await self.provider.find(self.request)
             if self.told.movement is not Movement.ABSENT:
                 return
             self.first = None
         self.first = self.first or self.clock()
-        self.told = await self.provider.refund(self.wish)
+        self.told = await self.provider.refund(self.request)
 
 
 async def settle(senders: Sequence[Sender], fake: Fake, clock: Clock, chance: Random) -> None:
@@ -68,7 +68,7 @@ async def test_whatever_the_script_does_a_wish_moves_money_once(name: str, seed:
         senders = [Sender(provider, _wish(fake, name, n, chance), clock) for n in range(40)]
         await settle(senders, fake, clock, chance)
         for sender in senders:
-            sent, end = sender.wish, sender.told
+            sent, end = sender.request, sender.told
             moved = fake.ledger.moved(sent.reference)
             assert len(moved) <= 1
             if end.movement is Movement.CONFIRMED and moved:
@@ -86,26 +86,26 @@ async def test_whatever_the_script_does_a_wish_moves_money_once(name: str, seed:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_the_same_wish_at_once_from_many_moves_money_once(name: str, seed: int) -> None:
-    """Two workers that both believe to own a wish, with nothing but the key between them and a second refund."""
+    """Two workers that both believe to own a request, with nothing but the key between them and a second refund."""
     chance, clock = Random(seed), Clock()
     faults = (Fault.SLOW, Fault.TIMEOUT_AFTER, Fault.ERROR_AFTER, Fault.RESET_AFTER, Fault.TWIN)
     script = Script(seed=seed, rate=0.6, faults=faults)
     async with Fake(ledger=Ledger(clock=clock), script=script) as fake:
         provider = adapter(name, fake.url, clock)
-        wishes = [_wish(fake, name, n, chance) for n in range(8)]
-        await asyncio.gather(*(provider.refund(each) for each in wishes for _ in range(5)))
-        senders = [Sender(provider, each, clock, clock()) for each in wishes]
+        requests = [_wish(fake, name, n, chance) for n in range(8)]
+        await asyncio.gather(*(provider.refund(each) for each in requests for _ in range(5)))
+        senders = [Sender(provider, each, clock, clock()) for each in requests]
         await settle(senders, fake, clock, chance)
         assert {each.told.movement for each in senders} == {Movement.CONFIRMED}
-        assert all(len(fake.ledger.moved(each.reference)) == 1 for each in wishes)
+        assert all(len(fake.ledger.moved(each.reference)) == 1 for each in requests)
         await provider.close()
 
 
 def _wish(fake: Fake, name: str, n: int, chance: Random) -> RefundRequest:
-    """A wish of its own payment, in whole tens of the smallest unit so that every provider can write it."""
+    """A request of its own payment, in whole tens of the smallest unit so that every provider can write it."""
     currency = chance.choice(CURRENCIES)
     captured = chance.randrange(2, 2_000) * 10
     payment = fake.ledger.pay(f"{PREFIX[name]}{n}", str(to_amount(captured, currency)), currency)
     assert payment.captured == Decimal(captured).scaleb(-digits_of(currency))
     amount = chance.randrange(1, captured // 10 + 1) * 10
-    return replace(wish(payment.id, amount, currency, reference=f"rfd_{n}"))
+    return replace(refund_request(payment.id, amount, currency, reference=f"rfd_{n}"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from countermand.payments.answers import UnreadableError, integer, items, read_document, text
 from countermand.payments.provider import Movement, Provider
-from tests.payments.conftest import Make, adapter, wish
+from tests.payments.conftest import Make, adapter, refund_request
 from tests.support.receiver import Receiver, answer, raw
 from tests.support.world import Clock
 
@@ -44,10 +44,10 @@ def page(name: str, refund: Any) -> bytes:
 
 
 async def told_of(provider: Provider, receiver: Receiver, name: str, body: bytes, status: int = 200) -> Movement:
-    """What the adapter makes of this answer to a wish, when the provider's list says that there is nothing."""
+    """What the adapter makes of this answer to a request, when the provider's list says that there is nothing."""
     receiver.script = [answer(200, json.dumps(INTENT).encode())] if name == "stripe" else []
     receiver.script += [answer(status, body), answer(200, page(name, None).replace(b"null", b""))]
-    return (await provider.refund(wish(PAYMENT[name]))).movement
+    return (await provider.refund(refund_request(PAYMENT[name]))).movement
 
 
 SPOILT: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
@@ -131,7 +131,7 @@ async def test_a_redirect_is_not_followed(make: Make, name: str) -> None:
         provider = make(name, receiver.url.removesuffix("/hook"))
         moved = f"HTTP/1.1 307 Moved\r\nlocation: {elsewhere.url}\r\ncontent-length: 0\r\n\r\n".encode()
         receiver.otherwise = raw(moved, then_close=False)
-        assert (await provider.find(wish(PAYMENT[name]))).movement is Movement.UNKNOWN
+        assert (await provider.find(refund_request(PAYMENT[name]))).movement is Movement.UNKNOWN
         assert elsewhere.requests == []
 
 
@@ -139,7 +139,7 @@ async def test_the_link_to_the_next_page_does_not_say_where_calls_go(make: Make)
     async with Receiver() as elsewhere, Receiver() as receiver:
         first = {"_embedded": {"refunds": [MOLLIE]}, "_links": {"next": {"href": f"{elsewhere.url}?from=re_2&limit=1"}}}
         receiver.script = [answer(200, json.dumps(first).encode()), answer(200, page("mollie", MOLLIE))]
-        listed = await make("mollie", receiver.url.removesuffix("/hook")).refunded("tr_1")
+        listed = await make("mollie", receiver.url.removesuffix("/hook")).list_refunds("tr_1")
         assert listed is not None
         assert len(listed) == 2
         assert elsewhere.requests == []
@@ -148,7 +148,7 @@ async def test_the_link_to_the_next_page_does_not_say_where_calls_go(make: Make)
 
 async def test_what_leaves_is_what_the_documentation_says(make: Make, name: str) -> None:
     async with Receiver(otherwise=answer(200, json.dumps(INTENT).encode())) as receiver:
-        await make(name, receiver.url.removesuffix("/hook"), api_key="sk_1").refund(wish(PAYMENT[name]))
+        await make(name, receiver.url.removesuffix("/hook"), api_key="sk_1").refund(refund_request(PAYMENT[name]))
         sent = next(each for each in receiver.requests if each.method == "POST")
     assert sent.headers["authorization"] == "Bearer sk_1"
     assert sent.headers["idempotency-key"] == "cm-refund-rfd_1-1"
@@ -171,8 +171,8 @@ async def test_a_failure_inside_is_logged_and_told(name: str) -> None:
     provider = adapter(name, "http://127.0.0.1:1", Clock())
     provider._api = None  # type: ignore[attr-defined]
     for call in (provider.refund, provider.release, provider.find):
-        assert (await call(wish(PAYMENT[name]))).result == "The call failed here, and was logged."
-    assert await provider.refunded(PAYMENT[name]) is None
+        assert (await call(refund_request(PAYMENT[name]))).result == "The call failed here, and was logged."
+    assert await provider.list_refunds(PAYMENT[name]) is None
 
 
 @given(

@@ -6,9 +6,9 @@ import pytest
 
 from countermand.payments.client import Reply
 from countermand.payments.mollie.adapter import Mollie
-from countermand.payments.provider import Movement, Provider, Seen, WaitingFor
+from countermand.payments.provider import Movement, Provider, ProviderPayment, WaitingFor
 from countermand.payments.stripe.adapter import _held as stripe_held
-from tests.payments.conftest import Make, wish
+from tests.payments.conftest import Make, refund_request
 from tests.support.payments.script import Fault, Script
 from tests.support.payments.server import Fake
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_balance_that_is_too_low_is_a_wait_for_funds(provider: Provider, fake: Fake, payment: str) -> None:
     fake.script = Script([Fault.NO_FUNDS])
-    told = await provider.refund(wish(payment))
+    told = await provider.refund(refund_request(payment))
     assert (told.movement, told.waiting_for, told.spent) == (Movement.LATER, WaitingFor.FUNDS, True)
     assert told.result.startswith("Waiting for funds at ")
 
@@ -38,7 +38,7 @@ async def test_mollie_says_it_in_words(make: Make, fake: Fake, detail: str, wait
     assert isinstance(mollie, Mollie)
     payment = fake.ledger.pay("tr_1", "100.00").id
     reply = Reply(status=422, document={"status": 422, "title": "Unprocessable", "detail": detail}, retry_after_s=None)
-    told = await mollie._not_sent(wish(payment), reply)
+    told = await mollie._not_sent(refund_request(payment), reply)
     expected = (Movement.LATER, WaitingFor.FUNDS) if waits else (Movement.REFUSED, None)
     assert (told.movement, told.waiting_for) == expected
 
@@ -57,7 +57,7 @@ def test_stripe_says_it_by_a_reason(
     status: str, reason: dict[str, str], movement: Movement, waits: WaitingFor | None
 ) -> None:
     refund = {"object": "refund", "id": "re_1", "amount": 100, "currency": "eur", "status": status, **reason}
-    told = stripe_held(refund, "pi_1").told_for("pi_1")
+    told = stripe_held(refund, "pi_1").result_for("pi_1")
     assert (told.movement, told.waiting_for) == (movement, waits)
     assert told.result.startswith("Waiting for funds") == (waits is not None)
 
@@ -65,18 +65,20 @@ def test_stripe_says_it_by_a_reason(
 async def test_an_equal_refund_within_the_hour_waits(make: Make, fake: Fake) -> None:
     mollie = make("mollie", fake.url)
     payment = fake.ledger.pay("tr_1", "100.00").id
-    assert (await mollie.refund(wish(payment))).movement is Movement.CONFIRMED
-    told = await mollie.refund(wish(payment, reference="rfd_2"))
+    assert (await mollie.refund(refund_request(payment))).movement is Movement.CONFIRMED
+    told = await mollie.refund(refund_request(payment, reference="rfd_2"))
     assert (told.movement, told.waiting_for) == (Movement.LATER, WaitingFor.EQUAL_REFUND)
 
 
 async def test_a_payment_is_looked_at(provider: Provider, payment: str) -> None:
-    assert await provider.look(payment) == Seen(currency="EUR")
-    assert await provider.look("what is this") == Seen()
-    assert await provider.look(payment + "0") == Seen(), "it is not known there, which the refund will hear"
+    assert await provider.find_payment(payment) == ProviderPayment(currency="EUR")
+    assert await provider.find_payment("what is this") == ProviderPayment()
+    assert await provider.find_payment(payment + "0") == ProviderPayment(), (
+        "it is not known there, which the refund will hear"
+    )
 
 
 async def test_a_payment_that_cannot_be_looked_at_is_not_refunded_yet(make: Make, name: str, fake: Fake) -> None:
     payment = fake.ledger.pay({"stripe": "pi_1", "mollie": "tr_1"}[name], "100.00").id
-    told = await make(name, fake.url, api_key="wrong").look(payment)
+    told = await make(name, fake.url, api_key="wrong").find_payment(payment)
     assert getattr(told, "movement", None) is Movement.LATER

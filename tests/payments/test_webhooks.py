@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from countermand.payments.mollie import webhooks as mollie_webhooks
 from countermand.payments.provider import ForgedError, Movement, Notified, Provider
 from countermand.payments.stripe import webhooks as stripe_webhooks
-from tests.payments.conftest import PREFIX, Make, wish
+from tests.payments.conftest import PREFIX, Make, refund_request
 from tests.support.payments.server import WEBHOOK_SECRET, Fake
 from tests.support.world import START, Clock
 
@@ -245,7 +245,7 @@ def signing(make: Make, name: str, fake: Fake) -> Provider:
 async def test_late_and_reordered_ones_lead_to_what_is_true_now(
     fake: Fake, signing: Provider, payment: str, clock: Clock
 ) -> None:
-    await signing.refund(wish(payment))
+    await signing.refund(refund_request(payment))
     refund = fake.ledger.refunds["re_000001"]
     early = fake.webhook(refund, clock() + timedelta(minutes=4))
     fake.ledger.turn(refund.id, "failed")
@@ -253,7 +253,7 @@ async def test_late_and_reordered_ones_lead_to_what_is_true_now(
     for headers, body in (late, early, late):
         [told] = signing.read_webhook(headers, body)
         assert (told.provider_id, told.reference, told.payment, told.told) == (refund.id, "rfd_1", payment, None)
-        assert (await signing.find(wish(told.payment))).movement is Movement.REFUSED
+        assert (await signing.find(refund_request(told.payment))).movement is Movement.REFUSED
 
 
 async def test_one_about_somebody_else_s_refund_names_no_reference(

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection, insert, select, update
 
 from countermand.domain.commands import AskCancellation, PassDeadline
-from countermand.payments.provider import ProviderResult, Refunded, RefundRequest
+from countermand.payments.provider import ListedRefund, ProviderResult, RefundRequest
 from countermand.service.calls import Call, Done, Failed, Outcome
 from countermand.store import tables as t
 from countermand.store.engines.protocol import Engine, UnavailableError
@@ -59,13 +59,13 @@ class Road:
 class Dumb(Bank):
     """A provider that does not answer."""
 
-    async def refunded(self, payment: str) -> list[Refunded] | None:
+    async def list_refunds(self, payment: str) -> list[ListedRefund] | None:
         self.found += 1
         return None
 
-    async def find(self, wish: RefundRequest) -> ProviderResult:
+    async def find(self, request: RefundRequest) -> ProviderResult:
         self.mute = True
-        return await super().find(wish)
+        return await super().find(request)
 
 
 @dataclass
@@ -276,7 +276,7 @@ async def test_a_pass_goes_through_many_batches(world: World, monkeypatch: pytes
     place = await busy_place(world)
     await refunds_due(world)
     await place.post.worker.refunds.settle_all(At(provider="stripe"))
-    assert len({wish.key for wish in place.bank.calls}) == len(place.bank.calls) == DUE
+    assert len({request.key for request in place.bank.calls}) == len(place.bank.calls) == DUE
     world.clock.advance(days=2)
     place.post.pass_time(0)
     await place.post.worker.refunds.check_all(At(provider="stripe"))

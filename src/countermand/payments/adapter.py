@@ -7,8 +7,18 @@ from typing import Any, ClassVar
 
 from countermand.outlets.http.client import NoAnswerError
 from countermand.payments.answers import Document, UnreadableError
-from countermand.payments.client import Api, ProviderRefund, Reply, asked, listed, told, told_of_wish, unknown, unsent
-from countermand.payments.provider import Movement, ProviderResult, Refunded, RefundRequest, Seen
+from countermand.payments.client import (
+    Api,
+    ProviderRefund,
+    Reply,
+    asked,
+    listed,
+    result_from_list,
+    told,
+    unknown,
+    unsent,
+)
+from countermand.payments.provider import ListedRefund, Movement, ProviderPayment, ProviderResult, RefundRequest
 
 
 class Adapter(ABC):
@@ -22,26 +32,26 @@ class Adapter(ABC):
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    async def refund(self, wish: RefundRequest) -> ProviderResult:
+    async def refund(self, request: RefundRequest) -> ProviderResult:
         """Send captured money back."""
-        return await told(self._refund(wish))
+        return await told(self._refund(request))
 
-    async def release(self, wish: RefundRequest) -> ProviderResult:
+    async def release(self, request: RefundRequest) -> ProviderResult:
         """Let go of money that was authorised and not captured: all that is left of it, or nothing."""
-        return await told(self._release(wish))
+        return await told(self._release(request))
 
-    async def find(self, wish: RefundRequest) -> ProviderResult:
-        """What became of a wish, asked by its reference.
+    async def find(self, request: RefundRequest) -> ProviderResult:
+        """What became of a request, asked by its reference.
 
         A release leaves no trace but the state of its payment: it is absent, and can be sent again at no risk.
         """
-        return await told(self._find(wish))
+        return await told(self._find(request))
 
-    async def look(self, payment: str) -> Seen | ProviderResult:
+    async def find_payment(self, payment: str) -> ProviderPayment | ProviderResult:
         """The payment, so far as the provider knows it; or why it could not be looked at."""
-        return await told(self._look(payment))
+        return await told(self._find_payment(payment))
 
-    async def refunded(self, payment: str) -> Sequence[Refunded] | None:
+    async def list_refunds(self, payment: str) -> Sequence[ListedRefund] | None:
         """Every refund that the provider holds for a payment, newest first."""
         return await listed(self._held(payment))
 
@@ -54,13 +64,13 @@ class Adapter(ABC):
         await self._api.close()
 
     @abstractmethod
-    async def _refund(self, wish: RefundRequest) -> ProviderResult: ...
+    async def _refund(self, request: RefundRequest) -> ProviderResult: ...
 
     @abstractmethod
-    async def _release(self, wish: RefundRequest) -> ProviderResult: ...
+    async def _release(self, request: RefundRequest) -> ProviderResult: ...
 
     @abstractmethod
-    async def _look(self, payment: str) -> Seen | ProviderResult:
+    async def _find_payment(self, payment: str) -> ProviderPayment | ProviderResult:
         """The payment.
 
         Raises:
@@ -91,34 +101,34 @@ class Adapter(ABC):
         """
 
     @abstractmethod
-    async def _not_sent(self, wish: RefundRequest, reply: Reply) -> ProviderResult:
+    async def _not_sent(self, request: RefundRequest, reply: Reply) -> ProviderResult:
         """What an answer means that is not a refund."""
 
     async def _sent(
-        self, wish: RefundRequest, call: Coroutine[Any, Any, Reply], read: Callable[[Document, str], ProviderRefund]
+        self, request: RefundRequest, call: Coroutine[Any, Any, Reply], read: Callable[[Document, str], ProviderRefund]
     ) -> ProviderResult:
         """What comes of the call that sends a refund; ``read`` reads the refund that it answers with."""
         try:
             reply = await call
             if reply.done:
-                told_now = read(reply.document, wish.payment).told_for(wish.payment)
+                result = read(reply.document, request.payment).result_for(request.payment)
                 # What was true when the key was new may not be any more: the refund may have failed since.
-                return await self._or_found(wish, told_now) if reply.replayed else told_now
+                return await self._or_found(request, result) if reply.replayed else result
         except NoAnswerError as error:
             return unsent(error)
         except UnreadableError as error:
-            return await self._or_found(wish, unknown(error))
-        return await self._not_sent(wish, reply)
+            return await self._or_found(request, unknown(error))
+        return await self._not_sent(request, reply)
 
-    async def _find(self, wish: RefundRequest) -> ProviderResult:
-        found = told_of_wish(self.called, await self._held(wish.payment), wish)
+    async def _find(self, request: RefundRequest) -> ProviderResult:
+        found = result_from_list(self.called, await self._held(request.payment), request)
         if found.movement is not Movement.ABSENT:
             return found
         # An account that does not know the payment, such as that of a wrong API key, has no refund of it either.
-        reply = await self._payment(wish.payment)
-        return found if reply.done else unknown(f"{self.called} does not show the payment {wish.payment}.")
+        reply = await self._payment(request.payment)
+        return found if reply.done else unknown(f"{self.called} does not show the payment {request.payment}.")
 
-    async def _or_found(self, wish: RefundRequest, otherwise: ProviderResult) -> ProviderResult:
+    async def _or_found(self, request: RefundRequest, otherwise: ProviderResult) -> ProviderResult:
         """The refund with this reference, if there is one; it may be there though the answer says otherwise."""
-        found = await self.find(wish)
+        found = await self.find(request)
         return found if found.provider_id or found.movement is Movement.UNKNOWN else otherwise

@@ -12,10 +12,10 @@ from countermand.documents.sentences import one_line
 from countermand.ids import Clock
 from countermand.outlets.http.client import NoAnswerError, Outbound, retry_after
 from countermand.payments.answers import BODY_MAX, Document, UnreadableError, document_of
-from countermand.payments.provider import Movement, ProviderResult, Refunded, RefundRequest, WaitingFor
+from countermand.payments.provider import ListedRefund, Movement, ProviderResult, RefundRequest, WaitingFor
 
 TOTAL_S: Final = 60.0
-"""How long one wish may take, looking before and after included."""
+"""How long one request may take, looking before and after included."""
 WORDS_MAX: Final = 200
 SOON_S: Final = 5.0
 """When to try again after a call that met its own twin under way."""
@@ -103,7 +103,7 @@ async def told(work: Coroutine[Any, Any, T]) -> T | ProviderResult:
         return unknown("The call failed here, and was logged.")
 
 
-async def listed(work: "Coroutine[Any, Any, list[ProviderRefund]]") -> Sequence[Refunded] | None:
+async def listed(work: "Coroutine[Any, Any, list[ProviderRefund]]") -> Sequence[ListedRefund] | None:
     """The refunds that a piece of work lists; ``None`` if it raises."""
     found = await asked(work)
     return None if found is None else tuple(each.refund for each in found)
@@ -121,10 +121,10 @@ async def asked(work: Coroutine[Any, Any, T]) -> T | None:
         return None
 
 
-def not_let_in(provider: str, setting: str, reply: Reply) -> ProviderResult | None:
+def not_admitted(provider: str, setting: str, reply: Reply) -> ProviderResult | None:
     """What it means if the provider did not even look at the wish; ``None`` if it did.
 
-    Nothing has moved then. The same wish goes through once there is a good key again, or the rush is over.
+    Nothing has moved then. The same request goes through once there is a good key again, or the rush is over.
     """
     match reply.status:
         case HTTPStatus.UNAUTHORIZED:
@@ -146,7 +146,7 @@ def sentence_of(provider: str, status: int, title: str, said: str) -> str:
 
 
 def unsent(error: NoAnswerError) -> ProviderResult:
-    """What it means that no answer came to a wish."""
+    """What it means that no answer came to a request."""
     movement = Movement.UNKNOWN if error.sent else Movement.LATER
     return ProviderResult(movement=movement, result=str(error))
 
@@ -161,12 +161,12 @@ def refused(why: object) -> ProviderResult:
     return ProviderResult(movement=Movement.REFUSED, result=str(why))
 
 
-def not_known(provider: str, wish: RefundRequest) -> ProviderResult:
+def payment_unknown(provider: str, request: RefundRequest) -> ProviderResult:
     """The account does not know the payment.
 
-    It may be another account than the one that took the wish before, so this is no word on the wish.
+    It may be another account than the one that took the request before, so this is no word on the request.
     """
-    result = f"{provider} does not know the payment {wish.payment}. Look at its name and at the API key's account."
+    result = f"{provider} does not know the payment {request.payment}. Look at its name and at the API key's account."
     return ProviderResult(movement=Movement.UNKNOWN, result=result, needs_person=True)
 
 
@@ -175,31 +175,31 @@ def about_the_call(why: object) -> ProviderResult:
     return ProviderResult(movement=Movement.LATER, result=str(why), needs_person=True)
 
 
-def captured_instead(wish: RefundRequest, left_minor: int) -> ProviderResult:
+def captured_instead(request: RefundRequest, left_minor: int) -> ProviderResult:
     """Of what was to be let go, no more than ``left_minor`` is not captured, and earlier releases come first."""
-    captured = min(wish.amount_minor, wish.amount_minor + wish.before_minor - left_minor)
+    captured = min(request.amount_minor, request.amount_minor + request.before_minor - left_minor)
     result = "The payment has been captured: what was to be released is refunded."
     return ProviderResult(movement=Movement.REFUSED, result=result, captured_minor=captured)
 
 
-def let_go(wish: RefundRequest, why: str) -> ProviderResult:
+def released(request: RefundRequest, why: str) -> ProviderResult:
     """What was authorised is not held any more."""
     return ProviderResult(
         movement=Movement.CONFIRMED,
         result=why,
-        provider_id=wish.payment,
-        amount_minor=wish.amount_minor,
-        currency=wish.currency,
+        provider_id=request.payment,
+        amount_minor=request.amount_minor,
+        currency=request.currency,
     )
 
 
-def of_other_currency(currency: str, wish: RefundRequest) -> ProviderResult:
-    """A payment that is not in the currency of the wish: the same digits would be another amount."""
-    result = f"The payment is in {currency} and the wish in {wish.currency}. Nothing was sent."
+def of_other_currency(currency: str, request: RefundRequest) -> ProviderResult:
+    """A payment that is not in the currency of the request: the same digits would be another amount."""
+    result = f"The payment is in {currency} and the request in {request.currency}. Nothing was sent."
     return ProviderResult(movement=Movement.REFUSED, result=result, currency=currency)
 
 
-def not_looked_at(why: object) -> ProviderResult:
+def payment_unread(why: object) -> ProviderResult:
     """The payment could not be looked at, so nothing was sent."""
     return ProviderResult(movement=Movement.LATER, result=f"The payment could not be looked at first. {why}")
 
@@ -208,14 +208,14 @@ def not_looked_at(why: object) -> ProviderResult:
 class ProviderRefund:
     """A refund that a provider holds, under which key and of which payment, and what there is to say of it."""
 
-    refund: Refunded
+    refund: ListedRefund
     key: str
     payment: str
     result: str
     waiting_for: WaitingFor | None = None
 
-    def told_for(self, payment: str) -> ProviderResult:
-        """What it says of a wish for this payment. Of another payment's refund none of the wish's money has moved."""
+    def result_for(self, payment: str) -> ProviderResult:
+        """What it says of a request for this payment. Of another payment's refund none of the wish's money has moved."""
         fits = self.payment == payment
         result = self.result if fits else f"This refund is of another payment, {self.payment}. Nothing fits together."
         return ProviderResult(
@@ -228,23 +228,23 @@ class ProviderRefund:
         )
 
 
-def told_of_wish(provider: str, held: Sequence[ProviderRefund], wish: RefundRequest) -> ProviderResult:
-    """What a provider's list of refunds says of a wish.
+def result_from_list(provider: str, held: Sequence[ProviderRefund], request: RefundRequest) -> ProviderResult:
+    """What a provider's list of refunds says of a request.
 
-    A refund that failed, or was called off, and was then wished again under another key says nothing of this wish.
-    Should two stand, both amounts are told together, so that they cannot be taken for the wish.
+    A refund that failed, or was called off, and was then wished again under another key says nothing of this request.
+    Should two stand, both amounts are told together, so that they cannot be taken for the request.
     """
-    ours = [each for each in held if each.refund.reference == wish.reference]
+    ours = [each for each in held if each.refund.reference == request.reference]
     standing = [each for each in ours if each.refund.movement is not Movement.REFUSED]
-    failed = [each for each in ours if each.refund.movement is Movement.REFUSED and each.key == wish.key]
+    failed = [each for each in ours if each.refund.movement is Movement.REFUSED and each.key == request.key]
     if len(standing) > 1:
         return replace(
-            standing[0].told_for(wish.payment),
-            result=f"{provider} holds {len(standing)} refunds with the reference {wish.reference}.",
+            standing[0].result_for(request.payment),
+            result=f"{provider} holds {len(standing)} refunds with the reference {request.reference}.",
             amount_minor=sum(each.refund.amount_minor for each in standing),
         )
     for each in standing or failed:
-        return each.told_for(wish.payment)
+        return each.result_for(request.payment)
     return ProviderResult(
-        movement=Movement.ABSENT, result=f"{provider} has no refund with the reference {wish.reference}."
+        movement=Movement.ABSENT, result=f"{provider} has no refund with the reference {request.reference}."
     )

@@ -13,7 +13,7 @@ from countermand.domain.money.commands import WaitingFor as WaitingFor
 class RefundRequest:
     """Money that shall go back, or an authorisation that shall be let go.
 
-    ``key`` is the same whenever the same wish is sent; ``reference`` is our own id, kept by the provider with it, by
+    ``key`` is the same whenever the same request is sent; ``reference`` is our own id, kept by the provider with it, by
     which it can be asked later. ``payment`` is the provider's own name of the payment. ``before_minor`` is what of it
     was to be let go before this: providers let go of all that is left or of nothing, so releases of parts add up.
     """
@@ -28,9 +28,9 @@ class RefundRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderResult:
-    """What a provider said of a wish, in a sentence too. Amount and currency are those it named, if it named any.
+    """What a provider said of a request, in a sentence too. Amount and currency are those it named, if it named any.
 
-    ``spent`` says that the provider keeps this answer and gives it again to the same key: when the wish is sent once
+    ``spent`` says that the provider keeps this answer and gives it again to the same key: when the request is sent once
     more after this, it needs a new key. ``waiting_for`` says that it will go through in the
     end, though it was refused. ``needs_person`` says that waiting alone does not help, though it is no
     refusal. ``captured_minor`` is how much of what was to be released has been captured: it can only be refunded.
@@ -49,7 +49,7 @@ class ProviderResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refunded:
+class ListedRefund:
     """A refund that a provider holds for a payment. ``reference`` is empty if it was not made by us (EC-60).
 
     ``made_at`` is when it was made, if the provider says so.
@@ -64,7 +64,7 @@ class Refunded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class ProviderPayment:
     """A payment as its provider shows it. ``retailer`` is whose it is, if our metadata says so.
 
     ``names`` are other names of it there: a payment intent of Stripe has a charge, and the charge has its intent.
@@ -98,23 +98,23 @@ class Provider(Protocol):
 
     name: str
     key_lifetime: timedelta
-    """How long the provider is sure to recognise a key; after that a wish is looked for before it is sent again."""
+    """How long the provider is sure to recognise a key; after that a request is looked for before it is sent again."""
     equal_refunds_apart: timedelta | None
     """For how long it takes no second refund of the same amount on one payment; ``None`` if it always does."""
 
-    async def refund(self, wish: RefundRequest) -> ProviderResult:
+    async def refund(self, request: RefundRequest) -> ProviderResult:
         """Send captured money back."""
 
-    async def release(self, wish: RefundRequest) -> ProviderResult:
+    async def release(self, request: RefundRequest) -> ProviderResult:
         """Let go of money that was authorised and not captured."""
 
-    async def find(self, wish: RefundRequest) -> ProviderResult:
-        """What became of a wish, asked by its reference."""
+    async def find(self, request: RefundRequest) -> ProviderResult:
+        """What became of a request, asked by its reference."""
 
-    async def look(self, payment: str) -> Seen | ProviderResult:
+    async def find_payment(self, payment: str) -> ProviderPayment | ProviderResult:
         """The payment, so far as the provider knows it; or why it could not be looked at."""
 
-    async def refunded(self, payment: str) -> Sequence[Refunded] | None:
+    async def list_refunds(self, payment: str) -> Sequence[ListedRefund] | None:
         """Every refund the provider holds for a payment, also those made by hand there; ``None`` if it cannot say."""
 
     async def captured(self, payment: str) -> int | None:

@@ -1,6 +1,6 @@
 """Refunds on their way: write down the intent, call the provider, settle what it said.
 
-The intent is committed before the call, with the key that the provider recognises a repeated wish by. Whatever ends
+The intent is committed before the call, with the key that the provider recognises a repeated request by. Whatever ends
 the process between the steps leaves the refund to be taken up again, with the same key: money moves once.
 """
 
@@ -32,7 +32,7 @@ from countermand.domain.money.refunds import Refund, RefundKind, RefundState
 from countermand.domain.money.shared_calls import Recent, after_intent, fellows_of, is_whole, wait_for_equal
 from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Clock, read, show
-from countermand.payments.provider import Notified, Provider, ProviderResult, Refunded, RefundRequest
+from countermand.payments.provider import ListedRefund, Notified, Provider, ProviderResult, RefundRequest
 from countermand.service.calls import Call, Done
 from countermand.service.lanes import Lanes
 from countermand.store import refunds
@@ -156,7 +156,7 @@ class Refunds:
         if provider is None:
             return True
         refund = refund_of(row)
-        told = await provider.find(wish_of(refund))
+        told = await provider.find(request_for(refund))
         earlier = await self._earlier(refund, provider)
         fellows = await self._sharing(row.retailer_id, refund)
         # A webhook may overtake the answer to the call that it is about, which then counts as well.
@@ -240,7 +240,7 @@ class Refunds:
         if refund.no_provider:
             again = RetryRefund(line=refund.line, refund=refund.id, actor=ACTOR, note="")
             return await self._submit(row.retailer_id, again)
-        told = await provider.find(wish_of(refund))
+        told = await provider.find(request_for(refund))
         earlier = await self._earlier(refund, provider)
         found = await self._uncounted(row.retailer_id, refund, provider)
         if told.movement is Movement.CONFIRMED and found:
@@ -259,7 +259,7 @@ class Refunds:
         refund, *fellows = group
         whole = not refund.shared or is_whole(group)
         if not whole or must_ask_first(refund, self._clock(), provider.key_lifetime):
-            told = await provider.find(wish_of(refund))
+            told = await provider.find(request_for(refund))
             return await self._heard(row.retailer_id, refund, told, fellows=fellows, incomplete=not whole)
         if not refund.attempts and (foreign := await self._foreign(row.retailer_id, refund, provider)):
             return await self._heard(row.retailer_id, refund, foreign)
@@ -290,7 +290,7 @@ class Refunds:
     async def _send_first(self, retailer: UUID, group: Sequence[Refund], provider: Provider) -> bool:
         """Send what was not sent under its present key, unless the payment or the provider is a reason not to."""
         refund = group[0]
-        held = await provider.refunded(refund.payment_reference)
+        held = await provider.list_refunds(refund.payment_reference)
         if held is None:
             return await self._heard(retailer, refund, _silent(provider, "what was refunded before"))
         told = await self._why_not(group, held, provider)
@@ -303,7 +303,7 @@ class Refunds:
             return await self._heard(retailer, refund, told, fellows=group[1:])
         return await self._send(retailer, group, provider)
 
-    def _wait(self, group: Sequence[Refund], held: Sequence[Refunded], provider: Provider) -> ProviderResult | None:
+    def _wait(self, group: Sequence[Refund], held: Sequence[ListedRefund], provider: Provider) -> ProviderResult | None:
         if provider.equal_refunds_apart is None:
             return None
         recent = [
@@ -324,7 +324,7 @@ class Refunds:
 
     async def _foreign(self, retailer: UUID, refund: Refund, provider: Provider) -> ProviderResult | None:
         """Why a payment is not one that this retailer gives back, or why nobody can tell yet. Nothing is sent then."""
-        seen = await provider.look(refund.payment_reference)
+        seen = await provider.find_payment(refund.payment_reference)
         if isinstance(seen, ProviderResult):
             return replace(seen, movement=Movement.LATER)
         names = {refund.payment_reference, *seen.names}
@@ -338,7 +338,7 @@ class Refunds:
         return None
 
     async def _why_not(
-        self, group: Sequence[Refund], held: Sequence[Refunded], provider: Provider
+        self, group: Sequence[Refund], held: Sequence[ListedRefund], provider: Provider
     ) -> ProviderResult | None:
         """Why refunds are not sent now, if there is a reason: of their payment, so much is not left (EC-60).
 
@@ -364,17 +364,17 @@ class Refunds:
         if not await self._submit(retailer, intent):
             return False
         sent = after_intent(group)
-        wish = wish_of(sent[0])
+        request = request_for(sent[0])
         if refund.kind is RefundKind.RELEASE:
             before = await self._database.read(partial(refunds.released_before, retailer=retailer, refund=refund))
-            told = await provider.release(replace(wish, before_minor=before))
+            told = await provider.release(replace(request, before_minor=before))
         else:
-            told = await provider.refund(wish)
+            told = await provider.refund(request)
         return await self._heard(retailer, sent[0], told, fellows=sent[1:])
 
     async def _earlier(self, refund: Refund, provider: Provider) -> int | None:
         """What stands at the provider of calls before the present key; ``None`` if that need not be known."""
-        held = await provider.refunded(refund.payment_reference) if refund.moved_minor else None
+        held = await provider.list_refunds(refund.payment_reference) if refund.moved_minor else None
         if held is None:
             return None
         shared = refund.joined
@@ -391,7 +391,7 @@ class Refunds:
 
         Of a parked refund only what it can be is told: made since it is parked, and no more than is owed.
         """
-        held = await provider.refunded(refund.payment_reference)
+        held = await provider.list_refunds(refund.payment_reference)
         if held is None:
             return None
         others = [each for each in held if not each.reference and each.movement in _STANDING]
@@ -452,7 +452,7 @@ class Refunds:
         return isinstance(await self._lanes.submit(Call(command=command, door=DOOR, retailer=retailer)), Done)
 
 
-def wish_of(refund: Refund) -> RefundRequest:
+def request_for(refund: Refund) -> RefundRequest:
     """What to ask the provider for. Each round has its own reference, so that an old failure is not found again."""
     return RefundRequest(
         key=refund.key,
@@ -493,7 +493,7 @@ def _conflict(refund: Refund, outside: int, left: int) -> ProviderResult:
     return ProviderResult(movement=Movement.LATER, result=result, needs_person=True)
 
 
-def _meant_for(refund: Refund, others: Sequence[Refunded]) -> int:
+def _meant_for(refund: Refund, others: Sequence[ListedRefund]) -> int:
     """How much more of what others refunded can be this parked refund: made since it is parked, and not above it."""
     meant, most = 0, refund.elsewhere_minor + refund.rest_minor
     for each in others:

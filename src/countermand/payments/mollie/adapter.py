@@ -31,18 +31,26 @@ from countermand.payments.client import (
     Reply,
     about_the_call,
     captured_instead,
-    let_go,
-    not_known,
-    not_let_in,
-    not_looked_at,
+    not_admitted,
     of_other_currency,
+    payment_unknown,
+    payment_unread,
     refused,
+    released,
     sentence_of,
     unknown,
     unsent,
 )
 from countermand.payments.mollie.webhooks import read_notice
-from countermand.payments.provider import Movement, Notified, ProviderResult, Refunded, RefundRequest, Seen, WaitingFor
+from countermand.payments.provider import (
+    ListedRefund,
+    Movement,
+    Notified,
+    ProviderPayment,
+    ProviderResult,
+    RefundRequest,
+    WaitingFor,
+)
 
 URL: Final = "https://api.mollie.com"
 PAGE: Final = 250
@@ -109,42 +117,42 @@ class Mollie(Adapter):
         """
         return read_notice(headers, body, secret=self._webhook_secret)
 
-    async def _look(self, payment: str) -> Seen | ProviderResult:
+    async def _find_payment(self, payment: str) -> ProviderPayment | ProviderResult:
         if not _PAYMENT.fullmatch(payment):
-            return Seen()
+            return ProviderPayment()
         reply = await self._api.call("GET", f"/v2/payments/{payment}")
-        if found := not_let_in("Mollie", "mollie_api_key", reply):
+        if found := not_admitted("Mollie", "mollie_api_key", reply):
             return found
         if reply.status in _NOT_THERE:
-            return Seen()
+            return ProviderPayment()
         if not reply.done:
-            return not_looked_at(_words(reply))
+            return payment_unread(_words(reply))
         ours = text_if_any(inner(reply.document, "metadata"), RETAILER)
-        return Seen(currency=_amount(reply.document, "amount")[1], retailer=ours)
+        return ProviderPayment(currency=_amount(reply.document, "amount")[1], retailer=ours)
 
     # Refunds
 
-    async def _refund(self, wish: RefundRequest) -> ProviderResult:
-        if not _PAYMENT.fullmatch(wish.payment):
-            return _no_payment(wish)
+    async def _refund(self, request: RefundRequest) -> ProviderResult:
+        if not _PAYMENT.fullmatch(request.payment):
+            return _no_payment(request)
         document = {
-            "amount": {"currency": wish.currency, "value": write_minor(wish.amount_minor, wish.currency)},
-            "description": f"Refund {wish.reference}",
-            "metadata": {REFERENCE: wish.reference, KEY: wish.key},
+            "amount": {"currency": request.currency, "value": write_minor(request.amount_minor, request.currency)},
+            "description": f"Refund {request.reference}",
+            "metadata": {REFERENCE: request.reference, KEY: request.key},
         }
-        call = self._post(f"/v2/payments/{wish.payment}/refunds", orjson.dumps(document), wish.key)
-        return await self._sent(wish, call, _held)
+        call = self._post(f"/v2/payments/{request.payment}/refunds", orjson.dumps(document), request.key)
+        return await self._sent(request, call, _held)
 
     async def _post(self, path: str, body: bytes, key: str) -> Reply:
         return await self._api.call("POST", path, body, content_type="application/json", idempotency_key=key)
 
-    async def _not_sent(self, wish: RefundRequest, reply: Reply) -> ProviderResult:
-        if found := not_let_in("Mollie", "mollie_api_key", reply):
+    async def _not_sent(self, request: RefundRequest, reply: Reply) -> ProviderResult:
+        if found := not_admitted("Mollie", "mollie_api_key", reply):
             return found
         said = _words(reply)
         detail = text_if_any(reply.document, "detail").lower()
         if reply.status in _NOT_THERE and "status" in reply.document:
-            return not_known("Mollie", wish)
+            return payment_unknown("Mollie", request)
         if reply.status >= 500 or "status" not in reply.document:
             otherwise = unknown(said)
         elif reply.status == HTTPStatus.CONFLICT and "duplicate" in detail:
@@ -164,7 +172,7 @@ class Mollie(Adapter):
             otherwise = replace(refused(said), spent=True)
         else:
             otherwise = about_the_call(said)
-        return await self._or_found(wish, otherwise)
+        return await self._or_found(request, otherwise)
 
     async def _held(self, payment: str) -> list[ProviderRefund]:
         if not _PAYMENT.fullmatch(payment):
@@ -189,18 +197,18 @@ class Mollie(Adapter):
 
     # Releases
 
-    async def _release(self, wish: RefundRequest) -> ProviderResult:
-        if not _PAYMENT.fullmatch(wish.payment):
-            return _no_payment(wish)
+    async def _release(self, request: RefundRequest) -> ProviderResult:
+        if not _PAYMENT.fullmatch(request.payment):
+            return _no_payment(request)
         try:
-            reply = await self._payment(wish.payment)
+            reply = await self._payment(request.payment)
             if not reply.done:
-                return self._not_looked_at(wish, reply)
-            if found := _released(reply.document, wish):
+                return self._payment_unread(request, reply)
+            if found := _release_result(reply.document, request):
                 return found
         except (NoAnswerError, UnreadableError) as error:
-            return not_looked_at(error)
-        return await self._let_go(wish)
+            return payment_unread(error)
+        return await self._send_release(request)
 
     async def _payment(self, payment: str) -> Reply:
         return await self._api.call("GET", f"/v2/payments/{payment}")
@@ -213,25 +221,25 @@ class Mollie(Adapter):
             raise UnreadableError(_words(reply))
         return _captured(reply.document)
 
-    def _not_looked_at(self, wish: RefundRequest, reply: Reply) -> ProviderResult:
-        if found := not_let_in("Mollie", "mollie_api_key", reply):
+    def _payment_unread(self, request: RefundRequest, reply: Reply) -> ProviderResult:
+        if found := not_admitted("Mollie", "mollie_api_key", reply):
             return found
         if reply.status in _NOT_THERE:
-            return not_known("Mollie", wish)
-        return not_looked_at(_words(reply))
+            return payment_unknown("Mollie", request)
+        return payment_unread(_words(reply))
 
-    async def _let_go(self, wish: RefundRequest) -> ProviderResult:
+    async def _send_release(self, request: RefundRequest) -> ProviderResult:
         """Ask for the release, and look whether it has happened. A release may be asked for again at no risk."""
         try:
-            reply = await self._post(f"/v2/payments/{wish.payment}/release-authorization", b"{}", wish.key)
-            if found := not_let_in("Mollie", "mollie_api_key", reply):
+            reply = await self._post(f"/v2/payments/{request.payment}/release-authorization", b"{}", request.key)
+            if found := not_admitted("Mollie", "mollie_api_key", reply):
                 return found
             if not reply.done:
                 no = 400 <= reply.status < 500 and reply.status != HTTPStatus.CONFLICT
                 movement = Movement.LATER if no else Movement.UNKNOWN
                 return ProviderResult(movement=movement, result=_words(reply), retry_after_s=RELEASING_S, spent=no)
-            after = await self._payment(wish.payment)
-            if after.done and (found := _released(after.document, wish)):
+            after = await self._payment(request.payment)
+            if after.done and (found := _release_result(after.document, request)):
                 return found
         except NoAnswerError as error:
             return unsent(error)
@@ -241,8 +249,8 @@ class Mollie(Adapter):
         return replace(unknown(sentence), retry_after_s=RELEASING_S)
 
 
-def _no_payment(wish: RefundRequest) -> ProviderResult:
-    return refused(f"{wish.payment!r} does not name a payment of Mollie: write tr_….")
+def _no_payment(request: RefundRequest) -> ProviderResult:
+    return refused(f"{request.payment!r} does not name a payment of Mollie: write tr_….")
 
 
 def _amount(document: Document, name: str) -> tuple[int, str]:
@@ -272,7 +280,7 @@ def _held(refund: Document, asked: str) -> ProviderRefund:
     amount_minor, currency = _amount(refund, "amount")
     status, ours = text(refund, "status"), inner(refund, "metadata")
     return ProviderRefund(
-        refund=Refunded(
+        refund=ListedRefund(
             provider_id=text(refund, "id"),
             reference=text_if_any(ours, REFERENCE),
             amount_minor=amount_minor,
@@ -303,25 +311,25 @@ def _sentence(status: str) -> str:
     return f"Mollie says the refund is {status}."
 
 
-def _released(payment: Document, wish: RefundRequest) -> ProviderResult | None:
-    """What the state of a payment says of a wish to release; ``None`` if the release is to be asked for.
+def _release_result(payment: Document, request: RefundRequest) -> ProviderResult | None:
+    """What the state of a payment says of a request to release; ``None`` if the release is to be asked for.
 
     Raises:
         UnreadableError: it is no payment.
     """
-    if text_if_any(payment, "resource") != "payment" or text(payment, "id") != wish.payment:
+    if text_if_any(payment, "resource") != "payment" or text(payment, "id") != request.payment:
         raise UnreadableError("The answer is not about this payment.")
     amount, currency = _amount(payment, "amount")
-    if currency != wish.currency:
-        return of_other_currency(currency, wish)
-    left, wanted = amount - _captured(payment), wish.amount_minor + wish.before_minor
+    if currency != request.currency:
+        return of_other_currency(currency, request)
+    left, wanted = amount - _captured(payment), request.amount_minor + request.before_minor
     match text(payment, "status"):
         case "canceled" | "expired" as status:
-            return let_go(wish, f"Mollie says the payment is {status}: nothing of it will be captured.")
+            return released(request, f"Mollie says the payment is {status}: nothing of it will be captured.")
         case "paid" | "authorized" if left < wanted:
-            return captured_instead(wish, left)
+            return captured_instead(request, left)
         case "paid":
-            return let_go(wish, "A part of the payment was captured, and Mollie has let go of the rest.")
+            return released(request, "A part of the payment was captured, and Mollie has let go of the rest.")
         case "authorized" if left > wanted:
             sentence = "Mollie lets go of all that is left or of nothing. This waits until the rest is captured."
             return ProviderResult(movement=Movement.LATER, result=sentence, retry_after_s=LATER_S)

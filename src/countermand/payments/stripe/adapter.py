@@ -28,17 +28,25 @@ from countermand.payments.client import (
     Reply,
     about_the_call,
     captured_instead,
-    let_go,
-    not_known,
-    not_let_in,
-    not_looked_at,
+    not_admitted,
     of_other_currency,
+    payment_unknown,
+    payment_unread,
     refused,
+    released,
     sentence_of,
     unknown,
     unsent,
 )
-from countermand.payments.provider import Movement, Notified, ProviderResult, Refunded, RefundRequest, Seen, WaitingFor
+from countermand.payments.provider import (
+    ListedRefund,
+    Movement,
+    Notified,
+    ProviderPayment,
+    ProviderResult,
+    RefundRequest,
+    WaitingFor,
+)
 from countermand.payments.stripe.amounts import UnwritableError, from_stripe, to_stripe
 from countermand.payments.stripe.webhooks import read_notice
 
@@ -111,18 +119,18 @@ class Stripe(Adapter):
         """
         return read_notice(headers, body, secret=self._webhook_secret, now=self._clock())
 
-    async def _look(self, payment: str) -> Seen | ProviderResult:
+    async def _find_payment(self, payment: str) -> ProviderPayment | ProviderResult:
         if not _PAYMENT.fullmatch(payment):
-            return Seen()
+            return ProviderPayment()
         reply = await self._payment(payment)
-        if found := not_let_in("Stripe", "stripe_api_key", reply):
+        if found := not_admitted("Stripe", "stripe_api_key", reply):
             return found
         if reply.status == HTTPStatus.NOT_FOUND:
-            return Seen()
+            return ProviderPayment()
         if not reply.done:
-            return not_looked_at(_words(reply))
+            return payment_unread(_words(reply))
         other = text_if_any(reply.document, "latest_charge" if payment.startswith("pi_") else "payment_intent")
-        return Seen(
+        return ProviderPayment(
             currency=text(reply.document, "currency", at_most=3).upper(),
             retailer=text_if_any(inner(reply.document, "metadata"), RETAILER),
             names=(other,) if other else (),
@@ -130,25 +138,25 @@ class Stripe(Adapter):
 
     # Refunds
 
-    async def _refund(self, wish: RefundRequest) -> ProviderResult:
-        return await self._look_before(wish) or await self._send(wish)
+    async def _refund(self, request: RefundRequest) -> ProviderResult:
+        return await self._why_not_sent(request) or await self._send(request)
 
-    async def _look_before(self, wish: RefundRequest) -> ProviderResult | None:
-        """Why a wish is not to be sent, if there is a reason; nothing has moved then."""
-        if not _PAYMENT.fullmatch(wish.payment):
-            return refused(f"{wish.payment!r} does not name a payment of Stripe: write pi_… or ch_….")
+    async def _why_not_sent(self, request: RefundRequest) -> ProviderResult | None:
+        """Why a request is not to be sent, if there is a reason; nothing has moved then."""
+        if not _PAYMENT.fullmatch(request.payment):
+            return refused(f"{request.payment!r} does not name a payment of Stripe: write pi_… or ch_….")
         try:
-            to_stripe(wish.amount_minor, wish.currency)
-            reply = await self._payment(wish.payment)
+            to_stripe(request.amount_minor, request.currency)
+            reply = await self._payment(request.payment)
             if not reply.done:
-                return self._not_found(reply, wish)
+                return self._not_found(reply, request)
             currency = text(reply.document, "currency", at_most=3).upper()
         except UnwritableError as error:
             return refused(error)
         except (NoAnswerError, UnreadableError) as error:
-            return not_looked_at(error)
-        if currency != wish.currency:
-            return of_other_currency(currency, wish)
+            return payment_unread(error)
+        if currency != request.currency:
+            return of_other_currency(currency, request)
         if not _any_captured(reply.document):
             return refused("Nothing of the payment was captured: it is to be released, not refunded.")
         return None
@@ -157,39 +165,39 @@ class Stripe(Adapter):
         kind = "payment_intents" if payment.startswith("pi_") else "charges"
         return await self._api.call("GET", f"/v1/{kind}/{payment}")
 
-    def _not_found(self, reply: Reply, wish: RefundRequest) -> ProviderResult:
-        if found := not_let_in("Stripe", "stripe_api_key", reply):
+    def _not_found(self, reply: Reply, request: RefundRequest) -> ProviderResult:
+        if found := not_admitted("Stripe", "stripe_api_key", reply):
             return found
         if reply.status == HTTPStatus.NOT_FOUND:
-            return not_known("Stripe", wish)
-        return not_looked_at(_words(reply))
+            return payment_unknown("Stripe", request)
+        return payment_unread(_words(reply))
 
-    async def _send(self, wish: RefundRequest) -> ProviderResult:
-        of = "payment_intent" if wish.payment.startswith("pi_") else "charge"
+    async def _send(self, request: RefundRequest) -> ProviderResult:
+        of = "payment_intent" if request.payment.startswith("pi_") else "charge"
         body = urlencode(
             {
-                of: wish.payment,
-                "amount": to_stripe(wish.amount_minor, wish.currency),
-                f"metadata[{REFERENCE}]": wish.reference,
-                f"metadata[{KEY}]": wish.key,
+                of: request.payment,
+                "amount": to_stripe(request.amount_minor, request.currency),
+                f"metadata[{REFERENCE}]": request.reference,
+                f"metadata[{KEY}]": request.key,
             }
         )
-        return await self._sent(wish, self._post("/v1/refunds", body.encode(), wish.key), _held)
+        return await self._sent(request, self._post("/v1/refunds", body.encode(), request.key), _held)
 
     async def _post(self, path: str, body: bytes, key: str) -> Reply:
         return await self._api.call(
             "POST", path, body, content_type="application/x-www-form-urlencoded", idempotency_key=key
         )
 
-    async def _not_sent(self, wish: RefundRequest, reply: Reply) -> ProviderResult:
-        if found := not_let_in("Stripe", "stripe_api_key", reply):
+    async def _not_sent(self, request: RefundRequest, reply: Reply) -> ProviderResult:
+        if found := not_admitted("Stripe", "stripe_api_key", reply):
             return found
         error = inner(reply.document, "error")
         said = _words(reply)
         if reply.status == HTTPStatus.CONFLICT:
             return replace(unknown(said), retry_after_s=SOON_S)
         if reply.status >= 500 or not error:
-            return await self._or_found(wish, unknown(said))
+            return await self._or_found(request, unknown(said))
         if text_if_any(error, "code") in _NO_FUNDS:
             otherwise = ProviderResult(
                 movement=Movement.LATER,
@@ -201,7 +209,7 @@ class Stripe(Adapter):
             otherwise = replace(refused(said), spent=True)
         else:
             otherwise = about_the_call(said)
-        return await self._or_found(wish, otherwise)
+        return await self._or_found(request, otherwise)
 
     async def _held(self, payment: str) -> list[ProviderRefund]:
         if not _PAYMENT.fullmatch(payment):
@@ -229,34 +237,34 @@ class Stripe(Adapter):
 
     # Releases
 
-    async def _release(self, wish: RefundRequest) -> ProviderResult:
-        if not _PAYMENT.fullmatch(wish.payment) or not wish.payment.startswith("pi_"):
-            return refused(f"{wish.payment!r} cannot be released: only a payment intent of Stripe, pi_…, can.")
+    async def _release(self, request: RefundRequest) -> ProviderResult:
+        if not _PAYMENT.fullmatch(request.payment) or not request.payment.startswith("pi_"):
+            return refused(f"{request.payment!r} cannot be released: only a payment intent of Stripe, pi_…, can.")
         try:
-            to_stripe(wish.amount_minor, wish.currency)
-            reply = await self._payment(wish.payment)
+            to_stripe(request.amount_minor, request.currency)
+            reply = await self._payment(request.payment)
             if not reply.done:
-                return self._not_found(reply, wish)
-            if found := _released(reply.document, wish):
+                return self._not_found(reply, request)
+            if found := _release_result(reply.document, request):
                 return found
         except UnwritableError as error:
             return refused(error)
         except (NoAnswerError, UnreadableError) as error:
-            return not_looked_at(error)
-        return await self._cancel(wish)
+            return payment_unread(error)
+        return await self._cancel(request)
 
-    async def _cancel(self, wish: RefundRequest) -> ProviderResult:
+    async def _cancel(self, request: RefundRequest) -> ProviderResult:
         try:
-            reply = await self._post(f"/v1/payment_intents/{wish.payment}/cancel", b"", wish.key)
-            found = _released(reply.document, wish) if reply.done else None
+            reply = await self._post(f"/v1/payment_intents/{request.payment}/cancel", b"", request.key)
+            found = _release_result(reply.document, request) if reply.done else None
         except NoAnswerError as error:
             return unsent(error)
         except UnreadableError as error:
             return unknown(error)
-        if found := found or not_let_in("Stripe", "stripe_api_key", reply):
+        if found := found or not_admitted("Stripe", "stripe_api_key", reply):
             return found
         no = 400 <= reply.status < 500 and reply.status != HTTPStatus.CONFLICT
-        # Whichever it is, the intent is looked at before the wish is sent again.
+        # Whichever it is, the intent is looked at before the request is sent again.
         return ProviderResult(
             movement=Movement.LATER if no else Movement.UNKNOWN,
             result=_words(reply),
@@ -280,7 +288,7 @@ def _held(refund: Document, asked: str) -> ProviderRefund:
         raise UnreadableError(str(error)) from None
     payment = text_if_any(refund, "payment_intent" if asked.startswith("pi_") else "charge") or asked
     return ProviderRefund(
-        refund=Refunded(
+        refund=ListedRefund(
             provider_id=text(refund, "id"),
             reference=text_if_any(inner(refund, "metadata"), REFERENCE),
             amount_minor=amount_minor,
@@ -333,26 +341,26 @@ def _sentence(refund: Document, status: str) -> str:
     return f"Stripe says the refund is {status}" + (f": {reason.replace('_', ' ')}." if reason else ".")
 
 
-def _released(intent: Document, wish: RefundRequest) -> ProviderResult | None:
-    """What the state of an intent says of a wish to release; ``None`` if it is to be cancelled.
+def _release_result(intent: Document, request: RefundRequest) -> ProviderResult | None:
+    """What the state of an intent says of a request to release; ``None`` if it is to be cancelled.
 
     Raises:
         UnreadableError: it is no intent.
     """
-    if text(intent, "object") != "payment_intent" or text(intent, "id") != wish.payment:
+    if text(intent, "object") != "payment_intent" or text(intent, "id") != request.payment:
         raise UnreadableError("The answer is not about this payment.")
     status, currency = text(intent, "status"), text(intent, "currency", at_most=3).upper()
-    if currency != wish.currency:
-        return of_other_currency(currency, wish)
+    if currency != request.currency:
+        return of_other_currency(currency, request)
     if status == "canceled":
-        return let_go(wish, "Stripe says the payment is canceled: nothing of it will be captured.")
+        return released(request, "Stripe says the payment is canceled: nothing of it will be captured.")
     if status not in ("succeeded", "requires_capture"):
         return refused(f"The payment is {status!r} at Stripe: there is nothing to release.")
-    left, wanted = _not_captured(intent, status), wish.amount_minor + wish.before_minor
+    left, wanted = _not_captured(intent, status), request.amount_minor + request.before_minor
     if left < wanted:
-        return captured_instead(wish, left)
+        return captured_instead(request, left)
     if status == "succeeded":
-        return let_go(wish, "A part of the payment was captured, and Stripe has let go of the rest.")
+        return released(request, "A part of the payment was captured, and Stripe has let go of the rest.")
     if left > wanted:
         sentence = "Stripe lets go of a part only when the rest is captured. This waits for that capture."
         return ProviderResult(movement=Movement.LATER, result=sentence, retry_after_s=LATER_S)

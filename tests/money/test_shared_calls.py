@@ -406,9 +406,9 @@ class Hanging(Bank):
 
     asked = 0
 
-    async def look(self, payment: str) -> Any:
+    async def find_payment(self, payment: str) -> Any:
         self.asked += 1
         await asyncio.Event().wait()
 
-    async def find(self, wish: RefundRequest) -> Any:
+    async def find(self, request: RefundRequest) -> Any:
         await asyncio.Event().wait()
