@@ -182,7 +182,7 @@ async def test_what_a_person_paid_otherwise_does_not_fail_because_the_provider_r
     [row] = await rows_of(world, "refunds")
     await here.said.done(CloseRefund(line=here.said.line, refund=row.id, actor=OPERATOR, paid=True, note="by bank"))
     here.bank.by_hand("pi_2", 1)
-    await here.worker.refunds.hear(row)
+    await here.worker.refunds.apply_news(row)
     assert await here.check(days=1) == 0
     assert (await here.states(), await here.told()) == (["confirmed"], ["due", "sent", "failed", "done"])
     await assert_sound(world.application.database)
@@ -197,7 +197,7 @@ async def test_two_workers_that_ask_at_once_reopen_it_once(world: World) -> None
     other.refunds._partitions = here.worker.partitions
     await here.worker.refunds.check()
     [row] = await rows_of(world, "refunds")
-    await other.refunds.hear(row)
+    await other.refunds.apply_news(row)
     await other.refunds._check_one(row)
     assert await here.told() == ["due", "sent", "done", "failed"]
     await assert_sound(world.application.database)
@@ -207,14 +207,14 @@ async def test_what_is_looked_up_uses_an_index(world: World) -> None:
     """By the time it is asked about, by a provider's payment, by a bare id: none reads all refunds."""
     await paid(world)
     [row] = await rows_of(world, "refunds")
-    stripe = refunds.At(provider="stripe")
+    stripe = refunds.ProviderGroup(provider="stripe")
     questions: dict[str, Callable[[Connection], object]] = {
         "checked": lambda it: refunds.refunds_to_check(it, world.clock(), 10, [1], stripe),
         "due": lambda it: refunds.due_refunds(it, world.clock(), 10, [1], stripe),
-        "refunds_id": lambda it: refunds.refunds_hinted_at(it, "stripe", row.id, ""),
-        "joined": lambda it: refunds.refunds_hinted_at(it, "stripe", row.id, ""),
-        "ix_refunds": lambda it: refunds.refunds_beside(it, row.retailer_id, refund_of(row)),
-        "payment_reference": lambda it: refunds.refunds_hinted_at(it, "stripe", None, "pi_1"),
+        "refunds_id": lambda it: refunds.refunds_notified(it, "stripe", row.id, ""),
+        "joined": lambda it: refunds.refunds_notified(it, "stripe", row.id, ""),
+        "ix_refunds": lambda it: refunds.refunds_sharing(it, row.retailer_id, refund_of(row)),
+        "payment_reference": lambda it: refunds.refunds_notified(it, "stripe", None, "pi_1"),
     }
     for index, question in questions.items():
         steps = await world.application.database.read(partial(plans_of, question=question, table="refunds"))

@@ -16,7 +16,7 @@ from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.payments.provider import Provider, ProviderResult, RefundRequest
 from countermand.service.calls import Call, Done, Failed, Outcome
-from countermand.store.refunds import At
+from countermand.store.refunds import ProviderGroup
 from countermand.worker import Worker
 from tests.money.bank import Bank
 from tests.store.holding import assert_sound
@@ -189,7 +189,7 @@ async def test_refund_webhook_twice_counts_once(world: World) -> None:
     await here.work()
     [row] = await rows_of(world, "refunds")
     for _ in range(2):
-        await here.worker.refunds.hear(row)
+        await here.worker.refunds.apply_news(row)
     assert (await here.states(), await here.told()) == (["confirmed"], ["due", "sent", "done"])
     await here.work(hours=1)
     assert len(here.bank.calls) == 1
@@ -207,7 +207,7 @@ async def test_refund_webhook_before_reply_the_reply_changes_nothing_more(world:
         told = await answer(request)
         [row] = await rows_of(world, "refunds")
         seen.append(row.state)
-        assert await here.worker.refunds.hear(row)
+        assert await here.worker.refunds.apply_news(row)
         seen.extend(await here.states())
         return told
 
@@ -235,7 +235,7 @@ async def test_a_webhook_about_nothing_creates_nothing(world: World) -> None:
     here = await desk(world)
     await here.owed()
     [row] = await rows_of(world, "refunds")
-    await here.worker.refunds.hear(row)
+    await here.worker.refunds.apply_news(row)
     assert (await here.states(), here.bank.moved()) == (["due"], 0)
 
 
@@ -246,7 +246,7 @@ async def test_ec_59_a_late_failure_reopens_and_a_person_finds_another_way(world
     here.bank.held["re_1"].movement = Movement.REFUSED
     world.clock.advance(days=3)
     [row] = await rows_of(world, "refunds")
-    await here.worker.refunds.hear(row)
+    await here.worker.refunds.apply_news(row)
     assert await here.states() == ["parked"]
     await assert_sound(world.application.database)
     retry = RetryRefund(line=here.said.line, refund=row.id, actor=OPERATOR, note="another card")
@@ -316,7 +316,7 @@ async def test_a_provider_that_is_not_set_up_parks_and_goes_on_by_itself_once_it
     await here.owed()
     await here.work()
     [row] = await rows_of(world, "refunds")
-    assert (row.state, row.last_result, row.round) == ("parked", "No provider mollie is set up here.", 1)
+    assert (row.state, row.last_result, row.round) == ("parked", "The provider mollie is not set up here. Add it to payment_providers, or pay by hand.", 1)
     for _ in range(3):
         await here.check(days=20)
     assert await here.states() == ["parked"]
@@ -448,7 +448,7 @@ def _twenty(world: World, number: int) -> dict[str, Any]:
 
 async def killed(worker: Worker, bank: Bank, at_call: int) -> bool:
     """Let the worker settle, and kill it at some call: odd ones are before the charge, even ones after it."""
-    task = asyncio.create_task(worker.refunds.settle_all(At(provider="stripe")))
+    task = asyncio.create_task(worker.refunds.settle_all(ProviderGroup(provider="stripe")))
     left = at_call
 
     def strike() -> None:

@@ -16,7 +16,7 @@ import pytest
 from countermand.domain.money.commands import CloseRefund, CorrectRefund, RetryRefund, SendRefund, SettleRefund
 from countermand.payments.provider import Notified, Provider, RefundRequest
 from countermand.store.columns import Record
-from countermand.worker.refunds import AT_ONCE, FOLLOWED_MAX
+from countermand.worker.refunds import AT_ONCE, NEWS_MAX
 from tests.money.bank import Bank
 from tests.money.test_settling import Broken, worker_of
 from tests.payments.conftest import adapter
@@ -383,7 +383,7 @@ async def test_a_provider_that_never_answers_keeps_no_other_waiting(sqlite_world
             asyncio.create_task(
                 worker.refunds.follow("stripe", [Notified(provider_id="", reference="", payment="pi_1")])
             )
-            for _ in range(FOLLOWED_MAX)
+            for _ in range(NEWS_MAX)
         ]
         running = asyncio.create_task(worker.run())
         try:

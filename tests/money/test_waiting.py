@@ -83,7 +83,7 @@ async def test_what_was_confirmed_and_then_failed_for_funds_needs_a_person(world
         return FAILED
 
     here.bank.find = failed  # type: ignore[method-assign]
-    await here.worker.refunds.hear((await rows_of(world, "refunds"))[0])
+    await here.worker.refunds.apply_news((await rows_of(world, "refunds"))[0])
     [row] = await rows_of(world, "refunds")
     assert (row.state, row.waiting_for) == ("parked", None)
 

@@ -17,7 +17,7 @@ from countermand.payments.stripe.webhooks import read_notice
 from countermand.serving import doors
 from countermand.wire.provider_webhooks import PaymentDoor
 from countermand.wire.throttle import Throttle
-from countermand.worker.refunds import FOLLOWED_MAX
+from countermand.worker.refunds import NEWS_MAX
 from tests.money.bank import Bank
 from tests.money.test_settling import Desk, desk
 from tests.store.holding import assert_sound
@@ -194,14 +194,14 @@ async def test_what_one_provider_sends_takes_nothing_from_another(world: World) 
     async def waiting(provider: str, notified: Notified) -> bool:
         nonlocal entered
         entered += 1
-        if entered == FOLLOWED_MAX + 1:
+        if entered == NEWS_MAX + 1:
             full.set()
         await leave.wait()
         return True
 
     here.worker.refunds._follow = waiting  # type: ignore[method-assign]
     news = (Notified(provider_id="re_1", reference="", payment="pi_1"),)
-    asked = [asyncio.create_task(refunds.follow("mollie", news)) for _ in range(FOLLOWED_MAX)]
+    asked = [asyncio.create_task(refunds.follow("mollie", news)) for _ in range(NEWS_MAX)]
     asked.append(asyncio.create_task(refunds.follow("stripe", news)))
     async with asyncio.timeout(HANGS_S):
         await full.wait()
@@ -215,7 +215,7 @@ async def test_news_of_one_refund_that_comes_at_once_is_asked_about_twice_at_mos
     here.bank.script.append("accepted")
     await here.owed()
     await here.work()
-    find, do, asked, heard, all_heard = here.bank.find, here.worker.refunds._hearing.do, 0, 0, asyncio.Event()
+    find, do, asked, heard, all_heard = here.bank.find, here.worker.refunds._merging.do, 0, 0, asyncio.Event()
 
     async def counted(request: RefundRequest) -> ProviderResult:
         nonlocal asked
@@ -231,7 +231,7 @@ async def test_news_of_one_refund_that_comes_at_once_is_asked_about_twice_at_mos
         return await do(subject, work)
 
     here.bank.find = counted  # type: ignore[method-assign]
-    here.worker.refunds._hearing.do = hearing  # type: ignore[method-assign]
+    here.worker.refunds._merging.do = hearing  # type: ignore[method-assign]
     news = (Notified(provider_id="re_1", reference="", payment="pi_1"),)
     async with asyncio.timeout(HANGS_S):
         assert all(await asyncio.gather(*(here.worker.refunds.follow("stripe", news) for _ in range(20))))

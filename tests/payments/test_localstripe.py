@@ -1,7 +1,7 @@
 """The adapter for Stripe against localstripe, which somebody else wrote, over real HTTP.
 
-It has refunds, intents and signed webhooks. It has no idempotency keys, so a request sent twice moves money twice there;
-that a request is found by its reference is what counts.
+It has refunds, intents and signed webhooks. It has no idempotency keys, so a request sent twice moves money twice
+there. What counts is that a request is found by its reference.
 """
 
 import asyncio

@@ -252,7 +252,7 @@ async def test_late_and_reordered_ones_lead_to_what_is_true_now(
     late = fake.webhook(refund, clock())
     for headers, body in (late, early, late):
         [told] = signing.read_webhook(headers, body)
-        assert (told.provider_id, told.reference, told.payment, told.told) == (refund.id, "rfd_1", payment, None)
+        assert (told.provider_id, told.reference, told.payment) == (refund.id, "rfd_1", payment)
         assert (await signing.find(refund_request(told.payment))).movement is Movement.REFUSED
 
 

@@ -76,7 +76,7 @@ from tests.support.population import Population, populate
 LINES: Final = 30_000
 ZONE: Final = ZoneInfo("Europe/Amsterdam")
 ALL: Final = range(PARTITIONS)
-MANUAL: Final = refunds.At(provider="manual")
+MANUAL: Final = refunds.ProviderGroup(provider="manual")
 Cases = dict[str, Question]
 
 
@@ -615,10 +615,10 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: refunds.refunds_to_check(connection, filled.population.now, 200, ALL, MANUAL)}
 
 
-@of("store.refunds.refunds_beside")
+@of("store.refunds.refunds_sharing")
 def _(filled: Filled) -> Cases:
     row = filled.row("refund")
-    return {"": lambda connection: refunds.refunds_beside(connection, row.retailer_id, refund_of(row))}
+    return {"": lambda connection: refunds.refunds_sharing(connection, row.retailer_id, refund_of(row))}
 
 
 @of("store.refunds.counted_elsewhere")
@@ -637,17 +637,17 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: refunds.released_before(connection, row.retailer_id, refund_of(row))}
 
 
-@of("store.refunds.whose")
+@of("store.refunds.retailer_of_payment")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: refunds.whose(connection, "stripe", ["pi_1", "ch_1"])}
+    return {"": lambda connection: refunds.retailer_of_payment(connection, "stripe", ["pi_1", "ch_1"])}
 
 
-@of("store.refunds.refunds_hinted_at")
+@of("store.refunds.refunds_notified")
 def _(filled: Filled) -> Cases:
     row = filled.row("refund")
     return {
-        "refund": lambda connection: refunds.refunds_hinted_at(connection, "manual", row.id, ""),
-        "payment": lambda connection: refunds.refunds_hinted_at(connection, "manual", None, row.payment_reference),
+        "refund": lambda connection: refunds.refunds_notified(connection, "manual", row.id, ""),
+        "payment": lambda connection: refunds.refunds_notified(connection, "manual", None, row.payment_reference),
     }
 
 

@@ -16,7 +16,7 @@ from countermand.payments.provider import ListedRefund, ProviderResult, RefundRe
 from countermand.service.calls import Call, Done, Failed, Outcome
 from countermand.store import tables as t
 from countermand.store.engines.protocol import Engine, UnavailableError
-from countermand.store.refunds import At
+from countermand.store.refunds import ProviderGroup
 from countermand.worker import deadlines, pace, refunds
 from countermand.worker.pace import PAUSE_MAX_S, REST_MAX, STALLED_AFTER, Rests, pause_s, repeat
 from tests.money.bank import Bank
@@ -159,14 +159,14 @@ async def refunds_due(world: World, **changes: Any) -> None:
 
 async def settle(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, None]]:
     await refunds_due(world)
-    return partial(place.post.worker.refunds.settle_all, At(provider="stripe"))
+    return partial(place.post.worker.refunds.settle_all, ProviderGroup(provider="stripe"))
 
 
 async def check(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, None]]:
     now = world.clock()
     done = {"state": "confirmed", "due_at": None, "check_at": now, "movement": "confirmed", "settled_at": now}
     await refunds_due(world, **done)
-    return partial(place.post.worker.refunds.check_all, At(provider="stripe"))
+    return partial(place.post.worker.refunds.check_all, ProviderGroup(provider="stripe"))
 
 
 async def fire(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, None]]:
@@ -259,12 +259,12 @@ async def test_what_fails_rests_and_the_others_go_on(sqlite_world: World, monkey
             return await world.application.lanes.submit(call)
 
     worker.refunds._lanes = Picky()  # type: ignore[assignment]
-    await worker.refunds.settle_all(At(provider="stripe"))
+    await worker.refunds.settle_all(ProviderGroup(provider="stripe"))
     assert len(place.bank.calls) == DUE - len(cursed), "a whole batch of failures in front is passed by"
     for _ in range(100):
         world.clock.advance(seconds=1)
         with suppress(pace.StalledError):
-            await worker.refunds.settle_all(At(provider="stripe"))
+            await worker.refunds.settle_all(ProviderGroup(provider="stripe"))
     assert len(tried) <= len(cursed) * 8, "1, 2, 4, ... seconds of rest"
 
 
@@ -275,11 +275,11 @@ async def test_a_pass_goes_through_many_batches(world: World, monkeypatch: pytes
     monkeypatch.setattr(deadlines, "BATCH_MAX", 7)
     place = await busy_place(world)
     await refunds_due(world)
-    await place.post.worker.refunds.settle_all(At(provider="stripe"))
+    await place.post.worker.refunds.settle_all(ProviderGroup(provider="stripe"))
     assert len({request.key for request in place.bank.calls}) == len(place.bank.calls) == DUE
     world.clock.advance(days=2)
     place.post.pass_time(0)
-    await place.post.worker.refunds.check_all(At(provider="stripe"))
+    await place.post.worker.refunds.check_all(ProviderGroup(provider="stripe"))
     assert place.bank.found == DUE
     order = await world.order(*[1] * 20)
     for line in order.lines:

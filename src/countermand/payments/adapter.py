@@ -1,4 +1,4 @@
-"""What every adapter does alike: no method raises, and where money may have moved the provider is asked for it."""
+"""What all adapters have in common: no method raises, and where money may have moved, the provider is asked."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
@@ -11,10 +11,10 @@ from countermand.payments.client import (
     Api,
     ProviderRefund,
     Reply,
-    asked,
-    listed,
+    answer_or_none,
+    listed_or_none,
     result_from_list,
-    told,
+    result_of,
     unknown,
     unsent,
 )
@@ -34,33 +34,33 @@ class Adapter(ABC):
 
     async def refund(self, request: RefundRequest) -> ProviderResult:
         """Send captured money back."""
-        return await told(self._refund(request))
+        return await result_of(self._refund(request))
 
     async def release(self, request: RefundRequest) -> ProviderResult:
-        """Let go of money that was authorised and not captured: all that is left of it, or nothing."""
-        return await told(self._release(request))
+        """Release money that was authorised and not captured: all that is left of it, or nothing."""
+        return await result_of(self._release(request))
 
     async def find(self, request: RefundRequest) -> ProviderResult:
-        """What became of a request, asked by its reference.
+        """The result of an earlier request, found by its reference.
 
-        A release leaves no trace but the state of its payment: it is absent, and can be sent again at no risk.
+        A release leaves no trace except the state of its payment. It counts as absent and can safely be sent again.
         """
-        return await told(self._find(request))
+        return await result_of(self._find(request))
 
     async def find_payment(self, payment: str) -> ProviderPayment | ProviderResult:
-        """The payment, so far as the provider knows it; or why it could not be looked at."""
-        return await told(self._find_payment(payment))
+        """The payment as the provider shows it; or why the provider could not be asked."""
+        return await result_of(self._find_payment(payment))
 
     async def list_refunds(self, payment: str) -> Sequence[ListedRefund] | None:
-        """Every refund that the provider holds for a payment, newest first."""
-        return await listed(self._held(payment))
+        """All refunds of a payment, newest first."""
+        return await listed_or_none(self._held(payment))
 
     async def captured(self, payment: str) -> int | None:
         """How much of a payment was captured, in minor units of its currency."""
-        return await asked(self._captured(payment))
+        return await answer_or_none(self._captured(payment))
 
     async def close(self) -> None:
-        """Let go of its connections."""
+        """Close the connections."""
         await self._api.close()
 
     @abstractmethod
@@ -102,17 +102,17 @@ class Adapter(ABC):
 
     @abstractmethod
     async def _not_sent(self, request: RefundRequest, reply: Reply) -> ProviderResult:
-        """What an answer means that is not a refund."""
+        """The result if the provider answers with something else than a refund."""
 
     async def _sent(
         self, request: RefundRequest, call: Coroutine[Any, Any, Reply], read: Callable[[Document, str], ProviderRefund]
     ) -> ProviderResult:
-        """What comes of the call that sends a refund; ``read`` reads the refund that it answers with."""
+        """The result of the call that sends a refund; ``read`` reads the refund in the answer."""
         try:
             reply = await call
             if reply.done:
                 result = read(reply.document, request.payment).result_for(request.payment)
-                # What was true when the key was new may not be any more: the refund may have failed since.
+                # A replayed answer is as old as the key: the refund may have failed since.
                 return await self._or_found(request, result) if reply.replayed else result
         except NoAnswerError as error:
             return unsent(error)
@@ -124,11 +124,11 @@ class Adapter(ABC):
         found = result_from_list(self.called, await self._held(request.payment), request)
         if found.movement is not Movement.ABSENT:
             return found
-        # An account that does not know the payment, such as that of a wrong API key, has no refund of it either.
+        # The account may not have the payment at all, for example with the API key of another account.
         reply = await self._payment(request.payment)
         return found if reply.done else unknown(f"{self.called} does not show the payment {request.payment}.")
 
     async def _or_found(self, request: RefundRequest, otherwise: ProviderResult) -> ProviderResult:
-        """The refund with this reference, if there is one; it may be there though the answer says otherwise."""
+        """The refund with this reference, if the provider has it; it may have it though the answer says otherwise."""
         found = await self.find(request)
         return found if found.provider_id or found.movement is Movement.UNKNOWN else otherwise

@@ -1,4 +1,4 @@
-"""What a provider says, read strictly: bounded in size and depth, and every field of the type it should have."""
+"""Answers of a provider, read strictly: bounded in size and depth, and each field checked for its type."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -18,7 +18,7 @@ Document = Mapping[str, Any]
 
 
 class UnreadableError(ValueError):
-    """What came is not what the provider's API says. The message is a sentence."""
+    """The answer is not as the provider's API describes it. The message is a sentence."""
 
 
 def read_document(body: bytes) -> Document:
@@ -42,7 +42,7 @@ def document_of(answer: Answer) -> Document:
     """The JSON object that an answer carries.
 
     Raises:
-        UnreadableError: it did not come whole, or carries none.
+        UnreadableError: the answer is not complete, or carries none.
     """
     if not answer.whole:
         raise UnreadableError("The answer was cut off, or is too long.")
@@ -62,16 +62,16 @@ def text(document: Document, name: str, *, at_most: int = TEXT_MAX) -> str:
 
 
 def text_if_any(document: Document, name: str, *, at_most: int = TEXT_MAX) -> str:
-    """A text, or nothing where it is missing, of another type or not to be kept; cut where it is too long."""
+    """A text, cut if it is too long; empty if it is missing, of another type or unfit to be stored."""
     value = document.get(name)
     return value[:at_most] if isinstance(value, str) and not why_unfit(value) else ""
 
 
 def integer(document: Document, name: str) -> int:
-    """A whole number from 0 on.
+    """A whole number that is not negative.
 
     Raises:
-        UnreadableError: it is missing or something else; ``10.0`` and ``true`` are.
+        UnreadableError: it is missing or something else, such as ``10.0`` or ``true``.
     """
     value = document.get(name)
     if type(value) is not int or value < 0:
@@ -80,7 +80,7 @@ def integer(document: Document, name: str) -> int:
 
 
 def inner(document: Document, name: str) -> Document:
-    """An object inside, or an empty one where there is none."""
+    """An object inside, or an empty one if there is none."""
     value = document.get(name)
     return value if isinstance(value, dict) else {}
 

@@ -1,4 +1,4 @@
-"""How every adapter calls its provider, and what it makes of the answers that mean the same with all of them."""
+"""How every adapter calls its provider, and the results that mean the same with every provider."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
@@ -15,16 +15,16 @@ from countermand.payments.answers import BODY_MAX, Document, UnreadableError, do
 from countermand.payments.provider import ListedRefund, Movement, ProviderResult, RefundRequest, WaitingFor
 
 TOTAL_S: Final = 60.0
-"""How long one request may take, looking before and after included."""
-WORDS_MAX: Final = 200
+"""How long one request may take, with the checks before and after it."""
+MESSAGE_MAX: Final = 200
 SOON_S: Final = 5.0
-"""When to try again after a call that met its own twin under way."""
+"""When to try again after a call that met another call with the same key under way."""
 
 RETAILER: Final = "countermand_retailer"
-"""What a payment may carry at the provider: the id of the retailer that it belongs to."""
+"""Metadata of a payment at the provider: the id of the retailer that it belongs to."""
 REFERENCE: Final = "countermand_reference"
 KEY: Final = "countermand_key"
-"""What a refund carries with it at the provider: our id, and the key it was sent under."""
+"""Metadata of a refund at the provider: our id, and the key under which it was sent."""
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer of a provider, whatever its status. ``replayed``: it is the one that was given to this key before."""
+    """An answer of a provider, whatever its status. ``replayed``: the provider repeats its first answer to this key."""
 
     status: int
     document: Document
@@ -42,7 +42,7 @@ class Reply:
 
     @property
     def done(self) -> bool:
-        """Whether it did what it was asked."""
+        """Whether the provider did what the call asked for."""
         return 200 <= self.status < 300
 
 
@@ -60,24 +60,24 @@ class Api:
 
         Raises:
             NoAnswerError: no answer came.
-            UnreadableError: an answer came, and what it says cannot be relied on.
+            UnreadableError: an answer came that cannot be read.
         """
         named = {name.replace("_", "-").title(): value for name, value in headers.items()}
         answer = await self._outbound.call(
             method, f"{self._base_url}{path}", {**self._headers, **named}, body, answer_max=BODY_MAX
         )
         wait_s = retry_after(answer, self._clock())
-        if answer.status in _WITHOUT_WORDS:
+        if answer.status in _WITHOUT_DOCUMENT:
             return Reply(status=answer.status, document={}, retry_after_s=wait_s)
         replayed = answer.header(b"idempotent-replayed") == "true"
         return Reply(status=answer.status, document=document_of(answer), retry_after_s=wait_s, replayed=replayed)
 
     async def close(self) -> None:
-        """Let go of its connections."""
+        """Close the connections."""
         await self._outbound.close()
 
 
-_WITHOUT_WORDS: Final = frozenset(
+_WITHOUT_DOCUMENT: Final = frozenset(
     (
         HTTPStatus.ACCEPTED,
         HTTPStatus.NO_CONTENT,
@@ -86,11 +86,11 @@ _WITHOUT_WORDS: Final = frozenset(
         HTTPStatus.TOO_MANY_REQUESTS,
     )
 )
-"""What these say is clear without a document, whoever says it: a proxy on the way may."""
+"""These are clear without a document. A proxy on the way may answer with them."""
 
 
-async def told(work: Coroutine[Any, Any, T]) -> T | ProviderResult:
-    """What a piece of work tells. Whatever it raises means that nobody here can tell."""
+async def result_of(work: Coroutine[Any, Any, T]) -> T | ProviderResult:
+    """The result of a call. Whatever it raises means that the result is unknown."""
     try:
         async with asyncio.timeout(TOTAL_S):
             return await work
@@ -103,14 +103,14 @@ async def told(work: Coroutine[Any, Any, T]) -> T | ProviderResult:
         return unknown("The call failed here, and was logged.")
 
 
-async def listed(work: "Coroutine[Any, Any, list[ProviderRefund]]") -> Sequence[ListedRefund] | None:
-    """The refunds that a piece of work lists; ``None`` if it raises."""
-    found = await asked(work)
+async def listed_or_none(work: "Coroutine[Any, Any, list[ProviderRefund]]") -> Sequence[ListedRefund] | None:
+    """The refunds that a call lists; ``None`` if it raises."""
+    found = await answer_or_none(work)
     return None if found is None else tuple(each.refund for each in found)
 
 
-async def asked(work: Coroutine[Any, Any, T]) -> T | None:
-    """What a question brings; ``None`` if it raises."""
+async def answer_or_none(work: Coroutine[Any, Any, T]) -> T | None:
+    """The answer to a question; ``None`` if it raises."""
     try:
         async with asyncio.timeout(TOTAL_S):
             return await work
@@ -122,9 +122,9 @@ async def asked(work: Coroutine[Any, Any, T]) -> T | None:
 
 
 def not_admitted(provider: str, setting: str, reply: Reply) -> ProviderResult | None:
-    """What it means if the provider did not even look at the wish; ``None`` if it did.
+    """The result if the provider did not even read the request; ``None`` if it did.
 
-    Nothing has moved then. The same request goes through once there is a good key again, or the rush is over.
+    Nothing has moved then. The same request goes through once there is a valid API key, or fewer calls.
     """
     match reply.status:
         case HTTPStatus.UNAUTHORIZED:
@@ -138,52 +138,52 @@ def not_admitted(provider: str, setting: str, reply: Reply) -> ProviderResult | 
     return ProviderResult(movement=Movement.LATER, result=sentence, retry_after_s=reply.retry_after_s)
 
 
-def sentence_of(provider: str, status: int, title: str, said: str) -> str:
-    """An answer in a sentence, with the provider's own words as one printable line."""
-    words = one_line(said, WORDS_MAX).rstrip(".")
-    title = one_line(title, WORDS_MAX)
+def sentence_of(provider: str, status: int, title: str, message: str) -> str:
+    """An answer as a sentence, with the provider's own message on one printable line."""
+    words = one_line(message, MESSAGE_MAX).rstrip(".")
+    title = one_line(title, MESSAGE_MAX)
     return f"{provider} answered {status}" + (f" {title}" if title else "") + (f": {words}." if words else ".")
 
 
 def unsent(error: NoAnswerError) -> ProviderResult:
-    """What it means that no answer came to a request."""
+    """The result if no answer came to a request."""
     movement = Movement.UNKNOWN if error.sent else Movement.LATER
     return ProviderResult(movement=movement, result=str(error))
 
 
 def unknown(why: object) -> ProviderResult:
-    """Nobody here can tell."""
+    """Nobody can tell whether money moved."""
     return ProviderResult(movement=Movement.UNKNOWN, result=str(why))
 
 
 def refused(why: object) -> ProviderResult:
-    """It has not moved, and will not by itself."""
+    """Nothing has moved, and nothing will by itself."""
     return ProviderResult(movement=Movement.REFUSED, result=str(why))
 
 
 def payment_unknown(provider: str, request: RefundRequest) -> ProviderResult:
-    """The account does not know the payment.
+    """The provider account has no such payment.
 
-    It may be another account than the one that took the request before, so this is no word on the request.
+    It may be another account than the one that took an earlier request before, so this is no word on the request.
     """
     result = f"{provider} does not know the payment {request.payment}. Look at its name and at the API key's account."
     return ProviderResult(movement=Movement.UNKNOWN, result=result, needs_person=True)
 
 
 def about_the_call(why: object) -> ProviderResult:
-    """The provider says no to how it was called, not to the refund: that is no refusal, and a person has to look."""
+    """The provider rejects how it was called, not the refund. That is no refusal, and a person has to look at it."""
     return ProviderResult(movement=Movement.LATER, result=str(why), needs_person=True)
 
 
 def captured_instead(request: RefundRequest, left_minor: int) -> ProviderResult:
-    """Of what was to be let go, no more than ``left_minor`` is not captured, and earlier releases come first."""
+    """A part of what was to be released is captured: only ``left_minor`` is not, and earlier releases come first."""
     captured = min(request.amount_minor, request.amount_minor + request.before_minor - left_minor)
     result = "The payment has been captured: what was to be released is refunded."
     return ProviderResult(movement=Movement.REFUSED, result=result, captured_minor=captured)
 
 
 def released(request: RefundRequest, why: str) -> ProviderResult:
-    """What was authorised is not held any more."""
+    """The authorisation has been released."""
     return ProviderResult(
         movement=Movement.CONFIRMED,
         result=why,
@@ -195,18 +195,18 @@ def released(request: RefundRequest, why: str) -> ProviderResult:
 
 def of_other_currency(currency: str, request: RefundRequest) -> ProviderResult:
     """A payment that is not in the currency of the request: the same digits would be another amount."""
-    result = f"The payment is in {currency} and the request in {request.currency}. Nothing was sent."
+    result = f"The payment is in {currency} and the refund in {request.currency}. Nothing was sent."
     return ProviderResult(movement=Movement.REFUSED, result=result, currency=currency)
 
 
 def payment_unread(why: object) -> ProviderResult:
-    """The payment could not be looked at, so nothing was sent."""
-    return ProviderResult(movement=Movement.LATER, result=f"The payment could not be looked at first. {why}")
+    """The payment could not be read, so nothing was sent."""
+    return ProviderResult(movement=Movement.LATER, result=f"The payment could not be checked before. {why}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRefund:
-    """A refund that a provider holds, under which key and of which payment, and what there is to say of it."""
+    """A refund at the provider: its key, its payment, and its state as a sentence."""
 
     refund: ListedRefund
     key: str
@@ -215,9 +215,13 @@ class ProviderRefund:
     waiting_for: WaitingFor | None = None
 
     def result_for(self, payment: str) -> ProviderResult:
-        """What it says of a request for this payment. Of another payment's refund none of the wish's money has moved."""
+        """The result of a request for this payment. A refund of another payment moved none of its money."""
         fits = self.payment == payment
-        result = self.result if fits else f"This refund is of another payment, {self.payment}. Nothing fits together."
+        result = (
+            self.result
+            if fits
+            else f"This refund is of another payment, {self.payment}. Look at both payments at the provider."
+        )
         return ProviderResult(
             movement=self.refund.movement,
             result=result,
@@ -229,21 +233,21 @@ class ProviderRefund:
 
 
 def result_from_list(provider: str, held: Sequence[ProviderRefund], request: RefundRequest) -> ProviderResult:
-    """What a provider's list of refunds says of a request.
+    """The result of a request according to the provider's list of refunds.
 
-    A refund that failed, or was called off, and was then wished again under another key says nothing of this request.
-    Should two stand, both amounts are told together, so that they cannot be taken for the request.
+    A refund that failed, or was cancelled, and was then sent again under another key says nothing about this request.
+    If there are two, the result has the sum of both, so that neither is taken for the request.
     """
     ours = [each for each in held if each.refund.reference == request.reference]
-    standing = [each for each in ours if each.refund.movement is not Movement.REFUSED]
+    valid = [each for each in ours if each.refund.movement is not Movement.REFUSED]
     failed = [each for each in ours if each.refund.movement is Movement.REFUSED and each.key == request.key]
-    if len(standing) > 1:
+    if len(valid) > 1:
         return replace(
-            standing[0].result_for(request.payment),
-            result=f"{provider} holds {len(standing)} refunds with the reference {request.reference}.",
-            amount_minor=sum(each.refund.amount_minor for each in standing),
+            valid[0].result_for(request.payment),
+            result=f"{provider} holds {len(valid)} refunds with the reference {request.reference}.",
+            amount_minor=sum(each.refund.amount_minor for each in valid),
         )
-    for each in standing or failed:
+    for each in valid or failed:
         return each.result_for(request.payment)
     return ProviderResult(
         movement=Movement.ABSENT, result=f"{provider} has no refund with the reference {request.reference}."

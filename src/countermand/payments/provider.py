@@ -1,4 +1,4 @@
-"""What every payment provider can be asked, and what it can answer (docs/refunds.md)."""
+"""What every payment provider can do, and the results it can have (docs/refunds.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from countermand.domain.money.commands import WaitingFor as WaitingFor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRequest:
-    """Money that shall go back, or an authorisation that shall be let go.
+    """A request to send money back, or to release an authorisation.
 
-    ``key`` is the same whenever the same request is sent; ``reference`` is our own id, kept by the provider with it, by
-    which it can be asked later. ``payment`` is the provider's own name of the payment. ``before_minor`` is what of it
-    was to be let go before this: providers let go of all that is left or of nothing, so releases of parts add up.
+    ``key`` is the same whenever the same request is sent. ``reference`` is our own id: the provider keeps it, so the
+    refund can be found by it later. ``payment`` is the provider's own name of the payment. ``before_minor`` is how much
+    of the payment earlier requests were to release: providers release all that is left or nothing, so parts add up.
     """
 
     key: str
@@ -28,12 +28,12 @@ class RefundRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderResult:
-    """What a provider said of a request, in a sentence too. Amount and currency are those it named, if it named any.
+    """The result of a request, also as a sentence. Amount and currency are those that the provider named, if any.
 
-    ``spent`` says that the provider keeps this answer and gives it again to the same key: when the request is sent once
-    more after this, it needs a new key. ``waiting_for`` says that it will go through in the
-    end, though it was refused. ``needs_person`` says that waiting alone does not help, though it is no
-    refusal. ``captured_minor`` is how much of what was to be released has been captured: it can only be refunded.
+    ``spent``: the provider gives this answer again to the same key, so the next request needs a new key.
+    ``waiting_for``: the refund goes through in the end, though it was refused now. ``needs_person``: waiting does not
+    help, though the provider did not refuse. ``captured_minor``: so much of what was to be released has been captured,
+    and can only be refunded.
     """
 
     movement: Movement
@@ -50,7 +50,7 @@ class ProviderResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedRefund:
-    """A refund that a provider holds for a payment. ``reference`` is empty if it was not made by us (EC-60).
+    """A refund that the provider lists for a payment. ``reference`` is empty if it was not made by us (EC-60).
 
     ``made_at`` is when it was made, if the provider says so.
     """
@@ -65,9 +65,9 @@ class ListedRefund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderPayment:
-    """A payment as its provider shows it. ``retailer`` is whose it is, if our metadata says so.
+    """A payment as its provider shows it. ``retailer`` is its owner, if our metadata says so.
 
-    ``names`` are other names of it there: a payment intent of Stripe has a charge, and the charge has its intent.
+    ``names`` are its other names there: a payment intent of Stripe has a charge, and the charge has its intent.
     """
 
     currency: str = ""
@@ -77,16 +77,11 @@ class ProviderPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notified:
-    """What a provider's webhook is about.
-
-    It only says where to look, and what ``find`` returns is believed. Where the signature covers the whole content,
-    ``told`` is what it says.
-    """
+    """What a webhook is about. It only says where to look: only what ``find`` returns is used."""
 
     provider_id: str
     reference: str
     payment: str
-    told: ProviderResult | None = None
 
 
 class ForgedError(Exception):
@@ -94,11 +89,11 @@ class ForgedError(Exception):
 
 
 class Provider(Protocol):
-    """A provider. No method but ``read_webhook`` raises."""
+    """A payment provider. No method but ``read_webhook`` raises."""
 
     name: str
     key_lifetime: timedelta
-    """How long the provider is sure to recognise a key; after that a request is looked for before it is sent again."""
+    """How long the provider is sure to recognise a key. After that, a request is looked for before it is sent again."""
     equal_refunds_apart: timedelta | None
     """For how long it takes no second refund of the same amount on one payment; ``None`` if it always does."""
 
@@ -106,26 +101,26 @@ class Provider(Protocol):
         """Send captured money back."""
 
     async def release(self, request: RefundRequest) -> ProviderResult:
-        """Let go of money that was authorised and not captured."""
+        """Release money that was authorised and not captured."""
 
     async def find(self, request: RefundRequest) -> ProviderResult:
-        """What became of a request, asked by its reference."""
+        """The result of an earlier request, found by its reference."""
 
     async def find_payment(self, payment: str) -> ProviderPayment | ProviderResult:
-        """The payment, so far as the provider knows it; or why it could not be looked at."""
+        """The payment as the provider shows it, empty if it has none; or why the provider could not be asked."""
 
     async def list_refunds(self, payment: str) -> Sequence[ListedRefund] | None:
-        """Every refund the provider holds for a payment, also those made by hand there; ``None`` if it cannot say."""
+        """All refunds of a payment, also those made by hand at the provider; ``None`` if it cannot say."""
 
     async def captured(self, payment: str) -> int | None:
         """How much of a payment was captured, in minor units of its currency; ``None`` if it cannot say."""
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
-        """What a webhook tells.
+        """The refunds and payments that a webhook is about.
 
         Raises:
-            ForgedError: it is not the provider's.
+            ForgedError: the provider did not send it.
         """
 
     async def close(self) -> None:
-        """Let go of its connections."""
+        """Close the connections."""

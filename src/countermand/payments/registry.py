@@ -1,4 +1,4 @@
-"""The payment providers that the settings name, ready to be asked."""
+"""The payment providers that the settings name, ready to be called."""
 
 from countermand.ids import Clock, system_clock
 from countermand.outlets.http.client import Outbound
@@ -8,11 +8,11 @@ from countermand.payments.stripe.adapter import Stripe
 from countermand.settings import Settings
 
 BODY_WAIT_S = 10.0
-"""How long the rest of an answer is waited for; here it says which refunds there are."""
+"""How long to wait for the rest of an answer. Lists of refunds can be long."""
 
 
 def open_providers(settings: Settings, clock: Clock = system_clock) -> dict[str, Provider]:
-    """An adapter for each provider named. The settings have made sure that no secret is blank."""
+    """An adapter for each provider. The settings have checked that no secret is blank."""
     making = {"stripe": _stripe, "mollie": _mollie}
     return {name: making[name](settings, clock) for name in settings.payment_providers}
 

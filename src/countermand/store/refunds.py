@@ -1,4 +1,4 @@
-"""What the worker of refunds asks the database: what is due in its partitions, and what was counted before."""
+"""Queries of the refund worker: what is due in its partitions, and what was counted before."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,45 +13,55 @@ from countermand.store import tables as t
 from countermand.store.columns import NumberList, Record, one_of
 
 HINTED_MAX: Final = 100
-"""One hint makes us ask about so many refunds at most."""
+"""One webhook makes the worker ask about so many refunds at most."""
 
 
 Mark = tuple[datetime, UUID]
-"""How far a pass has come: when the last refund was due, and its id."""
+"""How far a pass has come: the due time and the id of its last refund."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class At:
-    """Refunds of one provider; without one, those of any that is not among the ``others``."""
+class ProviderGroup:
+    """The refunds of one provider; without a provider, those of all providers except the ``others``."""
 
     provider: str | None
     others: tuple[str, ...] = ()
 
 
 def due_refunds(
-    connection: Connection, now: datetime, limit: int, partitions: Collection[int], at: At, after: Mark | None = None
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    partitions: Collection[int],
+    at: ProviderGroup,
+    after: Mark | None = None,
 ) -> Sequence[Record]:
-    """Refunds of these partitions that something is to be done about by now, the longest due first."""
-    return _by_then(connection, t.refunds.c.due_at, now, limit, partitions, at, after)
+    """Refunds of these partitions that are due, the longest due first."""
+    return _due_by(connection, t.refunds.c.due_at, now, limit, partitions, at, after)
 
 
 def refunds_to_check(
-    connection: Connection, now: datetime, limit: int, partitions: Collection[int], at: At, after: Mark | None = None
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    partitions: Collection[int],
+    at: ProviderGroup,
+    after: Mark | None = None,
 ) -> Sequence[Record]:
-    """Refunds of these partitions, done or parked, that are to be asked about again: the longest due first."""
-    return _by_then(connection, t.refunds.c.check_at, now, limit, partitions, at, after)
+    """Done and parked refunds of these partitions whose check is due, the longest due first."""
+    return _due_by(connection, t.refunds.c.check_at, now, limit, partitions, at, after)
 
 
-def _by_then(
+def _due_by(
     connection: Connection,
     time: Column[Any],
     now: datetime,
     limit: int,
     partitions: Collection[int],
-    at: At,
+    at: ProviderGroup,
     after: Mark | None,
 ) -> Sequence[Record]:
-    """The rows, with the ``time`` that they are sorted by as ``at``."""
+    """The rows whose ``time`` has come, sorted by it. It is their column ``at``."""
     owned = bindparam("partitions", sorted(partitions), type_=NumberList())
     query = select(t.refunds, time.label("at")).where(one_of(t.refunds.c.partition, owned), time <= now)
     provider = t.refunds.c.provider
@@ -61,8 +71,8 @@ def _by_then(
     return connection.execute(query.order_by(time, t.refunds.c.id).limit(limit)).all()
 
 
-def refunds_beside(connection: Connection, retailer: UUID, refund: Refund) -> Sequence[Record]:
-    """The refunds of the same payment that may share a call with this one, or do so: itself too, the oldest first."""
+def refunds_sharing(connection: Connection, retailer: UUID, refund: Refund) -> Sequence[Record]:
+    """A refund, and those of the same payment that share its call or may do so, oldest first."""
     refunds = t.refunds.c
     lead = refund.joined.lead if refund.joined else refund.id
     query = select(t.refunds).where(
@@ -75,7 +85,7 @@ def refunds_beside(connection: Connection, retailer: UUID, refund: Refund) -> Se
 
 
 def counted_elsewhere(connection: Connection, retailer: UUID, provider: str, payment: str) -> int:
-    """How much of what others refunded of this payment was counted already, for whichever refund of ours."""
+    """How much of what was refunded by hand at the provider is already counted in our refunds of this payment."""
     refunds = t.refunds.c
     query = select(func.coalesce(func.sum(refunds.elsewhere_minor), 0)).where(
         refunds.retailer_id == retailer, refunds.provider == provider, refunds.payment_reference == payment
@@ -84,7 +94,7 @@ def counted_elsewhere(connection: Connection, retailer: UUID, provider: str, pay
 
 
 def released_before(connection: Connection, retailer: UUID, refund: Refund) -> int:
-    """How much of the same payment was to be released before this, unless a person closed it."""
+    """How much of the same payment earlier releases are for, without those that a person closed."""
     refunds = t.refunds.c
     query = select(func.coalesce(func.sum(refunds.amount_minor), 0)).where(
         refunds.retailer_id == retailer,
@@ -100,20 +110,20 @@ def released_before(connection: Connection, retailer: UUID, refund: Refund) -> i
     return int(connection.execute(query).scalar_one())
 
 
-def whose(connection: Connection, provider: str, names: Collection[str]) -> UUID | None:
-    """Which retailer a payment belongs to that its provider calls by these names: the first that named it so."""
+def retailer_of_payment(connection: Connection, provider: str, names: Collection[str]) -> UUID | None:
+    """The retailer of the payment that its provider calls by one of these names: the first that named it."""
     directory = t.payment_directory.c
     query = select(directory.retailer_id).where(directory.provider == provider, directory.reference.in_(sorted(names)))
     return connection.execute(query.order_by(directory.since, directory.reference).limit(1)).scalar()
 
 
-def refunds_hinted_at(connection: Connection, provider: str, refund: UUID | None, payment: str) -> Sequence[Record]:
-    """Refunds that news from a provider may be about.
+def refunds_notified(connection: Connection, provider: str, refund: UUID | None, payment: str) -> Sequence[Record]:
+    """The refunds that a webhook may be about: the one with this id and those that shared its call.
 
-    They are the one with this id and those that shared its call, or else those of this payment.
+    Without an id, they are the refunds of the payment.
     """
     refunds = t.refunds.c
     of_it = (refunds.id == refund, refunds.joined_lead == refund) if refund else (refunds.payment_reference == payment,)
-    # Each by an index of its own, which an OR would leave to the planner.
+    # Each part uses an index of its own. With an OR, the planner might not.
     found = union(*(select(t.refunds).where(each, refunds.provider == provider) for each in of_it))
     return connection.execute(found.order_by("created_at", "id").limit(HINTED_MAX)).all()

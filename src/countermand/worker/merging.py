@@ -1,13 +1,14 @@
-"""The same work asked for many times: it is done once more than it was begun, and all who asked share that."""
+"""Work that is requested many times at once is done at most once more, and all callers share the result."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 
 
 class Merging:
-    """Runs work by subject, one at a time each.
+    """Runs work, one at a time for each subject.
 
-    Who asks while it runs may know of something newer, so a second turn follows. It serves all who asked meanwhile.
+    A caller that arrives while the work runs may have newer news, so the work runs once more. That second run serves
+    all callers that arrived meanwhile.
     """
 
     def __init__(self) -> None:
@@ -15,12 +16,12 @@ class Merging:
         self._next: dict[Hashable, asyncio.Task[bool]] = {}
 
     async def do(self, subject: Hashable, work: Callable[[], Awaitable[bool]]) -> bool:
-        """What the work comes to. It goes on when whoever asked is gone: others may wait for it."""
+        """The result of the work. It goes on if this caller is cancelled: others may wait for it."""
         turn = self._next.get(subject)
         if turn is None:
             before = self._running.get(subject)
             turn = asyncio.create_task(self._turn(subject, before, work))
-            turn.add_done_callback(_noticed)
+            turn.add_done_callback(_read_error)
             (self._running if before is None else self._next)[subject] = turn
         return await asyncio.shield(turn)
 
@@ -36,7 +37,7 @@ class Merging:
             del self._running[subject]
 
 
-def _noticed(turn: asyncio.Task[bool]) -> None:
-    """Nobody may be left to hear of its error, which must not end in a warning."""
+def _read_error(turn: asyncio.Task[bool]) -> None:
+    """Read the error of a run that no caller waits for any more, so that asyncio does not warn."""
     if not turn.cancelled():
         turn.exception()

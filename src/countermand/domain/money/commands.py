@@ -10,11 +10,11 @@ from countermand.domain.parties import Actor
 
 
 class Movement(StrEnum):
-    """What became of one wish to move money.
+    """What a request to a provider did to the money.
 
-    ``CONFIRMED``: it has moved. ``ACCEPTED``: the provider has it and will tell. ``REFUSED``: it has not moved and
-    will not by itself. ``LATER``: it has not moved; the same wish may be sent again. ``UNKNOWN``: nobody here can tell.
-    ``ABSENT``: asked by reference, the provider has no such wish.
+    ``CONFIRMED``: it has moved. ``ACCEPTED``: the provider has the request and will report. ``REFUSED``: it has not
+    moved and will not by itself. ``LATER``: it has not moved, and the same request can be sent again. ``UNKNOWN``:
+    nobody can tell. ``ABSENT``: the provider has no request with this reference.
     """
 
     CONFIRMED = "confirmed"
@@ -26,7 +26,7 @@ class Movement(StrEnum):
 
 
 class WaitingFor(StrEnum):
-    """What a refund waits for that only time brings, however long it takes."""
+    """What a refund waits for, if only time helps."""
 
     FUNDS = "funds"
     EQUAL_REFUND = "equal_refund"
@@ -34,7 +34,7 @@ class WaitingFor(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fellow:
-    """A refund that shares a call with the one that a command names; ``attempts`` is to it what it is to that one."""
+    """A refund that shares a call with the one that a command names. ``attempts`` is its own count of calls."""
 
     line: UUID
     refund: UUID
@@ -43,7 +43,7 @@ class Fellow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRefund:
-    """The worker is about to call the provider; ``attempts`` is how many calls it knows of.
+    """The worker is about to call the provider. ``attempts`` is the number of calls that it has seen.
 
     With ``fellows``, one call is made for all of them: all are sent, or none.
     """
@@ -57,16 +57,19 @@ class SendRefund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleRefund:
-    """What the provider said. ``attempts`` is how many calls had been begun when it was asked.
+    """The provider reported a result. ``attempts`` is the number of calls that had been started when it was asked.
 
-    ``amount_minor`` and ``currency`` are those it named, if it named any. ``spent`` says that it would give this answer
-    to the same key for ever. ``waiting_for`` says that it will go through in the end, and needs nobody until then.
-    ``needs_person``: waiting alone does not help, though it is no refusal; ``no_provider`` is that case where the
-    provider is not set up here. ``captured_minor`` is how much of a release has been captured: it can only be refunded.
-    ``elsewhere_minor`` is what was found refunded there by somebody else and is not counted yet, and ``earlier_minor``
-    what stands there of the refund's earlier calls, if that was asked. ``watch_for`` is for how long the provider is
-    asked again about what is done or parked. The word is about the ``fellows`` too: all hear it, or none.
-    ``incomplete`` says that not all who shared the call are left, so that it is not made again.
+    - ``amount_minor``, ``currency``: those that the provider named, if any.
+    - ``spent``: the provider would repeat this answer to the same key.
+    - ``waiting_for``: the refund goes through in the end, and nobody has to do anything.
+    - ``needs_person``: waiting does not help, though the provider did not refuse.
+    - ``no_provider``: a person is needed because the provider is not set up here.
+    - ``captured_minor``: so much of a release has been captured, and can only be refunded.
+    - ``elsewhere_minor``: so much was refunded by hand at the provider and is not counted yet.
+    - ``earlier_minor``: what earlier calls of this refund moved, if the provider was asked.
+    - ``watch_for``: for how long the provider is asked again about a refund that is done or parked.
+    - ``fellows``: the other refunds of the call. The result is saved for all, or for none.
+    - ``incomplete``: not all refunds of the call are left, so the call is not repeated.
     """
 
     line: UUID
@@ -93,7 +96,7 @@ class SettleRefund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRefund:
-    """A person says that a refund is paid, or that it is not going to be. ``step`` is the one that was seen."""
+    """A person marks a refund as paid, or closes it unpaid. ``step`` is the one that the person saw, if given."""
 
     line: UUID
     refund: UUID
@@ -105,7 +108,7 @@ class CloseRefund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRefund:
-    """A person says that a parked refund shall be tried again. ``step`` is the one that was seen."""
+    """A person has a parked refund tried again. ``step`` is the one that the person saw, if given."""
 
     line: UUID
     refund: UUID
@@ -116,7 +119,7 @@ class RetryRefund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectRefund:
-    """A person corrects how much of a refund was paid outside. ``step`` is the one that the person saw."""
+    """A person corrects how much of a refund was paid outside this service. ``step`` is the one that the person saw."""
 
     line: UUID
     refund: UUID
@@ -128,7 +131,7 @@ class CorrectRefund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddPayment:
-    """An order was paid, or was reserved money for, after it was handed in."""
+    """An order was paid, or money was reserved for it, after it was placed."""
 
     order: UUID
     actor: Actor
@@ -137,7 +140,7 @@ class AddPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapturePayment:
-    """So much of a payment has been captured by now, in all."""
+    """So much of a payment has been captured in all."""
 
     order: UUID
     actor: Actor

@@ -1,10 +1,11 @@
 """Mollie: refunds and releases by its API, with an ``Idempotency-Key`` and our reference in the metadata.
 
-Facts relied on, from Mollie's documentation and its plug-ins: a key is kept for an hour, and a repeated call answers
-as the first did. A second refund of the same amount on the same payment within an hour is refused (409), whatever its
-key. Where the
-balance is too low a refund is queued and sent later. A release lets go of all that is left, and of nothing less; it is
-asked for, and happens if the bank agrees.
+Facts relied on, from Mollie's documentation and its plug-ins:
+
+- A key is kept for an hour. A repeated call is answered as the first was.
+- A second refund of the same amount on the same payment within an hour is refused (409), whatever its key.
+- If the balance is too low, a refund is queued and sent later.
+- A release is of all that is left, never of a part. It is requested, and happens if the bank agrees.
 """
 
 import re
@@ -72,15 +73,15 @@ _MEANING: Final = {
     "canceled": Movement.REFUSED,
 }
 _ABOUT_THE_REFUND: Final = (HTTPStatus.UNPROCESSABLE_ENTITY,)
-"""What Mollie answers when it has understood the call and says no to the refund."""
+"""What Mollie answers when it has understood the call and refuses the refund."""
 _NO_FUNDS: Final = re.compile(r"balance|\bfunds\b|insufficient|saldo")
 _OF_PAYMENT: Final = re.compile(r"maximum|remaining|higher than the (payment|amount)")
-"""What Mollie says where the balance is too low, and where the payment has less left. Its errors have no codes."""
+"""What Mollie writes if the balance is too low, and if less of the payment is left. Its errors have no codes."""
 _NOT_THERE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
 class Mollie(Adapter):
-    """The adapter. ``outbound`` is its own: closing one closes the other.
+    """The adapter. It owns ``outbound``, and closes it.
 
     ``webhook_secret`` is for the signed webhooks of an organisation; without one, only the unsigned ones of single
     payments are taken.
@@ -110,10 +111,10 @@ class Mollie(Adapter):
         self._webhook_secret = webhook_secret
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
-        """Which payment or refund there is news of. What it says of them is not believed.
+        """Which payment or refund a webhook is about. What it says about them is not used.
 
         Raises:
-            ForgedError: it is signed, and not by Mollie; or not signed where it must be.
+            ForgedError: Mollie did not sign it, though it is signed or has to be.
         """
         return read_notice(headers, body, secret=self._webhook_secret)
 
@@ -126,7 +127,7 @@ class Mollie(Adapter):
         if reply.status in _NOT_THERE:
             return ProviderPayment()
         if not reply.done:
-            return payment_unread(_words(reply))
+            return payment_unread(_message_of(reply))
         ours = text_if_any(inner(reply.document, "metadata"), RETAILER)
         return ProviderPayment(currency=_amount(reply.document, "amount")[1], retailer=ours)
 
@@ -149,51 +150,51 @@ class Mollie(Adapter):
     async def _not_sent(self, request: RefundRequest, reply: Reply) -> ProviderResult:
         if found := not_admitted("Mollie", "mollie_api_key", reply):
             return found
-        said = _words(reply)
+        message = _message_of(reply)
         detail = text_if_any(reply.document, "detail").lower()
         if reply.status in _NOT_THERE and "status" in reply.document:
             return payment_unknown("Mollie", request)
         if reply.status >= 500 or "status" not in reply.document:
-            otherwise = unknown(said)
+            otherwise = unknown(message)
         elif reply.status == HTTPStatus.CONFLICT and "duplicate" in detail:
-            sentence = f"Mollie takes no second refund of the same amount within an hour. {said}"
+            sentence = f"Mollie takes no second refund of the same amount within an hour. {message}"
             otherwise = ProviderResult(movement=Movement.LATER, result=sentence, spent=True)
             otherwise = replace(
                 otherwise, waiting_for=WaitingFor.EQUAL_REFUND, retry_after_s=EQUAL_APART.total_seconds()
             )
         elif reply.status == HTTPStatus.CONFLICT:
-            otherwise = replace(unknown(said), retry_after_s=SOON_S)
+            otherwise = replace(unknown(message), retry_after_s=SOON_S)
         elif _NO_FUNDS.search(detail) and not _OF_PAYMENT.search(detail):
-            sentence = f"Waiting for funds at Mollie. {said}"
+            sentence = f"Waiting for funds at Mollie. {message}"
             otherwise = ProviderResult(
                 movement=Movement.LATER, result=sentence, spent=True, waiting_for=WaitingFor.FUNDS
             )
         elif reply.status in _ABOUT_THE_REFUND or "idempoten" in detail:
-            otherwise = replace(refused(said), spent=True)
+            otherwise = replace(refused(message), spent=True)
         else:
-            otherwise = about_the_call(said)
+            otherwise = about_the_call(message)
         return await self._or_found(request, otherwise)
 
     async def _held(self, payment: str) -> list[ProviderRefund]:
         if not _PAYMENT.fullmatch(payment):
-            raise UnreadableError(f"{payment!r} does not name a payment of Mollie.")
+            raise UnreadableError(f"{payment!r} is no payment of Mollie.")
         path = f"/v2/payments/{payment}/refunds?limit={PAGE}"
         found: list[ProviderRefund] = []
         start = ""
         for _ in range(PAGES_MAX):
             reply = await self._api.call("GET", path + start)
             if not reply.done:
-                raise UnreadableError(_words(reply))
+                raise UnreadableError(_message_of(reply))
             found += [_held(each, payment) for each in items(inner(reply.document, "_embedded"), "refunds")]
             following = inner(inner(reply.document, "_links"), "next")
             if not following:
                 return found
-            # Only the place is taken from the link: where calls go is ours to say.
+            # Only the cursor is taken from the link, so that a link cannot send calls elsewhere.
             place = _NEXT.search(text(following, "href", at_most=2000))
             if place is None:
                 break
             start = f"&from={place[1]}"
-        raise UnreadableError(f"Mollie holds more refunds for {payment} than are read here.")
+        raise UnreadableError(f"Mollie has more refunds for {payment} than are read here.")
 
     # Releases
 
@@ -215,10 +216,10 @@ class Mollie(Adapter):
 
     async def _captured(self, payment: str) -> int:
         if not _PAYMENT.fullmatch(payment):
-            raise UnreadableError(f"{payment!r} does not name a payment of Mollie.")
+            raise UnreadableError(f"{payment!r} is no payment of Mollie.")
         reply = await self._payment(payment)
         if not reply.done:
-            raise UnreadableError(_words(reply))
+            raise UnreadableError(_message_of(reply))
         return _captured(reply.document)
 
     def _payment_unread(self, request: RefundRequest, reply: Reply) -> ProviderResult:
@@ -226,10 +227,10 @@ class Mollie(Adapter):
             return found
         if reply.status in _NOT_THERE:
             return payment_unknown("Mollie", request)
-        return payment_unread(_words(reply))
+        return payment_unread(_message_of(reply))
 
     async def _send_release(self, request: RefundRequest) -> ProviderResult:
-        """Ask for the release, and look whether it has happened. A release may be asked for again at no risk."""
+        """Request the release, and read whether it has happened. Requesting it again is safe."""
         try:
             reply = await self._post(f"/v2/payments/{request.payment}/release-authorization", b"{}", request.key)
             if found := not_admitted("Mollie", "mollie_api_key", reply):
@@ -237,7 +238,7 @@ class Mollie(Adapter):
             if not reply.done:
                 no = 400 <= reply.status < 500 and reply.status != HTTPStatus.CONFLICT
                 movement = Movement.LATER if no else Movement.UNKNOWN
-                return ProviderResult(movement=movement, result=_words(reply), retry_after_s=RELEASING_S, spent=no)
+                return ProviderResult(movement=movement, result=_message_of(reply), retry_after_s=RELEASING_S, spent=no)
             after = await self._payment(request.payment)
             if after.done and (found := _release_result(after.document, request)):
                 return found
@@ -250,14 +251,14 @@ class Mollie(Adapter):
 
 
 def _no_payment(request: RefundRequest) -> ProviderResult:
-    return refused(f"{request.payment!r} does not name a payment of Mollie: write tr_….")
+    return refused(f"{request.payment!r} is no payment of Mollie: write tr_….")
 
 
 def _amount(document: Document, name: str) -> tuple[int, str]:
     """An amount as Mollie writes it, ``{"currency": "EUR", "value": "10.00"}``, in minor units.
 
     Raises:
-        UnreadableError: it is none.
+        UnreadableError: the amount is missing or malformed.
     """
     amount = inner(document, name)
     currency, value = text(amount, "currency", at_most=3), text(amount, "value")
@@ -270,7 +271,7 @@ def _amount(document: Document, name: str) -> tuple[int, str]:
 
 
 def _held(refund: Document, asked: str) -> ProviderRefund:
-    """A refund as Mollie writes it. Where it does not name its payment, it is of the one asked for.
+    """A refund as Mollie writes it. If it names no payment, it belongs to the one that was asked for.
 
     Raises:
         UnreadableError: it is not one.
@@ -312,10 +313,10 @@ def _sentence(status: str) -> str:
 
 
 def _release_result(payment: Document, request: RefundRequest) -> ProviderResult | None:
-    """What the state of a payment says of a request to release; ``None`` if the release is to be asked for.
+    """The result of a release according to the state of the payment; ``None`` if the release is to be requested.
 
     Raises:
-        UnreadableError: it is no payment.
+        UnreadableError: the answer is no payment.
     """
     if text_if_any(payment, "resource") != "payment" or text(payment, "id") != request.payment:
         raise UnreadableError("The answer is not about this payment.")
@@ -329,9 +330,9 @@ def _release_result(payment: Document, request: RefundRequest) -> ProviderResult
         case "paid" | "authorized" if left < wanted:
             return captured_instead(request, left)
         case "paid":
-            return released(request, "A part of the payment was captured, and Mollie has let go of the rest.")
+            return released(request, "A part of the payment was captured, and Mollie has released the rest.")
         case "authorized" if left > wanted:
-            sentence = "Mollie lets go of all that is left or of nothing. This waits until the rest is captured."
+            sentence = "Mollie releases all that is left or nothing. This waits until the rest is captured."
             return ProviderResult(movement=Movement.LATER, result=sentence, retry_after_s=LATER_S)
         case "authorized":
             return None
@@ -340,12 +341,12 @@ def _release_result(payment: Document, request: RefundRequest) -> ProviderResult
 
 
 def _captured(payment: Document) -> int:
-    """How much of a payment was captured. One that is paid at once does not name it: it is all of it."""
+    """How much of a payment was captured. A payment that was paid at once does not name it: all was captured."""
     if inner(payment, "amountCaptured"):
         return _amount(payment, "amountCaptured")[0]
     return _amount(payment, "amount")[0] if text(payment, "status") == "paid" else 0
 
 
-def _words(reply: Reply) -> str:
+def _message_of(reply: Reply) -> str:
     title, detail = text_if_any(reply.document, "title"), text_if_any(reply.document, "detail")
     return sentence_of("Mollie", reply.status, title, detail)

@@ -21,10 +21,10 @@ _REFUND: Final = re.compile(r"re_[A-Za-z0-9]{1,100}", re.ASCII)
 
 
 def read_notice(headers: Mapping[str, str], body: bytes, *, secret: str) -> Sequence[Notified]:
-    """Which payment or refund there is news of; nothing where it is about something else.
+    """Which payment or refund a webhook is about; empty if it is about something else.
 
     Raises:
-        ForgedError: its signature is missing where there is a secret, or wrong.
+        ForgedError: its signature is wrong, or missing though there is a secret.
     """
     signed = next((value for name, value in headers.items() if name.lower() == HEADER), None)
     if signed is None and secret:
@@ -39,7 +39,7 @@ def read_notice(headers: Mapping[str, str], body: bytes, *, secret: str) -> Sequ
 
 
 def _plain(body: bytes) -> Sequence[Notified]:
-    """``id=tr_…``. Anybody can send this, so it is a reason to look and nothing more."""
+    """``id=tr_…``. Anybody can send this, so it is only a reason to ask Mollie."""
     if len(body) > FORM_MAX:
         return ()
     ids = [value for name, value in parse_qsl(body.decode("latin-1")) if name == "id"]
@@ -49,14 +49,14 @@ def _plain(body: bytes) -> Sequence[Notified]:
 
 
 def _check(signed: str, body: bytes, secret: str) -> None:
-    """While a secret is being replaced there are two signatures, which arrive as one list."""
+    """While a secret is being replaced, there are two signatures in one list."""
     if not secret:
         raise ForgedError("It is signed, and the setting mollie_webhook_secret is empty.")
     if len(signed) > HEADER_MAX:
         raise ForgedError("The signature is too long.")
     expected = f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}".encode()
     given = [each.strip().encode("utf-8", "replace") for each in signed.split(",")[:SIGNATURES_MAX]]
-    # Each is compared, so that the time it takes says nothing of which one was near.
+    # All are compared, so that the time that this takes does not reveal which one was nearly right.
     if not any([hmac.compare_digest(expected, each) for each in given]):  # noqa: C419
         raise ForgedError("No signature is by the secret of this endpoint.")
 

@@ -1,9 +1,11 @@
 """Stripe: refunds and releases by its API, with an ``Idempotency-Key`` and our reference in the metadata.
 
-Facts relied on, from Stripe's documentation: a key is kept for at least 24 hours, and the first answer under it is
-given again, errors of the server too; a limit on calls and a missing key answer before that. A refund names no
-currency: it is in that of its payment, so the payment is looked at before. Cancelling an intent lets go of all that
-can still be captured, and only of all.
+Facts relied on, from Stripe's documentation:
+
+- A key is kept for at least 24 hours. Stripe repeats the first answer under it, also an error of its server, but not
+  the answers to too many calls or to a missing API key.
+- A refund names no currency. It has that of its payment, so the payment is read before.
+- Cancelling an intent releases all that can still be captured, never a part.
 """
 
 import re
@@ -85,7 +87,7 @@ _NO_FUNDS: Final = frozenset({"balance_insufficient", "insufficient_funds"})
 
 
 class Stripe(Adapter):
-    """The adapter. ``outbound`` is its own: closing one closes the other.
+    """The adapter. It owns ``outbound``, and closes it.
 
     Raises:
         ValueError: the API key or the secret of webhooks is blank.
@@ -112,10 +114,10 @@ class Stripe(Adapter):
         self._clock = clock
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:
-        """Which refunds and payments an event is about. What it says of them is not believed.
+        """Which refunds and payments an event is about. What it says about them is not used.
 
         Raises:
-            ForgedError: it is not Stripe's, or not of this time.
+            ForgedError: Stripe did not sign it, or not recently.
         """
         return read_notice(headers, body, secret=self._webhook_secret, now=self._clock())
 
@@ -128,7 +130,7 @@ class Stripe(Adapter):
         if reply.status == HTTPStatus.NOT_FOUND:
             return ProviderPayment()
         if not reply.done:
-            return payment_unread(_words(reply))
+            return payment_unread(_message_of(reply))
         other = text_if_any(reply.document, "latest_charge" if payment.startswith("pi_") else "payment_intent")
         return ProviderPayment(
             currency=text(reply.document, "currency", at_most=3).upper(),
@@ -142,9 +144,9 @@ class Stripe(Adapter):
         return await self._why_not_sent(request) or await self._send(request)
 
     async def _why_not_sent(self, request: RefundRequest) -> ProviderResult | None:
-        """Why a request is not to be sent, if there is a reason; nothing has moved then."""
+        """Why a request is not sent, if there is a reason. Nothing has moved then."""
         if not _PAYMENT.fullmatch(request.payment):
-            return refused(f"{request.payment!r} does not name a payment of Stripe: write pi_… or ch_….")
+            return refused(f"{request.payment!r} is no payment of Stripe: write pi_… or ch_….")
         try:
             to_stripe(request.amount_minor, request.currency)
             reply = await self._payment(request.payment)
@@ -170,7 +172,7 @@ class Stripe(Adapter):
             return found
         if reply.status == HTTPStatus.NOT_FOUND:
             return payment_unknown("Stripe", request)
-        return payment_unread(_words(reply))
+        return payment_unread(_message_of(reply))
 
     async def _send(self, request: RefundRequest) -> ProviderResult:
         of = "payment_intent" if request.payment.startswith("pi_") else "charge"
@@ -193,33 +195,33 @@ class Stripe(Adapter):
         if found := not_admitted("Stripe", "stripe_api_key", reply):
             return found
         error = inner(reply.document, "error")
-        said = _words(reply)
+        message = _message_of(reply)
         if reply.status == HTTPStatus.CONFLICT:
-            return replace(unknown(said), retry_after_s=SOON_S)
+            return replace(unknown(message), retry_after_s=SOON_S)
         if reply.status >= 500 or not error:
-            return await self._or_found(request, unknown(said))
+            return await self._or_found(request, unknown(message))
         if text_if_any(error, "code") in _NO_FUNDS:
             otherwise = ProviderResult(
                 movement=Movement.LATER,
-                result=f"Waiting for funds at Stripe. {said}",
+                result=f"Waiting for funds at Stripe. {message}",
                 spent=True,
                 waiting_for=WaitingFor.FUNDS,
             )
         elif _is_about_the_refund(error):
-            otherwise = replace(refused(said), spent=True)
+            otherwise = replace(refused(message), spent=True)
         else:
-            otherwise = about_the_call(said)
+            otherwise = about_the_call(message)
         return await self._or_found(request, otherwise)
 
     async def _held(self, payment: str) -> list[ProviderRefund]:
         if not _PAYMENT.fullmatch(payment):
-            raise UnreadableError(f"{payment!r} does not name a payment of Stripe.")
+            raise UnreadableError(f"{payment!r} is no payment of Stripe.")
         query = {"payment_intent" if payment.startswith("pi_") else "charge": payment, "limit": str(PAGE)}
         found: list[ProviderRefund] = []
         for _ in range(PAGES_MAX):
             reply = await self._api.call("GET", f"/v1/refunds?{urlencode(query)}")
             if not reply.done:
-                raise UnreadableError(_words(reply))
+                raise UnreadableError(_message_of(reply))
             page = [_held(each, payment) for each in items(reply.document, "data")]
             found += page
             if reply.document.get("has_more") is not True:
@@ -227,12 +229,12 @@ class Stripe(Adapter):
             if not page:
                 break
             query["starting_after"] = page[-1].refund.provider_id
-        raise UnreadableError(f"Stripe holds more refunds for {payment} than are read here.")
+        raise UnreadableError(f"Stripe has more refunds for {payment} than are read here.")
 
     async def _captured(self, payment: str) -> int:
         reply = await self._payment(payment)
         if not reply.done:
-            raise UnreadableError(_words(reply))
+            raise UnreadableError(_message_of(reply))
         return _received(reply.document)
 
     # Releases
@@ -264,17 +266,17 @@ class Stripe(Adapter):
         if found := found or not_admitted("Stripe", "stripe_api_key", reply):
             return found
         no = 400 <= reply.status < 500 and reply.status != HTTPStatus.CONFLICT
-        # Whichever it is, the intent is looked at before the request is sent again.
+        # Either way, the intent is read before the request is sent again.
         return ProviderResult(
             movement=Movement.LATER if no else Movement.UNKNOWN,
-            result=_words(reply),
+            result=_message_of(reply),
             retry_after_s=SOON_S,
             spent=no,
         )
 
 
 def _held(refund: Document, asked: str) -> ProviderRefund:
-    """A refund as Stripe writes it. Where it does not name its payment, it is of the one asked for.
+    """A refund as Stripe writes it. If it names no payment, it belongs to the one that was asked for.
 
     Raises:
         UnreadableError: it is not one.
@@ -304,7 +306,7 @@ def _held(refund: Document, asked: str) -> ProviderRefund:
 
 
 def _is_about_the_refund(error: Document) -> bool:
-    """Whether Stripe looked at the refund and says no to it, or to its key; else it says no to how it was called."""
+    """Whether Stripe refuses the refund or its key; otherwise it rejects how it was called."""
     if text_if_any(error, "code") in _ABOUT_THE_REFUND or text_if_any(error, "type") == "idempotency_error":
         return True
     return text_if_any(error, "param") in _NAMED_BY_THE_REFUND and text_if_any(error, "code") != "resource_missing"
@@ -316,14 +318,14 @@ def _moment(refund: Document) -> datetime | None:
 
 
 def _any_captured(payment: Document) -> bool:
-    """Whether any of it was. Refunding what was not would let go of the whole authorisation."""
+    """Whether any of it was captured. Refunding what was not would release the whole authorisation."""
     if text_if_any(payment, "object") == "charge":
         return payment.get("captured") is True
     return text(payment, "status") != "requires_capture" or payment.get("amount_received") not in (None, 0)
 
 
 def _lacks_funds(refund: Document, status: str) -> bool:
-    """Whether it waits for the balance, or failed for nothing else."""
+    """Whether the refund waits for the balance, or failed only because of it."""
     why = {"pending": "pending_reason", "failed": "failure_reason"}.get(status, "")
     return text_if_any(refund, why) == "insufficient_funds"
 
@@ -342,10 +344,10 @@ def _sentence(refund: Document, status: str) -> str:
 
 
 def _release_result(intent: Document, request: RefundRequest) -> ProviderResult | None:
-    """What the state of an intent says of a request to release; ``None`` if it is to be cancelled.
+    """The result of a release according to the state of the intent; ``None`` if the intent is to be cancelled.
 
     Raises:
-        UnreadableError: it is no intent.
+        UnreadableError: the answer is no intent.
     """
     if text(intent, "object") != "payment_intent" or text(intent, "id") != request.payment:
         raise UnreadableError("The answer is not about this payment.")
@@ -360,9 +362,9 @@ def _release_result(intent: Document, request: RefundRequest) -> ProviderResult 
     if left < wanted:
         return captured_instead(request, left)
     if status == "succeeded":
-        return released(request, "A part of the payment was captured, and Stripe has let go of the rest.")
+        return released(request, "A part of the payment was captured, and Stripe has released the rest.")
     if left > wanted:
-        sentence = "Stripe lets go of a part only when the rest is captured. This waits for that capture."
+        sentence = "Stripe releases a part only when the rest is captured. This waits for that capture."
         return ProviderResult(movement=Movement.LATER, result=sentence, retry_after_s=LATER_S)
     return None
 
@@ -391,7 +393,7 @@ def _minor(payment: Document, name: str) -> int:
         raise UnreadableError(str(error)) from None
 
 
-def _words(reply: Reply) -> str:
+def _message_of(reply: Reply) -> str:
     error = inner(reply.document, "error")
     code = text_if_any(error, "code") or text_if_any(error, "type")
     return sentence_of("Stripe", reply.status, code, text_if_any(error, "message"))

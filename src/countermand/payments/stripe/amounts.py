@@ -5,7 +5,7 @@ from typing import Final
 from countermand.domain.money.amounts import digits_of, step_of, write_minor
 
 _DIGITS: Final = {"ISK": 2, "UGX": 2, "MGA": 0}
-"""Written with two zeros for the sake of old callers (króna, Ugandan shilling), or without decimals (ariary)."""
+"""Stripe writes two zeros for old callers (króna, Ugandan shilling), or no decimals (ariary)."""
 
 POWERS: Final = (1, 10, 100, 1_000, 10_000)
 
@@ -18,7 +18,7 @@ def to_stripe(amount_minor: int, currency: str) -> int:
     """How Stripe writes an amount.
 
     Raises:
-        UnwritableError: it is finer than what Stripe moves: of three decimals the last must be 0, and ariary are whole.
+        UnwritableError: it is finer than Stripe's steps: of three decimals the last must be 0, and ariary are whole.
     """
     ours, theirs = digits_of(currency), _DIGITS.get(currency, digits_of(currency))
     scaled, rest = divmod(amount_minor * POWERS[theirs], POWERS[ours])
@@ -31,7 +31,7 @@ def from_stripe(amount: int, currency: str) -> int:
     """The minor units in an amount of Stripe's.
 
     Raises:
-        UnwritableError: it is finer than the currency, as half a króna.
+        UnwritableError: it is finer than the currency, for example half a króna.
     """
     ours, theirs = digits_of(currency), _DIGITS.get(currency, digits_of(currency))
     minor, rest = divmod(amount * POWERS[ours], POWERS[theirs])

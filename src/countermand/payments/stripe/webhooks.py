@@ -21,10 +21,10 @@ _PAYMENT: Final = re.compile(r"(pi|ch|py)_[A-Za-z0-9_]{1,200}", re.ASCII)
 
 
 def read_notice(headers: Mapping[str, str], body: bytes, *, secret: str, now: datetime) -> Sequence[Notified]:
-    """Which refund or payment an event is about; nothing where it is about something else.
+    """Which refund or payment an event is about; empty if it is about something else.
 
     Raises:
-        ForgedError: nobody who has the secret signed this, lately.
+        ForgedError: it was not signed with the secret, or not recently.
     """
     _check(headers, body, secret, now)
     try:
@@ -46,7 +46,7 @@ def read_notice(headers: Mapping[str, str], body: bytes, *, secret: str, now: da
 
 
 def _notices(payments: Sequence[str], refund: str = "", reference: str = "") -> Sequence[Notified]:
-    """One for each name of the payment: orders may know it by its intent or by its charge."""
+    """One for each name of the payment: orders name it by its intent or by its charge."""
     return tuple(Notified(provider_id=refund, reference=reference, payment=payment) for payment in payments)
 
 
@@ -60,8 +60,8 @@ def _check(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) 
     if len(times) != 1 or not re.fullmatch(r"[1-9][0-9]{0,10}", times[0], re.ASCII):
         raise ForgedError("The signature names no time.")
     if abs(now.timestamp() - int(times[0])) > TOLERANCE_S:
-        raise ForgedError(f"It was signed more than {TOLERANCE_S} seconds away from now.")
+        raise ForgedError(f"It was signed more than {TOLERANCE_S} seconds before or after now.")
     expected = hmac.new(secret.encode(), times[0].encode() + b"." + body, hashlib.sha256).hexdigest().encode()
-    # Each is compared, so that the time it takes says nothing of which one was near.
+    # All are compared, so that the time that this takes does not reveal which one was nearly right.
     if not any([hmac.compare_digest(expected, each.encode("utf-8", "replace")) for each in signatures]):  # noqa: C419
         raise ForgedError("No signature is by the secret of this endpoint.")
