@@ -446,7 +446,7 @@ def the_card(
         role=role,
         week=Week.of(NOW, ZONE),
         ordered=len(told),
-        stories=[(item_of(each.line), each.events) for each in told],
+        histories=[(item_of(each.line), each.events) for each in told],
         judgements=judgements or {},
         zone=ZONE,
     )

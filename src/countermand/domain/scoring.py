@@ -1,7 +1,7 @@
 """What counts against whom, by bol's published rule on cancellations, and how quickly a party answers.
 
-Source: the rule that bol publishes. What it leaves open is settled in docs/decisions; docs/score.md tells all of it
-in plain sentences. Everything here follows from orders and events alone, so that a card can be counted anew.
+Source: the rule that bol publishes. docs/decisions/0016 settles what it leaves open, and docs/score.md explains the
+score. Everything here follows only from orders and events, so a scorecard can be counted again at any time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +23,10 @@ NORM: Final = Fraction(2, 100)
 """The largest share of a week's ordered items that may count. Above it, the week is not in order."""
 
 ITEMS_MIN: Final = 3
-"""Fewer counted items than this never make a strike, whatever their share."""
+"""A week with fewer counted items than this is never a strike."""
 
 STRIKE_WEEKS: Final = 22
-"""How many closed weeks back strikes are counted."""
+"""In how many of the last closed weeks strikes are counted."""
 
 
 CHANGES_CARDS: Final = frozenset(
@@ -37,11 +37,11 @@ CHANGES_CARDS: Final = frozenset(
 """Events that can change the card of the week in which their line was ordered."""
 
 RULES: Final = 1
-"""One more with every change of what counts: kept figures that were counted by other rules are counted anew."""
+"""The version of these rules. Stored figures of another version are counted again."""
 
 
 class Role(StrEnum):
-    """In which part a party is judged: for what it sold, or for what it holds of others' orders."""
+    """The role that is scored: a retailer for what it sold, a fulfiller for what it holds of the orders of others."""
 
     RETAILER = "retailer"
     FULFILLER = "fulfiller"
@@ -63,7 +63,7 @@ class Why(StrEnum):
 
 
 class Reply(StrEnum):
-    """What a party made of an ask that was put to it."""
+    """How a party answered an ask."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"
@@ -148,9 +148,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredEvent:
-    """An event about a cancellation, as far as the score looks at it. ``actor`` is ``None`` where a rule spoke.
+    """An event about a cancellation, with what the score needs. ``actor`` is ``None`` if a rule decided.
 
-    ``told_at`` is when it was written down, where that was later than it took effect: nobody heard of it before.
+    ``recorded_at`` is when it was saved, if that was after it took effect: nobody was notified before.
     """
 
     event: UUID
@@ -165,7 +165,7 @@ class ScoredEvent:
     unasked: bool = False
     rule: Rule | None = None
     awaiting: UUID | None = None
-    told_at: datetime | None = None
+    recorded_at: datetime | None = None
     rest: int = 0
     moved: bool = False
 
@@ -186,7 +186,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An ask that was put to a party at ``put_at``, and what it had made of it by ``ended_at``."""
+    """A party's answer to an ask: its time ran from ``put_at`` to ``ended_at``."""
 
     party: UUID
     cancellation: UUID
@@ -197,7 +197,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """An operator's word on an incident: it does not count, or it counts after all. The last one holds."""
+    """An operator's decision on an incident: it does not count, or it counts after all. The last one is valid."""
 
     cancellation: UUID
     party: UUID
@@ -209,9 +209,9 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The figures of a scorecard, without what they are counted from: they can be kept.
+    """The figures of a scorecard, without the incidents and answers that they are counted from.
 
-    ``answers`` says how many asks ended how. ``seconds_to_answer`` are the median and the 90th percentile (nearest
+    ``answers`` counts the asks by their answer. ``seconds_to_answer`` are the median and the 90th percentile (nearest
     rank) of the time to answer; ``None`` when nothing was answered.
     """
 
@@ -233,28 +233,28 @@ class Figures:
 
     @property
     def strike(self) -> bool:
-        """Whether the week is a bad one: above the norm, and with at least three items."""
+        """Whether the week is a strike: above the norm, with at least three counted items."""
         return self.conforms is False and self.numerator >= ITEMS_MIN
 
     @property
     def distance(self) -> Fraction | None:
-        """How far the share is from the norm, on whichever side of it."""
+        """How far the share is from the norm, above or below."""
         return None if self.value is None else abs(self.value - NORM)
 
     @property
     def decline_rate(self) -> Fraction | None:
-        """The share of its answers that were a no; ``None`` when it answered nothing."""
+        """The share of its answers that declined; ``None`` if it answered nothing."""
         answered = self.replies(Reply.ACCEPTED) + self.replies(Reply.DECLINED)
         return Fraction(self.replies(Reply.DECLINED), answered) if answered else None
 
     def replies(self, reply: Reply) -> int:
-        """How many asks ended so for this party."""
+        """How many asks this party answered like this."""
         return self.answers.get(reply, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorecard:
-    """How a party does in one week of orders: bol's indicator CANCELLATIONS, and its answers.
+    """The score of a party for one week of orders: bol's indicator CANCELLATIONS, and its answers.
 
     ``ordered`` is the denominator. ``counted`` holds every incident that counts, ``excluded`` those that an operator
     took out. An item counts once, however many incidents it has.
@@ -270,7 +270,7 @@ class Scorecard:
 
     @property
     def figures(self) -> Figures:
-        """What it comes to."""
+        """The figures of the card."""
         taken = sorted((a.ended_at - a.put_at).total_seconds() for a in self.answers if a.reply is not Reply.MISSED)
         return Figures(
             week=self.week,
@@ -316,7 +316,7 @@ class Scorecard:
         return self.figures.decline_rate
 
     def replies(self, reply: Reply) -> int:
-        """How many asks ended so for this party."""
+        """How many asks this party answered like this."""
         return sum(answer.reply is reply for answer in self.answers)
 
 
@@ -326,43 +326,43 @@ def card(
     role: Role,
     week: Week,
     ordered: int,
-    stories: Iterable[tuple[Item, Sequence[ScoredEvent]]],
+    histories: Iterable[tuple[Item, Sequence[ScoredEvent]]],
     judgements: Mapping[tuple[UUID, UUID], Judgement],
     zone: tzinfo,
 ) -> Scorecard:
-    """The card of a party for one week, from the stories of the items it sold, or holds, of that week's orders.
+    """The card of a party for one week, from the events of the items in that week's orders that it sold or holds.
 
-    ``judgements`` holds the last word on each pair of a cancellation and a party.
+    ``judgements`` has the last judgement for each pair of a cancellation and a party.
     """
     mine: list[Incident] = []
     answers: list[Answer] = []
-    for item, happenings in stories:
-        wishes = _wishes(item, happenings)
-        mine += [each for each in _incidents(item, wishes, zone) if (each.against, each.role) == (party, role)]
-        answers += [answer for wish in wishes for answer in wish.answers if answer.party == party]
-    words = [(each, judgements.get((each.cancellation, party))) for each in mine]
+    for item, events in histories:
+        asks = _asks_of(item, events)
+        mine += [each for each in _incidents(item, asks, zone) if (each.against, each.role) == (party, role)]
+        answers += [answer for ask in asks for answer in ask.answers if answer.party == party]
+    judged = [(each, judgements.get((each.cancellation, party))) for each in mine]
     return Scorecard(
         party=party,
         role=role,
         week=week,
         ordered=ordered,
-        counted=tuple(each for each, word in words if not (word and word.excluded)),
-        excluded=tuple((each, word) for each, word in words if word and word.excluded),
+        counted=tuple(each for each, judgement in judged if not (judgement and judgement.excluded)),
+        excluded=tuple((each, judgement) for each, judgement in judged if judgement and judgement.excluded),
         answers=tuple(answers),
     )
 
 
-def incidents(item: Item, happenings: Sequence[ScoredEvent], zone: tzinfo) -> tuple[Incident, ...]:
-    """Everything about one item that counts, against whomever."""
-    return tuple(_incidents(item, _wishes(item, happenings), zone))
+def incidents(item: Item, events: Sequence[ScoredEvent], zone: tzinfo) -> tuple[Incident, ...]:
+    """Everything about one item that counts, against any party."""
+    return tuple(_incidents(item, _asks_of(item, events), zone))
 
 
 @dataclass(kw_only=True)
-class _Wish:
-    """One cancellation, as its events tell it in their order.
+class _Ask:
+    """One cancellation, as its events describe it in their order.
 
-    ``on_file`` says that the customer's wish does not rest on the word of the retailer or the supplier alone.
-    ``granted`` says that a false-looking claim is backed by an earlier ask of the customer that nobody heeded.
+    ``on_file``: the customer's ask does not rest only on what the retailer or the supplier entered. ``granted``: a
+    claim that looks false is backed by an earlier ask of the customer that was not granted.
     """
 
     asker: Asker
@@ -378,29 +378,29 @@ class _Wish:
     answers: list[Answer] = field(default_factory=list)
 
 
-def _wishes(item: Item, happenings: Sequence[ScoredEvent]) -> list[_Wish]:
-    wishes: dict[UUID, _Wish] = {}
-    unheeded = 0
-    for each in sorted(happenings, key=lambda happening: happening.seq):
-        wish = wishes.setdefault(each.cancellation, _Wish(asker=each.asker, asked_at=each.at))
-        wish.evidence.append(each.event)
+def _asks_of(item: Item, events: Sequence[ScoredEvent]) -> list[_Ask]:
+    asks: dict[UUID, _Ask] = {}
+    ungranted = 0
+    for each in sorted(events, key=lambda event: event.seq):
+        ask = asks.setdefault(each.cancellation, _Ask(asker=each.asker, asked_at=each.at))
+        ask.evidence.append(each.event)
         if each.kind is EventKind.CANCELLATION_ASKED:
-            own_word = each.actor in (item.retailer, item.held_at(each.seq).fulfiller)
-            wish.on_file, wish.units_asked = each.asker is Asker.CUSTOMER and not own_word, each.units
-        elif each.kind is EventKind.CANCELLATION_PASSED_ON and wish.on_file and not each.moved:
-            # What the retailer did not accept stays on order, whatever becomes of the rest.
-            unheeded += each.rest
-            wish.units_asked = each.units
-        _note_answer(wish, each)
+            own_entry = each.actor in (item.retailer, item.held_at(each.seq).fulfiller)
+            ask.on_file, ask.units_asked = each.asker is Asker.CUSTOMER and not own_entry, each.units
+        elif each.kind is EventKind.CANCELLATION_PASSED_ON and ask.on_file and not each.moved:
+            # What the retailer did not accept stays on order, whatever the outcome of the rest.
+            ungranted += each.rest
+            ask.units_asked = each.units
+        _record_answer(ask, each)
         if each.kind not in _ENDS:
             continue
-        wish.end = each
-        if wish.on_file:
-            unheeded += _left(wish, each)
-        elif _claims(wish, each) and unheeded >= each.units:
-            wish.granted = True
-            unheeded -= each.units
-    return list(wishes.values())
+        ask.end = each
+        if ask.on_file:
+            ungranted += _left(ask, each)
+        elif _is_claim(ask, each) and ungranted >= each.units:
+            ask.granted = True
+            ungranted -= each.units
+    return list(asks.values())
 
 
 _ENDS: Final = frozenset(
@@ -413,70 +413,70 @@ _ENDS: Final = frozenset(
 )
 
 
-def _note_answer(wish: _Wish, each: ScoredEvent) -> None:
-    """What the party whose answer was due made of it. An operator who stood in for it does not speak for its speed.
+def _record_answer(ask: _Ask, each: ScoredEvent) -> None:
+    """Record the answer of the party whose answer was due. An operator's answer in its place does not count as its own.
 
-    A note is no answer. A decline that still wants its proof is none yet: the time runs on, and without proof it is
-    missed (EC-17).
+    A note is no answer. A decline that still needs its proof is none yet: the time goes on, and without proof the
+    answer is missed (EC-17).
     """
     if each.kind in (EventKind.CANCELLATION_PROOF_ASKED, EventKind.CANCELLATION_NOTED):
         return
-    party = wish.awaiting
+    party = ask.awaiting
     if party is not None:
         reply = None
         if each.rule is Rule.SILENCE:
-            reply, wish.missed_by = Reply.MISSED, party
+            reply, ask.missed_by = Reply.MISSED, party
         elif each.rule is Rule.NO_PROOF:
             reply = Reply.MISSED
         elif each.actor == party and not each.moved:
             reply = Reply.DECLINED if each.kind is EventKind.CANCELLATION_DECLINED else Reply.ACCEPTED
         if reply and each.kind is not EventKind.CANCELLATION_WITHDRAWN:
-            put_at = wish.put_at[party]
-            wish.answers.append(
+            put_at = ask.put_at[party]
+            ask.answers.append(
                 Answer(party=party, cancellation=each.cancellation, put_at=put_at, ended_at=each.at, reply=reply)
             )
-    wish.awaiting = each.awaiting
+    ask.awaiting = each.awaiting
     if each.awaiting is not None:
-        wish.put_at[each.awaiting] = each.told_at or each.at
+        ask.put_at[each.awaiting] = each.recorded_at or each.at
 
 
-def _left(wish: _Wish, end: ScoredEvent) -> int:
-    """Units that the customer wanted cancelled, that stayed on order, and that the customer never took back."""
+def _left(ask: _Ask, end: ScoredEvent) -> int:
+    """Units that the customer asked for, that stayed on order, and that the customer did not withdraw."""
     match end.kind:
         case EventKind.CANCELLATION_ACCEPTED:
-            return wish.units_asked - end.units
+            return ask.units_asked - end.units
         case EventKind.CANCELLATION_WITHDRAWN:
             return 0
         case _:
-            return wish.units_asked
+            return ask.units_asked
 
 
-def _claims(wish: _Wish, end: ScoredEvent) -> bool:
-    """Whether units were cancelled as the customer's wish by somebody else than the customer."""
-    named = end.reason == CancelReason.REQUESTED_BY_CUSTOMER and wish.asker is not Asker.CUSTOMER
-    claimed = wish.asker is Asker.CUSTOMER and not wish.on_file
+def _is_claim(ask: _Ask, end: ScoredEvent) -> bool:
+    """Whether somebody else than the customer cancelled units in the customer's name."""
+    named = end.reason == CancelReason.REQUESTED_BY_CUSTOMER and ask.asker is not Asker.CUSTOMER
+    claimed = ask.asker is Asker.CUSTOMER and not ask.on_file
     return end.kind is EventKind.CANCELLATION_ACCEPTED and (named or claimed)
 
 
-def _incidents(item: Item, wishes: Iterable[_Wish], zone: tzinfo) -> list[Incident]:
+def _incidents(item: Item, asks: Iterable[_Ask], zone: tzinfo) -> list[Incident]:
     found = []
-    for wish in wishes:
-        if wish.end is None:
+    for ask in asks:
+        if ask.end is None:
             continue
-        held = item.held_at(wish.end.seq)
-        against = [(item.retailer, Role.RETAILER, _against_retailer(held, wish, wish.end, zone))]
+        held = item.held_at(ask.end.seq)
+        against = [(item.retailer, Role.RETAILER, _against_retailer(held, ask, ask.end, zone))]
         if held.fulfiller != item.retailer:
-            against.append((held.fulfiller, Role.FULFILLER, _against_fulfiller(held, wish, wish.end, zone)))
+            against.append((held.fulfiller, Role.FULFILLER, _against_fulfiller(held, ask, ask.end, zone)))
         found += [
             Incident(
                 line=item.line,
-                cancellation=wish.end.cancellation,
+                cancellation=ask.end.cancellation,
                 against=party,
                 role=role,
                 why=why,
-                units=wish.end.units,
-                at=wish.end.at,
-                evidence=tuple(wish.evidence),
+                units=ask.end.units,
+                at=ask.end.at,
+                evidence=tuple(ask.evidence),
             )
             for party, role, why in against
             if why
@@ -484,50 +484,50 @@ def _incidents(item: Item, wishes: Iterable[_Wish], zone: tzinfo) -> list[Incide
     return found
 
 
-def _against_retailer(item: Item, wish: _Wish, end: ScoredEvent, zone: tzinfo) -> Why | None:
-    """The customer bought from the retailer, so whatever the customer did not wish is counted here, whoever did it."""
+def _against_retailer(item: Item, ask: _Ask, end: ScoredEvent, zone: tzinfo) -> Why | None:
+    """What counts against the retailer: it sold to the customer, so all that the customer did not ask for counts."""
     if end.kind is not EventKind.CANCELLATION_ACCEPTED:
-        return Why.LAPSED if end.kind is EventKind.CANCELLATION_LAPSED and wish.missed_by == item.retailer else None
-    if wish.granted:
+        return Why.LAPSED if end.kind is EventKind.CANCELLATION_LAPSED and ask.missed_by == item.retailer else None
+    if ask.granted:
         return _late(item, item.placed_at, end.at, zone)
-    if wish.asker is Asker.RETAILER:
-        return Why.FALSE_CLAIM if _claims(wish, end) else Why.RETAILERS_WISH
-    if end.rule is Rule.SILENCE and (wish.asker is Asker.NOBODY or wish.missed_by == item.retailer):
+    if ask.asker is Asker.RETAILER:
+        return Why.FALSE_CLAIM if _is_claim(ask, end) else Why.RETAILERS_WISH
+    if end.rule is Rule.SILENCE and (ask.asker is Asker.NOBODY or ask.missed_by == item.retailer):
         return Why.AUTOMATIC
     if end.unasked:
-        return _own_doing(item, wish, end)
-    if wish.asker is Asker.CUSTOMER and not wish.on_file:
+        return _unasked(item, ask, end)
+    if ask.asker is Asker.CUSTOMER and not ask.on_file:
         return Why.CLAIMED_ASK
-    return _late(item, wish.asked_at, end.at, zone)
+    return _late(item, ask.asked_at, end.at, zone)
 
 
-def _own_doing(item: Item, wish: _Wish, end: ScoredEvent) -> Why | None:
-    """Cancelled though nobody had asked, or for another reason. What the platform does itself counts against nobody."""
+def _unasked(item: Item, ask: _Ask, end: ScoredEvent) -> Why | None:
+    """Cancelled without an ask, or for another reason. What the platform does itself counts against nobody."""
     if end.actor == item.retailer:
-        if wish.asker is Asker.CUSTOMER:
+        if ask.asker is Asker.CUSTOMER:
             return Why.OTHER_REASON
-        return Why.FALSE_CLAIM if _claims(wish, end) else Why.UNASKED
+        return Why.FALSE_CLAIM if _is_claim(ask, end) else Why.UNASKED
     return Why.SUPPLIERS_DOING if end.actor == item.fulfiller else None
 
 
-def _against_fulfiller(item: Item, wish: _Wish, end: ScoredEvent, zone: tzinfo) -> Why | None:
-    """To whoever holds the goods, the retailer's ask is as good as the customer's."""
-    if wish.missed_by == item.fulfiller and end.rule is Rule.SILENCE:
+def _against_fulfiller(item: Item, ask: _Ask, end: ScoredEvent, zone: tzinfo) -> Why | None:
+    """What counts against the fulfiller. For it, the retailer's ask is the same as the customer's."""
+    if ask.missed_by == item.fulfiller and end.rule is Rule.SILENCE:
         return Why.LAPSED if end.kind is EventKind.CANCELLATION_LAPSED else Why.AUTOMATIC
     if end.kind is not EventKind.CANCELLATION_ACCEPTED:
         return None
-    if end.unasked and not wish.granted:
+    if end.unasked and not ask.granted:
         if end.actor != item.fulfiller:
             return None
-        if wish.asker is not Asker.NOBODY:
+        if ask.asker is not Asker.NOBODY:
             return Why.OTHER_REASON
-        return Why.FALSE_CLAIM if _claims(wish, end) else Why.UNASKED
-    put_at = wish.put_at.get(item.fulfiller)
+        return Why.FALSE_CLAIM if _is_claim(ask, end) else Why.UNASKED
+    put_at = ask.put_at.get(item.fulfiller)
     return _late(item, put_at, end.at, zone) if put_at else None
 
 
 def _late(item: Item, asked_at: datetime, accepted_at: datetime, zone: tzinfo) -> Why | None:
-    """Whether it was asked, or accepted, after the promised day. The day itself is still in time."""
+    """Why it is late: it was asked, or accepted, after the promised day. The day itself is in time."""
     if item.promised_on is None or accepted_at.astimezone(zone).date() <= item.promised_on:
         return None
     return Why.ASKED_LATE if asked_at.astimezone(zone).date() > item.promised_on else Why.ANSWERED_LATE

@@ -79,7 +79,7 @@ def cards(
             role=party.role,
             week=week,
             ordered=ordered[week],
-            stories=stories.get(week, ()),
+            histories=stories.get(week, ()),
             judgements=judgements,
             zone=zone,
         )
@@ -360,7 +360,7 @@ def _happening(row: Record) -> ScoredEvent:
         seq=row.seq,
         kind=EventKind(row.kind),
         at=row.at,
-        told_at=row.recorded_at or row.at,
+        recorded_at=row.recorded_at or row.at,
         actor=row.actor_id,
         cancellation=row.cancellation_id,
         units=facts["units"],
