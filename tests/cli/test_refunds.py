@@ -108,7 +108,7 @@ def test_what_was_refunded_outside_is_corrected_with_a_note(cli: Cli, parties: d
     told = cli("timeline", row["line"]).out
     assert "corrected the refund of 10.00 EUR: 4.00 EUR of it was refunded outside: voucher in the shop." in told
     late = cli("refund", "correct", refund, "--elsewhere", "0.00", "--note", "no", "--step", "1")
-    assert (late.code, "at step 2 by now" in late.err) == (3, True)
+    assert (late.code, "now at step 2" in late.err) == (3, True)
     assert cli("refund", "correct", refund, "--elsewhere", "10", "--note", "all of it").code == 0
     assert [row["state"] for row in cli("refunds", "--json").json] == ["confirmed"]
     assert cli("refund", "correct", "rfd_" + "0" * 32, "--elsewhere", "0", "--note", "x").code == 5

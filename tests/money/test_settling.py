@@ -316,7 +316,11 @@ async def test_a_provider_that_is_not_set_up_parks_and_goes_on_by_itself_once_it
     await here.owed()
     await here.work()
     [row] = await rows_of(world, "refunds")
-    assert (row.state, row.last_result, row.round) == ("parked", "The provider mollie is not set up here. Add it to payment_providers, or pay by hand.", 1)
+    assert (row.state, row.last_result, row.round) == (
+        "parked",
+        "The provider mollie is not set up here. Add it to payment_providers, or pay by hand.",
+        1,
+    )
     for _ in range(3):
         await here.check(days=20)
     assert await here.states() == ["parked"]

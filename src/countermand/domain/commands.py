@@ -1,4 +1,4 @@
-"""What a party can tell a line or an order to do. Commands ask; whether they are heeded, ``decide`` says."""
+"""The commands on a line or an order. ``decide`` accepts or refuses them."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -13,9 +13,9 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 class AskCancellation:
     """Ask to cancel ``units`` of a line (``None``: all that are open).
 
-    ``key`` tells asks of one party apart that are otherwise alike. Without one, an ask for as many units by the same
-    asker, in the same words, is the same ask while it waits; for another number of units it is a further ask.
-    ``group`` is common to asks that shall be heeded together or not at all (EC-18).
+    ``key`` distinguishes asks of one party that are otherwise equal. Without a key, an ask by the same asker for the
+    same units, reason and note is the same ask while it waits. For another number of units it is a new ask. Asks with
+    the same ``group`` are accepted together or not at all (EC-18).
     """
 
     line: UUID
@@ -30,11 +30,11 @@ class AskCancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptCancellation:
-    """Accept one cancellation, or every one of the line that awaits this party.
+    """Accept one cancellation, or all of the line that await this party.
 
-    ``units`` accepts only so many of the one that is named, or else of the oldest that awaits this party;
-    ``rest_reason`` says why not the rest (EC-15). ``note`` is in the words of whoever accepts. ``step`` is the step of
-    the cancellation that is answered: the platform must name it, since it may answer for anybody.
+    ``units`` accepts only so many of the named cancellation, or else of the oldest that awaits this party.
+    ``rest_reason`` is why the rest is not accepted (EC-15). ``step`` is the step of the cancellation that the caller
+    saw. The platform must name it, since it can answer for any party.
     """
 
     line: UUID
@@ -48,10 +48,9 @@ class AcceptCancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclineCancellation:
-    """Decline one cancellation, or every one of the line that awaits this party. A reason is required (EC-16).
+    """Decline one cancellation, or all of the line that await this party. A reason is required (EC-16).
 
-    ``tracking`` names the parcel that the units went in, where they shipped already (EC-17). ``step`` is as in
-    ``AcceptCancellation``.
+    ``tracking`` names the parcel of units that have already shipped (EC-17). ``step`` is as in ``AcceptCancellation``.
     """
 
     line: UUID
@@ -65,10 +64,10 @@ class DeclineCancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawCancellation:
-    """Take one cancellation back, or every one of the line that the actor may; with ``asker`` only what that one asked.
+    """Withdraw one cancellation, or all of the line that the actor may. With ``asker``, only the asks of that one.
 
-    Who brought a customer's ask speaks for the customer, and so does the platform. What a retailer asked on its own
-    wish, the retailer takes back. ``step`` is the step at which the caller saw it.
+    A customer's ask can be withdrawn by the party that entered it, and by the platform. A retailer's own ask can be
+    withdrawn by the retailer. ``step`` is the step that the caller saw.
     """
 
     line: UUID
@@ -81,7 +80,7 @@ class WithdrawCancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassDeadline:
-    """The answer to a cancellation is overdue: let the policy it was asked under speak."""
+    """The deadline of a cancellation has passed: apply its policy."""
 
     line: UUID
     cancellation: UUID
@@ -89,7 +88,7 @@ class PassDeadline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalateCancellation:
-    """The party whose answer is due is gone: an operator has to answer (EC-26). Only operators say so."""
+    """The party whose answer is due is gone, so an operator has to answer (EC-26). Only operators can do this."""
 
     line: UUID
     actor: Actor
@@ -98,9 +97,9 @@ class EscalateCancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteCancellation:
-    """Put a note to a cancellation, whatever became of it. It changes nothing (EC-40).
+    """Add a note to a cancellation in any state. It changes nothing else (EC-40).
 
-    ``note`` is why: what it cost, or that a label could not be voided. ``tracking`` names the parcel that it is about.
+    ``note`` can be what the cancellation cost, or that a label could not be voided. ``tracking`` names a parcel.
     """
 
     line: UUID
@@ -112,7 +111,7 @@ class NoteCancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOwn:
-    """Cancel ``units`` (``None``: all not shipped) on one's own account. Counts against the canceller."""
+    """Cancel ``units`` (``None``: all not shipped) without an ask. It counts against the party that cancels."""
 
     line: UUID
     actor: Actor
@@ -123,7 +122,7 @@ class CancelOwn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetailerCancel:
-    """bol's cancellation call: confirms what the customer asked, or cancels what the retailer cannot fulfil."""
+    """bol's cancellation call: it accepts what the customer asked, or cancels what the retailer cannot fulfil."""
 
     line: UUID
     actor: Actor
@@ -133,10 +132,10 @@ class RetailerCancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ship:
-    """Ship ``units`` (``None``: all that can be). ``override`` ships asked units too, which declines their ask.
+    """Ship ``units`` (``None``: all that can ship). ``override`` ships asked units too, which declines their ask.
 
-    ``tracking`` is the carrier and number of the parcel in words, as far as they are known. With a ``cancellation`` it
-    is the answer to that one, at this ``step``: it declines it, and ships of its units only, while it waits.
+    ``tracking`` is the carrier and the number of the parcel, if known. With a ``cancellation``, the command answers
+    that one at this ``step``: it declines it, and ships only its units.
     """
 
     line: UUID
@@ -150,7 +149,7 @@ class Ship:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocate:
-    """The fulfiller's word on a line: so many accepted, backordered, rejected, in all. Rejected units are cancelled."""
+    """The fulfiller reports how many units it accepts, backorders and rejects in all. Rejected units are cancelled."""
 
     line: UUID
     actor: Actor
@@ -162,7 +161,7 @@ class Allocate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeTransport:
-    """The parcel that units of this line went in travels otherwise than was said."""
+    """Correct the carrier and the number of a parcel with units of this line."""
 
     line: UUID
     actor: Actor
@@ -172,10 +171,10 @@ class ChangeTransport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reassign:
-    """Give what is left of a line to another fulfiller; the asks for it follow (EC-42).
+    """Give what is left of a line, with its asks, to another fulfiller (EC-42).
 
-    ``seen`` is the ``seq`` at which the caller saw the line; ``None`` is any. ``takes_part`` says whether the new
-    fulfiller does, and ``knows`` whether it hears of the order: those of a held one do not yet.
+    ``seen`` is the ``seq`` that the caller saw; ``None`` accepts any. ``takes_part``: the new fulfiller is active.
+    ``knows``: it has the order, which it has not while the order is held.
     """
 
     line: UUID
@@ -206,7 +205,7 @@ LineCommand = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder:
-    """Ask to cancel whatever is open on every line of an order."""
+    """Ask to cancel all open units of an order."""
 
     order: UUID
     actor: Actor
@@ -217,7 +216,7 @@ class CancelOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskLines:
-    """Ask to cancel units of several lines of one order: all of it, or nothing."""
+    """Ask to cancel units of several lines of one order: all of them, or none."""
 
     order: UUID
     actor: Actor
@@ -226,7 +225,7 @@ class AskLines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerOrder:
-    """Accept (or, with a reason, decline) every cancellation on the order that awaits this party."""
+    """Accept all cancellations of the order that await this party, or decline them if there is a reason."""
 
     order: UUID
     actor: Actor
@@ -235,7 +234,7 @@ class AnswerOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocateOrder:
-    """Allocate several lines of one order; each has a fate of its own."""
+    """Allocate several lines of one order. Each line has its own outcome."""
 
     order: UUID
     actor: Actor
@@ -244,7 +243,7 @@ class AllocateOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """What is known of a parcel: any part may be missing. ``id`` is the shipment's own."""
+    """A parcel. All but ``id``, the id of the shipment, may be unknown."""
 
     id: UUID
     tracking_number: str = ""
@@ -259,7 +258,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipOrder:
-    """Send one parcel with units of one or several lines of an order: all of it, or nothing."""
+    """Send one parcel with units of one or several lines of an order: all of them, or none."""
 
     order: UUID
     actor: Actor
@@ -269,7 +268,7 @@ class ShipOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeParcel:
-    """Correct how a parcel travels, for all of its lines or for none."""
+    """Correct the carrier and the number of a parcel, for all of its lines or for none."""
 
     order: UUID
     actor: Actor
@@ -283,6 +282,6 @@ OrderCommand = CancelOrder | AskLines | AnswerOrder | AllocateOrder | ShipOrder 
 
 
 AboutOrder = OrderCommand | PaymentCommand
-"""What names an order, and needs all of its lines."""
+"""Commands that name an order and need all of its lines."""
 
 Command = LineCommand | OrderCommand | RefundCommand | PaymentCommand

@@ -1,6 +1,6 @@
-"""What a date and a time are, at every door: ISO 8601, written out, between the years 1970 and 2200.
+"""Dates and times in every API: ISO 8601 in full, between the years 1970 and 2200.
 
-A number is neither: it could count seconds, milliseconds or days, or be a day without its hyphens.
+A number is refused: it could count seconds, milliseconds or days, or be a day without hyphens.
 """
 
 import re
@@ -11,7 +11,7 @@ FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2200
 
 SKEW_MAX: Final = timedelta(minutes=5)
-"""So far a shop's clock may be ahead of the service's."""
+"""How far a shop's clock may be ahead of the service's."""
 
 NO_DAY: Final = "must be a day such as 2026-11-28, between 1970 and 2200"
 NO_MOMENT: Final = "must be a time such as 2026-11-28T09:00:00Z, between 1970 and 2200"
@@ -25,7 +25,7 @@ _ANY: Final = re.compile(rf"{_DAY}(?:[Tt ]{_TIME})?")
 
 
 def read_day(given: object) -> date:
-    """The day that a text names. A time names the day that it is written with, in whatever zone.
+    """The day that a text names. Of a time, it is the written day, whatever the zone.
 
     Raises:
         ValueError: it names none.
@@ -43,7 +43,7 @@ def read_day(given: object) -> date:
 
 
 def read_moment(given: object, zone: tzinfo = UTC) -> datetime:
-    """The time in UTC that a text names; a day is its first moment in ``zone``, a time without a zone is in UTC.
+    """The time in UTC that a text names. A day means its first moment in ``zone``; a time without a zone is in UTC.
 
     Raises:
         ValueError: it names none.
@@ -52,7 +52,7 @@ def read_moment(given: object, zone: tzinfo = UTC) -> datetime:
 
 
 def read_end(given: object, zone: tzinfo = UTC) -> datetime:
-    """The time until which something counts, that time with it; a day counts to its last moment in ``zone``.
+    """The last moment that a text names, inclusive. A day means its last moment in ``zone``.
 
     Raises:
         ValueError: it names none.

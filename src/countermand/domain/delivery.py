@@ -1,4 +1,4 @@
-"""When to try again, and when to give up. Times and dice are handed in."""
+"""When a notice is sent again, and when it is given up. Time and chance are arguments."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,23 +6,23 @@ from enum import StrEnum
 from typing import Final
 
 DELAYS_S: Final = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
-"""How long after each failed attempt the next one is due: ten in all, over 75 h 35 min 5 s (docs/webhooks.md)."""
+"""The delay after each failed attempt: ten attempts in all, over 75 h 35 min 5 s (docs/webhooks.md)."""
 
 ATTEMPTS_MAX: Final = len(DELAYS_S) + 1
 JITTER: Final = 0.1
-"""A delay is up to a tenth shorter or longer, so that what failed together does not come back together."""
+"""A delay is up to a tenth shorter or longer, so that notices that failed together are not sent again together."""
 
 RETRY_AFTER_MAX_S: Final = 24 * 3600.0
-"""No receiver can put off a notice for longer."""
+"""The longest delay that a receiver can ask for."""
 
 FAILING_MAX: Final = timedelta(days=5)
-"""An endpoint that only failed for so long is paused."""
+"""An endpoint that has failed for so long without a success is paused."""
 
 REST_MAX_S: Final = 60.0
 
 
 class Verdict(StrEnum):
-    """What one attempt to send a notice came to."""
+    """The result of one attempt to send a notice."""
 
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt: how it ended, in a sentence too, and after how many seconds the receiver wants the next one."""
+    """One attempt: its result, also as a sentence, and the delay that the receiver asks for."""
 
     verdict: Verdict
     result: str
@@ -39,7 +39,7 @@ class Attempt:
 
 
 class NoticeState(StrEnum):
-    """Where a notice is: to be sent, delivered, or given up until somebody replays it."""
+    """The state of a notice: to be sent, delivered, or given up until somebody replays it."""
 
     DUE = "due"
     SENT = "sent"
@@ -48,7 +48,7 @@ class NoticeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeStatus:
-    """A notice after an attempt; ``due_at`` is when the next one is due, if there is to be one."""
+    """A notice after an attempt. ``due_at`` is when the next attempt is due, if there is one."""
 
     state: NoticeState
     due_at: datetime | None = None
@@ -70,22 +70,22 @@ class Health:
 
 
 def status_after(attempt: Attempt, number: int, now: datetime, chance: float) -> NoticeStatus:
-    """What becomes of a notice after its ``number``-th attempt (from 1), which ended at ``now``.
+    """The notice after its ``number``-th attempt (from 1), which ended at ``now``.
 
-    ``chance`` is a throw of the dice from 0 to 1. A wish of the receiver is honoured: never earlier than it.
+    ``chance`` is a random number from 0 to 1. The next attempt is never earlier than the receiver asks for.
     """
     if attempt.verdict is Verdict.DELIVERED:
         return NoticeStatus(state=NoticeState.SENT)
     if number >= ATTEMPTS_MAX:
         return NoticeStatus(state=NoticeState.DEAD)
     delay_s = DELAYS_S[number - 1] * (1 - JITTER + 2 * JITTER * chance)
-    return NoticeStatus(state=NoticeState.DUE, due_at=now + timedelta(seconds=max(delay_s, _wished_s(attempt))))
+    return NoticeStatus(state=NoticeState.DUE, due_at=now + timedelta(seconds=max(delay_s, _requested_s(attempt))))
 
 
 def health_after(attempt: Attempt, failing_since: datetime | None, now: datetime) -> Health:
-    """How an endpoint stands after an attempt that ended at ``now``.
+    """The endpoint after an attempt that ended at ``now``.
 
-    ``failing_since`` is when the first of the failures since its last success was.
+    ``failing_since`` is the time of the first failure since its last success.
     """
     if attempt.verdict is Verdict.DELIVERED:
         return Health(failing_since=None)
@@ -96,13 +96,13 @@ def health_after(attempt: Attempt, failing_since: datetime | None, now: datetime
 
 
 def rest_s(attempt: Attempt, failures: int) -> float:
-    """For how long an endpoint is left alone after its ``failures``-th failure in a row: 1, 2, 4 … 60 seconds.
+    """How long an endpoint rests after its ``failures``-th failure in a row: 1, 2, 4 … 60 seconds.
 
-    Otherwise thousands of notices that wait for a dead endpoint would each be tried as soon as the one before failed.
+    Otherwise thousands of notices to a dead endpoint would be tried, each as soon as the one before failed.
     """
-    return max(min(2.0 ** min(failures - 1, 10), REST_MAX_S), _wished_s(attempt))
+    return max(min(2.0 ** min(failures - 1, 10), REST_MAX_S), _requested_s(attempt))
 
 
-def _wished_s(attempt: Attempt) -> float:
-    wished = attempt.retry_after_s or 0.0
-    return min(wished, RETRY_AFTER_MAX_S) if wished > 0 else 0.0
+def _requested_s(attempt: Attempt) -> float:
+    requested = attempt.retry_after_s or 0.0
+    return min(requested, RETRY_AFTER_MAX_S) if requested > 0 else 0.0

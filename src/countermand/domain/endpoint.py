@@ -1,4 +1,4 @@
-"""Where a party wants to be told what happens, and which addresses are possible before anybody tries to reach one."""
+"""Endpoints: where a party is notified, and which addresses are allowed, as far as their text shows."""
 
 import re
 from collections.abc import Collection
@@ -17,13 +17,13 @@ MAILBOX_MAX: Final = 254
 
 
 WAITS_UNCONFIRMED: Final = timedelta(days=30)
-"""How long a notice waits for its mailbox to be confirmed before it is given up."""
+"""How long a notice waits until its mailbox is confirmed. Then it is given up."""
 
 
 class EndpointState(StrEnum):
-    """Whether an endpoint is told. Only ``ACTIVE`` ones are; ``REMOVED`` is final.
+    """The state of an endpoint. Only ``ACTIVE`` ones are notified; ``REMOVED`` is final.
 
-    ``UNCONFIRMED`` is a mailbox whose owner has not said yet that it wants to be written to. The others can be resumed.
+    ``UNCONFIRMED`` is a mailbox whose owner has not agreed to e-mails yet. The others can be resumed.
     """
 
     UNCONFIRMED = "unconfirmed"
@@ -34,20 +34,20 @@ class EndpointState(StrEnum):
 
 
 class BadAddressError(ValueError):
-    """An endpoint cannot have this address. The message is a sentence and holds nothing of the address."""
+    """An endpoint cannot have this address. The message is a sentence and contains no part of the address."""
 
 
 class MailUnavailableError(BadAddressError):
-    """No mailbox can be taken, as no e-mail can be sent. The message names the settings that are missing."""
+    """No mailbox is accepted, because no e-mail can be sent. The message names the settings that are missing."""
 
 
 class UnknownKindError(ValueError):
-    """There is no such kind of event. The message lists those that there are."""
+    """There is no such kind of event. The message lists all kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressRules:
-    """Whether a URL of another host may be http, and which ports a URL may name; without any port, all.
+    """Whether a URL of another host may be http, and which ports a URL may have; if none are given, all.
 
     ``mail_lacks`` names the settings without which no e-mail can be sent.
     """
@@ -61,22 +61,22 @@ STRICT: Final = AddressRules()
 
 
 def check_address(url: str, rules: AddressRules = STRICT) -> str:
-    """The address as it is kept, if something can be sent to this URL or ``mailto:`` address as far as its text shows.
+    """The address as it is stored: a URL or a ``mailto:`` address that is allowed, as far as its text shows.
 
-    A mailbox has one spelling: ``mailto:`` in small letters, nothing percent-encoded, its domain in small letters. What
-    stands before the ``@`` is the receiver's own business and stays.
+    A mailbox has one spelling: ``mailto:`` and the domain in small letters, and nothing percent-encoded. The part
+    before the ``@`` stays as it is, because only the receiver knows what it means.
 
-    What an address leads to is checked at every sending, when its name is looked up.
+    The IP addresses of a host are checked again whenever something is sent.
 
     Raises:
-        BadAddressError: it has a wrong form, or the rules do not allow it.
+        BadAddressError: it is malformed, or the rules do not allow it.
         MailUnavailableError: it is a mailbox, and no e-mail can be sent.
     """
     if len(url) > URL_MAX:
         raise BadAddressError(f"The address is longer than {URL_MAX} characters.")
     if not _PLAIN.fullmatch(url):
         raise BadAddressError(
-            "The address holds a character that no URL has. Write others percent-encoded, and a host as xn--…."
+            "The address has a character that no URL may have. Write it percent-encoded, and in a host as xn--…."
         )
     match url.partition(":")[0].lower():
         case "mailto":
@@ -91,7 +91,7 @@ def check_address(url: str, rules: AddressRules = STRICT) -> str:
 
 
 def check_mail(rules: AddressRules) -> None:
-    """Nothing else to do where e-mails can be sent.
+    """Check that e-mails can be sent.
 
     Raises:
         MailUnavailableError: they cannot.
@@ -99,7 +99,7 @@ def check_mail(rules: AddressRules) -> None:
     if rules.mail_lacks:
         *first, last = rules.mail_lacks
         settings = f"settings {', '.join(first)} and {last} are" if first else f"setting {last} is"
-        raise MailUnavailableError(f"No e-mail can be sent from here yet: the {settings} not set.")
+        raise MailUnavailableError(f"No e-mail can be sent yet: the {settings} not set.")
 
 
 def is_mailbox(url: str) -> bool:
@@ -108,7 +108,7 @@ def is_mailbox(url: str) -> bool:
 
 
 def mailbox_of(url: str) -> str:
-    """The e-mail address in an endpoint's address, in its one spelling; those of version 0.1.0 may have others."""
+    """The e-mail address in an endpoint's address, in its one spelling. Rows of version 0.1.0 may have another."""
     try:
         return _mailbox(url).removeprefix("mailto:")
     except BadAddressError:
@@ -116,13 +116,13 @@ def mailbox_of(url: str) -> str:
 
 
 def recipient_of(mailbox: str) -> str:
-    """An e-mail address in one spelling for all that reach the same person as a rule, to count what is sent there."""
+    """An e-mail address in one spelling for all that usually reach the same person, to count what is sent to it."""
     local, _, host = mailbox.lower().rpartition("@")
     return f"{local.partition('+')[0] or local}@{host}"
 
 
 def check_kinds(kinds: Collection[str]) -> tuple[EventKind, ...]:
-    """The kinds of events that these names are, each once, in the order in which all are listed.
+    """The kinds of events with these names, each once, in the order in which all are listed.
 
     Raises:
         UnknownKindError: one of them is not the name of a kind.
@@ -137,10 +137,10 @@ def check_kinds(kinds: Collection[str]) -> tuple[EventKind, ...]:
 
 
 _PLAIN: Final = re.compile(r"[!#-;=?-\[\]_a-z~]+")
-"""The characters of RFC 3986; the backslash is not one, nor are quotes that end an attribute."""
+"""The characters of RFC 3986, without quotes that end an attribute."""
 
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
-"""The name of a host. Its last part starts with a letter, so that no reader takes the name for a number."""
+"""A host name. Its last part starts with a letter, so that no parser reads it as an IP address."""
 
 _MAILBOX: Final = re.compile(r"[a-z0-9!$'*+=_~-]+(?:\.[a-z0-9!$'*+=_~-]+)*")
 
@@ -155,7 +155,7 @@ def _mailbox(url: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    """What is percent-encoded in a ``mailto:`` (RFC 6068, 2). A comma or a second ``@`` among it is refused later."""
+    """A ``mailto:`` without percent-encoding (RFC 6068, 2). A comma or a second ``@`` in it is refused later."""
     return re.sub("%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), text)
 
 
@@ -166,9 +166,9 @@ def _check_web(url: str, scheme: str, rules: AddressRules) -> None:
     except ValueError:
         raise BadAddressError("The address is not a URL.") from None
     if "@" in parts.netloc:
-        raise BadAddressError("The address names a user. What is sent is signed; nothing else proves who sends it.")
+        raise BadAddressError("The address names a user. Leave it out: the signature proves who sends a notice.")
     if not _PORT.search(parts.netloc):
-        raise BadAddressError("The address names no host, or a port that is not written as ports are.")
+        raise BadAddressError("The address has no host, or a malformed port.")
     if "#" in url:
         raise BadAddressError("The address has a fragment (#…), which is never sent.")
     loopback = _is_loopback(parts)
@@ -185,16 +185,16 @@ _PORTS: Final = {"https": 443, "http": 80}
 
 
 def _is_loopback(parts: SplitResult) -> bool:
-    """Whether the host is this machine, by its own word.
+    """Whether the host is this machine, according to its name.
 
     Raises:
-        BadAddressError: it is no host, or a number in one of the spellings that only some programs read alike.
+        BadAddressError: it is no host, or an IP address in a spelling that programs read differently.
     """
     host = parts.hostname or ""
     if _NAME.fullmatch(host) and "[" not in parts.netloc:
         return host == "localhost" or host.endswith(".localhost")
     try:
-        # A zone (%eth0) names a cable of this machine.
+        # A zone (%eth0) names a network interface of this machine.
         address = IPv6Address(host.replace("%", "zone")) if "[" in parts.netloc else IPv4Address(host)
     except ValueError:
         raise BadAddressError("The address has no host, or one that is neither a name nor an IP address.") from None

@@ -1,4 +1,4 @@
-"""What happened to a line. Events tell; they are the audit trail, in the order of their sequence numbers."""
+"""Events: what happened to a line. They are the audit trail, in the order of their sequence numbers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,7 +43,7 @@ class EventKind(StrEnum):
 
 
 MONEY: Final = frozenset(kind for kind in EventKind if kind.value.startswith(("refund.", "payment.")))
-"""What only the retailer and the platform are told: a supplier has no business with the customer's money."""
+"""Events that only the retailer and the platform see. A supplier does not see the customer's money."""
 
 
 NOTED: Final = (
@@ -51,7 +51,7 @@ NOTED: Final = (
     EventKind.CANCELLATION_LATE_ANSWER,
     EventKind.CANCELLATION_NOTED,
 )
-"""What was said and changed nothing."""
+"""Events of remarks: nothing changed."""
 
 
 ASKS: Final = frozenset(
@@ -62,11 +62,11 @@ ASKS: Final = frozenset(
         EventKind.CANCELLATION_ESCALATED,
     }
 )
-"""What asks for an answer, if one is due."""
+"""Events after which an answer can be due."""
 
 
 def asks_for_answer(kind: str, state: str) -> bool:
-    """Whether an answer is due by an event of this kind, after which its cancellation is in this ``state``."""
+    """Whether an answer is due after an event of this kind that left its cancellation in this ``state``."""
     return kind in ASKS and state == "asked"
 
 
@@ -82,12 +82,12 @@ STEPS: Final = frozenset(
         EventKind.CANCELLATION_ESCALATED,
     }
 )
-"""The decisions on an ask: each ends a step of it."""
+"""The decisions on an ask. Each of them ends a step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """When an event of a kind happens, as a sentence, and what its ``units`` count."""
+    """A kind of event: what happened, as a sentence, and what its ``units`` count."""
 
     when: str
     units: str
@@ -96,82 +96,86 @@ class Meaning:
 MEANINGS: Final[dict[EventKind, Meaning]] = {
     EventKind.LINE_PLACED: Meaning("An order with this line was placed.", "ordered"),
     EventKind.LINE_ALLOCATED: Meaning(
-        "The fulfiller said how much there is. Rejected units follow as `cancellation.accepted`.",
+        "The fulfiller reported how many units it has. Rejected units follow as `cancellation.accepted`.",
         "accepted by the fulfiller",
     ),
-    EventKind.LINE_SHIPPED: Meaning("Units left the house.", "shipped now"),
+    EventKind.LINE_SHIPPED: Meaning("Units were shipped.", "shipped now"),
     EventKind.LINE_SHIPPED_THOUGH_CANCELLED: Meaning(
-        "The fulfiller said that units have left which were cancelled before. They stay cancelled.",
-        "said to have left",
+        "The fulfiller reported that it shipped units which were cancelled before. They stay cancelled.",
+        "reported as shipped",
     ),
     EventKind.LINE_TRANSPORT_CHANGED: Meaning(
-        "A parcel travels otherwise than was said. No unit moves.", "shipped so far"
+        "The carrier or the number of a parcel was corrected. No unit moves.", "shipped so far"
     ),
     EventKind.LINE_REASSIGNED: Meaning(
-        "What is left of the line was given to another fulfiller. Both are told. No unit moves.", "given"
+        "What is left of the line was given to another fulfiller. Both are notified. No unit moves.", "given"
     ),
-    EventKind.CANCELLATION_ASKED: Meaning("The customer or the retailer asked.", "asked"),
+    EventKind.CANCELLATION_ASKED: Meaning("The customer or the retailer asked for a cancellation.", "asked"),
     EventKind.CANCELLATION_PASSED_ON: Meaning(
-        "The retailer said yes to the customer's ask, or the line was given to another supplier; the supplier's answer"
-        " is due. What the retailer did not accept is open again; no other unit moves.",
+        "The retailer accepted the customer's ask, or the line was given to another supplier. The supplier's answer is"
+        " due now. What the retailer did not accept is open again; no other unit moves.",
         "passed on",
     ),
     EventKind.CANCELLATION_AGREED: Meaning(
-        "Whoever holds the goods accepted an ask that is heeded only together with others, which are yet to be"
-        " accepted. No unit moves.",
+        "One ask of a group was accepted, and others of the group still wait. Their units are cancelled only when all"
+        " are accepted. No unit moves.",
         "asked",
     ),
     EventKind.CANCELLATION_PROOF_ASKED: Meaning(
-        "The fulfiller declined as shipped already, and has to name the parcel. No unit moves.", "asked"
+        "The fulfiller declined as already shipped, and has to name the parcel. No unit moves.", "asked"
     ),
-    EventKind.CANCELLATION_ACCEPTED: Meaning("Whoever holds the goods accepted, or cancelled unasked.", "cancelled"),
-    EventKind.CANCELLATION_DECLINED: Meaning("Whoever holds the goods declined.", "open again"),
+    EventKind.CANCELLATION_ACCEPTED: Meaning(
+        "The ask was accepted, or units were cancelled without an ask.", "cancelled"
+    ),
+    EventKind.CANCELLATION_DECLINED: Meaning("The ask was declined.", "open again"),
     EventKind.CANCELLATION_WITHDRAWN: Meaning(
-        "The asker took the ask back, or another one that was asked together with it came to nothing.", "open again"
+        "The asker withdrew the ask, or another ask of its group was not accepted.", "open again"
     ),
     EventKind.CANCELLATION_LAPSED: Meaning(
-        "Nobody answered in time, and the policy says that the ask ends.", "open again"
+        "The deadline passed without an answer, and by the policy the ask ends.", "open again"
     ),
     EventKind.CANCELLATION_ESCALATED: Meaning(
-        "An operator has to answer: nobody did in time and the policy says so, or the supplier is gone. No unit moves.",
+        "An operator has to answer: the policy says so for a deadline that passed, or the supplier is gone. No unit"
+        " moves.",
         "asked",
     ),
     EventKind.CANCELLATION_LATE_ANSWER: Meaning(
-        "An answer came after a rule had decided. It is kept, and no unit moves.", "answered for"
+        "An answer came after a rule had decided. It is saved, and no unit moves.", "answered for"
     ),
     EventKind.CANCELLATION_CASE_OPENED: Meaning(
-        "The supplier declined what the retailer had agreed to: an operator has to tell the customer. No unit moves.",
+        "The supplier declined what the retailer had accepted, so an operator has to inform the customer. No unit"
+        " moves.",
         "open again",
     ),
     EventKind.CANCELLATION_NOTED: Meaning(
-        "Somebody put a note to it, such as what it cost that a label could not be voided. No unit moves.",
+        "A party added a note, such as the cost of a label that could not be voided. No unit moves.",
         "it is about",
     ),
     EventKind.PAYMENT_ADDED: Meaning(
-        "The order was paid, or money was reserved for it, after it was placed. Each of its lines is told. No unit"
-        " moves.",
+        "The order was paid, or money was reserved for it, after it was placed. Each of its lines has this event. No"
+        " unit moves.",
         "0",
     ),
     EventKind.PAYMENT_CAPTURED: Meaning(
-        "More of a payment was captured. Each line of the order is told. No unit moves.", "0"
+        "More of a payment was captured. Each line of the order has this event. No unit moves.", "0"
     ),
-    EventKind.REFUND_DUE: Meaning("Cancelled units are owed to the customer, by one payment. No unit moves.", "0"),
-    EventKind.REFUND_SENT: Meaning("The provider is asked, for the first time, to pay it back. No unit moves.", "0"),
+    EventKind.REFUND_DUE: Meaning("A payment owes the customer money for cancelled units. No unit moves.", "0"),
+    EventKind.REFUND_SENT: Meaning("The refund was sent to its provider for the first time. No unit moves.", "0"),
     EventKind.REFUND_DONE: Meaning("The money is back with the customer. No unit moves.", "0"),
-    EventKind.REFUND_FAILED: Meaning("It cannot be settled by itself; a person has to see to it. No unit moves.", "0"),
-    EventKind.REFUND_CLOSED: Meaning("A person closed it, and nothing is paid back. No unit moves.", "0"),
+    EventKind.REFUND_FAILED: Meaning("The refund failed, and a person has to look at it. No unit moves.", "0"),
+    EventKind.REFUND_CLOSED: Meaning("A person closed the refund, and nothing is paid back. No unit moves.", "0"),
     EventKind.REFUND_CORRECTED: Meaning(
-        "An operator corrected how much of it was refunded outside. No unit moves.", "0"
+        "An operator corrected how much of the refund was paid outside this service. No unit moves.", "0"
     ),
 }
-"""Every kind has its row. docs/events.md is made of this (``make docs``)."""
+"""Every kind has its row. ``make docs`` writes docs/events.md from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedRefund:
-    """What an event says of its refund. ``released`` marks money that was only authorised; ``step`` counts decisions.
+    """A refund as an event reports it. ``released`` marks money that was only authorised; ``step`` counts decisions.
 
-    ``elsewhere_minor`` is what of it was paid outside.
+    ``elsewhere_minor`` is how much of it was paid outside this service.
     """
 
     id: UUID
@@ -186,7 +190,7 @@ class ReportedRefund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedPayment:
-    """What an event says of a payment: how it stands from then on."""
+    """A payment as an event reports it: its amounts after the event."""
 
     id: str
     captured_minor: int
@@ -196,20 +200,21 @@ class ReportedPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One change of one line, the ``seq``-th since it was placed.
+    """One change of one line: the ``seq``-th event since it was placed.
 
-    ``units`` is how many units the change is about; ``by_policy`` says that a rule spoke and no party,
-    ``asker`` on whose wish the cancellation was asked. ``policy_version`` is the one it was asked under, told when
-    somebody asks and when a rule speaks; ``rule`` is the one that spoke. Of an ask that was accepted in part, ``rest``
-    units are open again, for ``rest_reason`` (EC-15). ``tracking`` is a parcel in words, and ``answer`` what came too
-    late. ``step`` is the step of the cancellation from then on, and ``waiting`` how many units of it wait.
-    ``former`` held the goods before, where they were given to another. The four
-    buckets are those of the line just after the event, so a reader that missed earlier ones still knows the state.
-    So is what it says of its cancellation: its ``state``, the reason it was ``asked_for``, whose answer is ``awaiting``
-    whether it has ``agreed`` and waits for others, and when an answer is due.
-    An event of a ``refund`` names no cancellation of its own: the refund does.
-    ``at`` is when it took effect; without it, when it is written down. What fell due takes effect at its due time,
-    whenever somebody looked.
+    ``units`` is how many units the change is about. ``by_policy``: a rule decided, and no party; ``rule`` is that rule.
+    ``policy_version`` is the version that was valid when the cancellation was asked. It is given when somebody asks and
+    when a rule decides. ``asker`` is for whom the cancellation was asked. When an ask is accepted in part, ``rest``
+    units are open again for ``rest_reason`` (EC-15). ``tracking`` is a parcel in words, ``answer`` an answer that came
+    too late. ``former`` held the goods before the line was given to another fulfiller.
+
+    The four buckets are those of the line after the event, so a reader that missed earlier events still knows the
+    state. The same is true of its cancellation: ``state``, ``step``, the units of it that are ``waiting``, the reason
+    that it was ``asked_for``, the party that is ``awaiting``, whether it has ``agreed``, and ``due_at``. An event of a
+    ``refund`` names no cancellation: the refund does.
+
+    ``at`` is when the event took effect; without it, that is when it is saved. A deadline takes effect when it is due,
+    even if it is processed later.
     """
 
     kind: EventKind
@@ -245,5 +250,5 @@ class Event:
 
     @property
     def asks(self) -> bool:
-        """Whether an answer is due by it: of the party ``awaiting``, or of the platform if there is none."""
+        """Whether an answer is due after it: that of the party ``awaiting``, or of the platform if there is none."""
         return asks_for_answer(self.kind, self.state)

@@ -1,4 +1,4 @@
-"""What the fulfiller does with a line besides answering: ship it, or say how much of it there is."""
+"""What the fulfiller does with a line besides answering: it ships units, or allocates them."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -23,9 +23,9 @@ from countermand.domain.transition import Draft
 
 
 def ship(line: Line, command: Ship, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
-    """Ship units. Asked units only with an override, which declines as many asks as it takes, the last asked first.
+    """Ship units. Asked units ship only with an override, which declines as many asks as needed, the newest first.
 
-    An ask that was declined as shipped already and waits for the proof of it has its proof in the shipment (EC-17).
+    If an ask was declined as already shipped and waits for the proof, the shipment is that proof (EC-17).
     """
     if not holds(line, command.actor):
         return UNKNOWN_LINE
@@ -58,9 +58,9 @@ def ship(line: Line, command: Ship, now: datetime, asked_under: AskedUnder) -> D
 def _answer_with_parcel(
     line: Line, command: Ship, cancellation: UUID, now: datetime, asked_under: AskedUnder
 ) -> Decision | Refusal:
-    """The parcel that asked units went in, as the answer to that ask: a decline with its proof.
+    """The parcel of asked units answers their ask: it is a decline with its proof.
 
-    It is worth what such a decline is: nothing once the ask has ended, and the same again is heeded once.
+    The same rules apply as for a decline: it changes nothing once the ask has ended, and a repeat counts once.
     """
     answer = DeclineCancellation(
         line=line.id,
@@ -85,10 +85,10 @@ def _answer_with_parcel(
 
 
 def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Decision | Refusal:
-    """Note how many units the fulfiller accepts, has on back-order and rejects, each in all (not in addition).
+    """Record how many units the fulfiller accepts, has on back-order and rejects: totals, not additions.
 
-    Rejected units are cancelled on the fulfiller's account. When it rejects all that is neither shipped nor cancelled,
-    asks are thereby accepted, whoever's answer was due; otherwise only open units can be rejected.
+    Rejected units are cancelled and count against the fulfiller. If it rejects all units that are neither shipped nor
+    cancelled, waiting asks are accepted by that, whoever's answer was due. Otherwise only open units can be rejected.
     """
     if not holds(line, command.actor):
         return UNKNOWN_LINE
@@ -127,7 +127,7 @@ def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Dec
 
 
 def change_transport(line: Line, command: ChangeTransport, now: datetime) -> Decision | Refusal:
-    """Note that a parcel travels otherwise than was said."""
+    """Record a correction of the carrier or the number of a parcel."""
     if not holds(line, command.actor):
         return UNKNOWN_LINE
     draft = Draft(line, now)
@@ -136,33 +136,33 @@ def change_transport(line: Line, command: ChangeTransport, now: datetime) -> Dec
 
 
 def _in_the_way(line: Line, command: Ship) -> list[Cancellation]:
-    """The asks that shipping declines, in that order: those that wait for proof, then any, the last asked first."""
+    """The asks that shipping declines, in this order: those that wait for proof, then the others, newest first."""
     asks = line.asks[::-1]
     proved = [cancellation for cancellation in asks if cancellation.awaits_proof]
     return proved + [cancellation for cancellation in asks if command.override and not cancellation.awaits_proof]
 
 
 def _noted_if_cancelled(line: Line, command: Ship, now: datetime, refusal: Refusal) -> Refusal:
-    """The refusal, and that cancelled units are said to have left all the same (EC-37).
+    """The refusal, with a remark that cancelled units were reported as shipped (EC-37).
 
-    A report of no more units than have shipped may be an earlier one that is repeated, and is not taken for that. Nor
-    is what was noted before, nor more units than are cancelled, all such reports together.
+    There is no remark if the report may repeat an earlier one because it names no more units than have shipped; if it
+    was saved before; or if all such reports together name more units than are cancelled.
     """
-    there, left = line.open + line.asked, line.cancelled - sum(said.units for said in line.noted)
+    there, left = line.open + line.asked, line.cancelled - sum(remark.units for remark in line.noted)
     units = left if command.units is None else command.units - there
     repeated = line.shipped and (command.units is None or command.units <= line.shipped)
-    said = Remark(by=command.actor.party, units=units, tracking=command.tracking)
-    if repeated or said in line.noted or not 0 < units <= left:
+    remark = Remark(by=command.actor.party, units=units, tracking=command.tracking)
+    if repeated or remark in line.noted or not 0 < units <= left:
         return refusal
     draft = Draft(line, now)
-    draft.note_shipped_though_cancelled(said)
+    draft.note_shipped_though_cancelled(remark)
     return replace(refusal, noted=(draft.done(),))
 
 
 def holds(line: Line, actor: Actor) -> bool:
-    """Whether the goods are the actor's to send: it is the fulfiller, and was told; or the platform."""
-    told = line.with_fulfiller or line.fulfiller == line.retailer
-    return actor.kind is PartyKind.PLATFORM or (actor.party == line.fulfiller and told)
+    """Whether the actor can ship the goods: it is the fulfiller and has the order, or it is the platform."""
+    has_order = line.with_fulfiller or line.fulfiller == line.retailer
+    return actor.kind is PartyKind.PLATFORM or (actor.party == line.fulfiller and has_order)
 
 
 def _as_allocated(line: Line, command: Allocate) -> Allocate | None:

@@ -12,7 +12,7 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 
 
 class State(StrEnum):
-    """Where a cancellation stands. All but ``ASKED`` are final."""
+    """The state of a cancellation. All but ``ASKED`` are final."""
 
     ASKED = "asked"
     ACCEPTED = "accepted"
@@ -25,8 +25,8 @@ class State(StrEnum):
 class Decided:
     """A decision on a cancellation, which ended its ``step``; ``awaited`` is the party whose answer was due then.
 
-    ``units`` is how many it was about, and of ``rest`` more units it was the end. ``by`` is ``None`` where a ``rule``
-    spoke.
+    ``units`` is how many units it was about. ``rest`` more units became open again by it. ``by`` is ``None`` if a
+    ``rule`` decided.
     """
 
     step: int
@@ -44,17 +44,18 @@ class Decided:
 class Cancellation:
     """An ask for some units of one line, with its answer.
 
-    ``awaiting`` is the party whose answer is due, ``None`` once it is final or when an operator has to answer.
-    ``due_at`` is by when an answer is, or was, due.
-    ``unasked`` marks one that counts against the party that answered it: nobody had asked, or the asker's wish was
-    not the reason given. ``group`` is common to asks that are heeded together or not at all; one that was accepted
-    while others of its group wait has ``agreed`` (EC-18). ``decline_reason`` says why not, or why not the rest; on an
-    ask that still waits it is what the fulfiller has yet to prove (EC-17).
+    ``awaiting`` is the party whose answer is due. It is ``None`` when the cancellation is final, and when an operator
+    has to answer. ``due_at`` is when an answer is, or was, due. ``unasked``: it counts against the party that answered
+    it, because nobody had asked, or the reason given was not the asker's.
 
-    ``rest`` units of it are open again since the retailer accepted a part, for ``rest_reason``; it is about the others
-    from then on. ``step`` is one at first and one more with each decision on it. ``decided`` are these decisions, where
-    the command at hand may repeat one. At ``moved_at`` the line was given to another fulfiller, whose terms hold for it
-    since.
+    Asks with the same ``group`` are accepted together or not at all. An ask that was accepted while others of its group
+    wait has ``agreed`` (EC-18). ``decline_reason`` is why it was declined, or why the rest was. On an ask that still
+    waits, it is what the fulfiller has yet to prove (EC-17).
+
+    When the retailer accepts a part, the ``rest`` units become open again for ``rest_reason``, and the ask is about the
+    others from then on. ``step`` starts at one and grows by one with each decision. ``decided`` are these decisions,
+    loaded only if the command at hand may repeat one. At ``moved_at`` the line was given to another fulfiller, whose
+    terms apply since then.
     """
 
     id: UUID
@@ -87,7 +88,7 @@ class Cancellation:
 
     @property
     def asked_units(self) -> int:
-        """The units that it is about: what the retailer did not accept of them is not."""
+        """The units that it is about, without those that the retailer did not accept."""
         return self.units - self.rest
 
     @property
@@ -96,21 +97,21 @@ class Cancellation:
         return self.asked_units if self.state is State.ASKED else 0
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether silence may speak for it: an answer was due by now, and there is none."""
+        """Whether its deadline has passed without an answer."""
         waits = self.state is State.ASKED and not self.agreed
         return waits and self.due_at is not None and self.due_at <= now
 
     @property
     def awaits_proof(self) -> bool:
-        """Whether it was declined as shipped already, and the parcel is yet to be named (EC-17)."""
+        """Whether it was declined as already shipped, and the parcel has yet to be named (EC-17)."""
         return self.state is State.ASKED and self.decline_reason is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """What a party said that changed nothing: an answer that came too late, a parcel of cancelled units, or a note.
+    """What a party reported that changed nothing: a late answer, a parcel of cancelled units, or a note.
 
-    It is kept once: the same party that says the same again is repeating itself (EC-23, EC-37).
+    It is saved once. If the same party reports the same again, it is a repeat (EC-23, EC-37).
     """
 
     by: UUID
@@ -135,12 +136,13 @@ class Departed:
 class Line:
     """One article of an order, as it is now.
 
-    ``retailer`` sold it, ``fulfiller`` holds the goods (the retailer itself unless a supplier does), and
-    ``with_fulfiller`` says whether the fulfiller has been told of the order yet (EC-20), and ``fulfiller_gone`` that it
-    takes no part any more, so that an operator answers for it (EC-26). ``seq`` counts the line's
-    events. ``cancellations`` holds those still asked, any that the command at hand names, and all of them where it
-    is an answer, or finds nothing open. ``noted`` is what was said before and changed nothing, where it may be said
-    again, and ``departed`` who held the goods before, where one of these speaks.
+    ``retailer`` sold it. ``fulfiller`` holds the goods: a supplier, or the retailer itself. ``with_fulfiller``: the
+    fulfiller has the order (EC-20). ``fulfiller_gone``: it no longer takes part, so an operator answers for it (EC-26).
+    ``seq`` counts the line's events.
+
+    The rest is loaded as far as the command at hand needs it. ``cancellations`` are those that still wait, those that
+    the command names, and all of them if it is an answer or nothing is open. ``noted`` are earlier remarks, if the
+    command may repeat one. ``departed`` are the former fulfillers, if one of them acts.
 
     Raises:
         ValueError: the buckets do not sum to ``ordered``, or one is negative. No caller's input can cause this.
@@ -181,28 +183,28 @@ class Line:
 
     @property
     def told(self) -> tuple[UUID, ...]:
-        """The parties that hear of what happens to the line; the platform hears of everything."""
+        """The parties that are notified of the line's events. The platform is notified of all events."""
         if self.fulfiller == self.retailer or not self.with_fulfiller:
             return (self.retailer,)
         return self.retailer, self.fulfiller
 
     @property
     def retailer_decides(self) -> bool:
-        """Whether no supplier has a say: the retailer holds the goods, or the supplier was never told (EC-20)."""
+        """Whether the retailer alone decides: it holds the goods, or no supplier has the order yet (EC-20)."""
         return self.fulfiller == self.retailer or not self.with_fulfiller
 
     @property
     def holder_that_answers(self) -> UUID | None:
-        """Whose answer is due where the supplier has a say; ``None`` is an operator's."""
+        """Whose answer is due if the supplier decides; ``None`` means an operator's."""
         return None if self.fulfiller_gone else self.fulfiller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What a command did: the line after it, the cancellations it made or changed, and what to tell.
+    """What a command did: the line after it, the cancellations that it made or changed, and the events.
 
-    No events means that the command had been heeded before: the caller hears of success again. ``repeats`` names the
-    cancellations that it only repeats.
+    No events means that the command repeats an earlier one, and succeeds again. ``repeats`` are the cancellations that
+    it repeats.
     """
 
     line: Line
@@ -211,6 +213,6 @@ class Decision:
     repeats: tuple[Cancellation, ...] = field(default=(), compare=False)
 
     def then(self, later: "Decision") -> "Decision":
-        """Both, as one; ``later`` was decided on the line that this one left."""
+        """Both decisions as one. ``later`` was decided on the line as this one left it."""
         changed = {each.id: each for each in (*self.cancellations, *later.cancellations)}
         return Decision(line=later.line, cancellations=tuple(changed.values()), events=(*self.events, *later.events))

@@ -1,6 +1,6 @@
-"""What a number is, at every door: written in ASCII digits, without a plus or a separator.
+"""Numbers in every API: ASCII digits, without a plus sign or separators.
 
-``"1_000"``, digits of other scripts, ``true``, NaN and infinity are no numbers, whatever a parser makes of them.
+``"1_000"``, digits of other scripts, ``true``, NaN and infinity are refused, even if a parser accepts them.
 """
 
 import re
@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Final
 
 DIGITS_MAX: Final = 400
-"""A number that is written longer is refused before it is read: reading takes the square of its length."""
+"""A longer number is refused before it is parsed, because parsing time grows with the square of the length."""
 
 EXACT_MAX: Final = 2**53
-"""Beyond, a reader with floats has lost the last digit before we see it."""
+"""A larger number loses its last digits in programs that use floats."""
 
 NO_WHOLE: Final = "must be a whole number, in digits"
 NO_DECIMAL: Final = "must be a decimal number such as 12.50"
@@ -21,10 +21,10 @@ _DECIMAL: Final = re.compile(rf"-?(?:[0-9]{{1,{DIGITS_MAX}}}(?:\.[0-9]{{1,{DIGIT
 
 
 def read_whole(given: object) -> int:
-    """The whole number that a value of JSON or a text is.
+    """The whole number in a JSON value or a text.
 
     Raises:
-        ValueError: it is none, or beyond 2^53.
+        ValueError: it is none, or larger than 2^53.
     """
     match given:
         case bool():
@@ -37,16 +37,16 @@ def read_whole(given: object) -> int:
 
 
 def _is_whole(given: int | float | Decimal) -> bool:
-    # A Decimal that is not a number cannot even be compared.
+    # A Decimal that is NaN cannot be compared.
     finite = not isinstance(given, Decimal) or given.is_finite()
     return finite and -EXACT_MAX <= given <= EXACT_MAX and given == int(given)
 
 
 def read_digits(text: str) -> int:
-    """The whole number in a text that holds nothing but digits.
+    """The whole number in a text that has only digits.
 
     Raises:
-        ValueError: it holds something else, or too many.
+        ValueError: it has other characters, or too many digits.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX):
         raise ValueError(NO_WHOLE)
@@ -54,10 +54,10 @@ def read_digits(text: str) -> int:
 
 
 def read_decimal(given: object) -> Decimal:
-    """The decimal number that a value of JSON or a text is.
+    """The decimal number in a JSON value or a text.
 
     Raises:
-        ValueError: it is none, or one of no sensible length.
+        ValueError: it is none, or too long.
     """
     match given:
         case bool():

@@ -1,4 +1,4 @@
-"""Placing an order: the one command that makes lines instead of changing them."""
+"""Placing an order: the only command that creates lines."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,7 +16,7 @@ LINES_MAX = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLine:
-    """One article to order. ``details`` is kept for readers and never decided on."""
+    """One article to order. ``details`` is stored for readers; no rule uses it."""
 
     id: UUID
     fulfiller: UUID
@@ -30,9 +30,9 @@ class NewLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOrder:
-    """Place an order. ``held`` keeps it from the fulfillers for now (EC-20: such a line is cancelled at once).
+    """Place an order. While it is ``held``, the fulfillers do not have it, and its lines are cancelled at once (EC-20).
 
-    ``money`` holds together (``refund.why_not``) and has these lines; without it nothing is ever refunded.
+    ``money`` has these lines and is consistent (``pricing.why_not``). Without it, nothing is ever refunded.
     """
 
     id: UUID
@@ -48,12 +48,12 @@ class PlaceOrder:
 
     @property
     def ids(self) -> tuple[UUID, ...]:
-        """The ids that the order brings with it: its own and its lines'."""
+        """The ids of the order and of its lines."""
         return (self.id, *(line.id for line in self.lines))
 
 
 def why_not_placed(command: PlaceOrder) -> Refusal | None:
-    """Why an order cannot be placed as it is: every line needs 1 to 1,000,000 units, an order 1 to 1,000 lines."""
+    """Why an order cannot be placed: a line needs 1 to 1,000,000 units, and an order 1 to 1,000 lines."""
     if not 1 <= len(command.lines) <= LINES_MAX:
         return Refusal(kind=RefusalKind.UNITS_INVALID, detail=f"An order has 1 to {LINES_MAX} lines.")
     if any(not 1 <= line.units <= UNITS_MAX for line in command.lines):
@@ -62,10 +62,10 @@ def why_not_placed(command: PlaceOrder) -> Refusal | None:
 
 
 def check_placed_at(placed_at: datetime | None, now: datetime) -> None:
-    """Whether an order can have been placed then.
+    """Check when an order was placed.
 
     Raises:
-        ValueError: it is further ahead than clocks differ.
+        ValueError: the time is further ahead than clocks may differ.
     """
     if placed_at is not None and placed_at > now + SKEW_MAX:
         raise ValueError(

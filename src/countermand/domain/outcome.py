@@ -1,4 +1,4 @@
-"""What became of a cancellation, as one sentence: what happened, by whom, and when."""
+"""The state of a cancellation as one sentence: what happened, by whom, and when."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from countermand.domain.parties import Asker
 
 
 def outcome(line: Line, cancellation: Cancellation, *, subject: str = "") -> str:
-    """Where a cancellation stands. ``subject`` names it; without one, its units do."""
+    """The state of a cancellation. ``subject`` names it; without one, its units do."""
     about = cancellation.waiting_units or cancellation.units
     subject = subject or f"The cancellation of {count(about)}"
     match cancellation.state:
@@ -45,7 +45,7 @@ def _when_answered(cancellation: Cancellation) -> tuple[datetime, UUID]:
 
 
 def party_word(line: Line, party: UUID | None) -> str:
-    """What a party is to a line, in words."""
+    """The role of a party for a line, in words."""
     words: dict[UUID | None, str] = {line.fulfiller: "the supplier", line.retailer: "the retailer"}
     return words.get(party, "the platform")
 

@@ -1,4 +1,4 @@
-"""Whether a report of a parcel is one that was made before, whoever repeats it."""
+"""Whether a report of a parcel repeats an earlier one, from any party."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class ReportedParcel:
 
 
 def reported(parcel: Parcel, contents: Mapping[UUID, int]) -> ReportedParcel:
-    """A parcel as it is reported."""
+    """The parcel of a report."""
     return ReportedParcel(
         id=parcel.id,
         carrier=parcel.carrier,
@@ -38,9 +38,10 @@ def reported(parcel: Parcel, contents: Mapping[UUID, int]) -> ReportedParcel:
 def reported_before(
     command: ShipOrder, lines: Sequence[Line], parcels: Iterable[ReportedParcel]
 ) -> ReportedParcel | None:
-    """The parcel that this report repeats, if it does: one of the same number, reference and contents.
+    """The parcel that this report repeats, if it does: one with the same number, reference and contents.
 
-    No number is a number too: a second parcel without one needs a reference. An answer to an ask is no mere report.
+    Parcels without a number count as equal, so a second one needs a reference. A report that answers an ask is never a
+    repeat.
     """
     if any(each.cancellation or _ships_more(each, lines) for each in command.lines):
         return None
@@ -53,33 +54,33 @@ def reported_before(
 
 
 def travels_so(command: ChangeParcel, parcels: Iterable[ReportedParcel]) -> bool:
-    """Whether the parcel travels as this correction says already."""
+    """Whether the parcel already has the carrier and number of this correction."""
     wanted = (command.carrier, plain(command.tracking_number))
     return any(each.id == command.parcel and (each.carrier, plain(each.tracking_number)) == wanted for each in parcels)
 
 
 def changed(parcel: ReportedParcel, command: ChangeParcel) -> ReportedParcel:
-    """The parcel after this correction, if it is about it."""
+    """The parcel after this correction, if the correction is about it."""
     if parcel.id != command.parcel:
         return parcel
     return replace(parcel, carrier=command.carrier, tracking_number=command.tracking_number)
 
 
 def plain(text: str) -> str:
-    """A tracking number or a reference without what people type differently: blanks, and the case of letters."""
+    """A tracking number or a reference without blanks and in small letters, since people type these differently."""
     return "".join(text.split()).casefold()
 
 
 def _holds_as_much(parcel: ReportedParcel, command: ShipOrder) -> bool:
-    said: dict[UUID, int] = {}
+    contents: dict[UUID, int] = {}
     for each in command.lines:
         units = parcel.contents.get(each.line, 0) if each.units is None else each.units
-        said[each.line] = said.get(each.line, 0) + units
-    return said == parcel.contents
+        contents[each.line] = contents.get(each.line, 0) + units
+    return contents == parcel.contents
 
 
 def _ships_more(command: Ship, lines: Sequence[Line]) -> bool:
-    """Whether a report of all that is left finds something left: then it says more than the one before."""
+    """Whether a report of all units that are left finds some: then it is no repeat."""
     line = next((each for each in lines if each.id == command.line), None)
     if line is None or command.units is not None:
         return False

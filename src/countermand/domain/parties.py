@@ -14,7 +14,7 @@ class PartyKind(StrEnum):
 
 
 class Asker(StrEnum):
-    """On whose wish a cancellation was asked; ``NOBODY`` marks one that the fulfiller made on its own account."""
+    """For whom a cancellation was asked. ``NOBODY``: a party cancelled without an ask."""
 
     CUSTOMER = "customer"
     RETAILER = "retailer"

@@ -1,4 +1,4 @@
-"""What a retailer and a fulfiller agreed on: who answers, by when, and what silence means."""
+"""What a retailer and a fulfiller agreed on: who answers, by when, and what happens when the deadline passes."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,14 +8,14 @@ from typing import Final
 from countermand.domain.working_hours import WorkingHours
 
 DURATION_MAX_S: Final = 10 * 366 * 24 * 3600
-"""Ten years. What shall last longer lasts for ever, which is ``None``."""
+"""Ten years. Use ``None`` for no limit."""
 
 ANSWER_MIN_S: Final = 60
-"""Less is no time to answer in: silence would speak before anybody was told."""
+"""A shorter deadline would pass before the party is notified."""
 
 
 class Silence(StrEnum):
-    """What happens to an ask that nobody answers in time."""
+    """What happens to an ask when its deadline passes without an answer."""
 
     ACCEPT = "accept"
     LAPSE = "lapse"
@@ -23,7 +23,7 @@ class Silence(StrEnum):
 
 
 class Rule(StrEnum):
-    """Which rule of a policy spoke, where no party did."""
+    """The rule of a policy that decided, if no party did."""
 
     SILENCE = "silence"
     FREE_WINDOW = "free_window"
@@ -49,13 +49,14 @@ class Cutoff(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The agreement between one retailer and one fulfiller; the defaults hold where none was written down.
+    """The agreement between one retailer and one fulfiller. Without an agreement, the defaults apply.
 
-    A cancellation keeps the version it was asked under (EC-33). Durations are in seconds. ``proof_within_s`` is how
-    long a fulfiller that declines as shipped already has to name the parcel; ``None`` takes it on trust (EC-17).
+    A cancellation keeps the version that was valid when it was asked (EC-33). ``proof_within_s`` is how long a
+    fulfiller that declines as already shipped has to name the parcel; ``None`` needs no proof (EC-17). Names that end
+    in ``_s`` are in seconds.
 
     Raises:
-        ValueError: a duration is negative, or longer than ten years, or than a year's working hours; or a party has
+        ValueError: a duration is negative, longer than ten years or than the working hours of a year; or a party has
             less than a minute to answer or to prove.
     """
 
@@ -82,16 +83,16 @@ class Policy:
             raise ValueError("an answer cannot be due after more working hours than a year has")
 
     def answer_due(self, asked_at: datetime) -> datetime | None:
-        """When silence begins to speak, counted in working time if the policy has any; ``None`` means never."""
+        """When the deadline passes, counted in working time if the policy has any; ``None`` means never."""
         return self._after(asked_at, self.answer_within_s)
 
     def proof_due(self, declined_at: datetime) -> datetime | None:
-        """Until when a decline as shipped already can be proved; ``None`` means that no proof is asked for (EC-17)."""
+        """Until when a decline as already shipped can be proved; ``None`` if no proof is needed (EC-17)."""
         return self._after(declined_at, self.proof_within_s)
 
     def is_free(self, placed_at: datetime, now: datetime) -> bool:
         """Whether an ask received now is accepted without asking anybody (EC-35: receipt decides, no grace)."""
-        # Without a window nothing is free, not even by a clock that runs behind the one that placed the order.
+        # Without a window nothing is free, even if the clock here is behind the one that placed the order.
         return self.free_window_s > 0 and now - placed_at < timedelta(seconds=self.free_window_s)
 
     def accepts(self, *, placed_at: datetime, allocated: bool, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Why units are cancelled or why a cancellation is declined: one catalogue, and each dialect's names for it."""
+"""Why units are cancelled, and why a cancellation is declined, with bol's name for each reason."""
 
 from enum import StrEnum
 from typing import Final
@@ -25,7 +25,7 @@ class CancelReason(StrEnum):
 
 
 class DeclineReason(StrEnum):
-    """Why a fulfiller declines. ``NOT_STATED`` only through dialects whose decline carries no reason (CRUX)."""
+    """Why a fulfiller declines. ``NOT_STATED`` comes only from APIs whose decline has no reason (CRUX)."""
 
     NOT_STATED = "not_stated"
     ALREADY_SHIPPED = "already_shipped"

@@ -1,4 +1,4 @@
-"""Goods can move: what is left of a line is given to another fulfiller, and the asks for it follow (EC-42)."""
+"""Reassignment: what is left of a line is given to another fulfiller, with its asks (EC-42)."""
 
 from datetime import datetime
 
@@ -13,16 +13,16 @@ from countermand.domain.transition import Draft
 
 
 def reassign(line: Line, command: Reassign, now: datetime, policy: Policy) -> Decision | Refusal:
-    """Give what is left of a line to another fulfiller. ``policy`` is what is agreed with that one.
+    """Give what is left of a line to another fulfiller. ``policy`` is the agreement with the new one.
 
-    What the former fulfiller said counts no more: its yes to an ask that waits for others, and how much it can deliver.
+    Answers of the former fulfiller no longer count: neither its agreement to an ask of a group, nor its allocation.
     """
     if not acts_for_retailer(line, command.actor):
         return UNKNOWN_LINE
     if command.seen not in (None, line.seq):
         return Refusal(kind=RefusalKind.ETAG_MISMATCH, detail="The line has changed since it was read. Read it again.")
     if not command.takes_part:
-        return Refusal(kind=RefusalKind.PARTY_INACTIVE, detail="The party that shall hold the goods takes no part.")
+        return Refusal(kind=RefusalKind.PARTY_INACTIVE, detail="The new fulfiller is not active.")
     if command.fulfiller == line.fulfiller:
         return Decision(line=line)
     if not (line.open or line.asked):
@@ -41,18 +41,18 @@ def _follow(draft: Draft, line: Line, ask: Cancellation, command: Reassign, now:
     if not command.knows or not _is_with_holder(line, ask, policy):
         return
     if own and ask.asker is Asker.RETAILER:
-        # Nobody else has a say any more, and it was the retailer that asked.
+        # The retailer now holds the goods, and it asked itself.
         draft.accept(ask, ask.asked_units, line.retailer)
     else:
         draft.hand_over(ask, to=command.fulfiller, due_at=policy.answer_due(now))
 
 
 def _is_with_holder(line: Line, ask: Cancellation, policy: Policy) -> bool:
-    """Whether it is with whoever holds the goods, and not with the retailer, which answers its customer first."""
+    """Whether the ask is with the fulfiller, and not with the retailer, which answers its customer first."""
     if ask.agreed:
         return not (ask.decided and ask.decided[-1].rule is Rule.FREE_WINDOW)
     if ask.awaiting is None:
-        # An operator answers instead of the retailer, if the retailer let its time pass.
+        # An operator answers in place of the retailer if the retailer's deadline has passed.
         last = ask.decided[-1] if ask.decided else None
         missed = last is not None and last.kind is EventKind.CANCELLATION_ESCALATED and last.rule is not None
         return not (missed and last is not None and last.awaited == line.retailer)
@@ -62,7 +62,7 @@ def _is_with_holder(line: Line, ask: Cancellation, policy: Policy) -> bool:
 
 
 def reassigned(line: Line, command: object) -> Refusal | None:
-    """Why somebody has no say on a line any more that it held before; ``None`` if it never did."""
+    """Why a party can no longer act on a line that it held before; ``None`` if it never held it."""
     actor = getattr(command, "actor", None)
     left = [each for each in line.departed if actor and each.party == actor.party]
     if not left:

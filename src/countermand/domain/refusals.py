@@ -1,4 +1,4 @@
-"""Why a command changes nothing: a closed list in one order of precedence, with a sentence for each."""
+"""Refusals: why a command changes nothing, in one order of precedence, each with a sentence."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from countermand.domain.policy import Cutoff, Policy
 
 
 class RefusalKind(StrEnum):
-    """Every refusal. Declared in order of precedence: where several apply, the first one is told."""
+    """All refusals, in order of precedence: if several apply, the first is given."""
 
     UNKNOWN_LINE = "unknown_line"
     UNKNOWN_ORDER = "unknown_order"
@@ -51,7 +51,7 @@ PRECEDENCE = {kind: rank for rank, kind in enumerate(RefusalKind)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentState:
-    """Where a cancellation or a refund stands: whose answer is due, and who decided on it last, and when."""
+    """The state of a cancellation or a refund: whose answer is due, who decided last, and when."""
 
     state: str
     step: int
@@ -62,10 +62,10 @@ class CurrentState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A command that moved no unit, and why. ``cancellation`` names the one that stands in the way, if one does.
+    """Why a command moved no unit. ``cancellation`` is the one that prevents it, if one does.
 
-    ``current`` is where that one stands, if the command answers another step of it. ``noted`` holds what is told of
-    all the same, such as an answer that came too late (EC-23).
+    ``current`` is the state of that cancellation, if the command names another step of it. ``noted`` are decisions that
+    are saved all the same, such as a late answer (EC-23).
     """
 
     kind: RefusalKind
@@ -76,7 +76,7 @@ class Refusal:
 
 
 def first(refusals: list[Refusal]) -> Refusal:
-    """The refusal that is told when several apply (``RefusalKind`` lists them by precedence).
+    """The refusal that is given if several apply (``RefusalKind`` lists them by precedence).
 
     Raises:
         ValueError: there is none.
@@ -87,11 +87,11 @@ def first(refusals: list[Refusal]) -> Refusal:
 UNKNOWN_LINE = Refusal(kind=RefusalKind.UNKNOWN_LINE, detail="There is no such order item that you can act on.")
 UNKNOWN_ORDER = Refusal(kind=RefusalKind.UNKNOWN_ORDER, detail="There is no such order that you can act on.")
 UNKNOWN_TRANSPORT = Refusal(kind=RefusalKind.UNKNOWN_ORDER, detail="There is no such transport that you can act on.")
-"""Of the order that would hold the parcel, in the words of who named the parcel's transport."""
+"""The order of a parcel is unknown, in the words of a caller that named the parcel's transport."""
 UNKNOWN_CANCELLATION = Refusal(
     kind=RefusalKind.UNKNOWN_CANCELLATION, detail="There is no such cancellation that you can act on."
 )
-NO_MONEY = Refusal(kind=RefusalKind.NO_PRICE, detail="This order came without prices, so it knows no payments.")
+NO_MONEY = Refusal(kind=RefusalKind.NO_PRICE, detail="This order came without prices, so it has no payments.")
 UNKNOWN_REFUND = Refusal(kind=RefusalKind.UNKNOWN_REFUND, detail="There is no such refund that you can act on.")
 
 

@@ -1,7 +1,7 @@
-"""What an order is found by: the words of its titles, its SKUs, and the parties that may find it.
+"""How an order is found: by words of its titles, by SKU, and only by parties that may see it.
 
-All become terms of ASCII letters and digits, so that every full-text index of every database takes them as they are.
-What is looked up whole, such as an e-mail address, becomes a key.
+All of these become terms of ASCII letters and digits, which every full-text index stores unchanged. What is searched
+as a whole, such as an e-mail address, becomes a key.
 """
 
 import hashlib
@@ -11,40 +11,40 @@ from typing import Any, Final
 from uuid import UUID
 
 WORD_BYTES_MAX: Final = 40
-"""Longer words are known by their beginning."""
+"""Of longer words, only the beginning is indexed."""
 
 TERMS_MAX: Final = 5_000
-"""So many terms one party's share of an order has at most; PostgreSQL takes no more than a megabyte of them."""
+"""The most terms of one party's part of an order. PostgreSQL accepts at most a megabyte of terms."""
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, small, each once, in their order: whatever is between letters and digits parts them."""
+    """The words of a text in small letters, each once, in their order. All but letters and digits separates words."""
     parts = ("".join(part) for is_word, part in groupby(text.casefold(), str.isalnum) if is_word)
     return list(dict.fromkeys(parts))
 
 
 def term_of_word(word: str) -> str:
-    """A word as a term. The term of a word's beginning is the beginning of its term."""
+    """A word as a term. The term of a prefix is a prefix of the term."""
     return "w" + word.encode()[:WORD_BYTES_MAX].hex()
 
 
 def term_of_sku(sku: str) -> str:
-    """A SKU as a term: it is found whole or not at all."""
+    """A SKU as a term. Only the whole SKU is found."""
     return "s" + hashlib.sha256(sku.encode()).hexdigest()[:32]
 
 
 def term_of_retailer(party: UUID) -> str:
-    """Under this term a retailer finds what it sold."""
+    """The term by which a retailer finds what it sold."""
     return f"r{party.hex}"
 
 
 def term_of_holder(party: UUID) -> str:
-    """Under this term a party finds what it holds for others."""
+    """The term by which a party finds what it holds for others."""
     return f"h{party.hex}"
 
 
 def terms_of(retailer: UUID, holder: UUID | None, articles: Iterable[tuple[str, str]]) -> str:
-    """The terms of what one party holds of an order, given as pairs of a SKU and a title. ``holder`` may find it."""
+    """The terms of one party's part of an order: ``articles`` are pairs of SKU and title. ``holder`` may find it."""
     terms = [term_of_retailer(retailer)]
     if holder is not None:
         terms.append(term_of_holder(holder))
@@ -54,26 +54,26 @@ def terms_of(retailer: UUID, holder: UUID | None, articles: Iterable[tuple[str, 
     return " ".join(list(dict.fromkeys(terms))[:TERMS_MAX])
 
 
-# Keys: what is found whole, and goes when the customer is erased
+# Keys are found only as a whole, and are deleted when the customer is erased.
 
 
 def key_of_email(email: str) -> str:
-    """An e-mail address as a key; capitals do not matter."""
+    """An e-mail address as a key, in small letters."""
     return _key("e", email.strip().casefold())
 
 
 def key_of_payment(reference: str) -> str:
-    """A payment as a key, by its provider's name of it."""
+    """The provider's name of a payment, as a key."""
     return _key("p", reference)
 
 
 def key_of_name(words: Iterable[str]) -> str:
-    """All words of a name as a key, in whatever order they stand."""
+    """All words of a name as a key, in any order."""
     return _key("n", " ".join(sorted(words)))
 
 
 def keys_of_customer(details: Mapping[str, Any]) -> list[str]:
-    """The keys of the customer in an order's details: e-mail addresses, and names whole and by each of their words."""
+    """The keys of a customer in an order's details: e-mail addresses, whole names, and each word of a name."""
     keys: list[str] = []
     for member in ("shipping_address", "billing_address"):
         address = details.get(member) or {}

@@ -1,8 +1,8 @@
-"""What a text may hold, at every door and on both engines.
+"""What a text may contain, in every API and on both engines.
 
-A text is kept as it is sent. It holds no half of a surrogate pair, which UTF-8 cannot write, and no control character
-but line feed and tab: no database keeps NUL, and no XML carries most of the others. CR LF is a line break and is kept
-as LF, as every reader of XML and every form makes it.
+A text is stored as it is sent. It has no half of a surrogate pair, which UTF-8 cannot write. It has no control
+character but line feed and tab: databases do not store NUL, and XML cannot carry most of the others. CR LF is stored as
+LF, which is what XML parsers and forms make of it.
 """
 
 import re
@@ -10,10 +10,10 @@ import unicodedata
 from typing import Final
 
 TEXT_MAX: Final = 255
-"""So many characters a text has, unless it is a note."""
+"""The most characters of a text that is no note."""
 
 NOTE_MAX: Final = 1_000
-"""So many characters a note has, in whose words ever."""
+"""The most characters of a note."""
 
 NULL: Final = "null characters are not allowed"
 CONTROL: Final = "control characters other than line feed and tab are not allowed"
@@ -25,7 +25,7 @@ _UNSEEN: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 
 
 def why_unfit(text: str) -> str:
-    """Why a text cannot be kept; empty if it can."""
+    """Why a text cannot be stored; empty if it can."""
     found = _UNFIT.search(text)
     if found is None:
         return ""
@@ -36,15 +36,15 @@ def why_unfit(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Whether there is nothing to be seen in a text."""
+    """Whether a text has no visible character."""
     return all(unicodedata.category(character) in _UNSEEN for character in text)
 
 
 def read_text(text: str) -> str:
-    """The text as it is kept.
+    """The text as it is stored.
 
     Raises:
-        ValueError: it holds what no text can hold.
+        ValueError: it has a character that no text may have.
     """
     problem = why_unfit(text)
     if problem:
@@ -53,10 +53,10 @@ def read_text(text: str) -> str:
 
 
 def needed_text(text: str) -> str:
-    """The text, where there must be one.
+    """A required text.
 
     Raises:
-        ValueError: there is nothing to be seen in it.
+        ValueError: it has no visible character.
     """
     if is_blank(text):
         raise ValueError(BLANK)

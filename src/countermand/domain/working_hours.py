@@ -1,4 +1,4 @@
-"""Working time: which moment comes after so many open hours, across weekends, holidays and clock changes."""
+"""Working time: the moment after so many open hours, across weekends, holidays and clock changes."""
 
 from collections.abc import Container
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 DAYS_LOOKED_AT: Final = 36_525
-"""A century: a calendar that is shut for longer never opens."""
+"""A century. A calendar that is closed for longer never opens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingHours:
-    """When somebody is there to answer, by the clock of ``zone``. Days count from Monday, which is 0.
+    """The hours in which a party works, by the clock of ``zone``. Days are numbered from Monday, which is 0.
 
-    ``holidays`` says of a date whether it is one; ``holidays_of`` is the name of that calendar.
+    ``holidays`` contains the dates that are holidays; ``holidays_of`` is the name of that calendar.
 
     Raises:
         ValueError: the zone is unknown, no day is open, or the day ends before it begins.

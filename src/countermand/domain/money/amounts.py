@@ -20,24 +20,24 @@ MINOR_DIGITS: Final = {
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
-"""ISO 4217 as of 2026: the currencies in use, and how many decimals each has. Metals and test codes are left out."""
+"""ISO 4217 as of 2026: the currencies in use and the number of their decimals, without metals and test codes."""
 
 _STEPS: Final = {
     "stripe": {code: 10 for code, digits in MINOR_DIGITS.items() if digits == 3} | {"MGA": 100},
 }
-"""In which steps a provider moves money, where that is not each minor unit: of three decimals Stripe wants the last to
-be 0, and it wants whole ariary. What it says of HUF and TWD is about payouts, and of ISK and UGX about their spelling.
+"""The steps in which a provider moves money, if they are larger than a minor unit. Stripe needs a 0 as the last of
+three decimals, and whole ariary. Its rules for HUF and TWD are about payouts, and those for ISK and UGX about spelling.
 """
 
 AMOUNT_MAX_MINOR: Final = 10**15
-"""No order is worth more. It keeps every sum of ours well inside 64 bits."""
+"""The most that an order can cost. All sums stay well inside 64 bits."""
 
 
 def check_currency(code: str) -> str:
-    """The code, when money can be in it.
+    """The code of a currency in use.
 
     Raises:
-        ValueError: ISO 4217 has no such currency, or has no more: nobody knows how many decimals it has.
+        ValueError: ISO 4217 has no such currency in use, so the number of its decimals is unknown.
     """
     if code not in MINOR_DIGITS:
         raise ValueError(f"{code} is no currency of ISO 4217 that is in use")
@@ -45,17 +45,17 @@ def check_currency(code: str) -> str:
 
 
 def digits_of(currency: str) -> int:
-    """How many decimals amounts of this currency have (ISO 4217); two if it is none that is in use."""
+    """The number of decimals of a currency (ISO 4217); two if it is not in use."""
     return MINOR_DIGITS.get(currency, 2)
 
 
 def step_of(provider: str, currency: str) -> int:
-    """The smallest amount of this currency that the provider moves, in minor units. It moves multiples of that."""
+    """The smallest amount of a currency that a provider moves, in minor units. It moves only multiples of it."""
     return _STEPS.get(provider, {}).get(currency, 1)
 
 
 def payable(part_minor: int, whole_minor: int, step_minor: int) -> int:
-    """How much of a part can move: whole steps, and the rest once the part is the whole."""
+    """How much of a part can move: whole steps, or all of it if the part is the whole."""
     return whole_minor if part_minor >= whole_minor else part_minor - part_minor % step_minor
 
 
@@ -76,7 +76,7 @@ def to_minor(amount: Decimal, currency: str) -> int:
     """The minor units in an amount.
 
     Raises:
-        ValueError: it is not finite, beyond what an order can be worth, or finer than the currency's smallest unit.
+        ValueError: it is not finite, more than an order can cost, or has more decimals than the currency.
     """
     if not amount.is_finite() or amount.adjusted() > 15:
         raise ValueError(f"{amount} is not an amount of money")
@@ -89,7 +89,7 @@ def to_minor(amount: Decimal, currency: str) -> int:
 
 
 def to_amount(minor: int, currency: str) -> Decimal:
-    """The amount that so many minor units are, with all of the currency's decimals."""
+    """Minor units as an amount with all decimals of the currency."""
     return Decimal(minor).scaleb(-digits_of(currency))
 
 
@@ -99,7 +99,7 @@ def write_minor(minor: int, currency: str) -> str:
 
 
 def rate_of_percent(text: str) -> Fraction:
-    """The exact rate that a percentage such as ``8.875`` is.
+    """A percentage such as ``8.875`` as an exact rate.
 
     Raises:
         ValueError: it is no number from 0 to 1,000.
@@ -114,12 +114,12 @@ def rate_of_percent(text: str) -> Fraction:
 
 
 def spread(amount_minor: int, weights: Sequence[int]) -> list[int]:
-    """Split an amount by weight; the parts sum to it (largest remainder, and of equal ones the first).
+    """Split an amount by weight. The parts sum to it (largest remainder; of equal remainders, the first).
 
-    Weights that are all zero share alike.
+    If all weights are zero, all parts are equal.
 
     Raises:
-        ValueError: there is nothing to spread over.
+        ValueError: there are no weights.
     """
     total = sum(weights)
     if total == 0:
@@ -134,7 +134,7 @@ def spread(amount_minor: int, weights: Sequence[int]) -> list[int]:
 
 
 def share(amount_minor: int, units: int, of: int) -> int:
-    """What the first ``units`` of so many are worth together; the last ones take what rounding left."""
+    """What the first ``units`` of so many are worth in all. The last ones take the rest of the rounding."""
     return amount_minor * units // of
 
 

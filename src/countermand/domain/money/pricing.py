@@ -1,8 +1,8 @@
 """How much goes back when units are cancelled.
 
-Everything follows from one function, ``returned``: what has gone back once so many units of each line are cancelled.
-It never falls when more is cancelled, so a step gives back the difference between two of its values, and any steps
-together give back what one step would have given, to the minor unit. The rules in words: docs/refunds.md.
+Everything follows from one function, ``returned``: what has gone back when so many units of each line are cancelled.
+Its value never falls when more is cancelled. So each cancellation gives back the difference between two values, and
+several cancellations give back the same as one, to the minor unit. docs/refunds.md explains the rules.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ NO_RATE: Final = Fraction(0)
 
 
 class TaxMode(StrEnum):
-    """Whether prices, discounts and shipping charges have their tax in them."""
+    """Whether prices, discounts and shipping charges include their tax."""
 
     INCLUDED = "included"
     ADDED = "added"
@@ -34,7 +34,7 @@ class ShippingRule(StrEnum):
 
 
 class Below(StrEnum):
-    """What becomes of a discount "from so much" once what is left is worth less (EC-47)."""
+    """What happens to a discount "from so much" when less than that is left (EC-47)."""
 
     KEEP = "keep"
     CLAW_BACK = "claw_back"
@@ -52,7 +52,7 @@ class Method(StrEnum):
 class PricedLine:
     """What a line costs. ``discount_minor`` and ``commission_minor`` are for the whole line.
 
-    ``tax_minor`` is the tax of the line where the shop rounds otherwise than we do; without it the rate decides.
+    ``tax_minor`` is the tax of the line, for a shop that rounds in another way; without it, ``tax_rate`` decides.
     """
 
     id: UUID
@@ -73,7 +73,7 @@ class PricedLine:
 class Discount:
     """A discount on the whole order, spread over its lines by price.
 
-    ``from_minor`` is the value of goods that earned it, and ``below`` what happens once less than that is left.
+    ``from_minor`` is the value of goods that earns it, and ``below`` what happens when less than that is left.
     """
 
     amount_minor: int
@@ -84,7 +84,7 @@ class Discount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipping:
-    """A shipping charge and when it goes back."""
+    """A shipping charge, and when it goes back."""
 
     amount_minor: int
     tax_rate: Fraction = NO_RATE
@@ -96,7 +96,7 @@ class Shipping:
 class Payment:
     """One payment, or this order's share of one (EC-53).
 
-    ``authorised_minor`` is what is reserved and not captured: it is released, never refunded (EC-08, EC-52).
+    ``authorised_minor`` is reserved and not captured: it is released, never refunded (EC-08, EC-52).
     """
 
     id: str
@@ -114,7 +114,7 @@ class Payment:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderMoney:
-    """What an order cost and how it was paid. Discounts and payments stand in the order in which they count."""
+    """What an order cost and how it was paid. Discounts and payments are in the order in which they apply."""
 
     currency: str
     lines: tuple[PricedLine, ...]
@@ -126,7 +126,7 @@ class OrderMoney:
 
     @cached_property
     def discounted(self) -> tuple[tuple[int, ...], ...]:
-        """Each order discount's share of each line: by what the line still costs, largest remainder (EC-48)."""
+        """The share of each line in each discount of the order, by what the line still costs (EC-48)."""
         left = [line.value_minor for line in self.lines]
         shares = []
         for discount in self.discounts:
@@ -143,7 +143,7 @@ class OrderMoney:
 
     @cached_property
     def paid(self) -> tuple[int, ...]:
-        """What the customer owes for each line, discounts and tax counted."""
+        """What the customer owes for each line, with discounts and tax."""
         return tuple(self._gross(price, tax) for price, tax in zip(self._prices, self.taxes, strict=True))
 
     @cached_property
@@ -153,7 +153,7 @@ class OrderMoney:
 
     @cached_property
     def shipping_paid(self) -> tuple[int, ...]:
-        """What the customer owes for each shipping charge, tax counted."""
+        """What the customer owes for each shipping charge, with tax."""
         return tuple(
             self._gross(each.amount_minor, tax) for each, tax in zip(self.shipping, self.shipping_taxes, strict=True)
         )
@@ -165,11 +165,11 @@ class OrderMoney:
 
     @cached_property
     def unpaid_minor(self) -> int:
-        """What no payment covers. It falls away first."""
+        """What no payment covers. Cancelled units reduce this first."""
         return self.total_minor - sum(payment.covers_minor for payment in self.payments)
 
     def worth(self, amount_minor: int, rate: Fraction) -> int:
-        """What an amount in prices is to the customer: with its tax, if tax comes on top."""
+        """What the customer pays for an amount: with its tax, if tax is added to prices."""
         return self._gross(amount_minor, self._tax(amount_minor, rate, None))
 
     @cached_property
@@ -189,7 +189,7 @@ class OrderMoney:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What one payment gives back: ``refund_minor`` is sent, ``release_minor`` is never captured."""
+    """What one payment gives back: ``refund_minor`` is sent back, ``release_minor`` is never captured."""
 
     payment: str
     refund_minor: int
@@ -198,10 +198,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """What cancelled units come to: in goods and shipping, the tax in both, and how the payments share it.
+    """What cancelled units give back: for goods and shipping, with the tax in both, and by which payments.
 
-    ``taken_back_minor`` is how much of a discount the goods that are left had to give up, ``unpaid_minor`` how much
-    had not been paid and just falls away. In a quote, the first can be negative: given up before, it comes back.
+    ``taken_back_minor`` is the part of a discount that the goods that are left no longer earn. In a quote it can be
+    negative: then a part that was taken back before is given again. ``unpaid_minor`` had not been paid, so it does not
+    go back.
     """
 
     goods_minor: int
@@ -230,13 +231,13 @@ Units = Mapping[UUID, int]
 def quote(
     money: OrderMoney, cancelled: Units, more: Units, already: Mapping[str, tuple[int, int]] | None = None
 ) -> Returned:
-    """What goes back when ``more`` units are cancelled, after those that are.
+    """What goes back when ``more`` units are cancelled, in addition to those that are.
 
-    ``already`` is what each payment refunded and released before, if that can be another amount than follows from
-    ``cancelled``: somebody refunded at the provider by hand, and only the rest is due (EC-60).
+    ``already`` is what each payment has refunded and released. It can differ from what follows from ``cancelled`` if
+    somebody refunded by hand at the provider; then only the rest is due (EC-60).
 
     Raises:
-        ValueError: more units are meant than the line has, or fewer than none.
+        ValueError: a number of units is negative, or more than the line has.
     """
     before = returned(money, cancelled)
     after = returned(money, {line.id: cancelled.get(line.id, 0) + more.get(line.id, 0) for line in money.lines})
@@ -253,10 +254,10 @@ def quote(
 
 
 def returned(money: OrderMoney, cancelled: Units) -> Returned:
-    """What has gone back once so many units of each line are cancelled.
+    """What has gone back when so many units of each line are cancelled.
 
     Raises:
-        ValueError: more units are meant than the line has, or fewer than none.
+        ValueError: a number of units is negative, or more than the line has.
     """
     units = [cancelled.get(line.id, 0) for line in money.lines]
     if any(not 0 <= count <= line.units for count, line in zip(units, money.lines, strict=True)):
@@ -278,9 +279,9 @@ def returned(money: OrderMoney, cancelled: Units) -> Returned:
 
 
 def why_not(money: OrderMoney) -> str | None:
-    """What is wrong with the money of an order, in a sentence; ``None`` when it holds together.
+    """What is wrong with the money of an order, as a sentence; ``None`` if nothing is.
 
-    Amounts must not be negative, discounts not exceed what they are taken from, and payments not exceed the total.
+    Amounts must not be negative, discounts not exceed what they reduce, and payments not exceed the total.
     """
     return (
         _amounts_wrong(money)
@@ -291,7 +292,7 @@ def why_not(money: OrderMoney) -> str | None:
 
 
 def too_fine(payment: Payment, currency: str) -> str | None:
-    """Why a payment cannot have these amounts: its provider moves money in larger steps, so it could not go back."""
+    """Why a payment cannot have these amounts: its provider moves only larger steps, so they could not go back."""
     step = step_of(payment.provider, currency)
     for amount in (payment.captured_minor, payment.authorised_minor):
         if amount % step:
@@ -315,10 +316,10 @@ def _parts(whole: Iterable[int], money: OrderMoney, units: list[int]) -> list[in
 
 
 def _after_claw_back(money: OrderMoney, units: list[int], kept: int) -> int:
-    """What goods give back once discounts that the rest no longer earns are taken back, one after the other.
+    """What goods give back after discounts that the rest no longer earns are taken back, one after the other.
 
-    Both arms of the maximum grow with the units, so the result does. The first arm is the most that could have gone
-    back while the discount was still earned: nobody is asked to return that.
+    Both arguments of the maximum grow with the units, so the result does too. The first is the most that could have
+    gone back while the discount was still earned: the customer keeps that.
     """
     goods = kept
     for discount, shares in zip(money.discounts, money.discounted, strict=True):
@@ -332,23 +333,23 @@ def _after_claw_back(money: OrderMoney, units: list[int], kept: int) -> int:
 
 
 def _earned(money: OrderMoney, discount: Discount, units: list[int]) -> int:
-    """At least what any part of these units gives back that leaves goods for the discount's threshold.
+    """An upper bound for what these units can give back while enough goods are left for the discount.
 
-    Two bounds on it: no line gives more units than the spare value holds, and all lines together give no more than
-    the dearest units that fill it.
+    Goods of the ``spare`` value can go. There are two bounds: no line gives more units than fit into that value, and
+    all lines give no more than the dearest units that fill it. The smaller one is returned.
     """
     spare = sum(line.value_minor for line in money.lines) - discount.from_minor
-    alone = together = Fraction(0)
+    by_line = by_price = Fraction(0)
     room = Fraction(spare)
     lines = list(zip(money.lines, money.paid, units, strict=True))
     lines.sort(key=_ratio, reverse=True)
     for line, paid, n in lines:
         most = spare * line.units // line.value_minor if line.value_minor else line.units
-        alone += share(paid, min(n, most), line.units)
+        by_line += share(paid, min(n, most), line.units)
         taken = min(room, Fraction(line.value_minor))
-        together += paid * taken / line.value_minor if line.value_minor else paid
+        by_price += paid * taken / line.value_minor if line.value_minor else paid
         room -= taken
-    return int(min(alone, together))
+    return int(min(by_line, by_price))
 
 
 def _ratio(given: tuple[PricedLine, int, int]) -> Fraction:
@@ -370,7 +371,7 @@ def _shipping(money: OrderMoney, place: int, units: list[int]) -> int:
 
 
 def _goods_tax(money: OrderMoney, units: list[int], goods: int) -> int:
-    """The tax in goods: each line's own; at the average rate where a discount can be taken back from all of them."""
+    """The tax in goods: that of each line, or the average rate if a discount can be taken back from all of them."""
     if any(discount.below is Below.CLAW_BACK for discount in money.discounts):
         return _tax_in(goods, sum(money.taxes), sum(money.paid))
     parts = _parts(money.paid, money, units)
@@ -386,10 +387,10 @@ def _tax_in(part: int, tax: int, whole: int) -> int:
 
 
 def _by_payment(money: OrderMoney, amount: int) -> Iterable[Part]:
-    """Split an amount in the written order (EC-51); of each payment, what is only reserved goes first (EC-52).
+    """Split an amount over the payments in their order (EC-51). Of each payment, the reserved part goes first (EC-52).
 
-    What is finer than the provider's steps waits until more of the same payment goes back. Were it taken from the next
-    payment, that one would have to get it back later.
+    An amount that is finer than the provider's steps waits until more of the same payment goes back. If the next
+    payment paid it instead, that one would have to get it back later.
     """
     for payment in money.payments:
         step = step_of(payment.provider, money.currency)
