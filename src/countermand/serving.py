@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from starlette.routing import Router
 
 from countermand.app import Service, opened
 from countermand.http_server import ConnectionLimits, HttpServer
@@ -17,23 +16,17 @@ from countermand.outlets.links import PATH
 from countermand.settings import Settings
 from countermand.store.engines.protocol import UnavailableError
 from countermand.store.engines.sqlite.file import FileLock
-from countermand.wire.answer import AnswerDoor
-from countermand.wire.answer.door import refuse_host as refuse_page_host
+from countermand.wire.answer import answer_door
 from countermand.wire.auth import Authenticator
-from countermand.wire.bol_plaza import PlazaDoor
-from countermand.wire.bol_plaza.door import refuse_host as refuse_plaza_host
+from countermand.wire.bol_plaza import plaza_door
 from countermand.wire.callers import from_clients
-from countermand.wire.crux import CruxDoor
-from countermand.wire.crux.calling import begins_like_crux
-from countermand.wire.crux.calling import refuse_host as refuse_crux_host
-from countermand.wire.http import one_host, unkept, with_heads
+from countermand.wire.crux import crux_door
+from countermand.wire.http import unkept, with_heads
 from countermand.wire.limits import Asgi
-from countermand.wire.native import native_api
-from countermand.wire.native.errors import refuse_host as refuse_native_host
-from countermand.wire.provider_webhooks import PATH as PAYMENTS
-from countermand.wire.provider_webhooks import PaymentDoor
-from countermand.wire.provider_webhooks import refuse_host as refuse_payment_host
+from countermand.wire.native import native_door
+from countermand.wire.provider_webhooks import payment_door
 from countermand.wire.response import json_reply, send_reply
+from countermand.wire.router import routed
 from countermand.wire.services import Services
 from countermand.wire.throttle import Throttle
 
@@ -129,7 +122,7 @@ def doors(application: Service) -> Asgi:
     """Every door of the service behind one ASGI application."""
     settings = application.settings
     throttle = Throttle(settings, application.clock)
-    behind = Services(
+    services = Services(
         database=application.database,
         lanes=application.lanes,
         authenticator=Authenticator(
@@ -141,46 +134,27 @@ def doors(application: Service) -> Asgi:
         keyring=application.keyring,
         settings=settings,
     )
-    crux, plaza, native = CruxDoor(behind), PlazaDoor(behind), native_api(behind)
-    page = AnswerDoor(behind, application.links)
-    # Not a mount at "/", whose pattern no path with a line break matches.
-    crux_or_native = Router(routes=crux.routes(), default=native, redirect_slashes=False)
-    payments = PaymentDoor(
-        providers=application.providers,
-        follow=application.worker.refunds.follow,
-        throttle=throttle,
-        settings=settings,
+    found = routed(
+        (
+            payment_door(
+                providers=application.providers,
+                follow=application.worker.refunds.follow,
+                throttle=throttle,
+                settings=settings,
+            ),
+            answer_door(services, application.links),
+            plaza_door(services),
+            crux_door(services),
+            native_door(services),
+        )
     )
-    plaza_or_native = Router(plaza.routes(), default=native, redirect_slashes=False)
-    found = one_host(crux_or_native, _refuse_host)
-    for prefix, door, refuse in (
-        (PAYMENTS, payments, refuse_payment_host),
-        (PATH, page, refuse_page_host),
-        ("/services", plaza_or_native, refuse_plaza_host),
-    ):
-        found = _by_prefix(prefix, one_host(door, refuse), found)
     return _guarded(from_clients(unkept(with_heads(found)), settings.trusted_proxies))
-
-
-async def _refuse_host(scope: Any, receive: Any, send: Any) -> None:
-    crux = begins_like_crux(scope["path"])
-    await (refuse_crux_host if crux else refuse_native_host)(scope, receive, send)
 
 
 def _loggable(path: str) -> str:
     """A link in an e-mail is as good as a password."""
     before, prefix, _ = path.partition(PATH)
     return f"{before}{prefix}…" if prefix else path
-
-
-def _by_prefix(prefix: str, app: Asgi, others: Asgi) -> Asgi:
-    """Spare the calls of one door the patterns of another."""
-
-    async def chosen(scope: Any, receive: Any, send: Any) -> None:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        await (app if path.startswith(prefix) else others)(scope, receive, send)
-
-    return chosen
 
 
 def _guarded(app: Asgi) -> Asgi:

@@ -16,10 +16,10 @@ from countermand.cli.help_pages import command_in, flags_with_a_value
 from countermand.cli.help_pages import page as help_page
 from countermand.cli.output import Exit
 from countermand.domain.events import MEANINGS, EventKind
-from countermand.domain.reasons import BOL_REASONS
 from countermand.domain.refusals import RefusalKind
 from countermand.settings import PLAZA_LIMITS, Settings
 from countermand.store.tables import REFERENCE_TABLES
+from countermand.wire.bol.vocabulary import REASONS
 from countermand.wire.replies import REPLIES, Problem, Row
 from tests.docs import event_tables
 from tests.docs.reading import DOCS, ROOT, anchors, links, pages, rows, rows_by_name, section, text_of
@@ -192,7 +192,7 @@ def test_the_page_of_events_is_made_of_the_code() -> None:
 def test_every_reason_of_bol_has_our_name_beside_it() -> None:
     told = rows_by_name(section(text_of("plaza.md"), "Cancelling an item"))
     assert {name: cells[0].strip("`") for name, cells in told.items()} == {
-        name: reason.value for name, reason in BOL_REASONS.items()
+        name: reason.value for name, reason in REASONS.items()
     }
 
 

@@ -11,8 +11,8 @@ from countermand.domain.endpoint import URL_MAX
 from countermand.domain.orders import LINES_MAX, UNITS_MAX
 from countermand.json_input import DEPTH_MAX, NODES_MAX, ORDER_NODES_MAX
 from countermand.settings import Settings
-from countermand.wire.answer import forms
-from countermand.wire.bol import xml
+from countermand.wire.answer import messages
+from countermand.wire.bol_plaza import xml
 from tests.docs.reading import rows, section, text_of
 
 PAGE = text_of("input.md")
@@ -49,7 +49,7 @@ def said(row: str) -> list[int]:
                 xml.TEXT_CHARS_MAX,
             ],
         ),
-        ("Fields of the page behind a link", [forms.FIELDS_MAX]),
+        ("Fields of the page behind a link", [messages.FIELDS_MAX]),
     ],
 )
 def test_every_limit_stands_in_the_docs(row: str, values: list[int]) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from countermand.domain.reasons import BOL_REASONS, CancelReason
 from tests.domain.story import held_by_retailer, held_by_supplier, not_yet_sent
 
 
@@ -36,11 +35,6 @@ def test_the_retailer_decides_alone_while_no_supplier_has_the_order() -> None:
     assert not held_by_supplier().retailer_decides
     assert held_by_retailer().retailer_decides
     assert not_yet_sent().retailer_decides
-
-
-def test_each_of_bols_twelve_reasons_has_a_meaning_of_its_own() -> None:
-    assert len(BOL_REASONS) == len(set(BOL_REASONS.values())) == 12
-    assert set(BOL_REASONS.values()) < set(CancelReason)
 
 
 def test_a_line_is_told_to_its_retailer_and_to_a_supplier_that_knows_of_it() -> None:

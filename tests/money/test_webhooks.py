@@ -15,7 +15,7 @@ from countermand.ids import show
 from countermand.payments.provider import Movement, Notified, ProviderResult, RefundRequest
 from countermand.payments.stripe.webhooks import read_notice
 from countermand.serving import doors
-from countermand.wire.provider_webhooks import PaymentDoor
+from countermand.wire.provider_webhooks import payment_door
 from countermand.wire.throttle import Throttle
 from countermand.worker.refunds import NEWS_MAX
 from tests.money.bank import Bank
@@ -41,13 +41,13 @@ class SigningBank(Bank):
 async def told_by_webhooks(world: World) -> tuple[Desk, httpx2.AsyncClient]:
     here = await desk(world)
     here.bank.__class__ = SigningBank
-    door = PaymentDoor(
+    door = payment_door(
         providers={"stripe": here.bank},
         follow=here.worker.refunds.follow,
         throttle=Throttle(world.application.settings, world.clock),
         settings=world.application.settings,
     )
-    return here, httpx2.AsyncClient(transport=httpx2.ASGITransport(app=door), base_url="http://test")
+    return here, httpx2.AsyncClient(transport=httpx2.ASGITransport(app=door.app), base_url="http://test")
 
 
 def event(reference: str, *, payment: str = "pi_1") -> bytes:
@@ -242,7 +242,7 @@ async def test_an_address_says_so_much_in_the_name_of_a_provider_and_no_more(wor
     here = await desk(world)
     here.bank.__class__ = SigningBank
     settings = world.application.settings.model_copy(update={"provider_hint_limit": "2/minute"})
-    door = PaymentDoor(
+    door = payment_door(
         providers={"stripe": here.bank, "mollie": here.bank},
         follow=here.worker.refunds.follow,
         throttle=Throttle(settings, world.clock),
@@ -251,7 +251,7 @@ async def test_an_address_says_so_much_in_the_name_of_a_provider_and_no_more(wor
     body = event("")
 
     async def post(address: str, provider: str = "stripe") -> httpx2.Response:
-        transport = httpx2.ASGITransport(app=door, client=(address, 1))
+        transport = httpx2.ASGITransport(app=door.app, client=(address, 1))
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
             path = HOOK.replace("stripe", provider)
             return await client.post(path, content=body, headers=signed(world, body))

@@ -15,7 +15,8 @@ from sqlalchemy import update
 
 from countermand.admin import accounts
 from countermand.store import tables as t
-from countermand.wire.bol_plaza.vocabulary import PLAZA_NAMESPACE, ReasonCode
+from countermand.wire.bol.vocabulary import ReasonCode
+from countermand.wire.bol_plaza.vocabulary import PLAZA_NAMESPACE
 from tests.support.world import Clock, populate, running
 from tests.wire.bol_plaza.calling import Seller, checked, new_key
 from tests.wire.bol_plaza.shop import SEED_ITEM, Shop, serving_shop

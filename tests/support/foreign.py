@@ -22,7 +22,7 @@ from countermand.domain.commands import (
     Ship,
     ShipOrder,
 )
-from countermand.domain.reasons import BOL_REASONS, CancelReason
+from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.reads import events as event_reads
 from countermand.reads import refunds
@@ -244,7 +244,7 @@ async def _theirs(world: World) -> dict[str, UUID | int | str]:
     shipped = Ship(line=lines[1], actor=world.actor(supplier), units=1)
     parcel = Parcel(id=new(), tracking_number="3S2", carrier="TNT")
     await _done(world, ShipOrder(order=order.id, actor=world.actor(supplier), lines=(shipped,), parcel=parcel))
-    cancelled = RetailerCancel(line=new(), actor=retailer, reason=BOL_REASONS["OTHER"])
+    cancelled = RetailerCancel(line=new(), actor=retailer, reason=CancelReason.OTHER)
     process = ProcessRequest(event_type="CANCEL_ORDER", entity_id="1")
     refused = await world.submit(cancelled, retailer=world.other_retailer, process=process)
     assert isinstance(refused, Refused), refused

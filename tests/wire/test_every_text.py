@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from countermand.domain.commands import AskCancellation
 from countermand.domain.parties import Actor, PartyKind
 from countermand.service.calls import Done
-from countermand.wire.answer import forms
+from countermand.wire.answer import messages as forms
+from countermand.wire.answer.meaning import command_of
 from countermand.wire.bol_plaza import messages as plaza_messages
 from countermand.wire.crux import messages
 from tests.support import templates
@@ -269,7 +270,7 @@ def test_every_text_of_the_form(field: str) -> None:
     for text in NASTY.values():
         body = {"answer": b"decline", "reason": b"other", field: text.encode(errors="surrogatepass")}
         with pytest.raises((forms.MalformedFormError, forms.FieldError)):
-            forms.command_of(forms.read_form(urlencode(body).encode()), *_about())
+            command_of(forms.read_form(urlencode(body).encode()), *_about())
     odd = forms.read_form(urlencode({"answer": "decline", "note": ODD}).encode())
     assert odd.fields["note"] == ODD
 

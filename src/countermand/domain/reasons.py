@@ -1,11 +1,10 @@
-"""Why units are cancelled, and why a cancellation is declined, with bol's name for each reason."""
+"""Why units are cancelled or why a cancellation is declined: one catalogue, of which each dialect has its own names."""
 
 from enum import StrEnum
-from typing import Final
 
 
 class CancelReason(StrEnum):
-    """Why units are cancelled. Source: bol's twelve codes (docs/plaza.md); CRUX names none."""
+    """Why units are cancelled. They cover the reasons of every dialect; some have none."""
 
     NOT_STATED = "not_stated"
     REQUESTED_BY_CUSTOMER = "requested_by_customer"
@@ -25,7 +24,7 @@ class CancelReason(StrEnum):
 
 
 class DeclineReason(StrEnum):
-    """Why a fulfiller declines. ``NOT_STATED`` comes only from APIs whose decline has no reason (CRUX)."""
+    """Why a fulfiller declines. ``NOT_STATED`` is only for dialects whose decline carries no reason."""
 
     NOT_STATED = "not_stated"
     ALREADY_SHIPPED = "already_shipped"
@@ -33,20 +32,3 @@ class DeclineReason(StrEnum):
     IN_PACKING = "in_packing"
     MADE_TO_ORDER = "made_to_order"
     OTHER = "other"
-
-
-BOL_REASONS: Final = {
-    "OUT_OF_STOCK": CancelReason.OUT_OF_STOCK,
-    "REQUESTED_BY_CUSTOMER": CancelReason.REQUESTED_BY_CUSTOMER,
-    "BAD_CONDITION": CancelReason.BAD_CONDITION,
-    "HIGHER_SHIPCOST": CancelReason.SHIPPING_TOO_COSTLY,
-    "INCORRECT_PRICE": CancelReason.INCORRECT_PRICE,
-    "NOT_AVAIL_IN_TIME": CancelReason.NOT_AVAILABLE_IN_TIME,
-    "NO_BOL_GUARANTEE": CancelReason.GUARANTEE_NOT_MET,
-    "ORDERED_TWICE": CancelReason.ORDERED_TWICE,
-    "RETAIN_ITEM": CancelReason.ITEM_RETAINED,
-    "TECH_ISSUE": CancelReason.TECHNICAL_ISSUE,
-    "UNFINDABLE_ITEM": CancelReason.ITEM_NOT_FOUND,
-    "OTHER": CancelReason.OTHER,
-}
-"""bol's name of each reason, in the order bol lists them. Source: docs/plaza.md."""

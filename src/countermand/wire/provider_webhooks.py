@@ -14,8 +14,10 @@ from countermand.settings import Settings
 from countermand.wire import limits
 from countermand.wire.callers import address_of
 from countermand.wire.http import unsupported_coding
-from countermand.wire.replies import REPLIES, Problem
+from countermand.wire.pipeline import answered
+from countermand.wire.replies import REPLIES, CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, json_reply, send_reply
+from countermand.wire.router import Door, path_of
 from countermand.wire.throttle import Throttle, ThrottledError
 
 PATH: Final = "/v1/providers/"
@@ -26,8 +28,14 @@ log = structlog.get_logger()
 Follow = Callable[[str, Sequence[Notified]], Awaitable[bool]]
 
 
-class PaymentDoor:
-    """One address for each provider that the settings name. ``follow`` looks into what there is news of."""
+def payment_door(*, providers: Mapping[str, Provider], follow: Follow, throttle: Throttle, settings: Settings) -> Door:
+    """The door: one address for each provider that the settings name."""
+    app = _Payments(providers=providers, follow=follow, throttle=throttle, settings=settings)
+    return Door(claims=lambda path: path.startswith(PATH), app=app, refuse_host=_refuse_host)
+
+
+class _Payments:
+    """``follow`` looks into what there is news of."""
 
     def __init__(
         self, *, providers: Mapping[str, Provider], follow: Follow, throttle: Throttle, settings: Settings
@@ -39,44 +47,52 @@ class PaymentDoor:
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
         """Answer one call."""
-        try:
-            reply = await self._reply(scope, receive)
-        except ThrottledError as error:
-            when = (b"retry-after", str(error.retry_in_s).encode())
-            reply = _problem(Problem.RATE_LIMITED, f"Too much news; send it again in {error.retry_in_s} s.", when)
-        await send_reply(send, reply)
+        await send_reply(send, await answered(self._reply(scope, receive), _error))
 
     async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
-        path: str = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix(PATH)
-        name, _, last = path.partition("/")
+        name, _, last = path_of(scope).removeprefix(PATH).partition("/")
         provider = self._providers.get(name)
         if provider is None or last.removesuffix("/") != _LAST:
-            return _problem(Problem.NOT_FOUND, "There is no such address.")
+            raise CallError(Problem.NOT_FOUND, "There is no such address.")
         if scope["method"] != "POST":
-            return _problem(Problem.METHOD_NOT_ALLOWED, "News is posted here.", (b"allow", b"POST"))
+            raise CallError(Problem.METHOD_NOT_ALLOWED, "News is posted here.", (b"allow", b"POST"))
         if unsupported := unsupported_coding(scope):
-            return _problem(Problem.UNSUPPORTED_MEDIA_TYPE, unsupported.sentence, unsupported.header)
+            raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, unsupported.sentence, unsupported.header)
         self._throttle.check_hint(name, address_of(scope))
-        most, slowest = self._settings.body_max_bytes, self._settings.body_timeout_s
+        settings = self._settings
+        body = await limits.read_body(receive, max_bytes=settings.body_max_bytes, timeout_s=settings.body_timeout_s)
         try:
-            body = await limits.read_body(receive, max_bytes=most, timeout_s=slowest)
             notified = provider.read_webhook(_headers(scope), body)
-        except limits.BodyTooLargeError as error:
-            return _problem(Problem.TOO_LARGE, str(error))
-        except limits.BodyTooSlowError:
-            return _problem(Problem.TOO_SLOW, "The body did not arrive in time.")
         except ForgedError as error:
             self._throttle.wrong(address_of(scope))
             log.warning("webhook_forged", provider=name, why=str(error))
-            return _problem(Problem.MALFORMED, "The signature is missing, wrong, or of another time.")
+            raise CallError(Problem.MALFORMED, "The signature is missing, wrong, or of another time.") from None
         if not await self._follow(name, notified):
-            return _problem(Problem.UNAVAILABLE, "It could not be looked into. Send it again.", (b"retry-after", b"30"))
+            detail = "It could not be looked into. Send it again."
+            raise CallError(Problem.UNAVAILABLE, detail, (b"retry-after", b"30"))
         return json_reply(200, {})
 
 
-async def refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:
+def _error(error: Exception) -> Reply:
+    """The problem document of a call that ended with this error, which is raised again if no provider can help it."""
+    match error:
+        case CallError():
+            return _problem(error)
+        case ThrottledError(retry_in_s=retry_in_s):
+            when = (b"retry-after", str(retry_in_s).encode())
+            detail = f"Too much news; send it again in {retry_in_s} s."
+            return _problem(CallError(Problem.RATE_LIMITED, detail, when))
+        case limits.BodyTooLargeError():
+            return _problem(CallError(Problem.TOO_LARGE, str(error)))
+        case limits.BodyTooSlowError():
+            return _problem(CallError(Problem.TOO_SLOW, "The body did not arrive in time."))
+        case _:
+            raise error
+
+
+async def _refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:
     """Say what is wrong with the Host header."""
-    await send_reply(send, _problem(Problem.MALFORMED, scope["error"]))
+    await send_reply(send, _problem(CallError(Problem.MALFORMED, scope["error"])))
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -88,7 +104,8 @@ def _headers(scope: Scope) -> dict[str, str]:
     return headers
 
 
-def _problem(problem: Problem, detail: str, *headers: tuple[bytes, bytes]) -> Reply:
-    status = REPLIES[problem].native
-    title = problem.value.replace("_", " ").capitalize()
-    return json_reply(status, {"title": title, "status": status, "detail": detail, "code": problem.value}, *headers)
+def _problem(error: CallError) -> Reply:
+    status, code = REPLIES[error.kind].native, error.kind.value
+    title = code.replace("_", " ").capitalize()
+    body = {"title": title, "status": status, "detail": error.detail, "code": code}
+    return json_reply(status, body, *error.headers)

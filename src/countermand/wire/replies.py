@@ -1,10 +1,15 @@
 """THE table: which status each outcome has in each dialect. Nothing else in the doors picks a status for a failure."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, Self
 
-from countermand.domain.refusals import RefusalKind
+from countermand.domain.refusals import Refusal, RefusalKind
+
+Header = tuple[bytes, bytes]
+
+NOT_ANSWERED: Final = "The database did not answer. Nothing is lost; repeat the call."
 
 
 class Problem(StrEnum):
@@ -29,6 +34,30 @@ class Problem(StrEnum):
     NOT_SIGNED = "not_signed"
     NOTHING_TO_CONFIRM = "nothing_to_confirm"
     UNAVAILABLE = "unavailable"
+
+
+class CallError(Exception):
+    """The call ends here, with a problem or a refusal and a sentence about it. Each door writes it in its own form."""
+
+    def __init__(
+        self,
+        kind: Problem | RefusalKind,
+        detail: str,
+        *headers: Header,
+        refusal: Refusal | None = None,
+        errors: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.headers = headers
+        self.refusal = refusal
+        self.errors = errors
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> Self:
+        """The rules did not accept the call."""
+        return cls(refusal.kind, refusal.detail, refusal=refusal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.service.calls import Done
 from countermand.store import tables as t
-from countermand.wire.answer.forms import REASONS
+from countermand.wire.answer.messages import REASONS
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio

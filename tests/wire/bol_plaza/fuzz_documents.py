@@ -48,7 +48,6 @@ def _fuzz() -> None:
 
     sys.path[:0] = [str(ROOT / "src")]
     with atheris.instrument_imports(include=["countermand"]):
-        from countermand.wire.bol.xml import Unreadable
         from countermand.wire.bol_plaza import writing
         from countermand.wire.bol_plaza.messages import (
             Cancellation,
@@ -56,6 +55,7 @@ def _fuzz() -> None:
             read_change_transport_request,
             read_shipment_request,
         )
+        from countermand.wire.bol_plaza.xml import Unreadable
     readers = (read_cancellation, read_shipment_request, read_change_transport_request)
 
     def read(body: bytes) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from countermand.wire.bol.xml import BODY_BYTES_MAX, Unreadable
 from countermand.wire.bol_plaza.messages import read_cancellation, read_change_transport_request, read_shipment_request
+from countermand.wire.bol_plaza.xml import BODY_BYTES_MAX, Unreadable
 
 Reader = Callable[[bytes], object]
 

@@ -13,14 +13,14 @@ from countermand import reads
 from countermand.domain.commands import AcceptCancellation, AskCancellation, PassDeadline, WithdrawCancellation
 from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence
-from countermand.domain.reasons import BOL_REASONS, DeclineReason
+from countermand.domain.reasons import DeclineReason
 from countermand.domain.scoring import Role, Week
 from countermand.reads import scores
 from countermand.service.calls import Call, Refused
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.policies import terms_of_policy
-from countermand.wire.bol_plaza import vocabulary
+from countermand.wire.bol.vocabulary import AMSTERDAM, REASONS, ReasonCode
 from tests.store.speaking import OPERATOR
 from tests.wire.bol_plaza.calling import (
     ROOT,
@@ -90,7 +90,7 @@ async def test_the_customers_wish_without_a_customers_ask_counts(seller: Seller)
     assert await seller.told(line) == [(ACCEPTED, 2, True)]
 
 
-@pytest.mark.parametrize("reason", [each for each in BOL_REASONS if each != BY_CUSTOMER])
+@pytest.mark.parametrize("reason", [each for each in REASONS if each != BY_CUSTOMER])
 @pytest.mark.parametrize("asked", [False, True])
 async def test_any_other_reason_counts_also_when_the_customer_asked(
     sqlite_seller: Seller, reason: str, asked: bool
@@ -102,7 +102,7 @@ async def test_any_other_reason_counts_also_when_the_customer_asked(
     told = await sqlite_seller.told(line)
     assert told == [(ASKED, 2, False)] * asked + [(ACCEPTED, 2, True)]
     last = (await sqlite_seller.world.events(line))[-1]
-    assert last.facts["reason"] == BOL_REASONS[reason].value
+    assert last.facts["reason"] == REASONS[ReasonCode(reason)].value
     assert await sqlite_seller.world.buckets(line) == (0, 0, 2, 0)
 
 
@@ -424,7 +424,7 @@ async def test_a_database_that_fails_is_told_in_xml(tmp_path: object, monkeypatc
 
 
 def _in_dutch_time(seller: Seller, timespec: str) -> str:
-    return seller.world.clock().astimezone(vocabulary.AMSTERDAM).isoformat(timespec=timespec)
+    return seller.world.clock().astimezone(AMSTERDAM).isoformat(timespec=timespec)
 
 
 async def _cancellations(seller: Seller) -> list[Record]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 import countermand.wire.bol_plaza as package
-from countermand.wire.bol.xml import Unreadable
+from countermand.wire.bol.meaning import ProcessStatus
+from countermand.wire.bol.vocabulary import EventType, FulfilmentMethod, ReasonCode, Status
 from countermand.wire.bol_plaza import vocabulary, writing
 from countermand.wire.bol_plaza.messages import (
     Cancellation,
@@ -25,15 +26,12 @@ from countermand.wire.bol_plaza.messages import (
 )
 from countermand.wire.bol_plaza.vocabulary import (
     ErrorCode,
-    EventType,
-    FulfilmentMethod,
     OfferCondition,
-    ReasonCode,
     Salutation,
-    Status,
     Version,
 )
-from countermand.wire.bol_plaza.writing import Address, Order, OrderItem, ProcessStatus, Shipment, ShippedItem
+from countermand.wire.bol_plaza.writing import Address, Order, OrderItem, Shipment, ShippedItem
+from countermand.wire.bol_plaza.xml import Unreadable
 
 FOLDER = Path(str(package.__file__)).parent
 PLAZA = etree.XMLSchema(etree.parse(FOLDER / "plazaapi.xsd"))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from countermand.wire.bol.xml import Unreadable
 from countermand.wire.bol_plaza.messages import read_cancellation
+from countermand.wire.bol_plaza.xml import Unreadable
 from tests.wire.bol_plaza.hostile import Case, corpus, outcome_of
 
 CORPUS = corpus()

@@ -6,7 +6,7 @@ import pytest
 
 from countermand.domain.commands import Parcel, Ship, ShipOrder
 from countermand.store import tables as t
-from countermand.wire.bol_plaza import vocabulary
+from countermand.wire.bol.vocabulary import AMSTERDAM
 from tests.wire.bol_plaza.calling import (
     SHIPMENTS,
     SHIPMENTS_V2_1,
@@ -44,7 +44,7 @@ async def test_v2_0_says_when_and_the_claim_is_kept(seller: Seller) -> None:
     process = await seller.ship(number)
     assert (await seller.kept(process)).claimed_at == "2026-11-01T16:00:00+00:00"
     shown = await seller.shipments()
-    now = seller.world.clock().astimezone(vocabulary.AMSTERDAM).isoformat()
+    now = seller.world.clock().astimezone(AMSTERDAM).isoformat()
     assert shown.text("Shipment", "ShipmentDate") == now, "the server's clock decides"
     without = await seller.call("POST", SHIPMENTS, shipment(number, old=False))
     assert (without.error, without.sentence) == ((400, 41201), "Message is missing required tag DateTime.")

@@ -1,3 +1,3 @@
 """The page behind a link in an e-mail: a person answers one cancellation there, without an account."""
 
-from countermand.wire.answer.door import AnswerDoor as AnswerDoor
+from countermand.wire.answer.door import answer_door as answer_door

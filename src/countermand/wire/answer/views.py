@@ -13,7 +13,19 @@ from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
 from countermand.reads import waiting_units
 from countermand.store.columns import Record
-from countermand.wire.answer.forms import NOTHING, REASONS, FieldError, Form
+from countermand.wire.answer.messages import NOTHING, REASONS, FieldError, Form
+from countermand.wire.replies import Header
+from countermand.wire.response import Reply
+
+HTML: Final = b"text/html; charset=utf-8"
+POLICY: Final = b"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+HEADERS: Final = (
+    (b"content-security-policy", POLICY),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-robots-tag", b"noindex"),
+)
 
 _TEMPLATES: Final = Environment(
     loader=PackageLoader("countermand.wire.answer"),
@@ -53,27 +65,27 @@ class Shown:
     notice: str = ""
 
 
-def is_asked_of(row: Record, looker: Viewer) -> bool:
+def is_asked_of(row: Record, viewer: Viewer) -> bool:
     """Whether the answer is due from whoever looks. The rules decide again when it is given."""
-    return row.state == State.ASKED and (row.awaiting == looker.party or looker.kind is PartyKind.PLATFORM)
+    return row.state == State.ASKED and (row.awaiting == viewer.party or viewer.kind is PartyKind.PLATFORM)
 
 
-def is_at_step(row: Record, looker: Viewer, step: int | None) -> bool:
+def is_at_step(row: Record, viewer: Viewer, step: int | None) -> bool:
     """Whether it stands where the link was made for. The platform may answer for anybody, so its link must say."""
-    return row.step == step or (step is None and looker.kind is not PartyKind.PLATFORM)
+    return row.step == step or (step is None and viewer.kind is not PartyKind.PLATFORM)
 
 
-def answer_page(row: Record, looker: Viewer, now: datetime, shown: Shown) -> bytes:
+def answer_page(row: Record, viewer: Viewer, now: datetime, shown: Shown) -> bytes:
     """The page with the forms."""
     form = shown.form
     return _rendered(
         "ask.html",
         facts=_facts(row, now),
-        me=looker.name,
+        me=viewer.name,
         units=waiting_units(row),
         units_words=count(waiting_units(row)),
         passes_on=row.awaiting == row.retailer_id != row.fulfiller_id,
-        holds_goods=row.fulfiller_id == looker.party,
+        holds_goods=row.fulfiller_id == viewer.party,
         proof=_wants_proof(row),
         reasons={reason.value: words for reason, words in REASONS.items()},
         problem=shown.problem,
@@ -84,12 +96,12 @@ def answer_page(row: Record, looker: Viewer, now: datetime, shown: Shown) -> byt
     )
 
 
-def standing_page(row: Record, looker: Viewer, now: datetime, notice: str = "", present: str = "") -> bytes:
+def standing_page(row: Record, viewer: Viewer, now: datetime, notice: str = "", present: str = "") -> bytes:
     """The page of a cancellation that whoever looks has no answer to give to by this link.
 
     ``present`` is the link by which the answer that is due now can be given.
     """
-    title, sentences = _standing(row, looker)
+    title, sentences = _standing(row, viewer)
     if present:
         title = "This link is for an earlier question"
         sentences = [_wants_proof(row) or "It was answered, or has changed since. Another answer is due now."]
@@ -122,6 +134,11 @@ def problem_with(error: FieldError) -> Problem:
     return Problem(sentence=str(error), field=error.field)
 
 
+def page(status: int, body: bytes, *more: Header) -> Reply:
+    """A page as a reply: no browser runs, frames, keeps or indexes it."""
+    return Reply(status=status, body=body, media_type=HTML, headers=(*HEADERS, *more))
+
+
 def _rendered(template: str, **values: object) -> bytes:
     return _TEMPLATES.get_template(template).render(**values).encode("utf-8", "replace")
 
@@ -146,13 +163,13 @@ def _facts(row: Record, now: datetime) -> Mapping[str, str]:
     return facts
 
 
-def _standing(row: Record, looker: Viewer) -> tuple[str, list[str]]:
+def _standing(row: Record, viewer: Viewer) -> tuple[str, list[str]]:
     """Where a cancellation stands: a title, and sentences that say who made it so and what follows."""
     when = f"on {moment(row.answered_at)}" if row.answered_at else ""
     match State(row.state):
         case State.ASKED if row.agreed:
             return "This cancellation waits for other lines", [
-                f"{_who(row, looker)} agreed to the cancellation of {count(row.units)}.",
+                f"{_who(row, viewer)} agreed to the cancellation of {count(row.units)}.",
                 "It was asked together with other lines of the order, all or nothing: nothing is cancelled before all"
                 " of them are agreed to.",
                 "Do not send it while it waits.",
@@ -166,7 +183,7 @@ def _standing(row: Record, looker: Viewer) -> tuple[str, list[str]]:
         case State.ACCEPTED:
             accepted = count(row.accepted_units)
             rest = row.units - row.accepted_units
-            sentences = [f"{_who(row, looker)} accepted the cancellation of {accepted} {when}."]
+            sentences = [f"{_who(row, viewer)} accepted the cancellation of {accepted} {when}."]
             sentences.append("Do not send what is cancelled.")
             if rest:
                 sentences.append(f"{count(rest)} {'stays' if rest == 1 else 'stay'} on order.")
@@ -174,13 +191,13 @@ def _standing(row: Record, looker: Viewer) -> tuple[str, list[str]]:
         case State.DECLINED:
             why = _words(row.decline_reason or "")
             note = [f"Note: {row.answer_note}"] if row.answer_note else []
-            first = f"{_who(row, looker)} declined the cancellation of {count(row.units)} {when}: {why}."
+            first = f"{_who(row, viewer)} declined the cancellation of {count(row.units)} {when}: {why}."
             return "This cancellation was declined", [first, "What was declined is not cancelled.", *note]
         case State.WITHDRAWN if row.by_policy:
             ended = f"Another line that was asked together with it was not cancelled, so this one ended {when}."
             return "This cancellation has ended", [ended, "What was asked for stays on order."]
         case State.WITHDRAWN:
-            taken_back = f"{_who(row, looker)} took it back {when}."
+            taken_back = f"{_who(row, viewer)} took it back {when}."
             return "This cancellation was withdrawn", [taken_back, "What was asked for stays on order."]
         case State.LAPSED:
             ended = f"Nobody answered in time, so it ended {when}."
@@ -191,10 +208,10 @@ def _when(at: datetime, now: datetime) -> str:
     return f"{moment(at)}\n({from_now(at, now)})"
 
 
-def _who(row: Record, looker: Viewer) -> str:
+def _who(row: Record, viewer: Viewer) -> str:
     if row.by_policy:
         return "The agreed rule"
-    return f"{row.answered_by_name} (you)" if row.answered_by == looker.party else str(row.answered_by_name)
+    return f"{row.answered_by_name} (you)" if row.answered_by == viewer.party else str(row.answered_by_name)
 
 
 def _words(name: str) -> str:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
-from countermand.wire.bol.xml import RefusedError, Shape, Unreadable, read_leaves, refuse
+from countermand.wire import limits
+from countermand.wire.bol.vocabulary import AMSTERDAM, ReasonCode
+from countermand.wire.bol_plaza.errors import PlazaError
 from countermand.wire.bol_plaza.vocabulary import (
-    AMSTERDAM,
     EARLIEST,
     ID_MAX,
     LATEST,
@@ -24,9 +25,22 @@ from countermand.wire.bol_plaza.vocabulary import (
     TRACK_AND_TRACE_CHARS_MAX,
     TRANSPORTER_CODE_CHARS_MAX,
     ErrorCode,
-    ReasonCode,
     Version,
 )
+from countermand.wire.bol_plaza.xml import (
+    CHARSETS,
+    RefusedError,
+    Shape,
+    Unreadable,
+    in_utf8,
+    read_leaves,
+    refuse,
+)
+from countermand.wire.http import charset_of, unsupported_charset, unsupported_coding
+from countermand.wire.replies import CallError, Problem
+from countermand.wire.response import Scope
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +149,33 @@ def _transport(leaves: "_Texts") -> Transport | None:
     return Transport(transporter_code=code, track_and_trace=number)
 
 
-_T = TypeVar("_T")
+def readable(document: _T | Unreadable) -> _T:
+    """The document.
+
+    Raises:
+        PlazaError: it cannot be read.
+    """
+    if isinstance(document, Unreadable):
+        raise PlazaError(Problem.MALFORMED, document.code.value, document.sentence)
+    return document
+
+
+async def read_body(scope: Scope, receive: limits.Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+    """What a call carries, in an encoding that the document itself tells or in UTF-8.
+
+    Raises:
+        BodyTooLargeError: as ``limits.read_body``.
+        BodyTooSlowError: as ``limits.read_body``.
+        CallError: nobody here understands how it is written.
+    """
+    body = await limits.read_body(receive, max_bytes=max_bytes, timeout_s=timeout_s)
+    if not body:
+        return body
+    unsupported = unsupported_coding(scope) or unsupported_charset(scope, CHARSETS, "application/xml")
+    if unsupported:
+        raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, unsupported.sentence, unsupported.header)
+    charset = charset_of(scope)
+    return in_utf8(body, charset) if charset else body
 
 
 def _read(body: bytes, shape: Shape, build: "Callable[[_Texts], _T]") -> _T | Unreadable:

@@ -1,14 +1,11 @@
-"""The fixed words of the Plaza dialect: versions, namespaces, codes and states."""
+"""The fixed words of the Plaza dialect alone: versions, namespaces, codes and limits."""
 
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from typing import Final
-from zoneinfo import ZoneInfo
 
 PLAZA_NAMESPACE: Final = "https://plazaapi.bol.com/services/xsd/v2/plazaapi.xsd"
 ERROR_NAMESPACE: Final = "http://config.services.bol.com/schemas/serviceerror-1.5.xsd"
-
-AMSTERDAM: Final = ZoneInfo("Europe/Amsterdam")
 
 # Inside these years every moment has an offset of whole minutes in Amsterdam and survives any change of zone,
 # so what was read can be stored and written again without a surprise at the edge of the calendar.
@@ -42,53 +39,6 @@ class ErrorCode(Enum):
     TOO_LARGE = 41202
 
 
-class ReasonCode(StrEnum):
-    """Why a retailer cancels an order item. Only `REQUESTED_BY_CUSTOMER` answers a customer's ask."""
-
-    OUT_OF_STOCK = "OUT_OF_STOCK"
-    REQUESTED_BY_CUSTOMER = "REQUESTED_BY_CUSTOMER"
-    BAD_CONDITION = "BAD_CONDITION"
-    HIGHER_SHIPCOST = "HIGHER_SHIPCOST"
-    INCORRECT_PRICE = "INCORRECT_PRICE"
-    NOT_AVAIL_IN_TIME = "NOT_AVAIL_IN_TIME"
-    NO_BOL_GUARANTEE = "NO_BOL_GUARANTEE"
-    ORDERED_TWICE = "ORDERED_TWICE"
-    RETAIN_ITEM = "RETAIN_ITEM"
-    TECH_ISSUE = "TECH_ISSUE"
-    UNFINDABLE_ITEM = "UNFINDABLE_ITEM"
-    OTHER = "OTHER"
-
-
-class EventType(StrEnum):
-    """What a process status is about."""
-
-    CANCEL_ORDER = "CANCEL_ORDER"
-    CONFIRM_SHIPMENT = "CONFIRM_SHIPMENT"
-    CHANGE_TRANSPORT = "CHANGE_TRANSPORT"
-    HANDLE_RETURN_ITEM = "HANDLE_RETURN_ITEM"
-
-    def describe(self, entity_id: int | str) -> str:
-        """Return the sentence that a process status of this type carries."""
-        return _DESCRIPTIONS[self].format(entity_id)
-
-
-_DESCRIPTIONS: Final = {
-    EventType.CANCEL_ORDER: "Cancel order item with id {}.",
-    EventType.CONFIRM_SHIPMENT: "Confirm shipment for order item {}.",
-    EventType.CHANGE_TRANSPORT: "Change transport with id {}.",
-    EventType.HANDLE_RETURN_ITEM: "Handle the return item with returnNumber {}",
-}
-
-
-class Status(StrEnum):
-    """How far a process is. All but `PENDING` are final."""
-
-    PENDING = "PENDING"
-    SUCCESS = "SUCCESS"
-    FAILURE = "FAILURE"
-    TIMEOUT = "TIMEOUT"
-
-
 class OfferCondition(StrEnum):
     """The state of the article that was offered."""
 
@@ -99,13 +49,6 @@ class OfferCondition(StrEnum):
     MODERATE = "MODERATE"
     BAD = "BAD"
     UNKNOWN = "UNKNOWN"
-
-
-class FulfilmentMethod(StrEnum):
-    """Who sends the goods: by retailer, or by bol."""
-
-    FBR = "FBR"
-    FBB = "FBB"
 
 
 class Salutation(StrEnum):

@@ -17,8 +17,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
+from countermand.wire.bol.meaning import ProcessStatus
+from countermand.wire.bol.vocabulary import AMSTERDAM, FulfilmentMethod
 from countermand.wire.bol_plaza.vocabulary import (
-    AMSTERDAM,
     EAN_CHARS_MAX,
     ERROR_CHARS_MAX,
     ERROR_NAMESPACE,
@@ -27,11 +28,8 @@ from countermand.wire.bol_plaza.vocabulary import (
     TITLE_CHARS_MAX,
     TRACK_AND_TRACE_CHARS_MAX,
     TRANSPORTER_CODE_CHARS_MAX,
-    EventType,
-    FulfilmentMethod,
     OfferCondition,
     Salutation,
-    Status,
     Version,
 )
 
@@ -121,21 +119,6 @@ class Shipment:
     track_and_trace: str | None = None
     shipping_label_id: int | None = None
     customer: Address
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcessStatus:
-    """How an asynchronous call is doing."""
-
-    id: int
-    seller_id: int
-    entity_id: int | str
-    event_type: EventType
-    status: Status
-    error_message: str | None = None
-    created_at: datetime | None = None
-    self_url: str | None = None
-    """The absolute URL at which this status is found."""
 
 
 def write_orders(orders: Iterable[Order], version: Version) -> bytes:

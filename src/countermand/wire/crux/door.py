@@ -1,16 +1,19 @@
-"""The calls of CRUX: parse, authenticate, one command, one reply, in DRF's shape (docs/crux.md)."""
+"""The calls of CRUX in both its generations, in DRF's shape and order (docs/crux.md)."""
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 from zoneinfo import ZoneInfo
 
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route, Router
 
 from countermand import reads
 from countermand.admin import accounts
-from countermand.admin.accounts import Permission
+from countermand.admin.accounts import Caller, Permission
 from countermand.domain.commands import (
     AcceptCancellation,
     AnswerOrder,
@@ -24,61 +27,129 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import UNKNOWN_ORDER
 from countermand.domain.texts import why_unfit
-from countermand.service.calls import Call, Done, Failed, Refused
+from countermand.json_input import NODES_MAX, ORDER_NODES_MAX
+from countermand.service.calls import Call, Done
 from countermand.store.columns import Record
 from countermand.store.engines.transactions import change
-from countermand.wire.crux import meaning, messages, views
-from countermand.wire.crux.calling import Checks, Endpoint, LoginEndpoint, NoSuchCall, Operation, Request
-from countermand.wire.crux.errors import CallError, refuse, throttled
+from countermand.wire import limits
+from countermand.wire.callers import address_of
+from countermand.wire.crux import auth, errors, meaning, messages, views
+from countermand.wire.crux.meaning import Request
 from countermand.wire.crux.passwords import CrowdedError, Passwords
-from countermand.wire.replies import Problem
-from countermand.wire.response import Reply, json_reply
+from countermand.wire.pipeline import Endpoint, Operation, answered, submitted
+from countermand.wire.replies import REPLIES, CallError, Problem
+from countermand.wire.response import Reply, Scope, Send, json_reply, leaves_bytes_unframed, send_reply
+from countermand.wire.router import Door
 from countermand.wire.services import Services
-from countermand.wire.throttle import ThrottledError
 
 DOOR: Final = "crux"
+
+LOGIN_MAX_BYTES: Final = 16 * 1024
+"""Nobody knows yet who logs in, so little is read of it."""
 
 _RETAILER: Final = frozenset({PartyKind.RETAILER})
 _SUPPLIER: Final = frozenset({PartyKind.SUPPLIER})
 _BOTH: Final = _RETAILER | _SUPPLIER
 
 
-class CruxDoor:
+def crux_door(services: Services) -> Door:
+    """The door, and all paths that begin like its calls."""
+    routes = CruxCalls(services).routes()
+    router = Router(routes=routes, default=_no_such_call, redirect_slashes=False)
+    return Door(claims=_begins_like_crux, app=router, refuse_host=_refuse_host)
+
+
+def _begins_like_crux(path: str) -> bool:
+    return path.startswith(("/orders/", "/organizations/", "/timp/")) or path == "/orders"
+
+
+class Dialect:
+    """DRF's steps. ``column`` is the one of these calls in the table of replies, ``timp`` their generation."""
+
+    def __init__(self, services: Services, *, column: str, timp: bool) -> None:
+        self._services = services
+        self._column = column
+        self._timp = timp
+
+    async def who(self, scope: Scope) -> Caller:
+        """The caller that the Authorization header names."""
+        return await auth.caller_of(self._services.authenticator, scope)
+
+    def check_permission(self, caller: Caller, operation: Operation[Request]) -> None:
+        """Whether this caller may make the call."""
+        auth.check_permission(caller, operation)
+
+    def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
+        """Count the call."""
+        self._services.throttle.check_call(caller)
+
+    def other_verb(self, scope: Scope, methods: tuple[str, ...]) -> Reply:
+        """What there is to know about a call, for whoever asks that instead of making it."""
+        return _options(scope)
+
+    async def request(
+        self, scope: Scope, receive: limits.Receive, caller: Caller, operation: Operation[Request]
+    ) -> Request:
+        """The call with its JSON."""
+        settings, has_lines = self._services.settings, operation.has_lines
+        body = await messages.read_body(
+            scope,
+            receive,
+            max_bytes=settings.order_max_bytes if has_lines else settings.body_max_bytes,
+            timeout_s=settings.body_timeout_s,
+            nodes_max=ORDER_NODES_MAX if has_lines else NODES_MAX,
+        )
+        return Request(caller=caller, timp=self._timp, target=_target(scope, operation.path), body=body)
+
+    def error(self, error: Exception, scope: Scope, methods: tuple[str, ...]) -> Reply:
+        """The error in DRF's shape."""
+        return errors.error_reply(error, self._column)
+
+    def finished(self, reply: Reply, scope: Scope, methods: tuple[str, ...]) -> Reply:
+        """With what DRF says of every call."""
+        return _finished(reply, scope, methods[0])
+
+
+class CruxCalls:
     """Every call of both generations, over the same store and the same rules."""
 
-    def __init__(self, behind: Services) -> None:
-        self._database, self._lanes = behind.database, behind.lanes
-        self._ids, self._clock, self._settings = behind.ids, behind.clock, behind.settings
-        self._checks = Checks(behind.authenticator, behind.throttle, behind.settings)
-        self._passwords = Passwords(behind.settings, behind.clock)
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._database, self._lanes = services.database, services.lanes
+        self._ids, self._clock, self._settings = services.ids, services.clock, services.settings
+        self._passwords = Passwords(services.settings, services.clock)
 
-    def routes(self) -> list[BaseRoute]:
-        """Each call under both prefixes, with and without its final slash, and what only looks like one."""
-        routes: list[BaseRoute] = []
+    def routes(self) -> list[Route]:
+        """Each call under both prefixes, with and without its final slash."""
+        routes: list[Route] = []
         for prefix in ("", "/timp"):
-            login = LoginEndpoint(self._checks, self.log_in, timp=bool(prefix))
-            routes += _both_spellings(prefix + "/organizations/user-login/", login)
+            routes += _both_spellings(prefix + "/organizations/user-login/", _Login(self, timp=bool(prefix)))
             for operation in self._operations():
-                endpoint = Endpoint(self._checks, operation, timp=bool(prefix))
+                endpoint = Endpoint(self._dialect(operation, timp=bool(prefix)), operation)
                 routes += _both_spellings(prefix + operation.path, endpoint)
-        return [*routes, NoSuchCall()]
+        return routes
 
-    def _operations(self) -> tuple[Operation, ...]:
+    def _dialect(self, operation: Operation[Request], *, timp: bool) -> Dialect:
+        seed = operation.method == "DELETE" and not timp
+        column = "crux_timp" if timp else "crux_seed" if seed else "crux_v1"
+        return Dialect(self._services, column=column, timp=timp)
+
+    def _operations(self) -> tuple[Operation[Request], ...]:
         cancel, view, create = Permission.CANCEL_ORDER, Permission.VIEW_ORDER, Permission.CREATE_ORDER
         allocate, track = Permission.ALLOCATE_ORDER, Permission.ADD_ORDER_TRACKING
         return (
-            Operation("DELETE", "/orders/items/cancel/{target}/", self.cancel_item, cancel, _RETAILER),
-            Operation("PATCH", "/orders/items/cancel/{target}/confirm/", self.confirm_item, cancel, _SUPPLIER),
-            Operation("PATCH", "/orders/items/cancel/{target}/reject/", self.reject_item, cancel, _SUPPLIER),
-            Operation("PATCH", "/orders/cancel/", self.cancel_order, cancel, _RETAILER),
-            Operation("PATCH", "/orders/cancel/{target}/confirm/", self.confirm_order, cancel, _SUPPLIER),
-            Operation("PATCH", "/orders/cancel/{target}/reject/", self.reject_order, cancel, _SUPPLIER),
-            Operation("PUT", "/orders/allocation/{target}/", self.allocate, allocate, _SUPPLIER, has_lines=True),
-            Operation("POST", "/orders/tracking/{target}/", self.track, track, _SUPPLIER, has_lines=True),
-            Operation("POST", "/orders/create/", self.create_order, create, _RETAILER, has_lines=True),
-            Operation("POST", "/orders/", self.list_orders, view, _BOTH),
-            Operation("GET", "/orders/po/{target:path}/", self.orders_by_reference, view, _BOTH),
-            Operation("GET", "/orders/{target}/", self.order_detail, view, _BOTH),
+            _call("DELETE", "/orders/items/cancel/{target}/", self.cancel_item, cancel, _RETAILER),
+            _call("PATCH", "/orders/items/cancel/{target}/confirm/", self.confirm_item, cancel, _SUPPLIER),
+            _call("PATCH", "/orders/items/cancel/{target}/reject/", self.reject_item, cancel, _SUPPLIER),
+            _call("PATCH", "/orders/cancel/", self.cancel_order, cancel, _RETAILER),
+            _call("PATCH", "/orders/cancel/{target}/confirm/", self.confirm_order, cancel, _SUPPLIER),
+            _call("PATCH", "/orders/cancel/{target}/reject/", self.reject_order, cancel, _SUPPLIER),
+            _call("PUT", "/orders/allocation/{target}/", self.allocate, allocate, _SUPPLIER, has_lines=True),
+            _call("POST", "/orders/tracking/{target}/", self.track, track, _SUPPLIER, has_lines=True),
+            _call("POST", "/orders/create/", self.create_order, create, _RETAILER, has_lines=True),
+            _call("POST", "/orders/", self.list_orders, view, _BOTH),
+            _call("GET", "/orders/po/{target:path}/", self.orders_by_reference, view, _BOTH),
+            _call("GET", "/orders/{target}/", self.order_detail, view, _BOTH),
         )
 
     # Cancelling
@@ -170,7 +241,7 @@ class CruxDoor:
         """GET: one order."""
         order = await self._database.read(partial(reads.order_by_id, scope=request.scope, order=request.order))
         if order is None:
-            refuse(UNKNOWN_ORDER)
+            raise CallError.of(UNKNOWN_ORDER)
         return json_reply(200, views.order_timp(order) if request.timp else views.order_v1(order))
 
     async def orders_by_reference(self, request: Request) -> Reply:
@@ -182,6 +253,12 @@ class CruxDoor:
         read = partial(reads.orders_by_reference, scope=request.scope, reference=request.target)
         show = views.order_timp if request.timp else views.order_v1
         return json_reply(200, [show(order) for order in await self._database.read(read)])
+
+    async def read_login(self, scope: Scope, receive: limits.Receive) -> Any:
+        """What a stranger says to log in, which is short."""
+        settings = self._settings
+        most = min(LOGIN_MAX_BYTES, settings.body_max_bytes)
+        return await messages.read_body(scope, receive, max_bytes=most, timeout_s=settings.body_timeout_s)
 
     async def log_in(self, body: Any, address: str) -> Reply:
         """POST: a token for a right password. Who guesses has to wait."""
@@ -207,22 +284,92 @@ class CruxDoor:
                     raise CallError(Problem.UNAUTHENTICATED, "Unable to log in with provided credentials.")
                 attempt.succeeded()
                 return user
-        except ThrottledError as error:
-            raise throttled(error.retry_in_s) from None
         except CrowdedError:
             raise CallError(Problem.UNAVAILABLE, "Too many people log in at this moment. Try again.") from None
 
     async def _done(self, request: Request, command: Command | PlaceOrder) -> Done:
         retailer = request.caller.party if request.caller.kind is PartyKind.RETAILER else None
-        outcome = await self._lanes.submit(Call(command=command, door=DOOR, retailer=retailer))
-        if isinstance(outcome, Failed):
-            raise CallError(Problem.UNAVAILABLE, "The database did not answer. Nothing is lost; repeat the call.")
-        if isinstance(outcome, Refused):
-            refuse(outcome.refusal)
-        return outcome
+        return await submitted(self._lanes, Call(command=command, door=DOOR, retailer=retailer))
 
 
-def _both_spellings(path: str, endpoint: Endpoint | LoginEndpoint) -> list[Route]:
+class _Login:
+    """Logging in as ASGI: no credentials are needed, and those given are ignored (docs/crux.md)."""
+
+    def __init__(self, calls: CruxCalls, *, timp: bool) -> None:
+        self._calls = calls
+        self._column = "crux_timp" if timp else "crux_v1"
+
+    async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+        reply = await answered(self._reply(scope, receive), lambda error: errors.error_reply(error, self._column))
+        await send_reply(send, _finished(reply, scope, "POST"))
+
+    async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
+        if scope["method"] != "POST":
+            return _options(scope)
+        return await self._calls.log_in(await self._calls.read_login(scope, receive), address_of(scope))
+
+
+def _call(
+    method: str,
+    path: str,
+    answer: Callable[[Request], Awaitable[Reply]],
+    permission: Permission,
+    kinds: frozenset[PartyKind],
+    *,
+    has_lines: bool = False,
+) -> Operation[Request]:
+    return Operation(method=method, path=path, answer=answer, permission=permission, kinds=kinds, has_lines=has_lines)
+
+
+def _options(scope: Scope) -> Reply:
+    """What there is to know about a call.
+
+    Raises:
+        CallError: the verb is neither OPTIONS nor the call's own.
+    """
+    if scope["method"] == "OPTIONS":
+        return json_reply(200, {"parses": ["application/json"], "renders": ["application/json"]})
+    raise CallError(Problem.METHOD_NOT_ALLOWED, f'Method "{scope["method"]}" not allowed.')
+
+
+def _target(scope: Scope, path: str) -> str:
+    """What the path names. In a text that may hold slashes, only the undecoded path tells them from its own."""
+    target = str(scope["path_params"].get("target", ""))
+    before, rest, _ = path.partition("{target:path}")
+    raw: bytes | None = scope.get("raw_path")
+    if not rest:
+        return target
+    if raw is None:
+        return target.removesuffix("/")
+    named = raw.partition(b"?")[0].partition(before.encode())[2].removesuffix(b"/")
+    return unquote_to_bytes(named).decode(errors="surrogateescape")
+
+
+def _finished(reply: Reply, scope: Scope, method: str) -> Reply:
+    allow = b"GET, HEAD, OPTIONS" if method == "GET" else f"{method}, OPTIONS".encode()
+    return _closing(replace(reply, headers=(*reply.headers, (b"allow", allow), (b"vary", b"Accept"))), scope)
+
+
+def _closing(reply: Reply, scope: Scope) -> Reply:
+    """The reply, and the end of a connection on which bytes may wait that belong to no call."""
+    if not leaves_bytes_unframed(scope):
+        return reply
+    return replace(reply, headers=(*reply.headers, (b"connection", b"close")))
+
+
+async def _no_such_call(scope: Scope, _receive: limits.Receive, send: Send) -> None:
+    """A path that begins like CRUX's and is no call, such as one with an empty id: 404, before anybody is asked who."""
+    reply = json_reply(REPLIES[Problem.NOT_FOUND].crux_v1, {"detail": "Not found."})
+    await send_reply(send, _closing(reply, scope))
+
+
+async def _refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:
+    """Say what is wrong with the Host header."""
+    reply = json_reply(REPLIES[Problem.MALFORMED].crux_v1, {"detail": scope["error"]})
+    await send_reply(send, _closing(reply, scope))
+
+
+def _both_spellings(path: str, endpoint: Endpoint[Request] | _Login) -> list[Route]:
     if path.endswith(":path}/"):
         # A path may hold line breaks, which Starlette's pattern does not match.
         route = Route(path[:-1], endpoint)

@@ -1,6 +1,7 @@
 """What a message of CRUX means: the command, or the question, that it stands for."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -8,13 +9,56 @@ from typing import Any, Final
 from uuid import UUID
 
 from countermand import reads
+from countermand.admin.accounts import Caller
 from countermand.domain.commands import Allocate, AllocateOrder, Parcel, Ship, ShipOrder
 from countermand.domain.money.amounts import digits_of, rounded
 from countermand.domain.orders import NewLine, PlaceOrder
+from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
+from countermand.ids import read_uuid
 from countermand.wire.crux import messages
-from countermand.wire.crux.calling import Request
+from countermand.wire.replies import CallError
 
 CURRENCY: Final = "USD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One authenticated call: who calls, in which generation, and what it says."""
+
+    caller: Caller
+    timp: bool
+    target: str
+    body: Any
+
+    @property
+    def scope(self) -> reads.Scope:
+        """What the caller may see."""
+        return reads.Scope(party=self.caller.party, kind=self.caller.kind)
+
+    @property
+    def line(self) -> UUID:
+        """The line that the path names.
+
+        Raises:
+            CallError: no line can have this id.
+        """
+        return _uuid(self.target, UNKNOWN_LINE)
+
+    @property
+    def order(self) -> UUID:
+        """The order that the path names.
+
+        Raises:
+            CallError: no order can have this id.
+        """
+        return _uuid(self.target, UNKNOWN_ORDER)
+
+
+def _uuid(text: str, unknown: Refusal) -> UUID:
+    try:
+        return read_uuid(text)
+    except ValueError:
+        raise CallError.of(unknown) from None
 
 
 def place_order(

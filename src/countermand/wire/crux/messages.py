@@ -24,6 +24,11 @@ from countermand.domain.orders import LINES_MAX, UNITS_MAX
 from countermand.domain.parties import PartyKind
 from countermand.domain.texts import TEXT_MAX, is_blank, read_text
 from countermand.ids import read_uuid
+from countermand.json_input import NODES_MAX, MalformedJsonError, parse_json
+from countermand.wire import limits
+from countermand.wire.http import unsupported_body
+from countermand.wire.replies import CallError, Problem
+from countermand.wire.response import Scope, header
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -250,6 +255,29 @@ class Track(Message):
     reference: Text | None = Field(default=None, validation_alias="package_reference")
     line_items: Annotated[list[TrackedLine], Field(min_length=1, max_length=LINES_MAX)]
     attributes: list[Attribute] | None = Field(default=None, validation_alias="package_attributes")
+
+
+async def read_body(
+    scope: Scope, receive: limits.Receive, *, max_bytes: int, timeout_s: float, nodes_max: int = NODES_MAX
+) -> Any:
+    """The JSON that a call carries; nothing at all counts as ``{}``, whatever its type is said to be.
+
+    Raises:
+        BodyTooLargeError: as ``limits.read_body``.
+        BodyTooSlowError: as ``limits.read_body``.
+        CallError: it is of another type, or not JSON.
+    """
+    body = await limits.read_body(receive, max_bytes=max_bytes, timeout_s=timeout_s)
+    if not body:
+        return {}
+    if unsupported := unsupported_body(scope, "application/json"):
+        given = (header(scope, b"content-type") or "")[:200]
+        detail = f'Unsupported media type "{given}" in request. {unsupported.sentence}'
+        raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, detail, unsupported.header)
+    try:
+        return parse_json(body, nodes_max=nodes_max)
+    except MalformedJsonError as error:
+        raise CallError(Problem.MALFORMED, f"JSON parse error - {error}") from None
 
 
 def read(model: type[M], value: Any, *, timp: bool, zone: tzinfo = UTC) -> M:

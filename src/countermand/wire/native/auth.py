@@ -1,63 +1,107 @@
-"""What every call of the native API starts with: who calls, what stands behind the door, and the same call twice."""
+"""Who calls, and whether they may call again by now: known before a body is read or a route is looked for.
 
-import hashlib
+What a call needs of its caller stands in its parameters: ``Viewer``, ``Canceller`` and so on.
+"""
+
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from datetime import datetime, tzinfo
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from starlette.responses import Response
 
-from countermand import reads
 from countermand.admin.accounts import Caller, Permission
-from countermand.domain.orders import UNITS_MAX
 from countermand.domain.parties import PartyKind
-from countermand.domain.texts import TEXT_MAX, read_text
-from countermand.fields import InQuery
-from countermand.json_input import parse_json
-from countermand.service.calls import IdempotencyKey
+from countermand.store.engines.protocol import TooBroadError, UnavailableError
+from countermand.wire.callers import address_of
 from countermand.wire.http import Unsupported
-from countermand.wire.native.admitting import caller_in
-from countermand.wire.native.errors import ERRORS_MAX, CallError, invalid, told_of_body
-from countermand.wire.replies import Problem
+from countermand.wire.limits import Asgi
+from countermand.wire.native.errors import ERRORS_MAX, throttled
+from countermand.wire.rates import Share
+from countermand.wire.replies import CallError, Problem
+from countermand.wire.response import Scope, header
 from countermand.wire.services import Services
+from countermand.wire.throttle import ThrottledError
 
-DOOR: Final = "native"
 UNSUPPORTED: Final = "countermand.unsupported"
 """Where a call's scope has why its body is not understood."""
 
-
-class _Request(Request):
-    """A call whose JSON is read as everywhere else, and not as Python's parser would."""
-
-    async def json(self) -> Any:
-        with told_of_body():
-            return parse_json(await self.body())
+_CALLS: Final = "/v1/"
+_WHO: Final = "countermand.who"
 
 
-class JsonRoute(APIRoute):
-    """A call that takes JSON."""
+def caller_in(scope: Mapping[str, Any]) -> Caller:
+    """The caller of an admitted call.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """How FastAPI answers it, with the body read by us."""
-        answer = super().get_route_handler()
+    Raises:
+        CallError: nobody known calls, or too often.
+        UnavailableError: the database could not say.
+    """
+    who: Caller | Exception = scope[_WHO]
+    if isinstance(who, Exception):
+        raise who
+    return who
 
-        async def handle(request: Request) -> Response:
-            return await answer(_Request(request.scope, request.receive))
 
-        return handle
+def admitted(services: Services, app: Asgi, bodiless: Asgi) -> Asgi:
+    """``app`` for calls of known callers; ``bodiless`` answers all others, whose bodies are not read."""
+
+    async def admit(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        if not scope["path"].startswith(_CALLS):
+            # Whether the process is alive is told without a look into the database.
+            await bodiless(scope, _nothing, send)
+            return
+        who, share = await _who(services, scope)
+        told = send if share is None else _telling(share, send)
+        if isinstance(who, Exception):
+            headers = [each for each in scope["headers"] if each[0] != b"content-type"]
+            await bodiless({**scope, "headers": headers, _WHO: who}, _nothing, told)
+        else:
+            await app({**scope, _WHO: who}, receive, told)
+
+    return admit
 
 
-class Strict(BaseModel):
-    """Unknown members are refused, so that a misspelt one is not lost in silence."""
+async def _nothing() -> Any:
+    return {"type": "http.request", "body": b"", "more_body": False}
 
-    model_config = ConfigDict(extra="forbid")
+
+async def _who(services: Services, scope: Scope) -> tuple[Caller | Exception, Share | None]:
+    """The caller and what is left of its quota, or why the call ends here."""
+    try:
+        scheme, _, token = (header(scope, b"authorization") or "").partition(" ")
+        caller = None
+        if scheme.lower() == "bearer" and token:
+            caller = await services.authenticator.caller(token, address_of(scope))
+    except ThrottledError as error:
+        return throttled(error.retry_in_s), None
+    except (UnavailableError, TooBroadError) as error:
+        return error, None
+    if caller is None:
+        return CallError(Problem.UNAUTHENTICATED, "This call needs a valid bearer token."), None
+    share = services.throttle.call(caller)
+    if share is not None and not share.allowed:
+        return throttled(share.retry_in_s), share
+    return caller, share
+
+
+def _telling(share: Share, send: Any) -> Any:
+    quota = share.quota
+    headers = (
+        (b"ratelimit-policy", f'"calls";q={quota.calls};w={quota.window_s}'.encode()),
+        (b"ratelimit", f'"calls";r={share.calls_left};t={share.full_in_s}'.encode()),
+    )
+
+    async def sending(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
+        await send(message)
+
+    return sending
 
 
 def caller_with(permission: Permission, kind: PartyKind | None = None) -> Callable[..., Awaitable[Caller]]:
@@ -81,7 +125,7 @@ def caller_with(permission: Permission, kind: PartyKind | None = None) -> Callab
 async def _check_body(request: Request) -> None:
     wrong: Unsupported | None = request.scope.get(UNSUPPORTED)
     if wrong and await request.body():
-        raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, wrong.sentence).with_header(wrong.header)
+        raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, wrong.sentence, wrong.header)
 
 
 def _check_query(request: Request) -> None:
@@ -105,73 +149,16 @@ def _parameters(call: Dependant) -> Iterator[str]:
         yield from _parameters(shared)
 
 
-async def _behind(request: Request) -> Services:
-    return _behind_of(request)
-
-
-def _behind_of(request: Request) -> Services:
-    behind: Services = request.app.state.behind
-    return behind
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
 
 
 _bearer: Final = HTTPBearer(auto_error=False)
 
-Inside = Annotated[Services, Depends(_behind)]
+Inside = Annotated[Services, Depends(_services)]
 Viewer = Annotated[Caller, Depends(caller_with(Permission.VIEW_ORDER))]
 Canceller = Annotated[Caller, Depends(caller_with(Permission.CANCEL_ORDER))]
+Seller = Annotated[Caller, Depends(caller_with(Permission.CREATE_ORDER))]
 Cashier = Annotated[Caller, Depends(caller_with(Permission.MANAGE_REFUNDS, PartyKind.PLATFORM))]
 Manager = Annotated[Caller, Depends(caller_with(Permission.MANAGE_ENDPOINTS))]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[ -~]{1,255}$")]
-Units = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
-Limit = Annotated[int, InQuery, Query(ge=1, le=reads.PAGE_MAX)]
-
-Word = Annotated[str, Query(min_length=1, max_length=TEXT_MAX), AfterValidator(read_text)]
-
-
-def _sought(
-    reference: Word | None = None,
-    number: Annotated[int | None, InQuery, Query(ge=1)] = None,
-    email: Word | None = None,
-    payment_reference: Word | None = None,
-    q: Annotated[str | None, Query(min_length=2, max_length=200), AfterValidator(read_text)] = None,
-) -> reads.Lookup:
-    """Of which orders, by what is known of them."""
-    return reads.Lookup(reference=reference, number=number, email=email, payment=payment_reference, anything=q)
-
-
-Sought = Annotated[reads.Lookup, Depends(_sought)]
-
-
-def scope_of(who: Caller) -> reads.Scope:
-    """What the caller may see."""
-    return reads.Scope(party=who.party, kind=who.kind)
-
-
-def once_of(who: Caller, key: str | None, what: str, said: BaseModel | None) -> IdempotencyKey | None:
-    """What makes two calls one: the caller, its key, and a fingerprint of which call it is and what it says."""
-    if not key:
-        return None
-    return IdempotencyKey(caller=str(who.party), key=key, fingerprint=fingerprint(what, said))
-
-
-def fingerprint(what: str, said: BaseModel | None) -> str:
-    """Of a call and what it says, however it was spelled."""
-    # Members that came with 0.2 count only where they are given, so that keys of before it still find their calls.
-    new = {name for name in _SINCE_0_2 if said and getattr(said, name, None) is None}
-    words = said.model_dump_json(exclude=new) if said else ""
-    return hashlib.sha256(f"{what}\n{words}".encode()).hexdigest()
-
-
-_SINCE_0_2: Final = ("step",)
-
-
-def moment_of(
-    behind: Services, text: str | None, read: Callable[[object, tzinfo], datetime], name: str
-) -> datetime | None:
-    """The time in a query; a day is one of the zone that the settings name."""
-    if text is None:
-        return None
-    try:
-        return read(text, ZoneInfo(behind.settings.score_zone))
-    except ValueError as error:
-        raise invalid(f"{name} {error}.", "query", name) from None

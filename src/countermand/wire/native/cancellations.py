@@ -30,39 +30,15 @@ from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
 from countermand.service.calls import Call, IdempotencyKey
 from countermand.store.columns import Record
-from countermand.wire.native.auth import (
-    DOOR,
-    Canceller,
-    Inside,
-    JsonRoute,
-    Key,
-    Limit,
-    Sought,
-    Strict,
-    Units,
-    Viewer,
-    moment_of,
-    once_of,
-    scope_of,
-)
-from countermand.wire.native.errors import PROBLEMS, heeded, invalid, refused
+from countermand.wire.native.auth import Canceller, Inside, Viewer
+from countermand.wire.native.errors import PROBLEMS, invalid
+from countermand.wire.native.meaning import DOOR, moment_of, once_of, scope_of, submit
+from countermand.wire.native.messages import JsonRoute, Key, Limit, LineIn, Sought, Strict, Units, distinct
+from countermand.wire.native.views import PartyOut
+from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/cancellations", responses=PROBLEMS, route_class=JsonRoute)
-
-
-class LineIn(Strict):
-    """Units of one line; all that are open when no number is given."""
-
-    line: Id
-    units: Units | None = None
-
-
-def distinct(lines: list[LineIn]) -> list[LineIn]:
-    """The same line twice could mean its units twice or once."""
-    if len({each.line for each in lines}) < len(lines):
-        raise ValueError("a line is named more than once")
-    return lines
 
 
 class CancellationIn(Strict):
@@ -108,13 +84,6 @@ class Remark(Strict):
 
     note: Annotated[Note, Field(min_length=1), AfterValidator(needed_text)]
     tracking: Text = ""
-
-
-class PartyOut(BaseModel):
-    """A party."""
-
-    id: UUID
-    name: str
 
 
 class CancellationOut(BaseModel):
@@ -167,24 +136,26 @@ class Asked(BaseModel):
 
 
 @router.post("", status_code=202)
-async def ask_cancellation(behind: Inside, who: Canceller, wish: CancellationIn, idempotency_key: Key = None) -> Asked:
+async def ask_cancellation(
+    services: Inside, who: Canceller, wish: CancellationIn, idempotency_key: Key = None
+) -> Asked:
     """Ask to cancel units of lines of one order, on the customer's wish or the retailer's own.
 
     With an ``Idempotency-Key`` the same call gets the same answer for at least 30 days, and asks under other keys are
     separate, however equal. Without one, an equal ask that waits is the same ask: ``repeated`` says so.
     """
     line = partial(reads.line_by_id, scope=scope_of(who), line=wish.lines[0].line)
-    first = await behind.database.read(line)
+    first = await services.database.read(line)
     if first is None:
-        raise refused(UNKNOWN_LINE)
+        raise CallError.of(UNKNOWN_LINE)
     call = Call(
         command=_ask(who, wish, first.order_id, idempotency_key or ""),
         door=DOOR,
         retailer=first.retailer_id,
         once=once_of(who, idempotency_key, "ask", wish),
     )
-    done = heeded(await behind.lanes.submit(call), unknown=UNKNOWN_LINE)
-    rows = [await _seen(behind, who, each) for each in done.cancellations]
+    done = await submit(services, call, unknown=UNKNOWN_LINE)
+    rows = [await _seen(services, who, each) for each in done.cancellations]
     return Asked(cancellations=[_out(row, repeated=row.id in done.repeated) for row in rows if row])
 
 
@@ -207,7 +178,7 @@ class Filters:
 
 @router.get("")
 async def list_cancellations(
-    behind: Inside,
+    services: Inside,
     who: Viewer,
     filters: Annotated[Filters, Depends()],
     lookup: Sought,
@@ -219,13 +190,15 @@ async def list_cancellations(
     `state=escalated` are those that wait for the platform, as `awaiting_me` says for it. `late` are those whose answer
     was due before now, and those that were escalated for that.
     """
-    wanted = replace(_wanted(behind, who, filters, after, limit + 1), lookup=lookup)
-    rows = await behind.database.read(partial(reads.list_cancellations, scope=scope_of(who), wanted=wanted))
+    wanted = replace(_wanted(services, who, filters, after, limit + 1), lookup=lookup)
+    rows = await services.database.read(partial(reads.list_cancellations, scope=scope_of(who), wanted=wanted))
     more = _place(rows[limit - 1], wanted) if len(rows) > limit else None
     return CancellationPage(cancellations=[_out(row) for row in rows[:limit]], next=more)
 
 
-def _wanted(behind: Services, who: Caller, filters: Filters, after: str | None, limit: int) -> reads.CancellationFilter:
+def _wanted(
+    services: Services, who: Caller, filters: Filters, after: str | None, limit: int
+) -> reads.CancellationFilter:
     by_due = filters.sort is not None
     if by_due and filters.state not in (None, "asked", "escalated"):
         detail = "sort=due_at lists what waits for an answer; those in another state have theirs."
@@ -238,8 +211,8 @@ def _wanted(behind: Services, who: Caller, filters: Filters, after: str | None, 
         escalated=operators or filters.state == "escalated",
         # Two parties never await one answer.
         awaiting=UUID(int=0) if len(whose) > 1 else next(iter(whose - {PLATFORM}), None),
-        late=behind.clock() if filters.late else None,
-        due_before=moment_of(behind, filters.due_before, read_end, "due_before"),
+        late=services.clock() if filters.late else None,
+        due_before=moment_of(services, filters.due_before, read_end, "due_before"),
         line=filters.line,
         order=filters.order,
         by_due=by_due,
@@ -272,14 +245,14 @@ def _last(after: str, *, by_due: bool) -> reads.DuePlace:
 
 
 @router.get("/{cancellation}")
-async def get_cancellation(behind: Inside, who: Viewer, cancellation: str) -> CancellationOut:
+async def get_cancellation(services: Inside, who: Viewer, cancellation: str) -> CancellationOut:
     """One cancellation."""
-    return _out(await _named(behind, who, cancellation))
+    return _out(await _named(services, who, cancellation))
 
 
 @router.post("/{cancellation}/accept")
 async def accept_cancellation(
-    behind: Inside,
+    services: Inside,
     who: Canceller,
     cancellation: str,
     answer: Acceptance | None = None,
@@ -290,7 +263,7 @@ async def accept_cancellation(
     A retailer that accepts a customer's ask while a supplier holds the goods passes on what it accepts to the supplier.
     The platform must name the ``step`` that it answers; at another one the answer is ``state_changed``.
     """
-    row = await _named(behind, who, cancellation)
+    row = await _named(services, who, cancellation)
     said = answer or Acceptance()
     command = AcceptCancellation(
         line=row.line_id,
@@ -301,19 +274,19 @@ async def accept_cancellation(
         rest_reason=said.rest_reason,
         note=said.note,
     )
-    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"accept {row.id}", said))
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"accept {row.id}", said))
 
 
 @router.post("/{cancellation}/decline")
 async def decline_cancellation(
-    behind: Inside, who: Canceller, cancellation: str, answer: Refusal, idempotency_key: Key = None
+    services: Inside, who: Canceller, cancellation: str, answer: Refusal, idempotency_key: Key = None
 ) -> CancellationOut:
     """Decline asked units, which stay on order. A reason is required.
 
     Where the policy wants proof of ``already_shipped``, the decline counts once it names the parcel in ``tracking``.
     The platform must name the ``step`` that it answers; at another one the answer is ``state_changed``.
     """
-    row = await _named(behind, who, cancellation)
+    row = await _named(services, who, cancellation)
     # Not to state a reason is for dialects that have no room for one.
     reason = None if answer.reason is DeclineReason.NOT_STATED else answer.reason
     command = DeclineCancellation(
@@ -325,21 +298,21 @@ async def decline_cancellation(
         note=answer.note,
         tracking=answer.tracking,
     )
-    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"decline {row.id}", answer))
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"decline {row.id}", answer))
 
 
 @router.post("/{cancellation}/withdraw")
 async def withdraw_cancellation(
-    behind: Inside, who: Canceller, cancellation: str, said: Withdrawal | None = None, idempotency_key: Key = None
+    services: Inside, who: Canceller, cancellation: str, said: Withdrawal | None = None, idempotency_key: Key = None
 ) -> CancellationOut:
     """Take an ask back while nobody has answered it. Only the party that asked can, and the platform."""
-    row = await _named(behind, who, cancellation)
+    row = await _named(services, who, cancellation)
     wish = said or Withdrawal()
     command = WithdrawCancellation(
         line=row.line_id, actor=who.actor, cancellation=row.id, step=wish.step, note=wish.note
     )
     return await _do(
-        behind,
+        services,
         who,
         row,
         command,
@@ -349,39 +322,39 @@ async def withdraw_cancellation(
 
 @router.post("/{cancellation}/notes")
 async def note_cancellation(
-    behind: Inside, who: Canceller, cancellation: str, remark: Remark, idempotency_key: Key = None
+    services: Inside, who: Canceller, cancellation: str, remark: Remark, idempotency_key: Key = None
 ) -> CancellationOut:
     """Put a note to a cancellation, such as what it cost that a label could not be voided. It changes nothing.
 
     It is told to all who are told of the line, as the event ``cancellation.noted``. The same again is kept once.
     """
-    row = await _named(behind, who, cancellation)
+    row = await _named(services, who, cancellation)
     command = NoteCancellation(
         line=row.line_id, actor=who.actor, cancellation=row.id, note=remark.note, tracking=remark.tracking
     )
-    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"note {row.id}", remark))
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"note {row.id}", remark))
 
 
 async def _do(
-    behind: Services, who: Caller, row: Record, command: LineCommand, once: IdempotencyKey | None
+    services: Services, who: Caller, row: Record, command: LineCommand, once: IdempotencyKey | None
 ) -> CancellationOut:
     call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
-    done = heeded(await behind.lanes.submit(call), unknown=UNKNOWN_CANCELLATION)
-    after = await _seen(behind, who, row.id)
+    done = await submit(services, call, unknown=UNKNOWN_CANCELLATION)
+    after = await _seen(services, who, row.id)
     return _out(after or row, repeated=row.id in done.repeated)
 
 
-async def _named(behind: Services, who: Caller, text: str) -> Record:
+async def _named(services: Services, who: Caller, text: str) -> Record:
     wanted = read("can", text)
-    row = await _seen(behind, who, wanted) if wanted else None
+    row = await _seen(services, who, wanted) if wanted else None
     if row is None:
-        raise refused(UNKNOWN_CANCELLATION)
+        raise CallError.of(UNKNOWN_CANCELLATION)
     return row
 
 
-async def _seen(behind: Services, who: Caller, cancellation: UUID) -> Record | None:
+async def _seen(services: Services, who: Caller, cancellation: UUID) -> Record | None:
     question = partial(reads.cancellation_by_id, scope=scope_of(who), cancellation=cancellation)
-    return await behind.database.read(question)
+    return await services.database.read(question)
 
 
 def _ask(who: Caller, wish: CancellationIn, order: UUID, key: str) -> AskLines:

@@ -10,8 +10,9 @@ from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.http import unsupported_body
 from countermand.wire.native import cancellations, endpoints, errors, events, lines, payments, refunds, scorecards
-from countermand.wire.native.admitting import admitted
-from countermand.wire.native.auth import UNSUPPORTED
+from countermand.wire.native.auth import UNSUPPORTED, admitted
+from countermand.wire.replies import CallError
+from countermand.wire.router import Door
 from countermand.wire.services import Services
 
 
@@ -32,11 +33,16 @@ class _Described(FastAPI):
         return description
 
 
-def native_api(behind: Services) -> limits.Asgi:
+def native_door(services: Services) -> Door:
+    """The door. Paths that are no other door's are its own, as it says best what is not there."""
+    return Door(claims=lambda path: True, app=_api(services), refuse_host=errors.refuse_host)
+
+
+def _api(services: Services) -> limits.Asgi:
     """The application for ``/v1``, its description at ``/openapi.json``, and ``/healthz``."""
     api = _Described(title="Countermand", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
-    api.state.behind = behind
-    api.add_exception_handler(errors.CallError, errors.on_call_error)
+    api.state.services = services
+    api.add_exception_handler(CallError, errors.on_call_error)
     api.add_exception_handler(UnavailableError, errors.on_unavailable)
     api.add_exception_handler(TooBroadError, errors.on_too_broad)
     api.add_exception_handler(RequestValidationError, errors.on_invalid)
@@ -44,9 +50,9 @@ def native_api(behind: Services) -> limits.Asgi:
     for calls in (cancellations, lines, payments, refunds, scorecards, events, endpoints):
         api.include_router(calls.router)
     api.add_api_route("/healthz", healthz, include_in_schema=False)
-    most, slowest = behind.settings.body_max_bytes, behind.settings.body_timeout_s
+    most, slowest = services.settings.body_max_bytes, services.settings.body_timeout_s
     bounded = limits.bounded(api, errors.refuse_body, max_bytes=most, timeout_s=slowest)
-    return _reached(admitted(behind, bounded, api))
+    return _reached(admitted(services, bounded, api))
 
 
 def _reached(app: limits.Asgi) -> limits.Asgi:

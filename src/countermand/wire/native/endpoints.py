@@ -22,9 +22,11 @@ from countermand.fields import Text
 from countermand.ids import read, show
 from countermand.store.engines.protocol import Work
 from countermand.store.engines.transactions import change
-from countermand.wire.native.auth import Inside, JsonRoute, Key, Manager, Strict, fingerprint
-from countermand.wire.native.errors import PROBLEMS, CallError, invalid
-from countermand.wire.replies import Problem
+from countermand.wire.native.auth import Inside, Manager
+from countermand.wire.native.errors import PROBLEMS, invalid
+from countermand.wire.native.meaning import fingerprint
+from countermand.wire.native.messages import JsonRoute, Key, Strict
+from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/endpoints", responses=PROBLEMS, route_class=JsonRoute)
@@ -83,114 +85,114 @@ class Endpoints(BaseModel):
 
 
 @router.post("", status_code=201)
-async def add_endpoint(behind: Inside, who: Manager, wish: EndpointIn, idempotency_key: Key = None) -> EndpointMade:
+async def add_endpoint(services: Inside, who: Manager, wish: EndpointIn, idempotency_key: Key = None) -> EndpointMade:
     """Register where the caller's party is told what happens. A mailbox is sent a confirmation first.
 
     With an ``Idempotency-Key`` the same call gets the same answer, its secret included.
     """
     add = partial(
         endpoints.add,
-        ids=behind.ids,
-        keyring=behind.keyring,
-        now=behind.clock(),
+        ids=services.ids,
+        keyring=services.keyring,
+        now=services.clock(),
         party=who.party,
         url=wish.url,
         kinds=wish.events,
         label=wish.label,
-        rules=behind.settings.address_rules,
+        rules=services.settings.address_rules,
         by=who.name,
     )
-    return _made(await _once(behind, who, add, idempotency_key, fingerprint("add endpoint", wish)))
+    return _made(await _once(services, who, add, idempotency_key, fingerprint("add endpoint", wish)))
 
 
 @router.get("")
-async def list_endpoints(behind: Inside, who: Manager) -> Endpoints:
+async def list_endpoints(services: Inside, who: Manager) -> Endpoints:
     """All endpoints of the caller's party, without those that were removed."""
-    found = await behind.database.read(lambda connection: endpoints.of_party(connection, who.party))
+    found = await services.database.read(lambda connection: endpoints.of_party(connection, who.party))
     return Endpoints(endpoints=[_out(each) for each in found])
 
 
 @router.get("/{endpoint}")
-async def get_endpoint(behind: Inside, who: Manager, endpoint: str) -> EndpointOut:
+async def get_endpoint(services: Inside, who: Manager, endpoint: str) -> EndpointOut:
     """One endpoint."""
     with _told():
-        return _out(await behind.database.read(partial(endpoints.find, endpoint=_id(endpoint), party=who.party)))
+        return _out(await services.database.read(partial(endpoints.find, endpoint=_id(endpoint), party=who.party)))
 
 
 @router.delete("/{endpoint}", status_code=204)
-async def remove_endpoint(behind: Inside, who: Manager, endpoint: str) -> Response:
+async def remove_endpoint(services: Inside, who: Manager, endpoint: str) -> Response:
     """Send nothing there ever again. What was still to be sent is dead."""
     remove = partial(endpoints.remove, endpoint=_id(endpoint), by=who.name, party=who.party)
-    await _change(behind, remove)
+    await _change(services, remove)
     return Response(status_code=204)
 
 
 @router.post("/{endpoint}/pause")
-async def pause_endpoint(behind: Inside, who: Manager, endpoint: str, why: Pause | None = None) -> EndpointOut:
+async def pause_endpoint(services: Inside, who: Manager, endpoint: str, why: Pause | None = None) -> EndpointOut:
     """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""
     reason = f"Paused by its owner: {why.reason}" if why and why.reason else "Paused by its owner."
     pause = partial(endpoints.pause, endpoint=_id(endpoint), reason=reason, by=who.name, party=who.party)
-    return _out(await _change(behind, pause))
+    return _out(await _change(services, pause))
 
 
 @router.post("/{endpoint}/resume")
-async def resume_endpoint(behind: Inside, who: Manager, endpoint: str) -> EndpointOut:
+async def resume_endpoint(services: Inside, who: Manager, endpoint: str) -> EndpointOut:
     """Send there again, whatever stopped it."""
     resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=who.party)
-    return _out(await _change(behind, resume))
+    return _out(await _change(services, resume))
 
 
 @router.post("/{endpoint}/confirmation", status_code=202)
-async def ask_again_to_confirm(behind: Inside, who: Manager, endpoint: str) -> EndpointOut:
+async def ask_again_to_confirm(services: Inside, who: Manager, endpoint: str) -> EndpointOut:
     """Send the confirmation of a mailbox once more. Only the link in it confirms."""
     again = partial(
         endpoints.ask_again_to_confirm,
-        now=behind.clock(),
+        now=services.clock(),
         endpoint=_id(endpoint),
-        rules=behind.settings.address_rules,
+        rules=services.settings.address_rules,
         by=who.name,
         party=who.party,
     )
-    return _out(await _change(behind, again))
+    return _out(await _change(services, again))
 
 
 @router.post("/{endpoint}/rotate")
 async def rotate_secret(
-    behind: Inside, who: Manager, endpoint: str, how: Rotation | None = None, idempotency_key: Key = None
+    services: Inside, who: Manager, endpoint: str, how: Rotation | None = None, idempotency_key: Key = None
 ) -> EndpointMade:
     """Give the endpoint a new secret. The old one stays valid beside it for a day, unless told otherwise."""
     wanted, how = _id(endpoint), how or Rotation()
     rotate = partial(
         endpoints.rotate,
-        ids=behind.ids,
-        keyring=behind.keyring,
-        now=behind.clock(),
+        ids=services.ids,
+        keyring=services.keyring,
+        now=services.clock(),
         endpoint=wanted,
         overlap=timedelta(seconds=how.overlap_s),
         by=who.name,
         party=who.party,
     )
-    return _made(await _once(behind, who, rotate, idempotency_key, fingerprint(f"rotate {wanted}", how)))
+    return _made(await _once(services, who, rotate, idempotency_key, fingerprint(f"rotate {wanted}", how)))
 
 
-async def _once(behind: Services, who: Caller, act: Work[Added], key: str | None, said: str) -> Added:
+async def _once(services: Services, who: Caller, act: Work[Added], key: str | None, said: str) -> Added:
     if not key:
-        return await _change(behind, act)
+        return await _change(services, act)
     once = partial(
         endpoints.once,
-        keyring=behind.keyring,
-        now=behind.clock(),
+        keyring=services.keyring,
+        now=services.clock(),
         party=who.party,
         key=key,
         fingerprint=said,
         act=act,
     )
-    return await _change(behind, once)
+    return await _change(services, once)
 
 
-async def _change(behind: Services, act: Work[T]) -> T:
+async def _change(services: Services, act: Work[T]) -> T:
     with _told():
-        return await change(behind.database, act)
+        return await change(services.database, act)
 
 
 @contextmanager

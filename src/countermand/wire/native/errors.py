@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final
 from uuid import UUID
 
 from fastapi import Request
@@ -15,13 +15,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.domain.texts import writable
 from countermand.ids import show
 from countermand.json_input import MalformedJsonError, UnfitTextError
-from countermand.service.calls import Done, Outcome, Refused
 from countermand.wire import limits
-from countermand.wire.replies import REPLIES, Problem
+from countermand.wire.replies import NOT_ANSWERED, REPLIES, CallError, Problem
 
 ERRORS_MAX: Final = 100
 """So many errors of one call are told; a body of nothing but errors would be answered with megabytes."""
@@ -60,22 +58,6 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 """For the description: what every call can answer besides success."""
 
 
-class CallError(Exception):
-    """The call ends here, with a problem."""
-
-    def __init__(self, kind: Problem | RefusalKind, detail: str, **more: Any) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.detail = detail
-        self.headers: dict[str, str] = {}
-        self.more = more
-
-    def with_header(self, header: tuple[bytes, bytes]) -> Self:
-        """The same, with a header of its own."""
-        self.headers[header[0].decode()] = header[1].decode()
-        return self
-
-
 def invalid(detail: str, *where: str | int) -> CallError:
     """What the call says has the right form and makes no sense; ``where`` is the place in it."""
     errors = [{"loc": list(where), "msg": detail}] if where else None
@@ -102,47 +84,15 @@ def told_of_body() -> Iterator[None]:
         raise BodyError(CallError(Problem.MALFORMED, f"The body is not JSON as it has to be: {error}.")) from None
 
 
-def refused(refusal: Refusal) -> CallError:
-    """The rules did not heed the call."""
-    standing = show("can", refusal.cancellation) if refusal.cancellation else None
-    current = CurrentOut(**asdict(refusal.current)) if refusal.current else None
-    return CallError(refusal.kind, refusal.detail, cancellation=standing, current=current)
-
-
-def heeded(outcome: Outcome, *, unknown: Refusal) -> Done:
-    """The outcome, when it is a good one. ``unknown`` says of what the caller named that it is not the caller's.
-
-    Raises:
-        CallError: the call was refused, or the database failed.
-    """
-    match outcome:
-        case Done():
-            return outcome
-        case Refused():
-            nobodys = outcome.refusal.kind in _UNKNOWN
-            raise refused(unknown if nobodys else outcome.refusal)
-        case _:
-            raise unavailable()
-
-
-_UNKNOWN: Final = frozenset({RefusalKind.UNKNOWN_LINE, RefusalKind.UNKNOWN_ORDER, RefusalKind.UNKNOWN_CANCELLATION})
-"""Whichever of them the rules found unknown, the caller hears it of the one that was named."""
-
-
-def unavailable() -> CallError:
-    """The database is away."""
-    return CallError(Problem.UNAVAILABLE, "The database did not answer. Nothing is lost; repeat the call.")
-
-
 def throttled(retry_in_s: int) -> CallError:
     """The caller calls too often."""
-    error = CallError(Problem.RATE_LIMITED, f"Too many calls; call again in {retry_in_s} s.")
-    return error.with_header((b"Retry-After", str(retry_in_s).encode()))
+    when = (b"retry-after", str(retry_in_s).encode())
+    return CallError(Problem.RATE_LIMITED, f"Too many calls; call again in {retry_in_s} s.", when)
 
 
 async def on_unavailable(request: Request, error: Exception) -> Response:
     """The database is away."""
-    return problem(unavailable())
+    return problem(CallError(Problem.UNAVAILABLE, NOT_ANSWERED))
 
 
 _NARROWER: Final = {
@@ -232,7 +182,17 @@ def problem(error: CallError) -> Response:
         "status": status,
         "detail": error.detail,
         "code": error.kind.value,
-        **{name: value for name, value in error.more.items() if value is not None},
+        **{name: value for name, value in _more(error) if value is not None},
     }
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status, {})
-    return JSONResponse(jsonable_encoder(body), status, {**headers, **error.headers}, MEDIA_TYPE)
+    headers = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "1"}}.get(status, {})
+    headers |= {name.decode(): value.decode() for name, value in error.headers}
+    return JSONResponse(jsonable_encoder(body), status, headers, MEDIA_TYPE)
+
+
+def _more(error: CallError) -> Iterator[tuple[str, Any]]:
+    """What a refusal names besides, and which places of the call are wrong."""
+    if error.refusal:
+        refusal = error.refusal
+        yield "cancellation", show("can", refusal.cancellation) if refusal.cancellation else None
+        yield "current", CurrentOut(**asdict(refusal.current)) if refusal.current else None
+    yield "errors", error.errors

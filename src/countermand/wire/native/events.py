@@ -16,8 +16,10 @@ from countermand.fields import Id
 from countermand.ids import read
 from countermand.reads import events as event_reads
 from countermand.reads.events import Place
-from countermand.wire.native.auth import Inside, JsonRoute, Limit, Viewer, moment_of, scope_of
+from countermand.wire.native.auth import Inside, Viewer
 from countermand.wire.native.errors import PROBLEMS, invalid
+from countermand.wire.native.meaning import moment_of, scope_of
+from countermand.wire.native.messages import JsonRoute, Limit
 
 router: Final = APIRouter(prefix="/v1/events", responses=PROBLEMS, route_class=JsonRoute)
 
@@ -36,7 +38,7 @@ class EventPage(BaseModel):
 
 @router.get("", responses={200: {"model": EventPage}})
 async def list_events(
-    behind: Inside,
+    services: Inside,
     who: Viewer,
     after: str | None = None,
     since: str | None = None,
@@ -48,11 +50,11 @@ async def list_events(
     It begins behind the event ``after``, or at the time ``since``, or thirty days back. Going from page to page by
     ``next`` misses none and repeats none, however long it takes until an event is stored.
     """
-    start = moment_of(behind, since, read_moment, "since")
-    begin = {"since": start or behind.clock() - BACK} if after is None else {"since": start, **_begin(after)}
+    start = moment_of(services, since, read_moment, "since")
+    begin = {"since": start or services.clock() - BACK} if after is None else {"since": start, **_begin(after)}
     wanted = event_reads.EventFilter(**begin, line=line, limit=limit)
-    rows, place = await behind.database.read(partial(event_reads.list_events, scope=scope_of(who), wanted=wanted))
-    source = behind.settings.base_url
+    rows, place = await services.database.read(partial(event_reads.list_events, scope=scope_of(who), wanted=wanted))
+    source = services.settings.base_url
     return JSONResponse(
         {
             "events": [write(row, reader=scope_of(who), source=source) for row in rows],

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Header, Response
 from pydantic import AfterValidator, BaseModel, Field
 
 from countermand import reads
-from countermand.admin.accounts import Caller, Permission
+from countermand.admin.accounts import Caller
 from countermand.domain.commands import Reassign
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.parties import PartyKind
@@ -22,22 +22,17 @@ from countermand.ids import read
 from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.service.calls import Call
 from countermand.store.columns import Record
-from countermand.wire.native.auth import DOOR, Inside, JsonRoute, Key, Strict, Viewer, caller_with, once_of, scope_of
-from countermand.wire.native.errors import PROBLEMS, CallError, ProblemOut, heeded, refused
-from countermand.wire.replies import Problem
+from countermand.wire.native.auth import Inside, Seller, Viewer
+from countermand.wire.native.errors import PROBLEMS, ProblemOut
+from countermand.wire.native.meaning import DOOR, once_of, scope_of, submit
+from countermand.wire.native.messages import JsonRoute, Key, Strict
+from countermand.wire.native.views import PartyOut
+from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/lines", responses={**PROBLEMS, 412: {"model": ProblemOut}}, route_class=JsonRoute)
 
-Seller = Annotated[Caller, Depends(caller_with(Permission.CREATE_ORDER))]
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=1000)]
-
-
-class PartyOut(BaseModel):
-    """A party, by its id and by its name."""
-
-    id: UUID
-    name: str
 
 
 class UnitsOut(BaseModel):
@@ -77,16 +72,16 @@ class ReassignmentIn(Strict):
 
 
 @router.get("/{line}")
-async def get_line(behind: Inside, who: Viewer, line: str, response: Response) -> LineOut:
+async def get_line(services: Inside, who: Viewer, line: str, response: Response) -> LineOut:
     """One line. Its ``ETag`` is what ``reassign`` wants in ``If-Match``."""
-    row = await _named(behind, who, line)
+    row = await _named(services, who, line)
     response.headers["ETag"] = _etag(row)
     return _out(row, who)
 
 
 @router.post("/{line}/reassign")
 async def reassign_line(
-    behind: Inside,
+    services: Inside,
     who: Seller,
     line: str,
     wish: ReassignmentIn,
@@ -98,40 +93,40 @@ async def reassign_line(
 
     The former fulfiller is told, and its answers count no more. Needs ``If-Match``: the ``ETag`` of the line, or ``*``.
     """
-    row = await _named(behind, who, line)
+    row = await _named(services, who, line)
     once = once_of(who, idempotency_key, f"reassign {row.id}", wish)
     command = Reassign(
         line=row.id,
         actor=who.actor,
-        fulfiller=await _fulfiller(behind, wish.fulfiller),
+        fulfiller=await _fulfiller(services, wish.fulfiller),
         note=wish.note,
         seen=_seen(row, if_match),
     )
-    outcome = await behind.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id, once=once))
-    after = await _named(behind, who, line)
+    call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
     try:
-        heeded(outcome, unknown=UNKNOWN_LINE)
+        await submit(services, call, unknown=UNKNOWN_LINE)
     except CallError as error:
-        if error.kind is RefusalKind.ETAG_MISMATCH:
-            error.with_header((b"ETag", _etag(after).encode()))
-        raise
+        if error.kind is not RefusalKind.ETAG_MISMATCH:
+            raise
+        raise _changed(await _named(services, who, line), error.detail) from None
+    after = await _named(services, who, line)
     response.headers["ETag"] = _etag(after)
     return _out(after, who)
 
 
-async def _named(behind: Services, who: Caller, text: str) -> Record:
+async def _named(services: Services, who: Caller, text: str) -> Record:
     wanted = read("lin", text)
     row = None
     if wanted:
-        row = await behind.database.read(partial(reads.line_view, scope=scope_of(who), line=wanted))
+        row = await services.database.read(partial(reads.line_view, scope=scope_of(who), line=wanted))
     if row is None:
-        raise refused(UNKNOWN_LINE)
+        raise CallError.of(UNKNOWN_LINE)
     return row
 
 
-async def _fulfiller(behind: Services, text: str) -> UUID:
+async def _fulfiller(services: Services, text: str) -> UUID:
     try:
-        party = await behind.database.read(partial(find_party, text=text))
+        party = await services.database.read(partial(find_party, text=text))
     except UnknownPartyError as error:
         raise CallError(Problem.UNKNOWN_PARTY, str(error)) from None
     if party.kind == PartyKind.PLATFORM:
@@ -151,8 +146,11 @@ def _seen(row: Record, if_match: str | None) -> int | None:
         return None
     if _etag(row) in re.findall('"[^"]*"', if_match):
         return int(row.seq)
-    changed = CallError(RefusalKind.ETAG_MISMATCH, "The line has changed since it was read. Read it again.")
-    raise changed.with_header((b"ETag", _etag(row).encode()))
+    raise _changed(row, "The line has changed since it was read. Read it again.")
+
+
+def _changed(row: Record, detail: str) -> CallError:
+    return CallError(RefusalKind.ETAG_MISMATCH, detail, (b"etag", _etag(row).encode()))
 
 
 def _etag(row: Record) -> str:

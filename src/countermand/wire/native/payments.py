@@ -6,11 +6,11 @@ from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import JSONResponse
 
-from countermand.admin.accounts import Caller, Permission
+from countermand.admin.accounts import Caller
 from countermand.documents.orders import PaymentIn, payment_of
 from countermand.documents.refunds import PaymentsOut, payments_document
 from countermand.domain.money.account import OrderAccount
@@ -20,8 +20,11 @@ from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.fields import AmountText, Id
 from countermand.reads import refunds
 from countermand.service.calls import Call
-from countermand.wire.native.auth import DOOR, Inside, JsonRoute, Strict, Viewer, caller_with, scope_of
-from countermand.wire.native.errors import PROBLEMS, heeded, invalid, refused
+from countermand.wire.native.auth import Inside, Seller, Viewer
+from countermand.wire.native.errors import PROBLEMS, invalid
+from countermand.wire.native.meaning import DOOR, scope_of, submit
+from countermand.wire.native.messages import JsonRoute, Strict
+from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/orders", responses=PROBLEMS, route_class=JsonRoute)
@@ -43,51 +46,48 @@ class Captured(Strict):
     captured: AmountText
 
 
-Seller = Annotated[Caller, Depends(caller_with(Permission.CREATE_ORDER))]
-
-
 @router.get("/{order}/payments", responses={200: {"model": PaymentsOut}})
-async def list_payments(behind: Inside, who: Viewer, order: Id) -> JSONResponse:
+async def list_payments(services: Inside, who: Viewer, order: Id) -> JSONResponse:
     """How an order is paid."""
-    return JSONResponse(payments_document(await _account(behind, who, order)))
+    return JSONResponse(payments_document(await _account(services, who, order)))
 
 
 @router.post("/{order}/payments", responses={200: {"model": PaymentsOut}})
-async def add_payment(behind: Inside, who: Seller, order: Id, said: NewPayment) -> JSONResponse:
+async def add_payment(services: Inside, who: Seller, order: Id, said: NewPayment) -> JSONResponse:
     """Tell of a payment that came after the order was handed in. It cannot be more than is left to pay."""
 
     def command(account: OrderAccount) -> PaymentCommand:
         return AddPayment(order=order, actor=who.actor, payment=payment_of(said, account.money.currency, said.id))
 
-    return await _do(behind, who, order, command)
+    return await _do(services, who, order, command)
 
 
 @router.post("/{order}/payments/{payment}/capture", responses={200: {"model": PaymentsOut}})
-async def capture_payment(behind: Inside, who: Seller, order: Id, payment: PaymentId, said: Captured) -> JSONResponse:
+async def capture_payment(services: Inside, who: Seller, order: Id, payment: PaymentId, said: Captured) -> JSONResponse:
     """Tell how much of a payment has been captured by now, in all. What was released cannot be captured."""
 
     def command(account: OrderAccount) -> PaymentCommand:
         captured = to_minor(said.captured, account.money.currency)
         return CapturePayment(order=order, actor=who.actor, payment=payment, captured_minor=captured)
 
-    return await _do(behind, who, order, command)
+    return await _do(services, who, order, command)
 
 
 async def _do(
-    behind: Services, who: Caller, order: UUID, make: Callable[[OrderAccount], PaymentCommand]
+    services: Services, who: Caller, order: UUID, make: Callable[[OrderAccount], PaymentCommand]
 ) -> JSONResponse:
-    account = await _account(behind, who, order)
+    account = await _account(services, who, order)
     try:
         command = make(account)
     except ValueError as error:
         raise invalid(f"{error}.", "body") from None
     call = Call(command=command, door=DOOR, retailer=account.retailer)
-    heeded(await behind.lanes.submit(call), unknown=UNKNOWN_ORDER)
-    return JSONResponse(payments_document(await _account(behind, who, order)))
+    await submit(services, call, unknown=UNKNOWN_ORDER)
+    return JSONResponse(payments_document(await _account(services, who, order)))
 
 
-async def _account(behind: Services, who: Caller, order: UUID) -> OrderAccount:
-    found = await behind.database.read(partial(refunds.account_by_order, scope=scope_of(who), order=order))
+async def _account(services: Services, who: Caller, order: UUID) -> OrderAccount:
+    found = await services.database.read(partial(refunds.account_by_order, scope=scope_of(who), order=order))
     if isinstance(found, Refusal):
-        raise refused(found)
+        raise CallError.of(found)
     return found

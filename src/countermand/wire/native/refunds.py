@@ -18,21 +18,11 @@ from countermand.ids import read, show
 from countermand.reads import refunds
 from countermand.service.calls import Call, IdempotencyKey
 from countermand.store.columns import Record
-from countermand.wire.native.auth import (
-    DOOR,
-    Cashier,
-    Inside,
-    JsonRoute,
-    Key,
-    Limit,
-    Sought,
-    Strict,
-    Viewer,
-    once_of,
-    scope_of,
-)
-from countermand.wire.native.cancellations import LineIn, distinct
-from countermand.wire.native.errors import PROBLEMS, CallError, heeded, invalid, refused
+from countermand.wire.native.auth import Cashier, Inside, Viewer
+from countermand.wire.native.errors import PROBLEMS, invalid
+from countermand.wire.native.meaning import DOOR, once_of, scope_of, submit
+from countermand.wire.native.messages import JsonRoute, Key, Limit, LineIn, Sought, Strict, distinct
+from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1", responses=PROBLEMS, route_class=JsonRoute)
@@ -69,18 +59,18 @@ class CorrectionIn(Strict):
 
 
 @router.post("/quotes", responses={200: {"model": QuoteOut}})
-async def make_quote(behind: Inside, who: Viewer, wanted: QuoteIn) -> JSONResponse:
+async def make_quote(services: Inside, who: Viewer, wanted: QuoteIn) -> JSONResponse:
     """What would go back to the customer if these units were cancelled. It changes nothing."""
     units = {each.line: each.units for each in wanted.lines}
-    quoted = await behind.database.read(partial(refunds.quote_units, scope=scope_of(who), wanted=units))
+    quoted = await services.database.read(partial(refunds.quote_units, scope=scope_of(who), wanted=units))
     if isinstance(quoted, Refusal):
-        raise refused(quoted)
+        raise CallError.of(quoted)
     return JSONResponse(quote_document(quoted))
 
 
 @router.get("/refunds", responses={200: {"model": RefundPage}})
 async def list_refunds(
-    behind: Inside,
+    services: Inside,
     who: Viewer,
     lookup: Sought,
     state: RefundState | None = None,
@@ -96,7 +86,7 @@ async def list_refunds(
     filters = refunds.RefundFilter(
         state=state.value if state else None, provider=provider, line=line, lookup=lookup, after=begin, limit=limit + 1
     )
-    rows = await behind.database.read(partial(refunds.list_refunds, scope=scope_of(who), wanted=filters))
+    rows = await services.database.read(partial(refunds.list_refunds, scope=scope_of(who), wanted=filters))
     page: dict[str, Any] = {
         "refunds": [refund_document(row) for row in rows[:limit]],
         "next": show("rfd", rows[limit - 1].id) if len(rows) > limit else None,
@@ -105,47 +95,47 @@ async def list_refunds(
 
 
 @router.get("/refunds/{refund}", responses={200: {"model": RefundOut}})
-async def show_refund(behind: Inside, who: Viewer, refund: str) -> JSONResponse:
+async def show_refund(services: Inside, who: Viewer, refund: str) -> JSONResponse:
     """One refund."""
-    return JSONResponse(refund_document(await _named(behind, who, refund)))
+    return JSONResponse(refund_document(await _named(services, who, refund)))
 
 
 @router.post("/refunds/{refund}/paid", responses={200: {"model": RefundOut}})
 async def mark_refund_paid(
-    behind: Inside, who: Cashier, refund: str, said: WordIn | None = None, idempotency_key: Key = None
+    services: Inside, who: Cashier, refund: str, said: WordIn | None = None, idempotency_key: Key = None
 ) -> JSONResponse:
     """Say that a person paid a refund that is `by_hand` or `parked`. It counts as done. Only the platform can."""
-    row, word = await _named(behind, who, refund), said or WordIn()
+    row, word = await _named(services, who, refund), said or WordIn()
     command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=True, note=word.note, step=word.step)
-    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund paid {row.id}", word))
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund paid {row.id}", word))
 
 
 @router.post("/refunds/{refund}/close", responses={200: {"model": RefundOut}})
 async def close_refund(
-    behind: Inside, who: Cashier, refund: str, said: WordIn, idempotency_key: Key = None
+    services: Inside, who: Cashier, refund: str, said: WordIn, idempotency_key: Key = None
 ) -> JSONResponse:
     """Close a refund that is `by_hand` or `parked` and is not going to be paid, and say why. Only the platform can."""
-    row = await _named(behind, who, refund)
+    row = await _named(services, who, refund)
     command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=False, note=said.note, step=said.step)
-    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund close {row.id}", said))
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund close {row.id}", said))
 
 
 @router.post("/refunds/{refund}/retry", responses={200: {"model": RefundOut}})
 async def retry_refund(
-    behind: Inside, who: Cashier, refund: str, said: WordIn | None = None, idempotency_key: Key = None
+    services: Inside, who: Cashier, refund: str, said: WordIn | None = None, idempotency_key: Key = None
 ) -> JSONResponse:
     """Have a `parked` refund tried again. Only the platform can."""
-    row, word = await _named(behind, who, refund), said or WordIn()
+    row, word = await _named(services, who, refund), said or WordIn()
     command = RetryRefund(line=row.line_id, refund=row.id, actor=who.actor, note=word.note, step=word.step)
-    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund retry {row.id}", word))
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund retry {row.id}", word))
 
 
 @router.post("/refunds/{refund}/correct", responses={200: {"model": RefundOut}})
 async def correct_refund(
-    behind: Inside, who: Cashier, refund: str, said: CorrectionIn, idempotency_key: Key = None
+    services: Inside, who: Cashier, refund: str, said: CorrectionIn, idempotency_key: Key = None
 ) -> JSONResponse:
     """Correct how much of a refund was paid outside. What is left of it is paid then. Only the platform can."""
-    row = await _named(behind, who, refund)
+    row = await _named(services, who, refund)
     if said.step is None:
         raise CallError(RefusalKind.STEP_NEEDED, f"Name the step of the refund that you saw; it is {row.step} now.")
     command = CorrectRefund(
@@ -156,7 +146,7 @@ async def correct_refund(
         elsewhere_minor=_elsewhere(row, said.refunded_elsewhere),
         note=said.note,
     )
-    return await _do(behind, who, row, command, once_of(who, idempotency_key, f"refund correct {row.id}", said))
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund correct {row.id}", said))
 
 
 def _elsewhere(row: Record, written: str) -> int:
@@ -172,18 +162,18 @@ def _elsewhere(row: Record, written: str) -> int:
 
 
 async def _do(
-    behind: Services, who: Caller, row: Record, command: RefundCommand, once: IdempotencyKey | None
+    services: Services, who: Caller, row: Record, command: RefundCommand, once: IdempotencyKey | None
 ) -> JSONResponse:
     call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
-    heeded(await behind.lanes.submit(call), unknown=UNKNOWN_REFUND)
-    return JSONResponse(refund_document(await _named(behind, who, show("rfd", row.id))))
+    await submit(services, call, unknown=UNKNOWN_REFUND)
+    return JSONResponse(refund_document(await _named(services, who, show("rfd", row.id))))
 
 
-async def _named(behind: Services, who: Caller, text: str) -> Record:
+async def _named(services: Services, who: Caller, text: str) -> Record:
     wanted = read("rfd", text)
     row = None
     if wanted is not None:
-        row = await behind.database.read(partial(refunds.refund_by_id, scope=scope_of(who), refund=wanted))
+        row = await services.database.read(partial(refunds.refund_by_id, scope=scope_of(who), refund=wanted))
     if row is None:
-        raise refused(UNKNOWN_REFUND)
+        raise CallError.of(UNKNOWN_REFUND)
     return row

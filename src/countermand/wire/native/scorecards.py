@@ -16,9 +16,11 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.scoring import Role, Week, Why
 from countermand.fields import Id, InQuery
 from countermand.reads.parties import UnknownPartyError
-from countermand.wire.native.auth import Inside, JsonRoute, Viewer, moment_of
-from countermand.wire.native.errors import PROBLEMS, CallError, invalid
-from countermand.wire.replies import Problem
+from countermand.wire.native.auth import Inside, Viewer
+from countermand.wire.native.errors import PROBLEMS, invalid
+from countermand.wire.native.meaning import moment_of
+from countermand.wire.native.messages import JsonRoute
+from countermand.wire.replies import CallError, Problem
 
 router: Final = APIRouter(prefix="/v1/scorecards", responses=PROBLEMS, route_class=JsonRoute)
 
@@ -83,7 +85,7 @@ class ScorecardsOut(BaseModel):
 
 @router.get("/{party}", responses={200: {"model": ScorecardsOut}})
 async def show_scorecards(
-    behind: Inside,
+    services: Inside,
     who: Viewer,
     party: Id,
     week: Annotated[str | None, Query(max_length=8)] = None,
@@ -97,11 +99,13 @@ async def show_scorecards(
     if who.kind is not PartyKind.PLATFORM and who.party != party:
         raise _nobody()
     wanted = Wanted(
-        week=_week(week), weeks=weeks, role=role, as_of=moment_of(behind, as_of, read_end, "as_of"), evidence=evidence
+        week=_week(week), weeks=weeks, role=role, as_of=moment_of(services, as_of, read_end, "as_of"), evidence=evidence
     )
-    zone, now = ZoneInfo(behind.settings.score_zone), behind.clock()
+    zone, now = ZoneInfo(services.settings.score_zone), services.clock()
     try:
-        shown = await behind.database.read(partial(scorecards_for, name=str(party), wanted=wanted, zone=zone, now=now))
+        shown = await services.database.read(
+            partial(scorecards_for, name=str(party), wanted=wanted, zone=zone, now=now)
+        )
     except UnknownPartyError:
         raise _nobody() from None
     except SellsNothingError as error:

@@ -1,0 +1,105 @@
+"""Who has a link is taken for its party: what a link opens, if it is one of ours and still good."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from countermand import reads
+from countermand.domain.parties import Actor, PartyKind
+from countermand.outlets.links import MAILBOX, ExpiredLinkError, Links, MailboxTicket, Ticket, UnknownLinkError
+from countermand.store.columns import Record
+from countermand.store.fair_share import reading_party
+from countermand.store.row_security import viewer
+from countermand.wire.answer import views
+from countermand.wire.answer.errors import expired, unknown_link
+from countermand.wire.services import Services
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A link that was found good: what it opens, whose it is, and how the cancellation stands."""
+
+    ticket: Ticket
+    party: Record
+    row: Record
+
+    @property
+    def viewer(self) -> views.Viewer:
+        """Who looks at the page."""
+        return views.Viewer(party=self.party.id, kind=PartyKind(self.party.kind), name=self.party.name)
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts when the form is sent."""
+        name = f"{self.party.name} (link in an e-mail)"
+        return Actor(party=self.party.id, kind=PartyKind(self.party.kind), name=name)
+
+
+class LinkReader:
+    """Reads links, and counts how often each is used and how often somebody makes one up."""
+
+    def __init__(self, services: Services, links: Links) -> None:
+        self._database, self._clock, self._throttle = services.database, services.clock, services.throttle
+        self._links = links
+
+    async def opened(self, token: str, address: str) -> Opened:
+        """What a link to a cancellation opens. What is read from then on counts as its party's.
+
+        Raises:
+            PageError: it is none, or has expired.
+            ThrottledError: it was used too often, or too many wrong ones came from this address.
+        """
+        try:
+            ticket = self._links.read(token, self._clock())
+        except UnknownLinkError:
+            self._throttle.wrong(address)
+            raise unknown_link() from None
+        except ExpiredLinkError:
+            raise expired("It can be used no more. If the answer is still due, ask the retailer for it.") from None
+        self._throttle.check_link((ticket.party, ticket.cancellation))
+        reading_party.set(ticket.party)
+        viewer.set(None)
+        opened = await self.found(ticket)
+        viewer.set(None if opened.viewer.kind is PartyKind.PLATFORM else ticket.party)
+        return opened
+
+    async def found(self, ticket: Ticket) -> Opened:
+        """What this ticket is about, as it stands now.
+
+        Raises:
+            PageError: it is not there.
+        """
+        found = await self._database.read(
+            partial(
+                reads.cancellation_to_answer,
+                party=ticket.party,
+                retailer=ticket.retailer,
+                cancellation=ticket.cancellation,
+            )
+        )
+        if found is None:
+            raise unknown_link()
+        return Opened(ticket=ticket, party=found[0], row=found[1])
+
+    def mailbox(self, token: str, address: str) -> MailboxTicket:
+        """The mailbox that a link confirms.
+
+        Raises:
+            PageError: as ``opened``.
+            ThrottledError: as ``opened``.
+        """
+        try:
+            ticket = self._links.read_confirmation(token, self._clock())
+        except UnknownLinkError:
+            self._throttle.wrong(address)
+            raise unknown_link() from None
+        except ExpiredLinkError:
+            raise expired(_ASK_AGAIN) from None
+        self._throttle.check_link((ticket.endpoint, MAILBOX))
+        reading_party.set(ticket.endpoint)
+        viewer.set(None)
+        return ticket
+
+
+_ASK_AGAIN = (
+    "It can be used no more. Whoever had this mailbox registered can have a new one sent, as long as it is wanted."
+)

@@ -1,0 +1,73 @@
+"""What the calls of the native API have in common in what they mean: what a caller sees, and when two calls are one."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel
+
+from countermand import reads
+from countermand.admin.accounts import Caller
+from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.service.calls import Call, Done, IdempotencyKey
+from countermand.wire.native.errors import invalid
+from countermand.wire.pipeline import submitted
+from countermand.wire.replies import CallError
+from countermand.wire.services import Services
+
+DOOR: Final = "native"
+
+
+async def submit(services: Services, call: Call, *, unknown: Refusal) -> Done:
+    """What a command came to. ``unknown`` says of what the caller named that it is not the caller's.
+
+    Raises:
+        CallError: it was refused, or the database did not answer.
+    """
+    try:
+        return await submitted(services.lanes, call)
+    except CallError as error:
+        if error.kind in _UNKNOWN:
+            raise CallError.of(unknown) from None
+        raise
+
+
+_UNKNOWN: Final = frozenset({RefusalKind.UNKNOWN_LINE, RefusalKind.UNKNOWN_ORDER, RefusalKind.UNKNOWN_CANCELLATION})
+"""Whichever of them the rules found unknown, the caller hears it of the one that was named."""
+
+
+def scope_of(who: Caller) -> reads.Scope:
+    """What the caller may see."""
+    return reads.Scope(party=who.party, kind=who.kind)
+
+
+def once_of(who: Caller, key: str | None, what: str, said: BaseModel | None) -> IdempotencyKey | None:
+    """What makes two calls one: the caller, its key, and a fingerprint of which call it is and what it says."""
+    if not key:
+        return None
+    return IdempotencyKey(caller=str(who.party), key=key, fingerprint=fingerprint(what, said))
+
+
+def fingerprint(what: str, said: BaseModel | None) -> str:
+    """Of a call and what it says, however it was spelled."""
+    # Members that came with 0.2 count only where they are given, so that keys of before it still find their calls.
+    new = {name for name in _SINCE_0_2 if said and getattr(said, name, None) is None}
+    words = said.model_dump_json(exclude=new) if said else ""
+    return hashlib.sha256(f"{what}\n{words}".encode()).hexdigest()
+
+
+_SINCE_0_2: Final = ("step",)
+
+
+def moment_of(
+    services: Services, text: str | None, read: Callable[[object, tzinfo], datetime], name: str
+) -> datetime | None:
+    """The time in a query; a day is one of the zone that the settings name."""
+    if text is None:
+        return None
+    try:
+        return read(text, ZoneInfo(services.settings.score_zone))
+    except ValueError as error:
+        raise invalid(f"{name} {error}.", "query", name) from None

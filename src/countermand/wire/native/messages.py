@@ -1,0 +1,78 @@
+"""What several calls of the native API are sent: JSON that is read strictly, keys, pages, and words to look for."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Query, Request
+from fastapi.routing import APIRoute
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from countermand import reads
+from countermand.domain.orders import UNITS_MAX
+from countermand.domain.texts import TEXT_MAX, read_text
+from countermand.fields import Id, InQuery
+from countermand.json_input import parse_json
+from countermand.wire.native.errors import told_of_body
+
+Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[ -~]{1,255}$")]
+Units = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
+Limit = Annotated[int, InQuery, Query(ge=1, le=reads.PAGE_MAX)]
+
+
+class _Request(Request):
+    """A call whose JSON is read as everywhere else, and not as Python's parser would."""
+
+    async def json(self) -> Any:
+        with told_of_body():
+            return parse_json(await self.body())
+
+
+class JsonRoute(APIRoute):
+    """A call that takes JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """How FastAPI answers it, with the body read by us."""
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await answer(_Request(request.scope, request.receive))
+
+        return handle
+
+
+class Strict(BaseModel):
+    """Unknown members are refused, so that a misspelt one is not lost in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LineIn(Strict):
+    """Units of one line; all that are open when no number is given."""
+
+    line: Id
+    units: Units | None = None
+
+
+def distinct(lines: list[LineIn]) -> list[LineIn]:
+    """The same line twice could mean its units twice or once."""
+    if len({each.line for each in lines}) < len(lines):
+        raise ValueError("a line is named more than once")
+    return lines
+
+
+Word = Annotated[str, Query(min_length=1, max_length=TEXT_MAX), AfterValidator(read_text)]
+
+
+def _sought(
+    reference: Word | None = None,
+    number: Annotated[int | None, InQuery, Query(ge=1)] = None,
+    email: Word | None = None,
+    payment_reference: Word | None = None,
+    q: Annotated[str | None, Query(min_length=2, max_length=200), AfterValidator(read_text)] = None,
+) -> reads.Lookup:
+    """Of which orders, by what is known of them."""
+    return reads.Lookup(reference=reference, number=number, email=email, payment=payment_reference, anything=q)
+
+
+Sought = Annotated[reads.Lookup, Depends(_sought)]

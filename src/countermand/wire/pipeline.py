@@ -1,0 +1,113 @@
+"""What every call goes through, whichever API it belongs to: who, may they, how often, the verb, the body, the answer.
+
+A door says each of these in its own dialect. The answer is one command, or one question, and one reply.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from countermand.admin.accounts import Caller, Permission
+from countermand.domain.parties import PartyKind
+from countermand.service.calls import Call, Done, Failed, Refused
+from countermand.service.lanes import Lanes
+from countermand.wire.limits import Receive
+from countermand.wire.replies import NOT_ANSWERED, CallError, Problem
+from countermand.wire.response import Reply, Scope, Send, send_reply
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[R]):
+    """One call of an API: where it is, what answers it, and who may make it."""
+
+    method: str
+    path: str
+    answer: Callable[[R], Awaitable[Reply]]
+    permission: Permission
+    kinds: frozenset[PartyKind]
+    quota: str = ""
+    """The quota that it draws on, where calls of this kind have one of their own."""
+    has_lines: bool = False
+    """Whether its body may have a thousand lines, and so more room."""
+
+
+class Dialect(Protocol[R]):
+    """How one door does what every call goes through. Each step ends a call with a ``CallError``."""
+
+    async def who(self, scope: Scope) -> Caller:
+        """The caller that the call's credentials name."""
+        ...
+
+    def check_permission(self, caller: Caller, operation: Operation[R]) -> None:
+        """Whether this caller may make the call."""
+        ...
+
+    def count(self, caller: Caller, operation: Operation[R] | None) -> None:
+        """Count the call against the quotas of its credential; without an operation it has a wrong verb."""
+        ...
+
+    def other_verb(self, scope: Scope, methods: tuple[str, ...]) -> Reply:
+        """What a path with calls of these methods says to another one."""
+        ...
+
+    async def request(self, scope: Scope, receive: Receive, caller: Caller, operation: Operation[R]) -> R:
+        """The call with its body, as the dialect's operations take it."""
+        ...
+
+    def error(self, error: Exception, scope: Scope, methods: tuple[str, ...]) -> Reply:
+        """The reply to a call that ended with this error; one for which the dialect has no words is raised again."""
+        ...
+
+    def finished(self, reply: Reply, scope: Scope, methods: tuple[str, ...]) -> Reply:
+        """The reply with what every reply of this dialect carries."""
+        ...
+
+
+class Endpoint(Generic[R]):
+    """The calls of one path, as an ASGI application."""
+
+    def __init__(self, dialect: Dialect[R], *operations: Operation[R]) -> None:
+        self._dialect = dialect
+        self._operations = {each.method: each for each in operations}
+        self._first = operations[0]
+        self._methods = tuple(self._operations)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call."""
+        dialect = self._dialect
+        reply = await answered(self._reply(scope, receive), lambda error: dialect.error(error, scope, self._methods))
+        await send_reply(send, dialect.finished(reply, scope, self._methods))
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
+        dialect, operation = self._dialect, self._operations.get(scope["method"])
+        caller = await dialect.who(scope)
+        dialect.check_permission(caller, operation or self._first)
+        dialect.count(caller, operation)
+        if operation is None:
+            return dialect.other_verb(scope, self._methods)
+        return await operation.answer(await dialect.request(scope, receive, caller, operation))
+
+
+async def answered(work: Awaitable[Reply], error_reply: Callable[[Exception], Reply]) -> Reply:
+    """The reply to a call, also where it ends with an error."""
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - what is nobody's to handle, the door raises again
+        return error_reply(error)
+
+
+async def submitted(lanes: Lanes, call: Call) -> Done:
+    """What a command came to.
+
+    Raises:
+        CallError: it was refused, or the database did not answer.
+    """
+    match await lanes.submit(call):
+        case Failed():
+            raise CallError(Problem.UNAVAILABLE, NOT_ANSWERED)
+        case Refused(refusal=refusal):
+            raise CallError.of(refusal)
+        case done:
+            return done
