@@ -31,7 +31,7 @@ def test_the_timeline_tells_of_payments(cli: Cli) -> None:
     order = placed(cli, {"id": "card", "authorised": "30"})
     cli("payment", "capture", order, "--id", "card", "--captured", "10")
     line = cli("orders", "--json").json[0]["lines"][0]["id"]
-    assert "said that payment card is captured: 10.00 EUR captured, 20.00 reserved." in cli("timeline", line).out
+    assert "recorded a capture of payment card: 10.00 EUR captured, 20.00 reserved." in cli("timeline", line).out
 
 
 @pytest.mark.parametrize(

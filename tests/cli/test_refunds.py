@@ -72,7 +72,7 @@ def test_a_refund_is_closed_with_a_note_and_the_story_tells_it(cli: Cli, parties
     [row] = cli("refunds").lines
     assert row[:3] == [refund, "closed", "10.00 EUR"]
     told = cli("timeline", cli("refunds", "--json").json[0]["line"]).out
-    assert "The refund of 10.00 EUR is due, by payment 1." in told
+    assert "The refund of 10.00 EUR is due, from payment 1." in told
     assert "closed the refund of 10.00 EUR, and nothing is paid back: the customer keeps a voucher." in told
 
 
@@ -106,7 +106,7 @@ def test_what_was_refunded_outside_is_corrected_with_a_note(cli: Cli, parties: d
     [row] = cli("refunds", "--json").json
     assert (row["state"], row["refunded_elsewhere"], row["step"]) == ("by_hand", "4.00", 2)
     told = cli("timeline", row["line"]).out
-    assert "corrected the refund of 10.00 EUR: 4.00 EUR of it was refunded outside: voucher in the shop." in told
+    assert "corrected the refund of 10.00 EUR: 4.00 EUR of it was paid outside: voucher in the shop." in told
     late = cli("refund", "correct", refund, "--elsewhere", "0.00", "--note", "no", "--step", "1")
     assert (late.code, "now at step 2" in late.err) == (3, True)
     assert cli("refund", "correct", refund, "--elsewhere", "10", "--note", "all of it").code == 0

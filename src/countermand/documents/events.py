@@ -1,7 +1,7 @@
-"""What one party is told of one event: a JSON document in the manner of CloudEvents 1.0.
+"""The document that one party is sent of one event: JSON in the format of CloudEvents 1.0.
 
-The classes below are the only description of it: docs/events.md, docs/events.schema.json and the native API's own
-description are made of them.
+The classes below are its only description. docs/events.md, docs/events.schema.json and the description of the native
+API are generated from them.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from countermand.reads import Scope
 from countermand.store.columns import Record
 
 TEST_KIND: Final = "endpoint.test"
-"""What is sent to try an endpoint. It is no event of a line, and nobody can be told of it otherwise."""
+"""The type of a test notice. It is no event of a line, and is sent only to the endpoint that is tested."""
 
 
 def _or(words: type[StrEnum]) -> str:
@@ -36,7 +36,7 @@ class _Described(BaseModel):
 
 
 class NamedParty(_Described):
-    """A party, by its id and by its name."""
+    """A party: its id and its name."""
 
     id: Annotated[UUID, Field(description="its id")]
     name: Annotated[str, Field(description="what it is called")]
@@ -55,110 +55,115 @@ class Actor(_Described):
 
 
 class Units(_Described):
-    """The units of the line just after the event. The last four sum to the first."""
+    """The units of the line after the event. The last four sum to the first."""
 
     ordered: Annotated[int, Field(ge=1, description="all of them")]
     open: Annotated[int, Field(ge=0, description="not asked for, not cancelled, not shipped")]
-    asked: Annotated[int, Field(ge=0, description="wanted back, and nobody has answered")]
+    asked: Annotated[int, Field(ge=0, description="asked for, without an answer yet")]
     cancelled: Annotated[int, Field(ge=0, description="will not be sent")]
-    shipped: Annotated[int, Field(ge=0, description="left the house")]
+    shipped: Annotated[int, Field(ge=0, description="sent to the customer")]
 
 
-class ToldCancellation(_Described):
-    """The cancellation just after the event; what became of it later is told by later events."""
+class ReportedCancellation(_Described):
+    """The cancellation after the event. Later events report what happens to it later."""
 
     id: Annotated[str, Field(pattern="^can_[0-9a-f]{32}$", description="`can_` and 32 hexadecimal digits")]
     units: Annotated[int, Field(ge=1, description="how many units it is about")]
     state: Annotated[State, Field(description="`asked`, `accepted`, `declined`, `withdrawn` or `lapsed`")]
-    asker: Annotated[Asker, Field(description="on whose wish: `customer`, `retailer` or `nobody`")]
+    asker: Annotated[Asker, Field(description="for whom it was asked: `customer`, `retailer` or `nobody`")]
     reason: Annotated[CancelReason, Field(description="why the units are cancelled")]
-    note: Annotated[str, Field(description="the asker's own words; may be empty")]
+    note: Annotated[str, Field(description="the asker's note; may be empty")]
     awaiting: Annotated[
         UUID | None, Field(description="the party whose answer is due; null if none is, or an operator's")
     ]
-    due_at: Annotated[datetime | None, Field(description="by when an answer is or was due; null for never")]
+    due_at: Annotated[datetime | None, Field(description="when the answer is or was due; null if it has no deadline")]
     accepted_units: Annotated[int, Field(ge=0, description="how many of its units were cancelled")]
     decline_reason: Annotated[
-        DeclineReason | None, Field(description="why it was declined, or why not the rest of it; null if it was not")
+        DeclineReason | None, Field(description="why it, or the rest of it, was declined; null if it was not")
     ]
-    answer_note: Annotated[str, Field(description="the words that came with the answer; may be empty")]
+    answer_note: Annotated[str, Field(description="the note of the answer; may be empty")]
     unasked: Annotated[bool, Field(description="true if it counts as unasked")]
-    agreed: Annotated[
-        bool, Field(description="true if it is accepted as far as this line goes, and waits for the other lines")
-    ]
+    agreed: Annotated[bool, Field(description="true if it is accepted for this line and waits for other lines")]
     step: Annotated[
         int | None,
         Field(
             ge=1,
-            description="which decision on it is due: one at first, one more with each; null in events of before 0.2",
+            description="the number of its next decision, from 1; null in events from before 0.2",
         ),
     ]
     waiting_units: Annotated[int, Field(ge=0, description="how many of its units wait for an answer")]
 
 
-class MoneyBack(_Described):
-    """Money on its way back to the customer. It is told to the retailer and to the platform, and to nobody else."""
+class ReportedRefund(_Described):
+    """A refund. Only the retailer and the platform receive it."""
 
     id: Annotated[str, Field(pattern="^rfd_[0-9a-f]{32}$", description="`rfd_` and 32 hexadecimal digits")]
-    cancellation: Annotated[
-        str, Field(pattern="^can_[0-9a-f]{32}$", description="the id of the cancellation that it is owed for")
-    ]
-    payment: Annotated[str, Field(description="the id of the payment, as the order has it")]
+    cancellation: Annotated[str, Field(pattern="^can_[0-9a-f]{32}$", description="the id of its cancellation")]
+    payment: Annotated[str, Field(description="the id of the payment in the order")]
     amount: Annotated[str, Field(description="a decimal number with all decimals of the currency: `12.50`")]
     currency: Annotated[str, Field(description="three capital letters")]
-    released: Annotated[bool, Field(description="true if it was only authorised: it is let go, and no money moves")]
-    refunded_elsewhere: Annotated[str, Field(description="how much of it was refunded outside, as far as is known")]
-    step: Annotated[int, Field(ge=1, description="counts the decisions on it: 1 at first")]
+    released: Annotated[
+        bool, Field(description="true if the money was only authorised: it is released, and no money moves")
+    ]
+    refunded_elsewhere: Annotated[str, Field(description="how much of it was paid outside this service")]
+    step: Annotated[int, Field(ge=1, description="the number of its next decision, from 1")]
     note: Annotated[
-        str, Field(description="why it failed, or the words of the person that closed or corrected it; may be empty")
+        str, Field(description="why it failed, or the note of the person who closed or corrected it; may be empty")
     ]
 
 
-class PaidIn(_Described):
-    """A payment of the order, as it stands from then on. It is told to the retailer and to the platform alone."""
+class ReportedPayment(_Described):
+    """A payment of the order after the event. Only the retailer and the platform receive it."""
 
-    id: Annotated[str, Field(description="the id of the payment, as the order has it")]
-    captured: Annotated[str, Field(description="what was captured in all: a decimal number, `12.50`")]
-    authorised: Annotated[str, Field(description="what is reserved and not captured")]
+    id: Annotated[str, Field(description="the id of the payment in the order")]
+    captured: Annotated[str, Field(description="how much was captured in all: a decimal number, `12.50`")]
+    authorised: Annotated[str, Field(description="how much is reserved and not captured")]
     currency: Annotated[str, Field(description="three capital letters")]
 
 
 class Links(_Described):
-    """What the reader can do now, each with its URL. A link that is not the reader's to follow is left out."""
+    """What the reader can do now, each as a URL. Links that the reader may not use are left out."""
 
     accept: Annotated[str | None, Field(description="`POST` accepts; to the party whose answer is due")] = None
     decline: Annotated[str | None, Field(description="`POST` declines; to the party whose answer is due")] = None
-    withdraw: Annotated[str | None, Field(description="`POST` takes the ask back; to the party that asked")] = None
+    withdraw: Annotated[str | None, Field(description="`POST` withdraws the ask; to the party that asked")] = None
     page: Annotated[
         str | None, Field(description="a page where a person can answer, until it expires; keep it secret")
     ] = None
 
 
 class EventData(_Described):
-    """The event itself."""
+    """The event."""
 
     line: Annotated[UUID, Field(description="the id of the line")]
     order: Annotated[UUID, Field(description="the id of its order")]
-    reference: Annotated[str, Field(description="the retailer's own number of the order")]
+    reference: Annotated[str, Field(description="the retailer's number of the order")]
     sku: Annotated[str, Field(description="the code of the article")]
-    title: Annotated[str, Field(description="what the article is called; may be empty")]
+    title: Annotated[str, Field(description="the name of the article; may be empty")]
     retailer: Annotated[NamedParty, Field(description="who sold the line: `id` and `name`")]
     fulfiller: Annotated[NamedParty, Field(description="who holds the goods: `id` and `name`")]
     former_fulfiller: Annotated[
         NamedParty | None, Field(description="on `line.reassigned`, who held them before: `id` and `name`; or null")
     ]
-    seq: Annotated[int, Field(ge=1, description="its place in the line's history; who is not told of all sees gaps")]
+    seq: Annotated[
+        int,
+        Field(
+            ge=1, description="its number in the history of the line; a reader that does not see all events sees gaps"
+        ),
+    ]
     units: Annotated[int, Field(ge=0, description="how many units it is about; see the kinds above")]
-    state: Annotated[Units, Field(description="the units of the line just after it, see below")]
+    state: Annotated[Units, Field(description="the units of the line after it, see below")]
     cancellation: Annotated[
-        ToldCancellation | None, Field(description="the cancellation just after it, see below; null if there is none")
+        ReportedCancellation | None, Field(description="the cancellation after it, see below; null if there is none")
     ]
     answer: Annotated[
         Literal["accept", "decline"] | None, Field(description="the answer that came too late; null in other kinds")
     ]
-    tracking: Annotated[str, Field(description="carrier and number of the parcel it is about; may be empty")]
-    refund: Annotated[MoneyBack | None, Field(description="on a `refund.` event, the money, see below; or null")]
-    payment: Annotated[PaidIn | None, Field(description="on a `payment.` event, the payment, see below; or null")]
+    tracking: Annotated[str, Field(description="carrier and number of the parcel that it is about; may be empty")]
+    refund: Annotated[ReportedRefund | None, Field(description="on a `refund.` event, the refund, see below; or null")]
+    payment: Annotated[
+        ReportedPayment | None, Field(description="on a `payment.` event, the payment, see below; or null")
+    ]
     by: Annotated[Actor, Field(description="who acted, see below")]
     door: Annotated[
         str,
@@ -168,7 +173,7 @@ class EventData(_Described):
     ]
     recorded_at: Annotated[
         datetime,
-        Field(description="when it was written down, in UTC; later than `time` if it had fallen due"),
+        Field(description="when it was saved, in UTC; later than `time` for a deadline that was processed late"),
     ]
     links: Annotated[Links, Field(description="what the reader can do now, see below")]
 
@@ -177,7 +182,7 @@ _TYPES: Final = [f"countermand.{kind.value}.v1" for kind in EventKind]
 
 
 class Envelope(_Described):
-    """What is sent of one event."""
+    """The document of one event."""
 
     specversion: Annotated[Literal["1.0"], Field(description="`1.0`, the version of CloudEvents")]
     id: Annotated[
@@ -187,26 +192,26 @@ class Envelope(_Described):
             description="`evt_` and 32 hexadecimal digits; the same at every attempt, and in the header `webhook-id`",
         ),
     ]
-    source: Annotated[str, Field(description="the service it comes from: its `public_url`")]
+    source: Annotated[str, Field(description="the service that sends it: its `public_url`")]
     type: Annotated[
         str,
         Field(
             json_schema_extra={"enum": [*_TYPES]},
-            description="`countermand.`, the kind, and `.v1`: the version of what `data` looks like",
+            description="`countermand.`, the kind, and `.v1`: the version of the format of `data`",
         ),
     ]
-    time: Annotated[datetime, Field(description="when it took effect, in UTC; of what fell due, its due time")]
+    time: Annotated[datetime, Field(description="when it took effect, in UTC; for a deadline, its due time")]
     subject: Annotated[str, Field(description="the id of the line")]
     datacontenttype: Annotated[Literal["application/json"], Field(description="`application/json`")]
-    data: Annotated[EventData, Field(description="the event itself, see below")]
+    data: Annotated[EventData, Field(description="the event, see below")]
 
 
 def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record], str] | None = None) -> dict[str, Any]:
     """The envelope of one event (a row of ``reads.events.events_for_sending``) for one party that may see the line.
 
-    ``source`` is the service's base URL. ``page`` makes the link for a person, and is asked only if the reader's answer
-    is due. Everything told is as of the event, whatever happened since. The customer's data are not told, nor who
-    acted within a party.
+    ``source`` is the base URL of the service. ``page`` makes the link for a person; it is called only if the reader's
+    answer is due. The document shows the state at the event, whatever happened since. It has neither data of the
+    customer nor the names of persons who acted.
     """
     facts = event.facts
     subject = str(event.line_id)
@@ -250,7 +255,7 @@ def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record],
 
 
 def write_test(*, endpoint: str, id: UUID, at: datetime, source: str) -> dict[str, Any]:  # noqa: A002
-    """An envelope that tries an endpoint: signed and sent like any other, about nothing that happened."""
+    """The envelope of a test notice: signed and sent like any other, but about no event."""
     return {
         "specversion": "1.0",
         "id": show("evt", id),
@@ -265,7 +270,7 @@ def write_test(*, endpoint: str, id: UUID, at: datetime, source: str) -> dict[st
 
 def _cancellation(event: Record) -> dict[str, Any]:
     facts = event.facts
-    # Once it has its answer the row does not change any more, so that it tells of the answer what the event would.
+    # After its answer, the row does not change any more, so the row shows the answer as it was at the event.
     answered = facts["state"] != State.ASKED.value
     return {
         "id": show("can", event.cancellation_id),
@@ -278,7 +283,7 @@ def _cancellation(event: Record) -> dict[str, Any]:
         "due_at": _moment(datetime.fromisoformat(facts["due_at"])) if "due_at" in facts else None,
         "accepted_units": event.cancellation_accepted_units if answered else 0,
         "decline_reason": event.cancellation_decline_reason if answered else None,
-        "answer_note": _words(event) or (event.cancellation_answer_note if answered else ""),
+        "answer_note": _answer_note(event) or (event.cancellation_answer_note if answered else ""),
         "unasked": facts.get("unasked", False),
         "agreed": facts.get("agreed", False),
         "step": facts.get("step"),
@@ -286,8 +291,8 @@ def _cancellation(event: Record) -> dict[str, Any]:
     }
 
 
-def _words(event: Record) -> str:
-    """The words that came with an answer, also with one that settled nothing; those of an ask are its own note."""
+def _answer_note(event: Record) -> str:
+    """The note of an answer, also of one that changed nothing. The note of an ask is not one."""
     asks = event.kind == EventKind.CANCELLATION_ASKED or event.facts["asker"] == Asker.NOBODY
     return "" if asks else event.facts.get("note", "")
 
@@ -340,5 +345,5 @@ def _links(event: Record, reader: Scope, source: str, page: Callable[[Record], s
 
 
 def _moment(moment: datetime) -> str:
-    """In UTC, as RFC 3339 has it."""
+    """A time in UTC, as in RFC 3339."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Facts in words, for mails and pages."""
+"""Times, spans and counts as words, and texts made printable, for e-mails and pages."""
 
 import unicodedata
 from datetime import UTC, datetime, timedelta
@@ -13,29 +13,29 @@ _MONTHS: Final = (
 
 
 def one_line(text: str, at_most: int) -> str:
-    """On one line, without control characters, marks of direction and the like; at most so many bytes in UTF-8."""
+    """A text on one line, without control and direction characters, of at most so many bytes in UTF-8."""
     kept = (" " if _is_unwritten(each) else each for each in text[: 4 * at_most])
     return " ".join("".join(kept).split()).encode()[:at_most].decode("utf-8", "ignore")
 
 
 def lines(text: str) -> str:
-    """The same, but lines stay lines."""
+    """A text without control and direction characters, line by line."""
     return "\n".join(one_line(each, len(each.encode(errors="replace"))) for each in text.splitlines())
 
 
 def written(text: str) -> str:
-    """``text`` with blanks for control characters, marks of direction and the like; lines stay lines."""
+    """A text with blanks in place of control and direction characters; its line breaks stay."""
     return "".join(" " if _is_unwritten(each) and each != "\n" else each for each in text)
 
 
 def moment(at: datetime) -> str:
-    """As ``Tuesday 3 November 2026, 09:00 UTC``, whatever language the system speaks."""
+    """A time such as ``Tuesday 3 November 2026, 09:00 UTC``, in English on every system."""
     at = at.astimezone(UTC)
     return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC"
 
 
 def from_now(at: datetime, now: datetime) -> str:
-    """How far away it is, as ``in 2 days and 3 hours`` or ``5 minutes ago``; the smaller parts are left off."""
+    """The distance of a time, such as ``in 2 days and 3 hours`` or ``5 minutes ago``, with its two largest parts."""
     away = at - now
     words = _span(abs(away))
     if words is None:
@@ -48,7 +48,7 @@ def _is_unwritten(character: str) -> bool:
 
 
 def count(number: int, what: str = "unit") -> str:
-    """As ``1 unit`` or ``3 units``."""
+    """A count such as ``1 unit`` or ``3 units``."""
     return f"1 {what}" if number == 1 else f"{number} {what}s"
 
 

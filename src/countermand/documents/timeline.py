@@ -1,4 +1,4 @@
-"""An event in plain sentences, for timelines: what happened, who did it or which rule, why, and what comes next."""
+"""An event as sentences, for timelines: what happened, who or which rule did it, why, and what comes next."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,13 +12,13 @@ from countermand.store.columns import Record
 
 
 def sentence(event: Record, zone: str = "") -> str:
-    """What happened, who did it, and why; then whose answer is due, if one is: in UTC, and by the clock of a zone."""
+    """What happened, who did it, and why; then whose answer is due, if one is, in UTC and in the time of a zone."""
     kind, facts = EventKind(event.kind), event.facts
     return f"{_verb(kind, facts, _who(event), _in_whose_place(event))}{_because(facts)}.{_next(event, zone)}"
 
 
 def state(event: Record) -> str:
-    """The four buckets just after the event."""
+    """The four buckets after the event."""
     facts = event.facts
     return f"open {facts['open']}, asked {facts['asked']}, cancelled {facts['cancelled']}, shipped {facts['shipped']}"
 
@@ -35,9 +35,9 @@ def _policy(facts: dict[str, Any]) -> str:
 
 
 def _in_whose_place(event: Record) -> str:
-    """Set where somebody else asks on the retailer's wish, such as an operator."""
-    is_wish = event.kind == EventKind.CANCELLATION_ASKED and event.facts.get("asker") == "retailer"
-    return ", for the retailer," if is_wish and event.actor_id not in (None, event.retailer_id) else ""
+    """Not empty if somebody else, such as an operator, asks for the retailer."""
+    for_retailer = event.kind == EventKind.CANCELLATION_ASKED and event.facts.get("asker") == "retailer"
+    return ", for the retailer," if for_retailer and event.actor_id not in (None, event.retailer_id) else ""
 
 
 def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
@@ -50,9 +50,9 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
         case EventKind.LINE_SHIPPED:
             return f"{who} shipped {units}"
         case EventKind.LINE_SHIPPED_THOUGH_CANCELLED:
-            return f"{who} says that {units} shipped, which were cancelled before"
+            return f"{who} reported that it shipped {units} that were cancelled before"
         case EventKind.LINE_TRANSPORT_CHANGED:
-            return f"{who} corrected how the parcel travels"
+            return f"{who} corrected the carrier or the number of the parcel"
         case EventKind.LINE_REASSIGNED:
             return f"{who} gave what is left of the line, {units}, to another fulfiller"
         case EventKind.CANCELLATION_PASSED_ON if facts.get("former"):
@@ -94,25 +94,25 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             words = "accepted" if facts.get("answer") == "accept" else "declined"
             return f"{who} {words} the cancellation of {units} too late, which changed nothing"
         case EventKind.CANCELLATION_CASE_OPENED:
-            return f"{who} called an operator, as the supplier declined what the retailer had agreed to for {units}"
+            return f"{who} opened a case: the supplier declined what the retailer had accepted for {units}"
         case EventKind.CANCELLATION_NOTED:
-            return f"{who} noted of the cancellation of {units}"
+            return f"{who} added a note to the cancellation of {units}"
         case EventKind.PAYMENT_ADDED:
-            return f"{who} told of payment {facts['payment']['id']}: {_paid(facts)}"
+            return f"{who} added payment {facts['payment']['id']}: {_paid(facts)}"
         case EventKind.PAYMENT_CAPTURED:
-            return f"{who} said that payment {facts['payment']['id']} is captured: {_paid(facts)}"
+            return f"{who} recorded a capture of payment {facts['payment']['id']}: {_paid(facts)}"
         case EventKind.REFUND_DUE:
-            return f"T{_money(facts)[1:]} is due, by payment {facts['refund']['payment']}"
+            return f"T{_money(facts)[1:]} is due, from payment {facts['refund']['payment']}"
         case EventKind.REFUND_SENT:
-            return f"{who} asked the provider for {_money(facts)}"
+            return f"{who} sent {_money(facts)} to the provider"
         case EventKind.REFUND_DONE:
-            return f"{who} says that {_money(facts)} is done"
+            return f"{who} reported that {_money(facts)} is done"
         case EventKind.REFUND_FAILED:
-            return f"{who} could not get {_money(facts)} done, and a person has to see to it"
+            return f"{who} could not complete {_money(facts)}, and a person has to look at it"
         case EventKind.REFUND_CLOSED:
             return f"{who} closed {_money(facts)}, and nothing is paid back"
         case EventKind.REFUND_CORRECTED:
-            return f"{who} corrected {_money(facts)}: {_elsewhere(facts)} of it was refunded outside"
+            return f"{who} corrected {_money(facts)}: {_elsewhere(facts)} of it was paid outside"
 
 
 def _money(facts: dict[str, Any]) -> str:
@@ -154,7 +154,7 @@ def _because(facts: dict[str, Any]) -> str:
 
 
 def _clause(words: str) -> str:
-    """Somebody's words without a full stop, as the sentence around them brings its own."""
+    """A note without its full stop, because the sentence around it has one."""
     return words.removesuffix(".")
 
 
@@ -176,9 +176,9 @@ def _next(event: Record, zone: str) -> str:
 _WHY: Final = {
     Why.UNASKED: "nobody had asked for it",
     Why.RETAILERS_WISH: "the retailer wanted it, not the customer",
-    Why.FALSE_CLAIM: "the customer was said to have asked, and no such ask is on file",
-    Why.CLAIMED_ASK: "that the customer asked rests on the retailer's word alone",
-    Why.OTHER_REASON: "it was asked for, but cancelled for another reason",
+    Why.FALSE_CLAIM: "it was cancelled in the customer's name, and no ask of the customer is on file",
+    Why.CLAIMED_ASK: "only the retailer entered the customer's ask",
+    Why.OTHER_REASON: "it was cancelled for another reason than the one asked for",
     Why.SUPPLIERS_DOING: "the supplier cancelled it, though the customer had not asked",
     Why.LAPSED: "the ask lapsed without an answer",
     Why.AUTOMATIC: "the policy cancelled it, as no answer came",
@@ -187,12 +187,12 @@ _WHY: Final = {
 }
 
 
-def counts(incident: Incident, word: Judgement | None) -> str:
-    """Why something counts in a score, or who took it out and why."""
-    if word is None:
+def counts(incident: Incident, judgement: Judgement | None) -> str:
+    """Why something counts in a score; or who took it out, and why."""
+    if judgement is None:
         return f"counts, as {_WHY[incident.why]}."
-    who = f"{word.by}, {word.at:%Y-%m-%d %H:%M} UTC"
-    return f"counted, as {_WHY[incident.why]}; it does not any more ({who}): {_clause(word.reason)}."
+    who = f"{judgement.by}, {judgement.at:%Y-%m-%d %H:%M} UTC"
+    return f"counted, as {_WHY[incident.why]}; it no longer does ({who}): {_clause(judgement.reason)}."
 
 
 def judged(judgement: Record) -> str:

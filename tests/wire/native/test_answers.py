@@ -132,7 +132,7 @@ async def test_a_note_is_told_and_changes_nothing(native: Native) -> None:
     assert told["cancellation"]["answer_note"] == said["note"]
     assert len(await native.world.events(UUID(made["line"]))) == 4
     assert (await _sentences(native, made["line"]))[-1] == (
-        "supplier noted of the cancellation of 2 units, PostNL 3S1: The label could not be voided: 4.95 EUR."
+        "supplier added a note to the cancellation of 2 units, PostNL 3S1: The label could not be voided: 4.95 EUR."
     )
     stranger = native.world.other_supplier
     assert await refused(native, made["id"], "notes", said, who=stranger) == (404, "unknown_cancellation")
