@@ -28,8 +28,8 @@ from bench.seeding import PlantedOrder, plant
 from bench.stamping import commits
 from countermand.admin import endpoints
 from countermand.app import opened
+from countermand.domain.addresses.address import AddressRules
 from countermand.domain.commands import AskCancellation
-from countermand.domain.endpoint import AddressRules
 from countermand.domain.parties import Actor, PartyKind
 from countermand.observability.logs import configure_logging
 from countermand.service.calls import Call, Done

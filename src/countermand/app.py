@@ -9,9 +9,8 @@ from datetime import timedelta
 
 from countermand import road
 from countermand.ids import Clock, system_clock
-from countermand.outlets.email import Mail
-from countermand.outlets.http.client import Outbound, Webhooks
 from countermand.outlets.links import Links
+from countermand.outlets.registry import open_outlets
 from countermand.payments.provider import Provider
 from countermand.payments.registry import open_providers
 from countermand.road import Application
@@ -61,14 +60,8 @@ async def opened(
 def _wired(base: Application, providers: Mapping[str, Provider], courier: Courier | None) -> tuple[Service, Couriers]:
     settings, clock, keyring = base.settings, base.clock, base.keyring
     links = Links(keyring, settings.base_url, days=settings.answer_link_days)
-    network = Couriers(
-        webhooks=Webhooks(Outbound.from_settings(settings), clock),
-        mail=Mail.from_settings(settings, clock),
-        keyring=keyring,
-        links=links,
-        clock=clock,
-        source=settings.base_url,
-    )
+    outlets, email = open_outlets(settings, keyring=keyring, links=links, clock=clock)
+    network = Couriers(outlets, email, links=links, clock=clock, source=settings.base_url)
     worker = Worker(
         base.database,
         base.lanes,

@@ -13,7 +13,7 @@ from platformdirs import user_data_path
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from countermand.domain.endpoint import AddressRules
+from countermand.domain.addresses.address import AddressRules
 
 
 def default_database() -> str:

@@ -20,7 +20,8 @@ from countermand.admin.endpoints import (
     TooManySecretsError,
     UnknownEndpointError,
 )
-from countermand.domain.endpoint import BadAddressError, EndpointState, UnknownKindError
+from countermand.domain.addresses.address import BadAddressError
+from countermand.domain.endpoint import EndpointState, UnknownKindError
 from countermand.domain.events import EventKind
 from countermand.store import tables as t
 from tests.support.world import START, World

@@ -29,7 +29,7 @@ from sqlalchemy import Connection, func, select
 from countermand.admin import endpoints
 from countermand.admin.accounts import PLATFORM
 from countermand.app import opened
-from countermand.domain.endpoint import AddressRules
+from countermand.domain.addresses.address import AddressRules
 from countermand.observability.logs import configure_logging
 from countermand.settings import Settings
 from countermand.store import tables as t

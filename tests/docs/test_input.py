@@ -6,8 +6,8 @@ import pytest
 
 from countermand import reads
 from countermand.domain import numbers, texts
+from countermand.domain.addresses.address import URL_MAX
 from countermand.domain.dates import SKEW_MAX
-from countermand.domain.endpoint import URL_MAX
 from countermand.domain.orders import LINES_MAX, UNITS_MAX
 from countermand.json_input import DEPTH_MAX, NODES_MAX, ORDER_NODES_MAX
 from countermand.settings import Settings

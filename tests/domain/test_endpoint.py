@@ -6,16 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countermand.domain.endpoint import (
-    URL_MAX,
-    AddressRules,
-    BadAddressError,
-    UnknownKindError,
-    check_address,
-    check_kinds,
-    is_mailbox,
-    mailbox_of,
-)
+from countermand.domain.addresses.address import URL_MAX, AddressKind, AddressRules, BadAddressError
+from countermand.domain.addresses.kinds import KINDS, check_address, kind_of
+from countermand.domain.addresses.mailbox import MAILBOX, mailbox_of
+from countermand.domain.addresses.web import WEBHOOK
+from countermand.domain.endpoint import UnknownKindError, check_kinds
 from countermand.domain.events import EventKind
 
 ANY_PORT = AddressRules(ports=())
@@ -137,10 +132,24 @@ def test_any_text_is_taken_or_refused(text: str) -> None:
                 assert check_address(kept, rules) == kept
 
 
-def test_a_mailbox_is_told_from_a_webhook() -> None:
-    assert is_mailbox("mailto:a@example.com")
-    assert is_mailbox("MAILTO:a@example.com")
-    assert not is_mailbox("https://example.com/mailto:a@example.com")
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("mailto:a@example.com", MAILBOX),
+        ("MAILTO:a@example.com", MAILBOX),
+        ("https://example.com/mailto:a@example.com", WEBHOOK),
+        ("HTTP://example.com", WEBHOOK),
+    ],
+)
+def test_the_scheme_tells_the_kind_of_an_address(url: str, kind: AddressKind) -> None:
+    assert kind_of(url) is kind
+    assert kind.mailbox(url) == ("a@example.com" if kind is MAILBOX else None)
+
+
+def test_each_scheme_is_of_one_kind() -> None:
+    schemes = [scheme for kind in KINDS for scheme in kind.schemes]
+    assert len(schemes) == len(set(schemes))
+    assert all(kind.starts.partition(":")[0] in kind.schemes for kind in KINDS)
 
 
 def test_kinds_are_put_in_the_order_of_the_list() -> None:

@@ -8,10 +8,11 @@ from ipaddress import ip_address
 
 import pytest
 
+from countermand.domain.addresses.address import BadAddressError
+from countermand.domain.addresses.web import Target, read_url
 from countermand.domain.delivery import Verdict
 from countermand.outlets.http.addresses import AddressError, Guard, is_public, system_resolver
 from countermand.outlets.http.client import Webhooks
-from countermand.outlets.http.url import Target, UrlError, read_url
 from countermand.settings import Settings
 from tests.outlets.conftest import Names
 from tests.support.receiver import Receiver, hang_up
@@ -253,7 +254,7 @@ def test_an_address_that_is_public(text: str) -> None:
     ],
 )
 def test_what_is_no_url_of_a_webhook(url: str) -> None:
-    with pytest.raises(UrlError):
+    with pytest.raises(BadAddressError):
         read_url(url)
 
 
@@ -280,7 +281,7 @@ async def test_only_the_ports_that_are_allowed(webhooks_with: Callable[..., Webh
     port = inner[0].port
     webhooks = webhooks_with(ports=(443, 8443))
     assert (await webhooks.post(f"http://127.0.0.1:{port}/", {}, b"")).result == (
-        f"Notices do not go to port {port}; allowed are 443, 8443."
+        f"The address has port {port}; allowed are 443, 8443."
     )
     assert inner[0].connections == 0
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from countermand.domain.delivery import Attempt, Verdict
-from countermand.outlets.email import Mail
+from countermand.outlets.smtp import Mail
 from countermand.settings import Settings
 from tests.support.certificates import Authority
 from tests.support.mailbox import Mailbox

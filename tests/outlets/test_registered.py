@@ -3,9 +3,11 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from countermand.domain.endpoint import AddressRules, BadAddressError, check_address, is_mailbox
-from countermand.outlets.email import ADDRESS
-from countermand.outlets.http.url import read_url
+from countermand.domain.addresses.address import AddressRules, BadAddressError
+from countermand.domain.addresses.kinds import check_address, kind_of
+from countermand.domain.addresses.mailbox import MAILBOX
+from countermand.domain.addresses.web import check_port, read_url
+from countermand.outlets.smtp import ADDRESS
 
 LABELS = st.text("abz09-._~%", min_size=1, max_size=8)
 WEB = st.builds(
@@ -30,7 +32,7 @@ def test_what_can_be_registered_can_be_sent_to(url: str, ports: tuple[int, ...])
         check_address(url, AddressRules(http=True, ports=ports))
     except BadAddressError:
         return
-    if is_mailbox(url):
+    if kind_of(url) is MAILBOX:
         assert ADDRESS.fullmatch(url.partition(":")[2])
     else:
-        read_url(url, ports)
+        check_port(read_url(url), frozenset(ports))

@@ -10,8 +10,8 @@ import pytest
 
 from countermand.admin import endpoints
 from countermand.admin.endpoints import Added
+from countermand.domain.addresses.address import AddressRules
 from countermand.domain.commands import AskCancellation
-from countermand.domain.endpoint import AddressRules
 from countermand.outlets.signature import verify
 from countermand.service.calls import Done
 from tests.support.mailbox import Mailbox

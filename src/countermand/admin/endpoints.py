@@ -16,17 +16,10 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
 
-from countermand.domain.endpoint import (
-    STRICT,
-    AddressRules,
-    EndpointState,
-    check_address,
-    check_kinds,
-    check_mail,
-    is_mailbox,
-    mailbox_of,
-    recipient_of,
-)
+from countermand.domain.addresses.address import STRICT, AddressKind, AddressRules
+from countermand.domain.addresses.kinds import check_address, kind_of
+from countermand.domain.addresses.mailbox import mailbox_of, recipient_of
+from countermand.domain.endpoint import EndpointState, check_kinds
 from countermand.domain.events import EventKind
 from countermand.domain.parties import PartyKind
 from countermand.ids import Ids, show
@@ -113,6 +106,11 @@ class Endpoint:
     secrets: bytes | None
     unconfirmed_since: datetime | None = None
 
+    @property
+    def kind(self) -> AddressKind:
+        """What holds for all endpoints with such an address."""
+        return kind_of(self.url)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
@@ -149,24 +147,24 @@ def add(
     wanted = check_kinds(kinds)
     if _count(connection, party) >= ENDPOINTS_MAX:
         raise TooManyEndpointsError(f"The party has {ENDPOINTS_MAX} endpoints. Remove one first.")
-    mailbox = is_mailbox(url)
-    secret = None if mailbox else new_secret(ids)
+    kind = kind_of(url)
+    secret = new_secret(ids) if kind.is_signed else None
     endpoint = Endpoint(
         id=ids.new(),
         party=party,
         url=url,
         label=label,
         event_kinds=wanted,
-        state=EndpointState.UNCONFIRMED if mailbox else EndpointState.ACTIVE,
-        state_reason=UNCONFIRMED if mailbox else "",
+        state=EndpointState.UNCONFIRMED if kind.is_confirmed else EndpointState.ACTIVE,
+        state_reason=UNCONFIRMED if kind.is_confirmed else "",
         created_at=now,
         failing_since=None,
         secrets=_close(keyring, [{"secret": secret, "until": None}]) if secret else None,
-        unconfirmed_since=now if mailbox else None,
+        unconfirmed_since=now if kind.is_confirmed else None,
     )
     connection.execute(insert(t.endpoints).values(_row(endpoint)))
     _changed(connection, "endpoint_added", endpoint, by, kinds=[kind.value for kind in wanted])
-    if mailbox:
+    if kind.is_confirmed:
         _owe_confirmation(connection, endpoint, now)
     return Added(endpoint=endpoint, secret=secret)
 
@@ -179,8 +177,8 @@ def confirm(connection: Connection, endpoint: UUID, *, by: str) -> Endpoint:
         NothingToConfirmError: it is a webhook.
     """
     before = _find(connection, endpoint, None, lock=True)
-    if not is_mailbox(before.url):
-        raise NothingToConfirmError("This endpoint is a webhook. Only a mailbox has to be confirmed.")
+    if not before.kind.is_confirmed:
+        raise NothingToConfirmError(f"This endpoint is a {before.kind.noun}. Only a mailbox has to be confirmed.")
     if before.unconfirmed_since is None:
         return before
     after = replace(before, unconfirmed_since=None)
@@ -227,9 +225,10 @@ def ask_again_to_confirm(
     """
     found = _find(connection, endpoint, party, lock=True)
     if found.unconfirmed_since is None:
-        what = "This mailbox is confirmed" if is_mailbox(found.url) else "This endpoint is a webhook"
+        noun = found.kind.noun
+        what = f"This {noun} is confirmed" if found.kind.is_confirmed else f"This endpoint is a {noun}"
         raise NothingToConfirmError(f"{what}. There is nothing to confirm.")
-    check_mail(rules)
+    found.kind.check_usable(rules)
     _changed(connection, "endpoint_confirmation", found, by)
     _owe_confirmation(connection, found, now)
     return found
@@ -356,7 +355,7 @@ def rotate(
     """
     before = _find(connection, endpoint, party, lock=True)
     if before.secrets is None:
-        raise NoSecretError("This endpoint is a mailbox, and mails are not signed.")
+        raise NoSecretError(f"This endpoint is a {before.kind.noun}, and {before.kind.messages} are not signed.")
     ends = now + overlap
     kept = [
         {"secret": each["secret"], "until": min(_until(each) or ends, ends).isoformat()}

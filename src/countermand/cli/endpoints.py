@@ -16,8 +16,9 @@ from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, manners, print_json, print_table, report
 from countermand.cli.parties import find_id, find_party
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.domain.addresses.address import BadAddressError, MailUnavailableError
 from countermand.domain.delivery import Attempt, Verdict
-from countermand.domain.endpoint import BadAddressError, MailUnavailableError, UnknownKindError, is_mailbox
+from countermand.domain.endpoint import UnknownKindError
 from countermand.ids import show
 from countermand.road import Application
 
@@ -94,7 +95,7 @@ def endpoint_list(
             owner,
             each.url,
             each.state,
-            ", ".join(each.event_kinds) or ("asks to answer" if is_mailbox(each.url) else "all"),
+            ", ".join(each.event_kinds) or ("asks to answer" if each.kind.asks_only else "all"),
             f"{each.failing_since:%Y-%m-%d %H:%M}" if each.failing_since else "",
             each.state_reason,
         )
@@ -210,24 +211,16 @@ def endpoint_test(endpoint: Which, *, database: DatabaseFlag = None, json: JsonF
 
 async def _try(application: Application, endpoint: Endpoint) -> Attempt:
     # Only this command sends anything, and what it takes is slow to import.
-    from countermand.outlets.email import Mail
-    from countermand.outlets.http.client import Outbound, Webhooks
-    from countermand.outlets.trial import try_endpoint
+    from countermand.outlets.links import Links
+    from countermand.outlets.registry import open_outlets
 
-    now = application.clock()
-    webhooks = Webhooks(Outbound.from_settings(application.settings), application.clock)
+    settings, keyring = application.settings, application.keyring
+    links = Links(keyring, settings.base_url, days=settings.answer_link_days)
+    outlets, _ = open_outlets(settings, keyring=keyring, links=links, clock=application.clock)
     try:
-        return await try_endpoint(
-            endpoint,
-            secrets=endpoints.secrets_at(application.keyring, endpoint, now),
-            id=application.ids.new(),
-            now=now,
-            source=application.settings.base_url,
-            webhooks=webhooks,
-            mail=Mail.from_settings(application.settings, application.clock),
-        )
+        return await outlets.of(endpoint).test(endpoint, application.ids.new(), application.clock())
     finally:
-        await webhooks.close()
+        await outlets.close()
 
 
 def _change(database: str | None, change: Callable[[Connection, Application], T], *, uses_keys: bool = False) -> T:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.admin.policies import ANY_FULFILLER
-from countermand.domain.endpoint import is_mailbox
+from countermand.domain.addresses.kinds import kind_of
 from countermand.domain.events import Event
 from countermand.domain.line import Cancellation, Line
 from countermand.domain.policy import DEFAULT_POLICY, Policy
@@ -116,5 +116,5 @@ def _subscription(row: Record) -> _Subscription:
         party=row.party_id,
         is_platform=row.kind == "platform",
         kinds=frozenset(row.event_kinds),
-        asks_only=not row.event_kinds and is_mailbox(row.url),
+        asks_only=not row.event_kinds and kind_of(row.url).asks_only,
     )

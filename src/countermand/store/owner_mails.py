@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal_column, select, update
 
-from countermand.domain.endpoint import is_mailbox, mailbox_of
+from countermand.domain.addresses.kinds import kind_of
 from countermand.store import tables as t
 from countermand.store.codecs import partition_of
 from countermand.store.columns import NumberList, Record, one_of
@@ -125,6 +125,6 @@ def _addresses(connection: Connection, party: UUID, endpoint: UUID) -> list[str]
         t.endpoints.c.state == "active",
         t.endpoints.c.unconfirmed_since.is_(None),
     )
-    found = {mailbox_of(url) for url in connection.execute(urls).scalars() if is_mailbox(url)}
+    found = {mailbox for url in connection.execute(urls).scalars() if (mailbox := kind_of(url).mailbox(url))}
     users = select(t.users.c.email).where(t.users.c.party_id == party, t.users.c.status == "active")
     return sorted(found or set(connection.execute(users).scalars()))

@@ -14,9 +14,9 @@ from countermand import reads
 from countermand.domain.commands import AskCancellation
 from countermand.domain.delivery import Verdict
 from countermand.domain.parties import PartyKind
-from countermand.outlets.email import Mail
 from countermand.outlets.email_text import mail_of
 from countermand.outlets.links import Links
+from countermand.outlets.smtp import Mail
 from countermand.reads import events as event_reads
 from tests.seeds.serving import serving
 from tests.support.mailbox import Mailbox

@@ -9,7 +9,7 @@ import pytest
 
 from countermand.admin import endpoints
 from countermand.admin.accounts import PLATFORM
-from countermand.domain.endpoint import STRICT
+from countermand.domain.addresses.address import STRICT
 from countermand.settings import Settings
 from tests.wire.native.calling import Native, new_retailer
 

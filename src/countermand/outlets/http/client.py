@@ -16,12 +16,13 @@ from typing import Final, Self
 import structlog
 
 from countermand.documents.sentences import one_line
+from countermand.domain.addresses.address import BadAddressError
+from countermand.domain.addresses.web import Target, check_port, read_url
 from countermand.domain.delivery import Attempt, Verdict
 from countermand.ids import Clock, system_clock
 from countermand.outlets.http.addresses import Address, AddressError, Guard, Resolver, system_resolver
 from countermand.outlets.http.connection import Answer, Exchange, ExchangeError
 from countermand.outlets.http.pool import IdleConnections
-from countermand.outlets.http.url import Target, UrlError, read_url
 from countermand.settings import Settings
 
 TOTAL_S: Final = 20.0
@@ -107,8 +108,9 @@ class Outbound:
             NoAnswerError: there was none within the deadline, or the URL may not be called.
         """
         try:
-            target = read_url(url, self._ports)
-        except UrlError as error:
+            target = read_url(url)
+            check_port(target, self._ports)
+        except BadAddressError as error:
             raise NoAnswerError(str(error), sent=False) from None
         return await self._within_time(target, method, _headers(target, headers, body), body, answer_max)
 

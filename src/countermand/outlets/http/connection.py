@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import h11
 
-from countermand.outlets.http.url import Target
+from countermand.domain.addresses.web import Target
 
 HEAD_MAX: Final = 16 * 1024
 """How many bytes the status and the headers of an answer may have."""

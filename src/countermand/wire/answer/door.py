@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Final
 
 from countermand.admin import endpoints
-from countermand.domain.endpoint import mailbox_of
+from countermand.domain.addresses.mailbox import mailbox_of
 from countermand.domain.refusals import RefusalKind
 from countermand.outlets.links import MAILBOX, PATH, Links, MailboxTicket
 from countermand.service.calls import Call, Done, Failed, Refused

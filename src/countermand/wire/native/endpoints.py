@@ -14,7 +14,8 @@ from starlette.responses import Response
 from countermand.admin import endpoints
 from countermand.admin.accounts import Caller
 from countermand.admin.endpoints import Added, Endpoint
-from countermand.domain.endpoint import URL_MAX, BadAddressError, EndpointState, UnknownKindError
+from countermand.domain.addresses.address import URL_MAX, BadAddressError
+from countermand.domain.endpoint import EndpointState, UnknownKindError
 from countermand.domain.events import EventKind
 from countermand.domain.refusals import RefusalKind
 from countermand.domain.texts import read_text

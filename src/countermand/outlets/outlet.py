@@ -1,0 +1,62 @@
+"""The ways out: one for each kind of address, all alike."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from countermand.admin.endpoints import Endpoint
+from countermand.domain.addresses.address import AddressKind
+from countermand.domain.delivery import Attempt
+from countermand.reads import Scope
+from countermand.store.columns import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What one reader is told of an event (a row of ``reads.events_for_sending``) at one endpoint."""
+
+    endpoint: Endpoint
+    reader: Scope
+    event: Record
+
+
+class Outlet(Protocol):
+    """One way out. An attempt never raises: whatever goes wrong is a failed attempt that says so."""
+
+    @property
+    def kind(self) -> AddressKind:
+        """The addresses that it sends to: how they are checked, and what holds for all of them."""
+        ...
+
+    async def send(self, notice: Notice, now: datetime) -> Attempt:
+        """Make one attempt to send a notice."""
+        ...
+
+    async def test(self, endpoint: Endpoint, message: UUID, now: datetime) -> Attempt:
+        """Make one attempt to send a test, whatever the state of the endpoint. Nothing is stored of it."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        ...
+
+
+class Outlets:
+    """All ways out, each found by the address of an endpoint."""
+
+    def __init__(self, *outlets: Outlet) -> None:
+        self._by_kind = {outlet.kind.noun: outlet for outlet in outlets}
+
+    def of(self, endpoint: Endpoint) -> Outlet:
+        """The way to this endpoint."""
+        return self.of_kind(endpoint.kind)
+
+    def of_kind(self, kind: AddressKind) -> Outlet:
+        """The way to endpoints of this kind."""
+        return self._by_kind[kind.noun]
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        for outlet in self._by_kind.values():
+            await outlet.close()

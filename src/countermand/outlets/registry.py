@@ -1,0 +1,19 @@
+"""All outlets, as the settings say. A new one is added here."""
+
+from countermand.ids import Clock
+from countermand.keyring import Keyring
+from countermand.outlets.email import EmailOutlet
+from countermand.outlets.http.client import Outbound, Webhooks
+from countermand.outlets.links import Links
+from countermand.outlets.outlet import Outlets
+from countermand.outlets.smtp import Mail
+from countermand.outlets.webhook import WebhookOutlet
+from countermand.settings import Settings
+
+
+def open_outlets(settings: Settings, *, keyring: Keyring, links: Links, clock: Clock) -> tuple[Outlets, EmailOutlet]:
+    """All outlets; and the one for mailboxes by itself, as owners of endpoints are written to, too."""
+    source = settings.base_url
+    email = EmailOutlet(Mail.from_settings(settings, clock), links=links, source=source)
+    webhooks = Webhooks(Outbound.from_settings(settings), clock)
+    return Outlets(WebhookOutlet(webhooks, keyring=keyring, links=links, source=source), email), email
