@@ -20,7 +20,7 @@ def test_an_order_is_paid_later(cli: Cli) -> None:
     order = placed(cli)
     card = ("--id", "card", "--provider", "stripe", "--reference", "pi_1", "--authorised", "30")
     assert (added := cli("payment", "add", order, *card)).code == 0, added.err
-    assert added.err == "The payment is known.\n"
+    assert added.err == "The payment is added.\n"
     assert cli("payment", "capture", order, "--id", "card", "--captured", "12.50").code == 0
     assert cli("payment", "list", order).lines == [["card", "stripe", "pi_1", "12.50", "17.50", "0.00", "0.00"]]
     shown = cli("payment", "list", order, "--json").json

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from countermand import reads
 from countermand.cli.inputs import Note, Text, Whole
 from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
-from countermand.cli.outcomes import heeded
+from countermand.cli.outcomes import accepted
 from countermand.cli.output import Exit, fail, manners, report, say
 from countermand.cli.parties import find_id, find_party
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
@@ -137,7 +137,7 @@ def _do(
         return outcome, await application.database.read(question)
 
     outcome, after = with_database(read_settings(database=database), work)
-    repeated = after.id in heeded(outcome).repeated
+    repeated = after.id in accepted(outcome).repeated
     if repeated:
         say("This was answered so before. Nothing was changed.")
     report(
@@ -172,5 +172,5 @@ def reassign(
         return row, party, await application.lanes.submit(Call(command=command, door=DOOR, retailer=row.retailer_id))
 
     row, party, outcome = with_database(read_settings(database=database), work)
-    heeded(outcome)
+    accepted(outcome)
     report(f"{party.name} holds what is left of the line.", json=json, line=str(row.id), fulfiller=str(party.id))

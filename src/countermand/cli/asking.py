@@ -11,7 +11,7 @@ from countermand import reads
 from countermand.cli.inputs import Note, Whole
 from countermand.cli.listing import cancellation_document
 from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
-from countermand.cli.outcomes import heeded, not_answered
+from countermand.cli.outcomes import accepted, not_answered
 from countermand.cli.output import Exit, fail, manners, print_json, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.domain.commands import AskCancellation
@@ -67,7 +67,7 @@ def ask(
         command = AskCancellation(
             line=row.id, actor=operator(), asker=Asker(by), units=units, reason=reason, note=note, key=key
         )
-        done = heeded(await application.lanes.submit(call_for(command, row.retailer_id)))
+        done = accepted(await application.lanes.submit(call_for(command, row.retailer_id)))
         seen = partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=done.cancellations[0])
         return done, await application.database.read(seen)
 

@@ -6,7 +6,7 @@ from countermand.cli.output import Exit, fail
 from countermand.service.calls import Done, Outcome, Refused
 
 
-def heeded(outcome: Outcome) -> Done:
+def accepted(outcome: Outcome) -> Done:
     """The outcome, if it is a good one; any other ends the program, with its reason."""
     if isinstance(outcome, Refused):
         fail(Exit.REFUSED, outcome.refusal.kind.value, outcome.refusal.detail)

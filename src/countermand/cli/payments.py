@@ -1,4 +1,4 @@
-"""Commands about payments of an order that was handed in before: add one, say that it was captured, list them."""
+"""Commands about the payments of an order: list them, add one, record a capture."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from countermand.cli.inputs import amount
 from countermand.cli.orders import DOOR, EVERYTHING, operator
-from countermand.cli.outcomes import heeded
+from countermand.cli.outcomes import accepted
 from countermand.cli.output import Exit, fail, print_json, print_table, report, say
 from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, what_is_wrong, with_database
@@ -27,7 +27,7 @@ from countermand.road import Application
 from countermand.service.calls import Call, Outcome, Refused
 
 OrderId = Annotated[str, Parameter(help="Id of the order")]
-Called = Annotated[str, Parameter(name="--id", help="What the order calls the payment")]
+Called = Annotated[str, Parameter(name="--id", help="Id of the payment in the order")]
 
 
 def payment_list(order: OrderId, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
@@ -50,15 +50,15 @@ def payment_add(
     order: OrderId,
     *,
     called: Called,
-    captured: Annotated[str, Parameter(help="What was captured")] = "0",
-    authorised: Annotated[str, Parameter(help="What is reserved and not captured")] = "0",
-    provider: Annotated[str, Parameter(help="Who has the money")] = "manual",
-    reference: Annotated[str, Parameter(help="The provider's name of the payment")] = "",
+    captured: Annotated[str, Parameter(help="Amount that was captured")] = "0",
+    authorised: Annotated[str, Parameter(help="Amount that is reserved and not captured")] = "0",
+    provider: Annotated[str, Parameter(help="The payment provider")] = "manual",
+    reference: Annotated[str, Parameter(help="The provider's id of the payment")] = "",
     method: Annotated[Method, Parameter(help="What the customer paid with")] = Method.CARD,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Tell of a payment that came after the order was handed in."""
+    """Add a payment to an order that was placed before."""
     given = {
         "id": called,
         "captured": amount(captured),
@@ -75,25 +75,25 @@ def payment_add(
     def command(id: UUID, account: OrderAccount) -> PaymentCommand:  # noqa: A002
         return AddPayment(order=id, actor=operator(), payment=payment_of(payment, account.money.currency, called))
 
-    _do(order, database, command, "The payment is known.", json=json)
+    _do(order, database, command, "The payment is added.", json=json)
 
 
 def payment_capture(
     order: OrderId,
     *,
     called: Called,
-    captured: Annotated[str, Parameter(help="What has been captured by now, in all")],
+    captured: Annotated[str, Parameter(help="Amount that has been captured in all")],
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Tell how much of a payment has been captured by now, in all."""
+    """Record how much of a payment has been captured in all."""
     given = amount(captured)
 
     def command(id: UUID, account: OrderAccount) -> PaymentCommand:  # noqa: A002
         minor = to_minor(given, account.money.currency)
         return CapturePayment(order=id, actor=operator(), payment=called, captured_minor=minor)
 
-    _do(order, database, command, "The capture is known.", json=json)
+    _do(order, database, command, "The capture is recorded.", json=json)
 
 
 def _do(
@@ -114,7 +114,7 @@ def _do(
     outcome = with_database(read_settings(database=database), work)
     if isinstance(outcome, Refused):
         _refuse(outcome.refusal)
-    heeded(outcome)
+    accepted(outcome)
     report(done, json=json, order=show("ord", order))
 
 

@@ -1,4 +1,4 @@
-"""Commands about the customer's money: what would go back, what is on its way."""
+"""Commands about refunds: what would go back, what does, and what a person decides about it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from countermand.cli.inputs import NeededNote, Note, Whole, amount
 from countermand.cli.listing import Sought, export
 from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
-from countermand.cli.outcomes import heeded
+from countermand.cli.outcomes import accepted
 from countermand.cli.output import Exit, fail, print_json, print_table, report, say_more
 from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings, with_database
@@ -31,18 +31,18 @@ from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the refund")]
 REFUNDS_SHOWN: Final = 1000
-NoteFlag = Annotated[Note, Parameter(help="A word for those who ask later")]
+NoteFlag = Annotated[Note, Parameter(help="A note, kept with the refund")]
 ReasonFlag = Annotated[NeededNote, Parameter(help="Why")]
 
 
 def quote(
     *,
     line: Annotated[str, Parameter(help="Id of the line, or bol's number of it")],
-    units: Annotated[Whole | None, Parameter(help="How many; all that can still be cancelled by default")] = None,
+    units: Annotated[Whole | None, Parameter(help="How many; by default all that can still be cancelled")] = None,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Tell what would go back to the customer if units of a line were cancelled. Changes nothing."""
+    """Show what would go back to the customer if units of a line were cancelled. Changes nothing."""
     found = ask_database(read_settings(database=database), partial(_quoted, line=line, units=units))
     if isinstance(found, Refusal):
         fail(Exit.REFUSED, found.kind.value, found.detail)
@@ -62,14 +62,14 @@ def quote(
         ("Commission returned", document["commission_returned"], ""),
     ]
     kept = [row for row in rows if Decimal(row[1]) or row[0] == "Refund in all"]
-    print_table(("What", document["currency"], "By"), kept, empty="Nothing goes back.")
+    print_table(("What", document["currency"], "Method"), kept, empty="Nothing goes back.")
 
 
 def refunds(
     sought: Sought = None,
     *,
-    state: Annotated[RefundState | None, Parameter(help="Where they stand")] = None,
-    provider: Annotated[str | None, Parameter(help="Who moves the money")] = None,
+    state: Annotated[RefundState | None, Parameter(help="Their state")] = None,
+    provider: Annotated[str | None, Parameter(help="The payment provider")] = None,
     party: Annotated[str | None, Parameter(help="Of this retailer")] = None,
     limit: LimitFlag | None = None,
     csv: Annotated[bool, Parameter(negative=(), help="As a file for a spreadsheet or a bank, with every row")] = False,
@@ -78,7 +78,7 @@ def refunds(
 ) -> None:
     """List refunds, oldest first: 1000 unless --limit says otherwise, and all with --csv.
 
-    `--state by_hand` is the work list of those that a person pays.
+    `--state by_hand` lists the refunds that a person has to pay.
     """
     settings = read_settings(database=database)
     wanted = RefundFilter(state=state.value if state else None, provider=provider)
@@ -93,7 +93,7 @@ def refunds(
     if json:
         print_json(rows)
     else:
-        columns = ("Id", "State", "Amount", "Payment", "Order", "SKU", "Last word")
+        columns = ("Id", "State", "Amount", "Payment", "Order", "SKU", "Last result")
         shown = [
             (
                 row["id"],
@@ -111,18 +111,18 @@ def refunds(
 
 
 def refund_paid(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Say that a refund was paid by hand. It counts as done."""
+    """Mark a refund as paid by hand. It counts as done."""
     _do(refund, database, lambda row: _close(row, paid=True, note=note), "The refund is done.", json=json)
 
 
 def refund_close(refund: Which, *, note: ReasonFlag, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Close a refund that is not going to be paid, and say why."""
+    """Close a refund that is not going to be paid."""
     done = "The refund is closed; nothing is paid back."
     _do(refund, database, lambda row: _close(row, paid=False, note=note), done, json=json)
 
 
 def refund_retry(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Have a parked refund tried again."""
+    """Try a parked refund again."""
     _do(
         refund,
         database,
@@ -135,13 +135,13 @@ def refund_retry(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag =
 def refund_correct(
     refund: Which,
     *,
-    elsewhere: Annotated[str, Parameter(help="How much of it was truly paid outside: 0 to its amount")],
+    elsewhere: Annotated[str, Parameter(help="How much of it was paid outside this service: 0 to its amount")],
     note: ReasonFlag,
-    step: Annotated[Whole | None, Parameter(help="The step that you saw; the present one by default")] = None,
+    step: Annotated[Whole | None, Parameter(help="The step that you saw; by default the present one")] = None,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Correct how much of a refund was paid outside. What is left of it is paid then."""
+    """Correct how much of a refund was paid outside this service. The rest is then paid."""
 
     def command(row: Record) -> CorrectRefund:
         return CorrectRefund(
@@ -163,7 +163,7 @@ def _elsewhere(row: Record, written: str) -> int:
         fail(Exit.USAGE, "bad_amount", f"{error}.")
     if not 0 <= minor <= row.amount_minor:
         most = f"{write_minor(row.amount_minor, row.currency)} {row.currency}"
-        fail(Exit.USAGE, "bad_amount", f"The refund is of {most}: say 0 to {most}.")
+        fail(Exit.USAGE, "bad_amount", f"The refund is of {most}: give an amount from 0 to {most}.")
     return minor
 
 
@@ -177,7 +177,7 @@ def _do(text: str, database: str | None, command: Callable[[Record], RefundComma
         return await application.lanes.submit(Call(command=command(row), door=DOOR, retailer=row.retailer_id))
 
     outcome = with_database(read_settings(database=database), work)
-    heeded(outcome)
+    accepted(outcome)
     report(done, json=json, refund=show("rfd", wanted))
 
 
@@ -201,7 +201,7 @@ def _page(
 
 
 def _state(row: dict[str, Any]) -> str:
-    """Where it stands, and what it waits for if only time brings that."""
+    """Its state, and what it waits for if only time helps."""
     waits = row["waiting_for"]
     return f"{row['state']} (waiting for {waits.replace('_', ' ')})" if waits else str(row["state"])
 

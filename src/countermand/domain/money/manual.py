@@ -30,7 +30,9 @@ def close(line: Line, refund: Refund, command: CloseRefund, now: datetime) -> Re
     if refund.state not in (RefundState.BY_HAND, RefundState.PARKED):
         return not_open(refund)
     if not command.paid and not command.note.strip():
-        return Refusal(kind=RefusalKind.REASON_REQUIRED, detail="To close a refund that is not paid, say why.")
+        return Refusal(
+            kind=RefusalKind.REASON_REQUIRED, detail="To close a refund that is not paid, give a note that says why."
+        )
     annotated = replace(refund, note=command.note, check_at=None)
     if command.paid:
         return confirmed(line, annotated, now)
@@ -70,10 +72,12 @@ def correct(line: Line, refund: Refund, command: CorrectRefund, now: datetime) -
             kind=RefusalKind.REFUND_NOT_OPEN, detail="This is a release: no money moves, so none was refunded outside."
         )
     if not command.note.strip():
-        return Refusal(kind=RefusalKind.REASON_REQUIRED, detail="To correct a refund, say why.")
+        return Refusal(kind=RefusalKind.REASON_REQUIRED, detail="To correct a refund, give a note that says why.")
     if not 0 <= command.elsewhere_minor <= refund.amount_minor:
         most = f"{write_minor(refund.amount_minor, refund.currency)} {refund.currency}"
-        return Refusal(kind=RefusalKind.PAYMENT_DIFFERS, detail=f"The refund is of {most}: say 0 to {most}.")
+        return Refusal(
+            kind=RefusalKind.PAYMENT_DIFFERS, detail=f"The refund is of {most}: give an amount from 0 to {most}."
+        )
     corrected = replace(
         reopened(refund),
         elsewhere_minor=command.elsewhere_minor,

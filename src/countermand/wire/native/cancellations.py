@@ -118,7 +118,7 @@ class CancellationOut(BaseModel):
     step: Annotated[int, Field(description="one at first, and one more with each decision on it")]
     waiting_units: Annotated[int, Field(description="how many of its units wait for an answer")]
     repeated: Annotated[
-        bool, Field(description="true if the call said what had been said before, and changed nothing about this one")
+        bool, Field(description="true if the call repeated an earlier one and changed nothing about this cancellation")
     ]
 
 
@@ -137,22 +137,22 @@ class Asked(BaseModel):
 
 @router.post("", status_code=202)
 async def ask_cancellation(
-    services: Inside, who: Canceller, wish: CancellationIn, idempotency_key: Key = None
+    services: Inside, who: Canceller, body: CancellationIn, idempotency_key: Key = None
 ) -> Asked:
-    """Ask to cancel units of lines of one order, on the customer's wish or the retailer's own.
+    """Ask to cancel units of lines of one order, for the customer or for the retailer itself.
 
     With an ``Idempotency-Key`` the same call gets the same answer for at least 30 days, and asks under other keys are
     separate, however equal. Without one, an equal ask that waits is the same ask: ``repeated`` says so.
     """
-    line = partial(reads.line_by_id, scope=scope_of(who), line=wish.lines[0].line)
+    line = partial(reads.line_by_id, scope=scope_of(who), line=body.lines[0].line)
     first = await services.database.read(line)
     if first is None:
         raise CallError.of(UNKNOWN_LINE)
     call = Call(
-        command=_ask(who, wish, first.order_id, idempotency_key or ""),
+        command=_ask(who, body, first.order_id, idempotency_key or ""),
         door=DOOR,
         retailer=first.retailer_id,
-        once=once_of(who, idempotency_key, "ask", wish),
+        once=once_of(who, idempotency_key, "ask", body),
     )
     done = await submit(services, call, unknown=UNKNOWN_LINE)
     rows = [await _seen(services, who, each) for each in done.cancellations]
@@ -164,7 +164,7 @@ ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "e
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """Which cancellations a list shows. All that is said holds together."""
+    """Which cancellations a list shows: those that match all of these."""
 
     state: ListedState | None = None
     awaiting: Id | None = None
@@ -264,17 +264,17 @@ async def accept_cancellation(
     The platform must name the ``step`` that it answers; at another one the answer is ``state_changed``.
     """
     row = await _named(services, who, cancellation)
-    said = answer or Acceptance()
+    given = answer or Acceptance()
     command = AcceptCancellation(
         line=row.line_id,
         actor=who.actor,
         cancellation=row.id,
-        step=said.step,
-        units=said.units,
-        rest_reason=said.rest_reason,
-        note=said.note,
+        step=given.step,
+        units=given.units,
+        rest_reason=given.rest_reason,
+        note=given.note,
     )
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"accept {row.id}", said))
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"accept {row.id}", given))
 
 
 @router.post("/{cancellation}/decline")
@@ -303,20 +303,20 @@ async def decline_cancellation(
 
 @router.post("/{cancellation}/withdraw")
 async def withdraw_cancellation(
-    services: Inside, who: Canceller, cancellation: str, said: Withdrawal | None = None, idempotency_key: Key = None
+    services: Inside, who: Canceller, cancellation: str, body: Withdrawal | None = None, idempotency_key: Key = None
 ) -> CancellationOut:
     """Take an ask back while nobody has answered it. Only the party that asked can, and the platform."""
     row = await _named(services, who, cancellation)
-    wish = said or Withdrawal()
+    answer = body or Withdrawal()
     command = WithdrawCancellation(
-        line=row.line_id, actor=who.actor, cancellation=row.id, step=wish.step, note=wish.note
+        line=row.line_id, actor=who.actor, cancellation=row.id, step=answer.step, note=answer.note
     )
     return await _do(
         services,
         who,
         row,
         command,
-        once_of(who, idempotency_key, f"withdraw {row.id}", said if wish != Withdrawal() else None),
+        once_of(who, idempotency_key, f"withdraw {row.id}", body if answer != Withdrawal() else None),
     )
 
 
@@ -326,7 +326,7 @@ async def note_cancellation(
 ) -> CancellationOut:
     """Put a note to a cancellation, such as what it cost that a label could not be voided. It changes nothing.
 
-    It is told to all who are told of the line, as the event ``cancellation.noted``. The same again is kept once.
+    All parties of the line are notified by the event ``cancellation.noted``. The same note again is saved once.
     """
     row = await _named(services, who, cancellation)
     command = NoteCancellation(
@@ -357,7 +357,7 @@ async def _seen(services: Services, who: Caller, cancellation: UUID) -> Record |
     return await services.database.read(question)
 
 
-def _ask(who: Caller, wish: CancellationIn, order: UUID, key: str) -> AskLines:
+def _ask(who: Caller, body: CancellationIn, order: UUID, key: str) -> AskLines:
     actor = who.actor
     return AskLines(
         order=order,
@@ -366,13 +366,13 @@ def _ask(who: Caller, wish: CancellationIn, order: UUID, key: str) -> AskLines:
             AskCancellation(
                 line=each.line,
                 actor=actor,
-                asker=wish.asker,
+                asker=body.asker,
                 units=each.units,
-                reason=wish.reason,
-                note=wish.note,
+                reason=body.reason,
+                note=body.note,
                 key=key,
             )
-            for each in wish.lines
+            for each in body.lines
         ),
     )
 

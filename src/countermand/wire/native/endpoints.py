@@ -86,7 +86,7 @@ class Endpoints(BaseModel):
 
 
 @router.post("", status_code=201)
-async def add_endpoint(services: Inside, who: Manager, wish: EndpointIn, idempotency_key: Key = None) -> EndpointMade:
+async def add_endpoint(services: Inside, who: Manager, body: EndpointIn, idempotency_key: Key = None) -> EndpointMade:
     """Register where the caller's party is told what happens. A mailbox is sent a confirmation first.
 
     With an ``Idempotency-Key`` the same call gets the same answer, its secret included.
@@ -97,13 +97,13 @@ async def add_endpoint(services: Inside, who: Manager, wish: EndpointIn, idempot
         keyring=services.keyring,
         now=services.clock(),
         party=who.party,
-        url=wish.url,
-        kinds=wish.events,
-        label=wish.label,
+        url=body.url,
+        kinds=body.events,
+        label=body.label,
         rules=services.settings.address_rules,
         by=who.name,
     )
-    return _made(await _once(services, who, add, idempotency_key, fingerprint("add endpoint", wish)))
+    return _made(await _once(services, who, add, idempotency_key, fingerprint("add endpoint", body)))
 
 
 @router.get("")
@@ -176,7 +176,7 @@ async def rotate_secret(
     return _made(await _once(services, who, rotate, idempotency_key, fingerprint(f"rotate {wanted}", how)))
 
 
-async def _once(services: Services, who: Caller, act: Work[Added], key: str | None, said: str) -> Added:
+async def _once(services: Services, who: Caller, act: Work[Added], key: str | None, body: str) -> Added:
     if not key:
         return await _change(services, act)
     once = partial(
@@ -185,7 +185,7 @@ async def _once(services: Services, who: Caller, act: Work[Added], key: str | No
         now=services.clock(),
         party=who.party,
         key=key,
-        fingerprint=said,
+        fingerprint=body,
         act=act,
     )
     return await _change(services, once)

@@ -84,7 +84,7 @@ async def reassign_line(
     services: Inside,
     who: Seller,
     line: str,
-    wish: ReassignmentIn,
+    body: ReassignmentIn,
     response: Response,
     if_match: IfMatch = None,
     idempotency_key: Key = None,
@@ -94,12 +94,12 @@ async def reassign_line(
     The former fulfiller is told, and its answers count no more. Needs ``If-Match``: the ``ETag`` of the line, or ``*``.
     """
     row = await _named(services, who, line)
-    once = once_of(who, idempotency_key, f"reassign {row.id}", wish)
+    once = once_of(who, idempotency_key, f"reassign {row.id}", body)
     command = Reassign(
         line=row.id,
         actor=who.actor,
-        fulfiller=await _fulfiller(services, wish.fulfiller),
-        note=wish.note,
+        fulfiller=await _fulfiller(services, body.fulfiller),
+        note=body.note,
         seen=_seen(row, if_match),
     )
     call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)

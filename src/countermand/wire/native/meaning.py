@@ -43,18 +43,18 @@ def scope_of(who: Caller) -> reads.Scope:
     return reads.Scope(party=who.party, kind=who.kind)
 
 
-def once_of(who: Caller, key: str | None, what: str, said: BaseModel | None) -> IdempotencyKey | None:
+def once_of(who: Caller, key: str | None, what: str, body: BaseModel | None) -> IdempotencyKey | None:
     """What makes two calls one: the caller, its key, and a fingerprint of which call it is and what it says."""
     if not key:
         return None
-    return IdempotencyKey(caller=str(who.party), key=key, fingerprint=fingerprint(what, said))
+    return IdempotencyKey(caller=str(who.party), key=key, fingerprint=fingerprint(what, body))
 
 
-def fingerprint(what: str, said: BaseModel | None) -> str:
+def fingerprint(what: str, body: BaseModel | None) -> str:
     """Of a call and what it says, however it was spelled."""
     # Members that came with 0.2 count only where they are given, so that keys of before it still find their calls.
-    new = {name for name in _SINCE_0_2 if said and getattr(said, name, None) is None}
-    words = said.model_dump_json(exclude=new) if said else ""
+    new = {name for name in _SINCE_0_2 if body and getattr(body, name, None) is None}
+    words = body.model_dump_json(exclude=new) if body else ""
     return hashlib.sha256(f"{what}\n{words}".encode()).hexdigest()
 
 

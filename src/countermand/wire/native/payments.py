@@ -1,4 +1,4 @@
-"""Payments of an order that came after it was handed in, and captures of those that were only authorised."""
+"""Payments of an order: list them, add one after the order was placed, record a capture."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -33,7 +33,7 @@ PaymentId = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,64}$")]
 
 
 class NewPayment(PaymentIn):
-    """A payment, or the order's share of one. The same one again, under the same ``id``, changes nothing."""
+    """A payment, or the order's share of one. The same payment again, with the same ``id``, changes nothing."""
 
     id: PaymentId
     captured: AmountText = Decimal(0)
@@ -41,7 +41,7 @@ class NewPayment(PaymentIn):
 
 
 class Captured(Strict):
-    """How much of a payment has been captured by now, in all."""
+    """How much of a payment has been captured in all."""
 
     captured: AmountText
 
@@ -53,21 +53,21 @@ async def list_payments(services: Inside, who: Viewer, order: Id) -> JSONRespons
 
 
 @router.post("/{order}/payments", responses={200: {"model": PaymentsOut}})
-async def add_payment(services: Inside, who: Seller, order: Id, said: NewPayment) -> JSONResponse:
-    """Tell of a payment that came after the order was handed in. It cannot be more than is left to pay."""
+async def add_payment(services: Inside, who: Seller, order: Id, body: NewPayment) -> JSONResponse:
+    """Add a payment to an order that was placed before. It cannot be more than is left to pay."""
 
     def command(account: OrderAccount) -> PaymentCommand:
-        return AddPayment(order=order, actor=who.actor, payment=payment_of(said, account.money.currency, said.id))
+        return AddPayment(order=order, actor=who.actor, payment=payment_of(body, account.money.currency, body.id))
 
     return await _do(services, who, order, command)
 
 
 @router.post("/{order}/payments/{payment}/capture", responses={200: {"model": PaymentsOut}})
-async def capture_payment(services: Inside, who: Seller, order: Id, payment: PaymentId, said: Captured) -> JSONResponse:
-    """Tell how much of a payment has been captured by now, in all. What was released cannot be captured."""
+async def capture_payment(services: Inside, who: Seller, order: Id, payment: PaymentId, body: Captured) -> JSONResponse:
+    """Record how much of a payment has been captured in all. What was released cannot be captured."""
 
     def command(account: OrderAccount) -> PaymentCommand:
-        captured = to_minor(said.captured, account.money.currency)
+        captured = to_minor(body.captured, account.money.currency)
         return CapturePayment(order=order, actor=who.actor, payment=payment, captured_minor=captured)
 
     return await _do(services, who, order, command)

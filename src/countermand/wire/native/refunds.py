@@ -1,4 +1,4 @@
-"""What would go back to the customer, and what is on its way."""
+"""Quotes and refunds: what would go back to the customer, and what does."""
 
 from functools import partial
 from typing import Annotated, Any, Final
@@ -29,7 +29,7 @@ router: Final = APIRouter(prefix="/v1", responses=PROBLEMS, route_class=JsonRout
 
 
 class QuoteIn(Strict):
-    """Units of lines of one order; all that can still be cancelled where no number is given."""
+    """Units of lines of one order. Without a number, all units that can still be cancelled."""
 
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=100), AfterValidator(distinct)]
 
@@ -43,15 +43,15 @@ def _not_blank(text: str) -> str:
 Step = Annotated[int, Field(strict=True, ge=1, le=2**53)]
 
 
-class WordIn(Strict):
-    """A word for those who ask later. To close a refund, it has to say why. ``step`` is the one that was seen."""
+class NoteIn(Strict):
+    """A note, needed to close a refund: why it is not paid. ``step`` is the step that the caller saw."""
 
     note: Note = ""
     step: Step | None = None
 
 
 class CorrectionIn(Strict):
-    """How much of a refund was truly paid outside, and how that is known. ``step`` is the one that was seen."""
+    """How much of a refund was paid outside this service, with a note. ``step`` is the step that the caller saw."""
 
     refunded_elsewhere: Annotated[str, Field(pattern=r"^[0-9]{1,16}(\.[0-9]{1,4})?$")]
     note: Annotated[Note, AfterValidator(_not_blank)]
@@ -79,7 +79,7 @@ async def list_refunds(
     after: str | None = None,
     limit: Limit = 50,
 ) -> JSONResponse:
-    """Refunds of the caller's orders, oldest first; of some orders only, by what is known of them."""
+    """Refunds of the caller's orders, oldest first, or of the orders that match the search."""
     begin = None if after is None else read("rfd", after)
     if after is not None and begin is None:
         raise invalid("after is not the id of a refund; use next of the page before.", "query", "after")
@@ -102,51 +102,53 @@ async def show_refund(services: Inside, who: Viewer, refund: str) -> JSONRespons
 
 @router.post("/refunds/{refund}/paid", responses={200: {"model": RefundOut}})
 async def mark_refund_paid(
-    services: Inside, who: Cashier, refund: str, said: WordIn | None = None, idempotency_key: Key = None
+    services: Inside, who: Cashier, refund: str, body: NoteIn | None = None, idempotency_key: Key = None
 ) -> JSONResponse:
-    """Say that a person paid a refund that is `by_hand` or `parked`. It counts as done. Only the platform can."""
-    row, word = await _named(services, who, refund), said or WordIn()
-    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=True, note=word.note, step=word.step)
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund paid {row.id}", word))
+    """Mark a refund that is `by_hand` or `parked` as paid by a person. Only the platform can."""
+    row, given = await _named(services, who, refund), body or NoteIn()
+    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=True, note=given.note, step=given.step)
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund paid {row.id}", given))
 
 
 @router.post("/refunds/{refund}/close", responses={200: {"model": RefundOut}})
 async def close_refund(
-    services: Inside, who: Cashier, refund: str, said: WordIn, idempotency_key: Key = None
+    services: Inside, who: Cashier, refund: str, body: NoteIn, idempotency_key: Key = None
 ) -> JSONResponse:
-    """Close a refund that is `by_hand` or `parked` and is not going to be paid, and say why. Only the platform can."""
+    """Close a refund that is `by_hand` or `parked` and is not going to be paid. Only the platform can."""
     row = await _named(services, who, refund)
-    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=False, note=said.note, step=said.step)
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund close {row.id}", said))
+    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=False, note=body.note, step=body.step)
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund close {row.id}", body))
 
 
 @router.post("/refunds/{refund}/retry", responses={200: {"model": RefundOut}})
 async def retry_refund(
-    services: Inside, who: Cashier, refund: str, said: WordIn | None = None, idempotency_key: Key = None
+    services: Inside, who: Cashier, refund: str, body: NoteIn | None = None, idempotency_key: Key = None
 ) -> JSONResponse:
-    """Have a `parked` refund tried again. Only the platform can."""
-    row, word = await _named(services, who, refund), said or WordIn()
-    command = RetryRefund(line=row.line_id, refund=row.id, actor=who.actor, note=word.note, step=word.step)
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund retry {row.id}", word))
+    """Try a `parked` refund again. Only the platform can."""
+    row, given = await _named(services, who, refund), body or NoteIn()
+    command = RetryRefund(line=row.line_id, refund=row.id, actor=who.actor, note=given.note, step=given.step)
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund retry {row.id}", given))
 
 
 @router.post("/refunds/{refund}/correct", responses={200: {"model": RefundOut}})
 async def correct_refund(
-    services: Inside, who: Cashier, refund: str, said: CorrectionIn, idempotency_key: Key = None
+    services: Inside, who: Cashier, refund: str, body: CorrectionIn, idempotency_key: Key = None
 ) -> JSONResponse:
-    """Correct how much of a refund was paid outside. What is left of it is paid then. Only the platform can."""
+    """Correct how much of a refund was paid outside this service. The rest is then paid. Only the platform can."""
     row = await _named(services, who, refund)
-    if said.step is None:
-        raise CallError(RefusalKind.STEP_NEEDED, f"Name the step of the refund that you saw; it is {row.step} now.")
+    if body.step is None:
+        raise CallError(
+            RefusalKind.STEP_NEEDED, f"Name the step of the refund that you saw. It is now at step {row.step}."
+        )
     command = CorrectRefund(
         line=row.line_id,
         refund=row.id,
         actor=who.actor,
-        step=said.step,
-        elsewhere_minor=_elsewhere(row, said.refunded_elsewhere),
-        note=said.note,
+        step=body.step,
+        elsewhere_minor=_elsewhere(row, body.refunded_elsewhere),
+        note=body.note,
     )
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund correct {row.id}", said))
+    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund correct {row.id}", body))
 
 
 def _elsewhere(row: Record, written: str) -> int:
@@ -157,7 +159,7 @@ def _elsewhere(row: Record, written: str) -> int:
         raise invalid(f"{error}.", *where) from None
     if minor > row.amount_minor:
         most = f"{write_minor(row.amount_minor, row.currency)} {row.currency}"
-        raise invalid(f"The refund is of {most}: at most that was refunded elsewhere.", *where)
+        raise invalid(f"The refund is of {most}, so no more than that was refunded elsewhere.", *where)
     return minor
 
 
