@@ -32,6 +32,7 @@ from countermand.reads.scope import Scope, as_indexed, line_scope, order_scope, 
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
+from countermand.store.tables import SHIPPED_ANYWHERE
 
 COUNTED_MAX: Final = 5_000
 """So many orders are counted. Of a longer list only the least number that it has is told."""
@@ -204,7 +205,7 @@ _listed_lines = t.lines.alias("listed_lines").c
 
 def _with_such_lines(indexed: str, scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
     if scope.kind is PartyKind.PLATFORM:
-        yield _by_lines(indexed, wanted)
+        yield _by_lines(_INDEXED_ANYWHERE[indexed], wanted)
         return
     if scope.kind is PartyKind.RETAILER:
         yield _by_lines(indexed, wanted, _listed_lines.retailer_id == scope.party)
@@ -302,9 +303,13 @@ def _by_word(
     """
     terms = [term_of_word(word) for word in words_of(wanted.title_word or "")]
     most = max(CHECKED_MAX, CHECKED_A_ROW * span.most)
-    first = _merged(branches, most, span, scope, None).limit(most).subquery("first")
-    fit = select(first).where(_has_part(scope, terms, first.c), *_checks(scope, wanted, first.c))
-    keys = connection.execute(span.sorted(fit, first.c)).all()
+    # Where the first few have none, so many that they fill the page are hardly among the others.
+    for checked in (most // 4, most):
+        first = _merged(branches, checked, span, scope, None).limit(checked).subquery("first")
+        fit = select(first).where(_has_part(scope, terms, first.c), *_checks(scope, wanted, first.c))
+        keys = connection.execute(span.sorted(fit, first.c).limit(None if checked == most else 1)).all()
+        if not keys:
+            break
     if len(keys) >= span.most:
         return keys[span.start : span.most], len(keys)
     return _all_found(connection, _searched(connection, scope, wanted, terms, begin=True), scope, wanted, span)
@@ -482,3 +487,5 @@ _INDEXED: Final = {
     "shipped > 0": frozenset({"HasTracking", "has_tracking"}),
 }
 """Statuses of lines with units that are neither shipped nor cancelled, and of those with units that are shipped."""
+
+_INDEXED_ANYWHERE: Final = {"unfinished": "unfinished", "shipped > 0": SHIPPED_ANYWHERE}

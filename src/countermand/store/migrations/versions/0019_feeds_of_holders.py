@@ -20,13 +20,14 @@ _MOVES = sa.table("reassignments", *(sa.column(name, Id) for name in ("retailer_
 
 ANOTHER = "fulfiller_id <> retailer_id"
 SHIPPED = "shipped > 0"
+SHIPPED_ANYWHERE = "shipped + 0 > 0"
 SHIPPED_HELD = "shipped > 0 AND with_fulfiller AND fulfiller_id <> retailer_id"
 INDEXES = (
     ("ix_events_id", "events", ("id",), None),
     ("ix_events_held", "events", ("fulfiller_id", "position", "id"), ANOTHER),
     ("ix_handover_events_party_id_position_id", "handover_events", ("party_id", "position", "id"), None),
     ("ix_lines_shipped", "lines", ("retailer_id", "placed_at", "order_id"), SHIPPED),
-    ("ix_lines_shipped_anywhere", "lines", ("placed_at", "order_id"), SHIPPED),
+    ("ix_lines_shipped_anywhere", "lines", ("placed_at", "order_id"), SHIPPED_ANYWHERE),
     ("ix_lines_shipped_held", "lines", ("fulfiller_id", "placed_at", "order_id"), SHIPPED_HELD),
 )
 
