@@ -17,7 +17,7 @@ from countermand.keyring import Keyring
 from countermand.store.columns import Record
 
 PATH: Final = "/answer/"
-_PURPOSE: Final = "link to answer one cancellation, version 1"
+_ANSWERING: Final = "link to answer one cancellation, version 1"
 _PACKED: Final = struct.Struct(">16s16s16s16sIHx")
 _WITHOUT_STEP: Final = struct.Struct(">16s16s16s16sI")
 """Links of before 0.2, and of events of before it, name no step."""
@@ -101,8 +101,7 @@ class Links:
         """The link by which a mailbox is confirmed. The same for the same ``at``, when it was asked to."""
         expires_at = int((at + CONFIRMATION).timestamp())
         packed = _MAILBOX.pack(endpoint.bytes, _digest(address), expires_at)
-        token = urlsafe_b64encode(packed + _macs(self._keyring, packed, _CONFIRMING)[0]).decode().rstrip("=")
-        return f"{self._base_url}{PATH}{MAILBOX}{token}"
+        return f"{self._base_url}{PATH}{MAILBOX}{_sealed(self._keyring, packed, _CONFIRMING)}"
 
     def read_confirmation(self, token: str, now: datetime) -> MailboxTicket:
         """What the last part of a link confirms.
@@ -114,14 +113,8 @@ class Links:
         found = _MAILBOX_TOKEN.fullmatch(token)
         if found is None:
             raise UnknownLinkError
-        data = urlsafe_b64decode(f"{found[1]}==")
-        packed, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
-        if not _is_signed(self._keyring, packed, mac, _CONFIRMING):
-            raise UnknownLinkError
-        endpoint, address, expires = _MAILBOX.unpack(packed)
-        expires_at = datetime.fromtimestamp(expires, UTC)
-        if now >= expires_at:
-            raise ExpiredLinkError
+        endpoint, address, expires = _MAILBOX.unpack(_unsealed(self._keyring, found[1], _CONFIRMING))
+        expires_at = _checked_expiry(expires, now)
         return MailboxTicket(endpoint=UUID(bytes=endpoint), expires_at=expires_at, address=address)
 
     def _url(self, ticket: Ticket) -> str:
@@ -129,8 +122,7 @@ class Links:
         expires = int(ticket.expires_at.timestamp())
         step = ticket.step
         packed = _WITHOUT_STEP.pack(*ids, expires) if step is None else _PACKED.pack(*ids, expires, step)
-        token = urlsafe_b64encode(packed + _macs(self._keyring, packed)[0])
-        return f"{self._base_url}{PATH}{token.decode()}"
+        return f"{self._base_url}{PATH}{_sealed(self._keyring, packed, _ANSWERING)}"
 
     def page_of(self, event: Record, party: UUID) -> str:
         """The link in what a party is told of an event that waits for its answer."""
@@ -152,31 +144,46 @@ class Links:
         """
         if not _TOKEN.fullmatch(token):
             raise UnknownLinkError
-        data = urlsafe_b64decode(token)
-        packed, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
-        if not _is_signed(self._keyring, packed, mac):
-            raise UnknownLinkError
+        packed = _unsealed(self._keyring, token, _ANSWERING)
         step: int | None = None
         if len(packed) == _PACKED.size:
             *ids, expires, step = _PACKED.unpack(packed)
         else:
             *ids, expires = _WITHOUT_STEP.unpack(packed)
         retailer, line, cancellation, party = (UUID(bytes=each) for each in ids)
-        expires_at = datetime.fromtimestamp(expires, UTC)
-        if now >= expires_at:
-            raise ExpiredLinkError
+        expires_at = _checked_expiry(expires, now)
         return Ticket(
             retailer=retailer, line=line, cancellation=cancellation, party=party, expires_at=expires_at, step=step
         )
 
 
-def _is_signed(keyring: Keyring, packed: bytes, mac: bytes, purpose: str = _PURPOSE) -> bool:
-    """Whether one of the keys made it. All are tried, so that the time tells nothing."""
-    return any([hmac.compare_digest(mac, mine) for mine in _macs(keyring, packed, purpose)])  # noqa: C419
+def _sealed(keyring: Keyring, packed: bytes, purpose: str) -> str:
+    """A text that nobody else can make (docs/decisions/0026)."""
+    return urlsafe_b64encode(packed + _macs(keyring, packed, purpose)[0]).decode().rstrip("=")
 
 
-def _macs(keyring: Keyring, packed: bytes, purpose: str = _PURPOSE) -> list[bytes]:
+def _unsealed(keyring: Keyring, token: str, purpose: str) -> bytes:
+    """What such a text holds. All keys are tried, so that the time tells nothing.
+
+    Raises:
+        UnknownLinkError: none of them made it.
+    """
+    data = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    packed, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
+    if not any([hmac.compare_digest(mac, mine) for mine in _macs(keyring, packed, purpose)]):  # noqa: C419
+        raise UnknownLinkError
+    return packed
+
+
+def _macs(keyring: Keyring, packed: bytes, purpose: str) -> list[bytes]:
     return [hmac.digest(key, packed, "sha256")[:_MAC_BYTES] for key in keyring.derived(purpose)]
+
+
+def _checked_expiry(expires: int, now: datetime) -> datetime:
+    expires_at = datetime.fromtimestamp(expires, UTC)
+    if now >= expires_at:
+        raise ExpiredLinkError
+    return expires_at
 
 
 def _digest(address: str) -> bytes:

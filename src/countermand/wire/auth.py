@@ -1,8 +1,9 @@
 """Who is calling: from a token to a party, remembered for a few seconds so that a busy caller is not looked up anew."""
 
-from collections import OrderedDict
 from functools import partial
-from typing import Final
+from typing import Any, Final
+
+from cachetools import TTLCache
 
 from countermand.admin.accounts import Caller, caller_of_token
 from countermand.ids import Clock, digest
@@ -14,6 +15,11 @@ from countermand.wire.throttle import Throttle
 REMEMBERED_MAX: Final = 10_000
 
 
+def remembered(clock: Clock, seconds: int) -> TTLCache[str, Any]:
+    """What a credential was found to be, for so many seconds; with 0 of them it is looked up each time."""
+    return TTLCache(REMEMBERED_MAX, seconds, timer=lambda: clock().timestamp())
+
+
 class Authenticator:
     """Finds the caller of a token. A revoked token may be honoured for ``remember_s`` seconds more."""
 
@@ -21,8 +27,7 @@ class Authenticator:
         self._database = database
         self._clock = clock
         self._throttle = throttle
-        self._remember_s = remember_s
-        self._remembered: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
+        self._remembered: TTLCache[str, Caller] = remembered(clock, remember_s)
 
     async def caller(self, token: str, address: str) -> Caller | None:
         """The caller, or ``None`` when the token is unknown, was revoked, or has expired.
@@ -34,24 +39,16 @@ class Authenticator:
         """
         reading_party.set(None)
         viewer.set(None)
-        now = self._clock()
         lookup = digest(token)
-        caller, until = self._remembered.get(lookup, (None, 0.0))
-        if caller is None or until <= now.timestamp():
+        caller = self._remembered.get(lookup)
+        if caller is None:
             async with self._throttle.looking_up(address):
                 caller = await self._database.read(partial(caller_of_token, lookup=lookup))
-            self._remember(lookup, caller, now.timestamp() + self._remember_s)
-        if caller is None or (caller.expires_at is not None and caller.expires_at <= now):
+            if caller is not None:
+                self._remembered[lookup] = caller
+        if caller is None or (caller.expires_at is not None and caller.expires_at <= self._clock()):
             self._throttle.wrong(address)
             return None
         reading_party.set(caller.party)
         viewer.set(caller.sees)
         return caller
-
-    def _remember(self, lookup: str, caller: Caller | None, until: float) -> None:
-        self._remembered.pop(lookup, None)
-        if caller is None or not self._remember_s:
-            return
-        self._remembered[lookup] = (caller, until)
-        if len(self._remembered) > REMEMBERED_MAX:
-            self._remembered.popitem(last=False)

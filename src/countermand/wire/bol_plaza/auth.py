@@ -1,9 +1,9 @@
 """Whose key signed a call. A refused call costs the same look-up and the same signature, whatever was wrong with it."""
 
-from collections import OrderedDict
 from datetime import timedelta
 from functools import partial
-from typing import Final
+
+from cachetools import TTLCache
 
 from countermand.admin.accounts import Caller, plaza_key
 from countermand.ids import Clock
@@ -11,10 +11,9 @@ from countermand.keyring import Keyring
 from countermand.store.engines.protocol import Database
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
+from countermand.wire.auth import remembered
 from countermand.wire.bol_plaza.signature import Denial, SignedHeaders, check_key, read_headers
 from countermand.wire.throttle import Throttle
-
-REMEMBERED_MAX: Final = 10_000
 
 
 class PlazaKeys:
@@ -38,9 +37,8 @@ class PlazaKeys:
         self._keyring = keyring
         self._clock = clock
         self._throttle = throttle
-        self._remember_s = remember_s
         self._window = window
-        self._remembered: OrderedDict[str, tuple[Caller, bytes, float]] = OrderedDict()
+        self._remembered: TTLCache[str, tuple[Caller, bytes]] = remembered(clock, remember_s)
         self._decoy: bytes | None = None
 
     async def caller(
@@ -78,10 +76,7 @@ class PlazaKeys:
         return found
 
     async def _caller(self, headers: SignedHeaders, method: str, path: str, address: str) -> Caller | Denial:
-        now = self._clock()
-        caller, secret, until = self._remembered.get(headers.public_key, (None, None, 0.0))
-        if until <= now.timestamp():
-            secret = None
+        caller, secret = self._remembered.get(headers.public_key) or (None, None)
         # Without a secret this fails, too, and takes the same time.
         denial = check_key(headers, secret=secret, seller_active=True, method=method, path=path)
         if denial is None and caller is not None:
@@ -102,7 +97,7 @@ class PlazaKeys:
         self._remembered.pop(headers.public_key, None)
         if denial or found is None:
             return denial or Denial.UNKNOWN_KEY
-        self._remember(headers.public_key, found[0], secret)
+        self._remembered[headers.public_key] = found[0], secret
         return found[0]
 
     def _closed_decoy(self) -> bytes:
@@ -110,10 +105,3 @@ class PlazaKeys:
         if self._decoy is None:
             self._decoy = self._keyring.encrypt(b"~" * 54)
         return self._decoy
-
-    def _remember(self, public: str, caller: Caller, secret: bytes) -> None:
-        if not self._remember_s:
-            return
-        self._remembered[public] = (caller, secret, self._clock().timestamp() + self._remember_s)
-        if len(self._remembered) > REMEMBERED_MAX:
-            self._remembered.popitem(last=False)
