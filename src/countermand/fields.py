@@ -3,18 +3,34 @@
 What they mean is said once, in ``domain/numbers.py``, ``domain/texts.py`` and ``domain/dates.py``.
 """
 
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from countermand.domain.dates import read_day, read_end, read_moment
 from countermand.domain.numbers import read_decimal, read_digits, read_whole
 from countermand.domain.orders import UNITS_MAX
 from countermand.domain.texts import NOTE_MAX, TEXT_MAX, needed_text, read_text
 from countermand.ids import read_uuid
+
+T = TypeVar("T")
+
+
+def named(code: str, read: Callable[[Any], T]) -> Callable[[Any], T]:
+    """``read``, whose complaints carry a name of ours as well: ``bad_id``, ``bad_time`` and so on."""
+
+    def reading(given: Any) -> T:
+        try:
+            return read(given)
+        except ValueError as error:
+            raise PydanticCustomError(code, "{problem}", {"problem": str(error)}) from None
+
+    return reading
 
 
 def _digits(given: Any) -> Any:
@@ -29,19 +45,29 @@ def _decimal_text(given: Any) -> Any:
     return read_decimal(given)
 
 
-Text = Annotated[str, Field(max_length=TEXT_MAX), AfterValidator(read_text)]
-Name = Annotated[str, Field(min_length=1, max_length=TEXT_MAX), AfterValidator(read_text), AfterValidator(needed_text)]
-Note = Annotated[str, Field(max_length=NOTE_MAX), AfterValidator(read_text)]
+_FIT = AfterValidator(named("bad_text", read_text))
+_NEEDED = AfterValidator(named("blank", needed_text))
 
-Whole = Annotated[int, BeforeValidator(read_whole)]
+Text = Annotated[str, Field(max_length=TEXT_MAX), _FIT]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=TEXT_MAX),
+    AfterValidator(named("bad_text", read_text)),
+    AfterValidator(named("blank", needed_text)),
+]
+Note = Annotated[str, Field(max_length=NOTE_MAX), _FIT]
+
+Whole = Annotated[int, BeforeValidator(named("integer", read_whole))]
 Units = Annotated[Whole, Field(ge=1, le=UNITS_MAX)]
-InQuery = BeforeValidator(_digits)
+InQuery = BeforeValidator(named("integer", _digits))
 
-Number = Annotated[Decimal, BeforeValidator(read_decimal)]
+Number = Annotated[Decimal, BeforeValidator(named("bad_amount", read_decimal))]
 Amount = Annotated[Number, Field(ge=0, max_digits=16, allow_inf_nan=False)]
-AmountText = Annotated[Decimal, BeforeValidator(_decimal_text), Field(ge=0, max_digits=16, allow_inf_nan=False)]
+AmountText = Annotated[
+    Decimal, BeforeValidator(named("bad_amount", _decimal_text)), Field(ge=0, max_digits=16, allow_inf_nan=False)
+]
 
-Day = Annotated[date, BeforeValidator(read_day)]
-Moment = Annotated[datetime, BeforeValidator(read_moment)]
-End = Annotated[datetime, BeforeValidator(read_end)]
-Id = Annotated[UUID, BeforeValidator(read_uuid)]
+Day = Annotated[date, BeforeValidator(named("bad_time", read_day))]
+Moment = Annotated[datetime, BeforeValidator(named("bad_time", read_moment))]
+End = Annotated[datetime, BeforeValidator(named("bad_time", read_end))]
+Id = Annotated[UUID, BeforeValidator(named("bad_id", read_uuid))]

@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import Connection
 
+from countermand import reads
 from countermand.admin import accounts, endpoints
 from countermand.domain.commands import (
     AskCancellation,
@@ -25,7 +26,6 @@ from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.reads import events as event_reads
 from countermand.reads import refunds
-from countermand.reads import shipments as shipment_reads
 from countermand.reads.parties import find_party
 from countermand.service.calls import Done, ProcessRequest, Refused
 from countermand.wire.bol_plaza.signature import sign
@@ -194,7 +194,7 @@ class Asking:
         path = door.path.format(name, own=self.own)
         body = door.body(name) if door.body else None
         content = {"content": body.encode()} if isinstance(body, str) else {} if body is None else {"json": body}
-        headers = {**door.headers, **self._credential(door, path.partition("?")[0])}
+        headers = {"Request-Id": "one-of-a-pair", **door.headers, **self._credential(door, path.partition("?")[0])}
         return http.build_request(door.method, path, headers=headers, **content)
 
     def comparable(self, door: Door, thing: UUID | int | str, response: httpx2.Response) -> tuple[int, bytes]:
@@ -256,7 +256,7 @@ async def _theirs(world: World) -> dict[str, UUID | int | str]:
 
     def ids(connection: Connection) -> dict[str, UUID | int]:
         scope = world.scope(world.other_retailer)
-        sent = shipment_reads.shipments(connection, retailer=world.other_retailer, count=1)
+        sent = reads.shipments(connection, retailer=world.other_retailer, count=1)
         return {
             "refund": refunds.list_refunds(connection, scope, refunds.RefundFilter(limit=1))[0].id,
             "shipment": sent[0].row.number,

@@ -22,6 +22,10 @@ PATH: Final = "/v1/cancellations"
 CODES: Final = {each.value for each in (*Problem, *RefusalKind)}
 
 
+REQUEST_ID: Final = "call-of-a-test"
+"""Every call has the same, so that equal answers are equal in every byte."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Native:
     """A world, a client for its native door, and a retailer of this test's own."""
@@ -42,7 +46,8 @@ class Native:
     ) -> httpx2.Response:
         """One call. ``who`` is a party or a token; a refusal must have the shape of refusals."""
         token = self.world.tokens[who] if isinstance(who, UUID) else who
-        sent = {**({"Authorization": f"Bearer {token}"} if token is not None else {}), **(headers or {})}
+        credential = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        sent = {"Request-Id": REQUEST_ID, **credential, **(headers or {})}
         if content is not None:
             sent = {"Content-Type": "application/json", **sent}
         response = await self.http.request(
@@ -103,13 +108,29 @@ def check_problem(response: httpx2.Response) -> None:
     """RFC 9457, with the name of what is wrong."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     problem = response.json()
-    assert set(problem) - {"cancellation", "current", "errors"} == {"title", "status", "detail", "code"}
+    assert set(problem) - {"cancellation", "current", "errors"} == {
+        *("type", "title", "status", "detail", "code", "request_id", "retryable")
+    }
+    assert problem["type"].endswith(f"/problems/{problem['code']}")
+    assert problem["request_id"] == response.headers["request-id"]
     assert problem["status"] == response.status_code < 500
     assert problem["code"] in CODES
     assert problem["title"].casefold() == problem["code"].replace("_", " ")
     assert problem["detail"].endswith("."), problem["detail"]
     assert (response.headers.get("www-authenticate") == "Bearer") == (response.status_code == 401)
     assert ("allow" in response.headers) == (response.status_code == 405)
+
+
+def places(response: httpx2.Response) -> list[list[str | int]]:
+    """Where the errors of a problem are: the part of the call, then the way in it."""
+    return [[each["in"], *_way(each)] for each in response.json()["errors"]]
+
+
+def _way(error: dict[str, Any]) -> list[str | int]:
+    if "name" in error:
+        return [error["name"]]
+    steps = [each.replace("~1", "/").replace("~0", "~") for each in error["pointer"].split("/")[1:]]
+    return [int(each) if each.isdigit() else each for each in steps]
 
 
 async def new_retailer(world: World, http: httpx2.AsyncClient) -> Native:

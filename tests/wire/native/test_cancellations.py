@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from countermand.admin import accounts
 from countermand.domain.commands import AcceptCancellation, DeclineCancellation, Parcel, Ship, ShipOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
-from tests.wire.native.calling import PATH, Native, new_retailer, opened_native
+from tests.wire.native.calling import PATH, Native, new_retailer, opened_native, places
 
 pytestmark = pytest.mark.anyio
 
@@ -189,7 +189,7 @@ async def test_a_line_named_twice_could_mean_two_things(native: Native) -> None:
     twice = {"line": str(line), "units": 1}
     response = await native.ask(twice, {"line": line.hex.upper(), "units": 2})
     assert (response.status_code, response.json()["code"]) == (422, "invalid")
-    assert response.json()["errors"][0]["msg"] == "a line is named more than once"
+    assert response.json()["errors"][0]["detail"] == "a line is named more than once"
     assert await native.world.buckets(line) == (4, 0, 0, 0)
 
 
@@ -248,7 +248,7 @@ async def test_each_refusal_has_its_name(native: Native) -> None:
 async def test_what_is_wrong_with_a_body_is_told_by_place(sqlite_native: Native, body: Any, where: list[Any]) -> None:
     response = await sqlite_native.call("POST", PATH, sqlite_native.retailer, body)
     assert (response.status_code, response.json()["code"]) == (422, "invalid")
-    assert [each["loc"] for each in response.json()["errors"]] == [where]
+    assert places(response) == [where]
 
 
 async def test_nobody_is_no_asker(sqlite_native: Native) -> None:

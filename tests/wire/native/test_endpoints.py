@@ -11,7 +11,7 @@ from countermand.admin import endpoints
 from countermand.admin.accounts import PLATFORM
 from countermand.domain.addresses.address import STRICT
 from countermand.settings import Settings
-from tests.wire.native.calling import Native, new_retailer
+from tests.wire.native.calling import Native, new_retailer, places
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +70,7 @@ async def test_a_mailbox_is_taken_only_where_mail_can_be_sent(native: Native) ->
     refused = await add(native, url="mailto:orders@alpine.example")
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
     assert "smtp_host, mail_from and public_url are not set" in refused.json()["detail"]
-    assert [each["loc"] for each in refused.json()["errors"]] == [["body", "url"]]
+    assert places(refused) == [["body", "url"]]
     assert await listed(native) == []
 
 
@@ -164,7 +164,7 @@ async def test_there_is_a_most(native: Native, monkeypatch: pytest.MonkeyPatch) 
 async def test_what_is_wrong_is_told_by_place(sqlite_native: Native, wish: dict[str, Any], where: list[str]) -> None:
     response = await add(sqlite_native, **wish)
     assert (response.status_code, response.json()["code"]) == (422, "invalid")
-    assert [each["loc"] for each in response.json()["errors"]] == [where]
+    assert places(response) == [where]
     assert "canary" not in response.text
     assert await listed(sqlite_native) == []
 

@@ -17,7 +17,7 @@ from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire.callers import address_of
 from countermand.wire.http import Unsupported
 from countermand.wire.limits import Asgi
-from countermand.wire.native.errors import ERRORS_MAX, throttled
+from countermand.wire.native.errors import ERRORS_MAX, error_at, throttled
 from countermand.wire.rates import Share
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.response import Scope, header
@@ -133,12 +133,16 @@ def _check_query(request: Request) -> None:
     known = set(_parameters(request.scope["route"].dependant))
     given = Counter(name for name, _ in request.query_params.multi_items())
     wrong = [
-        *((name, "This call has no such parameter.") for name in given if name not in known),
-        *((name, "This parameter is there more than once.") for name in given if name in known and given[name] > 1),
+        *((name, "unknown_parameter", "This call has no such parameter.") for name in given if name not in known),
+        *(
+            (name, "twice", "This parameter is there more than once.")
+            for name in given
+            if name in known and given[name] > 1
+        ),
     ]
     if wrong:
-        named = ", ".join(name[:50] for name, _ in wrong[:5])
-        errors = [{"loc": ["query", name], "msg": why} for name, why in wrong[:ERRORS_MAX]]
+        named = ", ".join(name[:50] for name, *_ in wrong[:5])
+        errors = [error_at(("query", name), code, why) for name, code, why in wrong[:ERRORS_MAX]]
         raise CallError(Problem.INVALID, f"The query cannot be understood: {named}.", errors=errors)
 
 

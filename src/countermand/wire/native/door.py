@@ -11,6 +11,7 @@ from countermand.wire import limits
 from countermand.wire.http import unsupported_body
 from countermand.wire.native import cancellations, endpoints, errors, events, lines, payments, refunds, scorecards
 from countermand.wire.native.auth import UNSUPPORTED, admitted
+from countermand.wire.native.identifying import identified
 from countermand.wire.replies import CallError
 from countermand.wire.router import Door
 from countermand.wire.services import Services
@@ -35,7 +36,12 @@ class _Described(FastAPI):
 
 def native_door(services: Services) -> Door:
     """The door. Paths that are no other door's are its own, as it says best what is not there."""
-    return Door(claims=lambda path: True, app=_api(services), refuse_host=errors.refuse_host)
+    pages = services.settings.base_url
+    return Door(
+        claims=lambda path: True,
+        app=identified(_api(services), pages),
+        refuse_host=identified(errors.refuse_host, pages),
+    )
 
 
 def _api(services: Services) -> limits.Asgi:

@@ -1,16 +1,16 @@
 """What went wrong, as a problem document (RFC 9457). Its status comes from the one table, ``wire/replies.py``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
@@ -27,6 +27,10 @@ ERRORS_MAX: Final = 100
 MEDIA_TYPE: Final = "application/problem+json"
 
 
+REQUEST_ID: Final = "countermand.request_id"
+PROBLEM_PAGES: Final = "countermand.problem_pages"
+"""Where a call's scope has the id of the call, and the address below which problems have their pages."""
+
 UNCLEAR: Final = "The call cannot be understood; errors lists what is wrong."
 
 
@@ -40,16 +44,29 @@ class CurrentOut(BaseModel):
     answered_at: datetime | None
 
 
-class ProblemOut(BaseModel):
-    """What went wrong (RFC 9457). ``code`` is the name of the refusal or problem."""
+class ErrorOut(BaseModel):
+    """One thing that is wrong with a call: where, and what. A place in a body is a JSON pointer (RFC 6901)."""
 
+    in_: Annotated[Literal["body", "query", "path", "header"], Field(alias="in")]
+    pointer: str | None = None
+    name: str | None = None
+    code: str
+    detail: str
+
+
+class ProblemOut(BaseModel):
+    """What went wrong (RFC 9457). ``code`` is the name of the refusal or problem; ``type`` opens a page about it."""
+
+    type: str
     title: str
     status: int
     detail: str
     code: str
+    request_id: str
+    retryable: Annotated[bool, Field(description="whether the same call, with the same key, can succeed later")]
     cancellation: str | None = None
     current: CurrentOut | None = None
-    errors: list[dict[str, Any]] | None = None
+    errors: list[ErrorOut] | None = None
 
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -58,10 +75,22 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 """For the description: what every call can answer besides success."""
 
 
-def invalid(detail: str, *where: str | int) -> CallError:
+def invalid(detail: str, *where: str | int, code: str = "not_listed") -> CallError:
     """What the call says has the right form and makes no sense; ``where`` is the place in it."""
-    errors = [{"loc": list(where), "msg": detail}] if where else None
-    return CallError(Problem.INVALID, detail, errors=errors)
+    return CallError(Problem.INVALID, detail, errors=[error_at(where, code, detail)] if where else None)
+
+
+def error_at(where: Sequence[str | int], code: str, detail: str) -> dict[str, Any]:
+    """One of the ``errors`` of a problem. ``where`` begins with the part of the call."""
+    part, *way = where
+    if part == "body":
+        return {"in": part, "pointer": "".join(f"/{_escaped(each)}" for each in way), "code": code, "detail": detail}
+    return {"in": part, "name": ".".join(str(each) for each in way), "code": code, "detail": detail}
+
+
+def _escaped(step: str | int) -> str:
+    # A name may hold half a surrogate pair, which UTF-8 cannot write.
+    return str(step) if isinstance(step, int) else writable(step).replace("~", "~0").replace("/", "~1")
 
 
 class BodyError(HTTPException):
@@ -78,8 +107,8 @@ def told_of_body() -> Iterator[None]:
     try:
         yield
     except UnfitTextError as error:
-        where = ["body", *(each if isinstance(each, int) else writable(each) for each in error.place)]
-        raise BodyError(CallError(Problem.INVALID, UNCLEAR, errors=[{"loc": where, "msg": str(error)}])) from None
+        wrong = error_at(("body", *error.place), "bad_text", str(error))
+        raise BodyError(CallError(Problem.INVALID, UNCLEAR, errors=[wrong])) from None
     except MalformedJsonError as error:
         raise BodyError(CallError(Problem.MALFORMED, f"The body is not JSON as it has to be: {error}.")) from None
 
@@ -92,7 +121,7 @@ def throttled(retry_in_s: int) -> CallError:
 
 async def on_unavailable(request: Request, error: Exception) -> Response:
     """The database is away."""
-    return problem(CallError(Problem.UNAVAILABLE, NOT_ANSWERED))
+    return problem(CallError(Problem.UNAVAILABLE, NOT_ANSWERED), request.scope)
 
 
 _NARROWER: Final = {
@@ -107,36 +136,65 @@ _NARROWER: Final = {
 async def on_too_broad(request: Request, error: Exception) -> Response:
     """A read that took longer than one may."""
     noun = request.url.path.removeprefix("/v1/").partition("/")[0]
-    return problem(CallError(Problem.TOO_BROAD, f"{error} {_NARROWER.get(noun, 'Name what it is about.')}"))
+    return problem(
+        CallError(Problem.TOO_BROAD, f"{error} {_NARROWER.get(noun, 'Name what it is about.')}"), request.scope
+    )
 
 
 async def on_call_error(request: Request, error: Exception) -> Response:
     """A call that ended with a problem."""
     assert isinstance(error, CallError)
-    return problem(error)
+    return problem(error, request.scope)
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:
     """A body or a parameter that has the wrong form."""
     assert isinstance(error, RequestValidationError)
-    # A name in a query may hold half a surrogate pair, which UTF-8 cannot write.
-    errors = [
-        {
-            "loc": [each if isinstance(each, int) else writable(each) for each in one["loc"]],
-            "msg": one["msg"].removeprefix("Value error, "),
-        }
-        for one in error.errors()[:ERRORS_MAX]
-    ]
-    return problem(CallError(Problem.INVALID, UNCLEAR, errors=errors))
+    errors = [_told(each) for each in error.errors()[:ERRORS_MAX]]
+    return problem(CallError(Problem.INVALID, UNCLEAR, errors=errors), request.scope)
+
+
+def _told(error: Any) -> dict[str, Any]:
+    """What pydantic found wrong, in our own names."""
+    kind, where, detail = error["type"], list(error["loc"]), error["msg"].removeprefix("Value error, ")
+    return error_at(where, _CODES.get(kind, kind if kind in _OWN_CODES else "not_listed"), detail)
+
+
+_CODES: Final = {
+    "missing": "required",
+    "extra_forbidden": "unknown_member",
+    "greater_than": "out_of_range",
+    "greater_than_equal": "out_of_range",
+    "less_than": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "too_short": "out_of_range",
+    "too_long": "out_of_range",
+    "int_type": "integer",
+    "int_parsing": "integer",
+    "int_parsing_size": "integer",
+    "int_from_float": "integer",
+    "string_too_long": "too_long",
+    "string_too_short": "blank",
+    "string_type": "bad_text",
+    "string_pattern_mismatch": "bad_text",
+    "string_unicode": "bad_text",
+    "decimal_max_digits": "bad_amount",
+    "decimal_type": "bad_amount",
+    "decimal_parsing": "bad_amount",
+    "finite_number": "bad_amount",
+}
+_OWN_CODES: Final = frozenset({"bad_id", "bad_text", "bad_time", "bad_amount", "blank", "integer", "twice", "null"})
+"""What the types of ``fields.py`` say by themselves."""
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """No such call, or no such verb; OPTIONS is told which verbs there are."""
     assert isinstance(error, HTTPException)
     if isinstance(error, BodyError):
-        return problem(error.error)
+        return problem(error.error, request.scope)
     by_status = {404: Problem.NOT_FOUND, 405: Problem.METHOD_NOT_ALLOWED}
-    reply = problem(CallError(by_status.get(error.status_code, Problem.MALFORMED), f"{error.detail}."))
+    wrong = CallError(by_status.get(error.status_code, Problem.MALFORMED), f"{error.detail}.")
+    reply = problem(wrong, request.scope)
     reply.headers.update(error.headers or {})
     if error.status_code == 405:
         allow = {"Allow": ", ".join(sorted(_methods(request)))}
@@ -159,7 +217,7 @@ def _methods(request: Request) -> set[str]:
 
 async def refuse_host(scope: Any, receive: limits.Receive, send: Any) -> None:
     """Say what is wrong with the Host header."""
-    await problem(CallError(Problem.MALFORMED, scope["error"]))(scope, receive, send)
+    await problem(CallError(Problem.MALFORMED, scope["error"]), scope)(scope, receive, send)
 
 
 async def refuse_body(scope: Any, receive: limits.Receive, send: Any) -> None:
@@ -171,22 +229,28 @@ async def refuse_body(scope: Any, receive: limits.Receive, send: Any) -> None:
             error = CallError(Problem.TOO_SLOW, "The body did not arrive in time.")
         case malformed:
             error = CallError(Problem.MALFORMED, f"The body is {malformed}.")
-    await problem(error)(scope, receive, send)
+    await problem(error, scope)(scope, receive, send)
 
 
-def problem(error: CallError) -> Response:
+def problem(error: CallError, scope: Mapping[str, Any]) -> Response:
     """The problem document."""
-    status = REPLIES[error.kind].native
+    status, code = REPLIES[error.kind].native, error.kind.value
     body = {
-        "title": error.kind.value.replace("_", " ").capitalize(),
+        "type": f"{scope.get(PROBLEM_PAGES, '')}/problems/{code}",
+        "title": code.replace("_", " ").capitalize(),
         "status": status,
         "detail": error.detail,
-        "code": error.kind.value,
+        "code": code,
+        "request_id": scope.get(REQUEST_ID, ""),
+        "retryable": error.kind in _RETRYABLE,
         **{name: value for name, value in _more(error) if value is not None},
     }
     headers = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "1"}}.get(status, {})
     headers |= {name.decode(): value.decode() for name, value in error.headers}
     return JSONResponse(jsonable_encoder(body), status, headers, MEDIA_TYPE)
+
+
+_RETRYABLE: Final = frozenset({Problem.RATE_LIMITED, Problem.TOO_SLOW, Problem.UNAVAILABLE})
 
 
 def _more(error: CallError) -> Iterator[tuple[str, Any]]:

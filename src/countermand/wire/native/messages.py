@@ -5,20 +5,20 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
+from countermand import reads
 from countermand.domain.orders import UNITS_MAX
 from countermand.domain.texts import TEXT_MAX, read_text
-from countermand.fields import Id, InQuery
+from countermand.fields import Id, InQuery, named
 from countermand.json_input import parse_json
-from countermand.reads.cancellations import PAGE_MAX
-from countermand.reads.lookup import Lookup
 from countermand.wire.native.errors import told_of_body
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[ -~]{1,255}$")]
 Units = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
-Limit = Annotated[int, InQuery, Query(ge=1, le=PAGE_MAX)]
+Limit = Annotated[int, InQuery, Query(ge=1, le=reads.PAGE_MAX)]
 
 
 class _Request(Request):
@@ -47,6 +47,14 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _said(cls, given: Any) -> Any:
+        """What a caller does not say is left out: ``null`` could mean nothing, or that something is to be cleared."""
+        if given is None:
+            raise PydanticCustomError("null", "leave out what is not said; null means nothing")
+        return given
+
 
 class LineIn(Strict):
     """Units of one line; all that are open when no number is given."""
@@ -58,11 +66,11 @@ class LineIn(Strict):
 def distinct(lines: list[LineIn]) -> list[LineIn]:
     """The same line twice could mean its units twice or once."""
     if len({each.line for each in lines}) < len(lines):
-        raise ValueError("a line is named more than once")
+        raise PydanticCustomError("twice", "a line is named more than once")
     return lines
 
 
-Word = Annotated[str, Query(min_length=1, max_length=TEXT_MAX), AfterValidator(read_text)]
+Word = Annotated[str, Query(min_length=1, max_length=TEXT_MAX), AfterValidator(named("bad_text", read_text))]
 
 
 def _sought(
@@ -70,10 +78,10 @@ def _sought(
     number: Annotated[int | None, InQuery, Query(ge=1)] = None,
     email: Word | None = None,
     payment_reference: Word | None = None,
-    q: Annotated[str | None, Query(min_length=2, max_length=200), AfterValidator(read_text)] = None,
-) -> Lookup:
+    q: Annotated[str | None, Query(min_length=2, max_length=200), AfterValidator(named("bad_text", read_text))] = None,
+) -> reads.Lookup:
     """Of which orders, by what is known of them."""
-    return Lookup(reference=reference, number=number, email=email, payment=payment_reference, anything=q)
+    return reads.Lookup(reference=reference, number=number, email=email, payment=payment_reference, anything=q)
 
 
-Sought = Annotated[Lookup, Depends(_sought)]
+Sought = Annotated[reads.Lookup, Depends(_sought)]

@@ -1,0 +1,67 @@
+"""What every answer of the native API carries, and what a problem says of itself."""
+
+from typing import Any
+
+import pytest
+
+from tests.wire.native.calling import Native, places
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/v1/cancellations"
+
+
+@pytest.mark.parametrize("given", ["abcdefgh", "req_1234-5.6", "A" * 128])
+async def test_the_callers_id_of_a_call_is_kept(sqlite_native: Native, given: str) -> None:
+    for path in (PATH, "/v1/nothing", "/healthz", "/openapi.json"):
+        answer = await sqlite_native.call("GET", path, sqlite_native.retailer, headers={"Request-Id": given})
+        assert answer.headers["request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "short", "A" * 129, "with space", "line\ttab", "caf\u00e9-caf\u00e9"])
+async def test_an_id_that_cannot_be_used_is_replaced(sqlite_native: Native, given: str) -> None:
+    found = [
+        (await sqlite_native.http.get("/v1/nothing", headers=[(b"request-id", given.encode())])).headers["request-id"]
+        for _ in range(2)
+    ]
+    assert found[0] != found[1]
+    assert all((each.startswith("req_") and given not in ("", each)) or not given for each in found)
+
+
+@pytest.mark.parametrize(
+    ("body", "where", "code"),
+    [
+        ({"lines": [{"line": "x"}]}, ["body", "lines", 0, "line"], "bad_id"),
+        ({"lines": [{}]}, ["body", "lines", 0, "line"], "required"),
+        ({"lines": [{"line": "0" * 32, "units": True}]}, ["body", "lines", 0, "units"], "integer"),
+        ({"lines": [{"line": "0" * 32, "units": 0}]}, ["body", "lines", 0, "units"], "out_of_range"),
+        ({"lines": [{"line": "0" * 32, "units": None}]}, ["body", "lines", 0, "units"], "null"),
+        ({"lines": [{"line": "0" * 32}], "note": None}, ["body", "note"], "null"),
+        ({"lines": [{"line": "0" * 32}], "note": "x" * 1001}, ["body", "note"], "too_long"),
+        ({"lines": [{"line": "0" * 32}], "note": "nul \0"}, ["body", "note"], "bad_text"),
+        ({"lines": [{"line": "0" * 32}], "reason": "because"}, ["body", "reason"], "not_listed"),
+        ({"lines": [{"line": "0" * 32}], "z/~": 1}, ["body", "z/~"], "unknown_member"),
+        ({"lines": [{"line": "0" * 32}, {"line": "0" * 32}]}, ["body", "lines"], "twice"),
+    ],
+)
+async def test_each_error_has_its_place_and_a_code(
+    sqlite_native: Native, body: dict[str, Any], where: list[Any], code: str
+) -> None:
+    answer = await sqlite_native.call("POST", PATH, sqlite_native.retailer, body)
+    assert (answer.status_code, places(answer)) == (422, [where])
+    assert [each["code"] for each in answer.json()["errors"]] == [code]
+
+
+async def test_all_that_is_wrong_is_listed(sqlite_native: Native) -> None:
+    answer = await sqlite_native.call("GET", f"{PATH}?x=1&limit=5&y=2", sqlite_native.retailer)
+    assert places(answer) == [["query", "x"], ["query", "y"]]
+    assert {each["code"] for each in answer.json()["errors"]} == {"unknown_parameter"}
+    body = {"lines": [{"line": "x", "units": 0}], "note": None}
+    answer = await sqlite_native.call("POST", PATH, sqlite_native.retailer, body)
+    assert sorted(each["code"] for each in answer.json()["errors"]) == ["bad_id", "null", "out_of_range"]
+
+
+async def test_a_problem_says_whether_the_same_call_can_succeed_later(sqlite_native: Native) -> None:
+    for token, status in ((None, 401), ("cmt_wrong", 401)):
+        answer = await sqlite_native.call("GET", PATH, token)
+        assert (answer.status_code, answer.json()["retryable"]) == (status, False)
