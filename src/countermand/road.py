@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from countermand.ids import Clock, Ids, system_clock
 from countermand.keyring import Keyring
+from countermand.reads.secrets import closed_secrets
 from countermand.settings import Settings
 from countermand.store import feed
 from countermand.store.engines.opening import open_database
@@ -37,8 +38,6 @@ class Application:
         Raises:
             KeyringError: the key file cannot be used, or it is not the one that closed the secrets in the database.
         """
-        from countermand.reads import closed_secrets
-
         self.keyring.check(await self.database.read(closed_secrets))
 
 

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from countermand import reads
 from countermand.domain import numbers, texts
 from countermand.domain.addresses.address import URL_MAX
 from countermand.domain.dates import SKEW_MAX
 from countermand.domain.orders import LINES_MAX, UNITS_MAX
 from countermand.json_input import DEPTH_MAX, NODES_MAX, ORDER_NODES_MAX
+from countermand.reads.cancellations import PAGE_MAX
 from countermand.settings import Settings
 from countermand.wire.answer import messages
 from countermand.wire.bol_plaza import xml
@@ -38,7 +38,7 @@ def said(row: str) -> list[int]:
         ("Lines of an order, an allocation or a parcel", [LINES_MAX]),
         ("Units of a line", [UNITS_MAX]),
         ("Lines of one ask or quote in the native API", [100]),
-        ("Entries of a page", [reads.PAGE_MAX]),
+        ("Entries of a page", [PAGE_MAX]),
         (
             "Plaza's XML",
             [

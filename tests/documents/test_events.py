@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.engine import Engine
 
-from countermand import reads
 from countermand.admin import policies
 from countermand.admin.accounts import PLATFORM
 from countermand.documents.events import Envelope, write, write_test
@@ -32,6 +31,7 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.reads import events as event_reads
+from countermand.reads.scope import Scope
 from countermand.store.columns import Record
 from tests.docs.reading import DOCS
 from tests.store.speaking import OPERATOR, Talk, talk
@@ -177,9 +177,9 @@ async def told(said: Talk, place: int = 0) -> list[Record]:
     return sorted(found, key=lambda row: row.seq)
 
 
-def reader(world: World, party: UUID) -> reads.Scope:
+def reader(world: World, party: UUID) -> Scope:
     kinds = {world.supplier: PartyKind.SUPPLIER, world.other_supplier: PartyKind.SUPPLIER, PLATFORM: PartyKind.PLATFORM}
-    return reads.Scope(party=party, kind=kinds.get(party, PartyKind.RETAILER))
+    return Scope(party=party, kind=kinds.get(party, PartyKind.RETAILER))
 
 
 async def bodies(said: Talk, party: UUID | None = None, **more: Any) -> list[dict[str, Any]]:
@@ -453,7 +453,7 @@ async def test_a_look_by_keys_and_a_list_tell_the_same_of_an_event(world: World)
     keys = [(world.retailer, each["line_id"], each["seq"]) for each in stored]
     by_key = await world.application.database.read(partial(event_reads.events_for_sending, keys=keys))
     wanted = event_reads.EventFilter()
-    scope = reads.Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
+    scope = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
     listed, _ = await world.application.database.read(partial(event_reads.list_events, scope=scope, wanted=wanted))
     of = {row.id: row._mapping for row in listed}
     assert len(by_key) == len(keys)

@@ -11,7 +11,8 @@ from countermand.documents.refunds import quote_document
 from countermand.domain.commands import AskCancellation
 from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.refusals import Refusal, RefusalKind
-from countermand.reads import Scope, refunds
+from countermand.reads import refunds
+from countermand.reads.scope import Scope
 from countermand.store.money import money_of_terms
 from tests.support.money import PAID, order_json, place_paid, rows_of
 from tests.support.world import World

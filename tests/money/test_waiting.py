@@ -9,8 +9,8 @@ from countermand.documents.refunds import refund_document
 from countermand.domain.money.commands import WaitingFor
 from countermand.domain.money.provider_results import ATTEMPTS_MAX
 from countermand.payments.provider import Movement, ProviderResult, RefundRequest
-from countermand.reads import Scope
 from countermand.reads.refunds import refund_by_id
+from countermand.reads.scope import Scope
 from tests.money.test_settling import Desk, desk
 from tests.store.holding import assert_sound
 from tests.support.money import rows_of

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, text
 
 from countermand.admin.accounts import PLATFORM
 from countermand.domain.parties import PartyKind
-from countermand.reads import Scope
 from countermand.reads import events as event_reads
 from countermand.reads.events import EventFilter
+from countermand.reads.scope import Scope
 from countermand.store import feed, migrations
 from tests.support.world import World
 

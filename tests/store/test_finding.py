@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Connection, delete, select
 from structlog.testing import capture_logs
 
-from countermand import reads
 from countermand.admin import accounts
 from countermand.domain.commands import AskCancellation, PassDeadline
 from countermand.domain.money.commands import AddPayment
@@ -18,8 +17,13 @@ from countermand.domain.money.pricing import Payment
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parties import Asker, PartyKind
 from countermand.ids import show
+from countermand.reads import cancellations as cancellation_reads
+from countermand.reads import lookup, refunds
 from countermand.reads import lookup as lookups
-from countermand.reads import refunds
+from countermand.reads import orders as order_reads
+from countermand.reads.cancellations import CancellationFilter, DuePlace
+from countermand.reads.lookup import Lookup, TooManyFoundError
+from countermand.reads.scope import Scope
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from tests.store.holding import agree
@@ -50,22 +54,22 @@ async def bought(world: World, **changes: Any) -> PlaceOrder:
     return await place_paid(world, **{**given, **changes})
 
 
-def scope_of(world: World, party: UUID) -> reads.Scope:
+def scope_of(world: World, party: UUID) -> Scope:
     if party == accounts.PLATFORM:
-        return reads.Scope(party=party, kind=PartyKind.PLATFORM)
+        return Scope(party=party, kind=PartyKind.PLATFORM)
     is_supplier = party in (world.supplier, world.other_supplier)
-    return reads.Scope(party=party, kind=PartyKind.SUPPLIER if is_supplier else PartyKind.RETAILER)
+    return Scope(party=party, kind=PartyKind.SUPPLIER if is_supplier else PartyKind.RETAILER)
 
 
 async def found(world: World, party: UUID | None = None, **wanted: Any) -> list[UUID]:
     scope = scope_of(world, party or accounts.PLATFORM)
-    question = partial(reads.orders_by_lookup, scope=scope, wanted=reads.Lookup(**wanted), count=50)
+    question = partial(order_reads.orders_by_lookup, scope=scope, wanted=Lookup(**wanted), count=50)
     return [view.row.id for view in await world.application.database.read(question)]
 
 
 async def listed(world: World, party: UUID | None = None, **wanted: Any) -> list[UUID]:
     scope = scope_of(world, party or accounts.PLATFORM)
-    question = partial(reads.list_cancellations, scope=scope, wanted=reads.CancellationFilter(**wanted))
+    question = partial(cancellation_reads.list_cancellations, scope=scope, wanted=CancellationFilter(**wanted))
     return [row.id for row in await world.application.database.read(question)]
 
 
@@ -178,9 +182,9 @@ async def test_more_orders_than_are_looked_through_are_not_listed_in_part(
     for n in range(2):
         await bought(world, payments=[{**PAID, "reference": f"tr_{n}"}])
     question = partial(
-        reads.all_orders_found, scope=scope_of(world, accounts.PLATFORM), wanted=reads.Lookup(email=ANNA["email"])
+        lookup.all_orders_found, scope=scope_of(world, accounts.PLATFORM), wanted=Lookup(email=ANNA["email"])
     )
-    with pytest.raises(reads.TooManyFoundError, match="More than 1 orders fit this"):
+    with pytest.raises(TooManyFoundError, match="More than 1 orders fit this"):
         await world.application.database.read(question)
 
 
@@ -239,7 +243,7 @@ async def test_what_waits_is_listed_by_when_it_is_due(world: World) -> None:
         behind = None
         while page := await listed(world, party, by_due=True, behind=behind, limit=1):
             pages += page
-            behind = reads.DuePlace((await _cancellation(world, page[0])).due_at, page[0])
+            behind = DuePlace((await _cancellation(world, page[0])).due_at, page[0])
         assert pages == order
     assert await listed(world, world.other_supplier, by_due=True) == []
 
@@ -284,19 +288,21 @@ async def test_what_escalates_is_logged(world: World) -> None:
 
 # By an index
 
-Ask = Callable[[Connection, reads.Scope], object]
+Ask = Callable[[Connection, Scope], object]
 
 
 def finds(**wanted: Any) -> Ask:
-    return lambda connection, scope: reads.orders_by_lookup(connection, scope, reads.Lookup(**wanted), 20)
+    return lambda connection, scope: order_reads.orders_by_lookup(connection, scope, Lookup(**wanted), 20)
 
 
 def lists(**wanted: Any) -> Ask:
-    return lambda connection, scope: reads.list_cancellations(connection, scope, reads.CancellationFilter(**wanted))
+    return lambda connection, scope: cancellation_reads.list_cancellations(
+        connection, scope, CancellationFilter(**wanted)
+    )
 
 
-def lists_refunds(connection: Connection, scope: reads.Scope) -> object:
-    orders = reads.all_orders_found(connection, scope, reads.Lookup(anything="vries"))
+def lists_refunds(connection: Connection, scope: Scope) -> object:
+    orders = lookup.all_orders_found(connection, scope, Lookup(anything="vries"))
     wanted = refunds.RefundFilter(orders=orders)
     return refunds.list_refunds(connection, scope, wanted) if scope.kind is not PartyKind.SUPPLIER else None
 
@@ -314,7 +320,7 @@ QUESTIONS: Final[dict[str, Ask]] = {
     "escalated by due": lists(escalated=True, by_due=True),
     "by due": lists(by_due=True),
     "by due, of one": lists(by_due=True, awaiting=SOMEBODY),
-    "by due, undated": lists(by_due=True, behind=reads.DuePlace(None, SOMEBODY)),
+    "by due, undated": lists(by_due=True, behind=DuePlace(None, SOMEBODY)),
     "of orders": lists(orders=((SOMEBODY, SOMEBODY),)),
     "of orders by due": lists(orders=((SOMEBODY, SOMEBODY),), by_due=True),
     "refunds": lists_refunds,
@@ -324,7 +330,7 @@ TIMED: Final[dict[str, Callable[[datetime], Ask]]] = {
     "late by due": lambda now: lists(late=now, by_due=True),
     "late of one": lambda now: lists(late=now, awaiting=SOMEBODY),
     "due before": lambda now: lists(due_before=now),
-    "next page by due": lambda now: lists(by_due=True, behind=reads.DuePlace(now, SOMEBODY)),
+    "next page by due": lambda now: lists(by_due=True, behind=DuePlace(now, SOMEBODY)),
 }
 
 
@@ -346,5 +352,5 @@ async def test_no_search_goes_through_a_table(world: World) -> None:
     assert faults == []
 
 
-def _asked(ask: Ask, scope: reads.Scope, connection: Connection) -> object:
+def _asked(ask: Ask, scope: Scope, connection: Connection) -> object:
     return ask(connection, scope)

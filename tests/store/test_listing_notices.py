@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, update
 
-from countermand import reads
 from countermand.admin.accounts import PLATFORM
+from countermand.reads import notices as notice_reads
+from countermand.reads.notices import NoticeFilter
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from tests.support.plans import plans_of, reads_whole
@@ -25,7 +26,7 @@ async def listed(world: World, limit: int = 50, **wanted: Any) -> list[UUID]:
 
 
 async def _listed(world: World, limit: int, **wanted: Any) -> list[Record]:
-    question = partial(reads.list_notices, wanted=reads.NoticeFilter(**wanted), limit=limit, now=world.clock())
+    question = partial(notice_reads.list_notices, wanted=NoticeFilter(**wanted), limit=limit, now=world.clock())
     return list(await world.application.database.read(question))
 
 
@@ -90,10 +91,10 @@ async def test_a_list_goes_by_an_index(world: World, wanted: dict[str, Any], of:
     to = await endpoint(world, world.retailer)
     await world.order()
     more: dict[str, Any] = {"endpoint": to} if of == "one endpoint" else {}
-    filtered = reads.NoticeFilter(**wanted, **more)
+    filtered = NoticeFilter(**wanted, **more)
 
     def look(connection: Connection) -> list[str]:
-        return plans_of(connection, lambda it: reads.list_notices(it, filtered, 50, world.clock()), "notices")
+        return plans_of(connection, lambda it: notice_reads.list_notices(it, filtered, 50, world.clock()), "notices")
 
     steps = await world.application.database.read(look)
     assert [step for step in steps if " notices" in step]

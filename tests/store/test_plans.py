@@ -20,7 +20,6 @@ import pytest
 from sqlalchemy import Connection
 
 import countermand
-from countermand import reads
 from countermand.admin import accounts, audit, credentials, endpoints, policies, users
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -47,20 +46,24 @@ from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
-from countermand.reads import (
-    CancellationFilter,
-    DuePlace,
-    Lookup,
-    OrderFilter,
-    PlaceInTime,
-    Scope,
-    lookup,
-    scores,
-)
+from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import events as event_reads
-from countermand.reads import orders as order_lists
+from countermand.reads import lines as line_reads
+from countermand.reads import lookup, order_lists, scores
+from countermand.reads import notices as notice_reads
+from countermand.reads import orders as order_reads
+from countermand.reads import parties as party_reads
+from countermand.reads import policies as policy_reads
+from countermand.reads import process_statuses as process_reads
 from countermand.reads import refunds as refund_reads
+from countermand.reads import secrets as secret_reads
+from countermand.reads import shipments as shipment_reads
+from countermand.reads.cancellations import CancellationFilter, DuePlace
+from countermand.reads.lookup import Lookup
+from countermand.reads.notices import NoticeFilter
+from countermand.reads.order_lists import OrderFilter, PlaceInTime
 from countermand.reads.parties import find_party
+from countermand.reads.scope import Scope
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, IdempotencyKey, ProcessRequest
 from countermand.service.workspace import LaneState
@@ -141,7 +144,7 @@ ORDER_FILTERS: Final = {
 }
 
 
-@of("reads.list_orders")
+@of("reads.orders.list_orders")
 def _(filled: Filled) -> Cases:
     p = filled.population
     recent = OrderFilter(placed_from=p.now - timedelta(days=3), placed_to=p.now)
@@ -159,7 +162,7 @@ def _(filled: Filled) -> Cases:
             def ask(
                 connection: Connection, scope: Scope, wanted: OrderFilter = wanted, newest: bool = newest_first
             ) -> object:
-                return reads.list_orders(connection, scope, wanted, start=0, count=10, newest_first=newest)
+                return order_reads.list_orders(connection, scope, wanted, start=0, count=10, newest_first=newest)
 
             found |= filled.each(ask, f"{name}, {'newest' if newest_first else 'oldest'} first,")
     return found
@@ -168,7 +171,7 @@ def _(filled: Filled) -> Cases:
 BEHIND: Final = ("all", "reference")
 
 
-@of("reads.orders_behind")
+@of("reads.orders.orders_behind")
 def _(filled: Filled) -> Cases:
     row = filled.row("order")
     places = {"first page": None, "further page": PlaceInTime(row.placed_at, row.id)}
@@ -182,13 +185,13 @@ def _(filled: Filled) -> Cases:
                 wanted: OrderFilter = ORDER_FILTERS[filtered],
                 place: PlaceInTime | None = place,
             ) -> object:
-                return reads.orders_behind(connection, scope, wanted, place, 10)
+                return order_reads.orders_behind(connection, scope, wanted, place, 10)
 
             found |= filled.each(ask, f"{filtered}, {name},")
     return found
 
 
-@of("reads.orders.keys_behind")
+@of("reads.order_lists.keys_behind")
 def _(filled: Filled) -> Cases:
     def ask(connection: Connection, scope: Scope) -> object:
         return order_lists.keys_behind(connection, scope, OrderFilter(), None, 10)
@@ -196,7 +199,7 @@ def _(filled: Filled) -> Cases:
     return filled.each(ask)
 
 
-@of("reads.orders.order_page")
+@of("reads.order_lists.order_page")
 def _(filled: Filled) -> Cases:
     def ask(connection: Connection, scope: Scope) -> object:
         return order_lists.order_page(connection, scope, OrderFilter(), start=20, count=10, newest_first=True)
@@ -204,70 +207,72 @@ def _(filled: Filled) -> Cases:
     return filled.each(ask)
 
 
-@of("reads.order_by_id")
+@of("reads.orders.order_by_id")
 def _(filled: Filled) -> Cases:
-    return filled.each(lambda connection, scope: reads.order_by_id(connection, scope, filled.row("order").id))
+    return filled.each(lambda connection, scope: order_reads.order_by_id(connection, scope, filled.row("order").id))
 
 
-@of("reads.orders_by_reference")
+@of("reads.orders.orders_by_reference")
 def _(filled: Filled) -> Cases:
-    return filled.each(lambda connection, scope: reads.orders_by_reference(connection, scope, "PO-100"))
+    return filled.each(lambda connection, scope: order_reads.orders_by_reference(connection, scope, "PO-100"))
 
 
-@of("reads.open_orders")
+@of("reads.orders.open_orders")
 def _(filled: Filled) -> Cases:
     p = filled.population
     numbered = filled.row("order").number
     return {
-        "big": lambda connection: reads.open_orders(connection, p.big_retailer, start=0, count=50),
-        "small": lambda connection: reads.open_orders(connection, p.small_retailer, start=0, count=50),
-        "one": lambda connection: reads.open_orders(connection, p.big_retailer, start=0, count=1, number=numbered),
+        "big": lambda connection: order_reads.open_orders(connection, p.big_retailer, start=0, count=50),
+        "small": lambda connection: order_reads.open_orders(connection, p.small_retailer, start=0, count=50),
+        "one": lambda connection: order_reads.open_orders(
+            connection, p.big_retailer, start=0, count=1, number=numbered
+        ),
     }
 
 
-@of("reads.shipments")
+@of("reads.shipments.shipments")
 def _(filled: Filled) -> Cases:
     p, row = filled.population, filled.row("shipment")
     return {
-        "all": lambda connection: reads.shipments(connection, p.big_retailer, count=50),
-        "of an order": lambda connection: reads.shipments(
+        "all": lambda connection: shipment_reads.shipments(connection, p.big_retailer, count=50),
+        "of an order": lambda connection: shipment_reads.shipments(
             connection, p.big_retailer, order_number=filled.row("order").number
         ),
-        "one": lambda connection: reads.shipments(connection, p.big_retailer, number=row.number),
+        "one": lambda connection: shipment_reads.shipments(connection, p.big_retailer, number=row.number),
     }
 
 
-@of("reads.line_of_number")
+@of("reads.lines.line_of_number")
 def _(filled: Filled) -> Cases:
     line = filled.row("line")
-    return {"": lambda connection: reads.line_of_number(connection, line.retailer_id, line.number)}
+    return {"": lambda connection: line_reads.line_of_number(connection, line.retailer_id, line.number)}
 
 
-@of("reads.line_of_bol_number")
+@of("reads.lines.line_of_bol_number")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: reads.line_of_bol_number(connection, filled.row("line").number)}
+    return {"": lambda connection: line_reads.line_of_bol_number(connection, filled.row("line").number)}
 
 
-@of("reads.line_by_id")
+@of("reads.lines.line_by_id")
 def _(filled: Filled) -> Cases:
-    return filled.each(lambda connection, scope: reads.line_by_id(connection, scope, filled.row("line").id))
+    return filled.each(lambda connection, scope: line_reads.line_by_id(connection, scope, filled.row("line").id))
 
 
-@of("reads.line_view")
+@of("reads.lines.line_view")
 def _(filled: Filled) -> Cases:
-    return filled.each(lambda connection, scope: reads.line_view(connection, scope, filled.row("line").id))
+    return filled.each(lambda connection, scope: line_reads.line_view(connection, scope, filled.row("line").id))
 
 
-@of("reads.process_status")
+@of("reads.process_statuses.process_status")
 def _(filled: Filled) -> Cases:
     row = filled.row("process")
-    return {"": lambda connection: reads.process_status(connection, row.retailer_id, row.number)}
+    return {"": lambda connection: process_reads.process_status(connection, row.retailer_id, row.number)}
 
 
 # Cancellations
 
 
-@of("reads.list_cancellations")
+@of("reads.cancellations.list_cancellations")
 def _(filled: Filled) -> Cases:
     p = filled.population
     filters = {
@@ -293,7 +298,7 @@ def _(filled: Filled) -> Cases:
     for name, wanted in filters.items():
 
         def ask(connection: Connection, scope: Scope, wanted: CancellationFilter = wanted) -> object:
-            return reads.list_cancellations(connection, scope, wanted)
+            return cancellation_reads.list_cancellations(connection, scope, wanted)
 
         found |= filled.each(ask, f"{name},")
     return found
@@ -332,9 +337,11 @@ def _each_lookup(filled: Filled, ask: Callable[[Connection, Scope, Lookup], obje
     return found
 
 
-@of("reads.orders_by_lookup")
+@of("reads.orders.orders_by_lookup")
 def _(filled: Filled) -> Cases:
-    return _each_lookup(filled, lambda connection, scope, wanted: reads.orders_by_lookup(connection, scope, wanted, 20))
+    return _each_lookup(
+        filled, lambda connection, scope, wanted: order_reads.orders_by_lookup(connection, scope, wanted, 20)
+    )
 
 
 @of("reads.lookup.orders_found")
@@ -344,20 +351,20 @@ def _(filled: Filled) -> Cases:
 
 @of("reads.lookup.all_orders_found")
 def _(filled: Filled) -> Cases:
-    return _each_lookup(filled, reads.all_orders_found)
+    return _each_lookup(filled, lookup.all_orders_found)
 
 
-@of("reads.cancellation_by_id")
+@of("reads.cancellations.cancellation_by_id")
 def _(filled: Filled) -> Cases:
     wanted = filled.row("cancellation").id
-    return filled.each(lambda connection, scope: reads.cancellation_by_id(connection, scope, wanted))
+    return filled.each(lambda connection, scope: cancellation_reads.cancellation_by_id(connection, scope, wanted))
 
 
-@of("reads.cancellation_to_answer")
+@of("reads.cancellations.cancellation_to_answer")
 def _(filled: Filled) -> Cases:
     row = filled.row("asked")
     return {
-        "": lambda connection: reads.cancellation_to_answer(
+        "": lambda connection: cancellation_reads.cancellation_to_answer(
             connection, party=row.fulfiller_id, retailer=row.retailer_id, cancellation=row.id
         )
     }
@@ -417,43 +424,43 @@ def _(filled: Filled) -> Cases:
     }
 
 
-@of("reads.list_notices")
+@of("reads.notices.list_notices")
 def _(filled: Filled) -> Cases:
     now = filled.population.now
     found: Cases = {}
     for state in (None, "due", "sent", "dead"):
         for endpoint in (None, filled.population.endpoint):
-            wanted = reads.NoticeFilter(state=state, endpoint=endpoint)
+            wanted = NoticeFilter(state=state, endpoint=endpoint)
 
-            def ask(connection: Connection, wanted: reads.NoticeFilter = wanted) -> object:
-                return reads.list_notices(connection, wanted, 50, now)
+            def ask(connection: Connection, wanted: NoticeFilter = wanted) -> object:
+                return notice_reads.list_notices(connection, wanted, 50, now)
 
             found[f"{state or 'any'} of {'one' if endpoint else 'all'}"] = ask
     return found
 
 
-@of("reads.notice_by_id")
+@of("reads.notices.notice_by_id")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: reads.notice_by_id(connection, filled.row("notice").id)}
+    return {"": lambda connection: notice_reads.notice_by_id(connection, filled.row("notice").id)}
 
 
-@of("reads.closed_secrets")
+@of("reads.secrets.closed_secrets")
 def _(filled: Filled) -> Cases:
-    return {"": reads.closed_secrets}
+    return {"": secret_reads.closed_secrets}
 
 
 # Parties and what belongs to them
 
 
-@of("reads.party_name")
+@of("reads.parties.party_name")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: reads.party_name(connection, filled.population.big_retailer)}
+    return {"": lambda connection: party_reads.party_name(connection, filled.population.big_retailer)}
 
 
-@of("reads.active_suppliers")
+@of("reads.parties.active_suppliers")
 def _(filled: Filled) -> Cases:
     p = filled.population
-    return {"": lambda connection: reads.active_suppliers(connection, [p.big_supplier, p.big_retailer])}
+    return {"": lambda connection: party_reads.active_suppliers(connection, [p.big_supplier, p.big_retailer])}
 
 
 @of("reads.parties.find_party")
@@ -515,15 +522,15 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: policies.in_force(connection, p.big_retailer, p.big_supplier)}
 
 
-@of("reads.policy_history")
+@of("reads.policies.policy_history")
 def _(filled: Filled) -> Cases:
     p = filled.population
-    return {"": lambda connection: reads.policy_history(connection, p.big_retailer, p.big_supplier)}
+    return {"": lambda connection: policy_reads.policy_history(connection, p.big_retailer, p.big_supplier)}
 
 
-@of("reads.last_policy_version")
+@of("reads.policies.last_policy_version")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: reads.last_policy_version(connection, filled.population.big_retailer)}
+    return {"": lambda connection: policy_reads.last_policy_version(connection, filled.population.big_retailer)}
 
 
 @of("admin.audit.list_entries")
@@ -1037,7 +1044,7 @@ CHANGES: Final = {
     "store.engines.transactions.transaction",
     "store.row_security.narrow",
     # All parties, for an operator who asked for all.
-    "reads.list_parties",
+    "reads.parties.list_parties",
     # Other names of questions above.
     "cli.orders.find_line",
     "cli.orders.scope_of",

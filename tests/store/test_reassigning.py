@@ -10,15 +10,19 @@ from uuid import UUID
 
 import pytest
 
-from countermand import reads
 from countermand.domain.commands import Reassign
 from countermand.domain.events import MONEY
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.refusals import RefusalKind
 from countermand.domain.scoring import Role, Week
+from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import events as event_reads
+from countermand.reads import lines as line_reads
+from countermand.reads import orders as order_reads
 from countermand.reads import scores
+from countermand.reads.cancellations import CancellationFilter
 from countermand.reads.events import EventFilter, Place, list_events
+from countermand.reads.scope import Scope
 from countermand.service.calls import Done, Refused
 from countermand.store import tables as t
 from tests.store.holding import assert_sound, rows
@@ -88,17 +92,17 @@ async def test_the_former_supplier_still_reads_its_asks_and_what_happened_until_
     world.clock.advance(minutes=1)
     await said.done(replace(said.ask(1), key="later"))
     read = world.application.database.read
-    former = reads.Scope(party=world.supplier, kind=PartyKind.SUPPLIER)
-    assert await read(lambda c: reads.cancellation_by_id(c, former, asked)) is not None
-    assert await read(lambda c: reads.cancellation_by_id(c, former, said.asked)) is None
-    assert await read(lambda c: reads.line_view(c, former, said.line)) is None
-    assert await read(lambda c: reads.order_by_id(c, former, said.order)) is None
+    former = Scope(party=world.supplier, kind=PartyKind.SUPPLIER)
+    assert await read(lambda c: cancellation_reads.cancellation_by_id(c, former, asked)) is not None
+    assert await read(lambda c: cancellation_reads.cancellation_by_id(c, former, said.asked)) is None
+    assert await read(lambda c: line_reads.line_view(c, former, said.line)) is None
+    assert await read(lambda c: order_reads.order_by_id(c, former, said.order)) is None
     seen = await read(lambda c: event_reads.timeline(c, former, said.line))
     assert [event.kind for event in seen] == ["line.placed", "cancellation.asked", "line.reassigned"]
-    new = reads.Scope(party=world.other_supplier, kind=PartyKind.SUPPLIER)
-    assert await read(lambda c: reads.order_by_id(c, new, said.order)) is not None
-    wanted = reads.CancellationFilter()
-    assert len(await read(lambda c: reads.list_cancellations(c, new, wanted))) == 2
+    new = Scope(party=world.other_supplier, kind=PartyKind.SUPPLIER)
+    assert await read(lambda c: order_reads.order_by_id(c, new, said.order)) is not None
+    wanted = CancellationFilter()
+    assert len(await read(lambda c: cancellation_reads.list_cancellations(c, new, wanted))) == 2
 
 
 async def test_each_party_is_told_of_the_events_of_what_it_holds_or_held(world: World) -> None:
@@ -120,7 +124,7 @@ async def test_each_party_is_told_of_the_events_of_what_it_holds_or_held(world: 
 
 async def _told(world: World, party: UUID, limit: int) -> list[UUID]:
     """By the feed, page by page."""
-    scope = reads.Scope(party=party, kind=world.actor(party).kind)
+    scope = Scope(party=party, kind=world.actor(party).kind)
     found: list[UUID] = []
     behind: Place | None = None
     while True:

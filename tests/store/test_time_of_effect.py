@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from countermand import reads
 from countermand.admin import accounts
 from countermand.admin.policies import put_in_force
 from countermand.domain.commands import CancelOrder, PassDeadline
@@ -17,6 +16,7 @@ from countermand.domain.scoring import Reply, Role, Scorecard, Week
 from countermand.ids import Ids
 from countermand.reads import events as event_reads
 from countermand.reads import scores
+from countermand.reads.scope import Scope
 from countermand.service.numbers import EventIds
 from countermand.worker.deadlines import Deadlines
 from tests.store.speaking import Talk, talk
@@ -25,7 +25,7 @@ from tests.support.world import START, Clock, World
 pytestmark = pytest.mark.anyio
 
 HOUR = timedelta(hours=1)
-FEED = reads.Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
+FEED = Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
 
 
 class Everything:

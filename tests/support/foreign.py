@@ -11,7 +11,6 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.admin import accounts, endpoints
 from countermand.domain.commands import (
     AskCancellation,
@@ -26,6 +25,7 @@ from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.reads import events as event_reads
 from countermand.reads import refunds
+from countermand.reads import shipments as shipment_reads
 from countermand.reads.parties import find_party
 from countermand.service.calls import Done, ProcessRequest, Refused
 from countermand.wire.bol_plaza.signature import sign
@@ -256,7 +256,7 @@ async def _theirs(world: World) -> dict[str, UUID | int | str]:
 
     def ids(connection: Connection) -> dict[str, UUID | int]:
         scope = world.scope(world.other_retailer)
-        sent = reads.shipments(connection, retailer=world.other_retailer, count=1)
+        sent = shipment_reads.shipments(connection, retailer=world.other_retailer, count=1)
         return {
             "refund": refunds.list_refunds(connection, scope, refunds.RefundFilter(limit=1))[0].id,
             "shipment": sent[0].row.number,

@@ -10,14 +10,15 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.admin import accounts
 from countermand.app import Service, opened
 from countermand.domain.commands import Command
 from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
 from countermand.reads import events as event_reads
+from countermand.reads import parties as party_reads
 from countermand.reads.parties import find_party
+from countermand.reads.scope import Scope
 from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest
 from countermand.serving import doors
 from countermand.settings import Settings
@@ -76,10 +77,10 @@ class World:
         suppliers = (self.supplier, self.other_supplier)
         return Actor(party=party, kind=PartyKind.SUPPLIER if party in suppliers else PartyKind.RETAILER, name="test")
 
-    def scope(self, party: UUID) -> reads.Scope:
+    def scope(self, party: UUID) -> Scope:
         """As what a party reads."""
         kind = PartyKind.PLATFORM if party == accounts.PLATFORM else self.actor(party).kind
-        return reads.Scope(party=party, kind=kind)
+        return Scope(party=party, kind=kind)
 
     async def order(
         self, *units: int, fulfillers: Sequence[UUID] = (), retailer: UUID | None = None, held: bool = False
@@ -129,7 +130,7 @@ class World:
 
     async def name(self, party: UUID) -> str | None:
         """What a party is called."""
-        return await self.application.database.read(lambda connection: reads.party_name(connection, party))
+        return await self.application.database.read(lambda connection: party_reads.party_name(connection, party))
 
     async def buckets(self, line: UUID) -> tuple[int, int, int, int]:
         """Open, asked, cancelled, shipped."""
@@ -137,7 +138,7 @@ class World:
         return row.open, row.asked, row.cancelled, row.shipped
 
     async def events(self, subject: UUID) -> list[Any]:
-        everything = reads.Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
+        everything = Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
         return list(
             await self.application.database.read(
                 lambda connection: event_reads.timeline(connection, everything, subject)

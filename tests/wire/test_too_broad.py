@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from countermand import reads
 from countermand.admin.accounts import PLATFORM
+from countermand.reads import orders as order_reads
 from countermand.store.engines.protocol import TooBroadError
 from countermand.store.fair_share import reading_party
 from tests.support.world import World
@@ -77,7 +77,7 @@ def test_a_command_ends_with_a_sentence(countermand: Any, monkeypatch: pytest.Mo
     def too_broad(*_: Any, **__: Any) -> Any:
         raise TooBroadError(5)
 
-    monkeypatch.setattr(reads, "list_orders", too_broad)
+    monkeypatch.setattr(order_reads, "list_orders", too_broad)
     countermand("party", "add", "retailer", "Fine Shoes")
     ended = countermand("orders")
     assert (ended.returncode, ended.stdout) == (3, "")

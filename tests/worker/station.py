@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from countermand.admin.endpoints import Endpoint
 from countermand.domain.delivery import Attempt, Verdict
-from countermand.reads import Scope
+from countermand.reads.scope import Scope
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.revisions import agreements_changed

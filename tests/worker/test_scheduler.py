@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from countermand.admin.endpoints import Endpoint
 from countermand.domain.endpoint import EndpointState
 from countermand.domain.parties import PartyKind
-from countermand.reads import Scope
+from countermand.reads.scope import Scope
 from countermand.worker.scheduler import Queue, QueuedNotice, SendScheduler
 
 LETTER: Any = QueuedNotice(notice=None, event=None)  # type: ignore[arg-type]

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert
 
-from countermand import reads
 from countermand.domain.policy import DEFAULT_POLICY, Policy
 from countermand.domain.working_hours import WorkingHours
+from countermand.reads import policies as policy_reads
 from countermand.store import tables as t
 from countermand.store.policies import hours_of_terms, policy_of_terms, terms_of_policy
 from countermand.store.revisions import agreements_changed
@@ -21,7 +21,7 @@ ANY_FULFILLER: Final = UUID(int=0)
 def in_force(connection: Connection, retailer: UUID, fulfiller: UUID) -> Policy:
     """What holds now between the two: their own terms, else those with every fulfiller, else the defaults."""
     for holder in (fulfiller, ANY_FULFILLER):
-        history = reads.policy_history(connection, retailer, holder)
+        history = policy_reads.policy_history(connection, retailer, holder)
         if history:
             return policy_of_terms(history[0].version, history[0].terms)
     return DEFAULT_POLICY
@@ -31,7 +31,7 @@ def put_in_force(
     connection: Connection, now: datetime, *, retailer: UUID, fulfiller: UUID, policy: Policy, by: str
 ) -> Policy:
     """Write down the next of the retailer's versions. Cancellations asked before keep theirs (EC-33)."""
-    version = reads.last_policy_version(connection, retailer) + 1
+    version = policy_reads.last_policy_version(connection, retailer) + 1
     connection.execute(
         insert(t.policies).values(
             retailer_id=retailer,

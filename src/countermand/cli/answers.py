@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from countermand import reads
 from countermand.cli.inputs import Note, Text, Whole
 from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
 from countermand.cli.outcomes import accepted
@@ -24,6 +23,7 @@ from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import DeclineReason
 from countermand.ids import show
+from countermand.reads import cancellations as cancellation_reads
 from countermand.road import Application
 from countermand.service.calls import Call
 from countermand.store.columns import Record
@@ -66,7 +66,7 @@ def _accepted(row: Record) -> str:
     if row.state == State.ASKED.value and row.agreed:
         return "The cancellation is agreed to, and waits for those that were asked together with it."
     if row.state == State.ASKED.value:
-        part = f"{reads.waiting_units(row)} of {row.units} units" if row.rest_units else "The cancellation"
+        part = f"{cancellation_reads.waiting_units(row)} of {row.units} units" if row.rest_units else "The cancellation"
         verb = "are" if row.rest_units else "is"
         return f"{part} {verb} passed on to the supplier, whose answer is due next."
     return f"The cancellation of {row.accepted_units} of {row.units} units is accepted."
@@ -127,7 +127,7 @@ def _do(
     json: bool,
 ) -> None:
     """Put a command to the rules; ``done`` says in a sentence what the cancellation has become."""
-    question = partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=find_id("can", text))
+    question = partial(cancellation_reads.cancellation_by_id, scope=EVERYTHING, cancellation=find_id("can", text))
 
     async def work(application: Application) -> Any:
         row = await application.database.read(question)

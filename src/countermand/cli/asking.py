@@ -7,7 +7,6 @@ from uuid import UUID
 
 from cyclopts import Parameter
 
-from countermand import reads
 from countermand.cli.inputs import Note, Whole
 from countermand.cli.listing import cancellation_document
 from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
@@ -19,6 +18,7 @@ from countermand.domain.line import Cancellation, Decision, State
 from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
+from countermand.reads import cancellations as cancellation_reads
 from countermand.road import Application
 from countermand.service.calls import Call, Done, IdempotencyKey
 from countermand.store.columns import Record
@@ -68,7 +68,7 @@ def ask(
             line=row.id, actor=operator(), asker=Asker(by), units=units, reason=reason, note=note, key=key
         )
         done = accepted(await application.lanes.submit(call_for(command, row.retailer_id)))
-        seen = partial(reads.cancellation_by_id, scope=EVERYTHING, cancellation=done.cancellations[0])
+        seen = partial(cancellation_reads.cancellation_by_id, scope=EVERYTHING, cancellation=done.cancellations[0])
         return done, await application.database.read(seen)
 
     done, found = with_database(read_settings(database=database), work)

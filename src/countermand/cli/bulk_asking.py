@@ -15,7 +15,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.cli.asking import call_for, made_by
 from countermand.cli.line_files import KEY_MAX, BadRow, Usual, Wanted, read_file
 from countermand.cli.orders import EVERYTHING, operator
@@ -25,6 +24,11 @@ from countermand.domain.commands import AskCancellation
 from countermand.domain.line import State
 from countermand.domain.numbers import read_digits
 from countermand.ids import read, show
+from countermand.reads import cancellations as cancellation_reads
+from countermand.reads import lines as line_reads
+from countermand.reads import orders as order_reads
+from countermand.reads.lookup import Lookup
+from countermand.reads.orders import OrderView
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.service.lanes import BATCH_MAX, QUEUE_MAX, Lane
@@ -262,7 +266,7 @@ class _NoLine:
 def _find_all(connection: Connection, *, rows: Sequence[Wanted | BadRow], keys: _Keys) -> list[Found | BadRow]:
     """The line of each row. What several rows name is looked for once."""
     lines: dict[str, Record | None] = {}
-    orders: dict[str, list[reads.OrderView]] = {}
+    orders: dict[str, list[OrderView]] = {}
 
     def line_of(row: Wanted) -> Record | _NoLine:
         if row.line:
@@ -278,23 +282,23 @@ def _find_all(connection: Connection, *, rows: Sequence[Wanted | BadRow], keys: 
 
 def _line(connection: Connection, text: str) -> Record | None:
     if NUMBER.fullmatch(text):
-        return reads.line_of_bol_number(connection, read_digits(text))
+        return line_reads.line_of_bol_number(connection, read_digits(text))
     line = read("lin", text)
-    return reads.line_by_id(connection, EVERYTHING, line) if line else None
+    return line_reads.line_by_id(connection, EVERYTHING, line) if line else None
 
 
-def _orders(connection: Connection, text: str) -> list[reads.OrderView]:
+def _orders(connection: Connection, text: str) -> list[OrderView]:
     """The orders with this reference, number or id. A customer's name is none of these: too much hangs on it."""
-    found = reads.orders_by_lookup(connection, EVERYTHING, reads.Lookup(reference=text), 2)
+    found = order_reads.orders_by_lookup(connection, EVERYTHING, Lookup(reference=text), 2)
     if NUMBER.fullmatch(text):
-        by_number = reads.orders_by_lookup(connection, EVERYTHING, reads.Lookup(number=read_digits(text)), 2)
+        by_number = order_reads.orders_by_lookup(connection, EVERYTHING, Lookup(number=read_digits(text)), 2)
         found += [view for view in by_number if view.row.number == read_digits(text)]
-    if (order := read("ord", text)) and (view := reads.order_by_id(connection, EVERYTHING, order)):
+    if (order := read("ord", text)) and (view := order_reads.order_by_id(connection, EVERYTHING, order)):
         found.append(view)
     return list({view.row.id: view for view in found}.values())
 
 
-def _line_with(orders: Sequence[reads.OrderView], row: Wanted) -> Record | _NoLine:
+def _line_with(orders: Sequence[OrderView], row: Wanted) -> Record | _NoLine:
     if not orders:
         return _NoLine("unknown_order", f"There is no order {row.order}.")
     if len(orders) > 1:
@@ -324,7 +328,7 @@ def _found(row: Wanted, line: Record | _NoLine, keys: _Keys) -> Found | BadRow:
 
 
 def _standing(connection: Connection, *, cancellations: Sequence[UUID]) -> dict[UUID, Record]:
-    found = (reads.cancellation_by_id(connection, EVERYTHING, each) for each in cancellations)
+    found = (cancellation_reads.cancellation_by_id(connection, EVERYTHING, each) for each in cancellations)
     return {row.id: row for row in found if row}
 
 

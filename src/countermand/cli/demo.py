@@ -17,7 +17,6 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.admin import accounts
 from countermand.app import Service, opened
 from countermand.cli.inputs import Whole
@@ -41,6 +40,7 @@ from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.policy import DEFAULT_POLICY
 from countermand.ids import system_clock
 from countermand.observability.logs import configure_logging
+from countermand.reads import orders as order_reads
 from countermand.reads.parties import find_party
 from countermand.service.calls import Call
 from countermand.serving import serve as serve_doors
@@ -161,7 +161,9 @@ async def _ask_for_the_late_order(application: Service, cast: Cast) -> None:
 
 async def _add_lines(application: Service, cast: Cast) -> None:
     for order in cast.orders:
-        view = await application.database.read(partial(reads.order_by_id, scope=EVERYTHING, order=UUID(order["order"])))
+        view = await application.database.read(
+            partial(order_reads.order_by_id, scope=EVERYTHING, order=UUID(order["order"]))
+        )
         order["lines"] = [
             {
                 "line": str(line.row.id),

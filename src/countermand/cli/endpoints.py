@@ -7,7 +7,6 @@ from typing import Annotated, Any, TypeVar
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.admin import endpoints
 from countermand.admin.endpoints import Added, Endpoint
 from countermand.cli.durations import seconds
@@ -20,6 +19,7 @@ from countermand.domain.addresses.address import BadAddressError, MailUnavailabl
 from countermand.domain.delivery import Attempt, Verdict
 from countermand.domain.endpoint import UnknownKindError
 from countermand.ids import show
+from countermand.reads import parties as party_reads
 from countermand.road import Application
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def endpoint_list(
 
     def question(connection: Connection) -> list[tuple[Endpoint, str]]:
         owner = find_party(connection, party).id if party else None
-        names = {row.id: row.name for row in reads.list_parties(connection)}
+        names = {row.id: row.name for row in party_reads.list_parties(connection)}
         return [(each, names[each.party]) for each in endpoints.of_party(connection, owner)]
 
     found = ask_database(read_settings(database=database), question)

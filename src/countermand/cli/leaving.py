@@ -4,7 +4,6 @@ import asyncio
 from functools import partial
 from uuid import UUID
 
-from countermand import reads
 from countermand.admin import accounts
 from countermand.admin import parties as admin
 from countermand.cli.orders import DOOR, EVERYTHING, operator
@@ -14,6 +13,8 @@ from countermand.cli.parties import author, find_party
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.domain.commands import EscalateCancellation
 from countermand.domain.line import State
+from countermand.reads import cancellations as cancellation_reads
+from countermand.reads.cancellations import PAGE_MAX, CancellationFilter
 from countermand.road import Application
 from countermand.service.calls import Call, Failed
 
@@ -63,8 +64,10 @@ def _set_active(name: str, database: str | None, *, active: bool) -> tuple[UUID,
 async def _hand_over(application: Application, party: UUID) -> int:
     handed_over, after = 0, None
     while True:
-        wanted = reads.CancellationFilter(state=State.ASKED.value, awaiting=party, after=after, limit=reads.PAGE_MAX)
-        rows = await application.database.read(partial(reads.list_cancellations, scope=EVERYTHING, wanted=wanted))
+        wanted = CancellationFilter(state=State.ASKED.value, awaiting=party, after=after, limit=PAGE_MAX)
+        rows = await application.database.read(
+            partial(cancellation_reads.list_cancellations, scope=EVERYTHING, wanted=wanted)
+        )
         outcomes = await asyncio.gather(
             *(
                 application.lanes.submit(
@@ -80,6 +83,6 @@ async def _hand_over(application: Application, party: UUID) -> int:
         if any(isinstance(each, Failed) for each in outcomes):
             not_answered()
         handed_over += len(rows)
-        if len(rows) < reads.PAGE_MAX:
+        if len(rows) < PAGE_MAX:
             return handed_over
         after = rows[-1].id

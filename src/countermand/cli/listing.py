@@ -9,7 +9,6 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.admin import accounts, policies
 from countermand.cli.orders import EVERYTHING, LimitFlag, scope_of
 from countermand.cli.output import Exit, csv_printer, fail, plain, print_csv, print_json, print_table, say, say_more
@@ -19,8 +18,15 @@ from countermand.documents import timeline as sentences
 from countermand.domain.line import State
 from countermand.domain.numbers import read_digits
 from countermand.ids import read, show, system_clock
+from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import events as event_reads
-from countermand.reads import scores
+from countermand.reads import lines as line_reads
+from countermand.reads import lookup, scores
+from countermand.reads import orders as order_reads
+from countermand.reads.cancellations import CancellationFilter, DuePlace
+from countermand.reads.lookup import Lookup
+from countermand.reads.order_lists import OrderFilter, PlaceInTime
+from countermand.reads.orders import LineView, OrderView
 from countermand.settings import Settings
 from countermand.store.columns import Record
 
@@ -55,19 +61,19 @@ def orders(
 ) -> None:
     """List orders, newest first: 20 of them unless --limit says otherwise, and all with --csv."""
     settings = read_settings(database=database)
-    filtered = reads.OrderFilter(reference=reference)
+    filtered = OrderFilter(reference=reference)
     if csv and sought is None:
         pages = partial(_orders_behind, party=party, wanted=filtered)
         return export(settings, pages, _ORDER_COLUMNS, _order_lines, limit)
     most = limit or (ROWS_MAX if csv else ORDERS_SHOWN)
 
-    def question(connection: Connection) -> tuple[int, list[reads.OrderView]]:
+    def question(connection: Connection) -> tuple[int, list[OrderView]]:
         scope = scope_of(connection, party)
         if sought is not None:
-            wanted = reads.Lookup(anything=sought, reference=reference)
-            found = reads.orders_by_lookup(connection, scope, wanted, most + 1)
+            wanted = Lookup(anything=sought, reference=reference)
+            found = order_reads.orders_by_lookup(connection, scope, wanted, most + 1)
             return len(found), found[:most]
-        return reads.list_orders(connection, scope, filtered, start=0, count=most, newest_first=True)
+        return order_reads.list_orders(connection, scope, filtered, start=0, count=most, newest_first=True)
 
     total, views = ask_database(settings, question)
     if json:
@@ -97,13 +103,13 @@ def export(
 
 
 def _orders_behind(
-    connection: Connection, count: int, last: reads.OrderView | None, *, party: str | None, wanted: reads.OrderFilter
-) -> list[reads.OrderView]:
-    place = reads.PlaceInTime(last.row.placed_at, last.row.id) if last else None
-    return reads.orders_behind(connection, scope_of(connection, party), wanted, place, count)
+    connection: Connection, count: int, last: OrderView | None, *, party: str | None, wanted: OrderFilter
+) -> list[OrderView]:
+    place = PlaceInTime(last.row.placed_at, last.row.id) if last else None
+    return order_reads.orders_behind(connection, scope_of(connection, party), wanted, place, count)
 
 
-def _show_orders(views: Sequence[reads.OrderView]) -> None:
+def _show_orders(views: Sequence[OrderView]) -> None:
     rows = [
         (
             view.row.reference,
@@ -146,18 +152,18 @@ def cancellations(
         scope = scope_of(connection, party)
         whose = find_party(connection, awaiting).id if awaiting else None
         operators = whose == accounts.PLATFORM
-        wanted = reads.CancellationFilter(
+        wanted = CancellationFilter(
             state=None if state == "escalated" else state,
             escalated=operators or state == "escalated",
             awaiting=None if operators else whose,
             late=now,
             by_due=sort == "due",
-            orders=None if sought is None else reads.all_orders_found(connection, scope, reads.Lookup(anything=sought)),
+            orders=None if sought is None else lookup.all_orders_found(connection, scope, Lookup(anything=sought)),
             after=last.id if last else None,
-            behind=reads.DuePlace(last.due_at, last.id) if last and sort == "due" else None,
+            behind=DuePlace(last.due_at, last.id) if last and sort == "due" else None,
             limit=count,
         )
-        return reads.list_cancellations(connection, scope, wanted)
+        return cancellation_reads.list_cancellations(connection, scope, wanted)
 
     settings = read_settings(database=database)
     if csv:
@@ -181,7 +187,7 @@ def _show_cancellations(rows: Sequence[Record]) -> None:
     shown = [
         (
             show("can", row.id),
-            "escalated" if reads.is_escalated(row) else row.state,
+            "escalated" if cancellation_reads.is_escalated(row) else row.state,
             f"{row.units} of {row.ordered}",
             row.sku,
             row.reference,
@@ -214,7 +220,7 @@ def _show_cancellations(rows: Sequence[Record]) -> None:
 
 def _awaited(row: Record) -> str:
     """Whose answer is due, by name."""
-    if reads.is_escalated(row):
+    if cancellation_reads.is_escalated(row):
         return "Platform"
     return str(row.awaiting_name or "") if row.state == State.ASKED else ""
 
@@ -260,8 +266,8 @@ def _subjects(connection: Connection, sought: str) -> list[UUID]:
     for prefix in ("can", "lin", "ord"):
         if subject := read(prefix, sought):
             return [subject]
-    line = reads.line_of_bol_number(connection, read_digits(sought)) if _is_number(sought) else None
-    found = reads.orders_by_lookup(connection, EVERYTHING, reads.Lookup(anything=sought), TOLD_MAX + 1)
+    line = line_reads.line_of_bol_number(connection, read_digits(sought)) if _is_number(sought) else None
+    found = order_reads.orders_by_lookup(connection, EVERYTHING, Lookup(anything=sought), TOLD_MAX + 1)
     if len(found) > TOLD_MAX:
         say(f"These are the newest {TOLD_MAX} orders; `countermand orders` lists more.")
     others = [view.row.id for view in found[:TOLD_MAX] if line is None or view.row.id != line.order_id]
@@ -293,7 +299,7 @@ def _event(event: Record) -> dict[str, Any]:
 
 def _zone(connection: Connection, line: UUID) -> str:
     """Where the working hours of a line's policy are, if it has any: by its clock deadlines are told too (EC-30)."""
-    row = reads.line_by_id(connection, EVERYTHING, line)
+    row = line_reads.line_by_id(connection, EVERYTHING, line)
     hours = policies.in_force(connection, row.retailer_id, row.fulfiller_id).working_hours if row else None
     return hours.zone if hours else ""
 
@@ -329,7 +335,7 @@ def _units(row: Any) -> str:
     return ", ".join(f"{count} {word}" for count, word in parts if count)
 
 
-def _order(view: reads.OrderView) -> dict[str, Any]:
+def _order(view: OrderView) -> dict[str, Any]:
     return {
         "id": str(view.row.id),
         "number": view.row.number,
@@ -391,11 +397,11 @@ _ORDER_COLUMNS: Final = (
 )
 
 
-def _order_lines(view: reads.OrderView) -> list[dict[str, Any]]:
+def _order_lines(view: OrderView) -> list[dict[str, Any]]:
     return [_order_line(view, line) for line in view.lines]
 
 
-def _order_line(view: reads.OrderView, line: reads.LineView) -> dict[str, Any]:
+def _order_line(view: OrderView, line: LineView) -> dict[str, Any]:
     row = line.row
     return {
         "order": view.row.id,
@@ -422,7 +428,7 @@ def cancellation_document(row: Any) -> dict[str, Any]:
         "sku": row.sku,
         "units": row.units,
         "state": row.state,
-        "escalated": reads.is_escalated(row),
+        "escalated": cancellation_reads.is_escalated(row),
         "asker": row.asker,
         "asked_at": row.asked_at.isoformat(),
         "awaiting": str(row.awaiting) if row.awaiting else None,
@@ -430,7 +436,7 @@ def cancellation_document(row: Any) -> dict[str, Any]:
         "accepted_units": row.accepted_units,
         "unasked": row.unasked,
         "step": row.step,
-        "waiting_units": reads.waiting_units(row),
+        "waiting_units": cancellation_reads.waiting_units(row),
     }
 
 

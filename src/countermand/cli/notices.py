@@ -9,7 +9,6 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.admin import endpoints
 from countermand.admin.endpoints import Endpoint
 from countermand.cli.durations import seconds
@@ -21,6 +20,8 @@ from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_s
 from countermand.domain.delivery import NoticeState
 from countermand.domain.endpoint import EndpointState
 from countermand.ids import show
+from countermand.reads import notices as notice_reads
+from countermand.reads.notices import NoticeFilter
 from countermand.road import Application
 from countermand.store import outbox
 from countermand.store.columns import Record
@@ -39,12 +40,12 @@ def notices(
 ) -> None:
     """List notices, newest first: what is to be sent, what was sent, and what was given up."""
     now = datetime.now(UTC)
-    wanted = reads.NoticeFilter(
+    wanted = NoticeFilter(
         state=state.value if state else None,
         endpoint=find_id(endpoints.PREFIX, endpoint) if endpoint else None,
         since=_moment(since, now) if since else None,
     )
-    question = partial(reads.list_notices, wanted=wanted, limit=limit + 1, now=now)
+    question = partial(notice_reads.list_notices, wanted=wanted, limit=limit + 1, now=now)
     found = ask_database(read_settings(database=database), question)
     rows = first_of(found, limit, "newest")
     if json:
@@ -75,7 +76,7 @@ def replay(
 
     async def work(application: Application) -> Endpoint | None:
         def again(connection: Connection) -> Endpoint | None:
-            row = reads.notice_by_id(connection, wanted)
+            row = notice_reads.notice_by_id(connection, wanted)
             if row is None:
                 return None
             to = _known(connection, row.endpoint_id)

@@ -13,7 +13,6 @@ from cyclopts import Parameter, validators
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.admin import accounts
 from countermand.cli.inputs import Whole
 from countermand.cli.output import CommandError, Exit, fail, plain, print_json, say
@@ -25,12 +24,14 @@ from countermand.domain.orders import PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.texts import writable
 from countermand.json_input import parse_json, unfit_texts
+from countermand.reads import lines as line_reads
+from countermand.reads.scope import Scope
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.store.columns import Record
 
 DOOR = "cli"
-EVERYTHING = reads.Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
+EVERYTHING = Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
 
 LimitFlag = Annotated[Whole, Parameter(validator=validators.Number(gte=1, lte=10_000), help="At most so many")]
 
@@ -144,20 +145,20 @@ def operator() -> Actor:
     return Actor(party=accounts.PLATFORM, kind=PartyKind.PLATFORM, name=f"operator {getpass.getuser()}")
 
 
-def scope_of(connection: Connection, party: str | None) -> reads.Scope:
+def scope_of(connection: Connection, party: str | None) -> Scope:
     """What this party sees; everything when none is named."""
     if party is None:
         return EVERYTHING
     row = find_party(connection, party)
-    return reads.Scope(party=row.id, kind=PartyKind(row.kind))
+    return Scope(party=row.id, kind=PartyKind(row.kind))
 
 
 def find_line(connection: Connection, text: str) -> Record:
     """The line with this id or number of bol's. Ends the command when there is none."""
     number = read_digits(text) if re.fullmatch("[0-9]{1,10}", text) else None
-    row = reads.line_of_bol_number(connection, number) if number is not None else None
+    row = line_reads.line_of_bol_number(connection, number) if number is not None else None
     if number is None:
-        row = reads.line_by_id(connection, EVERYTHING, find_id("lin", text))
+        row = line_reads.line_by_id(connection, EVERYTHING, find_id("lin", text))
     if row is None:
         fail(Exit.NOT_FOUND, "unknown_line", f"There is no line {text}.", "See `countermand orders`.")
     return row

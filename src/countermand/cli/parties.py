@@ -12,7 +12,6 @@ from uuid import UUID
 from cyclopts import Parameter, validators
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.admin import accounts, credentials, users
 from countermand.admin import parties as admin
 from countermand.admin.audit import Author
@@ -72,7 +71,7 @@ def party_add(
 
 def party_list(*, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """List the parties."""
-    rows = ask_database(read_settings(database=database), reads.list_parties)
+    rows = ask_database(read_settings(database=database), party_reads.list_parties)
     if json:
         print_json([{"id": str(row.id), "kind": row.kind, "name": row.name, "number": row.number} for row in rows])
         return

@@ -22,8 +22,8 @@ from countermand.domain.money.commands import CloseRefund, CorrectRefund, Refund
 from countermand.domain.money.refunds import RefundState
 from countermand.domain.refusals import Refusal
 from countermand.ids import show
-from countermand.reads import Lookup, all_orders_found
 from countermand.reads import refunds as reads
+from countermand.reads.lookup import Lookup, all_orders_found
 from countermand.reads.refunds import RefundFilter
 from countermand.road import Application
 from countermand.service.calls import Call, Outcome

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from cyclopts import Parameter, validators
 from sqlalchemy import Connection
 
-from countermand import reads
 from countermand.cli.inputs import Whole, end
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, report, say
@@ -28,6 +27,7 @@ from countermand.documents.scorecards import (
 )
 from countermand.domain.scoring import NORM, STRIKE_WEEKS, Figures, Reply, Role, Scorecard, Week
 from countermand.ids import show
+from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import scores
 from countermand.reads.parties import UnknownPartyError
 from countermand.road import Application
@@ -126,7 +126,7 @@ def _judge(text: str, party: str | None, reason: str, database: str | None, *, e
 
     async def work(application: Application) -> None:
         def judge(connection: Connection) -> None:
-            row = reads.cancellation_by_id(connection, EVERYTHING, wanted)
+            row = cancellation_reads.cancellation_by_id(connection, EVERYTHING, wanted)
             if row is None:
                 fail(Exit.NOT_FOUND, "unknown_cancellation", f"There is no cancellation {text}.")
             whose = _whose(connection, row, party, ZoneInfo(settings.score_zone))

@@ -19,7 +19,7 @@ from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import show
-from countermand.reads import Scope
+from countermand.reads.scope import Scope
 from countermand.store.columns import Record
 
 TEST_KIND: Final = "endpoint.test"

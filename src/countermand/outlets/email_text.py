@@ -16,7 +16,7 @@ from countermand.documents.sentences import count, from_now, lines, moment, one_
 from countermand.domain.events import EventKind, asks_for_answer
 from countermand.domain.parties import PartyKind
 from countermand.ids import show
-from countermand.reads import Scope
+from countermand.reads.scope import Scope
 from countermand.store.columns import Record
 
 _TEMPLATES: Final = Environment(

@@ -8,7 +8,7 @@ from uuid import UUID
 from countermand.admin.endpoints import Endpoint
 from countermand.domain.addresses.address import AddressKind
 from countermand.domain.delivery import Attempt
-from countermand.reads import Scope
+from countermand.reads.scope import Scope
 from countermand.store.columns import Record
 
 

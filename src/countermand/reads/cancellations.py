@@ -1,19 +1,39 @@
 """Which cancellations a list shows: each kind of caller and each filter has an index that gives them in their order."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, or_, select, tuple_, union_all
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
 from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
-from countermand.reads.lookup import Lookup
-from countermand.reads.scope import Scope, as_indexed, asked_before_it_left, line_scope, retailer_of
+from countermand.reads.lookup import Lookup, all_orders_found
+from countermand.reads.scope import (
+    Scope,
+    as_indexed,
+    asked_before_it_left,
+    is_cancellation,
+    line_scope,
+    retailer_of,
+)
 from countermand.store import tables as t
-from countermand.store.columns import PairList, pair_of
+from countermand.store.columns import PairList, Record, pair_of
 
 PAGE_MAX: Final = 200
 
@@ -198,3 +218,96 @@ def _of_lines(wanted: CancellationFilter) -> list[Any]:
     orders = bindparam("orders", list(wanted.orders or ()), type_=PairList())
     of_orders = select(lines.retailer_id, lines.id).where(pair_of(lines.retailer_id, lines.order_id, orders))
     return [tuple_(cancellations.retailer_id, cancellations.line_id).in_(of_orders)]
+
+
+def list_cancellations(connection: Connection, scope: Scope, wanted: CancellationFilter) -> Sequence[Record]:
+    """Cancellations with the line each is about, and names: newest first, or longest due first."""
+    if wanted.lookup and wanted.lookup.is_given:
+        wanted = replace(wanted, orders=all_orders_found(connection, scope, wanted.lookup))
+    keys = cancellation_keys(scope, wanted).subquery()
+    query = _CANCELLATIONS.join(
+        keys, and_(keys.c.retailer_id == t.cancellations.c.retailer_id, keys.c.id == t.cancellations.c.id)
+    )
+    return connection.execute(query.order_by(*order_of(keys.c, wanted))).all()
+
+
+def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID) -> Record | None:
+    """One cancellation, or ``None`` when there is none that this party may see."""
+    return connection.execute(_CANCELLATIONS.where(is_cancellation(cancellation), may_see(scope))).first()
+
+
+def is_escalated(cancellation: Record) -> bool:
+    """Whether the operator has to answer it."""
+    waits = cancellation.state == State.ASKED.value
+    return bool(waits and cancellation.awaiting is None and not cancellation.agreed)
+
+
+def waiting_units(cancellation: Record) -> int:
+    """How many units of this one wait for an answer."""
+    waits = cancellation.state == State.ASKED.value
+    return int(cancellation.units - cancellation.rest_units) if waits else 0
+
+
+def cancellation_to_answer(
+    connection: Connection, *, party: UUID, retailer: UUID, cancellation: UUID
+) -> tuple[Record, Record] | None:
+    """A party and all that a person needs to answer one cancellation for it, with names.
+
+    ``None`` when there is no such party, it was deactivated, or may not see the cancellation.
+    """
+    who = connection.execute(select(t.parties).where(t.parties.c.id == party, t.parties.c.status == "active")).first()
+    if who is None:
+        return None
+    query = _TO_ANSWER.where(
+        t.cancellations.c.retailer_id == retailer,
+        t.cancellations.c.id == cancellation,
+        may_see(Scope(party=who.id, kind=PartyKind(who.kind))),
+    )
+    row = connection.execute(query).first()
+    return (who, row) if row is not None else None
+
+
+_retailer_party, _asked_by, _awaited, _answered_by = (
+    t.parties.alias(name) for name in ("retailer_party", "asked_by", "awaited", "answered_by")
+)
+
+
+def _party_name(column: Column[Any]) -> ScalarSelect[str]:
+    """Looked up row by row, like ``looked_up``."""
+    return select(t.parties.c.name).where(t.parties.c.id == column).correlate(column.table).scalar_subquery()
+
+
+_CANCELLATIONS: Final = select(
+    t.cancellations,
+    t.looked_up(t.lines.c.sku, t.cancellations.c.line_id),
+    t.looked_up(t.lines.c.ordered, t.cancellations.c.line_id),
+    t.looked_up(t.lines.c.number, t.cancellations.c.line_id).label("line_number"),
+    t.looked_up(t.orders.c.reference, t.cancellations.c.order_id),
+    _party_name(t.cancellations.c.retailer_id).label("retailer_name"),
+    _party_name(t.cancellations.c.fulfiller_id).label("fulfiller_name"),
+    _party_name(t.cancellations.c.awaiting).label("awaiting_name"),
+)
+
+
+_TO_ANSWER: Final = (
+    select(
+        t.cancellations,
+        t.lines.c.sku,
+        t.lines.c.title,
+        t.lines.c.ordered,
+        t.lines.c.open,
+        t.lines.c.asked,
+        t.lines.c.shipped,
+        t.orders.c.reference,
+        _retailer_party.c.name.label("retailer_name"),
+        _asked_by.c.name.label("asked_by_name"),
+        _awaited.c.name.label("awaiting_name"),
+        _answered_by.c.name.label("answered_by_name"),
+    )
+    .join(t.lines, t.named_by(t.cancellations.c.line_id, t.lines))
+    .join(t.orders, t.named_by(t.cancellations.c.order_id, t.orders))
+    .join(_retailer_party, _retailer_party.c.id == t.cancellations.c.retailer_id)
+    .join(_asked_by, _asked_by.c.id == t.cancellations.c.asked_by)
+    .outerjoin(_awaited, _awaited.c.id == t.cancellations.c.awaiting)
+    .outerjoin(_answered_by, _answered_by.c.id == t.cancellations.c.answered_by)
+)

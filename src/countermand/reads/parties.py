@@ -1,7 +1,14 @@
 """Parties."""
 
-from sqlalchemy import Connection, select
+from collections.abc import Sequence
+from uuid import UUID
 
+from sqlalchemy import (
+    Connection,
+    select,
+)
+
+from countermand.domain.parties import PartyKind
 from countermand.ids import read
 from countermand.store import tables as t
 from countermand.store.columns import Record
@@ -24,3 +31,23 @@ def find_party(connection: Connection, text: str) -> Record:
         problem = "There is no party" if not rows else f"There are {len(rows)} parties"
         raise UnknownPartyError(f"{problem} with the id or name {text!r}.")
     return rows[0]
+
+
+def party_name(connection: Connection, party: UUID) -> str | None:
+    """What the party is called."""
+    return connection.execute(select(t.parties.c.name).where(t.parties.c.id == party)).scalar()
+
+
+def active_suppliers(connection: Connection, parties: Sequence[UUID]) -> dict[UUID, PartyKind]:
+    """Those of ``parties`` that can hold goods: active suppliers and retailers."""
+    rows = connection.execute(
+        select(t.parties.c.id, t.parties.c.kind).where(
+            t.parties.c.id.in_(parties), t.parties.c.status == "active", t.parties.c.kind != "platform"
+        )
+    )
+    return {row.id: PartyKind(row.kind) for row in rows}
+
+
+def list_parties(connection: Connection) -> Sequence[Record]:
+    """Every party, by name."""
+    return connection.execute(select(t.parties).order_by(t.parties.c.name, t.parties.c.id)).all()

@@ -11,8 +11,9 @@ from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.pricing import OrderMoney, PricedLine, Returned, quote
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
-from countermand.reads import PAGE_MAX, Lookup, Scope, all_orders_found
-from countermand.reads.scope import retailer_of
+from countermand.reads.cancellations import PAGE_MAX
+from countermand.reads.lookup import Lookup, all_orders_found
+from countermand.reads.scope import Scope, retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.money import account_of, given_back_of, money_of_terms

@@ -10,7 +10,7 @@ from countermand.outlets.email import EmailOutlet
 from countermand.outlets.email_text import confirmation_mail, stopped_mail
 from countermand.outlets.links import CONFIRMATION, Links
 from countermand.outlets.outlet import Notice, Outlets
-from countermand.reads import Scope
+from countermand.reads.scope import Scope
 from countermand.store.columns import Record
 
 

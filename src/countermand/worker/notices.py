@@ -24,8 +24,8 @@ from countermand.domain.delivery import FAILING_MAX, Attempt, Stop, Verdict, hea
 from countermand.domain.endpoint import EndpointState
 from countermand.domain.parties import PartyKind
 from countermand.ids import Clock, show
-from countermand.reads import Scope
 from countermand.reads import events as event_reads
+from countermand.reads.scope import Scope
 from countermand.store import outbox, owner_mails
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import Database

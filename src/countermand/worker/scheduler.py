@@ -10,7 +10,7 @@ from uuid import UUID
 
 from countermand.admin.endpoints import Endpoint
 from countermand.domain.endpoint import EndpointState
-from countermand.reads import Scope
+from countermand.reads.scope import Scope
 from countermand.store.columns import Record
 
 READ_MOST: Final = 50

@@ -14,7 +14,6 @@ import httpx2
 import pytest
 from sqlalchemy import update
 
-from countermand import reads
 from countermand.admin.accounts import PLATFORM
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -25,6 +24,9 @@ from countermand.domain.commands import (
 )
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.reads import cancellations as cancellation_reads
+from countermand.reads import orders as order_reads
+from countermand.reads.scope import Scope
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from countermand.wire.answer.messages import REASONS
@@ -61,9 +63,9 @@ class Page:
             return await client.post(self.path, content=urlencode(fields), headers=FORM)
 
     async def row(self) -> Any:
-        everything = reads.Scope(party=self.world.retailer, kind=PartyKind.RETAILER)
+        everything = Scope(party=self.world.retailer, kind=PartyKind.RETAILER)
         return await self.world.application.database.read(
-            partial(reads.cancellation_by_id, scope=everything, cancellation=self.cancellation)
+            partial(cancellation_reads.cancellation_by_id, scope=everything, cancellation=self.cancellation)
         )
 
     async def buckets(self) -> tuple[int, int, int, int]:
@@ -260,8 +262,8 @@ async def test_already_shipped(world: World) -> None:
     assert (await page.row()).decline_reason == "already_shipped"
     order = await world.application.database.read(
         partial(
-            reads.order_by_id,
-            scope=reads.Scope(party=world.retailer, kind=PartyKind.RETAILER),
+            order_reads.order_by_id,
+            scope=Scope(party=world.retailer, kind=PartyKind.RETAILER),
             order=(await world.line(page.line)).order_id,
         )
     )

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import pytest
 
-from countermand import reads
 from countermand.admin.accounts import PLATFORM
 from countermand.admin.policies import put_in_force
 from countermand.documents import timeline
@@ -26,7 +25,10 @@ from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.reasons import DeclineReason
 from countermand.outlets.email_text import MailText, mail_of
+from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import events as event_reads
+from countermand.reads.cancellations import CancellationFilter
+from countermand.reads.scope import Scope
 from countermand.service.calls import Done
 from tests.store.speaking import OPERATOR
 from tests.support.world import World
@@ -80,8 +82,10 @@ async def play(world: World, policy: Policy) -> Play:
     ask = CancelOrder(order=order.id, actor=retailer) if whole else AskCancellation(line=lines[0], actor=retailer)
     outcome = await world.submit(ask, retailer=world.retailer)
     assert isinstance(outcome, Done)
-    scope, wanted = reads.Scope(party=PLATFORM, kind=PartyKind.PLATFORM), reads.CancellationFilter(line=lines[0])
-    [asked] = await world.application.database.read(partial(reads.list_cancellations, scope=scope, wanted=wanted))
+    scope, wanted = Scope(party=PLATFORM, kind=PartyKind.PLATFORM), CancellationFilter(line=lines[0])
+    [asked] = await world.application.database.read(
+        partial(cancellation_reads.list_cancellations, scope=scope, wanted=wanted)
+    )
     return Play(world, lines, Page(world, lines[0], asked.id, world.supplier))
 
 

@@ -10,14 +10,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from countermand import reads
 from countermand.domain.commands import AskCancellation
 from countermand.domain.delivery import Verdict
 from countermand.domain.parties import PartyKind
 from countermand.outlets.email_text import mail_of
 from countermand.outlets.links import Links
 from countermand.outlets.smtp import Mail
+from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import events as event_reads
+from countermand.reads.cancellations import CancellationFilter
+from countermand.reads.scope import Scope
 from tests.seeds.serving import serving
 from tests.support.mailbox import Mailbox
 from tests.support.world import Clock, World, populate, running
@@ -104,9 +106,9 @@ def _once(page: str) -> str:
 
 
 async def _cancellations(world: World) -> list[Any]:
-    scope = reads.Scope(party=world.supplier, kind=PartyKind.SUPPLIER)
+    scope = Scope(party=world.supplier, kind=PartyKind.SUPPLIER)
     return list(
         await world.application.database.read(
-            partial(reads.list_cancellations, scope=scope, wanted=reads.CancellationFilter())
+            partial(cancellation_reads.list_cancellations, scope=scope, wanted=CancellationFilter())
         )
     )

@@ -15,7 +15,6 @@ import httpx2
 from lxml import etree
 from sqlalchemy import Table, func, select, update
 
-from countermand import reads
 from countermand.admin import accounts
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -27,6 +26,7 @@ from countermand.domain.commands import (
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.reasons import DeclineReason
+from countermand.reads import process_statuses as process_reads
 from countermand.reads.parties import find_party
 from countermand.service.calls import Done
 from countermand.store import tables as t
@@ -214,7 +214,7 @@ class Seller:
     async def kept(self, number: int) -> Any:
         """The row of a process status."""
         row = await self.world.application.database.read(
-            partial(reads.process_status, retailer=self.party, number=number)
+            partial(process_reads.process_status, retailer=self.party, number=number)
         )
         assert row is not None
         return row

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from countermand import reads
 from countermand.admin import accounts
 from countermand.app import opened
 from countermand.documents.orders import LineIn, OrderIn, place
 from countermand.domain.parties import Actor, PartyKind
+from countermand.reads import orders as order_reads
 from countermand.reads.parties import find_party
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings
@@ -77,7 +77,7 @@ async def _fill(database: str, items: int) -> dict[str, Any]:
             actor = Actor(party=accounts.PLATFORM, kind=PartyKind.PLATFORM, name="test")
             command = place(order, actor=actor, party=who.__getitem__, ids=ids, now=now)
             assert isinstance(await application.lanes.submit(Call(command=command, door="test")), Done)
-        listed = await application.database.read(partial(reads.open_orders, retailer=retailer, start=0, count=10))
+        listed = await application.database.read(partial(order_reads.open_orders, retailer=retailer, start=0, count=10))
         for view in listed:
             made[view.row.reference] = [line.number for line in view.lines]
         made["lines"] = {line.number: str(line.id) for view in listed for line in view.lines}

@@ -9,13 +9,15 @@ from uuid import UUID
 
 import pytest
 
-from countermand import reads
 from countermand.domain.commands import AcceptCancellation, AskCancellation, PassDeadline, WithdrawCancellation
 from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.scoring import Role, Week
+from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import scores
+from countermand.reads.cancellations import CancellationFilter
+from countermand.reads.scope import Scope
 from countermand.service.calls import Call, Refused
 from countermand.store import tables as t
 from countermand.store.columns import Record
@@ -429,9 +431,9 @@ def _in_dutch_time(seller: Seller, timespec: str) -> str:
 
 async def _cancellations(seller: Seller) -> list[Record]:
     wanted = partial(
-        reads.list_cancellations,
-        scope=reads.Scope(party=seller.party, kind=PartyKind.RETAILER),
-        wanted=reads.CancellationFilter(),
+        cancellation_reads.list_cancellations,
+        scope=Scope(party=seller.party, kind=PartyKind.RETAILER),
+        wanted=CancellationFilter(),
     )
     return list(await seller.world.application.database.read(wanted))
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from countermand import reads
+from countermand.reads import lines as line_reads
 from tests.support.world import Clock, populate, running
 from tests.wire.native.calling import Native
 
@@ -69,8 +69,8 @@ async def test_a_number_beyond_31_bits_is_nobodys_on_every_engine(native: Native
     read = native.world.application.database.read
     line = await native.line()
     number = (await native.world.line(line)).number
-    found = await read(partial(reads.line_of_bol_number, number=number))
+    found = await read(partial(line_reads.line_of_bol_number, number=number))
     assert found is not None
     assert found.id == line
     for unknown in (0, 2**31 - 1, 2**31, 9_999_999_999):
-        assert await read(partial(reads.line_of_bol_number, number=unknown)) is None
+        assert await read(partial(line_reads.line_of_bol_number, number=unknown)) is None

@@ -6,9 +6,10 @@ from email.utils import format_datetime
 from typing import Any
 from uuid import UUID
 
-from countermand import reads
 from countermand.cli.orders import EVERYTHING
 from countermand.cli.stories.story import Story
+from countermand.reads import cancellations as cancellation_reads
+from countermand.reads.cancellations import CancellationFilter
 from countermand.wire.bol_plaza.signature import sign
 from countermand.wire.bol_plaza.vocabulary import PLAZA_NAMESPACE
 
@@ -60,8 +61,8 @@ class PlazaStory(Story):
 
     async def _counts(self, what: str, line: dict[str, Any], *, unasked: bool) -> None:
         found = await self._read(
-            lambda connection: reads.list_cancellations(
-                connection, EVERYTHING, reads.CancellationFilter(line=UUID(line["line"]), state="accepted")
+            lambda connection: cancellation_reads.list_cancellations(
+                connection, EVERYTHING, CancellationFilter(line=UUID(line["line"]), state="accepted")
             )
         )
         self._check(what, [row.unasked for row in found], [unasked])

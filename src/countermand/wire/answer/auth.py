@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from functools import partial
 
-from countermand import reads
 from countermand.domain.parties import Actor, PartyKind
 from countermand.outlets.links import MAILBOX, ExpiredLinkError, Links, MailboxTicket, Ticket, UnknownLinkError
+from countermand.reads import cancellations as cancellation_reads
 from countermand.store.columns import Record
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
@@ -70,7 +70,7 @@ class LinkReader:
         """
         found = await self._database.read(
             partial(
-                reads.cancellation_to_answer,
+                cancellation_reads.cancellation_to_answer,
                 party=ticket.party,
                 retailer=ticket.retailer,
                 cancellation=ticket.cancellation,

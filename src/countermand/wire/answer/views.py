@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from countermand.documents.sentences import count, from_now, moment, written
 from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
-from countermand.reads import waiting_units
+from countermand.reads.cancellations import waiting_units
 from countermand.store.columns import Record
 from countermand.wire.answer.messages import NOTHING, REASONS, FieldError, Form
 from countermand.wire.replies import Header

@@ -9,7 +9,7 @@ from uuid import UUID
 from countermand.domain.commands import ChangeParcel, ChangeTransport, Command, Parcel, RetailerCancel, Ship, ShipOrder
 from countermand.domain.parties import Actor
 from countermand.domain.refusals import RefusalKind
-from countermand.reads import ShipmentView
+from countermand.reads.shipments import ShipmentView
 from countermand.service.calls import NO_LINE, Call, Failed, IdempotencyKey, ProcessRequest, Refused
 from countermand.service.lanes import Lanes
 from countermand.store.columns import Record

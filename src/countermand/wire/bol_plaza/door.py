@@ -10,10 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.routing import Route, Router
 
-from countermand import reads
 from countermand.admin.accounts import Caller, Permission
 from countermand.domain.commands import Parcel
 from countermand.domain.parties import PartyKind
+from countermand.reads import lines as line_reads
+from countermand.reads import orders as order_reads
+from countermand.reads import process_statuses as process_reads
+from countermand.reads import shipments as shipment_reads
 from countermand.wire import limits
 from countermand.wire.bol import meaning as bol
 from countermand.wire.bol.meaning import NUMBER_MAX
@@ -183,7 +186,7 @@ class PlazaCalls:
         """POST: all that is left of an order item has left the house."""
         wanted = messages.readable(messages.read_shipment_request(request.body, request.version))
         number = min(wanted.order_item_id, NUMBER_MAX)
-        line = await self._read(partial(reads.line_of_number, retailer=request.caller.party, number=number))
+        line = await self._read(partial(line_reads.line_of_number, retailer=request.caller.party, number=number))
         transport = wanted.transport
         parcel = Parcel(
             id=self._ids.new(),
@@ -200,7 +203,9 @@ class PlazaCalls:
         """PUT: a parcel travels otherwise than was reported."""
         number = request.number(request.target, "TransportId")
         wanted = messages.readable(messages.read_change_transport_request(request.body))
-        found = await self._read(partial(reads.shipments, retailer=request.caller.party, number=number, count=1))
+        found = await self._read(
+            partial(shipment_reads.shipments, retailer=request.caller.party, number=number, count=1)
+        )
         item = str(int(request.target))
         process = bol.transport(request.caller.actor, item, found, wanted.transporter_code, wanted.track_and_trace)
         return await self._queued(request, process, request.body)
@@ -215,7 +220,7 @@ class PlazaCalls:
         orders = []
         if request.version is Version.V2_0 or request.by_retailer("fulfilment-method"):
             orders = await self._read(
-                partial(reads.open_orders, retailer=request.caller.party, start=start, count=count)
+                partial(order_reads.open_orders, retailer=request.caller.party, start=start, count=count)
             )
         return xml_reply(200, writing.write_orders(map(views.order, orders), request.version))
 
@@ -224,7 +229,7 @@ class PlazaCalls:
         orders = []
         if (number := request.target_number) is not None:
             orders = await self._read(
-                partial(reads.open_orders, retailer=request.caller.party, start=0, count=1, number=number)
+                partial(order_reads.open_orders, retailer=request.caller.party, start=0, count=1, number=number)
             )
         return xml_reply(200, writing.write_orders(map(views.order, orders), request.version))
 
@@ -237,7 +242,7 @@ class PlazaCalls:
         if request.by_retailer(name):
             found = await self._read(
                 partial(
-                    reads.shipments,
+                    shipment_reads.shipments,
                     retailer=request.caller.party,
                     start=(request.page - 1) * SHIPMENTS_PER_PAGE,
                     count=SHIPMENTS_PER_PAGE,
@@ -250,7 +255,7 @@ class PlazaCalls:
         """GET: how an earlier call ended, or that it has not yet."""
         row = None
         if (number := request.target_number) is not None:
-            row = await self._read(partial(reads.process_status, retailer=request.caller.party, number=number))
+            row = await self._read(partial(process_reads.process_status, retailer=request.caller.party, number=number))
         if row is None:
             detail = "Request contains an invalid process order id"
             raise errors.PlazaError(Problem.NOT_FOUND, UNKNOWN_PROCESS, detail)

@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from countermand.domain.money.amounts import to_amount
-from countermand.reads import OpenOrder, ShipmentView
+from countermand.reads.orders import OpenOrder
+from countermand.reads.shipments import ShipmentView
 from countermand.store.columns import Record
 from countermand.wire.bol_plaza.vocabulary import EARLIEST, LATEST, OfferCondition, Salutation
 from countermand.wire.bol_plaza.writing import Address, Order, OrderItem, Shipment, ShippedItem

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 from starlette.routing import Route, Router
 
-from countermand import reads
 from countermand.admin import accounts
 from countermand.admin.accounts import Caller, Permission
 from countermand.domain.commands import (
@@ -28,6 +27,8 @@ from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import UNKNOWN_ORDER
 from countermand.domain.texts import why_unfit
 from countermand.json_input import NODES_MAX, ORDER_NODES_MAX
+from countermand.reads import orders as order_reads
+from countermand.reads import parties as party_reads
 from countermand.service.calls import Call, Done
 from countermand.store.columns import Record
 from countermand.store.engines.transactions import change
@@ -209,13 +210,13 @@ class CruxCalls:
         """POST: the retailer orders. v1 answers the whole order, timp its id."""
         message = messages.read(messages.CreateOrder, request.body, timp=request.timp)
         named = sorted({sku.supplier for sku in message.skus})
-        known = await self._database.read(partial(reads.active_suppliers, parties=named))
+        known = await self._database.read(partial(party_reads.active_suppliers, parties=named))
         messages.check_suppliers(message, known, request.caller.party, timp=request.timp)
         command = meaning.place_order(request, message, self._ids.new, self._clock())
         await self._done(request, command)
         if request.timp:
             return json_reply(201, {"order_uuid": str(command.id), "messages": []})
-        order = await self._database.read(partial(reads.order_by_id, scope=request.scope, order=command.id))
+        order = await self._database.read(partial(order_reads.order_by_id, scope=request.scope, order=command.id))
         if order is None:
             raise CallError(Problem.UNAVAILABLE, "Try again.")
         return json_reply(201, views.order_v1(order))
@@ -226,7 +227,7 @@ class CruxCalls:
         message = messages.read(messages.ListOrders, request.body, timp=request.timp, zone=zone)
         total, orders = await self._database.read(
             partial(
-                reads.list_orders,
+                order_reads.list_orders,
                 scope=request.scope,
                 wanted=meaning.order_filter(message, timp=request.timp),
                 start=message.start,
@@ -239,7 +240,7 @@ class CruxCalls:
 
     async def order_detail(self, request: Request) -> Reply:
         """GET: one order."""
-        order = await self._database.read(partial(reads.order_by_id, scope=request.scope, order=request.order))
+        order = await self._database.read(partial(order_reads.order_by_id, scope=request.scope, order=request.order))
         if order is None:
             raise CallError.of(UNKNOWN_ORDER)
         return json_reply(200, views.order_timp(order) if request.timp else views.order_v1(order))
@@ -250,7 +251,7 @@ class CruxCalls:
             raise CallError(Problem.NOT_FOUND, "Not found.")
         if why_unfit(request.target):
             return json_reply(200, [])
-        read = partial(reads.orders_by_reference, scope=request.scope, reference=request.target)
+        read = partial(order_reads.orders_by_reference, scope=request.scope, reference=request.target)
         show = views.order_timp if request.timp else views.order_v1
         return json_reply(200, [show(order) for order in await self._database.read(read)])
 

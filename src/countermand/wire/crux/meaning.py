@@ -8,13 +8,15 @@ from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
-from countermand import reads
 from countermand.admin.accounts import Caller
 from countermand.domain.commands import Allocate, AllocateOrder, Parcel, Ship, ShipOrder
 from countermand.domain.money.amounts import digits_of, rounded
 from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
 from countermand.ids import read_uuid
+from countermand.reads.cancellations import PAGE_MAX
+from countermand.reads.order_lists import OrderFilter
+from countermand.reads.scope import Scope
 from countermand.wire.crux import messages
 from countermand.wire.replies import CallError
 
@@ -31,9 +33,9 @@ class Request:
     body: Any
 
     @property
-    def scope(self) -> reads.Scope:
+    def scope(self) -> Scope:
         """What the caller may see."""
-        return reads.Scope(party=self.caller.party, kind=self.caller.kind)
+        return Scope(party=self.caller.party, kind=self.caller.kind)
 
     @property
     def line(self) -> UUID:
@@ -149,9 +151,9 @@ def ship(request: Request, message: messages.Track, order: UUID, parcel: UUID) -
     return ShipOrder(order=order, actor=request.caller.actor, lines=lines, parcel=sent)
 
 
-def order_filter(message: messages.ListOrders, *, timp: bool) -> reads.OrderFilter:
+def order_filter(message: messages.ListOrders, *, timp: bool) -> OrderFilter:
     """Which orders are wanted."""
-    return reads.OrderFilter(
+    return OrderFilter(
         placed_from=message.start_date,
         placed_to=message.end_date,
         reference=message.po_number or None,
@@ -178,6 +180,6 @@ def newest_first(sort: messages.Sort | None) -> bool:
 def page_size(message: messages.ListOrders, *, limit_is_size: bool) -> int:
     """How many orders are wanted: ``limit`` is that number, or the place at which the page ends."""
     if message.limit is None:
-        return reads.PAGE_MAX
+        return PAGE_MAX
     end = message.limit if limit_is_size else message.limit - message.start
-    return max(0, min(end, reads.PAGE_MAX))
+    return max(0, min(end, PAGE_MAX))

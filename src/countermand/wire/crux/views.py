@@ -9,7 +9,7 @@ from countermand.admin.accounts import PERMISSIONS, Login, Permission
 from countermand.domain.line import Decision, Line
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import Refusal, RefusalKind
-from countermand.reads import LineView, OrderView
+from countermand.reads.orders import LineView, OrderView
 from countermand.store.columns import Record
 
 CATALOG: Final = UUID("6f0d5c1e-6f5e-5a53-9f0a-4a5e2f0f7c11")

@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, Field
 
-from countermand import reads
 from countermand.admin.accounts import PLATFORM, Caller
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -28,6 +27,9 @@ from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE
 from countermand.domain.texts import needed_text
 from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
+from countermand.reads import cancellations as cancellation_reads
+from countermand.reads import lines as line_reads
+from countermand.reads.cancellations import CancellationFilter, DuePlace
 from countermand.service.calls import Call, IdempotencyKey
 from countermand.store.columns import Record
 from countermand.wire.native.auth import Canceller, Inside, Viewer
@@ -144,7 +146,7 @@ async def ask_cancellation(
     With an ``Idempotency-Key`` the same call gets the same answer for at least 30 days, and asks under other keys are
     separate, however equal. Without one, an equal ask that waits is the same ask: ``repeated`` says so.
     """
-    line = partial(reads.line_by_id, scope=scope_of(who), line=body.lines[0].line)
+    line = partial(line_reads.line_by_id, scope=scope_of(who), line=body.lines[0].line)
     first = await services.database.read(line)
     if first is None:
         raise CallError.of(UNKNOWN_LINE)
@@ -191,14 +193,14 @@ async def list_cancellations(
     was due before now, and those that were escalated for that.
     """
     wanted = replace(_wanted(services, who, filters, after, limit + 1), lookup=lookup)
-    rows = await services.database.read(partial(reads.list_cancellations, scope=scope_of(who), wanted=wanted))
+    rows = await services.database.read(
+        partial(cancellation_reads.list_cancellations, scope=scope_of(who), wanted=wanted)
+    )
     more = _place(rows[limit - 1], wanted) if len(rows) > limit else None
     return CancellationPage(cancellations=[_out(row) for row in rows[:limit]], next=more)
 
 
-def _wanted(
-    services: Services, who: Caller, filters: Filters, after: str | None, limit: int
-) -> reads.CancellationFilter:
+def _wanted(services: Services, who: Caller, filters: Filters, after: str | None, limit: int) -> CancellationFilter:
     by_due = filters.sort is not None
     if by_due and filters.state not in (None, "asked", "escalated"):
         detail = "sort=due_at lists what waits for an answer; those in another state have theirs."
@@ -206,7 +208,7 @@ def _wanted(
     whose = {party for party in (filters.awaiting, who.party if filters.awaiting_me else None) if party}
     operators = PLATFORM in whose
     last = _last(after, by_due=by_due) if after is not None else None
-    return reads.CancellationFilter(
+    return CancellationFilter(
         state=None if filters.state == "escalated" else filters.state,
         escalated=operators or filters.state == "escalated",
         # Two parties never await one answer.
@@ -222,18 +224,18 @@ def _wanted(
     )
 
 
-def _place(row: Record, wanted: reads.CancellationFilter) -> str:
+def _place(row: Record, wanted: CancellationFilter) -> str:
     """Where the next page goes on."""
     if not wanted.by_due:
         return show("can", row.id)
     return f"{row.due_at:%Y%m%dT%H%M%S.%f}_{row.id.hex}" if row.due_at else f"_{row.id.hex}"
 
 
-def _last(after: str, *, by_due: bool) -> reads.DuePlace:
+def _last(after: str, *, by_due: bool) -> DuePlace:
     due, _, name = after.rpartition("_") if by_due else ("", "", after)
     found = read("can", name)
     if found is not None and not due:
-        return reads.DuePlace(None, found)
+        return DuePlace(None, found)
     try:
         due_at = datetime.strptime(due, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
     except ValueError:
@@ -241,7 +243,7 @@ def _last(after: str, *, by_due: bool) -> reads.DuePlace:
     if found is None:
         detail = "after is not the id of a cancellation; use next of the page before."
         raise invalid("after is not next of the page before." if by_due else detail, "query", "after")
-    return reads.DuePlace(due_at, found)
+    return DuePlace(due_at, found)
 
 
 @router.get("/{cancellation}")
@@ -353,7 +355,7 @@ async def _named(services: Services, who: Caller, text: str) -> Record:
 
 
 async def _seen(services: Services, who: Caller, cancellation: UUID) -> Record | None:
-    question = partial(reads.cancellation_by_id, scope=scope_of(who), cancellation=cancellation)
+    question = partial(cancellation_reads.cancellation_by_id, scope=scope_of(who), cancellation=cancellation)
     return await services.database.read(question)
 
 
@@ -404,8 +406,8 @@ def _out(row: Record, *, repeated: bool = False) -> CancellationOut:
         number=row.line_number,
         retailer=PartyOut(id=row.retailer_id, name=row.retailer_name),
         fulfiller=PartyOut(id=row.fulfiller_id, name=row.fulfiller_name),
-        escalated=reads.is_escalated(row),
+        escalated=cancellation_reads.is_escalated(row),
         step=row.step,
-        waiting_units=reads.waiting_units(row),
+        waiting_units=cancellation_reads.waiting_units(row),
         repeated=repeated,
     )

@@ -10,7 +10,6 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Response
 from pydantic import AfterValidator, BaseModel, Field
 
-from countermand import reads
 from countermand.admin.accounts import Caller
 from countermand.domain.commands import Reassign
 from countermand.domain.money.amounts import write_minor
@@ -19,6 +18,7 @@ from countermand.domain.refusals import UNKNOWN_LINE, RefusalKind
 from countermand.domain.texts import needed_text
 from countermand.fields import Name, Note
 from countermand.ids import read
+from countermand.reads import lines as line_reads
 from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.service.calls import Call
 from countermand.store.columns import Record
@@ -118,7 +118,7 @@ async def _named(services: Services, who: Caller, text: str) -> Record:
     wanted = read("lin", text)
     row = None
     if wanted:
-        row = await services.database.read(partial(reads.line_view, scope=scope_of(who), line=wanted))
+        row = await services.database.read(partial(line_reads.line_view, scope=scope_of(who), line=wanted))
     if row is None:
         raise CallError.of(UNKNOWN_LINE)
     return row

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from countermand import reads
 from countermand.admin.accounts import Caller
 from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.reads.scope import Scope
 from countermand.service.calls import Call, Done, IdempotencyKey
 from countermand.wire.native.errors import invalid
 from countermand.wire.pipeline import submitted
@@ -38,9 +38,9 @@ _UNKNOWN: Final = frozenset({RefusalKind.UNKNOWN_LINE, RefusalKind.UNKNOWN_ORDER
 """Whichever of them the rules found unknown, the caller hears it of the one that was named."""
 
 
-def scope_of(who: Caller) -> reads.Scope:
+def scope_of(who: Caller) -> Scope:
     """What the caller may see."""
-    return reads.Scope(party=who.party, kind=who.kind)
+    return Scope(party=who.party, kind=who.kind)
 
 
 def once_of(who: Caller, key: str | None, what: str, body: BaseModel | None) -> IdempotencyKey | None:

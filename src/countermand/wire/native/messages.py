@@ -9,16 +9,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
-from countermand import reads
 from countermand.domain.orders import UNITS_MAX
 from countermand.domain.texts import TEXT_MAX, read_text
 from countermand.fields import Id, InQuery, named
 from countermand.json_input import parse_json
+from countermand.reads.cancellations import PAGE_MAX
+from countermand.reads.lookup import Lookup
 from countermand.wire.native.errors import told_of_body
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[ -~]{1,255}$")]
 Units = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
-Limit = Annotated[int, InQuery, Query(ge=1, le=reads.PAGE_MAX)]
+Limit = Annotated[int, InQuery, Query(ge=1, le=PAGE_MAX)]
 
 
 class _Request(Request):
@@ -79,9 +80,9 @@ def _sought(
     email: Word | None = None,
     payment_reference: Word | None = None,
     q: Annotated[str | None, Query(min_length=2, max_length=200), AfterValidator(named("bad_text", read_text))] = None,
-) -> reads.Lookup:
+) -> Lookup:
     """Of which orders, by what is known of them."""
-    return reads.Lookup(reference=reference, number=number, email=email, payment=payment_reference, anything=q)
+    return Lookup(reference=reference, number=number, email=email, payment=payment_reference, anything=q)
 
 
-Sought = Annotated[reads.Lookup, Depends(_sought)]
+Sought = Annotated[Lookup, Depends(_sought)]

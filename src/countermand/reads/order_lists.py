@@ -1,0 +1,491 @@
+"""Which orders a list shows, and about how many there are: by an index for each kind of caller and each filter.
+
+A page is made of branches: what the caller sold, and what it holds for others. Each comes from an index in the order of
+the list, so that no more is read than the page needs, unless a filter fits few. Nothing is counted to its end.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    union,
+)
+
+from countermand.domain.parties import PartyKind
+from countermand.domain.search import term_of_holder, term_of_retailer, term_of_sku, term_of_word, words_of
+from countermand.reads.scope import Scope, as_indexed, line_scope, order_scope, retailer_of
+from countermand.store import tables as t
+from countermand.store.columns import Record
+from countermand.store.engines.protocol import engine_of
+from countermand.store.tables import SHIPPED_ANYWHERE
+
+COUNTED_MAX: Final = 5_000
+"""So many orders are counted. Of a longer list only the least number that it has is told."""
+
+CHECKED_MAX: Final = 1_000
+"""So many are looked at to count those that a filter fits, and to find a word before the index of words is asked."""
+
+CHECKED_A_ROW: Final = 20
+"""For a long page so many are looked at for each row of it."""
+
+KEYED_PARTIES_MAX: Final = 10
+"""Of so many parties the orders are found by the keys of each; with more, the list is gone through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilter:
+    """Which orders to list; what is left out does not filter.
+
+    ``allocation`` and ``designation`` are CRUX's names for where lines stand (docs/crux.md); an order matches when
+    one of its lines does. ``statuses`` with ``conjunction`` is the seed revision's form of it (docs/crux.md).
+    """
+
+    placed_from: datetime | None = None
+    placed_to: datetime | None = None
+    reference: str | None = None
+    term: str | None = None
+    title_word: str | None = None
+    parties: tuple[UUID, ...] = ()
+    sent: bool | None = None
+    allocation: tuple[str, ...] = ()
+    designation: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    conjunction: str = "or"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The keys of the orders of a page, and how many there are in all, or at least."""
+
+    keys: Sequence[Record]
+    total: int
+
+
+Keys = Select[*tuple[Any, ...]]
+"""Keys of orders: retailer_id, order_id, placed_at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Keys of orders that come from one index, each order once, and the columns that they are made of."""
+
+    keys: Keys
+    retailer_id: Any
+    order_id: Any
+    placed_at: Any
+
+
+def order_page(
+    connection: Connection, scope: Scope, wanted: OrderFilter, *, start: int, count: int, newest_first: bool
+) -> Page:
+    """The orders from position ``start`` on, at most ``count``, by time of placing."""
+    span = _Span(start=start, count=count, newest_first=newest_first)
+    branches = list(_by_term(connection, scope, wanted) if wanted.term else _listed(scope, wanted))
+    if not branches or (wanted.title_word and not words_of(wanted.title_word)):
+        return Page(keys=(), total=0)
+    if wanted.title_word:
+        keys, counted = _by_word(connection, branches, scope, wanted, span)
+    else:
+        keys, counted = _keys(connection, branches, scope, wanted, span)
+    return Page(keys=keys[:count], total=max(counted, start + len(keys) if keys else 0))
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceInTime:
+    """Where an order stands in a list by time of placing."""
+
+    placed_at: datetime
+    id: UUID
+
+
+def keys_behind(
+    connection: Connection, scope: Scope, wanted: OrderFilter, place: PlaceInTime | None, count: int
+) -> Sequence[Record]:
+    """The keys of at most ``count`` orders behind that place, newest first, of a filter without words to search for.
+
+    A list of any length is read so, page by page, without reading again what the pages before had.
+    """
+    wanted = replace(wanted, placed_to=place.placed_at) if place else wanted
+    span = _Span(start=0, count=count, newest_first=True)
+    branches = [replace(each, keys=each.keys.where(*_behind(each, place))) for each in _listed(scope, wanted)]
+    return connection.execute(_merged(branches, count, span, scope, wanted).limit(count)).all() if branches else ()
+
+
+def _behind(branch: Branch, place: PlaceInTime | None) -> list[ColumnElement[bool]]:
+    return [] if place is None else [or_(branch.placed_at < place.placed_at, branch.order_id < place.id)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    start: int
+    count: int
+    newest_first: bool
+
+    @property
+    def most(self) -> int:
+        """How many keys fill the page, and one that tells whether more follow."""
+        return self.start + self.count + 1
+
+    def sorted(self, keys: Keys, columns: Any) -> Keys:
+        """All of these keys in the order of the list."""
+        order = (columns.placed_at, columns.order_id)
+        return keys.order_by(*(each.desc() if self.newest_first else each for each in order))
+
+
+def _keys(
+    connection: Connection, branches: list[Branch], scope: Scope, wanted: OrderFilter, span: _Span
+) -> tuple[Sequence[Record], int]:
+    """One key more than the page has, and how many orders are counted."""
+    counted = _count(connection, branches, scope, wanted, span)
+    if not span.count:
+        return (), counted
+    found = _merged(branches, span.most, span, scope, wanted)
+    return connection.execute(found.offset(span.start).limit(span.count + 1)).all(), counted
+
+
+def _merged(branches: list[Branch], most: int, span: _Span, scope: Scope, wanted: OrderFilter | None) -> Keys:
+    """The first keys of all branches in the order of the list, each once: those that fit, or all without a filter."""
+    firsts = [
+        span.sorted(each.keys.where(*(_checks(scope, wanted, each) if wanted else [])), each).limit(most)
+        for each in branches
+    ]
+    if len(firsts) == 1:
+        return firsts[0]
+    keys = union(*(select(first.subquery(f"branch_{place}")) for place, first in enumerate(firsts))).subquery("keys")
+    return span.sorted(select(keys), keys.c)
+
+
+def _count(connection: Connection, branches: list[Branch], scope: Scope, wanted: OrderFilter, span: _Span) -> int:
+    most = CHECKED_MAX if _has_checks(wanted) else COUNTED_MAX
+    first = _merged(branches, most, span, scope, None).limit(most).subquery("first")
+    query = select(func.count()).select_from(first).where(*_checks(scope, wanted, first.c))
+    return connection.execute(query).scalar_one()
+
+
+# Branches
+
+
+_listed_parts = t.order_parts.alias("listed_parts").c
+
+
+def _listed(scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
+    """All that the party may list and that has the keys that are wanted."""
+    if wanted.reference is not None:
+        yield _by_reference(scope, wanted, wanted.reference)
+    elif lines := _index_of_lines(wanted):
+        yield from _with_such_lines(lines, scope, wanted)
+    elif 0 < len(wanted.parties) <= KEYED_PARTIES_MAX:
+        for party in wanted.parties:
+            yield from _shared_with(party, scope, wanted)
+    elif scope.kind is PartyKind.PLATFORM:
+        yield _sold(None, wanted)
+    else:
+        if scope.kind is PartyKind.RETAILER:
+            yield _sold(scope.party, wanted)
+        yield from _held(wanted, _listed_parts.fulfiller_id == scope.party)
+
+
+_listed_lines = t.lines.alias("listed_lines").c
+
+
+def _with_such_lines(indexed: str, scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
+    if scope.kind is PartyKind.PLATFORM:
+        yield _by_lines(_INDEXED_ANYWHERE[indexed], wanted)
+        return
+    if scope.kind is PartyKind.RETAILER:
+        yield _by_lines(indexed, wanted, _listed_lines.retailer_id == scope.party)
+    another = (
+        as_indexed("listed_lines.with_fulfiller"),
+        as_indexed("listed_lines.fulfiller_id <> listed_lines.retailer_id"),
+    )
+    yield _by_lines(indexed, wanted, _listed_lines.fulfiller_id == scope.party, *another)
+
+
+def _by_lines(indexed: str, wanted: OrderFilter, *mine: Any) -> Branch:
+    """Orders with a line that has an index of its own: the others are not gone through."""
+    lines = _listed_lines
+    keys = select(lines.retailer_id, lines.order_id, lines.placed_at).distinct()
+    fits: tuple[Any, ...] = (as_indexed(f"listed_lines.{indexed}"), *mine, *_placed(lines.placed_at, wanted))
+    return Branch(keys.where(*fits), lines.retailer_id, lines.order_id, lines.placed_at)
+
+
+def _index_of_lines(wanted: OrderFilter) -> str | None:
+    """The condition of an index of lines that all orders have which can be what is wanted."""
+    for indexed, names in _INDEXED.items():
+        if any(given and set(given) <= names for given in (wanted.designation, wanted.statuses)):
+            return indexed
+    return None
+
+
+def _shared_with(party: UUID, scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
+    """Orders in which this party has a part, as the seller or the holder, of those that the caller may list."""
+    parts, me = _listed_parts, scope.party
+    if scope.kind is PartyKind.PLATFORM or (scope.kind is PartyKind.RETAILER and party == me):
+        yield _sold(party, wanted)
+    if scope.kind is PartyKind.PLATFORM:
+        yield _parts(wanted, parts.fulfiller_id == party)
+    elif party == me:
+        yield from _held(wanted, parts.fulfiller_id == me)
+    else:
+        yield from _held(wanted, parts.retailer_id == party, parts.fulfiller_id == me)
+        if scope.kind is PartyKind.RETAILER:
+            yield _parts(wanted, parts.retailer_id == me, parts.fulfiller_id == party)
+
+
+def _sold(retailer: UUID | None, wanted: OrderFilter, *mine: Any) -> Branch:
+    orders = t.orders.c
+    conditions = [*mine, *_placed(orders.placed_at, wanted)]
+    if retailer is not None:
+        conditions.append(orders.retailer_id == retailer)
+    if wanted.sent is False:
+        # They are few, and have an index of their own.
+        conditions.append(as_indexed("NOT orders.sent_to_fulfiller"))
+    keys = select(orders.retailer_id, orders.id.label("order_id"), orders.placed_at).where(*conditions)
+    return Branch(keys, orders.retailer_id, orders.id, orders.placed_at)
+
+
+def _parts(wanted: OrderFilter, *mine: ColumnElement[bool]) -> Branch:
+    """Orders of which another party than the retailer holds lines."""
+    another = as_indexed("listed_parts.fulfiller_id <> listed_parts.retailer_id")
+    keys = select(_listed_parts.retailer_id, _listed_parts.order_id, _listed_parts.placed_at)
+    fits: list[Any] = [another, *mine, *_placed(_listed_parts.placed_at, wanted)]
+    return Branch(keys.where(*fits), _listed_parts.retailer_id, _listed_parts.order_id, _listed_parts.placed_at)
+
+
+def _held(wanted: OrderFilter, *mine: ColumnElement[bool]) -> list[Branch]:
+    """Those of them that whoever holds the lines knows of: orders that were not sent are none of these."""
+    return [] if wanted.sent is False else [_parts(wanted, *mine, _listed_parts.held == true())]
+
+
+def _by_reference(scope: Scope, wanted: OrderFilter, reference: str) -> Branch:
+    return _sold(None, wanted, t.orders.c.reference == reference, order_scope(scope))
+
+
+def _by_term(connection: Connection, scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
+    """A term is the id of an order, its purchase order number or a SKU."""
+    term = wanted.term or ""
+    yield _by_reference(scope, wanted, term)
+    try:
+        order = UUID(term)
+    except ValueError:
+        pass
+    else:
+        of_id = (t.orders.c.retailer_id == retailer_of(order), t.orders.c.id == order)
+        yield _sold(None, wanted, *of_id, order_scope(scope))
+    yield _searched(connection, scope, wanted, [term_of_sku(term)], begin=False)
+
+
+# Words
+
+
+def _by_word(
+    connection: Connection, branches: list[Branch], scope: Scope, wanted: OrderFilter, span: _Span
+) -> tuple[Sequence[Record], int]:
+    """Orders with lines whose titles have all these words, or words that begin so.
+
+    A word that many titles have is found quickly among the first of the list. One that few have is found quickly by
+    the index of words. Where the first way fills the page, the second is not gone.
+    """
+    terms = [term_of_word(word) for word in words_of(wanted.title_word or "")]
+    most = max(CHECKED_MAX, CHECKED_A_ROW * span.most)
+    # Where the first few have none, so many that they fill the page are hardly among the others.
+    for checked in (most // 4, most):
+        first = _merged(branches, checked, span, scope, None).limit(checked).subquery("first")
+        fit = select(first).where(_has_part(scope, terms, first.c), *_checks(scope, wanted, first.c))
+        keys = connection.execute(span.sorted(fit, first.c).limit(None if checked == most else 1)).all()
+        if not keys:
+            break
+    if len(keys) >= span.most:
+        return keys[span.start : span.most], len(keys)
+    return _all_found(connection, _searched(connection, scope, wanted, terms, begin=True), scope, wanted, span)
+
+
+def _all_found(
+    connection: Connection, found: Branch, scope: Scope, wanted: OrderFilter, span: _Span
+) -> tuple[Sequence[Record], int]:
+    """Of what was searched for all is there at once, so it is counted as well, and searched for only once."""
+    fit = found.keys.where(*_checks(scope, wanted, found)).add_columns(func.count().over().label("counted"))
+    keys = connection.execute(span.sorted(fit, found).offset(span.start).limit(span.count + 1)).all()
+    return keys, keys[0].counted if keys else 0
+
+
+def _has_part(scope: Scope, terms: Sequence[str], keys: Any) -> ColumnElement[bool]:
+    parts = t.order_parts.c
+    padded = literal(" ") + parts.terms
+    return _exists(
+        t.order_parts,
+        parts.retailer_id == keys.retailer_id,
+        parts.order_id == keys.order_id,
+        _part_scope(scope),
+        *(padded.contains(f" {term}") for term in terms),
+    )
+
+
+def _part_scope(scope: Scope) -> ColumnElement[bool]:
+    parts = t.order_parts.c
+    held = and_(parts.fulfiller_id == scope.party, parts.held == true())
+    match scope.kind:
+        case PartyKind.PLATFORM:
+            return true()
+        case PartyKind.RETAILER:
+            return or_(parts.retailer_id == scope.party, held)
+        case PartyKind.SUPPLIER:
+            return held
+
+
+def _searched(
+    connection: Connection, scope: Scope, wanted: OrderFilter, terms: Sequence[str], *, begin: bool
+) -> Branch:
+    """Orders with a part that has these terms, or terms that ``begin`` so, by the full-text index of either engine."""
+    parts = t.order_parts.c
+    held: ColumnElement[bool] = parts.held == true()
+    engine = engine_of(connection)
+    searched = engine.searched.c
+    if engine.searched is not t.order_parts:
+        same = (parts[name] == searched[name] for name in ("retailer_id", "order_id", "fulfiller_id"))
+        held = _exists(t.order_parts, *same, held)
+    fits = [engine.has_terms(_whose(scope), terms, begin=begin), *_placed(searched.placed_at, wanted)]
+    if scope.kind is not PartyKind.PLATFORM:
+        # Who held lines of it before, and holds none any more, is found by its terms too.
+        fits.append(or_(searched.retailer_id == scope.party, held))
+    keys = select(searched.retailer_id, searched.order_id, searched.placed_at).distinct().where(*fits)
+    # Found first, and sorted then: else a planner may go through all orders by time and look for the words in each.
+    columns: Any = keys.cte("searched", nesting=True).prefix_with("MATERIALIZED").c
+    return Branch(select(*columns), columns.retailer_id, columns.order_id, columns.placed_at)
+
+
+def _whose(scope: Scope) -> list[list[str]]:
+    match scope.kind:
+        case PartyKind.PLATFORM:
+            return []
+        case PartyKind.RETAILER:
+            return [[term_of_retailer(scope.party), term_of_holder(scope.party)]]
+        case PartyKind.SUPPLIER:
+            return [[term_of_holder(scope.party)]]
+
+
+# Filters
+
+
+def _placed(placed_at: ColumnElement[Any], wanted: OrderFilter) -> list[ColumnElement[bool]]:
+    conditions = []
+    if wanted.placed_from:
+        conditions.append(placed_at >= wanted.placed_from)
+    if wanted.placed_to:
+        conditions.append(placed_at <= wanted.placed_to)
+    return conditions
+
+
+def _has_checks(wanted: OrderFilter) -> bool:
+    searched = wanted.term or wanted.title_word
+    by_key = wanted.reference is None or not searched
+    return (
+        bool(wanted.parties or wanted.sent is not None or wanted.allocation or wanted.designation or wanted.statuses)
+        or not by_key
+    )
+
+
+def _checks(scope: Scope, wanted: OrderFilter, keys: Any) -> list[ColumnElement[bool]]:
+    """What is looked up of each order that its key has led to."""
+    mine = line_scope(scope)
+    conditions = []
+    if wanted.parties:
+        theirs = or_(t.lines.c.retailer_id.in_(wanted.parties), t.lines.c.fulfiller_id.in_(wanted.parties))
+        conditions.append(_some_line(keys, mine, theirs))
+    if wanted.sent is not None:
+        conditions.append(
+            _some_order(keys, _checked_orders.c.sent_to_fulfiller == (true() if wanted.sent else false()))
+        )
+    if wanted.reference is not None and (wanted.term or wanted.title_word):
+        conditions.append(_some_order(keys, _checked_orders.c.reference == wanted.reference))
+    if wanted.allocation:
+        conditions.append(_some_line(keys, mine, or_(*(_ALLOCATION.get(each, false()) for each in wanted.allocation))))
+    if wanted.designation:
+        conditions.append(
+            _some_line(keys, mine, or_(*(_DESIGNATION.get(each, false()) for each in wanted.designation)))
+        )
+    if wanted.statuses:
+        conditions.append(_by_conjunction(keys, mine, wanted))
+    return conditions
+
+
+def _by_conjunction(keys: Any, mine: ColumnElement[bool], wanted: OrderFilter) -> ColumnElement[bool]:
+    each = [_STATUS.get(status, false()) for status in wanted.statuses]
+    match wanted.conjunction:
+        case "and":
+            return and_(*(_some_line(keys, mine, condition) for condition in each))
+        case "only":
+            return and_(_some_line(keys, mine), ~_some_line(keys, mine, ~or_(*each)))
+        case _:
+            return _some_line(keys, mine, or_(*each))
+
+
+def _some_line(keys: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    lines = t.lines.c
+    return _exists(t.lines, lines.retailer_id == keys.retailer_id, lines.order_id == keys.order_id, *conditions)
+
+
+_checked_orders: Final = t.orders.alias("checked_orders")
+
+
+def _some_order(keys: Any, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    orders = _checked_orders.c
+    return _exists(_checked_orders, orders.retailer_id == keys.retailer_id, orders.id == keys.order_id, condition)
+
+
+def _exists(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Looked up row by row: ``OFFSET 0`` keeps PostgreSQL from joining the whole table instead."""
+    return select(literal_column("1")).select_from(table).where(*conditions).offset(0).correlate_except(table).exists()
+
+
+_lines = t.lines.c
+_REJECTED = and_(_lines.cancelled == _lines.ordered, _lines.rejected >= _lines.cancelled)
+_CANCELLED = and_(_lines.cancelled == _lines.ordered, _lines.rejected < _lines.cancelled)
+_LIVE = _lines.cancelled < _lines.ordered
+_WAITS = and_(_LIVE, _lines.shipped == 0)
+
+_ALLOCATION: Final[dict[str, ColumnElement[bool]]] = {
+    "Unallocated": _lines.allocated == false(),
+    "Partial": and_(_lines.allocated == true(), _lines.accepted > 0, _lines.accepted < _lines.ordered),
+    "Allocated": and_(_lines.allocated == true(), or_(_lines.accepted == 0, _lines.accepted >= _lines.ordered)),
+}
+
+_DESIGNATION: Final[dict[str, ColumnElement[bool]]] = {
+    "HasTracking": _lines.shipped > 0,
+    "Rejected": and_(_lines.shipped == 0, _REJECTED),
+    "Cancelled": and_(_lines.shipped == 0, _CANCELLED),
+    "Backordered": and_(_WAITS, _lines.backordered > 0),
+    "NeedsTracking": and_(_WAITS, _lines.backordered == 0, _lines.allocated == true()),
+}
+
+_STATUS: Final[dict[str, ColumnElement[bool]]] = {
+    "unallocated": and_(_WAITS, _lines.allocated == false()),
+    "allocated": _DESIGNATION["NeedsTracking"],
+    "has_tracking": _DESIGNATION["HasTracking"],
+    "backordered": _DESIGNATION["Backordered"],
+    "rejected": _DESIGNATION["Rejected"],
+    "cancelled": _DESIGNATION["Cancelled"],
+}
+
+_INDEXED: Final = {
+    "unfinished": frozenset({"Backordered", "NeedsTracking", "unallocated", "allocated", "backordered"}),
+    "shipped > 0": frozenset({"HasTracking", "has_tracking"}),
+}
+"""Statuses of lines with units that are neither shipped nor cancelled, and of those with units that are shipped."""
+
+_INDEXED_ANYWHERE: Final = {"unfinished": "unfinished", "shipped > 0": SHIPPED_ANYWHERE}
