@@ -18,6 +18,7 @@ from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.service.calls import Call, Done, Refused
 from countermand.store import bulk, statements
 from countermand.store import tables as t
+from countermand.store.changes import LostRaceError
 from tests.store.holding import agree, everything, rows
 from tests.store.speaking import WISH, Talk, once, talk
 from tests.support.world import START, World
@@ -446,15 +447,17 @@ async def test_the_statements_themselves_leave_what_is_final_alone(world: World)
     answer |= {"new_state": "accepted", "new_accepted_units": 2}
     settle = {"new_status": "SUCCESS", "new_error": None, "new_settled_at": START, "of_cancellation": said.asked}
 
+    mine = {"of_retailer": world.retailer}
+
     def answer_again(connection: Connection) -> None:
-        mine = {"of_retailer": world.retailer}
         bulk.write(connection, {"cancellations": [mine | answer | {"of_id": said.asked}]}, {})
-        connection.execute(statements.SETTLE_PROCESSES, mine | settle)
 
     await database.write(
         lambda connection: connection.execute(update(t.process_statuses).values(cancellation_id=said.asked))
     )
-    await database.write(answer_again)
+    with pytest.raises(LostRaceError, match="0 rows instead of 1 were changed by: cancellations"):
+        await database.write(answer_again)
+    await database.write(lambda connection: connection.execute(statements.SETTLE_PROCESSES, mine | settle))
     assert await said.cancellations() == [cancellation]
     assert await rows(database, t.process_statuses) == [process | {"cancellation_id": said.asked}]
     assert asked.process == process["number"]

@@ -15,6 +15,7 @@ from countermand.ids import Ids, digest
 from countermand.keyring import Keyring
 from countermand.store import statements as sql
 from countermand.store import tables as t
+from countermand.store.changes import change_exactly
 from countermand.store.columns import Record
 from countermand.store.revisions import agreements_changed
 
@@ -130,7 +131,7 @@ def set_active(connection: Connection, party: UUID, *, active: bool) -> None:
     What waits for it already has to be handed over separately: each is a matter of its line's history.
     """
     status = "active" if active else "deactivated"
-    connection.execute(update(t.parties).where(t.parties.c.id == party).values(status=status))
+    change_exactly(connection, 1, update(t.parties).where(t.parties.c.id == party).values(status=status))
     agreements_changed(connection)
 
 

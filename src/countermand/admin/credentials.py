@@ -12,6 +12,7 @@ from countermand.admin.audit import Action, Author, Change, record
 from countermand.ids import digest
 from countermand.keyring import Keyring
 from countermand.store import tables as t
+from countermand.store.changes import change_exactly, change_returning
 from countermand.store.columns import Record
 
 
@@ -94,7 +95,7 @@ def rename(connection: Connection, author: Author, credential: UUID, label: str)
         UnknownCredentialError: there is none with this id, or it is revoked.
     """
     row = _active(connection, credential)
-    connection.execute(update(t.credentials).where(t.credentials.c.id == credential).values(label=label))
+    change_exactly(connection, 1, update(t.credentials).where(t.credentials.c.id == credential).values(label=label))
     detail = {"from": row.label, "to": label}
     record(
         connection, author, Change(action=Action.CREDENTIAL_RENAMED, party=row.party_id, target=row.id, detail=detail)
@@ -108,7 +109,9 @@ def revoke(connection: Connection, author: Author, credential: UUID) -> None:
         UnknownCredentialError: there is none with this id, or it was revoked before.
     """
     _active(connection, credential)
-    revoke_where(connection, author, t.credentials.c.id == credential)
+    if not revoke_where(connection, author, t.credentials.c.id == credential):
+        # Somebody else revoked it in between.
+        _active(connection, credential)
 
 
 def revoke_token(connection: Connection, author: Author, secret: str) -> bool:
@@ -124,12 +127,13 @@ def revoke_plaza_key(connection: Connection, author: Author, public: str) -> boo
 
 def revoke_where(connection: Connection, author: Author, condition: ColumnElement[bool]) -> int:
     """End every credential that meets the condition and still counts. Returns how many there were."""
-    rows = connection.execute(
+    rows = change_returning(
+        connection,
         update(t.credentials)
         .where(condition, t.credentials.c.revoked_at.is_(None))
         .values(revoked_at=author.at)
-        .returning(t.credentials.c.id, t.credentials.c.party_id, t.credentials.c.kind, t.credentials.c.label)
-    ).all()
+        .returning(t.credentials.c.id, t.credentials.c.party_id, t.credentials.c.kind, t.credentials.c.label),
+    )
     for row in rows:
         detail = {"kind": row.kind, "label": row.label}
         change = Change(action=Action.CREDENTIAL_REVOKED, party=row.party_id, target=row.id, detail=detail)

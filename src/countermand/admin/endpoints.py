@@ -26,6 +26,7 @@ from countermand.ids import Ids, show
 from countermand.keyring import Keyring
 from countermand.store import owner_mails
 from countermand.store import tables as t
+from countermand.store.changes import change_any, change_exactly
 from countermand.store.columns import IdList, Record, one_of
 from countermand.store.revisions import agreements_changed
 
@@ -322,15 +323,16 @@ def remove(connection: Connection, endpoint: UUID, *, by: str, party: UUID | Non
     after = replace(before, state=EndpointState.REMOVED, state_reason="It was removed.", failing_since=None)
     _store(connection, after)
     notices = t.notices.c
-    dead = connection.execute(
+    dead = change_any(
+        connection,
         update(t.notices)
         .where(
             notices.partition.in_(range(t.PARTITIONS)),
             notices.endpoint_id == endpoint,
             notices.state == literal_column("'due'"),
         )
-        .values(state="dead", due_at=None, last_result="The endpoint was removed.")
-    ).rowcount
+        .values(state="dead", due_at=None, last_result="The endpoint was removed."),
+    )
     _changed(connection, "endpoint_removed", after, by, notices_dead=dead)
     return dead
 
@@ -460,7 +462,7 @@ def _count(connection: Connection, party: UUID) -> int:
 def _store(connection: Connection, endpoint: Endpoint) -> None:
     row = _row(endpoint)
     changed = {name: row[name] for name in ("state", "state_reason", "failing_since", "secrets", "unconfirmed_since")}
-    connection.execute(update(t.endpoints).where(t.endpoints.c.id == endpoint.id).values(changed))
+    change_exactly(connection, 1, update(t.endpoints).where(t.endpoints.c.id == endpoint.id).values(changed))
 
 
 def _changed(connection: Connection, what: str, endpoint: Endpoint, by: str, **more: Any) -> None:

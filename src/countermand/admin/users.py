@@ -9,6 +9,7 @@ from countermand.admin import accounts, credentials
 from countermand.admin.audit import Action, Author, Change, record
 from countermand.ids import read
 from countermand.store import tables as t
+from countermand.store.changes import change_exactly
 from countermand.store.columns import Record
 
 
@@ -72,7 +73,7 @@ def list_users(connection: Connection, *, party: UUID | None, after: UUID | None
 
 def disable(connection: Connection, author: Author, user: Record) -> int:
     """Let a user log in no more, and end the user's tokens. Returns how many tokens ended."""
-    connection.execute(update(t.users).where(t.users.c.id == user.id).values(status="disabled"))
+    change_exactly(connection, 1, update(t.users).where(t.users.c.id == user.id).values(status="disabled"))
     ended = _end_tokens(connection, author, user.id)
     _record(connection, author, Action.USER_DISABLED, user)
     return ended
@@ -80,14 +81,14 @@ def disable(connection: Connection, author: Author, user: Record) -> int:
 
 def enable(connection: Connection, author: Author, user: Record) -> None:
     """Let a user log in again. Tokens that ended stay ended."""
-    connection.execute(update(t.users).where(t.users.c.id == user.id).values(status="active"))
+    change_exactly(connection, 1, update(t.users).where(t.users.c.id == user.id).values(status="active"))
     _record(connection, author, Action.USER_ENABLED, user)
 
 
 def change_password(connection: Connection, author: Author, user: Record, password: str) -> int:
     """Replace a user's password, and end the user's tokens. Returns how many tokens ended."""
     hashed = accounts.hash_of_password(password)
-    connection.execute(update(t.users).where(t.users.c.id == user.id).values(password_hash=hashed))
+    change_exactly(connection, 1, update(t.users).where(t.users.c.id == user.id).values(password_hash=hashed))
     ended = _end_tokens(connection, author, user.id)
     _record(connection, author, Action.USER_PASSWORD_CHANGED, user)
     return ended

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from countermand.domain.search import keys_of_customer
 from countermand.store import tables as t
+from countermand.store.changes import change_any, change_exactly
 
 OF_ORDER: Final = ("address", "shipping_address", "billing_address", "notes", "attributes")
 OF_LINE: Final = ("instructions", "attributes")
@@ -29,20 +30,21 @@ def erase_customer(connection: Connection, order: UUID, *, at: datetime, by: str
     if "erased" in details:
         return False
     erased = {**_without(details, OF_ORDER), "erased": {"at": at.isoformat(), "by": by}}
-    connection.execute(update(t.orders).where(*mine).values(details=erased, customer_erased_at=at))
+    change_exactly(connection, 1, update(t.orders).where(*mine).values(details=erased, customer_erased_at=at))
     keys = t.order_keys.c
-    connection.execute(
+    change_any(
+        connection,
         delete(t.order_keys).where(
             keys.retailer_id == home,
             keys.key.in_(keys_of_customer(details)),
             keys.placed_at == order_row.placed_at,
             keys.order_id == order,
-        )
+        ),
     )
     of_order = (lines.retailer_id == home, lines.order_id == order)
     for row in connection.execute(select(lines.id, lines.details).where(*of_order)).all():
         changed = update(t.lines).where(lines.retailer_id == home, lines.id == row.id)
-        connection.execute(changed.values(details=_without(row.details, OF_LINE)))
+        change_exactly(connection, 1, changed.values(details=_without(row.details, OF_LINE)))
     return True
 
 

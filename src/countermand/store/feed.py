@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from countermand.store.changes import change_any
 from countermand.store.engines.protocol import engine_of
 
 _MOVE: Final = text("UPDATE feed SET position = :position WHERE position < :position")
@@ -30,4 +31,4 @@ def misplaced(connection: Connection) -> int | None:
 
 def move(connection: Connection, position: int) -> None:
     """Let new events stand behind all that are there."""
-    connection.execute(_MOVE, {"position": position})
+    change_any(connection, _MOVE, {"position": position})

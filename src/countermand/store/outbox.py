@@ -33,6 +33,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.store import tables as t
+from countermand.store.changes import change_any, change_exactly
 from countermand.store.columns import Id, IdList, Instant, NumberList, Record, one_of
 from countermand.store.engines.protocol import Engine, RowUpdate, engine_of
 from countermand.store.engines.words import words_of
@@ -173,13 +174,13 @@ _SETTLE: Final = RowUpdate(
 def note_success(connection: Connection, ids: Collection[UUID]) -> None:
     """These endpoints took a notice: a row of failures has ended."""
     mine = (one_of(t.endpoints.c.id, bindparam("ids", type_=IdList())), t.endpoints.c.failing_since.is_not(None))
-    connection.execute(update(t.endpoints).where(*mine).values(failing_since=None), {"ids": sorted(ids)})
+    change_any(connection, update(t.endpoints).where(*mine).values(failing_since=None), {"ids": sorted(ids)})
 
 
 def note_failure(connection: Connection, ids: Collection[UUID], at: datetime) -> None:
     """These endpoints failed ``at`` a time: a row of failures begins, unless one is under way."""
     mine = (one_of(t.endpoints.c.id, bindparam("ids", type_=IdList())), t.endpoints.c.failing_since.is_(None))
-    connection.execute(update(t.endpoints).where(*mine).values(failing_since=at), {"ids": sorted(ids)})
+    change_any(connection, update(t.endpoints).where(*mine).values(failing_since=at), {"ids": sorted(ids)})
 
 
 def stop(
@@ -192,17 +193,17 @@ def stop(
     mine = [t.endpoints.c.id == endpoint, t.endpoints.c.state == "active"]
     if failing_until is not None:
         mine.append(t.endpoints.c.failing_since <= failing_until)
-    done = connection.execute(update(t.endpoints).where(*mine).values(state=state, state_reason=reason))
-    if done.rowcount:
+    stopped = change_any(connection, update(t.endpoints).where(*mine).values(state=state, state_reason=reason)) == 1
+    if stopped:
         agreements_changed(connection)
-    return done.rowcount == 1
+    return stopped
 
 
 def mark_dead(connection: Connection, notices: Iterable[Record], reason: str) -> None:
     """Give up notices whose endpoint is no more."""
     for row in notices:
         mine = (t.notices.c.retailer_id == row.retailer_id, t.notices.c.id == row.id, t.notices.c.state == "due")
-        connection.execute(update(t.notices).where(*mine).values(state="dead", due_at=None, last_result=reason))
+        change_any(connection, update(t.notices).where(*mine).values(state="dead", due_at=None, last_result=reason))
 
 
 def unconfirmed(connection: Connection) -> Sequence[Record]:
@@ -229,8 +230,7 @@ def first_waiting(connection: Connection, endpoint: UUID, most: int) -> Sequence
 def replay(connection: Connection, now: datetime, retailer: UUID, notice: UUID) -> bool:
     """Make a notice due now, with all its attempts before it. False when it is not there any more."""
     mine = (t.notices.c.retailer_id == retailer, t.notices.c.id == notice)
-    done = connection.execute(update(t.notices).where(*mine).values(state="due", due_at=now, attempts=0))
-    return done.rowcount == 1
+    return change_any(connection, update(t.notices).where(*mine).values(state="due", due_at=now, attempts=0)) == 1
 
 
 def recover(connection: Connection, now: datetime, endpoint: UUID, since: datetime) -> int:
@@ -243,7 +243,7 @@ def recover(connection: Connection, now: datetime, endpoint: UUID, since: dateti
         notices.created_at >= since,
     )
     change = update(t.notices).where(*mine).values(state="due", due_at=now, attempts=0)
-    return connection.execute(change, {"partitions": list(range(t.PARTITIONS))}).rowcount
+    return change_any(connection, change, {"partitions": list(range(t.PARTITIONS))})
 
 
 # Whose the partitions are
@@ -267,13 +267,13 @@ def workers(connection: Connection) -> Sequence[Record]:
 def beat(connection: Connection, worker: str, now: datetime) -> None:
     """Say that this worker lives."""
     lives = update(t.workers).where(t.workers.c.id == worker).values(beat=t.workers.c.beat + 1, seen_at=now)
-    if not connection.execute(lives).rowcount:
+    if not change_any(connection, lives):
         connection.execute(insert(t.workers).values(id=worker, beat=1, seen_at=now))
 
 
 def forget_workers(connection: Connection, ids: Collection[str]) -> None:
     """Strike off workers that are gone."""
-    connection.execute(delete(t.workers).where(t.workers.c.id.in_(ids)))
+    change_any(connection, delete(t.workers).where(t.workers.c.id.in_(ids)))
 
 
 def take(connection: Connection, worker: str, until: datetime, numbers: Collection[int]) -> None:
@@ -281,19 +281,20 @@ def take(connection: Connection, worker: str, until: datetime, numbers: Collecti
     mine = one_of(t.partitions.c.number, bindparam("numbers", type_=NumberList()))
     change = update(t.partitions).where(mine)
     values = {"owner": worker, "lease_until": until, "fence": t.partitions.c.fence + 1}
-    connection.execute(change.values(values), {"numbers": sorted(numbers)})
+    change_exactly(connection, len(numbers), change.values(values), {"numbers": sorted(numbers)})
 
 
-def renew(connection: Connection, worker: str, until: datetime) -> None:
-    """Keep what this worker has."""
-    connection.execute(update(t.partitions).where(t.partitions.c.owner == worker).values(lease_until=until))
+def renew(connection: Connection, worker: str, until: datetime, count: int) -> None:
+    """Keep what this worker has: so many."""
+    mine = update(t.partitions).where(t.partitions.c.owner == worker)
+    change_exactly(connection, count, mine.values(lease_until=until))
 
 
 def release(connection: Connection, worker: str, numbers: Collection[int]) -> None:
     """Let others have these partitions, if they are still this worker's."""
     mine = (one_of(t.partitions.c.number, bindparam("numbers", type_=NumberList())), t.partitions.c.owner == worker)
     change = update(t.partitions).where(*mine).values(owner=None, lease_until=None)
-    connection.execute(change, {"numbers": sorted(numbers)})
+    change_any(connection, change, {"numbers": sorted(numbers)})
 
 
 # Statements whose text differs by engine

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal_col
 
 from countermand.domain.addresses.kinds import kind_of
 from countermand.store import tables as t
+from countermand.store.changes import change_any
 from countermand.store.codecs import partition_of
 from countermand.store.columns import NumberList, Record, one_of
 
@@ -114,7 +115,7 @@ def settle(
         )
         .values(state=state, attempts=mail.attempts + 1, due_at=due_at, last_result=result, attempted_at=now)
     )
-    return connection.execute(change).rowcount == 1
+    return change_any(connection, change) == 1
 
 
 def _addresses(connection: Connection, party: UUID, endpoint: UUID) -> list[str]:

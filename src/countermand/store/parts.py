@@ -9,6 +9,7 @@ from sqlalchemy import Connection, exists, insert, select, update
 
 from countermand.domain.search import terms_of
 from countermand.store import tables as t
+from countermand.store.changes import change_exactly
 from countermand.store.engines.protocol import engine_of
 
 
@@ -47,7 +48,7 @@ def _leave(connection: Connection, moved: Moved) -> None:
         return
     of_former = (parts.retailer_id == moved.retailer, parts.order_id == moved.order, parts.fulfiller_id == moved.former)
     # What it was found by stays: reads look whether it is held.
-    connection.execute(update(t.order_parts).where(*of_former).values(held=False))
+    change_exactly(connection, 1, update(t.order_parts).where(*of_former).values(held=False))
 
 
 def _join(connection: Connection, moved: Moved) -> None:
@@ -64,5 +65,6 @@ def _join(connection: Connection, moved: Moved) -> None:
     if known is None:
         connection.execute(insert(t.order_parts).values(**row, held=moved.held, terms=terms))
     else:
-        connection.execute(update(t.order_parts).where(*of_new).values(held=moved.held, terms=f"{known} {terms}"))
+        known_and_new = {"held": moved.held, "terms": f"{known} {terms}"}
+        change_exactly(connection, 1, update(t.order_parts).where(*of_new).values(known_and_new))
     engine_of(connection).index_terms(connection, row | {"terms": terms})

@@ -3,9 +3,11 @@
 from sqlalchemy import Connection, update
 
 from countermand.store import tables as t
+from countermand.store.changes import change_exactly
 
 
 def agreements_changed(connection: Connection) -> None:
     """To be called in every transaction that changes a policy or an endpoint."""
     revisions = t.revisions
-    connection.execute(update(revisions).where(revisions.c.name == t.AGREEMENTS).values(number=revisions.c.number + 1))
+    mine = update(revisions).where(revisions.c.name == t.AGREEMENTS)
+    change_exactly(connection, 1, mine.values(number=revisions.c.number + 1))

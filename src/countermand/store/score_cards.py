@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, bindparam, delete, or_, select, text, tuple_, update
 
 from countermand.store import tables as t
+from countermand.store.changes import change_any
 from countermand.store.columns import NumberList, Record, one_of
 from countermand.store.engines.protocol import engine_of
 
@@ -74,7 +75,7 @@ def plan(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 def forget(connection: Connection, party: UUID, before: datetime, zone: str, rules: int) -> None:
     """Keep no cards of weeks that ended before, nor those by other clocks or rules."""
     other = or_(_CARDS.ends_at < before, _CARDS.zone != zone, _CARDS.rules != rules)
-    connection.execute(delete(t.score_cards).where(_CARDS.party_id == party, other))
+    change_any(connection, delete(t.score_cards).where(_CARDS.party_id == party, other))
 
 
 def arm(connection: Connection, partitions: Sequence[int], limit: int) -> int:
@@ -82,12 +83,10 @@ def arm(connection: Connection, partitions: Sequence[int], limit: int) -> int:
     mine = one_of(_CARDS.partition, bindparam("partitions", sorted(partitions), type_=NumberList()))
     query = select(*_KEY).where(mine, _OPEN, text("state = 'stale'")).order_by(_CARDS.starts_at.desc()).limit(limit)
     keys = sorted(tuple(row) for row in connection.execute(query))
-    if keys:
-        those = tuple_(*_KEY).in_(keys)
-        connection.execute(
-            update(t.score_cards).where(those, _CARDS.state == "stale").values(state="armed", turn=_CARDS.turn + 1)
-        )
-    return len(keys)
+    if not keys:
+        return 0
+    those = (tuple_(*_KEY).in_(keys), _CARDS.state == "stale")
+    return change_any(connection, update(t.score_cards).where(*those).values(state="armed", turn=_CARDS.turn + 1))
 
 
 def armed(connection: Connection, partitions: Sequence[int], limit: int) -> Sequence[Record]:
@@ -104,7 +103,7 @@ def keep(connection: Connection, counted: Iterable[tuple[Key, int, Mapping[str, 
         same = and_(*(column == value for column, value in zip(_KEY, key, strict=True)))
         still = (same, _CARDS.turn == turn, _CARDS.state == "armed")
         change = update(t.score_cards).where(*still).values(state="counted", figures=figures)
-        done += connection.execute(change).rowcount
+        done += change_any(connection, change)
     return done
 
 

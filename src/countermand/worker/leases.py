@@ -150,7 +150,7 @@ class Partitions:
             outbox.beat(connection, self.name, self._clock())
             outbox.forget_workers(connection, seen.forgotten)
         outbox.release(connection, self.name, gone)
-        outbox.renew(connection, self.name, until)
+        outbox.renew(connection, self.name, until, len(seen.mine.keys() - gone))
         outbox.take(connection, self.name, until, seen.division.take)
         fences = seen.mine | {number: seen.fences[number] + 1 for number in seen.division.take}
         return {number: fence for number, fence in fences.items() if number not in gone}, seen.division.leave - gone

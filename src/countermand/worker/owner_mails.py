@@ -137,7 +137,9 @@ class Owners:
         write = partial(
             owner_mails.settle, mail=mail, fence=fence, now=now, state=state.value, due_at=due_at, result=result
         )
-        await self._database.write(write)
+        if not await self._database.write(write):
+            log.warning("owner_mail_settled_by_another", endpoint=show(PREFIX, mail.endpoint_id))
+            return
         tell = log.warning if state is NoticeState.DEAD and attempt else log.info
         what = "owner_told" if mail.recipient is None else "confirmation_asked"
         tell(what, endpoint=show(PREFIX, mail.endpoint_id), state=state.value, result=result)

@@ -17,6 +17,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
 
 from countermand.store import statements as sql
+from countermand.store.changes import check_count
 from countermand.store.engines.postgresql.address import AddressError, is_postgres, read_address
 from countermand.store.engines.postgresql.words import PostgresWords
 from countermand.store.engines.protocol import (
@@ -100,7 +101,9 @@ class PostgresEngine:
         """One statement."""
         if changed or new:
             parameters = {f"rows_{place}": _json(each) for place, each in enumerate([*changed.values(), *new.values()])}
-            connection.execute(_statement(tuple(changed), tuple(new)), parameters)
+            counts = connection.execute(_statement(tuple(changed), tuple(new)), parameters).one()
+            for (name, rows), count in zip(changed.items(), counts, strict=False):
+                check_count(len(rows), count, name)
 
     def insert_unless_there(self, table: Table) -> Insert:
         """With ``ON CONFLICT``."""
@@ -178,11 +181,15 @@ def _row_update(change: RowUpdate) -> TextClause:
 
 @cache
 def _statement(updated: tuple[str, ...], inserted: tuple[str, ...]) -> TextClause:
-    """One statement for these tables. Its parts see the rows as they were before it, so none may need another's."""
+    """One statement for these tables, which counts what it updated of each.
+
+    Its parts see the rows as they were before it, so none may need another's.
+    """
     parts = [_update(name, f"rows_{place}") for place, name in enumerate(updated)]
     parts += [_insert(name, f"rows_{place}") for place, name in enumerate(inserted, start=len(updated))]
     named = ", ".join(f"part_{place} AS ({part})" for place, part in enumerate(parts))
-    return text(f"WITH {named} SELECT 1")
+    counts = ", ".join(f"(SELECT count(*) FROM part_{place})" for place in range(len(updated)))  # noqa: S608 - no input
+    return text(f"WITH {named} SELECT {counts or 1}")
 
 
 def _insert(name: str, parameter: str) -> str:
@@ -205,7 +212,7 @@ def _update(name: str, parameter: str) -> str:
     still_asked = f" AND {name}.state = 'asked'" if name == "cancellations" else ""
     return (
         f"UPDATE {name} SET {changes} FROM json_to_recordset({_ROWS.format(parameter)}) AS r({_typed(typed)})"  # noqa: S608 - no input
-        f" WHERE {name}.retailer_id = r.of_retailer AND {name}.id = r.of_id{still_asked}"
+        f" WHERE {name}.retailer_id = r.of_retailer AND {name}.id = r.of_id{still_asked} RETURNING 1"
     )
 
 

@@ -31,6 +31,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.store import statements as sql
 from countermand.store import tables as t
+from countermand.store.changes import check_count
 from countermand.store.columns import Id, Instant, to_json
 from countermand.store.engines.protocol import Database, Opening, Rows, RowUpdate, UnsafeDatabaseError, Words
 from countermand.store.engines.sqlite.words import SqliteWords
@@ -91,7 +92,7 @@ class SqliteEngine:
     def write(self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows]) -> None:
         """A statement for each table."""
         for name, rows in changed.items():
-            _row_by_row(connection, sql.UPDATES[name], rows)
+            check_count(len(rows), _row_by_row(connection, sql.UPDATES[name], rows), name)
         if "events" in new:
             _place(connection, new["events"])
         for name, rows in new.items():
@@ -149,10 +150,10 @@ def _row_update(change: RowUpdate) -> TextClause:
     return statement.bindparams(*(bindparam(name, type_=kind) for name, kind in change.parameters.items()))
 
 
-def _row_by_row(connection: Connection, statement: Insert | Update, rows: Rows) -> None:
+def _row_by_row(connection: Connection, statement: Insert | Update, rows: Rows) -> int:
     ready = _ready(statement)
     parameters = [tuple([bind(row[name]) if bind else row[name] for name, bind in ready.columns]) for row in rows]
-    connection.exec_driver_sql(ready.text, parameters)
+    return connection.exec_driver_sql(ready.text, parameters).rowcount
 
 
 @dataclass(frozen=True, slots=True)
