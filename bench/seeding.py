@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from countermand.admin import accounts
+from countermand.admin import credentials, parties
+from countermand.admin.credentials import PlazaKey
 from countermand.app import Service, opened
 from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
@@ -31,7 +32,7 @@ class Trader:
 
     party: UUID
     token: str
-    plaza_key: accounts.PlazaKey
+    plaza_key: PlazaKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +108,12 @@ def _numbers_of_lines(connection: Connection) -> dict[UUID, int]:
 async def _traders(application: Service, kind: PartyKind, count: int) -> list[Trader]:
     def add(connection: Connection) -> list[Trader]:
         ids, now = application.ids, application.clock()
-        added = [accounts.add_party(connection, ids, now, kind=kind, name=f"{kind.value} {n}") for n in range(count)]
+        added = [parties.enter(connection, ids, now, kind=kind, name=f"{kind.value} {n}") for n in range(count)]
         return [
             Trader(
                 party=party,
-                token=accounts.create_token(connection, ids, now, party=find_party(connection, str(party))),
-                plaza_key=accounts.create_plaza_key(
+                token=credentials.issue_token(connection, ids, now, party=find_party(connection, str(party))),
+                plaza_key=credentials.issue_plaza_key(
                     connection, ids, application.keyring, now, party=find_party(connection, str(party))
                 ),
             )

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Connection
 
-from countermand.admin import accounts, credentials, users
+from countermand.admin import callers, credentials, sessions, users
 from countermand.admin.audit import Author
 from countermand.ids import digest
 from countermand.reads.parties import find_party
@@ -18,12 +18,10 @@ async def _logged_in(world: World) -> str:
     def work(connection: Connection) -> str:
         ids, now = world.application.ids, world.clock()
         party = find_party(connection, str(world.retailer))
-        accounts.add_user(
-            connection, ids, now, party=party, email="ann@example.com", name="Ann", password="secret word"
-        )
-        user = accounts.find_user(connection, "ann@example.com")
+        users.enter(connection, ids, now, party=party, email="ann@example.com", name="Ann", password="secret word")
+        user = sessions.find_user(connection, "ann@example.com")
         assert user is not None
-        return accounts.log_in(connection, ids, now, user=user, expires_at=None).token
+        return sessions.log_in(connection, ids, now, user=user, expires_at=None).token
 
     return await world.application.database.write(work)
 
@@ -44,9 +42,9 @@ async def test_a_token_of_a_log_in_ends_with_the_access_of_its_user(world: World
             assert getattr(users, how)(connection, author, user) == 1
 
     def look(connection: Connection) -> tuple[bool, bool, bool]:
-        user = accounts.find_user(connection, "ann@example.com")
-        known = accounts.caller_of_token(connection, digest(token)) is not None
-        return known, accounts.is_password(user, "secret word"), accounts.is_password(user, "another word")
+        user = sessions.find_user(connection, "ann@example.com")
+        known = callers.caller_of_token(connection, digest(token)) is not None
+        return known, sessions.is_password(user, "secret word"), sessions.is_password(user, "another word")
 
     assert await world.application.database.read(look) == (True, True, False)
     await world.application.database.write(end)

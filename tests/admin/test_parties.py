@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, select, update
 
-from countermand.admin import accounts, credentials
-from countermand.admin.accounts import PERMISSIONS, PLATFORM, Permission, TakenError
+from countermand.admin import callers, credentials, sessions, users
 from countermand.admin.audit import Author
+from countermand.admin.callers import PERMISSIONS, PLATFORM, Caller, Permission
+from countermand.admin.parties import TakenError
 from countermand.domain.parties import PartyKind
 from countermand.ids import digest
 from countermand.reads.parties import UnknownPartyError, find_party
@@ -33,19 +34,19 @@ def author(world: World) -> Author:
 async def token_for(world: World, party: UUID, **more: Any) -> str:
     def work(connection: Connection) -> str:
         row = find_party(connection, str(party))
-        return accounts.create_token(connection, world.application.ids, world.clock(), party=row, **more)
+        return credentials.issue_token(connection, world.application.ids, world.clock(), party=row, **more)
 
     return await write(world, work)
 
 
-async def caller(world: World, token: str) -> accounts.Caller | None:
-    return await world.application.database.read(lambda c: accounts.caller_of_token(c, digest(token)))
+async def caller(world: World, token: str) -> Caller | None:
+    return await world.application.database.read(lambda c: callers.caller_of_token(c, digest(token)))
 
 
 async def user_for(world: World, email: str = "Noor@Shop.example ", password: str = "long enough") -> UUID:
     def work(connection: Connection) -> UUID:
         row = find_party(connection, str(world.retailer))
-        return accounts.add_user(
+        return users.enter(
             connection,
             world.application.ids,
             world.clock(),
@@ -127,7 +128,7 @@ async def test_a_deactivated_party_has_no_callers_and_no_users(world: World) -> 
     gone = update(t.parties).where(t.parties.c.id == world.retailer).values(status="deactivated")
     await write(world, lambda c: c.execute(gone))
     assert await caller(world, token) is None
-    assert await world.application.database.read(lambda c: accounts.find_user(c, "noor@shop.example")) is None
+    assert await world.application.database.read(lambda c: sessions.find_user(c, "noor@shop.example")) is None
 
 
 async def test_a_deactivated_user_has_no_tokens_that_count(world: World) -> None:
@@ -142,15 +143,15 @@ async def test_a_deactivated_user_has_no_tokens_that_count(world: World) -> None
 
 async def test_a_user_logs_in_with_the_right_password_only(world: World) -> None:
     await user_for(world)
-    user = await world.application.database.read(lambda c: accounts.find_user(c, " NOOR@shop.example"))
+    user = await world.application.database.read(lambda c: sessions.find_user(c, " NOOR@shop.example"))
     assert user is not None
-    assert accounts.is_password(user, "long enough")
-    assert not accounts.is_password(user, "long enough ")
-    assert not accounts.is_password(user, "")
-    assert not accounts.is_password(None, "long enough")
+    assert sessions.is_password(user, "long enough")
+    assert not sessions.is_password(user, "long enough ")
+    assert not sessions.is_password(user, "")
+    assert not sessions.is_password(None, "long enough")
     ends = world.clock() + timedelta(hours=2)
     login = await write(
-        world, lambda c: accounts.log_in(c, world.application.ids, world.clock(), user=user, expires_at=ends)
+        world, lambda c: sessions.log_in(c, world.application.ids, world.clock(), user=user, expires_at=ends)
     )
     found = await caller(world, login.token)
     assert found is not None
@@ -161,7 +162,7 @@ async def test_a_user_logs_in_with_the_right_password_only(world: World) -> None
 
 async def test_a_password_is_kept_as_a_slow_hash(world: World) -> None:
     await user_for(world)
-    user = await world.application.database.read(lambda c: accounts.find_user(c, "noor@shop.example"))
+    user = await world.application.database.read(lambda c: sessions.find_user(c, "noor@shop.example"))
     assert user is not None
     assert user.password_hash.startswith("$argon2id$")
     assert "long enough" not in user.password_hash

@@ -27,7 +27,7 @@ from bench.seeding import PlantedOrder, plant
 from sqlalchemy import Connection, func, select
 
 from countermand.admin import endpoints
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.app import opened
 from countermand.domain.addresses.address import AddressRules
 from countermand.observability.logs import configure_logging

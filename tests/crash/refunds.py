@@ -29,7 +29,7 @@ from bench.calls import http
 from bench.processes import ROOT, environment
 from sqlalchemy import Connection, func, select
 
-from countermand.admin import accounts
+from countermand.admin import credentials, parties
 from countermand.app import opened
 from countermand.documents.orders import OrderIn, place
 from countermand.domain.parties import Actor, PartyKind
@@ -487,9 +487,9 @@ async def _plant(settings: Settings, count: int, dice: random.Random) -> tuple[s
 
         def trader(connection: Connection) -> tuple[UUID, str]:
             ids, now = application.ids, application.clock()
-            party = accounts.add_party(connection, ids, now, kind=PartyKind.RETAILER, name="shop")
+            party = parties.enter(connection, ids, now, kind=PartyKind.RETAILER, name="shop")
             found = find_party(connection, str(party))
-            return party, accounts.create_token(connection, ids, now, party=found, label="refunds")
+            return party, credentials.issue_token(connection, ids, now, party=found, label="refunds")
 
         retailer, token = await application.database.write(trader)
         orders: list[Paid] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cyclopts import App, CycloptsError
 
-from countermand.admin.accounts import PERMISSIONS, Permission
+from countermand.admin.callers import PERMISSIONS, Permission
 from countermand.cli import HELP
 from countermand.cli.arguments import Arguments
 from countermand.cli.commands import app

@@ -14,7 +14,7 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.engine import Engine
 
 from countermand.admin import policies
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.documents.events import Envelope, write, write_test
 from countermand.domain.commands import NoteCancellation, Reassign
 from countermand.domain.events import EventKind

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.admin.policies import put_in_force
 from countermand.documents import timeline
 from countermand.domain.commands import (

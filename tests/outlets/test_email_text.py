@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.documents.sentences import count, from_now, moment
 from countermand.domain.commands import AcceptCancellation, AskCancellation, EscalateCancellation
 from countermand.domain.events import EventKind

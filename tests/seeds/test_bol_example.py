@@ -13,7 +13,7 @@ import pytest
 from lxml import etree
 from sqlalchemy import update
 
-from countermand.admin import accounts
+from countermand.admin.credentials import PlazaKey
 from countermand.store import tables as t
 from countermand.wire.bol.vocabulary import ReasonCode
 from countermand.wire.bol_plaza.vocabulary import PLAZA_NAMESPACE
@@ -65,7 +65,7 @@ async def seller_of_2016(tmp_path: Path) -> AsyncIterator[Seller]:
             )
         )
         async with world.client() as http:
-            published = accounts.PlazaKey(public=PUBLIC, private=PRIVATE)
+            published = PlazaKey(public=PUBLIC, private=PRIVATE)
             yield Seller(world=world, http=http, party=world.retailer, key=published)
 
 
@@ -102,7 +102,7 @@ async def test_the_example_with_every_reason(seller_of_2016: Seller, reason: Rea
 
 
 async def test_the_published_key_is_no_other_sellers(seller_of_2016: Seller) -> None:
-    forged = replace(seller_of_2016, key=accounts.PlazaKey(public=PUBLIC, private="another"))
+    forged = replace(seller_of_2016, key=PlazaKey(public=PUBLIC, private="another"))
     assert (await forged.call("PUT", PATH, EXAMPLE % b"OTHER")).error == (401, 41103)
 
 

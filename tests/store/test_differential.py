@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.admin.policies import ANY_FULFILLER, put_in_force
 from countermand.app import Service
 from countermand.domain.commands import (

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.domain.money.commands import Movement
 from countermand.store.erasure import erase_customer
 from tests.money.test_settling import Desk, desk, worker_of

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, delete, select
 from structlog.testing import capture_logs
 
-from countermand.admin import accounts
+from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import AskCancellation, PassDeadline
 from countermand.domain.money.commands import AddPayment
 from countermand.domain.money.pricing import Payment
@@ -55,20 +55,20 @@ async def bought(world: World, **changes: Any) -> PlaceOrder:
 
 
 def scope_of(world: World, party: UUID) -> Scope:
-    if party == accounts.PLATFORM:
+    if party == PLATFORM:
         return Scope(party=party, kind=PartyKind.PLATFORM)
     is_supplier = party in (world.supplier, world.other_supplier)
     return Scope(party=party, kind=PartyKind.SUPPLIER if is_supplier else PartyKind.RETAILER)
 
 
 async def found(world: World, party: UUID | None = None, **wanted: Any) -> list[UUID]:
-    scope = scope_of(world, party or accounts.PLATFORM)
+    scope = scope_of(world, party or PLATFORM)
     question = partial(order_reads.orders_by_lookup, scope=scope, wanted=Lookup(**wanted), count=50)
     return [view.row.id for view in await world.application.database.read(question)]
 
 
 async def listed(world: World, party: UUID | None = None, **wanted: Any) -> list[UUID]:
-    scope = scope_of(world, party or accounts.PLATFORM)
+    scope = scope_of(world, party or PLATFORM)
     question = partial(cancellation_reads.list_cancellations, scope=scope, wanted=CancellationFilter(**wanted))
     return [row.id for row in await world.application.database.read(question)]
 
@@ -181,9 +181,7 @@ async def test_more_orders_than_are_looked_through_are_not_listed_in_part(
     monkeypatch.setattr(lookups, "FOUND_MAX", 1)
     for n in range(2):
         await bought(world, payments=[{**PAID, "reference": f"tr_{n}"}])
-    question = partial(
-        lookup.all_orders_found, scope=scope_of(world, accounts.PLATFORM), wanted=Lookup(email=ANNA["email"])
-    )
+    question = partial(lookup.all_orders_found, scope=scope_of(world, PLATFORM), wanted=Lookup(email=ANNA["email"]))
     with pytest.raises(TooManyFoundError, match="More than 1 orders fit this"):
         await world.application.database.read(question)
 
@@ -337,7 +335,7 @@ TIMED: Final[dict[str, Callable[[datetime], Ask]]] = {
 async def test_no_search_goes_through_a_table(world: World) -> None:
     await bought(world)
     questions = {**QUESTIONS, **{name: make(world.clock()) for name, make in TIMED.items()}}
-    callers = (accounts.PLATFORM, world.retailer, world.supplier)
+    callers = (PLATFORM, world.retailer, world.supplier)
     faults = []
     for name, ask in questions.items():
         for party in callers:

@@ -7,8 +7,9 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection
 
-from countermand.admin import accounts, endpoints
+from countermand.admin import credentials, endpoints, parties
 from countermand.admin.audit import Author
+from countermand.admin.callers import PLATFORM
 from countermand.admin.credentials import revoke_plaza_key
 from countermand.app import Service, opened, work
 from countermand.domain.parties import PartyKind
@@ -31,9 +32,9 @@ async def plaza_key(application: Service, retailer: str = "Shop") -> str:
     now, ids = application.clock(), application.ids
 
     def make(connection: Connection) -> str:
-        accounts.add_party(connection, ids, now, kind=PartyKind.RETAILER, name=retailer)
+        parties.enter(connection, ids, now, kind=PartyKind.RETAILER, name=retailer)
         party = find_party(connection, retailer)
-        return accounts.create_plaza_key(connection, ids, application.keyring, now, party=party).public
+        return credentials.issue_plaza_key(connection, ids, application.keyring, now, party=party).public
 
     return await application.database.write(make)
 
@@ -46,7 +47,7 @@ async def webhook(application: Service, url: str = "https://shop.example/in") ->
             ids=application.ids,
             keyring=application.keyring,
             now=application.clock(),
-            party=accounts.PLATFORM,
+            party=PLATFORM,
             url=url,
             by="test",
         )

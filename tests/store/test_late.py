@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from countermand.admin import accounts
-from countermand.admin.accounts import PLATFORM
+from countermand.admin import parties
+from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import Command, EscalateCancellation, NoteCancellation
 from countermand.domain.policy import WholeOrder
 from countermand.domain.reasons import DeclineReason
@@ -172,7 +172,7 @@ async def test_what_is_asked_of_a_party_that_is_gone_waits_for_an_operator(world
     """EC-26: what waits for it already is handed over, and what is asked later waits for an operator at once."""
     said = await talk(world)
     await said.done(said.ask(2))
-    await world.application.database.write(partial(accounts.set_active, party=world.supplier, active=False))
+    await world.application.database.write(partial(parties.switch, party=world.supplier, active=False))
     await said.done(
         EscalateCancellation(line=said.line, actor=OPERATOR, cancellation=said.asked), retailer=world.retailer
     )
@@ -180,7 +180,7 @@ async def test_what_is_asked_of_a_party_that_is_gone_waits_for_an_operator(world
     standing = await said.cancellations()
     assert [row["awaiting"] for row in standing] == [None, None]
     assert all(row["due_at"] for row in standing), "the deadline still runs"
-    await world.application.database.write(partial(accounts.set_active, party=world.supplier, active=True))
+    await world.application.database.write(partial(parties.switch, party=world.supplier, active=True))
     await said.done(said.ask(1, key="back"))
     [back] = [row for row in await said.cancellations() if row["ask_key"] == "back"]
     assert back["awaiting"] == world.supplier

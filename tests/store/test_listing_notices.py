@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, update
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.reads import notices as notice_reads
 from countermand.reads.notices import NoticeFilter
 from countermand.store import tables as t

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import Command
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parties import Actor, PartyKind

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from countermand.admin import accounts
+from countermand.admin.callers import PLATFORM
 from countermand.admin.policies import put_in_force
 from countermand.domain.commands import CancelOrder, PassDeadline
 from countermand.domain.parties import PartyKind
@@ -25,7 +25,7 @@ from tests.support.world import START, Clock, World
 pytestmark = pytest.mark.anyio
 
 HOUR = timedelta(hours=1)
-FEED = Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
+FEED = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
 
 
 class Everything:

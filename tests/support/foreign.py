@@ -11,7 +11,8 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import Connection
 
-from countermand.admin import accounts, endpoints
+from countermand.admin import credentials, endpoints
+from countermand.admin.credentials import PlazaKey
 from countermand.domain.commands import (
     AskCancellation,
     CancelOwn,
@@ -175,7 +176,7 @@ class Asking:
     theirs: Mapping[str, UUID | int | str]
     """By its kind, something of another retailer and another supplier."""
     own: UUID
-    key: accounts.PlazaKey
+    key: PlazaKey
     chance: Random = field(default_factory=lambda: Random(7))
 
     def absent(self, subject: str) -> UUID | int | str:
@@ -223,9 +224,9 @@ def _name(door: Door, thing: UUID | int | str) -> str:
 async def asking(world: World) -> Asking:
     """The parties of this world, and things of others: a cancellation that waits, a refund, a parcel, and so on."""
 
-    def key(connection: Connection) -> accounts.PlazaKey:
+    def key(connection: Connection) -> PlazaKey:
         application, party = world.application, find_party(connection, str(world.retailer))
-        return accounts.create_plaza_key(
+        return credentials.issue_plaza_key(
             connection, application.ids, application.keyring, world.clock(), party=party, label="test"
         )
 

@@ -17,7 +17,8 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import Connection, make_url
 
-from countermand.admin import accounts
+from countermand.admin import credentials
+from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
 from countermand.reads.parties import find_party
 from countermand.settings import Settings
@@ -38,7 +39,7 @@ class Population:
 
     now: datetime
     lines: int
-    platform: UUID = accounts.PLATFORM
+    platform: UUID = PLATFORM
     big_retailer: UUID
     small_retailer: UUID
     big_supplier: UUID
@@ -109,17 +110,17 @@ def _id_of(kind: int, millis: int, number: int) -> str:
 
 
 async def _with_credentials(application: Service, counts: _Counts) -> Population:
-    callers = [accounts.PLATFORM, counts.party(0), counts.party(1), counts.supplier(0), counts.supplier(1)]
+    callers = [PLATFORM, counts.party(0), counts.party(1), counts.supplier(0), counts.supplier(1)]
 
     def make(connection: Connection) -> tuple[dict[UUID, str], str]:
         # What comes from now on stands behind what is there.
         feed.move(connection, 2 * counts.orders)
         rows = {party: find_party(connection, str(party)) for party in callers}
         tokens = {
-            party: accounts.create_token(connection, application.ids, counts.now, party=row)
+            party: credentials.issue_token(connection, application.ids, counts.now, party=row)
             for party, row in rows.items()
         }
-        key = accounts.create_plaza_key(
+        key = credentials.issue_plaza_key(
             connection, application.ids, application.keyring, counts.now, party=rows[callers[1]]
         )
         return tokens, key.public

@@ -10,7 +10,8 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import Connection
 
-from countermand.admin import accounts
+from countermand.admin import credentials, parties
+from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
 from countermand.domain.commands import Command
 from countermand.domain.orders import NewLine, PlaceOrder
@@ -79,7 +80,7 @@ class World:
 
     def scope(self, party: UUID) -> Scope:
         """As what a party reads."""
-        kind = PartyKind.PLATFORM if party == accounts.PLATFORM else self.actor(party).kind
+        kind = PartyKind.PLATFORM if party == PLATFORM else self.actor(party).kind
         return Scope(party=party, kind=kind)
 
     async def order(
@@ -138,7 +139,7 @@ class World:
         return row.open, row.asked, row.cancelled, row.shipped
 
     async def events(self, subject: UUID) -> list[Any]:
-        everything = Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
+        everything = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
         return list(
             await self.application.database.read(
                 lambda connection: event_reads.timeline(connection, everything, subject)
@@ -151,7 +152,7 @@ async def populate(application: Service, clock: Clock) -> World:
 
     def add(connection: Connection) -> dict[str, UUID]:
         return {
-            name: accounts.add_party(connection, application.ids, clock(), kind=kind, name=name)
+            name: parties.enter(connection, application.ids, clock(), kind=kind, name=name)
             for name, kind in (
                 ("retailer", PartyKind.RETAILER),
                 ("other_retailer", PartyKind.RETAILER),
@@ -162,7 +163,7 @@ async def populate(application: Service, clock: Clock) -> World:
 
     def tokens(connection: Connection) -> dict[UUID, str]:
         return {
-            party: accounts.create_token(
+            party: credentials.issue_token(
                 connection, application.ids, clock(), party=find_party(connection, str(party)), label="test"
             )
             for party in added.values()

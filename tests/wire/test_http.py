@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.outlets.links import PATH as ANSWER
 from tests.support.world import World
 from tests.wire.bol_plaza.calling import ORDERS, Seller, cancel_path, cancellation, new_seller, opened_plaza

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.reads import orders as order_reads
 from countermand.store.engines.protocol import TooBroadError
 from countermand.store.fair_share import reading_party

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Connection, delete, insert, update
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.domain.delivery import ATTEMPTS_MAX, DELAYS_S, FAILING_MAX
 from countermand.ids import show
 from countermand.store import outbox

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, Table, func, insert, select
 
-from countermand.admin import accounts
+from countermand.admin import credentials
 from countermand.reads.parties import find_party
 from countermand.settings import Settings
 from countermand.store import retention
@@ -138,7 +138,9 @@ async def test_credentials_go_some_time_after_they_ended_and_those_that_count_st
     def add(connection: Connection) -> None:
         party = find_party(connection, str(world.retailer))
         for expires_at in (world.clock() + timedelta(days=1), world.clock() + timedelta(days=3000), None):
-            accounts.create_token(connection, world.application.ids, world.clock(), party=party, expires_at=expires_at)
+            credentials.issue_token(
+                connection, world.application.ids, world.clock(), party=party, expires_at=expires_at
+            )
 
     await world.application.database.write(add)
     world.clock.advance(days=1 + DAYS["credential_days"])

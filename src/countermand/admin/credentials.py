@@ -1,15 +1,20 @@
-"""Tokens and Plaza keys: make them, list them, name them, revoke them."""
+"""Tokens and Plaza keys: make them, list them, name them, revoke them.
+
+Those who issue one without an author have it in no audit trail: log-ins, and what a system begins with.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from countermand.admin import accounts
 from countermand.admin.audit import Action, Author, Change, record
-from countermand.ids import digest
+from countermand.admin.callers import permitted
+from countermand.domain.parties import PartyKind
+from countermand.ids import Ids, digest
 from countermand.keyring import Keyring
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly, change_returning
@@ -20,12 +25,56 @@ class UnknownCredentialError(LookupError):
     """There is no such credential, or it was revoked before. The message says which."""
 
 
+class TooManyKeysError(ValueError):
+    """The party has two Plaza keys that count already; that is enough to replace one by the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlazaKey:
+    """A Plaza key pair at the one time that its private half can be read."""
+
+    public: str
+    private: str
+
+
+PLAZA_KEYS_MAX: Final = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewToken:
     """A token at the one time that it can be read."""
 
     id: UUID
     secret: str
+
+
+def issue_token(
+    connection: Connection,
+    ids: Ids,
+    now: datetime,
+    *,
+    party: Record,
+    permissions: Collection[str] | None = None,
+    label: str = "",
+    expires_at: datetime | None = None,
+    user: UUID | None = None,
+) -> str:
+    """Make a token and return it; only its digest is kept, so this is the one time it can be read."""
+    token = ids.token("cmt")
+    connection.execute(
+        insert(t.credentials).values(
+            id=ids.new(),
+            party_id=party.id,
+            user_id=user,
+            kind="token",
+            lookup=digest(token),
+            label=label,
+            permissions=permitted(PartyKind(party.kind), permissions),
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+    return token
 
 
 def create_token(
@@ -38,7 +87,7 @@ def create_token(
     expires_at: datetime | None,
 ) -> NewToken:
     """Make a token for a party. Without ``permissions`` it may do all that its kind of party may."""
-    secret = accounts.create_token(
+    secret = issue_token(
         connection,
         author.ids,
         author.at,
@@ -50,15 +99,42 @@ def create_token(
     return NewToken(id=_record_creation(connection, author, digest(secret)), secret=secret)
 
 
+def issue_plaza_key(
+    connection: Connection, ids: Ids, keyring: Keyring, now: datetime, *, party: Record, label: str = ""
+) -> PlazaKey:
+    """Make a key pair for the HMAC of bol's Plaza API (docs/plaza.md); the private half is kept encrypted.
+
+    Raises:
+        TooManyKeysError: the party has two active pairs.
+    """
+    active = sum(row.revoked_at is None for row in list_plaza_keys(connection, party.id))
+    if active >= PLAZA_KEYS_MAX:
+        raise TooManyKeysError(f"{party.name} has {active} active Plaza keys. Revoke one first.")
+    pair = PlazaKey(public=ids.token("cmp"), private=ids.token("cmps"))
+    connection.execute(
+        insert(t.credentials).values(
+            id=ids.new(),
+            party_id=party.id,
+            kind="plaza_key",
+            lookup=pair.public,
+            secret=keyring.encrypt(pair.private.encode()),
+            label=label,
+            permissions=permitted(PartyKind(party.kind), None),
+            created_at=now,
+        )
+    )
+    return pair
+
+
 def create_plaza_key(
     connection: Connection, author: Author, keyring: Keyring, *, party: Record, label: str
-) -> accounts.PlazaKey:
+) -> PlazaKey:
     """Make a key pair for a retailer.
 
     Raises:
         TooManyKeysError: the party has two active pairs.
     """
-    pair = accounts.create_plaza_key(connection, author.ids, keyring, author.at, party=party, label=label)
+    pair = issue_plaza_key(connection, author.ids, keyring, author.at, party=party, label=label)
     _record_creation(connection, author, pair.public)
     return pair
 
@@ -86,6 +162,20 @@ def list_credentials(
     if after:
         query = query.where(t.credentials.c.id < after)
     return connection.execute(query.order_by(t.credentials.c.id.desc()).limit(limit)).all()
+
+
+def list_plaza_keys(connection: Connection, party: UUID) -> Sequence[Record]:
+    """The party's Plaza keys, oldest first, revoked ones too."""
+    return connection.execute(
+        select(
+            t.credentials.c.lookup,
+            t.credentials.c.label,
+            t.credentials.c.created_at,
+            t.credentials.c.revoked_at,
+        )
+        .where(t.credentials.c.party_id == party, t.credentials.c.kind == "plaza_key")
+        .order_by(t.credentials.c.id)
+    ).all()
 
 
 def rename(connection: Connection, author: Author, credential: UUID, label: str) -> None:

@@ -1,13 +1,18 @@
 """People who can log in: add and disable them, change their password, end their log-ins."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from countermand.admin import accounts, credentials
+from countermand.admin import credentials
 from countermand.admin.audit import Action, Author, Change, record
-from countermand.ids import read
+from countermand.admin.callers import permitted
+from countermand.admin.parties import TakenError
+from countermand.admin.sessions import hash_of_password
+from countermand.domain.parties import PartyKind
+from countermand.ids import Ids, read
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly
 from countermand.store.columns import Record
@@ -15,6 +20,41 @@ from countermand.store.columns import Record
 
 class UnknownUserError(LookupError):
     """There is no such user. The message says which was looked for."""
+
+
+def enter(
+    connection: Connection,
+    ids: Ids,
+    now: datetime,
+    *,
+    party: Record,
+    email: str,
+    name: str,
+    password: str,
+    permissions: Collection[str] | None = None,
+) -> UUID:
+    """Add a person who can log in for a party, in no audit trail.
+
+    Raises:
+        TakenError: somebody has this e-mail address.
+    """
+    email = email.strip().lower()
+    if connection.execute(select(t.users.c.id).where(t.users.c.email == email)).first():
+        raise TakenError(f"There is a user with the e-mail address {email} already.")
+    user = ids.new()
+    connection.execute(
+        insert(t.users).values(
+            id=user,
+            party_id=party.id,
+            email=email,
+            name=name,
+            password_hash=hash_of_password(password),
+            permissions=permitted(PartyKind(party.kind), permissions),
+            status="active",
+            created_at=now,
+        )
+    )
+    return user
 
 
 def add(
@@ -32,7 +72,7 @@ def add(
     Raises:
         TakenError: somebody has this e-mail address.
     """
-    user = accounts.add_user(
+    user = enter(
         connection,
         author.ids,
         author.at,
@@ -87,7 +127,7 @@ def enable(connection: Connection, author: Author, user: Record) -> None:
 
 def change_password(connection: Connection, author: Author, user: Record, password: str) -> int:
     """Replace a user's password, and end the user's tokens. Returns how many tokens ended."""
-    hashed = accounts.hash_of_password(password)
+    hashed = hash_of_password(password)
     change_exactly(connection, 1, update(t.users).where(t.users.c.id == user.id).values(password_hash=hashed))
     ended = _end_tokens(connection, author, user.id)
     _record(connection, author, Action.USER_PASSWORD_CHANGED, user)

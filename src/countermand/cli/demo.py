@@ -17,7 +17,8 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand.admin import accounts
+from countermand.admin import credentials, parties
+from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
 from countermand.cli.inputs import Whole
 from countermand.cli.orders import DOOR, EVERYTHING, operator
@@ -183,14 +184,14 @@ def _add_parties(connection: Connection, application: Service, cast: Cast) -> No
         ("Alpine Supply", PartyKind.SUPPLIER),
         ("Harbour Goods", PartyKind.SUPPLIER),
     ):
-        party = accounts.add_party(connection, application.ids, now, kind=kind, name=name)
+        party = parties.enter(connection, application.ids, now, kind=kind, name=name)
         row = find_party(connection, str(party))
         cast.parties[name] = str(party)
-        cast.tokens[name] = accounts.create_token(connection, application.ids, now, party=row, label="demo")
-    platform = find_party(connection, str(accounts.PLATFORM))
-    cast.tokens["Platform"] = accounts.create_token(connection, application.ids, now, party=platform, label="shop")
+        cast.tokens[name] = credentials.issue_token(connection, application.ids, now, party=row, label="demo")
+    platform = find_party(connection, str(PLATFORM))
+    cast.tokens["Platform"] = credentials.issue_token(connection, application.ids, now, party=platform, label="shop")
     retailer = find_party(connection, cast.parties["Fine Shoes"])
-    keys = accounts.create_plaza_key(
+    keys = credentials.issue_plaza_key(
         connection, application.ids, application.keyring, now, party=retailer, label="demo"
     )
     cast.plaza_public_key, cast.plaza_private_key = keys.public, keys.private

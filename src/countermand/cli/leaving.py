@@ -4,8 +4,8 @@ import asyncio
 from functools import partial
 from uuid import UUID
 
-from countermand.admin import accounts
 from countermand.admin import parties as admin
+from countermand.admin.callers import PLATFORM
 from countermand.cli.orders import DOOR, EVERYTHING, operator
 from countermand.cli.outcomes import not_answered
 from countermand.cli.output import Exit, fail, report
@@ -49,7 +49,7 @@ def party_activate(name: str, *, database: DatabaseFlag = None, json: JsonFlag =
 def _set_active(name: str, database: str | None, *, active: bool) -> tuple[UUID, int]:
     settings = read_settings(database=database)
     party: UUID = ask_database(settings, partial(find_party, text=name)).id
-    if party == accounts.PLATFORM:
+    if party == PLATFORM:
         fail(Exit.REFUSED, "platform_stays", "The platform cannot leave.")
 
     async def work(application: Application) -> int:

@@ -9,7 +9,8 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand.admin import accounts, policies
+from countermand.admin import policies
+from countermand.admin.callers import PLATFORM
 from countermand.cli.orders import EVERYTHING, LimitFlag, scope_of
 from countermand.cli.output import Exit, csv_printer, fail, plain, print_csv, print_json, print_table, say, say_more
 from countermand.cli.parties import find_party
@@ -151,7 +152,7 @@ def cancellations(
     def page(connection: Connection, count: int, last: Record | None) -> Sequence[Record]:
         scope = scope_of(connection, party)
         whose = find_party(connection, awaiting).id if awaiting else None
-        operators = whose == accounts.PLATFORM
+        operators = whose == PLATFORM
         wanted = CancellationFilter(
             state=None if state == "escalated" else state,
             escalated=operators or state == "escalated",

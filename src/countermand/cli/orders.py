@@ -13,7 +13,7 @@ from cyclopts import Parameter, validators
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from countermand.admin import accounts
+from countermand.admin.callers import PLATFORM
 from countermand.cli.inputs import Whole
 from countermand.cli.output import CommandError, Exit, fail, plain, print_json, say
 from countermand.cli.parties import find_id, find_party
@@ -31,7 +31,7 @@ from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.store.columns import Record
 
 DOOR = "cli"
-EVERYTHING = Scope(party=accounts.PLATFORM, kind=PartyKind.PLATFORM)
+EVERYTHING = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
 
 LimitFlag = Annotated[Whole, Parameter(validator=validators.Number(gte=1, lte=10_000), help="At most so many")]
 
@@ -142,7 +142,7 @@ async def _hand_in(application: Application, given: Given, order: PlaceOrder | P
 
 def operator() -> Actor:
     """Whoever sits at this terminal, acting for the platform."""
-    return Actor(party=accounts.PLATFORM, kind=PartyKind.PLATFORM, name=f"operator {getpass.getuser()}")
+    return Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name=f"operator {getpass.getuser()}")
 
 
 def scope_of(connection: Connection, party: str | None) -> Scope:

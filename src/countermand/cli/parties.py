@@ -12,9 +12,12 @@ from uuid import UUID
 from cyclopts import Parameter, validators
 from sqlalchemy import Connection
 
-from countermand.admin import accounts, credentials, users
+from countermand.admin import credentials, users
 from countermand.admin import parties as admin
 from countermand.admin.audit import Author
+from countermand.admin.callers import PERMISSIONS, Permission
+from countermand.admin.credentials import PlazaKey, TooManyKeysError
+from countermand.admin.parties import TakenError
 from countermand.cli.inputs import Name, Text, Whole
 from countermand.cli.output import Exit, fail, print_json, print_table, report
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
@@ -30,7 +33,7 @@ NAME_MAX = 255
 DAYS_MAX = 36_500
 
 PermissionFlag = Annotated[
-    Sequence[accounts.Permission] | None,
+    Sequence[Permission] | None,
     Parameter(name="--permission", negative=(), help="May be repeated; default: all that this kind of party can have"),
 ]
 
@@ -61,7 +64,7 @@ def party_add(
         fail(Exit.USAGE, "bad_name", f"A name has 1 to {NAME_MAX} printable characters, and no blanks around them.")
     try:
         party = with_database(read_settings(database=database), work)
-    except accounts.TakenError as error:
+    except TakenError as error:
         fail(Exit.REFUSED, "taken", str(error))
     if json:
         print_json({"id": str(party), "kind": kind, "name": name})
@@ -120,7 +123,7 @@ def user_add(
 
     try:
         user = with_database(read_settings(database=database), work)
-    except accounts.TakenError as error:
+    except TakenError as error:
         fail(Exit.REFUSED, "taken", str(error))
     if json:
         print_json({"id": str(user), "email": email})
@@ -214,8 +217,8 @@ def plaza_key_create(*, party: str, label: Text = "", database: DatabaseFlag = N
         What it is for; shown in timelines.
     """
 
-    async def work(application: Application) -> accounts.PlazaKey:
-        def create(connection: Connection) -> accounts.PlazaKey:
+    async def work(application: Application) -> PlazaKey:
+        def create(connection: Connection) -> PlazaKey:
             return credentials.create_plaza_key(
                 connection,
                 author(application),
@@ -228,7 +231,7 @@ def plaza_key_create(*, party: str, label: Text = "", database: DatabaseFlag = N
 
     try:
         pair = with_database(read_settings(database=database), work, uses_keys=True)
-    except accounts.TooManyKeysError as error:
+    except TooManyKeysError as error:
         fail(Exit.REFUSED, "too_many_keys", str(error), f"See `countermand plaza-key list --party {party!r}`.")
     if json:
         print_json({"public": pair.public, "private": pair.private})
@@ -240,7 +243,7 @@ def plaza_key_list(*, party: str, database: DatabaseFlag = None, json: JsonFlag 
     """List the Plaza keys of a party."""
 
     def question(connection: Connection) -> Sequence[Record]:
-        return accounts.list_plaza_keys(connection, find_party(connection, party).id)
+        return credentials.list_plaza_keys(connection, find_party(connection, party).id)
 
     rows = ask_database(read_settings(database=database), question)
     if json:
@@ -298,9 +301,9 @@ def find_retailer(connection: Connection, text: str) -> Record:
     return found
 
 
-def _able(party: Record, permissions: Sequence[accounts.Permission] | None) -> Record:
+def _able(party: Record, permissions: Sequence[Permission] | None) -> Record:
     """The party; ends the command when it cannot have one of these permissions."""
-    possible = accounts.PERMISSIONS[PartyKind(party.kind)]
+    possible = PERMISSIONS[PartyKind(party.kind)]
     impossible = [permission.value for permission in permissions or () if permission not in possible]
     if impossible:
         can = ", ".join(sorted(possible))

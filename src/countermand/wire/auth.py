@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from cachetools import TTLCache
 
-from countermand.admin.accounts import Caller, caller_of_token
+from countermand.admin.callers import Caller, caller_of_token
 from countermand.ids import Clock, digest
 from countermand.store.engines.protocol import Database
 from countermand.store.fair_share import reading_party

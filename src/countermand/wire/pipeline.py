@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from countermand.admin.accounts import Caller, Permission
+from countermand.admin.callers import Caller, Permission
 from countermand.domain.parties import PartyKind
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.service.lanes import Lanes

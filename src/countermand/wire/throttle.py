@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from countermand.admin.accounts import Caller
+from countermand.admin.callers import Caller
 from countermand.ids import Clock
 from countermand.settings import Settings
 from countermand.wire.rates import Rates, Share

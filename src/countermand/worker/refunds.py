@@ -16,7 +16,7 @@ from uuid import UUID
 
 import structlog
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.money.commands import (
     Fellow,

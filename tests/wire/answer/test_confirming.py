@@ -13,7 +13,7 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from countermand.admin import endpoints
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.admin.endpoints import Endpoint, TooManyConfirmationsError
 from countermand.domain.commands import AcceptCancellation, AskCancellation, EscalateCancellation
 from countermand.domain.endpoint import EndpointState

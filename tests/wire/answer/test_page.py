@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from sqlalchemy import update
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,

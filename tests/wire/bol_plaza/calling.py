@@ -15,7 +15,8 @@ import httpx2
 from lxml import etree
 from sqlalchemy import Table, func, select, update
 
-from countermand.admin import accounts
+from countermand.admin import credentials, parties
+from countermand.admin.credentials import PlazaKey
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,
@@ -106,7 +107,7 @@ class Seller:
     world: World
     http: httpx2.AsyncClient
     party: UUID
-    key: accounts.PlazaKey
+    key: PlazaKey
 
     async def call(
         self,
@@ -241,17 +242,17 @@ async def new_seller(world: World, http: httpx2.AsyncClient, kind: PartyKind = P
     """A party of its own with a key."""
     application = world.application
     party = await application.database.write(
-        lambda connection: accounts.add_party(
+        lambda connection: parties.enter(
             connection, application.ids, world.clock(), kind=kind, name=f"seller {application.ids.new()}"
         )
     )
     return Seller(world=world, http=http, party=party, key=await new_key(world, party))
 
 
-async def new_key(world: World, party: UUID) -> accounts.PlazaKey:
+async def new_key(world: World, party: UUID) -> PlazaKey:
     application = world.application
     return await application.database.write(
-        lambda connection: accounts.create_plaza_key(
+        lambda connection: credentials.issue_plaza_key(
             connection,
             application.ids,
             application.keyring,

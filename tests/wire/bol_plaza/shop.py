@@ -10,7 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from countermand.admin import accounts
+from countermand.admin import credentials, parties
+from countermand.admin.callers import PLATFORM
+from countermand.admin.credentials import PlazaKey
 from countermand.app import opened
 from countermand.documents.orders import LineIn, OrderIn, place
 from countermand.domain.parties import Actor, PartyKind
@@ -32,7 +34,7 @@ class Shop:
 
     url: str
     database: str
-    key: accounts.PlazaKey
+    key: PlazaKey
     platform_token: str
     supplier_token: str
     own: list[int]
@@ -55,16 +57,16 @@ async def _fill(database: str, items: int) -> dict[str, Any]:
         ids, now = application.ids, application.clock()
 
         def people(connection: Connection) -> dict[str, Any]:
-            retailer = accounts.add_party(connection, ids, now, kind=PartyKind.RETAILER, name="Fine Shoes")
-            supplier = accounts.add_party(connection, ids, now, kind=PartyKind.SUPPLIER, name="Alpine")
+            retailer = parties.enter(connection, ids, now, kind=PartyKind.RETAILER, name="Fine Shoes")
+            supplier = parties.enter(connection, ids, now, kind=PartyKind.SUPPLIER, name="Alpine")
             row = find_party(connection, str(retailer))
-            token = partial(accounts.create_token, connection, ids, now)
+            token = partial(credentials.issue_token, connection, ids, now)
             connection.execute(update(t.number_blocks).values(next_number=SEED_ITEM - 1))
             return {
                 "retailer": retailer,
                 "supplier": supplier,
-                "key": accounts.create_plaza_key(connection, ids, application.keyring, now, party=row),
-                "platform_token": token(party=find_party(connection, str(accounts.PLATFORM))),
+                "key": credentials.issue_plaza_key(connection, ids, application.keyring, now, party=row),
+                "platform_token": token(party=find_party(connection, str(PLATFORM))),
                 "supplier_token": token(party=find_party(connection, str(supplier))),
             }
 
@@ -74,7 +76,7 @@ async def _fill(database: str, items: int) -> dict[str, Any]:
             lines = [LineIn(sku=f"{name}-{number}", units=2, supplier="other") for number in range(items)]
             order = OrderIn(retailer="me", reference=name, lines=lines)
             who = {"me": retailer, "other": holder}
-            actor = Actor(party=accounts.PLATFORM, kind=PartyKind.PLATFORM, name="test")
+            actor = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="test")
             command = place(order, actor=actor, party=who.__getitem__, ids=ids, now=now)
             assert isinstance(await application.lanes.submit(Call(command=command, door="test")), Done)
         listed = await application.database.read(partial(order_reads.open_orders, retailer=retailer, start=0, count=10))

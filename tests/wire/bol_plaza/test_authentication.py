@@ -12,9 +12,8 @@ import pytest
 from sqlalchemy import select
 from starlette.routing import Mount, Router
 
-from countermand.admin import accounts
 from countermand.admin.audit import Author
-from countermand.admin.credentials import revoke_plaza_key
+from countermand.admin.credentials import PlazaKey, TooManyKeysError, revoke_plaza_key
 from countermand.domain.parties import PartyKind
 from countermand.store import tables as t
 from countermand.wire.bol_plaza import signature
@@ -95,7 +94,7 @@ async def test_a_bearer_token_opens_nothing_here(sqlite_plaza: Seller) -> None:
 
 async def test_the_codes_come_in_the_order_of_the_sheet(seller: Seller) -> None:
     stale = http_date(seller.world.clock() - timedelta(hours=1))
-    unknown = replace(seller, key=accounts.PlazaKey(public="cmp_nobody", private="secret"))
+    unknown = replace(seller, key=PlazaKey(public="cmp_nobody", private="secret"))
     assert (await unknown.call("GET", ORDERS, date=stale)).error == INVALID_HEADERS
     assert (await unknown.call("GET", ORDERS)).error == UNKNOWN_KEY
     assert (await seller.call("GET", ORDERS, secret="wrong")).error == WRONG_SIGNATURE
@@ -135,7 +134,7 @@ async def test_an_unknown_key_takes_the_work_of_a_wrong_signature(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remembered_s: int
 ) -> None:
     async with opened_plaza(f"sqlite:///{tmp_path}/x.sqlite3", credential_cache_s=remembered_s) as seller:
-        unknown = replace(seller, key=accounts.PlazaKey(public="cmp_nobody", private="secret"))
+        unknown = replace(seller, key=PlazaKey(public="cmp_nobody", private="secret"))
         fresh = await new_seller(seller.world, seller.http)
         assert (await seller.call("GET", ORDERS)).status == 200
         assert (await unknown.call("GET", ORDERS)).error == UNKNOWN_KEY
@@ -160,7 +159,7 @@ async def test_two_keys_count_at_a_time(seller: Seller) -> None:
     assert second.key != seller.key
     for each in (seller, second):
         assert (await each.call("GET", ORDERS)).status == 200
-    with pytest.raises(accounts.TooManyKeysError):
+    with pytest.raises(TooManyKeysError):
         await new_key(seller.world, seller.party)
     await _revoke(seller)
     assert (await seller.call("GET", ORDERS)).error == UNKNOWN_KEY

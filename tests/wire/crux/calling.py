@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 
-from countermand.admin import accounts
+from countermand.admin import credentials, parties, users
 from countermand.admin.policies import put_in_force
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -72,7 +72,7 @@ class Crux:
         """A further token of a party, on these terms."""
         application, now = self.world.application, self.world.clock()
         return await application.database.write(
-            lambda connection: accounts.create_token(
+            lambda connection: credentials.issue_token(
                 connection, application.ids, now, party=find_party(connection, str(party)), **terms
             )
         )
@@ -81,7 +81,7 @@ class Crux:
         """A person who can log in."""
         application, now = self.world.application, self.world.clock()
         return await application.database.write(
-            lambda connection: accounts.add_user(
+            lambda connection: users.enter(
                 connection,
                 application.ids,
                 now,
@@ -97,7 +97,7 @@ class Crux:
         """A further party, with a token; its name begins so."""
         application, now = self.world.application, self.world.clock()
         party = await application.database.write(
-            lambda connection: accounts.add_party(connection, application.ids, now, kind=kind, name=f"{name} {uuid4()}")
+            lambda connection: parties.enter(connection, application.ids, now, kind=kind, name=f"{name} {uuid4()}")
         )
         self.world.tokens[party] = await self.token(party)
         return party

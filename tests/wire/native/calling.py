@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx2
 
-from countermand.admin import accounts
+from countermand.admin import credentials, parties
 from countermand.domain.commands import Command
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parties import PartyKind
@@ -98,7 +98,7 @@ class Native:
     async def token(self, party: UUID, **terms: Any) -> str:
         application, now = self.world.application, self.world.clock()
         return await application.database.write(
-            lambda connection: accounts.create_token(
+            lambda connection: credentials.issue_token(
                 connection, application.ids, now, party=find_party(connection, str(party)), **terms
             )
         )
@@ -136,7 +136,7 @@ def _way(error: dict[str, Any]) -> list[str | int]:
 async def new_retailer(world: World, http: httpx2.AsyncClient) -> Native:
     application, now = world.application, world.clock()
     party = await application.database.write(
-        lambda connection: accounts.add_party(
+        lambda connection: parties.enter(
             connection, application.ids, now, kind=PartyKind.RETAILER, name=f"retailer {application.ids.new()}"
         )
     )

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.documents import timeline
 from countermand.domain.commands import PassDeadline
 from countermand.domain.reasons import DeclineReason

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countermand.admin import accounts
+from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import AcceptCancellation, DeclineCancellation, Parcel, Ship, ShipOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from tests.wire.native.calling import PATH, Native, new_retailer, opened_native, places
@@ -115,7 +115,7 @@ async def test_equal_asks_under_keys_of_their_own_are_separate(native: Native) -
 
 
 async def test_a_key_of_the_platform_is_not_the_retailers(native: Native) -> None:
-    line, platform = await native.line(5), await native.token(accounts.PLATFORM)
+    line, platform = await native.line(5), await native.token(PLATFORM)
     (mine,) = await native.asked({"line": str(line), "units": 2}, key="k")
     (theirs,) = await native.asked({"line": str(line), "units": 2}, key="k", who=platform)
     assert mine["id"] != theirs["id"]

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from countermand.admin import endpoints
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.domain.addresses.address import STRICT
 from countermand.settings import Settings
 from tests.wire.native.calling import Native, new_retailer, places

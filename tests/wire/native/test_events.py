@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.documents.events import Envelope
 from countermand.domain.commands import AcceptCancellation, CancelOwn
 from countermand.domain.reasons import CancelReason

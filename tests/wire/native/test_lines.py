@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from countermand.admin import accounts
+from countermand.admin.callers import PLATFORM
 from tests.wire.native.calling import PATH, Native
 
 pytestmark = pytest.mark.anyio
@@ -68,11 +68,11 @@ async def test_who_may_give_it_and_to_whom(native: Native) -> None:
     assert (await give(native, line, world.other_supplier, world.supplier)).status_code == 403
     stranger = await give(native, line, world.other_supplier, world.other_retailer)
     assert (stranger.status_code, stranger.json()["code"]) == (404, "unknown_line")
-    for nobody in (uuid4(), "Nobody", accounts.PLATFORM):
+    for nobody in (uuid4(), "Nobody", PLATFORM):
         refused = await give(native, line, nobody)
         assert (refused.status_code, refused.json()["code"]) == (404, "unknown_party")
     for wrong in ({"note": " "}, {"fulfiller": ""}, {"why": "x"}):
         assert (await give(native, line, world.other_supplier, **wrong)).status_code == 422
-    platform = await native.token(accounts.PLATFORM)
+    platform = await native.token(PLATFORM)
     assert (await give(native, line, world.other_supplier, platform)).status_code == 200
     assert (await give(native, line, native.retailer)).json()["fulfiller"]["id"] == str(native.retailer)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from tests.support.money import place_paid
 from tests.wire.native.calling import Native
 from tests.wire.native.test_refunds import paid

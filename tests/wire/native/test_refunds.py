@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from countermand.admin.accounts import PLATFORM, Permission
+from countermand.admin.callers import PLATFORM, Permission
 from countermand.domain.commands import CancelOwn
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.reasons import CancelReason

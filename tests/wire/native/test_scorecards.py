@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from countermand.admin.accounts import PLATFORM
+from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import CancelOwn
 from countermand.domain.reasons import CancelReason
 from tests.wire.native.calling import Native

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from countermand.admin import accounts
+from countermand.admin.callers import PLATFORM
 from tests.wire.native.calling import PATH, Native
 
 pytestmark = pytest.mark.anyio
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def platform(native: Native) -> str:
-    return await native.token(accounts.PLATFORM)
+    return await native.token(PLATFORM)
 
 
 async def say(native: Native, cancellation: str, verb: str, who: UUID | str, **body: Any) -> Any:
@@ -84,7 +84,7 @@ async def test_two_operators_have_one_effect_and_the_second_is_told(native: Nati
         "state": "asked",
         "step": 2,
         "awaiting": str(native.world.supplier),
-        "answered_by": str(accounts.PLATFORM),
+        "answered_by": str(PLATFORM),
         "answered_at": refused.json()["current"]["answered_at"],
     }
     assert refused.json()["current"]["answered_at"]

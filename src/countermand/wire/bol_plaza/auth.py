@@ -5,7 +5,7 @@ from functools import partial
 
 from cachetools import TTLCache
 
-from countermand.admin.accounts import Caller, plaza_key
+from countermand.admin.callers import Caller, plaza_key
 from countermand.ids import Clock
 from countermand.keyring import Keyring
 from countermand.store.engines.protocol import Database

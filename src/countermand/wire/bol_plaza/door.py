@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.routing import Route, Router
 
-from countermand.admin.accounts import Caller, Permission
+from countermand.admin.callers import Caller, Permission
 from countermand.domain.commands import Parcel
 from countermand.domain.parties import PartyKind
 from countermand.reads import lines as line_reads

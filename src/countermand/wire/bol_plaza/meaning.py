@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from countermand.admin.accounts import Caller
+from countermand.admin.callers import Caller
 from countermand.service.calls import IdempotencyKey
 from countermand.wire.bol.meaning import NUMBER_MAX
 from countermand.wire.bol_plaza.vocabulary import Version

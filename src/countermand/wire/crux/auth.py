@@ -1,7 +1,6 @@
 """Who calls, by the token in DRF's header, and whether they may make the call (docs/crux.md)."""
 
-from countermand.admin import accounts
-from countermand.admin.accounts import Caller
+from countermand.admin.callers import PERMISSIONS, Caller
 from countermand.wire.auth import Authenticator
 from countermand.wire.callers import address_of
 from countermand.wire.crux.meaning import Request
@@ -40,7 +39,7 @@ def check_permission(caller: Caller, operation: Operation[Request]) -> None:
     """
     wrong_party = caller.kind not in operation.kinds
     # Where no party of its kind can have the permission, its kind is what is wrong, and not its credential.
-    beyond = wrong_party and operation.permission not in accounts.PERMISSIONS[caller.kind]
+    beyond = wrong_party and operation.permission not in PERMISSIONS[caller.kind]
     if not caller.may(operation.permission) and not beyond:
         raise CallError(Problem.FORBIDDEN, "You do not have permission to perform this action.")
     if wrong_party:

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from starlette.routing import Route, Router
 
-from countermand.admin import accounts
-from countermand.admin.accounts import Caller, Permission
+from countermand.admin import sessions
+from countermand.admin.callers import Caller, Permission
 from countermand.domain.commands import (
     AcceptCancellation,
     AnswerOrder,
@@ -271,7 +271,7 @@ class CruxCalls:
         login = await change(
             self._database,
             partial(
-                accounts.log_in, ids=self._ids, now=now, user=user, expires_at=now + lifetime if lifetime else None
+                sessions.log_in, ids=self._ids, now=now, user=user, expires_at=now + lifetime if lifetime else None
             ),
         )
         return json_reply(200, views.login(login))
@@ -279,8 +279,8 @@ class CruxCalls:
     async def _user(self, message: messages.Login, address: str) -> Record:
         try:
             async with self._passwords.attempt(message.username, address) as attempt:
-                user = await self._database.read(partial(accounts.find_user, email=message.username))
-                right = await asyncio.to_thread(accounts.is_password, user, message.password)
+                user = await self._database.read(partial(sessions.find_user, email=message.username))
+                right = await asyncio.to_thread(sessions.is_password, user, message.password)
                 if not right or user is None:
                     raise CallError(Problem.UNAUTHENTICATED, "Unable to log in with provided credentials.")
                 attempt.succeeded()

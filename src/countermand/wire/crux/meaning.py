@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
-from countermand.admin.accounts import Caller
+from countermand.admin.callers import Caller
 from countermand.domain.commands import Allocate, AllocateOrder, Parcel, Ship, ShipOrder
 from countermand.domain.money.amounts import digits_of, rounded
 from countermand.domain.orders import NewLine, PlaceOrder

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from countermand.admin.accounts import PERMISSIONS, Login, Permission
+from countermand.admin.callers import PERMISSIONS, Permission
+from countermand.admin.sessions import Login
 from countermand.domain.line import Decision, Line
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import Refusal, RefusalKind

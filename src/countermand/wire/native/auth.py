@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from countermand.admin.accounts import Caller, Permission
+from countermand.admin.callers import Caller, Permission
 from countermand.domain.parties import PartyKind
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire.callers import address_of

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, Field
 
-from countermand.admin.accounts import PLATFORM, Caller
+from countermand.admin.callers import PLATFORM, Caller
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import Response
 
 from countermand.admin import endpoints
-from countermand.admin.accounts import Caller
+from countermand.admin.callers import Caller
 from countermand.admin.endpoints import Added, Endpoint
 from countermand.domain.addresses.address import URL_MAX, BadAddressError
 from countermand.domain.endpoint import EndpointState, UnknownKindError

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Response
 from pydantic import AfterValidator, BaseModel, Field
 
-from countermand.admin.accounts import Caller
+from countermand.admin.callers import Caller
 from countermand.domain.commands import Reassign
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.parties import PartyKind

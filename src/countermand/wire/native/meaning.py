@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from countermand.admin.accounts import Caller
+from countermand.admin.callers import Caller
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.reads.scope import Scope
 from countermand.service.calls import Call, Done, IdempotencyKey

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import JSONResponse
 
-from countermand.admin.accounts import Caller
+from countermand.admin.callers import Caller
 from countermand.documents.orders import PaymentIn, payment_of
 from countermand.documents.refunds import PaymentsOut, payments_document
 from countermand.domain.money.account import OrderAccount

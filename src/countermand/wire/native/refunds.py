@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, Field
 from starlette.responses import JSONResponse
 
-from countermand.admin.accounts import Caller
+from countermand.admin.callers import Caller
 from countermand.documents.refunds import QuoteOut, RefundOut, RefundPage, quote_document, refund_document
 from countermand.domain.money.amounts import parse_minor, write_minor
 from countermand.domain.money.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund

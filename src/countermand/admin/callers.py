@@ -1,0 +1,123 @@
+"""Who calls: the party behind a token or a Plaza key, and what that credential may do."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from countermand.domain.parties import Actor, PartyKind
+from countermand.store import tables as t
+from countermand.store.columns import Record
+
+
+class Permission(StrEnum):
+    """What a credential may do. All but the last two are CRUX's (docs/crux.md), by the names its clients know."""
+
+    VIEW_ORDER = "view_order"
+    CREATE_ORDER = "create_order"
+    CANCEL_ORDER = "cancel_order"
+    ALLOCATE_ORDER = "allocate_order"
+    ADD_ORDER_TRACKING = "add_order_tracking"
+    MANAGE_ENDPOINTS = "manage_endpoints"
+    MANAGE_REFUNDS = "manage_refunds"
+
+
+PERMISSIONS: Final[dict[PartyKind, frozenset[Permission]]] = {
+    PartyKind.PLATFORM: frozenset(Permission),
+    PartyKind.RETAILER: frozenset(Permission) - {Permission.MANAGE_REFUNDS},
+    PartyKind.SUPPLIER: frozenset(Permission) - {Permission.MANAGE_REFUNDS, Permission.CREATE_ORDER},
+}
+"""What each kind of party may be permitted at most; a credential has all of it unless told otherwise."""
+
+PLATFORM: Final = UUID(int=1)
+"""The party that runs this service. It is there from the first migration on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who is calling: the party, and what this credential may do. ``expires_at`` is when it stops to count."""
+
+    party: UUID
+    kind: PartyKind
+    party_number: int
+    name: str
+    permissions: frozenset[str]
+    credential: UUID
+    user_name: str = ""
+    email: str = ""
+    expires_at: datetime | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """The caller, as the rules know it."""
+        return Actor(party=self.party, kind=self.kind, name=self.name)
+
+    @property
+    def sees(self) -> UUID | None:
+        """Whose rows alone the database shows this caller; ``None`` shows a platform all."""
+        return None if self.kind is PartyKind.PLATFORM else self.party
+
+    def may(self, permission: Permission) -> bool:
+        """Whether this credential carries the permission."""
+        return permission in self.permissions
+
+
+def caller_of_token(connection: Connection, lookup: str) -> Caller | None:
+    """The caller whose token has this digest, expired or not; ``None`` when it is unknown or was revoked."""
+    row = connection.execute(_CALLER.where(t.credentials.c.kind == "token", t.credentials.c.lookup == lookup)).first()
+    return _caller(row) if row else None
+
+
+def plaza_key(connection: Connection, public: str) -> tuple[Caller, bytes, bool] | None:
+    """The caller, the encrypted private half, and whether the party is active; ``None`` for an unknown key."""
+    row = connection.execute(
+        _CREDENTIAL.where(t.credentials.c.kind == "plaza_key", t.credentials.c.lookup == public)
+    ).first()
+    return (_caller(row), row.secret, row.status == "active") if row else None
+
+
+def permitted(kind: PartyKind, wished: Collection[str] | None) -> list[str]:
+    """What a credential of such a party may do: what was wished for, and no more than its kind of party may."""
+    most = {permission.value for permission in PERMISSIONS[kind]}
+    return sorted(most if wished is None else most & set(wished))
+
+
+_CREDENTIAL = (
+    select(
+        t.credentials.c.id,
+        t.credentials.c.party_id,
+        t.credentials.c.permissions,
+        t.credentials.c.label,
+        t.credentials.c.expires_at,
+        t.credentials.c.secret,
+        t.parties.c.kind,
+        t.parties.c.status,
+        t.parties.c.number,
+        t.parties.c.name,
+        t.users.c.name.label("user_name"),
+        t.users.c.email,
+    )
+    .select_from(t.credentials.join(t.parties).outerjoin(t.users, t.users.c.id == t.credentials.c.user_id))
+    .where(t.credentials.c.revoked_at.is_(None))
+)
+
+_CALLER = _CREDENTIAL.where(t.parties.c.status == "active", (t.users.c.status == "active") | t.users.c.status.is_(None))
+
+
+def _caller(row: Record) -> Caller:
+    who = row.user_name or row.label
+    return Caller(
+        party=row.party_id,
+        kind=PartyKind(row.kind),
+        party_number=row.number,
+        name=f"{row.name} ({who})" if who else row.name,
+        permissions=frozenset(row.permissions),
+        credential=row.id,
+        user_name=row.user_name or "",
+        email=row.email or "",
+        expires_at=row.expires_at,
+    )
