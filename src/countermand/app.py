@@ -95,14 +95,14 @@ async def work(settings: Settings, ready: Callable[[], None] = lambda: None) -> 
         UnsafeDatabaseError: as ``opened``.
         KeyringError: as ``Application.check_keys``.
     """
-    told = asyncio.Event()
+    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, told.set)
+        loop.add_signal_handler(name, stopping.set)
     async with opened(settings) as application:
         await application.check_keys()
         working = asyncio.create_task(application.worker.run())
         ready()
-        await told.wait()
+        await stopping.wait()
         await application.worker.stop()
         working.cancel()

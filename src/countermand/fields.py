@@ -1,6 +1,6 @@
 """Types of members that callers hand in, for all doors: numbers, amounts, texts, days and times.
 
-What they mean is said once, in ``domain/numbers.py``, ``domain/texts.py`` and ``domain/dates.py``.
+Their rules are in ``domain/numbers.py``, ``domain/texts.py`` and ``domain/dates.py``.
 """
 
 from collections.abc import Callable

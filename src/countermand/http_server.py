@@ -28,7 +28,7 @@ CROWDED: Final = 0.75
 """From this share of all connections on, idle ones are let go after ``CROWDED_IDLE_S``."""
 CROWDED_IDLE_S: Final = 5.0
 FINISH_S: Final = 30
-"""How long a server that is told to stop waits for the calls under way."""
+"""How long a server that stops waits for the calls under way."""
 
 
 def _plain(status: str, sentence: str, *headers: str) -> bytes:
@@ -128,7 +128,7 @@ class Connection(HttpToolsProtocol):
         self._unsent = 0
         self._stalled_since = self._since
 
-    # What the transport tells
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it where there is no room."""
@@ -169,7 +169,7 @@ class Connection(HttpToolsProtocol):
         self._hear_no_more()
         return True
 
-    # What the parser tells
+    # Called by the parser
 
     def on_message_begin(self) -> None:
         """A call begins."""
@@ -241,7 +241,7 @@ class Connection(HttpToolsProtocol):
         if self._too_large:
             self._refuse(TOO_LARGE)
         elif self._is_answering() and not self.cycle.more_body:
-            # Bytes that belong to no call, such as a body whose length was not said (the Node sample of the CRUX page).
+            # Bytes that belong to no call, such as a body without a length (the Node sample of the CRUX page).
             self._hear_no_more()
         else:
             self._refuse(None)

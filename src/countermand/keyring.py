@@ -30,7 +30,7 @@ class Keyring:
         self._lines: list[bytes] = []
 
     def check(self, closed: Sequence[bytes]) -> None:
-        """A file that is there can be used, and opens these secrets. Told before the first call, not by it.
+        """A file that is there can be used, and opens these secrets. Reported before the first call, not by it.
 
         A lost file is not replaced while there are secrets that it closed.
 

@@ -60,7 +60,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = lambda url: N
 def free_port(host: str, port: int) -> int:
     """A port that nobody listens on: this one, or any for 0.
 
-    The server itself would not tell: its socket may share a port with another server's, and callers would then reach
+    The server itself would not notice: its socket may share a port with another server's, and callers would then reach
     now this service, now that one.
 
     Raises:

@@ -92,7 +92,7 @@ async def test_other_events_are_told_and_ask_nothing(sqlite_world: World, kind: 
     assert mail.subject.startswith(subject[kind])
     assert sentence in mail.text
     assert sentence in mail.html
-    assert "Nothing is asked of you here." in mail.text
+    assert "You need not answer." in mail.text
     assert "href" not in mail.html
 
 

@@ -1,4 +1,4 @@
-"""Where parties are told what happens: their webhooks and mailboxes, and the secrets that what is sent is signed with.
+"""Endpoints: the webhooks and mailboxes where parties are notified, and the secrets that sign notices.
 
 Changed by their owners and by operators, not on the write road. Every change is logged; no secret and no path of a URL
 ever is.
@@ -40,7 +40,7 @@ SECRETS_MAX: Final = 3
 """So many secrets of an endpoint may be valid at once: each makes a signature in every message."""
 
 OVERLAP: Final = timedelta(hours=24)
-"""How long a secret stays valid beside the one that took its place, unless told otherwise."""
+"""How long a secret stays valid after it was replaced, by default."""
 
 OVERLAP_MAX: Final = timedelta(days=30)
 """Nobody can ask for a longer one: a secret that was replaced should end."""
@@ -52,7 +52,7 @@ CONFIRMATIONS_MAX: Final = 3
 
 CONFIRMATIONS_WITHIN: Final = timedelta(days=1)
 
-UNCONFIRMED: Final = "Nobody has confirmed yet that this mailbox wants to be told. Until then notices wait."
+UNCONFIRMED: Final = "This mailbox is not confirmed yet. Until it is, notices wait."
 """Why nothing is sent to a mailbox that is not confirmed."""
 
 log = structlog.get_logger()
@@ -136,7 +136,7 @@ def add(
 ) -> Added:
     """Register an address of a party for these kinds of events; without any, for all, or what asks a mailbox to answer.
 
-    A mailbox is sent a confirmation, and nothing else before that was heeded.
+    A mailbox first gets an e-mail that asks for confirmation, and nothing else until it is confirmed.
 
     Raises:
         BadAddressError: nothing can be sent there, or the rules do not allow it.
@@ -171,7 +171,7 @@ def add(
 
 
 def confirm(connection: Connection, endpoint: UUID, *, by: str) -> Endpoint:
-    """Somebody says that this mailbox wants to be told: from now on it is, also of what has waited. Once is enough.
+    """Somebody confirmed this mailbox: notices are sent to it, also those that have waited. Once is enough.
 
     Raises:
         UnknownEndpointError: as ``find``.
@@ -289,7 +289,7 @@ def pause(connection: Connection, endpoint: UUID, *, reason: str, by: str, party
 
 
 def disable(connection: Connection, endpoint: UUID, *, reason: str, by: str) -> Endpoint:
-    """Send nothing there any more, as the receiver said that it is gone for good. It can be resumed.
+    """Stop sending to an endpoint whose receiver answered that it is gone. It can be resumed.
 
     Raises:
         UnknownEndpointError: as ``find``.

@@ -30,7 +30,7 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
 Run the service:   serve   worker   migrate   demo   completion
 Who takes part:    party add|list|deactivate|activate   user add|list|disable|enable|password|log-out
                    token create|list|rename|revoke   plaza-key create|list|revoke   audit
-Who is told:       endpoint add|list|pause|resume|confirm|rotate|remove|test   notices   replay   recover
+Notifications:     endpoint add|list|pause|resume|confirm|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
 What happens:      order add|erase   quote   ask   accept   decline   withdraw   reassign   orders   cancellations
                    timeline   plaza
@@ -38,7 +38,7 @@ Money:             refunds   refund paid|close|retry|correct   payment add|captu
 How they do:       score   score-exclude   score-restore
 
 Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.
-`countermand COMMAND --help` tells the flags of a command, `countermand NOUN --help` what its verbs do.
+`countermand COMMAND --help` shows the flags of a command, `countermand NOUN --help` its verbs.
 Settings: flag, then COUNTERMAND_* variable, then ./countermand.toml, then default.
 Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by the rules, 5 not found, 6 partly done,
             75 try again later, 78 bad configuration, 130 interrupted.
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _ended(given: Arguments) -> int:
-    """Run it. What cannot be written is told now, and not by the interpreter when all is over."""
+    """Run it. An output that cannot be written is reported now, not by the interpreter at exit."""
     try:
         code = _code(given)
         for stream in filter(None, (sys.stdout, sys.stderr)):

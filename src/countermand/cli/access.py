@@ -192,8 +192,8 @@ def _change(user: str, database: str | None, change: Callable[..., Any]) -> Any:
 
 def _report(user: str, *, json: bool, status: str | None = None, tokens_ended: int | None = None) -> None:
     if json:
-        told = {"user": user, "status": status, "tokens_ended": tokens_ended}
-        print_json({name: value for name, value in told.items() if value is not None})
+        document = {"user": user, "status": status, "tokens_ended": tokens_ended}
+        print_json({name: value for name, value in document.items() if value is not None})
         return
     what = {"disabled": "is disabled", "active": "can log in again", None: "is changed"}[status]
     say(f"{user} {what}." + (f" {tokens_ended} tokens ended." if tokens_ended is not None else ""))

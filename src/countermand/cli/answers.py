@@ -159,7 +159,7 @@ def reassign(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Give what is left of a line to another fulfiller. Open asks follow; the former one is told."""
+    """Give what is left of a line to another fulfiller. Open asks go with it; the former fulfiller is notified."""
     if not note.strip():
         fail(Exit.USAGE, "usage", "A note has to say why the line is given to another fulfiller.")
 

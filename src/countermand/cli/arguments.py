@@ -25,22 +25,22 @@ class Arguments:
     rest: tuple[str, ...] = ()
     """All but the flags that every command has."""
     has_values: bool = False
-    """Whether anything is told by its place."""
+    """Whether any argument is given by its position."""
 
     @classmethod
     def of(cls, given: Sequence[str]) -> Self:
-        """Tell flags from values by the page of the command."""
+        """Distinguish flags from values by the help page of the command."""
         command = help_pages.command_in([each for each in given if each not in OF_ALL])
         with_a_value = help_pages.flags_with_a_value(command)
         flags = [place for place, _ in _flags(given, with_a_value)]
         taken = sum(given[place] in with_a_value for place in flags) + len(flags) + len(command)
         own = command in NEVER_TRIED or command == TRIES_BY_ITSELF
-        heeded = OF_ALL - {"--dry-run"} if own else OF_ALL
+        own_flags = OF_ALL - {"--dry-run"} if own else OF_ALL
         return cls(
             command=command,
             flags=frozenset(given[place] for place in flags),
             names=tuple(given[place].partition("=")[0] for place in flags),
-            rest=tuple(each for place, each in enumerate(given) if place not in flags or each not in heeded),
+            rest=tuple(each for place, each in enumerate(given) if place not in flags or each not in own_flags),
             has_values=len(given) > taken,
         )
 

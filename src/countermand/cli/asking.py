@@ -34,14 +34,14 @@ def ask(
         Parameter(allow_leading_hyphen=True, help="A CSV file with a line in each row; - reads standard input"),
     ] = None,
     units: Annotated[Whole | None, Parameter(help="How many; all that are open by default")] = None,
-    by: Annotated[Literal["customer", "retailer"], Parameter(help="Whose wish it is")] = "customer",
+    by: Annotated[Literal["customer", "retailer"], Parameter(help="Who asks")] = "customer",
     reason: Annotated[CancelReason, Parameter(help="Why")] = CancelReason.NOT_STATED,
     note: Note = "",
     key: Annotated[
         str, Parameter(help="A key of your own: asks under other keys are separate, the same key is the same ask")
     ] = "",
     csv: Annotated[bool, Parameter(negative=(), help="Of a file: print what came of each row as CSV")] = False,
-    progress: Annotated[bool, Parameter(negative=(), help="Of a file: tell how far it is")] = False,
+    progress: Annotated[bool, Parameter(negative=(), help="Of a file: show the progress")] = False,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
@@ -56,11 +56,11 @@ def ask(
         from countermand.cli.bulk_asking import Format, ask_file
         from countermand.cli.line_files import Usual
 
-        told = Format.JSON if json else Format.CSV if csv else Format.TEXT
+        form = Format.JSON if json else Format.CSV if csv else Format.TEXT
         usual = Usual(asker=Asker(by), reason=reason, note=note)
-        return ask_file(read_settings(database=database), file, usual, key, told, progress=progress)
+        return ask_file(read_settings(database=database), file, usual, key, form, progress=progress)
     if csv or progress:
-        fail(Exit.USAGE, "usage", "--csv and --progress tell of the rows of a file, --file.")
+        fail(Exit.USAGE, "usage", "--csv and --progress are about the rows of a file: give --file.")
 
     async def work(application: Application) -> tuple[Done, Record | None]:
         row = await application.database.read(lambda connection: find_line(connection, line or ""))
@@ -118,8 +118,8 @@ def call_for(command: AskCancellation, retailer: UUID, *, keeps_refusals: bool =
 
 def _once(command: AskCancellation, *, keeps_refusals: bool) -> IdempotencyKey:
     """What makes two asks one."""
-    said = ("ask", command.line, command.asker, command.units, command.note)
-    content = repr(said if command.reason is CancelReason.NOT_STATED else (*said, command.reason))
+    words = ("ask", command.line, command.asker, command.units, command.note)
+    content = repr(words if command.reason is CancelReason.NOT_STATED else (*words, command.reason))
     fingerprint = hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
     caller = str(command.actor.party)
     return IdempotencyKey(caller=caller, key=command.key, fingerprint=fingerprint, keeps_refusals=keeps_refusals)

@@ -36,7 +36,7 @@ from countermand.settings import Settings
 from countermand.store.columns import Record
 
 TOGETHER: Final = 4 * BATCH_MAX
-"""So many rows are under way at once: what came of them is told before the next ones are begun."""
+"""How many rows are under way at once. Their results are printed before the next ones are started."""
 DERIVED: Final = 48
 """So many characters a key has that is made of what a row says, after what --key puts before it."""
 NUMBER: Final = re.compile("[0-9]{1,10}")
@@ -80,7 +80,7 @@ class Result:
 
     @property
     def is_good(self) -> bool:
-        """Whether its ask was heeded, now or before."""
+        """Whether its ask was accepted, now or before."""
         return not self.code
 
     def document(self) -> dict[str, Any]:
@@ -99,44 +99,44 @@ class Result:
 RESULT_COLUMNS: Final = (*("row", "result", "line", "units", "cancellation", "repeated", "due_at", "code", "message"),)
 
 
-def ask_file(settings: Settings, file: str, usual: Usual, key: str, told: Format, *, progress: bool) -> None:
-    """Ask for each row of a file, and tell what came of each."""
+def ask_file(settings: Settings, file: str, usual: Usual, key: str, form: Format, *, progress: bool) -> None:
+    """Ask for each row of a file, and print the result of each."""
     if len(key) > KEY_MAX - DERIVED:
         fail(Exit.USAGE, "usage", f"With --file, --key begins the key of every row: {KEY_MAX - DERIVED} characters.")
     rows = read_file(file, usual)
-    telling = _Telling(_printer(told), len(rows), progress=progress)
+    printer = _Printer(_printer(form), len(rows), progress=progress)
     asking = _Tried if manners.dry_run else _Asking
     try:
-        with_database(settings, lambda application: asking(application, _Keys(key)).run(rows, telling))
+        with_database(settings, lambda application: asking(application, _Keys(key)).run(rows, printer))
     except KeyboardInterrupt:
         say("Interrupted. Take the same file again: what was asked is not asked twice.")
         raise
-    telling.end(file)
+    printer.end(file)
 
 
-def _printer(told: Format) -> Callable[[Sequence[Result]], None]:
-    if told is Format.CSV:
+def _printer(form: Format) -> Callable[[Sequence[Result]], None]:
+    if form is Format.CSV:
         add = csv_printer(RESULT_COLUMNS)
         return lambda results: add(each.document() for each in results)
     write: Callable[[Result], str] = (
-        Result.text if told is Format.TEXT else lambda each: json.dumps(each.document(), ensure_ascii=False)
+        Result.text if form is Format.TEXT else lambda each: json.dumps(each.document(), ensure_ascii=False)
     )
     return lambda results: print("".join(f"{write(each)}\n" for each in results), end="")
 
 
-class _Telling:
-    """Tells what came of the rows, as soon as it is known, and how far it is."""
+class _Printer:
+    """Prints the result of each row as soon as it is there, and the progress."""
 
     def __init__(self, write: Callable[[Sequence[Result]], None], total: int, *, progress: bool) -> None:
         self._write = write
         self._total = total
-        # Where the results are seen, they tell how far it is.
+        # If the results are on the screen, they show the progress.
         watched = sys.stderr.isatty() and not sys.stdout.isatty()
         self._progress = not manners.quiet and (progress or watched)
         self._done = 0
         self._counts: Counter[str] = Counter()
 
-    def tell(self, results: Sequence[Result]) -> None:
+    def show(self, results: Sequence[Result]) -> None:
         """Write results."""
         self._done += len(results)
         for each in results:
@@ -174,8 +174,8 @@ class _Keys:
     def of(self, row: Wanted, line: UUID) -> str:
         if row.key:
             return row.key
-        said = repr((line.hex, row.asker.value, row.units, row.reason.value, row.note))
-        digest = hashlib.sha256(said.encode()).hexdigest()[:32]
+        content = repr((line.hex, row.asker.value, row.units, row.reason.value, row.note))
+        digest = hashlib.sha256(content.encode()).hexdigest()[:32]
         self.seen[digest] += 1
         return f"{self.prefix}file:{digest}:{self.seen[digest]}"
 
@@ -187,12 +187,12 @@ class _Asking:
     application: Application
     keys: _Keys
 
-    async def run(self, rows: Sequence[Wanted | BadRow], telling: _Telling) -> None:
+    async def run(self, rows: Sequence[Wanted | BadRow], printer: _Printer) -> None:
         for some in _parts(rows, TOGETHER):
             found = await self._find(some)
             outcomes = await self._outcomes([each for each in found if isinstance(each, Found)])
             results = await self._results(found, outcomes)
-            telling.tell(results)
+            printer.show(results)
             if any(each.result == "failed" for each in results):
                 break
 
@@ -220,7 +220,7 @@ class _Tried(_Asking):
     have nothing in common with them, and no transaction is longer than it must be: it keeps a service waiting.
     """
 
-    async def run(self, rows: Sequence[Wanted | BadRow], telling: _Telling) -> None:
+    async def run(self, rows: Sequence[Wanted | BadRow], printer: _Printer) -> None:
         found = [each for some in _parts(rows, TOGETHER) for each in await self._find(some)]
         orders: dict[UUID, list[Found]] = {}
         for each in found:
@@ -232,7 +232,7 @@ class _Tried(_Asking):
             outcomes |= await self._outcomes(together)
         for some in _parts(found, TOGETHER):
             theirs = {each.place: outcomes[each.place] for each in some if isinstance(each, Found)}
-            telling.tell(await self._results(some, theirs))
+            printer.show(await self._results(some, theirs))
 
     async def _outcomes(self, asked: Sequence[Found]) -> dict[int, Outcome]:
         application = self.application
@@ -335,25 +335,25 @@ def _standing(connection: Connection, *, cancellations: Sequence[UUID]) -> dict[
 def _result(row: Found | BadRow, outcomes: Mapping[int, Outcome], standing: Mapping[UUID, Record]) -> Result:
     if isinstance(row, BadRow):
         return Result(row=row.place, result="bad", code=row.code, message=row.message)
-    told = Result(row=row.place, result="failed", line=str(row.line), units=row.units)
+    result = Result(row=row.place, result="failed", line=str(row.line), units=row.units)
     match outcomes[row.place]:
         case Failed():
-            return replace(told, code="database_unavailable", message="The database did not answer.")
+            return replace(result, code="database_unavailable", message="The database did not answer.")
         case Refused() as outcome:
-            return replace(told, result="refused", code=outcome.refusal.kind.value, message=outcome.refusal.detail)
+            return replace(result, result="refused", code=outcome.refusal.kind.value, message=outcome.refusal.detail)
         case Done() as done:
-            return _heeded(told, done, standing)
+            return _accepted(result, done, standing)
 
 
-def _heeded(told: Result, done: Done, standing: Mapping[UUID, Record]) -> Result:
+def _accepted(result: Result, done: Done, standing: Mapping[UUID, Record]) -> Result:
     first = done.cancellations[0] if done.cancellations else None
     repeated = done.replayed or first in done.repeated
     stands = made_by(done) or (standing.get(first) if first else None)
     if first is None or stands is None:
-        return replace(told, result=State.ACCEPTED.value, repeated=repeated)
+        return replace(result, result=State.ACCEPTED.value, repeated=repeated)
     waits = stands.state == State.ASKED
     return replace(
-        told,
+        result,
         result=State(stands.state).value,
         units=stands.units,
         # What is taken back has no id that anybody could use.

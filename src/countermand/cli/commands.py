@@ -39,7 +39,7 @@ for noun, help_text, module, verbs in (
     ("plaza-key", "Key pairs that Plaza clients sign with.", "parties", ("create", "list", "revoke")),
     (
         "endpoint",
-        "Where parties are told what happens.",
+        "Where parties are notified.",
         "endpoints",
         ("add", "list", "pause", "resume", "confirm", "rotate", "remove", "test"),
     ),

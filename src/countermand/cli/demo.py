@@ -55,7 +55,7 @@ def demo(
     *,
     port: Whole = 8765,
     once: Annotated[
-        bool, Parameter(negative=(), help="End after the story, with exit code 0 if it went as told")
+        bool, Parameter(negative=(), help="End after the stories, with exit code 0 if no step failed")
     ] = False,
     json: Annotated[Path | None, Parameter(help="Write base URL, tokens and ids to this file")] = None,
 ) -> None:
@@ -90,7 +90,7 @@ async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
             await asyncio.to_thread(_write, file, cast)
         failures = await _tell(cast, settings)
         if failures:
-            fail(Exit.FAILED, "not_as_told", f"{failures} steps did not go as told.")
+            fail(Exit.FAILED, "not_as_told", f"{failures} steps failed.")
         if not once:
             _explain(cast)
             await server
@@ -101,12 +101,12 @@ async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
 
 
 async def _tell(cast: Cast, settings: Settings) -> int:
-    """Play all stories. Returns how many steps did not go as told."""
-    failures = await CruxStory(cast).tell() + await PlazaStory(cast).tell()
+    """Play all stories. Returns how many steps failed."""
+    failures = await CruxStory(cast).play() + await PlazaStory(cast).play()
     async with Receiver() as receiver:
-        failures += await WebhookStory(cast, settings, receiver).tell()
+        failures += await WebhookStory(cast, settings, receiver).play()
     for story in (MoneyStory(cast), PageStory(cast, settings), DeadlineStory(cast), ScoreStory(cast)):
-        failures += await story.tell()
+        failures += await story.play()
     return failures
 
 
@@ -138,7 +138,7 @@ async def _prepare(settings: Settings) -> Cast:
 
 
 def _two_days_ago() -> datetime:
-    """When the late order was placed: what was asked then has a few seconds left by now."""
+    """When the late order was placed: an ask of that time has a few seconds left."""
     return system_clock() - timedelta(seconds=DEFAULT_POLICY.answer_within_s or 0) + LEFT
 
 

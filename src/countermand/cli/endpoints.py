@@ -1,4 +1,4 @@
-"""Commands about endpoints: where parties are told what happens."""
+"""Commands about endpoints: where parties are notified."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -41,7 +41,7 @@ def endpoint_add(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Register where a party is told what happens. Prints its id, then the secret, which cannot be shown again.
+    """Register where a party is notified. Prints its id, then the secret, which cannot be shown again.
 
     A mailbox has no secret. It is sent a confirmation, and nothing else before its owner has confirmed it.
 

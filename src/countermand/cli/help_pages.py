@@ -45,7 +45,7 @@ def flags(command: Sequence[str]) -> frozenset[str]:
 
 
 def needed(command: Sequence[str]) -> list[tuple[str, bool]]:
-    """What a command cannot do without, by its flag if it has one, and whether it is told by its place."""
+    """What a command cannot do without, by its flag if it has one, and whether it is given by its position."""
     found = re.findall(r"^│ \*  (?:([A-Z]+) )?(--[\w-]+)?", page(command), re.MULTILINE)
     return [(flag or place, bool(place)) for place, flag in found]
 

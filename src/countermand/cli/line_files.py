@@ -119,11 +119,11 @@ def _text(content: bytes) -> str:
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
     """Each row that is not blank, after the line in which it begins."""
     first, _, rest = text.partition("\n")
-    told = first.strip()
+    heading = first.strip()
     begun = 0
-    if told.lower().startswith("sep=") and told[4:] in (*SEPARATORS, ""):
+    if heading.lower().startswith("sep=") and heading[4:] in (*SEPARATORS, ""):
         # Excel says so of itself, and the tab is stripped.
-        text, begun, separator = rest, 1, told[4:] or "\t"
+        text, begun, separator = rest, 1, heading[4:] or "\t"
     else:
         header = next((line for line in text.splitlines() if line.strip()), "")
         separator = max(SEPARATORS, key=header.count)

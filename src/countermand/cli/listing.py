@@ -47,7 +47,7 @@ CANCELLATIONS_SHOWN: Final = 50
 ROWS_MAX: Final = 10_000
 """So many orders a look-up lists at most."""
 TOLD_MAX: Final = 20
-"""The stories of so many orders are told at once."""
+"""How many orders are printed at once."""
 
 
 def orders(
@@ -135,7 +135,7 @@ def cancellations(
     party: Annotated[str | None, Parameter(help="As this party sees them")] = None,
     awaiting: Annotated[str | None, Parameter(help="Whose answer is due; Platform's are those that escalated")] = None,
     late: Annotated[
-        bool, Parameter(negative=(), help="Whose answer was due by now, or which escalated for that")
+        bool, Parameter(negative=(), help="Only those whose deadline has passed, or that were escalated for it")
     ] = False,
     sort: Annotated[Literal["newest", "due"], Parameter(help="due: what waits, the longest due first")] = "newest",
     limit: LimitFlag | None = None,
@@ -238,12 +238,12 @@ def timeline(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Tell the whole story of a line, in order."""
+    """Print the whole history of a line, in order."""
 
     def question(connection: Connection) -> tuple[Sequence[Record], Sequence[Record], dict[UUID, str]]:
-        told = [event for subject in _subjects(connection, sought) for event in _told(connection, subject)]
-        judged = scores.judgements_of(connection, [(event.retailer_id, event.line_id) for event in told])
-        return told, judged, {line: _zone(connection, line) for line in {event.line_id for event in told}}
+        entries = [event for subject in _subjects(connection, sought) for event in _events_of(connection, subject)]
+        judged = scores.judgements_of(connection, [(event.retailer_id, event.line_id) for event in entries])
+        return entries, judged, {line: _zone(connection, line) for line in {event.line_id for event in entries}}
 
     events, judgements, zones = ask_database(read_settings(database=database), question)
     if not events:
@@ -254,11 +254,11 @@ def timeline(
     if csv:
         print_csv(_EVENT_COLUMNS, _event_rows(events, judgements, zones))
         return
-    for line, told in groupby(events, key=lambda event: event.line_id):
-        _tell_line(list(told), judgements, zones[line])
+    for line, entries in groupby(events, key=lambda event: event.line_id):
+        _print_line(list(entries), judgements, zones[line])
 
 
-def _told(connection: Connection, subject: UUID) -> Sequence[Record]:
+def _events_of(connection: Connection, subject: UUID) -> Sequence[Record]:
     return event_reads.timeline(connection, EVERYTHING, subject)
 
 
@@ -299,21 +299,21 @@ def _event(event: Record) -> dict[str, Any]:
 
 
 def _zone(connection: Connection, line: UUID) -> str:
-    """Where the working hours of a line's policy are, if it has any: by its clock deadlines are told too (EC-30)."""
+    """Where the working hours of a line's policy are, if it has any: deadlines are shown by its clock too (EC-30)."""
     row = line_reads.line_by_id(connection, EVERYTHING, line)
     hours = policies.in_force(connection, row.retailer_id, row.fulfiller_id).working_hours if row else None
     return hours.zone if hours else ""
 
 
-def _tell_line(events: Sequence[Record], judgements: Sequence[Record], zone: str) -> None:
+def _print_line(events: Sequence[Record], judgements: Sequence[Record], zone: str) -> None:
     line = events[0].line_id
     print(f"{events[0].ordered} x {plain(events[0].sku)}, line {line}")
-    told = [
+    entries = [
         (event.at, sentences.sentence(event, zone), f"{sentences.state(event)}; {event.door}, {event.actor}")
         for event in events
     ]
-    told += [(each.at, sentences.judged(each), each.door) for each in judgements if each.line_id == line]
-    for at, sentence, where in sorted(told, key=lambda each: each[0]):
+    entries += [(each.at, sentences.judged(each), each.door) for each in judgements if each.line_id == line]
+    for at, sentence, where in sorted(entries, key=lambda each: each[0]):
         print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(sentence)}  [{plain(where)}]")
 
 
@@ -363,8 +363,11 @@ def _order(view: OrderView) -> dict[str, Any]:
 def _event_rows(
     events: Sequence[Record], judgements: Sequence[Record], zones: Mapping[UUID, str]
 ) -> list[Mapping[str, object]]:
-    told = [_event(event) | {"sentence": sentences.sentence(event, zones[event.line_id])} for event in events]
-    return [*told, *(_judgement(each) | {"door": each.door, "sentence": sentences.judged(each)} for each in judgements)]
+    entries = [_event(event) | {"sentence": sentences.sentence(event, zones[event.line_id])} for event in events]
+    return [
+        *entries,
+        *(_judgement(each) | {"door": each.door, "sentence": sentences.judged(each)} for each in judgements),
+    ]
 
 
 _EVENT_COLUMNS: Final = (

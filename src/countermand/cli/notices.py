@@ -1,4 +1,4 @@
-"""Commands about notices: what is to be told to whom, what was given up, and sending it again."""
+"""Commands about notices: list them, and send again those that were given up."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -141,7 +141,7 @@ def _when(what: str, to: Endpoint) -> str:
 def _moment(text: str, now: datetime) -> datetime:
     """A time, UTC unless it says otherwise, or how long ago; ends the command when it is neither."""
     if re.fullmatch("[0-9]+[smhd]", text):
-        # Nothing was made before the first day that every database can tell.
+        # No notice is older than the first day that every database can store.
         return now - min(timedelta(seconds=seconds(text)), now - _EARLIEST)
     return min(moment(text), now)
 

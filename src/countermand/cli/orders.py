@@ -166,7 +166,7 @@ def find_line(connection: Connection, text: str) -> Record:
 
 def _read_orders(file: str) -> list[Given]:
     try:
-        # What is no UTF-8 is told by the reader of JSON, whatever the terminal's encoding is.
+        # Bytes that are no UTF-8 are reported by the reader of JSON, whatever the terminal's encoding is.
         body = sys.stdin.read().encode(errors="surrogateescape") if file == "-" else Path(file).read_bytes()
         if not body.strip():
             raise ValueError("it is empty")

@@ -37,7 +37,7 @@ JsonFlag = Annotated[bool, Parameter(name="--json", negative=(), help="Print one
 
 
 def serve(*, database: DatabaseFlag = None, host: str | None = None, port: Whole | None = None) -> None:
-    """Run the service until it is told to stop.
+    """Run the service until it gets a signal to stop.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def serve(*, database: DatabaseFlag = None, host: str | None = None, port: Whole
 
 
 def worker(*, database: DatabaseFlag = None) -> None:
-    """Send notices and fire deadlines until told to stop, beside a server or without one."""
+    """Send notices and fire deadlines until a signal to stop comes, beside a server or without one."""
     from countermand.app import work
 
     settings = read_settings(database=database)
@@ -127,7 +127,7 @@ def read_settings(**flags: object) -> Settings:
 
 
 def on_free_port(settings: Settings) -> Settings:
-    """The settings, with a port that nobody listens on: the one wished for, or any for 0. Ends the command otherwise.
+    """The settings, with a port that nobody listens on: the requested one, or any for 0. Ends the command otherwise.
 
     Raises:
         UnsafeDatabaseError: the port is taken by the service that serves the same SQLite file.

@@ -88,7 +88,7 @@ def score(
     print_table(columns, rows, empty="There are no weeks.")
     if evidence:
         for card in shown.cards:
-            _print_evidence(shown.told[card.week], shown)
+            _print_evidence(shown.evidence[card.week], shown)
     say(f"The norm is at most {float(NORM):.0%}. Strikes in the last {STRIKE_WEEKS} closed weeks: {shown.strikes}.")
 
 
@@ -131,8 +131,8 @@ def _judge(text: str, party: str | None, reason: str, database: str | None, *, e
                 fail(Exit.NOT_FOUND, "unknown_cancellation", f"There is no cancellation {text}.")
             whose = _whose(connection, row, party, ZoneInfo(settings.score_zone))
             words = scores.judgements_of(connection, [(row.retailer_id, row.line_id)])
-            said = [word.excluded for word in words if (word.cancellation_id, word.party_id) == (row.id, whose)]
-            if (said or [False])[-1] == excluded:
+            earlier = [word.excluded for word in words if (word.cancellation_id, word.party_id) == (row.id, whose)]
+            if (earlier or [False])[-1] == excluded:
                 state = "is excluded already" if excluded else "is not excluded"
                 fail(Exit.REFUSED, "nothing_to_judge", f"The cancellation {state}.")
             now, by = application.clock(), operator().name

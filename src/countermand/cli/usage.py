@@ -1,4 +1,4 @@
-"""Wrong usage that the page of a command shows, told before anything of the command is imported."""
+"""Wrong usage that the help page of a command shows, reported before the command is imported."""
 
 from difflib import get_close_matches
 from typing import Final
@@ -27,5 +27,5 @@ def check(given: Arguments) -> None:
 
 
 def wrong(given: Arguments, message: str) -> CommandError:
-    """What is wrong, and which help tells of it."""
+    """What is wrong, and which help page explains it."""
     return CommandError(Exit.USAGE, "usage", message, f"See `{' '.join(('countermand', *given.command, '--help'))}`.")

@@ -31,7 +31,7 @@ Percent = Annotated[Number, Field(ge=0, le=1_000, max_digits=16, allow_inf_nan=F
 
 
 class Strict(BaseModel):
-    """Unknown members are refused, so that a misspelt one is not lost in silence."""
+    """Unknown members are refused, so that a misspelt one is not lost unnoticed."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -40,15 +40,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What is told of a party: its figures, oldest first, and the strikes of the last weeks that are closed.
+    """The scorecards of a party: its figures, oldest first, and the strikes of the last closed weeks.
 
-    ``told`` has the cards with all that counts, if that was wanted.
+    ``evidence`` has the cards with all that counts, if that was requested.
     """
 
     party: Record
     role: Role
     cards: Sequence[Figures]
-    told: Mapping[Week, Scorecard]
+    evidence: Mapping[Week, Scorecard]
     strikes: int
     now: datetime
     zone: tzinfo
@@ -69,16 +69,16 @@ def scorecards_for(connection: Connection, name: str, wanted: Wanted, *, zone: t
     # A week closes on the Wednesday after, so the last or the last but one may be open.
     span = [current.later(number) for number in range(-max(STRIKE_WEEKS + 1, wanted.weeks - 1), 1)]
     weeks = [wanted.week] if wanted.week else span[-wanted.weeks :]
-    told = scores.cards(connection, who, weeks, zone, as_of=wanted.as_of) if wanted.evidence else []
+    cards = scores.cards(connection, who, weeks, zone, as_of=wanted.as_of) if wanted.evidence else []
     recent = _figures(connection, who, span, wanted, zone)
     closed = [each for each in recent if each.week.closes(zone) <= now][-STRIKE_WEEKS:]
     chosen = _figures(connection, who, weeks, wanted, zone) if wanted.week else recent[-wanted.weeks :]
-    found = [incident for card in told for incident in all_incidents(card)] if wanted.evidence else []
+    found = [incident for card in cards for incident in all_incidents(card)] if wanted.evidence else []
     return Shown(
         party=party,
         role=part,
         cards=chosen,
-        told={card.week: card for card in told},
+        evidence={card.week: card for card in cards},
         strikes=sum(each.strike for each in closed),
         now=now,
         zone=zone,
@@ -100,7 +100,7 @@ def all_incidents(card: Scorecard) -> list[Incident]:
 
 
 def document(shown: Shown, *, evidence: bool) -> dict[str, Any]:
-    """What is told of a party as JSON."""
+    """The scorecards of a party as JSON."""
     return {
         "party": str(shown.party.id),
         "name": shown.party.name,
@@ -135,7 +135,7 @@ def _card(card: Figures, shown: Shown, *, evidence: bool) -> dict[str, Any]:
         "median_s": median,
         "p90_s": p90,
         "decline_rate": None if card.decline_rate is None else float(card.decline_rate),
-        **({"evidence": _evidence(shown.told[card.week], shown)} if evidence else {}),
+        **({"evidence": _evidence(shown.evidence[card.week], shown)} if evidence else {}),
     }
 
 

@@ -29,17 +29,17 @@ class EmailOutlet:
     async def send(self, notice: Notice, now: datetime) -> Attempt:
         """Write the message for this reader, and make one attempt to send it."""
         page = partial(self._links.page_of, party=notice.reader.party)
-        said = mail_of(notice.event, reader=notice.reader, page=page, now=now)
-        return await self.write(mailbox_of(notice.endpoint.url), said, message_id=show("evt", notice.event.id))
+        mail = mail_of(notice.event, reader=notice.reader, page=page, now=now)
+        return await self.write(mailbox_of(notice.endpoint.url), mail, message_id=show("evt", notice.event.id))
 
     async def test(self, endpoint: Endpoint, message: UUID, now: datetime) -> Attempt:
         """A message about nothing."""
-        said = trial_mail(self._source)
-        return await self.write(mailbox_of(endpoint.url), said, message_id=show("evt", message))
+        mail = trial_mail(self._source)
+        return await self.write(mailbox_of(endpoint.url), mail, message_id=show("evt", message))
 
-    async def write(self, address: str, said: MailText, *, message_id: str) -> Attempt:
+    async def write(self, address: str, mail: MailText, *, message_id: str) -> Attempt:
         """Make one attempt to send any message to any address."""
-        return await self._mail.send(address, said.subject, said.text, said.html, message_id=message_id)
+        return await self._mail.send(address, mail.subject, mail.text, mail.html, message_id=message_id)
 
     async def close(self) -> None:
         """Nothing to do: each message has a connection of its own."""

@@ -1,7 +1,7 @@
-"""What an e-mail about an event says: a question with a link where an answer is due, else plain information.
+"""E-mails about events: a question with a link if the reader's answer is due, otherwise information only.
 
-Subjects are shown by programs that show nothing else, and people trust them. They hold fixed words, numbers and ids of
-ours, and nothing that a customer, a party or a receiver wrote.
+Some programs show only subjects, and people trust them. So subjects have fixed words, numbers and ids of ours, and
+nothing that a customer, a party or a receiver wrote.
 """
 
 from collections.abc import Callable
@@ -29,14 +29,14 @@ _TEMPLATES: Final = Environment(
 )
 _HAPPENED: Final[dict[EventKind, str]] = {
     EventKind.LINE_PLACED: "Ordered: {units}",
-    EventKind.LINE_ALLOCATED: "The supplier said how much there is",
+    EventKind.LINE_ALLOCATED: "The supplier reported how many units it has",
     EventKind.LINE_SHIPPED: "Shipped: {units}",
-    EventKind.LINE_SHIPPED_THOUGH_CANCELLED: "Shipped though cancelled: {units}",
-    EventKind.LINE_TRANSPORT_CHANGED: "A parcel travels otherwise",
+    EventKind.LINE_SHIPPED_THOUGH_CANCELLED: "Reported as shipped, though cancelled: {units}",
+    EventKind.LINE_TRANSPORT_CHANGED: "A parcel was corrected",
     EventKind.LINE_REASSIGNED: "Given to another supplier: {units}",
     EventKind.CANCELLATION_ASKED: "A cancellation was asked for: {units}",
     EventKind.CANCELLATION_PASSED_ON: "A cancellation was passed on: {units}",
-    EventKind.CANCELLATION_AGREED: "A cancellation was agreed to and waits for others: {units}",
+    EventKind.CANCELLATION_AGREED: "A cancellation was accepted and waits for other lines: {units}",
     EventKind.CANCELLATION_PROOF_ASKED: "A parcel has to be named: {units}",
     EventKind.CANCELLATION_ACCEPTED: "Cancelled: {units}",
     EventKind.CANCELLATION_DECLINED: "A cancellation was declined: {units}",
@@ -55,12 +55,12 @@ _HAPPENED: Final[dict[EventKind, str]] = {
     EventKind.REFUND_CLOSED: "A refund was closed",
     EventKind.REFUND_CORRECTED: "A refund was corrected",
 }
-"""The subject of what is told of a kind of event."""
+"""The subject for each kind of event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailText:
-    """The three texts of a message; the two bodies say the same."""
+    """The three texts of an e-mail. Both bodies have the same content."""
 
     subject: str
     text: str
@@ -70,7 +70,7 @@ class MailText:
 def mail_of(event: Record, *, reader: Scope, page: Callable[[Record], str], now: datetime) -> MailText:
     """The message about one event (a row of ``reads.events.events_for_sending``) for one party.
 
-    ``page`` makes the link to answer, and is asked only if the reader's answer is due.
+    ``page`` makes the link to answer. It is called only if the reader's answer is due.
     """
     awaiting = event.facts.get("awaiting")
     is_asked = reader.kind is PartyKind.PLATFORM if awaiting is None else awaiting == str(reader.party)
@@ -80,7 +80,7 @@ def mail_of(event: Record, *, reader: Scope, page: Callable[[Record], str], now:
 
 
 def ask_mail(event: Record, *, link: str, now: datetime) -> MailText:
-    """Ask for an answer: what is wanted, by whom, until when, and where to answer."""
+    """Ask for an answer: what is asked, by whom, until when, and where to answer."""
     facts = _facts(event)
     facts["To cancel"] = f"{event.facts['units']} of {count(event.ordered)} ordered"
     customer = event.facts.get("asker") == "customer"
@@ -97,12 +97,12 @@ def ask_mail(event: Record, *, link: str, now: datetime) -> MailText:
     question = subject = f"Can {units} still be cancelled?"
     if event.kind == EventKind.CANCELLATION_PROOF_ASKED:
         subject = f"Which parcel did {units} ship in?"
-        question = f"{subject} Without an answer in time, they count as cancelled."
+        question = f"{subject} Name it in time, or they count as cancelled."
     return _rendered("ask", f"{subject} {_about(event)}", question=question, facts=facts, note=note, link=link)
 
 
 def _asked_by(event: Record) -> str:
-    """Who asked; whoever passed it on, or declined it without proof, did not."""
+    """Who asked, which is not the party that passed the ask on or declined it without proof."""
     names = {event.retailer_id: event.retailer_name, event.fulfiller_id: event.fulfiller_name}
     if event.kind == EventKind.CANCELLATION_ASKED:
         return str(event.actor_name or event.actor)
@@ -110,7 +110,7 @@ def _asked_by(event: Record) -> str:
 
 
 def event_mail(event: Record) -> MailText:
-    """Tell what happened; nothing is asked."""
+    """Report what happened. No answer is due."""
     facts = _facts(event)
     facts["Happened on"] = moment(event.at)
     facts["Units now"] = timeline.state(event)
@@ -120,13 +120,13 @@ def event_mail(event: Record) -> MailText:
 
 
 def stopped_mail(address: str, why: str) -> MailText:
-    """Tell the owner of an endpoint that nothing more is sent there, and what to do."""
+    """Notify the owner of an endpoint that nothing more is sent there, with what to do."""
     where = one_line(address, 200)
     return _rendered("stopped", "Notices to your endpoint have stopped", where=where, why=one_line(why, 1000))
 
 
 def confirmation_mail(party: str, *, source: str, link: str, until: datetime) -> MailText:
-    """Ask whoever reads a mailbox whether this party may be told there. An operator has named the party."""
+    """Ask the reader of a mailbox whether this party may be notified there. An operator has named the party."""
     return _rendered(
         "confirm",
         "Please confirm this mailbox",
@@ -138,7 +138,7 @@ def confirmation_mail(party: str, *, source: str, link: str, until: datetime) ->
 
 
 def trial_mail(source: str) -> MailText:
-    """Tell that nothing happened. ``source`` is the address of this service."""
+    """A test message. ``source`` is the address of this service."""
     return _rendered("test", "A test", source=source)
 
 
@@ -152,7 +152,7 @@ def _facts(event: Record) -> dict[str, str]:
 
 
 def _about(event: Record) -> str:
-    """Which cancellation or line a subject is about."""
+    """The cancellation or line in a subject."""
     about = show("can", event.cancellation_id) if event.cancellation_id else f"line {event.line_id}"
     return f"({about})"
 

@@ -125,7 +125,7 @@ class Links:
         return f"{self._base_url}{PATH}{_sealed(self._keyring, packed, _ANSWERING)}"
 
     def page_of(self, event: Record, party: UUID) -> str:
-        """The link in what a party is told of an event that waits for its answer."""
+        """The link in a notice of an event that waits for the party's answer."""
         return self.page(
             retailer=event.retailer_id,
             line=event.line_id,
@@ -163,7 +163,7 @@ def _sealed(keyring: Keyring, packed: bytes, purpose: str) -> str:
 
 
 def _unsealed(keyring: Keyring, token: str, purpose: str) -> bytes:
-    """What such a text holds. All keys are tried, so that the time tells nothing.
+    """The content of such a text. All keys are tried, so that the time reveals nothing.
 
     Raises:
         UnknownLinkError: none of them made it.

@@ -14,7 +14,7 @@ from countermand.store.columns import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What one reader is told of an event (a row of ``reads.events_for_sending``) at one endpoint."""
+    """A notice: an event (a row of ``reads.events_for_sending``) for one reader at one endpoint."""
 
     endpoint: Endpoint
     reader: Scope

@@ -44,7 +44,7 @@ class Mail:
     """Sends messages through one SMTP server; without a host it can send nothing, and says so.
 
     Args:
-        encryption: ``tls`` from the first byte, ``starttls`` before anything is said, or ``none``.
+        encryption: ``tls`` from the first byte, ``starttls`` before anything is sent, or ``none``.
         sender: the address in From, with or without a name before it: ``Shop <mail@shop.example>``.
         trust: whose certificates are believed; default the operating system's.
     """
@@ -87,7 +87,7 @@ class Mail:
     async def send(self, to: str, subject: str, text: str, html: str, *, message_id: str = "") -> Attempt:
         """Make one attempt to send a message. Never raises: whatever goes wrong is a failed attempt that says so.
 
-        ``message_id`` is the same for every attempt of one notice, so that a mailbox can tell a repeat.
+        ``message_id`` is the same for every attempt of one notice, so that a mail program recognises a repeat.
         """
         if not self._host:
             return _failed("No e-mail can be sent: the setting smtp_host is empty.")

@@ -35,22 +35,22 @@ class WebhookOutlet:
         self._opened_in = ""
 
     async def send(self, notice: Notice, now: datetime) -> Attempt:
-        """Write down what this reader is told of the event, sign it, and make one attempt to send it."""
+        """Write the notice for its reader, sign it, and make one attempt to send it."""
         page = partial(self._links.page_of, party=notice.reader.party)
-        told = write(notice.event, reader=notice.reader, source=self._source, page=page)
-        return await self._post(notice.endpoint, told["id"], told, now)
+        document = write(notice.event, reader=notice.reader, source=self._source, page=page)
+        return await self._post(notice.endpoint, document["id"], document, now)
 
     async def test(self, endpoint: Endpoint, message: UUID, now: datetime) -> Attempt:
         """A message about nothing, signed and sent like any other."""
-        said = write_test(endpoint=show(PREFIX, endpoint.id), id=message, at=now, source=self._source)
-        return await self._post(endpoint, show("evt", message), said, now)
+        document = write_test(endpoint=show(PREFIX, endpoint.id), id=message, at=now, source=self._source)
+        return await self._post(endpoint, show("evt", message), document, now)
 
     async def close(self) -> None:
         """Let go of every connection."""
         await self._webhooks.close()
 
-    async def _post(self, endpoint: Endpoint, message: str, said: Any, now: datetime) -> Attempt:
-        body = orjson.dumps(said)
+    async def _post(self, endpoint: Endpoint, message: str, document: Any, now: datetime) -> Attempt:
+        body = orjson.dumps(document)
         headers = sign(self._secrets(endpoint, now), message, now, body)
         return await self._webhooks.post(endpoint.url, headers, body)
 

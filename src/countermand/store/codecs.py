@@ -183,15 +183,15 @@ def _told_refund(refund: ReportedRefund) -> dict[str, Any]:
 
 
 def noted_of(row: Record) -> Remark:
-    """What an event tells that was noted and changed nothing."""
-    told = {"by": row.actor_id, "cancellation": row.cancellation_id}
+    """The remark in an event that changed nothing."""
+    common = {"by": row.actor_id, "cancellation": row.cancellation_id}
     match EventKind(row.kind):
         case EventKind.CANCELLATION_LATE_ANSWER:
-            return Remark(**told, answer=row.facts["answer"])
+            return Remark(**common, answer=row.facts["answer"])
         case EventKind.CANCELLATION_NOTED:
-            return Remark(**told, note=row.facts["note"], tracking=row.facts.get("tracking", ""))
+            return Remark(**common, note=row.facts["note"], tracking=row.facts.get("tracking", ""))
         case _:
-            return Remark(**told, units=row.facts["units"], tracking=row.facts.get("tracking", ""))
+            return Remark(**common, units=row.facts["units"], tracking=row.facts.get("tracking", ""))
 
 
 def parcel_of(rows: Sequence[Record]) -> ReportedParcel:

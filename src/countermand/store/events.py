@@ -1,4 +1,4 @@
-"""Events by their keys, with all that is told of them: the statement by which the worker reads what it sends.
+"""Events by their keys, with all that notices contain: the statement by which the worker reads what it sends.
 
 Written as text, because the order in which the tables are looked into must not depend on what the planner believes. On
 a table that has just grown it took every key but the retailer's for worthless, and read all events of a retailer.

@@ -1,6 +1,6 @@
 """Where an event stands in the feed: in the order in which transactions end, so that none is missed.
 
-An id tells when an event was made. A transaction that takes long makes its events visible when later ones have long
+An id shows when an event was made. A transaction that takes long makes its events visible when later ones have long
 been read, so a reader that goes by ids would miss them. See docs/decisions/0020.
 
 On SQLite one transaction writes at a time: each takes the next position. On PostgreSQL a position is the number of the

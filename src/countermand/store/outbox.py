@@ -65,7 +65,7 @@ def overdue(
     partitions: Collection[int],
     after: tuple[datetime, UUID] | None = None,
 ) -> Sequence[Record]:
-    """Cancellations in these partitions whose answer was due by now, the longest overdue first.
+    """Cancellations in these partitions whose answer is overdue, the longest overdue first.
 
     ``after`` is when the answer to the last one before was due, and its id.
     """
@@ -127,7 +127,7 @@ class Settlement:
 def settle(connection: Connection, settlements: Sequence[Settlement]) -> int:
     """Write down what became of these notices. Returns how many were still this worker's to settle.
 
-    A notice is left as it is when its partition has another owner by now, or when somebody else settled or replayed
+    A notice is left as it is when its partition has another owner, or when somebody else settled or replayed
     it meanwhile: then its number of attempts is another one.
     """
     return engine_of(connection).update_rows(connection, _SETTLE, [_settlement_row(each) for each in settlements])
@@ -260,7 +260,7 @@ def partitions(connection: Connection) -> Sequence[Record]:
 
 
 def workers(connection: Connection) -> Sequence[Record]:
-    """Every worker that said it lives."""
+    """All workers that have reported that they are alive."""
     return connection.execute(select(t.workers)).all()
 
 

@@ -18,7 +18,7 @@ from countermand.store.columns import NumberList, Record, one_of
 
 
 def owe(connection: Connection, endpoint: UUID, why: str, now: datetime) -> None:
-    """Let everybody be told that an endpoint was stopped who reads mail for the party that owns it."""
+    """Queue e-mails to all mailboxes of a party: its endpoint was stopped."""
     party = connection.execute(select(t.endpoints.c.party_id).where(t.endpoints.c.id == endpoint)).scalar_one()
     rows = [_due(endpoint, party, address, now, why=why) for address in _addresses(connection, party, endpoint)]
     if rows:
@@ -28,7 +28,7 @@ def owe(connection: Connection, endpoint: UUID, why: str, now: datetime) -> None
 def owe_confirmation(
     connection: Connection, *, endpoint: UUID, party: UUID, address: str, recipient: str, now: datetime
 ) -> None:
-    """Let a mailbox be asked to confirm that it wants to be told. Once for one ``now``."""
+    """Queue an e-mail that asks a mailbox to confirm. Once for one ``now``."""
     row = _due(endpoint, party, address, now, recipient=recipient)
     if not connection.execute(select(t.owner_mails.c.address).where(*_key(row))).first():
         connection.execute(insert(t.owner_mails), [row])

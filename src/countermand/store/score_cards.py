@@ -114,7 +114,7 @@ def keep(connection: Connection, counted: Iterable[tuple[Key, int, Mapping[str, 
 class Barrier:
     """Transactions from ``newest`` on are yet to begin; all before ``oldest`` have ended.
 
-    One that has its number from now on looks at the rows later than now. So what is armed by now can be counted once
+    One that has its number from now on looks at the rows later than now. So what is armed now can be counted once
     ``oldest`` has reached what ``newest`` is now. SQLite lets one transaction write at a time.
     """
 

@@ -43,7 +43,7 @@ CHECKS_EVERY_S: Final = 60.0
 RETENTION_EVERY_S: Final = 3600.0
 TEND_EVERY_S: Final = 2.0
 FINISH_S: Final = 10.0
-"""How long a worker that is told to stop waits for what it is sending."""
+"""How long a worker that stops waits for what it is sending."""
 
 CATCH_UP_S: Final = 3.0
 """How long a start waits for what fell due while nothing ran."""

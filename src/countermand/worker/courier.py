@@ -1,4 +1,4 @@
-"""Takes what a party is told of an event to where it goes, and writes to the owners of endpoints."""
+"""Sends notices to the outlet of their endpoint, and e-mails to the owners of endpoints."""
 
 from datetime import datetime
 from uuid import UUID
@@ -25,21 +25,21 @@ class Couriers:
         self._source = source
 
     async def deliver(self, endpoint: Endpoint, reader: Scope, event: Record) -> Attempt:
-        """Write down what this reader is told of the event, and make one attempt to send it."""
+        """Write the notice for its reader, and make one attempt to send it."""
         notice = Notice(endpoint=endpoint, reader=reader, event=event)
         return await self._outlets.of(endpoint).send(notice, self._clock())
 
     async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
-        """Make one attempt to tell somebody that nothing more is sent to their endpoint, named by its address."""
+        """Make one attempt to notify an owner that nothing more is sent to this endpoint address."""
         return await self._email.write(address, stopped_mail(endpoint, why), message_id=message_id)
 
     async def ask_to_confirm(
         self, address: str, endpoint: UUID, party: str, *, at: datetime, message_id: str
     ) -> Attempt:
-        """Make one attempt to ask a mailbox whether a party, named by its name, may be told there."""
+        """Make one attempt to send a mailbox the question whether a party may be notified there."""
         link = self._links.confirmation(endpoint, address, at)
-        said = confirmation_mail(party, source=self._source, link=link, until=at + CONFIRMATION)
-        return await self._email.write(address, said, message_id=message_id)
+        mail = confirmation_mail(party, source=self._source, link=link, until=at + CONFIRMATION)
+        return await self._email.write(address, mail, message_id=message_id)
 
     async def close(self) -> None:
         """Let go of every connection."""

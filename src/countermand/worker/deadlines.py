@@ -1,4 +1,4 @@
-"""Answers that nobody gave in time. Each is put to the rules, which decide what silence means."""
+"""Fires deadlines: asks the rules about each cancellation whose answer is overdue."""
 
 import asyncio
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Deadlines:
         return await self._put(await self._overdue(self._clock()))
 
     async def fire_all(self) -> None:
-        """Each that is overdue by now, once.
+        """Fire each overdue deadline once.
 
         Raises:
             StalledError: the write road takes none of them.
@@ -50,7 +50,7 @@ class Deadlines:
             for start in range(0, len(rows), STALLED_AFTER):
                 awake = self._rests.awake(rows[start : start + STALLED_AFTER], _id_of)
                 if awake and not await self._put(awake):
-                    raise StalledError("Deadlines cannot be written down.")
+                    raise StalledError("Deadlines cannot be saved.")
             after = rows[-1].due_at, rows[-1].id
             if len(rows) < BATCH_MAX:
                 break

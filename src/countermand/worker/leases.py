@@ -3,7 +3,7 @@
 The workers divide the partitions among themselves in the database. A lease is over for others when its row has not
 changed for as long as a lease lasts, by *their* monotonic clock since they first saw it so; the owner counts from
 before it wrote. No clock of the day is compared with another one, so that none that is wrong or is set can make two
-owners. Should that fail all the same, as for a process that was stopped in the middle of a send, the fence tells: it
+owners. Should that fail all the same, as for a process that was stopped in the middle of a send, the fence shows it: it
 grows with every owner, and what a former one settles meets another fence.
 """
 
@@ -31,7 +31,7 @@ Monotonic = Callable[[], float]
 
 LEASE_S: Final = 30.0
 FORGOTTEN_AFTER: Final = 10
-"""A worker that said nothing for so many leases is struck off the list."""
+"""A worker that has not reported for so many leases is removed from the list."""
 
 log = structlog.get_logger()
 

@@ -48,7 +48,7 @@ SUCCESS_NOTED_EVERY_S: Final = 60.0
 """How often it is written down that an endpoint answers, in case another worker saw it fail."""
 TRY_AGAIN_S: Final = 0.5
 SETTLE_MAX_S: Final = 5.0
-"""How long a worker that is told to stop waits for the database beyond what it waits for receivers."""
+"""How long a worker that stops waits for the database, after it has waited for receivers."""
 
 log = structlog.get_logger()
 
@@ -57,15 +57,15 @@ class Courier(Protocol):
     """Takes a notice to where it goes."""
 
     async def deliver(self, endpoint: Endpoint, reader: Scope, event: Record) -> Attempt:
-        """Write down what this reader is told of the event, sign it, and make one attempt to send it."""
+        """Write the notice for its reader, sign it, and make one attempt to send it."""
 
     async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
-        """Make one attempt to tell somebody that nothing more is sent to their endpoint."""
+        """Make one attempt to notify an owner that nothing more is sent to an endpoint."""
 
     async def ask_to_confirm(
         self, address: str, endpoint: UUID, party: str, *, at: datetime, message_id: str
     ) -> Attempt:
-        """Make one attempt to ask a mailbox whether a party, named by its name, may be told there."""
+        """Make one attempt to send a mailbox the question whether a party may be notified there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +227,7 @@ class Notices:
         self._go_on()
 
     def _spread(self, found: Iterable[Pair]) -> None:
-        """What a look found is read little by little, so that what is heard of meanwhile need not wait.
+        """What a look found is read little by little, so that new notices need not wait.
 
         Of endpoints that failed a few at each look: the fewest failures first, and then who waits the longest.
         """
@@ -243,7 +243,7 @@ class Notices:
         self._found |= {failing[queue]: None for queue in worst_last[:FAILING_READ_AT_ONCE]}
 
     def _next_pairs(self) -> list[Pair]:
-        """What to read now: what was heard of first, then what a look found."""
+        """What to read now: what was reported first, then what the last query found."""
         pairs: list[Pair] = []
         for waiting in (self._heard, self._found):
             while waiting and len(pairs) < READ_AT_ONCE:

@@ -76,7 +76,7 @@ class Owners:
         What became of a mail is kept until it is written down, and until then it is not sent again.
 
         Raises:
-            StalledError: it cannot be written down. No further mail is sent now.
+            StalledError: its result cannot be saved. No further e-mail is sent now.
         """
         await self._settle_again()
         owned = self._partitions.owned
@@ -95,7 +95,7 @@ class Owners:
             tried = _Tried(mail, fence, await self._attempt(mail))
             if not await self._settled(tried):
                 self._unsettled[_key(mail)] = tried
-                raise StalledError("What became of a mail to an owner cannot be written down.")
+                raise StalledError("The result of an e-mail to an owner cannot be saved.")
         finally:
             self._sending = None
 
@@ -113,10 +113,10 @@ class Owners:
         return True
 
     async def _attempt(self, mail: Record) -> Attempt | None:
-        """One attempt; none where there is nothing to tell or ask any more."""
+        """One attempt; none if the e-mail is no longer needed."""
         if not _is_called_for(mail):
             return None
-        # The same at every attempt, so that a mailbox can tell a repeat.
+        # The same at every attempt, so that a mail program recognises a repeat.
         message_id = f"{show(PREFIX, mail.endpoint_id)}-{mail.created_at:%Y%m%d%H%M%S%f}"
         try:
             if mail.recipient is not None:
@@ -140,6 +140,6 @@ class Owners:
         if not await self._database.write(write):
             log.warning("owner_mail_settled_by_another", endpoint=show(PREFIX, mail.endpoint_id))
             return
-        tell = log.warning if state is NoticeState.DEAD and attempt else log.info
+        report = log.warning if state is NoticeState.DEAD and attempt else log.info
         what = "owner_told" if mail.recipient is None else "confirmation_asked"
-        tell(what, endpoint=show(PREFIX, mail.endpoint_id), state=state.value, result=result)
+        report(what, endpoint=show(PREFIX, mail.endpoint_id), state=state.value, result=result)

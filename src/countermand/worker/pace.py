@@ -46,7 +46,7 @@ class Rests:
         now = self._clock()
         failures = self._until.get(key, (0, now))[0] + 1
         self._until[key] = failures, now + min(REST_MAX, REST_MIN * 2 ** min(failures - 1, 10))
-        # What is not due any more, because somebody else saw to it, is never heard of again.
+        # An item that somebody else has finished is not due any more, so nothing else removes it from here.
         long_ago = now - 2 * REST_MAX
         for each in [one for one, (_, until) in self._until.items() if until < long_ago]:
             del self._until[each]

@@ -20,7 +20,7 @@ READ_AGAIN_BELOW: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedNotice:
-    """A notice, and the event that it tells of."""
+    """A notice and its event."""
 
     notice: Record
     event: Record

@@ -66,7 +66,7 @@ class ScoreCards:
         self._after: UUID | None = None
 
     async def count_all(self) -> None:
-        """Count all that is stale by now, with pauses that leave the time to others."""
+        """Count all stale figures, with pauses that leave time to others."""
         for _ in range(ROUNDS_MAX):
             began = self._monotonic()
             if not await self.count():
@@ -87,7 +87,7 @@ class ScoreCards:
         return planned + armed
 
     def counted(self, connection: Connection) -> list[tuple[Key, int, Mapping[str, Any]]]:
-        """The figures of what can be counted by now, all from one snapshot."""
+        """The figures that can be counted now, all from one snapshot."""
         owned = sorted(self._partitions.owned)
         barrier = score_cards.barrier(connection)
         rows = score_cards.armed(connection, owned, 2 * AT_ONCE)

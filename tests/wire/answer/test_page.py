@@ -553,7 +553,7 @@ async def _lapsed(page: Page) -> None:
     ("meanwhile", "told"),
     [
         (_accepted_elsewhere, "supplier (you) accepted the cancellation of 2 units"),
-        (_withdrawn, "retailer took it back on Monday 2 November 2026, 09:00 UTC."),
+        (_withdrawn, "retailer withdrew it on Monday 2 November 2026, 09:00 UTC."),
         (_lapsed, "Nobody answered in time, so it ended on Wednesday 4 November 2026, 09:00 UTC."),
     ],
 )

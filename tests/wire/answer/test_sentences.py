@@ -158,7 +158,7 @@ SHOWN: Final[dict[str, tuple[Policy, Act, str, str]]] = {
         TOGETHER,
         accepts,
         "This cancellation waits for other lines",
-        "supplier (you) agreed to the cancellation of 2 units. It was asked together with other lines of the order,"
+        "supplier (you) accepted the cancellation of 2 units. It was asked together with other lines of the order,"
         " all or nothing",
     ),
     "agreed, and another line was declined": (
@@ -177,25 +177,25 @@ SHOWN: Final[dict[str, tuple[Policy, Act, str, str]]] = {
         Policy(),
         the_retailer_withdraws,
         "This cancellation was withdrawn",
-        f"retailer took it back {NINE}.",
+        f"retailer withdrew it {NINE}.",
     ),
     "withdrawn by an operator": (
         Policy(),
         an_operator_withdraws,
         "This cancellation was withdrawn",
-        f"Platform took it back {NINE}.",
+        f"Platform withdrew it {NINE}.",
     ),
     "an operator took over": (
         Policy(),
         an_operator_takes_over,
         "An operator decides",
-        "No party's answer is due any more: an operator of the platform decides.",
+        "No party has to answer any more: an operator of the platform decides.",
     ),
     "silence escalated": (
         Policy(version=1, silence=Silence.ESCALATE),
         silence,
         "An operator decides",
-        "No party's answer is due any more: an operator of the platform decides.",
+        "No party has to answer any more: an operator of the platform decides.",
     ),
     "silence lapsed": (
         Policy(),
@@ -207,13 +207,13 @@ SHOWN: Final[dict[str, tuple[Policy, Act, str, str]]] = {
         Policy(version=1, silence=Silence.ACCEPT),
         silence,
         "This cancellation was accepted",
-        "The agreed rule accepted the cancellation of 2 units on Wednesday 4 November 2026, 09:00 UTC.",
+        "The policy accepted the cancellation of 2 units on Wednesday 4 November 2026, 09:00 UTC.",
     ),
     "accepted at once": (
         Policy(version=1, free_window_s=3600),
         nothing,
         "This cancellation was accepted",
-        f"The agreed rule accepted the cancellation of 2 units {NINE}.",
+        f"The policy accepted the cancellation of 2 units {NINE}.",
     ),
     "declined without a parcel": (
         Policy(version=1, proof_within_s=3600),

@@ -1,1 +1,1 @@
-"""The stories of the demo, told over real HTTP: each step is said in a line and checked."""
+"""The stories of the demo, over real HTTP. Each step prints a line and is checked."""

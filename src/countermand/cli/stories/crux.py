@@ -20,7 +20,7 @@ class CruxStory(Story):
         await self._step("the retailer asks to cancel the item", "DELETE", path, "Fine Shoes", 204)
         await self._step("a client that lost the answer asks again: the same ask", "DELETE", path, "Fine Shoes", 204)
         shown = await self._step(
-            "order detail: no status of CRUX tells of an ask", "GET", f"/orders/{order['order']}/", "Fine Shoes", 200
+            "order detail: CRUX has no status for an ask", "GET", f"/orders/{order['order']}/", "Fine Shoes", 200
         )
         self._check("the item is shown as before", shown["line_items"][0]["status"], "Unallocated")
         asked = await self._step(

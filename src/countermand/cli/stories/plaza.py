@@ -24,8 +24,8 @@ class PlazaStory(Story):
         asked, missing = order["lines"][:2]
         self._title(f"A customer changes their mind about {asked['sku']} of {order['reference']}; Fine Shoes confirms")
         await self._cancel_requests_are("the open order list before", asked, "false")
-        wish = {"lines": [{"line": asked["line"]}], "asker": "customer", "note": "ordered the wrong size"}
-        await self._step("the shop passes the customer's wish on", "POST", "/v1/cancellations", "Platform", 202, wish)
+        body = {"lines": [{"line": asked["line"]}], "asker": "customer", "note": "ordered the wrong size"}
+        await self._step("the shop enters the customer's ask", "POST", "/v1/cancellations", "Platform", 202, body)
         await self._cancel_requests_are("the open order list now says so", asked, "true")
         number = await self._cancel("Fine Shoes confirms with a signed PUT", asked, "REQUESTED_BY_CUSTOMER")
         await self._ends("the process status has its end", number, "SUCCESS")

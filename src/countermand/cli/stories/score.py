@@ -7,7 +7,7 @@ class ScoreStory(Story):
     """It comes last, as it looks back on what the other stories did."""
 
     async def _play(self) -> None:
-        self._title("What counts against Fine Shoes by now")
+        self._title("What counts against Fine Shoes")
         path = f"/v1/scorecards/{self._cast.parties['Fine Shoes']}?weeks=2&evidence=true"
         shown = await self._step("Fine Shoes looks at its scorecard", "GET", path, "Fine Shoes", 200)
         card = shown["weeks"][-1]

@@ -1,4 +1,4 @@
-"""What every story of the demo is told with: who plays, and steps that are said in a line and checked."""
+"""What all stories of the demo share: the parties, and steps that print a line and are checked."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -31,15 +31,15 @@ class Cast:
 
 
 class Story(ABC):
-    """A story, with what its steps need. Each step counts as a failure when it does not go as told."""
+    """A story, with what its steps need. A step that does not go as expected counts as a failure."""
 
     def __init__(self, cast: Cast) -> None:
         self._cast = cast
         self._failures = 0
         self._http = httpx2.AsyncClient(base_url=cast.base_url, timeout=10, trust_env=False)
 
-    async def tell(self) -> int:
-        """Play it. Returns how many steps did not go as told."""
+    async def play(self) -> int:
+        """Play it. Returns how many steps failed."""
         async with self._http:
             await self._play()
         return self._failures

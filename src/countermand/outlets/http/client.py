@@ -216,18 +216,18 @@ def _headers(target: Target, given: Mapping[str, str], body: bytes) -> list[tupl
 def _attempt(answer: Answer, now: datetime) -> Attempt:
     """What an answer means: 2xx is delivered, 410 wants nothing any more, anything else has failed."""
     status = answer.status
-    told = f"The receiver answered {status}"
+    answered = f"The receiver answered {status}"
     if 200 <= status < 300:
-        return Attempt(verdict=Verdict.DELIVERED, result=f"{told}.")
+        return Attempt(verdict=Verdict.DELIVERED, result=f"{answered}.")
     if status == HTTPStatus.GONE:
-        return Attempt(verdict=Verdict.GONE, result=f"{told} Gone: it wants no more notices.")
+        return Attempt(verdict=Verdict.GONE, result=f"{answered} Gone: it wants no more notices.")
     if 300 <= status < 400:
         where = one_line(answer.header(b"location"), 200)
         lead = f", which leads to {where}" if where else ""
-        result = f"{told}{lead}. Redirects are not followed: register the URL of the receiver itself."
+        result = f"{answered}{lead}. Redirects are not followed: register the URL of the receiver itself."
         return Attempt(verdict=Verdict.FAILED, result=result)
     words = _words(answer)
-    result = f"{told}{_phrase(status)}." + (f" It says: {words}" if words else "")
+    result = f"{answered}{_phrase(status)}." + (f" It says: {words}" if words else "")
     return Attempt(verdict=Verdict.FAILED, result=result, retry_after_s=retry_after(answer, now))
 
 

@@ -39,7 +39,7 @@ def answer_door(services: Services, links: Links) -> Door:
 
 
 class AnswerDoor:
-    """The pages: who has a link, the verb, the form, one command, one page."""
+    """The pages: check the link and the verb, read the form, decide one command, show one page."""
 
     def __init__(self, services: Services, links: Links) -> None:
         self._database, self._lanes = services.database, services.lanes
@@ -67,7 +67,7 @@ class AnswerDoor:
         return self._look(opened, 200)
 
     async def _mailbox(self, ticket: MailboxTicket, scope: Scope, receive: limits.Receive) -> Reply:
-        """The page that confirms a mailbox: looked at, it has a button; the button confirms."""
+        """The page that confirms a mailbox: GET shows a button, and the button confirms."""
         if scope["method"] == "POST":
             await self._form(scope, receive, messages.CONFIRMATIONS)
             return await self._confirmed(ticket)
@@ -95,7 +95,7 @@ class AnswerDoor:
         return messages.read_form(body, answers)
 
     async def _give(self, opened: Opened, form: messages.Form) -> Reply:
-        """Give the answer, and show what it led to."""
+        """Give the answer, and show the result."""
         try:
             command = command_of(form, opened.row, opened.actor, self._ids.new, opened.ticket.step)
         except messages.FieldError as error:
@@ -121,7 +121,7 @@ class AnswerDoor:
         form: messages.Form = messages.NOTHING,
         problem: views.Problem | None = None,
     ) -> Reply:
-        """The page after a call: thanks where it was accepted, the form again where it was not."""
+        """The page after an answer: thanks if it was accepted, otherwise the form again."""
         return self._look(await self._reader.found(opened.ticket), status, form, problem, given=True)
 
     def _look(
@@ -133,7 +133,7 @@ class AnswerDoor:
         *,
         given: bool = False,
     ) -> Reply:
-        """The page as the cancellation stands now: with the forms, or with what became of it."""
+        """The page of the cancellation as it is now: with the forms, or with its outcome."""
         row, viewer, now, ticket = opened.row, opened.viewer, self._clock(), opened.ticket
         thanks = given and problem is None
         due = views.is_asked_of(row, viewer)
@@ -143,7 +143,7 @@ class AnswerDoor:
             return page(status, views.answer_page(row, viewer, now, shown))
         notice = "Thank you. Your answer is stored." if thanks else ""
         if problem is not None:
-            notice = "Your answer changed nothing. What happened before stands here."
+            notice = "Your answer changed nothing. This is what happened before."
         present = self._links.at_step(ticket, row.step) if due else ""
         return page(status, views.standing_page(row, viewer, now, notice, present))
 
@@ -156,7 +156,7 @@ _FIELDS: Final = {RefusalKind.REASON_REQUIRED: "reason"} | dict.fromkeys(
 
 @contextmanager
 def _registered() -> Iterator[None]:
-    """The mailbox of a link has to be registered still, under the address that the link was sent to."""
+    """The mailbox of a link must still be registered with the address that the link was sent to."""
     try:
         yield
     except endpoints.UnknownEndpointError:
@@ -171,7 +171,7 @@ def _mailbox_confirmed(title: str) -> Reply:
 def _check_method(scope: Scope, *methods: str) -> None:
     if scope["method"] not in methods:
         allow = (b"allow", ", ".join(("GET", "HEAD", *methods[1:])).encode())
-        title = "This page can be looked at and answered, no more."
+        title = "This page can only be opened and answered."
         raise PageError(status_of(Problem.METHOD_NOT_ALLOWED), title, headers=(allow,))
 
 

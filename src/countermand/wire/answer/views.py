@@ -1,4 +1,4 @@
-"""What the page says of a cancellation: its facts, where it stands, and what can be answered."""
+"""The page of a cancellation: its facts, its state, and the answers that are possible."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
-    """Who looks: the party of the link."""
+    """The party of the link."""
 
     party: UUID
     kind: PartyKind
@@ -57,7 +57,7 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What the page with the forms needs beside the facts: what was filled in, what was wrong, what was done."""
+    """What the page with the forms shows besides the facts: what was filled in, what was wrong, what was done."""
 
     once: str
     form: Form = NOTHING
@@ -66,12 +66,12 @@ class Shown:
 
 
 def is_asked_of(row: Record, viewer: Viewer) -> bool:
-    """Whether the answer is due from whoever looks. The rules decide again when it is given."""
+    """Whether the viewer's answer is due. The rules decide again when it is given."""
     return row.state == State.ASKED and (row.awaiting == viewer.party or viewer.kind is PartyKind.PLATFORM)
 
 
 def is_at_step(row: Record, viewer: Viewer, step: int | None) -> bool:
-    """Whether it stands where the link was made for. The platform may answer for anybody, so its link must say."""
+    """Whether it is at the step of the link. A link of the platform must name a step, as it can answer for any party."""
     return row.step == step or (step is None and viewer.kind is not PartyKind.PLATFORM)
 
 
@@ -97,20 +97,20 @@ def answer_page(row: Record, viewer: Viewer, now: datetime, shown: Shown) -> byt
 
 
 def standing_page(row: Record, viewer: Viewer, now: datetime, notice: str = "", present: str = "") -> bytes:
-    """The page of a cancellation that whoever looks has no answer to give to by this link.
+    """The page of a cancellation if no answer is due by this link.
 
     ``present`` is the link by which the answer that is due now can be given.
     """
     title, sentences = _standing(row, viewer)
     if present:
-        title = "This link is for an earlier question"
-        sentences = [_wants_proof(row) or "It was answered, or has changed since. Another answer is due now."]
+        title = "This link is for an earlier step"
+        sentences = [_wants_proof(row) or "It has been answered or has changed since. Another answer is due now."]
     facts = _facts(row, now)
     return _rendered("standing.html", title=title, sentences=sentences, facts=facts, notice=notice, present=present)
 
 
 def _wants_proof(row: Record) -> str:
-    """What a decline as already shipped still lacks; empty where none does."""
+    """What a decline as already shipped still lacks; empty if nothing."""
     if not (row.state == State.ASKED and row.decline_reason and row.due_at):
         return ""
     return (
@@ -125,7 +125,7 @@ def confirmation_page(address: str, party: str, service: str) -> bytes:
 
 
 def message_page(title: str, *sentences: str) -> bytes:
-    """A page that says one thing."""
+    """A page with one message."""
     return _rendered("message.html", title=title, sentences=sentences)
 
 
@@ -135,7 +135,7 @@ def problem_with(error: FieldError) -> Problem:
 
 
 def page(status: int, body: bytes, *more: Header) -> Reply:
-    """A page as a reply: no browser runs, frames, keeps or indexes it."""
+    """A page as a reply. Browsers do not run scripts in it, frame it, store it or index it."""
     return Reply(status=status, body=body, media_type=HTML, headers=(*HEADERS, *more))
 
 
@@ -164,18 +164,18 @@ def _facts(row: Record, now: datetime) -> Mapping[str, str]:
 
 
 def _standing(row: Record, viewer: Viewer) -> tuple[str, list[str]]:
-    """Where a cancellation stands: a title, and sentences that say who made it so and what follows."""
+    """The state of a cancellation: a title, and sentences that say who decided and what to do."""
     when = f"on {moment(row.answered_at)}" if row.answered_at else ""
     match State(row.state):
         case State.ASKED if row.agreed:
             return "This cancellation waits for other lines", [
-                f"{_who(row, viewer)} agreed to the cancellation of {count(row.units)}.",
-                "It was asked together with other lines of the order, all or nothing: nothing is cancelled before all"
-                " of them are agreed to.",
-                "Do not send it while it waits.",
+                f"{_who(row, viewer)} accepted the cancellation of {count(row.units)}.",
+                "It was asked together with other lines of the order, all or nothing: nothing is cancelled until all"
+                " of them are accepted.",
+                "Do not send these units while it waits.",
             ]
         case State.ASKED if row.awaiting is None:
-            return "An operator decides", ["No party's answer is due any more: an operator of the platform decides."]
+            return "An operator decides", ["No party has to answer any more: an operator of the platform decides."]
         case State.ASKED:
             return f"{row.awaiting_name} answers next", [
                 f"This cancellation waits for the answer of {row.awaiting_name}."
@@ -192,16 +192,16 @@ def _standing(row: Record, viewer: Viewer) -> tuple[str, list[str]]:
             why = _words(row.decline_reason or "")
             note = [f"Note: {row.answer_note}"] if row.answer_note else []
             first = f"{_who(row, viewer)} declined the cancellation of {count(row.units)} {when}: {why}."
-            return "This cancellation was declined", [first, "What was declined is not cancelled.", *note]
+            return "This cancellation was declined", [first, "The declined units stay on order.", *note]
         case State.WITHDRAWN if row.by_policy:
             ended = f"Another line that was asked together with it was not cancelled, so this one ended {when}."
-            return "This cancellation has ended", [ended, "What was asked for stays on order."]
+            return "This cancellation has ended", [ended, "The units stay on order."]
         case State.WITHDRAWN:
-            taken_back = f"{_who(row, viewer)} took it back {when}."
-            return "This cancellation was withdrawn", [taken_back, "What was asked for stays on order."]
+            taken_back = f"{_who(row, viewer)} withdrew it {when}."
+            return "This cancellation was withdrawn", [taken_back, "The units stay on order."]
         case State.LAPSED:
             ended = f"Nobody answered in time, so it ended {when}."
-            return "This cancellation lapsed", [ended, "What was asked for stays on order."]
+            return "This cancellation lapsed", [ended, "The units stay on order."]
 
 
 def _when(at: datetime, now: datetime) -> str:
@@ -210,7 +210,7 @@ def _when(at: datetime, now: datetime) -> str:
 
 def _who(row: Record, viewer: Viewer) -> str:
     if row.by_policy:
-        return "The agreed rule"
+        return "The policy"
     return f"{row.answered_by_name} (you)" if row.answered_by == viewer.party else str(row.answered_by_name)
 
 

@@ -95,7 +95,7 @@ async def queued(
     Raises:
         CallError: the idempotency key was used for another call, or the database did not answer.
     """
-    said = ProcessRequest(
+    requested = ProcessRequest(
         event_type=process.event_type.value, entity_id=process.entity_id, claimed_at=process.claimed_at
     )
     outcome = await lanes.submit(
@@ -104,7 +104,7 @@ async def queued(
             door=door,
             retailer=retailer,
             line_number=process.line_number,
-            process=said,
+            process=requested,
             once=once,
         )
     )

@@ -20,7 +20,7 @@ class PlazaKeys:
     """Judges signatures. A key that once signed rightly is remembered for ``remember_s`` seconds.
 
     A remembered key only makes right signatures quick: a wrong one is always judged by the database, so that the time
-    of a refusal does not tell whether the key exists (docs/plaza.md).
+    of a refusal does not reveal whether the key exists (docs/plaza.md).
     """
 
     def __init__(

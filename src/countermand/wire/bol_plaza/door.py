@@ -261,9 +261,9 @@ class PlazaCalls:
             raise errors.PlazaError(Problem.NOT_FOUND, UNKNOWN_PROCESS, detail)
         return self._process(bol.process_status(row, request.caller.party_number))
 
-    async def _queued(self, request: Request, process: bol.Process, said: bytes) -> Reply:
-        """Have a command decided. ``said`` is what its signature is good for, beside what it is about."""
-        once = self._signatures.once(request.authorization, said, process.entity_id, self._clock())
+    async def _queued(self, request: Request, process: bol.Process, signed: bytes) -> Reply:
+        """Have a command decided. ``signed`` is the content that its signature covers."""
+        once = self._signatures.once(request.authorization, signed, process.entity_id, self._clock())
         if once is None:
             raise errors.used()
         caller = request.caller

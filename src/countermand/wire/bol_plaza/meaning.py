@@ -90,7 +90,7 @@ class Signatures:
     def __init__(self) -> None:
         self._first: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
 
-    def once(self, authorization: str, said: bytes, entity: str, now: datetime) -> IdempotencyKey | None:
+    def once(self, authorization: str, signed: bytes, entity: str, now: datetime) -> IdempotencyKey | None:
         """What makes a repeat of a call the same call; nothing where its signature was another item's."""
         used = sha256(authorization.encode("utf-8", "surrogatepass")).hexdigest()
         item, at = self._first.setdefault(used, (entity, now))
@@ -98,4 +98,4 @@ class Signatures:
             self._first.popitem(last=False)
         if item != entity and now - at > SECOND:
             return None
-        return IdempotencyKey(caller="plaza signature", key=f"{used} {entity}", fingerprint=sha256(said).hexdigest())
+        return IdempotencyKey(caller="plaza signature", key=f"{used} {entity}", fingerprint=sha256(signed).hexdigest())

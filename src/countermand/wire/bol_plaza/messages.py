@@ -73,7 +73,7 @@ class ShipmentRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeTransportRequest:
-    """A parcel has another carrier or number than was told."""
+    """A correction of the carrier or the number of a parcel."""
 
     transporter_code: str
     track_and_trace: str
@@ -161,7 +161,7 @@ def readable(document: _T | Unreadable) -> _T:
 
 
 async def read_body(scope: Scope, receive: limits.Receive, *, max_bytes: int, timeout_s: float) -> bytes:
-    """What a call carries, in an encoding that the document itself tells or in UTF-8.
+    """What a call carries, in the encoding that the document names, or in UTF-8.
 
     Raises:
         BodyTooLargeError: as ``limits.read_body``.

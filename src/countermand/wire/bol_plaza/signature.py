@@ -76,7 +76,7 @@ def read_headers(
     )
 
 
-# A wrong signature may be any text at all and is told by comparing; a public key is looked up, so it is held to
+# A wrong signature may be any text and is found by comparing; a public key is looked up, so it is held to
 # characters that every database takes.
 _CREDENTIAL: Final = re.compile(r"(?P<public_key>[!-9;-~]{1,200}):(?P<mac>[^\x00]{0,500})", re.DOTALL)
 
@@ -87,8 +87,7 @@ def check_key(
     """Say why the call is denied, or nothing when it may pass.
 
     The secret is the private key's text in UTF-8, and `None` for a key that is not known. The signature is computed in
-    every case, so that an unknown key, an inactive seller and a wrong signature cannot be told apart by the time they
-    take.
+    every case, so that an unknown key, an inactive seller and a wrong signature take the same time.
     """
     genuine = _is_genuine(headers, _NOBODYS_SECRET if secret is None else secret, method, path)
     if secret is None:

@@ -75,7 +75,7 @@ def _shipped(line: Record, units: int, of: Record) -> ShippedItem:
 
 
 def _promised(line: Record) -> date | None:
-    """A day outside the calendar that these documents can tell is a slip of somebody's pen."""
+    """A day outside the calendar of these documents is a typing error of some caller."""
     day: date | None = line.promised_on
     return day if day and EARLIEST.date() <= day < LATEST.date() else None
 

@@ -320,7 +320,7 @@ def _number(number: int | None) -> str | None:
 
 @lru_cache(maxsize=256)
 def _moment(moment: datetime, timespec: str = "seconds") -> str:
-    """One moment is written many times: answers to calls of one batch tell the time of the batch."""
+    """One moment is written many times: answers to calls of one batch have the time of the batch."""
     return moment.astimezone(AMSTERDAM).isoformat(timespec=timespec)
 
 

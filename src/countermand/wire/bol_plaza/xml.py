@@ -183,7 +183,7 @@ def _refuse_doctype(_name: str, _system: str | None, _public: str | None, _subse
 
 @dataclass(kw_only=True)
 class _Leaves:
-    """Expat's callbacks: where we are, how much there was, and what the wanted elements said."""
+    """Expat's callbacks: where we are, how much there was, and the content of the wanted elements."""
 
     shape: Shape
     texts: dict[str, str] = field(default_factory=dict)

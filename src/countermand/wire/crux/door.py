@@ -334,7 +334,7 @@ def _options(scope: Scope) -> Reply:
 
 
 def _target(scope: Scope, path: str) -> str:
-    """What the path names. In a text that may hold slashes, only the undecoded path tells them from its own."""
+    """What the path names. In a text that may hold slashes, only the undecoded path distinguishes them from its own."""
     target = str(scope["path_params"].get("target", ""))
     before, rest, _ = path.partition("{target:path}")
     raw: bytes | None = scope.get("raw_path")

@@ -44,23 +44,23 @@ class FieldErrors(ValueError):  # noqa: N818 - named for what it carries
 def _told(read: Callable[[Any], Any], kind: str) -> Callable[[Any], Any]:
     """A reader that complains in this kind, for which DRF has a sentence."""
 
-    def told(value: Any) -> Any:
+    def checked(value: Any) -> Any:
         try:
             return read(value)
         except ValueError:
             raise PydanticCustomError(kind, "wrong") from None
 
-    return told
+    return checked
 
 
 def _in_zone(read: Callable[[Any, tzinfo], datetime]) -> BeforeValidator:
     """A time in a filter; a day is one of the zone that the message is read in."""
 
-    def told(value: Any, info: ValidationInfo) -> Any:
+    def checked(value: Any, info: ValidationInfo) -> Any:
         zone = (info.context or {}).get("zone", UTC)
         return None if value in (None, "") else _told(lambda given: read(given, zone), "datetime_type")(value)
 
-    return BeforeValidator(told)
+    return BeforeValidator(checked)
 
 
 def _as_text(value: Any) -> Any:
@@ -159,7 +159,7 @@ class Sku(Message):
 
 
 class CreateOrder(Message):
-    """Both generations' order: v1 wishes a carrier for the order, timp one for each line."""
+    """Both generations' order: v1 asks for a carrier for the order, timp one for each line."""
 
     skus: Annotated[list[Sku], Field(min_length=1, max_length=LINES_MAX)]
     address: Address
@@ -213,7 +213,7 @@ class CancelOrder(Message):
 
 
 class Allocation(Message):
-    """All three in all, not in addition to what was said before."""
+    """All three are totals, not additions to what was reported before."""
 
     quantity_accepted: Quantity = Field(validation_alias=AliasChoices("quantity_accepted", "quantity_allocated"))
     quantity_rejected: Quantity
@@ -260,7 +260,7 @@ class Track(Message):
 async def read_body(
     scope: Scope, receive: limits.Receive, *, max_bytes: int, timeout_s: float, nodes_max: int = NODES_MAX
 ) -> Any:
-    """The JSON that a call carries; nothing at all counts as ``{}``, whatever its type is said to be.
+    """The JSON that a call carries; an empty body counts as ``{}``, whatever its content type.
 
     Raises:
         BodyTooLargeError: as ``limits.read_body``.

@@ -60,7 +60,7 @@ class Passwords:
 
     @asynccontextmanager
     async def attempt(self, username: str, address: str) -> AsyncIterator[Attempt]:
-        """Wait for a place. What is tried counts as failed unless it is said to have succeeded.
+        """Wait for a place. An attempt counts as failed until it is marked as successful.
 
         Raises:
             ThrottledError: too many attempts failed.

@@ -1,4 +1,4 @@
-"""Who calls, and whether they may call again by now: known before a body is read or a route is looked for.
+"""Who calls, and whether they may call now: checked before a body is read or a route is looked up.
 
 What a call needs of its caller stands in its parameters: ``Viewer``, ``Canceller`` and so on.
 """
@@ -52,16 +52,16 @@ def admitted(services: Services, app: Asgi, bodiless: Asgi) -> Asgi:
             await app(scope, receive, send)
             return
         if not scope["path"].startswith(_CALLS):
-            # Whether the process is alive is told without a look into the database.
+            # Whether the process is alive is answered without the database.
             await bodiless(scope, _nothing, send)
             return
         who, share = await _who(services, scope)
-        told = send if share is None else _telling(share, send)
+        sender = send if share is None else _counting(share, send)
         if isinstance(who, Exception):
             headers = [each for each in scope["headers"] if each[0] != b"content-type"]
-            await bodiless({**scope, "headers": headers, _WHO: who}, _nothing, told)
+            await bodiless({**scope, "headers": headers, _WHO: who}, _nothing, sender)
         else:
-            await app({**scope, _WHO: who}, receive, told)
+            await app({**scope, _WHO: who}, receive, sender)
 
     return admit
 
@@ -89,7 +89,7 @@ async def _who(services: Services, scope: Scope) -> tuple[Caller | Exception, Sh
     return caller, share
 
 
-def _telling(share: Share, send: Any) -> Any:
+def _counting(share: Share, send: Any) -> Any:
     quota = share.quota
     headers = (
         (b"ratelimit-policy", f'"calls";q={quota.calls};w={quota.window_s}'.encode()),

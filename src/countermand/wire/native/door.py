@@ -1,4 +1,4 @@
-"""The application for ``/v1``: its calls, what they need, and how what goes wrong is told."""
+"""The application for ``/v1``: its calls, what they need, and how errors are answered."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def _api(services: Services) -> limits.Asgi:
 def _reached(app: limits.Asgi) -> limits.Asgi:
     """``app`` at its paths with a final slash as well, and spared bodies that it would misread.
 
-    A body that is not understood is told of once it is known who calls; until then nobody is to parse it.
+    A malformed body is answered only after the caller is authenticated; until then it is not parsed.
     """
 
     async def reached(scope: Any, receive: Any, send: Any) -> None:

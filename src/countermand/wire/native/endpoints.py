@@ -36,9 +36,9 @@ T = TypeVar("T")
 
 
 class EndpointIn(Strict):
-    """Where to be told: a URL or a ``mailto:`` address, and of which kinds of events.
+    """A new endpoint: a URL or a ``mailto:`` address, and the kinds of events that are sent to it.
 
-    None named: a URL is told of all, a mailbox of what asks for its party's answer.
+    Without kinds, a URL gets all, and a mailbox those that ask for its party's answer.
     """
 
     url: Annotated[str, Field(max_length=URL_MAX)]
@@ -87,7 +87,7 @@ class Endpoints(BaseModel):
 
 @router.post("", status_code=201)
 async def add_endpoint(services: Inside, who: Manager, body: EndpointIn, idempotency_key: Key = None) -> EndpointMade:
-    """Register where the caller's party is told what happens. A mailbox is sent a confirmation first.
+    """Register where the caller's party is notified. A mailbox first gets an e-mail that asks for confirmation.
 
     With an ``Idempotency-Key`` the same call gets the same answer, its secret included.
     """
@@ -161,7 +161,7 @@ async def ask_again_to_confirm(services: Inside, who: Manager, endpoint: str) ->
 async def rotate_secret(
     services: Inside, who: Manager, endpoint: str, how: Rotation | None = None, idempotency_key: Key = None
 ) -> EndpointMade:
-    """Give the endpoint a new secret. The old one stays valid beside it for a day, unless told otherwise."""
+    """Give the endpoint a new secret. The old one stays valid for a day by default."""
     wanted, how = _id(endpoint), how or Rotation()
     rotate = partial(
         endpoints.rotate,

@@ -22,7 +22,7 @@ from countermand.wire import limits
 from countermand.wire.replies import NOT_ANSWERED, REPLIES, CallError, Problem
 
 ERRORS_MAX: Final = 100
-"""So many errors of one call are told; a body of nothing but errors would be answered with megabytes."""
+"""At most so many errors of one call are listed. Otherwise a body full of errors would get megabytes."""
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -188,7 +188,7 @@ _OWN_CODES: Final = frozenset({"bad_id", "bad_text", "bad_time", "bad_amount", "
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """No such call, or no such verb; OPTIONS is told which verbs there are."""
+    """No such call, or no such verb; OPTIONS gets the verbs that there are."""
     assert isinstance(error, HTTPException)
     if isinstance(error, BodyError):
         return problem(error.error, request.scope)

@@ -1,4 +1,4 @@
-"""The caller's own events, for those who would rather ask than be told, or who missed something."""
+"""The events of the caller, for clients that poll, or that missed a notice."""
 
 import re
 from datetime import timedelta
@@ -24,7 +24,7 @@ from countermand.wire.native.messages import JsonRoute, Limit
 router: Final = APIRouter(prefix="/v1/events", responses=PROBLEMS, route_class=JsonRoute)
 
 BACK: Final = timedelta(days=30)
-"""How far back a list begins that is not told where to."""
+"""How far back a list begins by default."""
 
 _CURSOR: Final = re.compile("([0-9]{1,18})-([0-9a-f]{32})")
 
@@ -45,7 +45,7 @@ async def list_events(
     line: Id | None = None,
     limit: Limit = 50,
 ) -> JSONResponse:
-    """Events that the caller is told of, oldest first, each as it is sent to endpoints.
+    """Events that the caller may see, oldest first, each as it is sent to endpoints.
 
     It begins behind the event ``after``, or at the time ``since``, or thirty days back. Going from page to page by
     ``next`` misses none and repeats none, however long it takes until an event is stored.

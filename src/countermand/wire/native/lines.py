@@ -46,7 +46,7 @@ class UnitsOut(BaseModel):
 
 
 class LineOut(BaseModel):
-    """A line as it is now. What it cost is told to the retailer and to the platform."""
+    """A line as it is now. Only the retailer and the platform see what it cost."""
 
     id: UUID
     number: int
@@ -91,7 +91,8 @@ async def reassign_line(
 ) -> LineOut:
     """Give what is left of a line to another fulfiller: open units and open asks move.
 
-    The former fulfiller is told, and its answers count no more. Needs ``If-Match``: the ``ETag`` of the line, or ``*``.
+    The former fulfiller is notified, and its answers no longer count. Needs ``If-Match``: the ``ETag`` of the line,
+    or ``*``.
     """
     row = await _named(services, who, line)
     once = once_of(who, idempotency_key, f"reassign {row.id}", body)

@@ -35,7 +35,7 @@ async def submit(services: Services, call: Call, *, unknown: Refusal) -> Done:
 
 
 _UNKNOWN: Final = frozenset({RefusalKind.UNKNOWN_LINE, RefusalKind.UNKNOWN_ORDER, RefusalKind.UNKNOWN_CANCELLATION})
-"""Whichever of them the rules found unknown, the caller hears it of the one that was named."""
+"""If the rules find one of them unknown, the answer is about the one that the caller named."""
 
 
 def scope_of(who: Caller) -> Scope:

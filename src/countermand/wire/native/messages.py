@@ -44,7 +44,7 @@ class JsonRoute(APIRoute):
 
 
 class Strict(BaseModel):
-    """Unknown members are refused, so that a misspelt one is not lost in silence."""
+    """Unknown members are refused, so that a misspelt one is not lost unnoticed."""
 
     model_config = ConfigDict(extra="forbid")
 
