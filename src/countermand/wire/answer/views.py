@@ -71,7 +71,7 @@ def is_asked_of(row: Record, viewer: Viewer) -> bool:
 
 
 def is_at_step(row: Record, viewer: Viewer, step: int | None) -> bool:
-    """Whether it is at the step of the link. A link of the platform must name a step, as it can answer for any party."""
+    """Whether it is at the step of the link. The platform can answer for any party, so its link must name a step."""
     return row.step == step or (step is None and viewer.kind is not PartyKind.PLATFORM)
 
 
