@@ -1,4 +1,4 @@
-"""The second wall on PostgreSQL: row-level security, where the service's role does not own the tables.
+"""Row-level security on PostgreSQL, where the service's role does not own the tables.
 
 Each policy compares a row with the setting ``countermand.sees`` of the connection: ``all``, or the id of one party.
 Where it is not set, nothing is seen. Policies do not bind the owner of the tables: nothing changes for a service that
