@@ -32,7 +32,7 @@ def said(row: str) -> list[int]:
             "Body of CRUX calls with lines: create, allocate, track",
             [Settings.model_fields["order_max_bytes"].default],
         ),
-        ("Values in a JSON body, names of members counted too", [NODES_MAX, ORDER_NODES_MAX]),
+        ("Values in a JSON body, with the names of members", [NODES_MAX, ORDER_NODES_MAX]),
         ("Depth of a JSON body", [DEPTH_MAX]),
         ("Time for a body", [int(Settings.model_fields["body_timeout_s"].default)]),
         ("Lines of an order, an allocation or a parcel", [LINES_MAX]),
@@ -57,7 +57,7 @@ def test_every_limit_stands_in_the_docs(row: str, values: list[int]) -> None:
 
 
 def test_the_lengths_of_texts_are_those_of_the_code() -> None:
-    assert TEXTS["any, unless it is named here"] == str(texts.TEXT_MAX)
+    assert TEXTS["any other"] == str(texts.TEXT_MAX)
     assert TEXTS["`note` of a cancellation or refund"] == str(texts.NOTE_MAX)
     assert TEXTS["address of an endpoint"] == str(URL_MAX)
     assert f"at most {numbers.DIGITS_MAX} digits" in PAGE
