@@ -31,7 +31,7 @@ _HAPPENED: Final[dict[EventKind, str]] = {
     EventKind.LINE_PLACED: "Ordered: {units}",
     EventKind.LINE_ALLOCATED: "The supplier reported how many units it has",
     EventKind.LINE_SHIPPED: "Shipped: {units}",
-    EventKind.LINE_SHIPPED_THOUGH_CANCELLED: "Reported as shipped, though cancelled: {units}",
+    EventKind.LINE_SHIPPED_THOUGH_CANCELLED: "Cancelled units reported as shipped: {units}",
     EventKind.LINE_TRANSPORT_CHANGED: "A parcel was corrected",
     EventKind.LINE_REASSIGNED: "Given to another supplier: {units}",
     EventKind.CANCELLATION_ASKED: "A cancellation was asked for: {units}",
