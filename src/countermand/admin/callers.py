@@ -31,7 +31,7 @@ PERMISSIONS: Final[dict[PartyKind, frozenset[Permission]]] = {
     PartyKind.RETAILER: frozenset(Permission) - {Permission.MANAGE_REFUNDS},
     PartyKind.SUPPLIER: frozenset(Permission) - {Permission.MANAGE_REFUNDS, Permission.CREATE_ORDER},
 }
-"""What each kind of party may be permitted at most; a credential has all of it unless told otherwise."""
+"""The permissions that each kind of party can have. A credential has all of them by default."""
 
 PLATFORM: Final = UUID(int=1)
 """The party that runs this service. It is there from the first migration on."""
@@ -80,10 +80,10 @@ def plaza_key(connection: Connection, public: str) -> tuple[Caller, bytes, bool]
     return (_caller(row), row.secret, row.status == "active") if row else None
 
 
-def permitted(kind: PartyKind, wished: Collection[str] | None) -> list[str]:
-    """What a credential of such a party may do: what was wished for, and no more than its kind of party may."""
+def permitted(kind: PartyKind, requested: Collection[str] | None) -> list[str]:
+    """What a credential of such a party may do: what was requested, and no more than its kind of party can have."""
     most = {permission.value for permission in PERMISSIONS[kind]}
-    return sorted(most if wished is None else most & set(wished))
+    return sorted(most if requested is None else most & set(requested))
 
 
 _CREDENTIAL = (
