@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs bench kill kill-notices refunds oracle scores fuzz clean
+.PHONY: demo test check docs site bench kill kill-notices refunds oracle scores fuzz clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -24,6 +24,12 @@ check: .venv/.ready
 docs: .venv/.ready
 	$(BIN)/python -m tests.docs.event_tables
 	$(BIN)/python -m tests.docs.help_texts
+
+# The pages as a site that needs no network, below build/site.
+site: .venv/.ready
+	$(UV) sync --frozen --group docs
+	$(BIN)/sphinx-build -W -q -b dirhtml docs build/site
+	@echo "The site is in build/site/index.html."
 
 bench: .venv/.ready
 	$(BIN)/python -m bench $(ARGS)
@@ -61,4 +67,4 @@ fuzz: .venv/.ready
 	$(UV) run --frozen --group fuzz python tests/wire/bol_plaza/fuzz_documents.py $(or $(ARGS),-max_total_time=300)
 
 clean:
-	rm -rf .venv .uv
+	rm -rf .venv .uv build

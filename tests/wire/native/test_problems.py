@@ -1,9 +1,14 @@
 """What every answer of the native API carries, and what a problem says of itself."""
 
+import re
 from typing import Any
 
 import pytest
 
+from countermand.store.engines.protocol import UnavailableError
+from countermand.wire.native.problem_pages import MEANINGS
+from countermand.wire.replies import REPLIES
+from tests.docs.reading import DOCS
 from tests.wire.native.calling import Native, places
 
 pytestmark = pytest.mark.anyio
@@ -65,3 +70,37 @@ async def test_a_problem_says_whether_the_same_call_can_succeed_later(sqlite_nat
     for token, status in ((None, 401), ("cmt_wrong", 401)):
         answer = await sqlite_native.call("GET", PATH, token)
         assert (answer.status_code, answer.json()["retryable"]) == (status, False)
+
+
+async def test_every_problem_has_the_page_that_its_type_names(sqlite_native: Native) -> None:
+    for kind, row in REPLIES.items():
+        answer = await sqlite_native.http.get(f"/problems/{kind.value}")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert f"<code>{kind.value}</code>, status {row.native}" in answer.text
+        assert answer.headers["content-security-policy"] == "default-src 'none'"
+    answer = await sqlite_native.call("GET", "/problems/no_such", None)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_the_page_of_a_problem_and_the_docs_say_the_same() -> None:
+    told = dict(re.findall(r"^\| `(\w+)` \| (.*?) \| ", (DOCS / "refusals.md").read_text(), re.MULTILINE))
+    assert {kind.value: MEANINGS[kind.value] for kind in REPLIES} == told
+
+
+async def test_the_address_itself_says_what_this_is(sqlite_native: Native) -> None:
+    answer = await sqlite_native.http.get("/")
+    assert answer.json()["service"] == "Countermand"
+    for path in (answer.json()["description"], answer.json()["health"]):
+        assert (await sqlite_native.http.get(path)).status_code == 200
+
+
+async def test_it_is_ready_while_the_database_answers(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = await native.http.get("/readyz")
+    assert (ready.status_code, ready.json()["checks"]) == (200, [{"name": "database", "ok": True, "detail": ""}])
+
+    async def away(*_: object, **__: object) -> None:
+        raise UnavailableError
+
+    monkeypatch.setattr(native.world.application.database, "read", away)
+    gone = await native.http.get("/readyz")
+    assert (gone.status_code, gone.json()["status"]) == (503, "unavailable")

@@ -5,14 +5,17 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
+from countermand.reads.health import ping
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.http import unsupported_body
 from countermand.wire.native import cancellations, endpoints, errors, events, lines, payments, refunds, scorecards
-from countermand.wire.native.auth import UNSUPPORTED, admitted
+from countermand.wire.native.auth import UNSUPPORTED, Inside, admitted
 from countermand.wire.native.identifying import identified
-from countermand.wire.replies import CallError
+from countermand.wire.native.problem_pages import problem_page
+from countermand.wire.replies import NOT_ANSWERED, CallError, Problem
 from countermand.wire.router import Door
 from countermand.wire.services import Services
 
@@ -55,7 +58,8 @@ def _api(services: Services) -> limits.Asgi:
     api.add_exception_handler(HTTPException, errors.on_http_error)
     for calls in (cancellations, lines, payments, refunds, scorecards, events, endpoints):
         api.include_router(calls.router)
-    api.add_api_route("/healthz", healthz, include_in_schema=False)
+    for path, answer in (("/", about), ("/healthz", healthz), ("/readyz", readyz), ("/problems/{code}", problem)):
+        api.add_api_route(path, answer, include_in_schema=False, response_model=None)
     most, slowest = services.settings.body_max_bytes, services.settings.body_timeout_s
     bounded = limits.bounded(api, errors.refuse_body, max_bytes=most, timeout_s=slowest)
     return _reached(admitted(services, bounded, api))
@@ -82,3 +86,32 @@ def _reached(app: limits.Asgi) -> limits.Asgi:
 async def healthz() -> dict[str, str]:
     """Whether the process is alive; asks no database."""
     return {"status": "ok"}
+
+
+async def readyz(services: Inside, response: Response) -> dict[str, Any]:
+    """Whether calls can be served: the database answers."""
+    try:
+        await services.database.read(ping)
+        check = {"name": "database", "ok": True, "detail": ""}
+    except (UnavailableError, TooBroadError):
+        check = {"name": "database", "ok": False, "detail": NOT_ANSWERED}
+        response.status_code = 503
+    return {"status": "ok" if check["ok"] else "unavailable", "checks": [check]}
+
+
+async def about() -> dict[str, str]:
+    """What this is, for whoever opens the address."""
+    return {
+        "service": "Countermand",
+        "what": "Carries the cancellation of an order item to whoever holds the goods, and the answer back.",
+        "description": "/openapi.json",
+        "health": "/readyz",
+    }
+
+
+async def problem(code: str) -> Response:
+    """The page that the ``type`` of a problem names."""
+    page = problem_page(code)
+    if page is None:
+        raise CallError(Problem.NOT_FOUND, "There is no problem of this name.")
+    return page
