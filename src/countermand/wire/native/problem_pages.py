@@ -15,19 +15,19 @@ MEANINGS: Final[dict[str, str]] = {
     "unknown_refund": "There is no such refund that the caller can act on.",
     "unknown_payment": "The order has no such payment.",
     "step_needed": (
-        "The platform answers for everybody, and whoever corrects a refund undoes a decision: such a call "
-        "must name the step that it answers."
+        "The platform can answer for all parties, and a correction of a refund undoes a decision: such a call"
+        " must name the step."
     ),
-    "etag_mismatch": "The line has changed since the caller read it. The `ETag` of the answer is that of now.",
+    "etag_mismatch": "The line has changed since the caller read it. The answer has the present `ETag`.",
     "reassigned": (
-        "The line was given to another fulfiller. The sentence says to whom and since when; the caller's "
-        "answer does not count."
+        "The line was given to another fulfiller. The sentence says to whom and when; the caller's answer "
+        "does not count."
     ),
     "state_changed": (
-        "The cancellation or refund is not at the step that the caller named. The sentence says where it is."
+        "The cancellation or refund is not at the step that the caller named. The sentence says at which step it is."
     ),
-    "units_invalid": "A number of units is below one, or beyond what an order may have.",
-    "reason_required": "A decline has to say why.",
+    "units_invalid": "A number of units is below one, or more than an order may have.",
+    "reason_required": "The call needs a reason or a note: a decline, or closing or correcting a refund.",
     "already_answered": "This cancellation has ended, or has its answer. The sentence says how, by whom and when.",
     "already_shipped": "Nothing is open, and some units have shipped.",
     "already_asked": "Nothing is open, and an ask waits for its answer.",
@@ -35,49 +35,44 @@ MEANINGS: Final[dict[str, str]] = {
     "already_cancelled": "Nothing is open, and the line was cancelled.",
     "not_accepted_by_fulfiller": "The policy says that the supplier accepts no cancellation at this point.",
     "nothing_asked": (
-        "No cancellation of this line waits for this party's answer. The sentence says whose answer one waits"
-        " for, if it does."
+        "No cancellation of this line waits for this party's answer. If one waits for another party, the "
+        "sentence names it."
     ),
     "units_asked": "These units cannot ship while an ask for them waits.",
     "too_many_units": "More units were named than there are.",
     "all_or_nothing": (
-        "The units were asked for together with other lines of the order. They can be accepted all, or declined."
+        "The units were asked for together with other lines of the order. All of them can be accepted, or none."
     ),
-    "party_inactive": "The party that shall hold the goods takes no part any more.",
-    "no_price": "The order came without prices, so nobody can tell what would go back.",
-    "refund_not_open": (
-        "The refund has moved on, so this cannot be done to it any more. The sentence says where it stands."
-    ),
+    "party_inactive": "The new fulfiller is not active.",
+    "no_price": "The order came without prices, so nothing can go back.",
+    "refund_not_open": "The state of the refund does not allow this. The sentence says what it is.",
     "payment_exists": "The order has another payment with this id.",
     "payment_differs": (
         "The payment is of more than is left to pay or to capture, or of less than was captured. The sentence"
-        " says how much is."
+        " says how much that is."
     ),
     "payment_taken": (
-        "The payment, by its provider and reference, belongs to another retailer. Whose it is, is not told."
+        "The payment, by its provider and reference, belongs to another retailer. The other retailer is not named."
     ),
-    "order_exists": "An order or a line with this id is there already.",
+    "order_exists": "An order or a line with this id already exists.",
     "key_reused": "This idempotency key was used for another call.",
     "not_found": "There is no such call.",
     "unauthenticated": "The credential is missing, unknown, revoked or expired.",
     "forbidden": "The credential lacks the permission.",
     "wrong_party": "The call is for another kind of party.",
     "method_not_allowed": "The path has no such method.",
-    "unsupported_media_type": "The body is of another type or charset than the call takes, or is coded.",
+    "unsupported_media_type": "The body has a type, charset or content encoding that the call does not accept.",
     "malformed": "The body or a parameter cannot be parsed.",
-    "invalid": "The body lacks something, or something in it has the wrong form.",
+    "invalid": "A field is missing or malformed.",
     "too_large": "The body is larger than `body_max_bytes`.",
     "too_slow": "The body took longer than `body_timeout_s`.",
     "rate_limited": "The credential has used up its quota, or too many wrong tokens or log-ins came from the address.",
-    "too_broad": (
-        "The read took longer than `read_timeout_s` and was stopped. The sentence says which filter makes it narrower."
-    ),
+    "too_broad": "The read took longer than `read_timeout_s` and was stopped. The sentence says which filter helps.",
     "unknown_endpoint": "There is no such endpoint of the caller's party.",
-    "unknown_party": "There is no party of this id or name, or more than one.",
-    "if_match_needed": "The call has to say in `If-Match` which state it means.",
+    "unknown_party": "There is no party with this id or name, or more than one.",
+    "if_match_needed": "The call needs the header `If-Match`.",
     "limit_reached": (
-        "There are as many as there can be: endpoints of a party, valid secrets of an endpoint, or "
-        "confirmations that are sent within a day."
+        "There can be no more endpoints of this party, valid secrets of this endpoint, or confirmations within a day."
     ),
     "nothing_to_confirm": "The endpoint is a webhook, or its mailbox is confirmed.",
     "not_signed": "The endpoint is a mailbox, which has no secret to replace.",
