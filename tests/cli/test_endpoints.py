@@ -72,7 +72,7 @@ def test_an_operator_confirms_a_mailbox_or_has_it_asked_again(cli: Cli) -> None:
     assert made["state"] == "unconfirmed"
     [row] = cli("endpoint", "list").lines
     assert (row[3], row[4]) == ("unconfirmed", "asks to answer")
-    assert "Until then notices wait." in row[6]
+    assert "Until it is, notices wait." in row[6]
     assert cli("endpoint", "pause", made["id"]).code == 0
     resumed = cli("endpoint", "resume", made["id"], "--json")
     assert resumed.json["state"] == "unconfirmed"

@@ -33,6 +33,7 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.reads import events as event_reads
 from countermand.reads.scope import Scope
 from countermand.store.columns import Record
+from countermand.store.engines.protocol import engine_of
 from tests.docs.reading import DOCS
 from tests.store.speaking import OPERATOR, Talk, talk
 from tests.support.money import place_paid, rows_of
@@ -462,7 +463,7 @@ async def test_a_look_by_keys_and_a_list_tell_the_same_of_an_event(world: World)
 
 async def test_a_look_by_keys_goes_by_primary_keys_alone(sqlite_world: World) -> None:
     def plan(connection: Connection) -> list[str]:
-        statement = str(event_reads._envelopes_by_key("sqlite"))
+        statement = str(event_reads._envelopes_by_key(engine_of(connection)))
         return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", {"keys": "[]"})]
 
     steps = [step for step in await sqlite_world.application.database.read(plan) if "VIRTUAL TABLE" not in step]

@@ -78,7 +78,7 @@ async def test_a_mailbox_is_taken_only_where_mail_can_be_sent(native: Native) ->
 async def test_a_mailbox_is_unconfirmed_and_is_asked_again_a_few_times(native: Native) -> None:
     made = await added(native, url=f"mailto:{native.retailer.hex}@alpine.example")
     assert (made["state"], made["events"]) == ("unconfirmed", [])
-    assert "Until then notices wait." in made["state_reason"]
+    assert "Until it is, notices wait." in made["state_reason"]
     clock = native.world.clock
     before = clock.now
     try:
