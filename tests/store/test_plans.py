@@ -59,6 +59,7 @@ from countermand.reads import refunds as refund_reads
 from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
 from countermand.reads.cancellations import CancellationFilter, DuePlace
+from countermand.reads.health import ping
 from countermand.reads.lookup import Lookup
 from countermand.reads.notices import NoticeFilter
 from countermand.reads.order_lists import OrderFilter, PlaceInTime
@@ -121,6 +122,14 @@ def of(name: str) -> Callable[[Callable[[Filled], Cases]], Callable[[Filled], Ca
         return make
 
     return keep
+
+
+# The database itself
+
+
+@of("reads.health.ping")
+def _(filled: Filled) -> Cases:
+    return {"ready": ping}
 
 
 # Orders
