@@ -145,8 +145,8 @@ def doors(application: Service) -> Asgi:
             answer_door(services, application.links),
             plaza_door(services),
             crux_door(services),
-            native_door(services),
-        )
+        ),
+        otherwise=native_door(services),
     )
     return _guarded(from_clients(unkept(with_heads(found)), settings.trusted_proxies))
 

@@ -224,14 +224,14 @@ async def test_a_trusted_proxy_is_not_taken_for_its_clients(opened: Opened) -> N
 
 async def test_look_ups_of_suspects_are_made_one_at_a_time_and_few_wait() -> None:
     throttle = Throttle(Settings(wrong_token_limit="1/minute"), Clock())
-    throttle.wrong(HOME)
+    throttle.wrong({"client": (HOME, 0)})
     inside, most, refused = 0, 0, 0
     leave = anyio.Event()
 
     async def look_up(address: str) -> None:
         nonlocal inside, most, refused
         try:
-            async with throttle.looking_up(address):
+            async with throttle.looking_up({"client": (address, 0)}):
                 inside += 1
                 most = max(most, inside)
                 await leave.wait()

@@ -10,6 +10,7 @@ from countermand.ids import Clock, digest
 from countermand.store.engines.protocol import Database
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
+from countermand.wire.response import Scope
 from countermand.wire.throttle import Throttle
 
 REMEMBERED_MAX: Final = 10_000
@@ -29,25 +30,25 @@ class Authenticator:
         self._throttle = throttle
         self._remembered: TTLCache[str, Caller] = remembered(clock, remember_s)
 
-    async def caller(self, token: str, address: str) -> Caller | None:
+    async def caller(self, token: str, scope: Scope) -> Caller | None:
         """The caller, or ``None`` when the token is unknown, was revoked, or has expired.
 
         What is read from then on counts as the caller's.
 
         Raises:
-            ThrottledError: too many wrong tokens came from this address.
+            ThrottledError: too many wrong tokens came from the address of the call.
         """
         reading_party.set(None)
         viewer.set(None)
         lookup = digest(token)
         caller = self._remembered.get(lookup)
         if caller is None:
-            async with self._throttle.looking_up(address):
+            async with self._throttle.looking_up(scope):
                 caller = await self._database.read(partial(caller_of_token, lookup=lookup))
             if caller is not None:
                 self._remembered[lookup] = caller
         if caller is None or (caller.expires_at is not None and caller.expires_at <= self._clock()):
-            self._throttle.wrong(address)
+            self._throttle.wrong(scope)
             return None
         reading_party.set(caller.party)
         viewer.set(caller.sees)

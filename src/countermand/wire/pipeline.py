@@ -33,8 +33,8 @@ class Operation(Generic[R]):
     """Whether its body may have a thousand lines, and so more room."""
 
 
-class Dialect(Protocol[R]):
-    """How one door does what every call goes through. Each step ends a call with a ``CallError``."""
+class Auth(Protocol[R]):
+    """How one door finds out who calls. Each step ends a call with a ``CallError``."""
 
     async def who(self, scope: Scope) -> Caller:
         """The caller that the call's credentials name."""
@@ -47,6 +47,10 @@ class Dialect(Protocol[R]):
     def count(self, caller: Caller, operation: Operation[R] | None) -> None:
         """Count the call against the quotas of its credential; without an operation it has a wrong verb."""
         ...
+
+
+class Dialect(Protocol[R]):
+    """How one door reads calls and writes replies."""
 
     def other_verb(self, scope: Scope, methods: tuple[str, ...]) -> Reply:
         """What a path with calls of these methods says to another one."""
@@ -68,7 +72,8 @@ class Dialect(Protocol[R]):
 class Endpoint(Generic[R]):
     """The calls of one path, as an ASGI application."""
 
-    def __init__(self, dialect: Dialect[R], *operations: Operation[R]) -> None:
+    def __init__(self, auth: Auth[R], dialect: Dialect[R], *operations: Operation[R]) -> None:
+        self._auth = auth
         self._dialect = dialect
         self._operations = {each.method: each for each in operations}
         self._first = operations[0]
@@ -81,13 +86,13 @@ class Endpoint(Generic[R]):
         await send_reply(send, dialect.finished(reply, scope, self._methods))
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
-        dialect, operation = self._dialect, self._operations.get(scope["method"])
-        caller = await dialect.who(scope)
-        dialect.check_permission(caller, operation or self._first)
-        dialect.count(caller, operation)
+        auth, operation = self._auth, self._operations.get(scope["method"])
+        caller = await auth.who(scope)
+        auth.check_permission(caller, operation or self._first)
+        auth.count(caller, operation)
         if operation is None:
-            return dialect.other_verb(scope, self._methods)
-        return await operation.answer(await dialect.request(scope, receive, caller, operation))
+            return self._dialect.other_verb(scope, self._methods)
+        return await operation.answer(await self._dialect.request(scope, receive, caller, operation))
 
 
 async def answered(work: Awaitable[Reply], error_reply: Callable[[Exception], Reply]) -> Reply:

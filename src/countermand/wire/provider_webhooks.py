@@ -12,7 +12,6 @@ import structlog
 from countermand.payments.provider import ForgedError, Notified, Provider
 from countermand.settings import Settings
 from countermand.wire import limits
-from countermand.wire.callers import address_of
 from countermand.wire.http import unsupported_coding
 from countermand.wire.pipeline import answered
 from countermand.wire.replies import REPLIES, CallError, Problem
@@ -31,7 +30,7 @@ Follow = Callable[[str, Sequence[Notified]], Awaitable[bool]]
 def payment_door(*, providers: Mapping[str, Provider], follow: Follow, throttle: Throttle, settings: Settings) -> Door:
     """The door: one address for each provider that the settings name."""
     app = _Payments(providers=providers, follow=follow, throttle=throttle, settings=settings)
-    return Door(claims=lambda path: path.startswith(PATH), app=app, refuse_host=_refuse_host)
+    return Door(prefixes=(PATH,), app=app, refuse_host=_refuse_host)
 
 
 class _Payments:
@@ -58,13 +57,13 @@ class _Payments:
             raise CallError(Problem.METHOD_NOT_ALLOWED, "News is posted here.", (b"allow", b"POST"))
         if unsupported := unsupported_coding(scope):
             raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, unsupported.sentence, unsupported.header)
-        self._throttle.check_hint(name, address_of(scope))
+        self._throttle.check_hint(name, scope)
         settings = self._settings
         body = await limits.read_body(receive, max_bytes=settings.body_max_bytes, timeout_s=settings.body_timeout_s)
         try:
             notified = provider.read_webhook(_headers(scope), body)
         except ForgedError as error:
-            self._throttle.wrong(address_of(scope))
+            self._throttle.wrong(scope)
             log.warning("webhook_forged", provider=name, why=str(error))
             raise CallError(Problem.MALFORMED, "The signature is missing, wrong, or of another time.") from None
         if not await self._follow(name, notified):

@@ -1,6 +1,6 @@
 """Which door a call belongs to, by its path alone. No door knows of another."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,21 +11,26 @@ from countermand.wire.response import Scope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """An API as an ASGI application: the paths that are its own, and how it refuses a call whose Host is wrong."""
+    """An API as an ASGI application: how its paths begin, and how it refuses a call whose Host is wrong.
 
-    claims: Callable[[str], bool]
+    ``paths`` are those of its calls that do not begin so.
+    """
+
+    prefixes: tuple[str, ...]
+    paths: frozenset[str] = frozenset()
     app: Asgi
     refuse_host: Asgi
 
 
-def routed(doors: Sequence[Door]) -> Asgi:
-    """One application of these doors. Each path goes to the first that claims it; the last one has to take the rest."""
-    checked = [(door.claims, one_host(door.app, door.refuse_host)) for door in doors]
+def routed(doors: Sequence[Door], otherwise: Door) -> Asgi:
+    """One application of these doors. A path that is none of theirs goes to the last one."""
+    known = [(door.prefixes, door.paths, one_host(door.app, door.refuse_host)) for door in doors]
+    rest = one_host(otherwise.app, otherwise.refuse_host)
 
     async def chosen(scope: Any, receive: Any, send: Any) -> None:
         path = path_of(scope)
-        app = next(app for claims, app in checked if claims(path))
-        await app(scope, receive, send)
+        found = (app for prefixes, paths, app in known if path.startswith(prefixes) or path in paths)
+        await next(found, rest)(scope, receive, send)
 
     return chosen
 

@@ -11,7 +11,9 @@ from typing import Final
 from countermand.admin.callers import Caller
 from countermand.ids import Clock
 from countermand.settings import Settings
+from countermand.wire.callers import address_of
 from countermand.wire.rates import Rates, Share
+from countermand.wire.response import Scope
 
 _CALL: Final = "call"
 _GUESS: Final = "guess"
@@ -62,30 +64,30 @@ class Throttle:
         """
         _check(self._links.take(link, _LINK, self._clock()))
 
-    def check_hint(self, provider: str, address: str) -> None:
-        """Count what an address says in the name of a payment provider.
+    def check_hint(self, provider: str, scope: Scope) -> None:
+        """Count what the address of a call says in the name of a payment provider.
 
         Raises:
             ThrottledError: it says too much.
         """
-        _check(self._hints.take((provider, address), _HINT, self._clock()))
+        _check(self._hints.take((provider, address_of(scope)), _HINT, self._clock()))
 
-    def wrong(self, address: str) -> None:
-        """Count a wrong token, key, link or signature.
+    def wrong(self, scope: Scope) -> None:
+        """Count a call with a wrong token, key, link or signature.
 
         Raises:
-            ThrottledError: there were too many from this address.
+            ThrottledError: there were too many from its address.
         """
-        _check(self._guesses.take(address, _GUESS, self._clock()))
+        _check(self._guesses.take(address_of(scope), _GUESS, self._clock()))
 
     @asynccontextmanager
-    async def looking_up(self, address: str) -> AsyncIterator[None]:
+    async def looking_up(self, scope: Scope) -> AsyncIterator[None]:
         """Look up whose a token is. Where too many wrong ones came from, one look-up is made at a time.
 
         Raises:
             ThrottledError: too many look-ups wait from such addresses.
         """
-        share = self._guesses.look(address, _GUESS, self._clock())
+        share = self._guesses.look(address_of(scope), _GUESS, self._clock())
         if share is None or share.allowed:
             yield
             return

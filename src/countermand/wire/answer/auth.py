@@ -11,6 +11,7 @@ from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire.answer import views
 from countermand.wire.answer.errors import expired, unknown_link
+from countermand.wire.response import Scope
 from countermand.wire.services import Services
 
 
@@ -41,17 +42,17 @@ class LinkReader:
         self._database, self._clock, self._throttle = services.database, services.clock, services.throttle
         self._links = links
 
-    async def opened(self, token: str, address: str) -> Opened:
+    async def opened(self, token: str, scope: Scope) -> Opened:
         """What a link to a cancellation opens. What is read from then on counts as its party's.
 
         Raises:
             PageError: it is none, or has expired.
-            ThrottledError: it was used too often, or too many wrong ones came from this address.
+            ThrottledError: it was used too often, or too many wrong ones came from its address.
         """
         try:
             ticket = self._links.read(token, self._clock())
         except UnknownLinkError:
-            self._throttle.wrong(address)
+            self._throttle.wrong(scope)
             raise unknown_link() from None
         except ExpiredLinkError:
             raise expired("It can be used no more. If the answer is still due, ask the retailer for it.") from None
@@ -80,7 +81,7 @@ class LinkReader:
             raise unknown_link()
         return Opened(ticket=ticket, party=found[0], row=found[1])
 
-    def mailbox(self, token: str, address: str) -> MailboxTicket:
+    def mailbox(self, token: str, scope: Scope) -> MailboxTicket:
         """The mailbox that a link confirms.
 
         Raises:
@@ -90,7 +91,7 @@ class LinkReader:
         try:
             ticket = self._links.read_confirmation(token, self._clock())
         except UnknownLinkError:
-            self._throttle.wrong(address)
+            self._throttle.wrong(scope)
             raise unknown_link() from None
         except ExpiredLinkError:
             raise expired(_ASK_AGAIN) from None

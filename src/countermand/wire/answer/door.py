@@ -21,7 +21,6 @@ from countermand.wire.answer.auth import LinkReader, Opened
 from countermand.wire.answer.errors import PageError, error_reply, not_registered, status_of
 from countermand.wire.answer.meaning import command_of
 from countermand.wire.answer.views import page
-from countermand.wire.callers import address_of
 from countermand.wire.http import unsupported_body
 from countermand.wire.pipeline import answered
 from countermand.wire.replies import REPLIES, Problem
@@ -35,7 +34,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 def answer_door(services: Services, links: Links) -> Door:
     """The door, and all paths that begin like a link."""
-    return Door(claims=lambda path: path.startswith(PATH), app=AnswerDoor(services, links), refuse_host=_refuse_host)
+    return Door(prefixes=(PATH,), app=AnswerDoor(services, links), refuse_host=_refuse_host)
 
 
 class AnswerDoor:
@@ -60,8 +59,8 @@ class AnswerDoor:
             return Reply(status=200, body=self._style, media_type=b"text/css; charset=utf-8", headers=headers)
         _check_method(scope, "GET", "POST")
         if token.startswith(MAILBOX):
-            return await self._mailbox(self._reader.mailbox(token, address_of(scope)), scope, receive)
-        opened = await self._reader.opened(token, address_of(scope))
+            return await self._mailbox(self._reader.mailbox(token, scope), scope, receive)
+        opened = await self._reader.opened(token, scope)
         if scope["method"] == "POST":
             return await self._give(opened, await self._form(scope, receive))
         return self._look(opened, 200)

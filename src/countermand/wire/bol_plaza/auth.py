@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import partial
+from urllib.parse import urlsplit
 
 from cachetools import TTLCache
 
@@ -12,8 +13,66 @@ from countermand.store.engines.protocol import Database
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire.auth import remembered
+from countermand.wire.bol_plaza.errors import denied
+from countermand.wire.bol_plaza.meaning import Request
 from countermand.wire.bol_plaza.signature import Denial, SignedHeaders, check_key, read_headers
+from countermand.wire.http import asked_method
+from countermand.wire.pipeline import Operation
+from countermand.wire.rates import Rates
+from countermand.wire.replies import CallError, Problem
+from countermand.wire.response import Scope, header
+from countermand.wire.services import Services
 from countermand.wire.throttle import Throttle
+
+
+class PlazaAuth:
+    """Who signed a call, may they, how often."""
+
+    def __init__(self, services: Services) -> None:
+        settings = services.settings
+        self._clock, self._throttle = services.clock, services.throttle
+        self._keys = PlazaKeys(
+            services.database,
+            services.keyring,
+            services.clock,
+            services.throttle,
+            remember_s=settings.credential_cache_s,
+            window=timedelta(seconds=settings.plaza_window_s),
+        )
+        self._rates = Rates(settings.plaza_limits)
+        self._prefix = urlsplit(settings.base_url).path
+
+    async def who(self, scope: Scope) -> Caller:
+        """The caller that signed this call."""
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        path = raw.partition(b"?")[0].decode("latin-1")
+        if not path.startswith(f"{self._prefix}/"):
+            # A proxy took the prefix off again, that some clients sign.
+            path = self._prefix + path
+        given = await self._keys.caller(
+            content_type=header(scope, b"content-type"),
+            date=header(scope, b"x-bol-date"),
+            authorization=header(scope, b"x-bol-authorization"),
+            method=asked_method(scope),
+            path=path,
+            scope=scope,
+        )
+        if isinstance(given, Denial):
+            raise denied(given)
+        return given
+
+    def check_permission(self, caller: Caller, operation: Operation[Request]) -> None:
+        """A key pair may make every call, if it is a retailer's."""
+        if caller.kind not in operation.kinds:
+            raise CallError(Problem.WRONG_PARTY, "Only a retailer can make this call")
+
+    def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
+        """Count the call; bol counts each kind of call for itself."""
+        if operation is None:
+            return
+        self._throttle.check_call(caller)
+        if not self._rates.allows(caller.credential, operation.quota, self._clock()):
+            raise CallError(Problem.RATE_LIMITED, "Too many requests")
 
 
 class PlazaKeys:
@@ -49,12 +108,12 @@ class PlazaKeys:
         authorization: str | None,
         method: str,
         path: str,
-        address: str,
+        scope: Scope,
     ) -> Caller | Denial:
         """The caller whose key signed this call, or why it is denied. What is read from then on counts as its.
 
         Raises:
-            ThrottledError: too many wrong keys and signatures came from this address.
+            ThrottledError: too many wrong keys and signatures came from the address of the call.
         """
         reading_party.set(None)
         viewer.set(None)
@@ -67,21 +126,21 @@ class PlazaKeys:
         )
         if isinstance(headers, Denial):
             return headers
-        found = await self._caller(headers, method, path, address)
+        found = await self._caller(headers, method, path, scope)
         if isinstance(found, Denial):
-            self._throttle.wrong(address)
+            self._throttle.wrong(scope)
         else:
             reading_party.set(found.party)
             viewer.set(found.sees)
         return found
 
-    async def _caller(self, headers: SignedHeaders, method: str, path: str, address: str) -> Caller | Denial:
+    async def _caller(self, headers: SignedHeaders, method: str, path: str, scope: Scope) -> Caller | Denial:
         caller, secret = self._remembered.get(headers.public_key) or (None, None)
         # Without a secret this fails, too, and takes the same time.
         denial = check_key(headers, secret=secret, seller_active=True, method=method, path=path)
         if denial is None and caller is not None:
             return caller
-        async with self._throttle.looking_up(address):
+        async with self._throttle.looking_up(scope):
             return await self._judged(headers, method, path)
 
     async def _judged(self, headers: SignedHeaders, method: str, path: str) -> Caller | Denial:

@@ -2,11 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from importlib.resources import files
 from typing import Final, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.routing import Route, Router
 
@@ -21,15 +20,11 @@ from countermand.wire import limits
 from countermand.wire.bol import meaning as bol
 from countermand.wire.bol.meaning import NUMBER_MAX
 from countermand.wire.bol_plaza import errors, messages, views, writing
-from countermand.wire.bol_plaza.auth import PlazaKeys
+from countermand.wire.bol_plaza.auth import PlazaAuth
 from countermand.wire.bol_plaza.errors import xml_reply
 from countermand.wire.bol_plaza.meaning import Request, Signatures
-from countermand.wire.bol_plaza.signature import Denial
 from countermand.wire.bol_plaza.vocabulary import Version
-from countermand.wire.callers import address_of
-from countermand.wire.http import asked_method
 from countermand.wire.pipeline import Endpoint, Operation
-from countermand.wire.rates import Rates
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, header, header_values, leaves_bytes_unframed, send_reply
 from countermand.wire.router import Door
@@ -51,57 +46,14 @@ def plaza_door(services: Services) -> Door:
     """The door, and whatever else Plaza may have had under its root."""
     routes = PlazaCalls(services).routes()
     router = Router(routes, default=_no_such_call, redirect_slashes=False)
-    return Door(claims=lambda path: path.startswith("/services/"), app=router, refuse_host=_refuse_host)
+    return Door(prefixes=("/services/",), app=router, refuse_host=_refuse_host)
 
 
 class Dialect:
-    """The steps of a call of Plaza's, which a retailer signs."""
+    """The documents of Plaza, and its errors as XML."""
 
     def __init__(self, services: Services) -> None:
-        settings = services.settings
-        self._settings, self._clock, self._throttle = settings, services.clock, services.throttle
-        self._keys = PlazaKeys(
-            services.database,
-            services.keyring,
-            services.clock,
-            services.throttle,
-            remember_s=settings.credential_cache_s,
-            window=timedelta(seconds=settings.plaza_window_s),
-        )
-        self._rates = Rates(settings.plaza_limits)
-        self._prefix = urlsplit(settings.base_url).path
-
-    async def who(self, scope: Scope) -> Caller:
-        """The caller that signed this call."""
-        raw: bytes = scope.get("raw_path") or scope["path"].encode()
-        path = raw.partition(b"?")[0].decode("latin-1")
-        if not path.startswith(f"{self._prefix}/"):
-            # A proxy took the prefix off again, that some clients sign.
-            path = self._prefix + path
-        given = await self._keys.caller(
-            content_type=header(scope, b"content-type"),
-            date=header(scope, b"x-bol-date"),
-            authorization=header(scope, b"x-bol-authorization"),
-            method=asked_method(scope),
-            path=path,
-            address=address_of(scope),
-        )
-        if isinstance(given, Denial):
-            raise errors.denied(given)
-        return given
-
-    def check_permission(self, caller: Caller, operation: Operation[Request]) -> None:
-        """A key pair may make every call, if it is a retailer's."""
-        if caller.kind not in operation.kinds:
-            raise CallError(Problem.WRONG_PARTY, "Only a retailer can make this call")
-
-    def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
-        """Count the call; bol counts each kind of call for itself."""
-        if operation is None:
-            return
-        self._throttle.check_call(caller)
-        if not self._rates.allows(caller.credential, operation.quota, self._clock()):
-            raise CallError(Problem.RATE_LIMITED, "Too many requests")
+        self._settings = services.settings
 
     def other_verb(self, scope: Scope, methods: tuple[str, ...]) -> Reply:
         """Say which verbs there are."""
@@ -139,7 +91,7 @@ class PlazaCalls:
     def __init__(self, services: Services) -> None:
         self._database, self._lanes = services.database, services.lanes
         self._ids, self._clock, self._settings = services.ids, services.clock, services.settings
-        self._dialect = Dialect(services)
+        self._auth, self._dialect = PlazaAuth(services), Dialect(services)
         self._signatures = Signatures()
 
     def routes(self) -> list[Route]:
@@ -147,7 +99,7 @@ class PlazaCalls:
         by_path: dict[str, list[Operation[Request]]] = {}
         for operation in self._operations():
             by_path.setdefault(operation.path, []).append(operation)
-        routes = [Route(ROOT + path, Endpoint(self._dialect, *calls)) for path, calls in by_path.items()]
+        routes = [Route(ROOT + path, Endpoint(self._auth, self._dialect, *calls)) for path, calls in by_path.items()]
         for folder, name in (("v2/", "plazaapi.xsd"), ("", "serviceerror-1.5.xsd")):
             routes.append(Route(f"/services/xsd/{folder}{name}", _Schema(name)))
         return routes

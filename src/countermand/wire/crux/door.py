@@ -34,7 +34,8 @@ from countermand.store.columns import Record
 from countermand.store.engines.transactions import change
 from countermand.wire import limits
 from countermand.wire.callers import address_of
-from countermand.wire.crux import auth, errors, meaning, messages, views
+from countermand.wire.crux import errors, meaning, messages, views
+from countermand.wire.crux.auth import CruxAuth
 from countermand.wire.crux.meaning import Request
 from countermand.wire.crux.passwords import CrowdedError, Passwords
 from countermand.wire.pipeline import Endpoint, Operation, answered, submitted
@@ -57,11 +58,8 @@ def crux_door(services: Services) -> Door:
     """The door, and all paths that begin like its calls."""
     routes = CruxCalls(services).routes()
     router = Router(routes=routes, default=_no_such_call, redirect_slashes=False)
-    return Door(claims=_begins_like_crux, app=router, refuse_host=_refuse_host)
-
-
-def _begins_like_crux(path: str) -> bool:
-    return path.startswith(("/orders/", "/organizations/", "/timp/")) or path == "/orders"
+    prefixes = ("/orders/", "/organizations/", "/timp/")
+    return Door(prefixes=prefixes, paths=frozenset({"/orders"}), app=router, refuse_host=_refuse_host)
 
 
 class Dialect:
@@ -71,18 +69,6 @@ class Dialect:
         self._services = services
         self._column = column
         self._timp = timp
-
-    async def who(self, scope: Scope) -> Caller:
-        """The caller that the Authorization header names."""
-        return await auth.caller_of(self._services.authenticator, scope)
-
-    def check_permission(self, caller: Caller, operation: Operation[Request]) -> None:
-        """Whether this caller may make the call."""
-        auth.check_permission(caller, operation)
-
-    def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
-        """Count the call."""
-        self._services.throttle.check_call(caller)
 
     def other_verb(self, scope: Scope, methods: tuple[str, ...]) -> Reply:
         """What there is to know about a call, for whoever asks that instead of making it."""
@@ -118,6 +104,7 @@ class CruxCalls:
         self._services = services
         self._database, self._lanes = services.database, services.lanes
         self._ids, self._clock, self._settings = services.ids, services.clock, services.settings
+        self._auth = CruxAuth(services)
         self._passwords = Passwords(services.settings, services.clock)
 
     def routes(self) -> list[Route]:
@@ -126,7 +113,7 @@ class CruxCalls:
         for prefix in ("", "/timp"):
             routes += _both_spellings(prefix + "/organizations/user-login/", _Login(self, timp=bool(prefix)))
             for operation in self._operations():
-                endpoint = Endpoint(self._dialect(operation, timp=bool(prefix)), operation)
+                endpoint = Endpoint(self._auth, self._dialect(operation, timp=bool(prefix)), operation)
                 routes += _both_spellings(prefix + operation.path, endpoint)
         return routes
 

@@ -14,7 +14,6 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from countermand.admin.callers import Caller, Permission
 from countermand.domain.parties import PartyKind
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
-from countermand.wire.callers import address_of
 from countermand.wire.http import Unsupported
 from countermand.wire.limits import Asgi
 from countermand.wire.native.errors import ERRORS_MAX, error_at, throttled
@@ -76,7 +75,7 @@ async def _who(services: Services, scope: Scope) -> tuple[Caller | Exception, Sh
         scheme, _, token = (header(scope, b"authorization") or "").partition(" ")
         caller = None
         if scheme.lower() == "bearer" and token:
-            caller = await services.authenticator.caller(token, address_of(scope))
+            caller = await services.authenticator.caller(token, scope)
     except ThrottledError as error:
         return throttled(error.retry_in_s), None
     except (UnavailableError, TooBroadError) as error:

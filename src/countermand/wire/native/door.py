@@ -38,10 +38,10 @@ class _Described(FastAPI):
 
 
 def native_door(services: Services) -> Door:
-    """The door. Paths that are no other door's are its own, as it says best what is not there."""
+    """The door. It gets the paths that are no other door's, too, as it says best what is not there."""
     pages = services.settings.base_url
     return Door(
-        claims=lambda path: True,
+        prefixes=("/v1/",),
         app=identified(_api(services), pages),
         refuse_host=identified(errors.refuse_host, pages),
     )
