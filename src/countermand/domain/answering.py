@@ -1,4 +1,4 @@
-"""Answering what was asked: accept, decline, confirm as bol has it, note; and answers that come late or again."""
+"""Answers to asks: accept, decline, bol's confirmation, notes; and answers that are late or repeated."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -48,16 +48,16 @@ from countermand.domain.transition import Draft
 
 
 def accept(line: Line, command: AcceptCancellation, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
-    """Accept asked units. A retailer accepts a customer's ask by passing it on when a supplier holds the goods.
+    """Accept asked units. If a supplier holds the goods, a retailer that accepts a customer's ask passes it on.
 
-    Only what the retailer accepts is passed on: the rest is open again.
+    Only the units that the retailer accepts are passed on. The rest is open again.
     """
     chosen = _to_answer(line, command)
     if command.units is not None and command.units < 1:
         return _flawed(chosen, units_invalid())
     if isinstance(chosen, Refusal):
-        if chosen.kind in _MOVED_ON and (said := _said_before(line, command)):
-            return Decision(line=line, repeats=said)
+        if chosen.kind in _MOVED_ON and (repeated := _answered_before(line, command)):
+            return Decision(line=line, repeats=repeated)
         return _noted_as_late(line, command, now, chosen)
     if command.units is not None and command.units > chosen[0].asked_units:
         return too_many_units(line, command.units, asked=chosen[0].asked_units)
@@ -82,14 +82,14 @@ def accept(line: Line, command: AcceptCancellation, now: datetime, asked_under: 
 
 
 def decline(line: Line, command: DeclineCancellation, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
-    """Decline asked units, which stay on order. "Shipped already" may have to be proved before it counts (EC-17)."""
+    """Decline asked units, which stay on order. A decline as already shipped may need a proof first (EC-17)."""
     chosen = _to_answer(line, command)
     if command.reason is None:
         required = Refusal(kind=RefusalKind.REASON_REQUIRED, detail="A decline must say why: give a reason.")
         return _flawed(chosen, required)
     if isinstance(chosen, Refusal):
-        if chosen.kind in _MOVED_ON and (said := _said_before(line, command)):
-            return Decision(line=line, repeats=said)
+        if chosen.kind in _MOVED_ON and (repeated := _answered_before(line, command)):
+            return Decision(line=line, repeats=repeated)
         return _noted_as_late(line, command, now, chosen)
     draft = Draft(line, now, command.actor.party)
     for cancellation in chosen:
@@ -105,54 +105,54 @@ def decline(line: Line, command: DeclineCancellation, now: datetime, asked_under
 
 
 def note(line: Line, command: NoteCancellation, now: datetime) -> Decision | Refusal:
-    """Keep what somebody who has to do with a cancellation says of it, once. It changes nothing (EC-40)."""
+    """Save a party's note to a cancellation, once. It changes nothing else (EC-40)."""
     if not (has_a_say(line, command.actor) or any(each.party == command.actor.party for each in line.departed)):
         return UNKNOWN_LINE
     named = cancellations_named(line, command.cancellation)
     if isinstance(named, Refusal):
         return named
-    said = Remark(
+    remark = Remark(
         by=command.actor.party, cancellation=command.cancellation, note=command.note, tracking=command.tracking
     )
-    if said in line.noted:
+    if remark in line.noted:
         return Decision(line=line)
     draft = Draft(line, now)
-    draft.note(said, named[0])
+    draft.note(remark, named[0])
     return draft.done()
 
 
 def retailer_cancel(
     line: Line, command: RetailerCancel, now: datetime, policy: Policy, new_id: NewId, asked_under: AskedUnder
 ) -> Decision | Refusal:
-    """One call for two wishes, as bol has it: confirm what a customer asked, or cancel what cannot be fulfilled.
+    """Bol's call with two meanings: confirm what a customer asked, or cancel what cannot be fulfilled.
 
-    Source: the bol seed page. Where a supplier holds the goods the call becomes the retailer's own ask.
+    Source: docs/plaza.md. If a supplier holds the goods, the call becomes the retailer's own ask.
     """
     if not acts_for_retailer(line, command.actor):
         return UNKNOWN_LINE
     if any(is_customers_wish(c, command.reason) for c in line.asks):
         return _confirm(line, command, now, asked_under)
-    last = _last_wish(line, command.reason)
+    last = _last_customers_ask(line, command.reason)
     if last is not None and last.state is State.WITHDRAWN:
         return already_answered(line, last, subject=f"The customer's cancellation of {count(last.units)}")
     if last is not None and last.state is State.ACCEPTED and line.open:
-        # Whoever lost the answer to the first call must not cancel the rest by repeating it.
+        # A caller that lost the answer to the first call must not cancel the rest by a repeat.
         return Decision(line=line, repeats=(last,))
     if line.retailer_decides:
         own = CancelOwn(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
         return cancel_own(line, own, now, new_id)
-    wish = AskCancellation(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
-    return ask(line, wish, now, policy, new_id, asked_under)
+    own_ask = AskCancellation(line=line.id, actor=command.actor, reason=command.reason, note=command.note)
+    return ask(line, own_ask, now, policy, new_id, asked_under)
 
 
-def _last_wish(line: Line, reason: CancelReason) -> Cancellation | None:
-    """What the customer asked for last, if the reason is the customer's wish."""
-    wishes = [each for each in line.cancellations if is_customers_wish(each, reason)]
-    return max(wishes, key=lambda each: (each.asked_at, each.id), default=None)
+def _last_customers_ask(line: Line, reason: CancelReason) -> Cancellation | None:
+    """The customer's last ask, if the reason is that the customer asked."""
+    asks = [each for each in line.cancellations if is_customers_wish(each, reason)]
+    return max(asks, key=lambda each: (each.asked_at, each.id), default=None)
 
 
 def _confirm(line: Line, command: RetailerCancel, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
-    """Never more than the customer asked for, also when the call is repeated while a supplier has the ask."""
+    """Accept what the customer asked, and never more, also if the call is repeated while a supplier has the ask."""
     draft = Draft(line, now, command.actor.party)
     answer_waiting(line, draft, command.actor, asked_under, now)
     if draft.changed or any(_is_accepted_so_far(line, c) for c in line.asks):
@@ -165,7 +165,7 @@ def _is_accepted_so_far(line: Line, ask: Cancellation) -> bool:
 
 
 def _needs_proof(command: DeclineCancellation) -> bool:
-    """An operator is believed."""
+    """Whether a decline needs a proof. An operator's does not."""
     claims = command.reason is DeclineReason.ALREADY_SHIPPED and not command.tracking
     return claims and command.actor.kind is not PartyKind.PLATFORM
 
@@ -173,7 +173,7 @@ def _needs_proof(command: DeclineCancellation) -> bool:
 def _contradicts_the_retailer(
     line: Line, cancellation: Cancellation, command: DeclineCancellation, terms: Policy
 ) -> bool:
-    """The retailer said yes to its customer, for whom there is now a no, and bol has no word for that (EC-25)."""
+    """Whether the supplier declines what the retailer had accepted, for which bol has no status (EC-25)."""
     operator = command.actor.kind is PartyKind.PLATFORM
     return is_with_supplier(line, cancellation) and terms.customer_asks_retailer_first and not operator
 
@@ -197,7 +197,7 @@ def _to_answer(line: Line, command: AcceptCancellation | DeclineCancellation) ->
 
 
 def _nothing_waits(line: Line, cancellation: UUID | None) -> Refusal:
-    """An answer for which nothing waits may be the repeat of one whose reply was lost: it hears what stands."""
+    """Nothing waits for this answer. It may be a repeat after a lost reply, so the refusal gives the present state."""
     last = answered_last(line, cancellation)
     if last is None or last.asker is Asker.NOBODY:
         return nothing_asked(line)
@@ -207,9 +207,9 @@ def _nothing_waits(line: Line, cancellation: UUID | None) -> Refusal:
 def _why_not_this_step(
     line: Line, named: Cancellation, command: AcceptCancellation | DeclineCancellation
 ) -> Refusal | None:
-    """Why the answer is none to where the cancellation stands.
+    """Why the answer does not fit the present step of the cancellation.
 
-    The platform answers for everybody, so it has to say to what.
+    The platform can answer for all parties, so it must name the step.
     """
     actor = command.actor
     if command.step is None and actor.kind is PartyKind.PLATFORM:
@@ -231,40 +231,40 @@ def _flawed(chosen: list[Cancellation] | Refusal, flaw: Refusal) -> Refusal:
 def _noted_as_late(
     line: Line, command: AcceptCancellation | DeclineCancellation, now: datetime, refusal: Refusal
 ) -> Refusal:
-    """The refusal; where silence spoke before an answer that was due, it says so, and the answer is kept (EC-23)."""
+    """The refusal. If a deadline passed before the answer, the refusal says so, and the answer is saved (EC-23)."""
     late = answered_last(line, command.cancellation)
     if late is None or refusal.kind not in _MOVED_ON:
         return refusal
     own_ask = late.asker is Asker.RETAILER and command.actor.party == line.retailer
-    if own_ask or not _is_by_silence(late):
+    if own_ask or not _is_by_deadline(late):
         return refusal
     answer = "accept" if isinstance(command, AcceptCancellation) else "decline"
-    said = Remark(by=command.actor.party, cancellation=late.id, answer=answer)
-    told = refusal if refusal.kind is RefusalKind.STATE_CHANGED else already_answered(line, late)
-    if said in line.noted:
-        return told
+    remark = Remark(by=command.actor.party, cancellation=late.id, answer=answer)
+    refused = refusal if refusal.kind is RefusalKind.STATE_CHANGED else already_answered(line, late)
+    if remark in line.noted:
+        return refused
     draft = Draft(line, now)
     if isinstance(command, AcceptCancellation):
         units, why_not = command.units or late.asked_units, command.rest_reason or ""
-        draft.note_late_answer(said, late, units, rest_reason=why_not, note=command.note)
+        draft.note_late_answer(remark, late, units, rest_reason=why_not, note=command.note)
     else:
         words = {"reason": command.reason or "", "note": command.note, "tracking": command.tracking}
-        draft.note_late_answer(said, late, late.asked_units, **words)
-    return replace(told, noted=(draft.done(),))
+        draft.note_late_answer(remark, late, late.asked_units, **words)
+    return replace(refused, noted=(draft.done(),))
 
 
-def _is_by_silence(cancellation: Cancellation) -> bool:
+def _is_by_deadline(cancellation: Cancellation) -> bool:
     return cancellation.by_policy and cancellation.state in (State.ACCEPTED, State.LAPSED)
 
 
-def _said_before(line: Line, command: AcceptCancellation | DeclineCancellation) -> tuple[Cancellation, ...]:
-    """What the same answer was given to before: a client that lost the reply may repeat the call."""
+def _answered_before(line: Line, command: AcceptCancellation | DeclineCancellation) -> tuple[Cancellation, ...]:
+    """The cancellations that got the same answer before: a client that lost the reply may repeat the call."""
     named = [c for c in line.cancellations if c.id == command.cancellation] if command.cancellation else line.asks
     return tuple(c for c in named if any(_repeats(command, each) for each in c.decided))
 
 
 def _repeats(command: AcceptCancellation | DeclineCancellation, decided: Decided) -> bool:
-    """Whether an answer says of a step what was decided of it, and may: by whoever decided so, or had to."""
+    """Whether an answer repeats a decision, and comes from a party that made it or had to make it."""
     if command.step not in (None, decided.step):
         return False
     passed_on = decided.kind is EventKind.CANCELLATION_PASSED_ON

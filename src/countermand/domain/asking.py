@@ -1,4 +1,4 @@
-"""Asking for units, taking that back, and cancelling on one's own account."""
+"""Asking to cancel units, withdrawing an ask, and cancelling without an ask."""
 
 from datetime import datetime
 from uuid import UUID
@@ -39,7 +39,7 @@ from countermand.domain.transition import Draft
 def ask(
     line: Line, command: AskCancellation, now: datetime, policy: Policy, new_id: NewId, asked_under: AskedUnder
 ) -> Decision | Refusal:
-    """Ask for units of a line. Who must answer, and whether anybody must, follows from who holds the goods."""
+    """Ask to cancel units of a line. The holder of the goods decides who must answer, and whether anybody must."""
     actor = command.actor
     if not acts_for_retailer(line, actor):
         return UNKNOWN_LINE
@@ -75,7 +75,7 @@ def _ask_open_units(
     if answers_itself and not command.group:
         draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, command.actor, now))
         return draft.done()
-    # What is accepted at once waits for nobody: no answer is due, and nobody is to be asked for one.
+    # An ask that is accepted at once waits for no answer.
     settled = answers_itself or policy.is_free(line.placed_at, now)
     cancellation = Cancellation(
         id=new_id(),
@@ -102,13 +102,13 @@ def _ask_open_units(
 
 
 def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decision | Refusal:
-    """An ask is taken back, by whoever may, while nobody has answered it."""
+    """Withdraw asks that the actor may withdraw and that nobody has answered."""
     if not acts_for_retailer(line, command.actor):
         return UNKNOWN_LINE
     named = cancellations_named(line, command.cancellation)
     if isinstance(named, Refusal):
         return named
-    chosen = [c for c in named if _may_take_back(c, command.actor) and command.asker in (None, c.asker)]
+    chosen = [c for c in named if _may_withdraw(c, command.actor) and command.asker in (None, c.asker)]
     if not chosen:
         return UNKNOWN_CANCELLATION if command.cancellation else nothing_asked(line)
     if command.cancellation and chosen[0].state is State.WITHDRAWN:
@@ -123,8 +123,8 @@ def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decisi
     return draft.done()
 
 
-def _may_take_back(cancellation: Cancellation, actor: Actor) -> bool:
-    """Who brought a customer's ask speaks for the customer; a retailer's own wish is the retailer's, whoever told."""
+def _may_withdraw(cancellation: Cancellation, actor: Actor) -> bool:
+    """A customer's ask can be withdrawn by the party that entered it; a retailer's own ask, by the retailer."""
     return (
         actor.kind is PartyKind.PLATFORM
         or cancellation.asked_by == actor.party
@@ -133,7 +133,7 @@ def _may_take_back(cancellation: Cancellation, actor: Actor) -> bool:
 
 
 def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> Decision | Refusal:
-    """Cancel on one's own account, by whoever holds the goods. Asks that await the canceller go along with it."""
+    """The holder of the goods cancels without an ask. Asks that await it are accepted with that."""
     actor = command.actor
     if actor.kind is not PartyKind.PLATFORM and actor.party != holder(line):
         return UNKNOWN_LINE
@@ -141,7 +141,7 @@ def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> 
         return units_invalid()
     draft = Draft(line, now, actor.party)
     if command.units is None:
-        for cancellation in _going_along(line, actor):
+        for cancellation in _accepted_with(line, actor):
             draft.accept_for_good(
                 cancellation,
                 actor.party,
@@ -159,8 +159,8 @@ def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> 
     return draft.done()
 
 
-def _going_along(line: Line, actor: Actor) -> list[Cancellation]:
-    """The asks that end when the actor cancels all there is on its own account."""
+def _accepted_with(line: Line, actor: Actor) -> list[Cancellation]:
+    """The asks that are accepted when the actor cancels all units."""
     platform = actor.kind is PartyKind.PLATFORM
     return [
         c for c in line.asks if platform or c.awaiting == actor.party or (c.agreed and c.answered_by == actor.party)
@@ -170,15 +170,15 @@ def _going_along(line: Line, actor: Actor) -> list[Cancellation]:
 def _asked_before(line: Line, command: AskCancellation) -> tuple[Cancellation, ...]:
     """The asks that wait already and that this one only repeats.
 
-    Whoever brings a key says which asks are equal. Without one, equal asks are taken for one ask, since a client that
-    lost the answer asks again; and all that is open is asked for once, however often somebody says so.
+    A key says which asks are the same. Without a key, equal asks count as one, since a client that lost the answer asks
+    again. An ask for all open units also counts once.
     """
     if command.units is None and not command.key:
-        unheard = command.asker is Asker.RETAILER and any(is_retailers_turn(line, ask) for ask in line.asks)
-        if line.open or unheard:
+        unanswered = command.asker is Asker.RETAILER and any(is_retailers_turn(line, ask) for ask in line.asks)
+        if line.open or unanswered:
             return ()
         own = tuple(ask for ask in line.asks if ask.asker is command.asker and not ask.key)
-        return own or tuple(ask for ask in line.asks if _same_voice(ask, command.asker))
+        return own or tuple(ask for ask in line.asks if _covers(ask, command.asker))
     return tuple(ask for ask in line.asks if _is_same_ask(ask, command))
 
 
@@ -190,13 +190,13 @@ def _is_same_ask(ask: Cancellation, command: AskCancellation) -> bool:
     return (ask.reason, ask.note) == (command.reason, command.note)
 
 
-def _same_voice(ask: Cancellation, asker: Asker) -> bool:
-    """A customer's ask that does not wait for the retailer any more speaks for the retailer too."""
+def _covers(ask: Cancellation, asker: Asker) -> bool:
+    """Whether an ask also stands for an ask of this asker: a customer's ask does, for the retailer."""
     return asker in (ask.asker, Asker.RETAILER)
 
 
 def answer_waiting(line: Line, draft: Draft, actor: Actor, asked_under: AskedUnder, now: datetime) -> None:
-    """A retailer that wants the whole line cancelled thereby answers the customer's asks that wait for it."""
+    """A retailer that asks for the whole line accepts by that the customer's asks that wait for it."""
     for cancellation in line.asks:
         if not is_retailers_turn(line, cancellation):
             continue

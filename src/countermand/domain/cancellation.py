@@ -1,4 +1,4 @@
-"""The table of moves of a cancellation, and whose each of them is."""
+"""The table of moves of a cancellation, and the parties that may make them."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -18,7 +18,7 @@ NewId = Callable[[], UUID]
 
 
 AskedUnder = Callable[[Cancellation], Policy]
-"""Which version of the policy a cancellation was asked under: it is the one by which it is judged (EC-33)."""
+"""Gives the version of the policy that was valid when a cancellation was asked. It applies to it (EC-33)."""
 
 MOVES: Final[Mapping[State, frozenset[State]]] = {
     State.ASKED: frozenset({State.ACCEPTED, State.DECLINED, State.WITHDRAWN, State.LAPSED}),
@@ -27,21 +27,21 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     State.WITHDRAWN: frozenset(),
     State.LAPSED: frozenset(),
 }
-"""What each state may become. ``transition`` makes no other move, and neither does the UPDATE of a cancellation."""
+"""The next states of each state. Neither ``transition`` nor the UPDATE of a cancellation makes any other move."""
 
 
 def acts_for_retailer(line: Line, actor: Actor) -> bool:
-    """Whether this is the line's retailer, or the platform in its place."""
+    """Whether the actor is the line's retailer, or the platform in its place."""
     return actor.kind is PartyKind.PLATFORM or actor.party == line.retailer
 
 
 def has_a_say(line: Line, actor: Actor) -> bool:
-    """Whether this party is told of the line, or is the platform."""
+    """Whether the actor is a party of the line, or the platform."""
     return actor.kind is PartyKind.PLATFORM or actor.party in line.told
 
 
 def holder(line: Line) -> UUID:
-    """Who decides on the goods: the retailer as long as no supplier has a say."""
+    """Who decides on the goods: the supplier, or the retailer if it decides alone."""
     return line.retailer if line.retailer_decides else line.fulfiller
 
 
@@ -58,12 +58,12 @@ def is_with_supplier(line: Line, ask: Cancellation) -> bool:
 
 
 def is_customers_wish(ask: Cancellation, reason: CancelReason) -> bool:
-    """Whether a customer asked for it, and the reason given is that."""
+    """Whether the customer asked for it, and the reason says so."""
     return ask.asker is Asker.CUSTOMER and reason is CancelReason.REQUESTED_BY_CUSTOMER
 
 
 def cancellations_named(line: Line, cancellation: UUID | None) -> list[Cancellation] | Refusal:
-    """The one that is named, or all that wait."""
+    """The cancellation with this id, or all that wait."""
     if cancellation is None:
         return list(line.asks)
     return [c for c in line.cancellations if c.id == cancellation] or UNKNOWN_CANCELLATION

@@ -1,4 +1,4 @@
-"""What happens to an ask that nobody answers: its deadline passes, or an operator has to answer."""
+"""What happens to an ask without an answer: its deadline passes, or an operator has to answer."""
 
 from datetime import datetime
 from typing import assert_never
@@ -26,10 +26,10 @@ from countermand.domain.transition import Draft
 def pass_deadlines(
     line: Line, now: datetime, asked_under: AskedUnder, *, until: datetime | None = None
 ) -> Decision | None:
-    """What has fallen due on a line by now, or ``until`` then, the longest overdue first; ``None`` if nothing has.
+    """Apply all deadlines of a line that have passed, or that pass ``until`` then; ``None`` if there are none.
 
-    To be decided before any command is: an answer that comes after its deadline is too late, whether or not anybody
-    has looked at the clock since (EC-27).
+    The longest overdue is first. This comes before any command: an answer after its deadline is late, even if the
+    deadline has not been processed yet (EC-27).
     """
     passed: Decision | None = None
     while overdue := [ask for ask in line.asks if ask.is_overdue(until or now)]:
@@ -41,10 +41,10 @@ def pass_deadlines(
 
 
 def pass_deadline(line: Line, command: PassDeadline, now: datetime, asked_under: AskedUnder) -> Decision | Refusal:
-    """A deadline passes, once and never early: accept, lapse, or hand over to an operator, as the policy says.
+    """A deadline passes, once and never early: the ask is accepted, lapses, or is escalated, as the policy says.
 
-    What is accepted for a retailer so, while a supplier holds the goods, goes on to the supplier like the retailer's
-    own yes. A decline that was to be proved and was not becomes an acceptance, whatever the policy says (EC-17).
+    If the policy accepts in place of a retailer and a supplier holds the goods, the ask is passed on to the supplier. A
+    decline without the proof that it needed becomes an acceptance, whatever the policy says (EC-17).
     """
     named = cancellations_named(line, command.cancellation)
     if isinstance(named, Refusal):
@@ -56,13 +56,13 @@ def pass_deadline(line: Line, command: PassDeadline, now: datetime, asked_under:
 
 
 def let_pass(line: Line, cancellation: Cancellation, now: datetime, policy: Policy) -> Decision:
-    """What the policy makes of an ask whose answer was due by now. It takes effect when the answer was due.
+    """Apply the policy to an overdue ask. It takes effect at the time at which the answer was due.
 
-    The time of whoever is asked next runs from now on: that party was not notified before.
+    The time of the party that is asked next begins now, since it was not notified before.
     """
     draft = Draft(line, cancellation.due_at or now)
-    silence = Silence.ACCEPT if cancellation.awaits_proof else policy.silence
-    match silence:
+    after = Silence.ACCEPT if cancellation.awaits_proof else policy.silence
+    match after:
         case Silence.ACCEPT if is_retailers_turn(line, cancellation) and not line.retailer_decides:
             draft.pass_on(cancellation, to=line.holder_that_answers, due_at=policy.answer_due(now), by_policy=True)
         case Silence.ACCEPT:
@@ -73,12 +73,12 @@ def let_pass(line: Line, cancellation: Cancellation, now: datetime, policy: Poli
         case Silence.ESCALATE:
             draft.pass_on(cancellation, to=None, due_at=None, by_policy=True)
         case _:  # pragma: no cover
-            assert_never(silence)
+            assert_never(after)
     return draft.done()
 
 
 def escalate(line: Line, command: EscalateCancellation, now: datetime) -> Decision | Refusal:
-    """An operator has to answer instead of a party that is gone; the deadline runs on (EC-26)."""
+    """An operator has to answer in place of a party that is gone; the deadline goes on (EC-26)."""
     if command.actor.kind is not PartyKind.PLATFORM:
         return UNKNOWN_LINE
     named = cancellations_named(line, command.cancellation)

@@ -1,4 +1,4 @@
-"""The one function behind every door: what a command does to a line, or why it does nothing."""
+"""The one function behind all APIs: what a command does to a line, or why it is refused."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -49,8 +49,8 @@ def decide(
 ) -> Decision | Refusal:
     """Decide one command on one line.
 
-    ``policy`` is the one agreed on now. What was asked before is judged by the one it was ``asked_under`` (EC-33),
-    which is the same if none is named. Never raises for a business case: what cannot be done is a ``Refusal``.
+    ``policy`` is the present one. ``asked_under`` gives the policy of an earlier ask (EC-33), by default the same.
+    Never raises for a business case: what cannot be done is a ``Refusal``.
     """
     outcome = _decided(line, command, now, policy, new_id, asked_under or (lambda _: policy))
     if outcome == refusals.UNKNOWN_LINE:
@@ -94,7 +94,7 @@ def _decided(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineOutcome:
-    """What became of one line under a command on its order."""
+    """The outcome of a command on an order for one of its lines."""
 
     line: UUID
     outcome: Decision | Refusal
@@ -109,28 +109,29 @@ def decide_order(
     asked_under: Callable[[Line, Cancellation], Policy] | None = None,
     parcels: Sequence[ReportedParcel] = (),
 ) -> tuple[LineOutcome, ...] | Refusal:
-    """Decide one command on the lines of one order: each line's fate, or one refusal when nothing may change.
+    """Decide one command on the lines of one order: an outcome for each line, or one refusal if nothing may change.
 
-    ``policy_of`` and ``asked_under`` are to each line what they are to ``decide``.
-    A line that is not the actor's to touch is left out, and an order with no other line is unknown to the actor.
-    Lines that are to be cancelled all or not at all wait for each other (EC-18). ``parcels`` are those of the order so
-    far: what is reported of one again changes nothing.
+    ``policy_of`` and ``asked_under`` give the policies of each line, as for ``decide``. Lines that the actor may not
+    touch are left out; an order without other lines is unknown to the actor. Lines that are cancelled all or not at all
+    wait for each other (EC-18). ``parcels`` are those that were reported before: a repeated report changes nothing.
     """
-    if isinstance(command, ShipOrder | ChangeParcel) and _is_told_again(lines, command, parcels):
+    if isinstance(command, ShipOrder | ChangeParcel) and _is_reported_again(lines, command, parcels):
         return tuple(LineOutcome(line=line.id, outcome=Decision(line=line)) for line in _lines_named(lines, command))
     policies = [policy_of(line) for line in lines]
 
     def decided(line: Line, each: LineCommand) -> Decision | Refusal:
         return decide(line, each, now, policy_of(line), new_id, partial(asked_under, line) if asked_under else None)
 
-    fates = _fates(lines, _per_line(lines, command), decided)
-    if isinstance(command, CancelOrder) and _is_all_or_nothing(command, policies) and _must_wait(lines, fates):
+    outcomes = _outcomes(lines, _per_line(lines, command), decided)
+    if isinstance(command, CancelOrder) and _is_all_or_nothing(command, policies) and _must_wait(lines, outcomes):
         asks = [replace(each, group=group) for group in [new_id()] for each in _asks(lines, command)]
-        fates = _fates(lines, asks, decided)
-    return _judge(fates, command, policies)
+        outcomes = _outcomes(lines, asks, decided)
+    return _judge(outcomes, command, policies)
 
 
-def _is_told_again(lines: Sequence[Line], command: ShipOrder | ChangeParcel, parcels: Sequence[ReportedParcel]) -> bool:
+def _is_reported_again(
+    lines: Sequence[Line], command: ShipOrder | ChangeParcel, parcels: Sequence[ReportedParcel]
+) -> bool:
     named = _lines_named(lines, command)
     if {line.id for line in named} != {each.line for each in command.lines}:
         return False
@@ -146,36 +147,36 @@ def _lines_named(lines: Sequence[Line], command: ShipOrder | ChangeParcel) -> li
     return [line for line in lines if line.id in wanted]
 
 
-def _must_wait(lines: Sequence[Line], fates: Sequence[LineOutcome]) -> bool:
-    """Whether one line's answer is due while another line is asked for too, or was cancelled at once."""
+def _must_wait(lines: Sequence[Line], outcomes: Sequence[LineOutcome]) -> bool:
+    """Whether several lines are asked for or cancelled, and one of them waits for an answer."""
     before = {each.id for line in lines for each in line.cancellations}
     made = [
-        each
-        for fate in fates
-        if isinstance(fate.outcome, Decision)
-        for each in fate.outcome.cancellations
-        if each.id not in before
+        made
+        for each in outcomes
+        if isinstance(each.outcome, Decision)
+        for made in each.outcome.cancellations
+        if made.id not in before
     ]
     return len(made) > 1 and any(each.state is State.ASKED for each in made)
 
 
-def _fates(
+def _outcomes(
     lines: Sequence[Line],
     commands: Iterable[LineCommand],
     decided: Callable[[Line, LineCommand], Decision | Refusal],
 ) -> list[LineOutcome]:
     known = {line.id: line for line in lines}
-    fates = []
+    outcomes = []
     for each in commands:
         line = known.get(each.line)
         if line is None:
-            fates.append(LineOutcome(line=each.line, outcome=refusals.UNKNOWN_LINE))
+            outcomes.append(LineOutcome(line=each.line, outcome=refusals.UNKNOWN_LINE))
             continue
         outcome = decided(line, each)
         if isinstance(outcome, Decision):
             known[line.id] = outcome.line
-        fates.append(LineOutcome(line=line.id, outcome=outcome))
-    return fates
+        outcomes.append(LineOutcome(line=line.id, outcome=outcome))
+    return outcomes
 
 
 def _per_line(lines: Sequence[Line], command: OrderCommand) -> list[LineCommand]:
@@ -205,34 +206,36 @@ def _asks(lines: Sequence[Line], command: CancelOrder) -> list[AskCancellation]:
 
 
 def _judge(
-    fates: list[LineOutcome], command: OrderCommand, policies: list[Policy]
+    outcomes: list[LineOutcome], command: OrderCommand, policies: list[Policy]
 ) -> tuple[LineOutcome, ...] | Refusal:
-    touched = [fate for fate in fates if fate.outcome != refusals.UNKNOWN_LINE]
+    touched = [each for each in outcomes if each.outcome != refusals.UNKNOWN_LINE]
     if not touched:
         return refusals.UNKNOWN_TRANSPORT if isinstance(command, ChangeParcel) else refusals.UNKNOWN_ORDER
     if isinstance(command, AllocateOrder):
-        impossible = [f.outcome for f in fates if isinstance(f.outcome, Refusal) and f.outcome.kind not in _FATES]
-        return refusals.first(impossible) if impossible else tuple(fates)
+        impossible = [
+            f.outcome for f in outcomes if isinstance(f.outcome, Refusal) and f.outcome.kind not in _ONE_LINE_ONLY
+        ]
+        return refusals.first(impossible) if impossible else tuple(outcomes)
     if isinstance(command, _WHOLE):
-        touched = fates
-    refused = [fate.outcome for fate in touched if isinstance(fate.outcome, Refusal)]
+        touched = outcomes
+    refused = [each.outcome for each in touched if isinstance(each.outcome, Refusal)]
     obstacles = [refusal for refusal in refused if _is_obstacle(command, refusal)]
     if len(refused) == len(touched) or (obstacles and _is_all_or_nothing(command, policies)):
         return replace(refusals.first(obstacles or refused), noted=_noted(touched))
     return tuple(touched)
 
 
-def _noted(fates: Sequence[LineOutcome]) -> tuple[Decision, ...]:
-    """What is told of each line though the whole command is refused: what was decided before it was heeded in part."""
+def _noted(outcomes: Sequence[LineOutcome]) -> tuple[Decision, ...]:
+    """The remarks to save for each line though the whole command is refused."""
     noted: dict[UUID, Decision | None] = {}
-    for fate in fates:
-        told = fate.outcome.noted if isinstance(fate.outcome, Refusal) else ()
-        noted.setdefault(fate.line, told[0] if told else None)
+    for each in outcomes:
+        remarks = each.outcome.noted if isinstance(each.outcome, Refusal) else ()
+        noted.setdefault(each.line, remarks[0] if remarks else None)
     return tuple(each for each in noted.values() if each)
 
 
 def _is_obstacle(command: OrderCommand, refusal: Refusal) -> bool:
-    """A line that is cancelled or rejected already is no obstacle to cancelling the whole order (EC-10)."""
+    """Whether a refusal prevents the whole command. A line that is already cancelled or rejected does not (EC-10)."""
     gone = (RefusalKind.ALREADY_CANCELLED, RefusalKind.REJECTED_BY_FULFILLER)
     return not (isinstance(command, CancelOrder) and refusal.kind in gone)
 
@@ -244,9 +247,9 @@ def _is_all_or_nothing(command: OrderCommand, policies: list[Policy]) -> bool:
 
 
 _WHOLE = (AskLines, ShipOrder, ChangeParcel)
-"""Commands that name the lines they mean, so that one they cannot touch stops them."""
+"""Commands that name their lines: one that they cannot touch stops them."""
 
-_FATES = frozenset(
+_ONE_LINE_ONLY = frozenset(
     {
         RefusalKind.UNKNOWN_LINE,
         RefusalKind.REASSIGNED,
@@ -255,4 +258,4 @@ _FATES = frozenset(
         RefusalKind.ALREADY_CANCELLED,
     }
 )
-"""Refusals that a fulfiller may hear of for one line while its other lines are allocated; any other stops them all."""
+"""Refusals of one line that do not stop the allocation of other lines. Any other refusal stops all."""

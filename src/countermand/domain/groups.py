@@ -1,4 +1,4 @@
-"""Asks that are heeded together or not at all: nobody's yes cancels anything until all have said it (EC-18)."""
+"""Groups of asks that are accepted together or not at all: nothing is cancelled until all have accepted (EC-18)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,41 +13,41 @@ from countermand.domain.transition import Draft
 def settle(lines: Sequence[Line], now: datetime) -> tuple[Decision, ...]:
     """What follows on the lines of one order after an answer on any of them.
 
-    Where one ask of a group came to nothing, the others end and their units are open again. Where all have agreed,
-    all are accepted. An ask that was accepted for good, as its goods are not to be had, counts as agreed.
+    If one ask of a group was not accepted, the others end and their units are open again. If all have agreed, all are
+    accepted. An ask that was accepted at once, because there are no goods, counts as agreed.
     """
-    standing = _standing(lines)
+    progress = _progress_by_group(lines)
     decisions = []
     for line in lines:
         draft = Draft(line, now)
         for ask in line.asks:
-            match standing.get(ask.group):
-                case _Standing.ENDED:
+            match progress.get(ask.group):
+                case _Progress.ENDED:
                     draft.end_together(ask)
-                case _Standing.AGREED:
+                case _Progress.AGREED:
                     draft.accept_together(ask, unasked=ask.asker is Asker.RETAILER and line.retailer_decides)
         if draft.changed:
             decisions.append(draft.done())
     return tuple(decisions)
 
 
-class _Standing(Enum):
+class _Progress(Enum):
     WAITS = auto()
     AGREED = auto()
     ENDED = auto()
 
 
-def _standing(lines: Sequence[Line]) -> dict[UUID | None, _Standing]:
+def _progress_by_group(lines: Sequence[Line]) -> dict[UUID | None, _Progress]:
     members: dict[UUID | None, list[Cancellation]] = {}
     for line in lines:
         for each in line.cancellations:
             if each.group:
                 members.setdefault(each.group, []).append(each)
-    return {group: _standing_of(each) for group, each in members.items()}
+    return {group: _progress_of_group(each) for group, each in members.items()}
 
 
-def _standing_of(members: Sequence[Cancellation]) -> _Standing:
+def _progress_of_group(members: Sequence[Cancellation]) -> _Progress:
     if any(each.state in (State.DECLINED, State.LAPSED, State.WITHDRAWN) for each in members):
-        return _Standing.ENDED
+        return _Progress.ENDED
     agreed = all(each.agreed or each.state is State.ACCEPTED for each in members)
-    return _Standing.AGREED if agreed else _Standing.WAITS
+    return _Progress.AGREED if agreed else _Progress.WAITS

@@ -103,11 +103,11 @@ def why_nothing_open(line: Line) -> Refusal:
             detail=f"{count(line.shipped)} of this order item shipped already; ask for a return instead.",
         )
     if line.asked:
-        standing = line.asks[0]
+        waiting = line.asks[0]
         return Refusal(
             kind=RefusalKind.ALREADY_ASKED,
-            detail=f"A cancellation of {count(standing.asked_units)} is waiting for an answer already.",
-            cancellation=standing.id,
+            detail=f"A cancellation of {count(waiting.asked_units)} is waiting for an answer already.",
+            cancellation=waiting.id,
         )
     last = answered_last(line, None)
     became = f" {outcome(line, last)}" if last else ""
@@ -120,7 +120,7 @@ def why_nothing_open(line: Line) -> Refusal:
 
 
 def too_many_units(line: Line, units: int, *, asked: int | None = None) -> Refusal:
-    """More units were named than there are to name."""
+    """More units were named than are open or asked."""
     there, kind = (line.open, "open") if asked is None else (asked, "asked")
     return beyond(units, there, kind)
 
@@ -140,7 +140,7 @@ def units_invalid() -> Refusal:
 
 
 def nothing_asked(line: Line) -> Refusal:
-    """Nothing waits for this party's answer; what waits for somebody else's is told."""
+    """Nothing waits for this party's answer. If something waits for another party, the sentence says so."""
     waits = f" {outcome(line, line.asks[0])}" if line.asks else ""
     return Refusal(
         kind=RefusalKind.NOTHING_ASKED,
@@ -149,7 +149,7 @@ def nothing_asked(line: Line) -> Refusal:
 
 
 def all_or_nothing(cancellation: Cancellation) -> Refusal:
-    """A part of what was asked for as a whole (EC-18)."""
+    """Only a part of an ask of a group was accepted (EC-18)."""
     return Refusal(
         kind=RefusalKind.ALL_OR_NOTHING,
         detail=f"All {cancellation.asked_units} units were asked for together with other lines of the order, all or"
@@ -159,7 +159,7 @@ def all_or_nothing(cancellation: Cancellation) -> Refusal:
 
 
 def already_answered(line: Line, cancellation: Cancellation, *, subject: str = "This cancellation") -> Refusal:
-    """Somebody was first; the other side is told who and when (EC-22)."""
+    """It has its answer. The sentence says who answered, and when (EC-22)."""
     return Refusal(
         kind=RefusalKind.ALREADY_ANSWERED,
         detail=outcome(line, cancellation, subject=subject),
@@ -179,10 +179,10 @@ def answered_for(line: Line, cancellation: Cancellation, decided: Decided) -> Re
 
 
 def step_needed(line: Line, cancellation: Cancellation) -> Refusal:
-    """An answer in whoever's place, which does not say to what: a second one would be taken for the next party's."""
+    """The platform must name the step. Without it, a repeated answer would count for the next party."""
     return Refusal(
         kind=RefusalKind.STEP_NEEDED,
-        detail="The platform answers for whoever should, so it must name the step that it answers."
+        detail="The platform can answer for any party, so it must name the step that it answers."
         f" {_waits_for(line, cancellation)}",
         cancellation=cancellation.id,
         current=current_state_of(cancellation),

@@ -1,4 +1,4 @@
-"""A line in the middle of a decision: each move of units is made here, once, and told by an event."""
+"""A line in the middle of a decision. Each move of units is made here, once, and recorded by an event."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,7 +29,7 @@ class Draft:
 
     @property
     def open(self) -> int:
-        """Units nobody has asked for, cancelled or shipped so far."""
+        """Units that are not asked, cancelled or shipped so far."""
         return self._buckets[0]
 
     @property
@@ -40,7 +40,7 @@ class Draft:
     def ask(self, cancellation: Cancellation) -> None:
         """Open units become asked."""
         self._move(cancellation.units, -1, +1, 0, 0)
-        self._tell(
+        self._record(
             EventKind.CANCELLATION_ASKED,
             cancellation.units,
             cancellation,
@@ -59,7 +59,7 @@ class Draft:
         units: int | None = None,
         rest_reason: DeclineReason | None = None,
     ) -> None:
-        """Somebody else's answer is due from now on; ``to=None`` is the operator's (policy: escalate).
+        """The answer of another party is due now; ``to=None`` means an operator's (policy: escalate).
 
         With ``units`` only so many are passed on; the rest is open again, for ``rest_reason``.
         """
@@ -76,10 +76,10 @@ class Draft:
         )
         rule = Rule.SILENCE if by_policy else None
         why_not = (rest_reason or "") if rest else ""
-        self._tell(kind, changed.asked_units, changed, note=note, rule=rule, rest=rest, rest_reason=why_not)
+        self._record(kind, changed.asked_units, changed, note=note, rule=rule, rest=rest, rest_reason=why_not)
 
     def reassign(self, to: UUID, *, knows: bool, note: str) -> None:
-        """What is left is another's to send; what the former fulfiller said of how much there is, is not its word."""
+        """Another fulfiller holds what is left. The allocation of the former one no longer counts."""
         self._former = self._line.fulfiller
         self._allocation = {
             "fulfiller": to,
@@ -93,16 +93,16 @@ class Draft:
             "departed": (*self._line.departed, Departed(party=self._former, to=to, at=self._now)),
         }
         units = self._buckets[0] + self._buckets[1]
-        self._tell(EventKind.LINE_REASSIGNED, units, note=note, former=self._former)
+        self._record(EventKind.LINE_REASSIGNED, units, note=note, former=self._former)
 
     def under_terms(self, cancellation: Cancellation, version: int) -> Cancellation:
-        """The ask, judged from now on by what is agreed with the new fulfiller. Nothing is told of it."""
+        """The ask, under the policy with the new fulfiller from now on. There is no event of this."""
         changed = replace(cancellation, policy_version=version, moved_at=self._now)
         self._changed[changed.id] = changed
         return changed
 
     def hand_over(self, cancellation: Cancellation, *, to: UUID, due_at: datetime | None) -> None:
-        """The answer of whoever holds the goods now is due, whatever the former one said."""
+        """The answer of the new fulfiller is due, whatever the former one had answered."""
         changed = replace(
             cancellation,
             awaiting=to,
@@ -113,7 +113,7 @@ class Draft:
             by_policy=False,
             answer_note="",
         )
-        self._tell(EventKind.CANCELLATION_PASSED_ON, changed.asked_units, changed, former=self._former)
+        self._record(EventKind.CANCELLATION_PASSED_ON, changed.asked_units, changed, former=self._former)
 
     def accept(
         self,
@@ -125,11 +125,11 @@ class Draft:
         note: str = "",
         rule: Rule = Rule.SILENCE,
     ) -> None:
-        """A yes to ``units``, those not accepted open again. ``by=None``: the policy accepted, by ``rule``.
+        """``units`` are accepted, and the others are open again. ``by=None``: the policy accepted, by ``rule``.
 
-        An ask that is heeded only together with others waits for theirs (EC-18).
+        An ask of a group waits until the others are accepted too (EC-18).
         """
-        spoke = rule if by is None else None
+        decided_by = rule if by is None else None
         if cancellation.group:
             changed = replace(
                 cancellation,
@@ -140,11 +140,11 @@ class Draft:
                 decline_reason=None,
                 answer_note=note,
             )
-            self._tell(EventKind.CANCELLATION_AGREED, units, changed, note=note, rule=spoke)
+            self._record(EventKind.CANCELLATION_AGREED, units, changed, note=note, rule=decided_by)
         else:
             why_not = rest_reason if units < cancellation.asked_units else None
             more = {"decline_reason": why_not} if why_not else {}
-            self._accept(cancellation, units, by, spoke, answer_note=note, **more)
+            self._accept(cancellation, units, by, decided_by, answer_note=note, **more)
 
     def accept_for_good(
         self,
@@ -155,13 +155,13 @@ class Draft:
         unasked: bool = False,
         note: str = "",
     ) -> None:
-        """All asked units become cancelled, whatever becomes of others: there are no goods to send."""
+        """All asked units become cancelled, also in a group: there are no goods to send."""
         reason = reason or cancellation.reason
         units = cancellation.asked_units
         self._accept(cancellation, units, by, None, reason=reason, unasked=unasked, answer_note=note)
 
     def accept_together(self, cancellation: Cancellation, *, unasked: bool) -> None:
-        """All that were asked with it have agreed: the units become cancelled (EC-18)."""
+        """All asks of the group are accepted: the units become cancelled (EC-18)."""
         assert State.ACCEPTED in MOVES[cancellation.state]
         self._move(cancellation.asked_units, 0, -1, +1, 0)
         changed = replace(
@@ -172,13 +172,13 @@ class Draft:
             unasked=unasked,
         )
         kind, reason = EventKind.CANCELLATION_ACCEPTED, changed.reason
-        self._tell(kind, changed.asked_units, changed, reason=reason, rule=Rule.TOGETHER)
+        self._record(kind, changed.asked_units, changed, reason=reason, rule=Rule.TOGETHER)
 
     def cancel_own(self, cancellation: Cancellation) -> None:
         """Open units become cancelled, though nobody had asked."""
         self._move(cancellation.units, -1, 0, +1, 0)
         kind, note = EventKind.CANCELLATION_ACCEPTED, cancellation.note
-        self._tell(kind, cancellation.units, cancellation, reason=cancellation.reason, note=note)
+        self._record(kind, cancellation.units, cancellation, reason=cancellation.reason, note=note)
 
     def decline(
         self, cancellation: Cancellation, reason: DeclineReason, by: UUID, note: str = "", tracking: str = ""
@@ -187,65 +187,65 @@ class Draft:
         self._move(cancellation.asked_units, +1, -1, 0, 0)
         changed = self._answered(cancellation, State.DECLINED, by, decline_reason=reason, answer_note=note)
         kind = EventKind.CANCELLATION_DECLINED
-        self._tell(kind, changed.asked_units, changed, reason=reason, note=note, tracking=tracking)
+        self._record(kind, changed.asked_units, changed, reason=reason, note=note, tracking=tracking)
 
     def ask_proof(self, cancellation: Cancellation, reason: DeclineReason, due_at: datetime, note: str) -> None:
-        """No unit moves until the parcel is named, or the time for that is over (EC-17)."""
+        """No unit moves until the parcel is named, or the deadline for that has passed (EC-17)."""
         changed = replace(cancellation, decline_reason=reason, due_at=due_at, answer_note=note)
-        self._tell(EventKind.CANCELLATION_PROOF_ASKED, changed.asked_units, changed, reason=reason, note=note)
+        self._record(EventKind.CANCELLATION_PROOF_ASKED, changed.asked_units, changed, reason=reason, note=note)
 
     def open_case(self, cancellation: Cancellation, reason: DeclineReason) -> None:
         """No unit moves; an operator has to look at it (EC-25)."""
         changed = self._changed.get(cancellation.id, cancellation)
         kind = EventKind.CANCELLATION_CASE_OPENED
-        self._tell(kind, changed.asked_units, changed, reason=reason, rule=Rule.CONTRADICTION)
+        self._record(kind, changed.asked_units, changed, reason=reason, rule=Rule.CONTRADICTION)
 
-    def note_late_answer(self, said: Remark, cancellation: Cancellation, units: int, **words: Any) -> None:
-        """No unit moves; what was said too late is kept (EC-23), with the words that came with it."""
-        self._noted.add(said)
-        self._tell(EventKind.CANCELLATION_LATE_ANSWER, units, cancellation, answer=said.answer, **words)
+    def note_late_answer(self, remark: Remark, cancellation: Cancellation, units: int, **words: Any) -> None:
+        """No unit moves; a late answer is saved, with its reason and note (EC-23)."""
+        self._noted.add(remark)
+        self._record(EventKind.CANCELLATION_LATE_ANSWER, units, cancellation, answer=remark.answer, **words)
 
     def withdraw(self, cancellation: Cancellation, by: UUID, note: str = "") -> None:
-        """Asked units become open again, as the asker wishes."""
+        """Asked units become open again: the asker withdrew."""
         self._move(cancellation.asked_units, +1, -1, 0, 0)
         changed = self._answered(cancellation, State.WITHDRAWN, by, answer_note=note)
-        self._tell(EventKind.CANCELLATION_WITHDRAWN, changed.asked_units, changed, note=note)
+        self._record(EventKind.CANCELLATION_WITHDRAWN, changed.asked_units, changed, note=note)
 
     def end_together(self, cancellation: Cancellation) -> None:
-        """Asked units become open again, as what was asked with them is not to be had (EC-18)."""
+        """Asked units become open again, because another ask of the group was not accepted (EC-18)."""
         self._move(cancellation.asked_units, +1, -1, 0, 0)
         changed = self._answered(cancellation, State.WITHDRAWN, None, answer_note=ENDED_TOGETHER)
         kind, note = EventKind.CANCELLATION_WITHDRAWN, ENDED_TOGETHER
-        self._tell(kind, changed.asked_units, changed, note=note, rule=Rule.TOGETHER)
+        self._record(kind, changed.asked_units, changed, note=note, rule=Rule.TOGETHER)
 
     def lapse(self, cancellation: Cancellation) -> None:
-        """Asked units become open again, as nobody answered in time."""
+        """Asked units become open again, because the deadline passed without an answer."""
         self._move(cancellation.asked_units, +1, -1, 0, 0)
         changed = self._answered(cancellation, State.LAPSED, None)
-        self._tell(EventKind.CANCELLATION_LAPSED, changed.asked_units, changed, rule=Rule.SILENCE)
+        self._record(EventKind.CANCELLATION_LAPSED, changed.asked_units, changed, rule=Rule.SILENCE)
 
     def ship(self, units: int, tracking: str = "") -> None:
         """Open units become shipped."""
         self._move(units, -1, 0, 0, +1)
-        self._tell(EventKind.LINE_SHIPPED, units, tracking=tracking)
+        self._record(EventKind.LINE_SHIPPED, units, tracking=tracking)
 
-    def note(self, said: Remark, cancellation: Cancellation) -> None:
-        """No unit moves; what was said of a cancellation is kept (EC-40)."""
-        self._noted.add(said)
+    def note(self, remark: Remark, cancellation: Cancellation) -> None:
+        """No unit moves; a note to a cancellation is saved (EC-40)."""
+        self._noted.add(remark)
         kind = EventKind.CANCELLATION_NOTED
-        self._tell(kind, cancellation.asked_units, cancellation, note=said.note, tracking=said.tracking)
+        self._record(kind, cancellation.asked_units, cancellation, note=remark.note, tracking=remark.tracking)
 
-    def note_shipped_though_cancelled(self, said: Remark) -> None:
-        """No unit moves: they stay cancelled, though they are said to have left (EC-37)."""
-        self._noted.add(said)
-        self._tell(EventKind.LINE_SHIPPED_THOUGH_CANCELLED, said.units, tracking=said.tracking)
+    def note_shipped_though_cancelled(self, remark: Remark) -> None:
+        """No unit moves: units that were reported as shipped stay cancelled (EC-37)."""
+        self._noted.add(remark)
+        self._record(EventKind.LINE_SHIPPED_THOUGH_CANCELLED, remark.units, tracking=remark.tracking)
 
     def change_transport(self, note: str) -> None:
-        """No unit moves; the parcel's way does."""
-        self._tell(EventKind.LINE_TRANSPORT_CHANGED, self._buckets[3], note=note)
+        """No unit moves; the carrier or the number of a parcel is corrected."""
+        self._record(EventKind.LINE_TRANSPORT_CHANGED, self._buckets[3], note=note)
 
     def allocate(self, *, accepted: int, backordered: int, rejected: int, backorder_on: date | None) -> None:
-        """Note the fulfiller's word; rejected units are cancelled separately."""
+        """Record the fulfiller's allocation; rejected units are cancelled separately."""
         self._allocation = {
             "allocated": True,
             "accepted": accepted,
@@ -253,11 +253,11 @@ class Draft:
             "rejected": rejected,
             "backorder_on": backorder_on,
         }
-        self._tell(EventKind.LINE_ALLOCATED, accepted)
+        self._record(EventKind.LINE_ALLOCATED, accepted)
 
     def done(self) -> Decision:
         """The decision as a value."""
-        known = [self._changed.get(c.id, c) for c in self._line.cancellations]
+        same = [self._changed.get(c.id, c) for c in self._line.cancellations]
         before = {c.id: c for c in self._line.cancellations}
         fresh = [c for c in self._changed.values() if c.id not in before]
         open_units, asked, cancelled, shipped = self._buckets
@@ -268,7 +268,7 @@ class Draft:
             cancelled=cancelled,
             shipped=shipped,
             seq=self._line.seq + len(self._events),
-            cancellations=(*known, *fresh),
+            cancellations=(*same, *fresh),
             noted=self._line.noted | self._noted,
             **self._allocation,
         )
@@ -281,7 +281,7 @@ class Draft:
         self._move(rest, +1, -1, 0, 0)
         more = {"decline_reason": cancellation.rest_reason, **more}
         changed = self._answered(cancellation, State.ACCEPTED, by, accepted_units=units, **more)
-        self._tell(
+        self._record(
             EventKind.CANCELLATION_ACCEPTED,
             units,
             changed,
@@ -309,7 +309,7 @@ class Draft:
         for bucket, sign in enumerate(signs):
             self._buckets[bucket] += sign * units
 
-    def _tell(
+    def _record(
         self,
         kind: EventKind,
         units: int,
@@ -352,11 +352,11 @@ class Draft:
         )
 
     def _one_step_on(
-        self, kind: EventKind, cancellation: Cancellation, units: int, rule: Rule | None, said: dict[str, Any]
+        self, kind: EventKind, cancellation: Cancellation, units: int, rule: Rule | None, facts: dict[str, Any]
     ) -> Cancellation:
-        """The cancellation after a decision on it. One that nobody had asked for stays where it began."""
-        known = {each.id: each for each in self._line.cancellations} | self._changed
-        before = known.get(cancellation.id)
+        """The cancellation after a decision on it. A cancellation without an ask stays at its first step."""
+        latest = {each.id: each for each in self._line.cancellations} | self._changed
+        before = latest.get(cancellation.id)
         if before is None:
             return cancellation
         decided = Decided(
@@ -366,15 +366,15 @@ class Draft:
             by=self._by if rule is None else None,
             awaited=before.awaiting,
             units=units,
-            rest=said.get("rest", 0),
-            reason=str(said.get("reason", "")),
+            rest=facts.get("rest", 0),
+            reason=str(facts.get("reason", "")),
             rule=rule,
         )
         return replace(cancellation, step=before.step + 1, decided=(*before.decided, decided))
 
 
 def unmoved(line: Line, kinds: Sequence[EventKind], **facts: Any) -> Decision:
-    """Events of a line, one after the other, by which no unit of it moves."""
+    """Events of a line, one after the other, that move no unit."""
     events = tuple(
         Event(
             kind=kind,
@@ -392,4 +392,4 @@ def unmoved(line: Line, kinds: Sequence[EventKind], **facts: Any) -> Decision:
 
 
 ENDED_TOGETHER = "Another line that was asked together with this one was not cancelled."
-"""Why an ask ended that nobody declined. Who declined the other is not told."""
+"""Why an ask ended that nobody declined. The party that declined the other one is not named."""
