@@ -31,6 +31,7 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Policy, Silence, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.reads import events as event_reads
+from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
@@ -172,7 +173,7 @@ async def agreed(world: World, policy: Policy) -> None:
     )
 
 
-async def told(said: Talk, place: int = 0) -> list[Record]:
+async def told(said: Talk, place: int = 0) -> list[EventView]:
     keys = [(row["retailer_id"], row["line_id"], row["seq"]) for row in await said.events(place)]
     found = await said.world.application.database.read(partial(event_reads.events_for_sending, keys=keys))
     return sorted(found, key=lambda row: row.seq)
@@ -456,9 +457,9 @@ async def test_a_look_by_keys_and_a_list_tell_the_same_of_an_event(world: World)
     wanted = event_reads.EventFilter()
     scope = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
     listed, _ = await world.application.database.read(partial(event_reads.list_events, scope=scope, wanted=wanted))
-    of = {row.id: row._mapping for row in listed}
+    of = {row.id: row for row in listed}
     assert len(by_key) == len(keys)
-    assert all(row._mapping == of[row.id] for row in by_key)
+    assert all(row == of[row.id] for row in by_key)
 
 
 async def test_a_look_by_keys_goes_by_primary_keys_alone(sqlite_world: World) -> None:

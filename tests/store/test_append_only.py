@@ -14,6 +14,8 @@ from sqlalchemy.pool import NullPool
 import countermand
 from countermand.domain.commands import AcceptCancellation, AskCancellation, Ship
 from countermand.reads import scores
+from countermand.reads.cancellations import CancellationRow
+from countermand.reads.views import view
 from countermand.store import statements
 from countermand.store import tables as t
 from countermand.store.engines.protocol import Database
@@ -112,7 +114,8 @@ async def test_the_service_needs_no_right_to_change_them(narrow_url: str, clock:
 
 def judge(connection: Connection, retailer: Any, cancellation: Any, clock: Clock) -> int:
     row = connection.execute(t.cancellations.select().where(t.cancellations.c.id == cancellation)).one()
-    return scores.judge(connection, clock(), row, retailer, excluded=True, reason="r", by="operator", door="test")
+    item = view(CancellationRow, row)
+    return scores.judge(connection, clock(), item, retailer, excluded=True, reason="r", by="operator", door="test")
 
 
 async def refuses(database: Database, event: Any) -> None:

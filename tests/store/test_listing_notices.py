@@ -11,7 +11,7 @@ from sqlalchemy import Connection, update
 
 from countermand.admin.callers import PLATFORM
 from countermand.reads import notices as notice_reads
-from countermand.reads.notices import NoticeFilter
+from countermand.reads.notices import NoticeFilter, NoticeView
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from tests.support.plans import plans_of, reads_whole
@@ -25,7 +25,7 @@ async def listed(world: World, limit: int = 50, **wanted: Any) -> list[UUID]:
     return [row.id for row in await _listed(world, limit, **wanted)]
 
 
-async def _listed(world: World, limit: int, **wanted: Any) -> list[Record]:
+async def _listed(world: World, limit: int, **wanted: Any) -> list[NoticeView]:
     question = partial(notice_reads.list_notices, wanted=NoticeFilter(**wanted), limit=limit, now=world.clock())
     return list(await world.application.database.read(question))
 

@@ -35,6 +35,8 @@ from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.scoring import Role, Scorecard, Week, Why
 from countermand.reads import scores
+from countermand.reads.cancellations import CancellationRow
+from countermand.reads.views import view
 from countermand.service.calls import Call
 from countermand.store import tables as t
 from tests.store.holding import Rows, assert_sound, rows
@@ -198,7 +200,7 @@ class Judged(Side):
                 return scores.judge(
                     connection,
                     self.clock(),
-                    row,
+                    view(CancellationRow, row),
                     incident.against,
                     excluded=pick % 3 != 0,
                     reason="an appeal",

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from countermand.admin.endpoints import Endpoint
 from countermand.domain.delivery import Attempt, Verdict
+from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
 from countermand.store import tables as t
 from countermand.store.columns import Record
@@ -36,7 +37,7 @@ class Postman:
 
     script: dict[UUID, deque[Attempt | Exception]] = field(default_factory=lambda: defaultdict(deque))
     otherwise: dict[UUID, Attempt] = field(default_factory=dict)
-    given: list[tuple[UUID, Record]] = field(default_factory=list)
+    given: list[tuple[UUID, EventView]] = field(default_factory=list)
     told: list[tuple[str, str, str, str]] = field(default_factory=list)
     asked_to_confirm: list[tuple[str, UUID, str, str]] = field(default_factory=list)
     owner_hears: deque[Attempt] = field(default_factory=deque)
@@ -46,7 +47,7 @@ class Postman:
     most_at_once: int = 0
     most_per_endpoint: int = 0
 
-    async def deliver(self, endpoint: Endpoint, reader: Scope, event: Record) -> Attempt:
+    async def deliver(self, endpoint: Endpoint, reader: Scope, event: EventView) -> Attempt:
         self.given.append((endpoint.id, event))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

@@ -24,9 +24,9 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import DeclineReason
 from countermand.ids import show
 from countermand.reads import cancellations as cancellation_reads
+from countermand.reads.cancellations import CancellationView
 from countermand.road import Application
 from countermand.service.calls import Call
-from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the cancellation")]
 StepFlag = Annotated[Whole | None, Parameter(help="The step that is answered, as `cancellations` shows it")]
@@ -60,7 +60,7 @@ def accept(
     )
 
 
-def _accepted(row: Record) -> str:
+def _accepted(row: CancellationView) -> str:
     if manners.dry_run:
         return "The cancellation can be accepted."
     if row.state == State.ASKED.value and row.agreed:
@@ -121,8 +121,8 @@ def withdraw(
 def _do(
     text: str,
     database: str | None,
-    command: Callable[[Record], LineCommand],
-    done: Callable[[Record], str],
+    command: Callable[[CancellationView], LineCommand],
+    done: Callable[[CancellationView], str],
     *,
     json: bool,
 ) -> None:

@@ -19,9 +19,9 @@ from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.reads import cancellations as cancellation_reads
+from countermand.reads.cancellations import CancellationView
 from countermand.road import Application
 from countermand.service.calls import Call, Done, IdempotencyKey
-from countermand.store.columns import Record
 
 KEY_MAX = 255
 
@@ -62,7 +62,7 @@ def ask(
     if csv or progress:
         fail(Exit.USAGE, "usage", "--csv and --progress are about the rows of a file: give --file.")
 
-    async def work(application: Application) -> tuple[Done, Record | None]:
+    async def work(application: Application) -> tuple[Done, CancellationView | None]:
         row = await application.database.read(lambda connection: find_line(connection, line or ""))
         command = AskCancellation(
             line=row.id, actor=operator(), asker=Asker(by), units=units, reason=reason, note=note, key=key
@@ -75,7 +75,7 @@ def ask(
     return _told(done, found, json=json)
 
 
-def _told(done: Done, found: Record | None, *, json: bool) -> None:
+def _told(done: Done, found: CancellationView | None, *, json: bool) -> None:
     repeated = done.cancellations[0] in done.repeated
     if found is None:
         made = made_by(done)

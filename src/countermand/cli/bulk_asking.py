@@ -27,13 +27,14 @@ from countermand.ids import read, show
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import lines as line_reads
 from countermand.reads import orders as order_reads
+from countermand.reads.cancellations import CancellationView
 from countermand.reads.lookup import Lookup
 from countermand.reads.orders import OrderView
+from countermand.reads.views import LineRow
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.service.lanes import BATCH_MAX, QUEUE_MAX, Lane
 from countermand.settings import Settings
-from countermand.store.columns import Record
 
 TOGETHER: Final = 4 * BATCH_MAX
 """How many rows are under way at once. Their results are printed before the next ones are started."""
@@ -265,10 +266,10 @@ class _NoLine:
 
 def _find_all(connection: Connection, *, rows: Sequence[Wanted | BadRow], keys: _Keys) -> list[Found | BadRow]:
     """The line of each row. What several rows name is looked for once."""
-    lines: dict[str, Record | None] = {}
+    lines: dict[str, LineRow | None] = {}
     orders: dict[str, list[OrderView]] = {}
 
-    def line_of(row: Wanted) -> Record | _NoLine:
+    def line_of(row: Wanted) -> LineRow | _NoLine:
         if row.line:
             if row.line not in lines:
                 lines[row.line] = _line(connection, row.line)
@@ -280,7 +281,7 @@ def _find_all(connection: Connection, *, rows: Sequence[Wanted | BadRow], keys: 
     return [row if isinstance(row, BadRow) else _found(row, line_of(row), keys) for row in rows]
 
 
-def _line(connection: Connection, text: str) -> Record | None:
+def _line(connection: Connection, text: str) -> LineRow | None:
     if NUMBER.fullmatch(text):
         return line_reads.line_of_bol_number(connection, read_digits(text))
     line = read("lin", text)
@@ -298,7 +299,7 @@ def _orders(connection: Connection, text: str) -> list[OrderView]:
     return list({view.row.id: view for view in found}.values())
 
 
-def _line_with(orders: Sequence[OrderView], row: Wanted) -> Record | _NoLine:
+def _line_with(orders: Sequence[OrderView], row: Wanted) -> LineRow | _NoLine:
     if not orders:
         return _NoLine("unknown_order", f"There is no order {row.order}.")
     if len(orders) > 1:
@@ -311,7 +312,7 @@ def _line_with(orders: Sequence[OrderView], row: Wanted) -> Record | _NoLine:
     return fitting[0]
 
 
-def _found(row: Wanted, line: Record | _NoLine, keys: _Keys) -> Found | BadRow:
+def _found(row: Wanted, line: LineRow | _NoLine, keys: _Keys) -> Found | BadRow:
     if isinstance(line, _NoLine):
         return BadRow(place=row.place, code=line.code, message=line.message)
     command = AskCancellation(
@@ -327,12 +328,12 @@ def _found(row: Wanted, line: Record | _NoLine, keys: _Keys) -> Found | BadRow:
     return Found(place=row.place, line=line.id, units=row.units, order=line.order_id, call=call)
 
 
-def _standing(connection: Connection, *, cancellations: Sequence[UUID]) -> dict[UUID, Record]:
+def _standing(connection: Connection, *, cancellations: Sequence[UUID]) -> dict[UUID, CancellationView]:
     found = (cancellation_reads.cancellation_by_id(connection, EVERYTHING, each) for each in cancellations)
     return {row.id: row for row in found if row}
 
 
-def _result(row: Found | BadRow, outcomes: Mapping[int, Outcome], standing: Mapping[UUID, Record]) -> Result:
+def _result(row: Found | BadRow, outcomes: Mapping[int, Outcome], standing: Mapping[UUID, CancellationView]) -> Result:
     if isinstance(row, BadRow):
         return Result(row=row.place, result="bad", code=row.code, message=row.message)
     result = Result(row=row.place, result="failed", line=str(row.line), units=row.units)
@@ -345,7 +346,7 @@ def _result(row: Found | BadRow, outcomes: Mapping[int, Outcome], standing: Mapp
             return _accepted(result, done, standing)
 
 
-def _accepted(result: Result, done: Done, standing: Mapping[UUID, Record]) -> Result:
+def _accepted(result: Result, done: Done, standing: Mapping[UUID, CancellationView]) -> Result:
     first = done.cancellations[0] if done.cancellations else None
     repeated = done.replayed or first in done.repeated
     stands = made_by(done) or (standing.get(first) if first else None)

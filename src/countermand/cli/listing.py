@@ -24,12 +24,13 @@ from countermand.reads import events as event_reads
 from countermand.reads import lines as line_reads
 from countermand.reads import lookup, scores
 from countermand.reads import orders as order_reads
-from countermand.reads.cancellations import CancellationFilter, DuePlace
+from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace
+from countermand.reads.events import PastEvent
 from countermand.reads.lookup import Lookup
 from countermand.reads.order_lists import OrderFilter, PlaceInTime
 from countermand.reads.orders import LineView, OrderView
+from countermand.reads.scores import JudgementView
 from countermand.settings import Settings
-from countermand.store.columns import Record
 
 T = TypeVar("T")
 
@@ -149,7 +150,7 @@ def cancellations(
 
     now = system_clock() if late else None
 
-    def page(connection: Connection, count: int, last: Record | None) -> Sequence[Record]:
+    def page(connection: Connection, count: int, last: CancellationView | None) -> Sequence[CancellationView]:
         scope = scope_of(connection, party)
         whose = find_party(connection, awaiting).id if awaiting else None
         operators = whose == PLATFORM
@@ -169,7 +170,7 @@ def cancellations(
     settings = read_settings(database=database)
     if csv:
         return export(settings, page, _CANCELLATION_COLUMNS, lambda row: [_cancellation_row(row)], limit)
-    rows: list[Record] = []
+    rows: list[CancellationView] = []
     most = limit or CANCELLATIONS_SHOWN
     if read_pages(settings, page, rows.extend, most):
         say_more("newest" if sort == "newest" else "longest due", most)
@@ -180,11 +181,11 @@ def cancellations(
     return None
 
 
-def _cancellation_row(row: Record) -> dict[str, Any]:
+def _cancellation_row(row: CancellationView) -> dict[str, Any]:
     return cancellation_document(row) | {"awaiting": _awaited(row)}
 
 
-def _show_cancellations(rows: Sequence[Record]) -> None:
+def _show_cancellations(rows: Sequence[CancellationView]) -> None:
     shown = [
         (
             show("can", row.id),
@@ -219,7 +220,7 @@ def _show_cancellations(rows: Sequence[Record]) -> None:
     print_table(columns, shown, empty="There are no cancellations.")
 
 
-def _awaited(row: Record) -> str:
+def _awaited(row: CancellationView) -> str:
     """Whose answer is due, by name."""
     if cancellation_reads.is_escalated(row):
         return "Platform"
@@ -240,7 +241,7 @@ def timeline(
 ) -> None:
     """Print the whole history of a line, in order."""
 
-    def question(connection: Connection) -> tuple[Sequence[Record], Sequence[Record], dict[UUID, str]]:
+    def question(connection: Connection) -> tuple[Sequence[PastEvent], Sequence[JudgementView], dict[UUID, str]]:
         entries = [event for subject in _subjects(connection, sought) for event in _events_of(connection, subject)]
         judged = scores.judgements_of(connection, [(event.retailer_id, event.line_id) for event in entries])
         return entries, judged, {line: _zone(connection, line) for line in {event.line_id for event in entries}}
@@ -258,7 +259,7 @@ def timeline(
         _print_line(list(entries), judgements, zones[line])
 
 
-def _events_of(connection: Connection, subject: UUID) -> Sequence[Record]:
+def _events_of(connection: Connection, subject: UUID) -> Sequence[PastEvent]:
     return event_reads.timeline(connection, EVERYTHING, subject)
 
 
@@ -282,7 +283,7 @@ def _is_number(text: str) -> bool:
 NUMBER_DIGITS_MAX: Final = 10
 
 
-def _event(event: Record) -> dict[str, Any]:
+def _event(event: PastEvent) -> dict[str, Any]:
     return {
         "id": show("evt", event.id),
         "line": str(event.line_id),
@@ -305,7 +306,7 @@ def _zone(connection: Connection, line: UUID) -> str:
     return hours.zone if hours else ""
 
 
-def _print_line(events: Sequence[Record], judgements: Sequence[Record], zone: str) -> None:
+def _print_line(events: Sequence[PastEvent], judgements: Sequence[JudgementView], zone: str) -> None:
     line = events[0].line_id
     print(f"{events[0].ordered} x {plain(events[0].sku)}, line {line}")
     entries = [
@@ -317,7 +318,7 @@ def _print_line(events: Sequence[Record], judgements: Sequence[Record], zone: st
         print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(sentence)}  [{plain(where)}]")
 
 
-def _judgement(row: Record) -> dict[str, Any]:
+def _judgement(row: JudgementView) -> dict[str, Any]:
     return {
         "line": str(row.line_id),
         "kind": "score.excluded" if row.excluded else "score.restored",
@@ -361,7 +362,7 @@ def _order(view: OrderView) -> dict[str, Any]:
 
 
 def _event_rows(
-    events: Sequence[Record], judgements: Sequence[Record], zones: Mapping[UUID, str]
+    events: Sequence[PastEvent], judgements: Sequence[JudgementView], zones: Mapping[UUID, str]
 ) -> list[Mapping[str, object]]:
     entries = [_event(event) | {"sentence": sentences.sentence(event, zones[event.line_id])} for event in events]
     return [

@@ -21,10 +21,9 @@ from countermand.domain.delivery import NoticeState
 from countermand.domain.endpoint import EndpointState
 from countermand.ids import show
 from countermand.reads import notices as notice_reads
-from countermand.reads.notices import NoticeFilter
+from countermand.reads.notices import NoticeFilter, NoticeView
 from countermand.road import Application
 from countermand.store import outbox
-from countermand.store.columns import Record
 
 SinceFlag = Annotated[str | None, Parameter(help="Made at this time or later: 2026-11-02T09:00, or 24h ago: 24h")]
 
@@ -149,7 +148,7 @@ def _moment(text: str, now: datetime) -> datetime:
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _notice(row: Record) -> dict[str, Any]:
+def _notice(row: NoticeView) -> dict[str, Any]:
     return {
         "id": show("ntc", row.id),
         "state": row.state,

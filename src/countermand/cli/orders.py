@@ -26,6 +26,7 @@ from countermand.domain.texts import writable
 from countermand.json_input import parse_json, unfit_texts
 from countermand.reads import lines as line_reads
 from countermand.reads.scope import Scope
+from countermand.reads.views import LineRow
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.store.columns import Record
@@ -153,7 +154,7 @@ def scope_of(connection: Connection, party: str | None) -> Scope:
     return Scope(party=row.id, kind=PartyKind(row.kind))
 
 
-def find_line(connection: Connection, text: str) -> Record:
+def find_line(connection: Connection, text: str) -> LineRow:
     """The line with this id or number of bol's. Ends the command when there is none."""
     number = read_digits(text) if re.fullmatch("[0-9]{1,10}", text) else None
     row = line_reads.line_of_bol_number(connection, number) if number is not None else None

@@ -24,10 +24,9 @@ from countermand.domain.refusals import Refusal
 from countermand.ids import show
 from countermand.reads import refunds as reads
 from countermand.reads.lookup import Lookup, all_orders_found
-from countermand.reads.refunds import RefundFilter
+from countermand.reads.refunds import RefundFilter, RefundView
 from countermand.road import Application
 from countermand.service.calls import Call, Outcome
-from countermand.store.columns import Record
 
 Which = Annotated[str, Parameter(help="Id of the refund")]
 REFUNDS_SHOWN: Final = 1000
@@ -85,7 +84,7 @@ def refunds(
     page = partial(_page, party=party, wanted=wanted, sought=sought)
     if csv:
         return export(settings, page, _CSV_COLUMNS, lambda row: [refund_document(row)], limit)
-    found: list[Record] = []
+    found: list[RefundView] = []
     most = limit or REFUNDS_SHOWN
     if read_pages(settings, page, found.extend, most):
         say_more("oldest", most)
@@ -143,7 +142,7 @@ def refund_correct(
 ) -> None:
     """Correct how much of a refund was paid outside this service. The rest is then paid."""
 
-    def command(row: Record) -> CorrectRefund:
+    def command(row: RefundView) -> CorrectRefund:
         return CorrectRefund(
             line=row.line_id,
             refund=row.id,
@@ -156,7 +155,7 @@ def refund_correct(
     _do(refund, database, command, "The refund is corrected.", json=json)
 
 
-def _elsewhere(row: Record, written: str) -> int:
+def _elsewhere(row: RefundView, written: str) -> int:
     try:
         minor = to_minor(amount(written), row.currency)
     except ValueError as error:
@@ -167,7 +166,9 @@ def _elsewhere(row: Record, written: str) -> int:
     return minor
 
 
-def _do(text: str, database: str | None, command: Callable[[Record], RefundCommand], done: str, *, json: bool) -> None:
+def _do(
+    text: str, database: str | None, command: Callable[[RefundView], RefundCommand], done: str, *, json: bool
+) -> None:
     wanted = find_id("rfd", text)
 
     async def work(application: Application) -> Outcome:
@@ -181,19 +182,19 @@ def _do(text: str, database: str | None, command: Callable[[Record], RefundComma
     report(done, json=json, refund=show("rfd", wanted))
 
 
-def _close(row: Record, *, paid: bool, note: str) -> CloseRefund:
+def _close(row: RefundView, *, paid: bool, note: str) -> CloseRefund:
     return CloseRefund(line=row.line_id, refund=row.id, actor=operator(), paid=paid, note=note)
 
 
 def _page(
     connection: Connection,
     count: int,
-    last: Record | None,
+    last: RefundView | None,
     *,
     party: str | None,
     wanted: RefundFilter,
     sought: str | None,
-) -> Sequence[Record]:
+) -> Sequence[RefundView]:
     scope = scope_of(connection, party)
     if sought is not None:
         wanted = replace(wanted, orders=all_orders_found(connection, scope, Lookup(anything=sought)))

@@ -29,9 +29,9 @@ from countermand.domain.scoring import NORM, STRIKE_WEEKS, Figures, Reply, Role,
 from countermand.ids import show
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import scores
+from countermand.reads.cancellations import CancellationView
 from countermand.reads.parties import UnknownPartyError
 from countermand.road import Application
-from countermand.store.columns import Record
 
 REASON_MAX = 1_000
 
@@ -143,7 +143,7 @@ def _judge(text: str, party: str | None, reason: str, database: str | None, *, e
     with_database(settings, work)
 
 
-def _whose(connection: Connection, row: Record, party: str | None, zone: tzinfo) -> UUID:
+def _whose(connection: Connection, row: CancellationView, party: str | None, zone: tzinfo) -> UUID:
     against = {incident.against for incident in scores.incidents_of(connection, row, zone)}
     if not against:
         fail(Exit.REFUSED, "not_counted", "This cancellation counts against nobody.")

@@ -4,7 +4,7 @@ The classes below are its only description. docs/events.md, docs/events.schema.j
 API are generated from them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
@@ -19,8 +19,8 @@ from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import show
+from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
-from countermand.store.columns import Record
 
 TEST_KIND: Final = "endpoint.test"
 """The type of a test notice. It is no event of a line, and is sent only to the endpoint that is tested."""
@@ -206,8 +206,10 @@ class Envelope(_Described):
     data: Annotated[EventData, Field(description="the event, see below")]
 
 
-def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record], str] | None = None) -> dict[str, Any]:
-    """The envelope of one event (a row of ``reads.events.events_for_sending``) for one party that may see the line.
+def write(
+    event: EventView, *, reader: Scope, source: str, page: Callable[[EventView], str] | None = None
+) -> dict[str, Any]:
+    """The envelope of one event for one party that may see the line.
 
     ``source`` is the base URL of the service. ``page`` makes the link for a person; it is called only if the reader's
     answer is due. The document shows the state at the event, whatever happened since. It has neither data of the
@@ -241,7 +243,7 @@ def write(event: Record, *, reader: Scope, source: str, page: Callable[[Record],
                 "cancelled": facts["cancelled"],
                 "shipped": facts["shipped"],
             },
-            "cancellation": _cancellation(event) if event.cancellation_id else None,
+            "cancellation": _cancellation(event, event.cancellation_id) if event.cancellation_id else None,
             "answer": facts.get("answer"),
             "tracking": facts.get("tracking", ""),
             "refund": _refund(facts) if "refund" in facts else None,
@@ -268,12 +270,12 @@ def write_test(*, endpoint: str, id: UUID, at: datetime, source: str) -> dict[st
     }
 
 
-def _cancellation(event: Record) -> dict[str, Any]:
+def _cancellation(event: EventView, cancellation: UUID) -> dict[str, Any]:
     facts = event.facts
     # After its answer, the row does not change any more, so the row shows the answer as it was at the event.
     answered = facts["state"] != State.ASKED.value
     return {
-        "id": show("can", event.cancellation_id),
+        "id": show("can", cancellation),
         "units": event.cancellation_units,
         "state": facts["state"],
         "asker": facts["asker"],
@@ -291,13 +293,13 @@ def _cancellation(event: Record) -> dict[str, Any]:
     }
 
 
-def _answer_note(event: Record) -> str:
+def _answer_note(event: EventView) -> str:
     """The note of an answer, also of one that changed nothing. The note of an ask is not one."""
     asks = event.kind == EventKind.CANCELLATION_ASKED or event.facts["asker"] == Asker.NOBODY
     return "" if asks else event.facts.get("note", "")
 
 
-def _refund(facts: dict[str, Any]) -> dict[str, Any]:
+def _refund(facts: Mapping[str, Any]) -> dict[str, Any]:
     refund = facts["refund"]
     return {
         "id": show("rfd", UUID(refund["id"])),
@@ -312,7 +314,7 @@ def _refund(facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _payment(facts: dict[str, Any]) -> dict[str, Any]:
+def _payment(facts: Mapping[str, Any]) -> dict[str, Any]:
     payment = facts["payment"]
     return {
         "id": payment["id"],
@@ -322,14 +324,14 @@ def _payment(facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _actor(event: Record) -> dict[str, Any]:
+def _actor(event: EventView) -> dict[str, Any]:
     if event.actor_id is None:
         return {"party": None, "name": "policy", "kind": "policy", "rule": event.facts.get("rule")}
     return {"party": str(event.actor_id), "name": event.actor_name, "kind": event.actor_kind, "rule": None}
 
 
-def _links(event: Record, reader: Scope, source: str, page: Callable[[Record], str] | None) -> dict[str, str]:
-    if event.facts.get("state") != State.ASKED.value:
+def _links(event: EventView, reader: Scope, source: str, page: Callable[[EventView], str] | None) -> dict[str, str]:
+    if event.facts.get("state") != State.ASKED.value or event.cancellation_id is None:
         return {}
     links = {}
     here = f"{source}/v1/cancellations/{show('can', event.cancellation_id)}"

@@ -11,8 +11,7 @@ from countermand.domain.money.commands import WaitingFor
 from countermand.domain.money.pricing import OrderMoney, Part
 from countermand.domain.money.refunds import RefundState
 from countermand.ids import show
-from countermand.reads.refunds import Quoted
-from countermand.store.columns import Record
+from countermand.reads.refunds import Quoted, RefundView
 
 
 class PartOut(BaseModel):
@@ -171,7 +170,7 @@ def payments_document(account: OrderAccount) -> dict[str, Any]:
     return document.model_dump(mode="json")
 
 
-def refund_document(row: Record) -> dict[str, Any]:
+def refund_document(row: RefundView) -> dict[str, Any]:
     """One refund."""
     document = RefundOut(
         id=show("rfd", row.id),

@@ -14,6 +14,7 @@ from countermand.domain.scoring import NORM, STRIKE_WEEKS, Figures, Incident, Ju
 from countermand.ids import show
 from countermand.reads import scores
 from countermand.reads.parties import find_party
+from countermand.reads.scores import EvidenceEvent
 from countermand.store.columns import Record
 
 WEEKS: Final = 6
@@ -52,7 +53,7 @@ class Shown:
     strikes: int
     now: datetime
     zone: tzinfo
-    events: dict[UUID, Record]
+    events: dict[UUID, EvidenceEvent]
 
 
 def scorecards_for(connection: Connection, name: str, wanted: Wanted, *, zone: tzinfo, now: datetime) -> Shown:

@@ -1,5 +1,6 @@
 """An event as sentences, for timelines: what happened, who or which rule did it, why, and what comes next."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -8,39 +9,40 @@ from countermand.domain.events import EventKind
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.policy import Rule
 from countermand.domain.scoring import Incident, Judgement, Why
-from countermand.store.columns import Record
+from countermand.reads.events import PastEvent
+from countermand.reads.scores import JudgementView
 
 
-def sentence(event: Record, zone: str = "") -> str:
+def sentence(event: PastEvent, zone: str = "") -> str:
     """What happened, who did it, and why; then whose answer is due, if one is, in UTC and in the time of a zone."""
     kind, facts = EventKind(event.kind), event.facts
     return f"{_verb(kind, facts, _who(event), _in_whose_place(event))}{_because(facts)}.{_next(event, zone)}"
 
 
-def state(event: Record) -> str:
+def state(event: PastEvent) -> str:
     """The four buckets after the event."""
     facts = event.facts
     return f"open {facts['open']}, asked {facts['asked']}, cancelled {facts['cancelled']}, shipped {facts['shipped']}"
 
 
-def _who(event: Record) -> str:
+def _who(event: PastEvent) -> str:
     if "rule" in event.facts:
         return _policy(event.facts).capitalize()
     return str(event.actor_name or event.actor)
 
 
-def _policy(facts: dict[str, Any]) -> str:
+def _policy(facts: Mapping[str, Any]) -> str:
     version = facts.get("policy_version")
     return f"version {version} of the policy" if version else "the default policy"
 
 
-def _in_whose_place(event: Record) -> str:
+def _in_whose_place(event: PastEvent) -> str:
     """Not empty if somebody else, such as an operator, asks for the retailer."""
     for_retailer = event.kind == EventKind.CANCELLATION_ASKED and event.facts.get("asker") == "retailer"
     return ", for the retailer," if for_retailer and event.actor_id not in (None, event.retailer_id) else ""
 
 
-def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
+def _verb(kind: EventKind, facts: Mapping[str, Any], who: str, place: str) -> str:
     units = "1 unit" if facts["units"] == 1 else f"{facts['units']} units"
     match kind:
         case EventKind.LINE_PLACED:
@@ -115,18 +117,18 @@ def _verb(kind: EventKind, facts: dict[str, Any], who: str, place: str) -> str:
             return f"{who} corrected {_money(facts)}: {_elsewhere(facts)} of it was paid outside"
 
 
-def _money(facts: dict[str, Any]) -> str:
+def _money(facts: Mapping[str, Any]) -> str:
     refund = facts["refund"]
     what = "release" if refund["released"] else "refund"
     return f"the {what} of {write_minor(refund['amount_minor'], refund['currency'])} {refund['currency']}"
 
 
-def _elsewhere(facts: dict[str, Any]) -> str:
+def _elsewhere(facts: Mapping[str, Any]) -> str:
     refund = facts["refund"]
     return f"{write_minor(refund['elsewhere_minor'], refund['currency'])} {refund['currency']}"
 
 
-def _paid(facts: dict[str, Any]) -> str:
+def _paid(facts: Mapping[str, Any]) -> str:
     payment, currency = facts["payment"], facts["payment"]["currency"]
     captured, reserved = (write_minor(payment[f"{name}_minor"], currency) for name in ("captured", "authorised"))
     return f"{captured} {currency} captured, {reserved} reserved"
@@ -141,7 +143,7 @@ _RULES: Final = {
 }
 
 
-def _because(facts: dict[str, Any]) -> str:
+def _because(facts: Mapping[str, Any]) -> str:
     reason = facts.get("reason", "")
     words = "" if reason in ("", "not_stated") else f" ({reason.replace('_', ' ')})"
     if facts.get("rest_reason"):
@@ -158,7 +160,7 @@ def _clause(words: str) -> str:
     return words.removesuffix(".")
 
 
-def _next(event: Record, zone: str) -> str:
+def _next(event: PastEvent, zone: str) -> str:
     """Whose answer is due now, by when, and by which policy."""
     facts = event.facts
     awaiting = facts.get("awaiting")
@@ -195,7 +197,7 @@ def counts(incident: Incident, judgement: Judgement | None) -> str:
     return f"counted, as {_WHY[incident.why]}; it no longer does ({who}): {_clause(judgement.reason)}."
 
 
-def judged(judgement: Record) -> str:
+def judged(judgement: JudgementView) -> str:
     """What an operator decided about an item in a score."""
     what = "took a cancellation out of" if judgement.excluded else "put a cancellation back into"
     return f"{judgement.judged_by} {what} the score of {judgement.party_name}: {_clause(judgement.reason)}."

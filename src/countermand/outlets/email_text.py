@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -16,8 +17,8 @@ from countermand.documents.sentences import count, from_now, lines, moment, one_
 from countermand.domain.events import EventKind, asks_for_answer
 from countermand.domain.parties import PartyKind
 from countermand.ids import show
+from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
-from countermand.store.columns import Record
 
 _TEMPLATES: Final = Environment(
     loader=PackageLoader("countermand.outlets"),
@@ -67,8 +68,8 @@ class MailText:
     html: str
 
 
-def mail_of(event: Record, *, reader: Scope, page: Callable[[Record], str], now: datetime) -> MailText:
-    """The message about one event (a row of ``reads.events.events_for_sending``) for one party.
+def mail_of(event: EventView, *, reader: Scope, page: Callable[[EventView], str], now: datetime) -> MailText:
+    """The message about one event for one party.
 
     ``page`` makes the link to answer. It is called only if the reader's answer is due.
     """
@@ -79,14 +80,15 @@ def mail_of(event: Record, *, reader: Scope, page: Callable[[Record], str], now:
     return event_mail(event)
 
 
-def ask_mail(event: Record, *, link: str, now: datetime) -> MailText:
+def ask_mail(event: EventView, *, link: str, now: datetime) -> MailText:
     """Ask for an answer: what is asked, by whom, until when, and where to answer."""
     facts = _facts(event)
     facts["To cancel"] = f"{event.facts['units']} of {count(event.ordered)} ordered"
     customer = event.facts.get("asker") == "customer"
     asked_by = one_line(_asked_by(event), 200)
     facts["Asked by"] = f"the customer, through {asked_by}" if customer else asked_by
-    facts["Asked on"] = moment(event.cancellation_asked_at)
+    if event.cancellation_asked_at is not None:
+        facts["Asked on"] = moment(event.cancellation_asked_at)
     if "due_at" in event.facts:
         due_at = datetime.fromisoformat(event.facts["due_at"])
         facts["Answer due"] = f"{moment(due_at)} ({from_now(due_at, now)})"
@@ -101,15 +103,18 @@ def ask_mail(event: Record, *, link: str, now: datetime) -> MailText:
     return _rendered("ask", f"{subject} {_about(event)}", question=question, facts=facts, note=note, link=link)
 
 
-def _asked_by(event: Record) -> str:
+def _asked_by(event: EventView) -> str:
     """Who asked, which is not the party that passed the ask on or declined it without proof."""
-    names = {event.retailer_id: event.retailer_name, event.fulfiller_id: event.fulfiller_name}
+    names: dict[UUID | None, str] = {
+        event.retailer_id: event.retailer_name,
+        event.fulfiller_id: event.fulfiller_name,
+    }
     if event.kind == EventKind.CANCELLATION_ASKED:
         return str(event.actor_name or event.actor)
-    return str(names.get(event.cancellation_asked_by, "the platform"))
+    return names.get(event.cancellation_asked_by, "the platform")
 
 
-def event_mail(event: Record) -> MailText:
+def event_mail(event: EventView) -> MailText:
     """Report what happened. No answer is due."""
     facts = _facts(event)
     facts["Happened on"] = moment(event.at)
@@ -142,7 +147,7 @@ def trial_mail(source: str) -> MailText:
     return _rendered("test", "A test", source=source)
 
 
-def _facts(event: Record) -> dict[str, str]:
+def _facts(event: EventView) -> dict[str, str]:
     title, sku = one_line(event.title, 200), one_line(event.sku, 200)
     return {
         "Retailer": one_line(event.retailer_name, 200),
@@ -151,7 +156,7 @@ def _facts(event: Record) -> dict[str, str]:
     }
 
 
-def _about(event: Record) -> str:
+def _about(event: EventView) -> str:
     """The cancellation or line in a subject."""
     about = show("can", event.cancellation_id) if event.cancellation_id else f"line {event.line_id}"
     return f"({about})"

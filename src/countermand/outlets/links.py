@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from countermand.keyring import Keyring
-from countermand.store.columns import Record
+from countermand.reads.events import EventView
 
 PATH: Final = "/answer/"
 _ANSWERING: Final = "link to answer one cancellation, version 1"
@@ -124,8 +124,9 @@ class Links:
         packed = _WITHOUT_STEP.pack(*ids, expires) if step is None else _PACKED.pack(*ids, expires, step)
         return f"{self._base_url}{PATH}{_sealed(self._keyring, packed, _ANSWERING)}"
 
-    def page_of(self, event: Record, party: UUID) -> str:
+    def page_of(self, event: EventView, party: UUID) -> str:
         """The link in a notice of an event that waits for the party's answer."""
+        assert event.cancellation_id is not None
         return self.page(
             retailer=event.retailer_id,
             line=event.line_id,

@@ -8,17 +8,17 @@ from uuid import UUID
 from countermand.admin.endpoints import Endpoint
 from countermand.domain.addresses.address import AddressKind
 from countermand.domain.delivery import Attempt
+from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
-from countermand.store.columns import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A notice: an event (a row of ``reads.events_for_sending``) for one reader at one endpoint."""
+    """A notice: an event for one reader at one endpoint."""
 
     endpoint: Endpoint
     reader: Scope
-    event: Record
+    event: EventView
 
 
 class Outlet(Protocol):

@@ -1,6 +1,6 @@
 """Which cancellations a list shows: each kind of caller and each filter has an index that gives them in their order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -32,8 +32,9 @@ from countermand.reads.scope import (
     line_scope,
     retailer_of,
 )
+from countermand.reads.views import PartyView, view, view_or_none
 from countermand.store import tables as t
-from countermand.store.columns import PairList, Record, pair_of
+from countermand.store.columns import PairList, pair_of
 
 PAGE_MAX: Final = 200
 
@@ -76,6 +77,72 @@ class CancellationFilter:
     def of_lines(self) -> bool:
         """Whether it names the lines or orders that all hangs on."""
         return self.line is not None or self.order is not None or self.orders is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationRow:
+    """A cancellation by itself."""
+
+    retailer_id: UUID
+    id: UUID
+    line_id: UUID
+    order_id: UUID
+    fulfiller_id: UUID
+    units: int
+    state: str
+    asker: str
+    asked_by: UUID
+    asked_at: datetime
+    awaiting: UUID | None
+    due_at: datetime | None
+    policy_version: int
+    reason: str
+    note: str
+    ask_key: str
+    accepted_units: int
+    answered_at: datetime | None
+    answered_by: UUID | None
+    decline_reason: str | None
+    answer_note: str
+    by_policy: bool
+    unasked: bool
+    group_id: UUID | None
+    agreed: bool
+    door: str
+    rest_units: int
+    rest_reason: str | None
+    step: int
+    moved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationView(CancellationRow):
+    """A cancellation with the line that it is about, and names."""
+
+    sku: str
+    ordered: int
+    line_number: int
+    reference: str
+    retailer_name: str
+    fulfiller_name: str
+    awaiting_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationToAnswer(CancellationRow):
+    """A cancellation with all that a person needs to answer it."""
+
+    sku: str
+    title: str
+    ordered: int
+    open: int
+    asked: int
+    shipped: int
+    reference: str
+    retailer_name: str
+    asked_by_name: str
+    awaiting_name: str | None
+    answered_by_name: str | None
 
 
 Keys = Select[*tuple[Any, ...]]
@@ -220,7 +287,7 @@ def _of_lines(wanted: CancellationFilter) -> list[Any]:
     return [tuple_(cancellations.retailer_id, cancellations.line_id).in_(of_orders)]
 
 
-def list_cancellations(connection: Connection, scope: Scope, wanted: CancellationFilter) -> Sequence[Record]:
+def list_cancellations(connection: Connection, scope: Scope, wanted: CancellationFilter) -> list[CancellationView]:
     """Cancellations with the line each is about, and names: newest first, or longest due first."""
     if wanted.lookup and wanted.lookup.is_given:
         wanted = replace(wanted, orders=all_orders_found(connection, scope, wanted.lookup))
@@ -228,29 +295,30 @@ def list_cancellations(connection: Connection, scope: Scope, wanted: Cancellatio
     query = _CANCELLATIONS.join(
         keys, and_(keys.c.retailer_id == t.cancellations.c.retailer_id, keys.c.id == t.cancellations.c.id)
     )
-    return connection.execute(query.order_by(*order_of(keys.c, wanted))).all()
+    return [view(CancellationView, row) for row in connection.execute(query.order_by(*order_of(keys.c, wanted)))]
 
 
-def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID) -> Record | None:
+def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID) -> CancellationView | None:
     """One cancellation, or ``None`` when there is none that this party may see."""
-    return connection.execute(_CANCELLATIONS.where(is_cancellation(cancellation), may_see(scope))).first()
+    query = _CANCELLATIONS.where(is_cancellation(cancellation), may_see(scope))
+    return view_or_none(CancellationView, connection.execute(query).first())
 
 
-def is_escalated(cancellation: Record) -> bool:
+def is_escalated(cancellation: CancellationRow) -> bool:
     """Whether the operator has to answer it."""
     waits = cancellation.state == State.ASKED.value
-    return bool(waits and cancellation.awaiting is None and not cancellation.agreed)
+    return waits and cancellation.awaiting is None and not cancellation.agreed
 
 
-def waiting_units(cancellation: Record) -> int:
+def waiting_units(cancellation: CancellationRow) -> int:
     """How many units of this one wait for an answer."""
     waits = cancellation.state == State.ASKED.value
-    return int(cancellation.units - cancellation.rest_units) if waits else 0
+    return cancellation.units - cancellation.rest_units if waits else 0
 
 
 def cancellation_to_answer(
     connection: Connection, *, party: UUID, retailer: UUID, cancellation: UUID
-) -> tuple[Record, Record] | None:
+) -> tuple[PartyView, CancellationToAnswer] | None:
     """A party and all that a person needs to answer one cancellation for it, with names.
 
     ``None`` when there is no such party, it was deactivated, or may not see the cancellation.
@@ -264,7 +332,7 @@ def cancellation_to_answer(
         may_see(Scope(party=who.id, kind=PartyKind(who.kind))),
     )
     row = connection.execute(query).first()
-    return (who, row) if row is not None else None
+    return None if row is None else (view(PartyView, who), view(CancellationToAnswer, row))
 
 
 _retailer_party, _asked_by, _awaited, _answered_by = (

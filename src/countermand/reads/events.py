@@ -1,7 +1,7 @@
 """Events as each party may read them: the feed, those that are sent to endpoints, and the timeline of one order."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -36,6 +36,7 @@ from countermand.reads.scope import (
     retailer_of,
     until_it_left,
 )
+from countermand.reads.views import view
 from countermand.store import feed
 from countermand.store import tables as t
 from countermand.store.columns import PairList, Record, pair_of
@@ -73,10 +74,55 @@ class EventFilter:
     limit: int = 50
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastEvent:
+    """An event, with the article that it is about and the name of the party that acted."""
+
+    retailer_id: UUID
+    line_id: UUID
+    seq: int
+    id: UUID
+    order_id: UUID
+    cancellation_id: UUID | None
+    kind: str
+    at: datetime
+    actor_id: UUID | None
+    actor: str
+    door: str
+    facts: Mapping[str, Any]
+    recorded_at: datetime | None
+    position: int
+    fulfiller_id: UUID
+    actor_name: str | None
+    sku: str
+    ordered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView(PastEvent):
+    """An event with all that is told of it: names, and the cancellation that it is about as it is now."""
+
+    actor_kind: str | None
+    reference: str
+    title: str
+    retailer_name: str
+    fulfiller_name: str
+    former_id: UUID | None
+    former_name: str | None
+    cancellation_units: int | None
+    cancellation_asked_by: UUID | None
+    cancellation_asked_at: datetime | None
+    cancellation_note: str | None
+    cancellation_accepted_units: int | None
+    cancellation_decline_reason: str | None
+    cancellation_answer_note: str | None
+    cancellation_answered_at: datetime | None
+
+
 # The feed
 
 
-def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> tuple[list[Record], Place]:
+def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> tuple[list[EventView], Place]:
     """Events that this party may see, in the order of the feed, each with its envelope; and where to go on."""
     limit, horizon = min(wanted.limit, PAGE_MAX), feed.horizon(connection)
     begin, since = _begin(connection, scope, wanted)
@@ -227,7 +273,7 @@ def _id_before(event: UUID, time: timedelta) -> UUID:
 # Whole events
 
 
-def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID, int]]) -> list[Record]:
+def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID, int]]) -> list[EventView]:
     """These events, by retailer, line and ``seq``, each with what its envelope tells; those that are not there lack.
 
     One statement for any number of events.
@@ -235,10 +281,10 @@ def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID
     engine = engine_of(connection)
     shown = engine.words.id_in_json
     given = json.dumps([(shown(retailer), shown(line), seq) for retailer, line, seq in set(keys)])
-    return list(connection.execute(_envelopes_by_key(engine), {"keys": given}))
+    return [view(EventView, row) for row in connection.execute(_envelopes_by_key(engine), {"keys": given})]
 
 
-def _in_order(connection: Connection, keys: Sequence[Record]) -> list[Record]:
+def _in_order(connection: Connection, keys: Sequence[Record]) -> list[EventView]:
     found = events_for_sending(connection, [(key.retailer_id, key.line_id, key.seq) for key in keys]) if keys else []
     by_id = {row.id: row for row in found}
     return [by_id[key.id] for key in keys]
@@ -298,7 +344,7 @@ def _envelopes_by_key(engine: Engine) -> TextualSelect:
     return events_by_key(engine, _ENVELOPES.selected_columns)
 
 
-def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Record]:
+def timeline(connection: Connection, scope: Scope, subject: UUID) -> list[PastEvent]:
     """Every event of an order, a line or a cancellation's line, in order, with the name of the party that acted."""
     lines = _lines_of(connection, subject)
     query = (
@@ -315,7 +361,7 @@ def timeline(connection: Connection, scope: Scope, subject: UUID) -> Sequence[Re
         )
         .order_by(t.events.c.order_id, t.lines.c.position, t.events.c.seq)
     )
-    return connection.execute(query).all() if lines else []
+    return [view(PastEvent, row) for row in connection.execute(query)] if lines else []
 
 
 def _lines_of(connection: Connection, subject: UUID) -> list[tuple[UUID, UUID | int]]:

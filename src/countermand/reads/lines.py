@@ -1,5 +1,6 @@
 """One line, by its id or by bol's number of it."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import (
@@ -13,39 +14,53 @@ from countermand.reads.scope import (
     line_scope,
     retailer_of,
 )
+from countermand.reads.views import LineRow, view_or_none
 from countermand.store import tables as t
-from countermand.store.columns import Record
 from countermand.store.statements import NUMBER_END
 
 
-def line_of_number(connection: Connection, retailer: UUID, number: int) -> Record | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineOfNumber:
+    """What a number of bol's leads to."""
+
+    id: UUID
+    order_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineDetail(LineRow):
+    """A line with its order and the names around it."""
+
+    reference: str
+    currency: str
+    retailer_name: str
+    fulfiller_name: str
+
+
+def line_of_number(connection: Connection, retailer: UUID, number: int) -> LineOfNumber | None:
     """The line that a retailer knows by this number of bol's."""
-    return connection.execute(
-        select(t.lines.c.id, t.lines.c.order_id).where(t.lines.c.retailer_id == retailer, t.lines.c.number == number)
-    ).first()
+    query = select(t.lines.c.id, t.lines.c.order_id)
+    mine = (t.lines.c.retailer_id == retailer, t.lines.c.number == number)
+    return view_or_none(LineOfNumber, connection.execute(query.where(*mine)).first())
 
 
-def line_of_bol_number(connection: Connection, number: int) -> Record | None:
+def line_of_bol_number(connection: Connection, number: int) -> LineRow | None:
     """The line that has this number of bol's, whoever its retailer is. For operators."""
     if number > NUMBER_END:
         return None
-    return connection.execute(
-        select(t.lines)
-        .join(
-            t.line_numbers,
-            and_(t.line_numbers.c.retailer_id == t.lines.c.retailer_id, t.line_numbers.c.line_id == t.lines.c.id),
-        )
-        .where(t.line_numbers.c.number == number)
-    ).first()
+    numbers = t.line_numbers.c
+    of_line = and_(numbers.retailer_id == t.lines.c.retailer_id, numbers.line_id == t.lines.c.id)
+    query = select(t.lines).join(t.line_numbers, of_line).where(numbers.number == number)
+    return view_or_none(LineRow, connection.execute(query).first())
 
 
-def line_by_id(connection: Connection, scope: Scope, line: UUID) -> Record | None:
+def line_by_id(connection: Connection, scope: Scope, line: UUID) -> LineRow | None:
     """One line, or ``None`` when there is none that this party may see."""
     mine = (t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line)
-    return connection.execute(select(t.lines).where(*mine, line_scope(scope))).first()
+    return view_or_none(LineRow, connection.execute(select(t.lines).where(*mine, line_scope(scope))).first())
 
 
-def line_view(connection: Connection, scope: Scope, line: UUID) -> Record | None:
+def line_view(connection: Connection, scope: Scope, line: UUID) -> LineDetail | None:
     """One line with its order and the names around it, or ``None`` when there is none that this party may see."""
     query = (
         select(
@@ -60,7 +75,7 @@ def line_view(connection: Connection, scope: Scope, line: UUID) -> Record | None
         .join(_fulfiller, _fulfiller.c.id == t.lines.c.fulfiller_id)
         .where(t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line, line_scope(scope))
     )
-    return connection.execute(query).first()
+    return view_or_none(LineDetail, connection.execute(query).first())
 
 
 _retailer, _fulfiller = (t.parties.alias(name) for name in ("retailer", "fulfiller"))

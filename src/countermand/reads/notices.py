@@ -1,6 +1,5 @@
 """Notices for operators."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -22,8 +21,36 @@ from countermand.ids import earliest
 from countermand.reads.scope import (
     Scope,
 )
+from countermand.reads.views import view, view_or_none
 from countermand.store import tables as t
 from countermand.store.columns import IdList, Record, one_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeRow:
+    """A notice by itself."""
+
+    retailer_id: UUID
+    id: UUID
+    partition: int
+    endpoint_id: UUID
+    event_id: UUID
+    line_id: UUID
+    seq: int
+    kind: str
+    state: str
+    attempts: int
+    due_at: datetime | None
+    last_result: str
+    attempted_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeView(NoticeRow):
+    """A notice with the address of its endpoint."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +62,7 @@ class NoticeFilter:
     since: datetime | None = None
 
 
-def list_notices(connection: Connection, wanted: NoticeFilter, limit: int, now: datetime) -> Sequence[Record]:
+def list_notices(connection: Connection, wanted: NoticeFilter, limit: int, now: datetime) -> list[NoticeView]:
     """Notices with the addresses of their endpoints, newest first.
 
     What is due and what is dead have indexes of their own. Anything else is looked for from now on backwards, by keys,
@@ -53,8 +80,9 @@ def list_notices(connection: Connection, wanted: NoticeFilter, limit: int, now: 
     query = query.order_by(notices.id.desc())
     if wanted.state in (NoticeState.DUE, NoticeState.DEAD):
         here = notices.partition.in_(range(t.PARTITIONS))
-        return connection.execute(query.where(here).limit(limit)).all()
-    return _backwards(connection, query.where(_of_sellers(connection, wanted.endpoint)), limit, wanted.since, now)
+        return [view(NoticeView, row) for row in connection.execute(query.where(here).limit(limit))]
+    mine = query.where(_of_sellers(connection, wanted.endpoint))
+    return [view(NoticeView, row) for row in _backwards(connection, mine, limit, wanted.since, now)]
 
 
 def _of_sellers(connection: Connection, endpoint: UUID | None) -> ColumnElement[bool]:
@@ -98,11 +126,11 @@ def _backwards(
         begin = max(begin - piece, _FIRST_DAY - 2 * _FIRST_PIECE)
 
 
-def notice_by_id(connection: Connection, notice: UUID) -> Record | None:
+def notice_by_id(connection: Connection, notice: UUID) -> NoticeRow | None:
     """One notice, whoever's it is; ``None`` when there is none."""
     retailers = select(t.parties.c.id).where(t.parties.c.kind == PartyKind.RETAILER.value)
     query = select(t.notices).where(t.notices.c.retailer_id.in_(retailers), t.notices.c.id == notice)
-    return connection.execute(query).first()
+    return view_or_none(NoticeRow, connection.execute(query).first())
 
 
 _FIRST_PIECE: Final = timedelta(hours=1)

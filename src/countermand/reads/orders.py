@@ -22,24 +22,33 @@ from countermand.reads.scope import (
     order_scope,
     retailer_of,
 )
+from countermand.reads.views import LineRow, OrderRow, ShipmentRow, view
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParcelRow(ShipmentRow):
+    """A parcel that a line went in, with so many of its units."""
+
+    line_id: UUID
+    units: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineView:
     """A line with the names around it and the parcels it went in."""
 
-    row: Record
+    row: LineRow
     supplier_name: str
-    parcels: tuple[Record, ...] = ()
+    parcels: tuple[ParcelRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
     """An order as one party may see it."""
 
-    row: Record
+    row: OrderRow
     retailer_name: str
     lines: tuple[LineView, ...] = ()
 
@@ -66,8 +75,8 @@ def orders_behind(
 def order_by_id(connection: Connection, scope: Scope, order: UUID) -> OrderView | None:
     """One order, or ``None`` when there is none that this party may see."""
     mine = (t.orders.c.retailer_id == retailer_of(order), t.orders.c.id == order)
-    rows = connection.execute(select(t.orders).where(*mine, order_scope(scope))).all()
-    return next(iter(_with_lines(connection, scope, rows)), None)
+    rows = connection.execute(select(t.orders).where(*mine, order_scope(scope)))
+    return next(iter(_with_lines(connection, scope, [view(OrderRow, row) for row in rows])), None)
 
 
 def orders_by_lookup(connection: Connection, scope: Scope, wanted: Lookup, count: int) -> list[OrderView]:
@@ -83,13 +92,13 @@ def orders_by_reference(connection: Connection, scope: Scope, reference: str) ->
     return _with_lines(connection, scope, _orders_of(connection, page.keys))
 
 
-def _orders_of(connection: Connection, keys: Sequence[Record]) -> Sequence[Record]:
+def _orders_of(connection: Connection, keys: Sequence[Record]) -> list[OrderRow]:
     """These orders, each given as a retailer and an id, in the order in which they are given."""
     if not keys:
         return []
     pairs = bindparam("orders", [(key.retailer_id, key.order_id) for key in keys], type_=PairList())
     found = connection.execute(select(t.orders).where(pair_of(t.orders.c.retailer_id, t.orders.c.id, pairs)))
-    by_id = {row.id: row for row in found}
+    by_id = {row.id: view(OrderRow, row) for row in found}
     return [by_id[key.order_id] for key in keys]
 
 
@@ -100,8 +109,8 @@ class OpenOrder:
     ``asked_by_customer`` holds the lines that a customer wants cancelled and nobody has answered yet.
     """
 
-    row: Record
-    lines: tuple[Record, ...]
+    row: OrderRow
+    lines: tuple[LineRow, ...]
     asked_by_customer: frozenset[UUID]
 
 
@@ -114,7 +123,7 @@ def open_orders(
         mine = (t.orders.c.retailer_id == retailer, t.orders.c.number == number)
         inside = (t.lines.c.retailer_id == t.orders.c.retailer_id, t.lines.c.order_id == t.orders.c.id)
         numbered = select(t.orders).where(*mine, exists().where(*inside, unfinished))
-        orders = connection.execute(numbered.offset(start).limit(count)).all()
+        orders = [view(OrderRow, row) for row in connection.execute(numbered.offset(start).limit(count))]
     else:
         keys = (
             select(t.lines.c.retailer_id, t.lines.c.order_id, t.lines.c.placed_at)
@@ -125,13 +134,14 @@ def open_orders(
         orders = _orders_of(connection, connection.execute(keys.offset(start).limit(count)).all())
     if not orders:
         return []
-    lines = connection.execute(
+    query = (
         select(t.lines)
         .where(t.lines.c.retailer_id == retailer, t.lines.c.order_id.in_([order.id for order in orders]), unfinished)
         .order_by(t.lines.c.position)
-    ).all()
+    )
+    lines = [view(LineRow, row) for row in connection.execute(query)]
     asked = _asked_by_customer(connection, retailer, [line.id for line in lines if line.asked])
-    of_order: dict[UUID, list[Record]] = {}
+    of_order: dict[UUID, list[LineRow]] = {}
     for line in lines:
         of_order.setdefault(line.order_id, []).append(line)
     return [OpenOrder(row=order, lines=tuple(of_order[order.id]), asked_by_customer=asked) for order in orders]
@@ -152,38 +162,39 @@ def _asked_by_customer(connection: Connection, retailer: UUID, lines: list[UUID]
     return frozenset(row.line_id for row in rows)
 
 
-def _with_lines(connection: Connection, scope: Scope, orders: Sequence[Record]) -> list[OrderView]:
+def _with_lines(connection: Connection, scope: Scope, orders: Sequence[OrderRow]) -> list[OrderView]:
     if not orders:
         return []
     pairs = bindparam("orders", [(order.retailer_id, order.id) for order in orders], type_=PairList())
-    lines = connection.execute(
+    query = (
         select(t.lines)
         .where(pair_of(t.lines.c.retailer_id, t.lines.c.order_id, pairs), line_scope(scope))
         .order_by(t.lines.c.position)
-    ).all()
+    )
+    lines = [view(LineRow, row) for row in connection.execute(query)]
     parcels = _parcels(connection, lines)
     names = _names(connection, {order.retailer_id for order in orders} | {line.fulfiller_id for line in lines})
     views: dict[UUID, list[LineView]] = {}
     for line in lines:
-        view = LineView(row=line, supplier_name=names[line.fulfiller_id], parcels=tuple(parcels.get(line.id, ())))
-        views.setdefault(line.order_id, []).append(view)
+        shown = LineView(row=line, supplier_name=names[line.fulfiller_id], parcels=tuple(parcels.get(line.id, ())))
+        views.setdefault(line.order_id, []).append(shown)
     return [
         OrderView(row=order, retailer_name=names[order.retailer_id], lines=tuple(views.get(order.id, ())))
         for order in orders
     ]
 
 
-def _parcels(connection: Connection, lines: Sequence[Record]) -> dict[UUID, list[Record]]:
+def _parcels(connection: Connection, lines: Sequence[LineRow]) -> dict[UUID, list[ParcelRow]]:
     pairs = bindparam("lines", [(line.retailer_id, line.id) for line in lines], type_=PairList())
     rows = connection.execute(
         select(t.shipment_lines.c.line_id, t.shipment_lines.c.units, t.shipments)
         .join(t.shipments, t.named_by(t.shipment_lines.c.shipment_id, t.shipments))
         .where(pair_of(t.shipment_lines.c.retailer_id, t.shipment_lines.c.line_id, pairs))
     )
-    parcels: dict[UUID, list[Record]] = {}
+    parcels: dict[UUID, list[ParcelRow]] = {}
     # Sorted here: SQLite would go through all of the retailers' to have them in order.
     for row in sorted(rows, key=attrgetter("id")):
-        parcels.setdefault(row.line_id, []).append(row)
+        parcels.setdefault(row.line_id, []).append(view(ParcelRow, row))
     return parcels
 
 

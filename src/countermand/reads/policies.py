@@ -1,6 +1,9 @@
 """What retailers agreed with whoever holds their goods."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -9,14 +12,26 @@ from sqlalchemy import (
     select,
 )
 
+from countermand.reads.views import view
 from countermand.store import tables as t
-from countermand.store.columns import Record
 
 
-def policy_history(connection: Connection, retailer: UUID, fulfiller: UUID) -> Sequence[Record]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyView:
+    """One version of what a retailer agreed with a fulfiller."""
+
+    retailer_id: UUID
+    fulfiller_id: UUID
+    version: int
+    terms: Mapping[str, Any]
+    since: datetime
+    set_by: str
+
+
+def policy_history(connection: Connection, retailer: UUID, fulfiller: UUID) -> list[PolicyView]:
     """Every version of what this retailer agreed with this fulfiller, newest first."""
     query = select(t.policies).where(t.policies.c.retailer_id == retailer, t.policies.c.fulfiller_id == fulfiller)
-    return connection.execute(query.order_by(t.policies.c.version.desc())).all()
+    return [view(PolicyView, row) for row in connection.execute(query.order_by(t.policies.c.version.desc()))]
 
 
 def last_policy_version(connection: Connection, retailer: UUID) -> int:

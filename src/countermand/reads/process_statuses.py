@@ -1,5 +1,7 @@
 """How asynchronous calls are doing."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
@@ -7,14 +9,28 @@ from sqlalchemy import (
     select,
 )
 
+from countermand.reads.views import view_or_none
 from countermand.store import tables as t
-from countermand.store.columns import Record
 
 
-def process_status(connection: Connection, retailer: UUID, number: int) -> Record | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessView:
+    """An asynchronous call and how it is doing."""
+
+    retailer_id: UUID
+    number: int
+    event_type: str
+    entity_id: str
+    status: str
+    error_message: str | None
+    cancellation_id: UUID | None
+    claimed_at: str | None
+    created_at: datetime
+    settled_at: datetime | None
+
+
+def process_status(connection: Connection, retailer: UUID, number: int) -> ProcessView | None:
     """How an asynchronous call of this retailer is doing."""
-    return connection.execute(
-        select(t.process_statuses).where(
-            t.process_statuses.c.retailer_id == retailer, t.process_statuses.c.number == number
-        )
-    ).first()
+    processes = t.process_statuses.c
+    query = select(t.process_statuses).where(processes.retailer_id == retailer, processes.number == number)
+    return view_or_none(ProcessView, connection.execute(query).first())

@@ -1,7 +1,8 @@
 """Quotes, refunds and the money of orders, for those who may see what the customer paid."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, R
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.lookup import Lookup, all_orders_found
 from countermand.reads.scope import Scope, retailer_of
+from countermand.reads.views import view, view_or_none
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.money import account_of, given_back_of, money_of_terms
@@ -111,6 +113,53 @@ def account_by_order(connection: Connection, scope: Scope, order: UUID) -> Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundView:
+    """A refund with the line and the order that it is about."""
+
+    retailer_id: UUID
+    id: UUID
+    partition: int
+    order_id: UUID
+    line_id: UUID
+    cancellation_id: UUID
+    payment_id: str
+    provider: str
+    payment_reference: str
+    method: str
+    kind: str
+    amount_minor: int
+    elsewhere_minor: int
+    currency: str
+    state: str
+    round: int
+    attempts: int
+    due_at: datetime | None
+    sent_at: datetime | None
+    provider_reference: str
+    movement: str | None
+    last_result: str
+    created_at: datetime
+    settled_at: datetime | None
+    note: str
+    check_at: datetime | None
+    paid_minor: int
+    moved_minor: int
+    step: int
+    corrected_step: int | None
+    parked_at: datetime | None
+    no_provider: bool
+    waiting_for: str | None
+    joined_lead: UUID | None
+    joined_number: int | None
+    joined_round: int | None
+    joined_share_minor: int | None
+    joined_total_minor: int | None
+    sku: str
+    order_reference: str
+    retailer_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefundFilter:
     """Which refunds to list; what is left out does not filter. ``after`` is the id of the last one before."""
 
@@ -123,7 +172,7 @@ class RefundFilter:
     limit: int = PAGE_MAX
 
 
-def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> Sequence[Record]:
+def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> list[RefundView]:
     """Refunds that this party may see, oldest first."""
     if wanted.lookup and wanted.lookup.is_given:
         wanted = replace(wanted, orders=all_orders_found(connection, scope, wanted.lookup))
@@ -144,12 +193,13 @@ def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> 
     if wanted.after is not None:
         conditions.append(refunds.id > wanted.after)
     query = _REFUNDS.where(*conditions, *_in_scope(scope)).order_by(refunds.id).limit(wanted.limit)
-    return connection.execute(query).all()
+    return [view(RefundView, row) for row in connection.execute(query)]
 
 
-def refund_by_id(connection: Connection, scope: Scope, refund: UUID) -> Record | None:
+def refund_by_id(connection: Connection, scope: Scope, refund: UUID) -> RefundView | None:
     """One refund; ``None`` if there is none that this party may see."""
-    return connection.execute(_REFUNDS.where(t.refunds.c.id == refund, *_in_scope(scope))).first()
+    found = connection.execute(_REFUNDS.where(t.refunds.c.id == refund, *_in_scope(scope))).first()
+    return view_or_none(RefundView, found)
 
 
 _REFUNDS: Final = select(

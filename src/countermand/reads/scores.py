@@ -46,6 +46,9 @@ from countermand.domain.scoring import (
     card,
     incidents,
 )
+from countermand.reads.cancellations import CancellationRow
+from countermand.reads.events import PastEvent
+from countermand.reads.views import view
 from countermand.store import score_cards
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
@@ -130,7 +133,7 @@ def figures_of(week: Week, document: Mapping[str, Any]) -> Figures:
     )
 
 
-def incidents_of(connection: Connection, cancellation: Record, zone: tzinfo) -> tuple[Incident, ...]:
+def incidents_of(connection: Connection, cancellation: CancellationRow, zone: tzinfo) -> tuple[Incident, ...]:
     """What counts about one cancellation, against whomever."""
     line = _LINES.where(t.lines.c.retailer_id == cancellation.retailer_id, t.lines.c.id == cancellation.line_id)
     told = _told(connection, connection.execute(line).all())
@@ -141,7 +144,7 @@ def incidents_of(connection: Connection, cancellation: Record, zone: tzinfo) -> 
 def judge(
     connection: Connection,
     now: datetime,
-    cancellation: Record,
+    cancellation: CancellationRow,
     party: UUID,
     *,
     excluded: bool,
@@ -189,7 +192,31 @@ def judged_parties(connection: Connection, after: UUID | None, limit: int) -> Se
     return connection.execute(query.order_by(t.parties.c.id).limit(limit)).all()
 
 
-def judgements_of(connection: Connection, lines: Iterable[tuple[UUID, UUID]]) -> Sequence[Record]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgementView:
+    """What an operator decided about an item, and whose score it is about."""
+
+    retailer_id: UUID
+    cancellation_id: UUID
+    party_id: UUID
+    version: int
+    line_id: UUID
+    excluded: bool
+    reason: str
+    judged_by: str
+    door: str
+    at: datetime
+    party_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceEvent(PastEvent):
+    """An event behind an item that counts, with its order."""
+
+    reference: str
+
+
+def judgements_of(connection: Connection, lines: Iterable[tuple[UUID, UUID]]) -> list[JudgementView]:
     """Every judgement about these lines, each given with its retailer, in the order in which they were made."""
     pairs = set(lines)
     query = (
@@ -201,10 +228,10 @@ def judgements_of(connection: Connection, lines: Iterable[tuple[UUID, UUID]]) ->
         )
     )
     order = (t.judgements.c.at, t.judgements.c.cancellation_id, t.judgements.c.party_id, t.judgements.c.version)
-    return connection.execute(query.order_by(*order)).all()
+    return [view(JudgementView, row) for row in connection.execute(query.order_by(*order))]
 
 
-def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, Record]:
+def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, EvidenceEvent]:
     """The events behind incidents, by their ids, with the names that sentences need and the article they are about."""
     shown = list(found)
     lines = sorted({each.line for each in shown})
@@ -224,7 +251,7 @@ def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, Re
         .order_by(t.events.c.line_id, t.events.c.seq)
     )
     wanted = {event for each in shown for event in each.evidence}
-    return {row.id: row for row in connection.execute(query) if row.id in wanted}
+    return {row.id: view(EvidenceEvent, row) for row in connection.execute(query) if row.id in wanted}
 
 
 def _retailers(connection: Connection, lines: Sequence[UUID]) -> list[UUID]:

@@ -10,17 +10,25 @@ from sqlalchemy import (
 )
 
 from countermand.reads.cancellations import PAGE_MAX
+from countermand.reads.views import LineRow, OrderRow, ShipmentRow, view
 from countermand.store import tables as t
-from countermand.store.columns import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippedLine(LineRow):
+    """A line with how many of its units went in one parcel."""
+
+    shipment_id: UUID
+    units: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipmentView:
     """A parcel with its order and what was in it: pairs of a line and how many of its units."""
 
-    row: Record
-    order: Record
-    contents: tuple[tuple[Record, int], ...]
+    row: ShipmentRow
+    order: OrderRow
+    contents: tuple[tuple[LineRow, int], ...]
 
 
 def shipments(
@@ -50,12 +58,12 @@ def shipments(
         return []
     order_ids = {row.order_id for row in rows}
     orders = {
-        row.id: row
+        row.id: view(OrderRow, row)
         for row in connection.execute(
             select(t.orders).where(t.orders.c.retailer_id == retailer, t.orders.c.id.in_(order_ids))
         )
     }
-    contents: dict[UUID, list[tuple[Record, int]]] = {}
+    contents: dict[UUID, list[tuple[LineRow, int]]] = {}
     inside = connection.execute(
         select(t.shipment_lines.c.shipment_id, t.shipment_lines.c.units, t.lines)
         .join(t.lines, t.named_by(t.shipment_lines.c.line_id, t.lines))
@@ -63,5 +71,8 @@ def shipments(
         .order_by(t.lines.c.position)
     )
     for line in inside:
-        contents.setdefault(line.shipment_id, []).append((line, line.units))
-    return [ShipmentView(row=row, order=orders[row.order_id], contents=tuple(contents.get(row.id, ()))) for row in rows]
+        contents.setdefault(line.shipment_id, []).append((view(ShippedLine, line), line.units))
+    return [
+        ShipmentView(row=view(ShipmentRow, row), order=orders[row.order_id], contents=tuple(contents.get(row.id, ())))
+        for row in rows
+    ]

@@ -1,6 +1,6 @@
 """Policies as they are kept: a document of terms, of which any may be missing."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import fields
 from datetime import date, time
 from enum import Enum
@@ -13,7 +13,7 @@ from countermand.domain.working_hours import WorkingHours
 _ENUMS = {"silence": Silence, "whole_order": WholeOrder, "accepts_until": Cutoff}
 
 
-def policy_of_terms(version: int, terms: dict[str, Any]) -> Policy:
+def policy_of_terms(version: int, terms: Mapping[str, Any]) -> Policy:
     """The policy that these terms state; what they leave out has the default.
 
     Raises:

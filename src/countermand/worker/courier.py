@@ -10,8 +10,8 @@ from countermand.outlets.email import EmailOutlet
 from countermand.outlets.email_text import confirmation_mail, stopped_mail
 from countermand.outlets.links import CONFIRMATION, Links
 from countermand.outlets.outlet import Notice, Outlets
+from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
-from countermand.store.columns import Record
 
 
 class Couriers:
@@ -24,7 +24,7 @@ class Couriers:
         self._clock = clock
         self._source = source
 
-    async def deliver(self, endpoint: Endpoint, reader: Scope, event: Record) -> Attempt:
+    async def deliver(self, endpoint: Endpoint, reader: Scope, event: EventView) -> Attempt:
         """Write the notice for its reader, and make one attempt to send it."""
         notice = Notice(endpoint=endpoint, reader=reader, event=event)
         return await self._outlets.of(endpoint).send(notice, self._clock())

@@ -25,6 +25,7 @@ from countermand.domain.endpoint import EndpointState
 from countermand.domain.parties import PartyKind
 from countermand.ids import Clock, show
 from countermand.reads import events as event_reads
+from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
 from countermand.store import outbox, owner_mails
 from countermand.store.columns import Record
@@ -56,7 +57,7 @@ log = structlog.get_logger()
 class Courier(Protocol):
     """Takes a notice to where it goes."""
 
-    async def deliver(self, endpoint: Endpoint, reader: Scope, event: Record) -> Attempt:
+    async def deliver(self, endpoint: Endpoint, reader: Scope, event: EventView) -> Attempt:
         """Write the notice for its reader, sign it, and make one attempt to send it."""
 
     async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
@@ -84,7 +85,7 @@ class _Fetched:
     """One look into the database: notices, the endpoints that were not known, and how often agreements had changed."""
 
     notices: list[Record]
-    events: dict[UUID, Record]
+    events: dict[UUID, EventView]
     endpoints: list[tuple[Endpoint, PartyKind]]
     revision: int
     full: set[Pair]
@@ -311,7 +312,7 @@ class Notices:
         if buried:
             self._aside(self._database.write(partial(outbox.mark_dead, notices=buried, reason=_NEVER)))
 
-    def _accept_notice(self, row: Record, event: Record | None) -> bool:
+    def _accept_notice(self, row: Record, event: EventView | None) -> bool:
         """Put a notice into its queue, unless it is there, or may not be sent now. False if it cannot ever be."""
         queue = self._queues.get(row.endpoint_id)
         if row.id in self._held or self._partitions.fence(row.partition) is None:

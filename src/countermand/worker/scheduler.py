@@ -10,6 +10,7 @@ from uuid import UUID
 
 from countermand.admin.endpoints import Endpoint
 from countermand.domain.endpoint import EndpointState
+from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
 from countermand.store.columns import Record
 
@@ -23,7 +24,7 @@ class QueuedNotice:
     """A notice and its event."""
 
     notice: Record
-    event: Record
+    event: EventView
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -16,11 +16,10 @@ from countermand.domain.reasons import DeclineReason
 from countermand.domain.scoring import Role, Week
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import scores
-from countermand.reads.cancellations import CancellationFilter
+from countermand.reads.cancellations import CancellationFilter, CancellationView
 from countermand.reads.scope import Scope
 from countermand.service.calls import Call, Refused
 from countermand.store import tables as t
-from countermand.store.columns import Record
 from countermand.store.policies import terms_of_policy
 from countermand.wire.bol.vocabulary import AMSTERDAM, REASONS, ReasonCode
 from tests.store.speaking import OPERATOR
@@ -429,7 +428,7 @@ def _in_dutch_time(seller: Seller, timespec: str) -> str:
     return seller.world.clock().astimezone(AMSTERDAM).isoformat(timespec=timespec)
 
 
-async def _cancellations(seller: Seller) -> list[Record]:
+async def _cancellations(seller: Seller) -> list[CancellationView]:
     wanted = partial(
         cancellation_reads.list_cancellations,
         scope=Scope(party=seller.party, kind=PartyKind.RETAILER),

@@ -6,7 +6,8 @@ from functools import partial
 from countermand.domain.parties import Actor, PartyKind
 from countermand.outlets.links import MAILBOX, ExpiredLinkError, Links, MailboxTicket, Ticket, UnknownLinkError
 from countermand.reads import cancellations as cancellation_reads
-from countermand.store.columns import Record
+from countermand.reads.cancellations import CancellationToAnswer
+from countermand.reads.views import PartyView
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire.answer import views
@@ -20,8 +21,8 @@ class Opened:
     """A link that was found good: what it opens, whose it is, and how the cancellation stands."""
 
     ticket: Ticket
-    party: Record
-    row: Record
+    party: PartyView
+    row: CancellationToAnswer
 
     @property
     def viewer(self) -> views.Viewer:

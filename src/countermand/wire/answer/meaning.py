@@ -8,11 +8,13 @@ from countermand.domain.numbers import read_digits
 from countermand.domain.parties import Actor
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.texts import is_blank, why_unfit
-from countermand.store.columns import Record
+from countermand.reads.cancellations import CancellationToAnswer
 from countermand.wire.answer.messages import LENGTHS, REASONS, FieldError, Form
 
 
-def command_of(form: Form, row: Record, actor: Actor, new_id: Callable[[], UUID], step: int | None) -> Command:
+def command_of(
+    form: Form, row: CancellationToAnswer, actor: Actor, new_id: Callable[[], UUID], step: int | None
+) -> Command:
     """The command that a form stands for: an answer to this step of the cancellation.
 
     Raises:

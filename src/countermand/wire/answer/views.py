@@ -11,8 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from countermand.documents.sentences import count, from_now, moment, written
 from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
-from countermand.reads.cancellations import waiting_units
-from countermand.store.columns import Record
+from countermand.reads.cancellations import CancellationToAnswer, waiting_units
 from countermand.wire.answer.messages import NOTHING, REASONS, FieldError, Form
 from countermand.wire.replies import Header
 from countermand.wire.response import Reply
@@ -65,17 +64,17 @@ class Shown:
     notice: str = ""
 
 
-def is_asked_of(row: Record, viewer: Viewer) -> bool:
+def is_asked_of(row: CancellationToAnswer, viewer: Viewer) -> bool:
     """Whether the viewer's answer is due. The rules decide again when it is given."""
     return row.state == State.ASKED and (row.awaiting == viewer.party or viewer.kind is PartyKind.PLATFORM)
 
 
-def is_at_step(row: Record, viewer: Viewer, step: int | None) -> bool:
+def is_at_step(row: CancellationToAnswer, viewer: Viewer, step: int | None) -> bool:
     """Whether it is at the step of the link. The platform can answer for any party, so its link must name a step."""
     return row.step == step or (step is None and viewer.kind is not PartyKind.PLATFORM)
 
 
-def answer_page(row: Record, viewer: Viewer, now: datetime, shown: Shown) -> bytes:
+def answer_page(row: CancellationToAnswer, viewer: Viewer, now: datetime, shown: Shown) -> bytes:
     """The page with the forms."""
     form = shown.form
     return _rendered(
@@ -96,7 +95,9 @@ def answer_page(row: Record, viewer: Viewer, now: datetime, shown: Shown) -> byt
     )
 
 
-def standing_page(row: Record, viewer: Viewer, now: datetime, notice: str = "", present: str = "") -> bytes:
+def standing_page(
+    row: CancellationToAnswer, viewer: Viewer, now: datetime, notice: str = "", present: str = ""
+) -> bytes:
     """The page of a cancellation if no answer is due by this link.
 
     ``present`` is the link by which the answer that is due now can be given.
@@ -109,7 +110,7 @@ def standing_page(row: Record, viewer: Viewer, now: datetime, notice: str = "", 
     return _rendered("standing.html", title=title, sentences=sentences, facts=facts, notice=notice, present=present)
 
 
-def _wants_proof(row: Record) -> str:
+def _wants_proof(row: CancellationToAnswer) -> str:
     """What a decline as already shipped still lacks; empty if nothing."""
     if not (row.state == State.ASKED and row.decline_reason and row.due_at):
         return ""
@@ -143,7 +144,7 @@ def _rendered(template: str, **values: object) -> bytes:
     return _TEMPLATES.get_template(template).render(**values).encode("utf-8", "replace")
 
 
-def _facts(row: Record, now: datetime) -> Mapping[str, str]:
+def _facts(row: CancellationToAnswer, now: datetime) -> Mapping[str, str]:
     asker = "the customer" if row.asker == "customer" else row.asked_by_name
     through = f", through {row.asked_by_name}" if row.asker == "customer" else ""
     facts = {
@@ -163,7 +164,7 @@ def _facts(row: Record, now: datetime) -> Mapping[str, str]:
     return facts
 
 
-def _standing(row: Record, viewer: Viewer) -> tuple[str, list[str]]:
+def _standing(row: CancellationToAnswer, viewer: Viewer) -> tuple[str, list[str]]:
     """The state of a cancellation: a title, and sentences that say who decided and what to do."""
     when = f"on {moment(row.answered_at)}" if row.answered_at else ""
     match State(row.state):
@@ -208,7 +209,7 @@ def _when(at: datetime, now: datetime) -> str:
     return f"{moment(at)}\n({from_now(at, now)})"
 
 
-def _who(row: Record, viewer: Viewer) -> str:
+def _who(row: CancellationToAnswer, viewer: Viewer) -> str:
     if row.by_policy:
         return "The policy"
     return f"{row.answered_by_name} (you)" if row.answered_by == viewer.party else str(row.answered_by_name)

@@ -9,10 +9,11 @@ from uuid import UUID
 from countermand.domain.commands import ChangeParcel, ChangeTransport, Command, Parcel, RetailerCancel, Ship, ShipOrder
 from countermand.domain.parties import Actor
 from countermand.domain.refusals import RefusalKind
+from countermand.reads.lines import LineOfNumber
+from countermand.reads.process_statuses import ProcessView
 from countermand.reads.shipments import ShipmentView
 from countermand.service.calls import NO_LINE, Call, Failed, IdempotencyKey, ProcessRequest, Refused
 from countermand.service.lanes import Lanes
-from countermand.store.columns import Record
 from countermand.wire.bol.vocabulary import REASONS, EventType, ReasonCode, Status
 from countermand.wire.replies import NOT_ANSWERED, CallError, Problem
 
@@ -57,7 +58,7 @@ def cancellation(actor: Actor, item: str, number: int, reason: ReasonCode, claim
     )
 
 
-def shipment(actor: Actor, item: str, line: Record | None, parcel: Parcel, claimed_at: str = "") -> Process:
+def shipment(actor: Actor, item: str, line: LineOfNumber | None, parcel: Parcel, claimed_at: str = "") -> Process:
     """All that is left of an order item has left the house; an ask on it is thereby declined."""
     shipped = Ship(line=line.id if line else NO_LINE, actor=actor, override=True)
     order = line.order_id if line else NO_LINE
@@ -122,7 +123,7 @@ async def queued(
     )
 
 
-def process_status(row: Record, seller_id: int) -> ProcessStatus:
+def process_status(row: ProcessView, seller_id: int) -> ProcessStatus:
     """A stored process status, as it is polled."""
     return ProcessStatus(
         id=row.number,

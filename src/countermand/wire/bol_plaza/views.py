@@ -1,5 +1,6 @@
 """Our orders and parcels as Plaza's documents know them."""
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -7,7 +8,7 @@ from typing import Any, Final
 from countermand.domain.money.amounts import to_amount
 from countermand.reads.orders import OpenOrder
 from countermand.reads.shipments import ShipmentView
-from countermand.store.columns import Record
+from countermand.reads.views import LineRow, OrderRow
 from countermand.wire.bol_plaza.vocabulary import EARLIEST, LATEST, OfferCondition, Salutation
 from countermand.wire.bol_plaza.writing import Address, Order, OrderItem, Shipment, ShippedItem
 
@@ -58,7 +59,7 @@ def shipment(view: ShipmentView) -> Shipment:
     )
 
 
-def _shipped(line: Record, units: int, of: Record) -> ShippedItem:
+def _shipped(line: LineRow, units: int, of: OrderRow) -> ShippedItem:
     return ShippedItem(
         order_item_id=line.number,
         order_id=of.number,
@@ -74,7 +75,7 @@ def _shipped(line: Record, units: int, of: Record) -> ShippedItem:
     )
 
 
-def _promised(line: Record) -> date | None:
+def _promised(line: LineRow) -> date | None:
     """A day outside the calendar of these documents is a typing error of some caller."""
     day: date | None = line.promised_on
     return day if day and EARLIEST.date() <= day < LATEST.date() else None
@@ -84,7 +85,7 @@ def _amount(minor: int | None, currency: str) -> Decimal:
     return to_amount(minor or 0, currency)
 
 
-def _address(details: dict[str, Any]) -> Address:
+def _address(details: Mapping[str, Any]) -> Address:
     full = details.get("shipping_address")
     return _full_address(full) if full else _crux_address(details.get("address") or {})
 

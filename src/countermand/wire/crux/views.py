@@ -11,7 +11,7 @@ from countermand.domain.line import Decision, Line
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.reads.orders import LineView, OrderView
-from countermand.store.columns import Record
+from countermand.reads.views import LineRow
 
 CATALOG: Final = UUID("6f0d5c1e-6f5e-5a53-9f0a-4a5e2f0f7c11")
 """Names the catalogue from which item and SKU ids are derived: CRUX shows them, and we keep no catalogue."""
@@ -116,7 +116,7 @@ def order_timp(order: OrderView) -> dict[str, Any]:
     }
 
 
-def status_v1(line: Record | Line) -> str:
+def status_v1(line: LineRow | Line) -> str:
     """One word for a line, as ``/orders/`` has it. A cancellation that is asked does not show (docs/crux.md)."""
     if line.shipped:
         return "HasTracking"
@@ -127,14 +127,14 @@ def status_v1(line: Record | Line) -> str:
     return "Allocated" if line.allocated else "Unallocated"
 
 
-def status_timp(line: Record) -> str:
+def status_timp(line: LineRow) -> str:
     """How far allocation is, as ``/timp/orders/`` has it."""
     if not line.allocated:
         return "Unallocated"
     return "Partial" if 0 < line.accepted < line.ordered else "Allocated"
 
 
-def designation(line: Record) -> str | None:
+def designation(line: LineRow) -> str | None:
     """Where else a line stands, as ``/timp/orders/`` has it."""
     word = status_v1(line)
     return {"Unallocated": None, "Allocated": "NeedsTracking"}.get(word, word)

@@ -29,9 +29,8 @@ from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import lines as line_reads
-from countermand.reads.cancellations import CancellationFilter, DuePlace
+from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace
 from countermand.service.calls import Call, IdempotencyKey
-from countermand.store.columns import Record
 from countermand.wire.native.auth import Canceller, Inside, Viewer
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, moment_of, once_of, scope_of, submit
@@ -224,7 +223,7 @@ def _wanted(services: Services, who: Caller, filters: Filters, after: str | None
     )
 
 
-def _place(row: Record, wanted: CancellationFilter) -> str:
+def _place(row: CancellationView, wanted: CancellationFilter) -> str:
     """Where the next page goes on."""
     if not wanted.by_due:
         return show("can", row.id)
@@ -338,7 +337,7 @@ async def note_cancellation(
 
 
 async def _do(
-    services: Services, who: Caller, row: Record, command: LineCommand, once: IdempotencyKey | None
+    services: Services, who: Caller, row: CancellationView, command: LineCommand, once: IdempotencyKey | None
 ) -> CancellationOut:
     call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
     done = await submit(services, call, unknown=UNKNOWN_CANCELLATION)
@@ -346,7 +345,7 @@ async def _do(
     return _out(after or row, repeated=row.id in done.repeated)
 
 
-async def _named(services: Services, who: Caller, text: str) -> Record:
+async def _named(services: Services, who: Caller, text: str) -> CancellationView:
     wanted = read("can", text)
     row = await _seen(services, who, wanted) if wanted else None
     if row is None:
@@ -354,7 +353,7 @@ async def _named(services: Services, who: Caller, text: str) -> Record:
     return row
 
 
-async def _seen(services: Services, who: Caller, cancellation: UUID) -> Record | None:
+async def _seen(services: Services, who: Caller, cancellation: UUID) -> CancellationView | None:
     question = partial(cancellation_reads.cancellation_by_id, scope=scope_of(who), cancellation=cancellation)
     return await services.database.read(question)
 
@@ -379,7 +378,7 @@ def _ask(who: Caller, body: CancellationIn, order: UUID, key: str) -> AskLines:
     )
 
 
-def _out(row: Record, *, repeated: bool = False) -> CancellationOut:
+def _out(row: CancellationView, *, repeated: bool = False) -> CancellationOut:
     return CancellationOut(
         id=show("can", row.id),
         line=row.line_id,

@@ -19,9 +19,9 @@ from countermand.domain.texts import needed_text
 from countermand.fields import Name, Note
 from countermand.ids import read
 from countermand.reads import lines as line_reads
+from countermand.reads.lines import LineDetail
 from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.service.calls import Call
-from countermand.store.columns import Record
 from countermand.wire.native.auth import Inside, Seller, Viewer
 from countermand.wire.native.errors import PROBLEMS, ProblemOut
 from countermand.wire.native.meaning import DOOR, once_of, scope_of, submit
@@ -115,7 +115,7 @@ async def reassign_line(
     return _out(after, who)
 
 
-async def _named(services: Services, who: Caller, text: str) -> Record:
+async def _named(services: Services, who: Caller, text: str) -> LineDetail:
     wanted = read("lin", text)
     row = None
     if wanted:
@@ -135,7 +135,7 @@ async def _fulfiller(services: Services, text: str) -> UUID:
     return UUID(bytes=party.id.bytes)
 
 
-def _seen(row: Record, if_match: str | None) -> int | None:
+def _seen(row: LineDetail, if_match: str | None) -> int | None:
     """The ``seq`` at which the caller saw the line; ``None`` for any.
 
     Raises:
@@ -150,15 +150,15 @@ def _seen(row: Record, if_match: str | None) -> int | None:
     raise _changed(row, "The line has changed since it was read. Read it again.")
 
 
-def _changed(row: Record, detail: str) -> CallError:
+def _changed(row: LineDetail, detail: str) -> CallError:
     return CallError(RefusalKind.ETAG_MISMATCH, detail, (b"etag", _etag(row).encode()))
 
 
-def _etag(row: Record) -> str:
+def _etag(row: LineDetail) -> str:
     return f'"{hashlib.sha256(f"{row.id} {row.seq}".encode()).hexdigest()[:16]}"'
 
 
-def _out(row: Record, who: Caller) -> LineOut:
+def _out(row: LineDetail, who: Caller) -> LineOut:
     price = row.unit_price_minor if who.kind is PartyKind.PLATFORM or who.party == row.retailer_id else None
     return LineOut(
         id=row.id,

@@ -16,8 +16,8 @@ from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
 from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
 from countermand.reads import refunds
+from countermand.reads.refunds import RefundView
 from countermand.service.calls import Call, IdempotencyKey
-from countermand.store.columns import Record
 from countermand.wire.native.auth import Cashier, Inside, Viewer
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, once_of, scope_of, submit
@@ -151,7 +151,7 @@ async def correct_refund(
     return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund correct {row.id}", body))
 
 
-def _elsewhere(row: Record, written: str) -> int:
+def _elsewhere(row: RefundView, written: str) -> int:
     where = ("body", "refunded_elsewhere")
     try:
         minor = parse_minor(written, row.currency)
@@ -164,14 +164,14 @@ def _elsewhere(row: Record, written: str) -> int:
 
 
 async def _do(
-    services: Services, who: Caller, row: Record, command: RefundCommand, once: IdempotencyKey | None
+    services: Services, who: Caller, row: RefundView, command: RefundCommand, once: IdempotencyKey | None
 ) -> JSONResponse:
     call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
     await submit(services, call, unknown=UNKNOWN_REFUND)
     return JSONResponse(refund_document(await _named(services, who, show("rfd", row.id))))
 
 
-async def _named(services: Services, who: Caller, text: str) -> Record:
+async def _named(services: Services, who: Caller, text: str) -> RefundView:
     wanted = read("rfd", text)
     row = None
     if wanted is not None:
