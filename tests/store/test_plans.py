@@ -58,7 +58,7 @@ from countermand.reads import process_statuses as process_reads
 from countermand.reads import refunds as refund_reads
 from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
-from countermand.reads.cancellations import CancellationFilter, DuePlace
+from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace
 from countermand.reads.health import ping
 from countermand.reads.lookup import Lookup
 from countermand.reads.notices import NoticeFilter
@@ -197,7 +197,11 @@ def _(filled: Filled) -> Cases:
                 return order_reads.orders_behind(connection, scope, wanted, place, 10)
 
             found |= filled.each(ask, f"{filtered}, {name},")
-    return found
+
+    def exported(connection: Connection, scope: Scope) -> object:
+        return order_reads.orders_behind(connection, scope, OrderFilter(), places["further page"], PAGE_MAX)
+
+    return found | filled.each(exported, "a long page,")
 
 
 @of("reads.order_lists.keys_behind")
@@ -292,6 +296,7 @@ def _(filled: Filled) -> Cases:
         "of a line": CancellationFilter(line=filled.row("line").id),
         "of an order": CancellationFilter(order=filled.row("order").id),
         "later": CancellationFilter(after=filled.row("cancellation").id),
+        "a long page": CancellationFilter(after=filled.row("cancellation").id, limit=PAGE_MAX),
         "escalated": CancellationFilter(escalated=True),
         "escalated by due": CancellationFilter(escalated=True, by_due=True),
         "late": CancellationFilter(late=p.now - timedelta(days=700)),
@@ -404,6 +409,7 @@ def _(filled: Filled) -> Cases:
         "behind an event": event_reads.EventFilter(after=filled.row("event").id),
         "of a line": event_reads.EventFilter(line=filled.row("line").id),
         "one": event_reads.EventFilter(since=now - timedelta(days=30), limit=1),
+        "a long page": event_reads.EventFilter(since=now - timedelta(days=30), limit=PAGE_MAX),
     }
     found: Cases = {}
     for name, wanted in filters.items():
@@ -590,6 +596,7 @@ def _(filled: Filled) -> Cases:
         "none": refund_reads.RefundFilter(state="unknown", limit=50),
         "of a line": refund_reads.RefundFilter(line=filled.row("line").id, limit=50),
         "later": refund_reads.RefundFilter(after=filled.row("refund").id, limit=50),
+        "a long page": refund_reads.RefundFilter(limit=PAGE_MAX),
         "of orders": refund_reads.RefundFilter(orders=_pairs(filled), limit=50),
     }
     found: Cases = {}

@@ -23,7 +23,7 @@ GROWING: Final = frozenset(metadata.tables) - SMALL
 ROWS_MAX: Final = 1_000
 """So many rows of a growing table one step of a plan may touch (PostgreSQL)."""
 
-STEPS_MAX: Final = 40_000
+STEPS_MAX: Final = 60_000
 """So many steps SQLite's machine may make for one statement."""
 
 _STEPS_AT_ONCE: Final = 500
@@ -74,7 +74,8 @@ def faults(connection: Connection, asked: Asked, url: str) -> list[str]:
     with undone(connection):
         if connection.dialect.name == "sqlite":
             return [*_scans_of_sqlite(connection, asked), *_steps_of_sqlite(connection, asked)]
-        return [*_rows_touched(connection, asked), *_scans_of_postgresql(connection, asked, url)]
+        touched = _rows_touched(connection, asked)
+        return [*touched, *_rows_touched_generically(asked, url), *_scans_of_postgresql(connection, asked, url)]
 
 
 # SQLite
@@ -131,9 +132,28 @@ def _rows_touched(connection: Connection, asked: Asked) -> list[str]:
     """
     connection.exec_driver_sql("SET LOCAL seq_page_cost = 30")
     explain = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {asked.statement}"
-    plan = _plan(connection.exec_driver_sql(explain, asked.given).scalar_one())
+    return _beyond(_plan(connection.exec_driver_sql(explain, asked.given).scalar_one()), "")
+
+
+def _rows_touched_generically(asked: Asked, url: str) -> list[str]:
+    """What the plan touches that a statement may get once it was prepared and sent often: it serves all values."""
+    if re.search(r"\b(INSERT|UPDATE|DELETE)\b", asked.statement):
+        return []
+    with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor) as other:
+        other.execute("SET seq_page_cost = 30")
+        other.execute("SET plan_cache_mode = force_generic_plan")
+        other.execute(f"PREPARE asked AS {asked.statement}".encode())
+        given = ", ".join(["%s"] * len(asked.given))
+        values = f"({given})" if given else ""
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE asked{values}"
+        row = other.execute(explain.encode(), asked.given).fetchone()
+    assert row is not None
+    return _beyond(_plan(row[0]), " (generic plan)")
+
+
+def _beyond(plan: dict[str, Any], which: str) -> list[str]:
     return [
-        f"{table}: {rows} rows by {node['Node Type']} {node.get('Index Name', '')}"
+        f"{table}: {rows} rows by {node['Node Type']} {node.get('Index Name', '')}{which}"
         for node in _nodes(plan)
         if (table := node.get("Relation Name")) in GROWING and (rows := _touched(node)) > ROWS_MAX
     ]

@@ -155,7 +155,8 @@ credentials = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
-    Index(None, "party_id", "kind"),
+    Index(None, "party_id", "kind", "id"),
+    Index(None, "kind", "id"),
     Index(None, "user_id"),
     _index_where("ix_credentials_encrypted", "created_at", where=ENCRYPTED_KEY),
 )
