@@ -3,6 +3,7 @@
 import hashlib
 import re
 import zlib
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random, SystemRandom
@@ -10,6 +11,9 @@ from typing import Final
 from uuid import UUID
 
 Clock = Callable[[], datetime]
+
+DRAWN: Final = 128
+"""For so many ids random bits are drawn at once."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -25,12 +29,25 @@ class Ids:
     def __init__(self, clock: Clock = system_clock, source: Random | None = None) -> None:
         self._clock = clock
         self._random = source or SystemRandom()
+        self._drawn: deque[int] = deque()
 
     def new(self) -> UUID:
         """A fresh id."""
         millis = int(self._clock().timestamp() * 1000)
-        bits = self._random.getrandbits(74)
+        bits = self._bits()
         return UUID(int=millis << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (1 << 62) - 1)
+
+    def _bits(self) -> int:
+        """74 random bits. They are drawn for many ids at once, as each draw asks the system."""
+        try:
+            # Threads may come here at the same time: each pop is one's own.
+            return self._drawn.pop()
+        except IndexError:
+            drawn = self._random.getrandbits(80 * DRAWN).to_bytes(10 * DRAWN, "big")
+            mask = (1 << 74) - 1
+            fresh = [int.from_bytes(drawn[at : at + 10], "big") & mask for at in range(0, len(drawn), 10)]
+            self._drawn.extend(fresh[1:])
+            return fresh[0]
 
     def random_bytes(self, count: int) -> bytes:
         """So many random bytes, for a key."""

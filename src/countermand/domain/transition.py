@@ -257,9 +257,8 @@ class Draft:
 
     def done(self) -> Decision:
         """The decision as a value."""
-        same = [self._changed.get(c.id, c) for c in self._line.cancellations]
         before = {c.id: c for c in self._line.cancellations}
-        fresh = [c for c in self._changed.values() if c.id not in before]
+        after = {**before, **self._changed}
         open_units, asked, cancelled, shipped = self._buckets
         line = replace(
             self._line,
@@ -268,11 +267,11 @@ class Draft:
             cancelled=cancelled,
             shipped=shipped,
             seq=self._line.seq + len(self._events),
-            cancellations=(*same, *fresh),
-            noted=self._line.noted | self._noted,
+            cancellations=tuple(after.values()),
+            noted=self._line.noted | self._noted if self._noted else self._line.noted,
             **self._allocation,
         )
-        changed = tuple(c for c in self._changed.values() if c != before.get(c.id))
+        changed = tuple(c for of, c in self._changed.items() if not before or c != before.get(of))
         return Decision(line=line, cancellations=changed, events=tuple(self._events))
 
     def _accept(self, cancellation: Cancellation, units: int, by: UUID | None, rule: Rule | None, **more: Any) -> None:

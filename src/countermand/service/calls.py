@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from countermand.domain.commands import AboutOrder, Command, ShipOrder
+from countermand.domain.commands import Command, ShipOrder
 from countermand.domain.decide import LineOutcome
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import Refusal
@@ -54,10 +54,9 @@ class Call:
     @property
     def about(self) -> UUID:
         """The line or the order that the call is about; ``NO_LINE`` where there is to be none yet."""
-        command = self.command
-        if isinstance(command, PlaceOrder):
-            return NO_LINE
-        return command.order if isinstance(command, AboutOrder) else command.line
+        line: UUID | None = getattr(self.command, "line", None)
+        order: UUID = getattr(self.command, "order", NO_LINE)
+        return line or order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

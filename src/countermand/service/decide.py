@@ -176,12 +176,15 @@ def _apply(
             changed += concerned
             repeated |= set() if decision.events else {each.id for each in concerned}
     _settle_together(work, lines, actor, door)
-    if isinstance(command, ShipOrder | ChangeParcel) and not isinstance(result, Refusal):
+    if isinstance(command, _AboutParcel) and not isinstance(result, Refusal):
         _follow_parcel(work, command, result)
     return changed, frozenset(repeated)
 
 
-def _follow_parcel(work: Workspace, command: ShipOrder | ChangeParcel, fates: Sequence[LineOutcome]) -> None:
+_AboutParcel = ShipOrder | ChangeParcel
+
+
+def _follow_parcel(work: Workspace, command: _AboutParcel, fates: Sequence[LineOutcome]) -> None:
     if not any(isinstance(fate.outcome, Decision) and fate.outcome.events for fate in fates):
         return
     first = work.lines[command.lines[0].line]

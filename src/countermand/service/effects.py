@@ -55,7 +55,7 @@ def tell(work: Workspace, line: Line, event: Event, actor: Actor | None, door: s
     )
     if event.kind in CHANGES_CARDS:
         judged = {line.retailer, line.fulfiller, *([event.former] if event.former else [])}
-        work.scored.update(Touched(party, line.placed_at) for party in judged)
+        work.scored.update([Touched(party, line.placed_at) for party in judged])
     for endpoint in work.lane.agreements.endpoints(_told(line, event), event):
         _notify(work, endpoint, line, event, event_id)
 
@@ -121,7 +121,7 @@ def _move(work: Workspace, line: Line, former: UUID, seq: int) -> None:
 def write_down(work: Workspace) -> None:
     """The rows of the lines and the cancellations that changed."""
     placed = {row["id"]: row for row in work.new.get("lines", ())}
-    for _, line in sorted(work.touched.items()):
+    for line in sorted(work.touched.values(), key=lambda each: each.id.int):
         changed = {**line_changes(line), "changed_at": work.now}
         if line.id in placed:
             placed[line.id].update(changed)

@@ -114,8 +114,12 @@ def lock(connection: Connection, calls: Sequence[Call], whole: Orders) -> Locked
     if not lines and not absent:
         return Locked(calls, [], homes.keys())
     # Also where there is none: what is absent must not be quicker to answer than what is another's.
-    rows = connection.execute(sql.LOCK_LINES, {"lines": sorted(lines) or [(NO_LINE, NO_LINE)]}).all()
+    rows = connection.execute(sql.LOCK_LINES, {"lines": sorted(lines, key=_ids) or [(NO_LINE, NO_LINE)]}).all()
     return Locked(calls, rows, homes.keys())
+
+
+def _ids(pair: tuple[UUID, UUID]) -> tuple[int, int]:
+    return pair[0].int, pair[1].int
 
 
 def _by_id(connection: Connection, calls: Sequence[Call]) -> Sequence[Call]:
@@ -182,7 +186,10 @@ def _lines(
 
 def _fellows_of(command: Command | PlaceOrder) -> Sequence[Fellow]:
     """The refunds that share a call with the one that a command is about."""
-    return command.fellows if isinstance(command, SendRefund | SettleRefund) else ()
+    return command.fellows if isinstance(command, _SharesCall) else ()
+
+
+_SharesCall = SendRefund | SettleRefund
 
 
 # Who has to do with them
@@ -201,7 +208,7 @@ def _known_to_speakers(connection: Connection, locked: Locked, whole: Orders) ->
         for row, actors in zip(locked.rows, speakers.of_rows, strict=True)
         if not actors
         or (whole and (row.retailer_id, row.order_id) in whole)
-        or any(_concerns(row, actor, departures.get(row.id, ())) for actor in actors)
+        or any(_concerns(row, actor, departures) for actor in actors)
     ]
     return rows, departures
 
@@ -216,16 +223,31 @@ class _Speakers:
 
 def _speakers(locked: Locked) -> _Speakers:
     """Who speaks of each line; nobody does where a deadline passes."""
-    actors: dict[UUID, list[Actor | None]] = {}
-    for call in locked.calls:
-        if (about := call.about) is not NO_LINE:
-            actors.setdefault(about, []).append(getattr(call.command, "actor", None))
-    of_rows, there = [], set[UUID]()
+    of_lines, of_orders = _named_by(locked.calls)
+    of_rows = []
     for row in locked.rows:
-        there |= {row.id, row.order_id}
-        of_rows.append([*actors.get(row.id, ()), *actors.get(row.order_id, ())])
-    absent = (actor for about, named in actors.items() if about not in there for actor in named)
-    return _Speakers(of_rows, any(actor and actor.kind is not PartyKind.PLATFORM for actor in absent))
+        actors = of_lines.get(row.id, ())
+        of_rows.append([*actors, *of_orders.get(row.order_id, ())] if of_orders else actors)
+    if not of_orders and len(of_lines) == sum(map(bool, of_rows)):
+        return _Speakers(of_rows, of_absent=False)
+    there = {row.id for row in locked.rows} | {row.order_id for row in locked.rows}
+    absent = [actors for about, actors in (*of_lines.items(), *of_orders.items()) if about not in there]
+    of_absent = any(actor and actor.kind is not PartyKind.PLATFORM for actors in absent for actor in actors)
+    return _Speakers(of_rows, of_absent)
+
+
+_Named = dict[UUID, list[Actor | None]]
+
+
+def _named_by(calls: Sequence[Call]) -> tuple[_Named, _Named]:
+    """Who speaks of which line, and of which order."""
+    of_lines: _Named = {}
+    of_orders: _Named = {}
+    for call in calls:
+        if (about := call.about) is not NO_LINE:
+            named = of_orders if isinstance(call.command, AboutOrder) else of_lines
+            named.setdefault(about, []).append(getattr(call.command, "actor", None))
+    return of_lines, of_orders
 
 
 def _departures(
@@ -255,12 +277,12 @@ def _may_have_departed(row: Record, actor: Actor | None) -> bool:
     return bool(row.seq > 1 or actor.party != row.retailer_id)
 
 
-def _concerns(row: Record, actor: Actor | None, departed: Sequence[Departed]) -> bool:
+def _concerns(row: Record, actor: Actor | None, departures: Departures) -> bool:
     if actor is None or actor.kind is PartyKind.PLATFORM or actor.party == row.retailer_id:
         return True
     if actor.party == row.fulfiller_id and row.with_fulfiller:
         return True
-    return any(actor.party == each.party for each in departed)
+    return any(actor.party == each.party for each in departures.get(row.id, ()))
 
 
 # The cancellations of the lines
@@ -425,11 +447,12 @@ def _load_agreements(connection: Connection, rows: Sequence[Record], work: Works
         retailers.add(line.retailer)
         parties.update(line.told)
     for call in work.calls:
-        if isinstance(call.command, PlaceOrder):
-            retailers.add(call.command.retailer)
-            parties |= {call.command.retailer, *(line.fulfiller for line in call.command.lines)}
-        elif isinstance(call.command, Reassign):
-            parties.add(call.command.fulfiller)
+        command = call.command
+        if isinstance(command, PlaceOrder):
+            retailers.add(command.retailer)
+            parties |= {command.retailer, *(line.fulfiller for line in command.lines)}
+        elif isinstance(command, Reassign):
+            parties.add(command.fulfiller)
     agreements = work.lane.agreements
     if retailers:
         agreements.learn(connection, _revision(connection, rows), retailers, parties)

@@ -177,7 +177,7 @@ class Workspace:
 
     def change(self, table: str, retailer: UUID, of_id: UUID, values: Row) -> None:
         """Update a row that is stored. ``values`` has at least the columns of ``statements.CHANGED_COLUMNS``."""
-        changed = {f"new_{name}": values[name] for name in sql.CHANGED_COLUMNS[table]}
+        changed = {parameter: values[name] for name, parameter in sql.CHANGES[table]}
         self.changed.setdefault(table, []).append({"of_retailer": retailer, "of_id": of_id, **changed})
 
     def connect(self, retailer: UUID, supplier: UUID) -> None:

@@ -9,7 +9,7 @@ has ended, it counts them, and keeps the figures of those that are still armed b
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, bindparam, delete, or_, select, text, tuple_, update
@@ -31,8 +31,7 @@ def key_of(row: Record) -> Key:
     return row.party_id, row.role, row.zone, row.rules, row.week
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(NamedTuple):
     """A party whose card may change, and when the line was ordered that it changes by."""
 
     party: UUID

@@ -319,6 +319,9 @@ CHANGED_COLUMNS: Final = {
 """What a batch changes of rows that are there: what moves and allocations do to a line, answers to an ask, what goes
 back of an order's money, and how a refund gets on."""
 
+CHANGES: Final = {table: tuple((name, f"new_{name}") for name in names) for table, names in CHANGED_COLUMNS.items()}
+"""The same, each with the parameter that has its new value."""
+
 
 def _update(table: Table) -> Update:
     changed = update(table).where(
