@@ -703,9 +703,7 @@ def _(filled: Filled) -> Cases:
 def _(filled: Filled) -> Cases:
     p = filled.population
     return {
-        "": lambda connection: score_cards.make_stale(
-            connection, [score_cards.Touched(p.big_retailer, p.now), score_cards.Touched(p.big_supplier, p.now)]
-        )
+        "": lambda connection: score_cards.make_stale(connection, [(p.big_retailer, p.now), (p.big_supplier, p.now)])
     }
 
 
@@ -1001,6 +999,7 @@ CHANGES: Final = {
     "store.handovers.hand_over",
     "service.load.load",
     "service.load.lock",
+    "store.bulk.change_rows",
     "store.bulk.write",
     "store.parts.move",
     # One row by its key, in a table that questions above look into by the same key.

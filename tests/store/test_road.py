@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, update
+from sqlalchemy.exc import NoResultFound
 
 from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import Command
@@ -15,10 +17,13 @@ from countermand.domain.orders import PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import Refusal, RefusalKind
-from countermand.service.calls import Call, Done, Refused
+from countermand.service import batch
+from countermand.service.calls import Call, Done, Failed, Refused
+from countermand.service.numbers import Numbers
 from countermand.store import bulk, statements
 from countermand.store import tables as t
 from countermand.store.changes import LostRaceError
+from countermand.store.engines.protocol import RowUpdate, engine_of
 from tests.store.holding import agree, everything, rows
 from tests.store.speaking import WISH, Talk, once, talk
 from tests.support.world import START, World
@@ -457,10 +462,60 @@ async def test_the_statements_themselves_leave_what_is_final_alone(world: World)
     )
     with pytest.raises(LostRaceError, match="0 rows instead of 1 were changed by: cancellations"):
         await database.write(answer_again)
-    await database.write(lambda connection: connection.execute(statements.SETTLE_PROCESSES, mine | settle))
+    settled = partial(settle_again, rows=[mine | settle])
+    assert await database.write(settled) == 0
     assert await said.cancellations() == [cancellation]
     assert await rows(database, t.process_statuses) == [process | {"cancellation_id": said.asked}]
     assert asked.process == process["number"]
+
+
+def settle_again(connection: Connection, rows: list[dict[str, Any]]) -> int:
+    return engine_of(connection).update_rows(connection, statements.SETTLE_PROCESSES, rows)
+
+
+@pytest.mark.parametrize("table", statements.UPDATES)
+async def test_an_update_of_a_row_that_is_not_there_fails_loudly(world: World, table: str) -> None:
+    """What was decided would be told, and not be stored."""
+    said = await talk(world)
+    await said.done(said.ask(2))
+    documents: dict[str, Any] = {"cancelled": {}, "given_back": {}} if table == "order_money" else {}
+    row = {f"new_{name}": documents.get(name) for name in statements.CHANGED_COLUMNS[table]}
+    absent = [row | {"of_retailer": world.retailer, "of_id": world.application.ids.new()} for _ in range(2)]
+
+    def write(connection: Connection) -> None:
+        bulk.write(connection, {table: absent}, {})
+
+    with pytest.raises(LostRaceError, match=f"0 rows instead of 2 were changed by: {table}"):
+        await world.application.database.write(write)
+
+
+@pytest.mark.parametrize("change", [statements.CHANGE_PARCEL, statements.CHANGE_TERMS], ids=lambda each: each.table)
+async def test_a_correction_of_a_row_that_is_not_there_fails_loudly(world: World, change: RowUpdate) -> None:
+    new = world.application.ids.new
+    absent = [{name: new() if name.startswith("of_") else "x" for name in change.parameters}]
+    with pytest.raises(LostRaceError):
+        await world.application.database.write(lambda connection: bulk.change_rows(connection, change, absent))
+
+
+async def test_a_block_of_numbers_that_is_spent_fails_loudly(world: World) -> None:
+    numbers = Numbers()
+    size = statements.NUMBER_END
+    with pytest.raises(NoResultFound):
+        await world.application.database.write(lambda connection: numbers.reserve(connection, size))
+
+
+async def test_a_call_whose_row_has_gone_is_not_acknowledged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if another program had answered the ask between the lock and the update."""
+    said = await talk(world)
+    await said.done(said.ask(2))
+
+    def answered(connection: Connection, *rest: Any) -> None:
+        connection.execute(update(t.cancellations).values(state="declined"))
+        bulk.write(connection, *rest)
+
+    monkeypatch.setattr(batch, "write", answered)
+    assert isinstance(await said.say(said.accept()), Failed)
+    assert [each["state"] for each in await said.cancellations()] == ["asked"]
 
 
 async def test_what_a_rule_says_is_said_by_nobody(world: World) -> None:

@@ -21,7 +21,6 @@ from countermand.service.calls import Done
 from countermand.store import score_cards
 from countermand.store import tables as t
 from countermand.store.codecs import partition_of
-from countermand.store.score_cards import Touched
 from countermand.worker.score_cards import ScoreCards
 from tests.store.test_scores import (
     PARTIES,
@@ -210,14 +209,14 @@ async def test_nothing_is_counted_while_a_transaction_may_not_have_seen_that_it_
         # There one transaction writes at a time, and none is under way beside the worker's.
         assert await database.read(score_cards.barrier) == score_cards.Barrier(0, 0)
         return
-    await database.write(lambda connection: score_cards.make_stale(connection, [Touched(world.retailer, START)]))
+    await database.write(lambda connection: score_cards.make_stale(connection, [(world.retailer, START)]))
     under_way, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def slow(connection: Connection) -> None:
         # It has its number, and looks at the card while that is stale.
         connection.execute(update(t.parties).where(t.parties.c.id == world.retailer).values(name="Slow"))
-        score_cards.make_stale(connection, [Touched(world.retailer, START)])
+        score_cards.make_stale(connection, [(world.retailer, START)])
         under_way.set()
         await_only(go_on.wait())
 

@@ -180,7 +180,7 @@ def judge(
     )
     line = (t.lines.c.retailer_id == cancellation.retailer_id, t.lines.c.id == cancellation.line_id)
     placed_at = connection.execute(select(t.lines.c.placed_at).where(*line)).scalar_one()
-    score_cards.make_stale(connection, [score_cards.Touched(party, placed_at)])
+    score_cards.make_stale(connection, [(party, placed_at)])
     return version
 
 

@@ -18,10 +18,10 @@ from countermand.service.decide import decide_call
 from countermand.service.load import load
 from countermand.service.workspace import LaneState, More, Workspace
 from countermand.store import statements as sql
-from countermand.store.bulk import write
+from countermand.store.bulk import change_rows, write
+from countermand.store.engines.protocol import engine_of
 from countermand.store.handovers import hand_over
 from countermand.store.parts import move
-from countermand.store.score_cards import make_stale
 
 _KEYS: Final = {
     "idempotency_records": itemgetter("retailer_id", "caller", "key"),
@@ -85,18 +85,16 @@ def _save(connection: Connection, work: Workspace) -> None:
     for table, key in _KEYS.items():
         if table in work.new:
             work.new[table].sort(key=key)
-    write(connection, work.changed, work.new)
+    write(connection, work.changed, work.new, work.scored)
     if work.settled:
-        connection.execute(sql.SETTLE_PROCESSES, work.settled)
+        engine_of(connection).update_rows(connection, sql.SETTLE_PROCESSES, list(work.settled.values()))
     if work.transports:
-        connection.execute(sql.CHANGE_PARCEL, work.transports)
+        change_rows(connection, sql.CHANGE_PARCEL, list(work.transports.values()))
     if work.terms:
-        connection.execute(sql.CHANGE_TERMS, work.terms)
+        change_rows(connection, sql.CHANGE_TERMS, list(work.terms.values()))
     if work.moved:
         move(connection, work.moved)
         hand_over(connection, work.moved)
-    if work.scored:
-        make_stale(connection, work.scored)
 
 
 def _due(work: Workspace) -> frozenset[tuple[int, UUID]]:

@@ -10,7 +10,6 @@ from countermand.service.process_status import settle_process
 from countermand.service.workspace import Owed, Workspace
 from countermand.store.codecs import cancellation_row, facts_of, line_changes, partition_of
 from countermand.store.parts import Moved
-from countermand.store.score_cards import Touched
 
 
 def apply(work: Workspace, decision: Decision, actor: Actor | None, door: str) -> None:
@@ -55,7 +54,7 @@ def tell(work: Workspace, line: Line, event: Event, actor: Actor | None, door: s
     )
     if event.kind in CHANGES_CARDS:
         judged = {line.retailer, line.fulfiller, *([event.former] if event.former else [])}
-        work.scored.update([Touched(party, line.placed_at) for party in judged])
+        work.scored.update([(party, line.placed_at) for party in judged])
     for endpoint in work.lane.agreements.endpoints(_told(line, event), event):
         _notify(work, endpoint, line, event, event_id)
 

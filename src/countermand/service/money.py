@@ -104,7 +104,7 @@ def _refund_instead(work: Workspace, releases: Sequence[Refund], minor: int, dec
 
 def _change_terms(work: Workspace, line: Line) -> None:
     terms = terms_of_money(work.account_of(line).money)
-    work.terms.append({"of_retailer": line.retailer, "of_id": line.order, "new_terms": terms})
+    work.terms[line.order] = {"of_retailer": line.retailer, "of_id": line.order, "new_terms": terms}
 
 
 def write_down(work: Workspace) -> None:

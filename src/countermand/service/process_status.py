@@ -56,15 +56,15 @@ def _status(
 def settle_process(work: Workspace, line: Line, cancellation: Cancellation) -> None:
     """End the process status that waits for this cancellation, which has its answer, if there is one."""
     in_full = cancellation.state is State.ACCEPTED and cancellation.accepted_units == cancellation.units
-    work.settled.append(
-        {
-            "of_retailer": line.retailer,
-            "of_cancellation": cancellation.id,
-            "new_status": _ENDS[cancellation.state],
-            "new_error": None if in_full else outcome(line, cancellation),
-            "new_settled_at": work.now,
-        }
-    )
+    end = {
+        "of_retailer": line.retailer,
+        "of_cancellation": cancellation.id,
+        "new_status": _ENDS[cancellation.state],
+        "new_error": None if in_full else outcome(line, cancellation),
+        "new_settled_at": work.now,
+    }
+    # What came first is final.
+    work.settled.setdefault(cancellation.id, end)
 
 
 _ENDS: Final = {

@@ -33,14 +33,12 @@ def note_parcel(work: Workspace, command: ShipOrder, first: Line, fates: Iterabl
 
 def note_parcel_change(work: Workspace, command: ChangeParcel, retailer: UUID) -> None:
     """A parcel travels otherwise than was said."""
-    work.transports.append(
-        {
-            "of_retailer": retailer,
-            "of_id": command.parcel,
-            "new_carrier": command.carrier,
-            "new_tracking_number": command.tracking_number,
-        }
-    )
+    work.transports[command.parcel] = {
+        "of_retailer": retailer,
+        "of_id": command.parcel,
+        "new_carrier": command.carrier,
+        "new_tracking_number": command.tracking_number,
+    }
 
 
 def _details(parcel: Parcel) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from countermand.service.calls import Call
 from countermand.service.numbers import EventIds, Numbers
 from countermand.store import statements as sql
 from countermand.store.parts import Moved
-from countermand.store.score_cards import Touched
 
 Row = dict[str, Any]
 
@@ -88,9 +87,10 @@ class Workspace:
     its line and the door it was asked at, ``repaid`` the refunds, and
     ``accounts_changed`` the orders whose account is another.
 
-    To write: ``new`` and ``changed`` rows by table, process statuses that are ``settled``, ``transports`` of parcels,
-    and ``terms`` of orders that were paid later. ``moved`` are lines that have another fulfiller, ``scored`` says whose
-    cards change. All are made of the time of the batch, ``now``, of fresh ids and of bol's numbers.
+    To write: ``new`` and ``changed`` rows by table, process statuses that are ``settled`` by cancellation,
+    ``transports`` by parcel, and ``terms`` by order, of those that were paid later. ``moved`` are lines that have
+    another fulfiller, ``scored`` says whose cards change. All are made of the time of the batch, ``now``, of fresh ids
+    and of bol's numbers.
     """
 
     calls: Sequence[Call]
@@ -120,11 +120,11 @@ class Workspace:
 
     new: dict[str, list[Row]] = field(default_factory=dict)
     changed: dict[str, list[Row]] = field(default_factory=dict)
-    settled: list[Row] = field(default_factory=list)
-    transports: list[Row] = field(default_factory=list)
-    terms: list[Row] = field(default_factory=list)
+    settled: dict[UUID, Row] = field(default_factory=dict)
+    transports: dict[UUID, Row] = field(default_factory=dict)
+    terms: dict[UUID, Row] = field(default_factory=dict)
     moved: list[Moved] = field(default_factory=list)
-    scored: set[Touched] = field(default_factory=set)
+    scored: set[tuple[UUID, datetime]] = field(default_factory=set)
 
     # What is known
 

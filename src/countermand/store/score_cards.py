@@ -9,7 +9,7 @@ has ended, it counts them, and keeps the figures of those that are still armed b
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, bindparam, delete, or_, select, text, tuple_, update
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, or_, select, text, t
 from countermand.store import tables as t
 from countermand.store.changes import change_any
 from countermand.store.columns import NumberList, Record, one_of
-from countermand.store.engines.protocol import engine_of
+from countermand.store.engines.protocol import Touched, engine_of
 
 _CARDS: Final = t.score_cards.c
 _KEY: Final = (_CARDS.party_id, _CARDS.role, _CARDS.zone, _CARDS.rules, _CARDS.week)
@@ -31,25 +31,15 @@ def key_of(row: Record) -> Key:
     return row.party_id, row.role, row.zone, row.rules, row.week
 
 
-class Touched(NamedTuple):
-    """A party whose card may change, and when the line was ordered that it changes by."""
-
-    party: UUID
-    placed_at: datetime
-
-
 # What makes them stale
 
 
-def make_stale(connection: Connection, touched: Iterable[Touched]) -> None:
+def make_stale(connection: Connection, touched: Touched) -> None:
     """What is kept of these parties' weeks holds no more. In the transaction that changes it, as its last statement.
 
     On PostgreSQL a transaction has its number by then, and looks at the rows after that: see ``Barrier``.
     """
-    given = sorted(set(touched), key=lambda each: (each.party, each.placed_at))
-    if not given:
-        return
-    engine_of(connection).make_cards_stale(connection, [(each.party, each.placed_at) for each in given])
+    engine_of(connection).make_cards_stale(connection, touched)
 
 
 # What is kept

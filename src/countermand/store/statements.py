@@ -8,6 +8,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Table,
+    Text,
     Update,
     and_,
     bindparam,
@@ -23,7 +24,8 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.domain.events import NOTED, STEPS, EventKind
 from countermand.store import tables as t
-from countermand.store.columns import Id, IdList, NumberList, PairList, one_of, pair_of
+from countermand.store.columns import Id, IdList, Instant, NumberList, PairList, one_of, pair_of
+from countermand.store.engines.protocol import RowUpdate
 
 NUMBER_END: Final = 2**31 - 1
 """bol's numbers stay below: an old client keeps them in a signed 32-bit integer."""
@@ -337,38 +339,33 @@ UPDATES: Final = {table.name: _update(table) for table in (t.lines, t.cancellati
 """A line after its batch: the CHECK on its buckets is the second wall behind ``domain/line.py``. The answer to an ask:
 one that has its answer is never touched again. PostgreSQL says the same in its own words."""
 
-SETTLE_PROCESSES = (
-    update(t.process_statuses)
-    .where(
-        t.process_statuses.c.retailer_id == bindparam("of_retailer", type_=Id),
-        t.process_statuses.c.cancellation_id == bindparam("of_cancellation", type_=Id),
-        t.process_statuses.c.status == literal_column("'PENDING'"),
-    )
-    .values(
-        status=bindparam("new_status"),
-        error_message=bindparam("new_error"),
-        settled_at=bindparam("new_settled_at", type_=t.process_statuses.c.settled_at.type),
-    )
+SETTLE_PROCESSES: Final = RowUpdate(
+    table="process_statuses",
+    parameters={
+        "of_retailer": Id,
+        "of_cancellation": Id,
+        "new_status": Text(),
+        "new_error": Text(),
+        "new_settled_at": Instant(),
+    },
+    changes={"status": "new_status", "error_message": "new_error", "settled_at": "new_settled_at"},
+    where="retailer_id = {of_retailer} AND cancellation_id = {of_cancellation} AND status = 'PENDING'",
 )
-"""The outcome for whoever polls a process status; final ones never change."""
+"""The outcome for whoever polls a process status; final ones never change. Few cancellations have one, or several."""
 
-CHANGE_PARCEL = (
-    update(t.shipments)
-    .where(
-        t.shipments.c.retailer_id == bindparam("of_retailer", type_=Id),
-        t.shipments.c.id == bindparam("of_id", type_=Id),
-    )
-    .values(carrier=bindparam("new_carrier"), tracking_number=bindparam("new_tracking_number"))
+CHANGE_PARCEL: Final = RowUpdate(
+    table="shipments",
+    parameters={"of_retailer": Id, "of_id": Id, "new_carrier": Text(), "new_tracking_number": Text()},
+    changes={"carrier": "new_carrier", "tracking_number": "new_tracking_number"},
+    where="retailer_id = {of_retailer} AND id = {of_id}",
 )
 """How a parcel travels, corrected."""
 
-CHANGE_TERMS = (
-    update(t.order_money)
-    .where(
-        t.order_money.c.retailer_id == bindparam("of_retailer", type_=Id),
-        t.order_money.c.id == bindparam("of_id", type_=Id),
-    )
-    .values(terms=bindparam("new_terms", type_=t.order_money.c.terms.type))
+CHANGE_TERMS: Final = RowUpdate(
+    table="order_money",
+    parameters={"of_retailer": Id, "of_id": Id, "new_terms": t.order_money.c.terms.type},
+    changes={"terms": "new_terms"},
+    where="retailer_id = {of_retailer} AND id = {of_id}",
 )
 """What an order cost and how it was paid, once a payment was added or captured."""
 

@@ -4,7 +4,7 @@ All engines run the same synchronous functions over a SQLAlchemy connection. Wha
 asked of ``engine_of(connection)``, and of ``Words`` where a single value or condition is written.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, cast
@@ -18,6 +18,9 @@ from sqlalchemy.types import TypeEngine
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 Rows = Sequence[dict[str, Any]]
+
+Touched = Collection[tuple[UUID, datetime]]
+"""Parties whose scorecards may change, each with when the line was ordered that they change by."""
 
 READ_TIMEOUT_S: Final = 5.0
 """How long one read may take, unless the settings say otherwise."""
@@ -182,8 +185,16 @@ class Engine(Protocol):
     def prepare_to_migrate(self, connection: Connection) -> None:
         """Keep others from migrating the same database at the same time."""
 
-    def write(self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows]) -> None:
-        """Update and insert the rows of a batch, by table, in this order."""
+    def write(
+        self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows], touched: Touched
+    ) -> None:
+        """Update and insert the rows of a batch, by table, in this order; then ``make_cards_stale`` of ``touched``.
+
+        Whatever ``changed`` names was locked by this transaction before.
+
+        Raises:
+            LostRaceError: a row that was to change is not there, or must not change any more.
+        """
 
     def insert_unless_there(self, table: Table) -> Insert:
         """Insert rows, except those whose key is there already."""
@@ -206,7 +217,7 @@ class Engine(Protocol):
     def update_rows(self, connection: Connection, change: "RowUpdate", rows: Rows) -> int:
         """Carry out ``change`` for each of these rows of parameters. Returns how many rows of the table it changed."""
 
-    def make_cards_stale(self, connection: Connection, touched: Sequence[tuple[UUID, datetime]]) -> None:
+    def make_cards_stale(self, connection: Connection, touched: Touched) -> None:
         """Mark what is kept of the weeks of these parties as stale."""
 
     def misplaced(self, connection: Connection) -> int | None:

@@ -5,7 +5,6 @@ for each row, took most of the time of a busy lane (docs/decisions/0012).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from functools import cache
 from typing import Any, Final, cast
 from uuid import UUID
@@ -25,6 +24,7 @@ from countermand.store.engines.protocol import (
     Opening,
     Rows,
     RowUpdate,
+    Touched,
     UnavailableError,
     UnsafeDatabaseError,
     Words,
@@ -97,13 +97,25 @@ class PostgresEngine:
         """Two processes that start on an empty database: the second one waits, and finds nothing left to do."""
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
 
-    def write(self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows]) -> None:
-        """One statement."""
-        if changed or new:
-            parameters = {f"rows_{place}": _json(each) for place, each in enumerate([*changed.values(), *new.values()])}
-            counts = connection.execute(_statement(tuple(changed), tuple(new)), parameters).one()
-            for (name, rows), count in zip(changed.items(), counts, strict=False):
-                check_count(len(rows), count, name)
+    def write(
+        self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows], touched: Touched
+    ) -> None:
+        """One statement, of which cards are a part where rows are changed.
+
+        To lock those, the transaction has got its number, so that the statement looks at the cards later than that: see
+        ``Barrier``. Otherwise it gets its number by this statement, and cards are looked at by another one.
+        """
+        if not (changed or new):
+            return
+        parameters = {f"rows_{place}": _json(each) for place, each in enumerate([*changed.values(), *new.values()])}
+        with_cards = bool(changed and touched)
+        if with_cards:
+            parameters["cards"] = _cards(touched)
+        counts = connection.execute(_statement(tuple(changed), tuple(new), with_cards), parameters).one()
+        for (name, rows), count in zip(changed.items(), counts, strict=False):
+            check_count(len(rows), count, name)
+        if touched and not with_cards:
+            self.make_cards_stale(connection, touched)
 
     def insert_unless_there(self, table: Table) -> Insert:
         """With ``ON CONFLICT``."""
@@ -134,10 +146,9 @@ class PostgresEngine:
         """One statement, whose rows are one parameter."""
         return connection.execute(_row_update(change), {"rows": _json(rows)}).rowcount
 
-    def make_cards_stale(self, connection: Connection, touched: Sequence[tuple[UUID, datetime]]) -> None:
+    def make_cards_stale(self, connection: Connection, touched: Touched) -> None:
         """Locked in one order everywhere. Those that are stale are left alone, so that nobody waits for them."""
-        rows = [{"party": str(party), "placed_at": placed_at.isoformat()} for party, placed_at in touched]
-        connection.execute(_STALE, {"rows": _json(rows)})
+        connection.execute(_STALE, {"cards": _cards(touched)})
 
     def misplaced(self, connection: Connection) -> int | None:
         """Where events stand beyond all transactions, the database was restored into another server."""
@@ -179,17 +190,22 @@ def _row_update(change: RowUpdate) -> TextClause:
     )
 
 
+def _cards(touched: Touched) -> str:
+    return _json([{"party": party, "placed_at": placed_at} for party, placed_at in touched])
+
+
 @cache
-def _statement(updated: tuple[str, ...], inserted: tuple[str, ...]) -> TextClause:
+def _statement(updated: tuple[str, ...], inserted: tuple[str, ...], with_cards: bool) -> TextClause:
     """One statement for these tables, which counts what it updated of each.
 
     Its parts see the rows as they were before it, so none may need another's.
     """
     parts = [_update(name, f"rows_{place}") for place, name in enumerate(updated)]
     parts += [_insert(name, f"rows_{place}") for place, name in enumerate(inserted, start=len(updated))]
-    named = ", ".join(f"part_{place} AS ({part})" for place, part in enumerate(parts))
+    named = [f"part_{place} AS ({part})" for place, part in enumerate(parts)]
+    named += [f"touched AS ({_TOUCHED})", f"stale AS ({_MAKE_STALE})"] if with_cards else []
     counts = ", ".join(f"(SELECT count(*) FROM part_{place})" for place in range(len(updated)))  # noqa: S608 - no input
-    return text(f"WITH {named} SELECT {counts or 1}")
+    return text(f"WITH {', '.join(named)} SELECT {counts or '1'}")
 
 
 def _insert(name: str, parameter: str) -> str:
@@ -240,12 +256,15 @@ _FIRST_NOTICES: Final = (
     " WHERE endpoint_id = CAST(pair ->> 1 AS UUID) AND partition = CAST(pair ->> 0 AS INTEGER) AND state = 'due'"
     " AND due_at <= :now ORDER BY due_at LIMIT :most) AS n"
 )
-_STALE: Final = text(
-    "WITH touched AS (SELECT c.party_id, c.role, c.zone, c.rules, c.week FROM"
-    " json_to_recordset(CAST(CAST(:rows AS TEXT) AS JSON)) AS r(party UUID, placed_at TIMESTAMPTZ)"
+_TOUCHED: Final = (
+    "SELECT c.party_id, c.role, c.zone, c.rules, c.week FROM"
+    " json_to_recordset(CAST(CAST(:cards AS TEXT) AS JSON)) AS r(party UUID, placed_at TIMESTAMPTZ)"
     " JOIN score_cards AS c ON c.party_id = r.party AND c.starts_at <= r.placed_at AND c.ends_at > r.placed_at"
-    " AND c.state <> 'stale' ORDER BY c.party_id, c.role, c.zone, c.rules, c.week FOR UPDATE OF c)"
-    " UPDATE score_cards SET state = 'stale' FROM touched WHERE score_cards.party_id = touched.party_id"
+    " AND c.state <> 'stale' ORDER BY c.party_id, c.role, c.zone, c.rules, c.week FOR UPDATE OF c"
+)
+_MAKE_STALE: Final = (
+    "UPDATE score_cards SET state = 'stale' FROM touched WHERE score_cards.party_id = touched.party_id"
     " AND score_cards.role = touched.role AND score_cards.zone = touched.zone"
     " AND score_cards.rules = touched.rules AND score_cards.week = touched.week"
 )
+_STALE: Final = text(f"WITH touched AS ({_TOUCHED}) {_MAKE_STALE}")

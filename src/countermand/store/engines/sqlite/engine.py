@@ -8,32 +8,36 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any, Final, cast
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     Connection,
+    Dialect,
     Insert,
     Table,
     TextClause,
     Update,
+    Uuid,
     bindparam,
     insert,
     make_url,
     text,
 )
-from sqlalchemy import update as update_of
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy.types import TypeEngine
 
 from countermand.store import statements as sql
 from countermand.store import tables as t
 from countermand.store.changes import check_count
-from countermand.store.columns import Id, Instant, to_json
-from countermand.store.engines.protocol import Database, Opening, Rows, RowUpdate, UnsafeDatabaseError, Words
+from countermand.store.columns import Instant, to_json
+from countermand.store.engines.protocol import Database, Opening, Rows, RowUpdate, Touched, UnsafeDatabaseError, Words
 from countermand.store.engines.sqlite.words import SqliteWords
 
 
@@ -89,16 +93,20 @@ class SqliteEngine:
     def prepare_to_migrate(self, connection: Connection) -> None:
         """The transaction has the file already."""
 
-    def write(self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows]) -> None:
+    def write(
+        self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows], touched: Touched
+    ) -> None:
         """A statement for each table."""
         for name, rows in changed.items():
             check_count(len(rows), _row_by_row(connection, sql.UPDATES[name], rows), name)
         if "events" in new:
-            _place(connection, new["events"])
+            connection.exec_driver_sql(_NEXT_POSITION)
         for name, rows in new.items():
             _row_by_row(connection, _INSERTS[name], rows)
         if "order_parts" in new:
             _row_by_row(connection, _INSERT_SEARCH, new["order_parts"])
+        if touched:
+            self.make_cards_stale(connection, touched)
 
     def insert_unless_there(self, table: Table) -> Insert:
         """With ``ON CONFLICT``."""
@@ -130,9 +138,10 @@ class SqliteEngine:
         """Row by row."""
         return connection.execute(_row_update(change), rows).rowcount
 
-    def make_cards_stale(self, connection: Connection, touched: Sequence[tuple[UUID, datetime]]) -> None:
-        """Card by card."""
-        connection.execute(_STALE, [{"of_party": party, "placed_at": placed_at} for party, placed_at in touched])
+    def make_cards_stale(self, connection: Connection, touched: Touched) -> None:
+        """The pairs are one JSON text."""
+        pairs = [(party.hex, self.words.of_instant(placed_at)) for party, placed_at in touched]
+        connection.exec_driver_sql(_STALE, (to_json(pairs),))
 
     def misplaced(self, connection: Connection) -> int | None:
         """Positions come from the file itself."""
@@ -151,17 +160,26 @@ def _row_update(change: RowUpdate) -> TextClause:
 
 
 def _row_by_row(connection: Connection, statement: Insert | Update, rows: Rows) -> int:
+    """How many rows the statement changed."""
     ready = _ready(statement)
-    parameters = [tuple([bind(row[name]) if bind else row[name] for name, bind in ready.columns]) for row in rows]
+    parameters = [ready.bound(row) for row in rows]
     return connection.exec_driver_sql(ready.text, parameters).rowcount
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A statement as SQLite's driver takes it, and how each value of a row becomes one of the driver's."""
+    """A statement as SQLite's driver takes it, and how a row becomes its parameters."""
 
     text: str
-    columns: tuple[tuple[str, Callable[[Any], Any] | None], ...]
+    values: Callable[[dict[str, Any]], Sequence[Any]]
+    binds: Sequence[tuple[int, Callable[[Any], Any]]]
+
+    def bound(self, row: dict[str, Any]) -> tuple[Any, ...]:
+        """The values of a row in the order of the statement, each as the driver takes it."""
+        values = list(self.values(row))
+        for place, bind in self.binds:
+            values[place] = bind(values[place])
+        return tuple(values)
 
 
 @cache
@@ -170,19 +188,35 @@ def _ready(statement: Insert | Update) -> _Ready:
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
     names = compiled.positiontup or ()
-    binds = {name: compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names}
-    return _Ready(str(compiled), tuple(binds.items()))
+    binds = [(place, _bind(compiled.binds[name].type, dialect)) for place, name in enumerate(names)]
+    return _Ready(str(compiled), itemgetter(*names), [(place, bind) for place, bind in binds if bind])
 
 
-def _place(connection: Connection, events: Rows) -> None:
-    """Give the new events of a transaction their position."""
-    position = connection.execute(_NEXT_POSITION).scalar_one()
-    for event in events:
-        event["position"] = position
+def _bind(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """How a value is handed to the driver. What a row has most of is done without SQLAlchemy's detours."""
+    if isinstance(kind, Uuid):
+        return _digits
+    if isinstance(kind, Instant):
+        return _instant
+    return None if isinstance(kind, Boolean) else kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _digits(value: UUID | None) -> str | None:
+    return value.hex if value is not None else None
+
+
+def _instant(value: datetime | None) -> str | None:
+    return SqliteEngine.words.of_instant(value) if value is not None else None
 
 
 def _insert(table: Table) -> Insert:
-    return insert(table).values({each.name: bindparam(each.name) for each in table.columns if each.computed is None})
+    values: dict[str, Any] = {each.name: bindparam(each.name) for each in table.columns if each.computed is None}
+    made = {name: text(value) for (of, name), value in _MADE.items() if of == table.name}
+    return insert(table).values({**values, **made})
+
+
+_MADE: Final = {("events", "position"): "(SELECT feed.position FROM feed)"}
+"""Columns that SQLite fills, and with what. One transaction writes at a time: each takes the next position."""
 
 
 _INSERTS: Final[dict[str, Insert]] = {
@@ -190,7 +224,7 @@ _INSERTS: Final[dict[str, Insert]] = {
     for table in t.metadata.sorted_tables
 }
 _INSERT_SEARCH: Final = _insert(t.order_search)
-_NEXT_POSITION: Final = text("UPDATE feed SET position = position + 1 RETURNING position")
+_NEXT_POSITION: Final = "UPDATE feed SET position = position + 1"
 
 # Statements
 
@@ -209,14 +243,8 @@ _FIRST_NOTICES: Final = (
     " WHERE endpoint_id = pair.value ->> 1 AND partition = pair.value ->> 0 AND state = 'due' AND due_at <= :now"
     " ORDER BY due_at LIMIT :most)"
 )
-_CARDS: Final = t.score_cards.c
 _STALE: Final = (
-    update_of(t.score_cards)
-    .where(
-        _CARDS.party_id == bindparam("of_party", type_=Id),
-        _CARDS.starts_at <= bindparam("placed_at", type_=Instant()),
-        _CARDS.ends_at > bindparam("placed_at", type_=Instant()),
-        text("state <> 'stale'"),
-    )
-    .values(state="stale")
+    "UPDATE score_cards SET state = 'stale' WHERE rowid IN (SELECT c.rowid FROM json_each(?) AS r"
+    " CROSS JOIN score_cards AS c WHERE c.party_id = r.value ->> 0 AND c.starts_at <= r.value ->> 1"
+    " AND c.ends_at > r.value ->> 1 AND c.state <> 'stale')"
 )

@@ -57,5 +57,7 @@ _DIGITS: Final = "0123456789abcdef"
 
 @lru_cache(maxsize=256)
 def _text_of(moment: datetime) -> str:
-    """A batch writes one moment many times."""
+    """A batch writes one moment many times. A naive time is a mistake of ours."""
+    if moment.tzinfo is None:
+        raise ValueError("a naive time cannot be stored")
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
