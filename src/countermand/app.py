@@ -1,4 +1,4 @@
-"""A service without its doors: the write road, and what works behind it, wired from the settings."""
+"""A service without its APIs: the write road and the worker, wired from the settings."""
 
 import asyncio
 import signal

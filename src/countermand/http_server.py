@@ -92,7 +92,7 @@ class ConnectionGuard:
         return len(self._open)
 
     async def sweep_forever(self) -> None:
-        """Look at all connections again and again, some at a time."""
+        """Check all connections again and again, some at a time."""
         while True:
             looking = iter(list(self._open))
             while some := list(islice(looking, SWEPT_AT_ONCE)):

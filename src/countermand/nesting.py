@@ -11,7 +11,7 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 
 
 def nests_at_most(body: bytes, depth_max: int) -> bool:
-    """Whether brackets outside of strings nest at most so deep. Looks at bytes only, so no parser can be hurt."""
+    """Whether brackets outside of strings nest at most so deep. It reads only bytes, so no parser is at risk."""
     if body.count(b"[") + body.count(b"{") <= depth_max:
         return True
     # A step up or down for each bracket; their sums are the depths.
@@ -20,7 +20,7 @@ def nests_at_most(body: bytes, depth_max: int) -> bool:
 
 
 def holds_at_most(body: bytes, values_max: int) -> bool:
-    """Whether it looks so: no fewer values than this stand behind commas, colons and opening brackets."""
+    """Whether there seem to be so many: there are no more values than commas, colons and opening brackets."""
     if _count(body) <= values_max:
         return True
     return _count(_STRING.sub(b"", body)) <= values_max

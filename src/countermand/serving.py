@@ -81,7 +81,7 @@ async def _serve(settings: Settings, application: Service, ready: Callable[[str]
         loop.add_signal_handler(name, server.stop)
     serving = asyncio.create_task(server.serve())
     await _until_listening(settings.host, settings.port, serving)
-    # What is there now stays: the collector need not look through it again while calls are served.
+    # The objects that exist now stay, so the collector need not scan them while calls are served.
     gc.collect()
     gc.freeze()
     ready(f"http://{settings.host}:{settings.port}")
@@ -119,7 +119,7 @@ async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) ->
 
 
 def doors(application: Service) -> Asgi:
-    """Every door of the service behind one ASGI application."""
+    """All APIs of the service as one ASGI application."""
     settings = application.settings
     throttle = Throttle(settings, application.clock)
     services = Services(

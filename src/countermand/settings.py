@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         default="5/minute", description="Failed CRUX log-ins of one person from one address; an empty text lifts it"
     )
     login_address_limit: Annotated[str, AfterValidator(_quota)] = Field(
-        default="30/minute", description="Failed CRUX log-ins from one address, whoever it says to be"
+        default="30/minute", description="Failed CRUX log-ins from one address, of all persons together"
     )
     login_person_limit: Annotated[str, AfterValidator(_quota)] = Field(
         default="100/hour",

@@ -1,4 +1,4 @@
-"""Who calls: the party behind a token or a Plaza key, and what that credential may do."""
+"""Callers: the party of a token or a Plaza key, and what that credential may do."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -48,7 +48,7 @@ OVERLAP_MAX: Final = timedelta(days=30)
 LABEL_MAX: Final = 255
 
 CONFIRMATIONS_MAX: Final = 3
-"""So many confirmations go to one mailbox within ``CONFIRMATIONS_WITHIN``, whoever has it registered."""
+"""The most confirmations to one mailbox within ``CONFIRMATIONS_WITHIN``, whichever parties register it."""
 
 CONFIRMATIONS_WITHIN: Final = timedelta(days=1)
 
@@ -204,7 +204,7 @@ def to_confirm(connection: Connection, endpoint: UUID, fits: Callable[[str], boo
 
 
 def confirm_by_link(connection: Connection, endpoint: UUID, fits: Callable[[str], bool]) -> bool:
-    """Confirm a mailbox for whoever has its link. Whether it was not confirmed before.
+    """Confirm a mailbox by its link. Returns whether it was not confirmed before.
 
     Raises:
         UnknownEndpointError: as ``to_confirm``.
@@ -236,7 +236,7 @@ def ask_again_to_confirm(
 
 
 def _owe_confirmation(connection: Connection, endpoint: Endpoint, now: datetime) -> None:
-    """To be called after a change was noted: that lets one such change count after the other, also of other parties."""
+    """Call this after a change was saved, so that such changes of all parties are counted one after the other."""
     address = mailbox_of(endpoint.url)
     recipient = recipient_of(address)
     since = now - CONFIRMATIONS_WITHIN

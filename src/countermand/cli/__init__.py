@@ -12,7 +12,7 @@ from countermand.cli.output import CommandError, Exit, forget_output, manners, p
 from countermand.cli.streams import write_whole
 
 HELP = """\
-countermand carries a cancellation from whoever ordered to whoever holds the goods, and back.
+countermand carries a cancellation from the one who ordered to the one who holds the goods, and the answer back.
 
   countermand demo                                   see it work, with sample data
   countermand serve                                  run the service on http://127.0.0.1:8765
@@ -23,7 +23,7 @@ countermand carries a cancellation from whoever ordered to whoever holds the goo
   countermand ask --line 1000017 --by customer       a customer wants a line cancelled
   countermand ask --file lines.csv --dry-run         what would come of each row of a file
   countermand quote --line 1000017 --units 2         what would go back to the customer
-  countermand refunds --state parked                 refunds that a person has to see to
+  countermand refunds --state parked                 refunds that a person has to look at
   countermand cancellations --sort due               what waits for an answer, the longest due first
   countermand timeline can_0190...                   the whole story of a line
 
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:
         write_whole()
     if sys.stdin is None:
-        # Whoever started this closed it: there is nothing to read.
+        # The parent process closed it: there is nothing to read.
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - it stays open
     given = Arguments.of(sys.argv[1:] if arguments is None else arguments)
     manners.quiet, manners.dry_run = "--quiet" in given.flags, given.is_tried
@@ -66,7 +66,7 @@ def _ended(given: Arguments) -> int:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()
     except BrokenPipeError:
-        # Whoever read has had enough.
+        # The reader has closed the pipe.
         forget_output()
         return Exit.FAILED
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Commands by which an operator answers a cancellation or takes it back, for whoever should."""
+"""Commands by which an operator answers or withdraws a cancellation in place of a party."""
 
 from collections.abc import Callable
 from functools import partial
@@ -108,7 +108,7 @@ def withdraw(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Take an ask back, for whoever asked, while nobody has answered it."""
+    """Withdraw an ask for the party that asked, while nobody has answered it."""
     _do(
         cancellation,
         database,

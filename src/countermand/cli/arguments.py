@@ -16,7 +16,7 @@ TRIES_BY_ITSELF: Final = ("order", "add")
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """What stands after ``countermand``. A value that looks like a flag is a value."""
+    """The arguments after ``countermand``. A value that looks like a flag is a value."""
 
     command: tuple[str, ...]
     flags: frozenset[str] = field(default_factory=frozenset)

@@ -210,8 +210,8 @@ class _Asking:
             for outcome in outcomes.values()
             if isinstance(outcome, Done) and outcome.cancellations and made_by(outcome) is None
         ]
-        standing = await self.application.database.read(partial(_standing, cancellations=again)) if again else {}
-        return [_result(each, outcomes, standing) for each in rows]
+        current = await self.application.database.read(partial(_current, cancellations=again)) if again else {}
+        return [_result(each, outcomes, current) for each in rows]
 
 
 class _Tried(_Asking):
@@ -328,12 +328,12 @@ def _found(row: Wanted, line: LineRow | _NoLine, keys: _Keys) -> Found | BadRow:
     return Found(place=row.place, line=line.id, units=row.units, order=line.order_id, call=call)
 
 
-def _standing(connection: Connection, *, cancellations: Sequence[UUID]) -> dict[UUID, CancellationView]:
+def _current(connection: Connection, *, cancellations: Sequence[UUID]) -> dict[UUID, CancellationView]:
     found = (cancellation_reads.cancellation_by_id(connection, EVERYTHING, each) for each in cancellations)
     return {row.id: row for row in found if row}
 
 
-def _result(row: Found | BadRow, outcomes: Mapping[int, Outcome], standing: Mapping[UUID, CancellationView]) -> Result:
+def _result(row: Found | BadRow, outcomes: Mapping[int, Outcome], current: Mapping[UUID, CancellationView]) -> Result:
     if isinstance(row, BadRow):
         return Result(row=row.place, result="bad", code=row.code, message=row.message)
     result = Result(row=row.place, result="failed", line=str(row.line), units=row.units)
@@ -343,13 +343,13 @@ def _result(row: Found | BadRow, outcomes: Mapping[int, Outcome], standing: Mapp
         case Refused() as outcome:
             return replace(result, result="refused", code=outcome.refusal.kind.value, message=outcome.refusal.detail)
         case Done() as done:
-            return _accepted(result, done, standing)
+            return _accepted(result, done, current)
 
 
-def _accepted(result: Result, done: Done, standing: Mapping[UUID, CancellationView]) -> Result:
+def _accepted(result: Result, done: Done, current: Mapping[UUID, CancellationView]) -> Result:
     first = done.cancellations[0] if done.cancellations else None
     repeated = done.replayed or first in done.repeated
-    stands = made_by(done) or (standing.get(first) if first else None)
+    stands = made_by(done) or (current.get(first) if first else None)
     if first is None or stands is None:
         return replace(result, result=State.ACCEPTED.value, repeated=repeated)
     waits = stands.state == State.ASKED

@@ -108,7 +108,7 @@ def endpoint_list(
 def endpoint_pause(
     endpoint: Which,
     *,
-    reason: Annotated[Text, Parameter(help="Why, for whoever wonders")] = "",
+    reason: Annotated[Text, Parameter(help="Why")] = "",
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:

@@ -46,7 +46,7 @@ ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "e
 ORDERS_SHOWN: Final = 20
 CANCELLATIONS_SHOWN: Final = 50
 ROWS_MAX: Final = 10_000
-"""So many orders a look-up lists at most."""
+"""The most orders that a search lists."""
 TOLD_MAX: Final = 20
 """How many orders are printed at once."""
 

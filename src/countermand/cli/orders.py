@@ -142,7 +142,7 @@ async def _hand_in(application: Application, given: Given, order: PlaceOrder | P
 
 
 def operator() -> Actor:
-    """Whoever sits at this terminal, acting for the platform."""
+    """The user of this terminal, acting for the platform."""
     return Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name=f"operator {getpass.getuser()}")
 
 

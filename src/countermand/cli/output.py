@@ -106,7 +106,7 @@ def report(sentence: str, *, json: bool, **members: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
-    """A table for people, as wide as the terminal if every word fits; plain lines when nobody looks."""
+    """A table for people, as wide as the terminal if every word fits; plain lines if it is not a terminal."""
     if not rows:
         say(empty)
         return
@@ -196,7 +196,7 @@ def first_of(found: Sequence[T], limit: int, what: str) -> Sequence[T]:
 
 
 def say_more(what: str, limit: int) -> None:
-    """Say that a list goes on."""
+    """Say that a list has more rows."""
     say(f"These are the {what} {limit}; --limit shows more.")
 
 

@@ -281,7 +281,7 @@ def plaza_key_revoke(public: str, *, database: DatabaseFlag = None, json: JsonFl
 
 
 def author(application: Application) -> Author:
-    """Whoever sits at this terminal, as the audit trail names them."""
+    """The user of this terminal, as the audit trail names them."""
     return Author(name=f"operator {getpass.getuser()}", door="cli", at=application.clock(), ids=application.ids)
 
 

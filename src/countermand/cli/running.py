@@ -188,7 +188,7 @@ def read_pages(
 ) -> bool:
     """Hand ``take`` a list page by page, at most so many rows in all. Returns whether there are more.
 
-    ``page`` reads so many rows behind the last one of the page before, each page on a snapshot of its own: however
+    ``page`` reads so many rows after the last one of the page before, each page on a snapshot of its own: however
     long the list is, one page is held, and no read takes long.
     """
 

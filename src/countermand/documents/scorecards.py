@@ -1,4 +1,4 @@
-"""Scorecards as they are shown: several weeks of a party, its strikes, and the events behind every item that counts."""
+"""Scorecards as they are shown: several weeks of a party, its strikes, and the events of every item that counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class SellsNothingError(ValueError):
 class Wanted:
     """Which cards: one ``week``, or so many ``weeks`` up to now, in a ``role``; as they were at ``as_of``.
 
-    ``evidence`` asks for the events behind every item that counts.
+    ``evidence`` asks for the events of every item that counts.
     """
 
     week: Week | None = None

@@ -94,7 +94,7 @@ class Links:
         )
 
     def at_step(self, ticket: Ticket, step: int) -> str:
-        """The link by which whoever has this one answers another step. It expires with it."""
+        """The link to another step, for the holder of this link. It expires with this one."""
         return self._url(replace(ticket, step=step))
 
     def confirmation(self, endpoint: UUID, address: str, at: datetime) -> str:

@@ -31,7 +31,7 @@ def change_exactly(
 
 
 def change_any(connection: Connection, change: Change, parameters: Mapping[str, Any] | None = None) -> int:
-    """Change as many rows as there are. Returns how many; whoever does not look has to have a reason."""
+    """Change as many rows as there are. Returns how many. A caller that ignores the number needs a reason."""
     return connection.execute(change, parameters or {}).rowcount
 
 

@@ -24,7 +24,7 @@ class TooManyReadsError(Exception):
 
 
 class FairShare:
-    """Hands out so many places. Whoever takes one gives it back with ``release``."""
+    """Gives out so many places. A caller gives its place back with ``release``."""
 
     def __init__(self, places: int) -> None:
         self._free = places
@@ -54,7 +54,7 @@ class FairShare:
             raise
 
     def release(self, party: UUID | None) -> None:
-        """Give a place back, to whoever's turn it is."""
+        """Give a place back, to the caller whose turn is next."""
         self._free += 1
         self._reading[party] -= 1
         if not self._reading[party]:
@@ -80,7 +80,7 @@ class FairShare:
                 continue
             turn = queue.popleft()
             if queue:
-                # Behind all others that wait.
+                # After all others that wait.
                 self._waiting[party] = queue
             self._take(party)
             return turn

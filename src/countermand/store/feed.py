@@ -30,5 +30,5 @@ def misplaced(connection: Connection) -> int | None:
 
 
 def move(connection: Connection, position: int) -> None:
-    """Let new events stand behind all that are there."""
+    """Give new events positions after all that exist."""
     change_any(connection, _MOVE, {"position": position})

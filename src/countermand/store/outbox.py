@@ -1,4 +1,4 @@
-"""Every statement of the worker: what is due in its partitions, what became of it, and whose the partitions are.
+"""The statements of the worker: what is due in its partitions, the results, and the owners of partitions.
 
 Reads start from the index ``ix_notices_due`` (partition, endpoint, due_at) and touch only the first few notices of each
 endpoint, so that a thousand endpoints with ten thousand waiting notices each cost no more than a thousand with one.
@@ -105,7 +105,7 @@ def revision(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-# What became of it
+# Results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class Settlement:
 
 
 def settle(connection: Connection, settlements: Sequence[Settlement]) -> int:
-    """Write down what became of these notices. Returns how many were still this worker's to settle.
+    """Save the results of these notices. Returns how many still belonged to this worker.
 
     A notice is left as it is when its partition has another owner, or when somebody else settled or replayed
     it meanwhile: then its number of attempts is another one.
@@ -277,7 +277,7 @@ def forget_workers(connection: Connection, ids: Collection[str]) -> None:
 
 
 def take(connection: Connection, worker: str, until: datetime, numbers: Collection[int]) -> None:
-    """Make these partitions this worker's. Whoever had them finds another fence."""
+    """Give these partitions to this worker. Former owners find another fence."""
     mine = one_of(t.partitions.c.number, bindparam("numbers", type_=NumberList()))
     change = update(t.partitions).where(mine)
     values = {"owner": worker, "lease_until": until, "fence": t.partitions.c.fence + 1}

@@ -41,7 +41,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one step did. ``after`` is where the next one begins; ``None`` when there is nothing more to look at."""
+    """What one step did. ``after`` is where the next one begins; ``None`` at the end."""
 
     deleted: int
     after: Key | None
@@ -90,7 +90,7 @@ SWEEPS: Final = (
 
 
 def purge(connection: Connection, sweep: Sweep, retailer: UUID | None, before: datetime, after: Key | None) -> Page:
-    """Look at the next 500 rows of a sweep behind the key ``after``, and delete those that were over ``before``."""
+    """Read the next 500 rows of a sweep after the key ``after``, and delete those that ended ``before``."""
     columns = tuple(sweep.table.primary_key.columns)
     key = tuple_(*columns)
     query = select(*columns, sweep.old(before).label("is_old")).order_by(*columns).limit(PAGE)
@@ -109,7 +109,7 @@ def purge(connection: Connection, sweep: Sweep, retailer: UUID | None, before: d
 
 
 def retailers(connection: Connection, after: UUID | None) -> Sequence[UUID]:
-    """The next 500 retailers behind this one, by their ids."""
+    """The next 500 retailers after this one, by their ids."""
     query = select(t.parties.c.id).where(t.parties.c.kind == PartyKind.RETAILER.value).order_by(t.parties.c.id)
     if after is not None:
         query = query.where(t.parties.c.id > after)

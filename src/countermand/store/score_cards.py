@@ -1,6 +1,6 @@
 """Figures of scorecards that are kept: which hold, which have to be counted, and what makes them stale.
 
-A row is ``stale``, ``armed`` or ``counted``. Whoever changes what a card is counted from makes its row stale in the
+A row is ``stale``, ``armed`` or ``counted``. A change of what a card is counted from makes its row stale in the
 same transaction, unless it is already. A worker arms stale rows; once every transaction that may not have seen this
 has ended, it counts them, and keeps the figures of those that are still armed by the same turn. So figures that are
 ``counted`` are what a recount in the same snapshot would find. See docs/decisions/0022.

@@ -136,7 +136,7 @@ NOTED_ON_LINES = select(
     one_of(t.events.c.line_id, bindparam("lines", type_=IdList())),
     t.events.c.kind.in_([literal_column(f"'{kind}'") for kind in NOTED]),
 )
-"""What was said of these lines too late, and of cancelled units that left."""
+"""Late answers, notes and reports of cancelled units of these lines."""
 
 DECIDED_ON_LINES = (
     select(
@@ -210,7 +210,7 @@ LOCK_MONEY = (
 REFUNDS = select(t.refunds).where(
     pair_of(t.refunds.c.retailer_id, t.refunds.c.id, bindparam("refunds", type_=PairList()))
 )
-"""These refunds. Whoever changes one holds the lock of its line."""
+"""These refunds. The lock of the line is held when one is changed."""
 
 SHIPMENTS_OF_ORDERS = (
     select(
@@ -229,7 +229,7 @@ SHIPMENTS_OF_ORDERS = (
     )
     .order_by(t.shipments.c.order_id, t.shipments.c.id)
 )
-"""The parcels of these orders, a row for each line in each. Whoever reports one holds the locks of the lines."""
+"""The parcels of these orders, a row for each line in each. The locks of the lines are held when one is reported."""
 
 RELEASES = (
     select(t.refunds)
@@ -336,7 +336,7 @@ def _update(table: Table) -> Update:
 
 
 UPDATES: Final = {table.name: _update(table) for table in (t.lines, t.cancellations, t.order_money, t.refunds)}
-"""A line after its batch: the CHECK on its buckets is the second wall behind ``domain/line.py``. The answer to an ask:
+"""A line after its batch: the CHECK on its buckets repeats the rule of ``domain/line.py``. The answer to an ask:
 one that has its answer is never touched again. PostgreSQL says the same in its own words."""
 
 SETTLE_PROCESSES: Final = RowUpdate(
@@ -351,7 +351,7 @@ SETTLE_PROCESSES: Final = RowUpdate(
     changes={"status": "new_status", "error_message": "new_error", "settled_at": "new_settled_at"},
     where="retailer_id = {of_retailer} AND cancellation_id = {of_cancellation} AND status = 'PENDING'",
 )
-"""The outcome for whoever polls a process status; final ones never change. Few cancellations have one, or several."""
+"""The outcome of a process status. Final ones never change. Few cancellations have one, or several."""
 
 CHANGE_PARCEL: Final = RowUpdate(
     table="shipments",

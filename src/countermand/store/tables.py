@@ -107,7 +107,7 @@ def looked_up(column: Column[Any], by: Column[Any]) -> Label[Any]:
 
 
 def _index_where(name: str, *columns: str, where: str) -> Index:
-    """An index of those rows that somebody looks for. Each engine wants to be told by itself which they are."""
+    """An index of only those rows that are searched for. Each engine needs the condition separately."""
     return Index(name, *columns, postgresql_where=text(where), sqlite_where=text(where))
 
 
@@ -595,7 +595,7 @@ score_cards = Table(
     _index_where("ix_score_cards_fresh", "party_id", "starts_at", where="state <> 'stale'"),
     _index_where("ix_score_cards_open", "partition", "state", "starts_at", where="state <> 'counted'"),
 )
-"""The figures of scorecards, kept for whoever looks at many weeks. See docs/decisions/0022."""
+"""The stored figures of scorecards. See docs/decisions/0022."""
 
 notices = Table(
     "notices",
@@ -768,4 +768,4 @@ order_search = Table(
 """SQLite's full-text index of ``order_parts``. PostgreSQL has none, so it is no part of the schema that both share."""
 
 PARENTS_FIRST: Final = tuple(metadata.sorted_tables)
-"""Every table, each behind those that its keys refer to."""
+"""All tables, each after those to which its keys refer."""

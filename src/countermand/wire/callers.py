@@ -35,7 +35,7 @@ def address_of(scope: Scope) -> str:
 
 
 def _behind_proxies(scope: Scope, is_trusted: Any) -> str:
-    """The last address that no trusted proxy has: whoever wrote what stands before it could write anything."""
+    """The last address that is no trusted proxy. The addresses before it can be forged."""
     peer = (scope.get("client") or ("", 0))[0]
     named = ",".join(header_values(scope, b"x-forwarded-for"))[-_FORWARDED_MAX:].split(",")
     found = _read(peer)

@@ -1,6 +1,6 @@
-"""Where payment providers send their news: ``POST /v1/providers/{name}/webhook`` (docs/decisions/0015).
+"""Webhooks of payment providers: ``POST /v1/providers/{name}/webhook`` (docs/decisions/0015).
 
-A webhook is a hint to look, and never more. It is answered with 200 once what was found is stored, and with 503 if it
+A webhook is only a hint to ask the provider. It is answered with 200 once the results are saved, and with 503 if it
 could not be looked into: the provider then sends it again.
 """
 

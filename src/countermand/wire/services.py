@@ -1,4 +1,4 @@
-"""What stands behind every door."""
+"""What all APIs use."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How often who may call: whoever is known by the credential, strangers by their address.
+"""Quotas of callers: by credential if there is one, otherwise by address.
 
 A stranger never uses up what a party has. A right token is let in whatever else comes from its address.
 """
@@ -21,7 +21,7 @@ _LINK: Final = "link"
 _HINT: Final = "hint"
 
 SUSPECTS_MAX: Final = 64
-"""So many look-ups wait that come from addresses with too many wrong tokens; they are made one at a time."""
+"""The most look-ups that wait from addresses with too many wrong tokens. They are made one at a time."""
 
 
 class ThrottledError(Exception):
@@ -57,7 +57,7 @@ class Throttle:
         _check(self.call(caller))
 
     def check_link(self, link: object) -> None:
-        """Count a call of whoever has this link.
+        """Count a call by this link.
 
         Raises:
             ThrottledError: the link was used too often.
@@ -82,7 +82,7 @@ class Throttle:
 
     @asynccontextmanager
     async def looking_up(self, scope: Scope) -> AsyncIterator[None]:
-        """Look up whose a token is. Where too many wrong ones came from, one look-up is made at a time.
+        """Look up the party of a token. For an address with too many wrong ones, one look-up is made at a time.
 
         Raises:
             ThrottledError: too many look-ups wait from such addresses.

@@ -29,7 +29,7 @@ from countermand.worker.retention import Retention
 from countermand.worker.score_cards import ScoreCards
 
 LOOK_EVERY_S: Final = 1.0
-"""How often to look for retries and for notices that other processes committed."""
+"""How often to search for retries and for notices that other processes committed."""
 LOOK_SHARE: Final = 0.1
 """At most this share of the time is spent on looking, however much waits."""
 DEADLINES_EVERY_S: Final = 5.0
@@ -37,9 +37,9 @@ DEADLINES_EVERY_S: Final = 5.0
 REFUNDS_EVERY_S: Final = 1.0
 OWNERS_EVERY_S: Final = 5.0
 CARDS_EVERY_S: Final = 60.0
-"""How often to look for scorecards whose figures hold no more."""
+"""How often to search for scorecards with stale figures."""
 CHECKS_EVERY_S: Final = 60.0
-"""How often to look for refunds that the provider is to be asked about again, which is each of them once a day."""
+"""How often to search for refunds whose daily check is due."""
 RETENTION_EVERY_S: Final = 3600.0
 TEND_EVERY_S: Final = 2.0
 FINISH_S: Final = 10.0
@@ -119,7 +119,7 @@ class Worker:
                 await self.renew_leases()
                 await self.deadlines.fire_all()
         except Exception:
-            # The worker goes on with it, and no call on such a line is decided before its deadline has spoken.
+            # The worker goes on with it. No call on such a line is decided before its deadline has been applied.
             log.warning("deadlines_not_caught_up", exc_info=True)
 
     async def stop(self, within_s: float = FINISH_S) -> None:
@@ -146,7 +146,7 @@ class Worker:
             self.notices.look()
 
     async def once(self) -> None:
-        """Tend, and send all that is due now."""
+        """Renew the leases, and send all that is due now."""
         await self.renew_leases()
         self.notices.look()
         await self.notices.quiet()
@@ -170,5 +170,5 @@ class Worker:
     async def _look(self) -> None:
         self.notices.look()
         await asyncio.sleep(self.notices.look_took_s * (1 / LOOK_SHARE - 1))
-        # A look that fails is made again later each time; it has been logged.
+        # A pass that fails is repeated, each time after a longer pause. It has been logged.
         await asyncio.sleep(pause_s(LOOK_EVERY_S, self.notices.looks_failed) - LOOK_EVERY_S)

@@ -24,8 +24,8 @@ BATCH_MAX: Final = 500
 class Deadlines:
     """Puts overdue cancellations of this worker's partitions to the rules, oldest first.
 
-    Who owns a partition only spares work: the rules look at the clock and at the state again inside the transaction, so
-    a deadline fires once and never early, and one that was missed while nobody ran fires at the next look.
+    Owning a partition only avoids double work. The rules check the time and the state again inside the transaction, so
+    a deadline fires once and never early. A deadline that passed while no worker ran fires at the next pass.
     """
 
     def __init__(self, database: Database, lanes: Lanes, clock: Clock, partitions: Partitions) -> None:

@@ -1,4 +1,4 @@
-"""Notices on their way: read what is due, send it, settle what became of it.
+"""Sends notices: read what is due, send it, save the result.
 
 A notice is read, sent, and settled "if the partition is still this worker's". Whatever ends the process between the
 steps leaves the notice due: it is then sent again under the same id, and never not at all.
@@ -38,11 +38,11 @@ from countermand.worker.scheduler import READ_AGAIN_BELOW, Queue, QueuedNotice, 
 SENDS_AT_ONCE: Final = 128
 SETTLED_AT_ONCE: Final = 500
 UNSETTLED_MAX: Final = 2 * SETTLED_AT_ONCE
-"""While what became of so many cannot be written down, no more are sent."""
+"""While the results of so many notices cannot be saved, no more are sent."""
 READ_AT_ONCE: Final = 64
 """Of so many endpoints and partitions notices are read in one go."""
 FAILING_READ_AT_ONCE: Final = 100
-"""Of so many endpoints that failed a notice is tried at each look: what is dead must not cost more than what lives."""
+"""How many endpoints that failed are tried at each pass, so that they do not cost more than those that work."""
 LONG_S: Final = 0.5
 """A send that takes longer gives its place to the next one."""
 SUCCESS_NOTED_EVERY_S: Final = 60.0
@@ -82,7 +82,7 @@ class _Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fetched:
-    """One look into the database: notices, the endpoints that were not known, and how often agreements had changed."""
+    """The result of one query: notices, endpoints that were not loaded yet, and the revision of agreements."""
 
     notices: list[Record]
     events: dict[UUID, EventView]
@@ -132,9 +132,9 @@ class Notices:
         self._telling: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.look_took_s = 0.0
-        """How long the last look through all partitions took."""
+        """How long the last pass through all partitions took."""
         self.looks_failed = 0
-        """How many looks failed in a row."""
+        """How many passes failed in a row."""
 
     # What starts it
 
@@ -144,7 +144,7 @@ class Notices:
         self._read()
 
     def look(self) -> None:
-        """Look through all partitions for what is due: retries, and what other processes committed."""
+        """Search all partitions for due notices: retries, and those that other processes committed."""
         self._look_wanted = True
         self._read()
 
@@ -201,7 +201,7 @@ class Notices:
                 await self._read_once()
             self.looks_failed = 0
         except Exception:
-            # The next look finds all that is due.
+            # The next pass finds all that is due.
             self.looks_failed += 1
             log.warning("notices_not_read", exc_info=True)
             self._heard.clear()
@@ -228,9 +228,10 @@ class Notices:
         self._go_on()
 
     def _spread(self, found: Iterable[Pair]) -> None:
-        """What a look found is read little by little, so that new notices need not wait.
+        """Read what a pass found little by little, so that new notices need not wait.
 
-        Of endpoints that failed a few at each look: the fewest failures first, and then who waits the longest.
+        Only a few endpoints that failed are read at each pass: those with the fewest failures first, then the longest
+        waiting.
         """
         failing: dict[Queue, Pair] = {}
         self._found.clear()
@@ -356,7 +357,7 @@ class Notices:
 
     def _go_on(self) -> None:
         """Send as much as may be sent."""
-        # What cannot be written down would be sent again after a crash, so there must not be much of it.
+        # A notice whose result is not saved is sent again after a crash, so there must not be many of them.
         while not self._stopping and len(self._results) < UNSETTLED_MAX and (queue := self._turns.next()):
             letter = queue.waiting.popleft()
             notice = letter.notice

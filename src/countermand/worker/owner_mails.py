@@ -73,7 +73,7 @@ class Owners:
     async def tell(self) -> int:
         """Send at most 50 mails that are due. Returns how many were.
 
-        What became of a mail is kept until it is written down, and until then it is not sent again.
+        The result of an e-mail is kept in memory until it is saved. Until then it is not sent again.
 
         Raises:
             StalledError: its result cannot be saved. No further e-mail is sent now.

@@ -24,7 +24,7 @@ PAUSE_S: Final = 0.05
 ORDERS_AT_ONCE: Final = 50
 GIVEN_UP_AT_ONCE: Final = 100
 FIRST: Final = 0
-"""Whoever owns this partition sweeps the tables that have no retailer."""
+"""The owner of this partition sweeps the tables that have no retailer."""
 BY: Final = "retention"
 
 _COUNTED_MAX: Final = 1_000

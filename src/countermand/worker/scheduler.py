@@ -70,7 +70,7 @@ class SendScheduler:
     """Whose notice is sent next.
 
     Endpoints that answer take turns, one notice each; endpoints that failed have places of their own, where those with
-    the fewest failures come first. A send that takes long gives its place to the next one while it goes on. So a
+    the fewest failures come first. If a send takes long, the next one starts while it goes on. So a
     thousand endpoints that hang delay only each other.
     """
 

@@ -1,6 +1,6 @@
-"""Keeps the figures of scorecards, so that whoever looks at many weeks of a big party need not wait for a count.
+"""Stores the figures of scorecards, so that nobody waits for a count of many weeks of a big party.
 
-What is not kept, or not any more, is counted when somebody looks. So nothing depends on how quick this is, and it takes
+Figures that are not stored are counted when somebody asks. So nothing depends on the speed of this worker, and it takes
 only a part of the time.
 """
 
@@ -28,11 +28,11 @@ from countermand.store.score_cards import Key
 from countermand.worker.leases import Monotonic, Partitions
 
 AT_ONCE: Final = 20
-"""So many cards are armed at once, and counted in one look at most."""
+"""The most cards that are armed at once, and counted in one pass."""
 LOOK_S: Final = 0.25
-"""A look ends after so long: no read may take much longer."""
+"""How long a pass may take, since no read may take much longer."""
 ROUNDS_MAX: Final = 100
-"""So often a pass looks again. On a busy system something is always stale."""
+"""How often a pass searches again. On a busy system something is always stale."""
 PARTIES_AT_ONCE: Final = 20
 SHARE: Final = 0.02
 """At most this part of the time is spent on cards: a tenth cost a fifth of the cancellations per second."""
@@ -59,7 +59,7 @@ class ScoreCards:
         self._zone = zone
         self._monotonic = monotonic
         self._armed: dict[tuple[Key, int], int] = {}
-        """Behind which transaction each can be counted."""
+        """The transaction after which each card can be counted."""
         self._week: Week | None = None
         self._planned_for: frozenset[int] = frozenset()
         self._all_planned = False

@@ -9,7 +9,7 @@ from typing import Final
 
 Address = IPv4Address | IPv6Address
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-"""From a host and a port to the addresses behind it, as texts. Raises OSError when there are none."""
+"""The IP addresses of a host and a port, as texts. Raises OSError if there are none."""
 
 _NEVER: Final = tuple(
     ip_network(each)
@@ -71,7 +71,7 @@ class Guard:
     async def addresses(self, host: str, port: int, resolver: Resolver) -> list[Address]:
         """The addresses of a host, each of which may be connected to.
 
-        One that may not be spoils all of them: which one a connection would take is not the owner's to choose.
+        If any address is forbidden, all are refused: the system chooses which one is used.
 
         Raises:
             AddressError: the host has no address, or one that notices do not go to.

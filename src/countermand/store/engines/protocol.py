@@ -44,7 +44,7 @@ class TooBroadError(Exception):
 
 
 class CommitUnknownError(Exception):
-    """The connection failed during COMMIT: whether the batch is stored cannot be told."""
+    """The connection failed during COMMIT: it is unknown whether the batch is stored."""
 
 
 class Database(Protocol):

@@ -31,7 +31,7 @@ async def change(database: Database, work: Work[T]) -> T:
 
 
 async def in_turn(turns: FairShare, begin: Callable[[], asyncio.Future[T]]) -> T:
-    """Begin a read when it is its party's turn. Its place is free when it has ended, whoever still waits for it."""
+    """Begin a read when it is its party's turn. Its place is free when it has ended, even if its caller has gone."""
     party = reading_party.get()
     try:
         await turns.acquire(party)
@@ -64,7 +64,7 @@ def transaction(connection: Connection, work: Work[T], keeps: bool) -> T:
     try:
         transaction.commit()
     except Exception as error:
-        # Whatever it was, the server may have heeded the COMMIT. The connection is not trusted again: after a sync
+        # Whatever it was, the server may have committed. The connection is not trusted again: after a sync
         # that failed, a file may look written and not be.
         connection.invalidate(error)
         raise CommitUnknownError from error

@@ -26,7 +26,7 @@ class Opened:
 
     @property
     def viewer(self) -> views.Viewer:
-        """Who looks at the page."""
+        """The party that views the page."""
         return views.Viewer(party=self.party.id, kind=PartyKind(self.party.kind), name=self.party.name)
 
     @property
@@ -56,7 +56,7 @@ class LinkReader:
             self._throttle.wrong(scope)
             raise unknown_link() from None
         except ExpiredLinkError:
-            raise expired("It can be used no more. If the answer is still due, ask the retailer for it.") from None
+            raise expired("It can no longer be used. If your answer is still due, contact the retailer.") from None
         self._throttle.check_link((ticket.party, ticket.cancellation))
         reading_party.set(ticket.party)
         viewer.set(None)
@@ -102,6 +102,4 @@ class LinkReader:
         return ticket
 
 
-_ASK_AGAIN = (
-    "It can be used no more. Whoever had this mailbox registered can have a new one sent, as long as it is wanted."
-)
+_ASK_AGAIN = "It can no longer be used. Ask the one who registered this mailbox to have a new one sent."

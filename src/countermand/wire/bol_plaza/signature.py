@@ -107,7 +107,7 @@ def _is_genuine(headers: SignedHeaders, secret: bytes, method: str, path: str) -
 
 
 def signable_paths(path: str) -> tuple[str, ...]:
-    """Return the paths a client may have signed: behind a prefix, some sign all of it and some leave the prefix out."""
+    """Return the paths a client may have signed: after a prefix, some sign all of it and some leave the prefix out."""
     start = path.find(SIGNED_ROOT)
     return (path, path[start:]) if start > 0 else (path,)
 

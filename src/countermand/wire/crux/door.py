@@ -71,7 +71,7 @@ class Dialect:
         self._timp = timp
 
     def other_verb(self, scope: Scope, methods: tuple[str, ...]) -> Reply:
-        """What there is to know about a call, for whoever asks that instead of making it."""
+        """The metadata of a call, for the method OPTIONS."""
         return _options(scope)
 
     async def request(

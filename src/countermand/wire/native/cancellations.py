@@ -224,7 +224,7 @@ def _wanted(services: Services, who: Caller, filters: Filters, after: str | None
 
 
 def _place(row: CancellationView, wanted: CancellationFilter) -> str:
-    """Where the next page goes on."""
+    """Where the next page begins."""
     if not wanted.by_due:
         return show("can", row.id)
     return f"{row.due_at:%Y%m%dT%H%M%S.%f}_{row.id.hex}" if row.due_at else f"_{row.id.hex}"

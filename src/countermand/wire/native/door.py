@@ -100,10 +100,10 @@ async def readyz(services: Inside, response: Response) -> dict[str, Any]:
 
 
 async def about() -> dict[str, str]:
-    """What this is, for whoever opens the address."""
+    """A description of the service, at its address."""
     return {
         "service": "Countermand",
-        "what": "Carries the cancellation of an order item to whoever holds the goods, and the answer back.",
+        "what": "Carries the cancellation of an order item to the party that holds the goods, and the answer back.",
         "description": "/openapi.json",
         "health": "/readyz",
     }

@@ -47,7 +47,7 @@ async def list_events(
 ) -> JSONResponse:
     """Events that the caller may see, oldest first, each as it is sent to endpoints.
 
-    It begins behind the event ``after``, or at the time ``since``, or thirty days back. Going from page to page by
+    It begins after the event ``after``, or at the time ``since``, or thirty days back. Going from page to page by
     ``next`` misses none and repeats none, however long it takes until an event is stored.
     """
     start = moment_of(services, since, read_moment, "since")

@@ -1,4 +1,4 @@
-"""What several calls of the native API are sent: JSON that is read strictly, keys, pages, and words to look for."""
+"""The parts that several calls of the native API share: strict JSON, keys, pages and search terms."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -53,7 +53,7 @@ class Strict(BaseModel):
     def _said(cls, given: Any) -> Any:
         """What a caller does not say is left out: ``null`` could mean nothing, or that something is to be cleared."""
         if given is None:
-            raise PydanticCustomError("null", "leave out what is not said; null means nothing")
+            raise PydanticCustomError("null", "leave out members without a value; null is not accepted")
         return given
 
 

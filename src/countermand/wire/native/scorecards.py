@@ -1,4 +1,4 @@
-"""How a party does, with the events behind every item that counts: its own card, and all for the platform."""
+"""Scorecards, with the events of every item that counts: a party sees its own, the platform all."""
 
 from datetime import datetime
 from functools import partial

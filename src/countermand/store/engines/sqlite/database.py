@@ -39,7 +39,7 @@ PRAGMAS: Final = (
 )
 
 STEPS_BETWEEN_LOOKS: Final = 20_000
-"""After so many steps of SQLite's machine, about a millisecond, somebody looks at the clock."""
+"""After so many steps of SQLite's machine, about a millisecond, the time limit is checked."""
 
 
 class SqliteDatabase:
