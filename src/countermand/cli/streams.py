@@ -13,8 +13,8 @@ def write_whole() -> None:
     """Replace the standard streams by ones that write all they are given.
 
     Python's own lose the end of a text where ``PYTHONUNBUFFERED`` is set and the system takes only a part of it: a
-    pipe does so when a signal arrives, or when another process that shares it made it non-blocking. Without the variable
-    a non-blocking pipe ends the program instead.
+    pipe does so when a signal arrives, or when another process that shares it made it non-blocking. Without the
+    variable, a non-blocking pipe ends the program instead.
     """
     for name in _NAMES:
         stream = getattr(sys, name)
