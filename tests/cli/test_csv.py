@@ -17,7 +17,8 @@ from tests.cli.conftest import Cli, order
 from tests.seeds.serving import clean_environment
 
 PROGRAM = str(Path(sys.executable).with_name("countermand"))
-LISTS = ("orders", "cancellations", "refunds")
+LISTS = ("orders", "cancellations", "refunds", "notices")
+PEOPLE = ("party list", "user list", "token list", "audit")
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -53,6 +54,48 @@ def test_every_row_is_there_once_whatever_a_page_holds(
         assert cli(*command, *flags, "--csv", "--limit", "7").err == ""
 
 
+@pytest.mark.parametrize("page", [1, 2, 3, 5, 6, 200])
+def test_a_look_up_goes_on_in_pages(
+    cli: Cli, parties: dict[str, str], monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    same = [order("PO-1", 1, placed_at="2026-11-02T09:00:00Z") for _ in range(3)]
+    given = [*same, order("PO-1", 2), order("PO-1", 1), order("PO-2", 1)]
+    placed = [row[0] for row in cli("order", "add", "-", stdin=json.dumps(given)).lines]
+    listed = [each["id"] for each in cli("orders", "PO-1", "--json", "--limit", "100").json]
+    assert sorted(listed) == sorted(placed[:5])
+    monkeypatch.setattr(running, "PAGE_ROWS", page)
+    for flags in ((), ("--reference", "PO-1"), ("--party", "Fine Shoes")):
+        assert [row["order"] for row in rows_of(cli("orders", "PO-1", *flags, "--csv").out)] == listed
+    said = cli("orders", "PO-1", "--csv", "--limit", "2")
+    assert [row["order"] for row in rows_of(said.out)] == listed[:2]
+    assert "--limit shows more" in said.err
+
+
+@pytest.mark.parametrize("command", [*PEOPLE, "notices", "notices --state due"])
+@pytest.mark.parametrize("page", [1, 2, 200])
+def test_the_other_lists_are_files_too(
+    cli: Cli, parties: dict[str, str], monkeypatch: pytest.MonkeyPatch, command: str, page: int
+) -> None:
+    for name in ("a", "b", "c"):
+        cli("user", "add", f"{name}@fine.example", "--party", "Fine Shoes", COUNTERMAND_PASSWORD="long enough")
+        cli("token", "create", "--party", "Alpine Supply", "--label", f"=1+{name}")
+    cli("endpoint", "add", "https://alpine.example/", "--party", "Alpine Supply")
+    for row in cli("order", "add", "-", stdin=json.dumps([order(f"PO-{n}", 1) for n in range(10, 13)])).lines:
+        cli("ask", "--line", row[1])
+    monkeypatch.setattr(running, "PAGE_ROWS", page)
+    listed = cli(*command.split(), "--json", *(() if command == "party list" else ("--limit", "1000"))).json
+    rows = rows_of(cli(*command.split(), "--csv").out)
+    assert [row["id"] for row in rows] == [each["id"] for each in listed]
+    assert set(rows[0]) <= set(listed[0])
+    assert len(rows) >= 3
+    if command == "token list":
+        assert {row["label"] for row in rows} == {"'=1+a", "'=1+b", "'=1+c"}
+    if command != "party list":
+        said = cli(*command.split(), "--csv", "--limit", "2")
+        assert rows_of(said.out) == rows[:2]
+        assert "--limit shows more" in said.err
+
+
 @pytest.mark.parametrize("command", LISTS)
 def test_an_empty_list_is_a_header(cli: Cli, command: str) -> None:
     said = cli(command, "--csv")
@@ -70,7 +113,7 @@ def test_columns_are_called_as_in_json(cli: Cli, seven: list[str]) -> None:
     assert all(row["sentence"] for row in rows)
 
 
-@pytest.mark.parametrize("command", [*LISTS, "timeline PO-1"])
+@pytest.mark.parametrize("command", [*LISTS, *PEOPLE, "timeline PO-1"])
 def test_csv_with_json_is_refused(cli: Cli, command: str) -> None:
     said = cli(*command.split(), "--csv", "--json")
     assert (said.code, said.json["error"]["code"]) == (2, "usage")

@@ -50,7 +50,12 @@ def test_what_escalated_is_the_platforms_and_is_named_so(cli: Cli, lines: list[s
     cancellation = cli("ask", "--line", lines[0], "--by", "retailer").out.strip()
     assert cli("cancellations", "--awaiting", "Platform").lines == []
     assert cli("party", "deactivate", "Alpine Supply").code == 0
-    for flags in (("--awaiting", "Platform"), ("--state", "escalated"), ("--state", "escalated", "--sort", "due")):
+    for flags in (
+        ("--awaiting", "Platform"),
+        ("--awaiting", "PLATFORM"),
+        ("--state", "escalated"),
+        ("--state", "escalated", "--sort", "due"),
+    ):
         [row] = cli("cancellations", *flags).lines
         assert row[:7] == [cancellation, "escalated", "3 of 3", "SKU-0", "PO-1", "Fine Shoes", "Alpine Supply"], flags
         assert row[9] == "Platform"

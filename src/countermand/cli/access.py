@@ -1,8 +1,9 @@
 """Commands about who has access: users, tokens by their ids, and the audit trail of both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from cyclopts import Parameter
@@ -10,10 +11,11 @@ from sqlalchemy import Connection
 
 from countermand.admin import audit as trail
 from countermand.admin import credentials, users
+from countermand.cli.listing import export, newest_of
 from countermand.cli.orders import LimitFlag
-from countermand.cli.output import Exit, fail, first_of, plain, print_json, print_table, say
+from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
 from countermand.cli.parties import NAME_MAX, author, find_id, find_party, read_password
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.ids import show
 from countermand.road import Application
 from countermand.store.columns import Record
@@ -22,20 +24,29 @@ PartyFlag = Annotated[str | None, Parameter(help="Of this party only: its name o
 
 
 def user_list(
-    *, party: PartyFlag = None, limit: LimitFlag = 50, database: DatabaseFlag = None, json: JsonFlag = False
+    *,
+    party: PartyFlag = None,
+    limit: LimitFlag | None = None,
+    csv: CsvFlag = False,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
-    """List the people who can log in, newest first, disabled ones too."""
+    """List the people who can log in, newest first, disabled ones too: 50 unless --limit says otherwise."""
 
-    def question(connection: Connection) -> list[Record]:
+    def page(connection: Connection, count: int, last: Record | None) -> Sequence[Record]:
         wanted = find_party(connection, party).id if party else None
-        return list(users.list_users(connection, party=wanted, after=None, limit=limit + 1))
+        return users.list_users(connection, party=wanted, after=last.id if last else None, limit=count)
 
-    rows = first_of(ask_database(read_settings(database=database), question), limit, "newest")
+    settings = read_settings(database=database)
+    if csv:
+        return export(settings, page, _USER_COLUMNS, lambda row: [_as_cells(_user_document(row))], limit)
+    rows = newest_of(settings, page, limit)
     if json:
         print_json([_user_document(row) for row in rows])
-        return
+        return None
     shown = [(show("usr", row.id), row.email, row.name, row.party_name, row.status) for row in rows]
     print_table(("Id", "E-mail", "Name", "Party", "State"), shown, empty="There are no users.")
+    return None
 
 
 def user_disable(user: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
@@ -96,23 +107,36 @@ def user_log_out(user: str, *, database: DatabaseFlag = None, json: JsonFlag = F
 
 
 def token_list(
-    *, party: PartyFlag = None, limit: LimitFlag = 50, database: DatabaseFlag = None, json: JsonFlag = False
+    *,
+    party: PartyFlag = None,
+    limit: LimitFlag | None = None,
+    csv: CsvFlag = False,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
 ) -> None:
-    """List tokens, newest first, those of log-ins and revoked ones too. A token itself is never shown."""
+    """List tokens, newest first, those of log-ins and revoked ones too: 50 unless --limit says otherwise.
 
-    def question(connection: Connection) -> list[Record]:
+    A token itself is never shown.
+    """
+
+    def page(connection: Connection, count: int, last: Record | None) -> Sequence[Record]:
         wanted = find_party(connection, party).id if party else None
-        return list(credentials.list_credentials(connection, kind="token", party=wanted, after=None, limit=limit + 1))
+        after = last.id if last else None
+        return credentials.list_credentials(connection, kind="token", party=wanted, after=after, limit=count)
 
-    rows = first_of(ask_database(read_settings(database=database), question), limit, "newest")
+    settings = read_settings(database=database)
+    if csv:
+        return export(settings, page, _TOKEN_COLUMNS, lambda row: [_as_cells(_token_document(row))], limit)
+    rows = newest_of(settings, page, limit)
     if json:
         print_json([_token_document(row) for row in rows])
-        return
+        return None
     shown = [
         (show("crd", row.id), row.label, row.party_name, row.email or "", _minute(row.created_at), _end_of(row))
         for row in rows
     ]
     print_table(("Id", "Label", "Party", "User", "Created (UTC)", "End (UTC)"), shown, empty="There are no tokens.")
+    return None
 
 
 def token_rename(token: str, /, label: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
@@ -149,32 +173,41 @@ def audit(
     party: PartyFlag = None,
     object: Annotated[str | None, Parameter(help="About this party, user or credential: its id")] = None,  # noqa: A002
     action: Annotated[str | None, Parameter(help="Only this kind of change, such as credential.revoked")] = None,
-    limit: LimitFlag = 50,
+    limit: LimitFlag | None = None,
+    csv: CsvFlag = False,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """List who changed which party, user or credential, newest first. What happened to orders is in `timeline`."""
+    """List who changed which party, user or credential, newest first: 50 unless --limit says otherwise.
+
+    What happened to orders is in `timeline`.
+    """
     if action is not None and action not in set(trail.Action):
         fail(Exit.USAGE, "bad_action", f"{action!r} is no kind of change. There are {', '.join(trail.Action)}.")
     kind = trail.Action(action) if action else None
 
-    def question(connection: Connection) -> list[Record]:
+    def page(connection: Connection, count: int, last: Record | None) -> Sequence[Record]:
         wanted = trail.AuditFilter(
             party=find_party(connection, party).id if party else None,
             target=_any_id(object) if object else None,
             action=kind,
-            limit=limit + 1,
+            after=last.id if last else None,
+            limit=count,
         )
-        return list(trail.list_entries(connection, wanted))
+        return trail.list_entries(connection, wanted)
 
-    rows = first_of(ask_database(read_settings(database=database), question), limit, "newest")
+    settings = read_settings(database=database)
+    if csv:
+        return export(settings, page, _ENTRY_COLUMNS, lambda row: [_entry_cells(row)], limit)
+    rows = newest_of(settings, page, limit)
     if json:
         print_json([_entry_document(row) for row in rows])
-        return
+        return None
     shown = [
         (_minute(row.at), row.by, row.action, row.party_name, _object_id(row), _in_words(row.detail)) for row in rows
     ]
     print_table(("At (UTC)", "By", "Action", "Party", "Object", "Detail"), shown, empty="Nothing was changed yet.")
+    return None
 
 
 def _change(user: str, database: str | None, change: Callable[..., Any]) -> Any:
@@ -235,6 +268,26 @@ def _entry_document(row: Record) -> dict[str, Any]:
         "object": _object_id(row),
         "detail": row.detail,
     }
+
+
+_USER_COLUMNS: Final = ("id", "email", "name", "party", "status", "permissions", "created_at")
+_TOKEN_COLUMNS: Final = ("id", "label", "party", "user", "permissions", "created_at", "expires_at", "revoked_at")
+_ENTRY_COLUMNS: Final = ("id", "at", "by", "door", "action", "party", "object", "detail")
+
+
+def _as_cells(document: dict[str, Any]) -> dict[str, Any]:
+    """Times as in every file, and lists with blanks between."""
+
+    def cell(value: Any) -> Any:
+        if isinstance(value, datetime):
+            return value.isoformat()
+        return " ".join(value) if isinstance(value, list) else value
+
+    return {name: cell(value) for name, value in document.items()}
+
+
+def _entry_cells(row: Record) -> dict[str, Any]:
+    return _as_cells(_entry_document(row)) | {"detail": _in_words(row.detail)}
 
 
 def _object_id(row: Record) -> str:

@@ -14,7 +14,7 @@ from countermand.admin.callers import PLATFORM
 from countermand.cli.orders import EVERYTHING, LimitFlag, scope_of
 from countermand.cli.output import Exit, csv_printer, fail, plain, print_csv, print_json, print_table, say, say_more
 from countermand.cli.parties import find_party
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings
+from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings
 from countermand.documents import timeline as sentences
 from countermand.domain.line import State
 from countermand.domain.numbers import read_digits
@@ -34,7 +34,6 @@ from countermand.settings import Settings
 
 T = TypeVar("T")
 
-CsvFlag = Annotated[bool, Parameter(name="--csv", negative=(), help="As a file for a spreadsheet, with every row")]
 Sought = Annotated[
     str | None,
     Parameter(
@@ -45,8 +44,7 @@ ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "e
 
 ORDERS_SHOWN: Final = 20
 CANCELLATIONS_SHOWN: Final = 50
-ROWS_MAX: Final = 10_000
-"""The most orders that a search lists."""
+ROWS_SHOWN: Final = 50
 TOLD_MAX: Final = 20
 """How many orders are printed at once."""
 
@@ -64,10 +62,10 @@ def orders(
     """List orders, newest first: 20 of them unless --limit says otherwise, and all with --csv."""
     settings = read_settings(database=database)
     filtered = OrderFilter(reference=reference)
-    if csv and sought is None:
-        pages = partial(_orders_behind, party=party, wanted=filtered)
+    if csv:
+        pages = partial(_orders_behind, party=party, wanted=filtered, sought=sought)
         return export(settings, pages, _ORDER_COLUMNS, _order_lines, limit)
-    most = limit or (ROWS_MAX if csv else ORDERS_SHOWN)
+    most = limit or ORDERS_SHOWN
 
     def question(connection: Connection) -> tuple[int, list[OrderView]]:
         scope = scope_of(connection, party)
@@ -80,8 +78,6 @@ def orders(
     total, views = ask_database(settings, question)
     if json:
         print_json([_order(view) for view in views])
-    elif csv:
-        print_csv(_ORDER_COLUMNS, [line for view in views for line in _order_lines(view)])
     else:
         _show_orders(views)
     if total > len(views):
@@ -104,10 +100,30 @@ def export(
         say_more("first", limit)
 
 
+def newest_of(
+    settings: Settings, page: Callable[[Connection, int, T | None], Sequence[T]], limit: int | None
+) -> list[T]:
+    """The first rows of a list, which are the newest; says that there are more, if there are."""
+    rows: list[T] = []
+    most = limit or ROWS_SHOWN
+    if read_pages(settings, page, rows.extend, most):
+        say_more("newest", most)
+    return rows
+
+
 def _orders_behind(
-    connection: Connection, count: int, last: OrderView | None, *, party: str | None, wanted: OrderFilter
+    connection: Connection,
+    count: int,
+    last: OrderView | None,
+    *,
+    party: str | None,
+    wanted: OrderFilter,
+    sought: str | None,
 ) -> list[OrderView]:
     place = PlaceInTime(last.row.placed_at, last.row.id) if last else None
+    if sought is not None:
+        lookup = Lookup(anything=sought, reference=wanted.reference)
+        return order_reads.orders_by_lookup(connection, scope_of(connection, party), lookup, count, place)
     return order_reads.orders_behind(connection, scope_of(connection, party), wanted, place, count)
 
 

@@ -1,9 +1,10 @@
 """Commands about notices: list them, and send again those that were given up."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from cyclopts import Parameter
@@ -13,10 +14,11 @@ from countermand.admin import endpoints
 from countermand.admin.endpoints import Endpoint
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import moment
+from countermand.cli.listing import export, newest_of
 from countermand.cli.orders import LimitFlag
-from countermand.cli.output import Exit, fail, first_of, print_json, print_table, report, say
+from countermand.cli.output import Exit, fail, print_json, print_table, report, say
 from countermand.cli.parties import find_id
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.domain.delivery import NoticeState
 from countermand.domain.endpoint import EndpointState
 from countermand.ids import show
@@ -33,23 +35,33 @@ def notices(
     state: NoticeState | None = None,
     endpoint: Annotated[str | None, Parameter(help="Id of an endpoint")] = None,
     since: SinceFlag = None,
-    limit: LimitFlag = 50,
+    limit: LimitFlag | None = None,
+    csv: CsvFlag = False,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """List notices, newest first: what is to be sent, what was sent, and what was given up."""
+    """List notices, newest first: what is to be sent, what was sent, and what was given up.
+
+    They are 50 unless --limit says otherwise, and all with --csv.
+    """
     now = datetime.now(UTC)
     wanted = NoticeFilter(
         state=state.value if state else None,
         endpoint=find_id(endpoints.PREFIX, endpoint) if endpoint else None,
         since=_moment(since, now) if since else None,
     )
-    question = partial(notice_reads.list_notices, wanted=wanted, limit=limit + 1, now=now)
-    found = ask_database(read_settings(database=database), question)
-    rows = first_of(found, limit, "newest")
+
+    def page(connection: Connection, count: int, last: NoticeView | None) -> Sequence[NoticeView]:
+        behind = replace(wanted, after=last.id if last else None)
+        return notice_reads.list_notices(connection, behind, count, now)
+
+    settings = read_settings(database=database)
+    if csv:
+        return export(settings, page, _NOTICE_COLUMNS, lambda row: [_notice(row)], limit)
+    rows = newest_of(settings, page, limit)
     if json:
         print_json([_notice(row) for row in rows])
-        return
+        return None
     shown = [
         (
             show("ntc", row.id),
@@ -65,6 +77,7 @@ def notices(
     ]
     columns = ("Id", "State", "Event", "To", "Attempts", "Made (UTC)", "Due (UTC)", "Last attempt")
     print_table(columns, shown, empty="There are no notices.")
+    return None
 
 
 def replay(
@@ -146,6 +159,12 @@ def _moment(text: str, now: datetime) -> datetime:
 
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+_NOTICE_COLUMNS: Final = (
+    *("id", "state", "kind", "event", "line", "seq", "endpoint", "url", "attempts", "created_at", "due_at"),
+    *("attempted_at", "last_result"),
+)
 
 
 def _notice(row: NoticeView) -> dict[str, Any]:

@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final, NoReturn, TypeVar
-
-T = TypeVar("T")
+from typing import Any, Final, NoReturn
 
 EDGES = 3
 """What stands between two columns of a table, at most."""
@@ -186,13 +184,6 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
             break
         widths[spare.index(max(spare))] -= 1
     return widths
-
-
-def first_of(found: Sequence[T], limit: int, what: str) -> Sequence[T]:
-    """The first rows of a list, which are ``what`` of all; says that there are more, if there are."""
-    if len(found) > limit:
-        say_more(what, limit)
-    return found[:limit]
 
 
 def say_more(what: str, limit: int) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from cyclopts import Parameter, validators
@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 from countermand.admin import credentials, users
 from countermand.admin import parties as admin
 from countermand.admin.audit import Author
-from countermand.admin.callers import PERMISSIONS, Permission
+from countermand.admin.callers import PERMISSIONS, PLATFORM, Permission
 from countermand.admin.credentials import PlazaKey, TooManyKeysError
 from countermand.admin.parties import TakenError
 from countermand.cli.inputs import Name, Text, Whole
-from countermand.cli.output import Exit, fail, print_json, print_table, report
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.output import Exit, fail, print_csv, print_json, print_table, report
+from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.domain.parties import PartyKind
 from countermand.domain.texts import why_unfit
 from countermand.ids import read, show
@@ -72,14 +72,20 @@ def party_add(
         print(party)
 
 
-def party_list(*, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+def party_list(*, csv: CsvFlag = False, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """List the parties."""
     rows = ask_database(read_settings(database=database), party_reads.list_parties)
     if json:
         print_json([{"id": str(row.id), "kind": row.kind, "name": row.name, "number": row.number} for row in rows])
         return
+    if csv:
+        print_csv(_PARTY_COLUMNS, [{name: getattr(row, name) for name in _PARTY_COLUMNS} for row in rows])
+        return
     shown = [(row.id, row.kind, row.name, row.number) for row in rows]
     print_table(("Id", "Kind", "Name", "Number"), shown, empty="There are no parties yet.")
+
+
+_PARTY_COLUMNS: Final = ("id", "kind", "name", "number")
 
 
 def user_add(
@@ -286,10 +292,12 @@ def author(application: Application) -> Author:
 
 
 def find_party(connection: Connection, text: str) -> Record:
-    """The party of this name or id; ends the command when there is none."""
+    """The party of this name or id; ends the command when there is none. The platform has its name in any case."""
     try:
         return party_reads.find_party(connection, text)
     except UnknownPartyError as error:
+        if text.casefold() == "platform":
+            return party_reads.find_party(connection, str(PLATFORM))
         fail(Exit.NOT_FOUND, "unknown_party", str(error), "See `countermand party list`.")
 
 

@@ -33,6 +33,7 @@ PAGE_ROWS = 200
 """So many rows of a long list are read at once."""
 
 DatabaseFlag = Annotated[str | None, Parameter(name="--database", help="SQLAlchemy URL; default from the settings")]
+CsvFlag = Annotated[bool, Parameter(name="--csv", negative=(), help="As a file for a spreadsheet, with every row")]
 JsonFlag = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document")]
 
 

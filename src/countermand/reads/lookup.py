@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select, union
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select, union
 
 from countermand.domain.parties import PartyKind
 from countermand.domain.search import key_of_email, key_of_name, key_of_payment, words_of
@@ -51,19 +52,28 @@ class TooManyFoundError(TooBroadError):
         Exception.__init__(self, f"More than {FOUND_MAX} orders fit this.")
 
 
-def orders_found(connection: Connection, scope: Scope, wanted: Lookup, count: int) -> Sequence[Record]:
+Place = tuple[datetime, UUID]
+"""Where an order stands among those that were found: when it was placed, and its id."""
+
+
+def orders_found(
+    connection: Connection, scope: Scope, wanted: Lookup, count: int, behind: Place | None = None
+) -> Sequence[Record]:
     """The keys of at most ``count`` orders that fit, newest first: ``retailer_id``, ``order_id``, ``placed_at``.
+
+    With ``behind`` those that come after the order at that place.
 
     Raises:
         TooManyFoundError: several things are given, and one of them fits more than ``FOUND_MAX``.
     """
     ways = list(_ways(scope, wanted))
     if len(ways) == 1:
-        return _newest_of(connection, ways[0], count)
+        return _newest_of(connection, [_older(query, behind) for query in ways[0]], count)
     first, *others = (_newest_of(connection, way, FOUND_MAX + 1) for way in ways)
     if any(len(rows) > FOUND_MAX for rows in (first, *others)):
         raise TooManyFoundError
-    return [row for row in first if all(row in rows for rows in others)][:count]
+    found = [row for row in first if all(row in rows for rows in others)]
+    return [row for row in found if behind is None or (row.placed_at, row.order_id) < behind][:count]
 
 
 def all_orders_found(connection: Connection, scope: Scope, wanted: Lookup) -> tuple[tuple[UUID, UUID], ...]:
@@ -89,6 +99,13 @@ def _newest_of(connection: Connection, way: Way, count: int) -> Sequence[Record]
     together = union(*(select(first) for first in firsts)).subquery("found")
     newest = select(together).order_by(together.c.placed_at.desc(), together.c.order_id.desc())
     return connection.execute(newest.limit(count)).all()
+
+
+def _older(query: Select[*tuple[Any, ...]], behind: Place | None) -> Select[*tuple[Any, ...]]:
+    if behind is None:
+        return query
+    order, placed_at = (getattr(each, "element", each) for each in query.selected_columns[1:])
+    return query.where(placed_at <= behind[0], or_(placed_at < behind[0], order < behind[1]))
 
 
 def _newest(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:

@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from countermand.domain.delivery import NoticeState
 from countermand.domain.parties import PartyKind
-from countermand.ids import earliest
+from countermand.ids import earliest, moment_of
 from countermand.reads.scope import (
     Scope,
 )
@@ -60,6 +60,8 @@ class NoticeFilter:
     state: str | None = None
     endpoint: UUID | None = None
     since: datetime | None = None
+    after: UUID | None = None
+    """The last one of the page before."""
 
 
 def list_notices(connection: Connection, wanted: NoticeFilter, limit: int, now: datetime) -> list[NoticeView]:
@@ -77,6 +79,9 @@ def list_notices(connection: Connection, wanted: NoticeFilter, limit: int, now: 
     if wanted.state is not None:
         # As a literal: a partial index serves no parameter.
         query = query.where(notices.state == literal_column(f"'{NoticeState(wanted.state)}'"))
+    if wanted.after is not None:
+        query = query.where(notices.id < wanted.after)
+        now = min(now, moment_of(wanted.after) + _FIRST_PIECE)
     query = query.order_by(notices.id.desc())
     if wanted.state in (NoticeState.DUE, NoticeState.DEAD):
         here = notices.partition.in_(range(t.PARTITIONS))

@@ -79,9 +79,11 @@ def order_by_id(connection: Connection, scope: Scope, order: UUID) -> OrderView 
     return next(iter(_with_lines(connection, scope, [view(OrderRow, row) for row in rows])), None)
 
 
-def orders_by_lookup(connection: Connection, scope: Scope, wanted: Lookup, count: int) -> list[OrderView]:
-    """At most ``count`` orders that fit, newest first."""
-    keys = orders_found(connection, scope, wanted, count)
+def orders_by_lookup(
+    connection: Connection, scope: Scope, wanted: Lookup, count: int, behind: PlaceInTime | None = None
+) -> list[OrderView]:
+    """At most ``count`` orders that fit, newest first; those behind a place of the list."""
+    keys = orders_found(connection, scope, wanted, count, (behind.placed_at, behind.id) if behind else None)
     return _with_lines(connection, scope, _orders_of(connection, keys))
 
 
