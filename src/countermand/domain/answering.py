@@ -1,4 +1,4 @@
-"""Answers to asks: accept, decline, bol's confirmation, notes; and answers that are late or repeated."""
+"""Answers to asks: accept, decline, one call for both, notes; and answers that are late or repeated."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -124,9 +124,9 @@ def note(line: Line, command: NoteCancellation, now: datetime) -> Decision | Ref
 def retailer_cancel(
     line: Line, command: RetailerCancel, now: datetime, policy: Policy, new_id: NewId, asked_under: AskedUnder
 ) -> Decision | Refusal:
-    """Bol's call with two meanings: confirm what a customer asked, or cancel what cannot be fulfilled.
+    """One call with two meanings: confirm what a customer asked, or cancel what cannot be fulfilled.
 
-    Source: docs/plaza.md. If a supplier holds the goods, the call becomes the retailer's own ask.
+    If a supplier holds the goods, the call becomes the retailer's own ask.
     """
     if not acts_for_retailer(line, command.actor):
         return UNKNOWN_LINE
@@ -173,7 +173,7 @@ def _needs_proof(command: DeclineCancellation) -> bool:
 def _contradicts_the_retailer(
     line: Line, cancellation: Cancellation, command: DeclineCancellation, terms: Policy
 ) -> bool:
-    """Whether the supplier declines what the retailer had accepted, for which bol has no status (EC-25)."""
+    """Whether the supplier declines what the retailer had accepted (EC-25)."""
     operator = command.actor.kind is PartyKind.PLATFORM
     return is_with_supplier(line, cancellation) and terms.customer_asks_retailer_first and not operator
 

@@ -122,7 +122,7 @@ class CancelOwn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetailerCancel:
-    """bol's cancellation call: it accepts what the customer asked, or cancels what the retailer cannot fulfil."""
+    """One call for both: it accepts what the customer asked, or cancels what the retailer cannot fulfil."""
 
     line: UUID
     actor: Actor

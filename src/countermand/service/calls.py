@@ -30,7 +30,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRequest:
-    """The caller wants a process status to poll (bol): what it will say of itself."""
+    """The caller wants a process status to poll: what it will say of itself."""
 
     event_type: str
     entity_id: str

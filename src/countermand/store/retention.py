@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select, tuple_
 
 from countermand.domain.parties import PartyKind
+from countermand.domain.processes import ProcessState
 from countermand.ids import earliest
 from countermand.store import tables as t
 from countermand.store.changes import change_any
@@ -72,7 +73,9 @@ SWEEPS: Final = (
     Sweep(
         setting="process_status_days",
         table=t.process_statuses,
-        old=lambda at: and_(t.process_statuses.c.status != "PENDING", t.process_statuses.c.settled_at < at),
+        old=lambda at: and_(
+            t.process_statuses.c.status != ProcessState.PENDING.value, t.process_statuses.c.settled_at < at
+        ),
     ),
     Sweep(
         setting="credential_days",

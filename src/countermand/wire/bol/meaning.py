@@ -8,6 +8,7 @@ from uuid import UUID
 
 from countermand.domain.commands import ChangeParcel, ChangeTransport, Command, Parcel, RetailerCancel, Ship, ShipOrder
 from countermand.domain.parties import Actor
+from countermand.domain.processes import ProcessState
 from countermand.domain.refusals import RefusalKind
 from countermand.reads.lines import LineOfNumber
 from countermand.reads.process_statuses import ProcessView
@@ -130,7 +131,7 @@ def process_status(row: ProcessView, seller_id: int) -> ProcessStatus:
         seller_id=seller_id,
         entity_id=row.entity_id,
         event_type=EventType(row.event_type),
-        status=Status(row.status),
+        status=Status[ProcessState(row.status).name],
         error_message=row.error_message,
         created_at=row.created_at,
     )
