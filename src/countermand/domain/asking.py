@@ -48,14 +48,14 @@ def ask(
     if repeated := _asked_before(line, command):
         return Decision(line=line, repeats=repeated)
     draft = Draft(line, now, actor.party)
-    if command.asker is Asker.RETAILER and command.units is None:
+    if line.asked and command.asker is Asker.RETAILER and command.units is None:
         answer_waiting(line, draft, actor, asked_under, now)
-    if not (draft.open or draft.changed):
+    units = draft.open
+    if not (units or draft.changed):
         return why_nothing_open(line)
-    units = draft.open if command.units is None else command.units
-    if units == 0:
-        return draft.done()
-    return _ask_open_units(line, command, units, now, policy, new_id, draft)
+    if command.units is not None:
+        units = command.units
+    return _ask_open_units(line, command, units, now, policy, new_id, draft) if units else draft.done()
 
 
 def _ask_open_units(
@@ -67,7 +67,8 @@ def _ask_open_units(
     new_id: NewId,
     draft: Draft,
 ) -> Decision | Refusal:
-    answers_itself = _answers_itself(line, command.asker)
+    alone = line.retailer_decides
+    answers_itself = alone and command.asker is Asker.RETAILER
     if not (answers_itself or policy.accepts(placed_at=line.placed_at, allocated=line.allocated, now=now)):
         return not_accepted(line, policy)
     if units > line.open:
@@ -75,30 +76,46 @@ def _ask_open_units(
     if answers_itself and not command.group:
         draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, command.actor, now))
         return draft.done()
+    if not (answers_itself or policy.is_free(line.placed_at, now)):
+        retailer_first = alone or (command.asker is Asker.CUSTOMER and policy.customer_asks_retailer_first)
+        awaiting = line.retailer if retailer_first else line.holder_that_answers
+        draft.ask(_asked(command, units, now, new_id(), policy.version, awaiting, policy.answer_due(now)))
+        return draft.done()
     # An ask that is accepted at once waits for no answer.
-    settled = answers_itself or policy.is_free(line.placed_at, now)
-    cancellation = Cancellation(
-        id=new_id(),
-        line=line.id,
+    asked = _asked(command, units, now, new_id(), policy.version)
+    draft.ask(asked)
+    if answers_itself:
+        draft.accept(asked, units, command.actor.party)
+    else:
+        draft.accept(asked, units, None, rule=Rule.FREE_WINDOW)
+    return draft.done()
+
+
+def _asked(
+    command: AskCancellation,
+    units: int,
+    now: datetime,
+    cancellation: UUID,
+    version: int,
+    awaiting: UUID | None = None,
+    due_at: datetime | None = None,
+) -> Cancellation:
+    return Cancellation(
+        id=cancellation,
+        line=command.line,
         units=units,
         state=State.ASKED,
         asker=command.asker,
         asked_by=command.actor.party,
         asked_at=now,
-        awaiting=None if settled else _first_to_answer(line, command.asker, policy),
-        due_at=None if settled else policy.answer_due(now),
-        policy_version=policy.version,
+        awaiting=awaiting,
+        due_at=due_at,
+        policy_version=version,
         reason=command.reason,
         note=command.note,
         key=command.key,
         group=command.group,
     )
-    draft.ask(cancellation)
-    if answers_itself:
-        draft.accept(cancellation, units, command.actor.party)
-    elif settled:
-        draft.accept(cancellation, units, None, rule=Rule.FREE_WINDOW)
-    return draft.done()
 
 
 def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decision | Refusal:
@@ -174,8 +191,9 @@ def _asked_before(line: Line, command: AskCancellation) -> tuple[Cancellation, .
     again. An ask for all open units also counts once.
     """
     if command.units is None and not command.key:
-        unanswered = command.asker is Asker.RETAILER and any(is_retailers_turn(line, ask) for ask in line.asks)
-        if line.open or unanswered:
+        if line.open:
+            return ()
+        if command.asker is Asker.RETAILER and any(is_retailers_turn(line, ask) for ask in line.asks):
             return ()
         own = tuple(ask for ask in line.asks if ask.asker is command.asker and not ask.key)
         return own or tuple(ask for ask in line.asks if _covers(ask, command.asker))
@@ -205,13 +223,3 @@ def answer_waiting(line: Line, draft: Draft, actor: Actor, asked_under: AskedUnd
         else:
             due_at = asked_under(cancellation).answer_due(now)
             draft.pass_on(cancellation, to=line.holder_that_answers, due_at=due_at)
-
-
-def _first_to_answer(line: Line, asker: Asker, policy: Policy) -> UUID | None:
-    if line.retailer_decides or (asker is Asker.CUSTOMER and policy.customer_asks_retailer_first):
-        return line.retailer
-    return line.holder_that_answers
-
-
-def _answers_itself(line: Line, asker: Asker) -> bool:
-    return asker is Asker.RETAILER and line.retailer_decides

@@ -74,7 +74,8 @@ def run_batch(
     work = load(connection, calls, clock, new_id, lane, more)
     outcomes = [decide_call(work, call) for call in work.calls]
     # Refunds first: they are told of as well, which counts on their lines.
-    money.write_down(work)
+    if work.priced:
+        money.write_down(work)
     effects.write_down(work)
     _save(connection, work)
     return BatchResult(outcomes=outcomes, wake=_due(work), escalated=_escalated(work))

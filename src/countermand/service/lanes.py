@@ -132,7 +132,8 @@ class Lane:
 
     async def _transact(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         numbers = self._state.numbers
-        size = numbers.lacking(numbers_needed(calls))
+        needed = numbers_needed(calls)
+        size = numbers.lacking(needed) if needed else 0
         if size:
             try:
                 await self._database.write(partial(_reserve, numbers, size))

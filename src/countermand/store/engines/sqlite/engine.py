@@ -38,7 +38,7 @@ from countermand.store import tables as t
 from countermand.store.changes import check_count
 from countermand.store.columns import Instant, to_json
 from countermand.store.engines.protocol import Database, Opening, Rows, RowUpdate, Touched, UnsafeDatabaseError, Words
-from countermand.store.engines.sqlite.words import SqliteWords
+from countermand.store.engines.sqlite.words import SqliteWords, instant_text
 
 
 class SqliteEngine:
@@ -140,7 +140,7 @@ class SqliteEngine:
 
     def make_cards_stale(self, connection: Connection, touched: Touched) -> None:
         """The pairs are one JSON text."""
-        pairs = [(party.hex, self.words.of_instant(placed_at)) for party, placed_at in touched]
+        pairs = [(party.hex, instant_text(placed_at)) for party, placed_at in touched]
         connection.exec_driver_sql(_STALE, (to_json(pairs),))
 
     def misplaced(self, connection: Connection) -> int | None:
@@ -206,7 +206,7 @@ def _digits(value: UUID | None) -> str | None:
 
 
 def _instant(value: datetime | None) -> str | None:
-    return SqliteEngine.words.of_instant(value) if value is not None else None
+    return instant_text(value) if value is not None else None
 
 
 def _insert(table: Table) -> Insert:

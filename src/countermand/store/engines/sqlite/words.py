@@ -20,7 +20,7 @@ class SqliteWords:
 
     def of_instant(self, moment: datetime) -> str:
         """ISO 8601 in UTC, of fixed width, so that it sorts."""
-        return _text_of(moment)
+        return instant_text(moment)
 
     def of_ids(self, ids: list[UUID]) -> str:
         """Ids are 32 hexadecimal digits."""
@@ -56,7 +56,7 @@ _DIGITS: Final = "0123456789abcdef"
 
 
 @lru_cache(maxsize=256)
-def _text_of(moment: datetime) -> str:
+def instant_text(moment: datetime) -> str:
     """A batch writes one moment many times. A naive time is a mistake of ours."""
     if moment.tzinfo is None:
         raise ValueError("a naive time cannot be stored")
