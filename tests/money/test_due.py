@@ -13,9 +13,13 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.engine import Engine
 
 from countermand.domain.commands import AcceptCancellation, AskCancellation, CancelOrder, CancelOwn, Ship
+from countermand.domain.money.commands import CapturePayment
 from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason
-from countermand.service.calls import Done
+from countermand.service import batch, load
+from countermand.service.calls import Call, Done, Outcome
+from countermand.service.decide import decide_call
+from countermand.service.workspace import Workspace
 from countermand.store import statements
 from tests.money.test_quotes import quoted
 from tests.store.holding import agree, assert_sound
@@ -67,6 +71,48 @@ async def test_a_declined_or_withdrawn_ask_owes_nothing(world: World) -> None:
     await said.done(said.ask(1))
     await said.done(said.withdraw())
     assert await owed(world) == []
+
+
+async def test_deciding_asks_the_database_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it takes was loaded before, the money and its locks too."""
+    deciding, asked, decided = False, list[str](), list[Call]()
+
+    def decide(work: Workspace, call: Call) -> Outcome:
+        nonlocal deciding
+        deciding = True
+        decided.append(call)
+        try:
+            return decide_call(work, call)
+        finally:
+            deciding = False
+
+    def note(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        if deciding:
+            asked.append(statement)
+
+    monkeypatch.setattr(batch, "decide_call", decide)
+    sqlalchemy_event.listen(Engine, "before_cursor_execute", note)
+    try:
+        said = await priced(world)
+        await said.done(said.ask(1))
+        await said.done(said.accept())
+        await said.done(said.cancel_own(1))
+        actor = world.actor(world.retailer)
+        await world.submit(CapturePayment(order=said.order, actor=actor, payment="1", captured_minor=2_000))
+        await said.done(said.ship(1))
+    finally:
+        sqlalchemy_event.remove(Engine, "before_cursor_execute", note)
+    assert (len(decided), asked) == (6, [])
+
+
+async def test_money_that_turns_out_to_be_needed_is_loaded_the_next_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = await priced(world)
+    monkeypatch.setattr(load, "_may_move_money", lambda *given: False)
+    await said.done(said.cancel_own(1))
+    assert await owed(world) == [("1", 900)]
+    await assert_sound(world.application.database)
 
 
 async def test_an_order_without_money_owes_nothing_and_costs_no_statement_more(world: World) -> None:
