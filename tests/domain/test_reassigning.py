@@ -149,7 +149,7 @@ def test_goods_of_the_retailer_may_go_to_a_supplier() -> None:
 def test_of_a_held_order_nobody_is_told() -> None:
     story = Story(not_yet_sent())
     assert told(story.heeds(give(knows=False))) == [(K.LINE_REASSIGNED, 5)]
-    assert story.line.told == (RETAILER.party,)
+    assert story.line.notified == (RETAILER.party,)
     assert story.refuses(ship(actor=NEW)).kind is RefusalKind.UNKNOWN_LINE
 
 

@@ -37,7 +37,7 @@ def test_the_retailer_decides_alone_while_no_supplier_has_the_order() -> None:
     assert not_yet_sent().retailer_decides
 
 
-def test_a_line_is_told_to_its_retailer_and_to_a_supplier_that_knows_of_it() -> None:
+def test_a_line_notifies_its_retailer_and_a_supplier_that_has_the_order() -> None:
     line = held_by_supplier()
-    assert line.told == (line.retailer, line.fulfiller)
-    assert not_yet_sent().told == held_by_retailer().told == (line.retailer,)
+    assert line.notified == (line.retailer, line.fulfiller)
+    assert not_yet_sent().notified == held_by_retailer().notified == (line.retailer,)

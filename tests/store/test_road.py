@@ -676,7 +676,7 @@ async def test_a_key_stands_for_one_effect_and_its_answer(world: World) -> None:
     said = await talk(world)
     first = await said.done(said.cancel_own(2), once=once())
     again = await said.done(said.cancel_own(2), once=once())
-    assert again == replace(first, fates=(), replayed=True)
+    assert again == replace(first, outcomes=(), replayed=True)
     assert await said.buckets() == (3, 0, 2, 0)
 
 
@@ -813,7 +813,7 @@ async def test_a_whole_order_is_all_or_nothing_where_that_was_agreed(world: Worl
     assert refused.refusal.kind is RefusalKind.ALREADY_SHIPPED
     await agree(world, world.supplier, 2, whole_order="what_can_be")
     done = await said.done(said.cancel_order())
-    assert {fate.line: isinstance(fate.outcome, Refusal) for fate in done.fates} == dict(
+    assert {fate.line: isinstance(fate.outcome, Refusal) for fate in done.outcomes} == dict(
         zip(said.lines, (True, False), strict=True)
     )
     assert [await said.buckets(place) for place in (0, 1)] == [(0, 0, 0, 1), (0, 1, 0, 0)]

@@ -166,7 +166,7 @@ async def test_what_was_agreed_to_does_not_fall_due_and_keeps_when_it_would_have
     agreed = next(row for row in await said.cancellations() if row["agreed"])
     assert (agreed["state"], agreed["due_at"]) == ("asked", START + 48 * HOUR)
     outcome = await said.done(PassDeadline(line=agreed["line_id"], cancellation=agreed["id"]))
-    assert outcome.fates[0].outcome.events == ()  # type: ignore[union-attr]
+    assert outcome.outcomes[0].outcome.events == ()  # type: ignore[union-attr]
 
 
 async def test_a_card_of_before_is_as_it_was_then(world: World) -> None:

@@ -98,7 +98,12 @@ def _told(done: Done, found: CancellationView | None, *, json: bool) -> None:
 
 def made_by(done: Done) -> Cancellation | None:
     """The cancellation that an ask came to, as it stands after that. A repeat by key has none at hand."""
-    changed = [each for fate in done.fates if isinstance(fate.outcome, Decision) for each in fate.outcome.cancellations]
+    changed = [
+        each
+        for each_line in done.outcomes
+        if isinstance(each_line.outcome, Decision)
+        for each in each_line.outcome.cancellations
+    ]
     return next((each for each in changed if each.id == done.cancellations[0]), None) if done.cancellations else None
 
 

@@ -37,7 +37,7 @@ def acts_for_retailer(line: Line, actor: Actor) -> bool:
 
 def has_a_say(line: Line, actor: Actor) -> bool:
     """Whether the actor is a party of the line, or the platform."""
-    return actor.kind is PartyKind.PLATFORM or actor.party in line.told
+    return actor.kind is PartyKind.PLATFORM or actor.party in line.notified
 
 
 def holder(line: Line) -> UUID:

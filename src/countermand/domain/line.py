@@ -182,7 +182,7 @@ class Line:
         return tuple(c for c in self.cancellations if c.state is State.ASKED)
 
     @property
-    def told(self) -> tuple[UUID, ...]:
+    def notified(self) -> tuple[UUID, ...]:
         """The parties that are notified of the line's events. The platform is notified of all events."""
         if self.fulfiller == self.retailer or not self.with_fulfiller:
             return (self.retailer,)

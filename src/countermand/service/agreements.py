@@ -1,4 +1,4 @@
-"""What parties agreed on, and who wants to hear of what: a lane reads it once, as it seldom changes."""
+"""Policies and the endpoints to notify. They seldom change, so a lane reads them once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from countermand.store.columns import Record
 from countermand.store.policies import policy_of_terms
 
 PARTIES_KEPT: Final = 20_000
-"""Of how many parties the agreements are kept, before a lane starts afresh."""
+"""For how many parties the agreements are kept, before a lane drops them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Subscription:
 
 
 class Agreements:
-    """Policies, endpoints and who is ``gone``: read once, and kept until their revision changes.
+    """Policies, endpoints and inactive parties (``gone``): read once, and kept until their revision changes.
 
     Source: docs/decisions/0013.
     """
@@ -55,7 +55,7 @@ class Agreements:
         self.gone: frozenset[UUID] = frozenset()
 
     def learn(self, connection: Connection, revision: int, retailers: set[UUID], parties: set[UUID]) -> None:
-        """Read what is not known yet of these retailers' policies and these parties' endpoints."""
+        """Read the policies of these retailers and the endpoints of these parties, unless they were read before."""
         fresh = revision != self._revision
         if fresh or len(self._policies) + len(self._endpoints) > PARTIES_KEPT:
             self._revision, self._policies, self._endpoints = revision, {}, {}
@@ -64,7 +64,7 @@ class Agreements:
         self._learn_endpoints(connection, parties - self._endpoints.keys(), fresh)
 
     def policy(self, line: Line) -> Policy:
-        """What holds now between the retailer and the fulfiller of this line."""
+        """The present policy between the retailer and the fulfiller of this line."""
         agreed = self._policies.get(line.retailer, {})
         for fulfiller in (line.fulfiller, ANY_FULFILLER):
             versions = agreed.get(fulfiller)
@@ -73,23 +73,23 @@ class Agreements:
         return DEFAULT_POLICY
 
     def policy_asked_under(self, line: Line, asked: Cancellation) -> Policy:
-        """What held when this was asked (EC-33)."""
+        """The policy when this cancellation was asked (EC-33)."""
         agreed = self._policies.get(line.retailer, {})
         for fulfiller in (line.fulfiller, ANY_FULFILLER):
             version = agreed.get(fulfiller, {}).get(asked.policy_version)
-            # A version that came after the ask is another one that has the same number.
+            # A version that is newer than the ask is another one with the same number.
             if version and version.since <= (asked.moved_at or asked.asked_at):
                 return version.policy
         return DEFAULT_POLICY
 
-    def endpoints(self, told: Iterable[UUID], event: Event) -> list[UUID]:
-        """Which endpoints want to hear of an event: those of the platform and of the parties told.
+    def endpoints(self, notified: Iterable[UUID], event: Event) -> list[UUID]:
+        """The endpoints to notify of an event: those of the platform and of the ``notified`` parties.
 
-        A mailbox that has named no kinds hears of what asks for its party's answer.
+        A mailbox that has named no kinds gets only events that ask for its party's answer.
         """
-        if not (self._platform or any(self._endpoints.get(party) for party in told)):
+        if not (self._platform or any(self._endpoints.get(party) for party in notified)):
             return []
-        wanted = [*self._platform, *(each for party in told for each in self._endpoints.get(party, ()))]
+        wanted = [*self._platform, *(each for party in notified for each in self._endpoints.get(party, ()))]
         return [each.endpoint for each in wanted if each.wants(event)]
 
     def _learn_policies(self, connection: Connection, retailers: set[UUID]) -> None:

@@ -30,7 +30,7 @@ _KEYS: Final = {
     "connections": itemgetter("retailer_id", "supplier_id"),
     "order_keys": itemgetter("retailer_id", "key", "placed_at", "order_id"),
 }
-"""Where two batches can meet at one key. They wait for each other in one order."""
+"""Tables in which two batches can have the same key. They write in one order, so that they never wait in a circle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Escalated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """What a batch comes to: an outcome for each call, and what others must hear once it is committed.
+    """The result of a batch: an outcome for each call, and what to do after the commit.
 
     ``wake`` are the partitions and endpoints for which there are new notices.
     """
@@ -64,8 +64,8 @@ def run_batch(
 ) -> BatchResult:
     """Decide every call of a batch, one after the other on the same lines, and store all that follows.
 
-    A clock is asked once the lines are locked: a batch that waited for another one must not tell an earlier time.
-    ``more`` is what must be loaded besides what the calls name.
+    The clock is read after the lines are locked: a batch that waited for another one must not have an earlier time.
+    ``more`` must be loaded in addition to what the calls name.
 
     Raises:
         MoreNeededError: more must be loaded.
@@ -73,7 +73,7 @@ def run_batch(
     clock = (lambda: now) if isinstance(now, datetime) else now
     work = load(connection, calls, clock, new_id, lane, more)
     outcomes = [decide_call(work, call) for call in work.calls]
-    # Refunds first: they are told of as well, which counts on their lines.
+    # Refunds first: they have events too, which count on their lines.
     if work.priced:
         money.write_down(work)
     effects.write_down(work)

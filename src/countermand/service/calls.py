@@ -1,4 +1,4 @@
-"""What goes down the write road and what comes back: calls and outcomes."""
+"""The input and the output of the write road: calls and outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ NO_LINE: Final = UUID(int=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyKey:
-    """A call that must have its effect once: who calls, under which key, and a fingerprint of the content.
+    """A call that must have its effect once: the caller, the key, and a fingerprint of the content.
 
-    Unless it ``keeps_refusals``, a repeat of what was refused is decided anew.
+    Unless it ``keeps_refusals``, a repeat of a refused call is decided again.
     """
 
     caller: str
@@ -30,7 +30,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRequest:
-    """The caller wants a process status to poll: what it will say of itself."""
+    """The caller needs a process status to poll, with these facts."""
 
     event_type: str
     entity_id: str
@@ -39,9 +39,9 @@ class ProcessRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One command on its way through the road, and what its door wants besides.
+    """One command, and what its API needs besides.
 
-    ``line_number`` stands in for the line of the command where a door knows only bol's number of it.
+    ``line_number`` is bol's number of the line, for an API that has only that.
     """
 
     command: Command | PlaceOrder
@@ -53,7 +53,7 @@ class Call:
 
     @property
     def about(self) -> UUID:
-        """The line or the order that the call is about; ``NO_LINE`` where there is to be none yet."""
+        """The line or the order that the call is about; ``NO_LINE`` if it creates one."""
         line: UUID | None = getattr(self.command, "line", None)
         order: UUID = getattr(self.command, "order", NO_LINE)
         return line or order
@@ -61,12 +61,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The command was heeded, ``at`` a time. ``process`` is its process status, ``replayed`` marks a repeat by key.
+    """The command was accepted, ``at`` a time. ``process`` is its process status, ``replayed`` marks a repeat by key.
 
-    ``repeated`` are those of its ``cancellations`` for which the same was said before: this call changed nothing there.
+    ``repeated`` are those of its ``cancellations`` that got the same command before: this call did not change them.
     """
 
-    fates: tuple[LineOutcome, ...] = ()
+    outcomes: tuple[LineOutcome, ...] = ()
     cancellations: tuple[UUID, ...] = ()
     repeated: frozenset[UUID] = frozenset()
     parcel: UUID | None = None
@@ -86,7 +86,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The database failed. ``unknown``: the effect may have been stored; the call can be repeated to find out."""
+    """The database failed. ``unknown``: the effect may have been saved; the caller can repeat the call to find out."""
 
     unknown: bool = False
 

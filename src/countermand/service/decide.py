@@ -1,4 +1,4 @@
-"""Deciding the calls of a batch, one after the other, on the lines as the calls before left them. Nothing is read."""
+"""Decides the calls of a batch, one after the other, on the lines as the calls before left them, without I/O."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -38,11 +38,11 @@ from countermand.service.shipments import note_parcel, note_parcel_change, shipp
 from countermand.service.workspace import Workspace
 
 BY_POLICY: Final = "policy"
-"""The door of what no call brought about: a deadline that has passed."""
+"""The door of events without a call: a deadline that has passed."""
 
 
 def decide_call(work: Workspace, call: Call) -> Outcome:
-    """Decide one call; one whose key was used before hears what was answered then."""
+    """Decide one call. If its key was used before, it gets the same answer again."""
     once = call.once
     retailer = work.retailer_of(call) if once else None
     if once is None or retailer is None:
@@ -64,7 +64,7 @@ def _decide(work: Workspace, call: Call) -> Outcome:
     _pass_deadlines(work, lines)
     result = _decided(work, command, lines)
     changed, repeated = _apply(work, command, lines, result, call.door)
-    refusal, fates = (result, ()) if isinstance(result, Refusal) else (None, result)
+    refusal, outcomes = (result, ()) if isinstance(result, Refusal) else (None, result)
     process = None
     if call.process and call.retailer:
         line = work.lines[lines[0]] if lines else None
@@ -72,7 +72,7 @@ def _decide(work: Workspace, call: Call) -> Outcome:
     if refusal:
         return Refused(refusal=replace(refusal, noted=()), process=process, at=work.now)
     return Done(
-        fates=fates,
+        outcomes=outcomes,
         cancellations=tuple(each.id for each in changed),
         repeated=repeated,
         parcel=_parcel_of(work, command, lines),
@@ -85,7 +85,7 @@ def _decide(work: Workspace, call: Call) -> Outcome:
 
 
 def _pass_deadlines(work: Workspace, lines: Sequence[UUID]) -> None:
-    """The deadlines that have passed by now come first, whether or not the worker has seen to them yet (EC-27)."""
+    """Apply deadlines that have passed before the call, even if the worker has not done it yet (EC-27)."""
     if not any(work.lines[line].asked for line in lines):
         return
     lines = _asked_together(work, lines)
@@ -133,7 +133,7 @@ def _decided(work: Workspace, command: Command, lines: Sequence[UUID]) -> Result
 
 
 def _with_facts(work: Workspace, line: Line, command: Reassign) -> Reassign:
-    """With what the rules have to know of the new fulfiller."""
+    """The command with the facts about the new fulfiller that the rules need."""
     own = command.fulfiller == line.retailer
     takes_part = command.fulfiller not in work.lane.agreements.gone
     return replace(command, takes_part=takes_part, knows=own or work.articles[line.id][2])
@@ -148,7 +148,7 @@ def _decided_order(work: Workspace, command: OrderCommand, lines: Sequence[UUID]
 def _settle_together(
     work: Workspace, lines: Sequence[UUID], actor: Actor | None, door: str, at: datetime | None = None
 ) -> None:
-    """What the asks of an order mean for each other, once one of them was answered (EC-18), ``at`` a time."""
+    """Settle the groups of an order after one of their asks was answered (EC-18), ``at`` a time."""
     if not any(each.group for line in lines for each in work.lines[line].cancellations):
         return
     together = work.lines_of_order[work.lines[lines[0]].order]
@@ -156,13 +156,13 @@ def _settle_together(
         apply(work, decision, actor, door)
 
 
-# Hand on what follows
+# Apply the result
 
 
 def _apply(
     work: Workspace, command: Command, lines: Sequence[UUID], result: Result, door: str
 ) -> tuple[Sequence[Cancellation], frozenset[UUID]]:
-    """Take in all that a command did. Returns the cancellations that it was about, and which of them it repeats."""
+    """Apply the result of a command. Returns its cancellations, and which of them it repeats."""
     actor = None if isinstance(command, PassDeadline) else command.actor
     for noted in _noted(result):
         apply(work, noted, actor, door)
@@ -184,14 +184,14 @@ def _apply(
 _AboutParcel = ShipOrder | ChangeParcel
 
 
-def _follow_parcel(work: Workspace, command: _AboutParcel, fates: Sequence[LineOutcome]) -> None:
-    if not any(isinstance(fate.outcome, Decision) and fate.outcome.events for fate in fates):
+def _follow_parcel(work: Workspace, command: _AboutParcel, outcomes: Sequence[LineOutcome]) -> None:
+    if not any(isinstance(each.outcome, Decision) and each.outcome.events for each in outcomes):
         return
     first = work.lines[command.lines[0].line]
     parcels = work.parcels.setdefault(command.order, [])
     if isinstance(command, ShipOrder):
-        note_parcel(work, command, first, fates)
-        parcels.append(reported(command.parcel, shipped(fates)))
+        note_parcel(work, command, first, outcomes)
+        parcels.append(reported(command.parcel, shipped(outcomes)))
     else:
         note_parcel_change(work, command, first.retailer)
         work.parcels[command.order] = [changed_parcel(each, command) for each in parcels]
@@ -209,20 +209,20 @@ def _parcel_of(work: Workspace, command: Command, lines: Sequence[UUID]) -> UUID
 
 
 def _noted(result: Result) -> Iterator[Decision]:
-    """What a refusal leaves behind though it changes nothing: of the whole command, or of some of its lines."""
+    """The remarks that a refusal saves though it changes nothing: of the whole command, or of some of its lines."""
     if isinstance(result, Refusal):
         yield from result.noted
         return
-    for fate in result:
-        if isinstance(fate.outcome, Refusal):
-            yield from fate.outcome.noted
+    for each in result:
+        if isinstance(each.outcome, Refusal):
+            yield from each.outcome.noted
 
 
 _AsksNothing = Reassign | Ship | Allocate | ShipOrder | AllocateOrder | RefundCommand | PaymentCommand
 
 
 def _concerned(decision: Decision, command: Command) -> tuple[Cancellation, ...]:
-    """The cancellations that a command made or changed; of a repeat, those that it had made or changed before."""
+    """The cancellations that a command made or changed; for a repeat, those of the first time."""
     if decision.events or isinstance(command, _AsksNothing):
         return decision.cancellations
     if decision.repeats:

@@ -1,4 +1,4 @@
-"""What follows from a decision: lines and cancellations change, the parties are told, money goes back."""
+"""The effects of a decision: changed lines and cancellations, events, notices, and money that goes back."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from countermand.store.parts import Moved
 
 
 def apply(work: Workspace, decision: Decision, actor: Actor | None, door: str) -> None:
-    """Take in a decision; one that repeats what was decided before has no events and leaves nothing to do."""
+    """Apply a decision. A decision that repeats an earlier one has no events, and nothing to do."""
     if not decision.events:
         return
     line = decision.line
@@ -24,15 +24,15 @@ def apply(work: Workspace, decision: Decision, actor: Actor | None, door: str) -
         if cancellation.state is not State.ASKED:
             settle_process(work, line, cancellation)
     for event in decision.events:
-        tell(work, line, event, actor, door)
+        record(work, line, event, actor, door)
         if event.kind is EventKind.CANCELLATION_ACCEPTED and line.id in work.priced:
             work.owed.append(Owed(line.id, event, actor, door))
         if event.former and event.kind is EventKind.LINE_REASSIGNED:
             _move(work, line, event.former, event.seq)
 
 
-def tell(work: Workspace, line: Line, event: Event, actor: Actor | None, door: str) -> None:
-    """Write an event down, and one notice for each endpoint that it concerns."""
+def record(work: Workspace, line: Line, event: Event, actor: Actor | None, door: str) -> None:
+    """Add an event, and one notice for each endpoint that is notified of it."""
     event_id, now = work.lane.event_ids.in_order(work.new_id()), work.now
     at = event.at or now
     work.add(
@@ -55,16 +55,16 @@ def tell(work: Workspace, line: Line, event: Event, actor: Actor | None, door: s
     if event.kind in CHANGES_CARDS:
         judged = {line.retailer, line.fulfiller, *([event.former] if event.former else [])}
         work.scored.update([(party, line.placed_at) for party in judged])
-    for endpoint in work.lane.agreements.endpoints(_told(line, event), event):
+    for endpoint in work.lane.agreements.endpoints(_notified(line, event), event):
         _notify(work, endpoint, line, event, event_id)
 
 
-def _told(line: Line, event: Event) -> tuple[UUID, ...]:
-    # What the customer paid is no business of the fulfiller's.
-    told = (line.retailer,) if event.kind in MONEY else line.told
+def _notified(line: Line, event: Event) -> tuple[UUID, ...]:
+    # A fulfiller does not see what the customer paid.
+    notified = (line.retailer,) if event.kind in MONEY else line.notified
     if event.kind is not EventKind.LINE_REASSIGNED or not event.former or not line.with_fulfiller:
-        return told
-    return told if event.former in told else (*told, event.former)
+        return notified
+    return notified if event.former in notified else (*notified, event.former)
 
 
 def _notify(work: Workspace, endpoint: UUID, line: Line, event: Event, event_id: UUID) -> None:
@@ -88,7 +88,7 @@ def _notify(work: Workspace, endpoint: UUID, line: Line, event: Event, event_id:
 
 
 def _move(work: Workspace, line: Line, former: UUID, seq: int) -> None:
-    """The line is another fulfiller's, which may find the order from now on."""
+    """The line has another fulfiller, which can find the order from now on."""
     sku, title, _ = work.articles[line.id]
     work.add(
         "reassignments",

@@ -1,4 +1,4 @@
-"""Idempotency keys: what was answered under each, so that a repeat of the call hears the same."""
+"""Idempotency keys: the answer under each key is saved, so that a repeat of the call gets the same answer."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from countermand.service.workspace import Given, Workspace
 
 
 def keep_answer(work: Workspace, retailer: UUID, once: IdempotencyKey, outcome: Outcome) -> Given:
-    """Keep an answer under its key. Returns what is kept."""
+    """Save an answer under its key. Returns what is saved."""
     answer = _to_record(outcome)
     work.add(
         "idempotency_records",
@@ -25,7 +25,7 @@ def keep_answer(work: Workspace, retailer: UUID, once: IdempotencyKey, outcome: 
 
 
 def answer_again(given: Given, once: IdempotencyKey) -> Outcome:
-    """The answer that a key had before; a refusal where the key comes back with another call."""
+    """The saved answer of a key; a refusal if the key is used for another call."""
     fingerprint, answer, at = given
     if fingerprint == once.fingerprint:
         return _replay(answer, at)
@@ -46,8 +46,8 @@ def _to_record(outcome: Outcome) -> dict[str, Any]:
             }
         case Refused():
             refusal = outcome.refusal
-            standing = refusal.cancellation.hex if refusal.cancellation else None
-            given = {"refusal": refusal.kind.value, "detail": refusal.detail, "cancellation": standing}
+            cancellation = refusal.cancellation.hex if refusal.cancellation else None
+            given = {"refusal": refusal.kind.value, "detail": refusal.detail, "cancellation": cancellation}
             current = {"current": _state_record(refusal.current)} if refusal.current else {}
             return given | current | {"process": outcome.process}
         case Failed():  # pragma: no cover - a failed transaction stores nothing
@@ -56,11 +56,11 @@ def _to_record(outcome: Outcome) -> dict[str, Any]:
 
 def _replay(given: dict[str, Any], at: datetime) -> Outcome:
     if "refusal" in given:
-        standing = UUID(given["cancellation"]) if given["cancellation"] else None
+        cancellation = UUID(given["cancellation"]) if given["cancellation"] else None
         refusal = Refusal(
             kind=RefusalKind(given["refusal"]),
             detail=given["detail"],
-            cancellation=standing,
+            cancellation=cancellation,
             current=_current_state(given["current"]) if "current" in given else None,
         )
         return Refused(refusal=refusal, process=given["process"], at=at)

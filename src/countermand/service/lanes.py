@@ -29,7 +29,7 @@ BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000
 TRIES: Final = 3
 _RETRIED_SQLSTATES: Final = frozenset({"40001", "40P01", "23505"})
-"""Serialization, deadlock, and a unique key that another lane took a moment ago: looked at again, it is seen."""
+"""Serialization, deadlock, and a unique key that another lane has just taken: a second try sees it."""
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class Lane:
         self._pump: asyncio.Task[None] | None = None
 
     async def submit(self, call: Call) -> Outcome:
-        """Have ``call`` decided and stored. Returns once the outcome is durable; ``Failed`` when it could not be."""
+        """Decide and save ``call``. Returns when the outcome is durable; ``Failed`` if it could not be saved."""
         if len(self._waiting) >= QUEUE_MAX:
             return Failed()
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -84,7 +84,7 @@ class Lane:
                         future.set_result(outcome)
         finally:
             self._pump = None
-            # Calls are left only where the lane itself was stopped. Then nobody is to wait for ever.
+            # Calls are left only if the lane itself was stopped. They must not wait for ever.
             for _, future in (*batch, *self._waiting):
                 if not future.done():
                     future.set_result(Failed(unknown=True))
@@ -138,7 +138,7 @@ class Lane:
             try:
                 await self._database.write(partial(_reserve, numbers, size))
             except BaseException:
-                # The block may not be ours, and somebody else may get it.
+                # The block may not be ours: another process may get it.
                 numbers.forget()
                 raise
         result = await self._written(calls)
@@ -155,7 +155,7 @@ class Lane:
         return result.outcomes
 
     async def _written(self, calls: Sequence[Call]) -> BatchResult:
-        """What a batch comes to, with as much more loaded as turns out to be needed. That is rare."""
+        """The result of a batch. If more must be loaded, which is rare, it starts again."""
         more = More()
         while True:
             try:
@@ -174,7 +174,7 @@ class Lanes:
         self._lanes = [make() for _ in range(count)]
 
     async def submit(self, call: Call) -> Outcome:
-        """Send ``call`` down the lane of its retailer."""
+        """Submit ``call`` to the lane of its retailer."""
         key = call.retailer or call.about
         return await self._lanes[key.int % len(self._lanes)].submit(call)
 
@@ -188,7 +188,7 @@ def _reserve(numbers: Numbers, size: int, connection: Connection) -> None:
 
 
 def _may_pass(error: SQLAlchemyError) -> bool:
-    """Whether the same call may succeed when it is tried again: a lost connection, a deadlock, a taken key."""
+    """Whether the same call may succeed if it is tried again: a lost connection, a deadlock, a taken key."""
     if not isinstance(error, DBAPIError):
         return False
     return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRIED_SQLSTATES

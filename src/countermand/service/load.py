@@ -445,7 +445,7 @@ def _load_agreements(connection: Connection, rows: Sequence[Record], work: Works
     retailers, parties = set[UUID](), set[UUID]()
     for line in work.lines.values():
         retailers.add(line.retailer)
-        parties.update(line.told)
+        parties.update(line.notified)
     for call in work.calls:
         command = call.command
         if isinstance(command, PlaceOrder):

@@ -1,4 +1,4 @@
-"""The customer's money: payments that come later, refunds that fall due as a cancellation is accepted, the journal."""
+"""The customer's money: payments after the order, refunds that follow from cancellations, and the journal."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -15,7 +15,7 @@ from countermand.domain.money.refunds import Posting, Refund, RefundKind, Refund
 from countermand.domain.money.releases import STUCK, Releases, captured_minor, refund_captured
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.domain.search import key_of_payment
-from countermand.service.effects import tell
+from countermand.service.effects import record
 from countermand.service.workspace import Owed, Workspace
 from countermand.store.codecs import refund_row
 from countermand.store.money import account_row, terms_of_money
@@ -24,16 +24,16 @@ Result = tuple[LineOutcome, ...] | Refusal
 
 
 def decide_refund(work: Workspace, command: RefundCommand) -> Result:
-    """Decide one command on one refund, and on those that share its call; what became of their lines."""
+    """Decide one command on one refund, and on those that share its call. Returns the outcomes of their lines."""
     outcomes = decide_refunds(work.lines, work.refunds, command, work.now, work.new_id)
     if isinstance(outcomes, Refusal):
         return outcomes
     decided: dict[UUID, Decision] = {}
     for before, outcome in outcomes:
-        of, told = before.line, outcome.decision
+        of, decision = before.line, outcome.decision
         _settle(work, work.lines[of], before, outcome)
-        decided[of] = decided[of].then(told) if of in decided else told
-    return tuple(LineOutcome(line=of, outcome=told) for of, told in decided.items())
+        decided[of] = decided[of].then(decision) if of in decided else decision
+    return tuple(LineOutcome(line=of, outcome=decision) for of, decision in decided.items())
 
 
 def _settle(work: Workspace, line: Line, before: Refund, outcome: RefundOutcome) -> None:
@@ -53,7 +53,7 @@ def decide_payment(work: Workspace, command: PaymentCommand) -> Result:
     """Decide one command on the payments of an order."""
     if not work.lines_of(command):
         return UNKNOWN_ORDER
-    # What was cancelled before it in this batch was cancelled before it was paid.
+    # Units that were cancelled before it in this batch were cancelled before they were paid.
     _give_back(work)
     lines = [work.lines[line] for line in work.lines_of(command)]
     first = lines[0]
@@ -74,7 +74,7 @@ def decide_payment(work: Workspace, command: PaymentCommand) -> Result:
 
 
 def _add_key(work: Workspace, line: Line, payment: Payment) -> None:
-    """The order is looked up by this payment from now on."""
+    """Make the order findable by this payment."""
     work.add(
         "order_keys",
         retailer_id=line.retailer,
@@ -91,7 +91,7 @@ def _releases(work: Workspace, command: CapturePayment) -> list[Refund]:
 
 
 def _refund_instead(work: Workspace, releases: Sequence[Refund], minor: int, decided: dict[UUID, Decision]) -> None:
-    """Refund what was to be released, was not, and is captured by now; its lines are told after the capture."""
+    """Refund what was to be released, was not, and has been captured. Its events follow those of the capture."""
     for release in releases:
         part = min(minor, release.amount_minor) if release.state in STUCK else 0
         if part:
@@ -137,8 +137,8 @@ def _give_back_for(work: Workspace, owed: Owed) -> None:
     for each in due:
         work.add("refunds", **refund_row(line.retailer, each.refund))
         _post(work, line, each.postings)
-        for told in each.decision.events:
-            tell(work, line, told, owed.actor, owed.door)
+        for reported in each.decision.events:
+            record(work, line, reported, owed.actor, owed.door)
         line = each.decision.line
         work.lines[line.id] = work.touched[line.id] = line
     _post(work, line, commission)

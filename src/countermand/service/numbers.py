@@ -1,4 +1,4 @@
-"""Numbers and ids that a lane gives out in order: bol's numbers, reserved ahead, and the ids of its events."""
+"""Numbers and ids that a lane assigns in order: bol's numbers, reserved ahead, and the ids of its events."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ from countermand.store import statements as sql
 
 
 class Numbers:
-    """bol's numbers, handed out from blocks that are reserved ahead in transactions of their own."""
+    """bol's numbers, taken from blocks that are reserved in separate transactions."""
 
     NAME: Final = "bol"
     BLOCK: Final = 1_000
@@ -24,7 +24,7 @@ class Numbers:
         return max(self.BLOCK, needed) if needed > self._end - self._next else 0
 
     def reserve(self, connection: Connection, size: int) -> None:
-        """Take the next block. What was left of the last one is lost, which harms nobody."""
+        """Take the next block. The rest of the last one is lost, which does no harm."""
         end = connection.execute(sql.TAKE_NUMBERS, {"of_name": self.NAME, "size": size}).scalar_one()
         self._next, self._end = end - size, end
 
@@ -51,7 +51,7 @@ class EventIds:
     _last: int = 0
 
     def in_order(self, made: UUID) -> UUID:
-        """The id, or one just behind the last if it would sort before that."""
+        """The id, or one just after the last id if it would sort before that."""
         same_millisecond = made.int >> 80 == self._last >> 80
         if same_millisecond and made.int <= self._last:
             made = UUID(int=self._last + 1 + (made.int & 0xFFFF_FFFF))

@@ -11,7 +11,7 @@ from countermand.domain.orders import NewLine, PlaceOrder, why_not_placed
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.domain.search import key_of_payment, keys_of_customer, terms_of
 from countermand.service.calls import Done, Outcome, Refused
-from countermand.service.effects import tell
+from countermand.service.effects import record
 from countermand.service.workspace import Workspace
 from countermand.store.codecs import line_changes
 from countermand.store.money import account_row
@@ -46,7 +46,7 @@ def _place_line(work: Workspace, command: PlaceOrder, new: NewLine, position: in
     _add_line(work, command, new, line, position)
     units = new.units
     placed = Event(kind=EventKind.LINE_PLACED, seq=1, units=units, open=units, asked=0, cancelled=0, shipped=0)
-    tell(work, line, placed, command.actor, door)
+    record(work, line, placed, command.actor, door)
 
 
 def _add_order(work: Workspace, command: PlaceOrder) -> None:

@@ -1,4 +1,4 @@
-"""Process statuses, which a caller polls until they have an end."""
+"""Process statuses, which a caller polls until they are final."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -17,7 +17,7 @@ def open_process(
     result: Refusal | Line | None,
     changed: Sequence[Cancellation],
 ) -> int:
-    """Write down how a call went; it is pending while a cancellation of it waits for its answer. Returns its number.
+    """Add the process status of a call: pending while a cancellation of it waits for its answer. Returns its number.
 
     ``result`` is the refusal, or the line as the call left it, if it was about one.
     """
@@ -41,7 +41,7 @@ def open_process(
 
 
 def settle_process(work: Workspace, line: Line, cancellation: Cancellation) -> None:
-    """End the process status that waits for this cancellation, which has its answer, if there is one."""
+    """End the process status that waits for this cancellation, if there is one."""
     status, error = state_of_answer(line, cancellation)
     end = {
         "of_retailer": line.retailer,
@@ -50,5 +50,5 @@ def settle_process(work: Workspace, line: Line, cancellation: Cancellation) -> N
         "new_error": error,
         "new_settled_at": work.now,
     }
-    # What came first is final.
+    # The first one is final.
     work.settled.setdefault(cancellation.id, end)

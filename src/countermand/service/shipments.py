@@ -1,4 +1,4 @@
-"""Parcels: the one that a shipment went in, and how it travels."""
+"""Parcels: their rows, and corrections of them."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ from countermand.domain.line import Decision, Line
 from countermand.service.workspace import Workspace
 
 
-def note_parcel(work: Workspace, command: ShipOrder, first: Line, fates: Iterable[LineOutcome]) -> None:
-    """A parcel left. ``first`` is any of its lines: all have one retailer and one fulfiller."""
+def note_parcel(work: Workspace, command: ShipOrder, first: Line, outcomes: Iterable[LineOutcome]) -> None:
+    """Add a parcel. ``first`` is any of its lines: all have one retailer and one fulfiller."""
     parcel = command.parcel
     work.add(
         "shipments",
@@ -27,12 +27,12 @@ def note_parcel(work: Workspace, command: ShipOrder, first: Line, fates: Iterabl
         tracking_number=parcel.tracking_number,
         details=_details(parcel),
     )
-    for line, units in shipped(fates).items():
+    for line, units in shipped(outcomes).items():
         work.add("shipment_lines", retailer_id=first.retailer, shipment_id=parcel.id, line_id=line, units=units)
 
 
 def note_parcel_change(work: Workspace, command: ChangeParcel, retailer: UUID) -> None:
-    """A parcel travels otherwise than was said."""
+    """Correct the carrier and the number of a parcel."""
     work.transports[command.parcel] = {
         "of_retailer": retailer,
         "of_id": command.parcel,
@@ -53,11 +53,11 @@ def _details(parcel: Parcel) -> dict[str, Any]:
     }
 
 
-def shipped(fates: Iterable[LineOutcome]) -> Counter[UUID]:
-    """How many units of each line left with it. A line that is named twice is counted as one."""
+def shipped(outcomes: Iterable[LineOutcome]) -> Counter[UUID]:
+    """How many units of each line are in a parcel. A line that is named twice is counted once."""
     units: Counter[UUID] = Counter()
-    for fate in fates:
-        for event in fate.outcome.events if isinstance(fate.outcome, Decision) else ():
+    for each in outcomes:
+        for event in each.outcome.events if isinstance(each.outcome, Decision) else ():
             if event.kind is EventKind.LINE_SHIPPED:
-                units[fate.line] += event.units
+                units[each.line] += event.units
     return units

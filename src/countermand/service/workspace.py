@@ -1,4 +1,4 @@
-"""A batch at work: what has been read, how the calls so far left it, and what is to be written."""
+"""The workspace of a batch: what was read, as the calls so far left it, and what has to be written."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,10 +26,10 @@ from countermand.store.parts import Moved
 Row = dict[str, Any]
 
 Key = tuple[UUID, str, str]
-"""An idempotency key: of which retailer, who calls, and the key."""
+"""An idempotency key: its retailer, the caller, and the key."""
 
 Given = tuple[str, dict[str, Any], datetime]
-"""What was answered under a key: the fingerprint of the call, the answer as it is kept, and when."""
+"""The saved answer of a key: the fingerprint of the call, the answer, and its time."""
 
 Orders = frozenset[tuple[UUID, UUID]]
 """Orders, each by its retailer and its id."""
@@ -37,14 +37,14 @@ Orders = frozenset[tuple[UUID, UUID]]
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """Orders of which a batch needs more than its calls name: all lines of the ``whole`` order, or its ``money``."""
+    """Orders of which a batch needs more than its calls name: all lines of an order (``whole``), or its ``money``."""
 
     whole: Orders = frozenset()
     money: Orders = frozenset()
 
 
 class MoreNeededError(Exception):
-    """A batch cannot be decided by what was loaded: roll back, and begin again with this much more.
+    """A batch needs more than was loaded: roll it back, and start again with more.
 
     It cannot be locked now. Two batches that each hold one line of an order and want the other would never end.
     """
@@ -56,7 +56,7 @@ class MoreNeededError(Exception):
 
 @dataclass(slots=True)
 class LaneState:
-    """All that a lane keeps from one batch to the next."""
+    """What a lane keeps from one batch to the next."""
 
     numbers: Numbers = field(default_factory=Numbers)
     agreements: Agreements = field(default_factory=Agreements)
@@ -65,7 +65,7 @@ class LaneState:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """Units of a priced line that became cancelled: money goes back for them."""
+    """Units of a priced line were cancelled: money goes back for them."""
 
     line: UUID
     event: Event
@@ -126,17 +126,17 @@ class Workspace:
     moved: list[Moved] = field(default_factory=list)
     scored: set[tuple[UUID, datetime]] = field(default_factory=set)
 
-    # What is known
+    # Read
 
     def meet(self, line: Line, priced: bool) -> None:
-        """Learn of a line, loaded or new."""
+        """Add a line, loaded or new."""
         self.lines[line.id] = line
         self.lines_of_order.setdefault(line.order, []).append(line.id)
         if priced:
             self.priced.add(line.id)
 
     def lines_of(self, command: Command | PlaceOrder) -> Sequence[UUID]:
-        """The lines that a command is about, as far as there are any."""
+        """The lines that a command is about, if there are any."""
         if isinstance(command, PlaceOrder):
             return ()
         if isinstance(command, AboutOrder):
@@ -144,7 +144,7 @@ class Workspace:
         return (command.line,) if command.line in self.lines else ()
 
     def retailer_of(self, call: Call) -> UUID | None:
-        """Whose call it is, also where the door did not say; ``None`` when it is about nothing there is."""
+        """The retailer of a call, also if the API did not name it; ``None`` if the call is about something unknown."""
         if call.retailer:
             return call.retailer
         if isinstance(call.command, PlaceOrder):
@@ -164,14 +164,14 @@ class Workspace:
         return account
 
     def change_account(self, account: OrderAccount) -> None:
-        """The money of an order is like this now."""
+        """Set the account of an order."""
         self.accounts[account.order] = account
         self.accounts_changed.add(account.order)
 
-    # What is written
+    # Write
 
     def add(self, table: str, **values: Any) -> Row:
-        """Insert a row, which names every column. It is as it is returned until the batch is written."""
+        """Insert a row with all columns. It can be changed until the batch is written."""
         self.new.setdefault(table, []).append(values)
         return values
 
@@ -181,13 +181,13 @@ class Workspace:
         self.changed.setdefault(table, []).append({"of_retailer": retailer, "of_id": of_id, **changed})
 
     def connect(self, retailer: UUID, supplier: UUID) -> None:
-        """They know each other from now on, if they did not before."""
+        """Connect a retailer and a supplier, if they are not connected yet."""
         known = self.new.setdefault("connections", [])
         if not any((each["retailer_id"], each["supplier_id"]) == (retailer, supplier) for each in known):
             self.add("connections", retailer_id=retailer, supplier_id=supplier, since=self.now)
 
     def claim(self, retailer: UUID, payments: Iterable[Payment]) -> None:
-        """These payments are this retailer's from now on, unless they were before.
+        """Record that these payments belong to this retailer, unless that is recorded.
 
         The first that names one has it; the key of the directory holds that for all lanes.
         """

@@ -182,7 +182,7 @@ class CruxCalls:
         order = request.order
         message = messages.read(messages.Allocate, request.body, timp=request.timp)
         done = await self._done(request, meaning.allocate(request, message, order))
-        return json_reply(200, [{str(fate.line): views.allocation_word(fate.outcome)} for fate in done.fates])
+        return json_reply(200, [{str(each.line): views.allocation_word(each.outcome)} for each in done.outcomes])
 
     async def track(self, request: Request) -> Reply:
         """POST: the supplier reports a parcel; its units are shipped."""
