@@ -1,6 +1,6 @@
 """The audit trail of changes that are no event of a line: who changed which party, user or credential, and when."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import Connection, insert, select
 
 from countermand.ids import Ids
+from countermand.reads.views import view
 from countermand.store import tables as t
-from countermand.store.columns import Record
 
 
 class Action(StrEnum):
@@ -77,7 +77,22 @@ def record(connection: Connection, author: Author, change: Change) -> None:
     )
 
 
-def list_entries(connection: Connection, wanted: AuditFilter) -> Sequence[Record]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """An entry of the audit trail, with the name of its party."""
+
+    id: UUID
+    party_id: UUID
+    object_id: UUID
+    action: str
+    by: str
+    door: str
+    at: datetime
+    detail: Mapping[str, Any]
+    party_name: str
+
+
+def list_entries(connection: Connection, wanted: AuditFilter) -> list[AuditEntry]:
     """Entries of the audit trail with the name of their party, newest first."""
     query = select(t.audit, t.parties.c.name.label("party_name")).join(t.parties, t.parties.c.id == t.audit.c.party_id)
     if wanted.party:
@@ -88,4 +103,5 @@ def list_entries(connection: Connection, wanted: AuditFilter) -> Sequence[Record
         query = query.where(t.audit.c.action == wanted.action.value)
     if wanted.after:
         query = query.where(t.audit.c.id < wanted.after)
-    return connection.execute(query.order_by(t.audit.c.id.desc()).limit(wanted.limit)).all()
+    rows = connection.execute(query.order_by(t.audit.c.id.desc()).limit(wanted.limit))
+    return [view(AuditEntry, row) for row in rows]

@@ -16,6 +16,7 @@ from countermand.admin.callers import permitted
 from countermand.domain.parties import PartyKind
 from countermand.ids import Ids, digest
 from countermand.keyring import Keyring
+from countermand.reads.views import PartyView, view
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly, change_returning
 from countermand.store.columns import Record
@@ -53,7 +54,7 @@ def issue_token(
     ids: Ids,
     now: datetime,
     *,
-    party: Record,
+    party: PartyView,
     permissions: Collection[str] | None = None,
     label: str = "",
     expires_at: datetime | None = None,
@@ -81,7 +82,7 @@ def create_token(
     connection: Connection,
     author: Author,
     *,
-    party: Record,
+    party: PartyView,
     permissions: Collection[str] | None,
     label: str,
     expires_at: datetime | None,
@@ -100,7 +101,7 @@ def create_token(
 
 
 def issue_plaza_key(
-    connection: Connection, ids: Ids, keyring: Keyring, now: datetime, *, party: Record, label: str = ""
+    connection: Connection, ids: Ids, keyring: Keyring, now: datetime, *, party: PartyView, label: str = ""
 ) -> PlazaKey:
     """Make a key pair for the HMAC of bol's Plaza API (docs/plaza.md); the private half is kept encrypted.
 
@@ -127,7 +128,7 @@ def issue_plaza_key(
 
 
 def create_plaza_key(
-    connection: Connection, author: Author, keyring: Keyring, *, party: Record, label: str
+    connection: Connection, author: Author, keyring: Keyring, *, party: PartyView, label: str
 ) -> PlazaKey:
     """Make a key pair for a retailer.
 
@@ -139,9 +140,33 @@ def create_plaza_key(
     return pair
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialView:
+    """A credential with its party and user, without its secret."""
+
+    id: UUID
+    label: str
+    permissions: Sequence[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    party_name: str
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlazaKeyView:
+    """A pair of keys, by its public half."""
+
+    lookup: str
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
 def list_credentials(
     connection: Connection, *, kind: str, party: UUID | None, after: UUID | None, limit: int
-) -> Sequence[Record]:
+) -> list[CredentialView]:
     """Credentials of one kind with their party and user, newest first, revoked ones too. Never a secret."""
     query = (
         select(
@@ -161,12 +186,13 @@ def list_credentials(
         query = query.where(t.credentials.c.party_id == party)
     if after:
         query = query.where(t.credentials.c.id < after)
-    return connection.execute(query.order_by(t.credentials.c.id.desc()).limit(limit)).all()
+    rows = connection.execute(query.order_by(t.credentials.c.id.desc()).limit(limit))
+    return [view(CredentialView, row) for row in rows]
 
 
-def list_plaza_keys(connection: Connection, party: UUID) -> Sequence[Record]:
+def list_plaza_keys(connection: Connection, party: UUID) -> list[PlazaKeyView]:
     """The party's Plaza keys, oldest first, revoked ones too."""
-    return connection.execute(
+    query = (
         select(
             t.credentials.c.lookup,
             t.credentials.c.label,
@@ -175,7 +201,8 @@ def list_plaza_keys(connection: Connection, party: UUID) -> Sequence[Record]:
         )
         .where(t.credentials.c.party_id == party, t.credentials.c.kind == "plaza_key")
         .order_by(t.credentials.c.id)
-    ).all()
+    )
+    return [view(PlazaKeyView, row) for row in connection.execute(query)]
 
 
 def rename(connection: Connection, author: Author, credential: UUID, label: str) -> None:

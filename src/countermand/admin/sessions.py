@@ -1,5 +1,6 @@
 """Log-ins: whether a password is a user's, and the token that a right one is worth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -11,8 +12,8 @@ from sqlalchemy import Connection, select
 from countermand.admin.credentials import issue_token
 from countermand.domain.parties import PartyKind
 from countermand.ids import Ids
+from countermand.reads.views import PartyView, view, view_or_none
 from countermand.store import tables as t
-from countermand.store.columns import Record
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -29,9 +30,21 @@ class Login:
     permissions: tuple[str, ...]
 
 
-def find_user(connection: Connection, email: str) -> Record | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginUser:
+    """An active user, as a log-in needs it."""
+
+    id: UUID
+    name: str
+    password_hash: str
+    permissions: Sequence[str]
+    party_id: UUID
+    kind: str
+
+
+def find_user(connection: Connection, email: str) -> LoginUser | None:
     """The active user with this e-mail address, of an active party."""
-    return connection.execute(
+    query = (
         select(
             t.users.c.id,
             t.users.c.name,
@@ -42,10 +55,11 @@ def find_user(connection: Connection, email: str) -> Record | None:
         )
         .join(t.parties)
         .where(t.users.c.email == email.strip().lower(), t.users.c.status == "active", t.parties.c.status == "active")
-    ).first()
+    )
+    return view_or_none(LoginUser, connection.execute(query).first())
 
 
-def is_password(user: Record | None, password: str) -> bool:
+def is_password(user: LoginUser | None, password: str) -> bool:
     """Whether the password is this user's. Takes the same time for a user who does not exist. Slow on purpose."""
     from argon2.exceptions import Argon2Error, InvalidHashError
 
@@ -56,9 +70,9 @@ def is_password(user: Record | None, password: str) -> bool:
     return user is not None
 
 
-def log_in(connection: Connection, ids: Ids, now: datetime, *, user: Record, expires_at: datetime | None) -> Login:
+def log_in(connection: Connection, ids: Ids, now: datetime, *, user: LoginUser, expires_at: datetime | None) -> Login:
     """Give a user whose password was right a token that ends at ``expires_at``."""
-    party = connection.execute(select(t.parties).where(t.parties.c.id == user.party_id)).one()
+    party = view(PartyView, connection.execute(select(t.parties).where(t.parties.c.id == user.party_id)).one())
     token = issue_token(
         connection,
         ids,

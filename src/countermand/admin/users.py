@@ -1,6 +1,7 @@
 """People who can log in: add and disable them, change their password, end their log-ins."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -13,9 +14,9 @@ from countermand.admin.parties import TakenError
 from countermand.admin.sessions import hash_of_password
 from countermand.domain.parties import PartyKind
 from countermand.ids import Ids, read
+from countermand.reads.views import PartyView, view
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly
-from countermand.store.columns import Record
 
 
 class UnknownUserError(LookupError):
@@ -27,7 +28,7 @@ def enter(
     ids: Ids,
     now: datetime,
     *,
-    party: Record,
+    party: PartyView,
     email: str,
     name: str,
     password: str,
@@ -61,7 +62,7 @@ def add(
     connection: Connection,
     author: Author,
     *,
-    party: Record,
+    party: PartyView,
     email: str,
     name: str,
     password: str,
@@ -86,7 +87,31 @@ def add(
     return user
 
 
-def find_user(connection: Connection, text: str) -> Record:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A user by itself."""
+
+    id: UUID
+    party_id: UUID
+    email: str
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserView:
+    """A user with the name of the party."""
+
+    id: UUID
+    email: str
+    name: str
+    status: str
+    permissions: Sequence[str]
+    created_at: datetime
+    party_name: str
+
+
+def find_user(connection: Connection, text: str) -> User:
     """The user with this id or e-mail address, disabled or not.
 
     Raises:
@@ -94,13 +119,14 @@ def find_user(connection: Connection, text: str) -> Record:
     """
     user = read("usr", text)
     where = t.users.c.id == user if user else t.users.c.email == text.strip().lower()
-    row = connection.execute(select(t.users).where(where)).first()
+    columns = (t.users.c[name] for name in ("id", "party_id", "email", "name", "status"))
+    row = connection.execute(select(*columns).where(where)).first()
     if row is None:
         raise UnknownUserError(f"There is no user with the id or e-mail address {text!r}.")
-    return row
+    return view(User, row)
 
 
-def list_users(connection: Connection, *, party: UUID | None, after: UUID | None, limit: int) -> Sequence[Record]:
+def list_users(connection: Connection, *, party: UUID | None, after: UUID | None, limit: int) -> list[UserView]:
     """Users with their party, newest first, disabled ones too."""
     columns = (t.users.c.id, t.users.c.email, t.users.c.name, t.users.c.status, t.users.c.permissions)
     query = select(*columns, t.users.c.created_at, t.parties.c.name.label("party_name")).join(t.parties)
@@ -108,10 +134,10 @@ def list_users(connection: Connection, *, party: UUID | None, after: UUID | None
         query = query.where(t.users.c.party_id == party)
     if after:
         query = query.where(t.users.c.id < after)
-    return connection.execute(query.order_by(t.users.c.id.desc()).limit(limit)).all()
+    return [view(UserView, row) for row in connection.execute(query.order_by(t.users.c.id.desc()).limit(limit))]
 
 
-def disable(connection: Connection, author: Author, user: Record) -> int:
+def disable(connection: Connection, author: Author, user: User) -> int:
     """Let a user log in no more, and end the user's tokens. Returns how many tokens ended."""
     change_exactly(connection, 1, update(t.users).where(t.users.c.id == user.id).values(status="disabled"))
     ended = _end_tokens(connection, author, user.id)
@@ -119,13 +145,13 @@ def disable(connection: Connection, author: Author, user: Record) -> int:
     return ended
 
 
-def enable(connection: Connection, author: Author, user: Record) -> None:
+def enable(connection: Connection, author: Author, user: User) -> None:
     """Let a user log in again. Tokens that ended stay ended."""
     change_exactly(connection, 1, update(t.users).where(t.users.c.id == user.id).values(status="active"))
     _record(connection, author, Action.USER_ENABLED, user)
 
 
-def change_password(connection: Connection, author: Author, user: Record, password: str) -> int:
+def change_password(connection: Connection, author: Author, user: User, password: str) -> int:
     """Replace a user's password, and end the user's tokens. Returns how many tokens ended."""
     hashed = hash_of_password(password)
     change_exactly(connection, 1, update(t.users).where(t.users.c.id == user.id).values(password_hash=hashed))
@@ -134,7 +160,7 @@ def change_password(connection: Connection, author: Author, user: Record, passwo
     return ended
 
 
-def log_out(connection: Connection, author: Author, user: Record) -> int:
+def log_out(connection: Connection, author: Author, user: User) -> int:
     """End all of a user's log-ins and tokens. Returns how many there were."""
     ended = _end_tokens(connection, author, user.id)
     _record(connection, author, Action.USER_LOGGED_OUT, user)
@@ -145,6 +171,6 @@ def _end_tokens(connection: Connection, author: Author, user: UUID) -> int:
     return credentials.revoke_where(connection, author, t.credentials.c.user_id == user)
 
 
-def _record(connection: Connection, author: Author, action: Action, user: Record) -> None:
+def _record(connection: Connection, author: Author, action: Action, user: User) -> None:
     change = Change(action=action, party=user.party_id, target=user.id, detail={"email": user.email})
     record(connection, author, change)

@@ -1,6 +1,6 @@
 """Commands about who has access: users, tokens by their ids, and the audit trail of both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Final
@@ -18,7 +18,6 @@ from countermand.cli.parties import NAME_MAX, author, find_id, find_party, read_
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.ids import show
 from countermand.road import Application
-from countermand.store.columns import Record
 
 PartyFlag = Annotated[str | None, Parameter(help="Of this party only: its name or id")]
 
@@ -33,7 +32,7 @@ def user_list(
 ) -> None:
     """List the people who can log in, newest first, disabled ones too: 50 unless --limit says otherwise."""
 
-    def page(connection: Connection, count: int, last: Record | None) -> Sequence[Record]:
+    def page(connection: Connection, count: int, last: users.UserView | None) -> Sequence[users.UserView]:
         wanted = find_party(connection, party).id if party else None
         return users.list_users(connection, party=wanted, after=last.id if last else None, limit=count)
 
@@ -119,7 +118,9 @@ def token_list(
     A token itself is never shown.
     """
 
-    def page(connection: Connection, count: int, last: Record | None) -> Sequence[Record]:
+    def page(
+        connection: Connection, count: int, last: credentials.CredentialView | None
+    ) -> Sequence[credentials.CredentialView]:
         wanted = find_party(connection, party).id if party else None
         after = last.id if last else None
         return credentials.list_credentials(connection, kind="token", party=wanted, after=after, limit=count)
@@ -186,7 +187,7 @@ def audit(
         fail(Exit.USAGE, "bad_action", f"{action!r} is no kind of change. There are {', '.join(trail.Action)}.")
     kind = trail.Action(action) if action else None
 
-    def page(connection: Connection, count: int, last: Record | None) -> Sequence[Record]:
+    def page(connection: Connection, count: int, last: trail.AuditEntry | None) -> Sequence[trail.AuditEntry]:
         wanted = trail.AuditFilter(
             party=find_party(connection, party).id if party else None,
             target=_any_id(object) if object else None,
@@ -232,7 +233,7 @@ def _report(user: str, *, json: bool, status: str | None = None, tokens_ended: i
     say(f"{user} {what}." + (f" {tokens_ended} tokens ended." if tokens_ended is not None else ""))
 
 
-def _user_document(row: Record) -> dict[str, Any]:
+def _user_document(row: users.UserView) -> dict[str, Any]:
     return {
         "id": show("usr", row.id),
         "email": row.email,
@@ -244,7 +245,7 @@ def _user_document(row: Record) -> dict[str, Any]:
     }
 
 
-def _token_document(row: Record) -> dict[str, Any]:
+def _token_document(row: credentials.CredentialView) -> dict[str, Any]:
     return {
         "id": show("crd", row.id),
         "label": row.label,
@@ -257,7 +258,7 @@ def _token_document(row: Record) -> dict[str, Any]:
     }
 
 
-def _entry_document(row: Record) -> dict[str, Any]:
+def _entry_document(row: trail.AuditEntry) -> dict[str, Any]:
     return {
         "id": show("aud", row.id),
         "at": row.at,
@@ -286,11 +287,11 @@ def _as_cells(document: dict[str, Any]) -> dict[str, Any]:
     return {name: cell(value) for name, value in document.items()}
 
 
-def _entry_cells(row: Record) -> dict[str, Any]:
+def _entry_cells(row: trail.AuditEntry) -> dict[str, Any]:
     return _as_cells(_entry_document(row)) | {"detail": _in_words(row.detail)}
 
 
-def _object_id(row: Record) -> str:
+def _object_id(row: trail.AuditEntry) -> str:
     prefix = {"party": "pty", "user": "usr", "credential": "crd"}[row.action.partition(".")[0]]
     return show(prefix, row.object_id)
 
@@ -299,7 +300,7 @@ def _any_id(text: str) -> UUID:
     return find_id(text.partition("_")[0], text)
 
 
-def _end_of(row: Record) -> str:
+def _end_of(row: credentials.CredentialView) -> str:
     if row.revoked_at:
         return f"revoked {_minute(row.revoked_at)}"
     return f"expires {_minute(row.expires_at)}" if row.expires_at else ""
@@ -309,7 +310,7 @@ def _minute(at: Any) -> str:
     return f"{at:%Y-%m-%d %H:%M}"
 
 
-def _in_words(detail: dict[str, Any]) -> str:
+def _in_words(detail: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {' '.join(value) if isinstance(value, list) else value}" for name, value in detail.items()
     )

@@ -26,10 +26,9 @@ from countermand.domain.texts import writable
 from countermand.json_input import parse_json, unfit_texts
 from countermand.reads import lines as line_reads
 from countermand.reads.scope import Scope
-from countermand.reads.views import LineRow
+from countermand.reads.views import LineRow, PartyView
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
-from countermand.store.columns import Record
 
 DOOR = "cli"
 EVERYTHING = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
@@ -98,7 +97,7 @@ def order_add(
 
 def _prepare(connection: Connection, application: Application, given: Sequence[Given]) -> list[Prepared]:
     """The command for each order, or why there is none. Parties are looked for once."""
-    found: dict[str, Record] = {}
+    found: dict[str, PartyView] = {}
     prepared: list[Prepared] = []
     for each in given:
         if isinstance(each.order, Problem):
@@ -198,7 +197,7 @@ def _read_order(place: int, value: Any) -> Given:
 _REFERENCE_SHOWN = 60
 
 
-def _parties(connection: Connection, order: OrderIn, found: dict[str, Record]) -> dict[str, UUID]:
+def _parties(connection: Connection, order: OrderIn, found: dict[str, PartyView]) -> dict[str, UUID]:
     """Every party that an order names. Ends with an error when one is unknown or cannot do what it shall."""
     ids = {}
     for text in sorted({order.retailer, *(line.supplier for line in order.lines if line.supplier)}):

@@ -26,8 +26,8 @@ from countermand.domain.texts import why_unfit
 from countermand.ids import read, show
 from countermand.reads import parties as party_reads
 from countermand.reads.parties import UnknownPartyError
+from countermand.reads.views import PartyView
 from countermand.road import Application
-from countermand.store.columns import Record
 
 NAME_MAX = 255
 DAYS_MAX = 36_500
@@ -248,7 +248,7 @@ def plaza_key_create(*, party: str, label: Text = "", database: DatabaseFlag = N
 def plaza_key_list(*, party: str, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """List the Plaza keys of a party."""
 
-    def question(connection: Connection) -> Sequence[Record]:
+    def question(connection: Connection) -> Sequence[credentials.PlazaKeyView]:
         return credentials.list_plaza_keys(connection, find_party(connection, party).id)
 
     rows = ask_database(read_settings(database=database), question)
@@ -291,7 +291,7 @@ def author(application: Application) -> Author:
     return Author(name=f"operator {getpass.getuser()}", door="cli", at=application.clock(), ids=application.ids)
 
 
-def find_party(connection: Connection, text: str) -> Record:
+def find_party(connection: Connection, text: str) -> PartyView:
     """The party of this name or id; ends the command when there is none. The platform has its name in any case."""
     try:
         return party_reads.find_party(connection, text)
@@ -301,7 +301,7 @@ def find_party(connection: Connection, text: str) -> Record:
         fail(Exit.NOT_FOUND, "unknown_party", str(error), "See `countermand party list`.")
 
 
-def find_retailer(connection: Connection, text: str) -> Record:
+def find_retailer(connection: Connection, text: str) -> PartyView:
     """The retailer of this name or id; ends the command when there is none."""
     found = find_party(connection, text)
     if found.kind != PartyKind.RETAILER.value:
@@ -309,7 +309,7 @@ def find_retailer(connection: Connection, text: str) -> Record:
     return found
 
 
-def _able(party: Record, permissions: Sequence[Permission] | None) -> Record:
+def _able(party: PartyView, permissions: Sequence[Permission] | None) -> PartyView:
     """The party; ends the command when it cannot have one of these permissions."""
     possible = PERMISSIONS[PartyKind(party.kind)]
     impossible = [permission.value for permission in permissions or () if permission not in possible]

@@ -15,7 +15,7 @@ from countermand.ids import show
 from countermand.reads import scores
 from countermand.reads.parties import find_party
 from countermand.reads.scores import EvidenceEvent
-from countermand.store.columns import Record
+from countermand.reads.views import PartyView
 
 WEEKS: Final = 6
 WEEKS_MAX: Final = 52
@@ -46,7 +46,7 @@ class Shown:
     ``evidence`` has the cards with all that counts, if that was requested.
     """
 
-    party: Record
+    party: PartyView
     role: Role
     cards: Sequence[Figures]
     evidence: Mapping[Week, Scorecard]
@@ -114,7 +114,7 @@ def document(shown: Shown, *, evidence: bool) -> dict[str, Any]:
     }
 
 
-def _role(party: Record, role: Role | None) -> Role:
+def _role(party: PartyView, role: Role | None) -> Role:
     kind = PartyKind(party.kind)
     if kind is PartyKind.PLATFORM or (kind is PartyKind.SUPPLIER and role is Role.RETAILER):
         raise SellsNothingError(f"{party.name} is a {kind.value} and sells nothing.")

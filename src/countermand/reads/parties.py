@@ -10,15 +10,15 @@ from sqlalchemy import (
 
 from countermand.domain.parties import PartyKind
 from countermand.ids import read
+from countermand.reads.views import PartyView, view
 from countermand.store import tables as t
-from countermand.store.columns import Record
 
 
 class UnknownPartyError(LookupError):
     """There is no such party, or several of that name. The message says which."""
 
 
-def find_party(connection: Connection, text: str) -> Record:
+def find_party(connection: Connection, text: str) -> PartyView:
     """The party with this id or name.
 
     Raises:
@@ -30,7 +30,7 @@ def find_party(connection: Connection, text: str) -> Record:
     if len(rows) != 1:
         problem = "There is no party" if not rows else f"There are {len(rows)} parties"
         raise UnknownPartyError(f"{problem} with the id or name {text!r}.")
-    return rows[0]
+    return view(PartyView, rows[0])
 
 
 def party_name(connection: Connection, party: UUID) -> str | None:
@@ -48,6 +48,7 @@ def active_suppliers(connection: Connection, parties: Sequence[UUID]) -> dict[UU
     return {row.id: PartyKind(row.kind) for row in rows}
 
 
-def list_parties(connection: Connection) -> Sequence[Record]:
+def list_parties(connection: Connection) -> list[PartyView]:
     """Every party, by name."""
-    return connection.execute(select(t.parties).order_by(t.parties.c.name, t.parties.c.id)).all()
+    rows = connection.execute(select(t.parties).order_by(t.parties.c.name, t.parties.c.id))
+    return [view(PartyView, row) for row in rows]

@@ -184,12 +184,21 @@ def judge(
     return version
 
 
-def judged_parties(connection: Connection, after: UUID | None, limit: int) -> Sequence[Record]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedParty:
+    """A party that has cards."""
+
+    id: UUID
+    kind: str
+
+
+def judged_parties(connection: Connection, after: UUID | None, limit: int) -> list[JudgedParty]:
     """Parties that have cards, by their ids, from behind one of them on."""
     query = select(t.parties.c.id, t.parties.c.kind).where(t.parties.c.kind != "platform")
     if after is not None:
         query = query.where(t.parties.c.id > after)
-    return connection.execute(query.order_by(t.parties.c.id).limit(limit)).all()
+    rows = connection.execute(query.order_by(t.parties.c.id).limit(limit))
+    return [view(JudgedParty, row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.scoring import RULES, Role, Week
 from countermand.ids import Clock
 from countermand.reads import scores
+from countermand.reads.scores import JudgedParty
+from countermand.reads.views import PartyView
 from countermand.store import score_cards
 from countermand.store.codecs import partition_of
 from countermand.store.columns import Record
@@ -127,7 +129,7 @@ class ScoreCards:
                 score_cards.plan(connection, self.rows_of(party, week))
         return parties[-1].id if len(parties) == PARTIES_AT_ONCE else None
 
-    def rows_of(self, party: Record, last: Week) -> list[dict[str, Any]]:
+    def rows_of(self, party: PartyView | JudgedParty, last: Week) -> list[dict[str, Any]]:
         """The cards of a party that are kept: those of a year, up to this week."""
         weeks = [last.later(-number) for number in range(WEEKS_MAX)]
         return [self._row(party.id, role, week) for role in _ROLES[PartyKind(party.kind)] for week in weeks]

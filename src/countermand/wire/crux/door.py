@@ -30,7 +30,6 @@ from countermand.json_input import NODES_MAX, ORDER_NODES_MAX
 from countermand.reads import orders as order_reads
 from countermand.reads import parties as party_reads
 from countermand.service.calls import Call, Done
-from countermand.store.columns import Record
 from countermand.store.engines.transactions import change
 from countermand.wire import limits
 from countermand.wire.callers import address_of
@@ -263,7 +262,7 @@ class CruxCalls:
         )
         return json_reply(200, views.login(login))
 
-    async def _user(self, message: messages.Login, address: str) -> Record:
+    async def _user(self, message: messages.Login, address: str) -> sessions.LoginUser:
         try:
             async with self._passwords.attempt(message.username, address) as attempt:
                 user = await self._database.read(partial(sessions.find_user, email=message.username))
