@@ -41,6 +41,7 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.line import State
+from countermand.domain.line_status import Allocation, LineStatus
 from countermand.domain.money.commands import RetryRefund
 from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
@@ -145,11 +146,11 @@ ORDER_FILTERS: Final = {
     "uncommon word": OrderFilter(title_word="kind7"),
     "rare words": OrderFilter(title_word="model17 kind17"),
     "no word": OrderFilter(title_word="boot"),
-    "shipped": OrderFilter(designation=("HasTracking",)),
-    "to ship": OrderFilter(designation=("NeedsTracking",)),
-    "unallocated": OrderFilter(statuses=("unallocated",)),
-    "only unallocated": OrderFilter(statuses=("unallocated",), conjunction="only"),
-    "allocated": OrderFilter(allocation=("Allocated",)),
+    "shipped": OrderFilter(statuses=(LineStatus.SHIPPED,)),
+    "to ship": OrderFilter(statuses=(LineStatus.ALLOCATED,)),
+    "unallocated": OrderFilter(line_statuses=(LineStatus.UNALLOCATED,)),
+    "only unallocated": OrderFilter(line_statuses=(LineStatus.UNALLOCATED,), conjunction="only"),
+    "allocated": OrderFilter(allocation=(Allocation.ALL,)),
 }
 
 

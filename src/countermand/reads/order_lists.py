@@ -26,6 +26,7 @@ from sqlalchemy import (
     union,
 )
 
+from countermand.domain.line_status import Allocation, LineStatus
 from countermand.domain.parties import PartyKind
 from countermand.domain.search import term_of_holder, term_of_retailer, term_of_sku, term_of_word, words_of
 from countermand.reads.scope import Scope, as_indexed, line_scope, order_scope, retailer_of
@@ -51,8 +52,9 @@ KEYED_PARTIES_MAX: Final = 10
 class OrderFilter:
     """Which orders to list; what is left out does not filter.
 
-    ``allocation`` and ``designation`` are CRUX's names for where lines stand (docs/crux.md); an order matches when
-    one of its lines does. ``statuses`` with ``conjunction`` is the seed revision's form of it (docs/crux.md).
+    An order matches ``allocation`` and ``statuses`` when one of its lines has one of them, ``line_statuses`` as the
+    ``conjunction`` says: ``or`` is the same, ``and`` wants a line of each, ``only`` no line of another. ``None`` among
+    them is a status that no line has.
     """
 
     placed_from: datetime | None = None
@@ -62,9 +64,9 @@ class OrderFilter:
     title_word: str | None = None
     parties: tuple[UUID, ...] = ()
     sent: bool | None = None
-    allocation: tuple[str, ...] = ()
-    designation: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
+    allocation: tuple[Allocation | None, ...] = ()
+    statuses: tuple[LineStatus | None, ...] = ()
+    line_statuses: tuple[LineStatus | None, ...] = ()
     conjunction: str = "or"
 
 
@@ -227,7 +229,7 @@ def _by_lines(indexed: str, wanted: OrderFilter, *mine: Any) -> Branch:
 def _index_of_lines(wanted: OrderFilter) -> str | None:
     """The condition of an index of lines that all orders have which can be what is wanted."""
     for indexed, names in _INDEXED.items():
-        if any(given and set(given) <= names for given in (wanted.designation, wanted.statuses)):
+        if any(given and set(given) <= names for given in (wanted.statuses, wanted.line_statuses)):
             return indexed
     return None
 
@@ -395,7 +397,7 @@ def _has_checks(wanted: OrderFilter) -> bool:
     searched = wanted.term or wanted.title_word
     by_key = wanted.reference is None or not searched
     return (
-        bool(wanted.parties or wanted.sent is not None or wanted.allocation or wanted.designation or wanted.statuses)
+        bool(wanted.parties or wanted.sent is not None or wanted.allocation or wanted.statuses or wanted.line_statuses)
         or not by_key
     )
 
@@ -414,18 +416,16 @@ def _checks(scope: Scope, wanted: OrderFilter, keys: Any) -> list[ColumnElement[
     if wanted.reference is not None and (wanted.term or wanted.title_word):
         conditions.append(_some_order(keys, _checked_orders.c.reference == wanted.reference))
     if wanted.allocation:
-        conditions.append(_some_line(keys, mine, or_(*(_ALLOCATION.get(each, false()) for each in wanted.allocation))))
-    if wanted.designation:
-        conditions.append(
-            _some_line(keys, mine, or_(*(_DESIGNATION.get(each, false()) for each in wanted.designation)))
-        )
+        conditions.append(_some_line(keys, mine, or_(*(ALLOCATION.get(each, false()) for each in wanted.allocation))))
     if wanted.statuses:
+        conditions.append(_some_line(keys, mine, or_(*(STATUS.get(each, false()) for each in wanted.statuses))))
+    if wanted.line_statuses:
         conditions.append(_by_conjunction(keys, mine, wanted))
     return conditions
 
 
 def _by_conjunction(keys: Any, mine: ColumnElement[bool], wanted: OrderFilter) -> ColumnElement[bool]:
-    each = [_STATUS.get(status, false()) for status in wanted.statuses]
+    each = [STATUS.get(status, false()) for status in wanted.line_statuses]
     match wanted.conjunction:
         case "and":
             return and_(*(_some_line(keys, mine, condition) for condition in each))
@@ -459,32 +459,24 @@ _CANCELLED = and_(_lines.cancelled == _lines.ordered, _lines.rejected < _lines.c
 _LIVE = _lines.cancelled < _lines.ordered
 _WAITS = and_(_LIVE, _lines.shipped == 0)
 
-_ALLOCATION: Final[dict[str, ColumnElement[bool]]] = {
-    "Unallocated": _lines.allocated == false(),
-    "Partial": and_(_lines.allocated == true(), _lines.accepted > 0, _lines.accepted < _lines.ordered),
-    "Allocated": and_(_lines.allocated == true(), or_(_lines.accepted == 0, _lines.accepted >= _lines.ordered)),
+ALLOCATION: Final[dict[Allocation | None, ColumnElement[bool]]] = {
+    Allocation.NOTHING: _lines.allocated == false(),
+    Allocation.PART: and_(_lines.allocated == true(), _lines.accepted > 0, _lines.accepted < _lines.ordered),
+    Allocation.ALL: and_(_lines.allocated == true(), or_(_lines.accepted == 0, _lines.accepted >= _lines.ordered)),
 }
 
-_DESIGNATION: Final[dict[str, ColumnElement[bool]]] = {
-    "HasTracking": _lines.shipped > 0,
-    "Rejected": and_(_lines.shipped == 0, _REJECTED),
-    "Cancelled": and_(_lines.shipped == 0, _CANCELLED),
-    "Backordered": and_(_WAITS, _lines.backordered > 0),
-    "NeedsTracking": and_(_WAITS, _lines.backordered == 0, _lines.allocated == true()),
-}
-
-_STATUS: Final[dict[str, ColumnElement[bool]]] = {
-    "unallocated": and_(_WAITS, _lines.allocated == false()),
-    "allocated": _DESIGNATION["NeedsTracking"],
-    "has_tracking": _DESIGNATION["HasTracking"],
-    "backordered": _DESIGNATION["Backordered"],
-    "rejected": _DESIGNATION["Rejected"],
-    "cancelled": _DESIGNATION["Cancelled"],
+STATUS: Final[dict[LineStatus | None, ColumnElement[bool]]] = {
+    LineStatus.SHIPPED: _lines.shipped > 0,
+    LineStatus.REJECTED: and_(_lines.shipped == 0, _REJECTED),
+    LineStatus.CANCELLED: and_(_lines.shipped == 0, _CANCELLED),
+    LineStatus.BACKORDERED: and_(_WAITS, _lines.backordered > 0),
+    LineStatus.ALLOCATED: and_(_WAITS, _lines.backordered == 0, _lines.allocated == true()),
+    LineStatus.UNALLOCATED: and_(_WAITS, _lines.allocated == false()),
 }
 
 _INDEXED: Final = {
-    "unfinished": frozenset({"Backordered", "NeedsTracking", "unallocated", "allocated", "backordered"}),
-    "shipped > 0": frozenset({"HasTracking", "has_tracking"}),
+    "unfinished": frozenset({LineStatus.BACKORDERED, LineStatus.ALLOCATED, LineStatus.UNALLOCATED}),
+    "shipped > 0": frozenset({LineStatus.SHIPPED}),
 }
 """Statuses of lines with units that are neither shipped nor cancelled, and of those with units that are shipped."""
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from countermand.admin.callers import Caller
 from countermand.domain.commands import Allocate, AllocateOrder, Parcel, Ship, ShipOrder
+from countermand.domain.line_status import LineStatus
 from countermand.domain.money.amounts import digits_of, rounded
 from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
@@ -18,6 +19,7 @@ from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.order_lists import OrderFilter
 from countermand.reads.scope import Scope
 from countermand.wire.crux import messages
+from countermand.wire.crux.views import ALLOCATIONS, DESIGNATIONS, STATUSES
 from countermand.wire.replies import CallError
 
 CURRENCY: Final = "USD"
@@ -161,15 +163,22 @@ def order_filter(message: messages.ListOrders, *, timp: bool) -> OrderFilter:
         title_word=(message.term or None) if timp else None,
         parties=tuple(message.org_uuids),
         sent=message.sent_to_supplier,
-        allocation=tuple(each for each in message.line_item_allocation_statuses if each),
-        designation=tuple(each for each in message.line_item_designation if each),
-        statuses=tuple(_snake(each) for each in message.line_item_status if each),
+        allocation=tuple(_ALLOCATIONS.get(each) for each in message.line_item_allocation_statuses if each),
+        statuses=tuple(_DESIGNATIONS.get(each) for each in message.line_item_designation if each),
+        line_statuses=tuple(_status(each) for each in message.line_item_status if each),
         conjunction=message.status_conjunction,
     )
 
 
-def _snake(word: str) -> str:
-    return "has_tracking" if word in ("HasTracking", "has_tracking") else word.lower()
+_ALLOCATIONS: Final = {word: allocation for allocation, word in ALLOCATIONS.items()}
+_DESIGNATIONS: Final = {word: status for status, word in DESIGNATIONS.items()}
+_STATUSES: Final = {status.value: status for status in LineStatus if status is not LineStatus.SHIPPED} | {
+    "has_tracking": LineStatus.SHIPPED
+}
+
+
+def _status(word: str) -> LineStatus | None:
+    return LineStatus.SHIPPED if word == STATUSES[LineStatus.SHIPPED] else _STATUSES.get(word.lower())
 
 
 def newest_first(sort: messages.Sort | None) -> bool:

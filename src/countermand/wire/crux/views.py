@@ -7,11 +7,11 @@ from uuid import UUID, uuid5
 
 from countermand.admin.callers import PERMISSIONS, Permission
 from countermand.admin.sessions import Login
-from countermand.domain.line import Decision, Line
+from countermand.domain.line import Decision
+from countermand.domain.line_status import Allocation, LineStatus, allocation_of, status_of
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.reads.orders import LineView, OrderView
-from countermand.reads.views import LineRow
 
 CATALOG: Final = UUID("6f0d5c1e-6f5e-5a53-9f0a-4a5e2f0f7c11")
 """Names the catalogue from which item and SKU ids are derived: CRUX shows them, and we keep no catalogue."""
@@ -116,36 +116,40 @@ def order_timp(order: OrderView) -> dict[str, Any]:
     }
 
 
-def status_v1(line: LineRow | Line) -> str:
-    """One word for a line, as ``/orders/`` has it. A cancellation that is asked does not show (docs/crux.md)."""
-    if line.shipped:
-        return "HasTracking"
-    if line.cancelled == line.ordered:
-        return "Rejected" if line.rejected >= line.cancelled else "Cancelled"
-    if line.backordered:
-        return "Backordered"
-    return "Allocated" if line.allocated else "Unallocated"
+STATUSES: Final[Mapping[LineStatus, str]] = {
+    LineStatus.SHIPPED: "HasTracking",
+    LineStatus.REJECTED: "Rejected",
+    LineStatus.CANCELLED: "Cancelled",
+    LineStatus.BACKORDERED: "Backordered",
+    LineStatus.ALLOCATED: "Allocated",
+    LineStatus.UNALLOCATED: "Unallocated",
+}
+"""One word for a line, as ``/orders/`` has it (docs/crux.md)."""
 
+ALLOCATIONS: Final[Mapping[Allocation, str]] = {
+    Allocation.NOTHING: "Unallocated",
+    Allocation.PART: "Partial",
+    Allocation.ALL: "Allocated",
+}
+"""How far allocation is, as ``/timp/orders/`` has it."""
 
-def status_timp(line: LineRow) -> str:
-    """How far allocation is, as ``/timp/orders/`` has it."""
-    if not line.allocated:
-        return "Unallocated"
-    return "Partial" if 0 < line.accepted < line.ordered else "Allocated"
-
-
-def designation(line: LineRow) -> str | None:
-    """Where else a line stands, as ``/timp/orders/`` has it."""
-    word = status_v1(line)
-    return {"Unallocated": None, "Allocated": "NeedsTracking"}.get(word, word)
+DESIGNATIONS: Final[Mapping[LineStatus, str]] = {
+    LineStatus.SHIPPED: "HasTracking",
+    LineStatus.REJECTED: "Rejected",
+    LineStatus.CANCELLED: "Cancelled",
+    LineStatus.BACKORDERED: "Backordered",
+    LineStatus.ALLOCATED: "NeedsTracking",
+}
+"""Where else a line stands, as ``/timp/orders/`` has it; nowhere, while it is not allocated."""
 
 
 def allocation_word(outcome: Decision | Refusal) -> str:
     """The word that the answer to an allocation has for a line (docs/crux.md)."""
     if isinstance(outcome, Refusal):
         return _ALLOCATION_WORDS[outcome.kind]
-    word = status_v1(outcome.line)
-    return "Allocated" if word in ("HasTracking", "Unallocated") else word
+    status = status_of(outcome.line)
+    shown_as_allocated = status in (LineStatus.SHIPPED, LineStatus.UNALLOCATED)
+    return STATUSES[LineStatus.ALLOCATED if shown_as_allocated else status]
 
 
 _ALLOCATION_WORDS: Final[Mapping[RefusalKind, str]] = {
@@ -203,7 +207,7 @@ def _line_v1(line: LineView) -> dict[str, Any]:
     row, details = line.row, line.row.details
     return {
         "uuid": str(row.id),
-        "status": status_v1(row),
+        "status": STATUSES[status_of(row)],
         **_article(line),
         "line_item_special_instructions": details.get("instructions"),
         "cost": details.get("cost"),
@@ -235,8 +239,8 @@ def _line_timp(line: LineView) -> dict[str, Any]:
     row, details = line.row, line.row.details
     return {
         "line_item_uuid": str(row.id),
-        "status": status_timp(row),
-        "line_item_designation": designation(row),
+        "status": ALLOCATIONS[allocation_of(row)],
+        "line_item_designation": DESIGNATIONS.get(status_of(row)),
         **_article(line),
         "product_codes": dict.fromkeys(("upca", "ean13", "isbn", "gtin14", "asin", "mpn")),
         "supplier_item_notes": None,
