@@ -47,7 +47,7 @@ async def opened(
     """
     providers = open_providers(settings, clock)
     try:
-        async with road.opened(settings, clock, creates=creates, wake=lambda pairs: service.worker.hear(pairs)) as base:
+        async with road.opened(settings, clock, creates=creates, wake=lambda pairs: service.worker.wake(pairs)) as base:
             service, network = _wired(base, providers, courier)
             yield service
             await service.lanes.drain()

@@ -1,4 +1,4 @@
-"""Types of members that callers hand in, for all doors: numbers, amounts, texts, days and times.
+"""Types of members of input, for all APIs: numbers, amounts, texts, days and times.
 
 Their rules are in ``domain/numbers.py``, ``domain/texts.py`` and ``domain/dates.py``.
 """

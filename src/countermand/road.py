@@ -52,7 +52,7 @@ async def opened(
 ) -> AsyncIterator[Application]:
     """Open the database and the write road; let go of both at the end, when every call has its outcome.
 
-    ``wake`` hears for which partitions and endpoints something is due.
+    ``wake`` is called with the partitions and endpoints for which something is due.
 
     Raises:
         UnsafeDatabaseError: as ``opened_database``.

@@ -205,7 +205,7 @@ class Story:
         outcome = self.decide(command)
         assert isinstance(outcome, Refusal), outcome
         assert outcome.detail.endswith(".")
-        for noted in outcome.noted:
+        for noted in outcome.remarks:
             self.line = noted.line
         return outcome
 

@@ -210,7 +210,7 @@ def test_a_late_answer_is_kept_whatever_its_refusal() -> None:
     story.after(hours=48).heeds(pass_deadline(asked))
     refusal = story.refuses(accept(cancellation=asked, step=1))
     assert refusal.kind is RefusalKind.STATE_CHANGED
-    assert [event.kind for noted in refusal.noted for event in noted.events] == [K.CANCELLATION_LATE_ANSWER]
+    assert [event.kind for noted in refusal.remarks for event in noted.events] == [K.CANCELLATION_LATE_ANSWER]
 
 
 PROOF = Policy(proof_within_s=3600, customer_asks_retailer_first=False)

@@ -160,7 +160,7 @@ def test_who_answers_first_does_not_matter() -> None:
     refusal = order.tell(A, accept(cancellation=order.lines[A].cancellations[0].id))
     assert isinstance(refusal, Refusal)
     assert refusal.kind is RefusalKind.ALREADY_ANSWERED
-    assert refusal.noted == (), "it did not come too late for a deadline"
+    assert refusal.remarks == (), "it did not come too late for a deadline"
 
 
 def test_a_lapse_ends_the_others() -> None:

@@ -138,7 +138,7 @@ def test_a_late_answer_changes_nothing_and_is_kept(
     before = story.line.seq
     refusal = story.refuses(answer(asked if named else None))
     assert (refusal.kind, refusal.cancellation) == (RefusalKind.ALREADY_ANSWERED, asked)
-    [noted] = refusal.noted
+    [noted] = refusal.remarks
     [event] = noted.events
     assert (event.kind, event.answer, event.units, event.reason) == (LATE, word, units, reason)
     assert (buckets(noted.line), noted.cancellations) == (buckets(story.line), ())
@@ -153,7 +153,7 @@ def test_who_asked_or_has_no_say_gives_no_late_answer(command: LineCommand, acto
     story = Story()
     asked = story.asked(command)  # type: ignore[arg-type]
     story.after(hours=48).heeds(pass_deadline(asked))
-    assert story.refuses(accept(actor=actor, cancellation=asked)).noted == ()
+    assert story.refuses(accept(actor=actor, cancellation=asked)).remarks == ()
 
 
 def test_an_answer_to_something_older_is_not_taken_for_a_late_one() -> None:
@@ -164,7 +164,7 @@ def test_an_answer_to_something_older_is_not_taken_for_a_late_one() -> None:
     story.after(hours=1).heeds(ask(1))
     story.heeds(decline())
     refusal = story.after(hours=1).refuses(decline())
-    assert (refusal.kind, refusal.noted) == (RefusalKind.ALREADY_ANSWERED, ())
+    assert (refusal.kind, refusal.remarks) == (RefusalKind.ALREADY_ANSWERED, ())
 
 
 def test_an_answer_beside_another_ask_that_waits_is_no_late_one() -> None:
@@ -173,8 +173,8 @@ def test_an_answer_beside_another_ask_that_waits_is_no_late_one() -> None:
     story.after(hours=48).heeds(pass_deadline(asked))
     story.heeds(customer_asks(1))
     refusal = story.refuses(accept())
-    assert (refusal.kind, refusal.noted) == (RefusalKind.NOTHING_ASKED, ())
-    assert story.refuses(accept(cancellation=NOBODYS)).noted == ()
+    assert (refusal.kind, refusal.remarks) == (RefusalKind.NOTHING_ASKED, ())
+    assert story.refuses(accept(cancellation=NOBODYS)).remarks == ()
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -186,7 +186,7 @@ def test_a_late_answer_that_is_repeated_is_kept_once(answer: type, named: bool) 
     story.after(hours=48).heeds(pass_deadline(asked))
     first = story.refuses(command)
     again = story.after(hours=1).refuses(replace(command, note="as I said"))
-    assert [len(each.noted) for each in (first, again)] == [1, 0]
+    assert [len(each.remarks) for each in (first, again)] == [1, 0]
     assert (again.kind, again.detail, again.cancellation) == (first.kind, first.detail, first.cancellation)
 
 
@@ -198,9 +198,9 @@ def test_another_answer_another_party_and_another_ask_are_no_repeat() -> None:
     story.heeds(pass_deadline(second))
     said = (accept(cancellation=first), decline(cancellation=first), accept(cancellation=second))
     for command in (*said, *(replace(each, actor=PLATFORM, step=1) for each in said)):
-        assert len(story.refuses(command).noted) == 1
+        assert len(story.refuses(command).remarks) == 1
     for command in said:
-        assert story.refuses(command).noted == ()
+        assert story.refuses(command).remarks == ()
 
 
 # The parcel
@@ -232,9 +232,9 @@ def test_units_that_left_before_their_cancellation_was_known_stay_cancelled(
     story = cancelled(cancelled_units)
     refusal = story.refuses(replace(ship(units), tracking="PostNL 3S1"))
     assert refusal.kind is kind
-    events = [event for decision in refusal.noted for event in decision.events]
+    events = [event for decision in refusal.remarks for event in decision.events]
     assert [(event.kind, event.units, event.tracking) for event in events] == [(LEFT, n, "PostNL 3S1") for n in noted]
-    assert all(buckets(decision.line) == buckets(story.line) for decision in refusal.noted)
+    assert all(buckets(decision.line) == buckets(story.line) for decision in refusal.remarks)
 
 
 def test_a_report_of_cancelled_units_that_is_repeated_is_kept_once() -> None:
@@ -243,7 +243,7 @@ def test_a_report_of_cancelled_units_that_is_repeated_is_kept_once() -> None:
     reports = [(2, "3S1", 2), (2, "3S1", 0), (2, "3S2", 2), (2, "3S3", 0), (None, "", 1), (None, "", 0), (1, "", 0)]
     for units, tracking, noted in reports:
         refusal = story.refuses(replace(ship(units), tracking=tracking))
-        assert sum(event.units for decision in refusal.noted for event in decision.events) == noted
+        assert sum(event.units for decision in refusal.remarks for event in decision.events) == noted
         assert refusal.kind is RefusalKind.ALREADY_CANCELLED
 
 
@@ -252,7 +252,7 @@ def test_a_report_that_may_be_an_earlier_one_again_is_not_taken_for_a_parcel_of_
     story.heeds(ship(3))
     for units in (None, 1, 3):
         refusal = story.refuses(ship(units))
-        assert (refusal.kind, refusal.noted) == (RefusalKind.ALREADY_SHIPPED, ())
+        assert (refusal.kind, refusal.remarks) == (RefusalKind.ALREADY_SHIPPED, ())
 
 
 def test_a_whole_parcel_that_is_refused_tells_once_of_each_line_and_of_the_parcel() -> None:
@@ -265,7 +265,7 @@ def test_a_whole_parcel_that_is_refused_tells_once_of_each_line_and_of_the_parce
     )
     refusal = decide_order([line], parcel, NOW, lambda _: Policy(), lambda: NOBODYS)
     assert isinstance(refusal, Refusal)
-    [noted] = refusal.noted
+    [noted] = refusal.remarks
     assert [(event.units, event.tracking) for event in noted.events] == [(2, "PostNL 3S1")]
 
 
@@ -274,7 +274,7 @@ def test_what_was_decided_on_half_of_a_parcel_is_not_told_when_the_whole_is_refu
     parcel = ShipOrder(order=ORDER, actor=SUPPLIER, lines=(ship(3), ship(5)), parcel=Parcel(id=NOBODYS))
     refusal = decide_order([line], parcel, NOW, lambda _: Policy(), lambda: NOBODYS)
     assert isinstance(refusal, Refusal)
-    assert refusal.noted == ()
+    assert refusal.remarks == ()
 
 
 # The promise
@@ -395,7 +395,7 @@ def test_a_label_that_cannot_be_voided_is_a_note_and_changes_nothing(answer: Lin
     assert (event.kind, event.units) == (EventKind.CANCELLATION_NOTED, 2)
     assert (event.note, event.tracking) == ("The label could not be voided: 4.95 EUR.", "PostNL 3S1")
     assert (decision.cancellations, story.cancellation(asked).state) == ((), state)
-    assert replace(story.line, seq=before.seq, noted=frozenset()) == before
+    assert replace(story.line, seq=before.seq, remarks=frozenset()) == before
 
 
 def test_the_same_note_by_the_same_party_is_kept_once() -> None:

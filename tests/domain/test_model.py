@@ -144,7 +144,7 @@ def loaded(line: Line, command: LineCommand) -> Line:
 
 def effect(outcome: Decision | Refusal) -> object:
     if isinstance(outcome, Refusal):
-        return outcome.kind, outcome.detail, outcome.cancellation, [effect(each) for each in outcome.noted]
+        return outcome.kind, outcome.detail, outcome.cancellation, [effect(each) for each in outcome.remarks]
     return outcome.events, outcome.cancellations, replace(outcome.line, cancellations=())
 
 
@@ -500,7 +500,7 @@ class Lines(RuleBasedStateMachine):
         reached.update([refusal] if refusal else [])
         if isinstance(outcome, Refusal):
             assert refusal == outcome.kind.value
-            for noted in outcome.noted or (Decision(line=self.lines[number]),):
+            for noted in outcome.remarks or (Decision(line=self.lines[number]),):
                 assert (buckets(noted.line), noted.cancellations) == (buckets(self.lines[number]), ())
                 self.took_place(number, noted)
             return outcome
@@ -544,7 +544,7 @@ class Lines(RuleBasedStateMachine):
         """What names a cancellation and is told twice has one effect."""
         if command.cancellation:
             outcome = self.decided(number, command, UUID(int=0))
-            assert not (outcome.noted if isinstance(outcome, Refusal) else outcome.events)
+            assert not (outcome.remarks if isinstance(outcome, Refusal) else outcome.events)
 
     # What must always hold
 

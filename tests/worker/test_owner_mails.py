@@ -82,7 +82,7 @@ async def test_it_is_given_up_after_as_many_attempts_as_a_notice(world: World) -
 async def test_nobody_is_told_of_an_endpoint_that_goes_on_or_is_no_more(world: World, state: str) -> None:
     post, to = await stopped(world)
     await change_endpoint(world, to, state=state, state_reason="", failing_since=None)
-    await post.worker.owners.tell()
+    await post.worker.owners.send_due()
     assert post.postman.told == []
     assert [row.state for row in await mails(world.application.database)] == ["dead"]
 
@@ -103,7 +103,7 @@ async def test_each_stop_is_told(world: World) -> None:
 async def test_only_the_owner_of_the_partition_sends_it_and_writes_it_down(world: World) -> None:
     post, _ = await stopped(world)
     other = station(world, postman=post.postman)
-    assert await other.worker.owners.tell() == 0, "it has no partitions"
+    assert await other.worker.owners.send_due() == 0, "it has no partitions"
     # Another worker takes them while the mail is on its way.
     sent = post.postman.tell_owner
 
@@ -115,7 +115,7 @@ async def test_only_the_owner_of_the_partition_sends_it_and_writes_it_down(world
         return await sent(*given, **more)
 
     post.postman.tell_owner = taken_meanwhile  # type: ignore[method-assign]
-    await post.worker.owners.tell()
+    await post.worker.owners.send_due()
     assert [row.state for row in await mails(world.application.database)] == ["due"]
 
 

@@ -192,7 +192,7 @@ async def tell(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, i
     }
     rows = [{**row, "address": f"a{n}@shop.example"} for n in range(DUE)]
     await world.application.database.write(lambda connection: connection.execute(insert(t.owner_mails), rows))
-    return place.post.worker.owners.tell
+    return place.post.worker.owners.send_due
 
 
 async def renew_leases(world: World, place: Place) -> Callable[[], Coroutine[Any, Any, None]]:

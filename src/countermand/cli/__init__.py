@@ -18,7 +18,7 @@ countermand carries a cancellation from the one who ordered to the one who holds
   countermand serve                                  run the service on http://127.0.0.1:8765
   countermand party add retailer "Fine Shoes"        add a retailer, or a supplier
   countermand token create --party "Fine Shoes"      make a token for its calls
-  countermand order add orders.json                  hand in orders (- reads standard input)
+  countermand order add orders.json                  place orders (- reads standard input)
   countermand orders                                 list orders
   countermand ask --line 1000017 --by customer       a customer wants a line cancelled
   countermand ask --file lines.csv --dry-run         what would come of each row of a file

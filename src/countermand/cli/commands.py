@@ -44,7 +44,7 @@ for noun, help_text, module, verbs in (
         ("add", "list", "pause", "resume", "confirm", "rotate", "remove", "test"),
     ),
     ("refund", "What a person does about a refund.", "refunds", ("paid", "close", "retry", "correct")),
-    ("payment", "How an order is paid, once it was handed in.", "payments", ("add", "capture", "list")),
+    ("payment", "The payments of an order.", "payments", ("add", "capture", "list")),
     ("policy", "What retailers and suppliers agreed on.", "policies", ("show", "set")),
 ):
     group = App(name=noun, help=help_text)
@@ -68,7 +68,7 @@ app.command("countermand.cli.access:audit", name="audit")
 app["party"].command("countermand.cli.leaving:party_deactivate", name="deactivate")
 app["party"].command("countermand.cli.leaving:party_activate", name="activate")
 
-order = App(name="order", help="Orders: handed in as JSON, and a customer erased.")
+order = App(name="order", help="Place orders, and erase a customer.")
 order.command("countermand.cli.orders:order_add", name="add")
 order.command("countermand.cli.erasing:order_erase", name="erase")
 app.command(order)

@@ -1,4 +1,4 @@
-"""Orders as JSON: what a shop hands in, read strictly, and the command it becomes."""
+"""Orders as JSON, read strictly, and the command that they become."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

@@ -114,7 +114,7 @@ def note(line: Line, command: NoteCancellation, now: datetime) -> Decision | Ref
     remark = Remark(
         by=command.actor.party, cancellation=command.cancellation, note=command.note, tracking=command.tracking
     )
-    if remark in line.noted:
+    if remark in line.remarks:
         return Decision(line=line)
     draft = Draft(line, now)
     draft.note(remark, named[0])
@@ -241,7 +241,7 @@ def _noted_as_late(
     answer = "accept" if isinstance(command, AcceptCancellation) else "decline"
     remark = Remark(by=command.actor.party, cancellation=late.id, answer=answer)
     refused = refusal if refusal.kind is RefusalKind.STATE_CHANGED else already_answered(line, late)
-    if remark in line.noted:
+    if remark in line.remarks:
         return refused
     draft = Draft(line, now)
     if isinstance(command, AcceptCancellation):
@@ -250,7 +250,7 @@ def _noted_as_late(
     else:
         words = {"reason": command.reason or "", "note": command.note, "tracking": command.tracking}
         draft.note_late_answer(remark, late, late.asked_units, **words)
-    return replace(refused, noted=(draft.done(),))
+    return replace(refused, remarks=(draft.done(),))
 
 
 def _is_by_deadline(cancellation: Cancellation) -> bool:

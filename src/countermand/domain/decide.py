@@ -221,17 +221,17 @@ def _judge(
     refused = [each.outcome for each in touched if isinstance(each.outcome, Refusal)]
     obstacles = [refusal for refusal in refused if _is_obstacle(command, refusal)]
     if len(refused) == len(touched) or (obstacles and _is_all_or_nothing(command, policies)):
-        return replace(refusals.first(obstacles or refused), noted=_noted(touched))
+        return replace(refusals.first(obstacles or refused), remarks=_remarks(touched))
     return tuple(touched)
 
 
-def _noted(outcomes: Sequence[LineOutcome]) -> tuple[Decision, ...]:
+def _remarks(outcomes: Sequence[LineOutcome]) -> tuple[Decision, ...]:
     """The remarks to save for each line though the whole command is refused."""
-    noted: dict[UUID, Decision | None] = {}
+    found: dict[UUID, Decision | None] = {}
     for each in outcomes:
-        remarks = each.outcome.noted if isinstance(each.outcome, Refusal) else ()
-        noted.setdefault(each.line, remarks[0] if remarks else None)
-    return tuple(each for each in noted.values() if each)
+        remarks = each.outcome.remarks if isinstance(each.outcome, Refusal) else ()
+        found.setdefault(each.line, remarks[0] if remarks else None)
+    return tuple(each for each in found.values() if each)
 
 
 def _is_obstacle(command: OrderCommand, refusal: Refusal) -> bool:

@@ -148,15 +148,15 @@ def _noted_if_cancelled(line: Line, command: Ship, now: datetime, refusal: Refus
     There is no remark if the report may repeat an earlier one because it names no more units than have shipped; if it
     was saved before; or if all such reports together name more units than are cancelled.
     """
-    there, left = line.open + line.asked, line.cancelled - sum(remark.units for remark in line.noted)
+    there, left = line.open + line.asked, line.cancelled - sum(remark.units for remark in line.remarks)
     units = left if command.units is None else command.units - there
     repeated = line.shipped and (command.units is None or command.units <= line.shipped)
     remark = Remark(by=command.actor.party, units=units, tracking=command.tracking)
-    if repeated or remark in line.noted or not 0 < units <= left:
+    if repeated or remark in line.remarks or not 0 < units <= left:
         return refusal
     draft = Draft(line, now)
     draft.note_shipped_though_cancelled(remark)
-    return replace(refusal, noted=(draft.done(),))
+    return replace(refusal, remarks=(draft.done(),))
 
 
 def holds(line: Line, actor: Actor) -> bool:

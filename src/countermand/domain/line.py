@@ -141,7 +141,7 @@ class Line:
     ``seq`` counts the line's events.
 
     The rest is loaded as far as the command at hand needs it. ``cancellations`` are those that still wait, those that
-    the command names, and all of them if it is an answer or nothing is open. ``noted`` are earlier remarks, if the
+    the command names, and all of them if it is an answer or nothing is open. ``remarks`` are earlier ones, if the
     command may repeat one. ``departed`` are the former fulfillers, if one of them acts.
 
     Raises:
@@ -167,7 +167,7 @@ class Line:
     backorder_on: date | None = None
     seq: int = 1
     cancellations: tuple[Cancellation, ...] = ()
-    noted: frozenset[Remark] = frozenset()
+    remarks: frozenset[Remark] = frozenset()
     departed: tuple[Departed, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:

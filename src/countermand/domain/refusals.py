@@ -64,15 +64,15 @@ class CurrentState:
 class Refusal:
     """Why a command moved no unit. ``cancellation`` is the one that prevents it, if one does.
 
-    ``current`` is the state of that cancellation, if the command names another step of it. ``noted`` are decisions that
-    are saved all the same, such as a late answer (EC-23).
+    ``current`` is the state of that cancellation, if the command names another step of it. ``remarks`` are decisions
+    that are saved all the same, such as a late answer (EC-23).
     """
 
     kind: RefusalKind
     detail: str
     cancellation: UUID | None = None
     current: CurrentState | None = None
-    noted: tuple[Decision, ...] = ()
+    remarks: tuple[Decision, ...] = ()
 
 
 def first(refusals: list[Refusal]) -> Refusal:

@@ -24,7 +24,7 @@ class Draft:
         self._events: list[Event] = []
         self._buckets = [line.open, line.asked, line.cancelled, line.shipped]
         self._allocation: dict[str, Any] = {}
-        self._noted: set[Remark] = set()
+        self._remarks: set[Remark] = set()
         self._former: UUID | None = None
 
     @property
@@ -202,7 +202,7 @@ class Draft:
 
     def note_late_answer(self, remark: Remark, cancellation: Cancellation, units: int, **words: Any) -> None:
         """No unit moves; a late answer is saved, with its reason and note (EC-23)."""
-        self._noted.add(remark)
+        self._remarks.add(remark)
         self._record(EventKind.CANCELLATION_LATE_ANSWER, units, cancellation, answer=remark.answer, **words)
 
     def withdraw(self, cancellation: Cancellation, by: UUID, note: str = "") -> None:
@@ -231,13 +231,13 @@ class Draft:
 
     def note(self, remark: Remark, cancellation: Cancellation) -> None:
         """No unit moves; a note to a cancellation is saved (EC-40)."""
-        self._noted.add(remark)
+        self._remarks.add(remark)
         kind = EventKind.CANCELLATION_NOTED
         self._record(kind, cancellation.asked_units, cancellation, note=remark.note, tracking=remark.tracking)
 
     def note_shipped_though_cancelled(self, remark: Remark) -> None:
         """No unit moves: units that were reported as shipped stay cancelled (EC-37)."""
-        self._noted.add(remark)
+        self._remarks.add(remark)
         self._record(EventKind.LINE_SHIPPED_THOUGH_CANCELLED, remark.units, tracking=remark.tracking)
 
     def change_transport(self, note: str) -> None:
@@ -268,7 +268,7 @@ class Draft:
             shipped=shipped,
             seq=self._line.seq + len(self._events),
             cancellations=tuple(after.values()),
-            noted=self._line.noted | self._noted if self._noted else self._line.noted,
+            remarks=self._line.remarks | self._remarks if self._remarks else self._line.remarks,
             **self._allocation,
         )
         changed = tuple(c for of, c in self._changed.items() if not before or c != before.get(of))

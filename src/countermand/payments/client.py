@@ -152,7 +152,7 @@ def unsent(error: NoAnswerError) -> ProviderResult:
 
 
 def unknown(why: object) -> ProviderResult:
-    """Nobody can tell whether money moved."""
+    """It is unknown whether money moved."""
     return ProviderResult(movement=Movement.UNKNOWN, result=str(why))
 
 

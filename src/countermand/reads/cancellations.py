@@ -150,7 +150,7 @@ Keys = Select[*tuple[Any, ...]]
 
 def cancellation_keys(scope: Scope, wanted: CancellationFilter) -> Keys:
     """The keys of the page that is wanted, in its order."""
-    # One more tells whether there is a further page.
+    # One more shows whether there is a further page.
     limit = min(wanted.limit, PAGE_MAX + 1)
     branches = [
         _KEYS.where(*where, *_common(scope, wanted))

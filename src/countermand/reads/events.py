@@ -46,7 +46,7 @@ from countermand.store.events import events_by_key
 _FIRST_POSITIONS: Final = 256
 _LAST_ID: Final = UUID(int=2**128 - 1)
 _ONE: Final[ColumnElement[int]] = literal_column("1")
-"""As a literal: of a limit that it is not told PostgreSQL expects many rows, and sorts all to find the first."""
+"""As a literal: for a limit in a parameter, PostgreSQL expects many rows and sorts all to find the first."""
 
 _LONGEST: Final = timedelta(hours=1)
 """No transaction takes longer between getting its number and making its ids; the database ends it long before."""
@@ -100,7 +100,7 @@ class PastEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView(PastEvent):
-    """An event with all that is told of it: names, and the cancellation that it is about as it is now."""
+    """An event with the names of its parties, and with its cancellation as it is now."""
 
     actor_kind: str | None
     reference: str
@@ -166,9 +166,9 @@ _EVENT_KEYS: Final = select(
 def _of_line(scope: Scope, line: UUID, span: _Span) -> Keys:
     """A line leads to its events, which are few: they are not to be found by going along the index of positions."""
     events, position = t.events.c, t.events.c.position + 0
-    told = [] if scope.kind is PartyKind.PLATFORM else [or_(events.retailer_id == scope.party, _is_told(scope))]
+    seen = [] if scope.kind is PartyKind.PLATFORM else [or_(events.retailer_id == scope.party, _is_shown(scope))]
     mine = (events.retailer_id == retailer_of(line), events.line_id == line)
-    return _EVENT_KEYS.where(*mine, *told, *span.of(events, position)).order_by(position, events.id).limit(span.limit)
+    return _EVENT_KEYS.where(*mine, *seen, *span.of(events, position)).order_by(position, events.id).limit(span.limit)
 
 
 def _of_all(connection: Connection, span: _Span) -> list[Record]:
@@ -190,10 +190,10 @@ def _of_party(scope: Scope, span: _Span) -> Keys:
     """What it sold; what it held when it happened; and what happened to it before the party got it, or as it left."""
     events, others = t.events.c, t.handover_events.c
     held = (as_indexed("events.fulfiller_id <> events.retailer_id"), events.fulfiller_id == scope.party)
-    branches = [_first(_EVENT_KEYS.where(*held, _is_told(scope), *span.of(events)), events, span)]
+    branches = [_first(_EVENT_KEYS.where(*held, _is_shown(scope), *span.of(events)), events, span)]
     columns = (others.position, others.id, others.retailer_id, others.line_id, others.seq)
-    told = (others.party_id == scope.party, _exists(t.events, _same_event(others), _is_told(scope)))
-    branches.append(_first(select(*columns).where(*told, *span.of(others)), others, span))
+    seen = (others.party_id == scope.party, _exists(t.events, _same_event(others), _is_shown(scope)))
+    branches.append(_first(select(*columns).where(*seen, *span.of(others)), others, span))
     if scope.kind is PartyKind.RETAILER:
         sold = (events.retailer_id == scope.party, *span.of(events))
         branches.append(_first(_EVENT_KEYS.where(*sold), events, span))
@@ -211,8 +211,8 @@ def _same_event(others: Any) -> ColumnElement[bool]:
     return and_(*(events[name] == others[name] for name in ("retailer_id", "line_id", "seq")))
 
 
-def _is_told(scope: Scope) -> ColumnElement[bool]:
-    """Whether a party that did not sell it is told of the event: of what it may see, and is no matter of money."""
+def _is_shown(scope: Scope) -> ColumnElement[bool]:
+    """Whether a party that did not sell the line may see the event: not if it is about money."""
     seen = _exists(t.lines, t.named_by(t.events.c.line_id, t.lines), line_scope(scope))
     return and_(t.events.c.kind.not_in(sorted(MONEY)), or_(seen, until_it_left(scope)))
 
@@ -274,7 +274,7 @@ def _id_before(event: UUID, time: timedelta) -> UUID:
 
 
 def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID, int]]) -> list[EventView]:
-    """These events, by retailer, line and ``seq``, each with what its envelope tells; those that are not there lack.
+    """These events, by retailer, line and ``seq``, each with the content of its envelope; missing ones are left out.
 
     One statement for any number of events.
     """

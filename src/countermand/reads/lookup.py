@@ -182,7 +182,7 @@ def _has_key(order: Any, key: str, name: str) -> ColumnElement[bool]:
 
 
 def _by_key(scope: Scope, key: str) -> Way:
-    """A supplier is told neither of customers nor of payments; a retailer finds its own."""
+    """A supplier finds nothing by customers and payments; a retailer finds its own orders."""
     if scope.kind is PartyKind.SUPPLIER:
         return []
     keys = t.order_keys.c

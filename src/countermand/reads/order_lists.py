@@ -36,7 +36,7 @@ from countermand.store.engines.protocol import engine_of
 from countermand.store.tables import SHIPPED_ANYWHERE
 
 COUNTED_MAX: Final = 5_000
-"""So many orders are counted. Of a longer list only the least number that it has is told."""
+"""At most so many orders are counted. For a longer list, the count is a lower bound."""
 
 CHECKED_MAX: Final = 1_000
 """So many are looked at to count those that a filter fits, and to find a word before the index of words is asked."""
@@ -140,7 +140,7 @@ class _Span:
 
     @property
     def most(self) -> int:
-        """How many keys fill the page, and one that tells whether more follow."""
+        """How many keys fill the page, and one more that shows whether more follow."""
         return self.start + self.count + 1
 
     def sorted(self, keys: Keys, columns: Any) -> Keys:

@@ -12,7 +12,7 @@ from countermand.store import tables as t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Whose view it is. A retailer sees its orders, a supplier its lines of orders it was told of, a platform all."""
+    """The party that reads. A retailer sees its orders, a supplier its lines of orders not held, a platform all."""
 
     party: UUID
     kind: PartyKind

@@ -74,8 +74,8 @@ def cards(
     stories: dict[Week, list[tuple[Item, Sequence[ScoredEvent]]]] = {}
     for item, happenings in _stories(connection, party, first, end, as_of):
         stories.setdefault(Week.of(item.placed_at, zone), []).append((item, happenings))
-    told = [item for each in stories.values() for item, _ in each]
-    judgements = _last_words(connection, party.id, told, as_of)
+    items = [item for each in stories.values() for item, _ in each]
+    judgements = _last_words(connection, party.id, items, as_of)
     return [
         card(
             party=party.id,
@@ -136,8 +136,8 @@ def figures_of(week: Week, document: Mapping[str, Any]) -> Figures:
 def incidents_of(connection: Connection, cancellation: CancellationRow, zone: tzinfo) -> tuple[Incident, ...]:
     """What counts about one cancellation, against whomever."""
     line = _LINES.where(t.lines.c.retailer_id == cancellation.retailer_id, t.lines.c.id == cancellation.line_id)
-    told = _told(connection, connection.execute(line).all())
-    found = [each for item, story in told for each in incidents(item, story, zone)]
+    histories = _histories(connection, connection.execute(line).all())
+    found = [each for item, events in histories for each in incidents(item, events, zone)]
     return tuple(each for each in found if each.cancellation == cancellation.id)
 
 
@@ -292,7 +292,7 @@ def _ordered(
 
 
 def _items(party: Party, first: datetime, end: datetime, as_of: datetime | None) -> list[ColumnElement[bool]]:
-    """The lines that the party sold, or holds or held for others and was told of, ordered in this time."""
+    """The lines that the party sold, or holds or held for others without held orders, ordered in this time."""
     placed = [t.lines.c.placed_at >= first, t.lines.c.placed_at < end]
     if party.role is Role.RETAILER:
         orders = select(t.orders.c.id).where(
@@ -345,10 +345,10 @@ def _stories(
     # Few lines have a cancellation, and they lead to their events.
     of_line = (t.cancellations.c.retailer_id == t.lines.c.retailer_id, t.cancellations.c.line_id == t.lines.c.id)
     query = _LINES.where(*_items(party, first, end, as_of), exists().where(*of_line))
-    yield from _told(connection, connection.execute(query).all(), as_of)
+    yield from _histories(connection, connection.execute(query).all(), as_of)
 
 
-def _told(
+def _histories(
     connection: Connection, lines: Sequence[Record], as_of: datetime | None = None
 ) -> Iterator[tuple[Item, list[ScoredEvent]]]:
     """These lines with what happened to them, as far as the score looks at it."""

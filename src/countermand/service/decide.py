@@ -70,7 +70,7 @@ def _decide(work: Workspace, call: Call) -> Outcome:
         line = work.lines[lines[0]] if lines else None
         process = open_process(work, call.process, call.retailer, refusal or line, changed)
     if refusal:
-        return Refused(refusal=replace(refusal, noted=()), process=process, at=work.now)
+        return Refused(refusal=replace(refusal, remarks=()), process=process, at=work.now)
     return Done(
         outcomes=outcomes,
         cancellations=tuple(each.id for each in changed),
@@ -164,8 +164,8 @@ def _apply(
 ) -> tuple[Sequence[Cancellation], frozenset[UUID]]:
     """Apply the result of a command. Returns its cancellations, and which of them it repeats."""
     actor = None if isinstance(command, PassDeadline) else command.actor
-    for noted in _noted(result):
-        apply(work, noted, actor, door)
+    for remark in _remarks(result):
+        apply(work, remark, actor, door)
     changed: list[Cancellation] = []
     repeated: set[UUID] = set()
     decided = [] if isinstance(result, Refusal) else [each.outcome for each in result]
@@ -208,14 +208,14 @@ def _parcel_of(work: Workspace, command: Command, lines: Sequence[UUID]) -> UUID
     return before.id if before else None
 
 
-def _noted(result: Result) -> Iterator[Decision]:
+def _remarks(result: Result) -> Iterator[Decision]:
     """The remarks that a refusal saves though it changes nothing: of the whole command, or of some of its lines."""
     if isinstance(result, Refusal):
-        yield from result.noted
+        yield from result.remarks
         return
     for each in result:
         if isinstance(each.outcome, Refusal):
-            yield from each.outcome.noted
+            yield from each.outcome.remarks
 
 
 _AsksNothing = Reassign | Ship | Allocate | ShipOrder | AllocateOrder | RefundCommand | PaymentCommand

@@ -1,4 +1,4 @@
-"""Everything that deciding a batch takes, read under the lock on its lines."""
+"""Loads all that deciding a batch needs, under the locks of its lines."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,13 +47,13 @@ from countermand.ids import Clock
 from countermand.service.calls import NO_LINE, Call
 from countermand.service.workspace import LaneState, More, MoreNeededError, Orders, Workspace
 from countermand.store import statements as sql
-from countermand.store.codecs import cancellation_of, decided_of, line_of, noted_of, parcel_of, refund_of
+from countermand.store.codecs import cancellation_of, decided_of, line_of, parcel_of, refund_of, remark_of
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
 from countermand.store.money import account_of
 
 Departures = Mapping[UUID, tuple[Departed, ...]]
-"""Of each line, who held its goods before and gave them away."""
+"""The former fulfillers of each line."""
 
 
 def load(
@@ -90,7 +90,7 @@ def load(
     return work
 
 
-# Which lines, and the lock on them
+# The lines, and their locks
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def lock(connection: Connection, calls: Sequence[Call], whole: Orders) -> Locked
     lines, absent = _lines(connection, calls, homes, whole)
     if not lines and not absent:
         return Locked(calls, [], homes.keys())
-    # Also where there is none: what is absent must not be quicker to answer than what is another's.
+    # Also if there is none: a missing line must not be answered faster than a line of another party.
     rows = connection.execute(sql.LOCK_LINES, {"lines": sorted(lines, key=_ids) or [(NO_LINE, NO_LINE)]}).all()
     return Locked(calls, rows, homes.keys())
 
@@ -192,14 +192,14 @@ def _fellows_of(command: Command | PlaceOrder) -> Sequence[Fellow]:
 _SharesCall = SendRefund | SettleRefund
 
 
-# Who has to do with them
+# The parties of the lines
 
 
 def _known_to_speakers(connection: Connection, locked: Locked, whole: Orders) -> tuple[Sequence[Record], Departures]:
     """The lines that somebody of the batch has to do with, and who held them before where that may matter.
 
     What is a stranger's is dropped before anything else is read. To a stranger the rules would say that there is no
-    such line, only after more statements than for a line that is absent: the time would tell that there is one.
+    such line, only after more statements than for a line that is absent: the time would reveal that there is one.
     """
     speakers = _speakers(locked)
     departures = _departures(connection, locked.rows, speakers)
@@ -215,14 +215,14 @@ def _known_to_speakers(connection: Connection, locked: Locked, whole: Orders) ->
 
 @dataclass(frozen=True, slots=True)
 class _Speakers:
-    """Who speaks of each row, in the order of rows, and whether a party speaks of something that is not there."""
+    """The actors of each row, in the order of rows, and whether a party names something that does not exist."""
 
     of_rows: Sequence[Sequence[Actor | None]]
     of_absent: bool
 
 
 def _speakers(locked: Locked) -> _Speakers:
-    """Who speaks of each line; nobody does where a deadline passes."""
+    """The actors of each line; a deadline has none."""
     of_lines, of_orders = _named_by(locked.calls)
     of_rows = []
     for row in locked.rows:
@@ -240,7 +240,7 @@ _Named = dict[UUID, list[Actor | None]]
 
 
 def _named_by(calls: Sequence[Call]) -> tuple[_Named, _Named]:
-    """Who speaks of which line, and of which order."""
+    """The actors of each line, and of each order."""
     of_lines: _Named = {}
     of_orders: _Named = {}
     for call in calls:
@@ -259,7 +259,7 @@ def _departures(
         if any(_may_have_departed(row, actor) for actor in actors)
     }
     if not wanted and speakers.of_absent:
-        # What is absent is asked about as what is another's is.
+        # A missing line takes the same queries as a line of another party.
         wanted = {(NO_LINE, NO_LINE)}
     if not wanted:
         return {}
@@ -321,12 +321,12 @@ def _answered_before(calls: Sequence[Call], rows: Sequence[Record]) -> set[UUID]
     rows = [row for row in rows if row.seq > 1]
     if not rows:
         return set()
-    told = {call.about for call in calls if _is_answer(call.command)}
+    answered = {call.about for call in calls if _is_answer(call.command)}
     asked = {call.about for call in calls if isinstance(call.command, _NeedsOpenUnits)}
     return {
         row.id
         for row in rows
-        if {row.id, row.order_id} & told or (row.cancelled and not row.open and {row.id, row.order_id} & asked)
+        if {row.id, row.order_id} & answered or (row.cancelled and not row.open and {row.id, row.order_id} & asked)
     }
 
 
@@ -357,21 +357,21 @@ def _check_together(calls: Sequence[Call], work: Workspace) -> None:
         raise MoreNeededError(More(work.more.whole | missing, work.more.money))
 
 
-# What was said before
+# Earlier remarks and decisions
 
 
 def _load_noted(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
-    told = [(work.lines[line], call.command) for call in calls for line in work.lines_of(call.command)]
-    lines = {line.id: line.retailer for line, command in told if _may_be_repeated(line, command)}
+    commands = [(work.lines[line], call.command) for call in calls for line in work.lines_of(call.command)]
+    lines = {line.id: line.retailer for line, command in commands if _may_be_repeated(line, command)}
     if lines:
         parameters = {"retailers": sorted(set(lines.values())), "lines": sorted(lines)}
         for row in connection.execute(sql.NOTED_ON_LINES, parameters):
             line = work.lines[row.line_id]
-            work.lines[line.id] = replace(line, noted=line.noted | {noted_of(row)})
+            work.lines[line.id] = replace(line, remarks=line.remarks | {remark_of(row)})
 
 
 def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:
-    """Whether it may say again what was noted on the line before and changed nothing."""
+    """Whether a command may repeat a remark on the line."""
     if isinstance(command, NoteCancellation):
         return True
     ships = isinstance(command, Ship | ShipOrder)
@@ -380,7 +380,7 @@ def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:
 
 
 def _load_decided(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
-    """What was decided of cancellations before, where a call may repeat it or has seen them at another step."""
+    """Earlier decisions on cancellations, if a call may repeat one or names another step."""
     lines = {
         work.lines[line].id: work.lines[line].retailer
         for call in calls
@@ -389,12 +389,12 @@ def _load_decided(connection: Connection, calls: Sequence[Call], work: Workspace
     }
     if not lines:
         return
-    told: dict[tuple[UUID, UUID], list[Record]] = {}
+    decisions: dict[tuple[UUID, UUID], list[Record]] = {}
     parameters = {"retailers": sorted(set(lines.values())), "lines": sorted(lines)}
     for row in connection.execute(sql.DECIDED_ON_LINES, parameters):
-        told.setdefault((row.line_id, row.cancellation_id), []).append(row)
+        decisions.setdefault((row.line_id, row.cancellation_id), []).append(row)
     for line in (work.lines[each] for each in lines):
-        cancellations = (replace(c, decided=decided_of(told.get((line.id, c.id), ()))) for c in line.cancellations)
+        cancellations = (replace(c, decided=decided_of(decisions.get((line.id, c.id), ()))) for c in line.cancellations)
         work.lines[line.id] = replace(line, cancellations=tuple(cancellations))
 
 
@@ -429,7 +429,7 @@ def _is_elsewhere(line: Line, answer: _Answer) -> bool:
 
 
 def _load_articles(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
-    """What a line that is to be given away is found by."""
+    """The SKUs and titles of lines that are given to another fulfiller."""
     lines = {each.line for call in calls if isinstance(each := call.command, Reassign) and each.line in work.lines}
     if lines:
         pairs = sorted((work.lines[line].retailer, line) for line in lines)
@@ -438,7 +438,7 @@ def _load_articles(connection: Connection, calls: Sequence[Call], work: Workspac
             work.articles[row.id] = (row.sku, row.title, row.sent_to_fulfiller)
 
 
-# What was agreed and answered
+# Policies, endpoints and saved answers
 
 
 def _load_agreements(connection: Connection, rows: Sequence[Record], work: Workspace) -> None:
@@ -522,7 +522,7 @@ def _payments_named(command: Command | PlaceOrder) -> Sequence[Payment]:
 
 
 def _load_money(connection: Connection, work: Workspace) -> None:
-    """Lock the money of the orders of which it may change. What is found to change it after all is loaded next time."""
+    """Lock the accounts of orders that may change. If another one has to change, the batch starts again with it."""
     orders, captured = set(work.more.money), set[tuple[UUID, UUID]]()
     for call in work.calls:
         for line in (work.lines[each] for each in work.lines_of(call.command)):
@@ -544,7 +544,7 @@ _MoveNoMoney: Final = DeclineCancellation | WithdrawCancellation | NoteCancellat
 
 
 def _may_move_money(work: Workspace, line: Line, command: Command | PlaceOrder) -> bool:
-    """Whether units may become cancelled by it, or a payment or a release change. A deadline may pass before it."""
+    """Whether a command may cancel units, or change a payment or a release. A deadline may pass before it."""
     if any(ask.is_overdue(work.now) for ask in line.asks):
         return True
     if isinstance(command, AskCancellation | AskLines | CancelOrder):

@@ -182,7 +182,7 @@ def _told_refund(refund: ReportedRefund) -> dict[str, Any]:
     }
 
 
-def noted_of(row: Record) -> Remark:
+def remark_of(row: Record) -> Remark:
     """The remark in an event that changed nothing."""
     common = {"by": row.actor_id, "cancellation": row.cancellation_id}
     match EventKind(row.kind):

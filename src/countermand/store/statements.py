@@ -53,7 +53,7 @@ def retailers_of_speakers(**words: str) -> TextualSelect:
     """The same of those that their speakers have to do with, or had: pairs of an order or a line, and a party.
 
     What is another's gives no row, like what is absent, and the same is looked up for both: a row that is fetched, and
-    dropped later, is told by the time. Each engine has words of its own for it.
+    dropped later, is found by its time. Each engine has its own form of it.
     """
     return (
         text(_RETAILERS_OF_SPEAKERS.format(**words))

@@ -92,9 +92,9 @@ class Worker:
         self._lease_s = lease_s
         self._running: asyncio.Task[None] | None = None
 
-    def hear(self, pairs: Iterable[Pair]) -> None:
+    def wake(self, pairs: Iterable[Pair]) -> None:
         """Notices for these endpoints of these partitions were committed here: send them at once."""
-        self.notices.hear(pairs)
+        self.notices.wake(pairs)
 
     async def run(self) -> None:
         """Work until cancelled or stopped."""
@@ -108,7 +108,7 @@ class Worker:
             for at in self.refunds.groups:
                 group.create_task(repeat(REFUNDS_EVERY_S, partial(self.refunds.settle_all, at)))
                 group.create_task(repeat(CHECKS_EVERY_S, partial(self.refunds.check_all, at)))
-            group.create_task(repeat(OWNERS_EVERY_S, self.owners.tell))
+            group.create_task(repeat(OWNERS_EVERY_S, self.owners.send_due))
             group.create_task(repeat(RETENTION_EVERY_S, self.retention.sweep_all))
             group.create_task(repeat(CARDS_EVERY_S, self.score_cards.count_all))
 
@@ -150,7 +150,7 @@ class Worker:
         await self.renew_leases()
         self.notices.look()
         await self.notices.quiet()
-        await self.owners.tell()
+        await self.owners.send_due()
 
     async def fire_deadlines(self) -> int:
         """Put at most 500 overdue cancellations to the rules. Returns how many the rules took up."""

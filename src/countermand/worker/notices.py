@@ -138,7 +138,7 @@ class Notices:
 
     # What starts it
 
-    def hear(self, pairs: Iterable[Pair]) -> None:
+    def wake(self, pairs: Iterable[Pair]) -> None:
         """Notices were committed for these: send them now."""
         self._heard |= {pair: None for pair in pairs if self._partitions.fence(pair[0]) is not None}
         self._read()
@@ -428,7 +428,7 @@ class Notices:
         self._turns.offer(queue)
         if queue.more and not queue.failures and len(queue.waiting) < READ_AGAIN_BELOW:
             more, queue.more = queue.more, set()
-            self.hear((partition, queue.id) for partition in more)
+            self.wake((partition, queue.id) for partition in more)
 
     # Settle
 

@@ -70,7 +70,7 @@ class Owners:
         """Whether a mail of this partition is being sent or settled."""
         return self._sending == partition or any(each.mail.partition == partition for each in self._unsettled.values())
 
-    async def tell(self) -> int:
+    async def send_due(self) -> int:
         """Send at most 50 mails that are due. Returns how many were.
 
         The result of an e-mail is kept in memory until it is saved. Until then it is not sent again.

@@ -13,8 +13,8 @@ class Movement(StrEnum):
     """What a request to a provider did to the money.
 
     ``CONFIRMED``: it has moved. ``ACCEPTED``: the provider has the request and will report. ``REFUSED``: it has not
-    moved and will not by itself. ``LATER``: it has not moved, and the same request can be sent again. ``UNKNOWN``:
-    nobody can tell. ``ABSENT``: the provider has no request with this reference.
+    moved and will not by itself. ``LATER``: it has not moved, and the same request can be sent again. ``UNKNOWN``: it
+    may have moved. ``ABSENT``: the provider has no request with this reference.
     """
 
     CONFIRMED = "confirmed"

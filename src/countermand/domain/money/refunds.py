@@ -1,7 +1,8 @@
 """A refund: its states, the key that the provider knows it by, and its moves from one state to the next.
 
-A refund has one key for the provider. The key changes only after the provider has said for certain that nothing moved
-and nothing will. After a crash or a timeout the same request is sent again under the same key, so money moves once.
+A refund has one key for the provider. The key changes only after the provider has answered for certain that nothing
+moved and nothing will. After a crash or a timeout, the same request is sent again under the same key. So money moves
+once.
 """
 
 from dataclasses import dataclass, replace

@@ -225,7 +225,7 @@ class Engine(Protocol):
 
 
 def options_of(engine: Engine) -> dict[str, Any]:
-    """The options of execution that tell ``engine_of`` the engine of a connection."""
+    """The execution options by which ``engine_of`` finds the engine of a connection."""
     return {_ENGINE: engine}
 
 

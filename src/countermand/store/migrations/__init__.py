@@ -72,7 +72,7 @@ def refuse_newer(revision: str | None) -> None:
 
 
 def refuse_incomplete(connection: Connection) -> None:
-    """The number of the schema alone does not tell whether all of it is there.
+    """The number of the schema alone does not show whether it is complete.
 
     Raises:
         UnsafeDatabaseError: something is missing.
@@ -100,7 +100,7 @@ def current_revision(connection: Connection) -> str | None:
 def lacking(connection: Connection) -> list[str]:
     """The tables and columns that the code needs and this database has not, as ``table`` or ``table.column``.
 
-    Before the first release the one revision is changed in place, so its number alone does not tell.
+    Before the first release the one revision is changed in place, so its number alone is not enough.
     """
     found = {name: {column["name"] for column in columns} for (_, name), columns in _columns(connection).items()}
     lacks = []
