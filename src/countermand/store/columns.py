@@ -1,6 +1,5 @@
 """Column types and two operators that mean the same on every engine."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any, Self, TypeAlias
 from uuid import UUID
@@ -90,10 +89,7 @@ class PairList(TypeDecorator[list[tuple[UUID, UUID | int]]]):
 
     def process_bind_param(self, value: list[tuple[UUID, UUID | int]] | None, dialect: Dialect) -> Any:
         """Ids as the engine reads them."""
-        shown = words_of(dialect).id_in_json
-        return json.dumps(
-            [(shown(first), second if isinstance(second, int) else shown(second)) for first, second in value or ()]
-        )
+        return words_of(dialect).of_pairs(value or [])
 
 
 class pair_of(FunctionElement[bool]):  # noqa: N801 - reads as an operator in statements

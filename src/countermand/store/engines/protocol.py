@@ -108,6 +108,9 @@ class Words(Protocol):
     def of_numbers(self, numbers: list[int]) -> Any:
         """A list of numbers, likewise."""
 
+    def of_pairs(self, pairs: Sequence[tuple[UUID, UUID | int]]) -> str:
+        """Ids, each with another or a number, as a JSON text that statements take apart."""
+
     def id_in_json(self, value: UUID) -> str:
         """An id in a JSON text that statements take apart."""
 

@@ -1,9 +1,11 @@
 """How PostgreSQL keeps values: it has a type for each, and lists are arrays."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import TIMESTAMP, Integer
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
@@ -29,6 +31,10 @@ class PostgresWords:
     def of_numbers(self, numbers: list[int]) -> list[int]:
         """As they are."""
         return numbers
+
+    def of_pairs(self, pairs: Sequence[tuple[UUID, UUID | int]]) -> str:
+        """Ids as everybody writes them. The driver's are of a class of their own, which orjson hands to ``default``."""
+        return orjson.dumps(pairs, default=str).decode()
 
     def id_in_json(self, value: UUID) -> str:
         """As everybody writes it."""

@@ -1,11 +1,13 @@
 """How SQLite keeps values: times, lists and ids are texts, which sort and which ``json_each`` takes apart."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import JSON, Text
 from sqlalchemy.types import TypeEngine
 
@@ -29,6 +31,11 @@ class SqliteWords:
     def of_numbers(self, numbers: list[int]) -> str:
         """A JSON array."""
         return json.dumps(numbers)
+
+    def of_pairs(self, pairs: Sequence[tuple[UUID, UUID | int]]) -> str:
+        """Ids without hyphens, as they are kept."""
+        shown = [(first.hex, second if isinstance(second, int) else second.hex) for first, second in pairs]
+        return orjson.dumps(shown).decode()
 
     def id_in_json(self, value: UUID) -> str:
         """Without hyphens, as it is kept."""
