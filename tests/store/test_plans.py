@@ -60,6 +60,7 @@ from countermand.reads import refunds as refund_reads
 from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace
+from countermand.reads.credentials import credential_by_id
 from countermand.reads.health import ping
 from countermand.reads.lookup import Lookup
 from countermand.reads.notices import NoticeFilter
@@ -131,6 +132,11 @@ def of(name: str) -> Callable[[Callable[[Filled], Cases]], Callable[[Filled], Ca
 @of("reads.health.ping")
 def _(filled: Filled) -> Cases:
     return {"ready": ping}
+
+
+@of("reads.credentials.credential_by_id")
+def _(filled: Filled) -> Cases:
+    return {"one": lambda connection: credential_by_id(connection, filled.row("order").id)}
 
 
 # Orders

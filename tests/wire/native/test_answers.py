@@ -230,7 +230,7 @@ OWN: dict[str, dict[str, tuple[int, str | None]]] = {
     # One that the retailer asked and the supplier has to answer.
     "accept": {"retailer": (409, "nothing_asked"), "supplier": (200, None), "platform": (428, "step_needed")},
     "decline": {"retailer": (409, "nothing_asked"), "supplier": (200, None), "platform": (428, "step_needed")},
-    "withdraw": {"retailer": (200, None), "supplier": (404, "unknown_cancellation"), "platform": (200, None)},
+    "withdraw": {"retailer": (200, None), "supplier": (403, "wrong_party"), "platform": (200, None)},
 }
 NOBODYS = (404, "unknown_cancellation")
 
@@ -259,7 +259,10 @@ async def test_who_may_answer_what(native: Native, verb: str, role: str, whose: 
     named = f"can_{uuid4().hex}" if whose == "absent" else made["id"]
     expected: tuple[int, str | None]
     if role in ("viewer", "nobody"):
-        expected = (403, "forbidden") if role == "viewer" else (401, "unauthenticated")
+        lacks = "wrong_party" if verb == "withdraw" else "forbidden"
+        expected = (403, lacks) if role == "viewer" else (401, "unauthenticated")
+    elif verb == "withdraw" and role.endswith("supplier"):
+        expected = (403, "wrong_party")
     elif whose == "own":
         expected = OWN[verb].get(role, NOBODYS)
     elif whose == "foreign" and role in ("platform", "other_retailer", "other_supplier"):
@@ -277,7 +280,8 @@ async def test_who_may_answer_what(native: Native, verb: str, role: str, whose: 
 async def test_a_supplier_that_was_not_told_knows_of_nothing(native: Native) -> None:
     (made,) = await native.asked((await native.order(1, held=True)).lines[0].id)
     for verb, said in SAID.items():
-        assert await refused(native, made["id"], verb, said, who=native.world.supplier) == NOBODYS
+        expected = (403, "wrong_party") if verb == "withdraw" else NOBODYS
+        assert await refused(native, made["id"], verb, said, who=native.world.supplier) == expected
 
 
 # The same call, twice

@@ -329,8 +329,9 @@ async def test_only_the_seller_asks(native: Native, asker: str) -> None:
     world = native.world
     line = await native.line()
     stranger = await new_retailer(world, native.http)
-    for who in (world.supplier, world.other_supplier, stranger.retailer):
-        assert await native.refused(line, who=who, asker=asker) == (404, "unknown_line")
+    for who in (world.supplier, world.other_supplier):
+        assert await native.refused(line, who=who, asker=asker) == (403, "wrong_party")
+    assert await native.refused(line, who=stranger.retailer, asker=asker) == (404, "unknown_line")
     answers = {(await native.ask(each, who=stranger.retailer)).content for each in (line, uuid4())}
     assert len(answers) == 1, "a stranger's line looks like no line"
     platform = await native.token(UUID(int=1))
@@ -540,6 +541,7 @@ async def test_the_description_is_whole(sqlite_native: Native) -> None:
     assert described["openapi"].startswith("3.1.")
     calls = {(verb, path) for path, verbs in described["paths"].items() for verb in verbs}
     assert calls == {
+        ("get", "/v1/me"),
         ("get", "/v1/lines/{line}"),
         ("post", "/v1/lines/{line}/reassign"),
         ("post", "/v1/cancellations"),
@@ -593,7 +595,7 @@ def _references(value: Any) -> list[str]:
     return [each for inner in value for each in _references(inner)] if isinstance(value, list) else []
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v1/cancellations/a/b", "/docs", "/redoc", "/%ff"])
+@pytest.mark.parametrize("path", ["/v2", "/v1", "/v1/nothing", "/v1/cancellations/a/b", "/docs", "/redoc", "/%ff"])
 async def test_what_is_no_call_is_a_problem(sqlite_native: Native, path: str) -> None:
     response = await sqlite_native.call("GET", path, None)
     assert (response.status_code, response.json()["code"]) == (404, "not_found")

@@ -73,7 +73,7 @@ async def test_what_does_not_fit_is_refused_by_name(native: Native) -> None:
         (order, {"captured": "-1"}, None, "/card/capture", (422, "invalid")),
         (order, {"captured": "NaN"}, None, "/card/capture", (422, "invalid")),
         (order, {}, None, "/card/capture", (422, "invalid")),
-        (order, {"captured": "1"}, supplier, "/card/capture", (403, "forbidden")),
+        (order, {"captured": "1"}, supplier, "/card/capture", (403, "wrong_party")),
         (order, {"captured": "1"}, other, "/card/capture", (404, "unknown_order")),
         (nobody, {"captured": "1"}, None, "/card/capture", (404, "unknown_order")),
         (unpriced, {"captured": "1"}, None, "/card/capture", (409, "no_price")),
@@ -81,5 +81,5 @@ async def test_what_does_not_fit_is_refused_by_name(native: Native) -> None:
     for which, body, who, more, expected in cases:
         response = await post(native, which, body, who, more=more)
         assert (response.status_code, response.json()["code"]) == expected, (body, more)
-    for who in (supplier, other):
-        assert (await native.call("GET", f"/v1/orders/{order}/payments", who)).status_code == 404
+    for who, status in ((supplier, 403), (other, 404)):
+        assert (await native.call("GET", f"/v1/orders/{order}/payments", who)).status_code == status

@@ -1,22 +1,22 @@
 """Who calls, and whether they may call now: checked before a body is read or a route is looked up.
 
-What a call needs of its caller stands in its parameters: ``Viewer``, ``Canceller`` and so on.
+What each operation needs of its caller stands in ``operations.py``.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from countermand.admin.callers import Caller, Permission
-from countermand.domain.parties import PartyKind
+from countermand.admin.callers import Caller
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire.http import Unsupported
 from countermand.wire.limits import Asgi
 from countermand.wire.native.errors import ERRORS_MAX, error_at, throttled
+from countermand.wire.native.operations import OPERATIONS
 from countermand.wire.rates import Share
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.response import Scope, header
@@ -103,22 +103,18 @@ def _counting(share: Share, send: Any) -> Any:
     return sending
 
 
-def caller_with(permission: Permission, kind: PartyKind | None = None) -> Callable[..., Awaitable[Caller]]:
-    """A dependency: the caller, who must have this permission, and be of this kind if there is one."""
-
-    async def caller(
-        request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> Caller:
-        found = caller_in(request.scope)
-        if kind and found.kind is not kind:
-            raise CallError(Problem.WRONG_PARTY, f"Only the {kind.value} can make this call.")
-        if not found.may(permission):
-            raise CallError(Problem.FORBIDDEN, f"This token lacks the permission {permission.value}.")
-        await _check_body(request)
-        _check_query(request)
-        return found
-
-    return caller
+async def _caller(
+    request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+) -> Caller:
+    """The caller, who may make this call."""
+    found, operation = caller_in(request.scope), OPERATIONS[request.scope["route"].operation_id]
+    if found.kind not in operation.kinds:
+        raise CallError(Problem.WRONG_PARTY, f"A {found.kind.value} cannot make this call.")
+    if operation.permission and not found.may(operation.permission):
+        raise CallError(Problem.FORBIDDEN, f"This token lacks the permission {operation.permission.value}.")
+    await _check_body(request)
+    _check_query(request)
+    return found
 
 
 async def _check_body(request: Request) -> None:
@@ -157,11 +153,6 @@ async def _services(request: Request) -> Services:
     return services
 
 
-_bearer: Final = HTTPBearer(auto_error=False)
-
 Inside = Annotated[Services, Depends(_services)]
-Viewer = Annotated[Caller, Depends(caller_with(Permission.VIEW_ORDER))]
-Canceller = Annotated[Caller, Depends(caller_with(Permission.CANCEL_ORDER))]
-Seller = Annotated[Caller, Depends(caller_with(Permission.CREATE_ORDER))]
-Cashier = Annotated[Caller, Depends(caller_with(Permission.MANAGE_REFUNDS, PartyKind.PLATFORM))]
-Manager = Annotated[Caller, Depends(caller_with(Permission.MANAGE_ENDPOINTS))]
+Who = Annotated[Caller, Depends(_caller)]
+"""The caller. What the call needs of it stands in ``operations.py``."""

@@ -31,7 +31,7 @@ from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import lines as line_reads
 from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace
 from countermand.service.calls import Call, IdempotencyKey
-from countermand.wire.native.auth import Canceller, Inside, Viewer
+from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, moment_of, once_of, scope_of, submit
 from countermand.wire.native.messages import JsonRoute, Key, Limit, LineIn, Sought, Strict, Units, distinct
@@ -136,10 +136,8 @@ class Asked(BaseModel):
     cancellations: list[CancellationOut]
 
 
-@router.post("", status_code=202)
-async def ask_cancellation(
-    services: Inside, who: Canceller, body: CancellationIn, idempotency_key: Key = None
-) -> Asked:
+@router.post("", operation_id="cancellations.create", status_code=202)
+async def ask_cancellation(services: Inside, who: Who, body: CancellationIn, idempotency_key: Key = None) -> Asked:
     """Ask to cancel units of lines of one order, for the customer or for the retailer itself.
 
     With an ``Idempotency-Key`` the same call gets the same answer for at least 30 days, and asks under other keys are
@@ -177,10 +175,10 @@ class Filters:
     sort: Literal["due_at"] | None = None
 
 
-@router.get("")
+@router.get("", operation_id="cancellations.list")
 async def list_cancellations(
     services: Inside,
-    who: Viewer,
+    who: Who,
     filters: Annotated[Filters, Depends()],
     lookup: Sought,
     after: str | None = None,
@@ -245,16 +243,16 @@ def _last(after: str, *, by_due: bool) -> DuePlace:
     return DuePlace(due_at, found)
 
 
-@router.get("/{cancellation}")
-async def get_cancellation(services: Inside, who: Viewer, cancellation: str) -> CancellationOut:
+@router.get("/{cancellation}", operation_id="cancellations.get")
+async def get_cancellation(services: Inside, who: Who, cancellation: str) -> CancellationOut:
     """One cancellation."""
     return _out(await _named(services, who, cancellation))
 
 
-@router.post("/{cancellation}/accept")
+@router.post("/{cancellation}/accept", operation_id="cancellations.accept")
 async def accept_cancellation(
     services: Inside,
-    who: Canceller,
+    who: Who,
     cancellation: str,
     answer: Acceptance | None = None,
     idempotency_key: Key = None,
@@ -278,9 +276,9 @@ async def accept_cancellation(
     return await _do(services, who, row, command, once_of(who, idempotency_key, f"accept {row.id}", given))
 
 
-@router.post("/{cancellation}/decline")
+@router.post("/{cancellation}/decline", operation_id="cancellations.decline")
 async def decline_cancellation(
-    services: Inside, who: Canceller, cancellation: str, answer: Refusal, idempotency_key: Key = None
+    services: Inside, who: Who, cancellation: str, answer: Refusal, idempotency_key: Key = None
 ) -> CancellationOut:
     """Decline asked units, which stay on order. A reason is required.
 
@@ -302,9 +300,9 @@ async def decline_cancellation(
     return await _do(services, who, row, command, once_of(who, idempotency_key, f"decline {row.id}", answer))
 
 
-@router.post("/{cancellation}/withdraw")
+@router.post("/{cancellation}/withdraw", operation_id="cancellations.withdraw")
 async def withdraw_cancellation(
-    services: Inside, who: Canceller, cancellation: str, body: Withdrawal | None = None, idempotency_key: Key = None
+    services: Inside, who: Who, cancellation: str, body: Withdrawal | None = None, idempotency_key: Key = None
 ) -> CancellationOut:
     """Take an ask back while nobody has answered it. Only the party that asked can, and the platform."""
     row = await _named(services, who, cancellation)
@@ -321,9 +319,9 @@ async def withdraw_cancellation(
     )
 
 
-@router.post("/{cancellation}/notes")
+@router.post("/{cancellation}/notes", operation_id="cancellations.note")
 async def note_cancellation(
-    services: Inside, who: Canceller, cancellation: str, remark: Remark, idempotency_key: Key = None
+    services: Inside, who: Who, cancellation: str, remark: Remark, idempotency_key: Key = None
 ) -> CancellationOut:
     """Put a note to a cancellation, such as what it cost that a label could not be voided. It changes nothing.
 

@@ -1,6 +1,6 @@
 """The application for ``/v1``: its calls, what they need, and how errors are answered."""
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -11,9 +11,11 @@ from countermand.reads.health import ping
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.http import unsupported_body
-from countermand.wire.native import cancellations, endpoints, errors, events, lines, payments, refunds, scorecards
+from countermand.wire.native import cancellations, endpoints, errors, events, lines, me, payments, refunds, scorecards
 from countermand.wire.native.auth import UNSUPPORTED, Inside, admitted
+from countermand.wire.native.describing import described
 from countermand.wire.native.identifying import identified
+from countermand.wire.native.operations import check_operations
 from countermand.wire.native.problem_pages import problem_page
 from countermand.wire.replies import NOT_ANSWERED, CallError, Problem
 from countermand.wire.router import Door
@@ -21,20 +23,13 @@ from countermand.wire.services import Services
 
 
 class _Described(FastAPI):
-    """Problems have a media type of their own, which FastAPI would describe as that of success."""
+    """The description, in the words of ``operations.py``."""
 
     def openapi(self) -> dict[str, Any]:
         """The description, made once."""
-        if self.openapi_schema:
-            return self.openapi_schema
-        description = super().openapi()
-        for calls in description["paths"].values():
-            for call in calls.values():
-                for status, answer in call["responses"].items():
-                    content = answer.get("content", {})
-                    if int(status) >= 400 and "application/json" in content:
-                        content[errors.MEDIA_TYPE] = content.pop("application/json")
-        return description
+        if not self.openapi_schema:
+            self.openapi_schema = described(super().openapi())
+        return self.openapi_schema
 
 
 def native_door(services: Services) -> Door:
@@ -47,6 +42,9 @@ def native_door(services: Services) -> Door:
     )
 
 
+_RESOURCES: Final = (cancellations, lines, payments, refunds, scorecards, events, endpoints, me)
+
+
 def _api(services: Services) -> limits.Asgi:
     """The application for ``/v1``, its description at ``/openapi.json``, and ``/healthz``."""
     api = _Described(title="Countermand", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -56,8 +54,9 @@ def _api(services: Services) -> limits.Asgi:
     api.add_exception_handler(TooBroadError, errors.on_too_broad)
     api.add_exception_handler(RequestValidationError, errors.on_invalid)
     api.add_exception_handler(HTTPException, errors.on_http_error)
-    for calls in (cancellations, lines, payments, refunds, scorecards, events, endpoints):
-        api.include_router(calls.router)
+    check_operations(route for resource in _RESOURCES for route in resource.router.routes)
+    for resource in _RESOURCES:
+        api.include_router(resource.router)
     for path, answer in (("/", about), ("/healthz", healthz), ("/readyz", readyz), ("/problems/{code}", problem)):
         api.add_api_route(path, answer, include_in_schema=False, response_model=None)
     most, slowest = services.settings.body_max_bytes, services.settings.body_timeout_s
@@ -73,7 +72,7 @@ def _reached(app: limits.Asgi) -> limits.Asgi:
 
     async def reached(scope: Any, receive: Any, send: Any) -> None:
         path, wrong = scope["path"], unsupported_body(scope, "application/json")
-        if path != "/" and path.endswith("/"):
+        if path.strip("/") and path.endswith("/"):
             scope = {**scope, "path": path[:-1]}
         if wrong:
             headers = [each for each in scope["headers"] if each[0] != b"content-type"]

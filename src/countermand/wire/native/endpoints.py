@@ -23,7 +23,7 @@ from countermand.fields import Text
 from countermand.ids import read, show
 from countermand.store.engines.protocol import Work
 from countermand.store.engines.transactions import change
-from countermand.wire.native.auth import Inside, Manager
+from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import fingerprint
 from countermand.wire.native.messages import JsonRoute, Key, Strict
@@ -85,8 +85,8 @@ class Endpoints(BaseModel):
     endpoints: list[EndpointOut]
 
 
-@router.post("", status_code=201)
-async def add_endpoint(services: Inside, who: Manager, body: EndpointIn, idempotency_key: Key = None) -> EndpointMade:
+@router.post("", operation_id="endpoints.create", status_code=201)
+async def add_endpoint(services: Inside, who: Who, body: EndpointIn, idempotency_key: Key = None) -> EndpointMade:
     """Register where the caller's party is notified. A mailbox first gets an e-mail that asks for confirmation.
 
     With an ``Idempotency-Key`` the same call gets the same answer, its secret included.
@@ -106,45 +106,45 @@ async def add_endpoint(services: Inside, who: Manager, body: EndpointIn, idempot
     return _made(await _once(services, who, add, idempotency_key, fingerprint("add endpoint", body)))
 
 
-@router.get("")
-async def list_endpoints(services: Inside, who: Manager) -> Endpoints:
+@router.get("", operation_id="endpoints.list")
+async def list_endpoints(services: Inside, who: Who) -> Endpoints:
     """All endpoints of the caller's party, without those that were removed."""
     found = await services.database.read(lambda connection: endpoints.of_party(connection, who.party))
     return Endpoints(endpoints=[_out(each) for each in found])
 
 
-@router.get("/{endpoint}")
-async def get_endpoint(services: Inside, who: Manager, endpoint: str) -> EndpointOut:
+@router.get("/{endpoint}", operation_id="endpoints.get")
+async def get_endpoint(services: Inside, who: Who, endpoint: str) -> EndpointOut:
     """One endpoint."""
     with _told():
         return _out(await services.database.read(partial(endpoints.find, endpoint=_id(endpoint), party=who.party)))
 
 
-@router.delete("/{endpoint}", status_code=204)
-async def remove_endpoint(services: Inside, who: Manager, endpoint: str) -> Response:
+@router.delete("/{endpoint}", operation_id="endpoints.delete", status_code=204)
+async def remove_endpoint(services: Inside, who: Who, endpoint: str) -> Response:
     """Send nothing there ever again. What was still to be sent is dead."""
     remove = partial(endpoints.remove, endpoint=_id(endpoint), by=who.name, party=who.party)
     await _change(services, remove)
     return Response(status_code=204)
 
 
-@router.post("/{endpoint}/pause")
-async def pause_endpoint(services: Inside, who: Manager, endpoint: str, why: Pause | None = None) -> EndpointOut:
+@router.post("/{endpoint}/pause", operation_id="endpoints.pause")
+async def pause_endpoint(services: Inside, who: Who, endpoint: str, why: Pause | None = None) -> EndpointOut:
     """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""
     reason = f"Paused by its owner: {why.reason}" if why and why.reason else "Paused by its owner."
     pause = partial(endpoints.pause, endpoint=_id(endpoint), reason=reason, by=who.name, party=who.party)
     return _out(await _change(services, pause))
 
 
-@router.post("/{endpoint}/resume")
-async def resume_endpoint(services: Inside, who: Manager, endpoint: str) -> EndpointOut:
+@router.post("/{endpoint}/resume", operation_id="endpoints.resume")
+async def resume_endpoint(services: Inside, who: Who, endpoint: str) -> EndpointOut:
     """Send there again, whatever stopped it."""
     resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=who.party)
     return _out(await _change(services, resume))
 
 
-@router.post("/{endpoint}/confirmation", status_code=202)
-async def ask_again_to_confirm(services: Inside, who: Manager, endpoint: str) -> EndpointOut:
+@router.post("/{endpoint}/confirmation", operation_id="endpoints.confirm", status_code=202)
+async def ask_again_to_confirm(services: Inside, who: Who, endpoint: str) -> EndpointOut:
     """Send the confirmation of a mailbox once more. Only the link in it confirms."""
     again = partial(
         endpoints.ask_again_to_confirm,
@@ -157,9 +157,9 @@ async def ask_again_to_confirm(services: Inside, who: Manager, endpoint: str) ->
     return _out(await _change(services, again))
 
 
-@router.post("/{endpoint}/rotate")
+@router.post("/{endpoint}/rotate", operation_id="endpoints.rotate")
 async def rotate_secret(
-    services: Inside, who: Manager, endpoint: str, how: Rotation | None = None, idempotency_key: Key = None
+    services: Inside, who: Who, endpoint: str, how: Rotation | None = None, idempotency_key: Key = None
 ) -> EndpointMade:
     """Give the endpoint a new secret. The old one stays valid for a day by default."""
     wanted, how = _id(endpoint), how or Rotation()

@@ -16,7 +16,7 @@ from countermand.fields import Id
 from countermand.ids import read
 from countermand.reads import events as event_reads
 from countermand.reads.events import Place
-from countermand.wire.native.auth import Inside, Viewer
+from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import moment_of, scope_of
 from countermand.wire.native.messages import JsonRoute, Limit
@@ -36,10 +36,10 @@ class EventPage(BaseModel):
     next: str
 
 
-@router.get("", responses={200: {"model": EventPage}})
+@router.get("", operation_id="events.list", responses={200: {"model": EventPage}})
 async def list_events(
     services: Inside,
-    who: Viewer,
+    who: Who,
     after: str | None = None,
     since: str | None = None,
     line: Id | None = None,

@@ -22,7 +22,7 @@ from countermand.reads import lines as line_reads
 from countermand.reads.lines import LineDetail
 from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.service.calls import Call
-from countermand.wire.native.auth import Inside, Seller, Viewer
+from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, ProblemOut
 from countermand.wire.native.meaning import DOOR, once_of, scope_of, submit
 from countermand.wire.native.messages import JsonRoute, Key, Strict
@@ -71,18 +71,18 @@ class ReassignmentIn(Strict):
     note: Annotated[Note, Field(min_length=1), AfterValidator(needed_text)]
 
 
-@router.get("/{line}")
-async def get_line(services: Inside, who: Viewer, line: str, response: Response) -> LineOut:
+@router.get("/{line}", operation_id="lines.get")
+async def get_line(services: Inside, who: Who, line: str, response: Response) -> LineOut:
     """One line. Its ``ETag`` is what ``reassign`` wants in ``If-Match``."""
     row = await _named(services, who, line)
     response.headers["ETag"] = _etag(row)
     return _out(row, who)
 
 
-@router.post("/{line}/reassign")
+@router.post("/{line}/reassign", operation_id="lines.reassign")
 async def reassign_line(
     services: Inside,
-    who: Seller,
+    who: Who,
     line: str,
     body: ReassignmentIn,
     response: Response,

@@ -20,7 +20,7 @@ from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.fields import AmountText, Id
 from countermand.reads import refunds
 from countermand.service.calls import Call
-from countermand.wire.native.auth import Inside, Seller, Viewer
+from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, scope_of, submit
 from countermand.wire.native.messages import JsonRoute, Strict
@@ -46,14 +46,14 @@ class Captured(Strict):
     captured: AmountText
 
 
-@router.get("/{order}/payments", responses={200: {"model": PaymentsOut}})
-async def list_payments(services: Inside, who: Viewer, order: Id) -> JSONResponse:
+@router.get("/{order}/payments", operation_id="payments.list", responses={200: {"model": PaymentsOut}})
+async def list_payments(services: Inside, who: Who, order: Id) -> JSONResponse:
     """How an order is paid."""
     return JSONResponse(payments_document(await _account(services, who, order)))
 
 
-@router.post("/{order}/payments", responses={200: {"model": PaymentsOut}})
-async def add_payment(services: Inside, who: Seller, order: Id, body: NewPayment) -> JSONResponse:
+@router.post("/{order}/payments", operation_id="payments.create", responses={200: {"model": PaymentsOut}})
+async def add_payment(services: Inside, who: Who, order: Id, body: NewPayment) -> JSONResponse:
     """Add a payment to an order that was placed before. It cannot be more than is left to pay."""
 
     def command(account: OrderAccount) -> PaymentCommand:
@@ -62,8 +62,10 @@ async def add_payment(services: Inside, who: Seller, order: Id, body: NewPayment
     return await _do(services, who, order, command)
 
 
-@router.post("/{order}/payments/{payment}/capture", responses={200: {"model": PaymentsOut}})
-async def capture_payment(services: Inside, who: Seller, order: Id, payment: PaymentId, body: Captured) -> JSONResponse:
+@router.post(
+    "/{order}/payments/{payment}/capture", operation_id="payments.capture", responses={200: {"model": PaymentsOut}}
+)
+async def capture_payment(services: Inside, who: Who, order: Id, payment: PaymentId, body: Captured) -> JSONResponse:
     """Record how much of a payment has been captured in all. What was released cannot be captured."""
 
     def command(account: OrderAccount) -> PaymentCommand:

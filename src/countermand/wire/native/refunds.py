@@ -18,7 +18,7 @@ from countermand.ids import read, show
 from countermand.reads import refunds
 from countermand.reads.refunds import RefundView
 from countermand.service.calls import Call, IdempotencyKey
-from countermand.wire.native.auth import Cashier, Inside, Viewer
+from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, once_of, scope_of, submit
 from countermand.wire.native.messages import JsonRoute, Key, Limit, LineIn, Sought, Strict, distinct
@@ -58,8 +58,8 @@ class CorrectionIn(Strict):
     step: Step | None = None
 
 
-@router.post("/quotes", responses={200: {"model": QuoteOut}})
-async def make_quote(services: Inside, who: Viewer, wanted: QuoteIn) -> JSONResponse:
+@router.post("/quotes", operation_id="quotes.create", responses={200: {"model": QuoteOut}})
+async def make_quote(services: Inside, who: Who, wanted: QuoteIn) -> JSONResponse:
     """What would go back to the customer if these units were cancelled. It changes nothing."""
     units = {each.line: each.units for each in wanted.lines}
     quoted = await services.database.read(partial(refunds.quote_units, scope=scope_of(who), wanted=units))
@@ -68,10 +68,10 @@ async def make_quote(services: Inside, who: Viewer, wanted: QuoteIn) -> JSONResp
     return JSONResponse(quote_document(quoted))
 
 
-@router.get("/refunds", responses={200: {"model": RefundPage}})
+@router.get("/refunds", operation_id="refunds.list", responses={200: {"model": RefundPage}})
 async def list_refunds(
     services: Inside,
-    who: Viewer,
+    who: Who,
     lookup: Sought,
     state: RefundState | None = None,
     provider: Text | None = None,
@@ -94,15 +94,15 @@ async def list_refunds(
     return JSONResponse(page)
 
 
-@router.get("/refunds/{refund}", responses={200: {"model": RefundOut}})
-async def show_refund(services: Inside, who: Viewer, refund: str) -> JSONResponse:
+@router.get("/refunds/{refund}", operation_id="refunds.get", responses={200: {"model": RefundOut}})
+async def show_refund(services: Inside, who: Who, refund: str) -> JSONResponse:
     """One refund."""
     return JSONResponse(refund_document(await _named(services, who, refund)))
 
 
-@router.post("/refunds/{refund}/paid", responses={200: {"model": RefundOut}})
+@router.post("/refunds/{refund}/paid", operation_id="refunds.mark_paid", responses={200: {"model": RefundOut}})
 async def mark_refund_paid(
-    services: Inside, who: Cashier, refund: str, body: NoteIn | None = None, idempotency_key: Key = None
+    services: Inside, who: Who, refund: str, body: NoteIn | None = None, idempotency_key: Key = None
 ) -> JSONResponse:
     """Mark a refund that is `by_hand` or `parked` as paid by a person. Only the platform can."""
     row, given = await _named(services, who, refund), body or NoteIn()
@@ -110,9 +110,9 @@ async def mark_refund_paid(
     return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund paid {row.id}", given))
 
 
-@router.post("/refunds/{refund}/close", responses={200: {"model": RefundOut}})
+@router.post("/refunds/{refund}/close", operation_id="refunds.close", responses={200: {"model": RefundOut}})
 async def close_refund(
-    services: Inside, who: Cashier, refund: str, body: NoteIn, idempotency_key: Key = None
+    services: Inside, who: Who, refund: str, body: NoteIn, idempotency_key: Key = None
 ) -> JSONResponse:
     """Close a refund that is `by_hand` or `parked` and is not going to be paid. Only the platform can."""
     row = await _named(services, who, refund)
@@ -120,9 +120,9 @@ async def close_refund(
     return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund close {row.id}", body))
 
 
-@router.post("/refunds/{refund}/retry", responses={200: {"model": RefundOut}})
+@router.post("/refunds/{refund}/retry", operation_id="refunds.retry", responses={200: {"model": RefundOut}})
 async def retry_refund(
-    services: Inside, who: Cashier, refund: str, body: NoteIn | None = None, idempotency_key: Key = None
+    services: Inside, who: Who, refund: str, body: NoteIn | None = None, idempotency_key: Key = None
 ) -> JSONResponse:
     """Try a `parked` refund again. Only the platform can."""
     row, given = await _named(services, who, refund), body or NoteIn()
@@ -130,9 +130,9 @@ async def retry_refund(
     return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund retry {row.id}", given))
 
 
-@router.post("/refunds/{refund}/correct", responses={200: {"model": RefundOut}})
+@router.post("/refunds/{refund}/correct", operation_id="refunds.correct", responses={200: {"model": RefundOut}})
 async def correct_refund(
-    services: Inside, who: Cashier, refund: str, body: CorrectionIn, idempotency_key: Key = None
+    services: Inside, who: Who, refund: str, body: CorrectionIn, idempotency_key: Key = None
 ) -> JSONResponse:
     """Correct how much of a refund was paid outside this service. The rest is then paid. Only the platform can."""
     row = await _named(services, who, refund)

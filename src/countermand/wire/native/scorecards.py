@@ -16,7 +16,7 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.scoring import Role, Week, Why
 from countermand.fields import Id, InQuery
 from countermand.reads.parties import UnknownPartyError
-from countermand.wire.native.auth import Inside, Viewer
+from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import moment_of
 from countermand.wire.native.messages import JsonRoute
@@ -83,10 +83,10 @@ class ScorecardsOut(BaseModel):
     weeks: list[CardOut]
 
 
-@router.get("/{party}", responses={200: {"model": ScorecardsOut}})
+@router.get("/{party}", operation_id="scorecards.get", responses={200: {"model": ScorecardsOut}})
 async def show_scorecards(
     services: Inside,
-    who: Viewer,
+    who: Who,
     party: Id,
     week: Annotated[str | None, Query(max_length=8)] = None,
     weeks: Annotated[int, InQuery, Query(ge=1, le=WEEKS_MAX)] = WEEKS,

@@ -1,0 +1,68 @@
+"""Every operation of the native API: its name, the permission it needs, and the kinds of party that may call it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi.routing import APIRoute
+
+from countermand.admin.callers import Permission
+from countermand.domain.parties import PartyKind
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a caller needs for one operation. ``permission`` is ``None`` where any valid token will do."""
+
+    permission: Permission | None
+    kinds: frozenset[PartyKind]
+
+
+_ALL: Final = frozenset(PartyKind)
+_SELLING: Final = frozenset({PartyKind.PLATFORM, PartyKind.RETAILER})
+_PLATFORM: Final = frozenset({PartyKind.PLATFORM})
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    "cancellations.create": Operation(Permission.CANCEL_ORDER, _SELLING),
+    "cancellations.list": Operation(Permission.VIEW_ORDER, _ALL),
+    "cancellations.get": Operation(Permission.VIEW_ORDER, _ALL),
+    "cancellations.accept": Operation(Permission.CANCEL_ORDER, _ALL),
+    "cancellations.decline": Operation(Permission.CANCEL_ORDER, _ALL),
+    "cancellations.withdraw": Operation(Permission.CANCEL_ORDER, _SELLING),
+    "cancellations.note": Operation(Permission.CANCEL_ORDER, _ALL),
+    "lines.get": Operation(Permission.VIEW_ORDER, _ALL),
+    "lines.reassign": Operation(Permission.CREATE_ORDER, _SELLING),
+    "payments.list": Operation(Permission.VIEW_ORDER, _SELLING),
+    "payments.create": Operation(Permission.CREATE_ORDER, _SELLING),
+    "payments.capture": Operation(Permission.CREATE_ORDER, _SELLING),
+    "quotes.create": Operation(Permission.VIEW_ORDER, _SELLING),
+    "refunds.list": Operation(Permission.VIEW_ORDER, _SELLING),
+    "refunds.get": Operation(Permission.VIEW_ORDER, _SELLING),
+    "refunds.mark_paid": Operation(Permission.MANAGE_REFUNDS, _PLATFORM),
+    "refunds.close": Operation(Permission.MANAGE_REFUNDS, _PLATFORM),
+    "refunds.retry": Operation(Permission.MANAGE_REFUNDS, _PLATFORM),
+    "refunds.correct": Operation(Permission.MANAGE_REFUNDS, _PLATFORM),
+    "scorecards.get": Operation(Permission.VIEW_ORDER, _ALL),
+    "events.list": Operation(Permission.VIEW_ORDER, _ALL),
+    "endpoints.create": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "endpoints.list": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "endpoints.get": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "endpoints.delete": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "endpoints.pause": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "endpoints.resume": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "endpoints.confirm": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "endpoints.rotate": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "me.get": Operation(None, _ALL),
+}
+
+
+def check_operations(routes: Iterable[Any]) -> None:
+    """Refuse to start with a call that names no operation, or an operation that has no call.
+
+    Raises:
+        LookupError: there is one.
+    """
+    named = [each.operation_id for each in routes if isinstance(each, APIRoute) and each.include_in_schema]
+    wrong = {each for each in named if each not in OPERATIONS} | {each for each in OPERATIONS if each not in named}
+    if wrong or len(set(named)) < len(named):
+        raise LookupError(f"operations without a call or a permission, or with two calls: {sorted(map(str, wrong))}")
