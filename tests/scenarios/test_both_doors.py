@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 HEEDED, REFUSED, EITHER = "heeded", "refused", "either"
 """Whether a step is heeded; ``EITHER`` where the dialects differ in what they call a repeat."""
 
-ProviderResult = tuple[str, int, tuple[int, int, int, int], bool]
+Reported = tuple[str, int, tuple[int, int, int, int], bool]
 """An event: its kind, its units, the line's buckets after it, and whether it counts against somebody."""
 
 ASKED, ACCEPTED, DECLINED, SHIPPED, TOO_LATE = (
@@ -36,7 +36,7 @@ class Story:
     """What is done about a line of two units, and what is told of it then."""
 
     steps: tuple[tuple[str, str], ...]
-    told: tuple[ProviderResult, ...]
+    told: tuple[Reported, ...]
 
 
 STORIES = {
@@ -286,7 +286,7 @@ async def test_a_story_is_the_same_in_every_dialect(retailer: Seller, teller: ty
             assert (await retailer.outcome(process))[0] in ("SUCCESS", "FAILURE"), "what was asked has its answer"
 
 
-def _told(event: Any) -> ProviderResult:
+def _told(event: Any) -> Reported:
     facts = event.facts
     buckets = (facts["open"], facts["asked"], facts["cancelled"], facts["shipped"])
     return event.kind, facts["units"], buckets, bool(facts.get("unasked"))

@@ -49,7 +49,7 @@ def user_list(
 
 
 def user_disable(user: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Let a user log in no more. The user's log-ins and tokens end.
+    """Disable a user, who can no longer log in. The user's log-ins and tokens end.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def user_disable(user: str, *, database: DatabaseFlag = None, json: JsonFlag = F
 
 
 def user_enable(user: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Let a user log in again. Tokens that ended stay ended.
+    """Enable a user again. Tokens that ended stay ended.
 
     Parameters
     ----------

@@ -36,13 +36,13 @@ def accept(
     cancellation: Which,
     *,
     units: Annotated[Whole | None, Parameter(help="How many; all by default, the rest is open again")] = None,
-    rest_reason: Annotated[DeclineReason | None, Parameter(help="Why not the rest")] = None,
+    rest_reason: Annotated[DeclineReason | None, Parameter(help="Why the rest is not accepted")] = None,
     note: Note = "",
     step: StepFlag = None,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Accept a cancellation for the party whose answer is due, such as one that was escalated."""
+    """Accept a cancellation in place of the party whose answer is due, or an escalated one."""
     _do(
         cancellation,
         database,
@@ -77,12 +77,12 @@ def decline(
     *,
     reason: Annotated[DeclineReason, Parameter(help="Why")],
     note: Note = "",
-    tracking: Annotated[Text, Parameter(help="The parcel, where the units shipped already")] = "",
+    tracking: Annotated[Text, Parameter(help="The parcel, if the units have already shipped")] = "",
     step: StepFlag = None,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Decline a cancellation for the party whose answer is due."""
+    """Decline a cancellation in place of the party whose answer is due."""
     _do(
         cancellation,
         database,
@@ -154,7 +154,7 @@ def _do(
 def reassign(
     line: Annotated[str, Parameter(help="Id of the line, or bol's number of it")],
     *,
-    to: Annotated[str, Parameter(help="Who shall hold what is left of it: name or id")],
+    to: Annotated[str, Parameter(help="The new fulfiller: name or id")],
     note: Annotated[str, Parameter(help="Why")],
     database: DatabaseFlag = None,
     json: JsonFlag = False,

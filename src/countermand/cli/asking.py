@@ -40,8 +40,8 @@ def ask(
     key: Annotated[
         str, Parameter(help="A key of your own: asks under other keys are separate, the same key is the same ask")
     ] = "",
-    csv: Annotated[bool, Parameter(negative=(), help="Of a file: print what came of each row as CSV")] = False,
-    progress: Annotated[bool, Parameter(negative=(), help="Of a file: show the progress")] = False,
+    csv: Annotated[bool, Parameter(negative=(), help="With --file: print the result of each row as CSV")] = False,
+    progress: Annotated[bool, Parameter(negative=(), help="With --file: show the progress")] = False,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:

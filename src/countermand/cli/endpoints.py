@@ -43,7 +43,7 @@ def endpoint_add(
 ) -> None:
     """Register where a party is notified. Prints its id, then the secret, which cannot be shown again.
 
-    A mailbox has no secret. It is sent a confirmation, and nothing else before its owner has confirmed it.
+    A mailbox has no secret. Until its owner confirms it, it gets only an e-mail that asks for confirmation.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def endpoint_pause(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""
+    """Pause an endpoint. Its notices wait, and are sent when it is resumed."""
     wanted, who = find_id(endpoints.PREFIX, endpoint), operator().name
     why = f"Paused by {who}" + (f": {reason}" if reason else ".")
     _change(database, lambda connection, _: endpoints.pause(connection, wanted, reason=why, by=who))
@@ -120,7 +120,7 @@ def endpoint_pause(
 
 
 def endpoint_resume(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Send there again, whether it was paused, or disabled because the receiver was gone or only failed."""
+    """Resume an endpoint that was paused or disabled, also if the service had stopped it."""
     wanted = find_id(endpoints.PREFIX, endpoint)
     found = _change(database, lambda connection, _: endpoints.resume(connection, wanted, by=operator().name))
     report(f"The endpoint is {found.state}.", json=json, id=show(endpoints.PREFIX, wanted), state=found.state.value)
@@ -133,7 +133,7 @@ def endpoint_confirm(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Confirm a mailbox that you know, without its owner's help; or have its owner asked once more."""
+    """Confirm a mailbox that you know, without its owner; or send the confirmation once more."""
     wanted, who = find_id(endpoints.PREFIX, endpoint), operator().name
 
     def confirm(connection: Connection, application: Application) -> Endpoint:
@@ -178,7 +178,7 @@ def endpoint_rotate(
 
 
 def endpoint_remove(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Send nothing there ever again. What was still to be sent is dead."""
+    """Remove an endpoint for good. Notices that waited are dead."""
     wanted = find_id(endpoints.PREFIX, endpoint)
     dead = _change(database, lambda connection, _: endpoints.remove(connection, wanted, by=operator().name))
     sentence = f"The endpoint is removed. Notices that were due there and are dead now: {dead}."
@@ -186,7 +186,7 @@ def endpoint_remove(endpoint: Which, *, database: DatabaseFlag = None, json: Jso
 
 
 def endpoint_test(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Send a signed test there now, and print what the receiver answered."""
+    """Send a signed test to an endpoint now, and print the receiver's answer."""
     wanted = find_id(endpoints.PREFIX, endpoint)
 
     async def work(application: Application) -> Attempt | None:

@@ -17,7 +17,7 @@ from countermand.store.erasure import erase_customer
 def order_erase(
     order: Annotated[str, Parameter(help="Id of the order")], *, database: DatabaseFlag = None, json: JsonFlag = False
 ) -> None:
-    """Erase the customer's name, addresses and words from an order. Amounts, reasons and events stay."""
+    """Erase the customer's name, addresses and notes from an order. Amounts, reasons and events stay."""
     wanted = find_id("ord", order)
 
     async def work(application: Application) -> bool | None:

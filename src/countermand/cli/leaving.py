@@ -20,9 +20,9 @@ from countermand.service.calls import Call, Failed
 
 
 def party_deactivate(name: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Let a party take no part any more. An operator answers what waits for it, and the deadlines run on.
+    """Deactivate a party. An operator answers what waits for it, and deadlines go on.
 
-    Its credentials open nothing from then on. Orders that it holds stay as they are.
+    Its credentials are refused from then on. Orders that it holds stay as they are.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def party_deactivate(name: str, *, database: DatabaseFlag = None, json: JsonFlag
 
 
 def party_activate(name: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Let a party take part again. What an operator has to answer stays with the operator.
+    """Activate a party again. What an operator has to answer stays with the operator.
 
     Parameters
     ----------

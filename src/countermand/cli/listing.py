@@ -150,7 +150,9 @@ def cancellations(
     *,
     state: Annotated[ListedState | None, Parameter(help="Where they stand; escalated ones wait for you")] = None,
     party: Annotated[str | None, Parameter(help="As this party sees them")] = None,
-    awaiting: Annotated[str | None, Parameter(help="Whose answer is due; Platform's are those that escalated")] = None,
+    awaiting: Annotated[
+        str | None, Parameter(help="Those that wait for this party; for Platform, the escalated ones")
+    ] = None,
     late: Annotated[
         bool, Parameter(negative=(), help="Only those whose deadline has passed, or that were escalated for it")
     ] = False,

@@ -40,7 +40,7 @@ def notices(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """List notices, newest first: what is to be sent, what was sent, and what was given up.
+    """List notices, newest first: due, sent and dead ones.
 
     They are 50 unless --limit says otherwise, and all with --csv.
     """
@@ -110,7 +110,7 @@ def recover(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Send every notice again that is dead for an endpoint. Prints how many."""
+    """Send all dead notices of an endpoint again. Prints how many."""
     wanted = find_id(endpoints.PREFIX, endpoint)
 
     async def work(application: Application) -> tuple[int, Endpoint]:

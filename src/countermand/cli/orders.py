@@ -76,9 +76,9 @@ def order_add(
         bool, Parameter(negative=(), help="Add the orders that are fine, and report the others, a line each")
     ] = False,
 ) -> None:
-    """Hand in orders. Prints the id of each order and of its lines.
+    """Place orders. Prints the id of each order and of its lines.
 
-    Each order is added whole or not at all. If one of them makes no sense, none is added, unless --skip-bad says so.
+    Each order is added whole or not at all. If one of them is invalid, none is added, unless --skip-bad says so.
     """
     given = _read_orders(file)
 

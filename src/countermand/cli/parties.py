@@ -268,7 +268,7 @@ def plaza_key_list(*, party: str, database: DatabaseFlag = None, json: JsonFlag 
 
 
 def plaza_key_revoke(public: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """End a Plaza key. A running service honours it for a few seconds more (setting credential_cache_s).
+    """End a Plaza key. A running service accepts it for a few seconds more (setting credential_cache_s).
 
     Parameters
     ----------

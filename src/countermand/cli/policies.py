@@ -50,11 +50,11 @@ def policy_set(
     retailer: str,
     supplier: SupplierFlag = None,
     answer_within: Annotated[str | None, Parameter(help="48h, 30m, 2d, or never")] = None,
-    silence: Annotated[Silence | None, Parameter(help="What an unanswered ask comes to")] = None,
+    silence: Annotated[Silence | None, Parameter(help="What happens to an ask at its deadline")] = None,
     whole_order: Annotated[WholeOrder | None, Parameter(help="When a line of an order cannot be cancelled")] = None,
-    free_window: Annotated[str | None, Parameter(help="So long after ordering nobody is asked")] = None,
+    free_window: Annotated[str | None, Parameter(help="For how long after ordering asks are accepted at once")] = None,
     accepts_until: Annotated[Cutoff | None, Parameter(help="Until when the supplier accepts cancellations")] = None,
-    accepts_for: Annotated[str | None, Parameter(help="So long after ordering, or always")] = None,
+    accepts_for: Annotated[str | None, Parameter(help="For how long after ordering, or always")] = None,
     customer_asks_retailer_first: bool | None = None,
     proof_within: Annotated[str | None, Parameter(help="Time to name the parcel of a decline, or never")] = None,
     working_hours: Annotated[str | None, Parameter(help="'mon-fri 09:00-17:00 Europe/Amsterdam', or none")] = None,
@@ -62,7 +62,7 @@ def policy_set(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Write down a new version of what a retailer agreed with a supplier. What is not named stays as it was.
+    """Save a new version of the policy of a retailer and a supplier. Terms that are not named stay as they were.
 
     Cancellations that are asked already keep the version they were asked under.
 

@@ -35,7 +35,7 @@ from countermand.road import Application
 
 REASON_MAX = 1_000
 
-WhoseFlag = Annotated[str | None, Parameter(help="Whose score; needed where it counts in two")]
+WhoseFlag = Annotated[str | None, Parameter(help="Whose score; required if it counts for two parties")]
 ReasonFlag = Annotated[str, Parameter(help="Why, for everybody who reads the card")]
 Which = Annotated[str, Parameter(help="Id of the cancellation, as --evidence shows it")]
 
@@ -57,7 +57,7 @@ def score(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Show how a party does, by weeks of orders.
+    """Show the score of a party, by weeks of orders.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def score_exclude(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Take a cancellation out of a score, after an appeal. The figures of before can still be shown with --as-of."""
+    """Exclude a cancellation from a score, after an appeal. Earlier figures can still be shown with --as-of."""
     _judge(cancellation, party, reason, database, excluded=True)
     report("It does not count from now on.", json=json, cancellation=cancellation, excluded=True)
 
@@ -113,7 +113,7 @@ def score_restore(
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Let a cancellation count again that was taken out of a score."""
+    """Count a cancellation again that was excluded from a score."""
     _judge(cancellation, party, reason, database, excluded=False)
     report("It counts again.", json=json, cancellation=cancellation, excluded=False)
 
