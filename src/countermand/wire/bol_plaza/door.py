@@ -21,7 +21,6 @@ from countermand.wire.bol import meaning as bol
 from countermand.wire.bol.meaning import NUMBER_MAX
 from countermand.wire.bol_plaza import errors, messages, views, writing
 from countermand.wire.bol_plaza.auth import PlazaAuth
-from countermand.wire.bol_plaza.errors import xml_reply
 from countermand.wire.bol_plaza.meaning import Request, Signatures
 from countermand.wire.bol_plaza.vocabulary import Version
 from countermand.wire.pipeline import Endpoint, Operation
@@ -92,6 +91,7 @@ class PlazaCalls:
         self._database, self._lanes = services.database, services.lanes
         self._ids, self._clock, self._settings = services.ids, services.clock, services.settings
         self._auth, self._dialect = PlazaAuth(services), Dialect(services)
+        self._process_url = f"{services.settings.base_url}{ROOT}/process-status/v2/"
         self._signatures = Signatures()
 
     def routes(self) -> list[Route]:
@@ -174,7 +174,7 @@ class PlazaCalls:
             orders = await self._read(
                 partial(order_reads.open_orders, retailer=request.caller.party, start=start, count=count)
             )
-        return xml_reply(200, writing.write_orders(map(views.order, orders), request.version))
+        return writing.xml_reply(200, writing.write_orders(map(views.order, orders), request.version))
 
     async def one_order(self, request: Request) -> Reply:
         """GET: one open order as a list of one; without it, an empty list."""
@@ -183,7 +183,7 @@ class PlazaCalls:
             orders = await self._read(
                 partial(order_reads.open_orders, retailer=request.caller.party, start=0, count=1, number=number)
             )
-        return xml_reply(200, writing.write_orders(map(views.order, orders), request.version))
+        return writing.xml_reply(200, writing.write_orders(map(views.order, orders), request.version))
 
     async def shipments(self, request: Request) -> Reply:
         """GET: what was sent, newest first, ten to a page."""
@@ -201,7 +201,7 @@ class PlazaCalls:
                     order_number=order_number,
                 )
             )
-        return xml_reply(200, writing.write_shipments(map(views.shipment, found), request.version))
+        return writing.xml_reply(200, writing.write_shipments(map(views.shipment, found), request.version))
 
     async def process_status(self, request: Request) -> Reply:
         """GET: how an earlier call ended, or that it has not yet."""
@@ -226,8 +226,8 @@ class PlazaCalls:
         )
 
     def _process(self, status: bol.ProcessStatus) -> Reply:
-        url = f"{self._settings.base_url}{ROOT}/process-status/v2/{status.id}"
-        return xml_reply(200, writing.write_process_status(replace(status, self_url=url)))
+        url = f"{self._process_url}{status.id}"
+        return writing.xml_reply(200, writing.write_process_status(replace(status, self_url=url)))
 
     async def _read(self, question: Callable[..., T]) -> T:
         return await self._database.read(question)
@@ -237,7 +237,7 @@ class _Schema:
     """A schema of the package, for anybody who asks."""
 
     def __init__(self, name: str) -> None:
-        self._reply = xml_reply(200, files("countermand.wire.bol_plaza").joinpath(name).read_bytes())
+        self._reply = writing.xml_reply(200, files("countermand.wire.bol_plaza").joinpath(name).read_bytes())
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
         reply = self._reply

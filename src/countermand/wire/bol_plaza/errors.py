@@ -9,11 +9,10 @@ from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.bol_plaza import writing
 from countermand.wire.bol_plaza.signature import Denial
-from countermand.wire.replies import REPLIES, CallError, Header, Problem
+from countermand.wire.replies import REPLIES, CallError, Problem
 from countermand.wire.response import Reply, Scope
 from countermand.wire.throttle import ThrottledError
 
-XML: Final = b"application/xml"
 GENERIC: Final = 41000
 AWAY: Final = "The database did not answer; nothing is lost, repeat the call"
 
@@ -62,14 +61,9 @@ def error_reply(error: Exception, scope: Scope, *, max_bytes: int, allow: bytes)
             return problem_reply(CallError(Problem.UNAVAILABLE, AWAY), allow)
         case _:
             log.exception("unexpected_error", method=scope["method"], path=scope["path"])
-            return xml_reply(
+            return writing.xml_reply(
                 500, writing.write_service_error(GENERIC, "Something went wrong here and was logged; try again later")
             )
-
-
-def xml_reply(status: int, body: bytes, *headers: Header) -> Reply:
-    """A document."""
-    return Reply(status=status, body=body, media_type=XML, headers=headers)
 
 
 def problem_reply(error: CallError, allow: bytes = b"") -> Reply:
@@ -78,4 +72,4 @@ def problem_reply(error: CallError, allow: bytes = b"") -> Reply:
     if isinstance(error, PlazaError):
         code = error.code
     more = {405: ((b"allow", allow),), 503: ((b"retry-after", b"1"),)}.get(status, ())
-    return xml_reply(status, writing.write_service_error(code, error.detail), *more, *error.headers)
+    return writing.xml_reply(status, writing.write_service_error(code, error.detail), *more, *error.headers)

@@ -32,6 +32,8 @@ from countermand.wire.bol_plaza.vocabulary import (
     Salutation,
     Version,
 )
+from countermand.wire.replies import Header
+from countermand.wire.response import Reply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +123,9 @@ class Shipment:
     customer: Address
 
 
+XML: Final = b"application/xml"
+
+
 def write_orders(orders: Iterable[Order], version: Version) -> bytes:
     """Write the list of open orders; without any, its bare root."""
     content = "".join([_order(order, version) for order in orders])
@@ -165,6 +170,11 @@ def write_service_error(code: int, text: str) -> bytes:
         f"<ErrorMessage>{_clean(f'BOL-ERROR [PAI-{code}] = {text}', ERROR_CHARS_MAX)}</ErrorMessage>"
         "</ServiceError>"
     )
+
+
+def xml_reply(status: int, body: bytes, *headers: Header) -> Reply:
+    """A document."""
+    return Reply(status=status, body=body, media_type=XML, headers=headers)
 
 
 def _document(root: str) -> bytes:
