@@ -1071,11 +1071,18 @@ CHANGES: Final = {
     "store.row_security.narrow",
     # All parties, for an operator who asked for all.
     "reads.parties.list_parties",
-    # Other names of questions above.
-    "cli.orders.find_line",
-    "cli.orders.scope_of",
-    "cli.parties.find_party",
-    "cli.parties.find_retailer",
+    # Other names of questions and changes above.
+    "admin.erasure.erase",
+    "admin.notices.recover",
+    "admin.notices.replay",
+    "admin.orders.parties_of",
+    "admin.policies.change_terms",
+    "admin.policies.pair",
+    "admin.scores.judge",
+    "admin.finding.find_line",
+    "admin.finding.scope_of",
+    "admin.finding.find_party",
+    "admin.finding.find_retailer",
     # Counted from the lines of the weeks that are asked for, which is what is kept of them for; what is kept has
     # questions above (docs/decisions/0022).
     "documents.scorecards.scorecards_for",

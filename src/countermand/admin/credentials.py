@@ -12,8 +12,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from countermand.admin.audit import Action, Author, Change, record
-from countermand.admin.callers import permitted
+from countermand.admin.callers import PERMISSIONS, Permission, permitted
 from countermand.domain.parties import PartyKind
+from countermand.domain.problems import RefusedError, UnfitError, UnknownError
 from countermand.ids import Ids, digest
 from countermand.keyring import Keyring
 from countermand.reads.views import PartyView, view
@@ -22,12 +23,16 @@ from countermand.store.changes import change_exactly, change_returning
 from countermand.store.columns import Record
 
 
-class UnknownCredentialError(LookupError):
+class UnknownCredentialError(UnknownError):
     """There is no such credential, or it was revoked before. The message says which."""
 
+    code = "unknown_token"
 
-class TooManyKeysError(ValueError):
+
+class TooManyKeysError(RefusedError):
     """The party has two Plaza keys that count already; that is enough to replace one by the other."""
+
+    code = "too_many_keys"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,25 @@ class PlazaKey:
 
 
 PLAZA_KEYS_MAX: Final = 2
+LABEL_MAX: Final = 255
+
+
+class UnknownKeyError(UnknownError):
+    """There is no such Plaza key, or it was revoked before."""
+
+    code = "unknown_key"
+
+
+class BadLabelError(UnfitError):
+    """A label is short and can be shown."""
+
+    code = "bad_name"
+
+
+class BadPermissionError(UnfitError):
+    """The kind of party cannot have the permission."""
+
+    code = "bad_permission"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +102,34 @@ def issue_token(
     return token
 
 
+def check_permissions(party: PartyView, permissions: Collection[Permission] | None) -> None:
+    """Whether a party can have these permissions.
+
+    Raises:
+        BadPermissionError: its kind of party cannot have one of them.
+    """
+    possible = PERMISSIONS[PartyKind(party.kind)]
+    impossible = [permission.value for permission in permissions or () if permission not in possible]
+    if impossible:
+        can = ", ".join(sorted(possible))
+        raise BadPermissionError(f"A {party.kind} cannot have {', '.join(impossible)}; it can have {can}.")
+
+
 def create_token(
     connection: Connection,
     author: Author,
     *,
     party: PartyView,
-    permissions: Collection[str] | None,
+    permissions: Collection[Permission] | None,
     label: str,
     expires_at: datetime | None,
 ) -> NewToken:
-    """Make a token for a party. Without ``permissions`` it may do all that its kind of party may."""
+    """Make a token for a party. Without ``permissions`` it may do all that its kind of party may.
+
+    Raises:
+        BadPermissionError: its kind of party cannot have one of them.
+    """
+    check_permissions(party, permissions)
     secret = issue_token(
         connection,
         author.ids,
@@ -209,8 +251,11 @@ def rename(connection: Connection, author: Author, credential: UUID, label: str)
     """Give a credential another label.
 
     Raises:
+        BadLabelError: the label is longer than ``LABEL_MAX`` or cannot be shown.
         UnknownCredentialError: there is none with this id, or it is revoked.
     """
+    if len(label) > LABEL_MAX or not label.isprintable():
+        raise BadLabelError(f"A label has at most {LABEL_MAX} printable characters.")
     row = _active(connection, credential)
     change_exactly(connection, 1, update(t.credentials).where(t.credentials.c.id == credential).values(label=label))
     detail = {"from": row.label, "to": label}
@@ -231,15 +276,25 @@ def revoke(connection: Connection, author: Author, credential: UUID) -> None:
         _active(connection, credential)
 
 
-def revoke_token(connection: Connection, author: Author, secret: str) -> bool:
-    """End the token with this secret; false when there is none that still counts."""
-    return revoke_where(connection, author, t.credentials.c.lookup == digest(secret)) == 1
+def revoke_token(connection: Connection, author: Author, secret: str) -> None:
+    """End the token with this secret.
+
+    Raises:
+        UnknownCredentialError: there is none that still counts.
+    """
+    if revoke_where(connection, author, t.credentials.c.lookup == digest(secret)) != 1:
+        raise UnknownCredentialError("There is no such token, or it was revoked before.")
 
 
-def revoke_plaza_key(connection: Connection, author: Author, public: str) -> bool:
-    """End the Plaza key with this public half; false when there is none that still counts."""
+def revoke_plaza_key(connection: Connection, author: Author, public: str) -> None:
+    """End the Plaza key with this public half.
+
+    Raises:
+        UnknownKeyError: there is none that still counts.
+    """
     kind = t.credentials.c.kind == "plaza_key"
-    return revoke_where(connection, author, kind & (t.credentials.c.lookup == public)) == 1
+    if revoke_where(connection, author, kind & (t.credentials.c.lookup == public)) != 1:
+        raise UnknownKeyError("There is no such key, or it was revoked before.")
 
 
 def revoke_where(connection: Connection, author: Author, condition: ColumnElement[bool]) -> int:

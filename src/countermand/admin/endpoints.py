@@ -22,6 +22,7 @@ from countermand.domain.addresses.mailbox import mailbox_of, recipient_of
 from countermand.domain.endpoint import EndpointState, check_kinds
 from countermand.domain.events import EventKind
 from countermand.domain.parties import PartyKind
+from countermand.domain.problems import RefusedError, UnfitError, UnknownError
 from countermand.ids import Ids, show
 from countermand.keyring import Keyring
 from countermand.store import owner_mails
@@ -58,32 +59,58 @@ UNCONFIRMED: Final = "This mailbox is not confirmed yet. Until it is, notices wa
 log = structlog.get_logger()
 
 
-class UnknownEndpointError(LookupError):
+class UnknownEndpointError(UnknownError):
     """There is no such endpoint of this party, or it was removed."""
 
+    code = "unknown_endpoint"
 
-class TooManyEndpointsError(ValueError):
+
+class TooManyEndpointsError(RefusedError):
     """The party has as many endpoints as it can have."""
 
+    code = "too_many_endpoints"
 
-class TooManySecretsError(ValueError):
+
+class TooManySecretsError(RefusedError):
     """The endpoint has as many valid secrets as it can have. The message says when the next one ends."""
 
+    code = "no_rotation"
 
-class TooManyConfirmationsError(ValueError):
+
+class TooManyConfirmationsError(RefusedError):
     """So many confirmations were sent lately that no more are. The message says when the next one can be."""
 
+    code = "too_many_confirmations"
 
-class NothingToConfirmError(ValueError):
+
+class NothingToConfirmError(RefusedError):
     """The endpoint is a webhook, or its mailbox is confirmed."""
 
+    code = "nothing_to_confirm"
 
-class KeyReusedError(ValueError):
+
+class BadLabelError(UnfitError):
+    """A label is short and can be shown."""
+
+    code = "bad_label"
+
+
+class BadOverlapError(UnfitError):
+    """A secret that was replaced should end."""
+
+    code = "bad_overlap"
+
+
+class KeyReusedError(RefusedError):
     """The idempotency key was used for another call."""
 
+    code = "key_reused"
 
-class NoSecretError(ValueError):
+
+class NoSecretError(RefusedError):
     """The endpoint is a mailbox, and mails are not signed."""
+
+    code = "no_rotation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +166,14 @@ def add(
     A mailbox first gets an e-mail that asks for confirmation, and nothing else until it is confirmed.
 
     Raises:
+        BadLabelError: the label is longer than ``LABEL_MAX`` or cannot be shown.
         BadAddressError: nothing can be sent there, or the rules do not allow it.
         TooManyConfirmationsError: it is a mailbox that was sent ``CONFIRMATIONS_MAX`` lately.
         UnknownKindError: there is no such kind of event.
         TooManyEndpointsError: the party has ``ENDPOINTS_MAX``.
     """
+    if len(label) > LABEL_MAX or not label.isprintable():
+        raise BadLabelError(f"A label has at most {LABEL_MAX} printable characters.")
     url = check_address(url, rules)
     wanted = check_kinds(kinds)
     if _count(connection, party) >= ENDPOINTS_MAX:
@@ -352,9 +382,12 @@ def rotate(
 
     Raises:
         UnknownEndpointError: as ``find``.
+        BadOverlapError: it is longer than ``OVERLAP_MAX``.
         NoSecretError: the endpoint is a mailbox.
         TooManySecretsError: ``SECRETS_MAX`` would be exceeded.
     """
+    if overlap > OVERLAP_MAX:
+        raise BadOverlapError(f"An overlap has at most {OVERLAP_MAX.days} days.")
     before = _find(connection, endpoint, party, lock=True)
     if before.secrets is None:
         raise NoSecretError(f"This endpoint is a {before.kind.noun}, and {before.kind.messages} are not signed.")

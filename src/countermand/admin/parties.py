@@ -1,21 +1,33 @@
 """Parties: add one, let one take part or not."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
 
 from countermand.admin.audit import Action, Author, Change, record
 from countermand.domain.parties import PartyKind
+from countermand.domain.problems import RefusedError, UnfitError
 from countermand.ids import Ids
 from countermand.store import statements as sql
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly
 from countermand.store.revisions import agreements_changed
 
+NAME_MAX: Final = 255
 
-class TakenError(ValueError):
+
+class BadNameError(UnfitError):
+    """A party cannot be called so."""
+
+    code = "bad_name"
+
+
+class TakenError(RefusedError):
     """The name or e-mail address belongs to another one already."""
+
+    code = "taken"
 
 
 def enter(connection: Connection, ids: Ids, now: datetime, *, kind: PartyKind, name: str) -> UUID:
@@ -48,8 +60,11 @@ def add(connection: Connection, author: Author, *, kind: PartyKind, name: str) -
     """Add a party.
 
     Raises:
+        BadNameError: it is empty, longer than ``NAME_MAX``, or cannot be shown.
         TakenError: another party has this name.
     """
+    if not (1 <= len(name) <= NAME_MAX and name.isprintable() and name == name.strip()):
+        raise BadNameError(f"A name has 1 to {NAME_MAX} printable characters, and no blanks around them.")
     party = enter(connection, author.ids, author.at, kind=kind, name=name)
     detail = {"kind": kind.value, "name": name}
     record(connection, author, Change(action=Action.PARTY_ADDED, party=party, target=party, detail=detail))

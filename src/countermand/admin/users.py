@@ -9,18 +9,21 @@ from sqlalchemy import Connection, insert, select, update
 
 from countermand.admin import credentials
 from countermand.admin.audit import Action, Author, Change, record
-from countermand.admin.callers import permitted
+from countermand.admin.callers import Permission, permitted
 from countermand.admin.parties import TakenError
 from countermand.admin.sessions import hash_of_password
 from countermand.domain.parties import PartyKind
+from countermand.domain.problems import UnknownError
 from countermand.ids import Ids, read
 from countermand.reads.views import PartyView, view
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly
 
 
-class UnknownUserError(LookupError):
+class UnknownUserError(UnknownError):
     """There is no such user. The message says which was looked for."""
+
+    code = "unknown_user"
 
 
 def enter(
@@ -66,13 +69,15 @@ def add(
     email: str,
     name: str,
     password: str,
-    permissions: Collection[str] | None,
+    permissions: Collection[Permission] | None,
 ) -> UUID:
     """Add a person who can log in for a party.
 
     Raises:
+        BadPermissionError: its kind of party cannot have one of the permissions.
         TakenError: somebody has this e-mail address.
     """
+    credentials.check_permissions(party, permissions)
     user = enter(
         connection,
         author.ids,

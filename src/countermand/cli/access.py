@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 
 from countermand.admin import audit as trail
 from countermand.admin import credentials, users
+from countermand.admin.finding import find_party
 from countermand.cli.listing import export, newest_of
 from countermand.cli.orders import LimitFlag
-from countermand.cli.output import Exit, fail, plain, print_json, print_table, say
-from countermand.cli.parties import NAME_MAX, author, find_id, find_party, read_password
+from countermand.cli.output import Exit, fail, print_json, print_table, say
+from countermand.cli.parties import author, find_id, read_password
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.ids import show
 from countermand.road import Application
@@ -150,8 +151,6 @@ def token_rename(token: str, /, label: str, *, database: DatabaseFlag = None, js
     label
         What it is for; shown in timelines from now on.
     """
-    if len(label) > NAME_MAX or plain(label) != label:
-        fail(Exit.USAGE, "bad_name", f"A label has at most {NAME_MAX} printable characters.")
     wanted = find_id("crd", token)
 
     async def work(application: Application) -> None:
@@ -159,10 +158,7 @@ def token_rename(token: str, /, label: str, *, database: DatabaseFlag = None, js
             partial(credentials.rename, author=author(application), credential=wanted, label=label)
         )
 
-    try:
-        with_database(read_settings(database=database), work)
-    except credentials.UnknownCredentialError as error:
-        fail(Exit.NOT_FOUND, "unknown_token", str(error), "See `countermand token list`.")
+    with_database(read_settings(database=database), work)
     if json:
         print_json({"id": show("crd", wanted), "label": label})
     else:
@@ -218,10 +214,7 @@ def _change(user: str, database: str | None, change: Callable[..., Any]) -> Any:
 
         return await application.database.write(apply)
 
-    try:
-        return with_database(read_settings(database=database), work)
-    except users.UnknownUserError as error:
-        fail(Exit.NOT_FOUND, "unknown_user", str(error), "See `countermand user list`.")
+    return with_database(read_settings(database=database), work)
 
 
 def _report(user: str, *, json: bool, status: str | None = None, tokens_ended: int | None = None) -> None:

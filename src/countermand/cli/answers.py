@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from countermand.admin.finding import EVERYTHING, find_line, find_party
 from countermand.cli.inputs import Note, Text, Whole
-from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
+from countermand.cli.orders import DOOR, operator
 from countermand.cli.outcomes import accepted
 from countermand.cli.output import Exit, fail, manners, report, say
-from countermand.cli.parties import find_id, find_party
+from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.domain.commands import (
     AcceptCancellation,

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from cyclopts import Parameter
 
+from countermand.admin.finding import EVERYTHING, find_line
 from countermand.cli.inputs import Note, Whole
 from countermand.cli.listing import cancellation_document
-from countermand.cli.orders import DOOR, EVERYTHING, find_line, operator
+from countermand.cli.orders import DOOR, operator
 from countermand.cli.outcomes import accepted, not_answered
 from countermand.cli.output import Exit, fail, manners, print_json, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database

@@ -19,9 +19,10 @@ from sqlalchemy import Connection
 
 from countermand.admin import credentials, parties
 from countermand.admin.callers import PLATFORM
+from countermand.admin.finding import EVERYTHING
 from countermand.app import Service, opened
 from countermand.cli.inputs import Whole
-from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.orders import DOOR, operator
 from countermand.cli.output import Exit, fail
 from countermand.cli.receiver import Receiver
 from countermand.cli.running import on_free_port, read_settings, run

@@ -9,15 +9,14 @@ from sqlalchemy import Connection
 
 from countermand.admin import endpoints
 from countermand.admin.endpoints import Added, Endpoint
+from countermand.admin.finding import find_party
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import Text
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, manners, print_json, print_table, report
-from countermand.cli.parties import find_id, find_party
+from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.domain.addresses.address import BadAddressError, MailUnavailableError
 from countermand.domain.delivery import Attempt, Verdict
-from countermand.domain.endpoint import UnknownKindError
 from countermand.ids import show
 from countermand.reads import parties as party_reads
 from countermand.road import Application
@@ -52,8 +51,6 @@ def endpoint_add(
     label
         What it is for.
     """
-    if len(label) > endpoints.LABEL_MAX or not label.isprintable():
-        fail(Exit.USAGE, "bad_label", f"A label has at most {endpoints.LABEL_MAX} printable characters.")
 
     def add(connection: Connection, application: Application) -> Added:
         return endpoints.add(
@@ -156,8 +153,6 @@ def endpoint_rotate(
 ) -> None:
     """Give an endpoint a new secret, and print it. It cannot be shown again."""
     wanted, kept_for = find_id(endpoints.PREFIX, endpoint), timedelta(seconds=seconds(overlap))
-    if kept_for > endpoints.OVERLAP_MAX:
-        fail(Exit.USAGE, "bad_overlap", f"An overlap has at most {endpoints.OVERLAP_MAX.days} days.")
 
     def rotate(connection: Connection, application: Application) -> Added:
         return endpoints.rotate(
@@ -190,10 +185,7 @@ def endpoint_test(endpoint: Which, *, database: DatabaseFlag = None, json: JsonF
     wanted = find_id(endpoints.PREFIX, endpoint)
 
     async def work(application: Application) -> Attempt | None:
-        try:
-            found = await application.database.read(lambda connection: endpoints.find(connection, wanted))
-        except endpoints.UnknownEndpointError as error:
-            fail(Exit.NOT_FOUND, "unknown_endpoint", str(error), "See `countermand endpoint list`.")
+        found = await application.database.read(lambda connection: endpoints.find(connection, wanted))
         if found.unconfirmed_since is not None:
             fail(Exit.REFUSED, "unconfirmed", endpoints.UNCONFIRMED, _CONFIRM)
         return None if manners.dry_run else await _try(application, found)
@@ -229,24 +221,7 @@ def _change(database: str | None, change: Callable[[Connection, Application], T]
     async def work(application: Application) -> T:
         return await application.database.write(lambda connection: change(connection, application))
 
-    try:
-        return with_database(read_settings(database=database), work, uses_keys=uses_keys)
-    except MailUnavailableError as error:
-        fail(Exit.BAD_CONFIGURATION, "no_mail", str(error))
-    except BadAddressError as error:
-        fail(Exit.USAGE, "bad_address", str(error))
-    except UnknownKindError as error:
-        fail(Exit.USAGE, "unknown_kind", str(error))
-    except endpoints.UnknownEndpointError as error:
-        fail(Exit.NOT_FOUND, "unknown_endpoint", str(error), "See `countermand endpoint list`.")
-    except endpoints.TooManyEndpointsError as error:
-        fail(Exit.REFUSED, "too_many_endpoints", str(error))
-    except endpoints.TooManyConfirmationsError as error:
-        fail(Exit.REFUSED, "too_many_confirmations", str(error), "If you know the mailbox, confirm it by hand.")
-    except endpoints.NothingToConfirmError as error:
-        fail(Exit.REFUSED, "nothing_to_confirm", str(error))
-    except (endpoints.TooManySecretsError, endpoints.NoSecretError) as error:
-        fail(Exit.REFUSED, "no_rotation", str(error))
+    return with_database(read_settings(database=database), work, uses_keys=uses_keys)
 
 
 def _print_added(added: Added, *, json: bool) -> None:

@@ -1,17 +1,17 @@
 """`countermand order erase`: a customer wants to be forgotten."""
 
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
-from sqlalchemy import Connection
 
+from countermand.admin.erasure import Erased, erase
 from countermand.cli.orders import operator
-from countermand.cli.output import Exit, fail, report
+from countermand.cli.output import report
 from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.ids import show
 from countermand.road import Application
-from countermand.store.erasure import erase_customer
 
 
 def order_erase(
@@ -20,14 +20,10 @@ def order_erase(
     """Erase the customer's name, addresses and notes from an order. Amounts, reasons and events stay."""
     wanted = find_id("ord", order)
 
-    async def work(application: Application) -> bool | None:
-        def erase(connection: Connection) -> bool | None:
-            return erase_customer(connection, wanted, at=application.clock(), by=operator().name)
-
-        return await application.database.write(erase)
+    async def work(application: Application) -> Erased:
+        forget = partial(erase, now=application.clock(), order=wanted, by=operator().name)
+        return await application.database.write(forget)
 
     erased = with_database(read_settings(database=database), work)
-    if erased is None:
-        fail(Exit.NOT_FOUND, "unknown_order", f"There is no order {order}.", "See `countermand orders`.")
-    sentence = "The customer's data are erased." if erased else "They had been erased before."
-    report(sentence, json=json, order=show("ord", wanted), erased=erased)
+    sentence = "The customer's data are erased." if erased.now else "They had been erased before."
+    report(sentence, json=json, order=show("ord", wanted), erased=erased.now)

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from countermand.admin import parties as admin
 from countermand.admin.callers import PLATFORM
-from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.admin.finding import EVERYTHING, find_party
+from countermand.cli.orders import DOOR, operator
 from countermand.cli.outcomes import not_answered
 from countermand.cli.output import Exit, fail, report
-from countermand.cli.parties import author, find_party
+from countermand.cli.parties import author
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.domain.commands import EscalateCancellation
 from countermand.domain.line import State

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from countermand.admin import policies
 from countermand.admin.callers import PLATFORM
-from countermand.cli.orders import EVERYTHING, LimitFlag, scope_of
+from countermand.admin.finding import EVERYTHING, find_party, scope_of
+from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, csv_printer, fail, plain, print_csv, print_json, print_table, say, say_more
-from countermand.cli.parties import find_party
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings
 from countermand.documents import timeline as sentences
 from countermand.domain.line import State

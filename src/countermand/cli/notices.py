@@ -4,19 +4,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
+from countermand.admin import notices as admin
 from countermand.admin.endpoints import Endpoint
+from countermand.admin.notices import SentAgain
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import moment
 from countermand.cli.listing import export, newest_of
 from countermand.cli.orders import LimitFlag
-from countermand.cli.output import Exit, fail, print_json, print_table, report, say
+from countermand.cli.output import print_json, print_table, report, say
 from countermand.cli.parties import find_id
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.domain.delivery import NoticeState
@@ -25,7 +27,6 @@ from countermand.ids import show
 from countermand.reads import notices as notice_reads
 from countermand.reads.notices import NoticeFilter, NoticeView
 from countermand.road import Application
-from countermand.store import outbox
 
 SinceFlag = Annotated[str | None, Parameter(help="Made at this time or later: 2026-11-02T09:00, or 24h ago: 24h")]
 
@@ -86,20 +87,10 @@ def replay(
     """Send a notice again, whether it is dead or was sent. It is due at once, under the same id."""
     wanted = find_id("ntc", notice)
 
-    async def work(application: Application) -> Endpoint | None:
-        def again(connection: Connection) -> Endpoint | None:
-            row = notice_reads.notice_by_id(connection, wanted)
-            if row is None:
-                return None
-            to = _known(connection, row.endpoint_id)
-            outbox.replay(connection, application.clock(), row.retailer_id, row.id)
-            return to
+    async def work(application: Application) -> SentAgain:
+        return await application.database.write(partial(admin.replay, now=application.clock(), notice=wanted))
 
-        return await application.database.write(again)
-
-    to = with_database(read_settings(database=database), work)
-    if to is None:
-        fail(Exit.NOT_FOUND, "unknown_notice", f"There is no notice {notice}.")
+    to = with_database(read_settings(database=database), work).endpoint
     report(_when("The notice", to), json=json, notice=show("ntc", wanted))
 
 
@@ -113,33 +104,19 @@ def recover(
     """Send all dead notices of an endpoint again. Prints how many."""
     wanted = find_id(endpoints.PREFIX, endpoint)
 
-    async def work(application: Application) -> tuple[int, Endpoint]:
+    async def work(application: Application) -> SentAgain:
         now = application.clock()
-        start = _moment(since, now)
+        return await application.database.write(
+            partial(admin.recover, now=now, endpoint=wanted, since=_moment(since, now))
+        )
 
-        def again(connection: Connection) -> tuple[int, Endpoint]:
-            to = _known(connection, wanted)
-            return outbox.recover(connection, now, wanted, start), to
-
-        return await application.database.write(again)
-
-    count, to = with_database(read_settings(database=database), work)
+    again = with_database(read_settings(database=database), work)
     if json:
-        print_json({"recovered": count})
+        print_json({"recovered": again.count})
     else:
-        print(count)
-    if count:
-        say(_when("They", to))
-
-
-def _known(connection: Connection, wanted: UUID) -> Endpoint:
-    """The endpoint; ends the command when there is none that could be sent to."""
-    found = endpoints.by_ids(connection, [wanted])
-    if not found:
-        fail(Exit.NOT_FOUND, "unknown_endpoint", f"There is no endpoint {show(endpoints.PREFIX, wanted)}.")
-    if found[0][0].state is EndpointState.REMOVED:
-        fail(Exit.REFUSED, "endpoint_removed", "The endpoint was removed. Nothing is sent there any more.")
-    return found[0][0]
+        print(again.count)
+    if again.count:
+        say(_when("They", again.endpoint))
 
 
 def _when(what: str, to: Endpoint) -> str:

@@ -1,37 +1,33 @@
 """Commands about orders and what happens to them."""
 
 import getpass
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
 
 from cyclopts import Parameter, validators
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from countermand.admin.callers import PLATFORM
+from countermand.admin.orders import parties_of
 from countermand.cli.inputs import Whole
-from countermand.cli.output import CommandError, Exit, fail, plain, print_json, say
-from countermand.cli.parties import find_id, find_party
+from countermand.cli.output import Exit, fail, plain, print_json, say
+from countermand.cli.problems import exit_of
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, what_is_wrong, with_database
 from countermand.documents.orders import OrderIn, place
-from countermand.domain.numbers import read_digits
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
+from countermand.domain.problems import ProblemError
 from countermand.domain.texts import writable
 from countermand.json_input import parse_json, unfit_texts
-from countermand.reads import lines as line_reads
-from countermand.reads.scope import Scope
-from countermand.reads.views import LineRow, PartyView
+from countermand.reads.views import PartyView
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 
 DOOR = "cli"
-EVERYTHING = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
 
 LimitFlag = Annotated[Whole, Parameter(validator=validators.Number(gte=1, lte=10_000), help="At most so many")]
 
@@ -104,7 +100,7 @@ def _prepare(connection: Connection, application: Application, given: Sequence[G
             prepared.append((each, each.order))
             continue
         try:
-            ids = _parties(connection, each.order, found)
+            ids = parties_of(connection, each.order, found)
             command = place(
                 each.order,
                 actor=operator(),
@@ -113,8 +109,8 @@ def _prepare(connection: Connection, application: Application, given: Sequence[G
                 now=application.clock(),
             )
             prepared.append((each, command))
-        except CommandError as error:
-            prepared.append((each, Problem(exit_code=error.exit_code, code=error.code, message=error.message)))
+        except ProblemError as error:
+            prepared.append((each, Problem(exit_code=exit_of(error), code=error.code, message=str(error))))
         except ValueError as error:
             prepared.append((each, Problem(exit_code=Exit.USAGE, code="invalid_order", message=f"{error}.")))
     return prepared
@@ -143,25 +139,6 @@ async def _hand_in(application: Application, given: Given, order: PlaceOrder | P
 def operator() -> Actor:
     """The user of this terminal, acting for the platform."""
     return Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name=f"operator {getpass.getuser()}")
-
-
-def scope_of(connection: Connection, party: str | None) -> Scope:
-    """What this party sees; everything when none is named."""
-    if party is None:
-        return EVERYTHING
-    row = find_party(connection, party)
-    return Scope(party=row.id, kind=PartyKind(row.kind))
-
-
-def find_line(connection: Connection, text: str) -> LineRow:
-    """The line with this id or number of bol's. Ends the command when there is none."""
-    number = read_digits(text) if re.fullmatch("[0-9]{1,10}", text) else None
-    row = line_reads.line_of_bol_number(connection, number) if number is not None else None
-    if number is None:
-        row = line_reads.line_by_id(connection, EVERYTHING, find_id("lin", text))
-    if row is None:
-        fail(Exit.NOT_FOUND, "unknown_line", f"There is no line {text}.", "See `countermand orders`.")
-    return row
 
 
 def _read_orders(file: str) -> list[Given]:
@@ -195,21 +172,6 @@ def _read_order(place: int, value: Any) -> Given:
 
 
 _REFERENCE_SHOWN = 60
-
-
-def _parties(connection: Connection, order: OrderIn, found: dict[str, PartyView]) -> dict[str, UUID]:
-    """Every party that an order names. Ends with an error when one is unknown or cannot do what it shall."""
-    ids = {}
-    for text in sorted({order.retailer, *(line.supplier for line in order.lines if line.supplier)}):
-        if text not in found:
-            found[text] = find_party(connection, text)
-        row = found[text]
-        kind, sells = PartyKind(row.kind), text == order.retailer
-        if kind is PartyKind.PLATFORM or (sells and kind is not PartyKind.RETAILER):
-            doing = "sell" if sells else "hold goods"
-            fail(Exit.USAGE, "wrong_party", f"{text} is a {kind.value}, which cannot {doing}.")
-        ids[text] = row.id
-    return ids
 
 
 def _report(results: Sequence[Result], *, json: bool, ids: bool) -> None:

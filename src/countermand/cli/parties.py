@@ -15,18 +15,17 @@ from sqlalchemy import Connection
 from countermand.admin import credentials, users
 from countermand.admin import parties as admin
 from countermand.admin.audit import Author
-from countermand.admin.callers import PERMISSIONS, PLATFORM, Permission
+from countermand.admin.callers import Permission
 from countermand.admin.credentials import PlazaKey, TooManyKeysError
-from countermand.admin.parties import TakenError
+from countermand.admin.finding import BadIdError, find_party, find_retailer, read_id
 from countermand.cli.inputs import Name, Text, Whole
 from countermand.cli.output import Exit, fail, print_csv, print_json, print_table, report
+from countermand.cli.problems import as_command_error
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.domain.parties import PartyKind
 from countermand.domain.texts import why_unfit
-from countermand.ids import read, show
+from countermand.ids import show
 from countermand.reads import parties as party_reads
-from countermand.reads.parties import UnknownPartyError
-from countermand.reads.views import PartyView
 from countermand.road import Application
 
 NAME_MAX = 255
@@ -60,12 +59,7 @@ def party_add(
             partial(admin.add, author=author(application), kind=PartyKind(kind), name=name)
         )
 
-    if not (1 <= len(name) <= NAME_MAX and name.isprintable() and name == name.strip()):
-        fail(Exit.USAGE, "bad_name", f"A name has 1 to {NAME_MAX} printable characters, and no blanks around them.")
-    try:
-        party = with_database(read_settings(database=database), work)
-    except TakenError as error:
-        fail(Exit.REFUSED, "taken", str(error))
+    party = with_database(read_settings(database=database), work)
     if json:
         print_json({"id": str(party), "kind": kind, "name": name})
     else:
@@ -118,7 +112,7 @@ def user_add(
             return users.add(
                 connection,
                 author(application),
-                party=_able(find_party(connection, party), permission),
+                party=find_party(connection, party),
                 email=email,
                 name=name or email,
                 password=password,
@@ -127,10 +121,7 @@ def user_add(
 
         return await application.database.write(add)
 
-    try:
-        user = with_database(read_settings(database=database), work)
-    except TakenError as error:
-        fail(Exit.REFUSED, "taken", str(error))
+    user = with_database(read_settings(database=database), work)
     if json:
         print_json({"id": str(user), "email": email})
     else:
@@ -166,7 +157,7 @@ def token_create(
             return credentials.create_token(
                 connection,
                 author(application),
-                party=_able(find_party(connection, party), permission),
+                party=find_party(connection, party),
                 permissions=permission,
                 label=label,
                 expires_at=now + timedelta(days=days) if days is not None else None,
@@ -200,15 +191,12 @@ def token_revoke(
         def end(connection: Connection) -> None:
             if wanted:
                 credentials.revoke(connection, author(application), wanted)
-            elif not credentials.revoke_token(connection, author(application), secret):
-                raise credentials.UnknownCredentialError("There is no such token, or it was revoked before.")
+            else:
+                credentials.revoke_token(connection, author(application), secret)
 
         await application.database.write(end)
 
-    try:
-        with_database(read_settings(database=database), work)
-    except credentials.UnknownCredentialError as error:
-        fail(Exit.NOT_FOUND, "unknown_token", str(error), "See `countermand token list`.")
+    with_database(read_settings(database=database), work)
     report("The token is revoked.", json=json, id=show("crd", wanted) if wanted else None)
 
 
@@ -233,12 +221,12 @@ def plaza_key_create(*, party: str, label: Text = "", database: DatabaseFlag = N
                 label=label,
             )
 
-        return await application.database.write(create)
+        try:
+            return await application.database.write(create)
+        except TooManyKeysError as error:
+            fail(Exit.REFUSED, error.code, str(error), f"See `countermand plaza-key list --party {party!r}`.")
 
-    try:
-        pair = with_database(read_settings(database=database), work, uses_keys=True)
-    except TooManyKeysError as error:
-        fail(Exit.REFUSED, "too_many_keys", str(error), f"See `countermand plaza-key list --party {party!r}`.")
+    pair = with_database(read_settings(database=database), work, uses_keys=True)
     if json:
         print_json({"public": pair.public, "private": pair.private})
     else:
@@ -276,13 +264,12 @@ def plaza_key_revoke(public: str, *, database: DatabaseFlag = None, json: JsonFl
         The public half.
     """
 
-    async def work(application: Application) -> bool:
-        return await application.database.write(
+    async def work(application: Application) -> None:
+        await application.database.write(
             partial(credentials.revoke_plaza_key, author=author(application), public=public)
         )
 
-    if not with_database(read_settings(database=database), work):
-        fail(Exit.NOT_FOUND, "unknown_key", "There is no such key, or it was revoked before.")
+    with_database(read_settings(database=database), work)
     report("The key is revoked.", json=json, public=public)
 
 
@@ -291,41 +278,12 @@ def author(application: Application) -> Author:
     return Author(name=f"operator {getpass.getuser()}", door="cli", at=application.clock(), ids=application.ids)
 
 
-def find_party(connection: Connection, text: str) -> PartyView:
-    """The party of this name or id; ends the command when there is none. The platform has its name in any case."""
-    try:
-        return party_reads.find_party(connection, text)
-    except UnknownPartyError as error:
-        if text.casefold() == "platform":
-            return party_reads.find_party(connection, str(PLATFORM))
-        fail(Exit.NOT_FOUND, "unknown_party", str(error), "See `countermand party list`.")
-
-
-def find_retailer(connection: Connection, text: str) -> PartyView:
-    """The retailer of this name or id; ends the command when there is none."""
-    found = find_party(connection, text)
-    if found.kind != PartyKind.RETAILER.value:
-        fail(Exit.USAGE, "no_retailer", f"{found.name} is a {found.kind}, not a retailer.")
-    return found
-
-
-def _able(party: PartyView, permissions: Sequence[Permission] | None) -> PartyView:
-    """The party; ends the command when it cannot have one of these permissions."""
-    possible = PERMISSIONS[PartyKind(party.kind)]
-    impossible = [permission.value for permission in permissions or () if permission not in possible]
-    if impossible:
-        can = ", ".join(sorted(possible))
-        fail(Exit.USAGE, "bad_permission", f"A {party.kind} cannot have {', '.join(impossible)}; it can have {can}.")
-    return party
-
-
 def find_id(prefix: str, text: str) -> UUID:
     """The id in ``text``; ends the command when it is not one."""
-    found = read(prefix, text) or read("ord", text) or read("lin", text)
-    if found is None:
-        nobody = UUID(int=0)
-        fail(Exit.USAGE, "bad_id", f"{text!r} is not an id. An id looks like {nobody} or {show(prefix, nobody)}.")
-    return found
+    try:
+        return read_id(prefix, text)
+    except BadIdError as error:
+        raise as_command_error(error) from error
 
 
 def read_password(*, from_stdin: bool) -> str:

@@ -8,8 +8,9 @@ from uuid import UUID
 from cyclopts import Parameter
 from pydantic import ValidationError
 
+from countermand.admin.finding import EVERYTHING
 from countermand.cli.inputs import amount
-from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.orders import DOOR, operator
 from countermand.cli.outcomes import accepted
 from countermand.cli.output import Exit, fail, print_json, print_table, report, say
 from countermand.cli.parties import find_id

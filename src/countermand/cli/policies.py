@@ -1,22 +1,18 @@
 """Commands about policies."""
 
 import re
-from dataclasses import replace
 from datetime import time
+from functools import partial
 from typing import Annotated, Any
-from uuid import UUID
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand.admin import policies
-from countermand.admin.policies import ANY_FULFILLER
 from countermand.cli.durations import as_duration, seconds
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, print_json
-from countermand.cli.parties import find_party, find_retailer
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
 from countermand.domain.working_hours import WorkingHours
 from countermand.road import Application
@@ -39,7 +35,7 @@ def policy_show(
     """
 
     def question(connection: Connection) -> Policy:
-        seller, holder = _pair(connection, retailer, supplier)
+        seller, holder = policies.pair(connection, retailer, supplier)
         return policies.in_force(connection, seller, holder)
 
     _print(ask_database(read_settings(database=database), question), json=json)
@@ -91,31 +87,18 @@ def policy_set(
     changes |= _working_hours(working_hours, holidays)
 
     async def work(application: Application) -> Policy:
-        def set_terms(connection: Connection) -> Policy:
-            seller, holder = _pair(connection, retailer, supplier)
-            before = policies.in_force(connection, seller, holder)
-            after = replace(before, **changes)
-            return policies.put_in_force(
-                connection, application.clock(), retailer=seller, fulfiller=holder, policy=after, by=operator().name
-            )
+        change = partial(
+            policies.change_terms,
+            now=application.clock(),
+            retailer=retailer,
+            supplier=supplier,
+            changes=changes,
+            by=operator().name,
+        )
+        return await application.database.write(change)
 
-        return await application.database.write(set_terms)
-
-    try:
-        policy = with_database(read_settings(database=database), work)
-    except ValueError as error:
-        fail(Exit.USAGE, "bad_terms", f"These terms make no sense: {error}.")
+    policy = with_database(read_settings(database=database), work)
     _print(policy, json=json)
-
-
-def _pair(connection: Connection, retailer: str, supplier: str | None) -> tuple[UUID, UUID]:
-    seller: UUID = find_retailer(connection, retailer).id
-    if not supplier:
-        return seller, ANY_FULFILLER
-    holder = find_party(connection, supplier)
-    if holder.id != seller and holder.kind != PartyKind.SUPPLIER.value:
-        fail(Exit.USAGE, "no_supplier", f"{holder.name} is a {holder.kind}, not a supplier.")
-    return seller, holder.id
 
 
 def _print(policy: Policy, *, json: bool) -> None:

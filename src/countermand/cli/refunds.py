@@ -9,9 +9,10 @@ from typing import Annotated, Any, Final
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
+from countermand.admin.finding import EVERYTHING, find_line, scope_of
 from countermand.cli.inputs import NeededNote, Note, Whole, amount
 from countermand.cli.listing import Sought, export
-from countermand.cli.orders import DOOR, EVERYTHING, LimitFlag, find_line, operator, scope_of
+from countermand.cli.orders import DOOR, LimitFlag, operator
 from countermand.cli.outcomes import accepted
 from countermand.cli.output import Exit, fail, print_json, print_table, report, say_more
 from countermand.cli.parties import find_id

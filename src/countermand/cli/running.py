@@ -17,6 +17,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from countermand.cli.inputs import Whole
 from countermand.cli.output import Exit, UnwritableError, fail, manners, report, say, writing
+from countermand.cli.problems import as_command_error
+from countermand.domain.problems import ProblemError
 from countermand.keyring import KeyringError
 from countermand.observability.logs import configure_logging
 from countermand.road import Application, opened, opened_database
@@ -228,6 +230,8 @@ def run(job: Coroutine[Any, Any, T]) -> T:
             return runner.run(job)
     except UnwritableError as error:
         raise error.reason from error
+    except ProblemError as error:
+        raise as_command_error(error) from error
     except UnsafeDatabaseError as error:
         fail(Exit.BAD_CONFIGURATION, "unsafe_database", str(error))
     except KeyringError as error:

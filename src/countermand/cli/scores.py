@@ -1,24 +1,21 @@
 """Commands about scores: show a card with its evidence, take an item out after an appeal, put it back."""
 
-from datetime import tzinfo
 from functools import partial
 from typing import Annotated
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter, validators
-from sqlalchemy import Connection
 
+from countermand.admin.scores import Appeal, Judged, check_reason, judge
 from countermand.cli.inputs import Whole, end
-from countermand.cli.orders import DOOR, EVERYTHING, operator
+from countermand.cli.orders import DOOR, operator
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, report, say
-from countermand.cli.parties import find_id, find_party
+from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.documents import timeline
 from countermand.documents.scorecards import (
     WEEKS,
     WEEKS_MAX,
-    SellsNothingError,
     Shown,
     Wanted,
     all_incidents,
@@ -27,13 +24,7 @@ from countermand.documents.scorecards import (
 )
 from countermand.domain.scoring import NORM, STRIKE_WEEKS, Figures, Reply, Role, Scorecard, Week
 from countermand.ids import show
-from countermand.reads import cancellations as cancellation_reads
-from countermand.reads import scores
-from countermand.reads.cancellations import CancellationView
-from countermand.reads.parties import UnknownPartyError
 from countermand.road import Application
-
-REASON_MAX = 1_000
 
 WhoseFlag = Annotated[str | None, Parameter(help="Whose score; required if it counts for two parties")]
 ReasonFlag = Annotated[str, Parameter(help="Why, for everybody who reads the card")]
@@ -72,12 +63,7 @@ def score(
 
     async def work(application: Application) -> Shown:
         question = partial(scorecards_for, name=party, wanted=wanted, zone=zone, now=application.clock())
-        try:
-            return await application.database.read(question)
-        except UnknownPartyError as error:
-            fail(Exit.NOT_FOUND, "unknown_party", str(error), "See `countermand party list`.")
-        except SellsNothingError as error:
-            fail(Exit.USAGE, "wrong_party", str(error))
+        return await application.database.read(question)
 
     shown = with_database(settings, work, creates=False)
     if json:
@@ -119,42 +105,16 @@ def score_restore(
 
 
 def _judge(text: str, party: str | None, reason: str, database: str | None, *, excluded: bool) -> None:
-    wanted = find_id("can", text)
-    if not (reason.strip() and reason.isprintable() and len(reason) <= REASON_MAX):
-        fail(Exit.USAGE, "bad_reason", f"A reason has 1 to {REASON_MAX} printable characters.")
+    appeal = Appeal(cancellation=find_id("can", text), party=party, reason=reason, excluded=excluded)
+    check_reason(reason)
     settings = read_settings(database=database)
 
-    async def work(application: Application) -> None:
-        def judge(connection: Connection) -> None:
-            row = cancellation_reads.cancellation_by_id(connection, EVERYTHING, wanted)
-            if row is None:
-                fail(Exit.NOT_FOUND, "unknown_cancellation", f"There is no cancellation {text}.")
-            whose = _whose(connection, row, party, ZoneInfo(settings.score_zone))
-            words = scores.judgements_of(connection, [(row.retailer_id, row.line_id)])
-            earlier = [word.excluded for word in words if (word.cancellation_id, word.party_id) == (row.id, whose)]
-            if (earlier or [False])[-1] == excluded:
-                state = "is excluded already" if excluded else "is not excluded"
-                fail(Exit.REFUSED, "nothing_to_judge", f"The cancellation {state}.")
-            now, by = application.clock(), operator().name
-            scores.judge(connection, now, row, whose, excluded=excluded, reason=reason, by=by, door=DOOR)
-
-        await application.database.write(judge)
+    async def work(application: Application) -> Judged:
+        now, zone = application.clock(), ZoneInfo(settings.score_zone)
+        decide = partial(judge, now=now, appeal=appeal, zone=zone, by=operator().name, door=DOOR)
+        return await application.database.write(decide)
 
     with_database(settings, work)
-
-
-def _whose(connection: Connection, row: CancellationView, party: str | None, zone: tzinfo) -> UUID:
-    against = {incident.against for incident in scores.incidents_of(connection, row, zone)}
-    if not against:
-        fail(Exit.REFUSED, "not_counted", "This cancellation counts against nobody.")
-    if party is None:
-        if len(against) > 1:
-            fail(Exit.USAGE, "whose_score", "It counts in two scores.", "Say whose is meant with --party.")
-        return against.pop()
-    named: UUID = find_party(connection, party).id
-    if named not in against:
-        fail(Exit.REFUSED, "not_counted", f"This cancellation does not count against {party}.")
-    return named
 
 
 def _week(text: str | None) -> Week | None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from countermand.documents import timeline
 from countermand.domain.parties import PartyKind
+from countermand.domain.problems import UnfitError
 from countermand.domain.scoring import NORM, STRIKE_WEEKS, Figures, Incident, Judgement, Reply, Role, Scorecard, Week
 from countermand.ids import show
 from countermand.reads import scores
@@ -21,8 +22,10 @@ WEEKS: Final = 6
 WEEKS_MAX: Final = 52
 
 
-class SellsNothingError(ValueError):
+class SellsNothingError(UnfitError):
     """A platform has no score, and a supplier none as a retailer. The message says which."""
+
+    code = "wrong_party"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

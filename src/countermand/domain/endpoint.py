@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from countermand.domain.events import EventKind
+from countermand.domain.problems import UnfitError
 
 WAITS_UNCONFIRMED: Final = timedelta(days=30)
 """How long a notice waits until its mailbox is confirmed. Then it is given up."""
@@ -24,8 +25,10 @@ class EndpointState(StrEnum):
     REMOVED = "removed"
 
 
-class UnknownKindError(ValueError):
+class UnknownKindError(UnfitError):
     """There is no such kind of event. The message lists all kinds."""
+
+    code = "unknown_kind"
 
 
 def check_kinds(kinds: Collection[str]) -> tuple[EventKind, ...]:

@@ -9,13 +9,16 @@ from sqlalchemy import (
 )
 
 from countermand.domain.parties import PartyKind
+from countermand.domain.problems import UnknownError
 from countermand.ids import read
 from countermand.reads.views import PartyView, view
 from countermand.store import tables as t
 
 
-class UnknownPartyError(LookupError):
+class UnknownPartyError(UnknownError):
     """There is no such party, or several of that name. The message says which."""
+
+    code = "unknown_party"
 
 
 def find_party(connection: Connection, text: str) -> PartyView:

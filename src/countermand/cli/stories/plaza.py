@@ -6,7 +6,7 @@ from email.utils import format_datetime
 from typing import Any
 from uuid import UUID
 
-from countermand.cli.orders import EVERYTHING
+from countermand.admin.finding import EVERYTHING
 from countermand.cli.stories.story import Story
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads.cancellations import CancellationFilter

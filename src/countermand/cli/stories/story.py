@@ -9,8 +9,8 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import Connection
 
+from countermand.admin.finding import EVERYTHING
 from countermand.app import opened
-from countermand.cli.orders import EVERYTHING
 from countermand.cli.output import say
 from countermand.cli.running import read_settings
 from countermand.documents import timeline

@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
+from countermand.domain.problems import NotSetUpError, UnfitError
+
 URL_MAX: Final = 2000
 
 HOST_NAME: Final = re.compile(
@@ -13,12 +15,16 @@ HOST_NAME: Final = re.compile(
 """The name of a host. Its last part starts with a letter, so that no reader takes the name for a number."""
 
 
-class BadAddressError(ValueError):
+class BadAddressError(UnfitError):
     """Nothing can be sent to this address. The message is a sentence and holds nothing of the address."""
 
+    code = "bad_address"
 
-class MailUnavailableError(BadAddressError):
+
+class MailUnavailableError(BadAddressError, NotSetUpError):
     """No mailbox can be taken, as no e-mail can be sent. The message names the settings that are missing."""
+
+    code = "no_mail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
