@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter, validators
 
-from countermand.admin.scores import Appeal, Judged, check_reason, judge
+from countermand.admin.scores import Appeal, Judged, judge
 from countermand.cli.inputs import Whole, end
 from countermand.cli.orders import DOOR, operator
 from countermand.cli.output import Exit, fail, plain, print_json, print_table, report, say
@@ -106,7 +106,6 @@ def score_restore(
 
 def _judge(text: str, party: str | None, reason: str, database: str | None, *, excluded: bool) -> None:
     appeal = Appeal(cancellation=find_id("can", text), party=party, reason=reason, excluded=excluded)
-    check_reason(reason)
     settings = read_settings(database=database)
 
     async def work(application: Application) -> Judged:
