@@ -23,7 +23,7 @@ class Asker(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts: a party, what it is, and the person or credential behind it (for the audit trail)."""
+    """Who acts: a party, what it is, and the person or credential that acts for it (for the audit trail)."""
 
     party: UUID
     kind: PartyKind

@@ -202,7 +202,7 @@ def state_changed(line: Line, cancellation: Cancellation, step: int | None) -> R
 
 
 def current_state_of(cancellation: Cancellation) -> CurrentState:
-    """Where a cancellation stands, for whoever saw it stand elsewhere."""
+    """The present state of a cancellation, for a caller that saw another one."""
     last = cancellation.decided[-1] if cancellation.decided else None
     return CurrentState(
         state=cancellation.state,

@@ -141,7 +141,7 @@ class Item:
     departed: tuple[tuple[int, UUID], ...] = ()
 
     def held_at(self, seq: int) -> "Item":
-        """The item as it was at an event of its line: with whoever held the goods then."""
+        """The item as it was at an event of its line: with the fulfiller of that time."""
         later = [party for gone, party in self.departed if gone > seq]
         return replace(self, fulfiller=later[0]) if later else self
 

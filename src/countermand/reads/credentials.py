@@ -28,7 +28,7 @@ class CredentialView:
 
 
 def credential_by_id(connection: Connection, credential: UUID) -> CredentialView | None:
-    """The credential with this id, whoever has it."""
+    """The credential with this id, of any party."""
     held, parties, users = t.credentials, t.parties, t.users
     query = (
         select(

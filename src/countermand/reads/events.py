@@ -52,7 +52,7 @@ _LONGEST: Final = timedelta(hours=1)
 """No transaction takes longer between getting its number and making its ids; the database ends it long before."""
 
 _BACK: Final = (timedelta(days=1), timedelta(days=32))
-"""So far back an event is looked for that a list may begin behind, in the second try if not in the first."""
+"""How far back the event is searched after which a list begins: in the first try, then in the second."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,7 +65,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Which events to list: those behind a place, or behind an event, or made from a time on; of one line perhaps."""
+    """Which events to list: those after a place or an event, or from a time on; or only those of one line."""
 
     behind: Place | None = None
     after: UUID | None = None
@@ -254,7 +254,7 @@ def _position_of(connection: Connection, scope: Scope, event: UUID) -> int | Non
 
 
 def _last_before(connection: Connection, scope: Scope, since: UUID) -> int:
-    """A position behind which everything stands that was made from then on."""
+    """A position before all events that were made from then on."""
     last = _id_before(since, _LONGEST)
     query = select(t.events.c.position).where(t.events.c.id < last).order_by(t.events.c.id.desc()).limit(_ONE)
     # Whoever is shown little would go through all that it is not shown: its own list is the shorter way then.

@@ -45,7 +45,7 @@ def line_of_number(connection: Connection, retailer: UUID, number: int) -> LineO
 
 
 def line_of_bol_number(connection: Connection, number: int) -> LineRow | None:
-    """The line that has this number of bol's, whoever its retailer is. For operators."""
+    """The line with this number of bol's, of any retailer. For operators."""
     if number > NUMBER_END:
         return None
     numbers = t.line_numbers.c

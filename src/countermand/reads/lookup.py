@@ -61,7 +61,7 @@ def orders_found(
 ) -> Sequence[Record]:
     """The keys of at most ``count`` orders that fit, newest first: ``retailer_id``, ``order_id``, ``placed_at``.
 
-    With ``behind`` those that come after the order at that place.
+    With ``behind``, only those after the order at that place.
 
     Raises:
         TooManyFoundError: several things are given, and one of them fits more than ``FOUND_MAX``.

@@ -132,7 +132,7 @@ def _backwards(
 
 
 def notice_by_id(connection: Connection, notice: UUID) -> NoticeRow | None:
-    """One notice, whoever's it is; ``None`` when there is none."""
+    """One notice of any party; ``None`` if there is none."""
     retailers = select(t.parties.c.id).where(t.parties.c.kind == PartyKind.RETAILER.value)
     query = select(t.notices).where(t.notices.c.retailer_id.in_(retailers), t.notices.c.id == notice)
     return view_or_none(NoticeRow, connection.execute(query).first())

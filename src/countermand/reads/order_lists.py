@@ -118,7 +118,7 @@ class PlaceInTime:
 def keys_behind(
     connection: Connection, scope: Scope, wanted: OrderFilter, place: PlaceInTime | None, count: int
 ) -> Sequence[Record]:
-    """The keys of at most ``count`` orders behind that place, newest first, of a filter without words to search for.
+    """The keys of at most ``count`` orders after that place, newest first, for a filter without search words.
 
     A list of any length is read so, page by page, without reading again what the pages before had.
     """
@@ -270,7 +270,7 @@ def _parts(wanted: OrderFilter, *mine: ColumnElement[bool]) -> Branch:
 
 
 def _held(wanted: OrderFilter, *mine: ColumnElement[bool]) -> list[Branch]:
-    """Those of them that whoever holds the lines knows of: orders that were not sent are none of these."""
+    """Only orders that are not held, which the holders of their lines can see."""
     return [] if wanted.sent is False else [_parts(wanted, *mine, _listed_parts.held == true())]
 
 

@@ -67,7 +67,7 @@ def list_orders(
 def orders_behind(
     connection: Connection, scope: Scope, wanted: OrderFilter, place: PlaceInTime | None, count: int
 ) -> list[OrderView]:
-    """At most ``count`` orders behind that place of the list, newest first: see ``keys_behind``."""
+    """At most ``count`` orders after that place of the list, newest first: see ``keys_behind``."""
     keys = keys_behind(connection, scope, wanted, place, count)
     return _with_lines(connection, scope, _orders_of(connection, keys))
 
@@ -82,7 +82,7 @@ def order_by_id(connection: Connection, scope: Scope, order: UUID) -> OrderView 
 def orders_by_lookup(
     connection: Connection, scope: Scope, wanted: Lookup, count: int, behind: PlaceInTime | None = None
 ) -> list[OrderView]:
-    """At most ``count`` orders that fit, newest first; those behind a place of the list."""
+    """At most ``count`` orders that match, newest first, after a place of the list."""
     keys = orders_found(connection, scope, wanted, count, (behind.placed_at, behind.id) if behind else None)
     return _with_lines(connection, scope, _orders_of(connection, keys))
 

@@ -1,4 +1,4 @@
-"""What retailers agreed with whoever holds their goods."""
+"""The policies of retailers with the holders of their goods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +35,6 @@ def policy_history(connection: Connection, retailer: UUID, fulfiller: UUID) -> l
 
 
 def last_policy_version(connection: Connection, retailer: UUID) -> int:
-    """The number of the retailer's latest version, whoever it is with; 0 before the first."""
+    """The number of the retailer's latest version with any fulfiller; 0 before the first."""
     query = select(func.max(t.policies.c.version)).where(t.policies.c.retailer_id == retailer)
     return connection.execute(query).scalar_one() or 0

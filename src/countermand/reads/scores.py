@@ -193,7 +193,7 @@ class JudgedParty:
 
 
 def judged_parties(connection: Connection, after: UUID | None, limit: int) -> list[JudgedParty]:
-    """Parties that have cards, by their ids, from behind one of them on."""
+    """Parties that have cards, by their ids, after one of them."""
     query = select(t.parties.c.id, t.parties.c.kind).where(t.parties.c.kind != "platform")
     if after is not None:
         query = query.where(t.parties.c.id > after)
@@ -220,7 +220,7 @@ class JudgementView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceEvent(PastEvent):
-    """An event behind an item that counts, with its order."""
+    """An event of an item that counts, with its order."""
 
     reference: str
 
@@ -241,7 +241,7 @@ def judgements_of(connection: Connection, lines: Iterable[tuple[UUID, UUID]]) ->
 
 
 def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, EvidenceEvent]:
-    """The events behind incidents, by their ids, with the names that sentences need and the article they are about."""
+    """The events of incidents, by their ids, with the names and the article that sentences need."""
     shown = list(found)
     lines = sorted({each.line for each in shown})
     query = (

@@ -62,7 +62,7 @@ Asgi = Callable[[Any, Receive, Any], Awaitable[None]]
 
 
 def bounded(app: Asgi, refuse: Asgi, *, max_bytes: int, timeout_s: float) -> Asgi:
-    """``app`` behind these bounds, for an app that reads bodies by itself.
+    """``app`` within these limits, for an app that reads bodies by itself.
 
     ``refuse`` answers what is beyond them, and finds the error under ``scope["error"]``.
     """

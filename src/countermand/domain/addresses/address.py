@@ -56,11 +56,11 @@ class AddressKind:
 
     Args:
         noun: what an endpoint with such an address is called, and ``messages`` what is sent there.
-        schemes: the schemes of its URLs, and ``starts`` how they begin, for whoever has to write one.
+        schemes: the schemes of its URLs, and ``starts`` how they begin, for the one who has to write one.
         checked: the address as it is kept. Raises BadAddressError.
         check_usable: raises BadAddressError where nothing can be sent to this kind, whatever the address.
         is_signed: what is sent is signed with secrets of the endpoint.
-        is_confirmed: nothing is sent before whoever reads it has confirmed that it is wanted.
+        is_confirmed: nothing is sent before its reader has confirmed it.
         asks_only: an endpoint that names no kinds of events gets what asks for its party's answer; else it gets all.
         mailbox: the e-mail address that it is, if it is one.
     """

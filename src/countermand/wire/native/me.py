@@ -22,7 +22,7 @@ router: Final = APIRouter(prefix="/v1/me", responses=PROBLEMS, route_class=JsonR
 
 
 class UserOut(BaseModel):
-    """The person behind a token of a log-in."""
+    """The person of a log-in token."""
 
     id: str
     name: str
