@@ -88,7 +88,8 @@ def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Dec
     """Record how many units the fulfiller accepts, has on back-order and rejects: totals, not additions.
 
     Rejected units are cancelled and count against the fulfiller. If it rejects all units that are neither shipped nor
-    cancelled, waiting asks are accepted by that, whichever party's answer was due. Otherwise only open units can be rejected.
+    cancelled, waiting asks are accepted by that, whichever party's answer was due. Otherwise only open units can be
+    rejected.
     """
     if not holds(line, command.actor):
         return UNKNOWN_LINE
