@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from countermand.domain.dates import read_day, read_end, read_moment
+from countermand.domain.dates import read_day, read_moment
 from countermand.domain.numbers import read_decimal, read_digits, read_whole
 from countermand.domain.orders import UNITS_MAX
 from countermand.domain.texts import NOTE_MAX, TEXT_MAX, needed_text, read_text
@@ -69,5 +69,4 @@ AmountText = Annotated[
 
 Day = Annotated[date, BeforeValidator(named("bad_time", read_day))]
 Moment = Annotated[datetime, BeforeValidator(named("bad_time", read_moment))]
-End = Annotated[datetime, BeforeValidator(named("bad_time", read_end))]
 Id = Annotated[UUID, BeforeValidator(named("bad_id", read_uuid))]

@@ -28,7 +28,6 @@ from countermand.ids import show
 from countermand.reads import parties as party_reads
 from countermand.road import Application
 
-NAME_MAX = 255
 DAYS_MAX = 36_500
 
 PermissionFlag = Annotated[
