@@ -5,10 +5,15 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC
 from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
 
 from countermand.domain.commands import Reassign
 from countermand.domain.events import MONEY
@@ -24,6 +29,7 @@ from countermand.reads.cancellations import CancellationFilter
 from countermand.reads.events import EventFilter, Place, list_events
 from countermand.reads.scope import Scope
 from countermand.service.calls import Done, Refused
+from countermand.store import migrations
 from countermand.store import tables as t
 from tests.store.holding import assert_sound, rows
 from tests.store.speaking import Talk, talk
@@ -180,3 +186,42 @@ async def test_each_supplier_has_the_line_in_its_own_score(world: World) -> None
         who = scores.Party(id=party, role=Role.FULFILLER)
         [card] = await world.application.database.read(partial(scores.cards, party=who, weeks=[week], zone=UTC))
         assert (card.ordered, [each.units for each in card.counted]) == (1, [units])
+
+
+MADE: tuple[str, ...] = (
+    "DROP INDEX ix_events_id",
+    "DROP INDEX ix_events_held",
+    "DROP INDEX ix_lines_shipped",
+    "DROP INDEX ix_lines_shipped_anywhere",
+    "DROP INDEX ix_lines_shipped_held",
+    "ALTER TABLE events DROP COLUMN fulfiller_id",
+    "DROP TABLE handover_events",
+    "CREATE INDEX ix_events_retailer_id_id ON events (retailer_id, id)",
+)
+
+
+def _upgrade(connection: Connection) -> None:
+    """The migration alone, on a database without what it makes."""
+    for statement in MADE:
+        connection.execute(text(statement))
+    [path] = Path(migrations.__file__).parent.glob("versions/*_feeds_of_holders.py")
+    spec = spec_from_file_location("holders_migration", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with Operations.context(MigrationContext.configure(connection)):
+        module.upgrade()
+
+
+async def test_the_migration_finds_who_held_the_goods_at_each_event(world: World) -> None:
+    said = await talk(world, 20)
+    for to in (world.other_supplier, world.supplier, world.retailer, world.other_supplier):
+        await said.done(give(said, to))
+    database = world.application.database
+    before = await rows(database, t.events), await rows(database, t.handover_events)
+    await database.write(_upgrade)
+    after = await rows(database, t.events), await rows(database, t.handover_events)
+    for was, now in zip(before, after, strict=True):
+        assert sorted(map(str, was)) == sorted(map(str, now))
+    assert len(after[1]) > 4
