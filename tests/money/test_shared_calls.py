@@ -16,6 +16,7 @@ import pytest
 from countermand.domain.money.commands import CloseRefund, CorrectRefund, RetryRefund, SendRefund, SettleRefund
 from countermand.payments.provider import Notified, Provider, RefundRequest
 from countermand.store.columns import Record
+from countermand.store.views import RefundRow, view
 from countermand.worker.refunds import AT_ONCE, NEWS_MAX
 from tests.money.bank import Bank
 from tests.money.test_settling import Broken, worker_of
@@ -228,7 +229,7 @@ async def test_two_workers_that_take_up_the_same_make_one_call(world: World) -> 
         await second.renew_leases()
         for each in (first, second, first):
             for row in rows:
-                await each.refunds._settle_one(row)
+                await each.refunds._settle_one(view(RefundRow, row))
         assert (set(await here.states()), len(here.fake.moves())) == ({"confirmed"}, 1)
 
 

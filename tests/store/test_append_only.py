@@ -15,10 +15,10 @@ import countermand
 from countermand.domain.commands import AcceptCancellation, AskCancellation, Ship
 from countermand.reads import scores
 from countermand.reads.cancellations import CancellationRow
-from countermand.reads.views import view
 from countermand.store import statements
 from countermand.store import tables as t
 from countermand.store.engines.protocol import Database, RowUpdate
+from countermand.store.views import view
 from tests.docs.reading import text_of
 from tests.support.world import Clock, populate, running
 

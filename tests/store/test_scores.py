@@ -36,9 +36,9 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.scoring import Role, Scorecard, Week, Why
 from countermand.reads import scores
 from countermand.reads.cancellations import CancellationRow
-from countermand.reads.views import view
 from countermand.service.calls import Call
 from countermand.store import tables as t
+from countermand.store.views import view
 from tests.store.holding import Rows, assert_sound, rows
 from tests.store.test_differential import ACTORS, RETAILERS, Side, Word
 from tests.support.world import START, Clock, running

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import Connection, insert, select
 
 from countermand.ids import Ids
-from countermand.reads.views import view
 from countermand.store import tables as t
+from countermand.store.views import view
 
 
 class Action(StrEnum):

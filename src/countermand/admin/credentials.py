@@ -17,10 +17,11 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.problems import RefusedError, UnfitError, UnknownError
 from countermand.ids import Ids, digest
 from countermand.keyring import Keyring
-from countermand.reads.views import PartyView, view
+from countermand.reads.views import PartyView
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly, change_returning
 from countermand.store.columns import Record
+from countermand.store.views import view
 
 
 class UnknownCredentialError(UnknownError):

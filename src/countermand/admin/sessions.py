@@ -12,8 +12,9 @@ from sqlalchemy import Connection, select
 from countermand.admin.credentials import issue_token
 from countermand.domain.parties import PartyKind
 from countermand.ids import Ids
-from countermand.reads.views import PartyView, view, view_or_none
+from countermand.reads.views import PartyView
 from countermand.store import tables as t
+from countermand.store.views import view, view_or_none
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

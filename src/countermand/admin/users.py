@@ -15,9 +15,10 @@ from countermand.admin.sessions import hash_of_password
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import UnknownError
 from countermand.ids import Ids, read
-from countermand.reads.views import PartyView, view
+from countermand.reads.views import PartyView
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly
+from countermand.store.views import view
 
 
 class UnknownUserError(UnknownError):

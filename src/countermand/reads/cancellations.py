@@ -32,9 +32,10 @@ from countermand.reads.scope import (
     line_scope,
     retailer_of,
 )
-from countermand.reads.views import PartyView, view, view_or_none
+from countermand.reads.views import PartyView
 from countermand.store import tables as t
 from countermand.store.columns import PairList, pair_of
+from countermand.store.views import view, view_or_none
 
 PAGE_MAX: Final = 200
 

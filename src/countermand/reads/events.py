@@ -36,12 +36,12 @@ from countermand.reads.scope import (
     retailer_of,
     until_it_left,
 )
-from countermand.reads.views import view
 from countermand.store import feed
 from countermand.store import tables as t
 from countermand.store.columns import PairList, Record, pair_of
 from countermand.store.engines.protocol import Engine, engine_of
 from countermand.store.events import events_by_key
+from countermand.store.views import view
 
 _FIRST_POSITIONS: Final = 256
 _LAST_ID: Final = UUID(int=2**128 - 1)

@@ -14,9 +14,10 @@ from countermand.reads.scope import (
     line_scope,
     retailer_of,
 )
-from countermand.reads.views import LineRow, view_or_none
+from countermand.reads.views import LineRow
 from countermand.store import tables as t
 from countermand.store.statements import NUMBER_END
+from countermand.store.views import view_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,9 @@ from countermand.ids import earliest, moment_of
 from countermand.reads.scope import (
     Scope,
 )
-from countermand.reads.views import view, view_or_none
 from countermand.store import tables as t
 from countermand.store.columns import IdList, Record, one_of
+from countermand.store.views import view, view_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,10 @@ from countermand.reads.scope import (
     order_scope,
     retailer_of,
 )
-from countermand.reads.views import LineRow, OrderRow, ShipmentRow, view
+from countermand.reads.views import LineRow, OrderRow, ShipmentRow
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
+from countermand.store.views import view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

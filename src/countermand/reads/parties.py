@@ -11,8 +11,9 @@ from sqlalchemy import (
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import UnknownError
 from countermand.ids import read
-from countermand.reads.views import PartyView, view
+from countermand.reads.views import PartyView
 from countermand.store import tables as t
+from countermand.store.views import view
 
 
 class UnknownPartyError(UnknownError):

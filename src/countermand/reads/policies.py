@@ -12,8 +12,8 @@ from sqlalchemy import (
     select,
 )
 
-from countermand.reads.views import view
 from countermand.store import tables as t
+from countermand.store.views import view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

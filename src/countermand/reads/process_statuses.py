@@ -9,8 +9,8 @@ from sqlalchemy import (
     select,
 )
 
-from countermand.reads.views import view_or_none
 from countermand.store import tables as t
+from countermand.store.views import view_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,10 @@ from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, R
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.lookup import Lookup, all_orders_found
 from countermand.reads.scope import Scope, retailer_of
-from countermand.reads.views import view, view_or_none
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.money import account_of, given_back_of, money_of_terms
+from countermand.store.views import view, view_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,10 +48,10 @@ from countermand.domain.scoring import (
 )
 from countermand.reads.cancellations import CancellationRow
 from countermand.reads.events import PastEvent
-from countermand.reads.views import view
 from countermand.store import score_cards
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
+from countermand.store.views import view
 
 KINDS: Final = tuple(kind.value for kind in EventKind if kind.value.startswith("cancellation."))
 """The events that the score looks at. ``line.placed`` is in the denominator."""

@@ -10,8 +10,9 @@ from sqlalchemy import (
 )
 
 from countermand.reads.cancellations import PAGE_MAX
-from countermand.reads.views import LineRow, OrderRow, ShipmentRow, view
+from countermand.reads.views import LineRow, OrderRow, ShipmentRow
 from countermand.store import tables as t
+from countermand.store.views import view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,24 +1,10 @@
-"""What a read returns: a frozen dataclass whose fields have the names of the columns that were asked for."""
+"""What several reads return: views of the rows that most things are made of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
-
-from countermand.store.columns import Record
-
-View = TypeVar("View")
-
-
-def view(kind: type[View], row: Record) -> View:
-    """The row as a view of this kind."""
-    return kind(**row._asdict())
-
-
-def view_or_none(kind: type[View], row: Record | None) -> View | None:
-    """The row as a view, if there is one."""
-    return None if row is None else view(kind, row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,7 @@ from countermand.store.codecs import cancellation_of, decided_of, line_of, parce
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
 from countermand.store.money import account_of
+from countermand.store.views import RefundRow, view
 
 Departures = Mapping[UUID, tuple[Departed, ...]]
 """The former fulfillers of each line."""
@@ -488,7 +489,7 @@ def _load_refunds(connection: Connection, calls: Sequence[Call], work: Workspace
     wanted = sorted({(work.lines[line].retailer, refund) for line, refund in named if line in work.lines})
     if wanted:
         for row in connection.execute(sql.REFUNDS, {"refunds": wanted}):
-            work.refunds[row.id] = refund_of(row)
+            work.refunds[row.id] = refund_of(view(RefundRow, row))
 
 
 def _load_parcels(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
@@ -536,7 +537,7 @@ def _load_money(connection: Connection, work: Workspace) -> None:
             work.accounts[row.id] = account_of(dict(row._mapping))
     if captured:
         for row in connection.execute(sql.RELEASES, {"orders": sorted(captured)}):
-            work.refunds.setdefault(row.id, refund_of(row))
+            work.refunds.setdefault(row.id, refund_of(view(RefundRow, row)))
             work.releases.setdefault(row.order_id, []).append(row.id)
 
 

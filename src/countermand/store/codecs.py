@@ -16,6 +16,7 @@ from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.store.columns import Record
 from countermand.store.tables import PARTITIONS
+from countermand.store.views import RefundRow
 
 
 def partition_of(retailer: UUID) -> int:
@@ -232,7 +233,7 @@ def decided_of(rows: Iterable[Record]) -> tuple[Decided, ...]:
     return tuple(decided)
 
 
-def refund_of(row: Record) -> Refund:
+def refund_of(row: RefundRow) -> Refund:
     """The refund that a row holds."""
     return Refund(
         id=row.id,
@@ -266,11 +267,20 @@ def refund_of(row: Record) -> Refund:
         parked_at=row.parked_at,
         no_provider=row.no_provider,
         waiting_for=WaitingFor(row.waiting_for) if row.waiting_for else None,
-        joined=_joined_of(row) if row.joined_lead else None,
+        joined=_joined_of(row),
     )
 
 
-def _joined_of(row: Record) -> SharedCall:
+def _joined_of(row: RefundRow) -> SharedCall | None:
+    # A row has all of these or none.
+    if (
+        row.joined_lead is None
+        or row.joined_number is None
+        or row.joined_round is None
+        or row.joined_share_minor is None
+        or row.joined_total_minor is None
+    ):
+        return None
     return SharedCall(
         lead=row.joined_lead,
         number=row.joined_number,

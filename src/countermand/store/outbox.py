@@ -5,7 +5,7 @@ endpoint, so that a thousand endpoints with ten thousand waiting notices each co
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -34,10 +34,11 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.store import tables as t
 from countermand.store.changes import change_any, change_exactly
-from countermand.store.columns import Id, IdList, Instant, NumberList, Record, one_of
+from countermand.store.columns import Id, IdList, Instant, NumberList, one_of
 from countermand.store.engines.protocol import Engine, RowUpdate, engine_of
 from countermand.store.engines.words import words_of
 from countermand.store.revisions import agreements_changed
+from countermand.store.views import views
 
 Pair = tuple[int, UUID]
 """A partition and an endpoint: where notices wait in the order in which they are due."""
@@ -58,13 +59,51 @@ def _partition(element: partition_of_column, compiler: SQLCompiler, **kw: Any) -
 # What is due
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverdueCancellation:
+    """A cancellation whose answer is overdue."""
+
+    retailer_id: UUID
+    line_id: UUID
+    due_at: datetime
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeKey:
+    """Which notice."""
+
+    retailer_id: UUID
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueNotice(NoticeKey):
+    """A notice that is to be sent now."""
+
+    partition: int
+    endpoint_id: UUID
+    event_id: UUID
+    line_id: UUID
+    seq: int
+    attempts: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingNotice(NoticeKey):
+    """A notice that waits, and since when."""
+
+    created_at: datetime
+
+
 def overdue(
     connection: Connection,
     now: datetime,
     limit: int,
     partitions: Collection[int],
     after: tuple[datetime, UUID] | None = None,
-) -> Sequence[Record]:
+) -> Sequence[OverdueCancellation]:
     """Cancellations in these partitions whose answer is overdue, the longest overdue first.
 
     ``after`` is when the answer to the last one before was due, and its id.
@@ -82,7 +121,8 @@ def overdue(
     if after:
         due_at, last = after
         query = query.where(cancellations.due_at >= due_at, or_(cancellations.due_at > due_at, cancellations.id > last))
-    return connection.execute(query.order_by(*oldest).limit(limit), {"partitions": sorted(partitions)}).all()
+    found = connection.execute(query.order_by(*oldest).limit(limit), {"partitions": sorted(partitions)})
+    return views(OverdueCancellation, found)
 
 
 def waiting(connection: Connection, now: datetime, partitions: Collection[int]) -> list[Pair]:
@@ -91,12 +131,12 @@ def waiting(connection: Connection, now: datetime, partitions: Collection[int]) 
     return [(row.partition, row.endpoint_id) for row in found]
 
 
-def due(connection: Connection, now: datetime, pairs: Iterable[Pair], most: int) -> Sequence[Record]:
+def due(connection: Connection, now: datetime, pairs: Iterable[Pair], most: int) -> Sequence[DueNotice]:
     """The first ``most`` notices that are due of each pair."""
     engine = engine_of(connection)
     given = orjson.dumps([(partition, engine.words.id_in_json(endpoint)) for partition, endpoint in pairs])
     parameters = {"pairs": given.decode(), "now": now, "most": most}
-    return connection.execute(_firsts(engine), parameters).all()
+    return views(DueNotice, connection.execute(_firsts(engine), parameters))
 
 
 def revision(connection: Connection) -> int:
@@ -199,23 +239,31 @@ def stop(
     return stopped
 
 
-def mark_dead(connection: Connection, notices: Iterable[Record], reason: str) -> None:
+def mark_dead(connection: Connection, notices: Iterable[NoticeKey], reason: str) -> None:
     """Give up notices whose endpoint is no more."""
     for row in notices:
         mine = (t.notices.c.retailer_id == row.retailer_id, t.notices.c.id == row.id, t.notices.c.state == "due")
         change_any(connection, update(t.notices).where(*mine).values(state="dead", due_at=None, last_result=reason))
 
 
-def unconfirmed(connection: Connection) -> Sequence[Record]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnconfirmedMailbox:
+    """The endpoint of a mailbox that nobody has confirmed yet, and its party."""
+
+    id: UUID
+    party_id: UUID
+
+
+def unconfirmed(connection: Connection) -> Sequence[UnconfirmedMailbox]:
     """The mailboxes that nobody has confirmed yet, and their parties."""
     endpoints = t.endpoints.c
     query = select(endpoints.id, endpoints.party_id).where(
         endpoints.unconfirmed_since.is_not(None), endpoints.state != literal_column("'removed'")
     )
-    return connection.execute(query.order_by(endpoints.id)).all()
+    return views(UnconfirmedMailbox, connection.execute(query.order_by(endpoints.id)))
 
 
-def first_waiting(connection: Connection, endpoint: UUID, most: int) -> Sequence[Record]:
+def first_waiting(connection: Connection, endpoint: UUID, most: int) -> Sequence[WaitingNotice]:
     """The first ``most`` notices that wait at an endpoint, in the order in which they are due."""
     notices = t.notices.c
     query = select(notices.retailer_id, notices.id, notices.created_at).where(
@@ -224,7 +272,8 @@ def first_waiting(connection: Connection, endpoint: UUID, most: int) -> Sequence
         notices.state == literal_column("'due'"),
     )
     parameters = {"partitions": list(range(t.PARTITIONS))}
-    return connection.execute(query.order_by(notices.due_at).limit(most), parameters).all()
+    found = connection.execute(query.order_by(notices.due_at).limit(most), parameters)
+    return views(WaitingNotice, found)
 
 
 def replay(connection: Connection, now: datetime, retailer: UUID, notice: UUID) -> bool:
@@ -249,19 +298,40 @@ def recover(connection: Connection, now: datetime, endpoint: UUID, since: dateti
 # Whose the partitions are
 
 
-def lock_partitions(connection: Connection) -> Sequence[Record]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """A share of the retailers: whose it is, until when, and how often it changed hands."""
+
+    number: int
+    owner: str | None
+    lease_until: datetime | None
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedWorker:
+    """A worker that has reported that it is alive."""
+
+    id: str
+    beat: int
+    seen_at: datetime
+
+
+def lock_partitions(connection: Connection) -> Sequence[Partition]:
     """Every partition, locked in one order, so that workers divide them one after the other."""
-    return connection.execute(select(t.partitions).order_by(t.partitions.c.number).with_for_update()).all()
+    query = select(t.partitions).order_by(t.partitions.c.number).with_for_update()
+    return views(Partition, connection.execute(query))
 
 
-def partitions(connection: Connection) -> Sequence[Record]:
+def partitions(connection: Connection) -> Sequence[Partition]:
     """Every partition as it stands."""
-    return connection.execute(select(t.partitions).order_by(t.partitions.c.number)).all()
+    query = select(t.partitions).order_by(t.partitions.c.number)
+    return views(Partition, connection.execute(query))
 
 
-def workers(connection: Connection) -> Sequence[Record]:
+def workers(connection: Connection) -> Sequence[ReportedWorker]:
     """All workers that have reported that they are alive."""
-    return connection.execute(select(t.workers)).all()
+    return views(ReportedWorker, connection.execute(select(t.workers)))
 
 
 def beat(connection: Connection, worker: str, now: datetime) -> None:
@@ -336,7 +406,7 @@ def _heads(engine: Engine) -> TextualSelect:
 @cache
 def _firsts(engine: Engine) -> TextualSelect:
     """The first few of each pair."""
-    columns = {column.name: column.type for column in t.notices.columns}
+    columns = {field.name: t.notices.c[field.name].type for field in fields(DueNotice)}
     return (
         text(f"SELECT {', '.join(f'n.{name}' for name in columns)} FROM {engine.first_notices}")  # noqa: S608 - no input
         .bindparams(

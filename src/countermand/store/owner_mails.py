@@ -4,6 +4,7 @@ Like notices they are rows of the transaction that makes them due.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,8 @@ from countermand.domain.addresses.kinds import kind_of
 from countermand.store import tables as t
 from countermand.store.changes import change_any
 from countermand.store.codecs import partition_of
-from countermand.store.columns import NumberList, Record, one_of
+from countermand.store.columns import NumberList, one_of
+from countermand.store.views import views
 
 
 def owe(connection: Connection, endpoint: UUID, why: str, now: datetime) -> None:
@@ -73,12 +75,35 @@ def _key(row: dict[str, Any]) -> list[ColumnElement[bool]]:
     return [t.owner_mails.c[name] == row[name] for name in ("endpoint_id", "created_at", "address")]
 
 
-def due(connection: Connection, now: datetime, limit: int, partitions: Collection[int]) -> Sequence[Record]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueMail:
+    """An e-mail that is to be sent now, with its party and what its endpoint is now."""
+
+    endpoint_id: UUID
+    created_at: datetime
+    address: str
+    partition: int
+    why: str
+    recipient: str | None
+    attempts: int
+    url: str
+    endpoint_state: str
+    unconfirmed_since: datetime | None
+    party_name: str
+
+
+def due(connection: Connection, now: datetime, limit: int, partitions: Collection[int]) -> Sequence[DueMail]:
     """What is due in these partitions, the oldest first, with its party and what its endpoint is now."""
     mails = t.owner_mails.c
     query = (
         select(
-            t.owner_mails,
+            mails.endpoint_id,
+            mails.created_at,
+            mails.address,
+            mails.partition,
+            mails.why,
+            mails.recipient,
+            mails.attempts,
             t.endpoints.c.url,
             t.endpoints.c.state.label("endpoint_state"),
             t.endpoints.c.unconfirmed_since,
@@ -94,11 +119,18 @@ def due(connection: Connection, now: datetime, limit: int, partitions: Collectio
         .order_by(mails.due_at, mails.endpoint_id, mails.address)
         .limit(limit)
     )
-    return connection.execute(query, {"partitions": sorted(partitions)}).all()
+    return views(DueMail, connection.execute(query, {"partitions": sorted(partitions)}))
 
 
 def settle(
-    connection: Connection, mail: Record, fence: int, now: datetime, *, state: str, due_at: datetime | None, result: str
+    connection: Connection,
+    mail: DueMail,
+    fence: int,
+    now: datetime,
+    *,
+    state: str,
+    due_at: datetime | None,
+    result: str,
 ) -> bool:
     """Write down what an attempt came to, if the mail is still this worker's to settle. Whether it was."""
     mails = t.owner_mails.c

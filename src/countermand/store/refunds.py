@@ -10,7 +10,8 @@ from sqlalchemy import Column, Connection, and_, bindparam, func, or_, select, u
 
 from countermand.domain.money.refunds import Refund
 from countermand.store import tables as t
-from countermand.store.columns import NumberList, Record, one_of
+from countermand.store.columns import NumberList, one_of
+from countermand.store.views import RefundRow, views
 
 HINTED_MAX: Final = 100
 """One webhook makes the worker ask about so many refunds at most."""
@@ -28,6 +29,13 @@ class ProviderGroup:
     others: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundAt(RefundRow):
+    """A refund, and the time that has come for it: to be settled, or to be checked."""
+
+    at: datetime
+
+
 def due_refunds(
     connection: Connection,
     now: datetime,
@@ -35,7 +43,7 @@ def due_refunds(
     partitions: Collection[int],
     at: ProviderGroup,
     after: Mark | None = None,
-) -> Sequence[Record]:
+) -> Sequence[RefundAt]:
     """Refunds of these partitions that are due, the longest due first."""
     return _due_by(connection, t.refunds.c.due_at, now, limit, partitions, at, after)
 
@@ -47,7 +55,7 @@ def refunds_to_check(
     partitions: Collection[int],
     at: ProviderGroup,
     after: Mark | None = None,
-) -> Sequence[Record]:
+) -> Sequence[RefundAt]:
     """Done and parked refunds of these partitions whose check is due, the longest due first."""
     return _due_by(connection, t.refunds.c.check_at, now, limit, partitions, at, after)
 
@@ -60,7 +68,7 @@ def _due_by(
     partitions: Collection[int],
     at: ProviderGroup,
     after: Mark | None,
-) -> Sequence[Record]:
+) -> Sequence[RefundAt]:
     """The rows whose ``time`` has come, sorted by it. It is their column ``at``."""
     owned = bindparam("partitions", sorted(partitions), type_=NumberList())
     query = select(t.refunds, time.label("at")).where(one_of(t.refunds.c.partition, owned), time <= now)
@@ -68,10 +76,11 @@ def _due_by(
     query = query.where(provider == at.provider if at.provider else provider.not_in(sorted(at.others)))
     if after:
         query = query.where(time >= after[0], or_(time > after[0], t.refunds.c.id > after[1]))
-    return connection.execute(query.order_by(time, t.refunds.c.id).limit(limit)).all()
+    found = connection.execute(query.order_by(time, t.refunds.c.id).limit(limit))
+    return views(RefundAt, found)
 
 
-def refunds_sharing(connection: Connection, retailer: UUID, refund: Refund) -> Sequence[Record]:
+def refunds_sharing(connection: Connection, retailer: UUID, refund: Refund) -> Sequence[RefundRow]:
     """A refund, and those of the same payment that share its call or may do so, oldest first."""
     refunds = t.refunds.c
     lead = refund.joined.lead if refund.joined else refund.id
@@ -81,7 +90,7 @@ def refunds_sharing(connection: Connection, retailer: UUID, refund: Refund) -> S
         refunds.payment_reference == refund.payment_reference,
         or_(refunds.state == "due", refunds.id == refund.id, refunds.joined_lead == lead),
     )
-    return connection.execute(query.order_by(refunds.created_at, refunds.id)).all()
+    return views(RefundRow, connection.execute(query.order_by(refunds.created_at, refunds.id)))
 
 
 def counted_elsewhere(connection: Connection, retailer: UUID, provider: str, payment: str) -> int:
@@ -117,7 +126,7 @@ def retailer_of_payment(connection: Connection, provider: str, names: Collection
     return connection.execute(query.order_by(directory.since, directory.reference).limit(1)).scalar()
 
 
-def refunds_notified(connection: Connection, provider: str, refund: UUID | None, payment: str) -> Sequence[Record]:
+def refunds_notified(connection: Connection, provider: str, refund: UUID | None, payment: str) -> Sequence[RefundRow]:
     """The refunds that a webhook may be about: the one with this id and those that shared its call.
 
     Without an id, they are the refunds of the payment.
@@ -126,4 +135,5 @@ def refunds_notified(connection: Connection, provider: str, refund: UUID | None,
     of_it = (refunds.id == refund, refunds.joined_lead == refund) if refund else (refunds.payment_reference == payment,)
     # Each part uses an index of its own. With an OR, the planner might not.
     found = union(*(select(t.refunds).where(each, refunds.provider == provider) for each in of_it))
-    return connection.execute(found.order_by("created_at", "id").limit(HINTED_MAX)).all()
+    rows = connection.execute(found.order_by("created_at", "id").limit(HINTED_MAX))
+    return views(RefundRow, rows)

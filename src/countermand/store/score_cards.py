@@ -16,8 +16,9 @@ from sqlalchemy import Connection, and_, bindparam, delete, or_, select, text, t
 
 from countermand.store import tables as t
 from countermand.store.changes import change_any
-from countermand.store.columns import NumberList, Record, one_of
+from countermand.store.columns import NumberList, one_of
 from countermand.store.engines.protocol import Touched, engine_of
+from countermand.store.views import views
 
 _CARDS: Final = t.score_cards.c
 _KEY: Final = (_CARDS.party_id, _CARDS.role, _CARDS.zone, _CARDS.rules, _CARDS.week)
@@ -26,9 +27,21 @@ Key = tuple[UUID, str, str, int, str]
 """Party, role, zone, rules, week."""
 
 
-def key_of(row: Record) -> Key:
-    """The key of a row."""
-    return row.party_id, row.role, row.zone, row.rules, row.week
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmedCard:
+    """A card that is to be counted."""
+
+    party_id: UUID
+    role: str
+    zone: str
+    rules: int
+    week: str
+    turn: int
+
+    @property
+    def key(self) -> Key:
+        """Which card it is."""
+        return self.party_id, self.role, self.zone, self.rules, self.week
 
 
 # What makes them stale
@@ -78,11 +91,12 @@ def arm(connection: Connection, partitions: Sequence[int], limit: int) -> int:
     return change_any(connection, update(t.score_cards).where(*those).values(state="armed", turn=_CARDS.turn + 1))
 
 
-def armed(connection: Connection, partitions: Sequence[int], limit: int) -> Sequence[Record]:
+def armed(connection: Connection, partitions: Sequence[int], limit: int) -> Sequence[ArmedCard]:
     """Those that are armed, the newest first."""
     mine = one_of(_CARDS.partition, bindparam("partitions", sorted(partitions), type_=NumberList()))
-    query = select(*_KEY, _CARDS.turn, _CARDS.starts_at).where(mine, _OPEN, text("state = 'armed'"))
-    return connection.execute(query.order_by(_CARDS.starts_at.desc()).limit(limit)).all()
+    query = select(*_KEY, _CARDS.turn).where(mine, _OPEN, text("state = 'armed'"))
+    found = connection.execute(query.order_by(_CARDS.starts_at.desc()).limit(limit))
+    return views(ArmedCard, found)
 
 
 def keep(connection: Connection, counted: Iterable[tuple[Key, int, Mapping[str, Any]]]) -> int:

@@ -12,8 +12,8 @@ from countermand.ids import Clock
 from countermand.service.calls import Call, Done, Failed
 from countermand.service.lanes import Lanes
 from countermand.store import outbox
-from countermand.store.columns import Record
 from countermand.store.engines.protocol import Database
+from countermand.store.outbox import OverdueCancellation
 from countermand.worker.leases import Partitions
 from countermand.worker.pace import STALLED_AFTER, Rests, StalledError
 
@@ -55,7 +55,9 @@ class Deadlines:
             if len(rows) < BATCH_MAX:
                 break
 
-    async def _overdue(self, now: datetime, after: tuple[datetime, UUID] | None = None) -> Sequence[Record]:
+    async def _overdue(
+        self, now: datetime, after: tuple[datetime, UUID] | None = None
+    ) -> Sequence[OverdueCancellation]:
         owned = self._partitions.owned
         if not owned:
             return ()
@@ -63,18 +65,17 @@ class Deadlines:
             partial(outbox.overdue, now=now, limit=BATCH_MAX, partitions=owned, after=after)
         )
 
-    async def _put(self, rows: Sequence[Record]) -> int:
+    async def _put(self, rows: Sequence[OverdueCancellation]) -> int:
         outcomes = await asyncio.gather(*(self._lanes.submit(_passed(row)) for row in rows))
         for row, outcome in zip(rows, outcomes, strict=True):
             (self._rests.went_on if isinstance(outcome, Done) else self._rests.failed)(row.id)
         return sum(not isinstance(outcome, Failed) for outcome in outcomes)
 
 
-def _passed(row: Record) -> Call:
+def _passed(row: OverdueCancellation) -> Call:
     command = PassDeadline(line=row.line_id, cancellation=row.id)
     return Call(command=command, door=DOOR, retailer=row.retailer_id)
 
 
-def _id_of(row: Record) -> UUID:
-    id: UUID = row.id  # noqa: A001 - a cancellation's id is its id
-    return id
+def _id_of(row: OverdueCancellation) -> UUID:
+    return row.id

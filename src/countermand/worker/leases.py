@@ -23,8 +23,8 @@ from sqlalchemy import Connection
 
 from countermand.ids import Clock
 from countermand.store import outbox
-from countermand.store.columns import Record
 from countermand.store.engines.protocol import Database
+from countermand.store.outbox import Partition
 from countermand.store.tables import PARTITIONS
 
 Monotonic = Callable[[], float]
@@ -155,7 +155,7 @@ class Partitions:
         fences = seen.mine | {number: seen.fences[number] + 1 for number in seen.division.take}
         return {number: fence for number, fence in fences.items() if number not in gone}, seen.division.leave - gone
 
-    def _see(self, connection: Connection, rows: Sequence[Record], now: float) -> "_Seen":
+    def _see(self, connection: Connection, rows: Sequence[Partition], now: float) -> "_Seen":
         mine = {row.number: row.fence for row in rows if row.owner == self.name}
         fences = {row.number: row.fence for row in rows}
         if self._alone:

@@ -28,9 +28,8 @@ from countermand.reads import events as event_reads
 from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
 from countermand.store import outbox, owner_mails
-from countermand.store.columns import Record
 from countermand.store.engines.protocol import Database
-from countermand.store.outbox import Pair, Settlement
+from countermand.store.outbox import DueNotice, Pair, Settlement
 from countermand.worker.leases import Monotonic, Partitions
 from countermand.worker.pace import pause_s
 from countermand.worker.scheduler import READ_AGAIN_BELOW, Queue, QueuedNotice, SendScheduler
@@ -74,7 +73,7 @@ class _Result:
     """An attempt that is over, and what it leaves."""
 
     queue: Queue
-    notice: Record
+    notice: DueNotice
     delivered: bool
     settlement: Settlement
     stop: Stop | None
@@ -84,7 +83,7 @@ class _Result:
 class _Fetched:
     """The result of one query: notices, endpoints that were not loaded yet, and the revision of agreements."""
 
-    notices: list[Record]
+    notices: list[DueNotice]
     events: dict[UUID, EventView]
     endpoints: list[tuple[Endpoint, PartyKind]]
     revision: int
@@ -282,7 +281,7 @@ class Notices:
             # As many powers of two as it takes: few statements, and never fewer rows than are held already.
             most = 1 << ((queue.reads if queue else 1) + (queue.held if queue else 0)).bit_length()
             by_most.setdefault(most, []).append(pair)
-        notices: list[Record] = []
+        notices: list[DueNotice] = []
         full: set[Pair] = set()
         for most, some in by_most.items():
             found = outbox.due(connection, now, some, most)
@@ -313,7 +312,7 @@ class Notices:
         if buried:
             self._aside(self._database.write(partial(outbox.mark_dead, notices=buried, reason=_NEVER)))
 
-    def _accept_notice(self, row: Record, event: EventView | None) -> bool:
+    def _accept_notice(self, row: DueNotice, event: EventView | None) -> bool:
         """Put a notice into its queue, unless it is there, or may not be sent now. False if it cannot ever be."""
         queue = self._queues.get(row.endpoint_id)
         if row.id in self._held or self._partitions.fence(row.partition) is None:
@@ -391,7 +390,7 @@ class Notices:
         if self._turns.overstays(queue):
             self._go_on()
 
-    def _note(self, queue: Queue, notice: Record, fence: int, attempt: Attempt) -> None:
+    def _note(self, queue: Queue, notice: DueNotice, fence: int, attempt: Attempt) -> None:
         now = self._clock()
         number = notice.attempts + 1
         status = status_after(attempt, number, now, self._dice.random())

@@ -19,8 +19,8 @@ from countermand.domain.delivery import Attempt, NoticeState, Verdict, status_af
 from countermand.domain.endpoint import EndpointState
 from countermand.ids import Clock, show
 from countermand.store import owner_mails
-from countermand.store.columns import Record
 from countermand.store.engines.protocol import Database
+from countermand.store.owner_mails import DueMail
 from countermand.worker.leases import Partitions
 from countermand.worker.notices import Courier
 from countermand.worker.pace import StalledError
@@ -36,19 +36,19 @@ _Key = tuple[UUID, datetime, str]
 class _Tried:
     """A mail, the fence under which it was sent, and the attempt that is over, if one was made."""
 
-    mail: Record
+    mail: DueMail
     fence: int
     attempt: Attempt | None
 
 
-def _is_called_for(mail: Record) -> bool:
+def _is_called_for(mail: DueMail) -> bool:
     """Whether an endpoint is still stopped, or a mailbox still to be confirmed."""
     if mail.recipient is not None:
         return mail.unconfirmed_since is not None and mail.endpoint_state != EndpointState.REMOVED
     return mail.endpoint_state in (EndpointState.PAUSED, EndpointState.DISABLED)
 
 
-def _key(mail: Record) -> _Key:
+def _key(mail: DueMail) -> _Key:
     return mail.endpoint_id, mail.created_at, mail.address
 
 
@@ -89,7 +89,7 @@ class Owners:
                 await self._send(mail, fence)
         return len(due)
 
-    async def _send(self, mail: Record, fence: int) -> None:
+    async def _send(self, mail: DueMail, fence: int) -> None:
         self._sending = mail.partition
         try:
             tried = _Tried(mail, fence, await self._attempt(mail))
@@ -112,7 +112,7 @@ class Owners:
             return False
         return True
 
-    async def _attempt(self, mail: Record) -> Attempt | None:
+    async def _attempt(self, mail: DueMail) -> Attempt | None:
         """One attempt; none if the e-mail is no longer needed."""
         if not _is_called_for(mail):
             return None
@@ -128,7 +128,7 @@ class Owners:
             log.exception("owner_mail_not_written", endpoint=show(PREFIX, mail.endpoint_id))
             return Attempt(verdict=Verdict.FAILED, result="The mail could not be written. It was logged.")
 
-    async def _settle(self, mail: Record, fence: int, attempt: Attempt | None) -> None:
+    async def _settle(self, mail: DueMail, fence: int, attempt: Attempt | None) -> None:
         now = self._clock()
         state, due_at, result = NoticeState.DEAD, None, "It was called for no more."
         if attempt is not None:

@@ -37,9 +37,9 @@ from countermand.service.calls import Call, Done
 from countermand.service.lanes import Lanes
 from countermand.store import refunds
 from countermand.store.codecs import refund_of
-from countermand.store.columns import Record
 from countermand.store.engines.protocol import Database
-from countermand.store.refunds import Mark, ProviderGroup
+from countermand.store.refunds import Mark, ProviderGroup, RefundAt
+from countermand.store.views import RefundRow
 from countermand.worker.leases import Partitions
 from countermand.worker.merging import Merging
 from countermand.worker.pace import Rests, StalledError, Streak
@@ -62,8 +62,8 @@ _RESULTS: Final = frozenset({Movement.CONFIRMED, Movement.REFUSED, Movement.ACCE
 
 log = structlog.get_logger()
 
-Query = Callable[..., Sequence[Record]]
-Act = Callable[[Record], Awaitable[bool]]
+Query = Callable[..., Sequence[RefundAt]]
+Act = Callable[[RefundRow], Awaitable[bool]]
 """Acts on one refund. Returns whether the result was saved."""
 
 
@@ -150,7 +150,7 @@ class Refunds:
         some = [row for row in rows if row.moved_minor or calls[refund_of(row).key] is row]
         return all([await self._merging.do(row.id, partial(self.apply_news, row)) for row in some])
 
-    async def apply_news(self, row: Record) -> bool:
+    async def apply_news(self, row: RefundRow) -> bool:
         """Ask the provider about a refund that a webhook names, and save the result."""
         provider = self._providers.get(row.provider)
         if provider is None:
@@ -186,7 +186,7 @@ class Refunds:
 
     async def _ours(
         self, query: Query, at: ProviderGroup, limit: int, now: datetime, after: Mark | None = None
-    ) -> Sequence[Record]:
+    ) -> Sequence[RefundAt]:
         """The rows that a query finds in this worker's partitions."""
         owned = self._partitions.owned
         if not owned:
@@ -204,14 +204,14 @@ class Refunds:
         if streak.broken or streak.in_vain:
             raise StalledError(f"The results of refunds cannot be saved ({failed}).")
 
-    async def _each(self, rows: Sequence[Record], at: ProviderGroup, act: Act, failed: str, streak: Streak) -> int:
+    async def _each(self, rows: Sequence[RefundRow], at: ProviderGroup, act: Act, failed: str, streak: Streak) -> int:
         """Act on all refunds that do not rest. Returns how many were saved; errors are logged as ``failed``.
 
         Refunds of one payment follow one after the other, since each counts what was refunded by hand, less what
         was counted before.
         """
 
-        async def act_on(refunds: Sequence[Record]) -> int:
+        async def act_on(refunds: Sequence[RefundRow]) -> int:
             done = 0
             for row in refunds:
                 async with self._slots[at]:
@@ -223,7 +223,7 @@ class Refunds:
         by_payment = groupby(sorted(awake, key=_payment_of), key=_payment_of)
         return sum(await asyncio.gather(*(act_on(list(each)) for _, each in by_payment)))
 
-    async def _try(self, row: Record, act: Act, failed: str, streak: Streak) -> bool:
+    async def _try(self, row: RefundRow, act: Act, failed: str, streak: Streak) -> bool:
         progressed = False
         try:
             progressed = await act(row)
@@ -233,7 +233,7 @@ class Refunds:
         (self._rests.went_on if progressed else self._rests.failed)(row.id)
         return progressed
 
-    async def _check_one(self, row: Record) -> bool:
+    async def _check_one(self, row: RefundRow) -> bool:
         refund, provider = refund_of(row), self._providers.get(row.provider)
         if provider is None:
             return await self._save_result(row.retailer_id, refund, _not_set_up(refund))
@@ -250,7 +250,7 @@ class Refunds:
             row.retailer_id, refund, result, elsewhere_minor=found or 0, earlier_minor=earlier
         )
 
-    async def _settle_one(self, row: Record) -> bool:
+    async def _settle_one(self, row: RefundRow) -> bool:
         provider = self._providers.get(row.provider)
         if provider is None:
             refund = refund_of(row)
@@ -269,7 +269,7 @@ class Refunds:
             return await self._send(row.retailer_id, group, provider)
         return await self._send_first(row.retailer_id, group, provider)
 
-    async def _group(self, row: Record, provider: Provider) -> Sequence[Refund]:
+    async def _group(self, row: RefundRow, provider: Provider) -> Sequence[Refund]:
         """A refund, then those that share its call or may do so; empty if it was already settled with another one."""
         refund = refund_of(row)
         if provider.equal_refunds_apart is None and not refund.shared:
@@ -505,10 +505,9 @@ def _meant_for(refund: Refund, others: Sequence[ListedRefund]) -> int:
     return max(0, meant - refund.elsewhere_minor)
 
 
-def _payment_of(row: Record) -> tuple[str, str, str]:
+def _payment_of(row: RefundRow) -> tuple[str, str, str]:
     return str(row.retailer_id), row.provider, row.payment_reference
 
 
-def _id_of(row: Record) -> UUID:
-    id: UUID = row.id  # noqa: A001 - a refund's id is its id
-    return id
+def _id_of(row: RefundRow) -> UUID:
+    return row.id

@@ -12,7 +12,7 @@ from countermand.admin.endpoints import Endpoint
 from countermand.domain.endpoint import EndpointState
 from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
-from countermand.store.columns import Record
+from countermand.store.outbox import DueNotice
 
 READ_MOST: Final = 50
 """How many notices of one endpoint and partition are read at a time; of one that failed, only the next."""
@@ -23,7 +23,7 @@ READ_AGAIN_BELOW: Final = 20
 class QueuedNotice:
     """A notice and its event."""
 
-    notice: Record
+    notice: DueNotice
     event: EventView
 
 

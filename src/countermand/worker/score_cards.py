@@ -24,9 +24,8 @@ from countermand.reads.scores import JudgedParty
 from countermand.reads.views import PartyView
 from countermand.store import score_cards
 from countermand.store.codecs import partition_of
-from countermand.store.columns import Record
 from countermand.store.engines.protocol import Database
-from countermand.store.score_cards import Key
+from countermand.store.score_cards import ArmedCard, Key
 from countermand.worker.leases import Monotonic, Partitions
 
 AT_ONCE: Final = 20
@@ -93,17 +92,17 @@ class ScoreCards:
         owned = sorted(self._partitions.owned)
         barrier = score_cards.barrier(connection)
         rows = score_cards.armed(connection, owned, 2 * AT_ONCE)
-        known = {(score_cards.key_of(row), row.turn): row for row in rows}
+        known = {(row.key, row.turn): row for row in rows}
         self._armed = {each: self._armed.get(each, barrier.newest) for each in known}
         ready = [row for each, row in known.items() if self._armed[each] <= barrier.oldest]
         counted, began = [], self._monotonic()
         for row in ready:
-            counted.append((score_cards.key_of(row), row.turn, self._figures(connection, row)))
+            counted.append((row.key, row.turn, self._figures(connection, row)))
             if self._monotonic() - began > LOOK_S:
                 break
         return counted
 
-    def _figures(self, connection: Connection, row: Record) -> Mapping[str, Any]:
+    def _figures(self, connection: Connection, row: ArmedCard) -> Mapping[str, Any]:
         party = scores.Party(id=row.party_id, role=Role(row.role))
         [card] = scores.cards(connection, party, [Week.read(row.week)], ZoneInfo(row.zone))
         return scores.document_of(card.figures)
