@@ -140,7 +140,7 @@ async def test_a_link_expires(sqlite_world: World) -> None:
     for method in ("GET", "POST"):
         late = await call(world, link(world, made), method, answer="confirm")
         assert late.status_code == 410
-        assert "can have a new one sent" in late.text
+        assert "to have a new one sent" in late.text
     assert await state(world, made) is EndpointState.UNCONFIRMED
 
 

@@ -158,6 +158,7 @@ async def test_there_is_a_most(native: Native, monkeypatch: pytest.MonkeyPatch) 
         ({"events": ["x"] * 101}, ["body", "events"]),
         ({"label": "nul \0"}, ["body", "label"]),
         ({"label": "x" * 256}, ["body", "label"]),
+        ({"label": "two\nlines"}, ["body", "label"]),
         ({"party": "x"}, ["body", "party"]),
     ],
 )

@@ -201,13 +201,20 @@ def _told() -> Iterator[None]:
     """What goes wrong becomes a problem of the caller's."""
     try:
         yield
-    except BadAddressError as error:
-        raise invalid(str(error), "body", "url") from None
-    except UnknownKindError as error:
-        raise invalid(str(error), "body", "events") from None
+    except tuple(_MEMBERS) as error:
+        member = next(member for kind, member in _MEMBERS.items() if isinstance(error, kind))
+        raise invalid(str(error), "body", member) from None
     except tuple(_PROBLEMS) as error:
         raise CallError(_PROBLEMS[type(error)], str(error)) from None
 
+
+_MEMBERS: Final[dict[type[Exception], str]] = {
+    BadAddressError: "url",
+    UnknownKindError: "events",
+    endpoints.BadLabelError: "label",
+    endpoints.BadOverlapError: "overlap_s",
+}
+"""The member of the body that makes no sense."""
 
 _PROBLEMS: Final[dict[type[Exception], Problem | RefusalKind]] = {
     endpoints.UnknownEndpointError: Problem.UNKNOWN_ENDPOINT,
