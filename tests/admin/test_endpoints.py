@@ -14,14 +14,13 @@ from structlog.testing import capture_logs
 from countermand.admin import endpoints
 from countermand.admin.endpoints import (
     Added,
-    Endpoint,
     NoSecretError,
     TooManyEndpointsError,
     TooManySecretsError,
     UnknownEndpointError,
 )
 from countermand.domain.addresses.address import BadAddressError
-from countermand.domain.endpoint import EndpointState, UnknownKindError
+from countermand.domain.endpoint import Endpoint, EndpointState, UnknownKindError
 from countermand.domain.events import EventKind
 from countermand.store import tables as t
 from tests.support.world import START, World

@@ -12,6 +12,7 @@ from countermand.admin.audit import Author
 from countermand.admin.callers import PLATFORM
 from countermand.admin.credentials import revoke_plaza_key
 from countermand.app import Service, opened, work
+from countermand.domain.endpoint import Endpoint
 from countermand.domain.parties import PartyKind
 from countermand.keyring import KeyringError
 from countermand.reads.parties import find_party
@@ -39,7 +40,7 @@ async def plaza_key(application: Service, retailer: str = "Shop") -> str:
     return await application.database.write(make)
 
 
-async def webhook(application: Service, url: str = "https://shop.example/in") -> endpoints.Endpoint:
+async def webhook(application: Service, url: str = "https://shop.example/in") -> Endpoint:
     """The endpoint of a platform."""
     added = await application.database.write(
         partial(

@@ -20,7 +20,8 @@ import pytest
 from sqlalchemy import Connection
 
 import countermand
-from countermand.admin import audit, callers, credentials, endpoints, policies, sessions, users
+from countermand.admin import callers, endpoints, policies, sessions, users
+from countermand.admin.audit import Action
 from countermand.domain.commands import (
     AcceptCancellation,
     Allocate,
@@ -47,7 +48,9 @@ from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
+from countermand.reads import audit as audit_reads
 from countermand.reads import cancellations as cancellation_reads
+from countermand.reads import credentials as credential_reads
 from countermand.reads import events as event_reads
 from countermand.reads import lines as line_reads
 from countermand.reads import lookup, order_lists, scores
@@ -59,8 +62,8 @@ from countermand.reads import process_statuses as process_reads
 from countermand.reads import refunds as refund_reads
 from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
+from countermand.reads import users as user_reads
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace
-from countermand.reads.credentials import credential_by_id
 from countermand.reads.health import ping
 from countermand.reads.lookup import Lookup
 from countermand.reads.notices import NoticeFilter
@@ -136,7 +139,7 @@ def _(filled: Filled) -> Cases:
 
 @of("reads.credentials.credential_by_id")
 def _(filled: Filled) -> Cases:
-    return {"one": lambda connection: credential_by_id(connection, filled.row("order").id)}
+    return {"one": lambda connection: credential_reads.credential_by_id(connection, filled.row("order").id)}
 
 
 # Orders
@@ -508,9 +511,9 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: callers.plaza_key(connection, filled.population.plaza_key)}
 
 
-@of("admin.credentials.list_plaza_keys")
+@of("reads.credentials.list_plaza_keys")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: credentials.list_plaza_keys(connection, filled.population.big_retailer)}
+    return {"": lambda connection: credential_reads.list_plaza_keys(connection, filled.population.big_retailer)}
 
 
 @of("admin.endpoints.of_party")
@@ -555,14 +558,18 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: policy_reads.last_policy_version(connection, filled.population.big_retailer)}
 
 
-@of("admin.audit.list_entries")
+@of("reads.audit.list_entries")
 def _(filled: Filled) -> Cases:
     p = filled.population
     return {
-        "all": lambda connection: audit.list_entries(connection, audit.AuditFilter()),
-        "party": lambda connection: audit.list_entries(connection, audit.AuditFilter(party=p.big_retailer)),
-        "target": lambda connection: audit.list_entries(connection, audit.AuditFilter(target=p.big_retailer)),
-        "action": lambda connection: audit.list_entries(connection, audit.AuditFilter(action=audit.Action.PARTY_ADDED)),
+        "all": lambda connection: audit_reads.list_entries(connection, audit_reads.AuditFilter()),
+        "party": lambda connection: audit_reads.list_entries(connection, audit_reads.AuditFilter(party=p.big_retailer)),
+        "target": lambda connection: audit_reads.list_entries(
+            connection, audit_reads.AuditFilter(target=p.big_retailer)
+        ),
+        "action": lambda connection: audit_reads.list_entries(
+            connection, audit_reads.AuditFilter(action=Action.PARTY_ADDED.value)
+        ),
     }
 
 
@@ -571,20 +578,20 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: users.find_user(connection, "user7@shop.example")}
 
 
-@of("admin.users.list_users")
+@of("reads.users.list_users")
 def _(filled: Filled) -> Cases:
     p = filled.population
     return {
-        "all": lambda connection: users.list_users(connection, party=None, after=None, limit=50),
-        "party": lambda connection: users.list_users(connection, party=p.big_retailer, after=None, limit=50),
+        "all": lambda connection: user_reads.list_users(connection, party=None, after=None, limit=50),
+        "party": lambda connection: user_reads.list_users(connection, party=p.big_retailer, after=None, limit=50),
     }
 
 
-@of("admin.credentials.list_credentials")
+@of("reads.credentials.list_credentials")
 def _(filled: Filled) -> Cases:
     p = filled.population
     return {
-        f"{kind} {name}": lambda connection, kind=kind, party=party: credentials.list_credentials(  # type: ignore[misc]
+        f"{kind} {name}": lambda connection, kind=kind, party=party: credential_reads.list_credentials(  # type: ignore[misc]
             connection, kind=kind, party=party, after=None, limit=50
         )
         for kind in ("token", "plaza_key")

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
 
-from countermand.admin.endpoints import Endpoint
 from countermand.domain.delivery import Attempt, Verdict
+from countermand.domain.endpoint import Endpoint
 from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
 from countermand.store import tables as t

@@ -8,8 +8,7 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countermand.admin.endpoints import Endpoint
-from countermand.domain.endpoint import EndpointState
+from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.parties import PartyKind
 from countermand.reads.scope import Scope
 from countermand.worker.scheduler import Queue, QueuedNotice, SendScheduler

@@ -1,9 +1,9 @@
-"""Tokens and Plaza keys: make them, list them, name them, revoke them.
+"""Tokens and Plaza keys: make them, name them, revoke them. ``reads/credentials.py`` lists them.
 
 Those who issue one without an author have it in no audit trail: log-ins, and what a system begins with.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,10 +17,11 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.problems import RefusedError, UnfitError, UnknownError
 from countermand.ids import Ids, digest
 from countermand.keyring import Keyring
+from countermand.reads.credentials import list_plaza_keys
 from countermand.reads.views import PartyView
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly, change_returning
-from countermand.store.views import view
+from countermand.store.columns import Record
 
 
 class UnknownCredentialError(UnknownError):
@@ -182,71 +183,6 @@ def create_plaza_key(
     return pair
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialView:
-    """A credential with its party and user, without its secret."""
-
-    id: UUID
-    label: str
-    permissions: Sequence[str]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    party_name: str
-    email: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlazaKeyView:
-    """A pair of keys, by its public half."""
-
-    lookup: str
-    label: str
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-def list_credentials(
-    connection: Connection, *, kind: str, party: UUID | None, after: UUID | None, limit: int
-) -> list[CredentialView]:
-    """Credentials of one kind with their party and user, newest first, revoked ones too. Never a secret."""
-    query = (
-        select(
-            t.credentials.c.id,
-            t.credentials.c.label,
-            t.credentials.c.permissions,
-            t.credentials.c.created_at,
-            t.credentials.c.expires_at,
-            t.credentials.c.revoked_at,
-            t.parties.c.name.label("party_name"),
-            t.users.c.email,
-        )
-        .select_from(t.credentials.join(t.parties).outerjoin(t.users, t.users.c.id == t.credentials.c.user_id))
-        .where(t.credentials.c.kind == kind)
-    )
-    if party:
-        query = query.where(t.credentials.c.party_id == party)
-    if after:
-        query = query.where(t.credentials.c.id < after)
-    rows = connection.execute(query.order_by(t.credentials.c.id.desc()).limit(limit))
-    return [view(CredentialView, row) for row in rows]
-
-
-def list_plaza_keys(connection: Connection, party: UUID) -> list[PlazaKeyView]:
-    """The party's Plaza keys, oldest first, revoked ones too."""
-    query = (
-        select(
-            t.credentials.c.lookup,
-            t.credentials.c.label,
-            t.credentials.c.created_at,
-            t.credentials.c.revoked_at,
-        )
-        .where(t.credentials.c.party_id == party, t.credentials.c.kind == "plaza_key")
-        .order_by(t.credentials.c.id)
-    )
-    return [view(PlazaKeyView, row) for row in connection.execute(query)]
-
-
 def rename(connection: Connection, author: Author, credential: UUID, label: str) -> None:
     """Give a credential another label.
 
@@ -299,45 +235,27 @@ def revoke_plaza_key(connection: Connection, author: Author, public: str) -> Non
 
 def revoke_where(connection: Connection, author: Author, condition: ColumnElement[bool]) -> int:
     """End every credential that meets the condition and still counts. Returns how many there were."""
-    revoked = change_returning(
+    rows = change_returning(
         connection,
         update(t.credentials)
         .where(condition, t.credentials.c.revoked_at.is_(None))
         .values(revoked_at=author.at)
         .returning(t.credentials.c.id, t.credentials.c.party_id, t.credentials.c.kind, t.credentials.c.label),
-        _Revoked,
     )
-    for row in revoked:
+    for row in rows:
         detail = {"kind": row.kind, "label": row.label}
         change = Change(action=Action.CREDENTIAL_REVOKED, party=row.party_id, target=row.id, detail=detail)
         record(connection, author, change)
-    return len(revoked)
+    return len(rows)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Revoked:
-    id: UUID
-    party_id: UUID
-    kind: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Active:
-    id: UUID
-    party_id: UUID
-    label: str
-
-
-def _active(connection: Connection, credential: UUID) -> _Active:
-    mine = t.credentials.c
-    query = select(mine.id, mine.party_id, mine.label, mine.revoked_at).where(mine.id == credential)
-    row = connection.execute(query).first()
+def _active(connection: Connection, credential: UUID) -> Record:
+    row = connection.execute(select(t.credentials).where(t.credentials.c.id == credential)).first()
     if row is None:
         raise UnknownCredentialError("There is no credential with this id.")
     if row.revoked_at is not None:
         raise UnknownCredentialError(f"This credential was revoked on {row.revoked_at:%Y-%m-%d %H:%M} UTC.")
-    return _Active(id=row.id, party_id=row.party_id, label=row.label)
+    return row
 
 
 def _record_creation(connection: Connection, author: Author, lookup: str) -> UUID:

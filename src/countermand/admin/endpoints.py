@@ -16,10 +16,10 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
 
-from countermand.domain.addresses.address import STRICT, AddressKind, AddressRules
+from countermand.domain.addresses.address import STRICT, AddressRules
 from countermand.domain.addresses.kinds import check_address, kind_of
 from countermand.domain.addresses.mailbox import mailbox_of, recipient_of
-from countermand.domain.endpoint import EndpointState, check_kinds
+from countermand.domain.endpoint import Endpoint, EndpointState, check_kinds
 from countermand.domain.events import EventKind
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import RefusedError, UnfitError, UnknownError
@@ -28,9 +28,8 @@ from countermand.keyring import Keyring
 from countermand.store import owner_mails
 from countermand.store import tables as t
 from countermand.store.changes import change_any, change_exactly
-from countermand.store.columns import IdList, one_of
+from countermand.store.columns import IdList, Record, one_of
 from countermand.store.revisions import agreements_changed
-from countermand.store.views import view, views
 
 PREFIX: Final = "ept"
 """How the id of an endpoint begins."""
@@ -112,33 +111,6 @@ class NoSecretError(RefusedError):
     """The endpoint is a mailbox, and mails are not signed."""
 
     code = "no_rotation"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """An address of a party, the kinds of events it wants there, and how sending to it goes.
-
-    Where no kind is named, a webhook wants all; a mailbox wants what asks for its party's answer. ``state_reason`` says
-    in words why it is not active. ``failing_since`` is when the first of an unbroken row of failures was. ``secrets``
-    is encrypted; ``None`` for a mailbox. ``unconfirmed_since`` is when a mailbox was added that nobody has confirmed.
-    """
-
-    id: UUID
-    party: UUID
-    url: str
-    label: str
-    event_kinds: tuple[EventKind, ...]
-    state: EndpointState
-    state_reason: str
-    created_at: datetime
-    failing_since: datetime | None
-    secrets: bytes | None
-    unconfirmed_since: datetime | None = None
-
-    @property
-    def kind(self) -> AddressKind:
-        """What holds for all endpoints with such an address."""
-        return kind_of(self.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,7 +263,7 @@ def of_party(connection: Connection, party: UUID | None = None) -> list[Endpoint
     query = select(t.endpoints).where(t.endpoints.c.state != EndpointState.REMOVED.value).order_by(t.endpoints.c.id)
     if party is not None:
         query = query.where(t.endpoints.c.party_id == party)
-    return [_endpoint(row) for row in views(_EndpointRow, connection.execute(query))]
+    return [_endpoint(row) for row in connection.execute(query)]
 
 
 def find(connection: Connection, endpoint: UUID, party: UUID | None = None) -> Endpoint:
@@ -307,8 +279,7 @@ def by_ids(connection: Connection, ids: Collection[UUID]) -> list[tuple[Endpoint
     """These endpoints in whatever state, with the kinds of the parties they belong to."""
     wanted = one_of(t.endpoints.c.id, bindparam("ids", sorted(ids), type_=IdList()))
     query = select(t.endpoints, t.parties.c.kind).join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
-    found = views(_EndpointOfKind, connection.execute(query.where(wanted)))
-    return [(_endpoint(row), PartyKind(row.kind)) for row in found]
+    return [(_endpoint(row), PartyKind(row.kind)) for row in connection.execute(query.where(wanted))]
 
 
 def pause(connection: Connection, endpoint: UUID, *, reason: str, by: str, party: UUID | None = None) -> Endpoint:
@@ -449,10 +420,7 @@ def once(
 def _given(connection: Connection, keyring: Keyring, answer: dict[str, str | None]) -> Added:
     row = connection.execute(select(t.endpoints).where(t.endpoints.c.id == UUID(answer["endpoint"]))).one()
     secret = answer["secret"]
-    return Added(
-        endpoint=_endpoint(view(_EndpointRow, row)),
-        secret=keyring.decrypt(secret.encode()).decode() if secret else None,
-    )
+    return Added(endpoint=_endpoint(row), secret=keyring.decrypt(secret.encode()).decode() if secret else None)
 
 
 def secrets_at(keyring: Keyring, endpoint: Endpoint, now: datetime) -> tuple[str, ...]:
@@ -489,7 +457,7 @@ def _find(connection: Connection, endpoint: UUID, party: UUID | None, *, lock: b
     row = connection.execute(query.with_for_update() if lock else query).first()
     if row is None:
         raise UnknownEndpointError(f"There is no endpoint {show(PREFIX, endpoint)}.")
-    return _endpoint(view(_EndpointRow, row))
+    return _endpoint(row)
 
 
 def _count(connection: Connection, party: UUID) -> int:
@@ -527,27 +495,7 @@ def _row(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _EndpointRow:
-    id: UUID
-    party_id: UUID
-    url: str
-    label: str
-    event_kinds: Sequence[str]
-    secrets: bytes | None
-    state: str
-    state_reason: str
-    created_at: datetime
-    failing_since: datetime | None
-    unconfirmed_since: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _EndpointOfKind(_EndpointRow):
-    kind: str
-
-
-def _endpoint(row: _EndpointRow) -> Endpoint:
+def _endpoint(row: Record) -> Endpoint:
     unconfirmed = row.state == EndpointState.ACTIVE and row.unconfirmed_since is not None
     return Endpoint(
         id=row.id,

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
-from countermand.admin.endpoints import Endpoint, UnknownEndpointError
-from countermand.domain.endpoint import EndpointState
+from countermand.admin.endpoints import UnknownEndpointError
+from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.problems import RefusedError, UnknownError
 from countermand.ids import show
 from countermand.reads import notices

@@ -1,6 +1,6 @@
 """People who can log in: add and disable them, change their password, end their log-ins."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -104,19 +104,6 @@ class User:
     status: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserView:
-    """A user with the name of the party."""
-
-    id: UUID
-    email: str
-    name: str
-    status: str
-    permissions: Sequence[str]
-    created_at: datetime
-    party_name: str
-
-
 def find_user(connection: Connection, text: str) -> User:
     """The user with this id or e-mail address, disabled or not.
 
@@ -130,17 +117,6 @@ def find_user(connection: Connection, text: str) -> User:
     if row is None:
         raise UnknownUserError(f"There is no user with the id or e-mail address {text!r}.")
     return view(User, row)
-
-
-def list_users(connection: Connection, *, party: UUID | None, after: UUID | None, limit: int) -> list[UserView]:
-    """Users with their party, newest first, disabled ones too."""
-    columns = (t.users.c.id, t.users.c.email, t.users.c.name, t.users.c.status, t.users.c.permissions)
-    query = select(*columns, t.users.c.created_at, t.parties.c.name.label("party_name")).join(t.parties)
-    if party:
-        query = query.where(t.users.c.party_id == party)
-    if after:
-        query = query.where(t.users.c.id < after)
-    return [view(UserView, row) for row in connection.execute(query.order_by(t.users.c.id.desc()).limit(limit))]
 
 
 def disable(connection: Connection, author: Author, user: User) -> int:

@@ -9,15 +9,21 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand.admin import audit as trail
 from countermand.admin import credentials, users
+from countermand.admin.audit import Action
 from countermand.admin.finding import find_party
 from countermand.cli.listing import export, newest_of
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, fail, print_json, print_table, say
 from countermand.cli.parties import author, find_id, read_password
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, read_settings, with_database
+from countermand.documents.audit import entry_document
+from countermand.documents.credentials import token_document
+from countermand.documents.users import user_document
 from countermand.ids import show
+from countermand.reads.audit import AuditEntry, AuditFilter, list_entries
+from countermand.reads.credentials import CredentialView, list_credentials
+from countermand.reads.users import UserView, list_users
 from countermand.road import Application
 
 PartyFlag = Annotated[str | None, Parameter(help="Of this party only: its name or id")]
@@ -33,16 +39,16 @@ def user_list(
 ) -> None:
     """List the people who can log in, newest first, disabled ones too: 50 unless --limit says otherwise."""
 
-    def page(connection: Connection, count: int, last: users.UserView | None) -> Sequence[users.UserView]:
+    def page(connection: Connection, count: int, last: UserView | None) -> Sequence[UserView]:
         wanted = find_party(connection, party).id if party else None
-        return users.list_users(connection, party=wanted, after=last.id if last else None, limit=count)
+        return list_users(connection, party=wanted, after=last.id if last else None, limit=count)
 
     settings = read_settings(database=database)
     if csv:
-        return export(settings, page, _USER_COLUMNS, lambda row: [_as_cells(_user_document(row))], limit)
+        return export(settings, page, _USER_COLUMNS, lambda row: [_as_cells(user_document(row))], limit)
     rows = newest_of(settings, page, limit)
     if json:
-        print_json([_user_document(row) for row in rows])
+        print_json([user_document(row) for row in rows])
         return None
     shown = [(show("usr", row.id), row.email, row.name, row.party_name, row.status) for row in rows]
     print_table(("Id", "E-mail", "Name", "Party", "State"), shown, empty="There are no users.")
@@ -119,19 +125,17 @@ def token_list(
     A token itself is never shown.
     """
 
-    def page(
-        connection: Connection, count: int, last: credentials.CredentialView | None
-    ) -> Sequence[credentials.CredentialView]:
+    def page(connection: Connection, count: int, last: CredentialView | None) -> Sequence[CredentialView]:
         wanted = find_party(connection, party).id if party else None
         after = last.id if last else None
-        return credentials.list_credentials(connection, kind="token", party=wanted, after=after, limit=count)
+        return list_credentials(connection, kind="token", party=wanted, after=after, limit=count)
 
     settings = read_settings(database=database)
     if csv:
-        return export(settings, page, _TOKEN_COLUMNS, lambda row: [_as_cells(_token_document(row))], limit)
+        return export(settings, page, _TOKEN_COLUMNS, lambda row: [_as_cells(token_document(row))], limit)
     rows = newest_of(settings, page, limit)
     if json:
-        print_json([_token_document(row) for row in rows])
+        print_json([token_document(row) for row in rows])
         return None
     shown = [
         (show("crd", row.id), row.label, row.party_name, row.email or "", _minute(row.created_at), _end_of(row))
@@ -179,29 +183,30 @@ def audit(
 
     What happened to orders is in `timeline`.
     """
-    if action is not None and action not in set(trail.Action):
-        fail(Exit.USAGE, "bad_action", f"{action!r} is no kind of change. There are {', '.join(trail.Action)}.")
-    kind = trail.Action(action) if action else None
+    if action is not None and action not in set(Action):
+        fail(Exit.USAGE, "bad_action", f"{action!r} is no kind of change. There are {', '.join(Action)}.")
+    kind = Action(action).value if action else None
 
-    def page(connection: Connection, count: int, last: trail.AuditEntry | None) -> Sequence[trail.AuditEntry]:
-        wanted = trail.AuditFilter(
+    def page(connection: Connection, count: int, last: AuditEntry | None) -> Sequence[AuditEntry]:
+        wanted = AuditFilter(
             party=find_party(connection, party).id if party else None,
             target=_any_id(object) if object else None,
             action=kind,
             after=last.id if last else None,
             limit=count,
         )
-        return trail.list_entries(connection, wanted)
+        return list_entries(connection, wanted)
 
     settings = read_settings(database=database)
     if csv:
         return export(settings, page, _ENTRY_COLUMNS, lambda row: [_entry_cells(row)], limit)
     rows = newest_of(settings, page, limit)
     if json:
-        print_json([_entry_document(row) for row in rows])
+        print_json([entry_document(row) for row in rows])
         return None
     shown = [
-        (_minute(row.at), row.by, row.action, row.party_name, _object_id(row), _in_words(row.detail)) for row in rows
+        (_minute(row.at), row.by, row.action, row.party_name, entry_document(row)["object"], _in_words(row.detail))
+        for row in rows
     ]
     print_table(("At (UTC)", "By", "Action", "Party", "Object", "Detail"), shown, empty="Nothing was changed yet.")
     return None
@@ -226,80 +231,37 @@ def _report(user: str, *, json: bool, status: str | None = None, tokens_ended: i
     say(f"{user} {what}." + (f" {tokens_ended} tokens ended." if tokens_ended is not None else ""))
 
 
-def _user_document(row: users.UserView) -> dict[str, Any]:
-    return {
-        "id": show("usr", row.id),
-        "email": row.email,
-        "name": row.name,
-        "party": row.party_name,
-        "status": row.status,
-        "permissions": row.permissions,
-        "created_at": row.created_at,
-    }
-
-
-def _token_document(row: credentials.CredentialView) -> dict[str, Any]:
-    return {
-        "id": show("crd", row.id),
-        "label": row.label,
-        "party": row.party_name,
-        "user": row.email,
-        "permissions": row.permissions,
-        "created_at": row.created_at,
-        "expires_at": row.expires_at,
-        "revoked_at": row.revoked_at,
-    }
-
-
-def _entry_document(row: trail.AuditEntry) -> dict[str, Any]:
-    return {
-        "id": show("aud", row.id),
-        "at": row.at,
-        "by": row.by,
-        "door": row.door,
-        "action": row.action,
-        "party": row.party_name,
-        "object": _object_id(row),
-        "detail": row.detail,
-    }
-
-
 _USER_COLUMNS: Final = ("id", "email", "name", "party", "status", "permissions", "created_at")
 _TOKEN_COLUMNS: Final = ("id", "label", "party", "user", "permissions", "created_at", "expires_at", "revoked_at")
 _ENTRY_COLUMNS: Final = ("id", "at", "by", "door", "action", "party", "object", "detail")
 
 
-def _as_cells(document: dict[str, Any]) -> dict[str, Any]:
+def _as_cells(document: Mapping[str, object]) -> dict[str, object]:
     """Times as in every file, and lists with blanks between."""
 
-    def cell(value: Any) -> Any:
+    def cell(value: object) -> object:
         if isinstance(value, datetime):
             return value.isoformat()
-        return " ".join(value) if isinstance(value, list) else value
+        return " ".join(value) if isinstance(value, list | tuple) else value
 
     return {name: cell(value) for name, value in document.items()}
 
 
-def _entry_cells(row: trail.AuditEntry) -> dict[str, Any]:
-    return _as_cells(_entry_document(row)) | {"detail": _in_words(row.detail)}
-
-
-def _object_id(row: trail.AuditEntry) -> str:
-    prefix = {"party": "pty", "user": "usr", "credential": "crd"}[row.action.partition(".")[0]]
-    return show(prefix, row.object_id)
+def _entry_cells(row: AuditEntry) -> dict[str, object]:
+    return _as_cells(entry_document(row)) | {"detail": _in_words(row.detail)}
 
 
 def _any_id(text: str) -> UUID:
     return find_id(text.partition("_")[0], text)
 
 
-def _end_of(row: credentials.CredentialView) -> str:
+def _end_of(row: CredentialView) -> str:
     if row.revoked_at:
         return f"revoked {_minute(row.revoked_at)}"
     return f"expires {_minute(row.expires_at)}" if row.expires_at else ""
 
 
-def _minute(at: Any) -> str:
+def _minute(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M}"
 
 

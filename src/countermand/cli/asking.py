@@ -9,11 +9,11 @@ from cyclopts import Parameter
 
 from countermand.admin.finding import EVERYTHING, find_line
 from countermand.cli.inputs import Note, Whole
-from countermand.cli.listing import cancellation_document
 from countermand.cli.orders import DOOR, operator
 from countermand.cli.outcomes import accepted, not_answered
 from countermand.cli.output import Exit, fail, manners, print_json, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
+from countermand.documents.cancellations import listed_cancellation
 from countermand.domain.commands import AskCancellation
 from countermand.domain.line import Cancellation, Decision, State
 from countermand.domain.parties import Asker
@@ -88,7 +88,7 @@ def _told(done: Done, found: CancellationView | None, *, json: bool) -> None:
             say(would_be(made))
         return
     if json:
-        print_json(cancellation_document(found) | {"repeated": repeated})
+        print_json({**listed_cancellation(found), "repeated": repeated})
     else:
         print(show("can", found.id))
     if done.replayed:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
-from countermand.admin.endpoints import Added, Endpoint
+from countermand.admin.endpoints import Added
 from countermand.admin.finding import find_party
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import Text
@@ -16,7 +16,9 @@ from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, manners, print_json, print_table, report
 from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.documents.endpoints import listed_endpoint
 from countermand.domain.delivery import Attempt, Verdict
+from countermand.domain.endpoint import Endpoint
 from countermand.ids import show
 from countermand.reads import parties as party_reads
 from countermand.road import Application
@@ -84,7 +86,7 @@ def endpoint_list(
 
     found = ask_database(read_settings(database=database), question)
     if json:
-        print_json([_shown(endpoint) for endpoint, _ in found])
+        print_json([listed_endpoint(endpoint) for endpoint, _ in found])
         return
     rows = [
         (
@@ -167,7 +169,7 @@ def endpoint_rotate(
 
     rotated = _change(database, rotate, uses_keys=True)
     if json:
-        print_json({**_shown(rotated.endpoint), "secret": rotated.secret})
+        print_json({**listed_endpoint(rotated.endpoint), "secret": rotated.secret})
     else:
         print(rotated.secret)
 
@@ -226,23 +228,8 @@ def _change(database: str | None, change: Callable[[Connection, Application], T]
 
 def _print_added(added: Added, *, json: bool) -> None:
     if json:
-        print_json({**_shown(added.endpoint), "secret": added.secret})
+        print_json({**listed_endpoint(added.endpoint), "secret": added.secret})
         return
     print(show(endpoints.PREFIX, added.endpoint.id))
     if added.secret:
         print(added.secret)
-
-
-def _shown(endpoint: Endpoint) -> dict[str, Any]:
-    since = endpoint.failing_since
-    return {
-        "id": show(endpoints.PREFIX, endpoint.id),
-        "party": str(endpoint.party),
-        "url": endpoint.url,
-        "label": endpoint.label,
-        "events": [kind.value for kind in endpoint.event_kinds],
-        "state": endpoint.state.value,
-        "state_reason": endpoint.state_reason,
-        "failing_since": since.isoformat() if since else None,
-        "created_at": endpoint.created_at.isoformat(),
-    }

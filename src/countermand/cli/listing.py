@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 from uuid import UUID
 
 from cyclopts import Parameter
@@ -16,6 +16,9 @@ from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, csv_printer, fail, plain, print_csv, print_json, print_table, say, say_more
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings
 from countermand.documents import timeline as sentences
+from countermand.documents.cancellations import listed_cancellation
+from countermand.documents.line_history import event_document, judgement_document
+from countermand.documents.order_lists import order_document, order_line_rows
 from countermand.domain.line import State
 from countermand.domain.numbers import read_digits
 from countermand.ids import read, show, system_clock
@@ -28,8 +31,9 @@ from countermand.reads.cancellations import CancellationFilter, CancellationView
 from countermand.reads.events import PastEvent
 from countermand.reads.lookup import Lookup
 from countermand.reads.order_lists import OrderFilter, PlaceInTime
-from countermand.reads.orders import LineView, OrderView
+from countermand.reads.orders import OrderView
 from countermand.reads.scores import JudgementView
+from countermand.reads.views import LineRow
 from countermand.settings import Settings
 
 T = TypeVar("T")
@@ -64,7 +68,7 @@ def orders(
     filtered = OrderFilter(reference=reference)
     if csv:
         pages = partial(_orders_behind, party=party, wanted=filtered, sought=sought)
-        return export(settings, pages, _ORDER_COLUMNS, _order_lines, limit)
+        return export(settings, pages, _ORDER_COLUMNS, order_line_rows, limit)
     most = limit or ORDERS_SHOWN
 
     def question(connection: Connection) -> tuple[int, list[OrderView]]:
@@ -77,7 +81,7 @@ def orders(
 
     total, views = ask_database(settings, question)
     if json:
-        print_json([_order(view) for view in views])
+        print_json([order_document(view) for view in views])
     else:
         _show_orders(views)
     if total > len(views):
@@ -193,14 +197,14 @@ def cancellations(
     if read_pages(settings, page, rows.extend, most):
         say_more("newest" if sort == "newest" else "longest due", most)
     if json:
-        print_json([cancellation_document(row) for row in rows])
+        print_json([listed_cancellation(row) for row in rows])
     else:
         _show_cancellations(rows)
     return None
 
 
-def _cancellation_row(row: CancellationView) -> dict[str, Any]:
-    return cancellation_document(row) | {"awaiting": _awaited(row)}
+def _cancellation_row(row: CancellationView) -> dict[str, object]:
+    return {**listed_cancellation(row), "awaiting": _awaited(row)}
 
 
 def _show_cancellations(rows: Sequence[CancellationView]) -> None:
@@ -268,7 +272,7 @@ def timeline(
     if not events:
         fail(Exit.NOT_FOUND, "unknown_id", f"Nothing is known of {sought}.")
     if json:
-        print_json([_event(event) for event in events] + [_judgement(judgement) for judgement in judgements])
+        print_json([*map(event_document, events), *map(judgement_document, judgements)])
         return
     if csv:
         print_csv(_EVENT_COLUMNS, _event_rows(events, judgements, zones))
@@ -301,22 +305,6 @@ def _is_number(text: str) -> bool:
 NUMBER_DIGITS_MAX: Final = 10
 
 
-def _event(event: PastEvent) -> dict[str, Any]:
-    return {
-        "id": show("evt", event.id),
-        "line": str(event.line_id),
-        "seq": event.seq,
-        "kind": event.kind,
-        "at": event.at.isoformat(),
-        "recorded_at": (event.recorded_at or event.at).isoformat(),
-        "by": event.actor_name,
-        "as": event.actor,
-        "door": event.door,
-        "cancellation": show("can", event.cancellation_id) if event.cancellation_id else None,
-        **event.facts,
-    }
-
-
 def _zone(connection: Connection, line: UUID) -> str:
     """Where the working hours of a line's policy are, if it has any: deadlines are shown by its clock too (EC-30)."""
     row = line_reads.line_by_id(connection, EVERYTHING, line)
@@ -336,56 +324,20 @@ def _print_line(events: Sequence[PastEvent], judgements: Sequence[JudgementView]
         print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(sentence)}  [{plain(where)}]")
 
 
-def _judgement(row: JudgementView) -> dict[str, Any]:
-    return {
-        "line": str(row.line_id),
-        "kind": "score.excluded" if row.excluded else "score.restored",
-        "at": row.at.isoformat(),
-        "by": None,
-        "as": row.judged_by,
-        "door": row.door,
-        "cancellation": show("can", row.cancellation_id),
-        "party": str(row.party_id),
-        "note": row.reason,
-    }
-
-
-def _units(row: Any) -> str:
+def _units(row: LineRow) -> str:
     parts = [(row.open, "open"), (row.asked, "asked"), (row.cancelled, "cancelled"), (row.shipped, "shipped")]
     return ", ".join(f"{count} {word}" for count, word in parts if count)
-
-
-def _order(view: OrderView) -> dict[str, Any]:
-    return {
-        "id": str(view.row.id),
-        "number": view.row.number,
-        "reference": view.row.reference,
-        "retailer": view.retailer_name,
-        "placed_at": view.row.placed_at.isoformat(),
-        "lines": [
-            {
-                "id": str(line.row.id),
-                "number": line.row.number,
-                "sku": line.row.sku,
-                "held_by": line.supplier_name,
-                "ordered": line.row.ordered,
-                "open": line.row.open,
-                "asked": line.row.asked,
-                "cancelled": line.row.cancelled,
-                "shipped": line.row.shipped,
-            }
-            for line in view.lines
-        ],
-    }
 
 
 def _event_rows(
     events: Sequence[PastEvent], judgements: Sequence[JudgementView], zones: Mapping[UUID, str]
 ) -> list[Mapping[str, object]]:
-    entries = [_event(event) | {"sentence": sentences.sentence(event, zones[event.line_id])} for event in events]
+    entries = [
+        {**event_document(event), "sentence": sentences.sentence(event, zones[event.line_id])} for event in events
+    ]
     return [
         *entries,
-        *(_judgement(each) | {"door": each.door, "sentence": sentences.judged(each)} for each in judgements),
+        *({**judgement_document(each), "sentence": sentences.judged(each)} for each in judgements),
     ]
 
 
@@ -418,49 +370,6 @@ _ORDER_COLUMNS: Final = (
     "held_by",
     *_UNITS,
 )
-
-
-def _order_lines(view: OrderView) -> list[dict[str, Any]]:
-    return [_order_line(view, line) for line in view.lines]
-
-
-def _order_line(view: OrderView, line: LineView) -> dict[str, Any]:
-    row = line.row
-    return {
-        "order": view.row.id,
-        "order_number": view.row.number,
-        "reference": view.row.reference,
-        "retailer": view.retailer_name,
-        "placed_at": view.row.placed_at.isoformat(),
-        "line": row.id,
-        "held_by": line.supplier_name,
-        **{name: getattr(row, name) for name in ("number", "sku", "title", *_UNITS)},
-    }
-
-
-def cancellation_document(row: Any) -> dict[str, Any]:
-    """A cancellation as JSON."""
-    return {
-        "id": show("can", row.id),
-        "line": str(row.line_id),
-        "number": row.line_number,
-        "order": str(row.order_id),
-        "reference": row.reference,
-        "retailer": row.retailer_name,
-        "held_by": row.fulfiller_name,
-        "sku": row.sku,
-        "units": row.units,
-        "state": row.state,
-        "escalated": cancellation_reads.is_escalated(row),
-        "asker": row.asker,
-        "asked_at": row.asked_at.isoformat(),
-        "awaiting": str(row.awaiting) if row.awaiting else None,
-        "due_at": row.due_at.isoformat() if row.due_at else None,
-        "accepted_units": row.accepted_units,
-        "unasked": row.unasked,
-        "step": row.step,
-        "waiting_units": cancellation_reads.waiting_units(row),
-    }
 
 
 _CANCELLATION_COLUMNS: Final = (

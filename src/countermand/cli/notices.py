@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
 from countermand.admin import notices as admin
-from countermand.admin.endpoints import Endpoint
 from countermand.admin.notices import SentAgain
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import moment
@@ -21,8 +20,9 @@ from countermand.cli.orders import LimitFlag
 from countermand.cli.output import print_json, print_table, report, say
 from countermand.cli.parties import find_id
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, read_settings, with_database
+from countermand.documents.notices import notice_document
 from countermand.domain.delivery import NoticeState
-from countermand.domain.endpoint import EndpointState
+from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.ids import show
 from countermand.reads import notices as notice_reads
 from countermand.reads.notices import NoticeFilter, NoticeView
@@ -58,10 +58,10 @@ def notices(
 
     settings = read_settings(database=database)
     if csv:
-        return export(settings, page, _NOTICE_COLUMNS, lambda row: [_notice(row)], limit)
+        return export(settings, page, _NOTICE_COLUMNS, lambda row: [notice_document(row)], limit)
     rows = newest_of(settings, page, limit)
     if json:
-        print_json([_notice(row) for row in rows])
+        print_json([notice_document(row) for row in rows])
         return None
     shown = [
         (
@@ -142,21 +142,3 @@ _NOTICE_COLUMNS: Final = (
     *("id", "state", "kind", "event", "line", "seq", "endpoint", "url", "attempts", "created_at", "due_at"),
     *("attempted_at", "last_result"),
 )
-
-
-def _notice(row: NoticeView) -> dict[str, Any]:
-    return {
-        "id": show("ntc", row.id),
-        "state": row.state,
-        "kind": row.kind,
-        "event": show("evt", row.event_id),
-        "line": str(row.line_id),
-        "seq": row.seq,
-        "endpoint": show(endpoints.PREFIX, row.endpoint_id),
-        "url": row.url,
-        "attempts": row.attempts,
-        "created_at": row.created_at.isoformat(),
-        "due_at": row.due_at.isoformat() if row.due_at else None,
-        "attempted_at": row.attempted_at.isoformat() if row.attempted_at else None,
-        "last_result": row.last_result,
-    }

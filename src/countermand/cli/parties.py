@@ -22,10 +22,13 @@ from countermand.cli.inputs import Name, Text, Whole
 from countermand.cli.output import Exit, fail, print_csv, print_json, print_table, report
 from countermand.cli.problems import as_command_error
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.documents.credentials import plaza_key_document
+from countermand.documents.parties import party_document
 from countermand.domain.parties import PartyKind
 from countermand.domain.texts import why_unfit
 from countermand.ids import show
 from countermand.reads import parties as party_reads
+from countermand.reads.credentials import PlazaKeyView, list_plaza_keys
 from countermand.road import Application
 
 DAYS_MAX = 36_500
@@ -69,7 +72,7 @@ def party_list(*, csv: CsvFlag = False, database: DatabaseFlag = None, json: Jso
     """List the parties."""
     rows = ask_database(read_settings(database=database), party_reads.list_parties)
     if json:
-        print_json([{"id": str(row.id), "kind": row.kind, "name": row.name, "number": row.number} for row in rows])
+        print_json([party_document(row) for row in rows])
         return
     if csv:
         print_csv(_PARTY_COLUMNS, [{name: getattr(row, name) for name in _PARTY_COLUMNS} for row in rows])
@@ -235,17 +238,12 @@ def plaza_key_create(*, party: str, label: Text = "", database: DatabaseFlag = N
 def plaza_key_list(*, party: str, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """List the Plaza keys of a party."""
 
-    def question(connection: Connection) -> Sequence[credentials.PlazaKeyView]:
-        return credentials.list_plaza_keys(connection, find_party(connection, party).id)
+    def question(connection: Connection) -> Sequence[PlazaKeyView]:
+        return list_plaza_keys(connection, find_party(connection, party).id)
 
     rows = ask_database(read_settings(database=database), question)
     if json:
-        print_json(
-            [
-                {"public": r.lookup, "label": r.label, "created_at": r.created_at, "revoked_at": r.revoked_at}
-                for r in rows
-            ]
-        )
+        print_json([plaza_key_document(row) for row in rows])
         return
     shown = [
         (r.lookup, r.label, f"{r.created_at:%Y-%m-%d %H:%M}", f"{r.revoked_at:%Y-%m-%d %H:%M}" if r.revoked_at else "")

@@ -13,10 +13,10 @@ from countermand.cli.durations import as_duration, seconds
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, print_json
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.documents.policies import policy_document
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
 from countermand.domain.working_hours import WorkingHours
 from countermand.road import Application
-from countermand.store.policies import terms_of_policy
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -102,9 +102,8 @@ def policy_set(
 
 
 def _print(policy: Policy, *, json: bool) -> None:
-    terms = terms_of_policy(policy)
     if json:
-        print_json({"version": policy.version, **terms})
+        print_json(policy_document(policy))
         return
     print(f"version: {policy.version or 'none written down; these are the defaults'}")
     for flag, value in _as_flags(policy).items():

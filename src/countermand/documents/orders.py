@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -156,7 +156,6 @@ def place(order: OrderIn, *, actor: Actor, party: Callable[[str], UUID], ids: Id
         lines=lines,
         money=money_of(order, [line.id for line in lines]),
         details={
-            "address": _one_line_address(order.shipping_address),
             "shipping_address": order.shipping_address.model_dump() if order.shipping_address else None,
             "billing_address": order.billing_address.model_dump() if order.billing_address else None,
         },
@@ -256,20 +255,3 @@ def _line(line: LineIn, currency: str, retailer: UUID, party: Callable[[str], UU
             "condition": line.condition,
         },
     )
-
-
-def _one_line_address(address: AddressIn | None) -> dict[str, Any] | None:
-    """The address in CRUX's form, for the parties that read it there."""
-    if address is None:
-        return None
-    return {
-        "name": f"{address.first_name} {address.last_name}".strip(),
-        "business_name": address.company or None,
-        "address1": f"{address.street} {address.house_number}{address.house_number_extension}",
-        "address2": address.supplement or None,
-        "city": address.city,
-        "state": "",
-        "postal_code": address.postcode,
-        "country": address.country,
-        "phone_number": address.phone or None,
-    }

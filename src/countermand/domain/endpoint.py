@@ -1,10 +1,14 @@
 """Endpoints: where a party is notified, and of which kinds of events. ``domain/addresses/`` has what they may be."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
+from countermand.domain.addresses.address import AddressKind
+from countermand.domain.addresses.kinds import kind_of
 from countermand.domain.events import EventKind
 from countermand.domain.problems import UnfitError
 
@@ -23,6 +27,33 @@ class EndpointState(StrEnum):
     PAUSED = "paused"
     DISABLED = "disabled"
     REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An address of a party, the kinds of events it wants there, and how sending to it goes.
+
+    Where no kind is named, a webhook wants all; a mailbox wants what asks for its party's answer. ``state_reason`` says
+    in words why it is not active. ``failing_since`` is when the first of an unbroken row of failures was. ``secrets``
+    is encrypted; ``None`` for a mailbox. ``unconfirmed_since`` is when a mailbox was added that nobody has confirmed.
+    """
+
+    id: UUID
+    party: UUID
+    url: str
+    label: str
+    event_kinds: tuple[EventKind, ...]
+    state: EndpointState
+    state_reason: str
+    created_at: datetime
+    failing_since: datetime | None
+    secrets: bytes | None
+    unconfirmed_since: datetime | None = None
+
+    @property
+    def kind(self) -> AddressKind:
+        """What holds for all endpoints with such an address."""
+        return kind_of(self.url)
 
 
 class UnknownKindError(UnfitError):

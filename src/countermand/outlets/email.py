@@ -5,10 +5,10 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from countermand.admin.endpoints import Endpoint
 from countermand.domain.addresses.address import AddressKind
 from countermand.domain.addresses.mailbox import MAILBOX, mailbox_of
 from countermand.domain.delivery import Attempt
+from countermand.domain.endpoint import Endpoint
 from countermand.ids import show
 from countermand.outlets.email_text import MailText, mail_of, trial_mail
 from countermand.outlets.links import Links

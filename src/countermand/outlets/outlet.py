@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from countermand.admin.endpoints import Endpoint
 from countermand.domain.addresses.address import AddressKind
 from countermand.domain.delivery import Attempt
+from countermand.domain.endpoint import Endpoint
 from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
 

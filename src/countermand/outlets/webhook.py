@@ -8,11 +8,12 @@ from uuid import UUID
 import orjson
 
 from countermand.admin import endpoints
-from countermand.admin.endpoints import PREFIX, Endpoint
+from countermand.admin.endpoints import PREFIX
 from countermand.documents.events import write, write_test
 from countermand.domain.addresses.address import AddressKind
 from countermand.domain.addresses.web import WEBHOOK
 from countermand.domain.delivery import Attempt
+from countermand.domain.endpoint import Endpoint
 from countermand.ids import show
 from countermand.keyring import Keyring
 from countermand.outlets.http.client import Webhooks

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from countermand.store import tables as t
+from countermand.store.columns import Record
+from countermand.store.views import view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,21 +30,61 @@ class CredentialView:
     email: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlazaKeyView:
+    """A pair of keys, by its public half."""
+
+    lookup: str
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
 def credential_by_id(connection: Connection, credential: UUID) -> CredentialView | None:
     """The credential with this id, of any party."""
+    row = connection.execute(_credentials().where(t.credentials.c.id == credential)).first()
+    return _view(row) if row else None
+
+
+def list_credentials(
+    connection: Connection, *, kind: str, party: UUID | None, after: UUID | None, limit: int
+) -> list[CredentialView]:
+    """Credentials of one kind with their party and user, newest first, revoked ones too. Never a secret."""
+    query = _credentials().where(t.credentials.c.kind == kind)
+    if party:
+        query = query.where(t.credentials.c.party_id == party)
+    if after:
+        query = query.where(t.credentials.c.id < after)
+    return [_view(row) for row in connection.execute(query.order_by(t.credentials.c.id.desc()).limit(limit))]
+
+
+def _credentials() -> Select[*tuple[Any, ...]]:
     held, parties, users = t.credentials, t.parties, t.users
+    return select(
+        *(held.c.id, held.c.kind, held.c.label, held.c.permissions),
+        *(held.c.created_at, held.c.expires_at, held.c.revoked_at),
+        held.c.party_id.label("party"),
+        parties.c.name.label("party_name"),
+        held.c.user_id.label("user"),
+        users.c.name.label("user_name"),
+        users.c.email,
+    ).select_from(held.join(parties).outerjoin(users, users.c.id == held.c.user_id))
+
+
+def _view(row: Record) -> CredentialView:
+    return CredentialView(**{**row._asdict(), "permissions": tuple(row.permissions)})
+
+
+def list_plaza_keys(connection: Connection, party: UUID) -> list[PlazaKeyView]:
+    """The party's Plaza keys, oldest first, revoked ones too."""
     query = (
         select(
-            *(held.c.id, held.c.kind, held.c.label, held.c.permissions),
-            *(held.c.created_at, held.c.expires_at, held.c.revoked_at),
-            held.c.party_id.label("party"),
-            parties.c.name.label("party_name"),
-            held.c.user_id.label("user"),
-            users.c.name.label("user_name"),
-            users.c.email,
+            t.credentials.c.lookup,
+            t.credentials.c.label,
+            t.credentials.c.created_at,
+            t.credentials.c.revoked_at,
         )
-        .select_from(held.join(parties).outerjoin(users, users.c.id == held.c.user_id))
-        .where(held.c.id == credential)
+        .where(t.credentials.c.party_id == party, t.credentials.c.kind == "plaza_key")
+        .order_by(t.credentials.c.id)
     )
-    row = connection.execute(query).mappings().first()
-    return CredentialView(**{**row, "permissions": tuple(row["permissions"])}) if row else None
+    return [view(PlazaKeyView, row) for row in connection.execute(query)]

@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from countermand.admin.endpoints import Endpoint
 from countermand.domain.delivery import Attempt
+from countermand.domain.endpoint import Endpoint
 from countermand.ids import Clock
 from countermand.outlets.email import EmailOutlet
 from countermand.outlets.email_text import confirmation_mail, stopped_mail

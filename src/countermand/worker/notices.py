@@ -19,9 +19,8 @@ import structlog
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
-from countermand.admin.endpoints import Endpoint
 from countermand.domain.delivery import FAILING_MAX, Attempt, Stop, Verdict, health_after, rest_s, status_after
-from countermand.domain.endpoint import EndpointState
+from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.parties import PartyKind
 from countermand.ids import Clock, show
 from countermand.reads import events as event_reads

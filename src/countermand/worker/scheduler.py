@@ -8,8 +8,7 @@ from itertools import count
 from typing import Final
 from uuid import UUID
 
-from countermand.admin.endpoints import Endpoint
-from countermand.domain.endpoint import EndpointState
+from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
 from countermand.store.outbox import DueNotice

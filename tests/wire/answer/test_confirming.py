@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 
 from countermand.admin import endpoints
 from countermand.admin.callers import PLATFORM
-from countermand.admin.endpoints import Endpoint, TooManyConfirmationsError
+from countermand.admin.endpoints import TooManyConfirmationsError
 from countermand.domain.commands import AcceptCancellation, AskCancellation, EscalateCancellation
-from countermand.domain.endpoint import EndpointState
+from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.store import owner_mails
 from countermand.store import tables as t

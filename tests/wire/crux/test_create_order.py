@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from countermand.domain.parties import PartyKind
 from countermand.store import tables as t
-from tests.wire.crux.calling import UNKNOWN, Crux
+from tests.support.money import place_paid
+from tests.wire.crux.calling import PREFIXES, UNKNOWN, Crux
 
 pytestmark = pytest.mark.anyio
 
@@ -330,3 +331,29 @@ async def test_an_order_that_is_refused_leaves_nothing(crux: Crux) -> None:
 async def test_a_supplier_cannot_order(sqlite_crux: Crux, prefix: str, status: int) -> None:
     answer = await create(sqlite_crux, v1_order(sqlite_crux), prefix, sqlite_crux.world.supplier)
     assert (answer.status_code, answer.json()) == (status, {"detail": "Only a retailer can make this call."})
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+async def test_an_order_from_elsewhere_has_its_address_on_one_line(sqlite_crux: Crux, prefix: str) -> None:
+    given = {"last_name": "Bos", "street": "Dam", "house_number": "1", "postcode": "1012 JS", "city": "Amsterdam"}
+    more = {"first_name": "Ada", "house_number_extension": "bis", "company": "Zn", "supplement": "achter", "phone": "2"}
+    shown = {"state": "", "postal_code": "1012 JS", "city": "Amsterdam", "country": "NL"}
+    empty = {"business_name": None, "address2": None, "phone_number": None}
+    for address, expected in (
+        ({**given, "country": "NL"}, {**shown, **empty, "name": "Bos", "address1": "Dam 1"}),
+        (
+            {**given, **more, "country": "NL"},
+            {
+                **shown,
+                "name": "Ada Bos",
+                "address1": "Dam 1bis",
+                "business_name": "Zn",
+                "address2": "achter",
+                "phone_number": "2",
+            },
+        ),
+        (None, None),
+    ):
+        order = await place_paid(sqlite_crux.world, shipping_address=address, payments=None)
+        answer = await sqlite_crux.call("GET", f"{prefix}/orders/{order.id}/", sqlite_crux.world.retailer)
+        assert answer.json()["address"] == expected

@@ -61,7 +61,7 @@ def order_v1(order: OrderView) -> dict[str, Any]:
             "order_fee": details.get("order_fee") or 0,
         },
         "retailer": _retailer_with_user(order),
-        "address": details.get("address"),
+        "address": _address(details),
         "requested_shipping": _requested_shipping(order),
         "line_items": [_line_v1(line) for line in order.lines],
     }
@@ -108,11 +108,29 @@ def order_timp(order: OrderView) -> dict[str, Any]:
             "organization_name": order.retailer_name,
             "order_submitted_by": details.get("submitted_by", {}).get("name"),
         },
-        "address": details.get("address"),
+        "address": _address(details),
         "is_allocated": any(line.row.allocated for line in order.lines),
         "sent_to_supplier": row.sent_to_fulfiller,
         "invoices": [],
         "line_items": [_line_timp(line) for line in order.lines],
+    }
+
+
+def _address(details: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where the goods go. Orders from elsewhere have street and number apart, CRUX has them on one line."""
+    full = details.get("shipping_address")
+    if details.get("address") or not full:
+        return details.get("address")
+    return {
+        "name": f"{full['first_name']} {full['last_name']}".strip(),
+        "business_name": full["company"] or None,
+        "address1": f"{full['street']} {full['house_number']}{full['house_number_extension']}",
+        "address2": full["supplement"] or None,
+        "city": full["city"],
+        "state": "",
+        "postal_code": full["postcode"],
+        "country": full["country"],
+        "phone_number": full["phone"] or None,
     }
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, Field
 
 from countermand.admin.callers import PLATFORM, Caller
+from countermand.documents.cancellations import CancellationOut, cancellation_document
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,
@@ -20,7 +21,6 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.dates import read_end
-from countermand.domain.line import State
 from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE
@@ -35,7 +35,6 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, moment_of, once_of, scope_of, submit
 from countermand.wire.native.messages import JsonRoute, Key, Limit, LineIn, Sought, Strict, Units, distinct
-from countermand.wire.native.views import PartyOut
 from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
@@ -87,42 +86,6 @@ class Remark(Strict):
     tracking: Text = ""
 
 
-class CancellationOut(BaseModel):
-    """A cancellation: an ask for some units of one line, with its answer."""
-
-    id: str
-    line: UUID
-    order: UUID
-    sku: str
-    units: int
-    of_units: int
-    state: State
-    asker: str
-    asked_at: datetime
-    awaiting: UUID | None
-    due_at: datetime | None
-    reason: str
-    note: str
-    accepted_units: int
-    answered_at: datetime | None
-    answered_by: UUID | None
-    decline_reason: str | None
-    answer_note: str
-    by_policy: bool
-    unasked: bool
-    agreed: bool
-    reference: Annotated[str, Field(description="the order's purchase order number")]
-    number: Annotated[int, Field(description="bol's number of the line")]
-    retailer: PartyOut
-    fulfiller: PartyOut
-    escalated: Annotated[bool, Field(description="whether it waits for the platform")]
-    step: Annotated[int, Field(description="one at first, and one more with each decision on it")]
-    waiting_units: Annotated[int, Field(description="how many of its units wait for an answer")]
-    repeated: Annotated[
-        bool, Field(description="true if the call repeated an earlier one and changed nothing about this cancellation")
-    ]
-
-
 class CancellationPage(BaseModel):
     """Some cancellations, newest first. ``next`` is the ``after`` of the following page."""
 
@@ -155,7 +118,7 @@ async def ask_cancellation(services: Inside, who: Who, body: CancellationIn, ide
     )
     done = await submit(services, call, unknown=UNKNOWN_LINE)
     rows = [await _seen(services, who, each) for each in done.cancellations]
-    return Asked(cancellations=[_out(row, repeated=row.id in done.repeated) for row in rows if row])
+    return Asked(cancellations=[cancellation_document(row, repeated=row.id in done.repeated) for row in rows if row])
 
 
 ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "escalated"]
@@ -194,7 +157,7 @@ async def list_cancellations(
         partial(cancellation_reads.list_cancellations, scope=scope_of(who), wanted=wanted)
     )
     more = _place(rows[limit - 1], wanted) if len(rows) > limit else None
-    return CancellationPage(cancellations=[_out(row) for row in rows[:limit]], next=more)
+    return CancellationPage(cancellations=[cancellation_document(row) for row in rows[:limit]], next=more)
 
 
 def _wanted(services: Services, who: Caller, filters: Filters, after: str | None, limit: int) -> CancellationFilter:
@@ -246,7 +209,7 @@ def _last(after: str, *, by_due: bool) -> DuePlace:
 @router.get("/{cancellation}", operation_id="cancellations.get")
 async def get_cancellation(services: Inside, who: Who, cancellation: str) -> CancellationOut:
     """One cancellation."""
-    return _out(await _named(services, who, cancellation))
+    return cancellation_document(await _named(services, who, cancellation))
 
 
 @router.post("/{cancellation}/accept", operation_id="cancellations.accept")
@@ -340,7 +303,7 @@ async def _do(
     call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
     done = await submit(services, call, unknown=UNKNOWN_CANCELLATION)
     after = await _seen(services, who, row.id)
-    return _out(after or row, repeated=row.id in done.repeated)
+    return cancellation_document(after or row, repeated=row.id in done.repeated)
 
 
 async def _named(services: Services, who: Caller, text: str) -> CancellationView:
@@ -373,38 +336,4 @@ def _ask(who: Caller, body: CancellationIn, order: UUID, key: str) -> AskLines:
             )
             for each in body.lines
         ),
-    )
-
-
-def _out(row: CancellationView, *, repeated: bool = False) -> CancellationOut:
-    return CancellationOut(
-        id=show("can", row.id),
-        line=row.line_id,
-        order=row.order_id,
-        sku=row.sku,
-        units=row.units,
-        of_units=row.ordered,
-        state=State(row.state),
-        asker=row.asker,
-        asked_at=row.asked_at,
-        awaiting=row.awaiting,
-        due_at=row.due_at,
-        reason=row.reason,
-        note=row.note,
-        accepted_units=row.accepted_units,
-        answered_at=row.answered_at,
-        answered_by=row.answered_by,
-        decline_reason=row.decline_reason,
-        answer_note=row.answer_note,
-        by_policy=row.by_policy,
-        unasked=row.unasked,
-        agreed=row.agreed and row.state == State.ASKED.value,
-        reference=row.reference,
-        number=row.line_number,
-        retailer=PartyOut(id=row.retailer_id, name=row.retailer_name),
-        fulfiller=PartyOut(id=row.fulfiller_id, name=row.fulfiller_name),
-        escalated=cancellation_reads.is_escalated(row),
-        step=row.step,
-        waiting_units=cancellation_reads.waiting_units(row),
-        repeated=repeated,
     )

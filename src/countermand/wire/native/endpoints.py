@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
@@ -13,14 +13,14 @@ from starlette.responses import Response
 
 from countermand.admin import endpoints
 from countermand.admin.callers import Caller
-from countermand.admin.endpoints import Added, Endpoint
+from countermand.admin.endpoints import Added
+from countermand.documents.endpoints import EndpointOut, endpoint_document
 from countermand.domain.addresses.address import URL_MAX, BadAddressError
-from countermand.domain.endpoint import EndpointState, UnknownKindError
-from countermand.domain.events import EventKind
+from countermand.domain.endpoint import UnknownKindError
 from countermand.domain.refusals import RefusalKind
 from countermand.domain.texts import read_text
 from countermand.fields import Text
-from countermand.ids import read, show
+from countermand.ids import read
 from countermand.store.engines.protocol import Work
 from countermand.store.engines.transactions import change
 from countermand.wire.native.auth import Inside, Who
@@ -60,19 +60,6 @@ class Rotation(Strict):
     )
 
 
-class EndpointOut(BaseModel):
-    """An endpoint. ``state_reason`` says why it is not active."""
-
-    id: str
-    url: str
-    events: list[EventKind]
-    label: str
-    state: EndpointState
-    state_reason: str
-    failing_since: datetime | None
-    created_at: datetime
-
-
 class EndpointMade(EndpointOut):
     """An endpoint with its newest secret, which is not shown again; a mailbox has none."""
 
@@ -110,14 +97,16 @@ async def add_endpoint(services: Inside, who: Who, body: EndpointIn, idempotency
 async def list_endpoints(services: Inside, who: Who) -> Endpoints:
     """All endpoints of the caller's party, without those that were removed."""
     found = await services.database.read(lambda connection: endpoints.of_party(connection, who.party))
-    return Endpoints(endpoints=[_out(each) for each in found])
+    return Endpoints(endpoints=[endpoint_document(each) for each in found])
 
 
 @router.get("/{endpoint}", operation_id="endpoints.get")
 async def get_endpoint(services: Inside, who: Who, endpoint: str) -> EndpointOut:
     """One endpoint."""
     with _told():
-        return _out(await services.database.read(partial(endpoints.find, endpoint=_id(endpoint), party=who.party)))
+        return endpoint_document(
+            await services.database.read(partial(endpoints.find, endpoint=_id(endpoint), party=who.party))
+        )
 
 
 @router.delete("/{endpoint}", operation_id="endpoints.delete", status_code=204)
@@ -133,14 +122,14 @@ async def pause_endpoint(services: Inside, who: Who, endpoint: str, why: Pause |
     """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""
     reason = f"Paused by its owner: {why.reason}" if why and why.reason else "Paused by its owner."
     pause = partial(endpoints.pause, endpoint=_id(endpoint), reason=reason, by=who.name, party=who.party)
-    return _out(await _change(services, pause))
+    return endpoint_document(await _change(services, pause))
 
 
 @router.post("/{endpoint}/resume", operation_id="endpoints.resume")
 async def resume_endpoint(services: Inside, who: Who, endpoint: str) -> EndpointOut:
     """Send there again, whatever stopped it."""
     resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=who.party)
-    return _out(await _change(services, resume))
+    return endpoint_document(await _change(services, resume))
 
 
 @router.post("/{endpoint}/confirmation", operation_id="endpoints.confirm", status_code=202)
@@ -154,7 +143,7 @@ async def ask_again_to_confirm(services: Inside, who: Who, endpoint: str) -> End
         by=who.name,
         party=who.party,
     )
-    return _out(await _change(services, again))
+    return endpoint_document(await _change(services, again))
 
 
 @router.post("/{endpoint}/rotate", operation_id="endpoints.rotate")
@@ -234,18 +223,5 @@ def _id(text: str) -> UUID:
     return wanted
 
 
-def _out(endpoint: Endpoint) -> EndpointOut:
-    return EndpointOut(
-        id=show(endpoints.PREFIX, endpoint.id),
-        url=endpoint.url,
-        events=list(endpoint.event_kinds),
-        label=endpoint.label,
-        state=endpoint.state,
-        state_reason=endpoint.state_reason,
-        failing_since=endpoint.failing_since,
-        created_at=endpoint.created_at,
-    )
-
-
 def _made(added: Added) -> EndpointMade:
-    return EndpointMade(secret=added.secret, **_out(added.endpoint).model_dump())
+    return EndpointMade(secret=added.secret, **endpoint_document(added.endpoint).model_dump())

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Response
 from pydantic import AfterValidator, BaseModel, Field
 
 from countermand.admin.callers import Caller
+from countermand.documents.parties import PartyOut
 from countermand.domain.commands import Reassign
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.parties import PartyKind
@@ -26,7 +27,6 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, ProblemOut
 from countermand.wire.native.meaning import DOOR, once_of, scope_of, submit
 from countermand.wire.native.messages import JsonRoute, Key, Strict
-from countermand.wire.native.views import PartyOut
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from countermand.admin.callers import Permission
+from countermand.documents.parties import PartyOut
 from countermand.domain.parties import PartyKind
 from countermand.ids import show
 from countermand.reads.credentials import credential_by_id
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS
 from countermand.wire.native.messages import JsonRoute
-from countermand.wire.native.views import PartyOut
 from countermand.wire.replies import CallError, Problem
 
 router: Final = APIRouter(prefix="/v1/me", responses=PROBLEMS, route_class=JsonRoute)

@@ -1,0 +1,54 @@
+"""Tokens and Plaza keys as JSON, without their secrets."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypedDict
+
+from countermand.ids import show
+from countermand.reads.credentials import CredentialView, PlazaKeyView
+
+
+class TokenDocument(TypedDict):
+    """A token: whose it is, and what it may do until when."""
+
+    id: str
+    label: str
+    party: str
+    user: str | None
+    permissions: Sequence[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class PlazaKeyDocument(TypedDict):
+    """A pair of Plaza keys, by its public half."""
+
+    public: str
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def token_document(row: CredentialView) -> TokenDocument:
+    """One token."""
+    return {
+        "id": show("crd", row.id),
+        "label": row.label,
+        "party": row.party_name,
+        "user": row.email,
+        "permissions": row.permissions,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "revoked_at": row.revoked_at,
+    }
+
+
+def plaza_key_document(row: PlazaKeyView) -> PlazaKeyDocument:
+    """One pair of keys."""
+    return {
+        "public": row.lookup,
+        "label": row.label,
+        "created_at": row.created_at,
+        "revoked_at": row.revoked_at,
+    }

@@ -1,0 +1,53 @@
+"""The audit trail, read: who changed which party, user or credential, and when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from countermand.store import tables as t
+from countermand.store.views import view
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries to list: of one party, of one target, of one kind of action."""
+
+    party: UUID | None = None
+    target: UUID | None = None
+    action: str | None = None
+    after: UUID | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """An entry of the audit trail, with the name of its party."""
+
+    id: UUID
+    party_id: UUID
+    object_id: UUID
+    action: str
+    by: str
+    door: str
+    at: datetime
+    detail: Mapping[str, Any]
+    party_name: str
+
+
+def list_entries(connection: Connection, wanted: AuditFilter) -> list[AuditEntry]:
+    """Entries of the audit trail with the name of their party, newest first."""
+    query = select(t.audit, t.parties.c.name.label("party_name")).join(t.parties, t.parties.c.id == t.audit.c.party_id)
+    if wanted.party:
+        query = query.where(t.audit.c.party_id == wanted.party)
+    if wanted.target:
+        query = query.where(t.audit.c.object_id == wanted.target)
+    if wanted.action:
+        query = query.where(t.audit.c.action == wanted.action)
+    if wanted.after:
+        query = query.where(t.audit.c.id < wanted.after)
+    rows = connection.execute(query.order_by(t.audit.c.id.desc()).limit(wanted.limit))
+    return [view(AuditEntry, row) for row in rows]
