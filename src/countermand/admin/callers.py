@@ -1,6 +1,6 @@
 """Callers: the party of a token or a Plaza key, and what that credential may do."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from countermand.domain.parties import Actor, PartyKind
 from countermand.store import tables as t
-from countermand.store.columns import Record
+from countermand.store.views import view_or_none
 
 
 class Permission(StrEnum):
@@ -68,22 +68,40 @@ class Caller:
 
 def caller_of_token(connection: Connection, lookup: str) -> Caller | None:
     """The caller whose token has this digest, expired or not; ``None`` when it is unknown or was revoked."""
-    row = connection.execute(_CALLER.where(t.credentials.c.kind == "token", t.credentials.c.lookup == lookup)).first()
+    query = _CALLER.where(t.credentials.c.kind == "token", t.credentials.c.lookup == lookup)
+    row = view_or_none(_Credential, connection.execute(query).first())
     return _caller(row) if row else None
 
 
 def plaza_key(connection: Connection, public: str) -> tuple[Caller, bytes, bool] | None:
     """The caller, the encrypted private half, and whether the party is active; ``None`` for an unknown key."""
-    row = connection.execute(
-        _CREDENTIAL.where(t.credentials.c.kind == "plaza_key", t.credentials.c.lookup == public)
-    ).first()
-    return (_caller(row), row.secret, row.status == "active") if row else None
+    query = _CREDENTIAL.where(t.credentials.c.kind == "plaza_key", t.credentials.c.lookup == public)
+    row = view_or_none(_Credential, connection.execute(query).first())
+    return (_caller(row), row.secret, row.status == "active") if row and row.secret else None
 
 
 def permitted(kind: PartyKind, requested: Collection[str] | None) -> list[str]:
     """What a credential of such a party may do: what was requested, and no more than its kind of party can have."""
     most = {permission.value for permission in PERMISSIONS[kind]}
     return sorted(most if requested is None else most & set(requested))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Credential:
+    """A credential with its party, and its user if it has one."""
+
+    id: UUID
+    party_id: UUID
+    permissions: Sequence[str]
+    label: str
+    expires_at: datetime | None
+    secret: bytes | None
+    kind: str
+    status: str
+    number: int
+    name: str
+    user_name: str | None
+    email: str | None
 
 
 _CREDENTIAL = (
@@ -108,7 +126,7 @@ _CREDENTIAL = (
 _CALLER = _CREDENTIAL.where(t.parties.c.status == "active", (t.users.c.status == "active") | t.users.c.status.is_(None))
 
 
-def _caller(row: Record) -> Caller:
+def _caller(row: _Credential) -> Caller:
     who = row.user_name or row.label
     return Caller(
         party=row.party_id,

@@ -21,7 +21,6 @@ from countermand.reads.credentials import list_plaza_keys
 from countermand.reads.views import PartyView
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly, change_returning
-from countermand.store.columns import Record
 
 
 class UnknownCredentialError(UnknownError):
@@ -235,27 +234,45 @@ def revoke_plaza_key(connection: Connection, author: Author, public: str) -> Non
 
 def revoke_where(connection: Connection, author: Author, condition: ColumnElement[bool]) -> int:
     """End every credential that meets the condition and still counts. Returns how many there were."""
-    rows = change_returning(
+    revoked = change_returning(
         connection,
         update(t.credentials)
         .where(condition, t.credentials.c.revoked_at.is_(None))
         .values(revoked_at=author.at)
         .returning(t.credentials.c.id, t.credentials.c.party_id, t.credentials.c.kind, t.credentials.c.label),
+        _Revoked,
     )
-    for row in rows:
+    for row in revoked:
         detail = {"kind": row.kind, "label": row.label}
         change = Change(action=Action.CREDENTIAL_REVOKED, party=row.party_id, target=row.id, detail=detail)
         record(connection, author, change)
-    return len(rows)
+    return len(revoked)
 
 
-def _active(connection: Connection, credential: UUID) -> Record:
-    row = connection.execute(select(t.credentials).where(t.credentials.c.id == credential)).first()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Revoked:
+    id: UUID
+    party_id: UUID
+    kind: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Active:
+    id: UUID
+    party_id: UUID
+    label: str
+
+
+def _active(connection: Connection, credential: UUID) -> _Active:
+    mine = t.credentials.c
+    query = select(mine.id, mine.party_id, mine.label, mine.revoked_at).where(mine.id == credential)
+    row = connection.execute(query).first()
     if row is None:
         raise UnknownCredentialError("There is no credential with this id.")
     if row.revoked_at is not None:
         raise UnknownCredentialError(f"This credential was revoked on {row.revoked_at:%Y-%m-%d %H:%M} UTC.")
-    return row
+    return _Active(id=row.id, party_id=row.party_id, label=row.label)
 
 
 def _record_creation(connection: Connection, author: Author, lookup: str) -> UUID:

@@ -28,8 +28,9 @@ from countermand.keyring import Keyring
 from countermand.store import owner_mails
 from countermand.store import tables as t
 from countermand.store.changes import change_any, change_exactly
-from countermand.store.columns import IdList, Record, one_of
+from countermand.store.columns import IdList, one_of
 from countermand.store.revisions import agreements_changed
+from countermand.store.views import view, views
 
 PREFIX: Final = "ept"
 """How the id of an endpoint begins."""
@@ -263,7 +264,7 @@ def of_party(connection: Connection, party: UUID | None = None) -> list[Endpoint
     query = select(t.endpoints).where(t.endpoints.c.state != EndpointState.REMOVED.value).order_by(t.endpoints.c.id)
     if party is not None:
         query = query.where(t.endpoints.c.party_id == party)
-    return [_endpoint(row) for row in connection.execute(query)]
+    return [_endpoint(row) for row in views(_EndpointRow, connection.execute(query))]
 
 
 def find(connection: Connection, endpoint: UUID, party: UUID | None = None) -> Endpoint:
@@ -279,7 +280,8 @@ def by_ids(connection: Connection, ids: Collection[UUID]) -> list[tuple[Endpoint
     """These endpoints in whatever state, with the kinds of the parties they belong to."""
     wanted = one_of(t.endpoints.c.id, bindparam("ids", sorted(ids), type_=IdList()))
     query = select(t.endpoints, t.parties.c.kind).join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
-    return [(_endpoint(row), PartyKind(row.kind)) for row in connection.execute(query.where(wanted))]
+    found = views(_EndpointOfKind, connection.execute(query.where(wanted)))
+    return [(_endpoint(row), PartyKind(row.kind)) for row in found]
 
 
 def pause(connection: Connection, endpoint: UUID, *, reason: str, by: str, party: UUID | None = None) -> Endpoint:
@@ -420,7 +422,10 @@ def once(
 def _given(connection: Connection, keyring: Keyring, answer: dict[str, str | None]) -> Added:
     row = connection.execute(select(t.endpoints).where(t.endpoints.c.id == UUID(answer["endpoint"]))).one()
     secret = answer["secret"]
-    return Added(endpoint=_endpoint(row), secret=keyring.decrypt(secret.encode()).decode() if secret else None)
+    return Added(
+        endpoint=_endpoint(view(_EndpointRow, row)),
+        secret=keyring.decrypt(secret.encode()).decode() if secret else None,
+    )
 
 
 def secrets_at(keyring: Keyring, endpoint: Endpoint, now: datetime) -> tuple[str, ...]:
@@ -457,7 +462,7 @@ def _find(connection: Connection, endpoint: UUID, party: UUID | None, *, lock: b
     row = connection.execute(query.with_for_update() if lock else query).first()
     if row is None:
         raise UnknownEndpointError(f"There is no endpoint {show(PREFIX, endpoint)}.")
-    return _endpoint(row)
+    return _endpoint(view(_EndpointRow, row))
 
 
 def _count(connection: Connection, party: UUID) -> int:
@@ -495,7 +500,27 @@ def _row(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _endpoint(row: Record) -> Endpoint:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EndpointRow:
+    id: UUID
+    party_id: UUID
+    url: str
+    label: str
+    event_kinds: Sequence[str]
+    secrets: bytes | None
+    state: str
+    state_reason: str
+    created_at: datetime
+    failing_since: datetime | None
+    unconfirmed_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EndpointOfKind(_EndpointRow):
+    kind: str
+
+
+def _endpoint(row: _EndpointRow) -> Endpoint:
     unconfirmed = row.state == EndpointState.ACTIVE and row.unconfirmed_since is not None
     return Endpoint(
         id=row.id,

@@ -1,6 +1,6 @@
 """Policies and the endpoints to notify. They seldom change, so a lane reads them once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,8 +14,8 @@ from countermand.domain.events import Event
 from countermand.domain.line import Cancellation, Line
 from countermand.domain.policy import DEFAULT_POLICY, Policy
 from countermand.store import statements as sql
-from countermand.store.columns import Record
 from countermand.store.policies import policy_of_terms
+from countermand.store.views import views
 
 PARTIES_KEPT: Final = 20_000
 """For how many parties the agreements are kept, before a lane drops them all."""
@@ -39,6 +39,15 @@ class _Subscription:
         if self.asks_only:
             return event.asks and (self.is_platform if event.awaiting is None else event.awaiting == self.party)
         return not self.kinds or event.kind in self.kinds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Endpoint:
+    id: UUID
+    party_id: UUID
+    url: str
+    event_kinds: Sequence[str]
+    kind: str
 
 
 class Agreements:
@@ -105,12 +114,12 @@ class Agreements:
             return
         self._platform = []
         self._endpoints |= {party: [] for party in parties}
-        for row in connection.execute(sql.ENDPOINTS, {"parties": sorted(parties)}):
+        for row in views(_Endpoint, connection.execute(sql.ENDPOINTS, {"parties": sorted(parties)})):
             known = self._platform if row.kind == "platform" else self._endpoints[row.party_id]
             known.append(_subscription(row))
 
 
-def _subscription(row: Record) -> _Subscription:
+def _subscription(row: _Endpoint) -> _Subscription:
     return _Subscription(
         endpoint=row.id,
         party=row.party_id,

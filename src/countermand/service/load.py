@@ -1,4 +1,4 @@
-"""Loads all that deciding a batch needs, under the locks of its lines."""
+"""Loads all that deciding a batch needs, under the locks of its lines. Rows end here: a workspace holds values."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Delete, TextClause, Update
 
-from countermand.store.columns import Record
 from countermand.store.engines.protocol import UnavailableError
+from countermand.store.views import View, views
 
 Change = Update | Delete | TextClause
 
@@ -35,9 +35,9 @@ def change_any(connection: Connection, change: Change, parameters: Mapping[str, 
     return connection.execute(change, parameters or {}).rowcount
 
 
-def change_returning(connection: Connection, change: Change) -> Sequence[Record]:
-    """Change as many rows as there are, and give what the statement returns of them."""
-    return connection.execute(change).all()
+def change_returning(connection: Connection, change: Change, kind: type[View]) -> Sequence[View]:
+    """Change as many rows as there are, and give what the statement returns of them, as views of this kind."""
+    return views(kind, connection.execute(change))
 
 
 def check_count(wanted: int, found: int, what: str) -> None:
