@@ -1,19 +1,15 @@
 """Calls about lines: show one, and give what is left of it to another fulfiller."""
 
-import hashlib
 import re
-from datetime import date
 from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 
 from countermand.admin.callers import Caller
-from countermand.documents.parties import PartyOut
 from countermand.domain.commands import Reassign
-from countermand.domain.money.amounts import write_minor
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import UNKNOWN_LINE, RefusalKind
 from countermand.domain.texts import needed_text
@@ -27,41 +23,13 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, ProblemOut
 from countermand.wire.native.meaning import DOOR, once_of, scope_of, submit
 from countermand.wire.native.messages import JsonRoute, Key, Strict
+from countermand.wire.native.views import LineOut, etag, line_shown
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/lines", responses={**PROBLEMS, 412: {"model": ProblemOut}}, route_class=JsonRoute)
 
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=1000)]
-
-
-class UnitsOut(BaseModel):
-    """The units of a line. The last four sum to the first."""
-
-    ordered: int
-    open: int
-    asked: int
-    cancelled: int
-    shipped: int
-
-
-class LineOut(BaseModel):
-    """A line as it is now. Only the retailer and the platform see what it cost."""
-
-    id: UUID
-    number: int
-    order: UUID
-    reference: str
-    sku: str
-    title: str
-    retailer: PartyOut
-    fulfiller: PartyOut
-    units: UnitsOut
-    unit_price: str | None
-    unit_price_minor: int | None
-    currency: str
-    promised_on: date | None
-    backordered: int
 
 
 class ReassignmentIn(Strict):
@@ -75,8 +43,8 @@ class ReassignmentIn(Strict):
 async def get_line(services: Inside, who: Who, line: str, response: Response) -> LineOut:
     """One line. Its ``ETag`` is what ``reassign`` wants in ``If-Match``."""
     row = await _named(services, who, line)
-    response.headers["ETag"] = _etag(row)
-    return _out(row, who)
+    response.headers["ETag"] = etag(row)
+    return line_shown(row, who)
 
 
 @router.post("/{line}/reassign", operation_id="lines.reassign")
@@ -111,8 +79,8 @@ async def reassign_line(
             raise
         raise _changed(await _named(services, who, line), error.detail) from None
     after = await _named(services, who, line)
-    response.headers["ETag"] = _etag(after)
-    return _out(after, who)
+    response.headers["ETag"] = etag(after)
+    return line_shown(after, who)
 
 
 async def _named(services: Services, who: Caller, text: str) -> LineDetail:
@@ -145,36 +113,10 @@ def _seen(row: LineDetail, if_match: str | None) -> int | None:
         raise CallError(Problem.IF_MATCH_NEEDED, "Say in If-Match which state of the line is meant: its ETag, or *.")
     if if_match.strip() == "*":
         return None
-    if _etag(row) in re.findall('"[^"]*"', if_match):
+    if etag(row) in re.findall('"[^"]*"', if_match):
         return int(row.seq)
     raise _changed(row, "The line has changed since it was read. Read it again.")
 
 
 def _changed(row: LineDetail, detail: str) -> CallError:
-    return CallError(RefusalKind.ETAG_MISMATCH, detail, (b"etag", _etag(row).encode()))
-
-
-def _etag(row: LineDetail) -> str:
-    return f'"{hashlib.sha256(f"{row.id} {row.seq}".encode()).hexdigest()[:16]}"'
-
-
-def _out(row: LineDetail, who: Caller) -> LineOut:
-    price = row.unit_price_minor if who.kind is PartyKind.PLATFORM or who.party == row.retailer_id else None
-    return LineOut(
-        id=row.id,
-        number=row.number,
-        order=row.order_id,
-        reference=row.reference,
-        sku=row.sku,
-        title=row.title,
-        retailer=PartyOut(id=row.retailer_id, name=row.retailer_name),
-        fulfiller=PartyOut(id=row.fulfiller_id, name=row.fulfiller_name),
-        units=UnitsOut(
-            ordered=row.ordered, open=row.open, asked=row.asked, cancelled=row.cancelled, shipped=row.shipped
-        ),
-        unit_price=None if price is None else write_minor(price, row.currency),
-        unit_price_minor=price,
-        currency=row.currency,
-        promised_on=row.promised_on,
-        backordered=row.backordered,
-    )
+    return CallError(RefusalKind.ETAG_MISMATCH, detail, (b"etag", etag(row).encode()))
