@@ -1,7 +1,7 @@
 """Calls to hosts that others have named: to webhooks, and to whatever else this service calls.
 
-The rules are 10 and 11 of the design: one deadline around everything, a bounded answer, no redirects, no proxy, no
-cookies, and connections only to addresses that were looked up and checked once.
+Each call has one deadline around everything and a bounded answer. There are no redirects, no proxy and no cookies, and
+connections only to addresses that were looked up and checked once.
 """
 
 import asyncio

@@ -44,7 +44,7 @@ KINDS: Final = [
     "refund.closed",
     "refund.corrected",
 ]
-"""All that a mailbox which named no kinds was told of so far. From now on none means what asks for an answer."""
+"""The kinds that a mailbox without kinds of its own was sent until now. From now on it is sent what asks for an answer."""
 
 ENDPOINTS: Final = sa.table(
     "endpoints", sa.column("id", Id), sa.column("url", sa.Text()), sa.column("event_kinds", Document)
