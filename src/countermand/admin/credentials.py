@@ -15,6 +15,7 @@ from countermand.admin.audit import Action, Author, Change, record
 from countermand.admin.callers import PERMISSIONS, Permission, permitted
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import RefusedError, UnfitError, UnknownError
+from countermand.domain.texts import NO_LABEL, is_label
 from countermand.ids import Ids, digest
 from countermand.keyring import Keyring
 from countermand.reads.credentials import list_plaza_keys
@@ -44,7 +45,6 @@ class PlazaKey:
 
 
 PLAZA_KEYS_MAX: Final = 2
-LABEL_MAX: Final = 255
 
 
 class UnknownKeyError(UnknownError):
@@ -186,11 +186,11 @@ def rename(connection: Connection, author: Author, credential: UUID, label: str)
     """Give a credential another label.
 
     Raises:
-        BadLabelError: the label is longer than ``LABEL_MAX`` or cannot be shown.
+        BadLabelError: the label is too long or cannot be shown.
         UnknownCredentialError: there is none with this id, or it is revoked.
     """
-    if len(label) > LABEL_MAX or not label.isprintable():
-        raise BadLabelError(f"A label has at most {LABEL_MAX} printable characters.")
+    if not is_label(label):
+        raise BadLabelError(NO_LABEL)
     row = _active(connection, credential)
     change_exactly(connection, 1, update(t.credentials).where(t.credentials.c.id == credential).values(label=label))
     detail = {"from": row.label, "to": label}

@@ -23,6 +23,7 @@ from countermand.domain.endpoint import Endpoint, EndpointState, check_kinds
 from countermand.domain.events import EventKind
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import RefusedError, UnfitError, UnknownError
+from countermand.domain.texts import NO_LABEL, is_label
 from countermand.ids import Ids, show
 from countermand.keyring import Keyring
 from countermand.store import owner_mails
@@ -46,8 +47,6 @@ OVERLAP: Final = timedelta(hours=24)
 
 OVERLAP_MAX: Final = timedelta(days=30)
 """Nobody can ask for a longer one: a secret that was replaced should end."""
-
-LABEL_MAX: Final = 255
 
 CONFIRMATIONS_MAX: Final = 3
 """The most confirmations to one mailbox within ``CONFIRMATIONS_WITHIN``, whichever parties register it."""
@@ -140,14 +139,14 @@ def add(
     A mailbox first gets an e-mail that asks for confirmation, and nothing else until it is confirmed.
 
     Raises:
-        BadLabelError: the label is longer than ``LABEL_MAX`` or cannot be shown.
+        BadLabelError: the label is too long or cannot be shown.
         BadAddressError: nothing can be sent there, or the rules do not allow it.
         TooManyConfirmationsError: it is a mailbox that was sent ``CONFIRMATIONS_MAX`` lately.
         UnknownKindError: there is no such kind of event.
         TooManyEndpointsError: the party has ``ENDPOINTS_MAX``.
     """
-    if len(label) > LABEL_MAX or not label.isprintable():
-        raise BadLabelError(f"A label has at most {LABEL_MAX} printable characters.")
+    if not is_label(label):
+        raise BadLabelError(NO_LABEL)
     url = check_address(url, rules)
     wanted = check_kinds(kinds)
     if _count(connection, party) >= ENDPOINTS_MAX:

@@ -20,6 +20,8 @@ CONTROL: Final = "control characters other than line feed and tab are not allowe
 SURROGATE: Final = "half of a surrogate pair is not allowed"
 BLANK: Final = "may not be blank"
 
+NO_LABEL: Final = f"A label has at most {TEXT_MAX} printable characters."
+
 _UNFIT: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?!\n)")
 _UNSEEN: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 
@@ -38,6 +40,11 @@ def why_unfit(text: str) -> str:
 def is_blank(text: str) -> bool:
     """Whether a text has no visible character."""
     return all(unicodedata.category(character) in _UNSEEN for character in text)
+
+
+def is_label(text: str) -> bool:
+    """Whether a text can be the label of a credential or an endpoint: short, and it can be shown in one line."""
+    return len(text) <= TEXT_MAX and text.isprintable()
 
 
 def read_text(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from countermand.reads.scope import Scope, retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.money import account_of, given_back_of, money_of_terms
-from countermand.store.views import view, view_or_none
+from countermand.store.views import RefundRow, view, view_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,47 +112,9 @@ def account_by_order(connection: Connection, scope: Scope, order: UUID) -> Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefundView:
+class RefundView(RefundRow):
     """A refund with the line and the order that it is about."""
 
-    retailer_id: UUID
-    id: UUID
-    partition: int
-    order_id: UUID
-    line_id: UUID
-    cancellation_id: UUID
-    payment_id: str
-    provider: str
-    payment_reference: str
-    method: str
-    kind: str
-    amount_minor: int
-    elsewhere_minor: int
-    currency: str
-    state: str
-    round: int
-    attempts: int
-    due_at: datetime | None
-    sent_at: datetime | None
-    provider_reference: str
-    movement: str | None
-    last_result: str
-    created_at: datetime
-    settled_at: datetime | None
-    note: str
-    check_at: datetime | None
-    paid_minor: int
-    moved_minor: int
-    step: int
-    corrected_step: int | None
-    parked_at: datetime | None
-    no_provider: bool
-    waiting_for: str | None
-    joined_lead: UUID | None
-    joined_number: int | None
-    joined_round: int | None
-    joined_share_minor: int | None
-    joined_total_minor: int | None
     sku: str
     order_reference: str
     retailer_name: str
