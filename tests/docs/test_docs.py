@@ -62,20 +62,27 @@ def flags(command: App) -> set[str]:
 # Settings
 
 
+SETTINGS = {
+    each[1]: each[2]
+    for each in re.finditer(r"^### `(\w+)`\n\n(.*?)(?=^##|\Z)", text_of("settings.md"), re.MULTILINE | re.DOTALL)
+}
+"""What stands below the heading of each setting."""
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_every_setting_has_its_row(name: str) -> None:
-    variable, default, meaning = rows_by_name(text_of("settings.md"))[name]
+def test_every_setting_has_its_heading(name: str) -> None:
+    first, _, meaning = SETTINGS[name].strip().partition("\n\n")
+    variable, _, default = " ".join(first.split()).partition(", by default ")
     assert variable == f"`COUNTERMAND_{name.upper()}`"
     assert meaning.endswith(".")
     field = Settings.model_fields[name]
     if field.default_factory is None and field.default not in ("", None):
         shown = field.default if isinstance(field.default, str) else json.dumps(field.default)
-        assert default == f"`{shown}`"
+        assert default == f"`{shown}`."
 
 
-def test_every_row_of_the_settings_is_one() -> None:
-    named = [cells for cells in rows(text_of("settings.md")) if len(cells) == 4 and cells[0].startswith("`")]
-    assert {cells[0].strip("`") for cells in named} == set(Settings.model_fields)
+def test_every_heading_of_a_setting_is_one() -> None:
+    assert set(SETTINGS) == set(Settings.model_fields)
 
 
 def test_the_quotas_are_those_of_the_code() -> None:
