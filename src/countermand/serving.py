@@ -6,34 +6,26 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any, Final
-
-import structlog
+from typing import Final
 
 from countermand.app import Service, opened
 from countermand.http_server import ConnectionLimits, HttpServer
-from countermand.outlets.links import PATH
 from countermand.settings import Settings
-from countermand.store.engines.protocol import UnavailableError
 from countermand.store.engines.sqlite.file import FileLock
 from countermand.wire.answer import answer_door
 from countermand.wire.auth import Authenticator
 from countermand.wire.bol_plaza import plaza_door
-from countermand.wire.callers import from_clients
+from countermand.wire.callers import Proxies
 from countermand.wire.crux import crux_door
-from countermand.wire.http import unkept, with_heads
 from countermand.wire.limits import Asgi
 from countermand.wire.native import native_door
 from countermand.wire.provider_webhooks import payment_door
-from countermand.wire.response import json_reply, send_reply
 from countermand.wire.router import routed
 from countermand.wire.services import Services
 from countermand.wire.throttle import Throttle
 
 DESCRIPTORS_KEPT: Final = 200
 """Descriptors that connections of callers leave to the database, to webhooks and to files."""
-
-log = structlog.get_logger()
 
 
 async def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
@@ -134,7 +126,8 @@ def doors(application: Service) -> Asgi:
         keyring=application.keyring,
         settings=settings,
     )
-    found = routed(
+    proxies = Proxies(settings.trusted_proxies) if settings.trusted_proxies else None
+    return routed(
         (
             payment_door(
                 providers=application.providers,
@@ -147,39 +140,5 @@ def doors(application: Service) -> Asgi:
             crux_door(services),
         ),
         otherwise=native_door(services),
+        proxies=proxies,
     )
-    return _guarded(from_clients(unkept(with_heads(found)), settings.trusted_proxies))
-
-
-def _loggable(path: str) -> str:
-    """A link in an e-mail is as good as a password."""
-    before, prefix, _ = path.partition(PATH)
-    return f"{before}{prefix}…" if prefix else path
-
-
-def _guarded(app: Asgi) -> Asgi:
-    """An error of ours reaches the log in full and the caller as one bland sentence, never as a stack trace."""
-
-    async def guarded(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        started = False
-
-        async def sending(message: Any) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await app(scope, receive, sending)
-        except UnavailableError:
-            log.warning("database_away", method=scope["method"], path=_loggable(scope["path"]))
-            if not started:
-                detail = {"detail": "The database did not answer. Nothing is lost; repeat the call."}
-                await send_reply(send, json_reply(503, detail, (b"retry-after", b"1")))
-        except Exception:
-            log.exception("unexpected_error", method=scope["method"], path=_loggable(scope["path"]))
-            if not started:
-                await send_reply(send, json_reply(500, {"detail": "Something went wrong here. It was logged."}))
-
-    return guarded

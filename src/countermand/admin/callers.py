@@ -39,27 +39,23 @@ PLATFORM: Final = UUID(int=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who is calling: the party, and what this credential may do. ``expires_at`` is when it stops to count."""
+    """Who is calling: the party, and what this credential may do. ``expires_at`` is when it stops to count.
+
+    ``actor`` is the caller as the rules know it. ``sees`` is whose rows alone the database shows it; ``None`` shows a
+    platform all.
+    """
 
     party: UUID
     kind: PartyKind
     party_number: int
     name: str
+    actor: Actor
+    sees: UUID | None
     permissions: frozenset[str]
     credential: UUID
     user_name: str = ""
     email: str = ""
     expires_at: datetime | None = None
-
-    @property
-    def actor(self) -> Actor:
-        """The caller, as the rules know it."""
-        return Actor(party=self.party, kind=self.kind, name=self.name)
-
-    @property
-    def sees(self) -> UUID | None:
-        """Whose rows alone the database shows this caller; ``None`` shows a platform all."""
-        return None if self.kind is PartyKind.PLATFORM else self.party
 
     def may(self, permission: Permission) -> bool:
         """Whether this credential carries the permission."""
@@ -127,12 +123,15 @@ _CALLER = _CREDENTIAL.where(t.parties.c.status == "active", (t.users.c.status ==
 
 
 def _caller(row: _Credential) -> Caller:
-    who = row.user_name or row.label
+    who, kind = row.user_name or row.label, PartyKind(row.kind)
+    name = f"{row.name} ({who})" if who else row.name
     return Caller(
         party=row.party_id,
-        kind=PartyKind(row.kind),
+        kind=kind,
         party_number=row.number,
-        name=f"{row.name} ({who})" if who else row.name,
+        name=name,
+        actor=Actor(party=row.party_id, kind=kind, name=name),
+        sees=None if kind is PartyKind.PLATFORM else row.party_id,
         permissions=frozenset(row.permissions),
         credential=row.id,
         user_name=row.user_name or "",

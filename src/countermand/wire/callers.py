@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, Final
+from typing import Final
 
-from countermand.wire.limits import Asgi
 from countermand.wire.response import Scope, header_values
 
 Address = IPv4Address | IPv6Address
@@ -13,17 +12,23 @@ _FORWARDED_MAX: Final = 4096
 """A longer X-Forwarded-For is read from its end, where the trusted proxies write."""
 
 
-def from_clients(app: Asgi, trusted_proxies: Sequence[str]) -> Asgi:
-    """``app``, whose calls name the client of a trusted proxy under ``client``, and not the proxy."""
-    if not trusted_proxies:
-        return app
-    networks = [ip_network(text) for text in trusted_proxies]
+class Proxies:
+    """The trusted proxies, by their networks, and the client that they name."""
 
-    async def answered(scope: Any, receive: Any, send: Any) -> None:
-        address = _behind_proxies(scope, lambda each: any(each in network for network in networks))
-        await app({**scope, "client": (address, 0)}, receive, send)
+    def __init__(self, trusted: Sequence[str]) -> None:
+        self._networks = [ip_network(text) for text in trusted]
 
-    return answered
+    def client(self, scope: Scope) -> str:
+        """The last address that is no trusted proxy. The addresses before it can be forged."""
+        peer = (scope.get("client") or ("", 0))[0]
+        named = ",".join(header_values(scope, b"x-forwarded-for"))[-_FORWARDED_MAX:].split(",")
+        found = _read(peer)
+        while found is not None and any(found in network for network in self._networks) and named:
+            before = _read(named.pop())
+            if before is None:
+                break
+            found = before
+        return str(found) if found is not None else peer
 
 
 def address_of(scope: Scope) -> str:
@@ -32,19 +37,6 @@ def address_of(scope: Scope) -> str:
     if address is None:
         return ""
     return str(IPv6Network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address)
-
-
-def _behind_proxies(scope: Scope, is_trusted: Any) -> str:
-    """The last address that is no trusted proxy. The addresses before it can be forged."""
-    peer = (scope.get("client") or ("", 0))[0]
-    named = ",".join(header_values(scope, b"x-forwarded-for"))[-_FORWARDED_MAX:].split(",")
-    found = _read(peer)
-    while found is not None and is_trusted(found) and named:
-        before = _read(named.pop())
-        if before is None:
-            break
-        found = before
-    return str(found) if found is not None else peer
 
 
 def _read(text: str) -> Address | None:

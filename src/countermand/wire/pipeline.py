@@ -11,7 +11,8 @@ from countermand.admin.callers import Caller, Permission
 from countermand.domain.parties import PartyKind
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.service.lanes import Lanes
-from countermand.wire.limits import Receive
+from countermand.settings import Settings
+from countermand.wire.limits import Receive, read_body
 from countermand.wire.replies import NOT_ANSWERED, CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, send_reply
 
@@ -25,7 +26,8 @@ class Operation(Generic[R]):
     method: str
     path: str
     answer: Callable[[R], Awaitable[Reply]]
-    permission: Permission
+    permission: Permission | None
+    """What the credential must be allowed; ``None`` where credentials have no permissions."""
     kinds: frozenset[PartyKind]
     quota: str = ""
     """The quota that it draws on, where calls of this kind have one of their own."""
@@ -40,8 +42,8 @@ class Auth(Protocol[R]):
         """The caller that the call's credentials name."""
         ...
 
-    def check_permission(self, caller: Caller, operation: Operation[R]) -> None:
-        """Whether this caller may make the call."""
+    def forbidden(self, caller: Caller, operation: Operation[R]) -> Exception:
+        """The error of a caller that may not make the call."""
         ...
 
     def count(self, caller: Caller, operation: Operation[R] | None) -> None:
@@ -56,7 +58,7 @@ class Dialect(Protocol[R]):
         """What a path with calls of these methods says to another one."""
         ...
 
-    async def request(self, scope: Scope, receive: Receive, caller: Caller, operation: Operation[R]) -> R:
+    def request(self, scope: Scope, body: bytes, caller: Caller, operation: Operation[R]) -> R:
         """The call with its body, as the dialect's operations take it."""
         ...
 
@@ -72,9 +74,10 @@ class Dialect(Protocol[R]):
 class Endpoint(Generic[R]):
     """The calls of one path, as an ASGI application."""
 
-    def __init__(self, auth: Auth[R], dialect: Dialect[R], *operations: Operation[R]) -> None:
+    def __init__(self, auth: Auth[R], dialect: Dialect[R], settings: Settings, *operations: Operation[R]) -> None:
         self._auth = auth
         self._dialect = dialect
+        self._settings = settings
         self._operations = {each.method: each for each in operations}
         self._first = operations[0]
         self._methods = tuple(self._operations)
@@ -86,13 +89,21 @@ class Endpoint(Generic[R]):
         await send_reply(send, dialect.finished(reply, scope, self._methods))
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
-        auth, operation = self._auth, self._operations.get(scope["method"])
+        auth, settings, operation = self._auth, self._settings, self._operations.get(scope["method"])
         caller = await auth.who(scope)
-        auth.check_permission(caller, operation or self._first)
+        if not _may(caller, operation or self._first):
+            raise auth.forbidden(caller, operation or self._first)
         auth.count(caller, operation)
         if operation is None:
             return self._dialect.other_verb(scope, self._methods)
-        return await operation.answer(await self._dialect.request(scope, receive, caller, operation))
+        most = settings.order_max_bytes if operation.has_lines else settings.body_max_bytes
+        body = await read_body(receive, max_bytes=most, timeout_s=settings.body_timeout_s)
+        return await operation.answer(self._dialect.request(scope, body, caller, operation))
+
+
+def _may(caller: Caller, operation: Operation[R]) -> bool:
+    permission = operation.permission
+    return caller.kind in operation.kinds and (permission is None or permission in caller.permissions)
 
 
 async def answered(work: Awaitable[Reply], error_reply: Callable[[Exception], Reply]) -> Reply:

@@ -12,7 +12,7 @@ import structlog
 from countermand.payments.provider import ForgedError, Notified, Provider
 from countermand.settings import Settings
 from countermand.wire import limits
-from countermand.wire.http import unsupported_coding
+from countermand.wire.body_types import unsupported_coding
 from countermand.wire.pipeline import answered
 from countermand.wire.replies import REPLIES, CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, json_reply, send_reply

@@ -21,7 +21,7 @@ from countermand.wire.answer.auth import LinkReader, Opened
 from countermand.wire.answer.errors import PageError, error_reply, not_registered, status_of
 from countermand.wire.answer.meaning import command_of
 from countermand.wire.answer.views import page
-from countermand.wire.http import unsupported_body
+from countermand.wire.body_types import unsupported_body
 from countermand.wire.pipeline import answered
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.response import Reply, Scope, Send, send_reply
@@ -34,7 +34,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 def answer_door(services: Services, links: Links) -> Door:
     """The door, and all paths that begin like a link."""
-    return Door(prefixes=(PATH,), app=AnswerDoor(services, links), refuse_host=_refuse_host)
+    return Door(prefixes=(PATH,), app=AnswerDoor(services, links), refuse_host=_refuse_host, secret_paths=True)
 
 
 class AnswerDoor:

@@ -16,11 +16,11 @@ from countermand.wire.auth import remembered
 from countermand.wire.bol_plaza.errors import denied
 from countermand.wire.bol_plaza.meaning import Request
 from countermand.wire.bol_plaza.signature import Denial, SignedHeaders, check_key, read_headers
-from countermand.wire.http import asked_method
 from countermand.wire.pipeline import Operation
 from countermand.wire.rates import Rates
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.response import Scope, header
+from countermand.wire.router import asked_method
 from countermand.wire.services import Services
 from countermand.wire.throttle import Throttle
 
@@ -61,10 +61,9 @@ class PlazaAuth:
             raise denied(given)
         return given
 
-    def check_permission(self, caller: Caller, operation: Operation[Request]) -> None:
+    def forbidden(self, caller: Caller, operation: Operation[Request]) -> CallError:
         """A key pair may make every call, if it is a retailer's."""
-        if caller.kind not in operation.kinds:
-            raise CallError(Problem.WRONG_PARTY, "Only a retailer can make this call")
+        return CallError(Problem.WRONG_PARTY, "Only a retailer can make this call")
 
     def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
         """Count the call; bol counts each kind of call for itself."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
-from countermand.wire import limits
+from countermand.wire.body_types import charset_of, unsupported_charset, unsupported_coding
 from countermand.wire.bol.vocabulary import AMSTERDAM, ReasonCode
 from countermand.wire.bol_plaza.errors import PlazaError
 from countermand.wire.bol_plaza.vocabulary import (
@@ -36,7 +36,6 @@ from countermand.wire.bol_plaza.xml import (
     read_leaves,
     refuse,
 )
-from countermand.wire.http import charset_of, unsupported_charset, unsupported_coding
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.response import Scope
 
@@ -160,17 +159,12 @@ def readable(document: _T | Unreadable) -> _T:
     return document
 
 
-async def read_body(scope: Scope, receive: limits.Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+def in_known_charset(scope: Scope, body: bytes) -> bytes:
     """What a call carries, in the encoding that the document names, or in UTF-8.
 
     Raises:
-        BodyTooLargeError: as ``limits.read_body``.
-        BodyTooSlowError: as ``limits.read_body``.
         CallError: nobody here understands how it is written.
     """
-    body = await limits.read_body(receive, max_bytes=max_bytes, timeout_s=timeout_s)
-    if not body:
-        return body
     unsupported = unsupported_coding(scope) or unsupported_charset(scope, CHARSETS, "application/xml")
     if unsupported:
         raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, unsupported.sentence, unsupported.header)

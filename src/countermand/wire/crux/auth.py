@@ -36,20 +36,15 @@ class CruxAuth:
             raise CallError(Problem.UNAUTHENTICATED, "Invalid token.")
         return caller
 
-    def check_permission(self, caller: Caller, operation: Operation[Request]) -> None:
-        """Whether this caller may make the call.
-
-        Raises:
-            CallError: its credential lacks the permission, or it is of another side.
-        """
+    def forbidden(self, caller: Caller, operation: Operation[Request]) -> CallError:
+        """Its credential lacks the permission, or it is of another side."""
         wrong_party = caller.kind not in operation.kinds
         # Where no party of its kind can have the permission, its kind is what is wrong, and not its credential.
         beyond = wrong_party and operation.permission not in PERMISSIONS[caller.kind]
-        if not caller.may(operation.permission) and not beyond:
-            raise CallError(Problem.FORBIDDEN, "You do not have permission to perform this action.")
-        if wrong_party:
-            side = " or a ".join(sorted(kind.value for kind in operation.kinds))
-            raise CallError(Problem.WRONG_PARTY, f"Only a {side} can make this call.")
+        if operation.permission not in caller.permissions and not beyond:
+            return CallError(Problem.FORBIDDEN, "You do not have permission to perform this action.")
+        side = " or a ".join(sorted(kind.value for kind in operation.kinds))
+        return CallError(Problem.WRONG_PARTY, f"Only a {side} can make this call.")
 
     def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
         """Count the call, whatever its verb."""

@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from starlette.routing import Route, Router
@@ -24,12 +25,13 @@ from countermand.domain.commands import (
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import DeclineReason
-from countermand.domain.refusals import UNKNOWN_ORDER
+from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER
 from countermand.domain.texts import why_unfit
+from countermand.ids import read_uuid
 from countermand.json_input import NODES_MAX, ORDER_NODES_MAX
 from countermand.reads import orders as order_reads
 from countermand.reads import parties as party_reads
-from countermand.service.calls import Call, Done
+from countermand.service.calls import NO_LINE, Call, Done
 from countermand.store.engines.transactions import change
 from countermand.wire import limits
 from countermand.wire.callers import address_of
@@ -64,8 +66,7 @@ def crux_door(services: Services) -> Door:
 class Dialect:
     """DRF's steps. ``column`` is the one of these calls in the table of replies, ``timp`` their generation."""
 
-    def __init__(self, services: Services, *, column: str, timp: bool) -> None:
-        self._services = services
+    def __init__(self, *, column: str, timp: bool) -> None:
         self._column = column
         self._timp = timp
 
@@ -73,19 +74,17 @@ class Dialect:
         """The metadata of a call, for the method OPTIONS."""
         return _options(scope)
 
-    async def request(
-        self, scope: Scope, receive: limits.Receive, caller: Caller, operation: Operation[Request]
-    ) -> Request:
-        """The call with its JSON."""
-        settings, has_lines = self._services.settings, operation.has_lines
-        body = await messages.read_body(
-            scope,
-            receive,
-            max_bytes=settings.order_max_bytes if has_lines else settings.body_max_bytes,
-            timeout_s=settings.body_timeout_s,
-            nodes_max=ORDER_NODES_MAX if has_lines else NODES_MAX,
+    def request(self, scope: Scope, body: bytes, caller: Caller, operation: Operation[Request]) -> Request:
+        """The call with its JSON; an empty body counts as ``{}``, whatever its content type."""
+        nodes_max = ORDER_NODES_MAX if operation.has_lines else NODES_MAX
+        value = messages.read_json(scope, body, nodes_max=nodes_max) if body else {}
+        return Request(
+            caller=caller,
+            timp=self._timp,
+            id=_id(scope["path_params"]),
+            reference=_reference(scope, operation.path),
+            body=value,
         )
-        return Request(caller=caller, timp=self._timp, target=_target(scope, operation.path), body=body)
 
     def error(self, error: Exception, scope: Scope, methods: tuple[str, ...]) -> Reply:
         """The error in DRF's shape."""
@@ -100,7 +99,6 @@ class CruxCalls:
     """Every call of both generations, over the same store and the same rules."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
         self._database, self._lanes = services.database, services.lanes
         self._ids, self._clock, self._settings = services.ids, services.clock, services.settings
         self._auth = CruxAuth(services)
@@ -112,49 +110,50 @@ class CruxCalls:
         for prefix in ("", "/timp"):
             routes += _both_spellings(prefix + "/organizations/user-login/", _Login(self, timp=bool(prefix)))
             for operation in self._operations():
-                endpoint = Endpoint(self._auth, self._dialect(operation, timp=bool(prefix)), operation)
+                dialect = self._dialect(operation, timp=bool(prefix))
+                endpoint = Endpoint(self._auth, dialect, self._settings, operation)
                 routes += _both_spellings(prefix + operation.path, endpoint)
         return routes
 
     def _dialect(self, operation: Operation[Request], *, timp: bool) -> Dialect:
         seed = operation.method == "DELETE" and not timp
         column = "crux_timp" if timp else "crux_seed" if seed else "crux_v1"
-        return Dialect(self._services, column=column, timp=timp)
+        return Dialect(column=column, timp=timp)
 
     def _operations(self) -> tuple[Operation[Request], ...]:
         cancel, view, create = Permission.CANCEL_ORDER, Permission.VIEW_ORDER, Permission.CREATE_ORDER
         allocate, track = Permission.ALLOCATE_ORDER, Permission.ADD_ORDER_TRACKING
         return (
-            _call("DELETE", "/orders/items/cancel/{target}/", self.cancel_item, cancel, _RETAILER),
-            _call("PATCH", "/orders/items/cancel/{target}/confirm/", self.confirm_item, cancel, _SUPPLIER),
-            _call("PATCH", "/orders/items/cancel/{target}/reject/", self.reject_item, cancel, _SUPPLIER),
+            _call("DELETE", "/orders/items/cancel/{line}/", self.cancel_item, cancel, _RETAILER),
+            _call("PATCH", "/orders/items/cancel/{line}/confirm/", self.confirm_item, cancel, _SUPPLIER),
+            _call("PATCH", "/orders/items/cancel/{line}/reject/", self.reject_item, cancel, _SUPPLIER),
             _call("PATCH", "/orders/cancel/", self.cancel_order, cancel, _RETAILER),
-            _call("PATCH", "/orders/cancel/{target}/confirm/", self.confirm_order, cancel, _SUPPLIER),
-            _call("PATCH", "/orders/cancel/{target}/reject/", self.reject_order, cancel, _SUPPLIER),
-            _call("PUT", "/orders/allocation/{target}/", self.allocate, allocate, _SUPPLIER, has_lines=True),
-            _call("POST", "/orders/tracking/{target}/", self.track, track, _SUPPLIER, has_lines=True),
+            _call("PATCH", "/orders/cancel/{order}/confirm/", self.confirm_order, cancel, _SUPPLIER),
+            _call("PATCH", "/orders/cancel/{order}/reject/", self.reject_order, cancel, _SUPPLIER),
+            _call("PUT", "/orders/allocation/{order}/", self.allocate, allocate, _SUPPLIER, has_lines=True),
+            _call("POST", "/orders/tracking/{order}/", self.track, track, _SUPPLIER, has_lines=True),
             _call("POST", "/orders/create/", self.create_order, create, _RETAILER, has_lines=True),
             _call("POST", "/orders/", self.list_orders, view, _BOTH),
-            _call("GET", "/orders/po/{target:path}/", self.orders_by_reference, view, _BOTH),
-            _call("GET", "/orders/{target}/", self.order_detail, view, _BOTH),
+            _call("GET", "/orders/po/{reference:path}/", self.orders_by_reference, view, _BOTH),
+            _call("GET", "/orders/{order}/", self.order_detail, view, _BOTH),
         )
 
     # Cancelling
 
     async def cancel_item(self, request: Request) -> Reply:
         """DELETE: the retailer asks to cancel what is open of an item. 204: the ask is pending."""
-        await self._done(request, AskCancellation(line=request.line, actor=request.caller.actor))
+        await self._done(request, AskCancellation(line=request.id, actor=request.caller.actor))
         return Reply(status=204)
 
     async def confirm_item(self, request: Request) -> Reply:
         """PATCH: the supplier accepts what is asked of an item."""
-        await self._done(request, AcceptCancellation(line=request.line, actor=request.caller.actor))
+        await self._done(request, AcceptCancellation(line=request.id, actor=request.caller.actor))
         return Reply(status=204)
 
     async def reject_item(self, request: Request) -> Reply:
         """PATCH: the supplier declines what is asked of an item. CRUX has no room for a reason."""
         reason = DeclineReason.NOT_STATED
-        await self._done(request, DeclineCancellation(line=request.line, actor=request.caller.actor, reason=reason))
+        await self._done(request, DeclineCancellation(line=request.id, actor=request.caller.actor, reason=reason))
         return Reply(status=204)
 
     async def cancel_order(self, request: Request) -> Reply:
@@ -165,29 +164,27 @@ class CruxCalls:
 
     async def confirm_order(self, request: Request) -> Reply:
         """PATCH: the supplier accepts every ask on its lines of an order."""
-        await self._done(request, AnswerOrder(order=request.order, actor=request.caller.actor))
+        await self._done(request, AnswerOrder(order=request.id, actor=request.caller.actor))
         return Reply(status=204)
 
     async def reject_order(self, request: Request) -> Reply:
         """PATCH: the supplier declines every ask on its lines of an order."""
         reason = DeclineReason.NOT_STATED
-        await self._done(request, AnswerOrder(order=request.order, actor=request.caller.actor, decline_reason=reason))
+        await self._done(request, AnswerOrder(order=request.id, actor=request.caller.actor, decline_reason=reason))
         return Reply(status=204)
 
     # Fulfilling
 
     async def allocate(self, request: Request) -> Reply:
         """PUT: the supplier says how much of each line there is. Answers a word per line, in the order given."""
-        order = request.order
         message = messages.read(messages.Allocate, request.body, timp=request.timp)
-        done = await self._done(request, meaning.allocate(request, message, order))
+        done = await self._done(request, meaning.allocate(request, message, request.id))
         return json_reply(200, [{str(each.line): views.allocation_word(each.outcome)} for each in done.outcomes])
 
     async def track(self, request: Request) -> Reply:
         """POST: the supplier reports a parcel; its units are shipped."""
-        order = request.order
         message = messages.read(messages.Track, request.body, timp=request.timp)
-        done = await self._done(request, meaning.ship(request, message, order, self._ids.new()))
+        done = await self._done(request, meaning.ship(request, message, request.id, self._ids.new()))
         return json_reply(201, {"package_uuid": str(done.parcel)}) if request.timp else Reply(status=204)
 
     # Orders
@@ -226,18 +223,18 @@ class CruxCalls:
 
     async def order_detail(self, request: Request) -> Reply:
         """GET: one order."""
-        order = await self._database.read(partial(order_reads.order_by_id, scope=request.scope, order=request.order))
+        order = await self._database.read(partial(order_reads.order_by_id, scope=request.scope, order=request.id))
         if order is None:
             raise CallError.of(UNKNOWN_ORDER)
         return json_reply(200, views.order_timp(order) if request.timp else views.order_v1(order))
 
     async def orders_by_reference(self, request: Request) -> Reply:
         """GET: the orders with a purchase order number, which need not be unique, and may hold slashes."""
-        if not request.target:
+        if not request.reference:
             raise CallError(Problem.NOT_FOUND, "Not found.")
-        if why_unfit(request.target):
+        if why_unfit(request.reference):
             return json_reply(200, [])
-        read = partial(order_reads.orders_by_reference, scope=request.scope, reference=request.target)
+        read = partial(order_reads.orders_by_reference, scope=request.scope, reference=request.reference)
         show = views.order_timp if request.timp else views.order_v1
         return json_reply(200, [show(order) for order in await self._database.read(read)])
 
@@ -245,7 +242,8 @@ class CruxCalls:
         """What a stranger says to log in, which is short."""
         settings = self._settings
         most = min(LOGIN_MAX_BYTES, settings.body_max_bytes)
-        return await messages.read_body(scope, receive, max_bytes=most, timeout_s=settings.body_timeout_s)
+        body = await limits.read_body(receive, max_bytes=most, timeout_s=settings.body_timeout_s)
+        return messages.read_json(scope, body) if body else {}
 
     async def log_in(self, body: Any, address: str) -> Reply:
         """POST: a token for a right password. Who guesses has to wait."""
@@ -319,15 +317,33 @@ def _options(scope: Scope) -> Reply:
     raise CallError(Problem.METHOD_NOT_ALLOWED, f'Method "{scope["method"]}" not allowed.')
 
 
-def _target(scope: Scope, path: str) -> str:
-    """What the path names. In a text that may hold slashes, only the undecoded path distinguishes them from its own."""
-    target = str(scope["path_params"].get("target", ""))
-    before, rest, _ = path.partition("{target:path}")
+_UNKNOWN: Final = {"line": UNKNOWN_LINE, "order": UNKNOWN_ORDER}
+
+
+def _id(named: Mapping[str, str]) -> UUID:
+    """The id in the path, or ``NO_LINE`` where there is none.
+
+    Raises:
+        CallError: no line, or no order, can have this id.
+    """
+    for name, unknown in _UNKNOWN.items():
+        if name in named:
+            try:
+                return read_uuid(named[name])
+            except ValueError:
+                raise CallError.of(unknown) from None
+    return NO_LINE
+
+
+def _reference(scope: Scope, path: str) -> str:
+    """The reference in the path. Slashes may be its own: only the undecoded path says which are."""
+    reference = str(scope["path_params"].get("reference", ""))
+    before, rest, _ = path.partition("{reference:path}")
     raw: bytes | None = scope.get("raw_path")
     if not rest:
-        return target
+        return reference
     if raw is None:
-        return target.removesuffix("/")
+        return reference.removesuffix("/")
     named = raw.partition(b"?")[0].partition(before.encode())[2].removesuffix(b"/")
     return unquote_to_bytes(named).decode(errors="surrogateescape")
 

@@ -13,56 +13,32 @@ from countermand.domain.commands import Allocate, AllocateOrder, Parcel, Ship, S
 from countermand.domain.line_status import LineStatus
 from countermand.domain.money.amounts import digits_of, rounded
 from countermand.domain.orders import NewLine, PlaceOrder
-from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER, Refusal
-from countermand.ids import read_uuid
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.order_lists import OrderFilter
 from countermand.reads.scope import Scope
 from countermand.wire.crux import messages
 from countermand.wire.crux.views import ALLOCATIONS, DESIGNATIONS, STATUSES
-from countermand.wire.replies import CallError
 
 CURRENCY: Final = "USD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One authenticated call: who calls, in which generation, and what it says."""
+    """One authenticated call: who calls, in which generation, and what it says.
+
+    The path names a line or an order by its ``id``, or orders by their ``reference``, or nothing.
+    """
 
     caller: Caller
     timp: bool
-    target: str
+    id: UUID
+    reference: str
     body: Any
 
     @property
     def scope(self) -> Scope:
         """What the caller may see."""
         return Scope(party=self.caller.party, kind=self.caller.kind)
-
-    @property
-    def line(self) -> UUID:
-        """The line that the path names.
-
-        Raises:
-            CallError: no line can have this id.
-        """
-        return _uuid(self.target, UNKNOWN_LINE)
-
-    @property
-    def order(self) -> UUID:
-        """The order that the path names.
-
-        Raises:
-            CallError: no order can have this id.
-        """
-        return _uuid(self.target, UNKNOWN_ORDER)
-
-
-def _uuid(text: str, unknown: Refusal) -> UUID:
-    try:
-        return read_uuid(text)
-    except ValueError:
-        raise CallError.of(unknown) from None
 
 
 def place_order(

@@ -25,8 +25,7 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.texts import TEXT_MAX, is_blank, read_text
 from countermand.ids import read_uuid
 from countermand.json_input import NODES_MAX, MalformedJsonError, parse_json
-from countermand.wire import limits
-from countermand.wire.http import unsupported_body
+from countermand.wire.body_types import unsupported_body
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.response import Scope, header
 
@@ -257,19 +256,12 @@ class Track(Message):
     attributes: list[Attribute] | None = Field(default=None, validation_alias="package_attributes")
 
 
-async def read_body(
-    scope: Scope, receive: limits.Receive, *, max_bytes: int, timeout_s: float, nodes_max: int = NODES_MAX
-) -> Any:
-    """The JSON that a call carries; an empty body counts as ``{}``, whatever its content type.
+def read_json(scope: Scope, body: bytes, *, nodes_max: int = NODES_MAX) -> Any:
+    """The JSON that a call carries.
 
     Raises:
-        BodyTooLargeError: as ``limits.read_body``.
-        BodyTooSlowError: as ``limits.read_body``.
         CallError: it is of another type, or not JSON.
     """
-    body = await limits.read_body(receive, max_bytes=max_bytes, timeout_s=timeout_s)
-    if not body:
-        return {}
     if unsupported := unsupported_body(scope, "application/json"):
         given = (header(scope, b"content-type") or "")[:200]
         detail = f'Unsupported media type "{given}" in request. {unsupported.sentence}'

@@ -13,7 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from countermand.admin.callers import Caller
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
-from countermand.wire.http import Unsupported
+from countermand.wire.body_types import Unsupported
 from countermand.wire.limits import Asgi
 from countermand.wire.native.errors import ERRORS_MAX, error_at, throttled
 from countermand.wire.native.operations import OPERATIONS

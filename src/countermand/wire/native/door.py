@@ -10,7 +10,7 @@ from starlette.responses import Response
 from countermand.reads.health import ping
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
-from countermand.wire.http import unsupported_body
+from countermand.wire.body_types import unsupported_body
 from countermand.wire.native import cancellations, endpoints, errors, events, lines, me, payments, refunds, scorecards
 from countermand.wire.native.auth import UNSUPPORTED, Inside, admitted
 from countermand.wire.native.describing import described
