@@ -2,7 +2,7 @@
 
 import pytest
 
-from countermand.cli.output import tame
+from countermand.domain.spreadsheets import tame
 from tests.cli.conftest import Cli
 from tests.docs.test_docs import COMMANDS, flags
 from tests.support.leaves import NASTY

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from countermand.cli import running
-from countermand.cli.output import tame, untamed
+from countermand.domain.spreadsheets import tame, untamed
 from tests.cli.conftest import Cli, order
 from tests.seeds.serving import clean_environment
 

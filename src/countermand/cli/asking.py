@@ -55,7 +55,7 @@ def ask(
         if units is not None:
             fail(Exit.USAGE, "usage", "A file says the units of each row in its column units; leave --units out.")
         from countermand.cli.bulk_asking import Format, ask_file
-        from countermand.cli.line_files import Usual
+        from countermand.domain.bulk_rows import Usual
 
         form = Format.JSON if json else Format.CSV if csv else Format.TEXT
         usual = Usual(asker=Asker(by), reason=reason, note=note)

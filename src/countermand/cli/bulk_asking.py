@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,21 +16,17 @@ from sqlalchemy import Connection
 
 from countermand.admin.finding import EVERYTHING
 from countermand.cli.asking import call_for, made_by
-from countermand.cli.line_files import KEY_MAX, BadRow, Usual, Wanted, read_file
+from countermand.cli.line_files import read_file
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, csv_printer, fail, manners, plain, say, writing
 from countermand.cli.running import with_database
+from countermand.domain.bulk_rows import KEY_MAX, AskRow, BadRow, Usual
 from countermand.domain.commands import AskCancellation
 from countermand.domain.line import State
-from countermand.domain.numbers import read_digits
-from countermand.ids import read, show
+from countermand.ids import show
 from countermand.reads import cancellations as cancellation_reads
-from countermand.reads import lines as line_reads
-from countermand.reads import orders as order_reads
+from countermand.reads.bulk import LineKey, NotFound, lines_named
 from countermand.reads.cancellations import CancellationView
-from countermand.reads.lookup import Lookup
-from countermand.reads.orders import OrderView
-from countermand.reads.views import LineRow
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.service.lanes import BATCH_MAX, QUEUE_MAX, Lane
@@ -41,7 +36,6 @@ TOGETHER: Final = 4 * BATCH_MAX
 """How many rows are under way at once. Their results are printed before the next ones are started."""
 DERIVED: Final = 48
 """So many characters a key has that is made of what a row says, after what --key puts before it."""
-NUMBER: Final = re.compile("[0-9]{1,10}")
 
 
 T = TypeVar("T")
@@ -173,7 +167,7 @@ class _Keys:
     prefix: str
     seen: Counter[str] = field(default_factory=Counter)
 
-    def of(self, row: Wanted, line: UUID) -> str:
+    def of(self, row: AskRow, line: UUID) -> str:
         if row.key:
             return row.key
         content = repr((line.hex, row.asker.value, row.units, row.reason.value, row.note))
@@ -189,7 +183,7 @@ class _Asking:
     application: Application
     keys: _Keys
 
-    async def run(self, rows: Sequence[Wanted | BadRow], printer: _Printer) -> None:
+    async def run(self, rows: Sequence[AskRow | BadRow], printer: _Printer) -> None:
         for some in _parts(rows, TOGETHER):
             found = await self._find(some)
             outcomes = await self._outcomes([each for each in found if isinstance(each, Found)])
@@ -198,7 +192,7 @@ class _Asking:
             if any(each.result == "failed" for each in results):
                 break
 
-    async def _find(self, rows: Sequence[Wanted | BadRow]) -> list[Found | BadRow]:
+    async def _find(self, rows: Sequence[AskRow | BadRow]) -> list[Found | BadRow]:
         return await self.application.database.read(partial(_find_all, rows=rows, keys=self.keys))
 
     async def _outcomes(self, asked: Sequence[Found]) -> dict[int, Outcome]:
@@ -222,7 +216,7 @@ class _Tried(_Asking):
     have nothing in common with them, and no transaction is longer than it must be: it keeps a service waiting.
     """
 
-    async def run(self, rows: Sequence[Wanted | BadRow], printer: _Printer) -> None:
+    async def run(self, rows: Sequence[AskRow | BadRow], printer: _Printer) -> None:
         found = [each for some in _parts(rows, TOGETHER) for each in await self._find(some)]
         orders: dict[UUID, list[Found]] = {}
         for each in found:
@@ -259,62 +253,15 @@ def _batches(groups: Sequence[Sequence[Found]]) -> Iterator[list[Found]]:
         yield batch
 
 
-@dataclass(frozen=True, slots=True)
-class _NoLine:
-    code: str
-    message: str
+def _find_all(connection: Connection, *, rows: Sequence[AskRow | BadRow], keys: _Keys) -> list[Found | BadRow]:
+    """The line of each row, all found together."""
+    asked = [row for row in rows if isinstance(row, AskRow)]
+    lines = dict(zip((row.place for row in asked), lines_named(connection, EVERYTHING, asked), strict=True))
+    return [row if isinstance(row, BadRow) else _found(row, lines[row.place], keys) for row in rows]
 
 
-def _find_all(connection: Connection, *, rows: Sequence[Wanted | BadRow], keys: _Keys) -> list[Found | BadRow]:
-    """The line of each row. What several rows name is looked for once."""
-    lines: dict[str, LineRow | None] = {}
-    orders: dict[str, list[OrderView]] = {}
-
-    def line_of(row: Wanted) -> LineRow | _NoLine:
-        if row.line:
-            if row.line not in lines:
-                lines[row.line] = _line(connection, row.line)
-            return lines[row.line] or _NoLine("unknown_line", f"There is no line {row.line}.")
-        if row.order not in orders:
-            orders[row.order] = _orders(connection, row.order)
-        return _line_with(orders[row.order], row)
-
-    return [row if isinstance(row, BadRow) else _found(row, line_of(row), keys) for row in rows]
-
-
-def _line(connection: Connection, text: str) -> LineRow | None:
-    if NUMBER.fullmatch(text):
-        return line_reads.line_of_bol_number(connection, read_digits(text))
-    line = read("lin", text)
-    return line_reads.line_by_id(connection, EVERYTHING, line) if line else None
-
-
-def _orders(connection: Connection, text: str) -> list[OrderView]:
-    """The orders with this reference, number or id. A customer's name is none of these: too much hangs on it."""
-    found = order_reads.orders_by_lookup(connection, EVERYTHING, Lookup(reference=text), 2)
-    if NUMBER.fullmatch(text):
-        by_number = order_reads.orders_by_lookup(connection, EVERYTHING, Lookup(number=read_digits(text)), 2)
-        found += [view for view in by_number if view.row.number == read_digits(text)]
-    if (order := read("ord", text)) and (view := order_reads.order_by_id(connection, EVERYTHING, order)):
-        found.append(view)
-    return list({view.row.id: view for view in found}.values())
-
-
-def _line_with(orders: Sequence[OrderView], row: Wanted) -> LineRow | _NoLine:
-    if not orders:
-        return _NoLine("unknown_order", f"There is no order {row.order}.")
-    if len(orders) > 1:
-        return _NoLine("ambiguous", f"Several orders are called {row.order}: name this one by its id.")
-    fitting = [line.row for line in orders[0].lines if line.row.sku == row.sku]
-    if not fitting:
-        return _NoLine("unknown_line", f"The order {row.order} has no line of {row.sku}.")
-    if len(fitting) > 1:
-        return _NoLine("ambiguous", f"The order {row.order} has several lines of {row.sku}: name this one by its id.")
-    return fitting[0]
-
-
-def _found(row: Wanted, line: LineRow | _NoLine, keys: _Keys) -> Found | BadRow:
-    if isinstance(line, _NoLine):
+def _found(row: AskRow, line: LineKey | NotFound, keys: _Keys) -> Found | BadRow:
+    if isinstance(line, NotFound):
         return BadRow(place=row.place, code=line.code, message=line.message)
     command = AskCancellation(
         line=line.id,

@@ -6,12 +6,13 @@ import json
 import os
 import re
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NoReturn
+
+from countermand.domain.spreadsheets import tame
 
 EDGES = 3
 """What stands between two columns of a table, at most."""
@@ -191,22 +192,6 @@ def say_more(what: str, limit: int) -> None:
     say(f"These are the {what} {limit}; --limit shows more.")
 
 
-def tame(cell: str) -> str:
-    """A cell of a CSV file that no spreadsheet takes for a formula; somebody else chose what references say.
-
-    Spreadsheets skip blanks, line breaks and tabs before a formula, and some take full-width signs for the plain ones.
-    """
-    begins = unicodedata.normalize("NFKC", cell.lstrip()[:1])[:1]
-    return f"'{cell}" if begins in _FORMULA or cell[:1] in _BREAKS else cell
-
-
-def untamed(cell: str) -> str:
-    """What ``tame`` made the cell of."""
-    return cell[1:] if cell.startswith("'") and tame(cell[1:]) == cell else cell
-
-
-_FORMULA: Final = frozenset("=+-@|%")
-_BREAKS: Final = frozenset("\t\r\n")
 _UNFIT_FOR_A_CELL: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and those that turn the direction of what follows."""
 
