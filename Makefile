@@ -20,14 +20,15 @@ check: .venv/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Writes the tables and the schema of docs/events.md, and the pages of --help, from the code.
+# Writes what the pages take from the code: docs/events.md and its schema, --help, docs/reference, the drawings.
 docs: .venv/.ready
 	$(BIN)/python -m tests.docs.event_tables
 	$(BIN)/python -m tests.docs.help_texts
+	$(BIN)/python -m tests.docs.reference
 
 # The pages as a site that needs no network, below build/site.
-site: .venv/.ready
-	$(UV) sync --frozen --group docs
+site: docs
+	$(UV) sync --frozen --quiet --group docs
 	$(BIN)/sphinx-build -W -q -b dirhtml docs build/site
 	@echo "The site is in build/site/index.html."
 

@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from countermand.documents import events
-from countermand.domain.events import MEANINGS, EventKind
+from countermand.domain.events import MEANINGS, MONEY, EventKind
+from tests.docs.markdown import filled, table
 from tests.docs.reading import DOCS
 
 PAGE = DOCS / "events.md"
@@ -40,16 +40,17 @@ def _open(part: Any) -> Any:
 
 def _table(name: str) -> str:
     if name == "kinds":
-        rows = [(f"`{kind}`", MEANINGS[kind].when, MEANINGS[kind].units) for kind in EventKind]
-        return _markdown(("Kind", "When", "`units`"), rows)
+        return "\n" + "\n".join(_kind(kind) for kind in EventKind) + "\n"
     model = getattr(events, name)
-    members = [(f"`{member}`", field.description) for member, field in model.model_fields.items()]
-    return f"{model.__doc__}\n\n" + _markdown(("Member", "Meaning"), members)
+    members = [(f"`{member}`", field.description or "") for member, field in model.model_fields.items()]
+    return f"{model.__doc__}\n\n" + table(("Member", "Meaning"), members)
 
 
-def _markdown(heading: tuple[str, ...], rows: Iterable[tuple[str | None, ...]]) -> str:
-    head, *body = (f"| {' | '.join(cell or '' for cell in line)} |\n" for line in (heading, *rows))
-    return "".join([head, "|" + "---|" * len(heading) + "\n", *body])
+def _kind(kind: EventKind) -> str:
+    meaning = MEANINGS[kind]
+    about = f" `units`: {meaning.units}." if meaning.units != "0" else ""
+    whom = " To the retailer and the platform." if kind in MONEY else ""
+    return f"### `{kind}`\n\n{filled(meaning.when + about + whom)}\n"
 
 
 if __name__ == "__main__":

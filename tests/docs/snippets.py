@@ -98,15 +98,22 @@ SESSIONS: Final = {
              -d "{\\"lines\\": [{\\"line\\": \\"$QUOTED_LINE\\", \\"units\\": 2}]}" > quote.json
     """,
     ),
-    "docs/plaza.md": Session(
+    "docs/how-to/back-up.md": Session(after="test -s copy.sqlite3"),
+    "docs/how-to/crux.md": Session(served=True),
+    "docs/how-to/mollie.md": Session(),
+    "docs/how-to/nginx.md": Session(after="countermand endpoint list"),
+    "docs/how-to/plaza.md": Session(
         served=True,
         before="""
         countermand ask --line "$NUMBER" --units 1 --by customer
     """,
         after='countermand cancellations --state accepted --json | grep "$ITEM"',
     ),
+    "docs/how-to/postgresql.md": Session(),
+    "docs/how-to/refunds-by-hand.md": Session(after='countermand refunds --state confirmed | grep "$REFUND"'),
+    "docs/how-to/stripe.md": Session(),
+    "docs/how-to/upgrade.md": Session(),
     "docs/policies.md": Session(),
-    "docs/providers.md": Session(after="countermand refunds"),
     "docs/score.md": Session(
         served=True,
         before="""
@@ -115,7 +122,6 @@ SESSIONS: Final = {
     """,
     ),
     "docs/settings.md": Session(after="countermand endpoint add https://127.0.0.1:8443/in --party 'Alpine Supply'"),
-    "docs/storage.md": Session(after="test -s copy.sqlite3"),
     "docs/webhooks.md": Session(),
 }
 """The pages with blocks of shell: those of one page are run in order, in one session."""
@@ -123,11 +129,13 @@ SESSIONS: Final = {
 NOT_RUN: Final = {
     ("README.md", "make demo"): "installs, then stays up; tests/cli/test_serving.py plays the demo",
     ("CONTRIBUTING.md", 'make test ARGS="tests/domain"'): "is what runs these tests",
+    ("docs/tutorial.md", 'git clone "$SOURCE" countermand'): "installs: the tests run on what make has installed",
+    ("docs/how-to/upgrade.md", "git pull"): "gets a new version",
+    ("docs/how-to/postgresql.md", "createuser --pwprompt countermand"): "asks for a password; the tests make databases",
 }
 """Blocks of shell that the tests do not run, each with the reason."""
 
 SHAPES: Final = {
-    ("README.md", "open --- ask ---> asked --- accept ---> cancelled"): "a diagram",
     (
         "docs/architecture.md",
         "bytes -> door -> command -> lane -> [ begin, load, decide, save, commit ] -> outcome -> reply table -> bytes",
@@ -183,6 +191,7 @@ SAMPLES: Final = {
     "crd_019a0000000070008000000000000000": "CREDENTIAL",
     "ept_019a0000000070008000000000000000": "ENDPOINT",
     "ntc_019a0000000070008000000000000000": "NOTICE",
+    "rfd_019a0000000070008000000000000000": "REFUND",
     "postgresql://countermand@db.example.com/countermand": "POSTGRES",
     "127.0.0.1:8765": "ADDRESS",
     "1000017": "NUMBER",

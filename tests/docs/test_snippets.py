@@ -12,14 +12,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
 import httpx2
 import psycopg
 import pytest
 from jsonschema import Draft202012Validator
 from psycopg import errors
-from standardwebhooks import WebhookVerificationError
 
 from countermand.outlets.signature import new_secret, sign
 from countermand.settings import PLAZA_LIMITS, Settings
@@ -34,6 +32,8 @@ from tests.support.world import Clock, populate, running
 pytestmark = pytest.mark.xdist_group("snippets")
 
 README = "README.md"
+TUTORIAL = "docs/tutorial.md"
+VERIFYING = "docs/how-to/verify-webhooks.md"
 NAMES = (
     *(
         "PARTY",
@@ -108,18 +108,22 @@ def treatment(snippet: Snippet) -> str:
     if place in NOT_RUN or place in SHAPES:
         return {**NOT_RUN, **SHAPES}[place] if (place in SHAPES) == (snippet.language == "text") else ""
     if snippet.language == "sh":
-        return "run" if snippet.page in SESSIONS or snippet.page == README else ""
+        return "run" if snippet.page in {*SESSIONS, README, TUTORIAL} else ""
+    if snippet.page == TUTORIAL and snippet.language in ("json", "text"):
+        return "compared with what the block before it says"
+    if snippet.page.startswith("docs/reference/"):
+        return "made of the code: see test_reference.py"
     return TREATED.get((snippet.page, snippet.language), "")
 
 
 TREATED = {
-    ("docs/endpoints.md", "python"): "test_the_sample_that_checks_a_signature_does",
+    **{(VERIFYING, language): "run in test_webhook_samples.py" for language in ("python", "js", "php", "ruby", "go")},
     ("docs/webhooks.md", "python"): "test_the_sample_of_a_receiver_takes_what_is_sent",
     ("docs/events.md", "json"): "test_the_example_of_an_event_fits_the_schema",
     ("docs/events.md", "sql"): "test_the_service_works_without_the_rights_that_are_taken_from_it",
-    ("docs/storage.md", "sql"): "test_the_service_works_as_the_role_that_owns_nothing",
+    ("docs/how-to/postgresql.md", "sql"): "test_the_service_works_as_the_role_that_owns_nothing",
     ("docs/native.md", "json"): "compared with what the page's own shell is answered",
-    ("docs/plaza.md", "xml"): "sent by the page's own shell as cancel.xml",
+    ("docs/how-to/plaza.md", "xml"): "sent by the page's own shell as cancel.xml",
     ("docs/settings.md", "toml"): "test_the_file_of_settings_is_read",
 }
 """Which test takes the only block of a page in this language."""
@@ -165,6 +169,29 @@ def test_the_first_steps_work_in_one_shell(bash: Shell, tmp_path: Path) -> None:
     assert (tmp_path / "first.sqlite3").exists()
 
 
+def test_the_tutorial_works_from_an_empty_folder(bash: Shell, tmp_path: Path) -> None:
+    """Each answer that it shows is in what the block before it says, with … for what is left out."""
+    programs, port = tmp_path / "countermand/.venv/bin", free_port()
+    programs.mkdir(parents=True)
+    programs.joinpath("countermand").symlink_to(bash.programs / "countermand")
+    script, shown = [f'export PATH="{programs}:$PATH"'], []
+    for block in snippets():
+        if block.page != TUTORIAL or (block.page, block.begins) in NOT_RUN:
+            continue
+        if block.language == "sh":
+            place = block.place
+            script.append(f"echo '>>> {place}'\n{as_pasted(block.text)}\necho")
+        else:
+            shown.append((place, block.text.strip()))
+    environment = {"COUNTERMAND_PORT": str(port), "ADDRESS": f"127.0.0.1:{port}"}
+    said = bash.run("\n".join(script), tmp_path, environment, bare=True)
+    parts = re.split("^>>> (.+)\n", said, flags=re.MULTILINE)
+    answers = dict(zip(parts[1::2], parts[2::2], strict=True))
+    for place, text in shown:
+        missing = [part for part in re.split("…|\n", text) if part not in answers[place]]
+        assert not missing, f"{place} does not say {missing}, but {answers[place]}"
+
+
 @pytest.mark.parametrize("page", SESSIONS)
 def test_the_shell_of_a_page_works(page: str, bash: Shell, prepared: World, tmp_path: Path, postgres: Node) -> None:
     session, folder = SESSIONS[page], prepared.copy(tmp_path)
@@ -195,7 +222,7 @@ def _new_retailer(folder: Path) -> None:
 
 
 def _document(folder: Path) -> None:
-    (folder / "cancel.xml").write_text(the_snippet("docs/plaza.md", "xml"))
+    (folder / "cancel.xml").write_text(the_snippet("docs/how-to/plaza.md", "xml"))
 
 
 def _quote_is_the_example(folder: Path, world: World) -> None:
@@ -205,7 +232,7 @@ def _quote_is_the_example(folder: Path, world: World) -> None:
     assert json.loads((folder / "quote.json").read_text()) == json.loads(example)
 
 
-FOLDERS: Mapping[str, Callable[[Path], None]] = {"docs/cli.md": _new_retailer, "docs/plaza.md": _document}
+FOLDERS: Mapping[str, Callable[[Path], None]] = {"docs/cli.md": _new_retailer, "docs/how-to/plaza.md": _document}
 CHECKS: Mapping[str, Callable[[Path, World], None]] = {"docs/native.md": _quote_is_the_example}
 
 
@@ -238,7 +265,7 @@ async def test_the_service_works_without_the_rights_that_are_taken_from_it(postg
 @pytest.mark.anyio
 async def test_the_service_works_as_the_role_that_owns_nothing(postgres: Node, clock: Clock) -> None:
     with roles(postgres, "countermand_owner", made="countermand_service") as (url, owner):
-        owner.execute(the_snippet("docs/storage.md", "sql"))
+        owner.execute(the_snippet("docs/how-to/postgresql.md", "sql"))
         await order_as("countermand_service", url, clock)
 
 
@@ -273,15 +300,6 @@ def of_role(role: str, url: str) -> str:
 
 def signed(secret: str, body: bytes) -> dict[str, str]:
     return dict(sign([secret], "msg_1", datetime.now(UTC), body))
-
-
-def test_the_sample_that_checks_a_signature_does() -> None:
-    sample = ModuleType("sample")
-    exec(the_snippet("docs/endpoints.md", "python"), vars(sample))
-    secret, body = new_secret(), b'{"id": "evt_1"}'
-    assert sample.receive(body, signed(secret, body), secret) == {"id": "evt_1"}
-    with pytest.raises(WebhookVerificationError):
-        sample.receive(b"{}", signed(secret, body), secret)
 
 
 def test_the_sample_of_a_receiver_takes_what_is_sent(bash: Shell, prepared: World, tmp_path: Path) -> None:

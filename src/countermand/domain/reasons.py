@@ -1,6 +1,7 @@
 """Why units are cancelled or why a cancellation is declined: one catalogue, of which each dialect has its own names."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class CancelReason(StrEnum):
@@ -32,3 +33,33 @@ class DeclineReason(StrEnum):
     IN_PACKING = "in_packing"
     MADE_TO_ORDER = "made_to_order"
     OTHER = "other"
+
+
+CANCEL_MEANINGS: Final[dict[CancelReason, str]] = {
+    CancelReason.NOT_STATED: "No reason was given. It is the default.",
+    CancelReason.REQUESTED_BY_CUSTOMER: "The customer wants it.",
+    CancelReason.OUT_OF_STOCK: "The article is out of stock.",
+    CancelReason.BAD_CONDITION: "The article is damaged.",
+    CancelReason.SHIPPING_TOO_COSTLY: "Shipping costs more than was expected.",
+    CancelReason.INCORRECT_PRICE: "The price was wrong.",
+    CancelReason.NOT_AVAILABLE_IN_TIME: "The article cannot be delivered by the promised day.",
+    CancelReason.GUARANTEE_NOT_MET: "The article cannot meet the guarantee of the marketplace.",
+    CancelReason.ORDERED_TWICE: "The same was ordered twice.",
+    CancelReason.ITEM_RETAINED: "The retailer keeps the article.",
+    CancelReason.TECHNICAL_ISSUE: "A fault of a system led to the order.",
+    CancelReason.ITEM_NOT_FOUND: "The article is not where it should be.",
+    CancelReason.BACKORDER_TOO_LATE: "The article is on back-order, and comes too late.",
+    CancelReason.REJECTED_AT_ALLOCATION: "The supplier reported at allocation that it does not have these units.",
+    CancelReason.OTHER: "None of the others. A note can say more.",
+}
+"""What each reason for a cancellation means."""
+
+DECLINE_MEANINGS: Final[dict[DeclineReason, str]] = {
+    DeclineReason.NOT_STATED: "No reason was given. Only CRUX has such declines.",
+    DeclineReason.ALREADY_SHIPPED: "The units are on their way. A policy can require the parcel as proof.",
+    DeclineReason.ALREADY_PICKED: "The units are taken from the shelf, and cannot be stopped.",
+    DeclineReason.IN_PACKING: "The units are being packed.",
+    DeclineReason.MADE_TO_ORDER: "The units are made for this customer.",
+    DeclineReason.OTHER: "None of the others. A note can say more.",
+}
+"""What each reason for a decline means."""

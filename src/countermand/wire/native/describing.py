@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from countermand.wire.native.errors import MEDIA_TYPE
+from countermand.wire.native.members import meaning_of
 from countermand.wire.native.operations import OPERATIONS
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 
 
 def described(description: dict[str, Any]) -> dict[str, Any]:
-    """The description with tags, permissions, problems in their media type, and members that cannot be null."""
+    """The description with tags, permissions, meanings, problems in their media type, and members never null."""
     for call in _calls(description):
         operation = OPERATIONS[call["operationId"]]
         call["tags"] = [call["operationId"].partition(".")[0]]
@@ -22,10 +23,19 @@ def described(description: dict[str, Any]) -> dict[str, Any]:
                 content[MEDIA_TYPE] = content.pop("application/json")
         for sent in (*call.get("parameters", ()), *call.get("requestBody", {}).get("content", {}).values()):
             sent["schema"] = _never_null(sent["schema"])
-    for schema in description["components"]["schemas"].values():
-        # What is sent names its unknown members; answers may gain some.
-        if schema.get("additionalProperties") is False:
-            schema["properties"] = {name: _never_null(each) for name, each in schema["properties"].items()}
+        for parameter in call.get("parameters", ()):
+            _explain(parameter, call["operationId"], parameter["name"])
+    schemas = description["components"]["schemas"]
+    received = _named([call.get("requestBody", {}) for call in _calls(description)], schemas)
+    for called, schema in schemas.items():
+        if called not in received:
+            # Answers may gain members.
+            schema.pop("additionalProperties", None)
+        members = schema.get("properties", {})
+        for name in members:
+            if called in received:
+                members[name] = _never_null(members[name])
+            _explain(members[name], called, name)
     description["tags"] = [{"name": name} for name in sorted({call["tags"][0] for call in _calls(description)})]
     return description
 
@@ -33,6 +43,29 @@ def described(description: dict[str, Any]) -> dict[str, Any]:
 def _calls(description: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path in description["paths"].values():
         yield from (call for method, call in path.items() if method in _METHODS)
+
+
+def _named(part: Any, schemas: dict[str, Any]) -> set[str]:
+    """The objects that a part of the description names, with those that they name."""
+    found: set[str] = set()
+    waiting = [part]
+    while waiting:
+        match waiting.pop():
+            case {"$ref": str(reference)} if (name := reference.rpartition("/")[2]) not in found:
+                found.add(name)
+                waiting.append(schemas[name])
+            case dict() as members:
+                waiting.extend(members.values())
+            case list() as items:
+                waiting.extend(items)
+    return found
+
+
+def _explain(part: dict[str, Any], place: str, name: str) -> None:
+    """Say what a parameter or a member means, unless its model does."""
+    told = part.get("description") or part.get("schema", {}).get("description")
+    if meaning := told or meaning_of(place, name):
+        part["description"] = meaning
 
 
 def _never_null(schema: dict[str, Any]) -> dict[str, Any]:

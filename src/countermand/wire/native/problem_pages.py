@@ -80,6 +80,60 @@ MEANINGS: Final[dict[str, str]] = {
 }
 """What each refusal and problem means, as docs/refusals.md has it."""
 
+ADVICE: Final[dict[str, str]] = {
+    "step_needed": "Read the object, and name its `step` in the call.",
+    "etag_mismatch": "Read the object again, decide again, and send its present `ETag` in `If-Match`.",
+    "reassigned": "Stop work on the line. What you shipped before stays shipped.",
+    "state_changed": "Read `current` in the answer. Decide again, and name the present step.",
+    "units_invalid": "Name a number of units from 1 to 1,000,000.",
+    "reason_required": "Add the reason or the note.",
+    "already_answered": "Nothing more can be answered. Compare the sentence with what you wanted.",
+    "already_shipped": "Let the customer send the goods back. Countermand handles no returns.",
+    "already_asked": "Wait for the answer, or withdraw the ask that waits.",
+    "rejected_by_fulfiller": "Nothing is left to cancel. The units count as cancelled.",
+    "already_cancelled": "Nothing is left to cancel. The money is on its way if the order was paid.",
+    "not_accepted_by_fulfiller": "Let the customer send the goods back, or change the policy for later orders.",
+    "nothing_asked": "Read the cancellation: `awaiting` names the party whose answer is due.",
+    "units_asked": "Answer the ask first: decline it, then ship the units.",
+    "too_many_units": "Read the line, and name no more units than it has in that state.",
+    "all_or_nothing": "Accept all units, or decline all.",
+    "party_inactive": "Name another party, or activate this one.",
+    "no_price": "Place orders with prices and payments if money is to go back.",
+    "refund_not_open": "Read the refund. Its `state` says what can still be done.",
+    "payment_exists": "Use another `id`, or repeat the first call unchanged.",
+    "payment_differs": "Read the payments of the order, and name no more than is left.",
+    "payment_taken": "Check the provider's id of the payment. Each payment belongs to one retailer.",
+    "order_exists": "Read the order that exists. Repeat the first call unchanged if you only lost its answer.",
+    "key_reused": "Use a new key for a new call. Use the old key only to repeat the old call.",
+    "not_found": "Check the path against the list of operations.",
+    "unauthenticated": "Send `Authorization: Bearer` with a token that is valid. An operator can make a new one.",
+    "forbidden": "Ask an operator for a token with this permission.",
+    "wrong_party": "Use a token of the kind of party that the operation is for.",
+    "method_not_allowed": "Use one of the methods that `Allow` names.",
+    "unsupported_media_type": "Send what `Accept` and `Accept-Encoding` of the answer name.",
+    "malformed": "Send JSON in UTF-8, with each member once.",
+    "invalid": "Read `errors`: it names each place and what is wrong there.",
+    "too_large": "Split the call into several.",
+    "too_slow": "Send the call again, over a connection that keeps up.",
+    "rate_limited": "Wait as long as `Retry-After` says, then send the same call again.",
+    "too_broad": "Add the filter that the sentence names.",
+    "if_match_needed": "Read the object, and send its `ETag` in `If-Match`, or `*` for any state.",
+    "limit_reached": "Remove what you no longer need, or wait as the sentence says.",
+    "nothing_to_confirm": "Nothing has to be done.",
+    "not_signed": "Nothing has to be done: e-mails carry no signature.",
+    "unavailable": "Wait as long as `Retry-After` says, then send the same call again. Nothing is half-done.",
+}
+"""What a caller can do about each."""
+
+_UNKNOWN: Final = "Check the id. What belongs to another party looks like something that does not exist."
+_IN_GENERAL: Final = "The sentence in `detail` says what is in the way."
+
+
+def advice(code: str) -> str:
+    """What a caller can do about a problem."""
+    return ADVICE.get(code) or (_UNKNOWN if code.startswith("unknown_") else _IN_GENERAL)
+
+
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title></head>
@@ -87,6 +141,7 @@ _PAGE: Final = """<!doctype html>
 <h1>{title}</h1>
 <p><code>{code}</code>, status {status}</p>
 <p>{meaning}</p>
+<p>{advice}</p>
 </body>
 </html>
 """
@@ -98,7 +153,8 @@ def problem_page(code: str) -> Response | None:
     if kind is None:
         return None
     title = code.replace("_", " ").capitalize()
-    page = _PAGE.format(title=title, code=code, status=REPLIES[kind].native, meaning=_html(MEANINGS[code]))
+    told = {"meaning": _html(MEANINGS[code]), "advice": _html(advice(code))}
+    page = _PAGE.format(title=title, code=code, status=REPLIES[kind].native, **told)
     return HTMLResponse(page, headers={"Content-Security-Policy": "default-src 'none'"})
 
 

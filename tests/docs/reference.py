@@ -1,0 +1,151 @@
+"""The pages below docs/reference and the drawings, made of the code: ``python -m tests.docs.reference`` writes them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from countermand.cli.help_pages import page as help_page
+from countermand.domain.cancellation import MOVES
+from countermand.domain.endpoint import EndpointState
+from countermand.domain.line import State
+from countermand.domain.money.refunds import RefundState
+from countermand.domain.reasons import CANCEL_MEANINGS, DECLINE_MEANINGS
+from countermand.domain.refusals import RefusalKind
+from countermand.wire.bol.vocabulary import REASONS
+from countermand.wire.native.problem_pages import MEANINGS, advice
+from countermand.wire.replies import REPLIES, Problem
+from tests.docs.api_pages import api_pages
+from tests.docs.drawings import drawings
+from tests.docs.help_texts import pages as help_texts
+from tests.docs.markdown import table
+from tests.docs.reading import DOCS
+
+REFERENCE: Final = DOCS / "reference"
+PICTURES: Final = DOCS / "pictures"
+
+
+def made() -> Iterator[tuple[Path, str]]:
+    """Every file, and what it says."""
+    for name, svg in drawings():
+        yield PICTURES / name, svg
+    for name, text in (*api_pages(), *_pages()):
+        yield REFERENCE / name, text
+
+
+def _pages() -> Iterator[tuple[str, str]]:
+    yield "problems.md", _problems()
+    yield "commands.md", _commands()
+    yield "reasons.md", _reasons()
+    yield "states.md", _states()
+
+
+def _problems() -> str:
+    head = (
+        "# Problems, one by one\n\n"
+        "Each name that `code` of a [problem](../refusals.md) can have, with what it means and what a caller can do.\n"
+        "A running service shows the same at the address that `type` names: `/problems/<code>`.\n"
+    )
+    return "\n".join((head, *(_problem(kind) for kind in (*RefusalKind, *Problem))))
+
+
+def _problem(kind: RefusalKind | Problem) -> str:
+    code, row = kind.value, REPLIES[kind]
+    plaza = f"{row.plaza[0]} with {row.plaza[1]}" if row.plaza else "`FAILURE`"
+    return (
+        f"## `{code}`\n\n{MEANINGS[code]}\n\n**What to do.** {advice(code)}\n\n"
+        f"Native {row.native}; CRUX {row.crux_seed} / {row.crux_v1} / {row.crux_timp}; Plaza {plaza}.\n"
+    )
+
+
+def _commands() -> str:
+    head = (
+        "# Commands, one by one\n\n"
+        "What `--help` shows of each. [The command line](../cli.md) explains names, output and exit codes.\n"
+    )
+    return "\n".join((head, *(_command(" ".join(words), help_page(words)) for words, _ in help_texts())))
+
+
+def _command(name: str, page: str) -> str:
+    return f"## `countermand {name}`\n\n```text\n{page.rstrip()}\n```\n"
+
+
+def _reasons() -> str:
+    plaza = {reason: f"`{name}`" for name, reason in REASONS.items()}
+    asks = [(f"`{each}`", CANCEL_MEANINGS[each], plaza.get(each, "")) for each in CANCEL_MEANINGS]
+    declines = [(f"`{each}`", DECLINE_MEANINGS[each]) for each in DECLINE_MEANINGS]
+    return (
+        "# Reasons\n\n"
+        "One catalogue for all APIs. Each dialect has its own names for some of them.\n\n"
+        "## Why units are cancelled\n\n"
+        f"{table(('Reason', 'Meaning', 'In Plaza'), asks)}\n"
+        "## Why a cancellation is declined\n\n"
+        f"{table(('Reason', 'Meaning'), declines)}"
+    )
+
+
+_OF_CANCELLATIONS: Final = {
+    State.ASKED: "An answer is due.",
+    State.ACCEPTED: "Units are cancelled, all or as many as were accepted.",
+    State.DECLINED: "The units stay on order.",
+    State.WITHDRAWN: "The asker took the ask back.",
+    State.LAPSED: "The deadline passed without an answer, and by the policy the ask ended.",
+}
+_OF_REFUNDS: Final = {
+    RefundState.BY_HAND: "A person has to pay it.",
+    RefundState.DUE: "A worker has to send it.",
+    RefundState.SENT: "A call to the provider is under way.",
+    RefundState.ACCEPTED: "The provider has it and carries it out.",
+    RefundState.UNKNOWN: "No answer came. The same request is sent again under the same key.",
+    RefundState.CONFIRMED: "The money is back with the customer.",
+    RefundState.PARKED: "A person has to look at it.",
+    RefundState.CLOSED: "A person closed it. Nothing is paid.",
+}
+_OF_ENDPOINTS: Final = {
+    EndpointState.UNCONFIRMED: "A mailbox that nobody has confirmed.",
+    EndpointState.ACTIVE: "Notices are sent.",
+    EndpointState.PAUSED: "Notices wait until it is resumed.",
+    EndpointState.DISABLED: "The receiver answered 410 Gone. Notices wait until it is resumed.",
+    EndpointState.REMOVED: "Nothing is sent any more.",
+}
+
+
+def _states() -> str:
+    following = [
+        (f"`{state}`", _OF_CANCELLATIONS[state], ", ".join(f"`{each}`" for each in State if each in MOVES[state]))
+        for state in State
+    ]
+    return (
+        "# States\n\n"
+        "## Units of a line\n\n"
+        "Each unit is in exactly one bucket, and `ordered = open + asked + cancelled + shipped` holds always.\n\n"
+        "![The four buckets of a line, and what moves a unit from one to the next.](../pictures/units.svg)\n\n"
+        "## Cancellations\n\n"
+        "A cancellation waits at `asked`. It ends once, and an end is final.\n\n"
+        "![The states of a cancellation, and the events between them.](../pictures/states.svg)\n\n"
+        f"{table(('State', 'Meaning', 'Next'), following)}\n"
+        "Its `step` counts the decisions: 1 at first, and one more with each event in the drawing.\n\n"
+        "## Refunds\n\n"
+        f"{_meanings(_OF_REFUNDS)}\n"
+        "[Refunds](../refunds.md#how-it-goes-back) says what happens next in each.\n\n"
+        "## Endpoints\n\n"
+        f"{_meanings(_OF_ENDPOINTS)}\n"
+        "[Endpoints](../endpoints.md#states) says how each comes about.\n"
+    )
+
+
+def _meanings(meanings: Mapping[RefundState, str] | Mapping[EndpointState, str]) -> str:
+    return table(("State", "Meaning"), [(f"`{state}`", meaning) for state, meaning in meanings.items()])
+
+
+def write() -> None:
+    """Write all of them, and remove those of what is no more."""
+    files = dict(made())
+    for page in {*REFERENCE.rglob("*.md")} - files.keys():
+        page.unlink()
+    for file, text in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

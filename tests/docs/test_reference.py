@@ -1,0 +1,85 @@
+"""What the pages take from the code is what the code says today, and everything that can be named has its heading."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from countermand.domain.reasons import CANCEL_MEANINGS, DECLINE_MEANINGS, CancelReason, DeclineReason
+from countermand.domain.refusals import RefusalKind
+from countermand.wire.native.operations import OPERATIONS
+from countermand.wire.native.problem_pages import ADVICE, MEANINGS
+from countermand.wire.replies import Problem
+from tests.docs.api_pages import description, operations
+from tests.docs.help_texts import pages as help_texts
+from tests.docs.reading import DOCS, ROOT, text_of
+from tests.docs.reference import PICTURES, REFERENCE, made
+from tests.support.waiting import HANGS_S
+
+pytestmark = pytest.mark.xdist_group("reference")
+
+
+def headings(page: str) -> list[str]:
+    return re.findall("^## `(.+)`$", text_of(page), re.MULTILINE)
+
+
+def test_what_is_made_of_the_code_is_current() -> None:
+    files = dict(made())
+    stale = [file.name for file, text in files.items() if not file.exists() or file.read_text(encoding="utf-8") != text]
+    assert not stale, "run make docs"
+    assert {*REFERENCE.rglob("*.md"), *PICTURES.glob("*.svg")} == files.keys()
+
+
+def test_every_operation_has_its_heading() -> None:
+    told = [name for page in (REFERENCE / "api").glob("*.md") for name in headings(f"reference/api/{page.name}")]
+    assert sorted(told) == sorted(OPERATIONS)
+
+
+def test_every_refusal_and_problem_has_its_heading() -> None:
+    assert headings("reference/problems.md") == [kind.value for kind in (*RefusalKind, *Problem)]
+
+
+def test_every_command_has_its_heading() -> None:
+    assert headings("reference/commands.md") == [f"countermand {' '.join(words)}" for words, _ in help_texts()]
+
+
+def test_every_reason_has_its_meaning() -> None:
+    assert list(CANCEL_MEANINGS) == list(CancelReason)
+    assert list(DECLINE_MEANINGS) == list(DeclineReason)
+
+
+def test_every_piece_of_advice_is_about_a_problem() -> None:
+    assert ADVICE.keys() <= MEANINGS.keys()
+    assert all(sentence.endswith(".") for sentence in ADVICE.values())
+
+
+def test_every_parameter_and_member_of_the_api_has_its_meaning() -> None:
+    """Those of names that are new get theirs in ``wire/native/members.py``."""
+    silent = [
+        f"{call['operationId']}.{parameter['name']}"
+        for _, _, call in operations()
+        for parameter in call.get("parameters", ())
+        if not parameter.get("description")
+    ]
+    silent += [
+        f"{name}.{member}"
+        for name, schema in description()["components"]["schemas"].items()
+        for member, told in schema.get("properties", {}).items()
+        if not told.get("description")
+    ]
+    assert not silent
+
+
+@pytest.mark.skipif(find_spec("sphinx") is None, reason="Sphinx is not installed: make site installs it")
+def test_the_site_is_built_without_a_warning_and_fetches_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "dirhtml", "-d", str(tmp_path / "trees"), str(DOCS)]
+    done = subprocess.run(
+        [*command, str(tmp_path / "site")], cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for page in (tmp_path / "site").rglob("*.html"):
+        fetched = re.findall(r'<(?:link|script|img)[^>]+(?:href|src)="(?:https?:)?//[^"]+', page.read_text("utf-8"))
+        assert not fetched, page
