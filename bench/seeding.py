@@ -18,7 +18,8 @@ from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Ids
 from countermand.reads.parties import find_party
 from countermand.service.batch import run_batch
-from countermand.service.calls import Call, Done, numbers_needed
+from countermand.service.calls import Call, Done
+from countermand.service.numbers import numbers_needed
 from countermand.service.workspace import LaneState
 from countermand.settings import Settings
 from countermand.store import tables
@@ -81,7 +82,7 @@ async def _plant(
             )
             for number in range(orders)
         ]
-        state = LaneState()
+        state = LaneState(application.database.engine)
         for first in range(0, orders, ORDERS_A_TRANSACTION):
             some = planted[first : first + ORDERS_A_TRANSACTION]
             calls = [

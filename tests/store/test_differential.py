@@ -43,7 +43,8 @@ from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
 from countermand.service.batch import run_batch
-from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest, numbers_needed
+from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest
+from countermand.service.numbers import numbers_needed
 from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store import tables as t
 from tests.store.holding import Rows, assert_sound, rows
@@ -103,10 +104,11 @@ class Side:
     orders: list[PlaceOrder] = field(default_factory=list)
     cancellations: list[UUID] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
-    state: LaneState = field(default_factory=LaneState)
+    state: LaneState = field(init=False)
     ids: Ids = field(init=False)
 
     def __post_init__(self) -> None:
+        self.state = LaneState(self.application.database.engine)
         self.ids = Ids(self.clock, Random(self.seed))
 
     async def batch(self, calls: list[Call]) -> Sequence[Outcome]:

@@ -64,7 +64,6 @@ from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
 from countermand.reads import users as user_reads
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace
-from countermand.reads.health import ping
 from countermand.reads.lookup import Lookup
 from countermand.reads.notices import NoticeFilter
 from countermand.reads.order_lists import OrderFilter, PlaceInTime
@@ -76,6 +75,7 @@ from countermand.service.workspace import LaneState
 from countermand.store import erasure, feed, outbox, owner_mails, refunds, retention, score_cards
 from countermand.store.codecs import refund_of
 from countermand.store.engines.opening import open_database
+from countermand.store.engines.protocol import engine_of
 from countermand.store.tables import PARTITIONS
 from tests.support import templates
 from tests.support.pgnode import Node
@@ -130,11 +130,6 @@ def of(name: str) -> Callable[[Callable[[Filled], Cases]], Callable[[Filled], Ca
 
 
 # The database itself
-
-
-@of("reads.health.ping")
-def _(filled: Filled) -> Cases:
-    return {"ready": ping}
 
 
 @of("reads.credentials.credential_by_id")
@@ -988,7 +983,7 @@ def _(filled: Filled) -> Cases:
 
     def run(call: Call) -> Question:
         def ask(connection: Connection) -> object:
-            state = LaneState()
+            state = LaneState(engine_of(connection))
             state.numbers.reserve(connection, 1_000)
             return run_batch(connection, [call], p.now, ids.new, state)
 
@@ -1013,8 +1008,7 @@ CHANGES: Final = {
     "store.handovers.hand_over",
     "service.load.load",
     "service.load.lock",
-    "store.bulk.change_rows",
-    "store.bulk.write",
+    "store.changes.change_rows",
     "store.parts.move",
     # One row by its key, in a table that questions above look into by the same key.
     "admin.audit.record",

@@ -20,9 +20,10 @@ from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.service import batch
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.service.numbers import Numbers
-from countermand.store import bulk, statements
+from countermand.service.workspace import Workspace
+from countermand.store import statements
 from countermand.store import tables as t
-from countermand.store.changes import LostRaceError
+from countermand.store.changes import LostRaceError, change_rows
 from countermand.store.engines.protocol import RowUpdate, engine_of
 from tests.store.holding import agree, everything, rows
 from tests.store.speaking import WISH, Talk, once, talk
@@ -455,7 +456,7 @@ async def test_the_statements_themselves_leave_what_is_final_alone(world: World)
     mine = {"of_retailer": world.retailer}
 
     def answer_again(connection: Connection) -> None:
-        bulk.write(connection, {"cancellations": [mine | answer | {"of_id": said.asked}]}, {})
+        engine_of(connection).write(connection, {"cancellations": [mine | answer | {"of_id": said.asked}]}, {}, ())
 
     await database.write(
         lambda connection: connection.execute(update(t.process_statuses).values(cancellation_id=said.asked))
@@ -483,7 +484,7 @@ async def test_an_update_of_a_row_that_is_not_there_fails_loudly(world: World, t
     absent = [row | {"of_retailer": world.retailer, "of_id": world.application.ids.new()} for _ in range(2)]
 
     def write(connection: Connection) -> None:
-        bulk.write(connection, {table: absent}, {})
+        engine_of(connection).write(connection, {table: absent}, {}, ())
 
     with pytest.raises(LostRaceError, match=f"0 rows instead of 2 were changed by: {table}"):
         await world.application.database.write(write)
@@ -494,7 +495,7 @@ async def test_a_correction_of_a_row_that_is_not_there_fails_loudly(world: World
     new = world.application.ids.new
     absent = [{name: new() if name.startswith("of_") else "x" for name in change.parameters}]
     with pytest.raises(LostRaceError):
-        await world.application.database.write(lambda connection: bulk.change_rows(connection, change, absent))
+        await world.application.database.write(lambda connection: change_rows(connection, change, absent))
 
 
 async def test_a_block_of_numbers_that_is_spent_fails_loudly(world: World) -> None:
@@ -509,11 +510,13 @@ async def test_a_call_whose_row_has_gone_is_not_acknowledged(world: World, monke
     said = await talk(world)
     await said.done(said.ask(2))
 
-    def answered(connection: Connection, *rest: Any) -> None:
-        connection.execute(update(t.cancellations).values(state="declined"))
-        bulk.write(connection, *rest)
+    save = batch._save
 
-    monkeypatch.setattr(batch, "write", answered)
+    def answered(connection: Connection, work: Workspace) -> None:
+        connection.execute(update(t.cancellations).values(state="declined"))
+        save(connection, work)
+
+    monkeypatch.setattr(batch, "_save", answered)
     assert isinstance(await said.say(said.accept()), Failed)
     assert [each["state"] for each in await said.cancellations()] == ["asked"]
 

@@ -37,8 +37,8 @@ def locked_lines() -> Iterator[list[Any]]:
     """The rows of lines that the write road reads under its lock."""
     rows: list[Any] = []
 
-    def keep(connection: Connection, calls: Any, whole: Any) -> Locked:
-        found = lock(connection, calls, whole)
+    def keep(connection: Connection, calls: Any, whole: Any, engine: Any) -> Locked:
+        found = lock(connection, calls, whole, engine)
         rows.extend(found.rows)
         return found
 

@@ -18,10 +18,10 @@ from countermand.service.decide import decide_call
 from countermand.service.load import load
 from countermand.service.workspace import LaneState, More, Workspace
 from countermand.store import statements as sql
-from countermand.store.bulk import change_rows, write
-from countermand.store.engines.protocol import engine_of
+from countermand.store.changes import change_rows
 from countermand.store.handovers import hand_over
 from countermand.store.parts import move
+from countermand.store.tables import metadata
 
 _KEYS: Final = {
     "idempotency_records": itemgetter("retailer_id", "caller", "key"),
@@ -31,6 +31,10 @@ _KEYS: Final = {
     "order_keys": itemgetter("retailer_id", "key", "placed_at", "order_id"),
 }
 """Tables in which two batches can have the same key. They write in one order, so that they never wait in a circle."""
+
+
+_PARENTS_FIRST: Final = tuple(table.name for table in metadata.sorted_tables)
+"""All tables, each after those to which its keys refer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ def run_batch(
 
     Raises:
         MoreNeededError: more must be loaded.
+        LostRaceError: a row that was to change is not there, or must not change any more.
     """
     clock = (lambda: now) if isinstance(now, datetime) else now
     work = load(connection, calls, clock, new_id, lane, more)
@@ -86,9 +91,12 @@ def _save(connection: Connection, work: Workspace) -> None:
     for table, key in _KEYS.items():
         if table in work.new:
             work.new[table].sort(key=key)
-    write(connection, work.changed, work.new, work.scored)
+    changed = {name: work.changed[name] for name in sql.UPDATES if work.changed.get(name)}
+    new = {name: work.new[name] for name in _PARENTS_FIRST if work.new.get(name)}
+    engine = work.lane.engine
+    engine.write(connection, changed, new, work.scored)
     if work.settled:
-        engine_of(connection).update_rows(connection, sql.SETTLE_PROCESSES, list(work.settled.values()))
+        engine.update_rows(connection, sql.SETTLE_PROCESSES, list(work.settled.values()))
     if work.transports:
         change_rows(connection, sql.CHANGE_PARCEL, list(work.transports.values()))
     if work.terms:

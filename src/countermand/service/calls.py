@@ -1,12 +1,11 @@
 """The input and the output of the write road: calls and outcomes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from countermand.domain.commands import Command, ShipOrder
+from countermand.domain.commands import Command
 from countermand.domain.decide import LineOutcome
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import Refusal
@@ -51,13 +50,6 @@ class Call:
     once: IdempotencyKey | None = None
     process: ProcessRequest | None = None
 
-    @property
-    def about(self) -> UUID:
-        """The line or the order that the call is about; ``NO_LINE`` if it creates one."""
-        line: UUID | None = getattr(self.command, "line", None)
-        order: UUID = getattr(self.command, "order", NO_LINE)
-        return line or order
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
@@ -92,17 +84,3 @@ class Failed:
 
 
 Outcome = Done | Refused | Failed
-
-
-def numbers_needed(calls: Sequence[Call]) -> int:
-    """How many of bol's numbers these calls take at most: orders, their lines, parcels, process statuses."""
-    return sum(_numbers_needed(call) for call in calls)
-
-
-def _numbers_needed(call: Call) -> int:
-    needed = 1 if call.process else 0
-    if isinstance(call.command, ShipOrder):
-        needed += 1
-    if isinstance(call.command, PlaceOrder):
-        needed += 1 + len(call.command.lines)
-    return needed

@@ -18,8 +18,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from countermand.domain.cancellation import NewId
 from countermand.ids import Clock, show
 from countermand.service.batch import BatchResult, run_batch
-from countermand.service.calls import Call, Failed, Outcome, numbers_needed
-from countermand.service.numbers import Numbers
+from countermand.service.calls import Call, Failed, Outcome
+from countermand.service.load import about
+from countermand.service.numbers import Numbers, numbers_needed
 from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store.engines.protocol import CommitUnknownError, Database
 
@@ -53,7 +54,7 @@ class Lane:
         self._database = database
         self._clock = clock
         self._new_id = new_id
-        self._state = LaneState()
+        self._state = LaneState(database.engine)
         self._wake = wake
         self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
         self._pump: asyncio.Task[None] | None = None
@@ -175,7 +176,7 @@ class Lanes:
 
     async def submit(self, call: Call) -> Outcome:
         """Submit ``call`` to the lane of its retailer."""
-        key = call.retailer or call.about
+        key = call.retailer or about(call.command)
         return await self._lanes[key.int % len(self._lanes)].submit(call)
 
     async def drain(self) -> None:

@@ -49,9 +49,8 @@ from countermand.service.workspace import LaneState, More, MoreNeededError, Orde
 from countermand.store import statements as sql
 from countermand.store.codecs import cancellation_of, decided_of, line_of, parcel_of, refund_of, remark_of
 from countermand.store.columns import Record
-from countermand.store.engines.protocol import engine_of
+from countermand.store.engines.protocol import Engine
 from countermand.store.money import account_of
-from countermand.store.views import RefundRow, view
 
 Departures = Mapping[UUID, tuple[Departed, ...]]
 """The former fulfillers of each line."""
@@ -65,7 +64,7 @@ def load(
     Raises:
         MoreNeededError: more orders must be loaded whole.
     """
-    locked = lock(connection, calls, more.whole)
+    locked = lock(connection, calls, more.whole, lane.engine)
     rows, departures = _known_to_speakers(connection, locked, more.whole)
     # A call that only asks to cancel needs its line and what waits on it: nothing else is read for it.
     others = [call for call in locked.calls if not isinstance(call.command, AskCancellation)]
@@ -76,8 +75,9 @@ def load(
         work.meet(replace(line, departed=departures[row.id]) if row.id in departures else line, row.priced)
     work.stored.update(each.id for asks in asked.values() for each in asks)
     if others:
-        _load_noted(connection, others, work)
-        _load_decided(connection, others, work)
+        commands = [(line, call.command) for call in others for line in work.lines_of(call.command)]
+        _load_noted(connection, commands, work)
+        _load_decided(connection, commands, work)
         _load_articles(connection, others, work)
     _check_together(locked.calls, work)
     _load_agreements(connection, rows, work)
@@ -89,6 +89,13 @@ def load(
     if work.priced:
         _load_money(connection, work)
     return work
+
+
+def about(command: Command | PlaceOrder) -> UUID:
+    """The line or the order that a command is about; ``NO_LINE`` if it creates one."""
+    line: UUID | None = getattr(command, "line", None)
+    order: UUID = getattr(command, "order", NO_LINE)
+    return line or order
 
 
 # The lines, and their locks
@@ -103,14 +110,14 @@ class Locked:
     taken: Collection[UUID] = ()
 
 
-def lock(connection: Connection, calls: Sequence[Call], whole: Orders) -> Locked:
+def lock(connection: Connection, calls: Sequence[Call], whole: Orders, engine: Engine) -> Locked:
     """Lock the lines of all calls, and all lines of the orders in ``whole``, in one order everywhere."""
     if not whole and all(call.line_number is not None and call.retailer for call in calls):
         pairs = sorted({(call.retailer, call.line_number) for call in calls if call.retailer})
         rows = connection.execute(sql.LOCK_LINES_OF_NUMBERS, {"lines": pairs}).all()
         return Locked(_with_ids(calls, {(row.retailer_id, row.number): row.id for row in rows}), rows)
     calls = _by_id(connection, calls)
-    homes = _homes(connection, calls)
+    homes = _homes(connection, calls, engine)
     lines, absent = _lines(connection, calls, homes, whole)
     if not lines and not absent:
         return Locked(calls, [], homes.keys())
@@ -144,7 +151,7 @@ def _with_ids(calls: Sequence[Call], known: dict[tuple[UUID | None, int], UUID])
     return found
 
 
-def _homes(connection: Connection, calls: Sequence[Call]) -> dict[UUID, UUID]:
+def _homes(connection: Connection, calls: Sequence[Call], engine: Engine) -> dict[UUID, UUID]:
     """The retailers of what is named without one, and of what an order wants for ids though it is there already."""
     anybodys, speakers = set[UUID](), set[tuple[UUID, UUID]]()
     for call in calls:
@@ -153,15 +160,15 @@ def _homes(connection: Connection, calls: Sequence[Call]) -> dict[UUID, UUID]:
         if call.retailer is None:
             actor = getattr(call.command, "actor", None)
             if actor is None or actor.kind is PartyKind.PLATFORM or isinstance(call.command, PlaceOrder):
-                anybodys.add(call.about)
+                anybodys.add(about(call.command))
             else:
-                speakers.add((call.about, actor.party))
+                speakers.add((about(call.command), actor.party))
     found: dict[UUID, UUID] = {}
     if anybodys:
         rows = connection.execute(sql.RETAILERS_OF, {"ids": sorted(anybodys)})
         found |= {row.id: row.retailer_id for row in rows}
     if speakers:
-        rows = connection.execute(engine_of(connection).retailers_of_speakers, {"speakers": sorted(speakers)})
+        rows = connection.execute(engine.retailers_of_speakers, {"speakers": sorted(speakers)})
         found |= {row.id: row.retailer_id for row in rows}
     return found
 
@@ -170,19 +177,19 @@ def _lines(
     connection: Connection, calls: Sequence[Call], homes: dict[UUID, UUID], whole: Orders
 ) -> tuple[set[tuple[UUID, UUID]], bool]:
     """The lines of these calls, each with its retailer, and whether any call is about a line or an order at all."""
-    lines, orders, named = set[tuple[UUID, UUID]](), set(whole), False
+    lines, orders, any_named = set[tuple[UUID, UUID]](), set(whole), False
     for call in calls:
-        about = call.about
-        if about is NO_LINE:
+        named = about(call.command)
+        if named is NO_LINE:
             continue
-        named = True
-        retailer = call.retailer or homes.get(about, NO_LINE)
-        (orders if isinstance(call.command, AboutOrder) else lines).add((retailer, about))
+        any_named = True
+        retailer = call.retailer or homes.get(named, NO_LINE)
+        (orders if isinstance(call.command, AboutOrder) else lines).add((retailer, named))
         lines.update((retailer, each.line) for each in _fellows_of(call.command))
     if orders:
         found = connection.execute(sql.LINES_OF_ORDERS, {"orders": sorted(orders)})
         lines.update((row.retailer_id, row.id) for row in found)
-    return lines, named
+    return lines, any_named
 
 
 def _fellows_of(command: Command | PlaceOrder) -> Sequence[Fellow]:
@@ -232,7 +239,7 @@ def _speakers(locked: Locked) -> _Speakers:
     if not of_orders and len(of_lines) == sum(map(bool, of_rows)):
         return _Speakers(of_rows, of_absent=False)
     there = {row.id for row in locked.rows} | {row.order_id for row in locked.rows}
-    absent = [actors for about, actors in (*of_lines.items(), *of_orders.items()) if about not in there]
+    absent = [actors for named, actors in (*of_lines.items(), *of_orders.items()) if named not in there]
     of_absent = any(actor and actor.kind is not PartyKind.PLATFORM for actors in absent for actor in actors)
     return _Speakers(of_rows, of_absent)
 
@@ -245,9 +252,9 @@ def _named_by(calls: Sequence[Call]) -> tuple[_Named, _Named]:
     of_lines: _Named = {}
     of_orders: _Named = {}
     for call in calls:
-        if (about := call.about) is not NO_LINE:
-            named = of_orders if isinstance(call.command, AboutOrder) else of_lines
-            named.setdefault(about, []).append(getattr(call.command, "actor", None))
+        if (named := about(call.command)) is not NO_LINE:
+            found = of_orders if isinstance(call.command, AboutOrder) else of_lines
+            found.setdefault(named, []).append(getattr(call.command, "actor", None))
     return of_lines, of_orders
 
 
@@ -322,8 +329,8 @@ def _answered_before(calls: Sequence[Call], rows: Sequence[Record]) -> set[UUID]
     rows = [row for row in rows if row.seq > 1]
     if not rows:
         return set()
-    answered = {call.about for call in calls if _is_answer(call.command)}
-    asked = {call.about for call in calls if isinstance(call.command, _NeedsOpenUnits)}
+    answered = {about(call.command) for call in calls if _is_answer(call.command)}
+    asked = {about(call.command) for call in calls if isinstance(call.command, _NeedsOpenUnits)}
     return {
         row.id
         for row in rows
@@ -361,9 +368,14 @@ def _check_together(calls: Sequence[Call], work: Workspace) -> None:
 # Earlier remarks and decisions
 
 
-def _load_noted(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
-    commands = [(work.lines[line], call.command) for call in calls for line in work.lines_of(call.command)]
-    lines = {line.id: line.retailer for line, command in commands if _may_be_repeated(line, command)}
+_OfLines = Sequence[tuple[UUID, Command | PlaceOrder]]
+"""Commands, each with a line that it is about."""
+
+
+def _load_noted(connection: Connection, commands: _OfLines, work: Workspace) -> None:
+    lines = {
+        line: work.lines[line].retailer for line, command in commands if _may_be_repeated(work.lines[line], command)
+    }
     if lines:
         parameters = {"retailers": sorted(set(lines.values())), "lines": sorted(lines)}
         for row in connection.execute(sql.NOTED_ON_LINES, parameters):
@@ -380,13 +392,10 @@ def _may_be_repeated(line: Line, command: Command | PlaceOrder) -> bool:
     return (ships and line.cancelled > 0) or (may_be_late and any(each.by_policy for each in line.cancellations))
 
 
-def _load_decided(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
+def _load_decided(connection: Connection, commands: _OfLines, work: Workspace) -> None:
     """Earlier decisions on cancellations, if a call may repeat one or names another step."""
     lines = {
-        work.lines[line].id: work.lines[line].retailer
-        for call in calls
-        for line in work.lines_of(call.command)
-        if _may_come_again(work.lines[line], call.command)
+        line: work.lines[line].retailer for line, command in commands if _may_come_again(work.lines[line], command)
     }
     if not lines:
         return
@@ -489,15 +498,15 @@ def _load_refunds(connection: Connection, calls: Sequence[Call], work: Workspace
     wanted = sorted({(work.lines[line].retailer, refund) for line, refund in named if line in work.lines})
     if wanted:
         for row in connection.execute(sql.REFUNDS, {"refunds": wanted}):
-            work.refunds[row.id] = refund_of(view(RefundRow, row))
+            work.refunds[row.id] = refund_of(row)
 
 
 def _load_parcels(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
     """The parcels of the orders that a call reports or corrects one of; without a shipped unit there are none."""
-    about = {call.command.order for call in calls if isinstance(call.command, ShipOrder | ChangeParcel)}
+    named = {call.command.order for call in calls if isinstance(call.command, ShipOrder | ChangeParcel)}
     orders = {
         (line.retailer, line.order)
-        for order in about
+        for order in named
         for line in map(work.lines.__getitem__, work.lines_of_order.get(order, ()))
         if line.shipped
     }
@@ -509,8 +518,8 @@ def _load_parcels(connection: Connection, calls: Sequence[Call], work: Workspace
 
 
 def _load_homes(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
-    named = names_of(payment for call in calls for payment in _payments_named(call.command))
-    if named:
+    payments = [payment for call in calls for payment in _payments_named(call.command)]
+    if payments and (named := names_of(payments)):
         providers, references = (sorted(set(each)) for each in zip(*named, strict=True))
         for row in connection.execute(sql.RETAILERS_OF_PAYMENTS, {"providers": providers, "references": references}):
             work.homes[row.provider, row.reference] = row.retailer_id
@@ -537,7 +546,7 @@ def _load_money(connection: Connection, work: Workspace) -> None:
             work.accounts[row.id] = account_of(dict(row._mapping))
     if captured:
         for row in connection.execute(sql.RELEASES, {"orders": sorted(captured)}):
-            work.refunds.setdefault(row.id, refund_of(view(RefundRow, row)))
+            work.refunds.setdefault(row.id, refund_of(row))
             work.releases.setdefault(row.order_id, []).append(row.id)
 
 

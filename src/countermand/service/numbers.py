@@ -1,11 +1,15 @@
 """Numbers and ids that a lane assigns in order: bol's numbers, reserved ahead, and the ids of its events."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from countermand.domain.commands import ShipOrder
+from countermand.domain.orders import PlaceOrder
+from countermand.service.calls import Call
 from countermand.store import statements as sql
 
 
@@ -57,3 +61,17 @@ class EventIds:
             made = UUID(int=self._last + 1 + (made.int & 0xFFFF_FFFF))
         self._last = made.int
         return made
+
+
+def numbers_needed(calls: Sequence[Call]) -> int:
+    """How many of bol's numbers these calls take at most: orders, their lines, parcels, process statuses."""
+    return sum(_numbers_needed(call) for call in calls)
+
+
+def _numbers_needed(call: Call) -> int:
+    needed = 1 if call.process else 0
+    if isinstance(call.command, ShipOrder):
+        needed += 1
+    if isinstance(call.command, PlaceOrder):
+        needed += 1 + len(call.command.lines)
+    return needed

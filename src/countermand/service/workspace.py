@@ -21,6 +21,7 @@ from countermand.service.agreements import Agreements
 from countermand.service.calls import Call
 from countermand.service.numbers import EventIds, Numbers
 from countermand.store import statements as sql
+from countermand.store.engines.protocol import Engine
 from countermand.store.parts import Moved
 
 Row = dict[str, Any]
@@ -56,8 +57,9 @@ class MoreNeededError(Exception):
 
 @dataclass(slots=True)
 class LaneState:
-    """What a lane keeps from one batch to the next."""
+    """What a lane keeps from one batch to the next, and the engine that it writes with."""
 
+    engine: Engine
     numbers: Numbers = field(default_factory=Numbers)
     agreements: Agreements = field(default_factory=Agreements)
     event_ids: EventIds = field(default_factory=EventIds)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Delete, TextClause, Update
 
-from countermand.store.engines.protocol import UnavailableError
+from countermand.store.engines.protocol import Rows, RowUpdate, UnavailableError, engine_of
 from countermand.store.views import View, views
 
 Change = Update | Delete | TextClause
@@ -17,6 +17,9 @@ Change = Update | Delete | TextClause
 
 class LostRaceError(UnavailableError):
     """What a change was decided on holds no more. Nothing is stored, and the same can be asked again."""
+
+    def __init__(self, wanted: int, found: int, what: str) -> None:
+        super().__init__(f"{found} rows instead of {wanted} were changed by: {what}")
 
 
 def change_exactly(
@@ -27,7 +30,9 @@ def change_exactly(
     Raises:
         LostRaceError: there were fewer, or more.
     """
-    check_count(count, connection.execute(change, parameters or {}).rowcount, str(change))
+    found = connection.execute(change, parameters or {}).rowcount
+    if found != count:
+        raise LostRaceError(count, found, str(change))
 
 
 def change_any(connection: Connection, change: Change, parameters: Mapping[str, Any] | None = None) -> int:
@@ -40,11 +45,12 @@ def change_returning(connection: Connection, change: Change, kind: type[View]) -
     return views(kind, connection.execute(change))
 
 
-def check_count(wanted: int, found: int, what: str) -> None:
-    """Complain unless a statement changed as many rows as it had to.
+def change_rows(connection: Connection, change: RowUpdate, rows: Rows) -> None:
+    """Carry out ``change`` once for each of these rows of parameters.
 
     Raises:
-        LostRaceError: it did not.
+        LostRaceError: one of the rows that were to change is not there.
     """
-    if found != wanted:
-        raise LostRaceError(f"{found} rows instead of {wanted} were changed by: {what}")
+    found = engine_of(connection).update_rows(connection, change, rows)
+    if found != len(rows):
+        raise LostRaceError(len(rows), found, change.table)

@@ -233,7 +233,7 @@ def decided_of(rows: Iterable[Record]) -> tuple[Decided, ...]:
     return tuple(decided)
 
 
-def refund_of(row: RefundRow) -> Refund:
+def refund_of(row: RefundRow | Record) -> Refund:
     """The refund that a row holds."""
     return Refund(
         id=row.id,
@@ -271,7 +271,7 @@ def refund_of(row: RefundRow) -> Refund:
     )
 
 
-def _joined_of(row: RefundRow) -> SharedCall | None:
+def _joined_of(row: RefundRow | Record) -> SharedCall | None:
     # A row has all of these or none.
     if (
         row.joined_lead is None

@@ -1,10 +1,10 @@
 """Column types and two operators that mean the same on every engine."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Self, TypeAlias
 from uuid import UUID
 
-import orjson
 from sqlalchemy import JSON, Boolean, ColumnElement, Dialect, Row, Text, Uuid
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -20,9 +20,8 @@ Record: TypeAlias = Row[*tuple[Any, ...]]
 """A row of a result, whatever its columns."""
 
 
-def to_json(value: object) -> str:
-    """How documents are written, on either engine."""
-    return orjson.dumps(value).decode()
+Processor = Callable[[Any], Any]
+"""How SQLAlchemy hands a value over, or takes it: it asks once for each statement."""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -35,20 +34,13 @@ class Instant(TypeDecorator[datetime]):
         """The type of the engine."""
         return dialect.type_descriptor(words_of(dialect).instant)
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+    def bind_processor(self, dialect: Dialect) -> Processor:
         """A naive time is a mistake of ours, so it raises ``ValueError``."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive time cannot be stored")
-        return words_of(dialect).of_instant(value)
+        return words_of(dialect).of_instant
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Processor | None:
         """Always aware, always UTC."""
-        if value is None:
-            return None
-        read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        return read.astimezone(UTC)
+        return words_of(dialect).read_instant
 
 
 class IdList(TypeDecorator[list[UUID]]):
@@ -61,9 +53,9 @@ class IdList(TypeDecorator[list[UUID]]):
         """The type of the engine."""
         return dialect.type_descriptor(words_of(dialect).id_list)
 
-    def process_bind_param(self, value: list[UUID] | None, dialect: Dialect) -> Any:
+    def bind_processor(self, dialect: Dialect) -> Processor | None:
         """In the words of the engine."""
-        return value if value is None else words_of(dialect).of_ids(value)
+        return words_of(dialect).of_ids
 
 
 class NumberList(TypeDecorator[list[int]]):
@@ -76,9 +68,9 @@ class NumberList(TypeDecorator[list[int]]):
         """The type of the engine."""
         return dialect.type_descriptor(words_of(dialect).number_list)
 
-    def process_bind_param(self, value: list[int] | None, dialect: Dialect) -> Any:
+    def bind_processor(self, dialect: Dialect) -> Processor | None:
         """In the words of the engine."""
-        return value if value is None else words_of(dialect).of_numbers(value)
+        return words_of(dialect).of_numbers
 
 
 class PairList(TypeDecorator[list[tuple[UUID, UUID | int]]]):
@@ -87,9 +79,9 @@ class PairList(TypeDecorator[list[tuple[UUID, UUID | int]]]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: list[tuple[UUID, UUID | int]] | None, dialect: Dialect) -> Any:
+    def bind_processor(self, dialect: Dialect) -> Processor:
         """Ids as the engine reads them."""
-        return words_of(dialect).of_pairs(value or [])
+        return words_of(dialect).of_pairs
 
 
 class pair_of(FunctionElement[bool]):  # noqa: N801 - reads as an operator in statements

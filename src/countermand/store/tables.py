@@ -426,7 +426,7 @@ cancellations = Table(
     Column("answer_note", Text, nullable=False),
     Column("by_policy", Boolean, nullable=False),
     Column("unasked", Boolean, nullable=False),
-    Column("group_id", Id, comment="asks that are heeded together or not at all"),
+    Column("group_id", Id, comment="asks that are accepted together or not at all"),
     Column("agreed", Boolean, nullable=False, comment="accepted, and waiting for the others of its group"),
     Column("door", Text, nullable=False),
     Column(
@@ -766,6 +766,3 @@ order_search = Table(
     Column("placed_at", Instant, nullable=False),
 )
 """SQLite's full-text index of ``order_parts``. PostgreSQL has none, so it is no part of the schema that both share."""
-
-PARENTS_FIRST: Final = tuple(metadata.sorted_tables)
-"""All tables, each after those to which its keys refer."""

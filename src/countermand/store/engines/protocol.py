@@ -99,14 +99,20 @@ class Words(Protocol):
     id_list: TypeEngine[Any]
     number_list: TypeEngine[Any]
 
-    def of_instant(self, moment: datetime) -> Any:
+    def of_instant(self, moment: datetime | None) -> Any:
         """An aware time, as the driver takes it."""
 
+    def read_instant(self, given: Any, /) -> datetime | None:
+        """A time as the driver gives it, aware and in UTC."""
+
     def of_ids(self, ids: list[UUID]) -> Any:
-        """A list of ids, likewise."""
+        """A list of ids, as the driver takes it."""
 
     def of_numbers(self, numbers: list[int]) -> Any:
         """A list of numbers, likewise."""
+
+    def of_document(self, value: object) -> str:
+        """A document, as the driver takes it."""
 
     def of_pairs(self, pairs: Sequence[tuple[UUID, UUID | int]]) -> str:
         """Ids, each with another or a number, as a JSON text that statements take apart."""
@@ -147,26 +153,16 @@ class Engine(Protocol):
     one_writer: bool
     """Whether one transaction writes at a time, and one process works on the database."""
     words: Words
-
-    @property
-    def retailers_of_speakers(self) -> TextualSelect:
-        """See ``statements.retailers_of_speakers``, filled in."""
-
-    @property
-    def horizon(self) -> TextualSelect:
-        """``position``: no transaction that is still to end, or to begin, puts an event before it."""
-
-    @property
-    def barrier(self) -> TextualSelect:
-        """``newest`` and ``oldest``: where transactions stand in this snapshot."""
-
-    @property
-    def searched(self) -> Table:
-        """Where the terms of orders' parts are indexed."""
-
-    @property
-    def first_notices(self) -> str:
-        """What to select ``n`` from: the first few notices that are due of each of the pairs in ``:pairs``."""
+    retailers_of_speakers: TextualSelect
+    """See ``statements.retailers_of_speakers``, filled in."""
+    horizon: TextualSelect
+    """``position``: no transaction that is still to end, or to begin, puts an event before it."""
+    barrier: TextualSelect
+    """``newest`` and ``oldest``: where transactions stand in this snapshot."""
+    searched: Table
+    """Where the terms of orders' parts are indexed."""
+    first_notices: str
+    """What to select ``n`` from: the first few notices that are due of each of the pairs in ``:pairs``."""
 
     def __hash__(self) -> int:
         """Statements are kept by engine."""
@@ -225,6 +221,11 @@ class Engine(Protocol):
 
     def misplaced(self, connection: Connection) -> int | None:
         """Where the feed has to go on if the database came from another server, which counts from elsewhere."""
+
+
+def ping(connection: Connection) -> None:
+    """Ask the database for nothing, to see that it answers."""
+    connection.exec_driver_sql("SELECT 1").scalar_one()
 
 
 def options_of(engine: Engine) -> dict[str, Any]:

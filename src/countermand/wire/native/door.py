@@ -7,8 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from countermand.reads.health import ping
-from countermand.store.engines.protocol import TooBroadError, UnavailableError
+from countermand.store.engines.protocol import TooBroadError, UnavailableError, ping
 from countermand.wire import limits
 from countermand.wire.body_types import unsupported_body
 from countermand.wire.native import cancellations, endpoints, errors, events, lines, me, payments, refunds, scorecards

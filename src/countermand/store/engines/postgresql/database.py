@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from countermand.store import row_security
-from countermand.store.columns import to_json
 from countermand.store.engines.postgresql.address import PostgresAddress
 from countermand.store.engines.protocol import (
     CommitUnknownError,
@@ -72,26 +71,22 @@ class PostgresDatabase:
         self._is_bound: bool | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         connect = _connecting(address, pooled=how.pooled)
-        options = options_of(engine)
+        common = {"execution_options": options_of(engine), "json_serializer": engine.words.of_document}
         self._writer = _postgres_engine(
             connect,
             connections=how.lanes + WORKER_WRITERS,
             isolation_level="READ COMMITTED",
-            execution_options=options,
+            **common,
         )
         self._readers = _postgres_engine(
             connect,
             connections=POSTGRES_READERS,
             isolation_level="REPEATABLE READ",
             pool_pre_ping=True,
-            execution_options=options,
+            **common,
         )
         if how.read_timeout_s:
             _limit_statements(self._readers, how.read_timeout_s, pooled=how.pooled)
-
-    async def answers(self) -> None:
-        """Ask it something, to see that it is there."""
-        await self.read(_show("server_version"))
 
     async def check_durability(self) -> None:
         """Refuse settings that lose acknowledged commits (reliability rule P1)."""
@@ -217,7 +212,6 @@ def _postgres_engine(connect: Mapping[str, Any], *, connections: int, **more: An
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
-        json_serializer=to_json,
         json_deserializer=orjson.loads,
         connect_args=dict(connect),
         **more,

@@ -16,7 +16,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
 
 from countermand.store import statements as sql
-from countermand.store.changes import check_count
+from countermand.store.changes import LostRaceError
 from countermand.store.engines.postgresql.address import AddressError, is_postgres, read_address
 from countermand.store.engines.postgresql.words import PostgresWords
 from countermand.store.engines.protocol import (
@@ -28,8 +28,12 @@ from countermand.store.engines.protocol import (
     UnavailableError,
     UnsafeDatabaseError,
     Words,
+    ping,
 )
 from countermand.store.tables import metadata
+
+_OLDEST: Final = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)"
+_NEWEST: Final = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
 
 
 class PostgresEngine:
@@ -39,30 +43,30 @@ class PostgresEngine:
     one_writer = False
     words: Words = PostgresWords()
 
-    @property
-    def retailers_of_speakers(self) -> TextualSelect:
-        """Looked up pair by pair: ``OFFSET 0`` keeps PostgreSQL from reading a table whole instead."""
-        return _RETAILERS_OF_SPEAKERS
-
-    @property
-    def horizon(self) -> TextualSelect:
-        """The oldest transaction that still runs."""
-        return _HORIZON
-
-    @property
-    def barrier(self) -> TextualSelect:
-        """The bounds of the snapshot."""
-        return _BARRIER
-
-    @property
-    def searched(self) -> Table:
-        """The parts themselves have an index of their terms."""
-        return metadata.tables["order_parts"]
-
-    @property
-    def first_notices(self) -> str:
-        """Pair by pair."""
-        return _FIRST_NOTICES
+    # Looked up pair by pair: ``OFFSET 0`` keeps PostgreSQL from reading a table whole instead.
+    retailers_of_speakers: TextualSelect = sql.retailers_of_speakers(
+        keys="json_array_elements(CAST(CAST(:speakers AS TEXT) AS JSON))",
+        id="CAST(key ->> 0 AS UUID)",
+        party="CAST(key ->> 1 AS UUID)",
+        nobody=f"CAST('{UUID(int=0)}' AS UUID)",
+        here="LATERAL (SELECT retailer_id FROM id_directory WHERE id = CAST(key ->> 0 AS UUID) OFFSET 0) AS here"
+        " ON TRUE",
+        each=" OFFSET 0",
+    )
+    # The oldest transaction that still runs.
+    horizon: TextualSelect = text(f"SELECT feed.position + {_OLDEST} FROM feed").columns(position=BigInteger)  # noqa: S608 - no input
+    # The bounds of the snapshot.
+    barrier: TextualSelect = text(f"SELECT {_NEWEST} AS newest, {_OLDEST} AS oldest").columns(
+        newest=BigInteger, oldest=BigInteger
+    )
+    # The parts themselves have an index of their terms.
+    searched = metadata.tables["order_parts"]
+    # Pair by pair.
+    first_notices = (
+        "json_array_elements(CAST(CAST(:pairs AS TEXT) AS JSON)) AS pair CROSS JOIN LATERAL (SELECT * FROM notices"
+        " WHERE endpoint_id = CAST(pair ->> 1 AS UUID) AND partition = CAST(pair ->> 0 AS INTEGER) AND state = 'due'"
+        " AND due_at <= :now ORDER BY due_at LIMIT :most) AS n"
+    )
 
     def serves(self, url: str) -> bool:
         """As libpq and SQLAlchemy write it."""
@@ -82,7 +86,7 @@ class PostgresEngine:
             raise UnsafeDatabaseError(str(error)) from None
         database = PostgresDatabase(self, address, how)
         try:
-            await (database.answers() if how.allow_weak_durability else database.check_durability())
+            await (database.read(ping) if how.allow_weak_durability else database.check_durability())
         except UnavailableError as error:
             await database.close()
             if isinstance(error.__cause__, UnusableAddressError):
@@ -113,7 +117,8 @@ class PostgresEngine:
             parameters["cards"] = _cards(touched)
         counts = connection.execute(_statement(tuple(changed), tuple(new), with_cards), parameters).one()
         for (name, rows), count in zip(changed.items(), counts, strict=False):
-            check_count(len(rows), count, name)
+            if count != len(rows):
+                raise LostRaceError(len(rows), count, name)
         if touched and not with_cards:
             self.make_cards_stale(connection, touched)
 
@@ -234,27 +239,10 @@ def _update(name: str, parameter: str) -> str:
 
 # Statements
 
-_RETAILERS_OF_SPEAKERS: Final = sql.retailers_of_speakers(
-    keys="json_array_elements(CAST(CAST(:speakers AS TEXT) AS JSON))",
-    id="CAST(key ->> 0 AS UUID)",
-    party="CAST(key ->> 1 AS UUID)",
-    nobody=f"CAST('{UUID(int=0)}' AS UUID)",
-    here="LATERAL (SELECT retailer_id FROM id_directory WHERE id = CAST(key ->> 0 AS UUID) OFFSET 0) AS here ON TRUE",
-    each=" OFFSET 0",
-)
-_OLDEST: Final = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)"
-_NEWEST: Final = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
-_HORIZON: Final = text(f"SELECT feed.position + {_OLDEST} FROM feed").columns(position=BigInteger)  # noqa: S608 - no input
-_BARRIER: Final = text(f"SELECT {_NEWEST} AS newest, {_OLDEST} AS oldest").columns(newest=BigInteger, oldest=BigInteger)
 _RESTORED: Final = text(
     "WITH seen AS (SELECT max((SELECT max(events.position) FROM events WHERE events.retailer_id = parties.id)) AS last,"  # noqa: S608 - no input
     f" {_OLDEST} AS oldest, {_NEWEST} AS newest FROM parties WHERE parties.kind = 'retailer')"
     " SELECT seen.last + 1 - seen.oldest FROM seen, feed WHERE seen.last >= feed.position + seen.newest"
-)
-_FIRST_NOTICES: Final = (
-    "json_array_elements(CAST(CAST(:pairs AS TEXT) AS JSON)) AS pair CROSS JOIN LATERAL (SELECT * FROM notices"
-    " WHERE endpoint_id = CAST(pair ->> 1 AS UUID) AND partition = CAST(pair ->> 0 AS INTEGER) AND state = 'due'"
-    " AND due_at <= :now ORDER BY due_at LIMIT :most) AS n"
 )
 _TOUCHED: Final = (
     "SELECT c.party_id, c.role, c.zone, c.rules, c.week FROM"

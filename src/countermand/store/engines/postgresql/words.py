@@ -1,7 +1,7 @@
 """How PostgreSQL keeps values: it has a type for each, and lists are arrays."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,9 +20,15 @@ class PostgresWords:
     id_list: TypeEngine[Any] = ARRAY(PG_UUID())
     number_list: TypeEngine[Any] = ARRAY(Integer())
 
-    def of_instant(self, moment: datetime) -> datetime:
+    def of_instant(self, moment: datetime | None) -> datetime | None:
         """As it is."""
+        if moment is not None and moment.tzinfo is None:
+            raise ValueError("a naive time cannot be stored")
         return moment
+
+    def read_instant(self, given: datetime | None, /) -> datetime | None:
+        """In UTC, whatever the zone of the session."""
+        return None if given is None else given.astimezone(UTC)
 
     def of_ids(self, ids: list[UUID]) -> list[UUID]:
         """As they are."""
@@ -31,6 +37,10 @@ class PostgresWords:
     def of_numbers(self, numbers: list[int]) -> list[int]:
         """As they are."""
         return numbers
+
+    def of_document(self, value: object) -> str:
+        """A JSON text."""
+        return orjson.dumps(value).decode()
 
     def of_pairs(self, pairs: Sequence[tuple[UUID, UUID | int]]) -> str:
         """Ids as everybody writes them. The driver's are of a class of their own, which orjson hands to ``default``."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -11,7 +12,6 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from countermand.store.columns import to_json
 from countermand.store.engines import protocol
 from countermand.store.engines.protocol import Opening, TooBroadError, UnavailableError, Work, options_of
 from countermand.store.engines.sqlite.file import make_private
@@ -51,9 +51,11 @@ class SqliteDatabase:
         self._read_timeout_s = how.read_timeout_s
         self._turns = FairShare(SQLITE_READERS)
         make_private(Path(url.database or "").resolve())
-        options = options_of(engine)
-        self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1, options=options)
-        self._readers = _sqlite_engine(url, begin="BEGIN", connections=SQLITE_READERS, options=options)
+        opened = partial(
+            _sqlite_engine, url, execution_options=options_of(engine), json_serializer=engine.words.of_document
+        )
+        self._writer = opened(begin="BEGIN IMMEDIATE", connections=1)
+        self._readers = opened(begin="BEGIN", connections=SQLITE_READERS)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reader_threads = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="reader")
 
@@ -87,7 +89,7 @@ class SqliteDatabase:
         self._readers.dispose()
 
 
-def _sqlite_engine(url: URL, *, begin: str, connections: int, options: dict[str, Any]) -> Engine:
+def _sqlite_engine(url: URL, *, begin: str, connections: int, **more: Any) -> Engine:
     engine = create_engine(
         url.set(drivername="sqlite+pysqlite"),
         module=sqlite_module(),
@@ -96,9 +98,8 @@ def _sqlite_engine(url: URL, *, begin: str, connections: int, options: dict[str,
         max_overflow=0,
         connect_args={"check_same_thread": False, "timeout": 10},
         hide_parameters=True,
-        execution_options=options,
-        json_serializer=to_json,
         json_deserializer=orjson.loads,
+        **more,
     )
 
     @event.listens_for(engine, "connect")

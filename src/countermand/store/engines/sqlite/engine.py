@@ -6,7 +6,6 @@ because SQLAlchemy takes three times as long.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from operator import itemgetter
 from typing import Any, Final, cast
@@ -35,10 +34,12 @@ from sqlalchemy.types import TypeEngine
 
 from countermand.store import statements as sql
 from countermand.store import tables as t
-from countermand.store.changes import check_count
-from countermand.store.columns import Instant, to_json
+from countermand.store.changes import LostRaceError
+from countermand.store.columns import Instant
 from countermand.store.engines.protocol import Database, Opening, Rows, RowUpdate, Touched, UnsafeDatabaseError, Words
 from countermand.store.engines.sqlite.words import SqliteWords, instant_text
+
+_WORDS: Final = SqliteWords()
 
 
 class SqliteEngine:
@@ -46,32 +47,28 @@ class SqliteEngine:
 
     name = "sqlite"
     one_writer = True
-    words: Words = SqliteWords()
+    words: Words = _WORDS
 
-    @property
-    def retailers_of_speakers(self) -> TextualSelect:
-        """Values in a JSON text compare without a cast."""
-        return _RETAILERS_OF_SPEAKERS
-
-    @property
-    def horizon(self) -> TextualSelect:
-        """The next position."""
-        return _HORIZON
-
-    @property
-    def barrier(self) -> TextualSelect:
-        """Nothing else runs."""
-        return _BARRIER
-
-    @property
-    def searched(self) -> Table:
-        """The full-text table has the terms of all parts."""
-        return t.order_search
-
-    @property
-    def first_notices(self) -> str:
-        """There is no LATERAL: the same rows are looked up by their number."""
-        return _FIRST_NOTICES
+    # Values in a JSON text compare without a cast.
+    retailers_of_speakers: TextualSelect = sql.retailers_of_speakers(
+        keys="json_each(:speakers)",
+        id="(key.value ->> 0)",
+        party="(key.value ->> 1)",
+        nobody=f"'{UUID(int=0).hex}'",
+        here="id_directory AS here ON here.id = (key.value ->> 0)",
+        each="",
+    )
+    # The next position.
+    horizon: TextualSelect = text("SELECT feed.position + 1 FROM feed").columns(position=BigInteger)
+    # Nothing else runs.
+    barrier: TextualSelect = text("SELECT 0 AS newest, 0 AS oldest").columns(newest=BigInteger, oldest=BigInteger)
+    searched = t.order_search
+    # There is no LATERAL: the same rows are looked up by their number.
+    first_notices = (
+        "json_each(:pairs) AS pair JOIN notices AS n ON n.rowid IN (SELECT rowid FROM notices"
+        " WHERE endpoint_id = pair.value ->> 1 AND partition = pair.value ->> 0 AND state = 'due' AND due_at <= :now"
+        " ORDER BY due_at LIMIT :most)"
+    )
 
     def serves(self, url: str) -> bool:
         """By SQLAlchemy's name."""
@@ -98,7 +95,9 @@ class SqliteEngine:
     ) -> None:
         """A statement for each table."""
         for name, rows in changed.items():
-            check_count(len(rows), _row_by_row(connection, sql.UPDATES[name], rows), name)
+            found = _row_by_row(connection, sql.UPDATES[name], rows)
+            if found != len(rows):
+                raise LostRaceError(len(rows), found, name)
         if "events" in new:
             connection.exec_driver_sql(_NEXT_POSITION)
         for name, rows in new.items():
@@ -141,7 +140,7 @@ class SqliteEngine:
     def make_cards_stale(self, connection: Connection, touched: Touched) -> None:
         """The pairs are one JSON text."""
         pairs = [(party.hex, instant_text(placed_at)) for party, placed_at in touched]
-        connection.exec_driver_sql(_STALE, (to_json(pairs),))
+        connection.exec_driver_sql(_STALE, (_WORDS.of_document(pairs),))
 
     def misplaced(self, connection: Connection) -> int | None:
         """Positions come from the file itself."""
@@ -184,7 +183,7 @@ class _Ready:
 
 @cache
 def _ready(statement: Insert | Update) -> _Ready:
-    dialect = sqlite.dialect(json_serializer=to_json)
+    dialect = sqlite.dialect(json_serializer=_WORDS.of_document)
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
     names = compiled.positiontup or ()
@@ -197,16 +196,12 @@ def _bind(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | Non
     if isinstance(kind, Uuid):
         return _digits
     if isinstance(kind, Instant):
-        return _instant
+        return _WORDS.of_instant
     return None if isinstance(kind, Boolean) else kind.dialect_impl(dialect).bind_processor(dialect)
 
 
 def _digits(value: UUID | None) -> str | None:
     return value.hex if value is not None else None
-
-
-def _instant(value: datetime | None) -> str | None:
-    return instant_text(value) if value is not None else None
 
 
 def _insert(table: Table) -> Insert:
@@ -228,21 +223,6 @@ _NEXT_POSITION: Final = "UPDATE feed SET position = position + 1"
 
 # Statements
 
-_RETAILERS_OF_SPEAKERS: Final = sql.retailers_of_speakers(
-    keys="json_each(:speakers)",
-    id="(key.value ->> 0)",
-    party="(key.value ->> 1)",
-    nobody=f"'{UUID(int=0).hex}'",
-    here="id_directory AS here ON here.id = (key.value ->> 0)",
-    each="",
-)
-_HORIZON: Final = text("SELECT feed.position + 1 FROM feed").columns(position=BigInteger)
-_BARRIER: Final = text("SELECT 0 AS newest, 0 AS oldest").columns(newest=BigInteger, oldest=BigInteger)
-_FIRST_NOTICES: Final = (
-    "json_each(:pairs) AS pair JOIN notices AS n ON n.rowid IN (SELECT rowid FROM notices"
-    " WHERE endpoint_id = pair.value ->> 1 AND partition = pair.value ->> 0 AND state = 'due' AND due_at <= :now"
-    " ORDER BY due_at LIMIT :most)"
-)
 _STALE: Final = (
     "UPDATE score_cards SET state = 'stale' WHERE rowid IN (SELECT c.rowid FROM json_each(?) AS r"
     " CROSS JOIN score_cards AS c WHERE c.party_id = r.value ->> 0 AND c.starts_at <= r.value ->> 1"

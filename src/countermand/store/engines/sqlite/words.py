@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import JSON, Text
+from sqlalchemy.engine.processors import str_to_datetime
 from sqlalchemy.types import TypeEngine
 
 
@@ -20,9 +21,16 @@ class SqliteWords:
     id_list: TypeEngine[Any] = Text()
     number_list: TypeEngine[Any] = Text()
 
-    def of_instant(self, moment: datetime) -> str:
+    # C code, as a read has many times.
+    read_instant = staticmethod(str_to_datetime)
+
+    def of_instant(self, moment: datetime | None) -> str | None:
         """ISO 8601 in UTC, of fixed width, so that it sorts."""
-        return instant_text(moment)
+        return None if moment is None else instant_text(moment)
+
+    def of_document(self, value: object) -> str:
+        """A JSON text."""
+        return orjson.dumps(value).decode()
 
     def of_ids(self, ids: list[UUID]) -> str:
         """Ids are 32 hexadecimal digits."""
