@@ -43,6 +43,7 @@ class Wish:
     terms: Policy = DEFAULT_POLICY
     voice: str = ""
     agreed: bool = False
+    asked: datetime | None = None
     ended: datetime | None = None
     rest_why: str = ""
     first: int = 0
@@ -270,7 +271,10 @@ class Model:
                 self._retailer_agrees(wish, who, now)
             agreed = [w for w in self.standing() if w.asker == CUSTOMER and w.agreed]
             return None if waiting or agreed or self._with_supplier() else "nothing_asked"
-        last = next((w for w in reversed(self.wishes.values()) if w.asker == CUSTOMER), None)
+        # The last by the clock, which may have been put back.
+        last = max(
+            (w for w in self.wishes.values() if w.asker == CUSTOMER), key=lambda w: (w.asked, w.id), default=None
+        )
         if reason == CUSTOMERS_WISH and last and last.state == "withdrawn":
             return "already_answered"
         if reason == CUSTOMERS_WISH and last and last.state == "accepted" and self.count("open"):
@@ -448,7 +452,7 @@ class Model:
         retailer_first = asker == CUSTOMER and terms.customer_asks_retailer_first
         awaits = RETAILER if self.decider == RETAILER or retailer_first else SUPPLIER
         self.wishes[fresh] = wish = Wish(fresh, asker, units, awaits, self._due(now, terms), key, group=group)
-        wish.terms, wish.voice, wish.first = terms, voice, units
+        wish.terms, wish.voice, wish.first, wish.asked = terms, voice, units, now
         self._move(units, ("open", None), ("asked", fresh))
         self.told.append(("cancellation.asked", units, fresh))
         free = terms.free_window_s and now < self.placed + timedelta(seconds=terms.free_window_s)

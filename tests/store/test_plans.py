@@ -75,7 +75,7 @@ from countermand.service.workspace import LaneState
 from countermand.store import erasure, feed, outbox, owner_mails, refunds, retention, score_cards
 from countermand.store.codecs import refund_of
 from countermand.store.engines.opening import open_database
-from countermand.store.engines.protocol import engine_of
+from countermand.store.engines.protocol import engine_of, ping
 from countermand.store.tables import PARTITIONS
 from tests.support import templates
 from tests.support.pgnode import Node
@@ -130,6 +130,11 @@ def of(name: str) -> Callable[[Callable[[Filled], Cases]], Callable[[Filled], Ca
 
 
 # The database itself
+
+
+@of("store.engines.protocol.ping")
+def _(filled: Filled) -> Cases:
+    return {"ready": ping}
 
 
 @of("reads.credentials.credential_by_id")

@@ -9,9 +9,7 @@ from countermand.domain.asking import answer_waiting, ask, cancel_own
 from countermand.domain.cancellation import (
     AskedUnder,
     NewId,
-    acts_for_retailer,
     cancellations_named,
-    has_a_say,
     is_customers_wish,
     is_retailers_turn,
     is_with_supplier,
@@ -106,7 +104,7 @@ def decline(line: Line, command: DeclineCancellation, now: datetime, asked_under
 
 def note(line: Line, command: NoteCancellation, now: datetime) -> Decision | Refusal:
     """Save a party's note to a cancellation, once. It changes nothing else (EC-40)."""
-    if not (has_a_say(line, command.actor) or any(each.party == command.actor.party for each in line.departed)):
+    if not (line.has_a_say(command.actor) or any(each.party == command.actor.party for each in line.departed)):
         return UNKNOWN_LINE
     named = cancellations_named(line, command.cancellation)
     if isinstance(named, Refusal):
@@ -128,7 +126,7 @@ def retailer_cancel(
 
     If a supplier holds the goods, the call becomes the retailer's own ask.
     """
-    if not acts_for_retailer(line, command.actor):
+    if not line.is_for_retailer(command.actor):
         return UNKNOWN_LINE
     if any(is_customers_wish(c, command.reason) for c in line.asks):
         return _confirm(line, command, now, asked_under)
@@ -186,7 +184,7 @@ def _awaiting(line: Line, actor: Actor) -> list[Cancellation]:
 
 def _to_answer(line: Line, command: AcceptCancellation | DeclineCancellation) -> list[Cancellation] | Refusal:
     actor = command.actor
-    if not has_a_say(line, actor):
+    if not line.has_a_say(actor):
         return UNKNOWN_LINE
     named = cancellations_named(line, command.cancellation)
     if isinstance(named, Refusal):

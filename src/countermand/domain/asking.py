@@ -6,12 +6,9 @@ from uuid import UUID
 from countermand.domain.cancellation import (
     AskedUnder,
     NewId,
-    acts_for_retailer,
     cancellations_named,
-    holder,
     is_customers_wish,
     is_retailers_turn,
-    own_cancellation,
 )
 from countermand.domain.commands import (
     AskCancellation,
@@ -41,7 +38,7 @@ def ask(
 ) -> Decision | Refusal:
     """Ask to cancel units of a line. The holder of the goods decides who must answer, and whether anybody must."""
     actor = command.actor
-    if not acts_for_retailer(line, actor):
+    if not line.is_for_retailer(actor):
         return UNKNOWN_LINE
     if command.units is not None and command.units < 1:
         return units_invalid()
@@ -74,7 +71,7 @@ def _ask_open_units(
     if units > line.open:
         return too_many_units(line, units)
     if answers_itself and not command.group:
-        draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, command.actor, now))
+        draft.cancel_own(new_id(), units, command.reason, command.actor.party, command.note)
         return draft.done()
     if not (answers_itself or policy.is_free(line.placed_at, now)):
         retailer_first = alone or (command.asker is Asker.CUSTOMER and policy.customer_asks_retailer_first)
@@ -120,7 +117,7 @@ def _asked(
 
 def withdraw(line: Line, command: WithdrawCancellation, now: datetime) -> Decision | Refusal:
     """Withdraw asks that the actor may withdraw and that nobody has answered."""
-    if not acts_for_retailer(line, command.actor):
+    if not line.is_for_retailer(command.actor):
         return UNKNOWN_LINE
     named = cancellations_named(line, command.cancellation)
     if isinstance(named, Refusal):
@@ -152,7 +149,7 @@ def _may_withdraw(cancellation: Cancellation, actor: Actor) -> bool:
 def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> Decision | Refusal:
     """The holder of the goods cancels without an ask. Asks that await it are accepted with that."""
     actor = command.actor
-    if actor.kind is not PartyKind.PLATFORM and actor.party != holder(line):
+    if actor.kind is not PartyKind.PLATFORM and actor.party != line.holder:
         return UNKNOWN_LINE
     if command.units is not None and command.units < 1:
         return units_invalid()
@@ -172,7 +169,7 @@ def cancel_own(line: Line, command: CancelOwn, now: datetime, new_id: NewId) -> 
     if units > draft.open:
         return too_many_units(line, units) if line.open else why_nothing_open(line)
     if units:
-        draft.cancel_own(own_cancellation(line, new_id(), units, command.reason, command.note, actor, now))
+        draft.cancel_own(new_id(), units, command.reason, actor.party, command.note)
     return draft.done()
 
 

@@ -1,12 +1,11 @@
 """The table of moves of a cancellation, and the parties that may make them."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from countermand.domain.line import Cancellation, Line, State
-from countermand.domain.parties import Actor, Asker, PartyKind
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Policy
 from countermand.domain.reasons import CancelReason
 from countermand.domain.refusals import (
@@ -28,21 +27,6 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     State.LAPSED: frozenset(),
 }
 """The next states of each state. Neither ``transition`` nor the UPDATE of a cancellation makes any other move."""
-
-
-def acts_for_retailer(line: Line, actor: Actor) -> bool:
-    """Whether the actor is the line's retailer, or the platform in its place."""
-    return actor.kind is PartyKind.PLATFORM or actor.party == line.retailer
-
-
-def has_a_say(line: Line, actor: Actor) -> bool:
-    """Whether the actor is a party of the line, or the platform."""
-    return actor.kind is PartyKind.PLATFORM or actor.party in line.notified
-
-
-def holder(line: Line) -> UUID:
-    """Who decides on the goods: the supplier, or the retailer if it decides alone."""
-    return line.retailer if line.retailer_decides else line.fulfiller
 
 
 def is_retailers_turn(line: Line, ask: Cancellation) -> bool:
@@ -67,30 +51,3 @@ def cancellations_named(line: Line, cancellation: UUID | None) -> list[Cancellat
     if cancellation is None:
         return list(line.asks)
     return [c for c in line.cancellations if c.id == cancellation] or UNKNOWN_CANCELLATION
-
-
-def own_cancellation(
-    line: Line,
-    cancellation_id: UUID,
-    units: int,
-    reason: CancelReason,
-    note: str,
-    actor: Actor,
-    now: datetime,
-) -> Cancellation:
-    """A cancellation that nobody asked for, final from the start."""
-    return Cancellation(
-        id=cancellation_id,
-        line=line.id,
-        units=units,
-        state=State.ACCEPTED,
-        asker=Asker.NOBODY,
-        asked_by=actor.party,
-        asked_at=now,
-        reason=reason,
-        note=note,
-        accepted_units=units,
-        answered_at=now,
-        answered_by=actor.party,
-        unasked=True,
-    )

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from countermand.domain.answering import decline
-from countermand.domain.cancellation import AskedUnder, NewId, own_cancellation
+from countermand.domain.cancellation import AskedUnder, NewId
 from countermand.domain.commands import Allocate, ChangeTransport, DeclineCancellation, Ship
 from countermand.domain.line import Cancellation, Decision, Line, Remark, State
 from countermand.domain.parties import Actor, PartyKind
@@ -123,7 +123,7 @@ def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Dec
     units = min(rejected_now, line.open)
     if units:
         reason = CancelReason.REJECTED_AT_ALLOCATION
-        draft.cancel_own(own_cancellation(line, new_id(), units, reason, "", command.actor, now))
+        draft.cancel_own(new_id(), units, reason, command.actor.party)
     return draft.done()
 
 

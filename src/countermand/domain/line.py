@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from countermand.domain.events import Event, EventKind
-from countermand.domain.parties import Asker
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 
@@ -192,6 +192,19 @@ class Line:
     def retailer_decides(self) -> bool:
         """Whether the retailer alone decides: it holds the goods, or no supplier has the order yet (EC-20)."""
         return self.fulfiller == self.retailer or not self.with_fulfiller
+
+    @property
+    def holder(self) -> UUID:
+        """Who decides on the goods: the supplier, or the retailer if it decides alone."""
+        return self.retailer if self.retailer_decides else self.fulfiller
+
+    def is_for_retailer(self, actor: Actor) -> bool:
+        """Whether the actor is the line's retailer, or the platform in its place."""
+        return actor.kind is PartyKind.PLATFORM or actor.party == self.retailer
+
+    def has_a_say(self, actor: Actor) -> bool:
+        """Whether the actor is a party of the line, or the platform."""
+        return actor.kind is PartyKind.PLATFORM or actor.party in self.notified
 
     @property
     def holder_that_answers(self) -> UUID | None:

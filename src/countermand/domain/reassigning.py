@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from countermand.domain.cancellation import acts_for_retailer
 from countermand.domain.commands import Reassign
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decision, Line
@@ -17,7 +16,7 @@ def reassign(line: Line, command: Reassign, now: datetime, policy: Policy) -> De
 
     Answers of the former fulfiller no longer count: neither its agreement to an ask of a group, nor its allocation.
     """
-    if not acts_for_retailer(line, command.actor):
+    if not line.is_for_retailer(command.actor):
         return UNKNOWN_LINE
     if command.seen not in (None, line.seq):
         return Refusal(kind=RefusalKind.ETAG_MISMATCH, detail="The line has changed since it was read. Read it again.")

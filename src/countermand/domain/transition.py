@@ -9,6 +9,7 @@ from uuid import UUID
 from countermand.domain.cancellation import MOVES
 from countermand.domain.events import STEPS, Event, EventKind
 from countermand.domain.line import Cancellation, Decided, Decision, Departed, Line, Remark, State
+from countermand.domain.parties import Asker
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
 
@@ -174,8 +175,30 @@ class Draft:
         kind, reason = EventKind.CANCELLATION_ACCEPTED, changed.reason
         self._record(kind, changed.asked_units, changed, reason=reason, rule=Rule.TOGETHER)
 
-    def cancel_own(self, cancellation: Cancellation) -> None:
-        """Open units become cancelled, though nobody had asked."""
+    def cancel_own(
+        self,
+        id: UUID,  # noqa: A002 - a cancellation's id is its id
+        units: int,
+        reason: CancelReason,
+        by: UUID,
+        note: str = "",
+    ) -> None:
+        """Open units become cancelled by a cancellation that nobody asked for, final from the start."""
+        cancellation = Cancellation(
+            id=id,
+            line=self._line.id,
+            units=units,
+            state=State.ACCEPTED,
+            asker=Asker.NOBODY,
+            asked_by=by,
+            asked_at=self._now,
+            reason=reason,
+            note=note,
+            accepted_units=units,
+            answered_at=self._now,
+            answered_by=by,
+            unasked=True,
+        )
         self._move(cancellation.units, -1, 0, +1, 0)
         kind, note = EventKind.CANCELLATION_ACCEPTED, cancellation.note
         self._record(kind, cancellation.units, cancellation, reason=cancellation.reason, note=note)

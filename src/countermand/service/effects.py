@@ -21,7 +21,9 @@ def apply(work: Workspace, decision: Decision, actor: Actor | None, door: str) -
     for cancellation in decision.cancellations:
         before = work.answered.get(cancellation.id)
         work.answered[cancellation.id] = (line, cancellation, before[2] if before else door)
-        if cancellation.state is not State.ASKED:
+        # Nobody waits for the answer to what was never asked.
+        was_asked = before or cancellation.id in work.stored
+        if was_asked and cancellation.state is not State.ASKED:
             settle_process(work, line, cancellation)
     for event in decision.events:
         record(work, line, event, actor, door)

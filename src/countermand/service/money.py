@@ -12,7 +12,7 @@ from countermand.domain.money.decide import decide_refunds, refunds_due
 from countermand.domain.money.journal import with_postings
 from countermand.domain.money.pricing import Payment
 from countermand.domain.money.refunds import Posting, Refund, RefundKind, RefundOutcome
-from countermand.domain.money.releases import STUCK, Releases, captured_minor, refund_captured
+from countermand.domain.money.releases import STUCK, Releases, refund_captured
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.domain.search import key_of_payment
 from countermand.service.effects import record
@@ -42,7 +42,7 @@ def _settle(work: Workspace, line: Line, before: Refund, outcome: RefundOutcome)
         work.refunds[before.id] = work.repaid[before.id] = outcome.refund
     if outcome.split:
         work.add("refunds", **refund_row(line.retailer, outcome.split))
-    captured = captured_minor(before, outcome)
+    captured = outcome.captured_minor(before)
     if captured:
         work.change_account(captured_instead(work.account_of(line), before.payment, captured))
         _change_terms(work, line)

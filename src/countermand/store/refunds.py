@@ -3,10 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, and_, bindparam, func, or_, select, union
+from sqlalchemy import Column, Connection, Integer, Select, and_, bindparam, func, or_, select, union
 
 from countermand.domain.money.refunds import Refund
 from countermand.store import tables as t
@@ -70,14 +71,24 @@ def _due_by(
     after: Mark | None,
 ) -> Sequence[RefundAt]:
     """The rows whose ``time`` has come, sorted by it. It is their column ``at``."""
-    owned = bindparam("partitions", sorted(partitions), type_=NumberList())
-    query = select(t.refunds, time.label("at")).where(one_of(t.refunds.c.partition, owned), time <= now)
-    provider = t.refunds.c.provider
-    query = query.where(provider == at.provider if at.provider else provider.not_in(sorted(at.others)))
+    given: dict[str, object] = {"partitions": sorted(partitions), "now": now, "most": limit}
     if after:
-        query = query.where(time >= after[0], or_(time > after[0], t.refunds.c.id > after[1]))
-    found = connection.execute(query.order_by(time, t.refunds.c.id).limit(limit))
-    return views(RefundAt, found)
+        given |= {"after_at": after[0], "after_id": after[1]}
+    return views(RefundAt, connection.execute(_due(time, at, after is not None), given))
+
+
+@cache
+def _due(time: Column[Any], at: ProviderGroup, goes_on: bool) -> Select[Any]:
+    id_of, provider, moment = t.refunds.c.id, t.refunds.c.provider, time.type
+    query = select(t.refunds, time.label("at")).where(
+        one_of(t.refunds.c.partition, bindparam("partitions", type_=NumberList())),
+        time <= bindparam("now", type_=moment),
+        provider == at.provider if at.provider else provider.not_in(sorted(at.others)),
+    )
+    if goes_on:
+        after = bindparam("after_at", type_=moment)
+        query = query.where(time >= after, or_(time > after, id_of > bindparam("after_id", type_=id_of.type)))
+    return query.order_by(time, id_of).limit(bindparam("most", type_=Integer()))
 
 
 def refunds_sharing(connection: Connection, retailer: UUID, refund: Refund) -> Sequence[RefundRow]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID
 
-from countermand.domain.cancellation import acts_for_retailer
 from countermand.domain.events import EventKind, ReportedPayment
 from countermand.domain.line import Decision, Line
 from countermand.domain.money.account import OrderAccount
@@ -51,7 +50,7 @@ def decide_payment(
     ``account`` is ``None`` where the order came without prices. ``homes`` has the retailer of each payment that has
     one. ``releases`` are those of the payment that the command captures.
     """
-    if not acts_for_retailer(lines[0], command.actor):
+    if not lines[0].is_for_retailer(command.actor):
         return UNKNOWN_ORDER
     if account is None:
         return NO_MONEY

@@ -186,6 +186,14 @@ class RefundOutcome:
     postings: tuple[Posting, ...] = ()
     split: Refund | None = None
 
+    def captured_minor(self, before: Refund) -> int:
+        """How much of a release, as it was ``before``, was captured according to this, and is refunded instead."""
+        if before.kind is not RefundKind.RELEASE:
+            return 0
+        if self.split:
+            return self.split.amount_minor
+        return self.refund.amount_minor if self.refund.kind is RefundKind.REFUND else 0
+
 
 def outcome_of(line: Line, refund: Refund, *kinds: EventKind, note: str = "") -> RefundOutcome:
     """The refund after a command, with an event of each of these kinds on its line."""

@@ -71,12 +71,3 @@ def _as_refund(release: Refund, now: datetime) -> Refund:
 
 def _falls_due(refund: Refund) -> tuple[EventKind, ...]:
     return () if refund.state is RefundState.CLOSED else (EventKind.REFUND_DUE,)
-
-
-def captured_minor(before: Refund, outcome: RefundOutcome) -> int:
-    """How much of a release was captured according to its outcome, and is refunded instead."""
-    if before.kind is not RefundKind.RELEASE:
-        return 0
-    if outcome.split:
-        return outcome.split.amount_minor
-    return outcome.refund.amount_minor if outcome.refund.kind is RefundKind.REFUND else 0

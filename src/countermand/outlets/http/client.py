@@ -122,10 +122,10 @@ class Outbound:
     async def _within_time(
         self, target: Target, method: str, headers: Sequence[tuple[str, str]], body: bytes, answer_max: int
     ) -> Answer:
-        connected = False
+        connected, origin = False, target.origin
         try:
             async with asyncio.timeout(self._total_s):
-                exchange, kept = self._idle.take(target.origin), True
+                exchange, kept = self._idle.take(origin), True
                 while True:
                     if exchange is None:
                         exchange, kept = await self._connect(target), False
@@ -139,7 +139,7 @@ class Outbound:
                             raise NoAnswerError(str(error), sent=error.sent) from None
                         exchange = None
                     else:
-                        self._idle.keep(target.origin, exchange)
+                        self._idle.keep(origin, exchange)
                         return answer
         except TimeoutError:
             raise NoAnswerError(f"No answer within {self._total_s:g} seconds.", sent=connected) from None

@@ -99,7 +99,7 @@ class Words(Protocol):
     id_list: TypeEngine[Any]
     number_list: TypeEngine[Any]
 
-    def of_instant(self, moment: datetime | None) -> Any:
+    def of_instant(self, moment: datetime | None, /) -> Any:
         """An aware time, as the driver takes it."""
 
     def read_instant(self, given: Any, /) -> datetime | None:

@@ -20,7 +20,7 @@ class PostgresWords:
     id_list: TypeEngine[Any] = ARRAY(PG_UUID())
     number_list: TypeEngine[Any] = ARRAY(Integer())
 
-    def of_instant(self, moment: datetime | None) -> datetime | None:
+    def of_instant(self, moment: datetime | None, /) -> datetime | None:
         """As it is."""
         if moment is not None and moment.tzinfo is None:
             raise ValueError("a naive time cannot be stored")

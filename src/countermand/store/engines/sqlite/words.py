@@ -13,6 +13,16 @@ from sqlalchemy.engine.processors import str_to_datetime
 from sqlalchemy.types import TypeEngine
 
 
+@lru_cache(maxsize=256)
+def instant_text(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC, of fixed width, so that it sorts. A batch writes one moment many times."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError("a naive time cannot be stored")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
 class SqliteWords:
     """See ``Words``."""
 
@@ -21,12 +31,9 @@ class SqliteWords:
     id_list: TypeEngine[Any] = Text()
     number_list: TypeEngine[Any] = Text()
 
+    of_instant = staticmethod(instant_text)
     # C code, as a read has many times.
     read_instant = staticmethod(str_to_datetime)
-
-    def of_instant(self, moment: datetime | None) -> str | None:
-        """ISO 8601 in UTC, of fixed width, so that it sorts."""
-        return None if moment is None else instant_text(moment)
 
     def of_document(self, value: object) -> str:
         """A JSON text."""
@@ -68,11 +75,3 @@ class SqliteWords:
 
 
 _DIGITS: Final = "0123456789abcdef"
-
-
-@lru_cache(maxsize=256)
-def instant_text(moment: datetime) -> str:
-    """A batch writes one moment many times. A naive time is a mistake of ours."""
-    if moment.tzinfo is None:
-        raise ValueError("a naive time cannot be stored")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
