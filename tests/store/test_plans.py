@@ -418,6 +418,13 @@ def _(filled: Filled) -> Cases:
         "thirty days": event_reads.EventFilter(since=now - timedelta(days=30)),
         "behind an event": event_reads.EventFilter(after=filled.row("event").id),
         "of a line": event_reads.EventFilter(line=filled.row("line").id),
+        "of an order": event_reads.EventFilter(order=filled.row("order").id),
+        "of a cancellation": event_reads.EventFilter(cancellation=filled.row("cancellation").id),
+        "until a time": event_reads.EventFilter(since=now - timedelta(days=30), until=now - timedelta(days=29)),
+        "of a kind": event_reads.EventFilter(since=now - timedelta(days=30), kinds=frozenset({"line.placed"})),
+        "looked at in steps": event_reads.EventFilter(
+            since=now - timedelta(days=30), kinds=frozenset({"refund.closed"}), looks=50
+        ),
         "one": event_reads.EventFilter(since=now - timedelta(days=30), limit=1),
         "a long page": event_reads.EventFilter(since=now - timedelta(days=30), limit=PAGE_MAX),
     }
@@ -429,6 +436,17 @@ def _(filled: Filled) -> Cases:
 
         found |= filled.each(ask, f"{name},")
     return found
+
+
+@of("reads.events.event_by_id")
+def _(filled: Filled) -> Cases:
+    event = filled.row("event").id
+    return filled.each(lambda connection, scope: event_reads.event_by_id(connection, scope, event), "an event,")
+
+
+@of("reads.events.newest_place")
+def _(filled: Filled) -> Cases:
+    return {"": event_reads.newest_place}
 
 
 @of("store.feed.misplaced")

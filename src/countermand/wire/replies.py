@@ -28,6 +28,7 @@ class Problem(StrEnum):
     RATE_LIMITED = "rate_limited"
     TOO_BROAD = "too_broad"
     UNKNOWN_ENDPOINT = "unknown_endpoint"
+    UNKNOWN_EVENT = "unknown_event"
     UNKNOWN_PARTY = "unknown_party"
     IF_MATCH_NEEDED = "if_match_needed"
     LIMIT_REACHED = "limit_reached"
@@ -102,6 +103,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.RATE_LIMITED: _crux(429, seed=503, native=429, plaza=(409, 41501)),
     Problem.TOO_BROAD: _crux(422, native=422, plaza=(400, 41100)),
     Problem.UNKNOWN_ENDPOINT: _crux(404, native=404, plaza=(404, 41000)),
+    Problem.UNKNOWN_EVENT: _crux(404, native=404, plaza=(404, 41000)),
     Problem.UNKNOWN_PARTY: _crux(404, native=404, plaza=(404, 41000)),
     Problem.IF_MATCH_NEEDED: _crux(428, native=428, plaza=(428, 41000)),
     Problem.LIMIT_REACHED: _crux(409, native=409, plaza=(409, 41000)),

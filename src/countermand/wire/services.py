@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from countermand.ids import Clock, Ids
 from countermand.keyring import Keyring
+from countermand.reads.arrivals import Arrivals
 from countermand.service.lanes import Lanes
 from countermand.settings import Settings
 from countermand.store.engines.protocol import Database
@@ -23,3 +24,4 @@ class Services:
     clock: Clock
     keyring: Keyring
     settings: Settings
+    arrivals: Arrivals

@@ -126,7 +126,7 @@ async def on_unavailable(request: Request, error: Exception) -> Response:
 
 _NARROWER: Final = {
     "cancellations": "Name a state, a line or an order, or say awaiting_me.",
-    "events": "Name a line, or begin later with after.",
+    "events": "Name a line, or begin later, with since or after.",
     "refunds": "Name a line or a state.",
     "scorecards": "Ask for fewer weeks, or without evidence.",
 }

@@ -44,6 +44,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "refunds.correct": Operation(Permission.MANAGE_REFUNDS, _PLATFORM),
     "scorecards.get": Operation(Permission.VIEW_ORDER, _ALL),
     "events.list": Operation(Permission.VIEW_ORDER, _ALL),
+    "events.get": Operation(Permission.VIEW_ORDER, _ALL),
+    "events.stream": Operation(Permission.VIEW_ORDER, _ALL),
     "endpoints.create": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "endpoints.list": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "endpoints.get": Operation(Permission.MANAGE_ENDPOINTS, _ALL),

@@ -69,10 +69,12 @@ MEANINGS: Final[dict[str, str]] = {
     "rate_limited": "The credential has used up its quota, or too many wrong tokens or log-ins came from the address.",
     "too_broad": "The read took longer than `read_timeout_s` and was stopped. The sentence says which filter helps.",
     "unknown_endpoint": "There is no such endpoint of the caller's party.",
+    "unknown_event": "There is no such event that the caller sees.",
     "unknown_party": "There is no party with this id or name, or more than one.",
     "if_match_needed": "The call needs the header `If-Match`.",
     "limit_reached": (
-        "There can be no more endpoints of this party, valid secrets of this endpoint, or confirmations within a day."
+        "There can be no more endpoints of this party, valid secrets of this endpoint, confirmations within a"
+        " day, or streams of events of this token."
     ),
     "nothing_to_confirm": "The endpoint is a webhook, or its mailbox is confirmed.",
     "not_signed": "The endpoint is a mailbox, which has no secret to replace.",
