@@ -17,11 +17,11 @@ from countermand.admin.callers import Caller
 from countermand.documents.events import write
 from countermand.reads.events import LAST_ID, EventFilter, EventView, Place, list_events
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
-from countermand.wire.http import asked_method
 from countermand.wire.limits import Receive
 from countermand.wire.native.auth import may_go_on
 from countermand.wire.native.meaning import scope_of
 from countermand.wire.replies import CallError, Problem
+from countermand.wire.router import asked_method
 from countermand.wire.services import Services
 
 STREAMS_MAX: Final = 10
