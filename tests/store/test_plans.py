@@ -394,6 +394,16 @@ def _(filled: Filled) -> Cases:
     }
 
 
+@of("reads.cancellations.cancellation_for_customer")
+def _(filled: Filled) -> Cases:
+    row = filled.row("asked")
+    return {
+        "": lambda connection: cancellation_reads.cancellation_for_customer(
+            connection, retailer=row.retailer_id, cancellation=row.id
+        )
+    }
+
+
 @of("reads.events.timeline")
 def _(filled: Filled) -> Cases:
     found: Cases = {}
@@ -574,6 +584,16 @@ def _(filled: Filled) -> Cases:
 @of("reads.policies.last_policy_version")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: policy_reads.last_policy_version(connection, filled.population.big_retailer)}
+
+
+@of("reads.policies.policy_asked_under")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {
+        "": lambda connection: policy_reads.policy_asked_under(
+            connection, retailer=p.big_retailer, fulfiller=p.big_supplier, version=1, asked_at=p.now
+        )
+    }
 
 
 @of("reads.audit.list_entries")

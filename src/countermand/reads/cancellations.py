@@ -336,6 +336,15 @@ def cancellation_to_answer(
     return None if row is None else (view(PartyView, who), view(CancellationToAnswer, row))
 
 
+def cancellation_for_customer(
+    connection: Connection, *, retailer: UUID, cancellation: UUID
+) -> CancellationToAnswer | None:
+    """All that is shown to the customer of one cancellation, and names besides."""
+    query = _TO_ANSWER.where(t.cancellations.c.retailer_id == retailer, t.cancellations.c.id == cancellation)
+    row = connection.execute(query).first()
+    return None if row is None else view(CancellationToAnswer, row)
+
+
 _retailer_party, _asked_by, _awaited, _answered_by = (
     t.parties.alias(name) for name in ("retailer_party", "asked_by", "awaited", "answered_by")
 )
