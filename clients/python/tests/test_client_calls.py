@@ -5,7 +5,7 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -86,7 +86,7 @@ PARTY = {
 }
 
 
-def fine(document: Any = PARTY, status: int = 200, **headers: str) -> httpx2.Response:
+def fine(document: Any = PARTY, status: int = 200, headers: Mapping[str, str] | None = None) -> httpx2.Response:
     return httpx2.Response(status, json=document, headers=headers)
 
 
@@ -315,14 +315,14 @@ def test_what_is_unknown_is_kept_and_what_is_missing_spoils_nothing(waits: bool)
 
 
 def test_an_answer_says_its_etag_and_whether_it_is_a_replay(waits: bool) -> None:
-    script = Script(fine(PARTY, etag='"9f2c"', **{"idempotent-replayed": "true"}))
+    script = Script(fine(headers={"etag": '"9f2c"', "idempotent-replayed": "true"}))
     found = script.do(lambda client: client.parties.update("p", name="Q", if_match='"1"'), waits=waits)
     assert (found.etag, found.replayed) == ('"9f2c"', True)
     assert script.sent[0].headers["if-match"] == '"1"'
 
 
 def test_the_answer_itself_can_be_had(waits: bool) -> None:
-    script = Script(fine(PARTY, **{"request-id": "req_3", "ratelimit": '"calls";r=1;t=2'}))
+    script = Script(fine(headers={"request-id": "req_3", "ratelimit": '"calls";r=1;t=2'}))
     raw = script.do(lambda client: client.with_raw_response(client.parties.get, "p"), waits=waits)
     assert (raw.status, raw.request_id, raw.parsed.name) == (200, "req_3", "P")
     assert raw.headers["ratelimit"] == '"calls";r=1;t=2'

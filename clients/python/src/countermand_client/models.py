@@ -10,7 +10,7 @@ import datetime as dt
 import types
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Self, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PrivateAttr, ValidationError
 
@@ -48,7 +48,8 @@ class Model(BaseModel):
         except ValidationError:
             if not isinstance(document, Mapping):
                 raise
-        return cls.model_construct(**dict(_members(cls, document)))
+        found: Any = cls.model_construct(**dict(_members(cls, document)))
+        return cast("Self", found)
 
 
 def _members(model: type[Model], document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
