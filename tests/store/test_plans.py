@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 import countermand
 from countermand.admin import callers, endpoints, policies, sessions, users
 from countermand.admin.audit import Action
+from countermand.domain.bulk_rows import Answer, AnswerRow, AskRow
 from countermand.domain.commands import (
     AcceptCancellation,
     Allocate,
@@ -41,6 +42,7 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
+from countermand.domain.jobs import JobKind, JobState, RowResult
 from countermand.domain.line import State
 from countermand.domain.line_status import Allocation, LineStatus
 from countermand.domain.money.commands import RetryRefund
@@ -49,9 +51,11 @@ from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
 from countermand.reads import audit as audit_reads
+from countermand.reads import bulk as bulk_reads
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import credentials as credential_reads
 from countermand.reads import events as event_reads
+from countermand.reads import jobs as job_reads
 from countermand.reads import lines as line_reads
 from countermand.reads import lookup, order_lists, scores
 from countermand.reads import notices as notice_reads
@@ -64,6 +68,7 @@ from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
 from countermand.reads import users as user_reads
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace
+from countermand.reads.jobs import JobFilter
 from countermand.reads.lookup import Lookup
 from countermand.reads.notices import NoticeFilter
 from countermand.reads.order_lists import OrderFilter, PlaceInTime
@@ -925,6 +930,84 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: owner_mails.due(connection, filled.population.now, 500, ALL)}
 
 
+# Jobs
+
+
+@of("reads.jobs.job_by_id")
+def _(filled: Filled) -> Cases:
+    return {
+        "": lambda connection: job_reads.job_by_id(connection, filled.population.big_retailer, filled.row("order").id)
+    }
+
+
+@of("reads.jobs.list_jobs")
+def _(filled: Filled) -> Cases:
+    party, now = filled.population.big_retailer, filled.population.now
+    each = {
+        "all": JobFilter(),
+        "kind": JobFilter(kind=JobKind.ASK),
+        "states": JobFilter(states=[JobState.DONE, JobState.RUNNING]),
+        "time": JobFilter(since=now - timedelta(days=1), until=now),
+        "after": JobFilter(after=filled.row("order").id),
+    }
+
+    def listed(wanted: JobFilter) -> Question:
+        return lambda connection: job_reads.list_jobs(connection, party, wanted)
+
+    return {name: listed(wanted) for name, wanted in each.items()}
+
+
+@of("reads.jobs.open_jobs")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: job_reads.open_jobs(connection, ALL)}
+
+
+@of("reads.jobs.unfinished_jobs")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: job_reads.unfinished_jobs(connection, filled.population.big_retailer)}
+
+
+@of("reads.jobs.parts_of")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: job_reads.parts_of(connection, filled.row("order").id)}
+
+
+@of("reads.jobs.part_content")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: job_reads.part_content(connection, filled.row("order").id, 1)}
+
+
+@of("reads.jobs.results_of")
+def _(filled: Filled) -> Cases:
+    job = filled.row("order").id
+    return {
+        "all": lambda connection: job_reads.results_of(connection, job, limit=1000),
+        "bad": lambda connection: job_reads.results_of(
+            connection, job, results=[RowResult.INVALID, RowResult.REFUSED], after=7, limit=1000
+        ),
+    }
+
+
+@of("reads.bulk.lines_named")
+def _(filled: Filled) -> Cases:
+    line, order = filled.row("line"), filled.row("order")
+    rows = [
+        AskRow(place=1, line=str(line.id)),
+        AskRow(place=2, line=str(line.number)),
+        AskRow(place=3, order=order.reference, sku="x"),
+        AskRow(place=4, order=str(order.number), sku="x"),
+        AskRow(place=5, order=str(order.id), sku="x"),
+    ]
+    return filled.each(lambda connection, scope: bulk_reads.lines_named(connection, scope, rows))
+
+
+@of("reads.bulk.cancellations_named")
+def _(filled: Filled) -> Cases:
+    wanted = str(filled.row("cancellation").id)
+    rows = [AnswerRow(place=1, cancellation=wanted, answer=Answer.ACCEPT)]
+    return filled.each(lambda connection, scope: bulk_reads.cancellations_named(connection, scope, rows))
+
+
 @of("store.retention.purge")
 def _(filled: Filled) -> Cases:
     p = filled.population
@@ -1070,6 +1153,23 @@ CHANGES: Final = {
     "admin.users.enable",
     "admin.users.log_out",
     "admin.endpoints.add",
+    "admin.jobs.cancel",
+    "admin.jobs.check_parts",
+    "admin.jobs.create",
+    "admin.jobs.find",
+    "admin.jobs.recover",
+    "admin.jobs.start",
+    "admin.jobs.upload",
+    "store.jobs.add_job",
+    "store.jobs.add_part",
+    "store.jobs.add_results",
+    "store.jobs.change_job",
+    "store.jobs.drop_parts",
+    "store.jobs.finish",
+    "store.jobs.lock_job",
+    "store.jobs.lock_party",
+    # Of reads.bulk, which has questions above.
+    "worker.job_calls.planned",
     "admin.endpoints.ask_again_to_confirm",
     "admin.endpoints.confirm",
     "admin.endpoints.confirm_by_link",

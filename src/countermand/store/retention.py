@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select, tuple_
 
 from countermand.domain.parties import PartyKind
 from countermand.domain.processes import ProcessState
@@ -52,6 +52,21 @@ def _notices_before(at: datetime) -> ColumnElement[bool]:
     return t.notices.c.id < earliest(at)
 
 
+def _job_ended_before(at: datetime) -> ColumnElement[bool]:
+    """Drafts that nobody started have ended, too."""
+    jobs = t.jobs.c
+    return or_(jobs.finished_at < at, and_(jobs.state == "draft", jobs.created_at < at))
+
+
+def _of_job(job: ColumnElement[UUID], condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """What holds of the job that a column names: looked up row by row."""
+    return select(condition).where(t.jobs.c.id == job).scalar_subquery()
+
+
+def _is_left_in(table: Table) -> ColumnElement[bool]:
+    return exists().where(table.c.job_id == t.jobs.c.id)
+
+
 SWEEPS: Final = (
     Sweep(
         setting="idempotency_days",
@@ -82,6 +97,21 @@ SWEEPS: Final = (
         table=t.credentials,
         old=lambda at: or_(t.credentials.c.expires_at < at, t.credentials.c.revoked_at < at),
         newest=lambda at: t.credentials.c.id < earliest(at),
+    ),
+    *(
+        Sweep(
+            setting="job_days",
+            table=table,
+            old=lambda at, job=table.c.job_id: _of_job(job, _job_ended_before(at)),
+            newest=lambda at, job=table.c.job_id: job < earliest(at),
+        )
+        for table in (t.job_rows, t.job_parts)
+    ),
+    Sweep(
+        setting="job_days",
+        table=t.jobs,
+        old=lambda at: and_(_job_ended_before(at), *(~_is_left_in(table) for table in (t.job_rows, t.job_parts))),
+        newest=lambda at: t.jobs.c.id < earliest(at),
     ),
     Sweep(
         setting="notice_days",

@@ -34,6 +34,9 @@ class Problem(StrEnum):
     LIMIT_REACHED = "limit_reached"
     NOT_SIGNED = "not_signed"
     NOTHING_TO_CONFIRM = "nothing_to_confirm"
+    UNKNOWN_JOB = "unknown_job"
+    JOB_NOT_OPEN = "job_not_open"
+    PART_DIFFERS = "part_differs"
     UNAVAILABLE = "unavailable"
 
 
@@ -109,6 +112,9 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.LIMIT_REACHED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.NOT_SIGNED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.NOTHING_TO_CONFIRM: _crux(409, native=409, plaza=(409, 41000)),
+    Problem.UNKNOWN_JOB: _crux(404, native=404, plaza=(404, 41000)),
+    Problem.JOB_NOT_OPEN: _crux(409, native=409, plaza=(409, 41000)),
+    Problem.PART_DIFFERS: _crux(409, native=409, plaza=(409, 41000)),
     Problem.UNAVAILABLE: _crux(503, native=503, plaza=(503, 41000)),
     RefusalKind.UNKNOWN_LINE: _crux(422, native=404),
     RefusalKind.UNKNOWN_ORDER: _crux(404, native=404),

@@ -54,6 +54,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "endpoints.resume": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "endpoints.confirm": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "endpoints.rotate": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "jobs.create": Operation(None, _ALL),
+    "jobs.upload": Operation(None, _ALL),
+    "jobs.start": Operation(None, _ALL),
+    "jobs.list": Operation(None, _ALL),
+    "jobs.get": Operation(None, _ALL),
+    "jobs.results": Operation(None, _ALL),
+    "jobs.cancel": Operation(None, _ALL),
     "me.get": Operation(None, _ALL),
 }
 

@@ -64,7 +64,7 @@ MEANINGS: Final[dict[str, str]] = {
     "unsupported_media_type": "The body has a type, charset or content encoding that the call does not accept.",
     "malformed": "The body or a parameter cannot be parsed.",
     "invalid": "A field is missing or malformed.",
-    "too_large": "The body is larger than `body_max_bytes`.",
+    "too_large": "The body is larger than `body_max_bytes`, or a file has too many bytes or rows.",
     "too_slow": "The body took longer than `body_timeout_s`.",
     "rate_limited": "The credential has used up its quota, or too many wrong tokens or log-ins came from the address.",
     "too_broad": "The read took longer than `read_timeout_s` and was stopped. The sentence says which filter helps.",
@@ -73,11 +73,14 @@ MEANINGS: Final[dict[str, str]] = {
     "unknown_party": "There is no party with this id or name, or more than one.",
     "if_match_needed": "The call needs the header `If-Match`.",
     "limit_reached": (
-        "There can be no more endpoints of this party, valid secrets of this endpoint, confirmations within a"
-        " day, or streams of events of this token."
+        "There can be no more endpoints or unfinished jobs of this party, valid secrets of this endpoint, "
+        "confirmations within a day, or streams of events of this token."
     ),
     "nothing_to_confirm": "The endpoint is a webhook, or its mailbox is confirmed.",
     "not_signed": "The endpoint is a mailbox, which has no secret to replace.",
+    "unknown_job": "There is no such job of the caller's party.",
+    "job_not_open": "The job was started already, or it has ended. The sentence says what it is.",
+    "part_differs": "The job has this part of its file already, with another content.",
     "unavailable": "The database did not answer. Repeat the call.",
 }
 """What each refusal and problem means, as docs/refusals.md has it."""
