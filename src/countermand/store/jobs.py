@@ -11,9 +11,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from countermand.domain.jobs import JobKind, JobState, RowResult
 from countermand.store import tables as t
-from countermand.store.bulk import write
 from countermand.store.changes import LostRaceError, change_any, change_exactly
 from countermand.store.codecs import partition_of
+from countermand.store.engines.protocol import engine_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,8 @@ def add_results(
         }
         for each in outcomes
     ]
-    write(connection, {}, {"job_rows": rows})
+    if rows:
+        engine_of(connection).write(connection, {}, {"job_rows": rows}, frozenset())
     cancelled_at: datetime | None = row.cancelled_at
     return cancelled_at
 

@@ -126,6 +126,8 @@ ADVICE: Final[dict[str, str]] = {
     "limit_reached": "Remove what you no longer need, or wait as the sentence says.",
     "nothing_to_confirm": "Nothing has to be done.",
     "not_signed": "Nothing has to be done: e-mails carry no signature.",
+    "job_not_open": "Make another job for what is left. The results say which rows were done.",
+    "part_differs": "Cancel the job and make another one, if the first content was wrong.",
     "unavailable": "Wait as long as `Retry-After` says, then send the same call again. Nothing is half-done.",
 }
 """What a caller can do about each."""
