@@ -106,7 +106,7 @@ def add_results(
     query = select(jobs.done, jobs.state, jobs.cancelled_at).where(jobs.id == job).with_for_update()
     row = connection.execute(query).first()
     if row is None or row.done != done or row.state != JobState.RUNNING.value:
-        raise LostRaceError(f"job {job} is not where this worker left it")
+        raise LostRaceError(1, 0, f"the next rows of job {job}")
     counts = Counter(each.result.value for each in outcomes)
     change_exactly(
         connection,

@@ -6,6 +6,7 @@ No sweep needs an index of its own: it walks the keys of one retailer, or of a s
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -58,9 +59,13 @@ def _job_ended_before(at: datetime) -> ColumnElement[bool]:
     return or_(jobs.finished_at < at, and_(jobs.state == "draft", jobs.created_at < at))
 
 
-def _of_job(job: ColumnElement[UUID], condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """What holds of the job that a column names: looked up row by row."""
-    return select(condition).where(t.jobs.c.id == job).scalar_subquery()
+def _of_job_that_ended(table: Table, at: datetime) -> ColumnElement[bool]:
+    """The job is looked up row by row."""
+    return select(_job_ended_before(at)).where(t.jobs.c.id == table.c.job_id).scalar_subquery()
+
+
+def _of_job_made_before(table: Table, at: datetime) -> ColumnElement[bool]:
+    return table.c.job_id < earliest(at)
 
 
 def _is_left_in(table: Table) -> ColumnElement[bool]:
@@ -102,8 +107,8 @@ SWEEPS: Final = (
         Sweep(
             setting="job_days",
             table=table,
-            old=lambda at, job=table.c.job_id: _of_job(job, _job_ended_before(at)),
-            newest=lambda at, job=table.c.job_id: job < earliest(at),
+            old=partial(_of_job_that_ended, table),
+            newest=partial(_of_job_made_before, table),
         )
         for table in (t.job_rows, t.job_parts)
     ),
