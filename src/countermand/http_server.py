@@ -264,18 +264,9 @@ class Connection(HttpToolsProtocol):
 
 
 class HttpServer(uvicorn.Server):
-    """Serves an ASGI application until ``stop``, within limits. ``on_stop`` ends answers that have no end."""
+    """Serves an ASGI application until ``stop``, within limits."""
 
-    def __init__(
-        self,
-        app: Asgi,
-        *,
-        host: str,
-        port: int,
-        limits: ConnectionLimits,
-        on_stop: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._on_stop = on_stop
+    def __init__(self, app: Asgi, *, host: str, port: int, limits: ConnectionLimits) -> None:
         self.guard = ConnectionGuard(limits, asyncio.get_running_loop().time)
 
         def connection(**given: Any) -> Connection:
@@ -309,7 +300,6 @@ class HttpServer(uvicorn.Server):
 
     def stop(self) -> None:
         """Take no more calls, and end once those under way are answered."""
-        self._on_stop()
         self.should_exit = True
 
     @contextlib.contextmanager

@@ -49,11 +49,10 @@ async def opened(
     creates: bool = True,
     dry_run: bool = False,
     wake: Callable[[Any], None] = lambda pairs: None,
-    committed: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Application]:
     """Open the database and the write road; let go of both at the end, when every call has its outcome.
 
-    ``wake`` is called with the partitions and endpoints for which something is due; ``committed`` with every commit.
+    ``wake`` is called with the partitions and endpoints for which something is due.
 
     Raises:
         UnsafeDatabaseError: as ``opened_database``.
@@ -63,7 +62,7 @@ async def opened(
     async with opened_database(settings, creates=creates, dry_run=dry_run) as database:
         ids = Ids(clock)
         count = 1 if database.engine.one_writer else settings.lanes
-        lanes = Lanes(lambda: Lane(database, clock, ids.new, wake=wake, committed=committed), count)
+        lanes = Lanes(lambda: Lane(database, clock, ids.new, wake=wake), count)
         yield Application(
             settings=settings,
             database=database,
