@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs site bench kill kill-notices refunds oracle scores fuzz clean
+.PHONY: demo test check docs client site bench kill kill-notices refunds oracle scores fuzz clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -25,6 +25,10 @@ docs: .venv/.ready
 	$(BIN)/python -m tests.docs.event_tables
 	$(BIN)/python -m tests.docs.help_texts
 	$(BIN)/python -m tests.docs.reference
+
+# Writes the two Python clients from their table of operations.
+client: .venv/.ready
+	$(BIN)/python clients/python/tools/write_clients.py
 
 # The pages as a site that needs no network, below build/site.
 site: docs
@@ -53,7 +57,7 @@ oracle: .venv/.ready
 scores: .venv/.ready
 	COUNTERMAND_LONG=1 $(BIN)/pytest -q -n 2 -s tests/store/test_scores.py tests/store/test_score_cards.py
 
-.venv/.ready: pyproject.toml uv.lock | $(UV)
+.venv/.ready: pyproject.toml clients/python/pyproject.toml uv.lock | $(UV)
 	@echo "Setting up .venv: about 100 packages from the package index, a minute or two the first time."
 	$(UV) sync --frozen --compile-bytecode --python $(PYTHON)
 	@touch $@

@@ -21,6 +21,7 @@ from countermand.domain.commands import AskCancellation
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.policy import Policy, Silence
 from countermand.observability.logs import configure_logging
+from countermand.reads.policies import ANY_FULFILLER
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 from countermand.store import tables as t
@@ -41,7 +42,7 @@ async def fire(url: str, asks: int, keys: Path) -> str:
                     connection,
                     first.clock(),
                     retailer=retailer,
-                    fulfiller=policies.ANY_FULFILLER,
+                    fulfiller=ANY_FULFILLER,
                     policy=policy,
                     by="bench",
                 )

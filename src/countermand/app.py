@@ -13,6 +13,7 @@ from countermand.outlets.links import Links
 from countermand.outlets.registry import open_outlets
 from countermand.payments.provider import Provider
 from countermand.payments.registry import open_providers
+from countermand.reads.arrivals import Arrivals
 from countermand.road import Application
 from countermand.settings import Settings
 from countermand.worker import Worker
@@ -27,6 +28,7 @@ class Service(Application):
     links: Links
     worker: Worker
     providers: Mapping[str, Provider]
+    arrivals: Arrivals
 
 
 @asynccontextmanager
@@ -47,9 +49,16 @@ async def opened(
     """
     providers = open_providers(settings, clock)
     try:
-        async with road.opened(settings, clock, creates=creates, wake=lambda pairs: service.worker.wake(pairs)) as base:
+        async with road.opened(
+            settings,
+            clock,
+            creates=creates,
+            wake=lambda pairs: service.worker.wake(pairs),
+            committed=lambda: service.arrivals.announce(),
+        ) as base:
             service, network = _wired(base, providers, courier)
             yield service
+            service.arrivals.close()
             await service.lanes.drain()
             await network.close()
     finally:
@@ -84,6 +93,7 @@ def _wired(base: Application, providers: Mapping[str, Provider], courier: Courie
         links=links,
         worker=worker,
         providers=providers,
+        arrivals=Arrivals(base.database),
     )
     return service, network
 

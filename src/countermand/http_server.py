@@ -264,9 +264,18 @@ class Connection(HttpToolsProtocol):
 
 
 class HttpServer(uvicorn.Server):
-    """Serves an ASGI application until ``stop``, within limits."""
+    """Serves an ASGI application until ``stop``, within limits. ``on_stop`` ends answers that have no end."""
 
-    def __init__(self, app: Asgi, *, host: str, port: int, limits: ConnectionLimits) -> None:
+    def __init__(
+        self,
+        app: Asgi,
+        *,
+        host: str,
+        port: int,
+        limits: ConnectionLimits,
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_stop = on_stop
         self.guard = ConnectionGuard(limits, asyncio.get_running_loop().time)
 
         def connection(**given: Any) -> Connection:
@@ -300,6 +309,7 @@ class HttpServer(uvicorn.Server):
 
     def stop(self) -> None:
         """Take no more calls, and end once those under way are answered."""
+        self._on_stop()
         self.should_exit = True
 
     @contextlib.contextmanager

@@ -49,10 +49,11 @@ async def opened(
     creates: bool = True,
     dry_run: bool = False,
     wake: Callable[[Any], None] = lambda pairs: None,
+    committed: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Application]:
     """Open the database and the write road; let go of both at the end, when every call has its outcome.
 
-    ``wake`` is called with the partitions and endpoints for which something is due.
+    ``wake`` is called with the partitions and endpoints for which something is due; ``committed`` with every commit.
 
     Raises:
         UnsafeDatabaseError: as ``opened_database``.
@@ -62,7 +63,7 @@ async def opened(
     async with opened_database(settings, creates=creates, dry_run=dry_run) as database:
         ids = Ids(clock)
         count = 1 if database.engine.one_writer else settings.lanes
-        lanes = Lanes(lambda: Lane(database, clock, ids.new, wake=wake), count)
+        lanes = Lanes(lambda: Lane(database, clock, ids.new, wake=wake, committed=committed), count)
         yield Application(
             settings=settings,
             database=database,

@@ -65,7 +65,14 @@ def free_port(host: str, port: int) -> int:
 
 
 async def _serve(settings: Settings, application: Service, ready: Callable[[str], None]) -> None:
-    server = HttpServer(doors(application), host=settings.host, port=settings.port, limits=connection_limits(settings))
+    server = HttpServer(
+        doors(application),
+        host=settings.host,
+        port=settings.port,
+        limits=connection_limits(settings),
+        # A stream of events has no end of its own.
+        on_stop=application.arrivals.close,
+    )
     if settings.worker:
         await application.worker.catch_up()
     loop = asyncio.get_running_loop()
@@ -125,6 +132,7 @@ def doors(application: Service) -> Asgi:
         clock=application.clock,
         keyring=application.keyring,
         settings=settings,
+        arrivals=application.arrivals,
     )
     proxies = Proxies(settings.trusted_proxies) if settings.trusted_proxies else None
     return routed(

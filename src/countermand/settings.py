@@ -191,6 +191,7 @@ class Settings(BaseSettings):
         default=365, ge=1, le=3660, description="How long notices are kept that were given up"
     )
     process_status_days: int = Field(default=90, ge=1, le=3660, description="How long ended process statuses are kept")
+    job_days: int = Field(default=30, ge=1, le=3660, description="How long jobs are kept that have ended")
     credential_days: int = Field(
         default=90, ge=1, le=3660, description="How long credentials are kept that have expired or were revoked"
     )
@@ -239,6 +240,7 @@ class Settings(BaseSettings):
             "notice_days": self.notice_days,
             "dead_notice_days": self.dead_notice_days,
             "process_status_days": self.process_status_days,
+            "job_days": self.job_days,
             "credential_days": self.credential_days,
             "customer_days": self.customer_days,
         }

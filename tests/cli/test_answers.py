@@ -126,3 +126,11 @@ def test_a_party_that_leaves_hands_over_what_waits_for_it(countermand: Run, aske
     assert found["due_at"], "the deadline still runs"
     assert countermand("party", "activate", "Alpine").returncode == 0
     assert countermand("party", "deactivate", "Nobody").returncode == 5
+
+
+def test_the_link_for_the_customer(countermand: Run, asked: str) -> None:
+    link = countermand("status-link", asked)
+    assert (link.returncode, link.stdout.count("/status/")) == (0, 1)
+    assert json.loads(countermand("status-link", asked, "--json").stdout).keys() == {"link"}
+    assert countermand("status-link", "can_" + "0" * 32).returncode == 5
+    assert countermand("status-link", "what").returncode == 2

@@ -36,7 +36,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pictures_") as folder:
         page = Path(folder, "answer-page.html")
         page.write_text(asyncio.run(_answer_page(Path(folder))), encoding="utf-8")
-        _draw(browser, page, PICTURES / "answer-page.png", width=600, height=800)
+        _draw(browser, page, PICTURES / "answer-page.png", width=600, height=1060)
     return 0
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countermand.keyring import Keyring
-from countermand.outlets.links import ExpiredLinkError, Links, Ticket, UnknownLinkError
+from countermand.outlets.links import ExpiredLinkError, Links, StatusTicket, Ticket, UnknownLinkError
 from tests.support.world import START
 
 RETAILER, LINE, CANCELLATION, PARTY = (uuid4() for _ in range(4))
@@ -85,3 +85,27 @@ def test_another_key_file_makes_other_links(tmp_path: Path, links: Links) -> Non
     other = Links(Keyring(tmp_path / "other.keys"), BASE, days=30)
     with pytest.raises(UnknownLinkError):
         other.read(made(links), START)
+
+
+def test_a_customers_link_shows_its_cancellation_and_answers_nothing(links: Links) -> None:
+    url = links.status(retailer=RETAILER, cancellation=CANCELLATION, at=START)
+    token = url.removeprefix(f"{BASE}/status/")
+    expires_at = START + timedelta(days=30)
+    assert links.read_status(token, START) == StatusTicket(
+        retailer=RETAILER, cancellation=CANCELLATION, expires_at=expires_at
+    )
+    with pytest.raises(ExpiredLinkError):
+        links.read_status(token, expires_at)
+    data = urlsafe_b64decode(token + "==")
+    for place in range(len(data) * 8):
+        forged = bytearray(data)
+        forged[place // 8] ^= 1 << place % 8
+        with pytest.raises(UnknownLinkError):
+            links.read_status(urlsafe_b64encode(forged).decode().rstrip("="), START)
+    for other in (token, made(links)):
+        with pytest.raises(UnknownLinkError):
+            links.read_confirmation(other, START)
+    with pytest.raises(UnknownLinkError):
+        links.read(token, START)
+    with pytest.raises(UnknownLinkError):
+        links.read_status(made(links), START)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from countermand.admin.callers import PLATFORM
-from countermand.admin.policies import ANY_FULFILLER, put_in_force
+from countermand.admin.policies import put_in_force
 from countermand.app import Service
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -37,14 +37,14 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
-from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
+from countermand.reads.policies import ANY_FULFILLER
 from countermand.service.batch import run_batch
-from countermand.service.calls import Call, Done, Outcome, ProcessRequest
+from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest
 from countermand.service.numbers import numbers_needed
 from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store import tables as t

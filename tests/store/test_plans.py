@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 import countermand
 from countermand.admin import callers, endpoints, policies, sessions, users
 from countermand.admin.audit import Action
+from countermand.domain.bulk_rows import Answer, AnswerRow, AskRow
 from countermand.domain.commands import (
     AcceptCancellation,
     Allocate,
@@ -41,7 +42,7 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
-from countermand.domain.idempotency import IdempotencyKey, content_of
+from countermand.domain.jobs import JobKind, JobState, RowResult
 from countermand.domain.line import State
 from countermand.domain.line_status import Allocation, LineStatus
 from countermand.domain.money.commands import RetryRefund
@@ -50,9 +51,11 @@ from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
 from countermand.reads import audit as audit_reads
+from countermand.reads import bulk as bulk_reads
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import credentials as credential_reads
 from countermand.reads import events as event_reads
+from countermand.reads import jobs as job_reads
 from countermand.reads import lines as line_reads
 from countermand.reads import lookup, order_lists, scores
 from countermand.reads import notices as notice_reads
@@ -65,15 +68,16 @@ from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
 from countermand.reads import users as user_reads
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace
+from countermand.reads.jobs import JobFilter
 from countermand.reads.lookup import Lookup
 from countermand.reads.notices import NoticeFilter
 from countermand.reads.order_lists import OrderFilter, PlaceInTime
 from countermand.reads.parties import find_party
 from countermand.reads.scope import Scope
 from countermand.service.batch import run_batch
-from countermand.service.calls import Call, ProcessRequest
+from countermand.service.calls import Call, IdempotencyKey, ProcessRequest
 from countermand.service.workspace import LaneState
-from countermand.store import erasure, feed, idempotency, outbox, owner_mails, refunds, retention, score_cards
+from countermand.store import erasure, feed, outbox, owner_mails, refunds, retention, score_cards
 from countermand.store.codecs import refund_of
 from countermand.store.engines.opening import open_database
 from countermand.store.engines.protocol import engine_of, ping
@@ -385,18 +389,22 @@ def _(filled: Filled) -> Cases:
     return filled.each(lambda connection, scope: cancellation_reads.cancellation_by_id(connection, scope, wanted))
 
 
-@of("reads.cancellations.cancellations_by_id")
-def _(filled: Filled) -> Cases:
-    wanted = [filled.row("cancellation").id, filled.row("asked").id]
-    return filled.each(lambda connection, scope: cancellation_reads.cancellations_by_id(connection, scope, wanted))
-
-
 @of("reads.cancellations.cancellation_to_answer")
 def _(filled: Filled) -> Cases:
     row = filled.row("asked")
     return {
         "": lambda connection: cancellation_reads.cancellation_to_answer(
             connection, party=row.fulfiller_id, retailer=row.retailer_id, cancellation=row.id
+        )
+    }
+
+
+@of("reads.cancellations.cancellation_for_customer")
+def _(filled: Filled) -> Cases:
+    row = filled.row("asked")
+    return {
+        "": lambda connection: cancellation_reads.cancellation_for_customer(
+            connection, retailer=row.retailer_id, cancellation=row.id
         )
     }
 
@@ -425,6 +433,13 @@ def _(filled: Filled) -> Cases:
         "thirty days": event_reads.EventFilter(since=now - timedelta(days=30)),
         "behind an event": event_reads.EventFilter(after=filled.row("event").id),
         "of a line": event_reads.EventFilter(line=filled.row("line").id),
+        "of an order": event_reads.EventFilter(order=filled.row("order").id),
+        "of a cancellation": event_reads.EventFilter(cancellation=filled.row("cancellation").id),
+        "until a time": event_reads.EventFilter(since=now - timedelta(days=30), until=now - timedelta(days=29)),
+        "of a kind": event_reads.EventFilter(since=now - timedelta(days=30), kinds=frozenset({"line.placed"})),
+        "looked at in steps": event_reads.EventFilter(
+            since=now - timedelta(days=30), kinds=frozenset({"refund.closed"}), looks=50
+        ),
         "one": event_reads.EventFilter(since=now - timedelta(days=30), limit=1),
         "a long page": event_reads.EventFilter(since=now - timedelta(days=30), limit=PAGE_MAX),
     }
@@ -436,6 +451,17 @@ def _(filled: Filled) -> Cases:
 
         found |= filled.each(ask, f"{name},")
     return found
+
+
+@of("reads.events.event_by_id")
+def _(filled: Filled) -> Cases:
+    event = filled.row("event").id
+    return filled.each(lambda connection, scope: event_reads.event_by_id(connection, scope, event), "an event,")
+
+
+@of("reads.events.newest_place")
+def _(filled: Filled) -> Cases:
+    return {"": event_reads.newest_place}
 
 
 @of("store.feed.misplaced")
@@ -563,6 +589,16 @@ def _(filled: Filled) -> Cases:
 @of("reads.policies.last_policy_version")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: policy_reads.last_policy_version(connection, filled.population.big_retailer)}
+
+
+@of("reads.policies.policy_asked_under")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {
+        "": lambda connection: policy_reads.policy_asked_under(
+            connection, retailer=p.big_retailer, fulfiller=p.big_supplier, version=1, asked_at=p.now
+        )
+    }
 
 
 @of("reads.audit.list_entries")
@@ -894,6 +930,84 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: owner_mails.due(connection, filled.population.now, 500, ALL)}
 
 
+# Jobs
+
+
+@of("reads.jobs.job_by_id")
+def _(filled: Filled) -> Cases:
+    return {
+        "": lambda connection: job_reads.job_by_id(connection, filled.population.big_retailer, filled.row("order").id)
+    }
+
+
+@of("reads.jobs.list_jobs")
+def _(filled: Filled) -> Cases:
+    party, now = filled.population.big_retailer, filled.population.now
+    each = {
+        "all": JobFilter(),
+        "kind": JobFilter(kind=JobKind.ASK),
+        "states": JobFilter(states=[JobState.DONE, JobState.RUNNING]),
+        "time": JobFilter(since=now - timedelta(days=1), until=now),
+        "after": JobFilter(after=filled.row("order").id),
+    }
+
+    def listed(wanted: JobFilter) -> Question:
+        return lambda connection: job_reads.list_jobs(connection, party, wanted)
+
+    return {name: listed(wanted) for name, wanted in each.items()}
+
+
+@of("reads.jobs.open_jobs")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: job_reads.open_jobs(connection, ALL)}
+
+
+@of("reads.jobs.unfinished_jobs")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: job_reads.unfinished_jobs(connection, filled.population.big_retailer)}
+
+
+@of("reads.jobs.parts_of")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: job_reads.parts_of(connection, filled.row("order").id)}
+
+
+@of("reads.jobs.part_content")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: job_reads.part_content(connection, filled.row("order").id, 1)}
+
+
+@of("reads.jobs.results_of")
+def _(filled: Filled) -> Cases:
+    job = filled.row("order").id
+    return {
+        "all": lambda connection: job_reads.results_of(connection, job, limit=1000),
+        "bad": lambda connection: job_reads.results_of(
+            connection, job, results=[RowResult.INVALID, RowResult.REFUSED], after=7, limit=1000
+        ),
+    }
+
+
+@of("reads.bulk.lines_named")
+def _(filled: Filled) -> Cases:
+    line, order = filled.row("line"), filled.row("order")
+    rows = [
+        AskRow(place=1, line=str(line.id)),
+        AskRow(place=2, line=str(line.number)),
+        AskRow(place=3, order=order.reference, sku="x"),
+        AskRow(place=4, order=str(order.number), sku="x"),
+        AskRow(place=5, order=str(order.id), sku="x"),
+    ]
+    return filled.each(lambda connection, scope: bulk_reads.lines_named(connection, scope, rows))
+
+
+@of("reads.bulk.cancellations_named")
+def _(filled: Filled) -> Cases:
+    wanted = str(filled.row("cancellation").id)
+    rows = [AnswerRow(place=1, cancellation=wanted, answer=Answer.ACCEPT)]
+    return filled.each(lambda connection, scope: bulk_reads.cancellations_named(connection, scope, rows))
+
+
 @of("store.retention.purge")
 def _(filled: Filled) -> Cases:
     p = filled.population
@@ -919,12 +1033,6 @@ def _(filled: Filled) -> Cases:
             connection, p.big_retailer, p.now - timedelta(days=300), 100
         )
     }
-
-
-@of("store.idempotency.find")
-def _(filled: Filled) -> Cases:
-    key = IdempotencyKey.of_party(filled.population.big_retailer, "ask 7", content_of("op", {}))
-    return {"": lambda connection: idempotency.find(connection, key)}
 
 
 @of("store.erasure.erase_customer")
@@ -1026,7 +1134,6 @@ CHANGES: Final = {
     "store.handovers.hand_over",
     "service.load.load",
     "service.load.lock",
-    "service.idempotency.keep_replies",
     "store.changes.change_rows",
     "store.parts.move",
     # One row by its key, in a table that questions above look into by the same key.
@@ -1046,17 +1153,28 @@ CHANGES: Final = {
     "admin.users.enable",
     "admin.users.log_out",
     "admin.endpoints.add",
+    "admin.jobs.cancel",
+    "admin.jobs.check_parts",
+    "admin.jobs.create",
+    "admin.jobs.find",
+    "admin.jobs.recover",
+    "admin.jobs.start",
+    "admin.jobs.upload",
+    "store.jobs.add_job",
+    "store.jobs.add_part",
+    "store.jobs.add_results",
+    "store.jobs.change_job",
+    "store.jobs.drop_parts",
+    "store.jobs.finish",
+    "store.jobs.lock_job",
+    "store.jobs.lock_party",
+    # Of reads.bulk, which has questions above.
+    "worker.job_calls.planned",
     "admin.endpoints.ask_again_to_confirm",
     "admin.endpoints.confirm",
     "admin.endpoints.confirm_by_link",
     "admin.endpoints.disable",
-    "admin.endpoints.kept_of_0_1",
-    "admin.idempotency.once",
-    "store.idempotency.claim",
-    "store.idempotency.keep",
-    "store.idempotency.keep_reply",
-    # Part of the erasure, which has questions above.
-    "store.idempotency.forget_replies",
+    "admin.endpoints.once",
     "admin.endpoints.pause",
     "admin.endpoints.resume",
     "admin.endpoints.rotate",

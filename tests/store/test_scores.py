@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection, select
 
-from countermand.admin.policies import ANY_FULFILLER, put_in_force
+from countermand.admin.policies import put_in_force
 from countermand.app import Service
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -36,6 +36,7 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.scoring import Role, Scorecard, Week, Why
 from countermand.reads import scores
 from countermand.reads.cancellations import CancellationRow
+from countermand.reads.policies import ANY_FULFILLER
 from countermand.service.calls import Call
 from countermand.store import tables as t
 from countermand.store.views import view

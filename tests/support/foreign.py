@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import Connection
 
-from countermand.admin import credentials, endpoints
+from countermand.admin import credentials, endpoints, jobs
 from countermand.admin.credentials import PlazaKey
 from countermand.domain.commands import (
     AskCancellation,
@@ -22,6 +22,7 @@ from countermand.domain.commands import (
     Ship,
     ShipOrder,
 )
+from countermand.domain.jobs import JobFormat, JobKind
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.reads import events as event_reads
@@ -34,7 +35,7 @@ from tests.support.money import place_paid
 from tests.support.world import World
 
 PLAZA: Final = "/services/rest"
-PREFIXES: Final = {"cancellation": "can", "refund": "rfd", "endpoint": "ept", "event": "evt"}
+PREFIXES: Final = {"cancellation": "can", "refund": "rfd", "endpoint": "ept", "event": "evt", "job": "job"}
 NUMBERS: Final = frozenset({"item", "order_number", "shipment", "process"})
 
 
@@ -87,12 +88,17 @@ def _native_reads(party: str) -> Iterator[Door]:
     yield _native(party, "GET", "/cancellations?reference={}", "reference")
     yield _native(party, "GET", "/lines/{}", "line")
     yield _native(party, "GET", "/events?line={}", "line")
+    yield _native(party, "GET", "/events?order={}", "order")
+    yield _native(party, "GET", "/events?cancellation={}", "cancellation")
     yield _native(party, "GET", "/events?after={}", "event")
+    yield _native(party, "GET", "/events/{}", "event")
     yield _native(party, "GET", "/orders/{}/payments", "order")
     yield _native(party, "GET", "/refunds/{}", "refund")
     yield _native(party, "GET", "/refunds?line={}", "refunded_line")
     yield _native(party, "GET", "/scorecards/{}", "party")
     yield _native(party, "GET", "/endpoints/{}", "endpoint")
+    yield _native(party, "GET", "/jobs/{}", "job")
+    yield _native(party, "GET", "/jobs/{}/results", "job")
 
 
 def _native_writes(party: str) -> Iterator[Door]:
@@ -114,6 +120,9 @@ def _native_writes(party: str) -> Iterator[Door]:
     for act in ("pause", "resume", "confirmation", "rotate"):
         yield _native(party, "POST", f"/endpoints/{{}}/{act}", "endpoint")
     yield _native(party, "DELETE", "/endpoints/{}", "endpoint")
+    yield _native(party, "POST", "/jobs/{}/start", "job", lambda _: {"parts": 1})
+    yield _native(party, "POST", "/jobs/{}/cancel", "job")
+    yield _native(party, "PUT", "/jobs/{}/input?part=1", "job", lambda _: "line\nx\n", {"Content-Type": "text/csv"})
 
 
 def _crux_doors(party: str, prefix: str) -> Iterator[Door]:
@@ -264,6 +273,7 @@ async def _theirs(world: World) -> dict[str, UUID | int | str]:
             "order_number": sent[0].order.number,
             "event": event_reads.timeline(connection, scope, order.id)[0].id,
             "endpoint": _endpoint(connection, world),
+            "job": _job(connection, world),
         }
 
     return {
@@ -291,6 +301,19 @@ def _endpoint(connection: Connection, world: World) -> UUID:
         by="test",
     )
     return added.endpoint.id
+
+
+def _job(connection: Connection, world: World) -> UUID:
+    made = jobs.create(
+        connection,
+        job=world.application.ids.new(),
+        now=world.clock(),
+        party=world.other_retailer,
+        by="test",
+        kind=JobKind.ASK,
+        written=JobFormat.CSV,
+    )
+    return made.id
 
 
 async def _done(world: World, command: Command) -> Done:

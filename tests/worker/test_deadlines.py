@@ -12,6 +12,7 @@ from countermand.admin import policies
 from countermand.domain.commands import AcceptCancellation, AskCancellation, PassDeadline
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.working_hours import WorkingHours
+from countermand.reads.policies import ANY_FULFILLER
 from countermand.service.calls import Call, Done, Outcome
 from countermand.service.lanes import Lanes
 from countermand.store import outbox
@@ -32,7 +33,7 @@ async def agree(world: World, policy: Policy) -> Policy:
             connection,
             world.clock(),
             retailer=world.retailer,
-            fulfiller=policies.ANY_FULFILLER,
+            fulfiller=ANY_FULFILLER,
             policy=policy,
             by="test",
         )

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, Table, func, insert, select
 
-from countermand.admin import credentials
+from countermand.admin import credentials, jobs
+from countermand.domain.jobs import JobFormat, JobKind
 from countermand.reads.parties import find_party
 from countermand.settings import Settings
 from countermand.store import retention
@@ -148,6 +149,45 @@ async def test_credentials_go_some_time_after_they_ended_and_those_that_count_st
     world.clock.advance(seconds=1)
     assert await _swept(world) == {"credentials": 1}
     assert await _count(world, t.credentials) == before + 2
+
+
+async def test_jobs_go_some_time_after_they_ended_with_all_their_rows(world: World) -> None:
+    ids, retailer = world.application.ids, world.retailer
+    file = b"line\nx\ny\n"
+
+    def make(connection: Connection) -> list[UUID]:
+        made = []
+        for _ in range(3):
+            job = jobs.create(
+                connection,
+                job=ids.new(),
+                now=world.clock(),
+                party=retailer,
+                by="test",
+                kind=JobKind.ASK,
+                written=JobFormat.CSV,
+            )
+            jobs.upload(connection, party=retailer, job=job.id, number=1, content=file)
+            made.append(job.id)
+        return made
+
+    begun, _, _ = await world.application.database.write(make)
+    await world.application.database.write(
+        lambda connection: jobs.start(connection, party=retailer, job=begun, parts=1, rows=2, by="test")
+    )
+    await world.application.worker.do_jobs()
+    world.clock.advance(days=DAYS["job_days"])
+    assert await _swept(world) == {}
+    second = (await world.application.database.write(make))[0]
+    world.clock.advance(seconds=1)
+    assert await _swept(world) == {"job_rows": 2, "job_parts": 2, "jobs": 3}
+    assert await _count(world, t.jobs) == 3
+    await world.application.database.write(
+        lambda connection: jobs.start(connection, party=retailer, job=second, parts=1, rows=2, by="test")
+    )
+    world.clock.advance(days=DAYS["job_days"] + 1)
+    # What waits for a worker is not given up.
+    assert await _swept(world) == {"job_parts": 2, "jobs": 2}
 
 
 async def test_customers_of_old_orders_are_erased_only_where_a_setting_says_so(world: World) -> None:

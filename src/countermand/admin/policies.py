@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, time
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, insert
@@ -14,12 +14,10 @@ from countermand.domain.policy import DEFAULT_POLICY, Policy
 from countermand.domain.problems import UnfitError
 from countermand.domain.working_hours import WorkingHours
 from countermand.reads import policies as policy_reads
+from countermand.reads.policies import ANY_FULFILLER
 from countermand.store import tables as t
 from countermand.store.policies import hours_of_terms, policy_of_terms, terms_of_policy
 from countermand.store.revisions import agreements_changed
-
-ANY_FULFILLER: Final = UUID(int=0)
-"""Under this id stands what a retailer agreed with every fulfiller that has no agreement of its own."""
 
 
 def in_force(connection: Connection, retailer: UUID, fulfiller: UUID) -> Policy:

@@ -33,7 +33,7 @@ Who takes part:    party add|list|deactivate|activate   user add|list|disable|en
 Notifications:     endpoint add|list|pause|resume|confirm|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
 What happens:      order add|erase   quote   ask   accept   decline   withdraw   reassign   orders   cancellations
-                   timeline   plaza
+                   timeline   status-link   plaza
 Money:             refunds   refund paid|close|retry|correct   payment add|capture|list
 How they do:       score   score-exclude   score-restore
 

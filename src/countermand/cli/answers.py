@@ -10,7 +10,7 @@ from countermand.admin.finding import EVERYTHING, find_line, find_party
 from countermand.cli.inputs import Note, Text, Whole
 from countermand.cli.orders import DOOR, operator
 from countermand.cli.outcomes import accepted
-from countermand.cli.output import Exit, fail, manners, report, say
+from countermand.cli.output import Exit, fail, manners, print_json, report, say
 from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.domain.commands import (
@@ -150,6 +150,29 @@ def _do(
         accepted_units=after.accepted_units,
         repeated=repeated,
     )
+
+
+def status_link(cancellation: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
+    """Print the link by which the customer sees what became of a cancellation. Nothing can be changed by it."""
+    question = partial(
+        cancellation_reads.cancellation_by_id, scope=EVERYTHING, cancellation=find_id("can", cancellation)
+    )
+    settings = read_settings(database=database)
+
+    async def work(application: Application) -> str:
+        from countermand.outlets.links import Links
+
+        row = await application.database.read(question)
+        if row is None:
+            fail(Exit.NOT_FOUND, "unknown_cancellation", f"There is no cancellation {cancellation}.")
+        links = Links(application.keyring, settings.base_url, days=settings.answer_link_days)
+        return links.status(retailer=row.retailer_id, cancellation=row.id, at=application.clock())
+
+    link = with_database(settings, work, uses_keys=True)
+    if json:
+        print_json({"link": link})
+    else:
+        print(link)
 
 
 def reassign(

@@ -37,6 +37,11 @@ def why_unfit(text: str) -> str:
     return SURROGATE if "\ud800" <= character <= "\udfff" else CONTROL
 
 
+def fit(text: str) -> str:
+    """The text with a replacement character for each that cannot be stored."""
+    return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text).replace("\r\n", "\n")
+
+
 def is_blank(text: str) -> bool:
     """Whether a text has no visible character."""
     return all(unicodedata.category(character) in _UNSEEN for character in text)

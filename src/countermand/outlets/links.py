@@ -1,6 +1,7 @@
 """Links by which a person without an account does one thing: signed, and they expire.
 
-By one kind a cancellation is answered for one party, by the other a mailbox is confirmed. Each has a key of its own.
+By one kind a cancellation is answered for one party, by another a mailbox is confirmed, and a third shows a customer
+what became of a cancellation. Each has a key of its own.
 """
 
 import hashlib
@@ -25,6 +26,10 @@ _CONFIRMING: Final = "link to confirm a mailbox, version 1"
 _MAILBOX: Final = struct.Struct(">16s16sI")
 MAILBOX: Final = "mailbox-"
 """How the last part of a link begins that confirms a mailbox. No other link has it and the right length, too."""
+STATUS: Final = "/status/"
+_SHOWING: Final = "link to show a customer one cancellation, version 1"
+_SHOWN: Final = struct.Struct(">16s16sI")
+_STATUS_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{69}[AQgw]", re.ASCII)
 CONFIRMATION: Final = timedelta(days=7)
 """How long a link to confirm a mailbox can be used."""
 _MAC_BYTES: Final = 16
@@ -52,6 +57,15 @@ class Ticket:
     party: UUID
     expires_at: datetime
     step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusTicket:
+    """The cancellation that a link shows to its customer."""
+
+    retailer: UUID
+    cancellation: UUID
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +110,24 @@ class Links:
     def at_step(self, ticket: Ticket, step: int) -> str:
         """The link to another step, for the holder of this link. It expires with this one."""
         return self._url(replace(ticket, step=step))
+
+    def status(self, *, retailer: UUID, cancellation: UUID, at: datetime) -> str:
+        """The link by which a customer sees what became of a cancellation. It changes nothing."""
+        packed = _SHOWN.pack(retailer.bytes, cancellation.bytes, int((at + self._lifetime).timestamp()))
+        return f"{self._base_url}{STATUS}{_sealed(self._keyring, packed, _SHOWING)}"
+
+    def read_status(self, token: str, now: datetime) -> StatusTicket:
+        """What the last part of a link shows.
+
+        Raises:
+            UnknownLinkError: it was not made by us.
+            ExpiredLinkError: it was, and has expired.
+        """
+        if not _STATUS_TOKEN.fullmatch(token):
+            raise UnknownLinkError
+        retailer, cancellation, expires = _SHOWN.unpack(_unsealed(self._keyring, token, _SHOWING))
+        expires_at = _checked_expiry(expires, now)
+        return StatusTicket(retailer=UUID(bytes=retailer), cancellation=UUID(bytes=cancellation), expires_at=expires_at)
 
     def confirmation(self, endpoint: UUID, address: str, at: datetime) -> str:
         """The link by which a mailbox is confirmed. The same for the same ``at``, when it was asked to."""

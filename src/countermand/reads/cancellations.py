@@ -1,6 +1,6 @@
 """Which cancellations a list shows: each kind of caller and each filter has an index that gives them in their order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -34,8 +34,8 @@ from countermand.reads.scope import (
 )
 from countermand.reads.views import PartyView
 from countermand.store import tables as t
-from countermand.store.columns import IdList, PairList, one_of, pair_of
-from countermand.store.views import view, view_or_none, views
+from countermand.store.columns import PairList, pair_of
+from countermand.store.views import view, view_or_none
 
 PAGE_MAX: Final = 200
 
@@ -305,15 +305,6 @@ def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID)
     return view_or_none(CancellationView, connection.execute(query).first())
 
 
-def cancellations_by_id(connection: Connection, scope: Scope, cancellations: Sequence[UUID]) -> list[CancellationView]:
-    """Those of these cancellations that this party may see, in the same order."""
-    wanted = one_of(t.cancellations.c.id, bindparam("wanted", list(cancellations), type_=IdList()))
-    states = t.cancellations.c.state.in_([state.value for state in State])
-    rows = views(CancellationView, connection.execute(_CANCELLATIONS.where(states, wanted, may_see(scope))))
-    found = {row.id: row for row in rows}
-    return [found[each] for each in cancellations if each in found]
-
-
 def is_escalated(cancellation: CancellationRow) -> bool:
     """Whether the operator has to answer it."""
     waits = cancellation.state == State.ASKED.value
@@ -343,6 +334,15 @@ def cancellation_to_answer(
     )
     row = connection.execute(query).first()
     return None if row is None else (view(PartyView, who), view(CancellationToAnswer, row))
+
+
+def cancellation_for_customer(
+    connection: Connection, *, retailer: UUID, cancellation: UUID
+) -> CancellationToAnswer | None:
+    """All that is shown to the customer of one cancellation, and names besides."""
+    query = _TO_ANSWER.where(t.cancellations.c.retailer_id == retailer, t.cancellations.c.id == cancellation)
+    row = connection.execute(query).first()
+    return None if row is None else view(CancellationToAnswer, row)
 
 
 _retailer_party, _asked_by, _awaited, _answered_by = (

@@ -1,8 +1,8 @@
 """Events as each party may read them: the feed, those that are sent to endpoints, and the timeline of one order."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -44,12 +44,15 @@ from countermand.store.events import events_by_key
 from countermand.store.views import view
 
 _FIRST_POSITIONS: Final = 256
-_LAST_ID: Final = UUID(int=2**128 - 1)
+LAST_ID: Final = UUID(int=2**128 - 1)
+"""The id of the place where a page ends that has all there is for now."""
 _ONE: Final[ColumnElement[int]] = literal_column("1")
 """As a literal: for a limit in a parameter, PostgreSQL expects many rows and sorts all to find the first."""
 
 _LONGEST: Final = timedelta(hours=1)
 """No transaction takes longer between getting its number and making its ids; the database ends it long before."""
+
+_DAY_MS: Final = 24 * 3600 * 1000
 
 _BACK: Final = (timedelta(days=1), timedelta(days=32))
 """How far back the event is searched after which a list begins: in the first try, then in the second."""
@@ -65,13 +68,27 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Which events to list: those after a place or an event, or from a time on; or only those of one line."""
+    """Which events to list: those after a place or an event, or from a time on; of these kinds; about these things.
+
+    With ``looks`` no more than so many events are looked at, of whatever kind: so a reader who wants few kinds goes
+    through many events in small steps.
+    """
 
     behind: Place | None = None
     after: UUID | None = None
     since: datetime | None = None
+    until: datetime | None = None
+    kinds: frozenset[str] = frozenset()
+    order: UUID | None = None
     line: UUID | None = None
+    cancellation: UUID | None = None
     limit: int = 50
+    looks: int | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it names something that has few events."""
+        return bool(self.order or self.line or self.cancellation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,18 +141,42 @@ class EventView(PastEvent):
 
 def list_events(connection: Connection, scope: Scope, wanted: EventFilter) -> tuple[list[EventView], Place]:
     """Events that this party may see, in the order of the feed, each with its envelope; and where to go on."""
-    limit, horizon = min(wanted.limit, PAGE_MAX), feed.horizon(connection)
+    limit, horizon = wanted.looks or min(wanted.limit, PAGE_MAX), feed.horizon(connection)
     begin, since = _begin(connection, scope, wanted)
-    span = _Span(begin=begin, horizon=horizon, since=since, limit=limit)
-    if wanted.line:
-        keys = connection.execute(_of_line(scope, wanted.line, span)).all()
+    until = earliest(wanted.until) if wanted.until else None
+    if until:
+        horizon = min(horizon, _first_after(connection, scope, until, horizon))
+    kinds = frozenset() if wanted.looks else wanted.kinds
+    span = _Span(begin=begin, horizon=horizon, since=since, until=until, kinds=kinds, limit=limit)
+    if wanted.is_narrow:
+        keys = connection.execute(_of_things(scope, wanted, span)).all()
     elif scope.kind is PartyKind.PLATFORM:
         keys = _of_all(connection, span)
     else:
         keys = connection.execute(_of_party(scope, span)).all()
-    end = Place(horizon - 1, _LAST_ID)
+    end = Place(horizon - 1, LAST_ID)
     place = Place(keys[-1].position, keys[-1].id) if len(keys) == limit else max(begin, end)
+    if wanted.looks:
+        fitting = [key for key in keys if not wanted.kinds or key.kind in wanted.kinds]
+        keys = fitting[: wanted.limit]
+        place = place if len(keys) == len(fitting) else Place(keys[-1].position, keys[-1].id)
     return _in_order(connection, keys), place
+
+
+def event_by_id(connection: Connection, scope: Scope, event: UUID) -> EventView | None:
+    """One event with its envelope; ``None`` if there is none that this party may see."""
+    seen = [] if scope.kind is PartyKind.PLATFORM else [or_(t.events.c.retailer_id == scope.party, _is_shown(scope))]
+    # As a range and in order: it is found by the index of ids.
+    query = _EVENT_KEYS.where(t.events.c.id.between(event, event), *seen).order_by(t.events.c.id).limit(_ONE)
+    found = _in_order(connection, connection.execute(query).all())
+    return found[0] if found else None
+
+
+def newest_place(connection: Connection) -> Place | None:
+    """Where the event stands that was made last, which may not be shown yet; ``None`` if there are none."""
+    query = select(t.events.c.position, t.events.c.id).order_by(t.events.c.id.desc()).limit(_ONE)
+    row = connection.execute(query).first()
+    return Place(row.position, row.id) if row else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +186,8 @@ class _Span:
     begin: Place
     horizon: int
     since: UUID | None
+    until: UUID | None
+    kinds: frozenset[str]
     limit: int
 
     def of(self, columns: Any, position: ColumnElement[Any] | None = None) -> list[ColumnElement[bool]]:
@@ -152,23 +195,51 @@ class _Span:
         position = columns.position if position is None else position
         same = and_(position == self.begin.position, columns.id > self.begin.id)
         found = [position >= self.begin.position, or_(position > self.begin.position, same), position < self.horizon]
-        return [*found, columns.id > self.since] if self.since else found
+        if self.since:
+            found.append(columns.id > self.since)
+        if self.until:
+            found.append(columns.id < self.until)
+        if self.kinds:
+            found.append(columns.kind.in_(sorted(self.kinds)))
+        return found
 
 
 Keys = Select[*tuple[Any, ...]]
-"""Of events: position, id, retailer_id, line_id, seq."""
+"""Of events: position, id, retailer_id, line_id, seq, kind."""
 
-_EVENT_KEYS: Final = select(
-    t.events.c.position, t.events.c.id, t.events.c.retailer_id, t.events.c.line_id, t.events.c.seq
-)
+_EVENT_KEYS: Final = select(*(t.events.c[name] for name in ("position", "id", "retailer_id", "line_id", "seq", "kind")))
 
 
-def _of_line(scope: Scope, line: UUID, span: _Span) -> Keys:
+def _of_things(scope: Scope, wanted: EventFilter, span: _Span) -> Keys:
     """A line leads to its events, which are few: they are not to be found by going along the index of positions."""
     events, position = t.events.c, t.events.c.position + 0
     seen = [] if scope.kind is PartyKind.PLATFORM else [or_(events.retailer_id == scope.party, _is_shown(scope))]
-    mine = (events.retailer_id == retailer_of(line), events.line_id == line)
+    mine = [condition for given in _things(wanted) for condition in given]
     return _EVENT_KEYS.where(*mine, *seen, *span.of(events, position)).order_by(position, events.id).limit(span.limit)
+
+
+def _things(wanted: EventFilter) -> Iterator[tuple[ColumnElement[bool], ...]]:
+    events = t.events.c
+    if wanted.line:
+        yield events.retailer_id == retailer_of(wanted.line), events.line_id == wanted.line
+    if wanted.order:
+        lines = t.lines.c
+        home = retailer_of(wanted.order)
+        of_order = select(lines.id).where(lines.retailer_id == home, lines.order_id == wanted.order)
+        yield events.retailer_id == home, events.line_id.in_(of_order)
+    if wanted.cancellation:
+        asked = select(t.cancellations.c.retailer_id, t.cancellations.c.line_id).where(
+            is_cancellation(wanted.cancellation)
+        )
+        about = asked.subquery("about").c
+        home, line = (select(column).limit(_ONE).scalar_subquery() for column in (about.retailer_id, about.line_id))
+        # A refund's event names the cancellation in what it says.
+        refunded = events.facts[("refund", "cancellation")].as_string() == str(wanted.cancellation)
+        yield (
+            events.retailer_id == home,
+            events.line_id == line,
+            or_(events.cancellation_id == wanted.cancellation, refunded),
+        )
 
 
 def _of_all(connection: Connection, span: _Span) -> list[Record]:
@@ -179,7 +250,7 @@ def _of_all(connection: Connection, span: _Span) -> list[Record]:
     begin, piece = span.begin, _FIRST_POSITIONS
     while begin.position < span.horizon and len(keys) < span.limit:
         end = min(begin.position + piece, span.horizon)
-        here = _Span(begin=begin, horizon=end, since=span.since, limit=span.limit)
+        here = replace(span, begin=begin, horizon=end)
         found = query.where(*here.of(t.events.c)).order_by(t.events.c.position, t.events.c.id)
         keys += connection.execute(found.limit(span.limit - len(keys))).all()
         begin, piece = Place(end, UUID(int=0)), 4 * piece
@@ -191,9 +262,13 @@ def _of_party(scope: Scope, span: _Span) -> Keys:
     events, others = t.events.c, t.handover_events.c
     held = (as_indexed("events.fulfiller_id <> events.retailer_id"), events.fulfiller_id == scope.party)
     branches = [_first(_EVENT_KEYS.where(*held, _is_shown(scope), *span.of(events)), events, span)]
-    columns = (others.position, others.id, others.retailer_id, others.line_id, others.seq)
-    seen = (others.party_id == scope.party, _exists(t.events, _same_event(others), _is_shown(scope)))
-    branches.append(_first(select(*columns).where(*seen, *span.of(others)), others, span))
+    # Which kind it is stands in the event itself.
+    kind = select(events.kind).where(_same_event(others)).correlate(t.handover_events).scalar_subquery()
+    columns = (others.position, others.id, others.retailer_id, others.line_id, others.seq, kind.label("kind"))
+    of_kinds = [events.kind.in_(sorted(span.kinds))] if span.kinds else []
+    seen = (others.party_id == scope.party, _exists(t.events, _same_event(others), _is_shown(scope), *of_kinds))
+    anything = replace(span, kinds=frozenset())
+    branches.append(_first(select(*columns).where(*seen, *anything.of(others)), others, span))
     if scope.kind is PartyKind.RETAILER:
         sold = (events.retailer_id == scope.party, *span.of(events))
         branches.append(_first(_EVENT_KEYS.where(*sold), events, span))
@@ -238,7 +313,7 @@ def _begin(connection: Connection, scope: Scope, wanted: EventFilter) -> tuple[P
         since = max(since or wanted.after, wanted.after)
     if since is None:
         return Place(0, UUID(int=0)), None
-    return Place(_last_before(connection, scope, since), _LAST_ID), since
+    return Place(_last_before(connection, scope, since), LAST_ID), since
 
 
 def _position_of(connection: Connection, scope: Scope, event: UUID) -> int | None:
@@ -264,6 +339,17 @@ def _last_before(connection: Connection, scope: Scope, since: UUID) -> int:
         if position is not None:
             return position
     return 0
+
+
+def _first_after(connection: Connection, scope: Scope, until: UUID, horizon: int) -> int:
+    """A position after all events that were made before then, or ``horizon``."""
+    first = UUID(int=min(until.int + (int(_LONGEST.total_seconds() * 1000) << 80), LAST_ID.int))
+    query = select(t.events.c.position).where(t.events.c.id >= first).order_by(t.events.c.id).limit(_ONE)
+    if scope.kind is not PartyKind.PLATFORM:
+        # As in _last_before.
+        query = query.where(t.events.c.id < UUID(int=min(first.int + (_DAY_MS << 80), LAST_ID.int)))
+    position: int | None = connection.execute(query).scalar()
+    return horizon if position is None else position
 
 
 def _id_before(event: UUID, time: timedelta) -> UUID:

@@ -3,17 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
     Connection,
     func,
+    or_,
     select,
 )
 
+from countermand.domain.policy import DEFAULT_POLICY, Policy
 from countermand.store import tables as t
+from countermand.store.policies import policy_of_terms
 from countermand.store.views import view
+
+ANY_FULFILLER: Final = UUID(int=0)
+"""Under this id stands what a retailer agreed with every fulfiller that has no agreement of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,3 +44,19 @@ def last_policy_version(connection: Connection, retailer: UUID) -> int:
     """The number of the retailer's latest version with any fulfiller; 0 before the first."""
     query = select(func.max(t.policies.c.version)).where(t.policies.c.retailer_id == retailer)
     return connection.execute(query).scalar_one() or 0
+
+
+def policy_asked_under(
+    connection: Connection, *, retailer: UUID, fulfiller: UUID, version: int, asked_at: datetime
+) -> Policy:
+    """The policy of a cancellation that was asked at a time under a version (EC-33)."""
+    policies = t.policies.c
+    query = select(t.policies).where(
+        policies.retailer_id == retailer,
+        or_(policies.fulfiller_id == fulfiller, policies.fulfiller_id == ANY_FULFILLER),
+        policies.version == version,
+        policies.since <= asked_at,
+    )
+    found = {row.fulfiller_id: row for row in connection.execute(query)}
+    row = found.get(fulfiller) or found.get(ANY_FULFILLER)
+    return policy_of_terms(row.version, row.terms) if row else DEFAULT_POLICY

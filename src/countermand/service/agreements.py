@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.admin.policies import ANY_FULFILLER
 from countermand.domain.addresses.kinds import kind_of
 from countermand.domain.events import Event
 from countermand.domain.line import Cancellation, Line
 from countermand.domain.policy import DEFAULT_POLICY, Policy
+from countermand.reads.policies import ANY_FULFILLER
 from countermand.store import statements as sql
 from countermand.store.policies import policy_of_terms
 from countermand.store.views import views

@@ -39,6 +39,7 @@ class Lane:
     """One transaction at a time, each with every call that waits for it, at most ``batch_max``.
 
     ``wake`` is called when notices were committed, which a worker may send now: with their partitions and endpoints.
+    ``committed`` is called whenever anything was.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Lane:
         new_id: NewId,
         wake: Callable[[Collection[Pair]], None] = lambda pairs: None,
         *,
+        committed: Callable[[], None] = lambda: None,
         batch_max: int | None = None,
     ) -> None:
         self._batch_max = batch_max or BATCH_MAX
@@ -56,6 +58,7 @@ class Lane:
         self._new_id = new_id
         self._state = LaneState(database.engine)
         self._wake = wake
+        self._committed = committed
         self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
         self._pump: asyncio.Task[None] | None = None
 
@@ -143,6 +146,7 @@ class Lane:
                 numbers.forget()
                 raise
         result = await self._written(calls)
+        self._committed()
         if result.wake:
             self._wake(result.wake)
         for each in result.escalated:

@@ -6,10 +6,11 @@ No sweep needs an index of its own: it walks the keys of one retailer, or of a s
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select, tuple_
 
 from countermand.domain.parties import PartyKind
 from countermand.domain.processes import ProcessState
@@ -52,6 +53,25 @@ def _notices_before(at: datetime) -> ColumnElement[bool]:
     return t.notices.c.id < earliest(at)
 
 
+def _job_ended_before(at: datetime) -> ColumnElement[bool]:
+    """Drafts that nobody started have ended, too."""
+    jobs = t.jobs.c
+    return or_(jobs.finished_at < at, and_(jobs.state == "draft", jobs.created_at < at))
+
+
+def _of_job_that_ended(table: Table, at: datetime) -> ColumnElement[bool]:
+    """The job is looked up row by row."""
+    return select(_job_ended_before(at)).where(t.jobs.c.id == table.c.job_id).scalar_subquery()
+
+
+def _of_job_made_before(table: Table, at: datetime) -> ColumnElement[bool]:
+    return table.c.job_id < earliest(at)
+
+
+def _is_left_in(table: Table) -> ColumnElement[bool]:
+    return exists().where(table.c.job_id == t.jobs.c.id)
+
+
 SWEEPS: Final = (
     Sweep(
         setting="idempotency_days",
@@ -82,6 +102,21 @@ SWEEPS: Final = (
         table=t.credentials,
         old=lambda at: or_(t.credentials.c.expires_at < at, t.credentials.c.revoked_at < at),
         newest=lambda at: t.credentials.c.id < earliest(at),
+    ),
+    *(
+        Sweep(
+            setting="job_days",
+            table=table,
+            old=partial(_of_job_that_ended, table),
+            newest=partial(_of_job_made_before, table),
+        )
+        for table in (t.job_rows, t.job_parts)
+    ),
+    Sweep(
+        setting="job_days",
+        table=t.jobs,
+        old=lambda at: and_(_job_ended_before(at), *(~_is_left_in(table) for table in (t.job_rows, t.job_parts))),
+        newest=lambda at: t.jobs.c.id < earliest(at),
     ),
     Sweep(
         setting="notice_days",

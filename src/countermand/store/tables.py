@@ -65,6 +65,9 @@ REFERENCE_TABLES: Final = frozenset(
         "workers",
         "revisions",
         "score_cards",
+        "jobs",
+        "job_parts",
+        "job_rows",
     }
 )
 
@@ -82,6 +85,8 @@ this one for its order, and find nothing."""
 SHIPPED_HELD: Final = "shipped > 0 AND with_fulfiller AND fulfiller_id <> retailer_id"
 HELD_BY_ANOTHER: Final = "fulfiller_id <> retailer_id"
 WAITS: Final = "state = 'asked'"
+UNFINISHED_JOB: Final = "state IN ('draft', 'queued', 'running')"
+OPEN_JOB: Final = "state IN ('queued', 'running')"
 WAITS_HELD: Final = f"{WAITS} AND {HELD_BY_ANOTHER}"
 ESCALATED: Final = f"{WAITS} AND awaiting IS NULL AND NOT agreed"
 
@@ -753,12 +758,75 @@ idempotency_records = Table(
     Column("fingerprint", Text, nullable=False),
     Column("answer", Document, nullable=False),
     Column("created_at", Instant, nullable=False),
-    Column("parts", Document, comment="digests of what the call said, by place; null where only the whole is known"),
-    Column("reply", LargeBinary, comment="what the caller got, compressed; null where it is made anew"),
-    Column("order_id", Id, comment="the order that the reply shows"),
     PrimaryKeyConstraint("retailer_id", "caller", "key"),
-    _index_where("ix_idempotency_records_order_id", "order_id", where="order_id IS NOT NULL"),
 )
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("party_id", Id, ForeignKey("parties.id"), nullable=False),
+    Column("partition", Integer, nullable=False, comment="which share of the parties: whose worker does it"),
+    Column("kind", Text, nullable=False),
+    Column("format", Text, comment="of its file, if it has one"),
+    Column("dry_run", Boolean, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("by", Text, nullable=False, comment="who started it, or made it while it is a draft"),
+    Column("parts", Integer, nullable=False, comment="how many parts of its file are there"),
+    Column("terms", Document, nullable=False, comment="of a job without a file: what it does, and how far it is"),
+    Column("total", Integer, comment="how many rows; null until the file was read"),
+    Column("done", Integer, nullable=False, comment="rows with a result: the first so many of the file"),
+    Column("ok", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("invalid", Integer, nullable=False),
+    Column("cancelled", Integer, nullable=False),
+    Column("cancelled_at", Instant, comment="since when no more of its rows are to be done"),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    CheckConstraint(
+        "state IN ('draft', 'queued', 'running', 'done', 'cancelled')"
+        " AND (state IN ('done', 'cancelled')) = (finished_at IS NOT NULL)",
+        name="state",
+    ),
+    CheckConstraint("kind IN ('ask', 'answer', 'order', 'recover') AND format IN ('csv', 'jsonl')", name="kind"),
+    CheckConstraint("done = ok + refused + invalid + cancelled", name="counts"),
+    Index(None, "party_id", "id"),
+    _index_where("ix_jobs_unfinished", "party_id", where=UNFINISHED_JOB),
+    _index_where("ix_jobs_open", "partition", "id", where=OPEN_JOB),
+)
+
+job_parts = Table(
+    "job_parts",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("number", Integer, nullable=False, autoincrement=False),
+    Column("party_id", Id, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("job_id", "number"),
+)
+"""The file of a job, cut into parts. They go when the job ends."""
+
+job_rows = Table(
+    "job_rows",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("row", Integer, nullable=False, autoincrement=False),
+    Column("party_id", Id, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("subject_id", Id, comment="the cancellation or the order that it led to"),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("errors", Document, nullable=False),
+    Column("input", Document, comment="the row, as far as it could be read"),
+    PrimaryKeyConstraint("job_id", "row"),
+    CheckConstraint("result IN ('ok', 'refused', 'invalid', 'cancelled')", name="result"),
+    Index(None, "job_id", "result", "row"),
+)
+"""What became of each row of a job: one by one, in the order of its file."""
 
 order_search = Table(
     "order_search",

@@ -43,13 +43,14 @@ def unsupported_charset(scope: Scope, accepted: Collection[str], media_type: str
     )
 
 
-def unsupported_body(scope: Scope, media_type: str) -> Unsupported | None:
-    """Why a body that must be of this media type and in UTF-8 is not understood; nothing if it is."""
+def unsupported_body(scope: Scope, *media_types: str) -> Unsupported | None:
+    """Why a body that must be of one of these media types and in UTF-8 is not understood; nothing if it is."""
     given = ", ".join(header_values(scope, b"content-type")).strip()
-    if given.partition(";")[0].strip().lower() != media_type:
+    if given.partition(";")[0].strip().lower() not in media_types:
         what = f'The Content-Type "{given[:200]}" is not understood' if given else "There is no Content-Type"
-        return Unsupported(f"{what}; {media_type} in UTF-8 is accepted.", (b"accept", media_type.encode()))
-    return unsupported_coding(scope) or unsupported_charset(scope, UTF_8, media_type)
+        accepted = (b"accept", ", ".join(media_types).encode())
+        return Unsupported(f"{what}; {' or '.join(media_types)} in UTF-8 is accepted.", accepted)
+    return unsupported_coding(scope) or unsupported_charset(scope, UTF_8, media_types[0])
 
 
 def charset_of(scope: Scope) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from countermand.json_input import DEPTH_MAX, NODES_MAX, MalformedJsonError
@@ -61,8 +62,23 @@ def _check_size(body: bytes | bytearray, max_bytes: int) -> None:
 Asgi = Callable[[Any, Receive, Any], Awaitable[None]]
 
 
-def bounded(app: Asgi, refuse: Asgi, *, max_bytes: int, timeout_s: float) -> Asgi:
-    """``app`` within these limits, for an app that reads bodies by itself.
+def _check_json(body: bytes, values_max: int) -> None:
+    if not nests_at_most(body, DEPTH_MAX):
+        raise MalformedJsonError(f"nested deeper than {DEPTH_MAX} levels")
+    if not holds_at_most(body, values_max):
+        raise MalformedJsonError(f"of more than {values_max} values")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many bytes a body has at most, and how many values; ``None`` where it is no JSON."""
+
+    max_bytes: int
+    values_max: int | None = NODES_MAX
+
+
+def bounded(app: Asgi, refuse: Asgi, *, bounds: Callable[[Any], Bounds], timeout_s: float) -> Asgi:
+    """``app`` within the ``bounds`` of each call, for an app that reads bodies by itself.
 
     ``refuse`` answers what is beyond them, and finds the error under ``scope["error"]``.
     """
@@ -72,11 +88,10 @@ def bounded(app: Asgi, refuse: Asgi, *, max_bytes: int, timeout_s: float) -> Asg
             await app(scope, receive, send)
             return
         try:
-            body = await read_body(receive, max_bytes=max_bytes, timeout_s=timeout_s)
-            if not nests_at_most(body, DEPTH_MAX):
-                raise MalformedJsonError(f"nested deeper than {DEPTH_MAX} levels")
-            if not holds_at_most(body, NODES_MAX):
-                raise MalformedJsonError(f"of more than {NODES_MAX} values")
+            most = bounds(scope)
+            body = await read_body(receive, max_bytes=most.max_bytes, timeout_s=timeout_s)
+            if most.values_max is not None:
+                _check_json(body, most.values_max)
         except (BodyTooLargeError, BodyTooSlowError, MalformedJsonError) as error:
             await refuse({**scope, "error": error}, receive, send)
             return

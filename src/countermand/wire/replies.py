@@ -28,12 +28,15 @@ class Problem(StrEnum):
     RATE_LIMITED = "rate_limited"
     TOO_BROAD = "too_broad"
     UNKNOWN_ENDPOINT = "unknown_endpoint"
+    UNKNOWN_EVENT = "unknown_event"
     UNKNOWN_PARTY = "unknown_party"
     IF_MATCH_NEEDED = "if_match_needed"
-    KEY_IN_USE = "key_in_use"
     LIMIT_REACHED = "limit_reached"
     NOT_SIGNED = "not_signed"
     NOTHING_TO_CONFIRM = "nothing_to_confirm"
+    UNKNOWN_JOB = "unknown_job"
+    JOB_NOT_OPEN = "job_not_open"
+    PART_DIFFERS = "part_differs"
     UNAVAILABLE = "unavailable"
 
 
@@ -56,10 +59,9 @@ class CallError(Exception):
         self.errors = errors
 
     @classmethod
-    def of(cls, refusal: Refusal, *, replayed: bool = False) -> Self:
-        """The rules did not accept the call; ``replayed``, or its first twin."""
-        headers = [(b"idempotent-replayed", b"true")] if replayed else []
-        return cls(refusal.kind, refusal.detail, *headers, refusal=refusal)
+    def of(cls, refusal: Refusal) -> Self:
+        """The rules did not accept the call."""
+        return cls(refusal.kind, refusal.detail, refusal=refusal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +106,15 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.RATE_LIMITED: _crux(429, seed=503, native=429, plaza=(409, 41501)),
     Problem.TOO_BROAD: _crux(422, native=422, plaza=(400, 41100)),
     Problem.UNKNOWN_ENDPOINT: _crux(404, native=404, plaza=(404, 41000)),
+    Problem.UNKNOWN_EVENT: _crux(404, native=404, plaza=(404, 41000)),
     Problem.UNKNOWN_PARTY: _crux(404, native=404, plaza=(404, 41000)),
     Problem.IF_MATCH_NEEDED: _crux(428, native=428, plaza=(428, 41000)),
-    Problem.KEY_IN_USE: _crux(409, native=409, plaza=(409, 41000)),
     Problem.LIMIT_REACHED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.NOT_SIGNED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.NOTHING_TO_CONFIRM: _crux(409, native=409, plaza=(409, 41000)),
+    Problem.UNKNOWN_JOB: _crux(404, native=404, plaza=(404, 41000)),
+    Problem.JOB_NOT_OPEN: _crux(409, native=409, plaza=(409, 41000)),
+    Problem.PART_DIFFERS: _crux(409, native=409, plaza=(409, 41000)),
     Problem.UNAVAILABLE: _crux(503, native=503, plaza=(503, 41000)),
     RefusalKind.UNKNOWN_LINE: _crux(422, native=404),
     RefusalKind.UNKNOWN_ORDER: _crux(404, native=404),

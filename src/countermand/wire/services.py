@@ -1,14 +1,14 @@
 """What all APIs use."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from countermand.ids import Clock, Ids
 from countermand.keyring import Keyring
+from countermand.reads.arrivals import Arrivals
 from countermand.service.lanes import Lanes
 from countermand.settings import Settings
 from countermand.store.engines.protocol import Database
 from countermand.wire.auth import Authenticator
-from countermand.wire.in_flight import InFlight
 from countermand.wire.throttle import Throttle
 
 
@@ -24,4 +24,4 @@ class Services:
     clock: Clock
     keyring: Keyring
     settings: Settings
-    in_flight: InFlight = field(default_factory=InFlight)
+    arrivals: Arrivals

@@ -1,4 +1,4 @@
-"""What is due: notices that must be sent, refunds that are owed, answers that nobody gave.
+"""What is due: notices that must be sent, refunds that are owed, answers that nobody gave, jobs.
 
 Each worker does it for its partitions.
 """
@@ -20,6 +20,7 @@ from countermand.service.lanes import Lanes
 from countermand.store.engines.protocol import Database
 from countermand.store.outbox import Pair
 from countermand.worker.deadlines import Deadlines
+from countermand.worker.jobs import Jobs
 from countermand.worker.leases import LEASE_S, Monotonic, Partitions
 from countermand.worker.notices import SENDS_AT_ONCE, Courier, Notices
 from countermand.worker.owner_mails import Owners
@@ -89,6 +90,7 @@ class Worker:
         self.refunds = Refunds(database, lanes, providers or {}, clock, self.partitions, watch_for=watch_refunds)
         self.retention = Retention(database, clock, self.partitions, keep_days or {})
         self.score_cards = ScoreCards(database, clock, self.partitions, ZoneInfo(score_zone), monotonic=monotonic)
+        self.jobs = Jobs(database, lanes, clock, self.partitions)
         self._lease_s = lease_s
         self._running: asyncio.Task[None] | None = None
 
@@ -111,6 +113,7 @@ class Worker:
             group.create_task(repeat(OWNERS_EVERY_S, self.owners.send_due))
             group.create_task(repeat(RETENTION_EVERY_S, self.retention.sweep_all))
             group.create_task(repeat(CARDS_EVERY_S, self.score_cards.count_all))
+            group.create_task(self.jobs.run())
 
     async def catch_up(self, within_s: float = CATCH_UP_S) -> None:
         """Put what fell due while nothing ran to the rules, before calls are: so its events stand before theirs."""
@@ -166,6 +169,11 @@ class Worker:
         """Ask again about at most 200 refunds of each provider that are done or parked. Returns how many."""
         await self.renew_leases()
         return await self.refunds.check()
+
+    async def do_jobs(self) -> None:
+        """Do every job that there is now, to its end."""
+        await self.renew_leases()
+        await self.jobs.run_all()
 
     async def _look(self) -> None:
         self.notices.look()

@@ -110,7 +110,7 @@ async def test_looking_confirms_nothing(sqlite_world: World, method: str) -> Non
         assert reply.status_code == (200 if method in ("GET", "HEAD") else 405)
     assert await state(world, made) is EndpointState.UNCONFIRMED
     if method == "GET":
-        assert "<button>Confirm this mailbox</button>" in reply.text
+        assert '<button class="primary">Confirm this mailbox</button>' in reply.text
         assert ADDRESS in reply.text
         assert reply.headers["cache-control"] == "no-store"
 

@@ -36,7 +36,7 @@ from tests.wire.answer.test_page import Page, words
 
 pytestmark = pytest.mark.anyio
 
-NINE: Final = "on Monday 2 November 2026, 09:00 UTC"
+NINE: Final = "on Monday 2 November 2026, 10:00 in Amsterdam (09:00 UTC)"
 TOGETHER: Final = Policy(version=1, whole_order=WholeOrder.ALL_OR_NOTHING)
 
 
@@ -201,13 +201,13 @@ SHOWN: Final[dict[str, tuple[Policy, Act, str, str]]] = {
         Policy(),
         silence,
         "This cancellation lapsed",
-        "Nobody answered in time, so it ended on Wednesday 4 November 2026, 09:00 UTC.",
+        "Nobody answered in time, so it ended on Wednesday 4 November 2026, 10:00 in Amsterdam (09:00 UTC).",
     ),
     "silence accepted": (
         Policy(version=1, silence=Silence.ACCEPT),
         silence,
         "This cancellation was accepted",
-        "The policy accepted the cancellation of 2 units on Wednesday 4 November 2026, 09:00 UTC.",
+        "The policy accepted the cancellation of 2 units on Wednesday 4 November 2026, 10:00 in Amsterdam (09:00 UTC).",
     ),
     "accepted at once": (
         Policy(version=1, free_window_s=3600),
@@ -219,8 +219,8 @@ SHOWN: Final[dict[str, tuple[Policy, Act, str, str]]] = {
         Policy(version=1, proof_within_s=3600),
         declines_without_a_parcel,
         "Can 2 units still be cancelled?",
-        "It was declined as already shipped. Name the parcel by Monday 2 November 2026, 10:00 UTC, or the"
-        " cancellation counts as accepted.",
+        "It was declined as already shipped. Name the parcel by Monday 2 November 2026, 11:00 in Amsterdam (10:00 UTC),"
+        " or the cancellation counts as accepted.",
     ),
 }
 
@@ -246,7 +246,7 @@ async def test_a_decline_that_wants_its_proof_is_told_as_such(sqlite_world: Worl
     on = await play(sqlite_world, Policy(version=1, proof_within_s=3600))
     reply = await on.page.send("decline", reason="already_shipped")
     assert "Thank you. Your answer is stored." in words(reply)
-    due = "Monday 2 November 2026, 10:00 UTC"
+    due = "Monday 2 November 2026, 11:00 in Amsterdam (10:00 UTC)"
     assert f"Name the parcel by {due}, or the cancellation counts as accepted." in words(reply)
     assert "Give the answer that is due now" in words(reply)
 

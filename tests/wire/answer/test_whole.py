@@ -76,18 +76,22 @@ async def test_from_the_mail_to_the_answer(beside: tuple[World, str]) -> None:
         without = await browser.post(link, data={"answer": "decline", "once": _once(shown.text)})
         assert (without.status_code, "A decline must say why: give a reason." in without.text) == (422, True)
 
-        accepted = await browser.post(link, data={"answer": "accept", "once": _once(shown.text), "units": "2"})
+        accepted = await browser.post(
+            link, data={"answer": "accept", "once": _once(shown.text), "units": "2", "sure": "yes"}
+        )
         assert (accepted.status_code, "Your answer is stored." in accepted.text) == (200, True)
         used = await browser.get(link)
         assert "(you) accepted the cancellation of 2 units" in used.text
         assert "<form" not in used.text
 
         link = await link_in_the_mailbox(world, box, links)
-        declined = await browser.post(link, data={"answer": "decline", "reason": "made_to_order", "note": "Sorry"})
+        declined = await browser.post(
+            link, data={"answer": "decline", "reason": "made_to_order", "note": "Sorry", "sure": "yes"}
+        )
         assert "made to order" in declined.text
 
         link = await link_in_the_mailbox(world, box, links)
-        parcel = {"answer": "ship", "units": "2", "carrier": "PostNL", "tracking_number": "3SABC"}
+        parcel = {"answer": "ship", "units": "2", "carrier": "PostNL", "tracking_number": "3SABC", "sure": "yes"}
         assert "already shipped" in (await browser.post(link, data=parcel)).text
 
         expired = Links(world.application.keyring, base, days=-1)

@@ -219,3 +219,88 @@ async def test_no_question_is_answered_with_an_error_of_ours(
 
 async def test_a_line_of_nobody_has_no_events(native: Native) -> None:
     assert await listed(native, line=uuid4()) == []
+
+
+async def test_kinds_times_and_things_narrow_the_list(native: Native) -> None:
+    clock = native.world.clock
+    order = await native.order(3, 2)
+    first, second = (line.id for line in order.lines)
+    other = await native.line()
+    clock.advance(days=1)
+    (made,) = await native.asked({"line": str(first), "units": 1})
+    clock.advance(days=1)
+    await native.asked({"line": str(second), "units": 1})
+    day = f"{clock() - timedelta(days=1):%Y-%m-%d}"
+    for query, expected in (
+        ({"type": "cancellation.asked"}, 2),
+        ({"type": "cancellation.*"}, 2),
+        ({"type": "refund.*"}, 0),
+        ({"order": order.id}, 4),
+        ({"order": order.id, "type": "line.placed"}, 2),
+        ({"line": first}, 2),
+        ({"line": other, "order": order.id}, 0),
+        ({"cancellation": made["id"]}, 1),
+        ({"cancellation": made["id"].removeprefix("can_")}, 1),
+        ({"cancellation": made["id"], "line": second}, 0),
+        ({"order": uuid4()}, 0),
+        ({"since": day}, 2),
+        ({"until": day}, 4),
+        ({"since": day, "until": day}, 1),
+        ({"since": day, "until": day, "zone": "Pacific/Auckland"}, 1),
+        ({"since": day, "until": day, "zone": "Pacific/Kiritimati", "type": "line.placed"}, 0),
+    ):
+        assert len(await listed(native, **query)) == expected, query
+    both = "/v1/events?type=line.*&type=cancellation.asked"
+    assert len((await native.call("GET", both, native.retailer)).json()["events"]) == 5
+    for who, seen in ((native.world.supplier, 1), (native.world.other_supplier, 0)):
+        assert len(await listed(native, who, cancellation=made["id"])) == seen
+        assert len(await listed(native, who, order=order.id, type="line.placed")) == 2 * seen
+
+
+async def test_events_of_a_cancellation_have_those_of_its_refund(native: Native) -> None:
+    supplier = native.world.supplier
+    priced = {"sku": "SKU-0", "units": 3, "unit_price": "10.00", "supplier": str(supplier)}
+    paid = await place_paid(replace(native.world, retailer=native.retailer), lines=[priced])
+    holder = native.world.actor(supplier)
+    await native.do(CancelOwn(line=paid.lines[0].id, actor=holder, reason=CancelReason.OUT_OF_STOCK, units=1))
+    (due,) = await listed(native, type="refund.due")
+    about = due["data"]["refund"]["cancellation"]
+    assert kinds(await listed(native, cancellation=about)) == ["cancellation.accepted", "refund.due"]
+    assert kinds(await listed(native, cancellation=about, type="refund.*")) == ["refund.due"]
+
+
+async def test_an_event_is_shown_by_its_id(native: Native) -> None:
+    line = await native.line()
+    (event,) = await listed(native)
+    for spelled in (event["id"], event["id"].removeprefix("evt_"), event["id"].upper().replace("EVT", "evt")):
+        answer = await native.call("GET", f"{PATH}/{spelled}", native.retailer)
+        assert (answer.status_code, answer.json()) == (200, event)
+    (seen,) = await listed(native, native.world.supplier, line=line)
+    assert (await native.call("GET", f"{PATH}/{event['id']}", native.world.supplier)).json() == seen
+    for who, name in (
+        (native.world.other_supplier, event["id"]),
+        (native.retailer, f"evt_{uuid4().hex}"),
+        (native.retailer, "x"),
+    ):
+        answer = await native.call("GET", f"{PATH}/{name}", who)
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_event")
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("type=refund", "type"),
+        ("type=line.placed&type=nothing.*", "type"),
+        ("until=yesterday", "until"),
+        ("since=2026-13-01", "since"),
+        ("zone=Nowhere", "zone"),
+        ("zone=../etc/passwd", "zone"),
+        ("cancellation=x", "cancellation"),
+        ("order=x", "order"),
+        ("order=", "order"),
+    ],
+)
+async def test_filters_that_make_no_sense_are_named(native: Native, query: str, name: str) -> None:
+    answer = await native.call("GET", f"{PATH}?{query}", native.retailer)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert answer.json()["errors"][0]["name"].startswith(name)

@@ -33,7 +33,10 @@ class PageStory(Story):
             "the page asks its question", self._heading(shown), f"Can {_units(line['units'])} still be cancelled?"
         )
         once = "".join(re.findall('name="once" value="([^"]*)"', shown)[:1])
-        await self._page(f"{supplier} presses “Accept the cancellation”", "POST", page, answer="accept", once=once)
+        answer = {"answer": "accept", "once": once}
+        shown = await self._page(f"{supplier} presses “Yes”", "POST", page, **answer)
+        self._check("the page says what it does", self._heading(shown), f"Stop {_units(line['units'])} for good?")
+        await self._page(f"{supplier} presses “Yes, stop {_units(line['units'])}”", "POST", page, **answer, sure="yes")
         shown = await self._page("who opens the link again sees what happened", "GET", page)
         self._check("it was accepted", self._heading(shown), "This cancellation was accepted")
 

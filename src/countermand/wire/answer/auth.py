@@ -3,15 +3,28 @@
 from dataclasses import dataclass
 from functools import partial
 
+from countermand.documents.languages import later
 from countermand.domain.parties import Actor, PartyKind
-from countermand.outlets.links import MAILBOX, ExpiredLinkError, Links, MailboxTicket, Ticket, UnknownLinkError
+from countermand.domain.policy import Policy
+from countermand.outlets.links import (
+    MAILBOX,
+    ExpiredLinkError,
+    Links,
+    MailboxTicket,
+    Ticket,
+    UnknownLinkError,
+)
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads.cancellations import CancellationToAnswer
+from countermand.reads.policies import policy_asked_under
+from countermand.reads.refunds import RefundFilter, list_refunds
+from countermand.reads.scope import Scope as Scoped
 from countermand.reads.views import PartyView
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
-from countermand.wire.answer import views
+from countermand.wire.answer.customer import Status
 from countermand.wire.answer.errors import expired, unknown_link
+from countermand.wire.answer.sentences import Viewer
 from countermand.wire.response import Scope
 from countermand.wire.services import Services
 
@@ -23,11 +36,12 @@ class Opened:
     ticket: Ticket
     party: PartyView
     row: CancellationToAnswer
+    policy: Policy
 
     @property
-    def viewer(self) -> views.Viewer:
+    def viewer(self) -> Viewer:
         """The party that views the page."""
-        return views.Viewer(party=self.party.id, kind=PartyKind(self.party.kind), name=self.party.name)
+        return Viewer(party=self.party.id, kind=PartyKind(self.party.kind), name=self.party.name)
 
     @property
     def actor(self) -> Actor:
@@ -56,7 +70,9 @@ class LinkReader:
             self._throttle.wrong(scope)
             raise unknown_link() from None
         except ExpiredLinkError:
-            raise expired("It can no longer be used. If your answer is still due, contact the retailer.") from None
+            raise expired(
+                later("It can no longer be used. If your answer is still due, contact the retailer.")
+            ) from None
         self._throttle.check_link((ticket.party, ticket.cancellation))
         reading_party.set(ticket.party)
         viewer.set(None)
@@ -80,7 +96,50 @@ class LinkReader:
         )
         if found is None:
             raise unknown_link()
-        return Opened(ticket=ticket, party=found[0], row=found[1])
+        party, row = found
+        return Opened(ticket=ticket, party=party, row=row, policy=await self._policy(row))
+
+    async def status(self, token: str, scope: Scope) -> Status:
+        """What a link shows to a customer.
+
+        Raises:
+            PageError: as ``opened``.
+            ThrottledError: as ``opened``.
+        """
+        try:
+            ticket = self._links.read_status(token, self._clock())
+        except UnknownLinkError:
+            self._throttle.wrong(scope)
+            raise unknown_link() from None
+        except ExpiredLinkError:
+            raise expired(later("It can no longer be used. Ask the shop where you ordered.")) from None
+        self._throttle.check_link((ticket.retailer, ticket.cancellation))
+        reading_party.set(ticket.retailer)
+        viewer.set(ticket.retailer)
+        read = self._database.read
+        row = await read(
+            partial(
+                cancellation_reads.cancellation_for_customer,
+                retailer=ticket.retailer,
+                cancellation=ticket.cancellation,
+            )
+        )
+        if row is None:
+            raise unknown_link()
+        retailer = Scoped(party=ticket.retailer, kind=PartyKind.RETAILER)
+        refunds = await read(partial(list_refunds, scope=retailer, wanted=RefundFilter(line=row.line_id)))
+        mine = [each for each in refunds if each.cancellation_id == ticket.cancellation]
+        return Status(row=row, policy=await self._policy(row), refunds=mine)
+
+    async def _policy(self, row: CancellationToAnswer) -> Policy:
+        asked_under = partial(
+            policy_asked_under,
+            retailer=row.retailer_id,
+            fulfiller=row.fulfiller_id,
+            version=row.policy_version,
+            asked_at=row.moved_at or row.asked_at,
+        )
+        return await self._database.read(asked_under)
 
     def mailbox(self, token: str, scope: Scope) -> MailboxTicket:
         """The mailbox that a link confirms.
@@ -102,4 +161,4 @@ class LinkReader:
         return ticket
 
 
-_ASK_AGAIN = "It can no longer be used. Ask the one who registered this mailbox to have a new one sent."
+_ASK_AGAIN = later("It can no longer be used. Ask the one who registered this mailbox to have a new one sent.")

@@ -1,5 +1,6 @@
 """How a call of the page ends with less than it wanted: with a page that says why, and its status of the one table."""
 
+from countermand.documents.languages import Language, Message, later
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.answer.messages import MalformedFormError
@@ -15,15 +16,15 @@ GONE: int = 410
 class PageError(Exception):
     """The call ends here, with a page that says one thing."""
 
-    def __init__(self, status: int, title: str, *sentences: str, headers: tuple[Header, ...] = ()) -> None:
-        super().__init__(title)
+    def __init__(self, status: int, title: Message, *sentences: Message, headers: tuple[Header, ...] = ()) -> None:
+        super().__init__(title.text)
         self.status = status
         self.title = title
         self.sentences = sentences
         self.headers = headers
 
 
-def error_reply(error: Exception) -> Reply:
+def error_reply(error: Exception, language: Language) -> Reply:
     """The page of a call that ended with this error.
 
     Raises:
@@ -31,20 +32,24 @@ def error_reply(error: Exception) -> Reply:
     """
     match error:
         case PageError():
-            return page(error.status, message_page(error.title, *error.sentences), *error.headers)
+            return page(error.status, message_page(language, error.title, *error.sentences), *error.headers)
         case ThrottledError(retry_in_s=retry_in_s):
-            sentence = f"Nothing is lost. Try again in {retry_in_s} seconds."
+            sentence = later("Nothing is lost. Try again in {seconds} seconds.", seconds=retry_in_s)
             when = (b"retry-after", str(retry_in_s).encode())
-            return _problem(Problem.RATE_LIMITED, "Too many calls", sentence, when)
+            return _problem(language, Problem.RATE_LIMITED, later("Too many calls"), sentence, when)
         case UnavailableError() | TooBroadError():
-            sentence = "Nothing is lost. Try again in a moment."
-            return _problem(Problem.UNAVAILABLE, "The database did not answer", sentence, (b"retry-after", b"1"))
+            title, sentence = later("The database did not answer"), later("Nothing is lost. Try again in a moment.")
+            return _problem(language, Problem.UNAVAILABLE, title, sentence, (b"retry-after", b"1"))
         case limits.BodyTooLargeError():
-            return _problem(Problem.TOO_LARGE, "The form is too large", str(error))
+            return _problem(
+                language, Problem.TOO_LARGE, later("The form is too large"), later("Shorten what you wrote.")
+            )
         case limits.BodyTooSlowError():
-            return _problem(Problem.TOO_SLOW, "The form did not arrive in time", "Send it again.")
+            return _problem(
+                language, Problem.TOO_SLOW, later("The form did not arrive in time"), later("Send it again.")
+            )
         case MalformedFormError():
-            return _problem(Problem.MALFORMED, "This form cannot be read", str(error))
+            return _problem(language, Problem.MALFORMED, later("This form cannot be read"), error.sentence)
         case _:
             raise error
 
@@ -58,21 +63,21 @@ def unknown_link() -> PageError:
     """No link of ours, or of nothing that is there."""
     return PageError(
         status_of(Problem.NOT_FOUND),
-        "This link opens nothing",
-        "It may have been cut off or mistyped. Copy all of it from the e-mail.",
+        later("This link opens nothing"),
+        later("It may have been cut off or mistyped. Copy all of it from the e-mail."),
     )
 
 
-def expired(sentence: str) -> PageError:
+def expired(sentence: Message) -> PageError:
     """The link was good once."""
-    return PageError(GONE, "This link has expired", sentence)
+    return PageError(GONE, later("This link has expired"), sentence)
 
 
 def not_registered() -> PageError:
     """The mailbox of a link is registered no more, or under another address than the link was sent to."""
-    sentence = "Nothing is sent to it. If something should be, it has to be registered again."
-    return PageError(GONE, "This mailbox is not registered any more", sentence)
+    sentence = later("Nothing is sent to it. If something should be, it has to be registered again.")
+    return PageError(GONE, later("This mailbox is not registered any more"), sentence)
 
 
-def _problem(problem: Problem, title: str, sentence: str, *headers: Header) -> Reply:
-    return page(status_of(problem), message_page(title, sentence), *headers)
+def _problem(language: Language, problem: Problem, title: Message, sentence: Message, *headers: Header) -> Reply:
+    return page(status_of(problem), message_page(language, title, sentence), *headers)

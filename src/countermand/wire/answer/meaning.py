@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from countermand.documents.languages import Message, later
 from countermand.domain.commands import AcceptCancellation, Command, DeclineCancellation, Parcel, Ship, ShipOrder
 from countermand.domain.numbers import read_digits
 from countermand.domain.parties import Actor
@@ -22,9 +23,9 @@ def command_of(
     """
     for name, most in LENGTHS.items():
         if len(form.text(name)) > most:
-            raise FieldError(name, f"This is too long; there is room for {most} characters.")
+            raise FieldError(name, later("This is too long; there is room for {most} characters.", most=most))
         if why_unfit(form.fields.get(name, "")):
-            raise FieldError(name, "This holds a character that cannot be kept, such as Escape. Type it anew.")
+            raise FieldError(name, later("This holds a character that cannot be kept, such as Escape. Type it anew."))
     match form.answer:
         case "accept":
             return AcceptCancellation(line=row.line_id, actor=actor, cancellation=row.id, step=step, units=_units(form))
@@ -36,8 +37,8 @@ def command_of(
         case _:
             parcel = Parcel(
                 id=new_id(),
-                carrier=_needed(form, "carrier", "Write who carries the parcel."),
-                tracking_number=_needed(form, "tracking_number", "Write the tracking number of the parcel."),
+                carrier=_needed(form, "carrier", later("Write who carries the parcel.")),
+                tracking_number=_needed(form, "tracking_number", later("Write the tracking number of the parcel.")),
             )
             shipped = Ship(line=row.line_id, actor=actor, units=_units(form), cancellation=row.id, step=step)
             return ShipOrder(order=row.order_id, actor=actor, lines=(shipped,), parcel=parcel)
@@ -50,10 +51,10 @@ def _units(form: Form) -> int | None:
     try:
         return read_digits(text)
     except ValueError:
-        raise FieldError("units", "Write the number of units in digits.") from None
+        raise FieldError("units", later("Write the number of units in digits.")) from None
 
 
-def _needed(form: Form, name: str, sentence: str) -> str:
+def _needed(form: Form, name: str, sentence: Message) -> str:
     text = " ".join(form.text(name).split())
     if is_blank(text):
         raise FieldError(name, sentence)

@@ -7,34 +7,40 @@ from typing import Final
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from countermand.domain.idempotency import IdempotencyKey
+from countermand.documents.languages import Message, later
 from countermand.domain.reasons import DeclineReason
+from countermand.service.calls import IdempotencyKey
 
 FIELDS_MAX: Final = 20
 BYTES_MAX: Final = 32 * 1024
 """The longest form that can be filled in has 16 kB, with every character of it escaped."""
-LENGTHS: Final = {"note": 1000, "carrier": 100, "tracking_number": 100, "units": 7, "reason": 40, "once": 64}
+LENGTHS: Final = {"note": 1000, "carrier": 100, "tracking_number": 100, "units": 7, "reason": 40, "once": 64, "sure": 4}
 ANSWERS: Final = ("accept", "decline", "ship")
 CONFIRMATIONS: Final = ("confirm",)
 REASONS: Final = {
-    DeclineReason.IN_PACKING: "It is being packed and cannot be taken out",
-    DeclineReason.MADE_TO_ORDER: "It was made to order",
-    DeclineReason.ALREADY_SHIPPED: "It has left, without a tracking number",
-    DeclineReason.OTHER: "Another reason",
+    DeclineReason.IN_PACKING: later("It is being packed and cannot be taken out"),
+    DeclineReason.MADE_TO_ORDER: later("It was made to order"),
+    DeclineReason.ALREADY_SHIPPED: later("It has left, without a tracking number"),
+    DeclineReason.OTHER: later("Another reason"),
 }
 """What a person can choose from. ``NOT_STATED`` is left to APIs that have no room for a reason."""
 
 
 class MalformedFormError(ValueError):
-    """The body is no form of ours. The message is fit for the caller."""
+    """The body is no form of ours. ``sentence`` is fit for the caller."""
+
+    def __init__(self, sentence: Message) -> None:
+        super().__init__(sentence.text)
+        self.sentence = sentence
 
 
 class FieldError(ValueError):
-    """A field was not filled in as it should be. ``field`` is its name on the page; the message is a sentence."""
+    """A field was not filled in as it should be. ``field`` is its name on the page."""
 
-    def __init__(self, field: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, field: str, sentence: Message) -> None:
+        super().__init__(sentence.text)
         self.field = field
+        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +54,20 @@ class Form:
         """A field, without blanks around it; empty if it was not sent."""
         return self.fields.get(name, "").strip()
 
+    @property
+    def wants_back(self) -> bool:
+        """Whether the reader wants to change the answer after having seen what it does."""
+        return self.fields.get("sure") == "back"
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the reader has seen once more what it does."""
+        return self.fields.get("sure") == "yes"
+
     def once(self, cancellation: UUID) -> IdempotencyKey:
         """The same form sent twice is one answer; sent again with other content it is another."""
-        content = hashlib.sha256(repr((self.answer, sorted(self.fields.items()))).encode()).hexdigest()
+        fields = sorted((name, value) for name, value in self.fields.items() if name != "sure")
+        content = hashlib.sha256(repr((self.answer, fields)).encode()).hexdigest()
         return IdempotencyKey(caller=f"link:{cancellation.hex}", key=content, fingerprint=content)
 
 
@@ -69,9 +86,9 @@ def read_form(body: bytes, answers: Collection[str] = ANSWERS) -> Form:
             body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX, separator="&"
         )
     except ValueError:
-        raise MalformedFormError("This is not a form that a browser sent.") from None
+        raise MalformedFormError(later("This is not a form that a browser sent.")) from None
     fields = {name: value.replace("\r\n", "\n") for name, value in reversed(pairs)}
     if fields.get("answer") not in answers or any("\0" in value for value in fields.values()):
-        raise MalformedFormError("This is not the form of this page.")
+        raise MalformedFormError(later("This is not the form of this page."))
     answer = fields.pop("answer")
     return Form(answer=answer, fields={name: fields[name] for name in LENGTHS if name in fields})

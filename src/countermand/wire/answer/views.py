@@ -1,18 +1,22 @@
-"""The page of a cancellation: its facts, its state, and the answers that are possible."""
+"""The pages as they are shown: the templates with their values, and the headers that every page has."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from functools import cache
 from typing import Final
-from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from countermand.documents.sentences import count, from_now, moment, written
+from countermand.documents.languages import ENGLISH, NAMES, Language, Message, later
+from countermand.documents.sentences import written
 from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
+from countermand.domain.policy import Policy
+from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.reads.cancellations import CancellationToAnswer, waiting_units
+from countermand.wire.answer import customer, sentences
+from countermand.wire.answer.customer import Status
 from countermand.wire.answer.messages import NOTHING, REASONS, FieldError, Form
+from countermand.wire.answer.sentences import Reader, Viewer
 from countermand.wire.replies import Header
 from countermand.wire.response import Reply
 
@@ -26,15 +30,7 @@ HEADERS: Final = (
     (b"x-robots-tag", b"noindex"),
 )
 
-_TEMPLATES: Final = Environment(
-    loader=PackageLoader("countermand.wire.answer"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    finalize=lambda value: written(value) if type(value) is str else value,
-)
+_SOON_S: Final = 2 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +39,6 @@ class Problem:
 
     sentence: str
     field: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Viewer:
-    """The party of the link."""
-
-    party: UUID
-    kind: PartyKind
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +51,17 @@ class Shown:
     notice: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """The deadline: until when, how much is left, how far the time has run, and what happens then."""
+
+    due: str
+    left: str
+    percent_gone: int
+    urgency: str
+    silence: str
+
+
 def is_asked_of(row: CancellationToAnswer, viewer: Viewer) -> bool:
     """Whether the viewer's answer is due. The rules decide again when it is given."""
     return row.state == State.ASKED and (row.awaiting == viewer.party or viewer.kind is PartyKind.PLATFORM)
@@ -74,19 +72,55 @@ def is_at_step(row: CancellationToAnswer, viewer: Viewer, step: int | None) -> b
     return row.step == step or (step is None and viewer.kind is not PartyKind.PLATFORM)
 
 
-def answer_page(row: CancellationToAnswer, viewer: Viewer, now: datetime, shown: Shown) -> bytes:
+def passes_on(row: CancellationToAnswer) -> bool:
+    """Whether a yes asks the supplier next, so that it ends nothing."""
+    return row.awaiting == row.retailer_id != row.fulfiller_id
+
+
+def units_to_confirm(row: CancellationToAnswer, viewer: Viewer, step: int | None, form: Form) -> int:
+    """How many units the reader is shown once more, before an answer counts that cannot be taken back; 0 for none.
+
+    The rules refuse what does not fit, so that is not shown again.
+    """
+    is_due = is_asked_of(row, viewer) and is_at_step(row, viewer, step)
+    ends_nothing = form.answer == "accept" and passes_on(row)
+    lacks_reason = form.answer == "decline" and form.text("reason") not in {each.value for each in REASONS}
+    if form.is_sure or not is_due or ends_nothing or lacks_reason:
+        return 0
+    waiting = waiting_units(row)
+    units = int(form.text("units") or waiting) if form.answer != "decline" else waiting
+    return units if 0 < units <= waiting else 0
+
+
+def refusal_sentence(refusal: Refusal, language: Language) -> str:
+    """Why an answer changed nothing. The rules speak English; in other languages the kind of refusal says it."""
+    said = _REFUSALS.get(refusal.kind)
+    return language.of(said) if said and language.code != ENGLISH else refusal.detail
+
+
+_REFUSALS: Final = {
+    RefusalKind.REASON_REQUIRED: later("A decline must say why: give a reason."),
+    RefusalKind.UNITS_INVALID: later("The number of units must be at least 1."),
+    RefusalKind.TOO_MANY_UNITS: later("So many units are not asked."),
+    RefusalKind.UNITS_ASKED: later("These units wait for an answer."),
+}
+
+
+def answer_page(row: CancellationToAnswer, viewer: Viewer, policy: Policy, reader: Reader, shown: Shown) -> bytes:
     """The page with the forms."""
-    form = shown.form
+    form, language = shown.form, reader.language
     return _rendered(
+        language,
         "ask.html",
-        facts=_facts(row, now),
+        clock=_clock(row, policy, reader),
+        facts=sentences.facts(row, reader),
         me=viewer.name,
         units=waiting_units(row),
-        units_words=count(waiting_units(row)),
-        passes_on=row.awaiting == row.retailer_id != row.fulfiller_id,
+        units_words=language.count(waiting_units(row)),
+        passes_on=passes_on(row),
         holds_goods=row.fulfiller_id == viewer.party,
-        proof=_wants_proof(row),
-        reasons={reason.value: words for reason, words in REASONS.items()},
+        proof=sentences.proof_sentence(row, reader),
+        reasons={reason.value: language.of(words) for reason, words in REASONS.items()},
         problem=shown.problem,
         notice=shown.notice,
         answer=form.answer,
@@ -95,44 +129,76 @@ def answer_page(row: CancellationToAnswer, viewer: Viewer, now: datetime, shown:
     )
 
 
+def confirm_page(row: CancellationToAnswer, units: int, reader: Reader, form: Form) -> bytes:
+    """The page that says once more what an answer does that cannot be taken back."""
+    language = reader.language
+    return _rendered(
+        language,
+        "sure.html",
+        row=row,
+        article=f"{row.title} ({row.sku})" if row.title else row.sku,
+        units=units,
+        units_words=language.count(units),
+        rest=waiting_units(row) - units,
+        still_sent=language.count(row.ordered - units),
+        why=sentences.reason_words(language, form.text("reason")),
+        answer=form.answer,
+        filled={name: value for name, value in form.fields.items() if name != "sure"},
+    )
+
+
 def standing_page(
-    row: CancellationToAnswer, viewer: Viewer, now: datetime, notice: str = "", present: str = ""
+    row: CancellationToAnswer, viewer: Viewer, reader: Reader, notice: str = "", present: str = ""
 ) -> bytes:
     """The page of a cancellation if no answer is due by this link.
 
     ``present`` is the link by which the answer that is due now can be given.
     """
-    title, sentences = _standing(row, viewer)
+    say = reader.language.say
+    title, lines = sentences.standing(row, viewer, reader)
     if present:
-        title = "This link is for an earlier step"
-        sentences = [_wants_proof(row) or "It has been answered or has changed since. Another answer is due now."]
-    facts = _facts(row, now)
-    return _rendered("standing.html", title=title, sentences=sentences, facts=facts, notice=notice, present=present)
-
-
-def _wants_proof(row: CancellationToAnswer) -> str:
-    """What a decline as already shipped still lacks; empty if nothing."""
-    if not (row.state == State.ASKED and row.decline_reason and row.due_at):
-        return ""
-    return (
-        f"It was declined as already shipped. Name the parcel by {moment(row.due_at)}, or the cancellation counts as"
-        " accepted."
+        title = say("This link is for an earlier step")
+        lines = [
+            sentences.proof_sentence(row, reader)
+            or say("It has been answered or has changed since. Another answer is due now.")
+        ]
+    facts = sentences.facts(row, reader)
+    return _rendered(
+        reader.language, "standing.html", title=title, sentences=lines, facts=facts, notice=notice, present=present
     )
 
 
-def confirmation_page(address: str, party: str, service: str) -> bytes:
+def customer_page(status: Status, reader: Reader) -> bytes:
+    """What a customer is shown of a cancellation."""
+    row, language = status.row, reader.language
+    title, lines = customer.outcome(status, reader)
+    return _rendered(
+        language,
+        "customer.html",
+        title=title,
+        sentences=lines,
+        money=customer.money(status, reader),
+        row=row,
+        article=row.title or row.sku,
+        ordered=language.count(row.ordered),
+        asked_on=reader.moment(row.asked_at),
+    )
+
+
+def mailbox_page(language: Language, address: str, party: str, service: str) -> bytes:
     """The page with the button that confirms a mailbox."""
-    return _rendered("confirm.html", address=address, party=party, service=service)
+    return _rendered(language, "confirm.html", address=address, party=party, service=service)
 
 
-def message_page(title: str, *sentences: str) -> bytes:
+def message_page(language: Language, title: Message, *lines: Message) -> bytes:
     """A page with one message."""
-    return _rendered("message.html", title=title, sentences=sentences)
+    said = [language.of(line) for line in lines]
+    return _rendered(language, "message.html", title=language.of(title), sentences=said)
 
 
-def problem_with(error: FieldError) -> Problem:
+def problem_with(error: FieldError, language: Language) -> Problem:
     """A field's error as the page shows it."""
-    return Problem(sentence=str(error), field=error.field)
+    return Problem(sentence=language.of(error.sentence), field=error.field)
 
 
 def page(status: int, body: bytes, *more: Header) -> Reply:
@@ -140,80 +206,36 @@ def page(status: int, body: bytes, *more: Header) -> Reply:
     return Reply(status=status, body=body, media_type=HTML, headers=(*HEADERS, *more))
 
 
-def _rendered(template: str, **values: object) -> bytes:
-    return _TEMPLATES.get_template(template).render(**values).encode("utf-8", "replace")
+def _clock(row: CancellationToAnswer, policy: Policy, reader: Reader) -> Clock | None:
+    if row.due_at is None:
+        return None
+    left, whole = row.due_at - reader.now, row.due_at - (row.moved_at or row.asked_at)
+    late = left.total_seconds() <= 0
+    words = reader.language.span(abs(left)) or reader.language.say("less than a minute")
+    return Clock(
+        due=reader.moment(row.due_at),
+        left=reader.language.say("{span} late", span=words) if late else reader.language.say("{span} left", span=words),
+        percent_gone=100 if late or not whole else min(100, max(0, 100 - round(100 * (left / whole)))),
+        urgency="late" if late else "soon" if left.total_seconds() < _SOON_S else "",
+        silence=sentences.silence(row, policy, reader),
+    )
 
 
-def _facts(row: CancellationToAnswer, now: datetime) -> Mapping[str, str]:
-    asker = "the customer" if row.asker == "customer" else row.asked_by_name
-    through = f", through {row.asked_by_name}" if row.asker == "customer" else ""
-    facts = {
-        "Retailer": row.retailer_name,
-        "Order": row.reference,
-        "Article": f"{row.title} ({row.sku})" if row.title else row.sku,
-        "To cancel": f"{waiting_units(row) or row.units} of {count(row.ordered)} ordered",
-        "Asked by": f"{asker}{through}",
-        "Asked on": _when(row.asked_at, now),
-    }
-    if row.reason != "not_stated":
-        facts["Reason"] = _words(row.reason)
-    if row.note:
-        facts["Note"] = row.note
-    if row.state == State.ASKED and row.awaiting is not None:
-        facts["Answer due"] = _when(row.due_at, now) if row.due_at else "no deadline"
-    return facts
+def _rendered(language: Language, template: str, **values: object) -> bytes:
+    environment = _environment(language)
+    return environment.get_template(template).render(**values).encode("utf-8", "replace")
 
 
-def _standing(row: CancellationToAnswer, viewer: Viewer) -> tuple[str, list[str]]:
-    """The state of a cancellation: a title, and sentences that say who decided and what to do."""
-    when = f"on {moment(row.answered_at)}" if row.answered_at else ""
-    match State(row.state):
-        case State.ASKED if row.agreed:
-            return "This cancellation waits for other lines", [
-                f"{_who(row, viewer)} accepted the cancellation of {count(row.units)}.",
-                "It was asked together with other lines of the order, all or nothing: nothing is cancelled until all"
-                " of them are accepted.",
-                "Do not send these units while it waits.",
-            ]
-        case State.ASKED if row.awaiting is None:
-            return "An operator decides", ["No party has to answer any more: an operator of the platform decides."]
-        case State.ASKED:
-            return f"{row.awaiting_name} answers next", [
-                f"This cancellation waits for the answer of {row.awaiting_name}."
-            ]
-        case State.ACCEPTED:
-            accepted = count(row.accepted_units)
-            rest = row.units - row.accepted_units
-            sentences = [f"{_who(row, viewer)} accepted the cancellation of {accepted} {when}."]
-            sentences.append("Do not send what is cancelled.")
-            if rest:
-                sentences.append(f"{count(rest)} {'stays' if rest == 1 else 'stay'} on order.")
-            return "This cancellation was accepted", sentences
-        case State.DECLINED:
-            why = _words(row.decline_reason or "")
-            note = [f"Note: {row.answer_note}"] if row.answer_note else []
-            first = f"{_who(row, viewer)} declined the cancellation of {count(row.units)} {when}: {why}."
-            return "This cancellation was declined", [first, "The declined units stay on order.", *note]
-        case State.WITHDRAWN if row.by_policy:
-            ended = f"Another line that was asked together with it was not cancelled, so this one ended {when}."
-            return "This cancellation has ended", [ended, "The units stay on order."]
-        case State.WITHDRAWN:
-            taken_back = f"{_who(row, viewer)} withdrew it {when}."
-            return "This cancellation was withdrawn", [taken_back, "The units stay on order."]
-        case State.LAPSED:
-            ended = f"Nobody answered in time, so it ended {when}."
-            return "This cancellation lapsed", [ended, "The units stay on order."]
-
-
-def _when(at: datetime, now: datetime) -> str:
-    return f"{moment(at)}\n({from_now(at, now)})"
-
-
-def _who(row: CancellationToAnswer, viewer: Viewer) -> str:
-    if row.by_policy:
-        return "The policy"
-    return f"{row.answered_by_name} (you)" if row.answered_by == viewer.party else str(row.answered_by_name)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+@cache
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("countermand.wire.answer"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=lambda value: written(value) if type(value) is str else value,
+    )
+    environment.globals.update(say=language.say, say_many=language.say_many, code=language.code, languages=NAMES)
+    return environment

@@ -5,7 +5,7 @@ What each operation needs of its caller stands in ``operations.py``.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_origin
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
@@ -72,10 +72,7 @@ async def _nothing() -> Any:
 async def _who(services: Services, scope: Scope) -> tuple[Caller | Exception, Share | None]:
     """The caller and what is left of its quota, or why the call ends here."""
     try:
-        scheme, _, token = (header(scope, b"authorization") or "").partition(" ")
-        caller = None
-        if scheme.lower() == "bearer" and token:
-            caller = await services.authenticator.caller(token, scope)
+        caller = await _known(services, scope)
     except ThrottledError as error:
         return throttled(error.retry_in_s), None
     except (UnavailableError, TooBroadError) as error:
@@ -86,6 +83,27 @@ async def _who(services: Services, scope: Scope) -> tuple[Caller | Exception, Sh
     if share is not None and not share.allowed:
         return throttled(share.retry_in_s), share
     return caller, share
+
+
+async def _known(services: Services, scope: Scope) -> Caller | None:
+    scheme, _, token = (header(scope, b"authorization") or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return None
+    return await services.authenticator.caller(token, scope)
+
+
+async def may_go_on(services: Services, scope: Scope) -> bool:
+    """Whether the caller of a call that takes long may still make it: its token may have ended meanwhile.
+
+    Raises:
+        UnavailableError: the database could not say.
+    """
+    try:
+        found = await _known(services, scope)
+    except ThrottledError:
+        return False
+    permission = OPERATIONS[scope["route"].operation_id].permission
+    return found is not None and (permission is None or found.may(permission))
 
 
 def _counting(share: Share, send: Any) -> Any:
@@ -125,14 +143,14 @@ async def _check_body(request: Request) -> None:
 
 def _check_query(request: Request) -> None:
     """A misspelt filter would show too much, and one that is there twice something else than was meant."""
-    known = set(_parameters(request.scope["route"].dependant))
+    known = dict(_parameters(request.scope["route"].dependant))
     given = Counter(name for name, _ in request.query_params.multi_items())
     wrong = [
         *((name, "unknown_parameter", "This call has no such parameter.") for name in given if name not in known),
         *(
             (name, "twice", "This parameter is there more than once.")
             for name in given
-            if name in known and given[name] > 1
+            if given[name] > 1 and not known.get(name, True)
         ),
     ]
     if wrong:
@@ -141,9 +159,9 @@ def _check_query(request: Request) -> None:
         raise CallError(Problem.INVALID, f"The query cannot be understood: {named}.", errors=errors)
 
 
-def _parameters(call: Dependant) -> Iterator[str]:
-    """What may stand in the query of a call, by itself or by what it shares with others."""
-    yield from (each.alias for each in call.query_params)
+def _parameters(call: Dependant) -> Iterator[tuple[str, bool]]:
+    """What may stand in the query of a call, by itself or by what it shares with others, and whether repeatedly."""
+    yield from ((each.alias, get_origin(each.field_info.annotation) is list) for each in call.query_params)
     for shared in call.dependencies:
         yield from _parameters(shared)
 

@@ -1,5 +1,6 @@
 """The application for ``/v1``: its calls, what they need, and how errors are answered."""
 
+import re
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -7,14 +8,25 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from countermand.domain.jobs import PART_MAX
 from countermand.store.engines.protocol import TooBroadError, UnavailableError, ping
 from countermand.wire import limits
 from countermand.wire.body_types import unsupported_body
-from countermand.wire.native import cancellations, endpoints, errors, events, lines, me, payments, refunds, scorecards
+from countermand.wire.native import (
+    cancellations,
+    endpoints,
+    errors,
+    events,
+    jobs,
+    lines,
+    me,
+    payments,
+    refunds,
+    scorecards,
+)
 from countermand.wire.native.auth import UNSUPPORTED, Inside, admitted
 from countermand.wire.native.describing import described
 from countermand.wire.native.identifying import identified
-from countermand.wire.native.once import ReplayedError, on_replayed
 from countermand.wire.native.operations import check_operations
 from countermand.wire.native.problem_pages import problem_page
 from countermand.wire.replies import NOT_ANSWERED, CallError, Problem
@@ -42,7 +54,7 @@ def native_door(services: Services) -> Door:
     )
 
 
-_RESOURCES: Final = (cancellations, lines, payments, refunds, scorecards, events, endpoints, me)
+_RESOURCES: Final = (cancellations, lines, payments, refunds, scorecards, events, endpoints, jobs, me)
 
 
 def _api(services: Services) -> limits.Asgi:
@@ -50,7 +62,6 @@ def _api(services: Services) -> limits.Asgi:
     api = _Described(title="Countermand", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     api.state.services = services
     api.add_exception_handler(CallError, errors.on_call_error)
-    api.add_exception_handler(ReplayedError, on_replayed)
     api.add_exception_handler(UnavailableError, errors.on_unavailable)
     api.add_exception_handler(TooBroadError, errors.on_too_broad)
     api.add_exception_handler(RequestValidationError, errors.on_invalid)
@@ -60,9 +71,22 @@ def _api(services: Services) -> limits.Asgi:
         api.include_router(resource.router)
     for path, answer in (("/", about), ("/healthz", healthz), ("/readyz", readyz), ("/problems/{code}", problem)):
         api.add_api_route(path, answer, include_in_schema=False, response_model=None)
-    most, slowest = services.settings.body_max_bytes, services.settings.body_timeout_s
-    bounded = limits.bounded(api, errors.refuse_body, max_bytes=most, timeout_s=slowest)
+    settings = services.settings
+    usual, of_part = limits.Bounds(settings.body_max_bytes), limits.Bounds(PART_MAX, None)
+
+    def bounds(scope: Any) -> limits.Bounds:
+        return of_part if _is_upload(scope) else usual
+
+    bounded = limits.bounded(api, errors.refuse_body, bounds=bounds, timeout_s=settings.body_timeout_s)
     return _reached(admitted(services, bounded, api))
+
+
+_UPLOAD: Final = re.compile("/v1/jobs/[^/]+/input/?")
+
+
+def _is_upload(scope: Any) -> bool:
+    """Whether the body is a part of a file, which is no JSON."""
+    return scope["method"] == "PUT" and _UPLOAD.fullmatch(scope["path"]) is not None
 
 
 def _reached(app: limits.Asgi) -> limits.Asgi:
@@ -72,7 +96,9 @@ def _reached(app: limits.Asgi) -> limits.Asgi:
     """
 
     async def reached(scope: Any, receive: Any, send: Any) -> None:
-        path, wrong = scope["path"], unsupported_body(scope, "application/json")
+        path = scope["path"]
+        accepted = jobs.MEDIA_TYPES.values() if _is_upload(scope) else ("application/json",)
+        wrong = unsupported_body(scope, *accepted)
         if path.strip("/") and path.endswith("/"):
             scope = {**scope, "path": path[:-1]}
         if wrong:

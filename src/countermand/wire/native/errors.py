@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -66,10 +66,6 @@ class ProblemOut(BaseModel):
     retryable: Annotated[bool, Field(description="whether the same call, with the same key, can succeed later")]
     cancellation: str | None = None
     current: CurrentOut | None = None
-    differs: Annotated[
-        list[str] | None, Field(description="where two calls differ that should be one: JSON pointers, or operation")
-    ] = None
-    first_used_at: datetime | None = None
     errors: list[ErrorOut] | None = None
 
 
@@ -130,7 +126,7 @@ async def on_unavailable(request: Request, error: Exception) -> Response:
 
 _NARROWER: Final = {
     "cancellations": "Name a state, a line or an order, or say awaiting_me.",
-    "events": "Name a line, or begin later with after.",
+    "events": "Name a line, or begin later, with since or after.",
     "refunds": "Name a line or a state.",
     "scorecards": "Ask for fewer weeks, or without evidence.",
 }
@@ -254,7 +250,7 @@ def problem(error: CallError, scope: Mapping[str, Any]) -> Response:
     return JSONResponse(jsonable_encoder(body), status, headers, MEDIA_TYPE)
 
 
-_RETRYABLE: Final = frozenset({Problem.RATE_LIMITED, Problem.TOO_SLOW, Problem.UNAVAILABLE, Problem.KEY_IN_USE})
+_RETRYABLE: Final = frozenset({Problem.RATE_LIMITED, Problem.TOO_SLOW, Problem.UNAVAILABLE})
 
 
 def _more(error: CallError) -> Iterator[tuple[str, Any]]:
@@ -263,10 +259,4 @@ def _more(error: CallError) -> Iterator[tuple[str, Any]]:
         refusal = error.refusal
         yield "cancellation", show("can", refusal.cancellation) if refusal.cancellation else None
         yield "current", CurrentOut(**asdict(refusal.current)) if refusal.current else None
-        yield "differs", list(refusal.differs) if refusal.first_used_at else None
-        yield "first_used_at", _moment(refusal.first_used_at) if refusal.first_used_at else None
     yield "errors", error.errors
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -44,6 +44,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "refunds.correct": Operation(Permission.MANAGE_REFUNDS, _PLATFORM),
     "scorecards.get": Operation(Permission.VIEW_ORDER, _ALL),
     "events.list": Operation(Permission.VIEW_ORDER, _ALL),
+    "events.get": Operation(Permission.VIEW_ORDER, _ALL),
+    "events.stream": Operation(Permission.VIEW_ORDER, _ALL),
     "endpoints.create": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "endpoints.list": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "endpoints.get": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
@@ -52,6 +54,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "endpoints.resume": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "endpoints.confirm": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "endpoints.rotate": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "jobs.create": Operation(None, _ALL),
+    "jobs.upload": Operation(None, _ALL),
+    "jobs.start": Operation(None, _ALL),
+    "jobs.list": Operation(None, _ALL),
+    "jobs.get": Operation(None, _ALL),
+    "jobs.results": Operation(None, _ALL),
+    "jobs.cancel": Operation(None, _ALL),
     "me.get": Operation(None, _ALL),
 }
 

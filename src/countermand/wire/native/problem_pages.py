@@ -55,9 +55,7 @@ MEANINGS: Final[dict[str, str]] = {
         "The payment, by its provider and reference, belongs to another retailer. The other retailer is not named."
     ),
     "order_exists": "An order or a line with this id already exists.",
-    "key_reused": (
-        "This idempotency key was used for another call; `differs` names the places where it says something else."
-    ),
+    "key_reused": "This idempotency key was used for another call.",
     "not_found": "There is no such call.",
     "unauthenticated": "The credential is missing, unknown, revoked or expired.",
     "forbidden": "The credential lacks the permission.",
@@ -66,19 +64,23 @@ MEANINGS: Final[dict[str, str]] = {
     "unsupported_media_type": "The body has a type, charset or content encoding that the call does not accept.",
     "malformed": "The body or a parameter cannot be parsed.",
     "invalid": "A field is missing or malformed.",
-    "too_large": "The body is larger than `body_max_bytes`.",
+    "too_large": "The body is larger than `body_max_bytes`, or a file has too many bytes or rows.",
     "too_slow": "The body took longer than `body_timeout_s`.",
     "rate_limited": "The credential has used up its quota, or too many wrong tokens or log-ins came from the address.",
     "too_broad": "The read took longer than `read_timeout_s` and was stopped. The sentence says which filter helps.",
     "unknown_endpoint": "There is no such endpoint of the caller's party.",
+    "unknown_event": "There is no such event that the caller sees.",
     "unknown_party": "There is no party with this id or name, or more than one.",
     "if_match_needed": "The call needs the header `If-Match`.",
-    "key_in_use": "The first call with this idempotency key is not answered yet. Repeat the call.",
     "limit_reached": (
-        "There can be no more endpoints of this party, valid secrets of this endpoint, or confirmations within a day."
+        "There can be no more endpoints or unfinished jobs of this party, valid secrets of this endpoint, "
+        "confirmations within a day, or streams of events of this token."
     ),
     "nothing_to_confirm": "The endpoint is a webhook, or its mailbox is confirmed.",
     "not_signed": "The endpoint is a mailbox, which has no secret to replace.",
+    "unknown_job": "There is no such job of the caller's party.",
+    "job_not_open": "The job was started already, or it has ended. The sentence says what it is.",
+    "part_differs": "The job has this part of its file already, with another content.",
     "unavailable": "The database did not answer. Repeat the call.",
 }
 """What each refusal and problem means, as docs/refusals.md has it."""
@@ -121,10 +123,11 @@ ADVICE: Final[dict[str, str]] = {
     "rate_limited": "Wait as long as `Retry-After` says, then send the same call again.",
     "too_broad": "Add the filter that the sentence names.",
     "if_match_needed": "Read the object, and send its `ETag` in `If-Match`, or `*` for any state.",
-    "key_in_use": "Wait as long as `Retry-After` says, then send the same call with the same key again.",
     "limit_reached": "Remove what you no longer need, or wait as the sentence says.",
     "nothing_to_confirm": "Nothing has to be done.",
     "not_signed": "Nothing has to be done: e-mails carry no signature.",
+    "job_not_open": "Make another job for what is left. The results say which rows were done.",
+    "part_differs": "Cancel the job and make another one, if the first content was wrong.",
     "unavailable": "Wait as long as `Retry-After` says, then send the same call again. Nothing is half-done.",
 }
 """What a caller can do about each."""

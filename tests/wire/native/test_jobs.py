@@ -1,0 +1,411 @@
+"""Jobs: files of asks and answers, a result for each row, on both engines."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+
+from countermand.admin.callers import PLATFORM, Permission
+from countermand.domain.jobs import PART_MAX
+from tests.wire.native.calling import Native
+
+pytestmark = pytest.mark.anyio
+
+JOBS = "/v1/jobs"
+TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
+
+
+async def job_of(native: Native, who: UUID | str, *, kind: str = "ask", form: str = "csv", **more: Any) -> str:
+    made = await native.call("POST", JOBS, who, {"kind": kind, "format": form, **more})
+    assert made.status_code == 201, made.text
+    assert made.headers["location"] == f"{JOBS}/{made.json()['id']}"
+    job: str = made.json()["id"]
+    return job
+
+
+async def upload(
+    native: Native, who: UUID | str, job: str, content: bytes | str, *, part: int = 1, media_type: str = "text/csv"
+) -> httpx2.Response:
+    data = content.encode() if isinstance(content, str) else content
+    path = f"{JOBS}/{job}/input?part={part}"
+    return await native.call("PUT", path, who, content=data, headers={"Content-Type": media_type})
+
+
+async def started(native: Native, who: UUID | str, parts: Sequence[str | bytes], **terms: Any) -> str:
+    """A job with this file, which is queued."""
+    job = await job_of(native, who, **terms)
+    for number, part in enumerate(parts, start=1):
+        sent = await upload(native, who, job, part, part=number, media_type=TYPES[terms.get("form", "csv")])
+        assert sent.status_code == 200, sent.text
+    begun = await native.call("POST", f"{JOBS}/{job}/start", who, {"parts": len(parts)})
+    assert (begun.status_code, begun.json()["state"]) == (202, "queued"), begun.text
+    return job
+
+
+async def done(native: Native, who: UUID | str, *parts: str | bytes, **terms: Any) -> tuple[dict[str, Any], list[Any]]:
+    """A job that has ended, and what became of its rows."""
+    job = await started(native, who, parts, **terms)
+    await native.world.application.worker.do_jobs()
+    return await told(native, who, job)
+
+
+async def told(native: Native, who: UUID | str, job: str, query: str = "") -> tuple[dict[str, Any], list[Any]]:
+    seen = (await native.call("GET", f"{JOBS}/{job}", who)).json()
+    rows: list[Any] = []
+    after = ""
+    while True:
+        page = (await native.call("GET", f"{JOBS}/{job}/results?limit=200{query}{after}", who)).json()
+        rows += page["results"]
+        if page["next"] is None:
+            return seen, rows
+        after = f"&after={page['next']}"
+
+
+async def test_500_rows_of_which_three_are_bad(native: Native) -> None:
+    """Story 4 of the contract."""
+    who = native.retailer
+    orders = [await native.order(2) for _ in range(10)]
+    lines = [order.lines[0].id for order in orders]
+    rows = [f"{lines[number % 9]},,customer," for number in range(9)]
+    # What follows asks for the same units again, with units of its own.
+    big = (await native.order(1_000)).lines[0].id
+    rows += [f"{big},1,customer," for _ in range(488)]
+    rows.insert(16, f"{big},two,customer,")
+    rows.insert(300, f"{big},1,nobody,")
+    rows.insert(400, f"{lines[0]},1,customer,")
+    assert len(rows) == 500
+    job = await started(native, who, ["line,units,asker,key\r\n", "".join(f"{row}\r\n" for row in rows)])
+    assert (await told(native, who, job))[0]["rows"]["total"] == 500
+    await native.world.application.worker.do_jobs()
+    seen, all_rows = await told(native, who, job)
+    assert seen["state"] == "done"
+    assert seen["rows"] == {"total": 500, "done": 500, "ok": 497, "refused": 1, "invalid": 2, "cancelled": 0}
+    assert [row["row"] for row in all_rows] == list(range(1, 501))
+    _, bad = await told(native, who, job, "&result=invalid&result=refused")
+    assert [(row["row"], row["result"], row["code"]) for row in bad] == [
+        (17, "invalid", "invalid"),
+        (301, "invalid", "invalid"),
+        (401, "refused", "already_asked"),
+    ]
+    assert bad[0] == {
+        "row": 17,
+        "result": "invalid",
+        "id": None,
+        "code": "invalid",
+        "detail": "units: 'two' must be a whole number, in digits.",
+        "errors": [
+            {"in": "body", "pointer": "/units", "code": "integer", "detail": "'two' must be a whole number, in digits"}
+        ],
+        "input": {"line": str(big), "units": "two", "asker": "customer", "key": ""},
+    }
+    good = [row for row in all_rows if row["result"] == "ok"]
+    assert len({row["id"] for row in good}) == 497
+    assert all(row["id"].startswith("can_") for row in good)
+    assert (await native.world.buckets(big))[1] == 488
+
+
+ROWS: list[tuple[dict[str, Any], str, list[tuple[str, str]]]] = [
+    ({"line": "{line}", "units": 1}, "ok", []),
+    ({"number": "{number}"}, "ok", []),
+    ({"reference": "{reference}", "sku": "SKU-0", "reason": "other", "note": "a\nb", "asker": "retailer"}, "ok", []),
+    ({"line": "{line}", "units": "1"}, "invalid", [("/units", "integer")]),
+    ({"line": "{line}", "units": True}, "invalid", [("/units", "integer")]),
+    ({"line": "{line}", "units": 2.0}, "invalid", [("/units", "integer")]),
+    ({"line": "{line}", "units": None}, "invalid", [("/units", "null")]),
+    ({"line": "{line}", "units": 0}, "invalid", [("/units", "out_of_range")]),
+    ({"line": "{line}", "units": 10**9}, "invalid", [("/units", "out_of_range")]),
+    ({"line": "{line}", "asker": "nobody"}, "invalid", [("/asker", "not_listed")]),
+    ({"line": "{line}", "asker": 1}, "invalid", [("/asker", "bad_text")]),
+    ({"line": "{line}", "note": "\x00"}, "invalid", [("/note", "bad_text")]),
+    ({"line": "{line}", "note": "n" * 1001}, "invalid", [("/note", "too_long")]),
+    ({"line": "{line}", "colour": "red"}, "invalid", [("/colour", "unknown_member")]),
+    ({"line": "{line}", "sku": "SKU-0"}, "invalid", [("/sku", "unknown_member")]),
+    ({"line": "x"}, "invalid", [("/line", "bad_id")]),
+    ({"line": 7}, "invalid", [("/line", "bad_text")]),
+    ({"number": "7"}, "invalid", [("/number", "integer")]),
+    ({}, "invalid", [("/line", "required")]),
+    ({"reference": "{reference}"}, "invalid", [("/sku", "required")]),
+    ({"line": str(UUID(int=7))}, "unknown_line", []),
+    ({"number": 7}, "unknown_line", []),
+    ({"reference": "none", "sku": "x"}, "unknown_order", []),
+    ({"reference": "{reference}", "sku": "none"}, "unknown_line", []),
+    ({"line": "{line}", "units": 900_000}, "too_many_units", []),
+]
+
+
+async def test_each_row_of_json_is_told_what_is_wrong_with_it(native: Native) -> None:
+    order = await native.order(500)
+    line = order.lines[0].id
+    number = (await native.world.line(line)).number
+    texts = {"{line}": str(line), "{reference}": order.reference}
+
+    def filled(value: Any) -> Any:
+        return number if value == "{number}" else texts.get(value, value) if isinstance(value, str) else value
+
+    given = [{name: filled(value) for name, value in row.items()} for row, _, _ in ROWS]
+    file = "\n\n".join(json.dumps(row) for row in given)
+    # All that is open is asked by the second row, so the third one has units to ask only if it comes before.
+    given[1]["units"] = given[2]["units"] = 1
+    file = "\n\n".join(json.dumps(row) for row in given)
+    seen, rows = await done(native, native.retailer, file[:100], file[100:], form="jsonl")
+    assert seen["rows"]["total"] == len(ROWS)
+    for row, (_, result, errors), said in zip(rows, ROWS, given, strict=True):
+        kind, code = (row["result"], row["code"])
+        assert (kind if kind in ("ok", "invalid") else code) == result, row
+        assert [(each["pointer"], each["code"]) for each in row["errors"]] == errors, row
+        assert row["input"].keys() == said.keys()
+        assert (row["id"] is not None) == (result == "ok")
+
+
+async def test_lines_that_are_no_json_are_rows_of_their_own(native: Native) -> None:
+    line = await native.line(3)
+    good = json.dumps({"line": str(line), "units": 1})
+    lines = [b"\xef\xbb\xbf" + good.encode(), b"{", b"[1]", b"\xff", good.encode(), b'{"a":1,"a":2}', b"NaN"]
+    seen, rows = await done(native, native.retailer, b"\r\n".join(lines), form="jsonl")
+    assert [row["result"] for row in rows] == ["ok", *["invalid"] * 3, "ok", "invalid", "invalid"]
+    assert [row["input"] for row in rows][1:4] == [None] * 3
+    assert seen["rows"]["ok"] == 2
+
+
+async def test_csv_that_is_broken_in_one_row_is_read_on(native: Native) -> None:
+    line = await native.line(9)
+    lines = [
+        "line;units;note",
+        f"{line};1;fine",
+        f'{line};1;"a"b',
+        f"{line};1",
+        "",
+        f'{line};1;"two\nlines"',
+        f"{line};1;\u0000",
+        f'{line};1;"never closed',
+    ]
+    content = "\n".join(lines).encode() + b"\n" + f"{line};1;".encode() + b"caf\xe9\n"
+    _, rows = await done(native, native.retailer, content)
+    # The open quote takes what follows with it.
+    assert [row["result"] for row in rows] == ["ok", "invalid", "invalid", "ok", "invalid", "invalid"]
+    assert "no CSV" in rows[1]["detail"]
+    assert "2 cells" in rows[2]["detail"]
+    _, rows = await done(native, native.retailer, b"line,note\n" + f"{line},".encode() + b"caf\xe9\n")
+    assert [each["code"] for each in rows[0]["errors"]] == ["bad_text"]
+
+
+NO_FILES = {
+    "": "it is empty",
+    "\n\n": "it is empty",
+    "units\n1\n": "the column line is missing",
+    "line,colour\n": "column 'colour' is unknown",
+    "line,number\n": "column 'number' is there twice",
+    "reference\nx\n": "the column sku is missing",
+}
+
+
+@pytest.mark.parametrize("file", NO_FILES, ids=repr)
+async def test_a_file_of_other_columns_is_refused_whole_and_stays_a_draft(sqlite_native: Native, file: str) -> None:
+    native, who = sqlite_native, sqlite_native.retailer
+    job = await job_of(native, who)
+    if file:
+        assert (await upload(native, who, job, file)).status_code == 200
+    else:
+        assert (await upload(native, who, job, file)).status_code == 422
+        assert (await upload(native, who, job, " ")).status_code == 200
+    refused = await native.call("POST", f"{JOBS}/{job}/start", who, {"parts": 1})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
+    assert NO_FILES[file] in refused.json()["detail"]
+    assert (await native.call("GET", f"{JOBS}/{job}", who)).json()["state"] == "draft"
+
+
+async def test_parts_come_in_any_order_and_a_part_is_there_once(native: Native) -> None:
+    who, line = native.retailer, await native.line(5)
+    file = f"line,units\n{line},1\n{line},2\n".encode()
+    job = await job_of(native, who)
+    for number in (3, 1, 2, 1):
+        piece = file[(number - 1) * 20 : number * 20 if number < 3 else None]
+        assert (await upload(native, who, job, piece, part=number)).status_code == 200
+    differs = await upload(native, who, job, b"other", part=1)
+    assert (differs.status_code, differs.json()["code"]) == (409, "part_differs")
+    for parts in (2, 4):
+        short = await native.call("POST", f"{JOBS}/{job}/start", who, {"parts": parts})
+        assert (short.status_code, short.json()["code"]) == (422, "invalid")
+        assert short.json()["errors"][0]["pointer"] == "/parts"
+    assert (await native.call("POST", f"{JOBS}/{job}/start", who, {"parts": 3})).status_code == 202
+    for again in (
+        await native.call("POST", f"{JOBS}/{job}/start", who, {"parts": 3}),
+        await upload(native, who, job, b"more", part=4),
+    ):
+        assert (again.status_code, again.json()["code"]) == (409, "job_not_open")
+    await native.world.application.worker.do_jobs()
+    seen, rows = await told(native, who, job)
+    assert (seen["state"], [row["result"] for row in rows]) == ("done", ["ok", "ok"])
+    assert await native.world.buckets(line) == (2, 3, 0, 0)
+    ended = await native.call("POST", f"{JOBS}/{job}/cancel", who)
+    assert (ended.status_code, ended.json()["code"]) == (409, "job_not_open")
+
+
+async def test_how_much_may_be_sent(sqlite_native: Native) -> None:
+    native, who = sqlite_native, sqlite_native.retailer
+    job = await job_of(native, who)
+    large = await upload(native, who, job, b"x" * (PART_MAX + 1))
+    assert (large.status_code, large.json()["code"]) == (413, "too_large")
+    assert str(PART_MAX) in large.json()["detail"]
+    for number in range(1, 9):
+        assert (await upload(native, who, job, b"\n" * PART_MAX, part=number)).status_code == 200
+    ninth = await upload(native, who, job, b"x", part=9)
+    assert (ninth.status_code, ninth.json()["code"]) == (413, "too_large")
+    rows = await job_of(native, who)
+    assert (await upload(native, who, rows, "line\n" + "x\n" * 100_001)).status_code == 200
+    many = await native.call("POST", f"{JOBS}/{rows}/start", who, {"parts": 1})
+    assert (many.status_code, many.json()["code"]) == (413, "too_large")
+    for wrong in ({"Content-Type": "application/json"}, {"Content-Type": "application/jsonl"}, {}):
+        sent = await native.http.put(
+            f"{JOBS}/{rows}/input?part=2",
+            content=b"x",
+            headers={"Authorization": f"Bearer {native.world.tokens[who]}", **wrong},
+        )
+        assert (sent.status_code, sent.json()["code"]) == (415, "unsupported_media_type")
+
+
+async def test_a_party_has_five_unfinished_jobs(native: Native) -> None:
+    who = native.retailer
+    made = [await job_of(native, who) for _ in range(5)]
+    sixth = await native.call("POST", JOBS, who, {"kind": "ask", "format": "csv"})
+    assert (sixth.status_code, sixth.json()["code"]) == (409, "limit_reached")
+    ended = await native.call("POST", f"{JOBS}/{made[0]}/cancel", who)
+    assert (ended.status_code, ended.json()["state"]) == (202, "cancelled")
+    await job_of(native, who)
+
+
+async def test_a_job_that_is_cancelled_says_of_each_row_that_it_was_not_done(native: Native) -> None:
+    who, line = native.retailer, await native.line(5)
+    job = await started(native, who, [f"line,units\n{line},1\n{line},1\n"])
+    cancelled = await native.call("POST", f"{JOBS}/{job}/cancel", who)
+    assert (cancelled.status_code, cancelled.json()["state"]) == (202, "queued")
+    assert (await native.call("POST", f"{JOBS}/{job}/cancel", who)).status_code == 202
+    await native.world.application.worker.do_jobs()
+    seen, rows = await told(native, who, job)
+    assert (seen["state"], seen["rows"]["cancelled"]) == ("cancelled", 2)
+    assert [(row["row"], row["result"]) for row in rows] == [(1, "cancelled"), (2, "cancelled")]
+    assert await native.world.buckets(line) == (5, 0, 0, 0)
+
+
+async def test_who_may_hand_in_what(native: Native) -> None:
+    world = native.world
+    supplier = world.supplier
+    for kind in ("ask", "order"):
+        refused = await native.call("POST", JOBS, supplier, {"kind": kind, "format": "csv"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "wrong_party")
+    bare = await native.token(native.retailer, permissions=[Permission.VIEW_ORDER])
+    for kind in ("ask", "answer", "order"):
+        refused = await native.call("POST", JOBS, bare, {"kind": kind, "format": "csv"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    job = await job_of(native, native.retailer)
+    assert (await upload(native, native.retailer, job, "line\nx\n")).status_code == 200
+    refused = await native.call("POST", f"{JOBS}/{job}/start", bare, {"parts": 1})
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert (await native.call("POST", JOBS, bare, {"kind": "recover", "format": "csv"})).status_code == 422
+
+
+async def test_a_job_is_its_partys_alone_and_asks_for_no_more_than_that_party_may(native: Native) -> None:
+    world, line = native.world, await native.line(2)
+    other = world.other_retailer
+    _, rows = await done(native, other, f"line,units\n{line},1\n")
+    assert [(row["result"], row["code"]) for row in rows] == [("refused", "unknown_line")]
+    job = await job_of(native, native.retailer)
+    for path, method, body in (
+        (f"{JOBS}/{job}", "GET", None),
+        (f"{JOBS}/{job}/results", "GET", None),
+        (f"{JOBS}/{job}/start", "POST", {"parts": 1}),
+        (f"{JOBS}/{job}/cancel", "POST", None),
+    ):
+        for who in (other, await native.token(PLATFORM)):
+            foreign = await native.call(method, path, who, body)
+            absent = await native.call(method, path.replace(job, f"job_{uuid4().hex}"), who, body)
+            assert (foreign.status_code, foreign.json()["code"]) == (404, "unknown_job")
+            assert foreign.content == absent.content
+    listed = (await native.call("GET", JOBS, other)).json()["jobs"]
+    assert job not in [each["id"] for each in listed]
+
+
+async def test_jobs_are_listed_newest_first(native: Native) -> None:
+    who = native.retailer
+    made = []
+    for kind in ("ask", "answer", "order"):
+        native.world.clock.advance(seconds=1)
+        made.append(await job_of(native, who, kind=kind, label=f"{kind} of today"))
+    await native.call("POST", f"{JOBS}/{made[0]}/cancel", who)
+    first = (await native.call("GET", f"{JOBS}?limit=2", who)).json()
+    assert [each["id"] for each in first["jobs"]] == [made[2], made[1]]
+    second = (await native.call("GET", f"{JOBS}?limit=2&after={first['next']}", who)).json()
+    assert ([each["id"] for each in second["jobs"]], second["next"]) == ([made[0]], None)
+    for query, wanted in (
+        ("kind=answer", [made[1]]),
+        ("state=cancelled", [made[0]]),
+        ("state=cancelled&state=draft", made[::-1]),
+        ("state=done", []),
+    ):
+        found = (await native.call("GET", f"{JOBS}?{query}", who)).json()["jobs"]
+        assert [each["id"] for each in found] == wanted, query
+    assert found == []
+    assert (await native.call("GET", f"{JOBS}?after=x", who)).status_code == 422
+
+
+async def test_answers_by_the_party_that_holds_the_goods(native: Native) -> None:
+    supplier = native.world.supplier
+    asked = [(await native.asked(await native.line(3)))[0] for _ in range(5)]
+    ids = [each["id"] for each in asked]
+    for each in asked:
+        if each["awaiting"] == str(native.retailer):
+            await native.call("POST", f"/v1/cancellations/{each['id']}/accept", native.retailer)
+    file = "\n".join(
+        (
+            "cancellation,answer,step,units,reason,rest_reason,note,tracking",
+            f"{ids[0]},accept,,,,,fine,",
+            f"{ids[1]},accept,,2,,already_picked,,",
+            f"{ids[2]},decline,,,already_shipped,,,PARCEL-1",
+            f"{ids[3]},decline,,,,,,",
+            f"{ids[3]},decline,,2,other,,,",
+            f"{ids[4]},withdraw,,,,,,",
+            f"can_{uuid4().hex},accept,,,,,,",
+            "x,accept,,,,,,",
+            f"{ids[4]},maybe,,,,,,",
+        )
+    )
+    _, rows = await done(native, supplier, file, kind="answer")
+    assert [row["code"] or row["result"] for row in rows] == [
+        *("ok", "ok", "ok", "reason_required", "invalid", "wrong_party"),
+        *("unknown_cancellation", "invalid", "invalid"),
+    ]
+    assert [row["id"] for row in rows[:3]] == ids[:3]
+    states = [(await native.call("GET", f"/v1/cancellations/{each}", supplier)).json()["state"] for each in ids]
+    assert states == ["accepted", "accepted", "declined", "asked", "asked"]
+    lines = [{"cancellation": ids[4], "answer": "withdraw", "note": "we found it"}]
+    _, rows = await done(native, native.retailer, json.dumps(lines[0]), kind="answer", form="jsonl")
+    assert [row["result"] for row in rows] == ["ok"]
+
+
+async def test_results_come_as_a_file(native: Native) -> None:
+    who, line = native.retailer, await native.line(5)
+    job = await started(native, who, [f"line,units,note\n{line},1,\n{line},x,=1+1\n{line},1,\n"])
+    await native.world.application.worker.do_jobs()
+    _, rows = await told(native, who, job)
+    sent = await native.call("GET", f"{JOBS}/{job}/results", who, headers={"Accept": "application/jsonl"})
+    assert sent.headers["content-type"].startswith("application/jsonl")
+    assert [json.loads(each) for each in sent.text.splitlines()] == rows
+    sent = await native.call("GET", f"{JOBS}/{job}/results?result=invalid", who, headers={"Accept": "text/csv"})
+    assert sent.headers["content-disposition"] == f'attachment; filename="{job}.csv"'
+    found = list(csv.DictReader(io.StringIO(sent.text)))
+    assert [(each["row"], each["result"], each["code"]) for each in found] == [("2", "invalid", "invalid")]
+    assert json.loads(found[0]["input"]) == {"line": str(line), "units": "x", "note": "=1+1"}
+
+
+async def test_a_row_with_a_key_of_its_own_is_asked_once_whatever_job_it_is_in(native: Native) -> None:
+    who, line = native.retailer, await native.line(5)
+    first = await done(native, who, f"line,units,key\n{line},1,mine\n{line},1,\n")
+    again = await done(native, who, f"line,units,key\n{line},1,\n{line},1,mine\n{line},2,mine\n")
+    assert [row["code"] or row["result"] for row in again[1]] == ["ok", "ok", "key_reused"]
+    assert again[1][1]["id"] == first[1][0]["id"]
+    assert await native.world.buckets(line) == (2, 3, 0, 0)
