@@ -89,6 +89,7 @@ OF_ORDERS = {
     RefusalKind.UNKNOWN_PAYMENT,
     RefusalKind.PAYMENT_EXISTS,
     RefusalKind.PAYMENT_DIFFERS,
+    RefusalKind.PAYMENT_TAKEN,
     RefusalKind.REFUND_NOT_OPEN,
     RefusalKind.NO_PRICE,
     RefusalKind.UNKNOWN_ORDER,

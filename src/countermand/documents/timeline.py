@@ -1,6 +1,6 @@
 """An event as sentences, for timelines: what happened, who or which rule did it, why, and what comes next."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -11,6 +11,8 @@ from countermand.domain.policy import Rule
 from countermand.domain.scoring import Incident, Judgement, Why
 from countermand.reads.events import PastEvent
 from countermand.reads.scores import JudgementView
+
+Facts = Mapping[str, Any]
 
 
 def sentence(event: PastEvent, zone: str = "") -> str:
@@ -42,85 +44,87 @@ def _in_whose_place(event: PastEvent) -> str:
     return ", for the retailer," if for_retailer and event.actor_id not in (None, event.retailer_id) else ""
 
 
-def _verb(kind: EventKind, facts: Mapping[str, Any], who: str, place: str) -> str:
-    units = "1 unit" if facts["units"] == 1 else f"{facts['units']} units"
-    match kind:
-        case EventKind.LINE_PLACED:
-            return f"{who} ordered {units}"
-        case EventKind.LINE_ALLOCATED:
-            return f"{who} can deliver {units}"
-        case EventKind.LINE_SHIPPED:
-            return f"{who} shipped {units}"
-        case EventKind.LINE_SHIPPED_THOUGH_CANCELLED:
-            return f"{who} reported that it shipped {units} that were cancelled before"
-        case EventKind.LINE_TRANSPORT_CHANGED:
-            return f"{who} corrected the carrier or the number of the parcel"
-        case EventKind.LINE_REASSIGNED:
-            return f"{who} gave what is left of the line, {units}, to another fulfiller"
-        case EventKind.CANCELLATION_PASSED_ON if facts.get("former"):
-            return f"{who} gave the line to another fulfiller, and the cancellation of {units} went with it"
-        case EventKind.CANCELLATION_ASKED if facts.get("asker") == "customer":
-            return f"The customer asked, through {who}, to cancel {units}"
-        case EventKind.CANCELLATION_ASKED:
-            return f"{who} asked{place} to cancel {units}"
-        case EventKind.CANCELLATION_PASSED_ON if facts.get("rest"):
-            of = facts["units"] + facts["rest"]
-            return f"{who} passed the cancellation of {facts['units']} of {of} units on to the supplier"
-        case EventKind.CANCELLATION_PASSED_ON:
-            return f"{who} passed the cancellation of {units} on to the supplier"
-        case EventKind.CANCELLATION_AGREED:
-            return f"{who} agreed to the cancellation of {units}, which waits for the other lines"
-        case EventKind.CANCELLATION_PROOF_ASKED:
-            return f"{who} declined the cancellation of {units} and has to name the parcel"
-        case EventKind.CANCELLATION_ACCEPTED if facts.get("rule") == Rule.TOGETHER:
-            return f"{who} accepted the cancellation of {units}"
-        case EventKind.CANCELLATION_ACCEPTED if facts.get("asker") == "nobody":
-            return f"{who} cancelled {units}, which nobody had asked for"
-        case EventKind.CANCELLATION_ACCEPTED if facts.get("unasked"):
-            return f"{who} cancelled {units} that were asked for, but gave another reason"
-        case EventKind.CANCELLATION_ACCEPTED if facts.get("rest"):
-            return f"{who} accepted the cancellation of {facts['units']} of {facts['units'] + facts['rest']} units"
-        case EventKind.CANCELLATION_ACCEPTED:
-            return f"{who} accepted the cancellation of {units}"
-        case EventKind.CANCELLATION_DECLINED:
-            return f"{who} declined the cancellation of {units}"
-        case EventKind.CANCELLATION_WITHDRAWN if facts.get("rule") == Rule.TOGETHER:
-            return f"{who} ended the cancellation of {units}"
-        case EventKind.CANCELLATION_WITHDRAWN:
-            return f"{who} withdrew the cancellation of {units}"
-        case EventKind.CANCELLATION_LAPSED:
-            return f"{who} let the cancellation of {units} lapse"
-        case EventKind.CANCELLATION_ESCALATED:
-            return f"{who} handed the cancellation of {units} to an operator"
-        case EventKind.CANCELLATION_LATE_ANSWER:
-            words = "accepted" if facts.get("answer") == "accept" else "declined"
-            return f"{who} {words} the cancellation of {units} too late, which changed nothing"
-        case EventKind.CANCELLATION_CASE_OPENED:
-            return f"{who} opened a case: the supplier declined what the retailer had accepted for {units}"
-        case EventKind.CANCELLATION_NOTED:
-            return f"{who} added a note to the cancellation of {units}"
-        case EventKind.PAYMENT_ADDED:
-            return f"{who} added payment {facts['payment']['id']}: {_paid(facts)}"
-        case EventKind.PAYMENT_CAPTURED:
-            return f"{who} recorded a capture of payment {facts['payment']['id']}: {_paid(facts)}"
-        case EventKind.REFUND_DUE:
-            return f"T{_money(facts)[1:]} is due, from payment {facts['refund']['payment']}"
-        case EventKind.REFUND_SENT:
-            return f"{who} sent {_money(facts)} to the provider"
-        case EventKind.REFUND_DONE:
-            return f"{who} reported that {_money(facts)} is done"
-        case EventKind.REFUND_FAILED:
-            return f"{who} could not complete {_money(facts)}, and a person has to look at it"
-        case EventKind.REFUND_CLOSED:
-            return f"{who} closed {_money(facts)}, and nothing is paid back"
-        case EventKind.REFUND_CORRECTED:
-            return f"{who} corrected {_money(facts)}: {_elsewhere(facts)} of it was paid outside"
+def _verb(kind: EventKind, facts: Facts, who: str, place: str) -> str:
+    special = (words for applies, words in _SPECIAL.get(kind, ()) if applies(facts))
+    return next(special, _VERBS[kind]).format_map(_Words(facts, who, place))
+
+
+class _Words(dict[str, str]):
+    """What stands for the names in a sentence. A word is asked of the facts only if the sentence has it."""
+
+    def __init__(self, facts: Facts, who: str, place: str) -> None:
+        super().__init__(who=who, place=place)
+        self._facts = facts
+
+    def __missing__(self, name: str) -> str:
+        return _WORDS[name](self._facts)
+
+
+_VERBS: Final[Mapping[EventKind, str]] = {
+    EventKind.LINE_PLACED: "{who} ordered {units}",
+    EventKind.LINE_ALLOCATED: "{who} can deliver {units}",
+    EventKind.LINE_SHIPPED: "{who} shipped {units}",
+    EventKind.LINE_SHIPPED_THOUGH_CANCELLED: "{who} reported that it shipped {units} that were cancelled before",
+    EventKind.LINE_TRANSPORT_CHANGED: "{who} corrected the carrier or the number of the parcel",
+    EventKind.LINE_REASSIGNED: "{who} gave what is left of the line, {units}, to another fulfiller",
+    EventKind.CANCELLATION_ASKED: "{who} asked{place} to cancel {units}",
+    EventKind.CANCELLATION_PASSED_ON: "{who} passed the cancellation of {units} on to the supplier",
+    EventKind.CANCELLATION_AGREED: "{who} agreed to the cancellation of {units}, which waits for the other lines",
+    EventKind.CANCELLATION_PROOF_ASKED: "{who} declined the cancellation of {units} and has to name the parcel",
+    EventKind.CANCELLATION_ACCEPTED: "{who} accepted the cancellation of {units}",
+    EventKind.CANCELLATION_DECLINED: "{who} declined the cancellation of {units}",
+    EventKind.CANCELLATION_WITHDRAWN: "{who} withdrew the cancellation of {units}",
+    EventKind.CANCELLATION_LAPSED: "{who} let the cancellation of {units} lapse",
+    EventKind.CANCELLATION_ESCALATED: "{who} handed the cancellation of {units} to an operator",
+    EventKind.CANCELLATION_LATE_ANSWER: "{who} {answered} the cancellation of {units} too late, which changed nothing",
+    EventKind.CANCELLATION_CASE_OPENED: (
+        "{who} opened a case: the supplier declined what the retailer had accepted for {units}"
+    ),
+    EventKind.CANCELLATION_NOTED: "{who} added a note to the cancellation of {units}",
+    EventKind.PAYMENT_ADDED: "{who} added payment {payment}: {paid}",
+    EventKind.PAYMENT_CAPTURED: "{who} recorded a capture of payment {payment}: {paid}",
+    EventKind.REFUND_DUE: "The {money} is due, from payment {from_payment}",
+    EventKind.REFUND_SENT: "{who} sent the {money} to the provider",
+    EventKind.REFUND_DONE: "{who} reported that the {money} is done",
+    EventKind.REFUND_FAILED: "{who} could not complete the {money}, and a person has to look at it",
+    EventKind.REFUND_CLOSED: "{who} closed the {money}, and nothing is paid back",
+    EventKind.REFUND_CORRECTED: "{who} corrected the {money}: {elsewhere} of it was paid outside",
+}
+
+_SPECIAL: Final[Mapping[EventKind, Sequence[tuple[Callable[[Facts], object], str]]]] = {
+    EventKind.CANCELLATION_ASKED: (
+        (lambda facts: facts.get("asker") == "customer", "The customer asked, through {who}, to cancel {units}"),
+    ),
+    EventKind.CANCELLATION_PASSED_ON: (
+        (
+            lambda facts: facts.get("former"),
+            "{who} gave the line to another fulfiller, and the cancellation of {units} went with it",
+        ),
+        (
+            lambda facts: facts.get("rest"),
+            "{who} passed the cancellation of {number} of {of_number} units on to the supplier",
+        ),
+    ),
+    EventKind.CANCELLATION_ACCEPTED: (
+        (lambda facts: facts.get("rule") == Rule.TOGETHER, "{who} accepted the cancellation of {units}"),
+        (lambda facts: facts.get("asker") == "nobody", "{who} cancelled {units}, which nobody had asked for"),
+        (
+            lambda facts: facts.get("unasked"),
+            "{who} cancelled {units} that were asked for, but gave another reason",
+        ),
+        (lambda facts: facts.get("rest"), "{who} accepted the cancellation of {number} of {of_number} units"),
+    ),
+    EventKind.CANCELLATION_WITHDRAWN: (
+        (lambda facts: facts.get("rule") == Rule.TOGETHER, "{who} ended the cancellation of {units}"),
+    ),
+}
+"""What is said instead where something applies; the first that does."""
 
 
 def _money(facts: Mapping[str, Any]) -> str:
     refund = facts["refund"]
     what = "release" if refund["released"] else "refund"
-    return f"the {what} of {write_minor(refund['amount_minor'], refund['currency'])} {refund['currency']}"
+    return f"{what} of {write_minor(refund['amount_minor'], refund['currency'])} {refund['currency']}"
 
 
 def _elsewhere(facts: Mapping[str, Any]) -> str:
@@ -132,6 +136,19 @@ def _paid(facts: Mapping[str, Any]) -> str:
     payment, currency = facts["payment"], facts["payment"]["currency"]
     captured, reserved = (write_minor(payment[f"{name}_minor"], currency) for name in ("captured", "authorised"))
     return f"{captured} {currency} captured, {reserved} reserved"
+
+
+_WORDS: Final[Mapping[str, Callable[[Facts], str]]] = {
+    "units": lambda facts: "1 unit" if facts["units"] == 1 else f"{facts['units']} units",
+    "number": lambda facts: str(facts["units"]),
+    "of_number": lambda facts: str(facts["units"] + facts["rest"]),
+    "answered": lambda facts: "accepted" if facts.get("answer") == "accept" else "declined",
+    "payment": lambda facts: str(facts["payment"]["id"]),
+    "from_payment": lambda facts: str(facts["refund"]["payment"]),
+    "paid": _paid,
+    "money": _money,
+    "elsewhere": _elsewhere,
+}
 
 
 _RULES: Final = {

@@ -56,7 +56,7 @@ def accept(line: Line, command: AcceptCancellation, now: datetime, asked_under: 
     if isinstance(chosen, Refusal):
         if chosen.kind in _MOVED_ON and (repeated := _answered_before(line, command)):
             return Decision(line=line, repeats=repeated)
-        return _noted_as_late(line, command, now, chosen)
+        return _saved_as_late(line, command, now, chosen)
     if command.units is not None and command.units > chosen[0].asked_units:
         return too_many_units(line, command.units, asked=chosen[0].asked_units)
     if command.units is not None and command.units < chosen[0].asked_units and chosen[0].group:
@@ -88,7 +88,7 @@ def decline(line: Line, command: DeclineCancellation, now: datetime, asked_under
     if isinstance(chosen, Refusal):
         if chosen.kind in _MOVED_ON and (repeated := _answered_before(line, command)):
             return Decision(line=line, repeats=repeated)
-        return _noted_as_late(line, command, now, chosen)
+        return _saved_as_late(line, command, now, chosen)
     draft = Draft(line, now, command.actor.party)
     for cancellation in chosen:
         terms = asked_under(cancellation)
@@ -226,7 +226,7 @@ def _flawed(chosen: list[Cancellation] | Refusal, flaw: Refusal) -> Refusal:
     return first([chosen, flaw]) if isinstance(chosen, Refusal) else flaw
 
 
-def _noted_as_late(
+def _saved_as_late(
     line: Line, command: AcceptCancellation | DeclineCancellation, now: datetime, refusal: Refusal
 ) -> Refusal:
     """The refusal. If a deadline passed before the answer, the refusal says so, and the answer is saved (EC-23)."""

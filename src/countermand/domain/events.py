@@ -46,7 +46,7 @@ MONEY: Final = frozenset(kind for kind in EventKind if kind.value.startswith(("r
 """Events that only the retailer and the platform see. A supplier does not see the customer's money."""
 
 
-NOTED: Final = (
+REMARKS: Final = (
     EventKind.LINE_SHIPPED_THOUGH_CANCELLED,
     EventKind.CANCELLATION_LATE_ANSWER,
     EventKind.CANCELLATION_NOTED,

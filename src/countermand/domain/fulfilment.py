@@ -37,9 +37,9 @@ def ship(line: Line, command: Ship, now: datetime, asked_under: AskedUnder) -> D
     shippable = line.open + sum(cancellation.asked_units for cancellation in in_the_way)
     units = shippable if command.units is None else command.units
     if not line.open and not line.asked:
-        return _noted_if_cancelled(line, command, now, why_nothing_open(line))
+        return _saved_if_cancelled(line, command, now, why_nothing_open(line))
     if units > line.open + line.asked:
-        return _noted_if_cancelled(line, command, now, beyond(units, line.open + line.asked, "left to ship"))
+        return _saved_if_cancelled(line, command, now, beyond(units, line.open + line.asked, "left to ship"))
     if units > shippable or not units:
         return Refusal(
             kind=RefusalKind.UNITS_ASKED,
@@ -143,7 +143,7 @@ def _in_the_way(line: Line, command: Ship) -> list[Cancellation]:
     return proved + [cancellation for cancellation in asks if command.override and not cancellation.awaits_proof]
 
 
-def _noted_if_cancelled(line: Line, command: Ship, now: datetime, refusal: Refusal) -> Refusal:
+def _saved_if_cancelled(line: Line, command: Ship, now: datetime, refusal: Refusal) -> Refusal:
     """The refusal, with a remark that cancelled units were reported as shipped (EC-37).
 
     There is no remark if the report may repeat an earlier one because it names no more units than have shipped; if it

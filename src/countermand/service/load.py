@@ -76,7 +76,7 @@ def load(
     work.stored.update(each.id for asks in asked.values() for each in asks)
     if others:
         commands = [(line, call.command) for call in others for line in work.lines_of(call.command)]
-        _load_noted(connection, commands, work)
+        _load_remarks(connection, commands, work)
         _load_decided(connection, commands, work)
         _load_articles(connection, others, work)
     _check_together(locked.calls, work)
@@ -372,13 +372,13 @@ _OfLines = Sequence[tuple[UUID, Command | PlaceOrder]]
 """Commands, each with a line that it is about."""
 
 
-def _load_noted(connection: Connection, commands: _OfLines, work: Workspace) -> None:
+def _load_remarks(connection: Connection, commands: _OfLines, work: Workspace) -> None:
     lines = {
         line: work.lines[line].retailer for line, command in commands if _may_be_repeated(work.lines[line], command)
     }
     if lines:
         parameters = {"retailers": sorted(set(lines.values())), "lines": sorted(lines)}
-        for row in connection.execute(sql.NOTED_ON_LINES, parameters):
+        for row in connection.execute(sql.REMARKS_ON_LINES, parameters):
             line = work.lines[row.line_id]
             work.lines[line.id] = replace(line, remarks=line.remarks | {remark_of(row)})
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import TextualSelect
 
-from countermand.domain.events import NOTED, STEPS, EventKind
+from countermand.domain.events import REMARKS, STEPS, EventKind
 from countermand.store import tables as t
 from countermand.store.columns import Id, IdList, Instant, NumberList, PairList, one_of, pair_of
 from countermand.store.engines.protocol import RowUpdate
@@ -129,12 +129,12 @@ CANCELLATIONS_OF_LINES = (
 """The cancellations of these lines, oldest first: those that wait for an answer, those named, and all of the lines
 whose earlier answers matter."""
 
-NOTED_ON_LINES = select(
+REMARKS_ON_LINES = select(
     t.events.c.line_id, t.events.c.kind, t.events.c.actor_id, t.events.c.cancellation_id, t.events.c.facts
 ).where(
     one_of(t.events.c.retailer_id, _RETAILERS),
     one_of(t.events.c.line_id, bindparam("lines", type_=IdList())),
-    t.events.c.kind.in_([literal_column(f"'{kind}'") for kind in NOTED]),
+    t.events.c.kind.in_([literal_column(f"'{kind}'") for kind in REMARKS]),
 )
 """Late answers, notes and reports of cancelled units of these lines."""
 
