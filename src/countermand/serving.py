@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from countermand.app import Service, opened
+from countermand.console import console_door
 from countermand.http_server import ConnectionLimits, HttpServer
 from countermand.settings import Settings
 from countermand.store.engines.sqlite.file import FileLock
@@ -19,6 +20,7 @@ from countermand.wire.callers import Proxies
 from countermand.wire.crux import crux_door
 from countermand.wire.limits import Asgi
 from countermand.wire.native import native_door
+from countermand.wire.passwords import Passwords
 from countermand.wire.provider_webhooks import payment_door
 from countermand.wire.router import routed
 from countermand.wire.services import Services
@@ -128,6 +130,7 @@ def doors(application: Service) -> Asgi:
             application.database, application.clock, throttle, remember_s=settings.credential_cache_s
         ),
         throttle=throttle,
+        passwords=Passwords(settings, application.clock),
         ids=application.ids,
         clock=application.clock,
         keyring=application.keyring,
@@ -144,6 +147,7 @@ def doors(application: Service) -> Asgi:
                 settings=settings,
             ),
             answer_door(services, application.links),
+            console_door(services),
             plaza_door(services),
             crux_door(services),
         ),

@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     provider_hint_limit: Annotated[str, AfterValidator(_quota)] = Field(
         default="1200/minute", description="Webhooks from one address for one payment provider"
     )
+    console_password_above: int = Field(
+        default=100, ge=0, description="Whole units of a currency above which the console asks for the password again"
+    )
     trusted_proxies: Annotated[list[str], AfterValidator(_networks)] = Field(
         default_factory=list, description="Networks of proxies whose X-Forwarded-For is believed"
     )

@@ -10,9 +10,8 @@ import anyio
 import pytest
 
 from countermand.settings import Settings
-from countermand.wire import rates
-from countermand.wire.crux import passwords
-from countermand.wire.crux.passwords import CrowdedError, Passwords
+from countermand.wire import passwords, rates
+from countermand.wire.passwords import CrowdedError, Passwords
 from countermand.wire.throttle import SUSPECTS_MAX, Throttle, ThrottledError
 from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running

@@ -121,6 +121,7 @@ class CancellationView(CancellationRow):
     """A cancellation with the line that it is about, and names."""
 
     sku: str
+    title: str
     ordered: int
     line_number: int
     reference: str
@@ -358,6 +359,7 @@ def _party_name(column: Column[Any]) -> ScalarSelect[str]:
 _CANCELLATIONS: Final = select(
     t.cancellations,
     t.looked_up(t.lines.c.sku, t.cancellations.c.line_id),
+    t.looked_up(t.lines.c.title, t.cancellations.c.line_id),
     t.looked_up(t.lines.c.ordered, t.cancellations.c.line_id),
     t.looked_up(t.lines.c.number, t.cancellations.c.line_id).label("line_number"),
     t.looked_up(t.orders.c.reference, t.cancellations.c.order_id),

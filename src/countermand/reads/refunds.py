@@ -1,17 +1,17 @@
 """Quotes, refunds and the money of orders, for those who may see what the customer paid."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, bindparam, select, true
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, true
 
 from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.pricing import OrderMoney, PricedLine, Returned, quote
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
-from countermand.reads.cancellations import PAGE_MAX
+from countermand.reads.cancellations import PAGE_MAX, CancellationRow, waiting_units
 from countermand.reads.lookup import Lookup, all_orders_found
 from countermand.reads.scope import Scope, retailer_of
 from countermand.store import tables as t
@@ -118,6 +118,60 @@ class RefundView(RefundRow):
     sku: str
     order_reference: str
     retailer_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worth:
+    """What a cancellation gives back: what it would if all that waits were accepted, or what is ``owed`` for it."""
+
+    minor: int
+    currency: str
+    owed: bool
+
+
+def worth_of(connection: Connection, scope: Scope, rows: Sequence[CancellationRow]) -> dict[UUID, Worth]:
+    """What these cancellations give back, by their ids: those of a page, as each order is read by itself.
+
+    Those whose money this party may not see are left out, and those of orders without prices.
+    """
+    mine = [row for row in rows if _may_see(scope, row.retailer_id)]
+    return _owed(connection, mine) | _would_go_back(connection, mine)
+
+
+def _owed(connection: Connection, rows: Sequence[CancellationRow]) -> dict[UUID, Worth]:
+    pairs = [(row.retailer_id, row.id) for row in rows if row.accepted_units]
+    if not pairs:
+        return {}
+    refunds, among = t.refunds.c, bindparam("cancellations", pairs, type_=PairList())
+    sums = (
+        select(refunds.cancellation_id, refunds.currency, func.sum(refunds.amount_minor).label("minor"))
+        .where(pair_of(refunds.retailer_id, refunds.cancellation_id, among))
+        .group_by(refunds.cancellation_id, refunds.currency)
+    )
+    return {
+        row.cancellation_id: Worth(minor=int(row.minor), currency=row.currency, owed=True)
+        for row in connection.execute(sums)
+    }
+
+
+def _would_go_back(connection: Connection, rows: Sequence[CancellationRow]) -> dict[UUID, Worth]:
+    waiting: dict[tuple[UUID, UUID], list[CancellationRow]] = {}
+    for row in rows:
+        if waiting_units(row):
+            waiting.setdefault((row.retailer_id, row.order_id), []).append(row)
+    found = {}
+    for (retailer, order), of_order in waiting.items():
+        lines = _lines_of(connection, retailer, order)
+        money, moved = _money_of(lines)
+        if money is None:
+            continue
+        cancelled = {line: each.cancelled for line, each in lines.items()}
+        for row in of_order:
+            back = quote(money, cancelled, {row.line_id: waiting_units(row)}, moved)
+            minor = back.refund_minor + back.release_minor
+            if minor:
+                found[row.id] = Worth(minor=minor, currency=money.currency, owed=False)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

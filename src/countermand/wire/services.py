@@ -9,6 +9,7 @@ from countermand.service.lanes import Lanes
 from countermand.settings import Settings
 from countermand.store.engines.protocol import Database
 from countermand.wire.auth import Authenticator
+from countermand.wire.passwords import Passwords
 from countermand.wire.throttle import Throttle
 
 
@@ -20,6 +21,7 @@ class Services:
     lanes: Lanes
     authenticator: Authenticator
     throttle: Throttle
+    passwords: Passwords
     ids: Ids
     clock: Clock
     keyring: Keyring

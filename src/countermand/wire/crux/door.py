@@ -1,6 +1,5 @@
 """The calls of CRUX in both its generations, in DRF's shape and order (docs/crux.md)."""
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -38,7 +37,7 @@ from countermand.wire.callers import address_of
 from countermand.wire.crux import errors, meaning, messages, views
 from countermand.wire.crux.auth import CruxAuth
 from countermand.wire.crux.meaning import Request
-from countermand.wire.crux.passwords import CrowdedError, Passwords
+from countermand.wire.passwords import CrowdedError
 from countermand.wire.pipeline import Endpoint, Operation, answered, submitted
 from countermand.wire.replies import REPLIES, CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, json_reply, leaves_bytes_unframed, send_reply
@@ -102,7 +101,7 @@ class CruxCalls:
         self._database, self._lanes = services.database, services.lanes
         self._ids, self._clock, self._settings = services.ids, services.clock, services.settings
         self._auth = CruxAuth(services)
-        self._passwords = Passwords(services.settings, services.clock)
+        self._passwords = services.passwords
 
     def routes(self) -> list[Route]:
         """Each call under both prefixes, with and without its final slash."""
@@ -262,15 +261,12 @@ class CruxCalls:
 
     async def _user(self, message: messages.Login, address: str) -> sessions.LoginUser:
         try:
-            async with self._passwords.attempt(message.username, address) as attempt:
-                user = await self._database.read(partial(sessions.find_user, email=message.username))
-                right = await asyncio.to_thread(sessions.is_password, user, message.password)
-                if not right or user is None:
-                    raise CallError(Problem.UNAUTHENTICATED, "Unable to log in with provided credentials.")
-                attempt.succeeded()
-                return user
+            user = await self._passwords.user(self._database, message.username, message.password, address)
         except CrowdedError:
             raise CallError(Problem.UNAVAILABLE, "Too many people log in at this moment. Try again.") from None
+        if user is None:
+            raise CallError(Problem.UNAUTHENTICATED, "Unable to log in with provided credentials.")
+        return user
 
     async def _done(self, request: Request, command: Command | PlaceOrder) -> Done:
         retailer = request.caller.party if request.caller.kind is PartyKind.RETAILER else None

@@ -9,10 +9,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+from countermand.admin.sessions import LoginUser, find_user, is_password
 from countermand.ids import Clock, digest
 from countermand.settings import Settings
+from countermand.store.engines.protocol import Database
 from countermand.wire.rates import Rates
 from countermand.wire.throttle import ThrottledError
 
@@ -82,6 +85,20 @@ class Passwords:
                 self._forgive(person, address)
                 if not besieged:
                     self._failed.give_back(person, _PERSON)
+
+    async def user(self, database: Database, email: str, password: str, address: str) -> LoginUser | None:
+        """The user with this e-mail address, if the password is right.
+
+        Raises:
+            ThrottledError: too many attempts failed.
+            CrowdedError: too many wait.
+        """
+        async with self.attempt(email, address) as attempt:
+            user = await database.read(partial(find_user, email=email))
+            if not await asyncio.to_thread(is_password, user, password):
+                return None
+            attempt.succeeded()
+            return user
 
     def _count(self, person: str, address: str) -> bool:
         """Count the attempt as failed. Whether the person is guessed at from everywhere."""

@@ -1,0 +1,180 @@
+"""The list of cancellations: saved views, filters in the address, and answers to several at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from countermand.admin.callers import Permission
+from countermand.console import words
+from countermand.console.markup import amount
+from countermand.console.rendering import Note, show_page
+from countermand.console.visit import Visit
+from countermand.domain.dates import read_end
+from countermand.domain.line import State
+from countermand.domain.texts import read_text
+from countermand.ids import read
+from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace, list_cancellations
+from countermand.reads.lookup import Lookup
+from countermand.reads.refunds import Worth, worth_of
+from countermand.wire.response import Reply
+
+SHOWN: Final = 50
+PATH: Final = "/console/cancellations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A saved view: its name in the address, and in words."""
+
+    name: str
+    title: str
+    platform_only: bool = False
+
+
+VIEWS: Final = (
+    View(name="mine", title="Need my answer"),
+    View(name="asked", title="All that wait"),
+    View(name="escalated", title="Escalated"),
+    View(name="late", title="Late"),
+    View(name="accepted", title="Accepted"),
+    View(name="declined", title="Declined"),
+    View(name="withdrawn", title="Withdrawn"),
+    View(name="lapsed", title="Lapsed"),
+    View(name="all", title="All"),
+)
+_BY_DUE: Final = ("mine", "asked", "escalated")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row of the list."""
+
+    cancellation: CancellationView
+    shape: str
+    worth: Worth | None
+
+
+async def look(visit: Visit) -> Reply:
+    """The list."""
+    view, notes = _view(visit), []
+    try:
+        wanted = _wanted(visit, view)
+    except ValueError as error:
+        notes.append(Note(title="This filter cannot be read.", text=f"{error}.", mood="bad"))
+        wanted = _of_view(visit, view)
+    found = await visit.read(list_cancellations, visit.scope, replace(wanted, limit=SHOWN + 1))
+    rows = await rows_of(visit, found[:SHOWN])
+    more = _address(visit, after=_place(found[SHOWN - 1], wanted)) if len(found) > SHOWN else ""
+    return show_page(
+        visit,
+        "cancellations.html",
+        title=f"Cancellations: {view.title.lower()}",
+        note=notes[0] if notes else None,
+        view=view,
+        views=[(each, _address_of_view(visit, each)) for each in VIEWS],
+        rows=rows,
+        more=more,
+        first="after" not in visit.query,
+        first_page=_address(visit, after=""),
+        chips=_chips(visit),
+        due=visit.query.get("due", ""),
+        may_answer=visit.may(Permission.CANCEL_ORDER) and view.name in (*_BY_DUE, "late"),
+        units_of=sum(row.cancellation.units for row in rows),
+        sums=words.listed(_sums(rows)),
+    )
+
+
+async def rows_of(visit: Visit, found: Sequence[CancellationView]) -> list[Row]:
+    """Rows of the list, with what each gives back."""
+    worth = await visit.read(worth_of, visit.scope, found)
+    return [Row(cancellation=each, shape=words.shape_of(each, visit.now), worth=worth.get(each.id)) for each in found]
+
+
+def _sums(rows: Sequence[Row]) -> list[str]:
+    sums: dict[str, int] = {}
+    for row in rows:
+        if row.worth and not row.worth.owed:
+            sums[row.worth.currency] = sums.get(row.worth.currency, 0) + row.worth.minor
+    return [amount(minor, currency) for currency, minor in sorted(sums.items())]
+
+
+def _view(visit: Visit) -> View:
+    name = visit.query.get("view", "all" if visit.query.get("q") else "mine")
+    return next((each for each in VIEWS if each.name == name), VIEWS[0])
+
+
+def _of_view(visit: Visit, view: View) -> CancellationFilter:
+    match view.name:
+        case "mine" if visit.is_platform:
+            return CancellationFilter(escalated=True, by_due=True)
+        case "mine":
+            return CancellationFilter(awaiting=visit.caller.party, by_due=True)
+        case "asked":
+            return CancellationFilter(by_due=True)
+        case "escalated":
+            return CancellationFilter(escalated=True, by_due=True)
+        case "late":
+            return CancellationFilter(late=visit.now)
+        case "all":
+            return CancellationFilter()
+        case name:
+            return CancellationFilter(state=State(name).value)
+
+
+def _wanted(visit: Visit, view: View) -> CancellationFilter:
+    """What the address asks for.
+
+    Raises:
+        ValueError: a part of it cannot be read. The message is a clause about it.
+    """
+    wanted = _of_view(visit, view)
+    text = visit.query.get("q", "").strip()
+    if text:
+        wanted = replace(wanted, lookup=Lookup(anything=read_text(text[:200])))
+    due = visit.query.get("due", "")
+    if due:
+        if wanted.state not in (None, State.ASKED.value):
+            raise ValueError("What has been answered is due at no time")
+        wanted = replace(wanted, due_before=read_end(due, visit.zone))
+    after = visit.query.get("after", "")
+    if after:
+        place = _read_place(after, by_due=wanted.by_due)
+        wanted = replace(wanted, after=place.id, behind=place if wanted.by_due else None)
+    return wanted
+
+
+def _place(row: CancellationView, wanted: CancellationFilter) -> str:
+    """Where the next page begins."""
+    due = f"{row.due_at:%Y%m%dT%H%M%S.%f}" if wanted.by_due and row.due_at else ""
+    return f"{due}_{row.id.hex}"
+
+
+def _read_place(after: str, *, by_due: bool) -> DuePlace:
+    due, _, name = after.rpartition("_")
+    found = read("can", name)
+    if found is None:
+        raise ValueError("The address of this page is cut off")
+    due_at = datetime.strptime(due, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC) if due and by_due else None
+    return DuePlace(due_at, found)
+
+
+def _chips(visit: Visit) -> list[tuple[str, str, str]]:
+    """Filters that are on: the name, the value, and the address without it."""
+    names = (("q", "Of"), ("due", "Due before"))
+    return [
+        (title, visit.query[name], _address(visit, **{name: "", "after": ""}))
+        for name, title in names
+        if visit.query.get(name)
+    ]
+
+
+def _address_of_view(visit: Visit, view: View) -> str:
+    return _address(visit, view=view.name, after="")
+
+
+def _address(visit: Visit, **changes: str) -> str:
+    kept = {name: visit.query[name] for name in ("view", "q", "due") if visit.query.get(name)}
+    query = {name: value for name, value in (kept | changes).items() if value}
+    return f"{PATH}?{urlencode(query)}" if query else PATH

@@ -1,0 +1,111 @@
+"""All pages and actions of the console: where each is, who may call it, and what it needs of the user."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from countermand.admin.callers import Permission
+from countermand.console.pages import account, cancellation, cancellations, components, orders, refunds, search, today
+from countermand.console.visit import Visit
+from countermand.domain.parties import PartyKind
+from countermand.wire.response import Reply
+
+Answer = Callable[[Visit], Awaitable[Reply]]
+
+_ALL: Final = frozenset(PartyKind)
+_PLATFORM: Final = frozenset({PartyKind.PLATFORM})
+_SELLERS: Final = frozenset({PartyKind.PLATFORM, PartyKind.RETAILER})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A page or an action."""
+
+    method: str
+    path: str
+    answer: Answer
+    kinds: frozenset[PartyKind] = _ALL
+    permission: Permission | None = None
+
+    @property
+    def name(self) -> str:
+        """For people to read."""
+        return f"{self.method} {self.path}"
+
+
+def _get(
+    path: str,
+    answer: Answer,
+    kinds: frozenset[PartyKind] = _ALL,
+    permission: Permission | None = Permission.VIEW_ORDER,
+) -> Route:
+    return Route(method="GET", path=path, answer=answer, kinds=kinds, permission=permission)
+
+
+def _post(path: str, answer: Answer, permission: Permission | None, kinds: frozenset[PartyKind] = _ALL) -> Route:
+    return Route(method="POST", path=path, answer=answer, kinds=kinds, permission=permission)
+
+
+def _both(
+    path: str, look: Answer, act: Answer, permission: Permission, kinds: frozenset[PartyKind] = _ALL
+) -> tuple[Route, Route]:
+    """An action with the page that asks once more before it."""
+    return _get(path, look, kinds, permission), _post(path, act, permission, kinds)
+
+
+_CANCEL: Final = Permission.CANCEL_ORDER
+_MONEY: Final = Permission.MANAGE_REFUNDS
+_ONE: Final = "/console/cancellations/{cancellation}"
+_REFUND: Final = "/console/refunds/{refund}"
+
+ROUTES: Final[tuple[Route, ...]] = (
+    _get("/console/", today.look),
+    _get("/console/search", search.look),
+    _get("/console/cancellations", cancellations.look),
+    _get(_ONE, cancellation.look),
+    *_both(f"{_ONE}/accept", cancellation.confirm_accept, cancellation.accept, _CANCEL),
+    *_both(f"{_ONE}/decline", cancellation.confirm_decline, cancellation.decline, _CANCEL),
+    *_both(f"{_ONE}/withdraw", cancellation.confirm_withdraw, cancellation.withdraw, _CANCEL, _SELLERS),
+    _post(f"{_ONE}/notes", cancellation.note, _CANCEL),
+    _get("/console/orders", orders.look),
+    _get("/console/orders/{order}", orders.look_at_one),
+    *_both("/console/lines/{line}/ask", orders.confirm_ask, orders.ask, _CANCEL, _SELLERS),
+    _get("/console/refunds", refunds.look, _SELLERS),
+    _get(_REFUND, refunds.look_at_one, _SELLERS),
+    *_both(f"{_REFUND}/paid", refunds.confirm_paid, refunds.paid, _MONEY, _PLATFORM),
+    *_both(f"{_REFUND}/retry", refunds.confirm_retry, refunds.retry, _MONEY, _PLATFORM),
+    *_both(f"{_REFUND}/close", refunds.confirm_close, refunds.close, _MONEY, _PLATFORM),
+    *_both(f"{_REFUND}/correct", refunds.confirm_correct, refunds.correct, _MONEY, _PLATFORM),
+    _get("/console/components", components.look, _PLATFORM, None),
+    _get("/console/account", account.look, _ALL, None),
+    _post("/console/account/look", account.choose_look, None),
+    _post("/console/account/password", account.change_password, None),
+    _post("/console/logout", account.log_out, None),
+    _post("/console/logout-everywhere", account.log_out_everywhere, None),
+)
+
+
+def match(path: str) -> tuple[tuple[Route, ...], Mapping[str, str]]:
+    """The routes of a path, one for each method, and the parts of it that vary."""
+    parts = path.split("/")
+    for pattern, routes in _BY_PATTERN.items():
+        if len(pattern) == len(parts) and all(_fits(*each) for each in zip(pattern, parts, strict=True)):
+            return routes, {
+                wanted[1:-1]: given for wanted, given in zip(pattern, parts, strict=True) if wanted.startswith("{")
+            }
+    return (), {}
+
+
+def _fits(wanted: str, given: str) -> bool:
+    return bool(given) if wanted.startswith("{") else wanted == given
+
+
+def _by_pattern() -> dict[tuple[str, ...], tuple[Route, ...]]:
+    found: dict[tuple[str, ...], tuple[Route, ...]] = {}
+    for route in ROUTES:
+        pattern = tuple(route.path.split("/"))
+        found[pattern] = (*found.get(pattern, ()), route)
+    return found
+
+
+_BY_PATTERN: Final = _by_pattern()

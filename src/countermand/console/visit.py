@@ -1,0 +1,120 @@
+"""One call of the console by somebody who is logged in: who, what is asked for, and what it reads and writes by."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from countermand.admin.audit import Author
+from countermand.admin.callers import Caller, Permission
+from countermand.admin.web_sessions import WebSession
+from countermand.console.forms import EMPTY, Form
+from countermand.domain.commands import Command
+from countermand.domain.parties import PartyKind
+from countermand.ids import digest
+from countermand.reads.scope import Scope
+from countermand.service.calls import Call, IdempotencyKey, Outcome
+from countermand.store.engines.transactions import change
+from countermand.wire.services import Services
+
+DOOR: Final = "console"
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A call of a page. ``names`` are the parts of its path that vary, ``query`` what stands behind it."""
+
+    services: Services
+    session: WebSession
+    secret: str
+    path: str
+    address: str
+    names: Mapping[str, str]
+    query: Mapping[str, str]
+    ticked: tuple[str, ...] = ()
+    form: Form = EMPTY
+    theme: str = ""
+    keys: bool = True
+
+    @property
+    def caller(self) -> Caller:
+        """Who is logged in."""
+        return self.session.caller
+
+    @property
+    def scope(self) -> Scope:
+        """What this party may see."""
+        return Scope(party=self.caller.party, kind=self.caller.kind)
+
+    @property
+    def now(self) -> datetime:
+        """The time of the page."""
+        return self.services.clock()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """By whose clocks times are shown."""
+        return ZoneInfo(self.services.settings.score_zone)
+
+    @property
+    def is_platform(self) -> bool:
+        """Whether the visitor is of the platform."""
+        return self.caller.kind is PartyKind.PLATFORM
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the user has this permission."""
+        return self.caller.may(permission)
+
+    @property
+    def seal(self) -> str:
+        """What every form of this session carries. No other site can know it."""
+        return seal_of(self.secret)
+
+    @property
+    def author(self) -> Author:
+        """Who makes a change that is no event of a line."""
+        return Author(name=self.caller.name, door=DOOR, at=self.now, ids=self.services.ids)
+
+    def new_once(self) -> str:
+        """A key for a form: sent twice it counts once."""
+        return self.services.ids.new().hex
+
+    async def read(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask the database."""
+        return await self.services.database.read(partial(_asked, question, args, kwargs))
+
+    async def change(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Change what is no command on a line."""
+        return await change(self.services.database, partial(_asked, work, args, kwargs))
+
+    async def submit(self, command: Command, retailer: Any) -> Outcome:
+        """Send a command down the write road. The same form sent twice is one call."""
+        return await self.services.lanes.submit(
+            Call(command=command, door=DOOR, retailer=retailer, once=self._once(command))
+        )
+
+    def _once(self, command: Command) -> IdempotencyKey | None:
+        once = self.form.text("once")
+        if not once:
+            return None
+        content = hashlib.sha256(repr((self.path, sorted(self.form.content))).encode()).hexdigest()
+        return IdempotencyKey(
+            caller=f"console:{self.session.user.hex}", key=f"{once[:64]}:{content[:16]}", fingerprint=content
+        )
+
+
+def seal_of(secret: str) -> str:
+    """What the forms of a session carry, made of the secret of its cookie, which no page shows."""
+    return digest(f"the forms of {secret}")
+
+
+def _asked(question: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], connection: Connection) -> T:
+    return question(connection, *args, **kwargs)
