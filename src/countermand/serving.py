@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from countermand.app import Service, opened
-from countermand.console import console_door
+from countermand.console import console_doors
 from countermand.http_server import ConnectionLimits, HttpServer
 from countermand.settings import Settings
 from countermand.store.engines.sqlite.file import FileLock
@@ -147,7 +147,7 @@ def doors(application: Service) -> Asgi:
                 settings=settings,
             ),
             answer_door(services, application.links),
-            console_door(services),
+            *console_doors(services),
             plaza_door(services),
             crux_door(services),
         ),

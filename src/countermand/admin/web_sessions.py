@@ -15,7 +15,7 @@ from countermand.admin import credentials
 from countermand.admin.audit import Author
 from countermand.admin.callers import PLATFORM, Caller, permitted
 from countermand.admin.sessions import LoginUser
-from countermand.domain.parties import PartyKind
+from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Ids, digest
 from countermand.store import tables as t
 from countermand.store.changes import change_returning
@@ -153,7 +153,7 @@ class _Session:
 
 
 def _session(row: _Session) -> WebSession:
-    kind = PartyKind(row.kind)
+    kind, name = PartyKind(row.kind), f"{row.party_name} ({row.name})"
     return WebSession(
         id=row.id,
         user=row.user,
@@ -161,7 +161,9 @@ def _session(row: _Session) -> WebSession:
             party=row.party,
             kind=kind,
             party_number=row.number,
-            name=f"{row.party_name} ({row.name})",
+            name=name,
+            actor=Actor(party=row.party, kind=kind, name=name),
+            sees=None if kind is PartyKind.PLATFORM else row.party,
             permissions=frozenset(permitted(kind, row.permissions)),
             credential=row.id,
             user_name=row.name,

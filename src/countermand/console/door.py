@@ -15,7 +15,7 @@ from countermand.admin.web_sessions import WebSession
 from countermand.console import rendering
 from countermand.console.errors import FORBIDDEN, PageError, Trouble, trouble_of
 from countermand.console.forms import BYTES_MAX, FORM, SEAL, Form, read_form
-from countermand.console.login import SESSION_COOKIE, Logins
+from countermand.console.login import ONCE, SESSION_COOKIE, Logins
 from countermand.console.pages.account import LOOK_COOKIE, Look
 from countermand.console.rendering import page, redirect, show_page
 from countermand.console.routes import Route, match
@@ -24,8 +24,8 @@ from countermand.ids import digest
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire import limits
+from countermand.wire.body_types import unsupported_body
 from countermand.wire.callers import address_of
-from countermand.wire.http import unsupported_body
 from countermand.wire.response import Reply, Scope, Send, header, header_values, send_reply
 from countermand.wire.router import Door, path_of
 from countermand.wire.services import Services
@@ -37,11 +37,12 @@ _COOKIES_MAX: Final = 8192
 log = structlog.get_logger()
 
 
-def console_door(services: Services) -> Door:
-    """The door, and all paths below ``/console``."""
-    return Door(
-        prefixes=(PREFIX,), paths=frozenset({PREFIX.rstrip("/")}), app=Console(services), refuse_host=_refuse_host
-    )
+def console_doors(services: Services) -> tuple[Door, Door]:
+    """The door of all paths below ``/console``, and before it the one of links that log in, which no log shows."""
+    app = Console(services)
+    links = Door(prefixes=(ONCE,), app=app, refuse_host=_refuse_host, secret_paths=True)
+    root = frozenset({PREFIX.rstrip("/")})
+    return links, Door(prefixes=(PREFIX,), paths=root, app=app, refuse_host=_refuse_host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
