@@ -6,10 +6,15 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final
+from uuid import UUID
 
+from countermand.admin import web_sessions
+from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
 from countermand.console import console_doors
+from countermand.console.login import ONCE
 from countermand.http_server import ConnectionLimits, HttpServer
 from countermand.settings import Settings
 from countermand.store.engines.sqlite.file import FileLock
@@ -30,8 +35,16 @@ DESCRIPTORS_KEPT: Final = 200
 """Descriptors that connections of callers leave to the database, to webhooks and to files."""
 
 
-async def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
+def _nobody(text: str) -> None:
+    """Nobody wants to know."""
+
+
+async def serve(
+    settings: Settings, ready: Callable[[str], None] = _nobody, invite: Callable[[str], None] | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is under way. ``ready`` is called with the base URL.
+
+    While nobody can log in for the platform, ``invite`` is called with a link that makes the first operator.
 
     Raises:
         UnsafeDatabaseError: as ``opened``; or another process serves the same SQLite file.
@@ -45,7 +58,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] = lambda url: N
         settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
         async with opened(settings) as application:
             await application.check_keys()
-            await _serve(settings, application, ready)
+            await _serve(settings, application, ready, invite)
     finally:
         if lock:
             lock.release()
@@ -66,7 +79,12 @@ def free_port(host: str, port: int) -> int:
     return chosen
 
 
-async def _serve(settings: Settings, application: Service, ready: Callable[[str], None]) -> None:
+async def _serve(
+    settings: Settings,
+    application: Service,
+    ready: Callable[[str], None],
+    invite: Callable[[str], None] | None = None,
+) -> None:
     server = HttpServer(
         doors(application),
         host=settings.host,
@@ -85,6 +103,8 @@ async def _serve(settings: Settings, application: Service, ready: Callable[[str]
     # The objects that exist now stay, so the collector need not scan them while calls are served.
     gc.collect()
     gc.freeze()
+    if invite and not await application.database.read(web_sessions.has_operator):
+        invite(await login_link(application))
     ready(f"http://{settings.host}:{settings.port}")
     working = asyncio.create_task(application.worker.run()) if settings.worker else None
     try:
@@ -93,6 +113,15 @@ async def _serve(settings: Settings, application: Service, ready: Callable[[str]
         if working is not None:
             await application.worker.stop()
             working.cancel()
+
+
+async def login_link(application: Service, user: UUID | None = None, party: UUID = PLATFORM) -> str:
+    """A link that logs in once: as this user of a party, or to make the first operator."""
+    ids, now = application.ids, application.clock()
+    secret = await application.database.write(
+        partial(web_sessions.issue_link, ids=ids, now=now, user=user, party=party)
+    )
+    return f"{application.settings.base_url}{ONCE}{secret}"
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:

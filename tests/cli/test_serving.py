@@ -31,8 +31,23 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_says_in_one_line_where_it_listens_and_on_what(running: Server) -> None:
-    [said] = running.log.read_text().splitlines()
+    _, said = running.log.read_text().splitlines()
     assert said == f"countermand is ready on http://127.0.0.1:{running.port} ({running.database})"
+
+
+def test_while_nobody_can_log_in_it_prints_a_link_that_makes_the_first_operator(running: Server) -> None:
+    words, _, link = running.log.read_text().splitlines()[0].rpartition(" ")
+    assert words == "Nobody can log in yet. This link makes the first operator, within an hour:"
+    with httpx2.Client(trust_env=False) as http:
+        assert "Make the first operator" in http.get(link).text
+        same = {"sec-fetch-site": "same-origin"}
+        form = {"email": "ada@example.com", "password": "correct horse battery"}
+        made = http.post(link, data=form, headers=same)
+        assert made.headers["location"] == "/console/"
+        cookie = made.headers["set-cookie"].partition(";")[0]
+        page = http.get(f"http://127.0.0.1:{running.port}/console/", headers={"cookie": cookie})
+    assert "Needs you" in page.text
+    assert link.rpartition("/")[2] not in running.log.read_text().partition(link)[2]
 
 
 @pytest.mark.parametrize("same_port", [False, True])

@@ -5,56 +5,431 @@ from uuid import UUID
 
 import pytest
 
-from countermand.domain.commands import AcceptCancellation, AskCancellation
-from countermand.domain.parties import Asker
+from countermand.admin.callers import PLATFORM
+from countermand.domain.commands import AskCancellation, EscalateCancellation
+from countermand.domain.parties import Actor, Asker, PartyKind
+from countermand.domain.reasons import CancelReason
 from countermand.ids import show
+from countermand.reads.cancellations import cancellation_by_id
+from countermand.reads.refunds import RefundFilter, list_refunds
 from countermand.service.calls import Done
-from tests.console.visiting import operator, words
+from countermand.store.engines.protocol import CommitUnknownError
+from tests.console.visiting import PASSWORD, Person, links_in, operator, person, words
 from tests.support.money import place_paid
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
+CAN = "/console/cancellations"
 
-async def asked(world: World, *, units: int = 2, ordered: int = 5, by: Asker = Asker.RETAILER, **more: Any) -> str:
-    """The path of a cancellation that waits."""
-    line = (await world.order(ordered)).lines[0].id
+
+class Asked:
+    """A cancellation that waits, and its page."""
+
+    def __init__(self, world: World, line: UUID, cancellation: UUID) -> None:
+        self.world, self.line, self.cancellation = world, line, cancellation
+        self.path = f"{CAN}/{show('can', cancellation)}"
+
+    async def row(self) -> Any:
+        scope = self.world.scope(PLATFORM)
+        return await self.world.application.database.read(
+            lambda connection: cancellation_by_id(connection, scope, self.cancellation)
+        )
+
+    async def buckets(self) -> tuple[int, int, int, int]:
+        return await self.world.buckets(self.line)
+
+
+async def asked(world: World, *, units: int = 2, paid: bool = False, by: Asker = Asker.RETAILER, **more: Any) -> Asked:
+    order = await (place_paid(world) if paid else world.order(5))
+    line = order.lines[0].id
     ask = AskCancellation(line=line, actor=world.actor(world.retailer), units=units, asker=by, **more)
     outcome = await world.submit(ask, retailer=world.retailer)
     assert isinstance(outcome, Done)
-    return f"/console/cancellations/{show('can', outcome.cancellations[0])}"
+    return Asked(world, line, outcome.cancellations[0])
 
 
-async def paid(world: World, *, units: int = 2, accepted: bool = False) -> tuple[str, UUID]:
-    """The path of a cancellation of an order with money, and the line."""
-    order = await place_paid(world)
-    line = order.lines[0].id
-    ask = AskCancellation(line=line, actor=world.actor(world.retailer), units=units)
-    outcome = await world.submit(ask, retailer=world.retailer)
-    assert isinstance(outcome, Done)
-    if accepted:
-        yes = AcceptCancellation(line=line, actor=world.actor(world.supplier))
-        assert isinstance(await world.submit(yes, retailer=world.retailer), Done)
-    return f"/console/cancellations/{show('can', outcome.cancellations[0])}", line
+# One cancellation
 
 
-async def test_smoke(sqlite_world: World) -> None:
-    world = sqlite_world
-    who = await operator(world)
-    path, line = await paid(world)
-    for each in (
-        "/console/",
-        "/console/cancellations?view=all",
-        path,
-        f"{path}/accept",
-        f"{path}/decline",
-        f"{path}/withdraw",
-        "/console/orders",
-        "/console/refunds",
-        "/console/components",
-        "/console/account",
-        f"/console/lines/{show('lin', line)}/ask",
+async def test_the_page_says_where_it_stands_and_what_can_be_done(sqlite_world: World) -> None:
+    one = await asked(sqlite_world, paid=True, reason=CancelReason.ORDERED_TWICE, note="Two <b>came</b>")
+    page = await (await operator(sqlite_world)).look(one.path)
+    told = words(page)
+    for fact in (
+        "Cancel 2 of 3 × SKU-0",
+        "Asked. supplier answers next.",
+        "2 days left",
+        "Answer due Wed 4 Nov, 10:00 (09:00 UTC)",
+        "Silence means no. If nobody answers, the ask lapses and 2 units are open again.",
+        "Accept 2, refund 18.00 EUR…",
+        "2 units are cancelled. retailer and supplier are told.",
+        "Decline, keep 2 on order…",
+        "Withdraw the ask for 2…",
+        "We have asked the warehouse to stop 2 of your 3 SKU-0. They answer by Wed 4 Nov, 10:00."
+        " If they can stop it, 18.00 EUR goes back to you.",
+        "ordered twice",
+        "Two <b>came</b>",
+        "Card PAY-1 27.00 EUR 18.00 EUR by hand",
     ):
-        reply = await who.look(each)
-        print(each, reply.status_code, words(reply)[:3000])
-        print()
+        assert fact in told
+    assert "<b>came" not in page.text
+
+
+async def test_a_supplier_sees_no_money_and_what_it_can_answer(sqlite_world: World) -> None:
+    one = await asked(sqlite_world, paid=True)
+    told = words(await (await person(sqlite_world, sqlite_world.supplier)).look(one.path))
+    assert "Accept 2…" in told
+    for word in ("EUR", "refund", "Say to the customer", "Withdraw"):
+        assert word not in told
+
+
+async def test_who_cannot_answer_is_told_why(sqlite_world: World) -> None:
+    one = await asked(sqlite_world)
+    page = await (await person(sqlite_world, sqlite_world.retailer)).look(one.path)
+    assert "supplier answers next, not you." in words(page)
+    assert f"{one.path}/accept" not in links_in(page)
+    assert f"{one.path}/withdraw" in links_in(page)
+    viewer = await (await operator(sqlite_world, permissions=["view_order"])).look(one.path)
+    assert "Your user may look and not decide: it lacks the permission cancel_order." in words(viewer)
+    assert not [each for each in links_in(viewer) if each.startswith(f"{one.path}/")]
+
+
+async def test_accept(world: World) -> None:
+    one = await asked(world, paid=True)
+    who = await operator(world)
+    reply = await who.fill_in(f"{one.path}/accept")
+    assert (reply.status_code, reply.headers["location"]) == (303, f"{one.path}?done=accept")
+    assert await one.buckets() == (1, 0, 2, 0)
+    told = words(await who.look(reply.headers["location"]))
+    assert "2 units of PO-M cancelled. 18.00 EUR goes back." in told
+    assert "Accepted by Platform." in told
+    assert "2 of your 3 SKU-0 are cancelled and will not be sent. 18.00 EUR goes back to you." in told
+    event = next(each for each in await world.events(one.line) if each.kind == "cancellation.accepted")
+    assert (event.door, event.actor) == ("console", "Platform (Ada Lindqvist)")
+
+
+async def test_accept_fewer_with_a_reason_for_the_rest(world: World) -> None:
+    one = await asked(world, units=3)
+    who = await person(world, world.supplier)
+    reply = await who.fill_in(f"{one.path}/accept?fewer=1", units=1, rest_reason="already_picked")
+    assert reply.status_code == 303
+    assert await one.buckets() == (4, 0, 1, 0)
+    assert (await one.row()).accepted_units == 1
+
+
+@pytest.mark.parametrize(("units", "status"), [("0", 422), ("-1", 422), ("x", 422), ("9", 409), ("٣", 422)])
+async def test_a_wrong_number_comes_back_at_its_field(sqlite_world: World, units: str, status: int) -> None:
+    one = await asked(sqlite_world)
+    who = await person(sqlite_world, sqlite_world.supplier)
+    reply = await who.fill_in(f"{one.path}/accept?fewer=1", units=units, note="typed before")
+    assert reply.status_code == status
+    assert 'id="units-wrong"' in reply.text
+    assert "typed before" in reply.text
+    assert await one.buckets() == (3, 2, 0, 0)
+
+
+async def test_decline_needs_a_reason(world: World) -> None:
+    one = await asked(world)
+    who = await person(world, world.supplier)
+    reply = await who.fill_in(f"{one.path}/decline", note="It is on the van")
+    assert reply.status_code == 422
+    assert "Choose why it is declined." in words(reply)
+    assert "It is on the van" in reply.text
+    reply = await who.fill_in(f"{one.path}/decline", reason="in_packing", note="It is on the van")
+    assert reply.status_code == 303
+    row = await one.row()
+    assert (row.state, row.decline_reason, row.answer_note) == ("declined", "in_packing", "It is on the van")
+    assert await one.buckets() == (5, 0, 0, 0)
+
+
+async def test_who_holds_the_goods_reports_the_parcel(world: World) -> None:
+    one = await asked(world)
+    who = await person(world, world.supplier)
+    form = {"reason": "already_shipped", "tracking_number": "3SABC"}
+    assert (await who.fill_in(f"{one.path}/decline", **form)).status_code == 422
+    assert (await who.fill_in(f"{one.path}/decline", carrier="PostNL", **form)).status_code == 303
+    assert await one.buckets() == (3, 0, 0, 2)
+    order = await who.look(f"/console/orders/{show('ord', (await world.line(one.line)).order_id)}")
+    assert "parcel PostNL 3SABC" in words(order)
+
+
+async def test_a_customers_ask_is_passed_on_to_who_holds_the_goods(world: World) -> None:
+    one = await asked(world, by=Asker.CUSTOMER)
+    who = await person(world, world.retailer)
+    assert "Pass 2 on to supplier…" in words(await who.look(one.path))
+    reply = await who.fill_in(f"{one.path}/accept")
+    assert "Your yes is stored. supplier answers next." in words(await who.look(reply.headers["location"]))
+    assert (await one.row()).awaiting == world.supplier
+
+
+async def test_withdraw_and_ask_again(world: World) -> None:
+    one = await asked(world)
+    who = await person(world, world.retailer)
+    reply = await who.fill_in(f"{one.path}/withdraw", note="The customer wants it after all")
+    told = await who.look(reply.headers["location"])
+    assert "is withdrawn." in words(told)
+    assert await one.buckets() == (5, 0, 0, 0)
+    [again] = [each for each in links_in(told) if each.endswith("/ask")]
+    reply = await who.fill_in(again, units=4, asker="customer", reason="requested_by_customer")
+    assert reply.status_code == 303
+    assert await one.buckets() == (1, 4, 0, 0)
+
+
+async def test_a_note_changes_nothing_and_is_shown(world: World) -> None:
+    one = await asked(world)
+    who = await operator(world)
+    reply = await who.post(f"{one.path}/notes", {"note": " \n", "once": "1"})
+    assert (reply.status_code, "Write what you want to note." in words(reply)) == (422, True)
+    reply = await who.post(f"{one.path}/notes", {"note": "Called the warehouse.\nIt looks.", "once": "2"})
+    told = await who.look(reply.headers["location"])
+    assert "Your note is stored." in words(told)
+    assert "Called the warehouse.\nIt looks." in told.text
+    assert await one.buckets() == (3, 2, 0, 0)
+
+
+async def test_the_same_form_sent_twice_counts_once(world: World) -> None:
+    one = await asked(world)
+    who = await operator(world)
+    form = {"once": "a1", "step": "1", "units": "1"}
+    first = await who.post(f"{one.path}/accept", form)
+    second = await who.post(f"{one.path}/accept", form)
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert await one.buckets() == (4, 0, 1, 0)
+
+
+async def test_somebody_who_was_faster_is_named(world: World) -> None:
+    one = await asked(world)
+    who = await operator(world)
+    form = await who.look(f"{one.path}/accept")
+    assert form.status_code == 200
+    other = await person(world, world.supplier)
+    await other.fill_in(f"{one.path}/decline", reason="already_shipped")
+    reply = await who.post(f"{one.path}/accept", {"once": "a1", "step": "1", "units": "2"})
+    told = words(reply)
+    assert reply.status_code == 409
+    assert "Somebody was faster. At step 1 this cancellation was declined by the supplier" in told
+    assert "What you sent changed nothing." in told
+    assert await one.buckets() == (5, 0, 0, 0)
+    late = await who.look(f"{one.path}/accept")
+    assert (late.status_code, "This cannot be done any more." in words(late)) == (409, True)
+
+
+async def test_when_nobody_knows_the_form_comes_back(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = await asked(sqlite_world)
+    who = await operator(sqlite_world)
+    database = sqlite_world.application.database
+
+    async def lost(*_: Any, **__: Any) -> Any:
+        raise CommitUnknownError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(database), "write", lost)
+        reply = await who.fill_in(f"{one.path}/decline", reason="in_packing", note="It is on the van")
+    assert reply.status_code == 503
+    assert "nobody knows whether this was stored" in words(reply)
+    assert "It is on the van" in reply.text
+
+
+async def test_an_operator_answers_what_was_escalated(world: World) -> None:
+    one = await asked(world)
+    machine = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="operator")
+    await world.submit(
+        EscalateCancellation(line=one.line, actor=machine, cancellation=one.cancellation), retailer=world.retailer
+    )
+    who = await operator(world)
+    today = await who.look("/console/")
+    assert "1 Escalated to you" in words(today)
+    assert f"{CAN}?view=escalated" in links_in(today)
+    assert one.path in links_in(await who.look(f"{CAN}?view=escalated"))
+    assert "Escalated. An operator answers." in words(await who.look(one.path))
+    assert (await who.fill_in(f"{one.path}/accept")).status_code == 303
+    assert await one.buckets() == (3, 0, 2, 0)
+
+
+# Lists
+
+
+async def test_today_counts_what_needs_whom(world: World) -> None:
+    one = await asked(world, paid=True)
+    supplier, retailer, platform = (
+        await person(world, world.supplier),
+        await person(world, world.retailer),
+        await operator(world),
+    )
+    assert "1 Asks that wait for your answer" in words(await supplier.look("/console/"))
+    assert "0 Asks that wait for your answer" in words(await retailer.look("/console/"))
+    assert one.path in links_in(await platform.look("/console/"))
+    world.clock.advance(hours=49)
+    assert "1 Late answers" in words(await platform.look("/console/")) or "1 Late answers" in words(
+        await (await operator(world)).look("/console/")
+    )
+    for who in (await person(world, world.supplier), await person(world, world.retailer), await operator(world)):
+        assert "Late" in words(await who.look(f"{CAN}?view=late"))
+
+
+@pytest.mark.parametrize(
+    "view", ["mine", "asked", "escalated", "late", "accepted", "declined", "withdrawn", "lapsed", "all", "nonsense"]
+)
+@pytest.mark.parametrize("who", ["platform", "retailer", "supplier"])
+async def test_every_view_opens_for_everybody(sqlite_world: World, view: str, who: str) -> None:
+    one = await asked(sqlite_world)
+    party = PLATFORM if who == "platform" else getattr(sqlite_world, who)
+    page = await (await person(sqlite_world, party)).look(f"{CAN}?view={view}&due=2030-01-01")
+    assert page.status_code == 200
+    page = await (await person(sqlite_world, party)).look(f"{CAN}?view={view}")
+    shown = view in ("asked", "all") or (view in ("mine", "nonsense") and who == "supplier")
+    assert (one.path in links_in(page)) == shown
+
+
+async def test_a_filter_that_cannot_be_read_is_told(sqlite_world: World) -> None:
+    who = await operator(sqlite_world)
+    for query in ("due=tomorrow", "after=x", "after=20261102T090000_x", "view=accepted&due=2026-11-02", "q=%00"):
+        page = await who.look(f"{CAN}?{query}")
+        assert (page.status_code, "This filter cannot be read." in words(page)) == (200, True), query
+
+
+async def test_the_list_has_pages(sqlite_world: World) -> None:
+    for _ in range(52):
+        await asked(sqlite_world, units=1)
+    who = await operator(sqlite_world)
+    for view in ("all", "asked"):
+        first = await who.look(f"{CAN}?view={view}")
+        rows = [each for each in links_in(first) if each.startswith(f"{CAN}/can_")]
+        assert len(rows) == 50
+        [more] = [each for each in links_in(first) if "after=" in each]
+        second = [each for each in links_in(await who.look(more)) if each.startswith(f"{CAN}/can_")]
+        assert (len(second), set(rows) & set(second)) == (2, set())
+
+
+async def test_no_table_has_more_than_seven_columns(sqlite_world: World) -> None:
+    one = await asked(sqlite_world, paid=True)
+    who = await operator(sqlite_world)
+    await who.fill_in(f"{one.path}/accept")
+    order = f"/console/orders/{show('ord', (await sqlite_world.line(one.line)).order_id)}"
+    for path in ("/console/", f"{CAN}?view=all", "/console/orders", "/console/refunds?state=all", order, one.path):
+        for table in (await who.look(path)).text.split("<table")[1:]:
+            assert table.partition("</thead>")[0].count("<th ") <= 7, path
+
+
+async def test_one_box_finds_everything(world: World) -> None:
+    one = await asked(world, paid=True)
+    who = await operator(world)
+    await who.fill_in(f"{one.path}/accept")
+    scope = world.scope(PLATFORM)
+    [refund] = await world.application.database.read(lambda c: list_refunds(c, scope, RefundFilter(line=one.line)))
+    order = f"/console/orders/{show('ord', refund.order_id)}"
+    for text, place in (
+        (show("can", one.cancellation), one.path),
+        (show("rfd", refund.id), f"/console/refunds/{show('rfd', refund.id)}"),
+        (show("ord", refund.order_id), order),
+        (show("lin", one.line), order),
+        ("PO-M", order),
+        ("PAY-1", order),
+        ("SKU-0", order),
+        (str((await world.line(one.line)).number), order),
+    ):
+        found = await who.look(f"/console/search?q={text}")
+        while found.status_code == 303 and found.headers["location"] != place:
+            found = await who.look(found.headers["location"])
+        assert found.headers.get("location") == place, text
+    nothing = await who.look((await who.look("/console/search?q=nothing+of+that")).headers["location"])
+    assert "Nothing fits" in words(nothing)
+
+
+# Orders
+
+
+async def test_an_order_says_what_can_still_be_cancelled(sqlite_world: World) -> None:
+    one = await asked(sqlite_world, paid=True)
+    order = show("ord", (await sqlite_world.line(one.line)).order_id)
+    page = words(await (await person(sqlite_world, sqlite_world.retailer)).look(f"/console/orders/{order}"))
+    assert "Ask to cancel 1… supplier answers." in page
+    page = words(await (await person(sqlite_world, sqlite_world.supplier)).look(f"/console/orders/{order}"))
+    assert "Only the retailer and the platform can ask." in page
+
+
+async def test_the_ask_says_what_would_go_back_and_comes_back_filled(world: World) -> None:
+    order = await place_paid(world)
+    who = await person(world, world.retailer)
+    path = f"/console/lines/{show('lin', order.lines[0].id)}/ask"
+    told = words(await who.look(f"{path}?units=2"))
+    assert "supplier holds the goods and answers by Wed 4 Nov, 10:00 (09:00 UTC). Silence means: no, it lapses." in told
+    assert "For 2 units, 18.00 EUR would go back." in told
+    form = {"asker": "retailer", "reason": "ordered_twice", "note": "typed before"}
+    for wrong in ({"units": 7}, {"units": "x"}, {"units": 1, "reason": "?"}, {"units": 1, "asker": "nobody"}):
+        reply = await who.fill_in(path, **{**form, **wrong})
+        assert reply.status_code in (409, 422), wrong
+        assert "typed before" in reply.text
+    reply = await who.fill_in(path, units=2, **form)
+    assert "The ask is stored." in words(await who.look(reply.headers["location"]))
+
+
+# Refunds
+
+
+async def refund(world: World, who: Person) -> str:
+    one = await asked(world, paid=True)
+    await who.fill_in(f"{one.path}/accept")
+    [path] = [each for each in links_in(await who.look(one.path)) if each.startswith("/console/refunds/")]
+    return path
+
+
+async def test_a_refund_by_hand_is_marked_as_paid(world: World) -> None:
+    who = await operator(world)
+    path = await refund(world, who)
+    assert "1 Refunds to pay by hand 18.00 EUR." in words(await who.look("/console/"))
+    assert path in links_in(await who.look("/console/refunds?state=by_hand"))
+    assert "Mark 18.00 EUR as paid…" in words(await who.look(path))
+    reply = await who.fill_in(f"{path}/paid", note="bank transfer 2026-1190")
+    told = words(await who.look(reply.headers["location"]))
+    assert "18.00 EUR is marked as paid." in told
+    assert "bank transfer 2026-1190" in told
+    late = await who.look(f"{path}/paid")
+    assert (late.status_code, "This cannot be done any more" in words(late)) == (409, True)
+
+
+async def test_a_refund_is_closed_with_a_reason(world: World) -> None:
+    who = await operator(world)
+    path = await refund(world, who)
+    assert (await who.fill_in(f"{path}/close", note=" ")).status_code == 422
+    reply = await who.fill_in(f"{path}/close", note="The customer kept it")
+    assert "18.00 EUR is closed. Nothing is paid back." in words(await who.look(reply.headers["location"]))
+
+
+async def test_a_refund_is_corrected(world: World) -> None:
+    who = await operator(world)
+    path = await refund(world, who)
+    for wrong in ("", "x", "18.01", "-1", "1.001"):
+        reply = await who.fill_in(f"{path}/correct", elsewhere=wrong, note="seen at the bank")
+        assert (reply.status_code, 'id="elsewhere-wrong"' in reply.text) == (422, True), wrong
+    reply = await who.fill_in(f"{path}/correct", elsewhere="3.00", note="seen at the bank")
+    assert reply.status_code in (303, 409)
+
+
+async def test_much_money_asks_for_the_password_again_and_gives_a_new_session(sqlite_world: World) -> None:
+    who = await operator(sqlite_world)
+    path = await refund(sqlite_world, who)
+    sqlite_world.clock.advance(minutes=20)
+    assert "Your password" not in words(await who.look(f"{path}/paid"))
+    object.__setattr__(sqlite_world.application.settings, "console_password_above", 10)
+    assert "Your password" in words(await who.look(f"{path}/paid"))
+    for wrong in ("", "guessed"):
+        reply = await who.fill_in(f"{path}/paid", note="by bank", password=wrong)
+        assert (reply.status_code, "This is not your password." in words(reply)) == (422, True)
+        assert "by bank" in reply.text
+        assert "guessed" not in reply.text
+    reply = await who.fill_in(f"{path}/paid", note="by bank", password=PASSWORD)
+    assert reply.status_code == 303
+    secret = reply.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    assert (await who.look("/console/")).status_code == 303
+    assert (await Person(sqlite_world, secret, who.email).look("/console/")).status_code == 200
+
+
+async def test_only_an_operator_settles_refunds(sqlite_world: World) -> None:
+    path = await refund(sqlite_world, await operator(sqlite_world))
+    retailer = await person(sqlite_world, sqlite_world.retailer)
+    page = await retailer.look(path)
+    assert "Only an operator of the platform can mark, close or correct a refund." in words(page)
+    assert (await retailer.look(f"{path}/paid")).status_code == 403
+    assert (await (await person(sqlite_world, sqlite_world.supplier)).look(path)).status_code == 403

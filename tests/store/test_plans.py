@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import Connection
 
 import countermand
-from countermand.admin import callers, endpoints, policies, sessions, users
+from countermand.admin import callers, endpoints, policies, sessions, users, web_sessions
 from countermand.admin.audit import Action
 from countermand.domain.bulk_rows import Answer, AnswerRow, AskRow
 from countermand.domain.commands import (
@@ -537,6 +537,42 @@ def _(filled: Filled) -> Cases:
 @of("admin.sessions.find_user")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: sessions.find_user(connection, "user7@shop.example")}
+
+
+@of("admin.web_sessions.session_of")
+def _(filled: Filled) -> Cases:
+    now = filled.population.now
+    return {"": lambda connection: web_sessions.session_of(connection, "nobody's", now)}
+
+
+@of("admin.web_sessions.find_link")
+def _(filled: Filled) -> Cases:
+    now = filled.population.now
+    return {"": lambda connection: web_sessions.find_link(connection, "nobody's", now)}
+
+
+@of("admin.web_sessions.user_by_id")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: web_sessions.user_by_id(connection, UUID(int=9))}
+
+
+@of("admin.web_sessions.has_operator")
+def _(filled: Filled) -> Cases:
+    return {"": web_sessions.has_operator}
+
+
+@of("reads.refunds.worth_of")
+def _(filled: Filled) -> Cases:
+    lists = {"asked": CancellationFilter(by_due=True), "accepted": CancellationFilter(state="accepted")}
+    found: Cases = {}
+    for name, wanted in lists.items():
+
+        def ask(connection: Connection, scope: Scope, wanted: CancellationFilter = wanted) -> object:
+            rows = cancellation_reads.list_cancellations(connection, scope, wanted)
+            return refund_reads.worth_of(connection, scope, rows)
+
+        found |= filled.each(ask, f"{name},")
+    return found
 
 
 @of("admin.callers.plaza_key")
@@ -1183,6 +1219,11 @@ CHANGES: Final = {
     "admin.credentials.issue_plaza_key",
     "admin.credentials.issue_token",
     "admin.sessions.log_in",
+    "admin.web_sessions.end_session",
+    "admin.web_sessions.issue_link",
+    "admin.web_sessions.open_session",
+    "admin.web_sessions.renew_session",
+    "admin.web_sessions.use_link",
     "admin.parties.switch",
     "admin.policies.put_in_force",
     "store.owner_mails.settle",

@@ -60,7 +60,11 @@ def serve(*, database: DatabaseFlag = None, host: str | None = None, port: Whole
 
     async def job() -> None:
         free = on_free_port(settings)
-        await serve_doors(free, lambda url: say(f"countermand is ready on {url} ({shown(free.database)})"))
+        await serve_doors(
+            free,
+            lambda url: say(f"countermand is ready on {url} ({shown(free.database)})"),
+            lambda link: say(f"Nobody can log in yet. This link makes the first operator, within an hour: {link}"),
+        )
 
     run(job())
 

@@ -105,7 +105,7 @@ def explanation(row: CancellationView, *, asked_by: str) -> str:
         who = ""
     done = ""
     if row.state == State.ASKED and row.asker == "customer" and row.awaiting == row.fulfiller_id != row.retailer_id:
-        done = f"{row.retailer_name} has said yes or was not asked. {row.fulfiller_name} holds the goods."
+        done = f"{row.fulfiller_name} holds the goods, and has not answered."
     elif row.state == State.ASKED and row.decline_reason is not None:
         done = "It was declined as already shipped, and the parcel has yet to be named."
     elif row.state == State.ACCEPTED:
@@ -138,7 +138,7 @@ def silence(row: CancellationView, rule: Silence, *, worth: str) -> tuple[str, s
         case Silence.ESCALATE:
             return "Silence means that an operator decides.", ""
         case Silence.LAPSE:
-            opened = f"the {count(waits)} {'is' if waits == 1 else 'are'} open again"
+            opened = f"{_are(waits)} open again"
             return "Silence means no.", f"If nobody answers, the ask lapses and {opened}."
 
 

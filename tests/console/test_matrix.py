@@ -1,0 +1,151 @@
+"""Every page and action, for each role, about what is one's own, another's, and what is not there."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import pytest
+
+from countermand.admin.callers import PERMISSIONS, PLATFORM
+from countermand.console.routes import ROUTES, Route
+from countermand.domain.commands import AcceptCancellation, AskCancellation
+from countermand.domain.parties import PartyKind
+from countermand.ids import show
+from countermand.reads.refunds import RefundFilter, list_refunds
+from countermand.service.calls import Done
+from tests.console.visiting import Person, person
+from tests.support.money import PAID, place_paid
+from tests.support.world import Clock, World, populate, running
+
+pytestmark = pytest.mark.anyio
+
+PREFIXES: Final = {
+    "cancellation": "can",
+    "refund": "rfd",
+    "order": "ord",
+    "line": "lin",
+    "endpoint": "ept",
+    "party": "pty",
+}
+ROLES: Final = {
+    "operator": PartyKind.PLATFORM,
+    "viewer": PartyKind.PLATFORM,
+    "retailer": PartyKind.RETAILER,
+    "supplier": PartyKind.SUPPLIER,
+}
+NAMED: Final = [route for route in ROUTES if "{" in route.path]
+ENDS_THE_SESSION: Final = ("/console/logout", "/console/logout-everywhere")
+"""See test_login.py."""
+
+
+def name_of(route: Route) -> str:
+    return route.name
+
+
+def may(role: str, route: Route) -> bool:
+    kind = ROLES[role]
+    has = route.permission is None or (
+        route.permission in PERMISSIONS[kind] and (role != "viewer" or route.permission.value == "view_order")
+    )
+    return kind in route.kinds and has
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """A world with a person of each role, and things of theirs and of others."""
+
+    world: World
+    people: dict[str, Person]
+    own: dict[str, UUID]
+    others: dict[str, UUID]
+
+    def path(self, route: Route, things: dict[str, UUID]) -> str:
+        names = {name: show(PREFIXES[name], thing) for name, thing in things.items() if name in PREFIXES}
+        return route.path.format(**names)
+
+    async def call(self, role: str, route: Route, things: dict[str, UUID]) -> Any:
+        path = self.path(route, things)
+        return await (self.people[role].look(path) if route.method == "GET" else self.people[role].post(path, {}))
+
+
+async def things(world: World, retailer: UUID, supplier: UUID) -> dict[str, UUID]:
+    line_of = {"supplier": str(supplier), "sku": "SKU-0", "units": 3, "unit_price": "10.00"}
+    payment = {**PAID, "reference": f"PAY-{retailer.hex[-4:]}"}
+    order = await place_paid(world, retailer=str(retailer), lines=[line_of], payments=[payment], reference="PO-X")
+    line = order.lines[0].id
+    ask = AskCancellation(line=line, actor=world.actor(retailer), units=1)
+    done = await world.submit(ask, retailer=retailer)
+    assert isinstance(done, Done)
+    yes = AcceptCancellation(line=line, actor=world.actor(supplier), cancellation=done.cancellations[0])
+    assert isinstance(await world.submit(yes, retailer=retailer), Done)
+    waiting = await world.submit(ask, retailer=retailer)
+    assert isinstance(waiting, Done)
+    scope = world.scope(PLATFORM)
+    [refund] = await world.application.database.read(lambda c: list_refunds(c, scope, RefundFilter(line=line)))
+    return {"order": order.id, "line": line, "cancellation": waiting.cancellations[0], "refund": refund.id}
+
+
+@pytest.fixture(scope="module")
+async def stage(shared_url: str) -> AsyncIterator[Stage]:
+    clock = Clock()
+    async with running(shared_url, clock) as application:
+        world = await populate(application, clock)
+        own = await things(world, world.retailer, world.supplier)
+        others = await things(world, world.other_retailer, world.other_supplier)
+        people = {
+            "operator": await person(world, PLATFORM),
+            "viewer": await person(world, PLATFORM, permissions=["view_order"]),
+            "retailer": await person(world, world.retailer),
+            "supplier": await person(world, world.supplier),
+        }
+        yield Stage(world=world, people=people, own=own, others=others)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("route", [each for each in ROUTES if each.path not in ENDS_THE_SESSION], ids=name_of)
+async def test_one_may_or_may_not(stage: Stage, role: str, route: Route) -> None:
+    reply = await stage.call(role, route, stage.own)
+    if may(role, route):
+        assert reply.status_code not in (401, 403, 404, 405, 500), reply.text
+    else:
+        assert reply.status_code == 403
+        assert "not for you" in reply.text or "You may not do this" in reply.text
+
+
+@pytest.mark.parametrize(
+    ("role", "route"),
+    [(role, route) for role in ("retailer", "supplier") for route in NAMED if may(role, route)],
+    ids=lambda each: each if isinstance(each, str) else name_of(each),
+)
+async def test_what_is_anothers_looks_like_what_is_not_there(stage: Stage, role: str, route: Route) -> None:
+    new = stage.world.application.ids.new
+    theirs = await stage.call(role, route, stage.others)
+    absent = {name: new() for name in stage.others}
+    nothing = await stage.call(role, route, absent)
+    assert (theirs.status_code, nothing.status_code) == (404, 404)
+    assert _without(theirs.text, stage.others) == _without(nothing.text, absent)
+
+
+@pytest.mark.parametrize("route", NAMED, ids=name_of)
+@pytest.mark.parametrize("name", ["x", "can_", "%00", "can_" + "0" * 32, "é", "a" * 300])
+async def test_a_name_that_is_none_leads_nowhere(stage: Stage, route: Route, name: str) -> None:
+    path = route.path.split("{")[0] + name + route.path.rpartition("}")[2]
+    who = stage.people["operator"]
+    reply = await (who.look(path) if route.method == "GET" else who.post(path, {}))
+    assert reply.status_code == 404
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=name_of)
+async def test_a_stranger_gets_nowhere(stage: Stage, route: Route) -> None:
+    stranger = Person(stage.world, "", "")
+    path = stage.path(route, stage.own)
+    reply = await (stranger.look(path) if route.method == "GET" else stranger.post(path, {}))
+    assert reply.status_code == (303 if route.method == "GET" else 401)
+    assert "Log in" in reply.text or reply.headers["location"].startswith("/console/login?next=")
+
+
+def _without(text: str, named: dict[str, UUID]) -> str:
+    for thing in named.values():
+        text = text.replace(thing.hex, "#")
+    return text
