@@ -57,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bench.notices import main as measure_notices
 
         return measure_notices([each for each in given if each != "--notices"])
+    if "--bulk" in given:
+        from bench.bulk import main as measure_bulk
+
+        return measure_bulk([each for each in given if each != "--bulk"])
     if "--reads" in given:
         from bench.reads import main as measure_reads
 

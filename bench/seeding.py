@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from countermand.admin import credentials, parties
+from countermand.admin.callers import PLATFORM
 from countermand.admin.credentials import PlazaKey
 from countermand.app import Service, opened
 from countermand.domain.orders import NewLine, PlaceOrder
@@ -100,6 +101,21 @@ async def _plant(
                 raise RuntimeError("an order was refused")
         numbered = await application.database.read(_numbers_of_lines)
         return [replace(order, numbers=tuple(numbered[line] for line in order.lines)) for order in planted]
+
+
+def platform_token(url: str, keys: Path) -> str:
+    """A new token of the platform."""
+
+    async def made() -> str:
+        async with opened(Settings(database=url, key_file=keys)) as application:
+            ids, now = application.ids, application.clock()
+            return await application.database.write(
+                lambda connection: credentials.issue_token(
+                    connection, ids, now, party=find_party(connection, str(PLATFORM))
+                )
+            )
+
+    return asyncio.run(made())
 
 
 def _numbers_of_lines(connection: Connection) -> dict[UUID, int]:
