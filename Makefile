@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs client site bench kill kill-notices refunds oracle scores fuzz clean
+.PHONY: demo test check docs client site bench kill kill-notices kill-jobs refunds oracle scores fuzz clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -44,6 +44,9 @@ kill: .venv/.ready
 
 kill-notices: .venv/.ready
 	$(BIN)/python -m tests.crash.notices $(ARGS)
+
+kill-jobs: .venv/.ready
+	$(BIN)/python -m tests.crash.jobs $(ARGS)
 
 # Refunds under kills and faults: make refunds ARGS="--refunds 20000 --kills 60"
 refunds: .venv/.ready

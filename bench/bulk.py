@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,10 @@ class Caller:
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self._token = token
 
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
+
     def call(self, method: str, path: str, body: bytes | None = None, media_type: str = "application/json") -> Any:
         """The answer to one call."""
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": media_type}
@@ -67,6 +71,11 @@ class Caller:
         if answer.status >= 400:
             raise RuntimeError(f"{method} {path}: {answer.status} {content.decode()}")
         return json.loads(content)
+
+    def file(self, path: str, media_type: str) -> bytes:
+        """An answer that is a file."""
+        self._http.request("GET", path, headers={"Authorization": f"Bearer {self._token}", "Accept": media_type})
+        return self._http.getresponse().read()
 
     def size_of(self, path: str, media_type: str) -> int:
         """How many bytes an answer has, which is not kept."""
@@ -113,7 +122,8 @@ def _measure(engine: str, options: argparse.Namespace, directory: Path, stack: E
     lines = [line for order in planted for line in order.lines][: options.rows]
     env = {"COUNTERMAND_KEY_FILE": str(directory / "keys"), "COUNTERMAND_LOG_LEVEL": "warning"}
     process = stack.enter_context(countermand(engine, url, directory / f"{engine}.log", **env))
-    figures = _do(engine, process, _token_of(planted, url, directory), lines)
+    with closing(Caller(process.port, _token_of(planted, url, directory))) as caller:
+        figures = _do(engine, process, caller, lines)
     asked = stored()
     if asked != figures.ok:
         raise RuntimeError(f"{figures.ok} rows were accepted, and {asked} cancellations are stored")
@@ -139,8 +149,7 @@ def _token_of(planted: Sequence[PlantedOrder], url: str, directory: Path) -> str
     return platform_token(url, directory / "keys")
 
 
-def _do(engine: str, process: ServerProcess, token: str, lines: Sequence[UUID]) -> Figures:
-    caller = Caller(process.port, token)
+def _do(engine: str, process: ServerProcess, caller: Caller, lines: Sequence[UUID]) -> Figures:
     file = "line,units,asker,reason\r\n" + "".join(f"{line},1,customer,other\r\n" for line in lines)
     content = file.encode()
     parts = [content[at : at + PART_MAX] for at in range(0, len(content), PART_MAX)]

@@ -125,7 +125,7 @@ def deliver(
             templates.fill_if_absent(url)
         keys, record = directory / "keys", directory / "received"
         port = stack.enter_context(_receiver(record, directory / "receiver.log"))
-        stack.enter_context(_variables({**ENVIRONMENT, "COUNTERMAND_KEY_FILE": str(keys)}, engine))
+        stack.enter_context(started_with({**ENVIRONMENT, "COUNTERMAND_KEY_FILE": str(keys)}, engine))
         planted = plant(url, orders=min(kills, 40) * orders_a_kill, lines=3, retailers=10, suppliers=4, keys=keys)
         asyncio.run(_register(url, keys, port, planted))
         tally = Tally(engine)
@@ -229,7 +229,7 @@ def _receiver(record: Path, log: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _variables(values: dict[str, str], engine: str) -> Iterator[None]:
+def started_with(values: dict[str, str], engine: str) -> Iterator[None]:
     """The environment that the service is started in. On PostgreSQL the server leaves the work to the workers."""
     values = values if engine == "sqlite" else {**values, "COUNTERMAND_WORKER": "false"}
     before = {name: os.environ.get(name) for name in values}

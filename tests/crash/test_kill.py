@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.crash.driver import Tally, torture
+from tests.crash.jobs import do_job
 from tests.crash.notices import deliver
 from tests.support import templates
 from tests.support.pgnode import Node
@@ -47,3 +48,12 @@ def test_every_notice_arrives_under_one_id_whoever_is_killed(engine: str, reques
     assert found.kills == 3
     assert found.calls > 0
     assert found.notices > 0
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_every_row_of_a_job_is_done_once_whoever_is_killed(engine: str, request: pytest.FixtureRequest) -> None:
+    node = request.getfixturevalue("durable") if engine == "postgresql" else None
+    found = do_job(engine, rows=1_500, kills=2, node=node)
+    assert found.wrong == []
+    assert found.kills == 2
+    assert found.ok > 0
