@@ -121,7 +121,7 @@ def _measure(engine: str, options: argparse.Namespace, directory: Path, stack: E
             connection.execute("CHECKPOINT")
     lines = [line for order in planted for line in order.lines][: options.rows]
     env = {"COUNTERMAND_KEY_FILE": str(directory / "keys"), "COUNTERMAND_LOG_LEVEL": "warning"}
-    process = stack.enter_context(countermand(engine, url, directory / f"{engine}.log", **env))
+    process = stack.enter_context(countermand(engine, url, directory / f"{engine}.log", None, **env))
     with closing(Caller(process.port, _token_of(planted, url, directory))) as caller:
         figures = _do(engine, process, caller, lines)
     asked = stored()
