@@ -25,9 +25,10 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest, Refused
+from countermand.service.calls import Call, Done, Outcome, ProcessRequest, Refused
 from countermand.store import tables as t
 from tests.store.holding import Rows, rows
 from tests.support.world import World

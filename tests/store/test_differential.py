@@ -37,6 +37,7 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Policy, WholeOrder
@@ -44,7 +45,7 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
 from countermand.reads.policies import ANY_FULFILLER
 from countermand.service.batch import run_batch
-from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest
+from countermand.service.calls import Call, Done, Outcome, ProcessRequest
 from countermand.service.numbers import numbers_needed
 from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store import tables as t

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from countermand.domain.commands import ChangeParcel, ChangeTransport, Parcel, Ship, ShipOrder
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.refusals import RefusalKind
-from countermand.service.calls import Done, IdempotencyKey, Refused
+from countermand.service.calls import Done, Refused
 from countermand.store import tables as t
 from tests.store.holding import rows
 from tests.store.speaking import WISH, Talk, talk

@@ -42,6 +42,7 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
+from countermand.domain.idempotency import IdempotencyKey, content_of
 from countermand.domain.jobs import JobKind, JobState, RowResult
 from countermand.domain.line import State
 from countermand.domain.line_status import Allocation, LineStatus
@@ -75,9 +76,9 @@ from countermand.reads.order_lists import OrderFilter, PlaceInTime
 from countermand.reads.parties import find_party
 from countermand.reads.scope import Scope
 from countermand.service.batch import run_batch
-from countermand.service.calls import Call, IdempotencyKey, ProcessRequest
+from countermand.service.calls import Call, ProcessRequest
 from countermand.service.workspace import LaneState
-from countermand.store import erasure, feed, outbox, owner_mails, refunds, retention, score_cards
+from countermand.store import erasure, feed, idempotency, outbox, owner_mails, refunds, retention, score_cards
 from countermand.store.codecs import refund_of
 from countermand.store.engines.opening import open_database
 from countermand.store.engines.protocol import engine_of, ping
@@ -387,6 +388,12 @@ def _(filled: Filled) -> Cases:
 def _(filled: Filled) -> Cases:
     wanted = filled.row("cancellation").id
     return filled.each(lambda connection, scope: cancellation_reads.cancellation_by_id(connection, scope, wanted))
+
+
+@of("reads.cancellations.cancellations_by_id")
+def _(filled: Filled) -> Cases:
+    wanted = [filled.row("cancellation").id, filled.row("asked").id]
+    return filled.each(lambda connection, scope: cancellation_reads.cancellations_by_id(connection, scope, wanted))
 
 
 @of("reads.cancellations.cancellation_to_answer")
@@ -1071,6 +1078,12 @@ def _(filled: Filled) -> Cases:
     }
 
 
+@of("store.idempotency.find")
+def _(filled: Filled) -> Cases:
+    key = IdempotencyKey.of_party(filled.population.big_retailer, "ask 7", content_of("op", {}))
+    return {"": lambda connection: idempotency.find(connection, key)}
+
+
 @of("store.erasure.erase_customer")
 def _(filled: Filled) -> Cases:
     p = filled.population
@@ -1170,6 +1183,7 @@ CHANGES: Final = {
     "store.handovers.hand_over",
     "service.load.load",
     "service.load.lock",
+    "service.idempotency.keep_replies",
     "store.changes.change_rows",
     "store.parts.move",
     # One row by its key, in a table that questions above look into by the same key.
@@ -1210,7 +1224,13 @@ CHANGES: Final = {
     "admin.endpoints.confirm",
     "admin.endpoints.confirm_by_link",
     "admin.endpoints.disable",
-    "admin.endpoints.once",
+    "admin.endpoints.kept_of_0_1",
+    "admin.idempotency.once",
+    "store.idempotency.claim",
+    "store.idempotency.keep",
+    "store.idempotency.keep_reply",
+    # Part of the erasure, which has questions above.
+    "store.idempotency.forget_replies",
     "admin.endpoints.pause",
     "admin.endpoints.resume",
     "admin.endpoints.rotate",

@@ -12,9 +12,10 @@ from structlog.testing import capture_logs
 
 from countermand.app import Service
 from countermand.domain.commands import Command
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.refusals import RefusalKind
 from countermand.ids import system_clock
-from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, Refused
+from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.store import tables as t
 from tests.store.holding import agree, assert_sound, connections_in_use, rows
 from tests.store.speaking import Talk, talk

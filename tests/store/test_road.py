@@ -707,7 +707,7 @@ async def test_a_refusal_is_replayed_as_well(world: World) -> None:
     first = await said.refused(said.accept(), once=once())
     await said.done(said.ask())
     world.clock.advance(minutes=1)
-    assert await said.refused(said.accept(), once=once()) == first
+    assert await said.refused(said.accept(), once=once()) == replace(first, replayed=True)
     assert await said.buckets() == (0, 5, 0, 0)
 
 

@@ -46,8 +46,10 @@ LED_BY_OTHERS = {
     "ix_refunds_checked",
     "ix_cancellations_due",
     "ix_process_statuses_pending",
-    # Ids that name no retailer: a provider's name of a payment, refunds, cancellations, events.
+    # Ids that name no retailer: a provider's name of a payment, refunds, cancellations, events; the order that
+    # a reply shows, whoever got it.
     "ix_events_id",
+    "ix_idempotency_records_order_id",
     "ix_refunds_payment_reference",
     "ix_refunds_id",
     "ix_refunds_joined",

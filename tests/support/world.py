@@ -14,13 +14,14 @@ from countermand.admin import credentials, parties
 from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
 from countermand.domain.commands import Command
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
 from countermand.reads import events as event_reads
 from countermand.reads import parties as party_reads
 from countermand.reads.parties import find_party
 from countermand.reads.scope import Scope
-from countermand.service.calls import Call, Done, IdempotencyKey, Outcome, ProcessRequest
+from countermand.service.calls import Call, Done, Outcome, ProcessRequest
 from countermand.serving import doors
 from countermand.settings import Settings
 from countermand.wire.limits import Asgi

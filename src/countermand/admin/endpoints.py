@@ -6,7 +6,7 @@ ever is.
 
 import base64
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -99,12 +99,6 @@ class BadOverlapError(UnfitError):
     """A secret that was replaced should end."""
 
     code = "bad_overlap"
-
-
-class KeyReusedError(RefusedError):
-    """The idempotency key was used for another call."""
-
-    code = "key_reused"
 
 
 class NoSecretError(RefusedError):
@@ -385,46 +379,10 @@ def rotate(
     return Added(endpoint=after, secret=secret)
 
 
-def once(
-    connection: Connection,
-    keyring: Keyring,
-    now: datetime,
-    *,
-    party: UUID,
-    key: str,
-    fingerprint: str,
-    act: Callable[[Connection], Added],
-) -> Added:
-    """Do something once for an idempotency key of a party, and give what it came to again, its secret included.
-
-    Raises:
-        KeyReusedError: the key was used with another fingerprint.
-    """
-    # Two calls with one key wait for each other here.
-    connection.execute(select(t.parties.c.id).where(t.parties.c.id == party).with_for_update())
-    records = t.idempotency_records
-    mine = {"retailer_id": party, "caller": f"{party} endpoints", "key": key}
-    given = connection.execute(
-        select(records).where(*(records.c[name] == value for name, value in mine.items()))
-    ).first()
-    if given is not None:
-        if given.fingerprint != fingerprint:
-            raise KeyReusedError("This Idempotency-Key was used before, for a call with other content.")
-        return _given(connection, keyring, given.answer)
-    added = act(connection)
-    secret = keyring.encrypt(added.secret.encode()).decode() if added.secret else None
-    answer = {"endpoint": added.endpoint.id.hex, "secret": secret}
-    connection.execute(insert(records).values(**mine, fingerprint=fingerprint, answer=answer, created_at=now))
-    return added
-
-
-def _given(connection: Connection, keyring: Keyring, answer: dict[str, str | None]) -> Added:
+def kept_of_0_1(connection: Connection, answer: Mapping[str, Any]) -> Added:
+    """The endpoint that version 0.1 kept under an idempotency key. Its secret is not shown again."""
     row = connection.execute(select(t.endpoints).where(t.endpoints.c.id == UUID(answer["endpoint"]))).one()
-    secret = answer["secret"]
-    return Added(
-        endpoint=_endpoint(view(_EndpointRow, row)),
-        secret=keyring.decrypt(secret.encode()).decode() if secret else None,
-    )
+    return Added(endpoint=_endpoint(view(_EndpointRow, row)), secret=None)
 
 
 def secrets_at(keyring: Keyring, endpoint: Endpoint, now: datetime) -> tuple[str, ...]:

@@ -15,14 +15,16 @@ from countermand.cli.output import Exit, fail, manners, print_json, say
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
 from countermand.documents.cancellations import listed_cancellation
 from countermand.domain.commands import AskCancellation
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.line import Cancellation, Decision, State
 from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason
+from countermand.domain.refusals import RefusalKind
 from countermand.ids import show
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads.cancellations import CancellationView
 from countermand.road import Application
-from countermand.service.calls import Call, Done, IdempotencyKey
+from countermand.service.calls import Call, Done
 
 KEY_MAX = 255
 
@@ -128,4 +130,5 @@ def _once(command: AskCancellation, *, keeps_refusals: bool) -> IdempotencyKey:
     content = repr(words if command.reason is CancelReason.NOT_STATED else (*words, command.reason))
     fingerprint = hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
     caller = str(command.actor.party)
-    return IdempotencyKey(caller=caller, key=command.key, fingerprint=fingerprint, keeps_refusals=keeps_refusals)
+    keeps = frozenset(RefusalKind) if keeps_refusals else frozenset[RefusalKind]()
+    return IdempotencyKey(caller=caller, key=command.key, fingerprint=fingerprint, keeps=keeps)

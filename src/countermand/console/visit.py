@@ -15,10 +15,11 @@ from countermand.admin.callers import Caller, Permission
 from countermand.admin.web_sessions import WebSession
 from countermand.console.forms import EMPTY, Form
 from countermand.domain.commands import Command
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.parties import PartyKind
 from countermand.ids import digest
 from countermand.reads.scope import Scope
-from countermand.service.calls import Call, IdempotencyKey, Outcome
+from countermand.service.calls import Call, Outcome
 from countermand.store.engines.transactions import change
 from countermand.wire.services import Services
 

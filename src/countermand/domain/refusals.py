@@ -46,6 +46,19 @@ class RefusalKind(StrEnum):
     KEY_REUSED = "key_reused"
 
 
+KEPT_UNDER_KEYS: Final = frozenset(RefusalKind) - {
+    RefusalKind.UNKNOWN_LINE,
+    RefusalKind.UNKNOWN_ORDER,
+    RefusalKind.UNKNOWN_CANCELLATION,
+    RefusalKind.UNKNOWN_REFUND,
+    RefusalKind.UNKNOWN_PAYMENT,
+    RefusalKind.STEP_NEEDED,
+    RefusalKind.ETAG_MISMATCH,
+    RefusalKind.UNITS_INVALID,
+    RefusalKind.KEY_REUSED,
+}
+"""Refusals by the rules, which an idempotency key keeps. After the others the caller can mend the call, key and all."""
+
 PRECEDENCE = {kind: rank for rank, kind in enumerate(RefusalKind)}
 
 
@@ -65,7 +78,8 @@ class Refusal:
     """Why a command moved no unit. ``cancellation`` is the one that prevents it, if one does.
 
     ``current`` is the state of that cancellation, if the command names another step of it. ``remarks`` are decisions
-    that are saved all the same, such as a late answer (EC-23).
+    that are saved all the same, such as a late answer (EC-23). ``differs`` are the places where an idempotency key
+    was first used for other content, at ``first_used_at``.
     """
 
     kind: RefusalKind
@@ -73,6 +87,8 @@ class Refusal:
     cancellation: UUID | None = None
     current: CurrentState | None = None
     remarks: tuple[Decision, ...] = ()
+    differs: tuple[str, ...] = ()
+    first_used_at: datetime | None = None
 
 
 def first(refusals: list[Refusal]) -> Refusal:

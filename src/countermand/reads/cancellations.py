@@ -1,6 +1,6 @@
 """Which cancellations a list shows: each kind of caller and each filter has an index that gives them in their order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -34,8 +34,8 @@ from countermand.reads.scope import (
 )
 from countermand.reads.views import PartyView
 from countermand.store import tables as t
-from countermand.store.columns import PairList, pair_of
-from countermand.store.views import view, view_or_none
+from countermand.store.columns import IdList, PairList, one_of, pair_of
+from countermand.store.views import view, view_or_none, views
 
 PAGE_MAX: Final = 200
 
@@ -304,6 +304,15 @@ def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID)
     """One cancellation, or ``None`` when there is none that this party may see."""
     query = _CANCELLATIONS.where(is_cancellation(cancellation), may_see(scope))
     return view_or_none(CancellationView, connection.execute(query).first())
+
+
+def cancellations_by_id(connection: Connection, scope: Scope, cancellations: Sequence[UUID]) -> list[CancellationView]:
+    """Those of these cancellations that this party may see, in the same order."""
+    wanted = one_of(t.cancellations.c.id, bindparam("wanted", list(cancellations), type_=IdList()))
+    states = t.cancellations.c.state.in_([state.value for state in State])
+    rows = views(CancellationView, connection.execute(_CANCELLATIONS.where(states, wanted, may_see(scope))))
+    found = {row.id: row for row in rows}
+    return [found[each] for each in cancellations if each in found]
 
 
 def is_escalated(cancellation: CancellationRow) -> bool:

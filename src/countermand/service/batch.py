@@ -15,6 +15,7 @@ from countermand.ids import Clock
 from countermand.service import effects, money
 from countermand.service.calls import Call, Outcome
 from countermand.service.decide import decide_call
+from countermand.service.idempotency import keep_replies
 from countermand.service.load import load
 from countermand.service.workspace import LaneState, More, Workspace
 from countermand.store import statements as sql
@@ -77,12 +78,14 @@ def run_batch(
     """
     clock = (lambda: now) if isinstance(now, datetime) else now
     work = load(connection, calls, clock, new_id, lane, more)
-    outcomes = [decide_call(work, call) for call in work.calls]
+    outcomes: Sequence[Outcome] = [decide_call(work, call) for call in work.calls]
     # Refunds first: they have events too, which count on their lines.
     if work.priced:
         money.write_down(work)
     effects.write_down(work)
     _save(connection, work)
+    if work.to_reply:
+        outcomes = keep_replies(connection, work, outcomes)
     return BatchResult(outcomes=outcomes, wake=_due(work), escalated=_escalated(work))
 
 

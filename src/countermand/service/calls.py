@@ -1,30 +1,21 @@
 """The input and the output of the write road: calls and outcomes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from countermand.domain.commands import Command
 from countermand.domain.decide import LineOutcome
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import Refusal
 
 NO_LINE: Final = UUID(int=0)
 """The id that no line has."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdempotencyKey:
-    """A call that must have its effect once: the caller, the key, and a fingerprint of the content.
-
-    Unless it ``keeps_refusals``, a repeat of a refused call is decided again.
-    """
-
-    caller: str
-    key: str
-    fingerprint: str
-    keeps_refusals: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +31,8 @@ class ProcessRequest:
 class Call:
     """One command, and what its API needs besides.
 
-    ``line_number`` is bol's number of the line, for an API that has only that.
+    ``line_number`` is bol's number of the line, for an API that has only that. ``reply`` makes of the result what the
+    caller gets, to be kept under its key in the same transaction.
     """
 
     command: Command | PlaceOrder
@@ -49,6 +41,7 @@ class Call:
     line_number: int | None = None
     once: IdempotencyKey | None = None
     process: ProcessRequest | None = None
+    reply: "Callable[[Connection, Done], bytes] | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +49,7 @@ class Done:
     """The command was accepted, ``at`` a time. ``process`` is its process status, ``replayed`` marks a repeat by key.
 
     ``repeated`` are those of its ``cancellations`` that got the same command before: this call did not change them.
+    ``reply`` is what the caller gets, where it is kept under a key.
     """
 
     outcomes: tuple[LineOutcome, ...] = ()
@@ -65,15 +59,17 @@ class Done:
     process: int | None = None
     at: datetime | None = None
     replayed: bool = False
+    reply: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The command changed nothing."""
+    """The command changed nothing. ``replayed`` marks a repeat by key."""
 
     refusal: Refusal
     process: int | None = None
     at: datetime | None = None
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

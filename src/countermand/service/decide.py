@@ -30,7 +30,7 @@ from countermand.domain.parties import Actor
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal
 from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.service.effects import apply
-from countermand.service.idempotency import answer_again, keep_answer
+from countermand.service.idempotency import answer_again, find_answer, keep_answer
 from countermand.service.money import Result, decide_payment, decide_refund
 from countermand.service.orders import place
 from countermand.service.process_status import open_process
@@ -44,15 +44,14 @@ BY_POLICY: Final = "policy"
 def decide_call(work: Workspace, call: Call) -> Outcome:
     """Decide one call. If its key was used before, it gets the same answer again."""
     once = call.once
-    retailer = work.retailer_of(call) if once else None
-    if once is None or retailer is None:
+    if once is None:
         return _decide(work, call)
-    key = (retailer, once.caller, once.key)
-    if key in work.answers:
-        return answer_again(work.answers[key], once)
+    retailer = work.retailer_of(call)
+    kept = find_answer(work, retailer, once)
+    if kept:
+        return answer_again(kept, once)
     outcome = _decide(work, call)
-    if once.keeps_refusals or isinstance(outcome, Done):
-        work.answers[key] = keep_answer(work, retailer, once, outcome)
+    keep_answer(work, retailer, call, once, outcome)
     return outcome
 
 

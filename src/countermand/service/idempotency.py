@@ -1,36 +1,93 @@
 """Idempotency keys: the answer under each key is saved, so that a repeat of the call gets the same answer."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from operator import itemgetter
+from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import Connection
+
+from countermand.domain.idempotency import IdempotencyKey, KeptAnswer, reused
+from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import CurrentState, Refusal, RefusalKind
-from countermand.service.calls import Done, Failed, IdempotencyKey, Outcome, Refused
-from countermand.service.workspace import Given, Workspace
+from countermand.service.calls import Call, Done, Failed, Outcome, Refused
+from countermand.service.workspace import Key, Workspace
+from countermand.store.idempotency import keep
+
+_key: Final = itemgetter("retailer_id", "caller", "key")
 
 
-def keep_answer(work: Workspace, retailer: UUID, once: IdempotencyKey, outcome: Outcome) -> Given:
-    """Save an answer under its key. Returns what is saved."""
+def find_answer(work: Workspace, retailer: UUID | None, once: IdempotencyKey) -> KeptAnswer | None:
+    """The saved answer of a key; ``retailer`` is whom the call is about, if that is known."""
+    for owner, caller in once.places(retailer):
+        kept = work.answers.get((owner, caller, once.key))
+        if kept:
+            return kept
+    return None
+
+
+def keep_answer(work: Workspace, retailer: UUID | None, call: Call, once: IdempotencyKey, outcome: Outcome) -> None:
+    """Save an answer under its key, if it has a space and the key keeps such answers."""
+    owner = once.party or retailer
+    if owner is None or (isinstance(outcome, Refused) and outcome.refusal.kind not in once.keeps):
+        return
     answer = _to_record(outcome)
-    work.add(
-        "idempotency_records",
-        retailer_id=retailer,
-        caller=once.caller,
-        key=once.key,
-        fingerprint=once.fingerprint,
-        answer=answer,
-        created_at=work.now,
-    )
-    return once.fingerprint, answer, work.now
+    kept = KeptAnswer(fingerprint=once.fingerprint, answer=answer, at=work.now, parts=once.parts)
+    work.answers[owner, once.caller, once.key] = kept
+    record = {
+        "retailer_id": owner,
+        "caller": once.caller,
+        "key": once.key,
+        "fingerprint": once.fingerprint,
+        "answer": answer,
+        "created_at": work.now,
+        "parts": once.parts,
+        "reply": None,
+        "order_id": None,
+    }
+    if call.reply and isinstance(outcome, Done):
+        work.to_reply.append((record, call))
+    else:
+        work.add("idempotency_records", **record)
 
 
-def answer_again(given: Given, once: IdempotencyKey) -> Outcome:
+def keep_replies(connection: Connection, work: Workspace, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    """Make the replies that are kept, now that all else is written, and save them with their answers."""
+    replies = dict[Key, bytes]()
+    of_call = {id(call): outcome for call, outcome in zip(work.calls, outcomes, strict=True)}
+    for record, call in work.to_reply:
+        done = of_call[id(call)]
+        assert call.reply
+        assert isinstance(done, Done)
+        record["reply"] = call.reply(connection, done)
+        record["order_id"] = _order_of(work, call)
+        replies[_key(record)] = record["reply"]
+    keep(connection, sorted((record for record, _ in work.to_reply), key=_key))
+    return [_with_reply(call, outcome, replies) for call, outcome in zip(work.calls, outcomes, strict=True)]
+
+
+def _with_reply(call: Call, outcome: Outcome, replies: Mapping[Key, bytes]) -> Outcome:
+    once = call.once
+    if once is None or once.party is None or not isinstance(outcome, Done) or outcome.reply:
+        return outcome
+    return replace(outcome, reply=replies.get((once.party, once.caller, once.key)))
+
+
+def _order_of(work: Workspace, call: Call) -> UUID | None:
+    if isinstance(call.command, PlaceOrder):
+        return call.command.id
+    lines = work.lines_of(call.command)
+    return work.lines[lines[0]].order if lines else None
+
+
+def answer_again(kept: KeptAnswer, once: IdempotencyKey) -> Outcome:
     """The saved answer of a key; a refusal if the key is used for another call."""
-    fingerprint, answer, at = given
-    if fingerprint == once.fingerprint:
-        return _replay(answer, at)
-    detail = "This Idempotency-Key was used before, for a call with other content."
-    return Refused(refusal=Refusal(kind=RefusalKind.KEY_REUSED, detail=detail))
+    refusal = reused(kept, once)
+    if refusal:
+        return Refused(refusal=refusal)
+    return _replay(kept)
 
 
 def _to_record(outcome: Outcome) -> dict[str, Any]:
@@ -54,7 +111,8 @@ def _to_record(outcome: Outcome) -> dict[str, Any]:
             raise AssertionError
 
 
-def _replay(given: dict[str, Any], at: datetime) -> Outcome:
+def _replay(kept: KeptAnswer) -> Outcome:
+    given, at = kept.answer, kept.at
     if "refusal" in given:
         cancellation = UUID(given["cancellation"]) if given["cancellation"] else None
         refusal = Refusal(
@@ -63,12 +121,18 @@ def _replay(given: dict[str, Any], at: datetime) -> Outcome:
             cancellation=cancellation,
             current=_current_state(given["current"]) if "current" in given else None,
         )
-        return Refused(refusal=refusal, process=given["process"], at=at)
-    cancellations = tuple(UUID(each) for each in given["cancellations"])
+        return Refused(refusal=refusal, process=given["process"], at=at, replayed=True)
+    cancellations = tuple(UUID(each) for each in given.get("cancellations", ()))
     repeated = frozenset(UUID(each) for each in given.get("repeated", ()))
     parcel = UUID(given["parcel"]) if "parcel" in given else None
     return Done(
-        cancellations=cancellations, repeated=repeated, parcel=parcel, process=given["process"], at=at, replayed=True
+        cancellations=cancellations,
+        repeated=repeated,
+        parcel=parcel,
+        process=given.get("process"),
+        at=at,
+        replayed=True,
+        reply=kept.reply,
     )
 
 

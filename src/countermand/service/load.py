@@ -50,6 +50,7 @@ from countermand.store import statements as sql
 from countermand.store.codecs import cancellation_of, decided_of, line_of, parcel_of, refund_of, remark_of
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import Engine
+from countermand.store.idempotency import kept_answer
 from countermand.store.money import account_of
 
 Departures = Mapping[UUID, tuple[Departed, ...]]
@@ -478,15 +479,16 @@ def _revision(connection: Connection, rows: Sequence[Record]) -> int:
 
 def _load_answers(connection: Connection, work: Workspace) -> None:
     once = [
-        (retailer, call.once.caller, call.once.key)
+        (owner, caller, call.once.key)
         for call in work.calls
-        if call.once and (retailer := work.retailer_of(call))
+        if call.once
+        for owner, caller in call.once.places(work.retailer_of(call))
     ]
     if once:
-        retailers, callers, keys = (sorted(set(each)) for each in zip(*once, strict=True))
-        given = {"retailers": retailers, "callers": callers, "keys": keys}
+        owners, callers, keys = (sorted(set(each)) for each in zip(*once, strict=True))
+        given = {"retailers": owners, "callers": callers, "keys": keys}
         for row in connection.execute(sql.ANSWERS_GIVEN, given):
-            work.answers[row.retailer_id, row.caller, row.key] = (row.fingerprint, row.answer, row.created_at)
+            work.answers[row.retailer_id, row.caller, row.key] = kept_answer(row)
 
 
 # Money and parcels

@@ -9,6 +9,7 @@ from uuid import UUID
 from countermand.domain.cancellation import NewId
 from countermand.domain.commands import AboutOrder, Command
 from countermand.domain.events import Event
+from countermand.domain.idempotency import KeptAnswer
 from countermand.domain.line import Cancellation, Line
 from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.payments import PaymentName, names_of
@@ -27,10 +28,7 @@ from countermand.store.parts import Moved
 Row = dict[str, Any]
 
 Key = tuple[UUID, str, str]
-"""An idempotency key: its retailer, the caller, and the key."""
-
-Given = tuple[str, dict[str, Any], datetime]
-"""The saved answer of a key: the fingerprint of the call, the answer, and its time."""
+"""An idempotency key: whose space it is in, the caller, and the key."""
 
 Orders = frozenset[tuple[UUID, UUID]]
 """Orders, each by its retailer and its id."""
@@ -91,8 +89,9 @@ class Workspace:
 
     To write: ``new`` and ``changed`` rows by table, process statuses that are ``settled`` by cancellation,
     ``transports`` by parcel, and ``terms`` by order, of those that were paid later. ``moved`` are lines that have
-    another fulfiller, ``scored`` says whose cards change. All are made of the time of the batch, ``now``, of fresh ids
-    and of bol's numbers.
+    another fulfiller, ``scored`` says whose cards change, and ``to_reply`` are answers that are
+    saved with the reply to their call. All are made of the time of the batch, ``now``, of fresh ids and of bol's
+    numbers.
     """
 
     calls: Sequence[Call]
@@ -106,7 +105,7 @@ class Workspace:
     lines_of_order: dict[UUID, list[UUID]] = field(default_factory=dict)
     priced: set[UUID] = field(default_factory=set)
     stored: set[UUID] = field(default_factory=set)
-    answers: dict[Key, Given] = field(default_factory=dict)
+    answers: dict[Key, KeptAnswer] = field(default_factory=dict)
     accounts: dict[UUID, OrderAccount] = field(default_factory=dict)
     refunds: dict[UUID, Refund] = field(default_factory=dict)
     releases: dict[UUID, list[UUID]] = field(default_factory=dict)
@@ -127,6 +126,7 @@ class Workspace:
     terms: dict[UUID, Row] = field(default_factory=dict)
     moved: list[Moved] = field(default_factory=list)
     scored: set[tuple[UUID, datetime]] = field(default_factory=set)
+    to_reply: list[tuple[Row, Call]] = field(default_factory=list)
 
     # Read
 

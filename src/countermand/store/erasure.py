@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 from countermand.domain.search import keys_of_customer
 from countermand.store import tables as t
 from countermand.store.changes import change_any, change_exactly
+from countermand.store.idempotency import forget_replies
 
 OF_ORDER: Final = ("address", "shipping_address", "billing_address", "notes", "attributes")
 OF_LINE: Final = ("instructions", "attributes")
@@ -41,6 +42,7 @@ def erase_customer(connection: Connection, order: UUID, *, at: datetime, by: str
             keys.order_id == order,
         ),
     )
+    forget_replies(connection, order)
     of_order = (lines.retailer_id == home, lines.order_id == order)
     for row in connection.execute(select(lines.id, lines.details).where(*of_order)).all():
         changed = update(t.lines).where(lines.retailer_id == home, lines.id == row.id)

@@ -758,7 +758,11 @@ idempotency_records = Table(
     Column("fingerprint", Text, nullable=False),
     Column("answer", Document, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("parts", Document, comment="digests of what the call said, by place; null where only the whole is known"),
+    Column("reply", LargeBinary, comment="what the caller got, compressed; null where it is made anew"),
+    Column("order_id", Id, comment="the order that the reply shows"),
     PrimaryKeyConstraint("retailer_id", "caller", "key"),
+    _index_where("ix_idempotency_records_order_id", "order_id", where="order_id IS NOT NULL"),
 )
 
 jobs = Table(

@@ -123,7 +123,7 @@ async def submitted(lanes: Lanes, call: Call) -> Done:
     match await lanes.submit(call):
         case Failed():
             raise CallError(Problem.UNAVAILABLE, NOT_ANSWERED)
-        case Refused(refusal=refusal):
-            raise CallError.of(refusal)
+        case Refused(refusal=refusal, replayed=replayed):
+            raise CallError.of(refusal, replayed=replayed)
         case done:
             return done

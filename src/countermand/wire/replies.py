@@ -31,6 +31,7 @@ class Problem(StrEnum):
     UNKNOWN_EVENT = "unknown_event"
     UNKNOWN_PARTY = "unknown_party"
     IF_MATCH_NEEDED = "if_match_needed"
+    KEY_IN_USE = "key_in_use"
     LIMIT_REACHED = "limit_reached"
     NOT_SIGNED = "not_signed"
     NOTHING_TO_CONFIRM = "nothing_to_confirm"
@@ -59,9 +60,10 @@ class CallError(Exception):
         self.errors = errors
 
     @classmethod
-    def of(cls, refusal: Refusal) -> Self:
-        """The rules did not accept the call."""
-        return cls(refusal.kind, refusal.detail, refusal=refusal)
+    def of(cls, refusal: Refusal, *, replayed: bool = False) -> Self:
+        """The rules did not accept the call; ``replayed``, or its first twin."""
+        headers = [(b"idempotent-replayed", b"true")] if replayed else []
+        return cls(refusal.kind, refusal.detail, *headers, refusal=refusal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.UNKNOWN_EVENT: _crux(404, native=404, plaza=(404, 41000)),
     Problem.UNKNOWN_PARTY: _crux(404, native=404, plaza=(404, 41000)),
     Problem.IF_MATCH_NEEDED: _crux(428, native=428, plaza=(428, 41000)),
+    Problem.KEY_IN_USE: _crux(409, native=409, plaza=(409, 41000)),
     Problem.LIMIT_REACHED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.NOT_SIGNED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.NOTHING_TO_CONFIRM: _crux(409, native=409, plaza=(409, 41000)),

@@ -1,6 +1,6 @@
 """What all APIs use."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from countermand.ids import Clock, Ids
 from countermand.keyring import Keyring
@@ -9,6 +9,7 @@ from countermand.service.lanes import Lanes
 from countermand.settings import Settings
 from countermand.store.engines.protocol import Database
 from countermand.wire.auth import Authenticator
+from countermand.wire.in_flight import InFlight
 from countermand.wire.passwords import Passwords
 from countermand.wire.throttle import Throttle
 
@@ -27,3 +28,4 @@ class Services:
     keyring: Keyring
     settings: Settings
     arrivals: Arrivals
+    in_flight: InFlight = field(default_factory=InFlight)

@@ -17,6 +17,7 @@ from countermand.domain.commands import (
     LineCommand,
     WithdrawCancellation,
 )
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.jobs import RowResult
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import DeclineReason
@@ -26,7 +27,7 @@ from countermand.ids import read, show
 from countermand.reads.bulk import NUMBER, CancellationKey, LineKey, NotFound, cancellations_named, lines_named
 from countermand.reads.jobs import JobView
 from countermand.reads.scope import Scope
-from countermand.service.calls import Call, Done, IdempotencyKey, Refused
+from countermand.service.calls import Call, Done, Refused
 from countermand.service.job_rows import JobRow
 from countermand.store.jobs import RowOutcome
 

@@ -62,8 +62,12 @@ class Native:
     ) -> httpx2.Response:
         """The call of a shop; a bare id stands for all of that line."""
         named = [line if isinstance(line, dict) else {"line": str(line)} for line in lines]
-        headers = {"Idempotency-Key": key} if key is not None else None
+        headers = self.keyed(key) if key is not None else None
         return await self.call("POST", PATH, who or self.retailer, {"lines": named, **more}, headers=headers)
+
+    def keyed(self, key: str) -> dict[str, str]:
+        """The header of a key that no other test uses, as the parties that they share have one space of keys."""
+        return {"Idempotency-Key": f"{self.retailer.hex}-{key}"}
 
     async def asked(self, *lines: UUID | str | dict[str, Any], **more: Any) -> list[dict[str, Any]]:
         """The cancellations of an ask that was taken."""
@@ -108,7 +112,7 @@ def check_problem(response: httpx2.Response) -> None:
     """RFC 9457, with the name of what is wrong."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     problem = response.json()
-    assert set(problem) - {"cancellation", "current", "errors"} == {
+    assert set(problem) - {"cancellation", "current", "errors", "differs", "first_used_at"} == {
         *("type", "title", "status", "detail", "code", "request_id", "retryable")
     }
     assert problem["type"].endswith(f"/problems/{problem['code']}")

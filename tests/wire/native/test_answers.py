@@ -21,7 +21,7 @@ SAID: dict[str, Any] = {"accept": None, "decline": {"reason": "in_packing"}, "wi
 async def answer(
     native: Native, cancellation: str, verb: str, body: Any = None, *, who: UUID | str, key: str | None = None
 ) -> httpx2.Response:
-    headers = {"Idempotency-Key": key} if key else None
+    headers = native.keyed(key) if key else None
     return await native.call("POST", f"{PATH}/{cancellation}/{verb}", who, body, headers=headers)
 
 

@@ -153,7 +153,7 @@ async def test_the_platform_says_that_a_refund_was_paid(native: Native) -> None:
 
 async def test_the_platform_has_a_parked_refund_tried_again_once_for_one_key(native: Native) -> None:
     refund = await parked(native)
-    once = {"headers": {"Idempotency-Key": "again"}}
+    once = {"headers": native.keyed("again")}
     first = await said(native, refund, "retry", PLATFORM, "funds are there", **once)
     assert (first.json()["state"], first.json()["note"]) == ("due", "funds are there")
     repeated = await said(native, refund, "retry", PLATFORM, "funds are there", **once)
@@ -239,7 +239,7 @@ async def test_whoever_names_the_step_is_told_when_another_decision_came_between
     path = f"/v1/refunds/{refund['id']}/{call}"
     for _ in range(2):
         body = {"note": "seen to", "step": 1}
-        late = await native.call("POST", path, PLATFORM, body, headers={"Idempotency-Key": "late"})
+        late = await native.call("POST", path, PLATFORM, body, headers=native.keyed("late"))
         assert (late.status_code, late.json()["code"]) == (409, "state_changed")
         assert late.json()["current"] | {"state": "parked", "step": 2} == late.json()["current"]
     now = await native.call("POST", path, PLATFORM, {"note": "seen to", "step": 2})

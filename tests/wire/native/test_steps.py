@@ -98,7 +98,7 @@ async def test_two_operators_have_one_effect_and_the_second_is_told(native: Nati
 async def test_a_refusal_is_replayed_with_where_it_stood(native: Native, platform: str) -> None:
     made = await asked(native)
     await say(native, made["id"], "accept", platform, step=1)
-    path, body, headers = f"{PATH}/{made['id']}/decline", {"step": 1, "reason": "other"}, {"Idempotency-Key": "k"}
+    path, body, headers = f"{PATH}/{made['id']}/decline", {"step": 1, "reason": "other"}, native.keyed("k")
     first = await native.call("POST", path, platform, body, headers=headers)
     assert first.status_code == 409
     await say(native, made["id"], "accept", platform, step=2)

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from countermand.documents.languages import Message, later
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.reasons import DeclineReason
-from countermand.service.calls import IdempotencyKey
 
 FIELDS_MAX: Final = 20
 BYTES_MAX: Final = 32 * 1024

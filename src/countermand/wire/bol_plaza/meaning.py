@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import Final
 
 from countermand.admin.callers import Caller
-from countermand.service.calls import IdempotencyKey
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.wire.bol.meaning import NUMBER_MAX
 from countermand.wire.bol_plaza.vocabulary import Version
 from countermand.wire.replies import CallError, Problem

@@ -1,5 +1,6 @@
 """Calls about cancellations: ask, answer, take back, show and list."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -8,6 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, Field
+from starlette.responses import Response
 
 from countermand.admin.callers import PLATFORM, Caller
 from countermand.documents.cancellations import CancellationOut, cancellation_document
@@ -21,6 +23,7 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.dates import read_end
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE
@@ -30,11 +33,13 @@ from countermand.ids import read, show
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import lines as line_reads
 from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace
-from countermand.service.calls import Call, IdempotencyKey
+from countermand.service.calls import Call, Done
+from countermand.store.engines.protocol import Work
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import DOOR, moment_of, once_of, scope_of, submit
-from countermand.wire.native.messages import JsonRoute, Key, Limit, LineIn, Sought, Strict, Units, distinct
+from countermand.wire.native.meaning import DOOR, former_fingerprint, moment_of, scope_of
+from countermand.wire.native.messages import JsonRoute, Limit, LineIn, Sought, Strict, Units, distinct
+from countermand.wire.native.once import Once, Shown, submit_once
 from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
@@ -99,26 +104,35 @@ class Asked(BaseModel):
     cancellations: list[CancellationOut]
 
 
-@router.post("", operation_id="cancellations.create", status_code=202)
-async def ask_cancellation(services: Inside, who: Who, body: CancellationIn, idempotency_key: Key = None) -> Asked:
+@router.post("", operation_id="cancellations.create", status_code=202, response_model=Asked)
+async def ask_cancellation(services: Inside, who: Who, body: CancellationIn, once: Once) -> Response:
     """Ask to cancel units of lines of one order, for the customer or for the retailer itself.
 
     With an ``Idempotency-Key`` the same call gets the same answer for at least 30 days, and asks under other keys are
     separate, however equal. Without one, an equal ask that waits is the same ask: ``repeated`` says so.
     """
-    line = partial(line_reads.line_by_id, scope=scope_of(who), line=body.lines[0].line)
-    first = await services.database.read(line)
-    if first is None:
-        raise CallError.of(UNKNOWN_LINE)
-    call = Call(
-        command=_ask(who, body, first.order_id, idempotency_key or ""),
-        door=DOOR,
-        retailer=first.retailer_id,
-        once=once_of(who, idempotency_key, "ask", body),
-    )
-    done = await submit(services, call, unknown=UNKNOWN_LINE)
-    rows = [await _seen(services, who, each) for each in done.cancellations]
-    return Asked(cancellations=[cancellation_document(row, repeated=row.id in done.repeated) for row in rows if row])
+    async with once.of(body, former=former_fingerprint("ask", body)) as key:
+        line = partial(line_reads.line_by_id, scope=scope_of(who), line=body.lines[0].line)
+        first = await services.database.read(line)
+        if first is None:
+            raise CallError.of(UNKNOWN_LINE)
+        command = _ask(who, body, first.order_id, key.key if key else "")
+        call = Call(command=command, door=DOOR, retailer=first.retailer_id)
+        return await submit_once(
+            services,
+            call,
+            key,
+            unknown=UNKNOWN_LINE,
+            question=lambda done: partial(
+                cancellation_reads.cancellations_by_id, scope=scope_of(who), cancellations=done.cancellations
+            ),
+            show=_asked,
+        )
+
+
+def _asked(rows: Sequence[CancellationView], done: Done) -> Shown:
+    shown = [cancellation_document(row, repeated=row.id in done.repeated) for row in rows]
+    return Shown(status=202, body=Asked(cancellations=shown))
 
 
 ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "escalated"]
@@ -212,111 +226,109 @@ async def get_cancellation(services: Inside, who: Who, cancellation: str) -> Can
     return cancellation_document(await _named(services, who, cancellation))
 
 
-@router.post("/{cancellation}/accept", operation_id="cancellations.accept")
+@router.post("/{cancellation}/accept", operation_id="cancellations.accept", response_model=CancellationOut)
 async def accept_cancellation(
-    services: Inside,
-    who: Who,
-    cancellation: str,
-    answer: Acceptance | None = None,
-    idempotency_key: Key = None,
-) -> CancellationOut:
+    services: Inside, who: Who, cancellation: str, once: Once, answer: Acceptance | None = None
+) -> Response:
     """Accept asked units, all of them unless a number is given. The same answer again is success again.
 
     A retailer that accepts a customer's ask while a supplier holds the goods passes on what it accepts to the supplier.
     The platform must name the ``step`` that it answers; at another one the answer is ``state_changed``.
     """
-    row = await _named(services, who, cancellation)
     given = answer or Acceptance()
-    command = AcceptCancellation(
-        line=row.line_id,
-        actor=who.actor,
-        cancellation=row.id,
-        step=given.step,
-        units=given.units,
-        rest_reason=given.rest_reason,
-        note=given.note,
-    )
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"accept {row.id}", given))
+    async with once.of(given, former=_former("accept", cancellation, given)) as key:
+        row = await _named(services, who, cancellation)
+        command = AcceptCancellation(
+            line=row.line_id,
+            actor=who.actor,
+            cancellation=row.id,
+            step=given.step,
+            units=given.units,
+            rest_reason=given.rest_reason,
+            note=given.note,
+        )
+        return await _do(services, who, row, command, key)
 
 
-@router.post("/{cancellation}/decline", operation_id="cancellations.decline")
-async def decline_cancellation(
-    services: Inside, who: Who, cancellation: str, answer: Refusal, idempotency_key: Key = None
-) -> CancellationOut:
+@router.post("/{cancellation}/decline", operation_id="cancellations.decline", response_model=CancellationOut)
+async def decline_cancellation(services: Inside, who: Who, cancellation: str, answer: Refusal, once: Once) -> Response:
     """Decline asked units, which stay on order. A reason is required.
 
     Where the policy wants proof of ``already_shipped``, the decline counts once it names the parcel in ``tracking``.
     The platform must name the ``step`` that it answers; at another one the answer is ``state_changed``.
     """
-    row = await _named(services, who, cancellation)
-    # Not to state a reason is for dialects that have no room for one.
-    reason = None if answer.reason is DeclineReason.NOT_STATED else answer.reason
-    command = DeclineCancellation(
-        line=row.line_id,
-        actor=who.actor,
-        cancellation=row.id,
-        step=answer.step,
-        reason=reason,
-        note=answer.note,
-        tracking=answer.tracking,
-    )
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"decline {row.id}", answer))
+    async with once.of(answer, former=_former("decline", cancellation, answer)) as key:
+        row = await _named(services, who, cancellation)
+        # Not to state a reason is for dialects that have no room for one.
+        reason = None if answer.reason is DeclineReason.NOT_STATED else answer.reason
+        command = DeclineCancellation(
+            line=row.line_id,
+            actor=who.actor,
+            cancellation=row.id,
+            step=answer.step,
+            reason=reason,
+            note=answer.note,
+            tracking=answer.tracking,
+        )
+        return await _do(services, who, row, command, key)
 
 
-@router.post("/{cancellation}/withdraw", operation_id="cancellations.withdraw")
+@router.post("/{cancellation}/withdraw", operation_id="cancellations.withdraw", response_model=CancellationOut)
 async def withdraw_cancellation(
-    services: Inside, who: Who, cancellation: str, body: Withdrawal | None = None, idempotency_key: Key = None
-) -> CancellationOut:
+    services: Inside, who: Who, cancellation: str, once: Once, body: Withdrawal | None = None
+) -> Response:
     """Take an ask back while nobody has answered it. Only the party that asked can, and the platform."""
-    row = await _named(services, who, cancellation)
     answer = body or Withdrawal()
-    command = WithdrawCancellation(
-        line=row.line_id, actor=who.actor, cancellation=row.id, step=answer.step, note=answer.note
-    )
-    return await _do(
-        services,
-        who,
-        row,
-        command,
-        once_of(who, idempotency_key, f"withdraw {row.id}", body if answer != Withdrawal() else None),
-    )
+    former = _former("withdraw", cancellation, body if answer != Withdrawal() else None)
+    async with once.of(answer, former=former) as key:
+        row = await _named(services, who, cancellation)
+        command = WithdrawCancellation(
+            line=row.line_id, actor=who.actor, cancellation=row.id, step=answer.step, note=answer.note
+        )
+        return await _do(services, who, row, command, key)
 
 
-@router.post("/{cancellation}/notes", operation_id="cancellations.note")
-async def note_cancellation(
-    services: Inside, who: Who, cancellation: str, remark: Remark, idempotency_key: Key = None
-) -> CancellationOut:
+@router.post("/{cancellation}/notes", operation_id="cancellations.note", response_model=CancellationOut)
+async def note_cancellation(services: Inside, who: Who, cancellation: str, remark: Remark, once: Once) -> Response:
     """Put a note to a cancellation, such as what it cost that a label could not be voided. It changes nothing.
 
     All parties of the line are notified by the event ``cancellation.noted``. The same note again is saved once.
     """
-    row = await _named(services, who, cancellation)
-    command = NoteCancellation(
-        line=row.line_id, actor=who.actor, cancellation=row.id, note=remark.note, tracking=remark.tracking
-    )
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"note {row.id}", remark))
+    async with once.of(remark, former=_former("note", cancellation, remark)) as key:
+        row = await _named(services, who, cancellation)
+        command = NoteCancellation(
+            line=row.line_id, actor=who.actor, cancellation=row.id, note=remark.note, tracking=remark.tracking
+        )
+        return await _do(services, who, row, command, key)
+
+
+def _former(verb: str, cancellation: str, body: BaseModel | None) -> str:
+    return former_fingerprint(f"{verb} {read('can', cancellation)}", body)
 
 
 async def _do(
-    services: Services, who: Caller, row: CancellationView, command: LineCommand, once: IdempotencyKey | None
-) -> CancellationOut:
-    call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
-    done = await submit(services, call, unknown=UNKNOWN_CANCELLATION)
-    after = await _seen(services, who, row.id)
-    return cancellation_document(after or row, repeated=row.id in done.repeated)
+    services: Services, who: Caller, row: CancellationView, command: LineCommand, key: IdempotencyKey | None
+) -> Response:
+    return await submit_once(
+        services,
+        Call(command=command, door=DOOR, retailer=row.retailer_id),
+        key,
+        unknown=UNKNOWN_CANCELLATION,
+        question=lambda _: _question(who, row.id),
+        show=lambda after, done: Shown(body=cancellation_document(after or row, repeated=row.id in done.repeated)),
+    )
 
 
 async def _named(services: Services, who: Caller, text: str) -> CancellationView:
     wanted = read("can", text)
-    row = await _seen(services, who, wanted) if wanted else None
+    row = await services.database.read(_question(who, wanted)) if wanted else None
     if row is None:
         raise CallError.of(UNKNOWN_CANCELLATION)
     return row
 
 
-async def _seen(services: Services, who: Caller, cancellation: UUID) -> CancellationView | None:
-    question = partial(cancellation_reads.cancellation_by_id, scope=scope_of(who), cancellation=cancellation)
-    return await services.database.read(question)
+def _question(who: Caller, cancellation: UUID) -> Work[CancellationView | None]:
+    return partial(cancellation_reads.cancellation_by_id, scope=scope_of(who), cancellation=cancellation)
 
 
 def _ask(who: Caller, body: CancellationIn, order: UUID, key: str) -> AskLines:

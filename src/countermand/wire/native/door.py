@@ -27,6 +27,7 @@ from countermand.wire.native import (
 from countermand.wire.native.auth import UNSUPPORTED, Inside, admitted
 from countermand.wire.native.describing import described
 from countermand.wire.native.identifying import identified
+from countermand.wire.native.once import ReplayedError, on_replayed
 from countermand.wire.native.operations import check_operations
 from countermand.wire.native.problem_pages import problem_page
 from countermand.wire.replies import NOT_ANSWERED, CallError, Problem
@@ -62,6 +63,7 @@ def _api(services: Services) -> limits.Asgi:
     api = _Described(title="Countermand", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     api.state.services = services
     api.add_exception_handler(CallError, errors.on_call_error)
+    api.add_exception_handler(ReplayedError, on_replayed)
     api.add_exception_handler(UnavailableError, errors.on_unavailable)
     api.add_exception_handler(TooBroadError, errors.on_too_broad)
     api.add_exception_handler(RequestValidationError, errors.on_invalid)

@@ -1,10 +1,10 @@
 """Calls about the caller's own endpoints."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -12,21 +12,20 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import Response
 
 from countermand.admin import endpoints
-from countermand.admin.callers import Caller
 from countermand.admin.endpoints import Added
 from countermand.documents.endpoints import EndpointOut, endpoint_document
 from countermand.domain.addresses.address import URL_MAX, BadAddressError
-from countermand.domain.endpoint import UnknownKindError
-from countermand.domain.refusals import RefusalKind
+from countermand.domain.endpoint import Endpoint, UnknownKindError
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.texts import read_text
 from countermand.fields import Text
-from countermand.ids import read
+from countermand.ids import read, show
 from countermand.store.engines.protocol import Work
-from countermand.store.engines.transactions import change
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import fingerprint
-from countermand.wire.native.messages import JsonRoute, Key, Strict
+from countermand.wire.native.meaning import former_fingerprint
+from countermand.wire.native.messages import JsonRoute, Strict
+from countermand.wire.native.once import Once, Shown, change_once, location
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
@@ -72,11 +71,11 @@ class Endpoints(BaseModel):
     endpoints: list[EndpointOut]
 
 
-@router.post("", operation_id="endpoints.create", status_code=201)
-async def add_endpoint(services: Inside, who: Who, body: EndpointIn, idempotency_key: Key = None) -> EndpointMade:
+@router.post("", operation_id="endpoints.create", status_code=201, response_model=EndpointMade)
+async def add_endpoint(services: Inside, who: Who, body: EndpointIn, once: Once) -> Response:
     """Register where the caller's party is notified. A mailbox first gets an e-mail that asks for confirmation.
 
-    With an ``Idempotency-Key`` the same call gets the same answer, its secret included.
+    The secret is shown in the first answer only, and ``null`` when an ``Idempotency-Key`` is used again.
     """
     add = partial(
         endpoints.add,
@@ -90,7 +89,8 @@ async def add_endpoint(services: Inside, who: Who, body: EndpointIn, idempotency
         rules=services.settings.address_rules,
         by=who.name,
     )
-    return _made(await _once(services, who, add, idempotency_key, fingerprint("add endpoint", body)))
+    async with once.of(body, former=former_fingerprint("add endpoint", body)) as key:
+        return await _change(services, key, add, _added, _again)
 
 
 @router.get("", operation_id="endpoints.list")
@@ -110,79 +110,74 @@ async def get_endpoint(services: Inside, who: Who, endpoint: str) -> EndpointOut
 
 
 @router.delete("/{endpoint}", operation_id="endpoints.delete", status_code=204)
-async def remove_endpoint(services: Inside, who: Who, endpoint: str) -> Response:
+async def remove_endpoint(services: Inside, who: Who, endpoint: str, once: Once) -> Response:
     """Send nothing there ever again. What was still to be sent is dead."""
-    remove = partial(endpoints.remove, endpoint=_id(endpoint), by=who.name, party=who.party)
-    await _change(services, remove)
-    return Response(status_code=204)
+    async with once.of() as key:
+        remove = partial(endpoints.remove, endpoint=_id(endpoint), by=who.name, party=who.party)
+        return await _change(services, key, remove, lambda _: Shown(status=204, body=None))
 
 
-@router.post("/{endpoint}/pause", operation_id="endpoints.pause")
-async def pause_endpoint(services: Inside, who: Who, endpoint: str, why: Pause | None = None) -> EndpointOut:
+@router.post("/{endpoint}/pause", operation_id="endpoints.pause", response_model=EndpointOut)
+async def pause_endpoint(services: Inside, who: Who, endpoint: str, once: Once, why: Pause | None = None) -> Response:
     """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""
-    reason = f"Paused by its owner: {why.reason}" if why and why.reason else "Paused by its owner."
-    pause = partial(endpoints.pause, endpoint=_id(endpoint), reason=reason, by=who.name, party=who.party)
-    return endpoint_document(await _change(services, pause))
+    given = why or Pause()
+    reason = f"Paused by its owner: {given.reason}" if given.reason else "Paused by its owner."
+    async with once.of(given) as key:
+        pause = partial(endpoints.pause, endpoint=_id(endpoint), reason=reason, by=who.name, party=who.party)
+        return await _change(services, key, pause, _shown)
 
 
-@router.post("/{endpoint}/resume", operation_id="endpoints.resume")
-async def resume_endpoint(services: Inside, who: Who, endpoint: str) -> EndpointOut:
+@router.post("/{endpoint}/resume", operation_id="endpoints.resume", response_model=EndpointOut)
+async def resume_endpoint(services: Inside, who: Who, endpoint: str, once: Once) -> Response:
     """Send there again, whatever stopped it."""
-    resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=who.party)
-    return endpoint_document(await _change(services, resume))
+    async with once.of() as key:
+        resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=who.party)
+        return await _change(services, key, resume, _shown)
 
 
-@router.post("/{endpoint}/confirmation", operation_id="endpoints.confirm", status_code=202)
-async def ask_again_to_confirm(services: Inside, who: Who, endpoint: str) -> EndpointOut:
+@router.post("/{endpoint}/confirmation", operation_id="endpoints.confirm", status_code=202, response_model=EndpointOut)
+async def ask_again_to_confirm(services: Inside, who: Who, endpoint: str, once: Once) -> Response:
     """Send the confirmation of a mailbox once more. Only the link in it confirms."""
-    again = partial(
-        endpoints.ask_again_to_confirm,
-        now=services.clock(),
-        endpoint=_id(endpoint),
-        rules=services.settings.address_rules,
-        by=who.name,
-        party=who.party,
-    )
-    return endpoint_document(await _change(services, again))
+    async with once.of() as key:
+        again = partial(
+            endpoints.ask_again_to_confirm,
+            now=services.clock(),
+            endpoint=_id(endpoint),
+            rules=services.settings.address_rules,
+            by=who.name,
+            party=who.party,
+        )
+        return await _change(services, key, again, partial(_shown, status=202))
 
 
-@router.post("/{endpoint}/rotate", operation_id="endpoints.rotate")
-async def rotate_secret(
-    services: Inside, who: Who, endpoint: str, how: Rotation | None = None, idempotency_key: Key = None
-) -> EndpointMade:
+@router.post("/{endpoint}/rotate", operation_id="endpoints.rotate", response_model=EndpointMade)
+async def rotate_secret(services: Inside, who: Who, endpoint: str, once: Once, how: Rotation | None = None) -> Response:
     """Give the endpoint a new secret. The old one stays valid for a day by default."""
-    wanted, how = _id(endpoint), how or Rotation()
-    rotate = partial(
-        endpoints.rotate,
-        ids=services.ids,
-        keyring=services.keyring,
-        now=services.clock(),
-        endpoint=wanted,
-        overlap=timedelta(seconds=how.overlap_s),
-        by=who.name,
-        party=who.party,
-    )
-    return _made(await _once(services, who, rotate, idempotency_key, fingerprint(f"rotate {wanted}", how)))
+    how = how or Rotation()
+    former = former_fingerprint(f"rotate {read(endpoints.PREFIX, endpoint)}", how)
+    async with once.of(how, former=former) as key:
+        rotate = partial(
+            endpoints.rotate,
+            ids=services.ids,
+            keyring=services.keyring,
+            now=services.clock(),
+            endpoint=_id(endpoint),
+            overlap=timedelta(seconds=how.overlap_s),
+            by=who.name,
+            party=who.party,
+        )
+        return await _change(services, key, rotate, _rotated, _again)
 
 
-async def _once(services: Services, who: Caller, act: Work[Added], key: str | None, body: str) -> Added:
-    if not key:
-        return await _change(services, act)
-    once = partial(
-        endpoints.once,
-        keyring=services.keyring,
-        now=services.clock(),
-        party=who.party,
-        key=key,
-        fingerprint=body,
-        act=act,
-    )
-    return await _change(services, once)
-
-
-async def _change(services: Services, act: Work[T]) -> T:
+async def _change(
+    services: Services,
+    key: IdempotencyKey | None,
+    act: Work[T],
+    show: Callable[[T], Shown],
+    again: Callable[[Mapping[str, Any]], Work[T]] | None = None,
+) -> Response:
     with _told():
-        return await change(services.database, act)
+        return await change_once(services, key, act, show, again)
 
 
 @contextmanager
@@ -205,14 +200,13 @@ _MEMBERS: Final[dict[type[Exception], str]] = {
 }
 """The member of the body that makes no sense."""
 
-_PROBLEMS: Final[dict[type[Exception], Problem | RefusalKind]] = {
+_PROBLEMS: Final[dict[type[Exception], Problem]] = {
     endpoints.UnknownEndpointError: Problem.UNKNOWN_ENDPOINT,
     endpoints.TooManyEndpointsError: Problem.LIMIT_REACHED,
     endpoints.TooManySecretsError: Problem.LIMIT_REACHED,
     endpoints.TooManyConfirmationsError: Problem.LIMIT_REACHED,
     endpoints.NoSecretError: Problem.NOT_SIGNED,
     endpoints.NothingToConfirmError: Problem.NOTHING_TO_CONFIRM,
-    endpoints.KeyReusedError: RefusalKind.KEY_REUSED,
 }
 
 
@@ -221,6 +215,24 @@ def _id(text: str) -> UUID:
     if wanted is None:
         raise CallError(Problem.UNKNOWN_ENDPOINT, "There is no such endpoint.")
     return wanted
+
+
+def _again(answer: Mapping[str, Any]) -> Work[Added]:
+    return partial(endpoints.kept_of_0_1, answer=answer)
+
+
+def _shown(endpoint: Endpoint, status: int = 200) -> Shown:
+    return Shown(status=status, body=endpoint_document(endpoint))
+
+
+def _added(added: Added) -> Shown:
+    return Shown(
+        status=201, body=_made(added), headers=location("endpoints", show(endpoints.PREFIX, added.endpoint.id))
+    )
+
+
+def _rotated(added: Added) -> Shown:
+    return Shown(body=_made(added))
 
 
 def _made(added: Added) -> EndpointMade:

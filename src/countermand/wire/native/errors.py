@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -66,6 +66,10 @@ class ProblemOut(BaseModel):
     retryable: Annotated[bool, Field(description="whether the same call, with the same key, can succeed later")]
     cancellation: str | None = None
     current: CurrentOut | None = None
+    differs: Annotated[
+        list[str] | None, Field(description="where two calls differ that should be one: JSON pointers, or operation")
+    ] = None
+    first_used_at: datetime | None = None
     errors: list[ErrorOut] | None = None
 
 
@@ -250,7 +254,7 @@ def problem(error: CallError, scope: Mapping[str, Any]) -> Response:
     return JSONResponse(jsonable_encoder(body), status, headers, MEDIA_TYPE)
 
 
-_RETRYABLE: Final = frozenset({Problem.RATE_LIMITED, Problem.TOO_SLOW, Problem.UNAVAILABLE})
+_RETRYABLE: Final = frozenset({Problem.RATE_LIMITED, Problem.TOO_SLOW, Problem.UNAVAILABLE, Problem.KEY_IN_USE})
 
 
 def _more(error: CallError) -> Iterator[tuple[str, Any]]:
@@ -259,4 +263,10 @@ def _more(error: CallError) -> Iterator[tuple[str, Any]]:
         refusal = error.refusal
         yield "cancellation", show("can", refusal.cancellation) if refusal.cancellation else None
         yield "current", CurrentOut(**asdict(refusal.current)) if refusal.current else None
+        yield "differs", list(refusal.differs) if refusal.first_used_at else None
+        yield "first_used_at", _moment(refusal.first_used_at) if refusal.first_used_at else None
     yield "errors", error.errors
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

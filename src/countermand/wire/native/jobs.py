@@ -28,6 +28,7 @@ from countermand.store.engines.transactions import change
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.messages import JsonRoute, Limit, Strict
+from countermand.wire.native.once import Once, Shown, change_once
 from countermand.wire.replies import CallError, Problem
 
 router: Final = APIRouter(prefix="/v1/jobs", responses=PROBLEMS, route_class=JsonRoute)
@@ -74,8 +75,8 @@ class ResultPage(BaseModel):
 Part = Annotated[int, InQuery, Query(ge=1, le=PARTS_MAX, description="Which part of the file this is, from 1")]
 
 
-@router.post("", operation_id="jobs.create", status_code=201)
-async def create_job(services: Inside, who: Who, body: JobIn, response: Response) -> JobOut:
+@router.post("", operation_id="jobs.create", status_code=201, response_model=JobOut)
+async def create_job(services: Inside, who: Who, body: JobIn, once: Once) -> Response:
     """Make a job, whose file is then sent in parts and started.
 
     The caller needs the permission of what its rows are: `cancel_order` for asks and answers, `create_order` for
@@ -94,10 +95,13 @@ async def create_job(services: Inside, who: Who, body: JobIn, response: Response
         dry_run=body.dry_run,
         label=body.label,
     )
-    with told():
-        made = await change(services.database, create)
-    response.headers["location"] = location(made)
-    return job_document(made)
+    async with once.of(body) as key:
+        with told():
+            return await change_once(services, key, create, partial(_shown, status=201))
+
+
+def _shown(job: JobView, status: int = 202) -> Shown:
+    return Shown(status=status, body=job_document(job), headers={"Location": location(job)})
 
 
 def location(job: JobView) -> str:
@@ -191,33 +195,31 @@ async def upload_part(services: Inside, who: Who, request: Request, job: str, pa
         return job_document(await change(services.database, add))
 
 
-@router.post("/{job}/start", operation_id="jobs.start", status_code=202)
-async def start_job(services: Inside, who: Who, job: str, body: Start, response: Response) -> JobOut:
+@router.post("/{job}/start", operation_id="jobs.start", status_code=202, response_model=JobOut)
+async def start_job(services: Inside, who: Who, job: str, body: Start, once: Once) -> Response:
     """Have the rows done, one after the other. Each is a call of the caller's party, under a key of its own.
 
     A file whose first row names unknown columns is refused whole. A row that is bad or is refused stops no other.
     """
-    with told():
-        wanted = partial(jobs.check_parts, party=who.party, job=_id(job), parts=body.parts)
-        found = await services.database.read(wanted)
-        kind, written = JobKind(found.kind), JobFormat(found.format or JobFormat.CSV)
-        check_may(who, kind)
-        file = JobFile(services.database, job=found.id, parts=body.parts, kind=kind, written=written)
-        rows = await file.count()
-        start = partial(jobs.start, party=who.party, job=found.id, parts=body.parts, rows=rows, by=who.name)
-        started = await change(services.database, start)
-    response.headers["location"] = location(started)
-    return job_document(started)
+    async with once.of(body) as key:
+        with told():
+            wanted = partial(jobs.check_parts, party=who.party, job=_id(job), parts=body.parts)
+            found = await services.database.read(wanted)
+            kind, written = JobKind(found.kind), JobFormat(found.format or JobFormat.CSV)
+            check_may(who, kind)
+            file = JobFile(services.database, job=found.id, parts=body.parts, kind=kind, written=written)
+            rows = await file.count()
+            start = partial(jobs.start, party=who.party, job=found.id, parts=body.parts, rows=rows, by=who.name)
+            return await change_once(services, key, start, _shown)
 
 
-@router.post("/{job}/cancel", operation_id="jobs.cancel", status_code=202)
-async def cancel_job(services: Inside, who: Who, job: str, response: Response) -> JobOut:
+@router.post("/{job}/cancel", operation_id="jobs.cancel", status_code=202, response_model=JobOut)
+async def cancel_job(services: Inside, who: Who, job: str, once: Once) -> Response:
     """Do no more of the rows. Those that are done stay done; the others are `cancelled`, each in its place."""
-    with told():
-        cancel = partial(jobs.cancel, party=who.party, job=_id(job), now=services.clock(), by=who.name)
-        cancelled = await change(services.database, cancel)
-    response.headers["location"] = location(cancelled)
-    return job_document(cancelled)
+    async with once.of() as key:
+        with told():
+            cancel = partial(jobs.cancel, party=who.party, job=_id(job), now=services.clock(), by=who.name)
+            return await change_once(services, key, cancel, _shown)
 
 
 @router.get(

@@ -21,8 +21,9 @@ from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.service.calls import Call
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, ProblemOut
-from countermand.wire.native.meaning import DOOR, once_of, scope_of, submit
-from countermand.wire.native.messages import JsonRoute, Key, Strict
+from countermand.wire.native.meaning import DOOR, former_fingerprint, scope_of
+from countermand.wire.native.messages import JsonRoute, Strict
+from countermand.wire.native.once import Once, Shown, submit_once
 from countermand.wire.native.views import LineOut, etag, line_shown
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
@@ -47,40 +48,42 @@ async def get_line(services: Inside, who: Who, line: str, response: Response) ->
     return line_shown(row, who)
 
 
-@router.post("/{line}/reassign", operation_id="lines.reassign")
+@router.post("/{line}/reassign", operation_id="lines.reassign", response_model=LineOut)
 async def reassign_line(
-    services: Inside,
-    who: Who,
-    line: str,
-    body: ReassignmentIn,
-    response: Response,
-    if_match: IfMatch = None,
-    idempotency_key: Key = None,
-) -> LineOut:
+    services: Inside, who: Who, line: str, body: ReassignmentIn, once: Once, if_match: IfMatch = None
+) -> Response:
     """Give what is left of a line to another fulfiller: open units and open asks move.
 
     The former fulfiller is notified, and its answers no longer count. Needs ``If-Match``: the ``ETag`` of the line,
     or ``*``.
     """
-    row = await _named(services, who, line)
-    once = once_of(who, idempotency_key, f"reassign {row.id}", body)
-    command = Reassign(
-        line=row.id,
-        actor=who.actor,
-        fulfiller=await _fulfiller(services, body.fulfiller),
-        note=body.note,
-        seen=_seen(row, if_match),
-    )
-    call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
-    try:
-        await submit(services, call, unknown=UNKNOWN_LINE)
-    except CallError as error:
-        if error.kind is not RefusalKind.ETAG_MISMATCH:
-            raise
-        raise _changed(await _named(services, who, line), error.detail) from None
-    after = await _named(services, who, line)
-    response.headers["ETag"] = etag(after)
-    return line_shown(after, who)
+    former = former_fingerprint(f"reassign {read('lin', line)}", body)
+    async with once.of(body, former=former) as key:
+        row = await _named(services, who, line)
+        command = Reassign(
+            line=row.id,
+            actor=who.actor,
+            fulfiller=await _fulfiller(services, body.fulfiller),
+            note=body.note,
+            seen=_seen(row, if_match),
+        )
+        try:
+            return await submit_once(
+                services,
+                Call(command=command, door=DOOR, retailer=row.retailer_id),
+                key,
+                unknown=UNKNOWN_LINE,
+                question=lambda _: partial(line_reads.line_view, scope=scope_of(who), line=row.id),
+                show=lambda after, _: _reassigned(who, after or row),
+            )
+        except CallError as error:
+            if error.kind is not RefusalKind.ETAG_MISMATCH:
+                raise
+            raise _changed(await _named(services, who, line), error.detail) from None
+
+
+def _reassigned(who: Caller, after: LineDetail) -> Shown:
+    return Shown(body=line_shown(after, who), headers={"ETag": etag(after)})
 
 
 async def _named(services: Services, who: Caller, text: str) -> LineDetail:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from countermand.admin.callers import Caller
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.reads.scope import Scope
-from countermand.service.calls import Call, Done, IdempotencyKey
+from countermand.service.calls import Call, Done
 from countermand.wire.native.errors import invalid
 from countermand.wire.pipeline import submitted
 from countermand.wire.replies import CallError
@@ -43,22 +43,15 @@ def scope_of(who: Caller) -> Scope:
     return Scope(party=who.party, kind=who.kind)
 
 
-def once_of(who: Caller, key: str | None, what: str, body: BaseModel | None) -> IdempotencyKey | None:
-    """What makes two calls one: the caller, its key, and a fingerprint of which call it is and what it says."""
-    if not key:
-        return None
-    return IdempotencyKey(caller=str(who.party), key=key, fingerprint=fingerprint(what, body))
-
-
-def fingerprint(what: str, body: BaseModel | None) -> str:
-    """Of a call and what it says, however it was spelled."""
-    # Members that came with 0.2 count only where they are given, so that keys of before it still find their calls.
+def former_fingerprint(what: str, body: BaseModel | None) -> str:
+    """What 0.1 made of a call and what it says, so that its keys still find their calls."""
     new = {name for name in _SINCE_0_2 if body and getattr(body, name, None) is None}
     words = body.model_dump_json(exclude=new) if body else ""
     return hashlib.sha256(f"{what}\n{words}".encode()).hexdigest()
 
 
 _SINCE_0_2: Final = ("step",)
+"""Members that came with 0.2."""
 
 
 def moment_of(

@@ -151,6 +151,7 @@ MEMBERS: Final[dict[str, str]] = {
     "detail": "a sentence about it",
     "code": "its name, for programs",
     "request_id": "the id of the call, as in `Request-Id` and in the log",
+    "first_used_at": "when the key was used first",
     "errors": "all that is wrong with the call",
     "in": "where: in the body, the query, the path or a header",
     "pointer": "the place in the body, as a JSON pointer (RFC 6901)",

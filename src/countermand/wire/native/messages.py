@@ -17,7 +17,7 @@ from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.lookup import Lookup
 from countermand.wire.native.errors import told_of_body
 
-Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[ -~]{1,255}$")]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[!-~]{1,255}$")]
 Units = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
 Limit = Annotated[int, InQuery, Query(ge=1, le=PAGE_MAX)]
 

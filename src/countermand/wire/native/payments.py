@@ -8,11 +8,12 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import Field
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from countermand.admin.callers import Caller
 from countermand.documents.orders import PaymentIn, payment_of
 from countermand.documents.refunds import PaymentsOut, payments_document
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.amounts import to_minor
 from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
@@ -22,8 +23,9 @@ from countermand.reads import refunds
 from countermand.service.calls import Call
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import DOOR, scope_of, submit
+from countermand.wire.native.meaning import DOOR, scope_of
 from countermand.wire.native.messages import JsonRoute, Strict
+from countermand.wire.native.once import Once, Shown, submit_once
 from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
@@ -53,39 +55,52 @@ async def list_payments(services: Inside, who: Who, order: Id) -> JSONResponse:
 
 
 @router.post("/{order}/payments", operation_id="payments.create", responses={200: {"model": PaymentsOut}})
-async def add_payment(services: Inside, who: Who, order: Id, body: NewPayment) -> JSONResponse:
+async def add_payment(services: Inside, who: Who, order: Id, body: NewPayment, once: Once) -> Response:
     """Add a payment to an order that was placed before. It cannot be more than is left to pay."""
 
     def command(account: OrderAccount) -> PaymentCommand:
         return AddPayment(order=order, actor=who.actor, payment=payment_of(body, account.money.currency, body.id))
 
-    return await _do(services, who, order, command)
+    async with once.of(body) as key:
+        return await _do(services, who, order, command, key)
 
 
 @router.post(
     "/{order}/payments/{payment}/capture", operation_id="payments.capture", responses={200: {"model": PaymentsOut}}
 )
-async def capture_payment(services: Inside, who: Who, order: Id, payment: PaymentId, body: Captured) -> JSONResponse:
+async def capture_payment(
+    services: Inside, who: Who, order: Id, payment: PaymentId, body: Captured, once: Once
+) -> Response:
     """Record how much of a payment has been captured in all. What was released cannot be captured."""
 
     def command(account: OrderAccount) -> PaymentCommand:
         captured = to_minor(body.captured, account.money.currency)
         return CapturePayment(order=order, actor=who.actor, payment=payment, captured_minor=captured)
 
-    return await _do(services, who, order, command)
+    async with once.of(body) as key:
+        return await _do(services, who, order, command, key)
 
 
 async def _do(
-    services: Services, who: Caller, order: UUID, make: Callable[[OrderAccount], PaymentCommand]
-) -> JSONResponse:
+    services: Services,
+    who: Caller,
+    order: UUID,
+    make: Callable[[OrderAccount], PaymentCommand],
+    key: IdempotencyKey | None,
+) -> Response:
     account = await _account(services, who, order)
     try:
         command = make(account)
     except ValueError as error:
         raise invalid(f"{error}.", "body") from None
-    call = Call(command=command, door=DOOR, retailer=account.retailer)
-    await submit(services, call, unknown=UNKNOWN_ORDER)
-    return JSONResponse(payments_document(await _account(services, who, order)))
+    return await submit_once(
+        services,
+        Call(command=command, door=DOOR, retailer=account.retailer),
+        key,
+        unknown=UNKNOWN_ORDER,
+        question=lambda _: partial(refunds.account_by_order, scope=scope_of(who), order=order),
+        show=lambda after, _: Shown(body=payments_document(account if isinstance(after, Refusal) else after)),
+    )
 
 
 async def _account(services: Services, who: Caller, order: UUID) -> OrderAccount:

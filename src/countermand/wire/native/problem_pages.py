@@ -55,7 +55,9 @@ MEANINGS: Final[dict[str, str]] = {
         "The payment, by its provider and reference, belongs to another retailer. The other retailer is not named."
     ),
     "order_exists": "An order or a line with this id already exists.",
-    "key_reused": "This idempotency key was used for another call.",
+    "key_reused": (
+        "This idempotency key was used for another call; `differs` names the places where it says something else."
+    ),
     "not_found": "There is no such call.",
     "unauthenticated": "The credential is missing, unknown, revoked or expired.",
     "forbidden": "The credential lacks the permission.",
@@ -72,6 +74,7 @@ MEANINGS: Final[dict[str, str]] = {
     "unknown_event": "There is no such event that the caller sees.",
     "unknown_party": "There is no party with this id or name, or more than one.",
     "if_match_needed": "The call needs the header `If-Match`.",
+    "key_in_use": "The first call with this idempotency key is not answered yet. Repeat the call.",
     "limit_reached": (
         "There can be no more endpoints or unfinished jobs of this party, valid secrets of this endpoint, "
         "confirmations within a day, or streams of events of this token."
@@ -123,6 +126,7 @@ ADVICE: Final[dict[str, str]] = {
     "rate_limited": "Wait as long as `Retry-After` says, then send the same call again.",
     "too_broad": "Add the filter that the sentence names.",
     "if_match_needed": "Read the object, and send its `ETag` in `If-Match`, or `*` for any state.",
+    "key_in_use": "Wait as long as `Retry-After` says, then send the same call with the same key again.",
     "limit_reached": "Remove what you no longer need, or wait as the sentence says.",
     "nothing_to_confirm": "Nothing has to be done.",
     "not_signed": "Nothing has to be done: e-mails carry no signature.",

@@ -4,11 +4,12 @@ from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, Field
-from starlette.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, Field
+from starlette.responses import JSONResponse, Response
 
 from countermand.admin.callers import Caller
 from countermand.documents.refunds import QuoteOut, RefundOut, RefundPage, quote_document, refund_document
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.money.amounts import parse_minor, write_minor
 from countermand.domain.money.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
 from countermand.domain.money.refunds import RefundState
@@ -17,11 +18,12 @@ from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
 from countermand.reads import refunds
 from countermand.reads.refunds import RefundView
-from countermand.service.calls import Call, IdempotencyKey
+from countermand.service.calls import Call
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import DOOR, once_of, scope_of, submit
-from countermand.wire.native.messages import JsonRoute, Key, Limit, LineIn, Sought, Strict, distinct
+from countermand.wire.native.meaning import DOOR, former_fingerprint, scope_of
+from countermand.wire.native.messages import JsonRoute, Limit, LineIn, Sought, Strict, distinct
+from countermand.wire.native.once import Once, Shown, submit_once
 from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
@@ -101,54 +103,60 @@ async def show_refund(services: Inside, who: Who, refund: str) -> JSONResponse:
 
 
 @router.post("/refunds/{refund}/paid", operation_id="refunds.mark_paid", responses={200: {"model": RefundOut}})
-async def mark_refund_paid(
-    services: Inside, who: Who, refund: str, body: NoteIn | None = None, idempotency_key: Key = None
-) -> JSONResponse:
+async def mark_refund_paid(services: Inside, who: Who, refund: str, once: Once, body: NoteIn | None = None) -> Response:
     """Mark a refund that is `by_hand` or `parked` as paid by a person. Only the platform can."""
-    row, given = await _named(services, who, refund), body or NoteIn()
-    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=True, note=given.note, step=given.step)
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund paid {row.id}", given))
+    given = body or NoteIn()
+    async with once.of(given, former=_former("paid", refund, given)) as key:
+        row = await _named(services, who, refund)
+        command = CloseRefund(
+            line=row.line_id, refund=row.id, actor=who.actor, paid=True, note=given.note, step=given.step
+        )
+        return await _do(services, who, row, command, key)
 
 
 @router.post("/refunds/{refund}/close", operation_id="refunds.close", responses={200: {"model": RefundOut}})
-async def close_refund(
-    services: Inside, who: Who, refund: str, body: NoteIn, idempotency_key: Key = None
-) -> JSONResponse:
+async def close_refund(services: Inside, who: Who, refund: str, body: NoteIn, once: Once) -> Response:
     """Close a refund that is `by_hand` or `parked` and is not going to be paid. Only the platform can."""
-    row = await _named(services, who, refund)
-    command = CloseRefund(line=row.line_id, refund=row.id, actor=who.actor, paid=False, note=body.note, step=body.step)
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund close {row.id}", body))
+    async with once.of(body, former=_former("close", refund, body)) as key:
+        row = await _named(services, who, refund)
+        command = CloseRefund(
+            line=row.line_id, refund=row.id, actor=who.actor, paid=False, note=body.note, step=body.step
+        )
+        return await _do(services, who, row, command, key)
 
 
 @router.post("/refunds/{refund}/retry", operation_id="refunds.retry", responses={200: {"model": RefundOut}})
-async def retry_refund(
-    services: Inside, who: Who, refund: str, body: NoteIn | None = None, idempotency_key: Key = None
-) -> JSONResponse:
+async def retry_refund(services: Inside, who: Who, refund: str, once: Once, body: NoteIn | None = None) -> Response:
     """Try a `parked` refund again. Only the platform can."""
-    row, given = await _named(services, who, refund), body or NoteIn()
-    command = RetryRefund(line=row.line_id, refund=row.id, actor=who.actor, note=given.note, step=given.step)
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund retry {row.id}", given))
+    given = body or NoteIn()
+    async with once.of(given, former=_former("retry", refund, given)) as key:
+        row = await _named(services, who, refund)
+        command = RetryRefund(line=row.line_id, refund=row.id, actor=who.actor, note=given.note, step=given.step)
+        return await _do(services, who, row, command, key)
 
 
 @router.post("/refunds/{refund}/correct", operation_id="refunds.correct", responses={200: {"model": RefundOut}})
-async def correct_refund(
-    services: Inside, who: Who, refund: str, body: CorrectionIn, idempotency_key: Key = None
-) -> JSONResponse:
+async def correct_refund(services: Inside, who: Who, refund: str, body: CorrectionIn, once: Once) -> Response:
     """Correct how much of a refund was paid outside this service. The rest is then paid. Only the platform can."""
-    row = await _named(services, who, refund)
-    if body.step is None:
-        raise CallError(
-            RefusalKind.STEP_NEEDED, f"Name the step of the refund that you saw. It is now at step {row.step}."
+    async with once.of(body, former=_former("correct", refund, body)) as key:
+        row = await _named(services, who, refund)
+        if body.step is None:
+            raise CallError(
+                RefusalKind.STEP_NEEDED, f"Name the step of the refund that you saw. It is now at step {row.step}."
+            )
+        command = CorrectRefund(
+            line=row.line_id,
+            refund=row.id,
+            actor=who.actor,
+            step=body.step,
+            elsewhere_minor=_elsewhere(row, body.refunded_elsewhere),
+            note=body.note,
         )
-    command = CorrectRefund(
-        line=row.line_id,
-        refund=row.id,
-        actor=who.actor,
-        step=body.step,
-        elsewhere_minor=_elsewhere(row, body.refunded_elsewhere),
-        note=body.note,
-    )
-    return await _do(services, who, row, command, once_of(who, idempotency_key, f"refund correct {row.id}", body))
+        return await _do(services, who, row, command, key)
+
+
+def _former(verb: str, refund: str, body: BaseModel) -> str:
+    return former_fingerprint(f"refund {verb} {read('rfd', refund)}", body)
 
 
 def _elsewhere(row: RefundView, written: str) -> int:
@@ -164,11 +172,16 @@ def _elsewhere(row: RefundView, written: str) -> int:
 
 
 async def _do(
-    services: Services, who: Caller, row: RefundView, command: RefundCommand, once: IdempotencyKey | None
-) -> JSONResponse:
-    call = Call(command=command, door=DOOR, retailer=row.retailer_id, once=once)
-    await submit(services, call, unknown=UNKNOWN_REFUND)
-    return JSONResponse(refund_document(await _named(services, who, show("rfd", row.id))))
+    services: Services, who: Caller, row: RefundView, command: RefundCommand, key: IdempotencyKey | None
+) -> Response:
+    return await submit_once(
+        services,
+        Call(command=command, door=DOOR, retailer=row.retailer_id),
+        key,
+        unknown=UNKNOWN_REFUND,
+        question=lambda _: partial(refunds.refund_by_id, scope=scope_of(who), refund=row.id),
+        show=lambda after, _: Shown(body=refund_document(after or row)),
+    )
 
 
 async def _named(services: Services, who: Caller, text: str) -> RefundView:

@@ -1,0 +1,63 @@
+"""What was answered to idempotency keys."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select, tuple_, update
+
+from countermand.domain.idempotency import IdempotencyKey, KeptAnswer
+from countermand.store import tables as t
+from countermand.store.changes import change_any, change_exactly
+from countermand.store.columns import Record
+from countermand.store.engines.protocol import engine_of
+
+_RECORDS = t.idempotency_records
+
+
+def kept_answer(row: Record) -> KeptAnswer:
+    """The answer in a row."""
+    return KeptAnswer(
+        fingerprint=row.fingerprint, answer=row.answer, at=row.created_at, parts=row.parts, reply=row.reply
+    )
+
+
+def find(connection: Connection, once: IdempotencyKey) -> KeptAnswer | None:
+    """The answer under a key in its party's space, where earlier versions kept it too."""
+    places = [(owner, caller, once.key) for owner, caller in once.places(None)]
+    key = tuple_(_RECORDS.c.retailer_id, _RECORDS.c.caller, _RECORDS.c.key)
+    rows = connection.execute(select(_RECORDS).where(key.in_(places))).all()
+    return kept_answer(rows[0]) if rows else None
+
+
+def claim(connection: Connection, once: IdempotencyKey, now: datetime) -> bool:
+    """Take a key that is free. Waits for a call that has taken it and is not done, and says whether it is ours."""
+    values = {
+        "retailer_id": once.party,
+        "caller": once.caller,
+        "key": once.key,
+        "fingerprint": once.fingerprint,
+        "answer": {},
+        "created_at": now,
+        "parts": once.parts,
+        "reply": None,
+        "order_id": None,
+    }
+    return connection.execute(engine_of(connection).insert_unless_there(_RECORDS), values).rowcount == 1
+
+
+def keep_reply(connection: Connection, once: IdempotencyKey, reply: bytes) -> None:
+    """Keep the reply under a key that was claimed."""
+    mine = (_RECORDS.c.retailer_id == once.party, _RECORDS.c.caller == once.caller, _RECORDS.c.key == once.key)
+    change_exactly(connection, 1, update(_RECORDS).where(*mine).values(reply=reply))
+
+
+def keep(connection: Connection, records: Sequence[dict[str, Any]]) -> None:
+    """Keep answers with their replies."""
+    connection.execute(insert(_RECORDS), records)
+
+
+def forget_replies(connection: Connection, order: UUID) -> None:
+    """Forget the replies that show an order, which may hold its customer's data. None may be there."""
+    change_any(connection, update(_RECORDS).where(_RECORDS.c.order_id == order).values(reply=None))
