@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from countermand.admin import endpoints
 from countermand.admin.callers import PERMISSIONS, PLATFORM
 from countermand.console.routes import ROUTES, Route
 from countermand.domain.commands import AcceptCancellation, AskCancellation
@@ -60,12 +61,14 @@ class Stage:
     own: dict[str, UUID]
     others: dict[str, UUID]
 
-    def path(self, route: Route, things: dict[str, UUID]) -> str:
+    def path(self, route: Route, things: dict[str, UUID], role: str = "") -> str:
+        if role == "supplier":
+            things = things | {name: things[f"supplier's {name}"] for name in ("party", "endpoint")}
         names = {name: show(PREFIXES[name], thing) for name, thing in things.items() if name in PREFIXES}
         return route.path.format(**names)
 
     async def call(self, role: str, route: Route, things: dict[str, UUID]) -> Any:
-        path = self.path(route, things)
+        path = self.path(route, things, role)
         return await (self.people[role].look(path) if route.method == "GET" else self.people[role].post(path, {}))
 
 
@@ -83,7 +86,27 @@ async def things(world: World, retailer: UUID, supplier: UUID) -> dict[str, UUID
     assert isinstance(waiting, Done)
     scope = world.scope(PLATFORM)
     [refund] = await world.application.database.read(lambda c: list_refunds(c, scope, RefundFilter(line=line)))
-    return {"order": order.id, "line": line, "cancellation": waiting.cancellations[0], "refund": refund.id}
+    application = world.application
+    endpoint = await application.database.write(
+        lambda c: endpoints.add(
+            c, application.ids, application.keyring, world.clock(), party=supplier, url="https://a.example/", by="test"
+        )
+    )
+    sellers = await application.database.write(
+        lambda c: endpoints.add(
+            c, application.ids, application.keyring, world.clock(), party=retailer, url="https://b.example/", by="test"
+        )
+    )
+    return {
+        "order": order.id,
+        "line": line,
+        "cancellation": waiting.cancellations[0],
+        "refund": refund.id,
+        "party": retailer,
+        "endpoint": sellers.endpoint.id,
+        "supplier's party": supplier,
+        "supplier's endpoint": endpoint.endpoint.id,
+    }
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,18 @@ from uuid import UUID
 
 import pytest
 
+from countermand.admin import endpoints
 from countermand.admin.callers import PLATFORM
-from countermand.domain.commands import AskCancellation, EscalateCancellation
+from countermand.admin.policies import put_in_force
+from countermand.domain.commands import AskCancellation, CancelOwn, EscalateCancellation
 from countermand.domain.parties import Actor, Asker, PartyKind
+from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
 from countermand.reads.cancellations import cancellation_by_id
 from countermand.reads.refunds import RefundFilter, list_refunds
 from countermand.service.calls import Done
+from countermand.store import tables as t
 from countermand.store.engines.protocol import CommitUnknownError
 from tests.console.visiting import PASSWORD, Person, links_in, operator, person, words
 from tests.support.money import place_paid
@@ -433,3 +437,130 @@ async def test_only_an_operator_settles_refunds(sqlite_world: World) -> None:
     assert "Only an operator of the platform can mark, close or correct a refund." in words(page)
     assert (await retailer.look(f"{path}/paid")).status_code == 403
     assert (await (await person(sqlite_world, sqlite_world.supplier)).look(path)).status_code == 403
+
+
+# Webhooks, parties, policies, scorecards, audit
+
+
+async def test_an_endpoint_is_paused_with_a_reason_and_resumed(world: World) -> None:
+    application = world.application
+    made = await application.database.write(
+        lambda c: endpoints.add(
+            c,
+            application.ids,
+            application.keyring,
+            world.clock(),
+            party=world.supplier,
+            url="https://hooks.alpine.example/in",
+            by="test",
+        )
+    )
+    await asked(world)
+    path = f"/console/webhooks/{show('ept', made.endpoint.id)}"
+    for who in (await person(world, world.supplier), await operator(world)):
+        assert path in links_in(await who.look("/console/webhooks"))
+        assert "cancellation.asked" in words(await who.look(path))
+        assert (await who.post(f"{path}/pause", {"reason": " "})).status_code == 422
+        reply = await who.post(f"{path}/pause", {"reason": "we move <house>"})
+        told = words(await who.look(reply.headers["location"]))
+        assert "It is paused." in told
+        assert "Paused: we move <house>" in told
+        assert "1 Endpoints that are stopped" in words(await who.look("/console/"))
+        reply = await who.post(f"{path}/resume", {})
+        assert "It is resumed." in words(await who.look(reply.headers["location"]))
+
+
+async def test_dead_notices_are_counted_and_listed(sqlite_world: World) -> None:
+    world, application = sqlite_world, sqlite_world.application
+    made = await application.database.write(
+        lambda c: endpoints.add(
+            c,
+            application.ids,
+            application.keyring,
+            world.clock(),
+            party=world.supplier,
+            url="https://a.example/",
+            by="t",
+        )
+    )
+    await asked(world)
+    dead = t.notices.update().values(state="dead", due_at=None, last_result="410 Gone")
+    await application.database.write(lambda c: c.execute(dead))
+    who = await operator(world)
+    assert "Dead notices They could not be delivered" in words(await who.look("/console/"))
+    page = words(await who.look(f"/console/webhooks/{show('ept', made.endpoint.id)}?state=dead"))
+    assert "410 Gone" in page
+
+
+async def test_a_party_has_its_people_and_its_tokens_and_no_secret(world: World) -> None:
+    who = await operator(world)
+    nadia = await person(world, world.supplier, name="Nadia")
+    path = f"/console/parties/{show('pty', world.supplier)}"
+    assert path in links_in(await who.look("/console/parties?q=SUPP"))
+    for each in (who, nadia):
+        page = await each.look(path)
+        assert "Nadia" in words(page)
+        assert nadia.email in words(page)
+        assert "Counts test" in words(page)
+        assert nadia.secret not in page.text
+        assert world.tokens[world.supplier] not in page.text
+    own = await nadia.look("/console/parties")
+    assert own.headers["location"] == path
+
+
+async def test_a_policy_stands_in_plain_sentences_with_what_each_version_changed(world: World) -> None:
+    application = world.application
+    for policy in (
+        Policy(answer_within_s=3600, silence=Silence.ACCEPT),
+        Policy(answer_within_s=7200, silence=Silence.ACCEPT, free_window_s=900),
+    ):
+        await application.database.write(
+            lambda c, policy=policy: put_in_force(
+                c, world.clock(), retailer=world.retailer, fulfiller=world.supplier, policy=policy, by="Ada"
+            )
+        )
+    who = await operator(world)
+    assert "Choose a retailer" in words(await who.look("/console/policies"))
+    told = words(await who.look(f"/console/policies?retailer={world.retailer}&holder={world.supplier}"))
+    for sentence in (
+        "Version 2",
+        "Each has 2 h to answer.",
+        "Silence means yes: the units are cancelled.",
+        "Within 15 min after ordering an ask is accepted at once.",
+        "supplier accepts cancellations until the goods are shipped.",
+        "Version 2 , set by Ada . Each has 2 h to answer. Within 15 min",
+    ):
+        assert sentence in told
+    assert "the defaults" in words(await who.look(f"/console/policies?retailer={world.retailer}"))
+    assert (await who.look("/console/policies?retailer=nobody")).status_code == 404
+
+
+async def test_a_scorecard_shows_weeks_and_what_counts(world: World) -> None:
+    line = (await world.order(3)).lines[0].id
+    own = CancelOwn(line=line, actor=world.actor(world.supplier), reason=CancelReason.OUT_OF_STOCK)
+    assert isinstance(await world.submit(own, retailer=world.retailer), Done)
+    who = await operator(world)
+    path = f"/console/scorecards/{show('pty', world.supplier)}"
+    assert path in links_in(await who.look("/console/scorecards"))
+    for each in (who, await person(world, world.supplier)):
+        page = await each.look(path)
+        told = words(page)
+        assert "It counts, as the supplier cancelled it" in told or "It counts, as" in told
+        assert "100.0 %" in told
+        assert page.text.count('<rect class="bar-') == 23
+    assert "Nothing counts in this week" in words(await who.look(f"{path}?week=2026-W30"))
+    assert (await who.look(f"/console/scorecards/{show('pty', PLATFORM)}")).status_code == 404
+
+
+async def test_the_audit_trail_says_who_changed_what(world: World) -> None:
+    who = await operator(world)
+    await who.post("/console/logout-everywhere", {})
+    ada = await operator(world)
+    told = words(await ada.look("/console/audit"))
+    assert "credential.revoked" in told
+    assert "user.logged_out" in told
+    assert "Platform (Ada Lindqvist) console" in told
+    only = words(await ada.look("/console/audit?action=user.logged_out&party=Platform"))
+    assert "user.logged_out usr_" in only
+    assert "credential.revoked crd_" not in only
+    assert "There is no party" in words(await ada.look("/console/audit?party=nobody"))

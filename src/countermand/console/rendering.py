@@ -79,7 +79,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         "Parties",
         (
             Place("/console/scorecards", "Scorecards", _ALL),
-            Place("/console/policies", "Policies", _ALL),
+            Place("/console/policies", "Policies", _PLATFORM),
             Place("/console/parties", "Parties", _ALL),
         ),
     ),

@@ -5,7 +5,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from countermand.admin.callers import Permission
-from countermand.console.pages import account, cancellation, cancellations, components, orders, refunds, search, today
+from countermand.console.pages import (
+    account,
+    audit,
+    cancellation,
+    cancellations,
+    components,
+    orders,
+    parties,
+    policies,
+    refunds,
+    scorecards,
+    search,
+    today,
+    webhooks,
+)
 from countermand.console.visit import Visit
 from countermand.domain.parties import PartyKind
 from countermand.wire.response import Reply
@@ -55,6 +69,8 @@ def _both(
 
 _CANCEL: Final = Permission.CANCEL_ORDER
 _MONEY: Final = Permission.MANAGE_REFUNDS
+_ENDPOINTS: Final = Permission.MANAGE_ENDPOINTS
+_ENDPOINT: Final = "/console/webhooks/{endpoint}"
 _ONE: Final = "/console/cancellations/{cancellation}"
 _REFUND: Final = "/console/refunds/{refund}"
 
@@ -76,6 +92,16 @@ ROUTES: Final[tuple[Route, ...]] = (
     *_both(f"{_REFUND}/retry", refunds.confirm_retry, refunds.retry, _MONEY, _PLATFORM),
     *_both(f"{_REFUND}/close", refunds.confirm_close, refunds.close, _MONEY, _PLATFORM),
     *_both(f"{_REFUND}/correct", refunds.confirm_correct, refunds.correct, _MONEY, _PLATFORM),
+    _get("/console/scorecards", scorecards.look),
+    _get("/console/scorecards/{party}", scorecards.look_at_one),
+    _get("/console/policies", policies.look, _PLATFORM),
+    _get("/console/parties", parties.look),
+    _get("/console/parties/{party}", parties.look_at_one),
+    _get("/console/webhooks", webhooks.look),
+    _get(_ENDPOINT, webhooks.look_at_one),
+    _post(f"{_ENDPOINT}/pause", webhooks.pause, _ENDPOINTS),
+    _post(f"{_ENDPOINT}/resume", webhooks.resume, _ENDPOINTS),
+    _get("/console/audit", audit.look, _PLATFORM),
     _get("/console/components", components.look, _PLATFORM, None),
     _get("/console/account", account.look, _ALL, None),
     _post("/console/account/look", account.choose_look, None),

@@ -1,0 +1,145 @@
+"""Scorecards: the weeks of a party with the norm, and what counts in one of them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from countermand.console.errors import unknown
+from countermand.console.rendering import redirect, show_page
+from countermand.console.visit import Visit
+from countermand.documents import timeline
+from countermand.documents.scorecards import SellsNothingError, Shown, Wanted, all_incidents, scorecards_for
+from countermand.domain.parties import PartyKind
+from countermand.domain.scoring import NORM, Figures, Incident, Reply, Role, Week
+from countermand.ids import read, show
+from countermand.reads.parties import UnknownPartyError, list_parties
+from countermand.wire.response import Reply as HttpReply
+
+PATH: Final = "/console/scorecards"
+WEEKS: Final = 23
+_HEIGHT, _WIDTH = 120, 36
+
+
+async def look(visit: Visit) -> HttpReply:
+    """One's own card, or for the platform the parties that have one."""
+    if not visit.is_platform:
+        return redirect(f"{PATH}/{show('pty', visit.caller.party)}")
+    found = [each for each in await visit.read(list_parties) if each.kind != PartyKind.PLATFORM.value]
+    return show_page(visit, "scorecards.html", title="Scorecards", parties=found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """An item that counts, or was taken out."""
+
+    incident: Incident
+    sentences: list[str]
+    judgement: str
+
+
+async def look_at_one(visit: Visit) -> HttpReply:
+    """The weeks of a party."""
+    wanted = read("pty", visit.names["party"])
+    if wanted is None or (not visit.is_platform and wanted != visit.caller.party):
+        raise unknown("scorecard", PATH, "Scorecards")
+    role = Role.FULFILLER if visit.query.get("as") == Role.FULFILLER.value else None
+    week = _week(visit.query.get("week", ""))
+    try:
+        shown = await visit.read(
+            scorecards_for, str(wanted), Wanted(weeks=WEEKS, role=role), zone=visit.zone, now=visit.now
+        )
+        evidence = await visit.read(
+            scorecards_for,
+            str(wanted),
+            Wanted(week=week or shown.cards[-1].week, role=role, evidence=True),
+            zone=visit.zone,
+            now=visit.now,
+        )
+    except (UnknownPartyError, SellsNothingError):
+        raise unknown("scorecard", PATH, "Scorecards") from None
+    return show_page(
+        visit,
+        "scorecard.html",
+        title=f"Scorecard of {shown.party.name}",
+        shown=shown,
+        chart=_chart(shown),
+        rows=[(each, _is_closed(each, shown)) for each in reversed(shown.cards)],
+        week=evidence.cards[-1].week,
+        counted=_counted(evidence),
+        norm=_percent(float(NORM)),
+        percent=lambda value: "–" if value is None else _percent(float(value)),
+        reply=Reply,
+        path=f"{PATH}/{show('pty', wanted)}",
+    )
+
+
+def _week(text: str) -> Week | None:
+    try:
+        return Week.read(text) if text else None
+    except ValueError:
+        return None
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _is_closed(card: Figures, shown: Shown) -> bool:
+    return card.week.closes(shown.zone) <= shown.now
+
+
+def _counted(evidence: Shown) -> list[Counted]:
+    [card] = evidence.evidence.values()
+    judged = {incident.cancellation: judgement for incident, judgement in card.excluded}
+    return [
+        Counted(
+            incident=each,
+            sentences=[timeline.sentence(evidence.events[event]) for event in each.evidence],
+            judgement=timeline.counts(each, judged.get(each.cancellation)),
+        )
+        for each in all_incidents(card)
+    ]
+
+
+def _chart(shown: Shown) -> Markup:
+    """A bar for each week, with the norm across. The table below has the same figures."""
+    cards = shown.cards
+    values = [0.0 if each.value is None else float(each.value) for each in cards]
+    top = max([*values, 2 * float(NORM)]) * 1.15
+    bars = Markup("").join(
+        _bar(place, each, value, top, closed=_is_closed(each, shown))
+        for place, (each, value) in enumerate(zip(cards, values, strict=True))
+    )
+    norm = _HEIGHT - _HEIGHT * float(NORM) / top
+    return Markup(
+        '<svg class="chart" viewBox="0 -14 {width} {height}" role="img" aria-label="{label}">{bars}'
+        '<path class="base" d="M0 {base}H{width}"/><path class="norm" d="M0 {norm:.1f}H{width}"/>'
+        '<text x="{right}" y="{above:.1f}" text-anchor="end">norm {words}</text></svg>'
+    ).format(
+        width=_WIDTH * len(cards),
+        height=_HEIGHT + 34,
+        label=f"The share of items that count, for {len(cards)} weeks, with the norm of {_percent(float(NORM))}.",
+        bars=bars,
+        base=_HEIGHT,
+        norm=norm,
+        above=norm - 4,
+        right=_WIDTH * len(cards),
+        words=_percent(float(NORM)),
+    )
+
+
+def _bar(place: int, card: Figures, value: float, top: float, *, closed: bool) -> Markup:
+    height = max(_HEIGHT * value / top, 1.0 if card.ordered else 0.0)
+    kind = "open" if not closed else "strike" if card.strike else "over" if card.conforms is False else "ok"
+    left = place * _WIDTH + 8
+    said = Markup('<text class="alarm" x="{}" y="{:.1f}" text-anchor="middle">{}</text>').format(
+        left + 10, _HEIGHT - height - 4, _percent(value)
+    )
+    return Markup(
+        '<rect class="bar-{}" x="{}" y="{:.1f}" width="20" height="{:.1f}"/>{}'
+        '<text x="{}" y="{}" text-anchor="middle">{}</text>'
+    ).format(
+        kind, left, _HEIGHT - height, height, said if kind == "strike" else "", left + 10, _HEIGHT + 14,
+        str(card.week).rpartition("W")[2],
+    )  # fmt: skip
