@@ -527,7 +527,7 @@ async def test_a_policy_stands_in_plain_sentences_with_what_each_version_changed
         "Each has 2 h to answer.",
         "Silence means yes: the units are cancelled.",
         "Within 15 min after ordering an ask is accepted at once.",
-        "supplier accepts cancellations until the goods are shipped.",
+        "Supplier accepts cancellations until the goods are shipped.",
         "Version 2 , set by Ada . Each has 2 h to answer. Within 15 min",
     ):
         assert sentence in told

@@ -131,7 +131,10 @@ NOT_RUN: Final = {
     ("CONTRIBUTING.md", 'make test ARGS="tests/domain"'): "is what runs these tests",
     ("docs/tutorial.md", 'git clone "$SOURCE" countermand'): "installs: the tests run on what make has installed",
     ("docs/how-to/upgrade.md", "git pull"): "gets a new version",
-    ("docs/console.md", "countermand user add"): "asks for a password; tests/cli/test_access.py adds people",
+    (
+        "docs/console.md",
+        'countermand user add ada@shop.example --party Platform --name "Ada Lindqvist"',
+    ): "asks for a password; tests/cli/test_access.py adds people",
     ("docs/how-to/postgresql.md", "createuser --pwprompt countermand"): "asks for a password; the tests make databases",
 }
 """Blocks of shell that the tests do not run, each with the reason."""

@@ -37,7 +37,7 @@ async def look(visit: Visit) -> Reply:
     holder = await _chosen(visit, "holder")
     policy = await visit.read(in_force, retailer.id, holder.id if holder else ANY_FULFILLER)
     history = await visit.read(policy_history, retailer.id, holder.id if holder else ANY_FULFILLER)
-    name = holder.name if holder else "every supplier without terms of its own"
+    name = holder.name if holder else "whoever holds the goods"
     return show_page(
         visit,
         "policies.html",
@@ -47,7 +47,7 @@ async def look(visit: Visit) -> Reply:
         retailer=retailer,
         holder=holder,
         version=policy.version,
-        sentences=sentences(policy, retailer.name, holder.name if holder else "The supplier"),
+        sentences=sentences(policy, retailer.name, holder.name if holder else "whoever holds the goods"),
         history=[(each, _changes(each, history, retailer.name, name)) for each in history],
     )
 
@@ -81,10 +81,10 @@ def sentences(policy: Policy, retailer: str, holder: str) -> list[str]:
         if policy.answer_within_s is not None
         else "An answer has no deadline.",
         _SILENCE[policy.silence],
-        _ACCEPTS[policy.accepts_until].format(holder=holder),
+        _upper(_ACCEPTS[policy.accepts_until].format(holder=holder)),
     ]
     if policy.accepts_for_s is not None:
-        found.append(f"{holder} accepts none later than {_length(policy.accepts_for_s)} after ordering.")
+        found.append(_upper(f"{holder} accepts none later than {_length(policy.accepts_for_s)} after ordering."))
     if policy.free_window_s:
         found.append(f"Within {_length(policy.free_window_s)} after ordering an ask is accepted at once.")
     found.append(_WHOLE[policy.whole_order])
@@ -95,6 +95,10 @@ def sentences(policy: Policy, retailer: str, holder: str) -> list[str]:
         each = policy.working_hours
         found.append(f"Working time is from {each.opens:%H:%M} to {each.closes:%H:%M} in {each.zone}.")
     return found
+
+
+def _upper(sentence: str) -> str:
+    return f"{sentence[0].upper()}{sentence[1:]}"
 
 
 def _length(seconds: int | None) -> str:
