@@ -1,5 +1,6 @@
 """Every page and action of the console, by what people see and do there."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -514,11 +515,15 @@ async def test_a_policy_stands_in_plain_sentences_with_what_each_version_changed
         Policy(answer_within_s=3600, silence=Silence.ACCEPT),
         Policy(answer_within_s=7200, silence=Silence.ACCEPT, free_window_s=900),
     ):
-        await application.database.write(
-            lambda c, policy=policy: put_in_force(
-                c, world.clock(), retailer=world.retailer, fulfiller=world.supplier, policy=policy, by="Ada"
-            )
+        put = partial(
+            put_in_force,
+            now=world.clock(),
+            retailer=world.retailer,
+            fulfiller=world.supplier,
+            policy=policy,
+            by="Ada",
         )
+        await application.database.write(put)
     who = await operator(world)
     assert "Choose a retailer" in words(await who.look("/console/policies"))
     told = words(await who.look(f"/console/policies?retailer={world.retailer}&holder={world.supplier}"))
