@@ -49,14 +49,9 @@ async def opened(
     """
     providers = open_providers(settings, clock)
     try:
-        async with road.opened(
-            settings,
-            clock,
-            creates=creates,
-            wake=lambda pairs: service.worker.wake(pairs),
-            committed=lambda: service.arrivals.announce(),
-        ) as base:
+        async with road.opened(settings, clock, creates=creates) as base:
             service, network = _wired(base, providers, courier)
+            service.lanes.report_to(wake=service.worker.wake, committed=service.arrivals.announce)
             yield service
             service.arrivals.close()
             await service.lanes.drain()

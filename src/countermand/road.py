@@ -3,10 +3,10 @@
 Commands that only read import none of what deciding takes.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from countermand.ids import Clock, Ids, system_clock
 from countermand.keyring import Keyring
@@ -48,12 +48,8 @@ async def opened(
     *,
     creates: bool = True,
     dry_run: bool = False,
-    wake: Callable[[Any], None] = lambda pairs: None,
-    committed: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Application]:
     """Open the database and the write road; let go of both at the end, when every call has its outcome.
-
-    ``wake`` is called with the partitions and endpoints for which something is due; ``committed`` with every commit.
 
     Raises:
         UnsafeDatabaseError: as ``opened_database``.
@@ -63,7 +59,7 @@ async def opened(
     async with opened_database(settings, creates=creates, dry_run=dry_run) as database:
         ids = Ids(clock)
         count = 1 if database.engine.one_writer else settings.lanes
-        lanes = Lanes(lambda: Lane(database, clock, ids.new, wake=wake, committed=committed), count)
+        lanes = Lanes(lambda: Lane(database, clock, ids.new), count)
         yield Application(
             settings=settings,
             database=database,

@@ -49,7 +49,6 @@ class Lane:
         new_id: NewId,
         wake: Callable[[Collection[Pair]], None] = lambda pairs: None,
         *,
-        committed: Callable[[], None] = lambda: None,
         batch_max: int | None = None,
     ) -> None:
         self._batch_max = batch_max or BATCH_MAX
@@ -57,8 +56,8 @@ class Lane:
         self._clock = clock
         self._new_id = new_id
         self._state = LaneState(database.engine)
-        self._wake = wake
-        self._committed = committed
+        self.wake = wake
+        self.committed: Callable[[], None] = lambda: None
         self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
         self._pump: asyncio.Task[None] | None = None
 
@@ -146,9 +145,9 @@ class Lane:
                 numbers.forget()
                 raise
         result = await self._written(calls)
-        self._committed()
+        self.committed()
         if result.wake:
-            self._wake(result.wake)
+            self.wake(result.wake)
         for each in result.escalated:
             log.warning(
                 "cancellation_escalated",
@@ -182,6 +181,11 @@ class Lanes:
         """Submit ``call`` to the lane of its retailer."""
         key = call.retailer or about(call.command)
         return await self._lanes[key.int % len(self._lanes)].submit(call)
+
+    def report_to(self, *, wake: Callable[[Collection[Pair]], None], committed: Callable[[], None]) -> None:
+        """Call these from now on, as a lane says."""
+        for lane in self._lanes:
+            lane.wake, lane.committed = wake, committed
 
     async def drain(self) -> None:
         """Wait until every lane is idle."""
