@@ -55,6 +55,13 @@ def _networks(texts: list[str]) -> list[str]:
     return texts
 
 
+def _origins(texts: list[str]) -> list[str]:
+    for text in texts:
+        if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", text):
+            raise ValueError(f"{text!r} is no origin; write it like https://shop.example, without a path")
+    return texts
+
+
 def _sender(text: str) -> str:
     address = parseaddr(text)[1]
     local, _, host = address.rpartition("@")
@@ -121,6 +128,10 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[list[str], AfterValidator(_networks)] = Field(
         default_factory=list, description="Networks of proxies whose X-Forwarded-For is believed"
+    )
+    cors_origins: Annotated[list[str], AfterValidator(_origins)] = Field(
+        default_factory=list,
+        description="Origins whose pages may call the native API from a browser, such as https://shop.example",
     )
     connections_max: int = Field(default=20_000, ge=1, le=1_000_000, description="Connections at once, of all callers")
     connections_per_address: int = Field(default=1_000, ge=1, le=1_000_000, description="Connections of one address")

@@ -15,6 +15,8 @@ def described(description: dict[str, Any]) -> dict[str, Any]:
     for call in _calls(description):
         operation = OPERATIONS[call["operationId"]]
         call["tags"] = [call["operationId"].partition(".")[0]]
+        if operation.ends:
+            call["deprecated"] = True
         call["x-permission"] = operation.permission.value if operation.permission else None
         call["x-parties"] = sorted(kind.value for kind in operation.kinds)
         for status, answer in call["responses"].items():

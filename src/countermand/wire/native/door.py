@@ -25,6 +25,7 @@ from countermand.wire.native import (
     scorecards,
 )
 from countermand.wire.native.auth import UNSUPPORTED, Inside, admitted
+from countermand.wire.native.browsers import cached, shared
 from countermand.wire.native.describing import described
 from countermand.wire.native.identifying import identified
 from countermand.wire.native.once import ReplayedError, on_replayed
@@ -47,10 +48,10 @@ class _Described(FastAPI):
 
 def native_door(services: Services) -> Door:
     """The door. It gets the paths that are no other door's, too, as it says best what is not there."""
-    pages = services.settings.base_url
+    pages, origins = services.settings.base_url, services.settings.cors_origins
     return Door(
         prefixes=("/v1/",),
-        app=identified(_api(services), pages),
+        app=shared(identified(_api(services), pages), origins),
         refuse_host=identified(errors.refuse_host, pages),
     )
 
@@ -80,7 +81,7 @@ def _api(services: Services) -> limits.Asgi:
         return of_part if _is_upload(scope) else usual
 
     bounded = limits.bounded(api, errors.refuse_body, bounds=bounds, timeout_s=settings.body_timeout_s)
-    return _reached(admitted(services, bounded, api))
+    return _reached(cached(admitted(services, bounded, api)))
 
 
 _UPLOAD: Final = re.compile("/v1/jobs/[^/]+/input/?")

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from pydantic import AfterValidator, Field
 
 from countermand.admin.callers import Caller
@@ -21,6 +21,7 @@ from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.service.calls import Call
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, ProblemOut
+from countermand.wire.native.etags import IfMatch
 from countermand.wire.native.meaning import DOOR, former_fingerprint, scope_of
 from countermand.wire.native.messages import JsonRoute, Strict
 from countermand.wire.native.once import Once, Shown, submit_once
@@ -29,8 +30,6 @@ from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/lines", responses={**PROBLEMS, 412: {"model": ProblemOut}}, route_class=JsonRoute)
-
-IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=1000)]
 
 
 class ReassignmentIn(Strict):

@@ -16,6 +16,8 @@ from countermand.json_input import parse_json
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.lookup import Lookup
 from countermand.wire.native.errors import told_of_body
+from countermand.wire.native.etags import tagged
+from countermand.wire.native.operations import OPERATIONS
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[!-~]{1,255}$")]
 Units = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
@@ -38,9 +40,17 @@ class JsonRoute(APIRoute):
         answer = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            return await answer(_Request(request.scope, request.receive))
+            response = await answer(_Request(request.scope, request.receive))
+            operation = OPERATIONS[self.operation_id or ""]
+            if operation.ends:
+                response.headers.update(operation.ends.headers)
+            return tagged(request, response) if _shows_one(self) else response
 
         return handle
+
+
+def _shows_one(route: APIRoute) -> bool:
+    return "GET" in (route.methods or ()) and (route.operation_id or "").endswith((".get", ".in_force"))
 
 
 class Strict(BaseModel):

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, Final
 
 from fastapi.routing import APIRoute
@@ -10,12 +12,31 @@ from countermand.admin.callers import Permission
 from countermand.domain.parties import PartyKind
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deprecation:
+    """An operation that will go: since when that is known, when it goes, and where its successor is described."""
+
+    since: datetime
+    sunset: datetime
+    link: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """How answers say so (RFC 9745, RFC 8594)."""
+        return {
+            "Deprecation": f"@{int(self.since.timestamp())}",
+            "Sunset": format_datetime(self.sunset.astimezone(UTC), usegmt=True),
+            "Link": f'<{self.link}>; rel="deprecation"; type="text/html"',
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What a caller needs for one operation. ``permission`` is ``None`` where any valid token will do."""
 
     permission: Permission | None
     kinds: frozenset[PartyKind]
+    ends: Deprecation | None = None
 
 
 _ALL: Final = frozenset(PartyKind)
