@@ -201,6 +201,9 @@ class Settings(BaseSettings):
     )
     idempotency_days: int = Field(default=30, ge=30, le=3660, description="How long an idempotency key is remembered")
     notice_days: int = Field(default=90, ge=1, le=3660, description="How long notices are kept that were sent")
+    attempt_days: int = Field(
+        default=30, ge=1, le=3660, description="How long it is kept what was tried to send a notice"
+    )
     dead_notice_days: int = Field(
         default=365, ge=1, le=3660, description="How long notices are kept that were given up"
     )
@@ -252,6 +255,7 @@ class Settings(BaseSettings):
         return {
             "idempotency_days": self.idempotency_days,
             "notice_days": self.notice_days,
+            "attempt_days": self.attempt_days,
             "dead_notice_days": self.dead_notice_days,
             "process_status_days": self.process_status_days,
             "job_days": self.job_days,

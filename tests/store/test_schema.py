@@ -42,6 +42,9 @@ LED_BY_OTHERS = {
     # A worker owns shares of the retailers, and finds what is due in them (docs/decisions/0013).
     "ix_notices_due",
     "ix_notices_dead",
+    # Attempts are asked for by what they were about.
+    "ix_attempts_endpoint_id_id",
+    "ix_attempts_notice_id_id",
     "ix_refunds_due",
     "ix_refunds_checked",
     "ix_cancellations_due",

@@ -1,6 +1,6 @@
 """When a notice is sent again, and when it is given up. Time and chance are arguments."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -31,11 +31,21 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt: its result, also as a sentence, and the delay that the receiver asks for."""
+    """One attempt: its result, also as a sentence, and the delay that the receiver asks for.
+
+    ``status`` and ``answer`` are the receiver's own, if it answered: HTTP's status, and the first of what it said.
+    """
 
     verdict: Verdict
     result: str
     retry_after_s: float | None = None
+    status: int | None = field(default=None, compare=False)
+    answer: str = field(default="", compare=False)
+
+    @property
+    def error(self) -> str:
+        """Why there was no answer; empty if there was one, or none is expected."""
+        return "" if self.status is not None or self.verdict is Verdict.DELIVERED else self.result
 
 
 class NoticeState(StrEnum):

@@ -17,6 +17,7 @@ from countermand.domain.processes import ProcessState
 from countermand.ids import earliest
 from countermand.store import tables as t
 from countermand.store.changes import change_any
+from countermand.store.views import views
 
 PAGE: Final = 500
 
@@ -27,13 +28,15 @@ Key = tuple[Any, ...]
 class Sweep:
     """One kind of row. ``setting`` names the days that it is kept; ``old`` says which rows have had them.
 
-    ``newest`` bounds the keys that can be old, where the keys of a table grow with time.
+    ``newest`` bounds the keys that can be old, where the keys of a table grow with time. ``of_all`` are rows that other
+    parties than retailers have as well, under their own id.
     """
 
     setting: str
     table: Table
     old: Callable[[datetime], ColumnElement[bool]]
     newest: Callable[[datetime], ColumnElement[bool]] | None = None
+    of_all: bool = False
 
     @property
     def by_retailer(self) -> bool:
@@ -91,6 +94,13 @@ SWEEPS: Final = (
         newest=_notices_before,
     ),
     Sweep(
+        setting="attempt_days",
+        table=t.attempts,
+        old=lambda at: t.attempts.c.at < at,
+        newest=lambda at: t.attempts.c.id < earliest(at),
+        of_all=True,
+    ),
+    Sweep(
         setting="process_status_days",
         table=t.process_statuses,
         old=lambda at: and_(
@@ -146,12 +156,25 @@ def purge(connection: Connection, sweep: Sweep, retailer: UUID | None, before: d
     return Page(deleted=deleted, after=keys[-1] if len(rows) == PAGE else None)
 
 
-def retailers(connection: Connection, after: UUID | None) -> Sequence[UUID]:
-    """The next 500 retailers after this one, by their ids."""
-    query = select(t.parties.c.id).where(t.parties.c.kind == PartyKind.RETAILER.value).order_by(t.parties.c.id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A party that has rows of its own."""
+
+    id: UUID
+    kind: str
+
+    @property
+    def is_retailer(self) -> bool:
+        """Whether it sells: then it has rows of every kind."""
+        return self.kind == PartyKind.RETAILER.value
+
+
+def owners(connection: Connection, after: UUID | None) -> Sequence[Owner]:
+    """The next 500 parties after this one, by their ids."""
+    query = select(t.parties.c.id, t.parties.c.kind).order_by(t.parties.c.id)
     if after is not None:
         query = query.where(t.parties.c.id > after)
-    return connection.execute(query.limit(PAGE)).scalars().all()
+    return views(Owner, connection.execute(query.limit(PAGE)))
 
 
 def orders_with_customer(connection: Connection, retailer: UUID, before: datetime, limit: int) -> Sequence[UUID]:

@@ -625,6 +625,29 @@ notices = Table(
     _index_where("ix_notices_dead", "partition", "endpoint_id", "created_at", where="state = 'dead'"),
 )
 
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("retailer_id", Id, nullable=False, comment="of its notice; of a test, the party that owns the endpoint"),
+    Column("id", Id, nullable=False),
+    Column("notice_id", Id, comment="null for a test"),
+    Column("endpoint_id", Id, nullable=False),
+    Column("event_id", Id, nullable=False, comment="of a test, the id that it was sent under"),
+    Column("line_id", Id, comment="with seq: which event; null for a test"),
+    Column("seq", Integer),
+    Column("kind", Text, nullable=False),
+    Column("url", Text, nullable=False, comment="where the endpoint was then"),
+    Column("at", Instant, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status", Integer, comment="of the answer, if there was one"),
+    Column("answer", Text, nullable=False, comment="its first 1 kB"),
+    Column("error", Text, nullable=False, comment="why there was none, in words"),
+    PrimaryKeyConstraint("retailer_id", "id"),
+    Index(None, "endpoint_id", "id"),
+    Index(None, "notice_id", "id"),
+)
+
 order_money = Table(
     "order_money",
     metadata,

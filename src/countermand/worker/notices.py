@@ -22,11 +22,12 @@ from countermand.admin import endpoints
 from countermand.domain.delivery import FAILING_MAX, Attempt, Stop, Verdict, health_after, rest_s, status_after
 from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.parties import PartyKind
-from countermand.ids import Clock, show
+from countermand.ids import Clock, Ids, show
 from countermand.reads import events as event_reads
 from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
-from countermand.store import outbox, owner_mails
+from countermand.store import attempts, outbox, owner_mails
+from countermand.store.attempts import AttemptRow
 from countermand.store.engines.protocol import Database
 from countermand.store.outbox import DueNotice, Pair, Settlement
 from countermand.worker.leases import Monotonic, Partitions
@@ -75,6 +76,7 @@ class _Result:
     notice: DueNotice
     delivered: bool
     settlement: Settlement
+    attempt: AttemptRow
     stop: Stop | None
 
 
@@ -106,8 +108,10 @@ class Notices:
         at_once: int = SENDS_AT_ONCE,
         monotonic: Monotonic = time.monotonic,
         dice: Random | None = None,
+        ids: Ids | None = None,
     ) -> None:
         self._database = database
+        self._ids = ids or Ids(clock)
         self._partitions = partitions
         self._courier = courier
         self._clock = clock
@@ -373,15 +377,17 @@ class Notices:
 
     async def _send(self, queue: Queue, letter: QueuedNotice, fence: int) -> None:
         long = asyncio.get_running_loop().call_later(LONG_S, self._overstays, queue)
+        endpoint, began, began_at = queue.endpoint, self._monotonic(), self._clock()
         try:
-            attempt = await self._courier.deliver(queue.endpoint, queue.reader, letter.event)
+            attempt = await self._courier.deliver(endpoint, queue.reader, letter.event)
         except Exception:
             log.exception("notice_not_written", notice=show("ntc", letter.notice.id))
             attempt = Attempt(verdict=Verdict.FAILED, result="The notice could not be written. It was logged.")
         finally:
             long.cancel()
             self._turns.done(queue)
-        self._note(queue, letter.notice, fence, attempt)
+        kept = self._kept(endpoint, letter, attempt, began_at, self._monotonic() - began)
+        self._note(queue, letter.notice, fence, attempt, kept)
         self._refill(queue)
         self._go_on()
 
@@ -389,7 +395,29 @@ class Notices:
         if self._turns.overstays(queue):
             self._go_on()
 
-    def _note(self, queue: Queue, notice: DueNotice, fence: int, attempt: Attempt) -> None:
+    def _kept(
+        self, endpoint: Endpoint, letter: QueuedNotice, attempt: Attempt, at: datetime, took_s: float
+    ) -> AttemptRow:
+        notice = letter.notice
+        return AttemptRow(
+            retailer_id=notice.retailer_id,
+            id=self._ids.new(),
+            notice_id=notice.id,
+            endpoint_id=notice.endpoint_id,
+            event_id=notice.event_id,
+            line_id=notice.line_id,
+            seq=notice.seq,
+            kind=letter.event.kind,
+            url=endpoint.url,
+            at=at,
+            ok=attempt.verdict is Verdict.DELIVERED,
+            duration_ms=round(took_s * 1000),
+            status=attempt.status,
+            answer=attempt.answer,
+            error=attempt.error,
+        )
+
+    def _note(self, queue: Queue, notice: DueNotice, fence: int, attempt: Attempt, kept: AttemptRow) -> None:
         now = self._clock()
         number = notice.attempts + 1
         status = status_after(attempt, number, now, self._dice.random())
@@ -416,7 +444,14 @@ class Notices:
             at=now,
         )
         self._results.append(
-            _Result(queue=queue, notice=notice, delivered=delivered, settlement=settlement, stop=health.stop)
+            _Result(
+                queue=queue,
+                notice=notice,
+                delivered=delivered,
+                settlement=settlement,
+                attempt=kept,
+                stop=health.stop,
+            )
         )
         queue.failing_since = health.failing_since
         if self._settler is None:
@@ -475,6 +510,7 @@ class Notices:
     def _store(self, batch: list[_Result], answered: Collection[UUID], connection: Connection) -> list[_Result]:
         """Write it all down; which results stopped their endpoints."""
         count = outbox.settle(connection, [each.settlement for each in batch])
+        attempts.record(connection, [each.attempt for each in batch])
         if count < len(batch):
             log.warning("notices_settled_by_another", notices=len(batch) - count)
         last = {each.queue: each for each in batch}

@@ -65,11 +65,12 @@ class Retention:
                 await self._sweep(sweep, None, done)
         if FIRST in self._partitions.owned:
             await self._look_after_unconfirmed(done)
-        async for retailer in self._retailers():
+        async for owner in self._owners():
             for sweep in retention.SWEEPS:
-                if sweep.by_retailer:
-                    await self._sweep(sweep, retailer, done)
-            await self._erase_customers(retailer, done)
+                if sweep.by_retailer and (owner.is_retailer or sweep.of_all):
+                    await self._sweep(sweep, owner.id, done)
+            if owner.is_retailer:
+                await self._erase_customers(owner.id, done)
         if done:
             log.info("retention", **done)
         return done
@@ -119,17 +120,17 @@ class Retention:
             erase_customer(connection, order, at=self._clock(), by=BY)
         return len(orders)
 
-    async def _retailers(self) -> AsyncIterator[UUID]:
-        """The retailers of the partitions that are owned, as long as they are."""
+    async def _owners(self) -> AsyncIterator[retention.Owner]:
+        """The parties of the partitions that are owned, as long as they are."""
         after: UUID | None = None
         while True:
-            page = await self._database.read(partial(retention.retailers, after=after))
-            for retailer in page:
-                if self._owns(retailer):
-                    yield retailer
+            page = await self._database.read(partial(retention.owners, after=after))
+            for owner in page:
+                if self._owns(owner.id):
+                    yield owner
             if len(page) < retention.PAGE:
                 return
-            after = page[-1]
+            after = page[-1].id
 
     def _owns(self, retailer: UUID | None) -> bool:
         return (FIRST if retailer is None else partition_of(retailer)) in self._partitions.owned

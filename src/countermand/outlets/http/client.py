@@ -8,6 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from typing import Final, Self
 
 import structlog
 
-from countermand.documents.sentences import one_line
+from countermand.documents.sentences import one_line, written
 from countermand.domain.addresses.address import BadAddressError
 from countermand.domain.addresses.web import Target, check_port, read_url
 from countermand.domain.delivery import Attempt, Verdict
@@ -30,6 +31,8 @@ CONNECT_S: Final = 3.0
 BODY_WAIT_S: Final = 1.0
 """How long the rest of an answer is waited for once its status is there. The status decides; the rest explains."""
 ANSWER_MAX: Final = 16 * 1024
+ANSWER_KEPT: Final = 1024
+"""So many bytes of an answer are kept with the attempt."""
 TEXT_MAX: Final = 1000
 """How much of a receiver's own words is kept, in characters and in bytes."""
 RETRY_AFTER_MAX_S: Final = 24 * 3600.0
@@ -200,7 +203,7 @@ class Webhooks:
         except Exception:
             log.exception("webhook_failed")
             return Attempt(verdict=Verdict.FAILED, result="The attempt failed here, and was logged.")
-        return _attempt(answer, self._clock())
+        return replace(_attempt(answer, self._clock()), status=answer.status, answer=_beginning(answer))
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -238,9 +241,20 @@ def _phrase(status: int) -> str:
         return ""
 
 
+def _beginning(answer: Answer) -> str:
+    """The first of what the receiver says, as it says it, but for what cannot be shown."""
+    if _is_coded(answer):
+        return ""
+    return written(answer.body[:ANSWER_KEPT].decode("utf-8", "replace"))
+
+
+def _is_coded(answer: Answer) -> bool:
+    return answer.header(b"content-encoding").lower() not in ("", "identity")
+
+
 def _words(answer: Answer) -> str:
     """The beginning of what the receiver says, as one line of printable text. What is compressed is left alone."""
-    if answer.header(b"content-encoding").lower() not in ("", "identity"):
+    if _is_coded(answer):
         return ""
     return one_line(answer.body.decode("utf-8", "replace"), TEXT_MAX)
 
