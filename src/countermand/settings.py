@@ -201,9 +201,7 @@ class Settings(BaseSettings):
     )
     idempotency_days: int = Field(default=30, ge=30, le=3660, description="How long an idempotency key is remembered")
     notice_days: int = Field(default=90, ge=1, le=3660, description="How long notices are kept that were sent")
-    attempt_days: int = Field(
-        default=30, ge=1, le=3660, description="How long it is kept what was tried to send a notice"
-    )
+    attempt_days: int = Field(default=30, ge=1, le=3660, description="How long attempts to send notices are kept")
     dead_notice_days: int = Field(
         default=365, ge=1, le=3660, description="How long notices are kept that were given up"
     )

@@ -495,7 +495,7 @@ def _(filled: Filled) -> Cases:
     found: Cases = {}
     for state in (None, "due", "sent", "dead"):
         for endpoint in (None, filled.population.endpoint):
-            wanted = NoticeFilter(state=state, endpoint=endpoint)
+            wanted = NoticeFilter(states=frozenset({state} if state else ()), endpoint=endpoint)
 
             def ask(connection: Connection, wanted: NoticeFilter = wanted) -> object:
                 return notice_reads.list_notices(connection, wanted, 50, now)
@@ -1063,9 +1063,9 @@ def _(filled: Filled) -> Cases:
     }
 
 
-@of("store.retention.retailers")
+@of("store.retention.owners")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: retention.retailers(connection, None)}
+    return {"": lambda connection: retention.owners(connection, None)}
 
 
 @of("store.retention.orders_with_customer")

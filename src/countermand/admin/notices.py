@@ -12,6 +12,8 @@ from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.problems import RefusedError, UnknownError
 from countermand.ids import show
 from countermand.reads import notices
+from countermand.reads.notices import NoticeView
+from countermand.reads.scope import Scope
 from countermand.store import outbox
 
 PREFIX = "ntc"
@@ -51,6 +53,21 @@ def replay(connection: Connection, now: datetime, notice: UUID) -> SentAgain:
     if row is None or to is None or not outbox.replay(connection, now, row.retailer_id, row.id):
         raise UnknownNoticeError(f"There is no notice {show(PREFIX, notice)}.")
     return SentAgain(count=1, endpoint=to)
+
+
+def resend(connection: Connection, now: datetime, scope: Scope, notice: UUID) -> NoticeView:
+    """Send a notice again that this party may see. Returns how it stands then.
+
+    Raises:
+        UnknownNoticeError: there is none.
+        EndpointRemovedError: its endpoint was removed.
+    """
+    if notices.notice_shown(connection, scope, notice) is None:
+        raise UnknownNoticeError(f"There is no notice {show(PREFIX, notice)}.")
+    replay(connection, now, notice)
+    found = notices.notice_shown(connection, scope, notice)
+    assert found is not None
+    return found
 
 
 def recover(connection: Connection, now: datetime, endpoint: UUID, since: datetime) -> SentAgain:

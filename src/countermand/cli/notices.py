@@ -47,7 +47,7 @@ def notices(
     """
     now = datetime.now(UTC)
     wanted = NoticeFilter(
-        state=state.value if state else None,
+        states=frozenset({state.value} if state else ()),
         endpoint=find_id(endpoints.PREFIX, endpoint) if endpoint else None,
         since=_moment(since, now) if since else None,
     )

@@ -9,6 +9,7 @@ from countermand.domain.addresses.address import AddressKind
 from countermand.domain.addresses.mailbox import MAILBOX, mailbox_of
 from countermand.domain.delivery import Attempt
 from countermand.domain.endpoint import Endpoint
+from countermand.domain.events import EventKind
 from countermand.ids import show
 from countermand.outlets.email_text import MailText, mail_of, trial_mail
 from countermand.outlets.links import Links
@@ -32,8 +33,8 @@ class EmailOutlet:
         mail = mail_of(notice.event, reader=notice.reader, page=page, now=now)
         return await self.write(mailbox_of(notice.endpoint.url), mail, message_id=show("evt", notice.event.id))
 
-    async def test(self, endpoint: Endpoint, message: UUID, now: datetime) -> Attempt:
-        """A message about nothing."""
+    async def test(self, endpoint: Endpoint, message: UUID, now: datetime, kind: EventKind | None = None) -> Attempt:
+        """A message about nothing, whatever the kind: people would take a sample for an event."""
         mail = trial_mail(self._source)
         return await self.write(mailbox_of(endpoint.url), mail, message_id=show("evt", message))
 

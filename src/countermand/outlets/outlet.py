@@ -8,6 +8,7 @@ from uuid import UUID
 from countermand.domain.addresses.address import AddressKind
 from countermand.domain.delivery import Attempt
 from countermand.domain.endpoint import Endpoint
+from countermand.domain.events import EventKind
 from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
 
@@ -33,8 +34,8 @@ class Outlet(Protocol):
         """Make one attempt to send a notice."""
         ...
 
-    async def test(self, endpoint: Endpoint, message: UUID, now: datetime) -> Attempt:
-        """Make one attempt to send a test, whatever the state of the endpoint. Nothing is stored of it."""
+    async def test(self, endpoint: Endpoint, message: UUID, now: datetime, kind: EventKind | None = None) -> Attempt:
+        """Make one attempt to send a test, whatever the state of the endpoint: with a ``kind``, a sample of it."""
         ...
 
     async def close(self) -> None:

@@ -9,11 +9,13 @@ import orjson
 
 from countermand.admin import endpoints
 from countermand.admin.endpoints import PREFIX
-from countermand.documents.events import write, write_test
+from countermand.documents.events import write
+from countermand.documents.samples import write_sample
 from countermand.domain.addresses.address import AddressKind
 from countermand.domain.addresses.web import WEBHOOK
 from countermand.domain.delivery import Attempt
 from countermand.domain.endpoint import Endpoint
+from countermand.domain.events import EventKind
 from countermand.ids import show
 from countermand.keyring import Keyring
 from countermand.outlets.http.client import Webhooks
@@ -41,9 +43,10 @@ class WebhookOutlet:
         document = write(notice.event, reader=notice.reader, source=self._source, page=page)
         return await self._post(notice.endpoint, document["id"], document, now)
 
-    async def test(self, endpoint: Endpoint, message: UUID, now: datetime) -> Attempt:
-        """A message about nothing, signed and sent like any other."""
-        document = write_test(endpoint=show(PREFIX, endpoint.id), id=message, at=now, source=self._source)
+    async def test(self, endpoint: Endpoint, message: UUID, now: datetime, kind: EventKind | None = None) -> Attempt:
+        """A message about nothing, or about things that do not exist, signed and sent like any other."""
+        whose = show(PREFIX, endpoint.id)
+        document = write_sample(kind, endpoint=whose, id=message, at=now, source=self._source)
         return await self._post(endpoint, show("evt", message), document, now)
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from countermand.reads.scope import Scope
 from countermand.store import tables as t
 from countermand.store.attempts import AttemptRow
 from countermand.store.columns import IdList, Record, one_of
-from countermand.store.views import view, views
+from countermand.store.views import views
 
 _FIRST_PIECE: Final = timedelta(hours=1)
 
@@ -60,7 +60,7 @@ def list_attempts(
         now = min(now, wanted.until)
     if wanted.after is not None:
         query = query.where(attempts.id < wanted.after)
-        now = min(now, moment_of(wanted.after))
+        now = min(now, moment_of(min(wanted.after, earliest(now + _FIRST_PIECE))))
     if wanted.notice is not None:
         rows = connection.execute(query.where(attempts.notice_id == wanted.notice).limit(wanted.limit)).all()
     else:
@@ -96,9 +96,7 @@ def _endpoints(scope: Scope) -> ColumnElement[bool]:
     return t.attempts.c.endpoint_id.in_(mine)
 
 
-def _backwards(
-    connection: Connection, query: Select[Any], limit: int, now: datetime, oldest: datetime
-) -> list[Record]:
+def _backwards(connection: Connection, query: Select[Any], limit: int, now: datetime, oldest: datetime) -> list[Record]:
     """The newest rows, looked for in pieces of time that grow: what is older than the page is not read."""
     rows: list[Record] = []
     end, piece = now + _FIRST_PIECE, 2 * _FIRST_PIECE

@@ -57,9 +57,14 @@ class NoticeView(NoticeRow):
 class NoticeFilter:
     """Which notices to list; what is left out does not matter."""
 
-    state: str | None = None
+    states: frozenset[str] = frozenset()
     endpoint: UUID | None = None
+    owner: UUID | None = None
+    """The party whose endpoints they are for."""
+    event: UUID | None = None
+    kinds: frozenset[str] = frozenset()
     since: datetime | None = None
+    until: datetime | None = None
     after: UUID | None = None
     """The last one of the page before."""
 
@@ -74,28 +79,61 @@ def list_notices(connection: Connection, wanted: NoticeFilter, limit: int, now: 
     query = select(t.notices, t.endpoints.c.url).join(t.endpoints, t.endpoints.c.id == notices.endpoint_id)
     if wanted.endpoint is not None:
         query = query.where(notices.endpoint_id == wanted.endpoint)
+    if wanted.owner is not None:
+        query = query.where(t.endpoints.c.party_id == wanted.owner)
+    if wanted.kinds:
+        query = query.where(notices.kind.in_(sorted(wanted.kinds)))
     if wanted.since is not None:
         query = query.where(notices.created_at >= wanted.since)
-    if wanted.state is not None:
+    if wanted.until is not None:
+        query = query.where(notices.created_at < wanted.until)
+        now = min(now, wanted.until + _FIRST_PIECE)
+    state = next(iter(wanted.states)) if len(wanted.states) == 1 else None
+    if state is not None:
         # As a literal: a partial index serves no parameter.
-        query = query.where(notices.state == literal_column(f"'{NoticeState(wanted.state)}'"))
+        query = query.where(notices.state == literal_column(f"'{NoticeState(state)}'"))
+    elif wanted.states:
+        query = query.where(notices.state.in_(sorted(wanted.states)))
     if wanted.after is not None:
         query = query.where(notices.id < wanted.after)
-        now = min(now, moment_of(wanted.after) + _FIRST_PIECE)
+        now = min(now, moment_of(min(wanted.after, earliest(now))) + _FIRST_PIECE)
     query = query.order_by(notices.id.desc())
-    if wanted.state in (NoticeState.DUE, NoticeState.DEAD):
+    if wanted.event is not None:
+        of_event = _of_event(connection, wanted.event)
+        return [view(NoticeView, row) for row in connection.execute(query.where(*of_event).limit(limit))]
+    if state in (NoticeState.DUE, NoticeState.DEAD):
         here = notices.partition.in_(range(t.PARTITIONS))
         return [view(NoticeView, row) for row in connection.execute(query.where(here).limit(limit))]
-    mine = query.where(_of_sellers(connection, wanted.endpoint))
+    mine = query.where(_of_sellers(connection, wanted))
     return [view(NoticeView, row) for row in _backwards(connection, mine, limit, wanted.since, now)]
 
 
-def _of_sellers(connection: Connection, endpoint: UUID | None) -> ColumnElement[bool]:
-    """Of retailers whose lines the owner of this endpoint may see, or of any."""
+def _of_event(connection: Connection, event: UUID) -> list[ColumnElement[bool]]:
+    """A notice is of the retailer of its event, and was made in one transaction with it."""
+    events, notices = t.events.c, t.notices.c
+    # As a range and in order: it is found by the index of ids.
+    home = (
+        select(events.retailer_id).where(events.id.between(event, event)).order_by(events.id).limit(literal_column("1"))
+    )
+    retailer = connection.execute(home).scalar()
+    if retailer is None:
+        return [false()]
+    made = moment_of(event)
+    near = (notices.id >= earliest(made - _FIRST_PIECE), notices.id < earliest(made + _FIRST_PIECE))
+    return [notices.retailer_id == retailer, *near, notices.event_id == event]
+
+
+def _of_sellers(connection: Connection, wanted: NoticeFilter) -> ColumnElement[bool]:
+    """Of retailers whose lines the owner of the endpoints may see, or of any."""
     scope = Scope(party=UUID(int=0), kind=PartyKind.PLATFORM)
-    if endpoint is not None:
-        owner = select(t.parties.c.id, t.parties.c.kind).join(t.endpoints, t.endpoints.c.party_id == t.parties.c.id)
-        row = connection.execute(owner.where(t.endpoints.c.id == endpoint)).first()
+    if wanted.endpoint is not None or wanted.owner is not None:
+        owner = select(t.parties.c.id, t.parties.c.kind)
+        if wanted.endpoint is not None:
+            owner = owner.join(t.endpoints, t.endpoints.c.party_id == t.parties.c.id)
+            owner = owner.where(t.endpoints.c.id == wanted.endpoint)
+        if wanted.owner is not None:
+            owner = owner.where(t.parties.c.id == wanted.owner)
+        row = connection.execute(owner).first()
         if row is None:
             return false()
         scope = Scope(party=row.id, kind=PartyKind(row.kind))
@@ -136,6 +174,16 @@ def notice_by_id(connection: Connection, notice: UUID) -> NoticeRow | None:
     retailers = select(t.parties.c.id).where(t.parties.c.kind == PartyKind.RETAILER.value)
     query = select(t.notices).where(t.notices.c.retailer_id.in_(retailers), t.notices.c.id == notice)
     return view_or_none(NoticeRow, connection.execute(query).first())
+
+
+def notice_shown(connection: Connection, scope: Scope, notice: UUID) -> NoticeView | None:
+    """One notice with the address of its endpoint; ``None`` if there is none that this party may see."""
+    retailers = select(t.parties.c.id).where(t.parties.c.kind == PartyKind.RETAILER.value)
+    query = select(t.notices, t.endpoints.c.url).join(t.endpoints, t.endpoints.c.id == t.notices.c.endpoint_id)
+    query = query.where(t.notices.c.retailer_id.in_(retailers), t.notices.c.id == notice)
+    if scope.kind is not PartyKind.PLATFORM:
+        query = query.where(t.endpoints.c.party_id == scope.party)
+    return view_or_none(NoticeView, connection.execute(query).first())
 
 
 _FIRST_PIECE: Final = timedelta(hours=1)

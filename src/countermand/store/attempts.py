@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.store.bulk import write
+from countermand.store.engines.protocol import engine_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,4 +34,4 @@ class AttemptRow:
 def record(connection: Connection, rows: Sequence[AttemptRow]) -> None:
     """Keep these: one statement for any number of them."""
     if rows:
-        write(connection, {}, {"attempts": [asdict(each) for each in rows]})
+        engine_of(connection).write(connection, {}, {"attempts": [asdict(each) for each in rows]}, frozenset())

@@ -29,11 +29,14 @@ class Problem(StrEnum):
     TOO_BROAD = "too_broad"
     UNKNOWN_ENDPOINT = "unknown_endpoint"
     UNKNOWN_EVENT = "unknown_event"
+    UNKNOWN_NOTICE = "unknown_notice"
+    UNKNOWN_ATTEMPT = "unknown_attempt"
     UNKNOWN_PARTY = "unknown_party"
     IF_MATCH_NEEDED = "if_match_needed"
     KEY_IN_USE = "key_in_use"
     LIMIT_REACHED = "limit_reached"
     NOT_SIGNED = "not_signed"
+    ENDPOINT_REMOVED = "endpoint_removed"
     NOTHING_TO_CONFIRM = "nothing_to_confirm"
     UNKNOWN_JOB = "unknown_job"
     JOB_NOT_OPEN = "job_not_open"
@@ -109,11 +112,14 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.TOO_BROAD: _crux(422, native=422, plaza=(400, 41100)),
     Problem.UNKNOWN_ENDPOINT: _crux(404, native=404, plaza=(404, 41000)),
     Problem.UNKNOWN_EVENT: _crux(404, native=404, plaza=(404, 41000)),
+    Problem.UNKNOWN_NOTICE: _crux(404, native=404, plaza=(404, 41000)),
+    Problem.UNKNOWN_ATTEMPT: _crux(404, native=404, plaza=(404, 41000)),
     Problem.UNKNOWN_PARTY: _crux(404, native=404, plaza=(404, 41000)),
     Problem.IF_MATCH_NEEDED: _crux(428, native=428, plaza=(428, 41000)),
     Problem.KEY_IN_USE: _crux(409, native=409, plaza=(409, 41000)),
     Problem.LIMIT_REACHED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.NOT_SIGNED: _crux(409, native=409, plaza=(409, 41000)),
+    Problem.ENDPOINT_REMOVED: _crux(409, native=409, plaza=(409, 41000)),
     Problem.NOTHING_TO_CONFIRM: _crux(409, native=409, plaza=(409, 41000)),
     Problem.UNKNOWN_JOB: _crux(404, native=404, plaza=(404, 41000)),
     Problem.JOB_NOT_OPEN: _crux(409, native=409, plaza=(409, 41000)),

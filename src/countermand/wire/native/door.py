@@ -13,6 +13,7 @@ from countermand.store.engines.protocol import TooBroadError, UnavailableError, 
 from countermand.wire import limits
 from countermand.wire.body_types import unsupported_body
 from countermand.wire.native import (
+    attempts,
     cancellations,
     endpoints,
     errors,
@@ -20,6 +21,7 @@ from countermand.wire.native import (
     jobs,
     lines,
     me,
+    notices,
     payments,
     refunds,
     scorecards,
@@ -56,7 +58,19 @@ def native_door(services: Services) -> Door:
     )
 
 
-_RESOURCES: Final = (cancellations, lines, payments, refunds, scorecards, events, endpoints, jobs, me)
+_RESOURCES: Final = (
+    cancellations,
+    lines,
+    payments,
+    refunds,
+    scorecards,
+    events,
+    endpoints,
+    jobs,
+    notices,
+    attempts,
+    me,
+)
 
 
 def _api(services: Services) -> limits.Asgi:

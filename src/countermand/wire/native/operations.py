@@ -82,6 +82,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "jobs.get": Operation(None, _ALL),
     "jobs.results": Operation(None, _ALL),
     "jobs.cancel": Operation(None, _ALL),
+    "notices.list": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "notices.get": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "notices.resend": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "attempts.list": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "attempts.get": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "me.get": Operation(None, _ALL),
 }
 

@@ -72,6 +72,8 @@ MEANINGS: Final[dict[str, str]] = {
     "too_broad": "The read took longer than `read_timeout_s` and was stopped. The sentence says which filter helps.",
     "unknown_endpoint": "There is no such endpoint of the caller's party.",
     "unknown_event": "There is no such event that the caller sees.",
+    "unknown_notice": "There is no such notice for an endpoint of the caller's party.",
+    "unknown_attempt": "There is no such attempt at an endpoint of the caller's party.",
     "unknown_party": "There is no party with this id or name, or more than one.",
     "if_match_needed": "The call needs the header `If-Match`.",
     "key_in_use": "The first call with this idempotency key is not answered yet. Repeat the call.",
@@ -84,6 +86,7 @@ MEANINGS: Final[dict[str, str]] = {
     "unknown_job": "There is no such job of the caller's party.",
     "job_not_open": "The job was started already, or it has ended. The sentence says what it is.",
     "part_differs": "The job has this part of its file already, with another content.",
+    "endpoint_removed": "The endpoint of the notice was removed. Nothing is sent there any more.",
     "unavailable": "The database did not answer. Repeat the call.",
 }
 """What each refusal and problem means, as docs/refusals.md has it."""
@@ -132,6 +135,7 @@ ADVICE: Final[dict[str, str]] = {
     "not_signed": "Nothing has to be done: e-mails carry no signature.",
     "job_not_open": "Make another job for what is left. The results say which rows were done.",
     "part_differs": "Cancel the job and make another one, if the first content was wrong.",
+    "endpoint_removed": "Add an endpoint. Events of the past are in the feed.",
     "unavailable": "Wait as long as `Retry-After` says, then send the same call again. Nothing is half-done.",
 }
 """What a caller can do about each."""

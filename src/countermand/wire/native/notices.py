@@ -1,0 +1,149 @@
+"""Notices of the caller's endpoints: what was to be sent, what became of it, and sending it again."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from sqlalchemy import Connection
+
+from countermand.admin import endpoints
+from countermand.admin import notices as admin
+from countermand.admin.callers import Caller
+from countermand.documents.attempts import attempt_document
+from countermand.documents.notices import NoticeOut, notice_out
+from countermand.domain.delivery import NoticeState
+from countermand.domain.parties import PartyKind
+from countermand.ids import read, show
+from countermand.reads import attempts as attempt_reads
+from countermand.reads import notices as notice_reads
+from countermand.reads.notices import NoticeFilter, NoticeView
+from countermand.reads.scope import Scope
+from countermand.store.engines.transactions import change
+from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.errors import PROBLEMS, invalid
+from countermand.wire.native.events import TypesGiven, kinds_of
+from countermand.wire.native.meaning import scope_of
+from countermand.wire.native.messages import JsonRoute, Limit
+from countermand.wire.native.periods import PeriodGiven
+from countermand.wire.replies import CallError, Problem
+
+router: Final = APIRouter(prefix="/v1/notices", responses=PROBLEMS, route_class=JsonRoute)
+
+EXPANDED_MAX: Final = 200
+"""So many attempts are shown with each notice, at most: the first of them."""
+
+ExpandGiven = Annotated[
+    list[Literal["attempts"]], Query(max_length=5, description="`attempts`: show them with each notice")
+]
+
+
+class NoticePage(BaseModel):
+    """Some notices, newest first. ``next`` is the ``after`` of the following page."""
+
+    notices: list[NoticeOut]
+    next: str | None
+
+
+@router.get("", operation_id="notices.list", response_model_exclude_unset=True)
+async def list_notices(
+    services: Inside,
+    who: Who,
+    period: PeriodGiven,
+    state: Annotated[list[NoticeState], Query(max_length=3)] = [],  # noqa: B006 - nothing changes it
+    endpoint: Annotated[str | None, Query(description="Only those for this endpoint")] = None,
+    event: Annotated[str | None, Query(description="Only those about this event")] = None,
+    type: TypesGiven = [],  # noqa: A002, B006 - the parameter's name; nothing changes it
+    expand: ExpandGiven = [],  # noqa: B006
+    after: str | None = None,
+    limit: Limit = 50,
+) -> NoticePage:
+    """Notices for the endpoints of the caller's party, newest first; the platform sees those of all."""
+    wanted = NoticeFilter(
+        states=frozenset(each.value for each in state),
+        endpoint=id_in_query(endpoints.PREFIX, endpoint, "endpoint"),
+        owner=owner_of(who),
+        event=id_in_query("evt", event, "event"),
+        kinds=kinds_of(type),
+        since=period.since,
+        until=period.until,
+        after=id_in_query(admin.PREFIX, after, "after"),
+    )
+    now, scope = services.clock(), scope_of(who)
+
+    def look(connection: Connection) -> tuple[Sequence[NoticeView], list[NoticeOut]]:
+        rows = notice_reads.list_notices(connection, wanted, limit + 1, now)
+        page = rows[:limit]
+        return rows, _shown(connection, scope, page, bool(expand), services.settings.base_url)
+
+    rows, shown = await services.database.read(look)
+    more = len(rows) > limit
+    return NoticePage(notices=shown, next=shown[-1].id if more else None)
+
+
+@router.get("/{notice}", operation_id="notices.get", response_model_exclude_unset=True)
+async def get_notice(services: Inside, who: Who, notice: str, expand: ExpandGiven = []) -> NoticeOut:  # noqa: B006
+    """One notice."""
+    wanted, scope = _id(notice), scope_of(who)
+
+    def look(connection: Connection) -> list[NoticeOut]:
+        row = notice_reads.notice_shown(connection, scope, wanted)
+        return _shown(connection, scope, [row] if row else [], bool(expand), services.settings.base_url)
+
+    found = await services.database.read(look)
+    if not found:
+        raise CallError(Problem.UNKNOWN_NOTICE, UNKNOWN)
+    return found[0]
+
+
+@router.post("/{notice}/resend", operation_id="notices.resend", status_code=202, response_model_exclude_unset=True)
+async def resend_notice(services: Inside, who: Who, notice: str) -> NoticeOut:
+    """Send a notice again, whether it is dead or was sent: at once, under the id of the same event."""
+    resend = partial(admin.resend, now=services.clock(), scope=scope_of(who), notice=_id(notice))
+    try:
+        return notice_out(await change(services.database, resend))
+    except admin.UnknownNoticeError:
+        raise CallError(Problem.UNKNOWN_NOTICE, UNKNOWN) from None
+    except admin.EndpointRemovedError as error:
+        raise CallError(Problem.ENDPOINT_REMOVED, str(error)) from None
+
+
+UNKNOWN: Final = "There is no such notice."
+
+
+def owner_of(who: Caller) -> UUID | None:
+    """Whose endpoints the caller sees: only its own, or those of all."""
+    return None if who.kind is PartyKind.PLATFORM else who.party
+
+
+def id_in_query(prefix: str, text: str | None, name: str) -> UUID | None:
+    """The id that a parameter is.
+
+    Raises:
+        CallError: it is none.
+    """
+    found = None if text is None else read(prefix, text)
+    if text is not None and found is None:
+        raise invalid(f"{name} is no id such as {show(prefix, UUID(int=0))}.", "query", name, code="bad_id")
+    return found
+
+
+def _id(text: str) -> UUID:
+    wanted = read(admin.PREFIX, text)
+    if wanted is None:
+        raise CallError(Problem.UNKNOWN_NOTICE, UNKNOWN)
+    return wanted
+
+
+def _shown(
+    connection: Connection, scope: Scope, rows: Sequence[NoticeView], expanded: bool, source: str
+) -> list[NoticeOut]:
+    if not expanded:
+        return [notice_out(row) for row in rows]
+    tried = attempt_reads.attempts_of(connection, scope, [row.id for row in rows], EXPANDED_MAX * len(rows))
+    return [
+        notice_out(row, [attempt_document(each, source) for each in tried if each.notice_id == row.id][:EXPANDED_MAX])
+        for row in rows
+    ]
