@@ -51,6 +51,7 @@ from countermand.domain.orders import NewLine, PlaceOrder
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
+from countermand.reads import attempts as attempt_reads
 from countermand.reads import audit as audit_reads
 from countermand.reads import bulk as bulk_reads
 from countermand.reads import cancellations as cancellation_reads
@@ -68,6 +69,7 @@ from countermand.reads import refunds as refund_reads
 from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
 from countermand.reads import users as user_reads
+from countermand.reads.attempts import AttemptFilter
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace
 from countermand.reads.jobs import JobFilter
 from countermand.reads.lookup import Lookup
@@ -129,7 +131,8 @@ READS: Final[dict[str, Callable[[Filled], Cases]]] = {}
 
 def of(name: str) -> Callable[[Callable[[Filled], Cases]], Callable[[Filled], Cases]]:
     def keep(make: Callable[[Filled], Cases]) -> Callable[[Filled], Cases]:
-        READS[name] = make
+        before = READS.get(name)
+        READS[name] = (lambda filled: before(filled) | make(filled)) if before else make
         return make
 
     return keep
@@ -502,6 +505,65 @@ def _(filled: Filled) -> Cases:
 
             found[f"{state or 'any'} of {'one' if endpoint else 'all'}"] = ask
     return found
+
+
+@of("reads.notices.list_notices")
+def _(filled: Filled) -> Cases:
+    now, event = filled.population.now, filled.row("event").id
+    filters = {
+        "all": NoticeFilter(),
+        "about an event": NoticeFilter(event=event),
+        "of kinds": NoticeFilter(kinds=frozenset({"line.placed"})),
+        "dead": NoticeFilter(states=frozenset({"dead"})),
+        "until": NoticeFilter(until=now - timedelta(days=3)),
+    }
+    found: Cases = {}
+    for name, wanted in filters.items():
+
+        def ask(connection: Connection, scope: Scope, wanted: NoticeFilter = wanted) -> object:
+            owner = None if scope.kind is PartyKind.PLATFORM else scope.party
+            return notice_reads.list_notices(connection, replace(wanted, owner=owner), 50, now)
+
+        found |= filled.each(ask, f"{name},")
+    return found
+
+
+@of("reads.notices.notice_shown")
+def _(filled: Filled) -> Cases:
+    notice = filled.row("notice").id
+    return filled.each(lambda connection, scope: notice_reads.notice_shown(connection, scope, notice))
+
+
+@of("reads.attempts.list_attempts")
+def _(filled: Filled) -> Cases:
+    now, oldest = filled.population.now, filled.population.now - timedelta(days=31)
+    filters = {
+        "all": AttemptFilter(),
+        "at an endpoint": AttemptFilter(endpoint=filled.population.endpoint),
+        "of a notice": AttemptFilter(notice=filled.row("notice").id),
+        "until": AttemptFilter(until=now - timedelta(days=3)),
+    }
+    found: Cases = {}
+    for name, wanted in filters.items():
+
+        def ask(connection: Connection, scope: Scope, wanted: AttemptFilter = wanted) -> object:
+            return attempt_reads.list_attempts(connection, scope, wanted, now, oldest)
+
+        found |= filled.each(ask, f"{name},")
+    return found
+
+
+@of("reads.attempts.attempts_of")
+def _(filled: Filled) -> Cases:
+    notice = filled.row("notice").id
+    return filled.each(lambda connection, scope: attempt_reads.attempts_of(connection, scope, [notice], 200))
+
+
+@of("reads.attempts.attempt_by_id")
+def _(filled: Filled) -> Cases:
+    # As in the population, where an attempt has the id of its notice.
+    attempt = filled.row("notice").id
+    return filled.each(lambda connection, scope: attempt_reads.attempt_by_id(connection, scope, attempt))
 
 
 @of("reads.notices.notice_by_id")
@@ -1280,6 +1342,8 @@ CHANGES: Final = {
     "admin.erasure.erase",
     "admin.notices.recover",
     "admin.notices.replay",
+    "admin.notices.resend",
+    "store.attempts.record",
     "admin.orders.parties_of",
     "admin.policies.change_terms",
     "admin.policies.pair",

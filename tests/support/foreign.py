@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx2
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 
 from countermand.admin import credentials, endpoints, jobs
 from countermand.admin.credentials import PlazaKey
@@ -30,12 +30,21 @@ from countermand.reads import refunds
 from countermand.reads import shipments as shipment_reads
 from countermand.reads.parties import find_party
 from countermand.service.calls import Done, ProcessRequest, Refused
+from countermand.store import tables as t
 from countermand.wire.bol_plaza.signature import sign
 from tests.support.money import place_paid
 from tests.support.world import World
 
 PLAZA: Final = "/services/rest"
-PREFIXES: Final = {"cancellation": "can", "refund": "rfd", "endpoint": "ept", "event": "evt", "job": "job"}
+PREFIXES: Final = {
+    "cancellation": "can",
+    "refund": "rfd",
+    "endpoint": "ept",
+    "event": "evt",
+    "notice": "ntc",
+    "attempt": "att",
+    "job": "job",
+}
 NUMBERS: Final = frozenset({"item", "order_number", "shipment", "process"})
 
 
@@ -97,6 +106,11 @@ def _native_reads(party: str) -> Iterator[Door]:
     yield _native(party, "GET", "/refunds?line={}", "refunded_line")
     yield _native(party, "GET", "/scorecards/{}", "party")
     yield _native(party, "GET", "/endpoints/{}", "endpoint")
+    yield _native(party, "GET", "/notices/{}", "notice")
+    yield _native(party, "GET", "/notices?endpoint={}", "endpoint")
+    yield _native(party, "GET", "/attempts/{}", "attempt")
+    yield _native(party, "GET", "/attempts?notice={}", "notice")
+    yield _native(party, "GET", "/attempts?endpoint={}", "endpoint")
     yield _native(party, "GET", "/jobs/{}", "job")
     yield _native(party, "GET", "/jobs/{}/results", "job")
 
@@ -119,6 +133,7 @@ def _native_writes(party: str) -> Iterator[Door]:
     yield _native(party, "POST", "/refunds/{}/correct", "refund", lambda _: correction)
     for act in ("pause", "resume", "confirmation", "rotate"):
         yield _native(party, "POST", f"/endpoints/{{}}/{act}", "endpoint")
+    yield _native(party, "POST", "/notices/{}/resend", "notice")
     yield _native(party, "DELETE", "/endpoints/{}", "endpoint")
     yield _native(party, "POST", "/jobs/{}/start", "job", lambda _: {"parts": 1})
     yield _native(party, "POST", "/jobs/{}/cancel", "job")
@@ -272,7 +287,7 @@ async def _theirs(world: World) -> dict[str, UUID | int | str]:
             "shipment": sent[0].row.number,
             "order_number": sent[0].order.number,
             "event": event_reads.timeline(connection, scope, order.id)[0].id,
-            "endpoint": _endpoint(connection, world),
+            **_notice(connection, world),
             "job": _job(connection, world),
         }
 
@@ -301,6 +316,27 @@ def _endpoint(connection: Connection, world: World) -> UUID:
         by="test",
     )
     return added.endpoint.id
+
+
+def _notice(connection: Connection, world: World) -> dict[str, UUID]:
+    """An endpoint of theirs, a notice for it, and an attempt to send that."""
+    new, now = world.application.ids.new, world.clock()
+    about = {
+        "retailer_id": world.other_retailer,
+        "endpoint_id": _endpoint(connection, world),
+        "event_id": new(),
+        "line_id": new(),
+        "seq": 1,
+        "kind": "line.placed",
+    }
+    notice = {"id": new(), "partition": 0, "state": "dead", "attempts": 1, "last_result": "", "created_at": now}
+    connection.execute(insert(t.notices).values(**about, **notice))
+    tried = {"url": "https://hooks.example.com/theirs", "at": now, "ok": False, "duration_ms": 1, "status": 500}
+    attempt = new()
+    connection.execute(
+        insert(t.attempts).values(id=attempt, notice_id=notice["id"], answer="", error="", **about, **tried)
+    )
+    return {"endpoint": about["endpoint_id"], "notice": notice["id"], "attempt": attempt}
 
 
 def _job(connection: Connection, world: World) -> UUID:

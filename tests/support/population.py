@@ -573,6 +573,12 @@ def _notice_rows(w: _Words, counts: _Counts) -> Iterator[tuple[str, str]]:
         f" CASE WHEN state = 'due' THEN {w.at(str(int(counts.now.timestamp()) + 3600))} ELSE {w.no_time()} END, '',"
         f" {w.at('placed')} FROM (SELECT seed_lines.*, {state} AS state FROM seed_lines) AS lines",
     )
+    yield (
+        "attempts",
+        "INSERT INTO attempts (retailer_id, id, notice_id, endpoint_id, event_id, line_id, seq, kind, url, at, ok,"
+        " duration_ms, status, answer, error) SELECT retailer_id, id, id, endpoint_id, event_id, line_id, seq, kind,"
+        " 'https://hooks.example/in', created_at, state = 'sent', 5, 200, '', '' FROM notices",
+    )
 
 
 # Running them
