@@ -320,23 +320,21 @@ def _endpoint(connection: Connection, world: World) -> UUID:
 
 def _notice(connection: Connection, world: World) -> dict[str, UUID]:
     """An endpoint of theirs, a notice for it, and an attempt to send that."""
-    new, now = world.application.ids.new, world.clock()
+    new, now, to = world.application.ids.new, world.clock(), _endpoint(connection, world)
     about = {
         "retailer_id": world.other_retailer,
-        "endpoint_id": _endpoint(connection, world),
+        "endpoint_id": to,
         "event_id": new(),
         "line_id": new(),
         "seq": 1,
         "kind": "line.placed",
     }
-    notice = {"id": new(), "partition": 0, "state": "dead", "attempts": 1, "last_result": "", "created_at": now}
-    connection.execute(insert(t.notices).values(**about, **notice))
+    notice, attempt = new(), new()
+    waits = {"partition": 0, "state": "dead", "attempts": 1, "last_result": "", "created_at": now}
+    connection.execute(insert(t.notices).values(id=notice, **about, **waits))
     tried = {"url": "https://hooks.example.com/theirs", "at": now, "ok": False, "duration_ms": 1, "status": 500}
-    attempt = new()
-    connection.execute(
-        insert(t.attempts).values(id=attempt, notice_id=notice["id"], answer="", error="", **about, **tried)
-    )
-    return {"endpoint": about["endpoint_id"], "notice": notice["id"], "attempt": attempt}
+    connection.execute(insert(t.attempts).values(id=attempt, notice_id=notice, answer="", error="", **about, **tried))
+    return {"endpoint": to, "notice": notice, "attempt": attempt}
 
 
 def _job(connection: Connection, world: World) -> UUID:

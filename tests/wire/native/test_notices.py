@@ -201,7 +201,7 @@ async def test_others_see_nothing_of_it_and_the_platform_all(native: Native) -> 
     (attempt,) = (await got(native, "attempts"))["attempts"]
     platform = await native.token(PLATFORM)
     for who, seen in ((platform, True), (native.world.other_supplier, False), (native.world.supplier, False)):
-        assert [notice] * seen == [each for each in (await got(native, f"notices?endpoint={to}", who))["notices"]]
+        assert [notice] * seen == (await got(native, f"notices?endpoint={to}", who))["notices"]
         assert [attempt] * seen == (await got(native, f"attempts?endpoint={to}", who))["attempts"]
         for path, code in (
             (f"notices/{notice['id']}", "unknown_notice"),
