@@ -6,11 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, update
 
 from countermand.store import tables as t
+from countermand.store.attempts import AttemptRow, record
 from tests.cli.conftest import Cli, order
 from tests.support.world import Clock, running
 
@@ -128,3 +130,36 @@ def test_a_time_long_ago_or_far_ahead_is_a_time(cli: Cli, since: str) -> None:
 
 def test_on_sqlite_the_server_is_the_worker(cli: Cli) -> None:
     assert "`countermand serve` does what is due there" in cli("worker").err
+
+
+def test_notices_show_what_was_tried(cli: Cli, endpoint: str, tmp_path: Path) -> None:
+    (first, *_) = cli("notices", "--json").json
+
+    async def try_it() -> None:
+        async with running(f"sqlite:///{tmp_path}/cli.sqlite3", Clock(datetime.now(UTC))) as application:
+            row = AttemptRow(
+                retailer_id=application.ids.new(),
+                id=application.ids.new(),
+                notice_id=UUID(first["id"].removeprefix("ntc_")),
+                endpoint_id=UUID(endpoint.removeprefix("ept_")),
+                event_id=UUID(first["event"].removeprefix("evt_")),
+                line_id=UUID(first["line"]),
+                seq=1,
+                kind="line.placed",
+                url="https://shop.example/hook",
+                at=application.clock(),
+                ok=False,
+                duration_ms=12,
+                status=500,
+                answer="oops",
+                error="",
+            )
+            await application.database.write(lambda connection: record(connection, [row]))
+
+    assert "Nothing was tried yet." in cli("notices", "--attempts").err
+    asyncio.run(try_it())
+    found = {each["id"]: each["tried"] for each in cli("notices", "--attempts", "--json").json}
+    assert [(each["ok"], each["status"], each["answer"]) for each in found.pop(first["id"])] == [(False, 500, "oops")]
+    assert set(map(len, found.values())) == {0}
+    assert cli("notices", "--attempts").lines[-1][0] == first["id"]
+    assert cli("notices", "--attempts").lines[-1][-1] == "oops"

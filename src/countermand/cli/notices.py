@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
@@ -19,14 +20,24 @@ from countermand.cli.listing import export, newest_of
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import print_json, print_table, report, say
 from countermand.cli.parties import find_id
-from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, read_settings, with_database
+from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.documents.attempts import attempt_document
 from countermand.documents.notices import notice_document
+from countermand.documents.sentences import one_line
 from countermand.domain.delivery import NoticeState
 from countermand.domain.endpoint import Endpoint, EndpointState
+from countermand.domain.parties import PartyKind
 from countermand.ids import show
+from countermand.reads import attempts as attempt_reads
 from countermand.reads import notices as notice_reads
+from countermand.reads.attempts import AttemptView
+from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.notices import NoticeFilter, NoticeView
+from countermand.reads.scope import Scope
 from countermand.road import Application
+
+ATTEMPTS_EACH: Final = 20
+"""So many attempts a notice has at most, unless it was sent again and again."""
 
 SinceFlag = Annotated[str | None, Parameter(help="Made at this time or later: 2026-11-02T09:00, or 24h ago: 24h")]
 
@@ -36,6 +47,7 @@ def notices(
     state: NoticeState | None = None,
     endpoint: Annotated[str | None, Parameter(help="Id of an endpoint")] = None,
     since: SinceFlag = None,
+    attempts: Annotated[bool, Parameter(negative=(), help="Show what was tried as well")] = False,
     limit: LimitFlag | None = None,
     csv: CsvFlag = False,
     database: DatabaseFlag = None,
@@ -60,8 +72,10 @@ def notices(
     if csv:
         return export(settings, page, _NOTICE_COLUMNS, lambda row: [notice_document(row)], limit)
     rows = newest_of(settings, page, limit)
+    tried = ask_database(settings, partial(_tried, rows=rows)) if attempts else []
     if json:
-        print_json([notice_document(row) for row in rows])
+        source = settings.base_url
+        print_json([_document(row, tried, source) if attempts else notice_document(row) for row in rows])
         return None
     shown = [
         (
@@ -78,7 +92,41 @@ def notices(
     ]
     columns = ("Id", "State", "Event", "To", "Attempts", "Made (UTC)", "Due (UTC)", "Last attempt")
     print_table(columns, shown, empty="There are no notices.")
+    if attempts:
+        _print_attempts(tried)
     return None
+
+
+def _tried(connection: Connection, rows: Sequence[NoticeView]) -> list[AttemptView]:
+    """What was tried to send these notices, a page of them at a time."""
+    everything = Scope(party=UUID(int=0), kind=PartyKind.PLATFORM)
+    ids = [row.id for row in rows]
+    pages = [ids[begin : begin + PAGE_MAX] for begin in range(0, len(ids), PAGE_MAX)]
+    return [
+        each
+        for page in pages
+        for each in attempt_reads.attempts_of(connection, everything, page, ATTEMPTS_EACH * len(page))
+    ]
+
+
+def _document(row: NoticeView, tried: Sequence[AttemptView], source: str) -> dict[str, Any]:
+    mine = [attempt_document(each, source).model_dump(mode="json") for each in tried if each.notice_id == row.id]
+    return {**notice_document(row), "tried": mine}
+
+
+def _print_attempts(tried: Sequence[AttemptView]) -> None:
+    shown = [
+        (
+            show("ntc", each.notice_id) if each.notice_id else "",
+            f"{each.at:%Y-%m-%d %H:%M:%S}",
+            "yes" if each.ok else "no",
+            each.status or "",
+            f"{each.duration_ms} ms",
+            one_line(each.answer or each.error, 200),
+        )
+        for each in tried
+    ]
+    print_table(("Notice", "Tried (UTC)", "Taken", "Status", "Took", "Answer"), shown, empty="Nothing was tried yet.")
 
 
 def replay(
