@@ -179,7 +179,7 @@ async def _endpoints(visit: Visit) -> list[Need]:
 
 
 async def _dead(visit: Visit) -> Need:
-    wanted = NoticeFilter(state=NoticeState.DEAD.value)
+    wanted = NoticeFilter(states=frozenset({NoticeState.DEAD.value}))
     found = await visit.read(list_notices, wanted, MOST + 1, visit.now)
     return Need(
         number=len(found),

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from sqlalchemy import Connection
+from starlette.responses import Response
 
 from countermand.admin import endpoints
 from countermand.admin import notices as admin
@@ -21,12 +22,12 @@ from countermand.reads import attempts as attempt_reads
 from countermand.reads import notices as notice_reads
 from countermand.reads.notices import NoticeFilter, NoticeView
 from countermand.reads.scope import Scope
-from countermand.store.engines.transactions import change
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.events import TypesGiven, kinds_of
 from countermand.wire.native.meaning import scope_of
 from countermand.wire.native.messages import JsonRoute, Limit
+from countermand.wire.native.once import Once, Shown, change_once
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
 
@@ -98,16 +99,21 @@ async def get_notice(services: Inside, who: Who, notice: str, expand: ExpandGive
     return found[0]
 
 
-@router.post("/{notice}/resend", operation_id="notices.resend", status_code=202, response_model_exclude_unset=True)
-async def resend_notice(services: Inside, who: Who, notice: str) -> NoticeOut:
+@router.post("/{notice}/resend", operation_id="notices.resend", status_code=202, response_model=NoticeOut)
+async def resend_notice(services: Inside, who: Who, notice: str, once: Once) -> Response:
     """Send a notice again, whether it is dead or was sent: at once, under the id of the same event."""
     resend = partial(admin.resend, now=services.clock(), scope=scope_of(who), notice=_id(notice))
     try:
-        return notice_out(await change(services.database, resend))
+        async with once.of() as key:
+            return await change_once(services, key, resend, _again)
     except admin.UnknownNoticeError:
         raise CallError(Problem.UNKNOWN_NOTICE, UNKNOWN) from None
     except admin.EndpointRemovedError as error:
         raise CallError(Problem.ENDPOINT_REMOVED, str(error)) from None
+
+
+def _again(row: NoticeView) -> Shown:
+    return Shown(status=202, body=notice_out(row).model_dump(mode="json", exclude_unset=True))
 
 
 UNKNOWN: Final = "There is no such notice."

@@ -76,11 +76,11 @@ MEANINGS: Final[dict[str, str]] = {
     "unknown_attempt": "There is no such attempt at an endpoint of the caller's party.",
     "unknown_party": "There is no party with this id or name, or more than one.",
     "if_match_needed": "The call needs the header `If-Match`.",
-    "key_in_use": "The first call with this idempotency key is not answered yet. Repeat the call.",
     "limit_reached": (
         "There can be no more endpoints or unfinished jobs of this party, valid secrets of this endpoint, "
         "confirmations within a day, or streams of events of this token."
     ),
+    "key_in_use": "The first call with this idempotency key is not answered yet. Repeat the call.",
     "nothing_to_confirm": "The endpoint is a webhook, or its mailbox is confirmed.",
     "not_signed": "The endpoint is a mailbox, which has no secret to replace.",
     "unknown_job": "There is no such job of the caller's party.",
