@@ -90,7 +90,7 @@ async def _page(visit: Visit, endpoint: Endpoint, *, status: int = 200, wrong: F
     chosen = visit.query.get("state", "all")
     chosen = chosen if chosen in _STATES else "all"
     after = read("ntc", visit.query.get("after", "")) if visit.query.get("after") else None
-    wanted = NoticeFilter(state=None if chosen == "all" else chosen, endpoint=endpoint.id, after=after)
+    wanted = NoticeFilter(states=frozenset(() if chosen == "all" else (chosen,)), endpoint=endpoint.id, after=after)
     notices = await visit.read(list_notices, wanted, SHOWN + 1, visit.now)
     path = f"{PATH}/{show(endpoints.PREFIX, endpoint.id)}"
     more = ""
