@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
-from sqlalchemy import Connection
 from starlette.responses import Response
 
 from countermand.admin import endpoints
@@ -74,7 +73,7 @@ async def list_notices(
     )
     now, scope = services.clock(), scope_of(who)
 
-    def look(connection: Connection) -> tuple[Sequence[NoticeView], list[NoticeOut]]:
+    def look(connection: Any) -> tuple[Sequence[NoticeView], list[NoticeOut]]:
         rows = notice_reads.list_notices(connection, wanted, limit + 1, now)
         page = rows[:limit]
         return rows, _shown(connection, scope, page, bool(expand), services.settings.base_url)
@@ -89,7 +88,7 @@ async def get_notice(services: Inside, who: Who, notice: str, expand: ExpandGive
     """One notice."""
     wanted, scope = _id(notice), scope_of(who)
 
-    def look(connection: Connection) -> list[NoticeOut]:
+    def look(connection: Any) -> list[NoticeOut]:
         row = notice_reads.notice_shown(connection, scope, wanted)
         return _shown(connection, scope, [row] if row else [], bool(expand), services.settings.base_url)
 
@@ -143,9 +142,7 @@ def _id(text: str) -> UUID:
     return wanted
 
 
-def _shown(
-    connection: Connection, scope: Scope, rows: Sequence[NoticeView], expanded: bool, source: str
-) -> list[NoticeOut]:
+def _shown(connection: Any, scope: Scope, rows: Sequence[NoticeView], expanded: bool, source: str) -> list[NoticeOut]:
     if not expanded:
         return [notice_out(row) for row in rows]
     tried = attempt_reads.attempts_of(connection, scope, [row.id for row in rows], EXPANDED_MAX * len(rows))
