@@ -32,16 +32,19 @@ Who takes part:    party add|list|deactivate|activate   user add|list|disable|en
                    token create|list|rename|revoke   plaza-key create|list|revoke   audit
 Notifications:     endpoint add|list|pause|resume|confirm|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
+At a service:      events tail   listen   trigger   open
 What happens:      order add|erase   quote   ask   accept   decline   withdraw   reassign   orders   cancellations
                    timeline   status-link   plaza
 Money:             refunds   refund paid|close|retry|correct   payment add|capture|list
 How they do:       score   score-exclude   score-restore
 
+`--server URL` has a command call a service instead of opening a database: what answers, asks, refunds, payments and
+endpoints are about. The token is in COUNTERMAND_TOKEN or COUNTERMAND_TOKEN_FILE.
 Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.
 `countermand COMMAND --help` shows the flags of a command, `countermand NOUN --help` its verbs.
 Settings: flag, then COUNTERMAND_* variable, then ./countermand.toml, then default.
-Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by the rules, 5 not found, 6 partly done,
-            75 try again later, 78 bad configuration, 130 interrupted.
+Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by the rules, 4 not signed in, 5 not found, 6 partly done,
+            7 no answer in time, 75 try again later, 78 bad configuration, 130 interrupted.
 """
 
 
@@ -53,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
         # The parent process closed it: there is nothing to read.
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - it stays open
     given = Arguments.of(sys.argv[1:] if arguments is None else arguments)
-    manners.quiet, manners.dry_run = "--quiet" in given.flags, given.is_tried
+    manners.quiet, manners.dry_run, manners.server = "--quiet" in given.flags, given.is_tried, given.server
     if "--no-color" in given.flags:
         os.environ["NO_COLOR"] = "1"
     sys.exit(_ended(given))

@@ -16,7 +16,7 @@ from countermand.cli.listing import export, newest_of
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, fail, print_json, print_table, say
 from countermand.cli.parties import author, find_id, read_password
-from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, read_settings, with_database
+from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, read_pages, read_settings, with_database
 from countermand.documents.audit import entry_document
 from countermand.documents.credentials import token_document
 from countermand.documents.users import user_document
@@ -45,7 +45,9 @@ def user_list(
 
     settings = read_settings(database=database)
     if csv:
-        return export(settings, page, _USER_COLUMNS, lambda row: [_as_cells(user_document(row))], limit)
+        return export(
+            partial(read_pages, settings, page), _USER_COLUMNS, lambda row: [_as_cells(user_document(row))], limit
+        )
     rows = newest_of(settings, page, limit)
     if json:
         print_json([user_document(row) for row in rows])
@@ -132,7 +134,9 @@ def token_list(
 
     settings = read_settings(database=database)
     if csv:
-        return export(settings, page, _TOKEN_COLUMNS, lambda row: [_as_cells(token_document(row))], limit)
+        return export(
+            partial(read_pages, settings, page), _TOKEN_COLUMNS, lambda row: [_as_cells(token_document(row))], limit
+        )
     rows = newest_of(settings, page, limit)
     if json:
         print_json([token_document(row) for row in rows])
@@ -199,7 +203,7 @@ def audit(
 
     settings = read_settings(database=database)
     if csv:
-        return export(settings, page, _ENTRY_COLUMNS, lambda row: [_entry_cells(row)], limit)
+        return export(partial(read_pages, settings, page), _ENTRY_COLUMNS, lambda row: [_entry_cells(row)], limit)
     rows = newest_of(settings, page, limit)
     if json:
         print_json([entry_document(row) for row in rows])

@@ -10,6 +10,19 @@ from countermand.cli import help_pages
 OF_ALL: Final = frozenset({"--quiet", "--no-color", "--dry-run"})
 NEVER_TRIED: Final = frozenset({("serve",), ("worker",), ("demo",), ("plaza",), ("completion",)})
 """Commands that cannot be tried: what serves, or what others do."""
+SERVER: Final = "--server"
+"""The flag of all commands that can call a service instead of opening a database."""
+CALLS: Final = frozenset(
+    {
+        *((name,) for name in ("cancellations", "ask", "accept", "decline", "withdraw", "reassign")),
+        *((name,) for name in ("quote", "refunds", "listen", "trigger", "open")),
+        *(("refund", verb) for verb in ("paid", "close", "retry", "correct")),
+        *(("payment", verb) for verb in ("add", "capture", "list")),
+        *(("endpoint", verb) for verb in ("add", "list", "pause", "resume", "confirm", "rotate", "remove", "test")),
+        ("events", "tail"),
+    }
+)
+"""Commands that take ``--server``."""
 TRIES_BY_ITSELF: Final = ("order", "add")
 """Checking orders is more than adding and forgetting them."""
 
@@ -26,12 +39,15 @@ class Arguments:
     """All but the flags that every command has."""
     has_values: bool = False
     """Whether any argument is given by its position."""
+    server: str | None = None
+    """The address of the service that is called, if one is named."""
 
     @classmethod
     def of(cls, given: Sequence[str]) -> Self:
         """Distinguish flags from values by the help page of the command."""
         command = help_pages.command_in([each for each in given if each not in OF_ALL])
         with_a_value = help_pages.flags_with_a_value(command)
+        given, server = _without_server(given, with_a_value) if command in CALLS else (given, None)
         flags = [place for place, _ in _flags(given, with_a_value)]
         taken = sum(given[place] in with_a_value for place in flags) + len(flags) + len(command)
         own = command in NEVER_TRIED or command == TRIES_BY_ITSELF
@@ -42,6 +58,7 @@ class Arguments:
             names=tuple(given[place].partition("=")[0] for place in flags),
             rest=tuple(each for place, each in enumerate(given) if place not in flags or each not in own_flags),
             has_values=len(given) > taken,
+            server=server,
         )
 
     @property
@@ -54,6 +71,18 @@ class Arguments:
     def is_tried(self) -> bool:
         """Whether what is written shall be taken back."""
         return "--dry-run" in self.flags and "--dry-run" not in self.rest
+
+
+def _without_server(given: Sequence[str], with_a_value: frozenset[str]) -> tuple[Sequence[str], str | None]:
+    """The rest of the arguments, and what follows ``--server``; the last one counts."""
+    server = None
+    for place, each in reversed(list(_flags(given, with_a_value | {SERVER}))):
+        name, equals, value = each.partition("=")
+        if name == SERVER:
+            found = value if equals else "".join(given[place + 1 : place + 2])
+            server = found if server is None else server
+            given = [*given[:place], *given[place + (1 if equals else 2) :]]
+    return given, server
 
 
 def _flags(given: Sequence[str], with_a_value: frozenset[str]) -> Iterator[tuple[int, str]]:

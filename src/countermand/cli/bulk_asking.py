@@ -15,8 +15,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.admin.finding import EVERYTHING
-from countermand.cli.asking import call_for, made_by
 from countermand.cli.line_files import read_file
+from countermand.cli.local.asking import call_for, made_by
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, csv_printer, fail, manners, plain, say, writing
 from countermand.cli.running import with_database

@@ -29,6 +29,9 @@ for name, place in {
     "replay": "countermand.cli.notices:replay",
     "recover": "countermand.cli.notices:recover",
     "plaza": "countermand.cli.bol_plaza:plaza",
+    "listen": "countermand.cli.following:listen",
+    "trigger": "countermand.cli.following:trigger",
+    "open": "countermand.cli.following:open_page",
     "completion": "countermand.cli.completing:completion",
 }.items():
     app.command(place, name=name)
@@ -68,6 +71,10 @@ app.command("countermand.cli.access:audit", name="audit")
 
 app["party"].command("countermand.cli.leaving:party_deactivate", name="deactivate")
 app["party"].command("countermand.cli.leaving:party_activate", name="activate")
+
+events = App(name="events", help="What happens at a service.")
+events.command("countermand.cli.following:events_tail", name="tail")
+app.command(events)
 
 order = App(name="order", help="Place orders, and erase a customer.")
 order.command("countermand.cli.orders:order_add", name="add")

@@ -1,6 +1,7 @@
 """Lists of orders and cancellations, and the stories of lines."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Annotated, Final, Literal, TypeVar
@@ -10,24 +11,21 @@ from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand.admin import policies
-from countermand.admin.callers import PLATFORM
-from countermand.admin.finding import EVERYTHING, find_party, scope_of
+from countermand.admin.finding import EVERYTHING, scope_of
+from countermand.cli import nouns
+from countermand.cli.nouns import Shown, WantedCancellations
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, csv_printer, fail, plain, print_csv, print_json, print_table, say, say_more
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings
 from countermand.documents import timeline as sentences
-from countermand.documents.cancellations import listed_cancellation
 from countermand.documents.line_history import event_document, judgement_document
 from countermand.documents.order_lists import order_document, order_line_rows
-from countermand.domain.line import State
 from countermand.domain.numbers import read_digits
-from countermand.ids import read, show, system_clock
-from countermand.reads import cancellations as cancellation_reads
+from countermand.ids import read
 from countermand.reads import events as event_reads
 from countermand.reads import lines as line_reads
-from countermand.reads import lookup, scores
 from countermand.reads import orders as order_reads
-from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace
+from countermand.reads import scores
 from countermand.reads.events import PastEvent
 from countermand.reads.lookup import Lookup
 from countermand.reads.order_lists import OrderFilter, PlaceInTime
@@ -37,6 +35,9 @@ from countermand.reads.views import LineRow
 from countermand.settings import Settings
 
 T = TypeVar("T")
+
+Read = Callable[[Callable[[Sequence[T]], None], int | None], bool]
+"""Hands rows on, some at once and so many in all, and says whether there are more."""
 
 Sought = Annotated[
     str | None,
@@ -68,7 +69,7 @@ def orders(
     filtered = OrderFilter(reference=reference)
     if csv:
         pages = partial(_orders_behind, party=party, wanted=filtered, sought=sought)
-        return export(settings, pages, _ORDER_COLUMNS, order_line_rows, limit)
+        return export(partial(read_pages, settings, pages), _ORDER_COLUMNS, order_line_rows, limit)
     most = limit or ORDERS_SHOWN
 
     def question(connection: Connection) -> tuple[int, list[OrderView]]:
@@ -91,15 +92,14 @@ def orders(
 
 
 def export(
-    settings: Settings,
-    page: Callable[[Connection, int, T | None], Sequence[T]],
+    read: Read[T],
     columns: Sequence[str],
     rows_of: Callable[[T], Sequence[Mapping[str, object]]],
     limit: int | None,
 ) -> None:
     """Write a list as a file, page by page: all of it, unless there is a limit."""
     add = csv_printer(columns)
-    more = read_pages(settings, page, lambda found: add(row for each in found for row in rows_of(each)), limit)
+    more = read(lambda found: add(row for each in found for row in rows_of(each)), limit)
     if more and limit:
         say_more("first", limit)
 
@@ -170,61 +170,29 @@ def cancellations(
     if sort == "due" and state not in (None, "asked", "escalated"):
         fail(Exit.USAGE, "usage", f"--sort due lists what waits for an answer; {state} ones have theirs.")
 
-    now = system_clock() if late else None
-
-    def page(connection: Connection, count: int, last: CancellationView | None) -> Sequence[CancellationView]:
-        scope = scope_of(connection, party)
-        whose = find_party(connection, awaiting).id if awaiting else None
-        operators = whose == PLATFORM
-        wanted = CancellationFilter(
-            state=None if state == "escalated" else state,
-            escalated=operators or state == "escalated",
-            awaiting=None if operators else whose,
-            late=now,
-            by_due=sort == "due",
-            orders=None if sought is None else lookup.all_orders_found(connection, scope, Lookup(anything=sought)),
-            after=last.id if last else None,
-            behind=DuePlace(last.due_at, last.id) if last and sort == "due" else None,
-            limit=count,
-        )
-        return cancellation_reads.list_cancellations(connection, scope, wanted)
-
-    settings = read_settings(database=database)
+    wanted = WantedCancellations(
+        sought=sought, state=state, party=party, awaiting=awaiting, late=late, by_due=sort == "due"
+    )
+    found = nouns.cancellations(database)
     if csv:
-        return export(settings, page, _CANCELLATION_COLUMNS, lambda row: [_cancellation_row(row)], limit)
-    rows: list[CancellationView] = []
+        return export(partial(found.read, wanted), _CANCELLATION_COLUMNS, lambda row: [_cancellation_row(row)], limit)
+    rows: list[Shown] = []
     most = limit or CANCELLATIONS_SHOWN
-    if read_pages(settings, page, rows.extend, most):
+    if found.read(wanted, rows.extend, most):
         say_more("newest" if sort == "newest" else "longest due", most)
     if json:
-        print_json([listed_cancellation(row) for row in rows])
+        print_json([row.document for row in rows])
     else:
         _show_cancellations(rows)
     return None
 
 
-def _cancellation_row(row: CancellationView) -> dict[str, object]:
-    return {**listed_cancellation(row), "awaiting": _awaited(row)}
+def _cancellation_row(row: Shown) -> dict[str, object]:
+    return {**row.document, "awaiting": row.awaited}
 
 
-def _show_cancellations(rows: Sequence[CancellationView]) -> None:
-    shown = [
-        (
-            show("can", row.id),
-            "escalated" if cancellation_reads.is_escalated(row) else row.state,
-            f"{row.units} of {row.ordered}",
-            row.sku,
-            row.reference,
-            row.retailer_name,
-            row.fulfiller_name,
-            row.asker,
-            f"{row.asked_at:%Y-%m-%d %H:%M}",
-            _awaited(row),
-            f"{row.due_at:%Y-%m-%d %H:%M}" if row.due_at and row.state == State.ASKED and not row.agreed else "",
-            row.step,
-        )
-        for row in rows
-    ]
+def _show_cancellations(rows: Sequence[Shown]) -> None:
+    shown = [(*_cells(row), row.awaited, _due(row), row.document["step"]) for row in rows]
     columns = (
         "Id",
         "State",
@@ -242,11 +210,30 @@ def _show_cancellations(rows: Sequence[CancellationView]) -> None:
     print_table(columns, shown, empty="There are no cancellations.")
 
 
-def _awaited(row: CancellationView) -> str:
-    """Whose answer is due, by name."""
-    if cancellation_reads.is_escalated(row):
-        return "Platform"
-    return str(row.awaiting_name or "") if row.state == State.ASKED else ""
+def _cells(row: Shown) -> tuple[object, ...]:
+    told = row.document
+    return (
+        told["id"],
+        "escalated" if told["escalated"] else told["state"],
+        f"{told['units']} of {row.of_units}",
+        told["sku"],
+        told["reference"],
+        told["retailer"],
+        told["held_by"],
+        told["asker"],
+        minute(told["asked_at"]),
+    )
+
+
+def _due(row: Shown) -> str:
+    """When the answer is due, while one is."""
+    told = row.document
+    return minute(told["due_at"]) if told["state"] == "asked" and not row.agreed else ""
+
+
+def minute(written: str | None) -> str:
+    """A time of a document, as tables have it."""
+    return f"{datetime.fromisoformat(written):%Y-%m-%d %H:%M}" if written else ""
 
 
 def timeline(

@@ -20,7 +20,15 @@ from countermand.cli.listing import export, newest_of
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import print_json, print_table, report, say
 from countermand.cli.parties import find_id
-from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
+from countermand.cli.running import (
+    CsvFlag,
+    DatabaseFlag,
+    JsonFlag,
+    ask_database,
+    read_pages,
+    read_settings,
+    with_database,
+)
 from countermand.documents.attempts import attempt_document
 from countermand.documents.notices import notice_document
 from countermand.documents.sentences import one_line
@@ -70,7 +78,7 @@ def notices(
 
     settings = read_settings(database=database)
     if csv:
-        return export(settings, page, _NOTICE_COLUMNS, lambda row: [notice_document(row)], limit)
+        return export(partial(read_pages, settings, page), _NOTICE_COLUMNS, lambda row: [notice_document(row)], limit)
     rows = newest_of(settings, page, limit)
     tried = ask_database(settings, partial(_tried, rows=rows)) if attempts else []
     if json:

@@ -42,6 +42,8 @@ class GlobalFlags:
 
     quiet: bool = False
     dry_run: bool = False
+    server: str | None = None
+    """The service that is called; ``None`` for a command that opens the database."""
 
 
 manners = GlobalFlags()

@@ -1,33 +1,19 @@
 """Commands about refunds: what would go back, what does, and what a person decides about it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from cyclopts import Parameter
-from sqlalchemy import Connection
 
-from countermand.admin.finding import EVERYTHING, find_line, scope_of
-from countermand.cli.inputs import NeededNote, Note, Whole, amount
+from countermand.cli import nouns
+from countermand.cli.inputs import NeededNote, Note, Whole
 from countermand.cli.listing import Sought, export
-from countermand.cli.orders import DOOR, LimitFlag, operator
-from countermand.cli.outcomes import accepted
-from countermand.cli.output import Exit, fail, print_json, print_table, report, say_more
-from countermand.cli.parties import find_id
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings, with_database
-from countermand.documents.refunds import quote_document, refund_document
-from countermand.domain.money.amounts import to_minor, write_minor
-from countermand.domain.money.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
+from countermand.cli.nouns import Document, WantedRefunds
+from countermand.cli.orders import LimitFlag
+from countermand.cli.output import print_json, print_table, report, say_more
+from countermand.cli.running import DatabaseFlag, JsonFlag
 from countermand.domain.money.refunds import RefundState
-from countermand.domain.refusals import Refusal
-from countermand.ids import show
-from countermand.reads import refunds as reads
-from countermand.reads.lookup import Lookup, all_orders_found
-from countermand.reads.refunds import RefundFilter, RefundView
-from countermand.road import Application
-from countermand.service.calls import Call, Outcome
 
 Which = Annotated[str, Parameter(help="Id of the refund")]
 REFUNDS_SHOWN: Final = 1000
@@ -43,10 +29,7 @@ def quote(
     json: JsonFlag = False,
 ) -> None:
     """Show what would go back to the customer if units of a line were cancelled. Changes nothing."""
-    found = ask_database(read_settings(database=database), partial(_quoted, line=line, units=units))
-    if isinstance(found, Refusal):
-        fail(Exit.REFUSED, found.kind.value, found.detail)
-    document = quote_document(found)
+    document = nouns.refunds(database).quote(line, units)
     if json:
         print_json(document)
         return
@@ -80,16 +63,14 @@ def refunds(
 
     `--state by_hand` lists the refunds that a person has to pay.
     """
-    settings = read_settings(database=database)
-    wanted = RefundFilter(state=state.value if state else None, provider=provider)
-    page = partial(_page, party=party, wanted=wanted, sought=sought)
+    wanted = WantedRefunds(sought=sought, state=state.value if state else None, provider=provider, party=party)
+    read = partial(nouns.refunds(database).read, wanted)
     if csv:
-        return export(settings, page, _CSV_COLUMNS, lambda row: [refund_document(row)], limit)
-    found: list[RefundView] = []
+        return export(read, _CSV_COLUMNS, lambda row: [row], limit)
+    rows: list[Document] = []
     most = limit or REFUNDS_SHOWN
-    if read_pages(settings, page, found.extend, most):
+    if read(rows.extend, most):
         say_more("oldest", most)
-    rows = [refund_document(row) for row in found]
     if json:
         print_json(rows)
     else:
@@ -112,24 +93,20 @@ def refunds(
 
 def refund_paid(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Mark a refund as paid by hand. It counts as done."""
-    _do(refund, database, lambda row: _close(row, paid=True, note=note), "The refund is done.", json=json)
+    done = nouns.refunds(database).paid(refund, note=note)
+    report("The refund is done.", json=json, refund=done)
 
 
 def refund_close(refund: Which, *, note: ReasonFlag, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Close a refund that is not going to be paid."""
-    done = "The refund is closed; nothing is paid back."
-    _do(refund, database, lambda row: _close(row, paid=False, note=note), done, json=json)
+    done = nouns.refunds(database).close(refund, note=note)
+    report("The refund is closed; nothing is paid back.", json=json, refund=done)
 
 
 def refund_retry(refund: Which, *, note: NoteFlag = "", database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Try a parked refund again."""
-    _do(
-        refund,
-        database,
-        lambda row: RetryRefund(line=row.line_id, refund=row.id, actor=operator(), note=note),
-        "The refund is tried again.",
-        json=json,
-    )
+    done = nouns.refunds(database).retry(refund, note=note)
+    report("The refund is tried again.", json=json, refund=done)
 
 
 def refund_correct(
@@ -142,67 +119,11 @@ def refund_correct(
     json: JsonFlag = False,
 ) -> None:
     """Correct how much of a refund was paid outside this service. The rest is then paid."""
-
-    def command(row: RefundView) -> CorrectRefund:
-        return CorrectRefund(
-            line=row.line_id,
-            refund=row.id,
-            actor=operator(),
-            step=row.step if step is None else step,
-            elsewhere_minor=_elsewhere(row, elsewhere),
-            note=note,
-        )
-
-    _do(refund, database, command, "The refund is corrected.", json=json)
+    done = nouns.refunds(database).correct(refund, step=step, elsewhere=elsewhere, note=note)
+    report("The refund is corrected.", json=json, refund=done)
 
 
-def _elsewhere(row: RefundView, written: str) -> int:
-    try:
-        minor = to_minor(amount(written), row.currency)
-    except ValueError as error:
-        fail(Exit.USAGE, "bad_amount", f"{error}.")
-    if not 0 <= minor <= row.amount_minor:
-        most = f"{write_minor(row.amount_minor, row.currency)} {row.currency}"
-        fail(Exit.USAGE, "bad_amount", f"The refund is of {most}: give an amount from 0 to {most}.")
-    return minor
-
-
-def _do(
-    text: str, database: str | None, command: Callable[[RefundView], RefundCommand], done: str, *, json: bool
-) -> None:
-    wanted = find_id("rfd", text)
-
-    async def work(application: Application) -> Outcome:
-        row = await application.database.read(partial(reads.refund_by_id, scope=EVERYTHING, refund=wanted))
-        if row is None:
-            fail(Exit.NOT_FOUND, "unknown_refund", f"There is no refund {text}.", "See `countermand refunds`.")
-        return await application.lanes.submit(Call(command=command(row), door=DOOR, retailer=row.retailer_id))
-
-    outcome = with_database(read_settings(database=database), work)
-    accepted(outcome)
-    report(done, json=json, refund=show("rfd", wanted))
-
-
-def _close(row: RefundView, *, paid: bool, note: str) -> CloseRefund:
-    return CloseRefund(line=row.line_id, refund=row.id, actor=operator(), paid=paid, note=note)
-
-
-def _page(
-    connection: Connection,
-    count: int,
-    last: RefundView | None,
-    *,
-    party: str | None,
-    wanted: RefundFilter,
-    sought: str | None,
-) -> Sequence[RefundView]:
-    scope = scope_of(connection, party)
-    if sought is not None:
-        wanted = replace(wanted, orders=all_orders_found(connection, scope, Lookup(anything=sought)))
-    return reads.list_refunds(connection, scope, replace(wanted, after=last.id if last else None, limit=count))
-
-
-def _state(row: dict[str, Any]) -> str:
+def _state(row: Document) -> str:
     """Its state, and what it waits for if only time helps."""
     waits = row["waiting_for"]
     return f"{row['state']} (waiting for {waits.replace('_', ' ')})" if waits else str(row["state"])
@@ -224,8 +145,3 @@ _CSV_COLUMNS: Final = (
     "settled_at",
     "note",
 )
-
-
-def _quoted(connection: Connection, *, line: str, units: int | None) -> reads.Quoted | Refusal:
-    row = find_line(connection, line)
-    return reads.quote_units(connection, EVERYTHING, {row.id: units})

@@ -268,7 +268,8 @@ def request_of(operation: Operation, arguments: Mapping[str, Any], options: Opti
         **({"request-id": options.request_id} if options.request_id is not None else {}),
         **(options.headers or {}),
     }
-    if operation.keyed:
+    if operation.keyed and options.idempotency_key != "":
+        # An empty key is none: then the service knows a repeat by its content.
         headers["idempotency-key"] = options.idempotency_key or str(uuid.uuid4())
     content = options.content
     body = {name: value for name, value in _said(operation.body, arguments) if value is not None}

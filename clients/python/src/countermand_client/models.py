@@ -539,9 +539,9 @@ class Judgement(Model):
 
 
 class Rows(Model):
-    """How far a job is."""
+    """How far a job is. ``total`` is known once its rows are counted."""
 
-    total: int
+    total: int | None
     done: int
     ok: int
     refused: int
@@ -554,11 +554,11 @@ class Job(Model):
 
     id: str
     kind: str
-    format: str
+    format: str | None
     dry_run: bool
     label: str
     state: str
-    parts: int | None
+    parts: int
     rows: Rows
     party: str
     created_at: Moment

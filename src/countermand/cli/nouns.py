@@ -1,0 +1,249 @@
+"""What commands need of each noun, whether it is on a database that they open or at a service that they call.
+
+A command asks for the noun and does not know which it got. ``local`` and ``remote`` have the two kinds, which are
+imported only when they are chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from countermand.cli.output import manners
+
+if TYPE_CHECKING:
+    from countermand.documents.cancellations import ListedCancellation
+
+Document = Mapping[str, Any]
+"""What is printed with ``--json``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A cancellation as commands print it, and what a table says besides."""
+
+    document: ListedCancellation
+    of_units: int
+    agreed: bool
+    awaited: str
+    """Whose answer is due, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedCancellations:
+    """Which cancellations are listed."""
+
+    sought: str | None
+    state: str | None
+    party: str | None
+    awaiting: str | None
+    late: bool
+    by_due: bool
+
+
+class Cancellations(Protocol):
+    """Cancellations: list and answer them."""
+
+    def read(self, wanted: WantedCancellations, take: Callable[[Sequence[Shown]], None], most: int | None) -> bool:
+        """Hand ``take`` so many of them. Returns whether there are more."""
+
+    def accept(
+        self, cancellation: str, *, step: int | None, units: int | None, rest_reason: str | None, note: str
+    ) -> tuple[Shown, bool]:
+        """Accept one. Returns it, and whether this was a repeat."""
+
+    def decline(
+        self, cancellation: str, *, step: int | None, reason: str, note: str, tracking: str
+    ) -> tuple[Shown, bool]:
+        """Decline one."""
+
+    def withdraw(self, cancellation: str, *, step: int | None, note: str) -> tuple[Shown, bool]:
+        """Withdraw one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedRefunds:
+    """Which refunds are listed."""
+
+    sought: str | None
+    state: str | None
+    provider: str | None
+    party: str | None
+    """Of this retailer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedAsk:
+    """For whom and why units are to be cancelled; ``key`` is the caller's own, or empty."""
+
+    asker: str
+    reason: str
+    note: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedAsks(WantedAsk):
+    """The same for the rows of a file that do not say it, and how their results are printed: text, json or csv."""
+
+    form: str
+    progress: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskResult:
+    """What an ask came to; there is no ``document`` if it was only tried."""
+
+    document: ListedCancellation | None
+    state: str
+    units: int
+    repeated: bool
+    replayed: bool
+
+
+class Asking(Protocol):
+    """Asks to cancel."""
+
+    def ask(self, line: str, units: int | None, wanted: WantedAsk) -> AskResult:
+        """Ask to cancel units of a line: all that are open if no number is given."""
+
+    def ask_file(self, file: str, wanted: WantedAsks) -> None:
+        """Ask for each row of a file, and print the results."""
+
+
+class Refunds(Protocol):
+    """Refunds: list them, and what a person decides about them."""
+
+    def quote(self, line: str, units: int | None) -> Document:
+        """What would go back for units of a line."""
+
+    def read(self, wanted: WantedRefunds, take: Callable[[Sequence[Document]], None], most: int | None) -> bool:
+        """Hand ``take`` so many of them. Returns whether there are more."""
+
+    def paid(self, refund: str, *, note: str) -> str:
+        """Mark one as paid by hand. Returns its id, as the others below."""
+
+    def close(self, refund: str, *, note: str) -> str:
+        """Close one that is not going to be paid."""
+
+    def retry(self, refund: str, *, note: str) -> str:
+        """Try a parked one again."""
+
+    def correct(self, refund: str, *, step: int | None, elsewhere: str, note: str) -> str:
+        """Correct how much of one was paid outside."""
+
+
+class Payments(Protocol):
+    """The payments of an order."""
+
+    def of(self, order: str) -> Document:
+        """All of them."""
+
+    def add(self, order: str, payment: Mapping[str, Any]) -> str:
+        """Add one. Returns the id of the order, as ``capture``."""
+
+    def capture(self, order: str, payment: str, captured: str) -> str:
+        """Record how much of one was captured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSecret:
+    """An endpoint, and the secret that is shown once."""
+
+    document: Document
+    secret: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedEndpoint:
+    """An endpoint in a list."""
+
+    document: Document
+    owner: str
+    """Its party, by name."""
+    asks_only: bool
+    """Whether it gets nothing but asks unless it names events."""
+
+
+class Endpoints(Protocol):
+    """Where parties are notified."""
+
+    def add(self, url: str, *, party: str, events: Sequence[str], label: str) -> NewSecret:
+        """Register one."""
+
+    def all(self, party: str | None) -> Sequence[ListedEndpoint]:
+        """All that are there, but those that were removed."""
+
+    def pause(self, endpoint: str, *, reason: str) -> Document:
+        """Pause one. Returns ``id`` and ``state``, as the others below."""
+
+    def resume(self, endpoint: str) -> Document:
+        """Resume one."""
+
+    def confirm(self, endpoint: str, *, again: bool) -> Document:
+        """Confirm a mailbox, or ask it once more."""
+
+    def rotate(self, endpoint: str, *, overlap_s: int) -> NewSecret:
+        """Give one a new secret."""
+
+    def remove(self, endpoint: str) -> Document:
+        """Remove one; ``dead`` says how many notices are dead now, if that is known."""
+
+    def test(self, endpoint: str) -> Document | None:
+        """Send a test. Returns ``verdict`` and ``result``, and nothing in a dry run."""
+
+
+class Lines(Protocol):
+    """Lines of orders."""
+
+    def reassign(self, line: str, *, to: str, note: str) -> tuple[str, str, str]:
+        """Give a line to another fulfiller. Returns the line, and the fulfiller by name and id."""
+
+
+_LOCAL: Final = "countermand.cli.local"
+_REMOTE: Final = "countermand.cli.remote"
+
+
+def cancellations(database: str | None) -> Cancellations:
+    """Those of the database, or of the service that was named; as all of these."""
+    found: Cancellations = _noun("cancellations", database)
+    return found
+
+
+def asking(database: str | None) -> Asking:
+    """Asks."""
+    found: Asking = _noun("asking", database)
+    return found
+
+
+def refunds(database: str | None) -> Refunds:
+    """Refunds."""
+    found: Refunds = _noun("refunds", database)
+    return found
+
+
+def payments(database: str | None) -> Payments:
+    """Payments."""
+    found: Payments = _noun("payments", database)
+    return found
+
+
+def endpoints(database: str | None) -> Endpoints:
+    """Endpoints."""
+    found: Endpoints = _noun("endpoints", database)
+    return found
+
+
+def lines(database: str | None) -> Lines:
+    """Lines."""
+    found: Lines = _noun("lines", database)
+    return found
+
+
+def _noun(noun: str, database: str | None) -> Any:
+    name = noun.capitalize()
+    if manners.server is not None:
+        return getattr(import_module(f"{_REMOTE}.{noun}"), f"Remote{name}")()
+    return getattr(import_module(f"{_LOCAL}.{noun}"), f"Local{name}")(database)

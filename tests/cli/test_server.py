@@ -1,0 +1,314 @@
+"""Commands that call a service with ``--server``: they print what they print on its database."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from countermand.admin.callers import PLATFORM
+from countermand.cli import following
+from countermand.cli.arguments import CALLS, Arguments
+from countermand.cli.commands import app
+from countermand_client import webhooks
+from tests.cli.conftest import Cli, Said
+from tests.docs.test_docs import commands
+from tests.support.listening import Listening, listening
+
+
+@dataclass(frozen=True)
+class Both:
+    """A service, and the commands on its database and at its address."""
+
+    service: Listening
+    database: str
+    cli: Cli
+
+    def here(self, *arguments: str, **environment: str) -> Said:
+        return self.cli(*arguments, "--database", self.database, **environment)
+
+    def there(self, *arguments: str, who: UUID = PLATFORM, **environment: str) -> Said:
+        return self.cli(
+            *arguments, "--server", self.service.url, COUNTERMAND_TOKEN=self.service.tokens[who], **environment
+        )
+
+    def line(self, units: int = 1) -> str:
+        return str(self.service.do(self.service.world.order(units)).lines[0].id)
+
+    def asked(self, units: int = 1) -> str:
+        return self.there("ask", "--line", self.line(units)).out.strip()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Listening, str]]:
+    database = f"sqlite:///{tmp_path_factory.mktemp('server')}/test.sqlite3"
+    loopback = {"webhook_inner_addresses": ["127.0.0.0/8"], "webhook_ports": []}
+    with listening(database, **loopback) as service:
+        yield service, database
+
+
+@pytest.fixture
+def both(running: tuple[Listening, str], cli: Cli) -> Both:
+    return Both(*running, cli)
+
+
+def order(reference: str) -> dict[str, Any]:
+    return {
+        "retailer": "retailer",
+        "reference": reference,
+        "payments": [{"id": "card", "captured": "20.00"}],
+        "lines": [{"sku": "boot-42", "units": 2, "unit_price": "10.00", "supplier": "supplier"}],
+    }
+
+
+@pytest.fixture
+def paid(both: Both) -> tuple[str, str]:
+    """An order that was paid, and its line."""
+    said = both.here("order", "add", "-", stdin=json.dumps(order("PO-PAID")))
+    found = said.out.split()
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
+@pytest.mark.parametrize(
+    "what",
+    [
+        ("cancellations",),
+        ("cancellations", "--state", "asked", "--limit", "2"),
+        ("cancellations", "--sort", "due"),
+        ("cancellations", "--late"),
+        ("refunds",),
+        ("refunds", "--state", "by_hand"),
+        ("endpoint", "list"),
+    ],
+)
+def test_a_list_is_the_same_here_and_there(both: Both, what: tuple[str, ...], form: tuple[str, ...]) -> None:
+    if form == ("--csv",) and what[0] == "endpoint":
+        pytest.skip("it has none")
+    if not both.here("cancellations", "--json").json:
+        for _ in range(3):
+            both.asked()
+        said = both.here("order", "add", "-", stdin=json.dumps(order("PO-1")))
+        made = both.here("ask", "--line", said.out.split()[1], "--by", "retailer", "--json").json
+        both.here("accept", made["id"], "--step", "1")
+        both.here("endpoint", "add", "http://127.0.0.1:9/", "--party", "supplier")
+    here, there = both.here(*what, *form), both.there(*what, *form)
+    assert there == here
+    assert here.code == 0
+    assert here.out or "--late" in what
+
+
+def test_who_wants_a_party_s_view_uses_its_token(both: Both) -> None:
+    both.asked()
+    seen = both.there("cancellations", "--json", who=both.service.world.supplier)
+    assert seen.json == both.here("cancellations", "--json", "--party", "supplier").json
+    refused = both.there("cancellations", "--party", "supplier")
+    assert (refused.code, "token says" in refused.err) == (2, True)
+
+
+def test_an_ask_and_its_answer(both: Both) -> None:
+    line = both.line(3)
+    made = both.there("ask", "--line", line, "--units", "2", "--json").json
+    assert (made["units"], made["state"], made["repeated"]) == (2, "asked", False)
+    again = both.there("ask", "--line", line, "--units", "2")
+    assert again.out.strip() == made["id"]
+    assert "equal ask waits already" in again.err
+    other = both.there("ask", "--line", line, "--units", "1", "--key", "k1").out
+    assert both.there("ask", "--line", line, "--units", "1", "--key", "k1").out == other
+    unnamed = both.there("accept", made["id"])
+    assert (unnamed.code, "step_needed" in unnamed.err or "step" in unnamed.err) == (3, True)
+    accepted = both.there("accept", made["id"], "--step", "1", "--json")
+    assert accepted.json["cancellation"] == made["id"]
+    answered = both.there("accept", made["id"], "--json", who=both.service.world.supplier).json
+    assert (answered["state"], answered["accepted_units"], answered["repeated"]) == ("accepted", 2, False)
+    repeat = both.there("accept", made["id"], who=both.service.world.supplier)
+    assert "This was answered so before" in repeat.err
+
+
+def test_declines_and_withdrawals(both: Both) -> None:
+    first, second = both.asked(2), both.asked(2)
+    declined = both.there("decline", first, "--step", "1", "--reason", "other", "--note", "no", "--json").json
+    assert (declined["state"], declined["message"]) == (
+        "declined",
+        "The cancellation is declined; its units are open again.",
+    )
+    assert both.there("withdraw", second, "--json").json["state"] == "withdrawn"
+    late = both.there("withdraw", first)
+    assert (late.code, late.out) == (3, "")
+
+
+def test_money(both: Both, paid: tuple[str, str]) -> None:
+    order_id, line = paid
+    assert both.there("quote", "--line", line) == both.here("quote", "--line", line)
+    assert both.there("quote", "--line", line, "--units", "1", "--json") == both.here(
+        "quote", "--line", line, "--units", "1", "--json"
+    )
+    assert both.there("payment", "list", order_id) == both.here("payment", "list", order_id)
+    assert both.there("payment", "list", order_id, "--json") == both.here("payment", "list", order_id, "--json")
+    made = both.here("ask", "--line", line, "--units", "1", "--by", "retailer", "--json").json
+    both.here("accept", made["id"], "--step", "1")
+    refund = next(each for each in both.there("refunds", "--json").json if each["cancellation"] == made["id"])
+    assert (refund["state"], refund["amount"]) == ("by_hand", "10.00")
+    corrected = both.there("refund", "correct", refund["id"], "--elsewhere", "4.00", "--note", "cash")
+    assert corrected.code == 0
+    assert both.there("refund", "paid", refund["id"], "--note", "done", "--json").json["refund"] == refund["id"]
+    again = both.there("refund", "close", refund["id"], "--note", "late")
+    assert (again.code, again.out) == (3, "")
+    over = both.there("payment", "capture", order_id, "--id", "card", "--captured", "99.00")
+    assert over.code in (2, 3)
+
+
+def test_a_line_is_reassigned_as_it_is_now(both: Both) -> None:
+    line = both.line(2)
+    said = both.there("reassign", line, "--to", "other_supplier", "--note", "fire", "--json").json
+    assert said["line"] == line
+    assert said["message"] == "other_supplier holds what is left of the line."
+
+
+def test_an_endpoint_through_its_life(both: Both) -> None:
+    added = both.there("endpoint", "add", "http://127.0.0.1:9/in", "--party", "supplier", "--json").json
+    assert (added["url"], added["state"], added["secret"][:6]) == ("http://127.0.0.1:9/in", "active", "whsec_")
+    name = added["id"]
+    assert both.there("endpoint", "pause", name, "--reason", "move", "--json").json["state"] == "paused"
+    assert both.there("endpoint", "resume", name, "--json").json["state"] == "active"
+    rotated = both.there("endpoint", "rotate", name).out.strip()
+    assert rotated.startswith("whsec_")
+    assert rotated != added["secret"]
+    assert both.there("endpoint", "remove", name, "--json").json["state"] == "removed"
+    assert both.there("endpoint", "pause", name).code == 5
+    by_hand = both.there("endpoint", "confirm", name)
+    assert (by_hand.code, "only a mailbox's owner" in by_hand.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("who", "arguments", "code", "said"),
+    [
+        ("", ("cancellations",), 4, "COUNTERMAND_TOKEN"),
+        ("cmt_nobody", ("cancellations",), 4, "valid bearer token"),
+        ("platform", ("accept", "can_" + "0" * 32, "--step", "1"), 5, "There is no such cancellation"),
+        ("supplier", ("refunds",), 3, "supplier"),
+        ("platform", ("cancellations", "--awaiting", "nobody at all"), 2, ""),
+        ("platform", ("withdraw", "can_1", "--dry-run"), 2, "--dry-run"),
+    ],
+)
+def test_what_the_service_says_ends_the_command(
+    both: Both, who: str, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    tokens = {"platform": PLATFORM, "supplier": both.service.world.supplier}
+    token = both.service.tokens[tokens[who]] if who in tokens else who
+    ended = both.cli(*arguments, "--server", both.service.url, COUNTERMAND_TOKEN=token)
+    assert ended.code == code, ended.err
+    assert said in ended.err
+    assert ended.out == ""
+
+
+def test_a_failure_is_an_object_with_json(both: Both) -> None:
+    ended = both.there("withdraw", "can_" + "0" * 32, "--json")
+    assert (ended.code, ended.json["error"]["code"]) == (5, "unknown_cancellation")
+    assert "/problems/unknown_cancellation" in ended.json["error"]["hint"]
+
+
+def test_a_service_that_is_not_there(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("cmt_x\n")
+    for address, code in (("http://127.0.0.1:1", 75), ("127.0.0.1:1", 2), ("", 2)):
+        environment = {"COUNTERMAND_TOKEN_FILE": str(tmp_path / "token")}
+        assert cli("me" if False else "refunds", "--server", address, **environment).code == code, address
+
+
+def test_only_commands_that_can_take_a_server() -> None:
+    names = {tuple(name.split()) for name, _ in commands(app)}
+    assert names >= CALLS
+
+
+def test_where_the_flag_is_and_how_it_is_written() -> None:
+    for given in (
+        ("refunds", "--server", "http://a", "--json"),
+        ("refunds", "--json", "--server=http://a"),
+        ("--server", "http://b", "refunds", "--json", "--server", "http://a"),
+    ):
+        found = Arguments.of(given)
+        assert (found.server, found.rest) == ("http://a", ("refunds", "--json")), given
+    kept = Arguments.of(("refund", "close", "r", "--note", "--server"))
+    assert (kept.server, kept.rest[-1]) == (None, "--server")
+    assert Arguments.of(("serve", "--server", "x")).server is None
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, list[tuple[bytes, dict[str, str]]]]]:
+    got: list[tuple[bytes, dict[str, str]]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append((self.rfile.read(int(self.headers["content-length"])), dict(self.headers)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/", got
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def ended_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """As if it were interrupted after so many events."""
+    true = following._events
+
+    def some(*arguments: Any) -> Iterator[Any]:
+        for place, each in enumerate(true(*arguments), start=1):
+            yield each
+            if place == count:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(following, "_events", some)
+
+
+def test_events_are_printed_as_they_happen(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = both.line(2)
+    with_cursor = both.service.url
+    assert with_cursor
+    both.there("ask", "--line", line)
+    ended_after(monkeypatch, 2)
+    start = "0-" + "0" * 32
+    tail = both.there("events", "tail", "--line", line, "--after", start)
+    assert tail.code == 130
+    assert [row[1] for row in tail.lines] == ["line.placed", "cancellation.asked"]
+    ended_after(monkeypatch, 1)
+    told = both.there("events", "tail", "--line", line, "--after", start, "--type", "cancellation.*", "--json")
+    (found,) = map(json.loads, told.out.splitlines())
+    assert (found["type"], found["data"]["line"]) == ("countermand.cancellation.asked.v1", line)
+    assert found["cursor"]
+
+
+def test_events_are_sent_on_and_signed(
+    both: Both, receiver: tuple[str, list[tuple[bytes, dict[str, str]]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, got = receiver
+    secret = following._new_secret()
+    ended_after(monkeypatch, 1)
+    said = both.there("listen", url, "--after", "0-" + "0" * 32, COUNTERMAND_LISTEN_SECRET=secret)
+    assert (said.code, said.lines[0][-1]) == (130, "204")
+    ((body, headers),) = got
+    assert webhooks.verify(body, headers, secret).kind == said.lines[0][1]
+    nobody = both.there("listen", "http://127.0.0.1:1/", "--after", "0-" + "0" * 32)
+    assert "no answer" in nobody.lines[0][-1]
+    assert both.there("listen", "mailto:x@example.com").code == 2
+
+
+def test_the_page_of_an_object(both: Both) -> None:
+    shown = both.there("open", "can_" + "1" * 32)
+    assert shown.out.strip() == f"{both.service.url}/console/cancellations/can_{'1' * 32}"
+    assert both.cli("open", "can_1").code == 2
+    assert both.there("open", "../x").code == 2
