@@ -18,7 +18,7 @@ for name, place in {
     "decline": "countermand.cli.answers:decline",
     "withdraw": "countermand.cli.answers:withdraw",
     "reassign": "countermand.cli.answers:reassign",
-    "status-link": "countermand.cli.answers:status_link",
+    "status-link": "countermand.cli.status_links:status_link",
     "quote": "countermand.cli.refunds:quote",
     "refunds": "countermand.cli.refunds:refunds",
     "score": "countermand.cli.scores:score",

@@ -7,7 +7,8 @@ import secrets
 import sys
 import webbrowser
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
 
 TypeFlag = Annotated[
     tuple[str, ...],
-    Parameter(
-        name="--type", negative=(), help="Only this kind, such as cancellation.asked or refund.*; may be repeated"
-    ),
+    Parameter(name="--type", negative=(), help="Only this kind: cancellation.asked, or refund.*; may be repeated"),
 ]
 AfterFlag = Annotated[str | None, Parameter(help="Go on after this cursor; by default with what happens from now on")]
+OneJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document")]
 EventJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print each event as one line of JSON")]
 
 SECRET_VARIABLE: Final = "COUNTERMAND_LISTEN_SECRET"  # noqa: S105
@@ -51,6 +51,7 @@ def listen(
     *,
     type: TypeFlag = (),  # noqa: A002
     after: AfterFlag = None,
+    json: EventJson = False,
 ) -> None:
     """Send the events of a service to a program on this machine, signed like webhooks. Needs --server.
 
@@ -61,22 +62,23 @@ def listen(
     secret = os.environ.get(SECRET_VARIABLE) or _new_secret()
     with calling() as client:
         say(f"Events go to {url}, signed with {secret}. Ctrl-C ends it.")
-        for event, _ in _events(client, type, None, None, after):
+        for event, cursor in _events(client, type, None, None, after):
+            answered = _forward(url, event, secret)
             with writing():
-                print(f"{_as_row(event, '')}\t{_forward(url, event, secret)}")
+                print(_as_json(event, cursor, answered=answered) if json else f"{_as_row(event, '')}\t{answered}")
 
 
 def trigger(
     endpoint: Annotated[str, Parameter(help="Id of the endpoint")],
     *,
     event: Annotated[str | None, Parameter(help="A kind of event to send a sample of; a plain test by default")] = None,
-    json: Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document")] = False,
+    json: OneJson = False,
 ) -> None:
     """Have a service send a sample of an event to an endpoint, and print the receiver's answer. Needs --server."""
     with calling() as client:
         attempt = client.endpoints.test(endpoint, event=event)
     if json:
-        print_json(attempt.model_dump(mode="json"))
+        print_json(attempt.document)
     else:
         answered = str(attempt.status) if attempt.status is not None else "no answer"
         print(plain(f"{answered} {attempt.answer or attempt.error}".strip()))
@@ -92,6 +94,7 @@ def open_page(
     id: Annotated[str, Parameter(help="Id of a cancellation, a refund or an order")],  # noqa: A002
     *,
     print_only: Annotated[bool, Parameter(name="--print", negative=(), help="Print the address, open nothing")] = False,
+    json: OneJson = False,
 ) -> None:
     """Open the page of an object in the browser, and print its address. Needs --server."""
     if not manners.server:
@@ -101,26 +104,25 @@ def open_page(
     if not id.replace("_", "").replace("-", "").isalnum() or not id.isascii():
         fail(Exit.USAGE, "bad_id", f"{id!r} is no id.")
     address = f"{manners.server.rstrip('/')}/console/{noun}/{id}"
-    print(address)
-    if not print_only and sys.stdout.isatty():
+    if json:
+        print_json({"id": id, "url": address})
+    else:
+        print(address)
+    if not (print_only or json) and sys.stdout.isatty():
         webbrowser.open(address)
 
 
 def _events(
     client: "Client", kinds: tuple[str, ...], order: str | None, line: str | None, after: str | None
 ) -> Iterator[tuple["Event", str]]:
-    stream = client.events.stream(type=list(kinds) or None, order=order, line=line, after=after)
+    since = None if after else datetime.now(UTC)
+    stream = client.events.stream(type=list(kinds) or None, order=order, line=line, after=after, since=since)
     for event in stream:
         yield event, stream.cursor or ""
 
 
-def _as_json(event: "Event", cursor: str) -> str:
-    return json_module.dumps({"cursor": cursor, **_document(event)}, ensure_ascii=False)
-
-
-def _document(event: "Event") -> dict[str, Any]:
-    written: dict[str, Any] = event.model_dump(mode="json", exclude_unset=True)
-    return written
+def _as_json(event: "Event", cursor: str, **more: str) -> str:
+    return json_module.dumps({"cursor": cursor, **more, **event.document}, ensure_ascii=False)
 
 
 def _as_row(event: "Event", cursor: str) -> str:
@@ -139,7 +141,7 @@ def _forward(url: str, event: "Event", secret: str) -> str:
 
     from countermand_client import WebhookError, webhooks
 
-    body = json_module.dumps(_document(event), ensure_ascii=False).encode()
+    body = json_module.dumps(event.document, ensure_ascii=False).encode()
     try:
         headers = {"content-type": "application/json", **webhooks.sign(body, event.id, secret)}
     except WebhookError as error:
@@ -147,4 +149,4 @@ def _forward(url: str, event: "Event", secret: str) -> str:
     try:
         return str(httpx2.post(url, content=body, headers=headers, timeout=_ANSWER_WITHIN_S).status_code)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        return f"no answer: {error or type(error).__name__}"
+        return f"no answer: {str(error) or type(error).__name__}"

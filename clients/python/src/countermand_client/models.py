@@ -27,8 +27,14 @@ class Model(BaseModel):
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
+    _document: Any = PrivateAttr(None)
     _etag: str = PrivateAttr("")
     _replayed: bool = PrivateAttr(default=False)
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The JSON object that was answered, as it came; an object within another has none of its own."""
+        return self._document or {}
 
     @property
     def etag(self) -> str:
@@ -43,6 +49,12 @@ class Model(BaseModel):
     @classmethod
     def read(cls, document: Any) -> Self:
         """The document as this type; a member that is missing or of another type spoils none of the others."""
+        found = cls._read(document)
+        found._document = document
+        return found
+
+    @classmethod
+    def _read(cls, document: Any) -> Self:
         try:
             return cls.model_validate(document)
         except ValidationError:

@@ -1,9 +1,9 @@
 """The client of a command, and how a command ends when the service does not do what it was asked."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from countermand.cli.output import CommandError, Exit, fail, manners, writing
 from countermand_client import (
@@ -20,6 +20,9 @@ from countermand_client import (
     TimedOut,
     Unauthenticated,
 )
+
+if TYPE_CHECKING:
+    from countermand_client.models import Model
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -104,7 +107,6 @@ def own_scope(party: str | None) -> None:
         fail(Exit.USAGE, "usage", "With --server, the token says as which party things are seen; leave --party out.")
 
 
-def document(found: Any, *more: str) -> dict[str, Any]:
-    """An answer as the document that commands print, without the members in ``more``."""
-    written: dict[str, Any] = found.model_dump(mode="json", by_alias=True, exclude=set(more))
-    return written
+def document(found: "Model") -> Mapping[str, Any]:
+    """An answer as the document that commands print: as it came."""
+    return found.document
