@@ -24,6 +24,7 @@ check: .venv/.ready
 docs: .venv/.ready
 	$(BIN)/python -m tests.docs.event_tables
 	$(BIN)/python -m tests.docs.help_texts
+	$(BIN)/python -m tests.docs.played
 	$(BIN)/python -m tests.docs.reference
 
 # Writes the two Python clients from their table of operations.

@@ -1,6 +1,7 @@
 """The pages about the operations of the native API, made of its description: a list, and a page for each noun."""
 
 import asyncio
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -10,13 +11,13 @@ from typing import Any, Final
 import httpx2
 
 from countermand.serving import doors
+from countermand.wire.native.examples import examples
 from tests.docs.markdown import as_markdown, cell, table
 from tests.support.world import Clock, running
 
 Schema = Mapping[str, Any]
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
-_SHOWN_BESIDE: Final = frozenset({"type", "title", "description", "$ref", "default"})
 
 
 @cache
@@ -63,7 +64,8 @@ def _list(nouns: Mapping[str, list[tuple[str, str, dict[str, Any]]]]) -> str:
     return (
         "# All operations\n\n"
         "Every operation of the [native API](../native.md), made of the description that a running service gives at\n"
-        "`/openapi.json`. The page of a noun has the parameters, the body and the answer of each.\n\n"
+        "`/openapi.json`. The page of a noun has the parameters, the body and the answer of each, and a call that was\n"
+        "made and answered: `$URL` is the address of the service, and `$TOKEN` a token with the permission.\n\n"
         f"{table(('Operation', 'Call', 'Permission', 'Who'), rows)}"
     )
 
@@ -91,7 +93,7 @@ def _operation(method: str, path: str, call: dict[str, Any], used: dict[str, Non
         f"- Permission: {_needed(call)}. For: {_who(call)}.",
         f"- Answer: {_answer(call, used)}.",
     ]
-    if problems := call.get("x-problems"):
+    if problems := call["x-problems"]:
         named = ", ".join(f"[`{code}`](../problems.md#{code})" for code in problems)
         parts.append(f"- Problems of its own: {named}.")
     parts.append("")
@@ -103,7 +105,35 @@ def _operation(method: str, path: str, call: dict[str, Any], used: dict[str, Non
         parts.append(table(("Parameter", "In", "Type", "Meaning"), rows))
     if "requestBody" in call:
         parts.append(f"The body: {_content(call['requestBody'], used)}.\n")
+    if example := examples().get(call["operationId"]):
+        parts.append(_example(example))
     return "\n".join(parts)
+
+
+def _example(example: dict[str, Any]) -> str:
+    """A call as one can paste it, and its answer."""
+    method, _, path = example["call"].partition(" ")
+    usual = "GET" if example["body"] is None else "POST"
+    words = ["curl -s", *([f"-X {method}"] if method != usual else [])]
+    words += [f'"$URL{path}"', '-H "Authorization: Bearer $TOKEN"']
+    words += [f"-H '{name}: {value}'" for name, value in example["headers"].items()]
+    text = " ".join(words)
+    if isinstance(example["body"], str):
+        text += f" \\\n  --data-binary '{example['body']}'"
+    elif example["body"] is not None:
+        text += f" \\\n  -H \"Content-Type: application/json\" -d '{_json(example['body'])}'"
+    return f"```sh\n{text}\n```\n{_shown(example['answer'])}"
+
+
+def _shown(answer: Any) -> str:
+    if not answer:
+        return ""
+    kind, text = ("text", answer.strip()) if isinstance(answer, str) else ("json", _json(answer))
+    return f"\n```{kind}\n{text}\n```\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _needed(call: Schema) -> str:

@@ -105,14 +105,14 @@ def prepared(bash: Shell, tmp_path_factory: pytest.TempPathFactory) -> World:
 def treatment(snippet: Snippet) -> str:
     """How a block is held to what it says; empty if nobody thought of it."""
     place = snippet.page, snippet.begins
+    if snippet.page.startswith("docs/reference/"):
+        return "made of the code: see test_reference.py"
     if place in NOT_RUN or place in SHAPES:
         return {**NOT_RUN, **SHAPES}[place] if (place in SHAPES) == (snippet.language == "text") else ""
     if snippet.language == "sh":
         return "run" if snippet.page in {*SESSIONS, README, TUTORIAL} else ""
     if snippet.page == TUTORIAL and snippet.language in ("json", "text"):
         return "compared with what the block before it says"
-    if snippet.page.startswith("docs/reference/"):
-        return "made of the code: see test_reference.py"
     return TREATED.get((snippet.page, snippet.language), "")
 
 

@@ -20,7 +20,7 @@ from tests.support.pgnode import free_port
 from tests.support.waiting import ANSWER_S, HANGS_S
 
 CHANGES = {
-    r"listen 443 ssl;": "listen 127.0.0.1:{port} ssl;",
+    r"listen 443 ssl http2;": "listen 127.0.0.1:{port} ssl http2;",
     r"server 127\.0\.0\.1:8765;": "server 127.0.0.1:{service};",
     r"/etc/ssl/[a-z]+/cancel\.shop\.example\.(?:pem|key)": "{folder}/localhost.pem",
     r"worker_rlimit_nofile 65536;": "daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;",
@@ -114,4 +114,4 @@ async def test_no_address_takes_all_connections_and_slow_ones_reach_no_service(p
 
 def test_the_file_says_what_the_settings_say() -> None:
     assert "trusted_proxies" in text_of("deploy/nginx.conf")
-    assert "deploy/nginx.conf" in text_of("deploy.md")
+    assert "deploy/nginx.conf" in text_of("how-to/nginx.md")

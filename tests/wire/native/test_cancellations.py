@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import AcceptCancellation, DeclineCancellation, Parcel, Ship, ShipOrder
 from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.wire.native.operations import OPERATIONS
 from tests.wire.native.calling import PATH, Native, new_retailer, opened_native, places
 
 pytestmark = pytest.mark.anyio
@@ -538,48 +539,18 @@ async def test_a_key_that_is_too_long_is_refused(sqlite_native: Native) -> None:
 async def test_the_description_is_whole(sqlite_native: Native) -> None:
     described = (await sqlite_native.http.get("/openapi.json")).json()
     assert described["openapi"].startswith("3.1.")
-    calls = {(verb, path) for path, verbs in described["paths"].items() for verb in verbs}
-    assert calls == {
-        ("get", "/v1/me"),
-        ("get", "/v1/lines/{line}"),
-        ("post", "/v1/lines/{line}/reassign"),
-        ("post", "/v1/cancellations"),
-        ("get", "/v1/cancellations"),
-        ("get", "/v1/cancellations/{cancellation}"),
-        ("post", "/v1/cancellations/{cancellation}/accept"),
-        ("post", "/v1/cancellations/{cancellation}/decline"),
-        ("post", "/v1/cancellations/{cancellation}/withdraw"),
-        ("post", "/v1/cancellations/{cancellation}/notes"),
-        ("get", "/v1/orders/{order}/payments"),
-        ("post", "/v1/orders/{order}/payments"),
-        ("post", "/v1/orders/{order}/payments/{payment}/capture"),
-        ("post", "/v1/quotes"),
-        ("get", "/v1/refunds"),
-        ("get", "/v1/refunds/{refund}"),
-        ("post", "/v1/endpoints/{endpoint}/confirmation"),
-        ("post", "/v1/refunds/{refund}/paid"),
-        ("post", "/v1/refunds/{refund}/close"),
-        ("post", "/v1/refunds/{refund}/retry"),
-        ("post", "/v1/refunds/{refund}/correct"),
-        ("get", "/v1/scorecards/{party}"),
-        ("get", "/v1/events"),
-        ("post", "/v1/endpoints"),
-        ("get", "/v1/endpoints"),
-        ("get", "/v1/endpoints/{endpoint}"),
-        ("delete", "/v1/endpoints/{endpoint}"),
-        ("post", "/v1/endpoints/{endpoint}/pause"),
-        ("post", "/v1/endpoints/{endpoint}/resume"),
-        ("post", "/v1/endpoints/{endpoint}/rotate"),
-    }
     operations = [each for path in described["paths"].values() for each in path.values()]
-    assert len({each["operationId"] for each in operations}) == len(operations)
+    assert sorted(each["operationId"] for each in operations) == sorted(OPERATIONS)
     for operation in operations:
         assert operation["description"]
         assert operation["security"] == [{"HTTPBearer": []}]
         assert {"400", "401", "403", "404", "409", "413", "422", "503"} <= set(operation["responses"])
         for status, answer in operation["responses"].items():
-            described_as = {"application/json"} if status < "400" else {"application/problem+json"}
-            assert set(answer.get("content", described_as)) == described_as, (operation["operationId"], status)
+            shown = set(answer.get("content", ()))
+            if status >= "400":
+                assert shown == {"application/problem+json"}, (operation["operationId"], status)
+            elif shown and operation["operationId"] != "events.stream":
+                assert "application/json" in shown, (operation["operationId"], status)
     for reference in _references(described):
         found: Any = described
         for step in reference.removeprefix("#/").split("/"):

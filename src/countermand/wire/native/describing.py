@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from countermand.wire.native.errors import MEDIA_TYPE
+from countermand.wire.native.examples import add_examples, examples, problem_examples
 from countermand.wire.native.members import meaning_of
 from countermand.wire.native.operations import OPERATIONS
 
@@ -11,24 +12,43 @@ _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 
 
 def described(description: dict[str, Any]) -> dict[str, Any]:
-    """The description with tags, permissions, meanings, problems in their media type, and members never null."""
-    for call in _calls(description):
-        operation = OPERATIONS[call["operationId"]]
-        call["tags"] = [call["operationId"].partition(".")[0]]
-        if operation.ends:
-            call["deprecated"] = True
-        call["x-permission"] = operation.permission.value if operation.permission else None
-        call["x-parties"] = sorted(kind.value for kind in operation.kinds)
-        for status, answer in call["responses"].items():
-            content = answer.get("content", {})
-            if int(status) >= 400 and "application/json" in content:
-                content[MEDIA_TYPE] = content.pop("application/json")
-        for sent in (*call.get("parameters", ()), *call.get("requestBody", {}).get("content", {}).values()):
-            sent["schema"] = _never_null(sent["schema"])
-        for parameter in call.get("parameters", ()):
-            _explain(parameter, call["operationId"], parameter["name"])
+    """The description with tags, permissions, meanings, examples, and problems in their media type."""
+    found = examples()
+    for path, call in _calls(description):
+        _describe(call)
+        add_examples(call, path, found)
+    description["components"]["examples"] = problem_examples()
+    _describe_objects(description)
+    tags = {call["tags"][0] for _, call in _calls(description)}
+    description["tags"] = [{"name": name} for name in sorted(tags)]
+    return description
+
+
+def _calls(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in description["paths"].items():
+        yield from ((path, call) for method, call in methods.items() if method in _METHODS)
+
+
+def _describe(call: dict[str, Any]) -> None:
+    operation = OPERATIONS[call["operationId"]]
+    call["tags"] = [call["operationId"].partition(".")[0]]
+    if operation.ends:
+        call["deprecated"] = True
+    call["x-permission"] = operation.permission.value if operation.permission else None
+    call["x-parties"] = sorted(kind.value for kind in operation.kinds)
+    for status, answer in call["responses"].items():
+        content = answer.get("content", {})
+        if int(status) >= 400 and "application/json" in content:
+            content[MEDIA_TYPE] = content.pop("application/json")
+    for sent in (*call.get("parameters", ()), *call.get("requestBody", {}).get("content", {}).values()):
+        sent["schema"] = _never_null(sent["schema"])
+    for parameter in call.get("parameters", ()):
+        _explain(parameter, call["operationId"], parameter["name"])
+
+
+def _describe_objects(description: dict[str, Any]) -> None:
     schemas = description["components"]["schemas"]
-    received = _named([call.get("requestBody", {}) for call in _calls(description)], schemas)
+    received = _named([call.get("requestBody", {}) for _, call in _calls(description)], schemas)
     for called, schema in schemas.items():
         if called not in received:
             # Answers may gain members.
@@ -38,13 +58,6 @@ def described(description: dict[str, Any]) -> dict[str, Any]:
             if called in received:
                 members[name] = _never_null(members[name])
             _explain(members[name], called, name)
-    description["tags"] = [{"name": name} for name in sorted({call["tags"][0] for call in _calls(description)})]
-    return description
-
-
-def _calls(description: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for path in description["paths"].values():
-        yield from (call for method, call in path.items() if method in _METHODS)
 
 
 def _named(part: Any, schemas: dict[str, Any]) -> set[str]:
