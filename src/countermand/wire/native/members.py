@@ -229,7 +229,6 @@ MEMBERS: Final[dict[str, str]] = {
     "backorder_on": "the day on which it has the rest",
     "bucket": "only lines with units in this bucket",
     # The history
-    "event": "the event",
     "entries": "what happened, oldest first",
     "sentence": "what happened, as a sentence",
     "types": "only objects of these types",
@@ -274,9 +273,6 @@ MEMBERS: Final[dict[str, str]] = {
     "judgement": "id of the judgement",
     "verdict": "`excluded` from the score, or `restored` to it",
     # Notices and jobs
-    "notices": "the notices",
-    "notice": "id of the notice",
-    "attempt": "id of the attempt",
     "which": "`dead` notices only, or `all`",
     "attempts_made": "how often it was tried",
     "sent_at": "when it was accepted; null if it was not yet",
