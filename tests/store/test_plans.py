@@ -84,6 +84,7 @@ from countermand.store import erasure, feed, idempotency, outbox, owner_mails, r
 from countermand.store.codecs import refund_of
 from countermand.store.engines.opening import open_database
 from countermand.store.engines.protocol import engine_of, ping
+from countermand.store.recovery import STATES, Recovery, recover_some
 from countermand.store.tables import PARTITIONS
 from tests.support import templates
 from tests.support.pgnode import Node
@@ -1067,6 +1068,23 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: job_reads.open_jobs(connection, ALL)}
 
 
+@of("store.recovery.recover_some")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    wanted = Recovery(
+        endpoint=filled.row("notice").endpoint_id,
+        states=STATES["all"],
+        since=p.now - timedelta(days=300),
+        until=p.now,
+    )
+    return {"": lambda connection: recover_some(connection, wanted, retailer=p.big_retailer, after=None, now=p.now)}
+
+
+@of("reads.notices.sellers_of")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: notice_reads.sellers_of(connection, filled.row("notice").endpoint_id)}
+
+
 @of("reads.jobs.unfinished_jobs")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: job_reads.unfinished_jobs(connection, filled.population.big_retailer)}
@@ -1282,6 +1300,7 @@ CHANGES: Final = {
     "store.jobs.lock_party",
     # Of reads.bulk, which has questions above.
     "worker.job_calls.planned",
+    "store.jobs.count_recovered",
     "admin.endpoints.ask_again_to_confirm",
     "admin.endpoints.confirm",
     "admin.endpoints.confirm_by_link",

@@ -134,6 +134,7 @@ def _native_writes(party: str) -> Iterator[Door]:
     for act in ("pause", "resume", "confirmation", "rotate"):
         yield _native(party, "POST", f"/endpoints/{{}}/{act}", "endpoint")
     yield _native(party, "POST", "/notices/{}/resend", "notice")
+    yield _native(party, "POST", "/endpoints/{}/recover", "endpoint", lambda _: {"since": "2026-11-01"})
     yield _native(party, "DELETE", "/endpoints/{}", "endpoint")
     yield _native(party, "POST", "/jobs/{}/start", "job", lambda _: {"parts": 1})
     yield _native(party, "POST", "/jobs/{}/cancel", "job")

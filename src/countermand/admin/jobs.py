@@ -1,14 +1,14 @@
 """Jobs: made, filled, started and cancelled by their party, and done by a worker."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection
 
+from countermand.admin import endpoints
 from countermand.domain.jobs import BYTES_MAX, UNFINISHED_MAX, JobFormat, JobKind, JobState
 from countermand.domain.problems import ProblemError, RefusedError, UnfitError, UnknownError
 from countermand.ids import show
@@ -16,6 +16,7 @@ from countermand.reads import jobs as job_reads
 from countermand.reads.jobs import JobView
 from countermand.store import jobs
 from countermand.store.jobs import NewJob
+from countermand.store.recovery import recovery_terms
 
 PREFIX = "job"
 """How the id of a job begins."""
@@ -91,13 +92,27 @@ def create(
 
 
 def recover(
-    connection: Connection, *, job: UUID, now: datetime, party: UUID, by: str, terms: Mapping[str, Any]
+    connection: Connection,
+    *,
+    job: UUID,
+    now: datetime,
+    party: UUID,
+    by: str,
+    endpoint: UUID,
+    since: datetime,
+    until: datetime | None = None,
+    which: str = "dead",
 ) -> JobView:
-    """Have notices sent again, as ``terms`` say (``worker/recovery.py``).
+    """Have the notices of an endpoint of this party sent again that were made from ``since`` on and before ``until``.
+
+    ``which`` are those that are ``dead``, or ``all`` that do not wait anyway.
 
     Raises:
+        UnknownEndpointError: there is no such endpoint of this party.
         TooManyJobsError: as ``create``.
     """
+    endpoints.find(connection, endpoint, party=party)
+    terms = recovery_terms(endpoint, since=since, until=min(until or now, now), which=which)
     return _add(
         connection,
         NewJob(id=job, party=party, kind=JobKind.RECOVER, state=JobState.QUEUED, by=by, at=now, terms=terms),

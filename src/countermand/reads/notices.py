@@ -10,7 +10,6 @@ from sqlalchemy import (
     Connection,
     Select,
     bindparam,
-    false,
     literal_column,
     select,
 )
@@ -139,6 +138,13 @@ def _of_sellers(connection: Connection, wanted: NoticeFilter) -> ColumnElement[b
         scope = Scope(party=row.id, kind=PartyKind(row.kind))
     sellers = bindparam("sellers", sorted(_sellers(connection, scope)), type_=IdList())
     return one_of(t.notices.c.retailer_id, sellers)
+
+
+def sellers_of(connection: Connection, endpoint: UUID) -> list[UUID]:
+    """The retailers whose lines the owner of this endpoint may see, by their ids."""
+    owner = select(t.parties.c.id, t.parties.c.kind).join(t.endpoints, t.endpoints.c.party_id == t.parties.c.id)
+    row = connection.execute(owner.where(t.endpoints.c.id == endpoint)).first()
+    return sorted(_sellers(connection, Scope(party=row.id, kind=PartyKind(row.kind)))) if row else []
 
 
 def _sellers(connection: Connection, scope: Scope) -> set[UUID]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from countermand.domain.jobs import JobKind, JobState, RowResult
 from countermand.store import tables as t
@@ -135,13 +135,35 @@ def add_results(
     return cancelled_at
 
 
+def count_recovered(
+    connection: Connection, *, job: UUID, done: int, count: int, terms: Mapping[str, Any]
+) -> datetime | None:
+    """Store how far a job without a file is. Returns since when no more is to be done, if so.
+
+    Raises:
+        LostRaceError: another worker goes on with this job, or it has ended.
+    """
+    jobs = t.jobs.c
+    change_exactly(
+        connection,
+        1,
+        update(t.jobs)
+        .where(jobs.id == job, jobs.done == done, jobs.state == JobState.RUNNING.value)
+        .values(done=done + count, ok=done + count, terms=terms),
+    )
+    cancelled_at: datetime | None = connection.execute(select(jobs.cancelled_at).where(jobs.id == job)).scalar_one()
+    return cancelled_at
+
+
 def finish(connection: Connection, job: UUID, state: JobState, at: datetime) -> None:
     """End a job. Its file is not needed any more.
 
     Raises:
         LostRaceError: it has ended already.
     """
-    change_job(connection, job, JobState.RUNNING, state=state.value, finished_at=at)
+    # What a job without a file had to do is known at its end.
+    total = func.coalesce(t.jobs.c.total, t.jobs.c.done)
+    change_job(connection, job, JobState.RUNNING, state=state.value, finished_at=at, total=total)
     drop_parts(connection, job)
 
 

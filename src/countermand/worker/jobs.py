@@ -28,6 +28,7 @@ from countermand.store.jobs import RowOutcome
 from countermand.worker.job_calls import Planned, failed, left_out, outcome_of, planned
 from countermand.worker.leases import Partitions
 from countermand.worker.pace import Rests, repeat
+from countermand.worker.recovery import RecoveryRun
 
 JOBS_EVERY_S: Final = 1.0
 AT_ONCE: Final = 4
@@ -140,6 +141,16 @@ class _Run:
         if job.state == JobState.QUEUED.value:
             begun = {"state": JobState.RUNNING.value, "started_at": self._clock()}
             await change(self._database, lambda c: jobs.change_job(c, job.id, JobState.QUEUED, **begun))
+        if job.kind != JobKind.RECOVER.value:
+            await self._do_file()
+        elif not self._cancelled:
+            self._cancelled = not await RecoveryRun(self._database, self._clock, job).to_its_end()
+        state = JobState.CANCELLED if self._cancelled else JobState.DONE
+        await change(self._database, lambda c: jobs.finish(c, job.id, state, self._clock()))
+        log.info("job_ended", job=show("job", job.id), state=state.value)
+
+    async def _do_file(self) -> None:
+        job = self._job
         file = JobFile(
             self._database,
             job=job.id,
@@ -151,9 +162,6 @@ class _Run:
         await self._do_rows(file)
         while self._cancelled and (rows := await file.take(LEFT_OUT_CHUNK)):
             await self._save([left_out(row) for row in rows])
-        state = JobState.CANCELLED if self._cancelled else JobState.DONE
-        await change(self._database, lambda c: jobs.finish(c, job.id, state, self._clock()))
-        log.info("job_ended", job=show("job", job.id), state=state.value, rows=self._done)
 
     async def _do_rows(self, file: JobFile) -> None:
         under_way: deque[asyncio.Task[list[RowOutcome]]] = deque()

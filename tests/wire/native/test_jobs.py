@@ -4,14 +4,18 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
 import pytest
+from sqlalchemy import select, update
 
 from countermand.admin.callers import PLATFORM, Permission
 from countermand.domain.jobs import PART_MAX
+from countermand.store import recovery
+from countermand.store import tables as t
 from tests.wire.native.calling import Native
 
 pytestmark = pytest.mark.anyio
@@ -409,3 +413,90 @@ async def test_a_row_with_a_key_of_its_own_is_asked_once_whatever_job_it_is_in(n
     assert [row["code"] or row["result"] for row in again[1]] == ["ok", "ok", "key_reused"]
     assert again[1][1]["id"] == first[1][0]["id"]
     assert await native.world.buckets(line) == (2, 3, 0, 0)
+
+
+# Notices sent again
+
+
+async def _endpoint_with_notices(native: Native, states: Sequence[str]) -> str:
+    """An endpoint of this retailer with a notice in each of these states, made an hour apart."""
+    made = await native.call(
+        "POST",
+        "/v1/endpoints",
+        native.retailer,
+        {"url": "https://hooks.example.com/in", "events": ["cancellation.asked"]},
+    )
+    endpoint: str = made.json()["id"]
+    # So that no worker sends what is due.
+    await native.call("POST", f"/v1/endpoints/{endpoint}/pause", native.retailer)
+    for state in states:
+        native.world.clock.advance(hours=1)
+        await native.asked(await native.line(1))
+        due_at = native.world.clock() if state == "due" else None
+        change = update(t.notices).where(t.notices.c.endpoint_id == UUID(endpoint.removeprefix("ept_")))
+        newest = change.where(t.notices.c.created_at == native.world.clock()).values(
+            state=state, due_at=due_at, attempts=9
+        )
+        await native.world.application.database.write(lambda connection, newest=newest: connection.execute(newest))
+    return endpoint
+
+
+async def _states(native: Native, endpoint: str) -> list[tuple[str, int]]:
+    query = select(t.notices.c.state, t.notices.c.attempts).order_by(t.notices.c.created_at)
+    mine = query.where(t.notices.c.endpoint_id == UUID(endpoint.removeprefix("ept_")))
+    rows = await native.world.application.database.read(lambda connection: connection.execute(mine).all())
+    return [(row.state, row.attempts) for row in rows]
+
+
+RECOVERED = {
+    "dead": ({}, "due due sent due due", 2),
+    "all": ({"which": "all"}, "due due due due due", 3),
+    "since": ({"since": 2}, "dead due sent due due", 1),
+    "until": ({"until": 4}, "due due sent dead due", 1),
+    "between": ({"since": 1, "until": 4, "which": "all"}, "due due due dead due", 2),
+}
+
+
+@pytest.mark.parametrize("case", RECOVERED)
+async def test_notices_of_a_time_are_sent_again(native: Native, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "PAGE", 2)
+    body, states, count = RECOVERED[case]
+    begun = native.world.clock()
+    endpoint = await _endpoint_with_notices(native, ["dead", "due", "sent", "dead", "due"])
+    hours = {
+        name: (begun + timedelta(hours=at, minutes=-30)).isoformat() for name, at in body.items() if name != "which"
+    }
+    given = {"since": begun.isoformat(), **body, **hours}
+    made = await native.call("POST", f"/v1/endpoints/{endpoint}/recover", native.retailer, given)
+    assert made.status_code == 202, made.text
+    job = made.json()
+    assert made.headers["location"] == f"{JOBS}/{job['id']}"
+    assert (job["kind"], job["format"], job["state"], job["rows"]["total"]) == ("recover", None, "queued", None)
+    await native.world.application.worker.do_jobs()
+    seen, rows = await told(native, native.retailer, job["id"])
+    assert (seen["state"], seen["rows"]["ok"], seen["rows"]["total"], rows) == ("done", count, count, [])
+    found = await _states(native, endpoint)
+    assert " ".join(state for state, _ in found) == states
+    assert sum(attempts == 0 for _, attempts in found) == count
+
+
+async def test_what_cannot_be_sent_again(native: Native) -> None:
+    endpoint = await _endpoint_with_notices(native, ["dead"])
+    path = f"/v1/endpoints/{endpoint}/recover"
+    for wrong, code in (
+        ({}, "required"),
+        ({"since": "yesterday"}, "bad_time"),
+        ({"since": "2026-11-02", "until": "2026-11-01"}, "out_of_range"),
+        ({"since": "2026-11-02", "which": "some"}, "not_listed"),
+    ):
+        refused = await native.call("POST", path, native.retailer, wrong)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, code)
+    foreign = await native.call("POST", path, native.world.other_retailer, {"since": "2026-11-01"})
+    assert (foreign.status_code, foreign.json()["code"]) == (404, "unknown_endpoint")
+    jobs = [await native.call("POST", path, native.retailer, {"since": "2026-11-01"}) for _ in range(6)]
+    assert [each.status_code for each in jobs] == [202] * 5 + [409]
+    cancelled = await native.call("POST", f"{JOBS}/{jobs[0].json()['id']}/cancel", native.retailer)
+    assert cancelled.status_code == 202
+    await native.world.application.worker.do_jobs()
+    seen, _ = await told(native, native.retailer, jobs[0].json()["id"])
+    assert (seen["state"], seen["rows"]["done"]) == ("cancelled", 0)

@@ -23,6 +23,7 @@ from countermand.wire.native import (
     me,
     notices,
     payments,
+    recoveries,
     refunds,
     scorecards,
 )
@@ -66,6 +67,7 @@ _RESOURCES: Final = (
     scorecards,
     events,
     endpoints,
+    recoveries,
     jobs,
     notices,
     attempts,

@@ -97,10 +97,11 @@ async def create_job(services: Inside, who: Who, body: JobIn, once: Once) -> Res
     )
     async with once.of(body) as key:
         with told():
-            return await change_once(services, key, create, partial(_shown, status=201))
+            return await change_once(services, key, create, partial(job_shown, status=201))
 
 
-def _shown(job: JobView, status: int = 202) -> Shown:
+def job_shown(job: JobView, status: int = 202) -> Shown:
+    """A job, and where it is."""
     return Shown(status=status, body=job_document(job), headers={"Location": location(job)})
 
 
@@ -210,7 +211,7 @@ async def start_job(services: Inside, who: Who, job: str, body: Start, once: Onc
             file = JobFile(services.database, job=found.id, parts=body.parts, kind=kind, written=written)
             rows = await file.count()
             start = partial(jobs.start, party=who.party, job=found.id, parts=body.parts, rows=rows, by=who.name)
-            return await change_once(services, key, start, _shown)
+            return await change_once(services, key, start, job_shown)
 
 
 @router.post("/{job}/cancel", operation_id="jobs.cancel", status_code=202, response_model=JobOut)
@@ -219,7 +220,7 @@ async def cancel_job(services: Inside, who: Who, job: str, once: Once) -> Respon
     async with once.of() as key:
         with told():
             cancel = partial(jobs.cancel, party=who.party, job=_id(job), now=services.clock(), by=who.name)
-            return await change_once(services, key, cancel, _shown)
+            return await change_once(services, key, cancel, job_shown)
 
 
 @router.get(
