@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import pytest
@@ -66,7 +66,7 @@ class FaultyLanes:
         self.fails_late: Counter[UUID] = Counter()
         self.all_fail = False
         self.submitted: list[UUID] = []
-        self.on_call = lambda: None
+        self.on_call: Callable[[], object] = lambda: None
 
     async def submit(self, call: Call) -> Outcome:
         line: UUID = getattr(call.command, "line")  # noqa: B009 - only some commands have one

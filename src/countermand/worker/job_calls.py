@@ -95,7 +95,9 @@ def key_of(job: JobView, row: int) -> str:
 def _call(job: JobView, command: LineCommand, retailer: UUID, meaning: AskRow | AnswerRow, key: str = "") -> Call:
     own = key or key_of(job, meaning.place)
     fingerprint = hashlib.sha256(repr(replace(meaning, place=0)).encode(errors="surrogatepass")).hexdigest()
-    once = IdempotencyKey(caller=str(job.party_id), key=own, fingerprint=fingerprint)
+    # A key that somebody chose is one of the party's, whoever's line it is about.
+    space = job.party_id if key else None
+    once = IdempotencyKey(caller=str(job.party_id), key=own, fingerprint=fingerprint, party=space)
     return Call(command=command, door=DOOR, retailer=retailer, once=once)
 
 

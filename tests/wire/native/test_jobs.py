@@ -5,12 +5,13 @@ import io
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, Update, select, update
 
 from countermand.admin.callers import PLATFORM, Permission
 from countermand.domain.jobs import PART_MAX
@@ -437,8 +438,12 @@ async def _endpoint_with_notices(native: Native, states: Sequence[str]) -> str:
         newest = change.where(t.notices.c.created_at == native.world.clock()).values(
             state=state, due_at=due_at, attempts=9
         )
-        await native.world.application.database.write(lambda connection, newest=newest: connection.execute(newest))
+        await native.world.application.database.write(partial(_execute, newest))
     return endpoint
+
+
+def _execute(change: Update, connection: Connection) -> None:
+    connection.execute(change)
 
 
 async def _states(native: Native, endpoint: str) -> list[tuple[str, int]]:
@@ -448,7 +453,7 @@ async def _states(native: Native, endpoint: str) -> list[tuple[str, int]]:
     return [(row.state, row.attempts) for row in rows]
 
 
-RECOVERED = {
+RECOVERED: dict[str, tuple[dict[str, Any], str, int]] = {
     "dead": ({}, "due due sent due due", 2),
     "all": ({"which": "all"}, "due due due due due", 3),
     "since": ({"since": 2}, "dead due sent due due", 1),

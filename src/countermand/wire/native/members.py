@@ -162,7 +162,6 @@ MEMBERS: Final[dict[str, str]] = {
     "pointer": "the place in the body, as a JSON pointer (RFC 6901)",
     # Jobs
     "job": "id of the job",
-    "which": "those that are dead, or all that do not wait anyway",
     "jobs": "the jobs",
     "format": "how the file is written; null for a job without one",
     "rows": "how many rows there are, and what became of them",
