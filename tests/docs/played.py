@@ -290,6 +290,7 @@ async def _notify(call: Player, world: World) -> None:
     await call("endpoints.pause", supplier, endpoint, body={"reason": "we move house"})
     await call("endpoints.resume", supplier, endpoint)
     await call("endpoints.rotate", supplier, endpoint, body={"overlap_s": 3600})
+    await call("endpoints.recover", supplier, endpoint, body={"since": "2026-11-01", "which": "dead"})
     mailbox = (await call("endpoints.create", supplier, body={"url": "mailto:orders@alpine.example"}))["id"]
     await call("endpoints.confirm", supplier, mailbox)
     await call("endpoints.delete", supplier, mailbox)
