@@ -239,6 +239,7 @@ async def every_page(site: Site) -> dict[str, str]:
     return {
         "today": "/console/",
         "cancellations": "/console/cancellations?view=all",
+        "bulk": f"/console/cancellations/bulk?do=decline&id={waiting.rpartition('/')[2]}",
         "cancellation": waiting,
         "accepted": f"/console/cancellations/{show('can', first.id)}",
         "accept": f"{waiting}/accept",

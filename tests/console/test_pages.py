@@ -1,5 +1,7 @@
 """Every page and action of the console, by what people see and do there."""
 
+import csv
+import io
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -340,6 +342,75 @@ async def test_one_box_finds_everything(world: World) -> None:
         assert found.headers.get("location") == place, text
     nothing = await who.look((await who.look("/console/search?q=nothing+of+that")).headers["location"])
     assert "Nothing fits" in words(nothing)
+
+
+async def test_several_are_answered_at_once_with_a_result_for_each(world: World) -> None:
+    first, second, gone = await asked(world, paid=True), await asked(world), await asked(world)
+    who = await operator(world)
+    ids = "&".join(f"id={show('can', each.cancellation)}" for each in (first, second, gone))
+    preview = await who.look(f"{CAN}/bulk?do=accept&{ids}")
+    assert "Accept 6 units, refund 18.00 EUR" in words(preview)
+    supplier = await person(world, world.supplier)
+    await supplier.fill_in(f"{gone.path}/decline", reason="in_packing")
+    form = {
+        "do": "accept",
+        "once": "a1",
+        "id": [f"{show('can', each.cancellation)}-1" for each in (first, second, gone)],
+    }
+    reply = await who.post(f"{CAN}/bulk", form)
+    told = words(reply)
+    assert (reply.status_code, "2 of 3 were accepted. 18.00 EUR goes back." in told) == (200, True)
+    assert "At step 1 this cancellation was declined by the supplier" in told
+    assert (await first.buckets(), await second.buckets(), await gone.buckets()) == (
+        (1, 0, 2, 0),
+        (3, 0, 2, 0),
+        (5, 0, 0, 0),
+    )
+    again = await who.post(f"{CAN}/bulk", form)
+    assert "2 of 3 were accepted." in words(again)
+    left_out = words(await who.look(f"{CAN}/bulk?do=accept&{ids}"))
+    assert left_out.count("left out:") == 3
+    assert "None of these can be answered by you." in left_out
+
+
+async def test_several_are_declined_for_a_reason(world: World) -> None:
+    both = [await asked(world), await asked(world)]
+    who = await person(world, world.supplier)
+    form = {"do": "decline", "once": "a1", "id": [f"{show('can', each.cancellation)}-1" for each in both]}
+    reply = await who.post(f"{CAN}/bulk", {**form, "note": "typed before"})
+    assert (reply.status_code, "Choose why they are declined." in words(reply)) == (422, True)
+    assert "typed before" in reply.text
+    reply = await who.post(f"{CAN}/bulk", {**form, "reason": "in_packing", "note": "typed before"})
+    assert "2 of 2 were declined." in words(reply)
+    assert [(await each.row()).decline_reason for each in both] == ["in_packing"] * 2
+
+
+async def test_what_is_anothers_is_not_among_the_ticked(world: World) -> None:
+    one = await asked(world)
+    who = await person(world, world.other_supplier)
+    for thing in (show("can", one.cancellation), "can_" + "0" * 32, "x", "é"):
+        page = words(await who.look(f"{CAN}/bulk?do=accept&id={thing}"))
+        assert "None of these can be answered by you." in page
+    await who.post(f"{CAN}/bulk", {"do": "accept", "once": "1", "id": f"{show('can', one.cancellation)}-1"})
+    assert await one.buckets() == (3, 2, 0, 0)
+    for wrong in ("", "do=accept", "do=eat&id=x"):
+        assert (await who.look(f"{CAN}/bulk?{wrong}")).status_code == 400
+
+
+async def test_a_list_is_had_as_a_file_that_no_spreadsheet_calculates(world: World) -> None:
+    one = await asked(world, paid=True)
+    await asked(world)
+    wicked = t.lines.update().where(t.lines.c.id == one.line).values(sku="=1+1")
+    await world.application.database.write(lambda c: c.execute(wicked))
+    who = await operator(world)
+    [path] = [each for each in links_in(await who.look(f"{CAN}?view=asked")) if ".csv" in each]
+    reply = await who.look(path)
+    assert reply.headers["content-type"] == "text/csv; charset=utf-8"
+    assert reply.headers["content-disposition"] == 'attachment; filename="cancellations-asked.csv"'
+    rows = list(csv.DictReader(io.StringIO(reply.text)))
+    assert [row["state"] for row in rows] == ["asked", "asked"]
+    assert "'=1+1" in {row["sku"] for row in rows}
+    assert (await who.look(f"{CAN}.csv?due=never")).status_code == 422
 
 
 # Orders

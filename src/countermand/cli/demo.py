@@ -17,7 +17,7 @@ from uuid import UUID
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
-from countermand.admin import credentials, parties
+from countermand.admin import credentials, parties, users, web_sessions
 from countermand.admin.callers import PLATFORM
 from countermand.admin.finding import EVERYTHING
 from countermand.app import Service, opened
@@ -36,6 +36,7 @@ from countermand.cli.stories.plaza import PlazaStory
 from countermand.cli.stories.score import ScoreStory
 from countermand.cli.stories.story import Cast
 from countermand.cli.stories.webhook import WebhookStory
+from countermand.console.login import ONCE
 from countermand.documents.orders import OrderIn, place
 from countermand.domain.commands import AskCancellation
 from countermand.domain.parties import Actor, PartyKind
@@ -50,6 +51,10 @@ from countermand.settings import Settings
 
 LEFT = timedelta(seconds=4)
 """How long the supplier of the late order still has once the demo begins: about as long as the other stories take."""
+
+
+LINKS_LAST = timedelta(days=1)
+"""How long the links into the console can be used."""
 
 
 def demo(
@@ -135,6 +140,7 @@ async def _prepare(settings: Settings) -> Cast:
         await _place(application, cast, orders)
         cast.orders.sort(key=lambda order: order["reference"])
         await _add_lines(application, cast)
+        await application.database.write(lambda connection: _add_people(connection, application, cast))
     return cast
 
 
@@ -198,6 +204,25 @@ def _add_parties(connection: Connection, application: Service, cast: Cast) -> No
     cast.plaza_public_key, cast.plaza_private_key = keys.public, keys.private
 
 
+def _add_people(connection: Connection, application: Service, cast: Cast) -> None:
+    """Somebody of each kind, and the link by which they come into the console."""
+    ids, now = application.ids, application.clock()
+    for name, party in (("Ada", "Platform"), ("Mila", "Fine Shoes"), ("Nadia", "Alpine Supply")):
+        row = find_party(connection, str(PLATFORM) if party == "Platform" else cast.parties[party])
+        user = users.enter(
+            connection,
+            ids,
+            now,
+            party=row,
+            email=f"{name.lower()}@example.com",
+            name=name,
+            # Nobody knows it: they come by links.
+            password=ids.token("demo"),
+        )
+        secret = web_sessions.issue_link(connection, ids, now, user=user, party=row.id, lasts=LINKS_LAST)
+        cast.console[party] = f"{cast.base_url}{ONCE}{secret}"
+
+
 def _orders() -> list[OrderIn]:
     """Ten orders that two suppliers hold the goods of, and two of goods that the retailer has itself."""
     return [_order(number, suppliers=("Alpine Supply", "Harbour Goods")) for number in range(10)] + [
@@ -250,6 +275,11 @@ def _explain(cast: Cast) -> None:
     print(
         f"""
 The service stays up on {base}. Try it (Ctrl-C ends it, and its data is gone):
+
+  # the console; each link logs in once
+  operator          {cast.console["Platform"]}
+  retailer's desk   {cast.console["Fine Shoes"]}
+  supplier's desk   {cast.console["Alpine Supply"]}
 
   # the retailer cancels {line["sku"]} of {order["reference"]}
   curl -i -X DELETE {base}/orders/items/cancel/{line["line"]}/ \\

@@ -8,6 +8,7 @@ from countermand.admin.callers import Permission
 from countermand.console.pages import (
     account,
     audit,
+    bulk,
     cancellation,
     cancellations,
     components,
@@ -78,6 +79,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     _get("/console/", today.look),
     _get("/console/search", search.look),
     _get("/console/cancellations", cancellations.look),
+    *_both("/console/cancellations/bulk", bulk.preview, bulk.answer, _CANCEL),
+    _get("/console/cancellations.csv", bulk.export),
     _get(_ONE, cancellation.look),
     *_both(f"{_ONE}/accept", cancellation.confirm_accept, cancellation.accept, _CANCEL),
     *_both(f"{_ONE}/decline", cancellation.confirm_decline, cancellation.decline, _CANCEL),

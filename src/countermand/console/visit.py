@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -96,17 +97,16 @@ class Visit:
         """Change what is no command on a line."""
         return await change(self.services.database, partial(_asked, work, args, kwargs))
 
-    async def submit(self, command: Command, retailer: Any) -> Outcome:
-        """Send a command down the write road. The same form sent twice is one call."""
-        return await self.services.lanes.submit(
-            Call(command=command, door=DOOR, retailer=retailer, once=self._once(command))
-        )
+    async def submit(self, command: Command, retailer: UUID, part: str = "") -> Outcome:
+        """Send a command down the write road. The same form sent twice is one call for each ``part`` of it."""
+        once = self._once(part)
+        return await self.services.lanes.submit(Call(command=command, door=DOOR, retailer=retailer, once=once))
 
-    def _once(self, command: Command) -> IdempotencyKey | None:
+    def _once(self, part: str) -> IdempotencyKey | None:
         once = self.form.text("once")
         if not once:
             return None
-        content = hashlib.sha256(repr((self.path, sorted(self.form.content))).encode()).hexdigest()
+        content = hashlib.sha256(repr((self.path, part, sorted(self.form.content))).encode()).hexdigest()
         return IdempotencyKey(
             caller=f"console:{self.session.user.hex}", key=f"{once[:64]}:{content[:16]}", fingerprint=content
         )

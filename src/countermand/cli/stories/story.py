@@ -28,6 +28,7 @@ class Cast:
     plaza_public_key: str = ""
     plaza_private_key: str = ""
     orders: list[dict[str, Any]] = field(default_factory=list)
+    console: dict[str, str] = field(default_factory=dict)
 
 
 class Story(ABC):

@@ -58,15 +58,15 @@ class Row:
 
 async def look(visit: Visit) -> Reply:
     """The list."""
-    view, notes = _view(visit), []
+    view, notes = view_of(visit), []
     try:
-        wanted = _wanted(visit, view)
+        wanted = wanted_of(visit, view)
     except ValueError as error:
         notes.append(Note(title="This filter cannot be read.", text=f"{error}.", mood="bad"))
         wanted = _of_view(visit, view)
     found = await visit.read(list_cancellations, visit.scope, replace(wanted, limit=SHOWN + 1))
     rows = await rows_of(visit, found[:SHOWN])
-    more = _address(visit, after=_place(found[SHOWN - 1], wanted)) if len(found) > SHOWN else ""
+    more = _address(visit, after=place_after(found[SHOWN - 1], wanted)) if len(found) > SHOWN else ""
     return show_page(
         visit,
         "cancellations.html",
@@ -79,10 +79,11 @@ async def look(visit: Visit) -> Reply:
         first="after" not in visit.query,
         first_page=_address(visit, after=""),
         chips=_chips(visit),
+        csv=f"/console/cancellations.csv?{urlencode(_kept(visit, view=view.name))}",
         due=visit.query.get("due", ""),
         may_answer=visit.may(Permission.CANCEL_ORDER) and view.name in (*_BY_DUE, "late"),
         units_of=sum(row.cancellation.units for row in rows),
-        sums=words.listed(_sums(rows)),
+        sums=words.listed(sums_of(rows)),
     )
 
 
@@ -92,7 +93,8 @@ async def rows_of(visit: Visit, found: Sequence[CancellationView]) -> list[Row]:
     return [Row(cancellation=each, shape=words.shape_of(each, visit.now), worth=worth.get(each.id)) for each in found]
 
 
-def _sums(rows: Sequence[Row]) -> list[str]:
+def sums_of(rows: Sequence[Row]) -> list[str]:
+    """What would go back if all that wait were accepted, in each currency by itself."""
     sums: dict[str, int] = {}
     for row in rows:
         if row.worth and not row.worth.owed:
@@ -100,7 +102,8 @@ def _sums(rows: Sequence[Row]) -> list[str]:
     return [amount(minor, currency) for currency, minor in sorted(sums.items())]
 
 
-def _view(visit: Visit) -> View:
+def view_of(visit: Visit) -> View:
+    """The saved view that the address names."""
     name = visit.query.get("view", "all" if visit.query.get("q") else "mine")
     return next((each for each in VIEWS if each.name == name), VIEWS[0])
 
@@ -123,7 +126,7 @@ def _of_view(visit: Visit, view: View) -> CancellationFilter:
             return CancellationFilter(state=State(name).value)
 
 
-def _wanted(visit: Visit, view: View) -> CancellationFilter:
+def wanted_of(visit: Visit, view: View) -> CancellationFilter:
     """What the address asks for.
 
     Raises:
@@ -145,7 +148,7 @@ def _wanted(visit: Visit, view: View) -> CancellationFilter:
     return wanted
 
 
-def _place(row: CancellationView, wanted: CancellationFilter) -> str:
+def place_after(row: CancellationView, wanted: CancellationFilter) -> str:
     """Where the next page begins."""
     due = f"{row.due_at:%Y%m%dT%H%M%S.%f}" if wanted.by_due and row.due_at else ""
     return f"{due}_{row.id.hex}"
@@ -174,7 +177,11 @@ def _address_of_view(visit: Visit, view: View) -> str:
     return _address(visit, view=view.name, after="")
 
 
-def _address(visit: Visit, **changes: str) -> str:
+def _kept(visit: Visit, **changes: str) -> dict[str, str]:
     kept = {name: visit.query[name] for name in ("view", "q", "due") if visit.query.get(name)}
-    query = {name: value for name, value in (kept | changes).items() if value}
+    return {name: value for name, value in (kept | changes).items() if value}
+
+
+def _address(visit: Visit, **changes: str) -> str:
+    query = _kept(visit, **changes)
     return f"{PATH}?{urlencode(query)}" if query else PATH

@@ -64,6 +64,7 @@
     for (const row of fresh.querySelectorAll("tbody tr[id]")) {
       const old = shown.get(row.id);
       if (!old) added += 1;
+      else if (old.querySelector("input:checked")) continue;
       else if (old.innerHTML !== row.innerHTML && !old.contains(document.activeElement)) old.innerHTML = row.innerHTML;
     }
     // No row moves under the pointer: what is new waits until somebody wants to see it.
