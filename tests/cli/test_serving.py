@@ -117,6 +117,9 @@ def test_the_demo_plays_its_story_once_and_tells_other_programs_what_it_made(tmp
     assert cast["database"].startswith("sqlite:///")
     assert cast["parties"].keys() == {"Fine Shoes", "Alpine Supply", "Harbour Goods"}
     assert cast["parties"].keys() <= cast["tokens"].keys()
+    assert cast["console"].keys() == {"Platform", "Fine Shoes", "Alpine Supply"}
+    for link in cast["console"].values():
+        assert link.startswith(f"{cast['base_url']}/console/once/cmw_")
     assert len(cast["orders"]) == 12
     for placed in cast["orders"]:
         assert placed.keys() >= {"order", "reference", "lines"}
