@@ -338,8 +338,9 @@ async def test_a_job_is_its_partys_alone_and_asks_for_no_more_than_that_party_ma
 async def test_jobs_are_listed_newest_first(native: Native) -> None:
     who = native.retailer
     made = []
+    begun = native.world.clock()
     for kind in ("ask", "answer", "order"):
-        native.world.clock.advance(seconds=1)
+        native.world.clock.advance(hours=1)
         made.append(await job_of(native, who, kind=kind, label=f"{kind} of today"))
     await native.call("POST", f"{JOBS}/{made[0]}/cancel", who)
     first = (await native.call("GET", f"{JOBS}?limit=2", who)).json()
@@ -350,6 +351,9 @@ async def test_jobs_are_listed_newest_first(native: Native) -> None:
         ("kind=answer", [made[1]]),
         ("state=cancelled", [made[0]]),
         ("state=cancelled&state=draft", made[::-1]),
+        (f"since={begun + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}", [made[2], made[1]]),
+        (f"until={begun + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}", [made[0]]),
+        ("until=2020-01-01&zone=Asia/Tokyo", []),
         ("state=done", []),
     ):
         found = (await native.call("GET", f"{JOBS}?{query}", who)).json()["jobs"]

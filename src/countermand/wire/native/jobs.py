@@ -29,6 +29,7 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.messages import JsonRoute, Limit, Strict
 from countermand.wire.native.once import Once, Shown, change_once
+from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
 
 router: Final = APIRouter(prefix="/v1/jobs", responses=PROBLEMS, route_class=JsonRoute)
@@ -135,6 +136,7 @@ def check_may(who: Caller, kind: JobKind) -> None:
 async def list_jobs(
     services: Inside,
     who: Who,
+    period: PeriodGiven,
     kind: JobKind | None = None,
     state: Annotated[list[JobState], Query()] = [],  # noqa: B006 - FastAPI copies it
     after: str | None = None,
@@ -144,7 +146,7 @@ async def list_jobs(
     last = read(jobs.PREFIX, after) if after is not None else None
     if after is not None and last is None:
         raise invalid("after is not the id of a job; use next of the page before.", "query", "after")
-    wanted = JobFilter(kind=kind, states=state, after=last, limit=limit + 1)
+    wanted = JobFilter(kind=kind, states=state, since=period.since, until=period.until, after=last, limit=limit + 1)
     found = await services.database.read(partial(job_reads.list_jobs, party=who.party, wanted=wanted))
     more = show(jobs.PREFIX, found[limit - 1].id) if len(found) > limit else None
     return JobPage(jobs=[job_document(job) for job in found[:limit]], next=more)
