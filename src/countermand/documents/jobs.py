@@ -1,6 +1,5 @@
 """Jobs and what became of their rows, as JSON."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -97,9 +96,3 @@ def _subject(kind: str, subject: UUID | None) -> str | None:
     if subject is None:
         return None
     return str(subject) if kind == JobKind.ORDER.value else show("can", subject)
-
-
-def row_error(name: str, code: str, detail: str) -> Mapping[str, str]:
-    """One of the ``errors`` of a row."""
-    pointer = name.replace("~", "~0").replace("/", "~1")
-    return {"in": "body", "pointer": f"/{pointer}", "code": code, "detail": detail}

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from countermand.documents.jobs import row_error
 from countermand.domain.bulk_rows import Answer, AnswerRow, AskRow, BadRow
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -24,6 +23,7 @@ from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, Refusal, RefusalKind
 from countermand.domain.texts import fit
 from countermand.ids import read, show
+from countermand.input_errors import error_at
 from countermand.reads.bulk import NUMBER, CancellationKey, LineKey, NotFound, cancellations_named, lines_named
 from countermand.reads.jobs import JobView
 from countermand.reads.scope import Scope
@@ -151,7 +151,7 @@ def outcome_of(planned: Planned, outcome: Done | Refused, *, dry_run: bool) -> R
 
 def _refused(row: JobRow, refusal: Refusal) -> RowOutcome:
     if refusal.kind is RefusalKind.UNITS_INVALID:
-        return _invalid(row, refusal.detail, [row_error("units", "out_of_range", refusal.detail)])
+        return _invalid(row, refusal.detail, [error_at(("body", "units"), "out_of_range", refusal.detail)])
     if isinstance(row.meaning, AnswerRow) and refusal.kind is RefusalKind.UNKNOWN_LINE:
         # The rules find the line unknown; the row named a cancellation.
         refusal = UNKNOWN_CANCELLATION
@@ -185,9 +185,9 @@ def _not_found(row: JobRow, found: NotFound, text: str) -> RowOutcome:
     name = _name_in(row, found.name)
     detail = fit(found.message)
     if found.code == "ambiguous":
-        return _invalid(row, detail, [row_error(name, "not_listed", detail)])
+        return _invalid(row, detail, [error_at(("body", name), "not_listed", detail)])
     if found.name in _PREFIXES and not (NUMBER.fullmatch(text) or read(_PREFIXES[found.name], text)):
-        return _invalid(row, detail, [row_error(name, "bad_id", "is no id")])
+        return _invalid(row, detail, [error_at(("body", name), "bad_id", "is no id")])
     return RowOutcome(row=row.row, result=RowResult.REFUSED, code=found.code, detail=detail, input=row.input)
 
 
@@ -201,7 +201,7 @@ def _name_in(row: JobRow, name: str) -> str:
 
 
 def _bad(row: JobRow, bad: BadRow) -> RowOutcome:
-    errors = [row_error(fit(each.name), each.code, fit(each.detail)) for each in bad.problems]
+    errors = [error_at(("body", fit(each.name)), each.code, fit(each.detail)) for each in bad.problems]
     return _invalid(row, fit(bad.message), errors)
 
 

@@ -7,6 +7,7 @@ the next one, under the same keys, so that each row has its effect once.
 import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -14,16 +15,16 @@ from uuid import UUID
 import structlog
 
 from countermand.domain.jobs import JobFormat, JobKind, JobState
-from countermand.ids import Clock, show
+from countermand.ids import Clock, Ids, show
 from countermand.reads import jobs as job_reads
 from countermand.reads.jobs import JobView
 from countermand.service.calls import Done, Failed, Outcome, Refused
 from countermand.service.job_rows import JobFile
-from countermand.service.lanes import BATCH_MAX, Lanes
+from countermand.service.lanes import BATCH_MAX, Lane, Lanes
 from countermand.store import jobs
 from countermand.store.changes import LostRaceError
 from countermand.store.engines.protocol import Database, UnavailableError
-from countermand.store.engines.transactions import change
+from countermand.store.engines.transactions import Trial, change
 from countermand.store.jobs import RowOutcome
 from countermand.worker.job_calls import Planned, failed, left_out, outcome_of, planned
 from countermand.worker.leases import Partitions
@@ -132,6 +133,8 @@ class _Run:
         self._partitions = partitions
         self._stuck = stuck
         self._job = job
+        # Each row by itself: none sees what another one would have done.
+        self._trial = Lane(Trial(database), clock, Ids(clock).new, batch_max=1)
         self._done = job.done
         self._cancelled = job.cancelled_at is not None
 
@@ -213,7 +216,12 @@ class _Run:
         return left
 
     async def _submitted(self, plan: Planned) -> Outcome:
-        return await self._lanes.submit(plan.call) if plan.call else Failed()
+        if plan.call is None:
+            return Failed()
+        if self._job.dry_run:
+            # Its key stays free.
+            return await self._trial.submit(replace(plan.call, once=None))
+        return await self._lanes.submit(plan.call)
 
     def _give_up(self, plans: Sequence[Planned], of: int, found: dict[int, RowOutcome]) -> None:
         """Refuse rows that failed while others did not; where all failed, the database is to blame.

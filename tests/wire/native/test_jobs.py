@@ -420,6 +420,19 @@ async def test_a_row_with_a_key_of_its_own_is_asked_once_whatever_job_it_is_in(n
     assert await native.world.buckets(line) == (2, 3, 0, 0)
 
 
+async def test_a_dry_run_decides_each_row_by_itself_and_changes_nothing(native: Native) -> None:
+    who, line = native.retailer, await native.line(3)
+    file = f"line,units,key\n{line},2,mine\n{line},2,\n{line},4,\n{line},x,\n"
+    seen, rows = await done(native, who, file, dry_run=True)
+    assert [row["code"] or row["result"] for row in rows] == ["ok", "ok", "too_many_units", "invalid"]
+    assert [row["id"] for row in rows] == [None] * 4
+    assert (seen["dry_run"], seen["rows"]["ok"]) == (True, 2)
+    assert await native.world.buckets(line) == (3, 0, 0, 0)
+    assert await native.listed(f"?line={line}") == []
+    _, rows = await done(native, who, file)
+    assert [row["code"] or row["result"] for row in rows] == ["ok", "too_many_units", "too_many_units", "invalid"]
+
+
 # Notices sent again
 
 

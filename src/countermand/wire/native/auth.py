@@ -12,10 +12,11 @@ from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from countermand.admin.callers import Caller
+from countermand.input_errors import error_at
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire.body_types import Unsupported
 from countermand.wire.limits import Asgi
-from countermand.wire.native.errors import ERRORS_MAX, error_at, throttled
+from countermand.wire.native.errors import ERRORS_MAX, throttled
 from countermand.wire.native.operations import OPERATIONS
 from countermand.wire.rates import Share
 from countermand.wire.replies import CallError, Problem

@@ -1,6 +1,6 @@
 """What went wrong, as a problem document (RFC 9457). Its status comes from the one table, ``wire/replies.py``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from countermand.domain.texts import writable
 from countermand.ids import show
+from countermand.input_errors import error_at, error_named
 from countermand.json_input import MalformedJsonError, UnfitTextError
 from countermand.wire import limits
 from countermand.wire.replies import NOT_ANSWERED, REPLIES, CallError, Problem
@@ -84,19 +84,6 @@ def invalid(detail: str, *where: str | int, code: str = "not_listed") -> CallErr
     return CallError(Problem.INVALID, detail, errors=[error_at(where, code, detail)] if where else None)
 
 
-def error_at(where: Sequence[str | int], code: str, detail: str) -> dict[str, Any]:
-    """One of the ``errors`` of a problem. ``where`` begins with the part of the call."""
-    part, *way = where
-    if part == "body":
-        return {"in": part, "pointer": "".join(f"/{_escaped(each)}" for each in way), "code": code, "detail": detail}
-    return {"in": part, "name": ".".join(str(each) for each in way), "code": code, "detail": detail}
-
-
-def _escaped(step: str | int) -> str:
-    # A name may hold half a surrogate pair, which UTF-8 cannot write.
-    return str(step) if isinstance(step, int) else writable(step).replace("~", "~0").replace("/", "~1")
-
-
 class BodyError(HTTPException):
     """What is wrong with a body, in a form that FastAPI hands on as it is."""
 
@@ -154,41 +141,8 @@ async def on_call_error(request: Request, error: Exception) -> Response:
 async def on_invalid(request: Request, error: Exception) -> Response:
     """A body or a parameter that has the wrong form."""
     assert isinstance(error, RequestValidationError)
-    errors = [_told(each) for each in error.errors()[:ERRORS_MAX]]
+    errors = [error_named(each) for each in error.errors()[:ERRORS_MAX]]
     return problem(CallError(Problem.INVALID, UNCLEAR, errors=errors), request.scope)
-
-
-def _told(error: Any) -> dict[str, Any]:
-    """What pydantic found wrong, in our own names."""
-    kind, where, detail = error["type"], list(error["loc"]), error["msg"].removeprefix("Value error, ")
-    return error_at(where, _CODES.get(kind, kind if kind in _OWN_CODES else "not_listed"), detail)
-
-
-_CODES: Final = {
-    "missing": "required",
-    "extra_forbidden": "unknown_member",
-    "greater_than": "out_of_range",
-    "greater_than_equal": "out_of_range",
-    "less_than": "out_of_range",
-    "less_than_equal": "out_of_range",
-    "too_short": "out_of_range",
-    "too_long": "out_of_range",
-    "int_type": "integer",
-    "int_parsing": "integer",
-    "int_parsing_size": "integer",
-    "int_from_float": "integer",
-    "string_too_long": "too_long",
-    "string_too_short": "blank",
-    "string_type": "bad_text",
-    "string_pattern_mismatch": "bad_text",
-    "string_unicode": "bad_text",
-    "decimal_max_digits": "bad_amount",
-    "decimal_type": "bad_amount",
-    "decimal_parsing": "bad_amount",
-    "finite_number": "bad_amount",
-}
-_OWN_CODES: Final = frozenset({"bad_id", "bad_text", "bad_time", "bad_amount", "blank", "integer", "twice", "null"})
-"""What the types of ``fields.py`` say by themselves."""
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
