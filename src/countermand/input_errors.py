@@ -48,5 +48,7 @@ _CODES: Final = {
     "decimal_parsing": "bad_amount",
     "finite_number": "bad_amount",
 }
-_OWN_CODES: Final = frozenset({"bad_id", "bad_text", "bad_time", "bad_amount", "blank", "integer", "twice", "null"})
+_OWN_CODES: Final = frozenset(
+    {"bad_id", "bad_text", "bad_time", "bad_amount", "blank", "integer", "twice", "null", "required"}
+)
 """What the types of ``fields.py`` say by themselves."""

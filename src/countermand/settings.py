@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     write_stall_s: float = Field(default=30.0, gt=0, le=3600, description="How long a caller may not read its answer")
     body_max_bytes: int = Field(default=256 * 1024, ge=1)
     order_max_bytes: int = Field(
-        default=1024 * 1024, ge=1, description="The same for calls of CRUX that carry the lines of an order"
+        default=1024 * 1024, ge=1, description="The same for calls that carry the lines of an order"
     )
     body_timeout_s: float = Field(default=10.0, ge=0)
     crux_limit_is_page_size: bool = Field(

@@ -58,6 +58,8 @@ LED_BY_OTHERS = {
     "ix_refunds_joined",
     "ix_refunds_state_id",
     "ix_cancellations_state_id",
+    "ix_shipments_id",
+    "ix_shipments_tracking_number",
     # Whoever holds goods for many retailers lists them without asking each (docs/decisions/0019).
     "ix_connections_supplier_id_retailer_id",
     "ix_order_parts_held",
@@ -69,6 +71,7 @@ LED_BY_OTHERS = {
     "ix_cancellations_held",
     "ix_cancellations_awaiting",
     "ix_cancellations_due_held",
+    "ix_shipments_held",
     # The platform lists all.
     "ix_lines_shipped_anywhere",
     "ix_orders_placed_at_id",

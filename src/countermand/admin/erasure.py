@@ -25,13 +25,13 @@ class Erased:
     now: bool
 
 
-def erase(connection: Connection, now: datetime, order: UUID, *, by: str) -> Erased:
+def erase(connection: Connection, now: datetime, order: UUID, *, by: str, note: str = "") -> Erased:
     """Erase the customer's name, addresses and words from an order. Amounts, reasons and events stay.
 
     Raises:
         UnknownOrderError: there is no such order.
     """
-    erased = erase_customer(connection, order, at=now, by=by)
+    erased = erase_customer(connection, order, at=now, by=by, note=note)
     if erased is None:
         raise UnknownOrderError(f"There is no order {show('ord', order)}.")
     return Erased(order=order, now=erased)

@@ -1,14 +1,31 @@
-"""Who takes part in an order that is handed in by name."""
+"""Orders: who takes part in one that is handed in by name, and forgetting the customer of one."""
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from countermand.admin.erasure import Erased, erase
 from countermand.admin.finding import find_party
 from countermand.documents.orders import OrderIn
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import UnfitError
+from countermand.reads.lines import LineDetail
+from countermand.reads.order_summaries import OrderSummary, order_with_lines
+from countermand.reads.scope import Scope
 from countermand.reads.views import PartyView
+
+
+def erase_and_show(
+    connection: Connection, scope: Scope, *, now: datetime, order: UUID, by: str, note: str
+) -> tuple[Erased, tuple[OrderSummary, list[LineDetail]] | None]:
+    """Erase the customer of an order, and show the order as it is then.
+
+    Raises:
+        UnknownOrderError: there is no such order.
+    """
+    erased = erase(connection, now, order, by=by, note=note)
+    return erased, order_with_lines(connection, scope, order)
 
 
 class WrongPartyError(UnfitError):

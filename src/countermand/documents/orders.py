@@ -1,10 +1,12 @@
 """Orders as JSON, read strictly, and the command that they become."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -22,7 +24,7 @@ from countermand.domain.money.pricing import (
     TaxMode,
     why_not,
 )
-from countermand.domain.orders import LINES_MAX, NewLine, PlaceOrder, check_placed_at
+from countermand.domain.orders import LINES_MAX, NewLine, PlaceOrder, Repeats, check_placed_at
 from countermand.domain.parties import Actor
 from countermand.fields import Amount, Day, Id, Moment, Name, Number, Text, Units
 from countermand.ids import Ids
@@ -118,11 +120,11 @@ class OrderIn(Strict):
     held: bool = False
     shipping_address: AddressIn | None = None
     billing_address: AddressIn | None = None
-    lines: Annotated[list[LineIn], Field(min_length=1, max_length=LINES_MAX)]
+    lines: Annotated[Sequence[LineIn], Field(min_length=1, max_length=LINES_MAX)]
     tax: TaxMode = TaxMode.INCLUDED
-    discounts: Annotated[list[DiscountIn], Field(max_length=20)] = []
-    shipping: Annotated[list[ShippingIn], Field(max_length=20)] = []
-    payments: Annotated[list[PaymentIn], Field(max_length=20)] | None = None
+    discounts: Annotated[Sequence[DiscountIn], Field(max_length=20)] = []
+    shipping: Annotated[Sequence[ShippingIn], Field(max_length=20)] = []
+    payments: Annotated[Sequence[PaymentIn], Field(max_length=20)] | None = None
     commission_returned: bool = False
 
     @model_validator(mode="after")
@@ -136,7 +138,15 @@ class OrderIn(Strict):
         return self
 
 
-def place(order: OrderIn, *, actor: Actor, party: Callable[[str], UUID], ids: Ids, now: datetime) -> PlaceOrder:
+def place(
+    order: OrderIn,
+    *,
+    actor: Actor,
+    party: Callable[[str], UUID],
+    ids: Ids,
+    now: datetime,
+    repeats: Repeats = Repeats.NEVER,
+) -> PlaceOrder:
     """The command for an order. ``party`` finds a party by name or id, and raises what it likes when it cannot.
 
     Raises:
@@ -159,7 +169,33 @@ def place(order: OrderIn, *, actor: Actor, party: Callable[[str], UUID], ids: Id
             "shipping_address": order.shipping_address.model_dump() if order.shipping_address else None,
             "billing_address": order.billing_address.model_dump() if order.billing_address else None,
         },
+        content=_content(order, party),
+        repeats=repeats,
     )
+
+
+_HOW_TO_PLACE = {"allow_same_reference", "dry_run"}
+"""Members of a call that are no part of the order."""
+
+
+def _content(order: OrderIn, party: Callable[[str], UUID]) -> str:
+    """A fingerprint of what an order says, however amounts, ids and times are written."""
+    said = order.model_dump(exclude=_HOW_TO_PLACE)
+    said["retailer"] = party(order.retailer)
+    for line in said["lines"]:
+        line["supplier"] = party(line["supplier"]) if line["supplier"] else None
+    return hashlib.sha256(json.dumps(said, default=_plain, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case Decimal():
+            return f"{value.normalize():f}"
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case date():
+            return value.isoformat()
+    return str(value)
 
 
 def money_of(order: OrderIn, ids: Sequence[UUID]) -> OrderMoney | None:

@@ -62,6 +62,7 @@ class _Words(dict[str, str]):
 
 _VERBS: Final[Mapping[EventKind, str]] = {
     EventKind.LINE_PLACED: "{who} ordered {units}",
+    EventKind.LINE_RELEASED: "{who} handed the line to its fulfiller",
     EventKind.LINE_ALLOCATED: "{who} can deliver {units}",
     EventKind.LINE_SHIPPED: "{who} shipped {units}",
     EventKind.LINE_SHIPPED_THOUGH_CANCELLED: "{who} reported that it shipped {units} that were cancelled before",

@@ -186,6 +186,14 @@ class Reassign:
     knows: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Hand a line of a held order to its fulfiller."""
+
+    line: UUID
+    actor: Actor
+
+
 LineCommand = (
     AskCancellation
     | AcceptCancellation
@@ -200,6 +208,7 @@ LineCommand = (
     | Allocate
     | ChangeTransport
     | Reassign
+    | Release
 )
 
 
@@ -221,6 +230,14 @@ class AskLines:
     order: UUID
     actor: Actor
     lines: tuple[AskCancellation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseOrder:
+    """Hand a held order to its fulfillers (EC-20)."""
+
+    order: UUID
+    actor: Actor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,7 +295,7 @@ class ChangeParcel:
     tracking_number: str
 
 
-OrderCommand = CancelOrder | AskLines | AnswerOrder | AllocateOrder | ShipOrder | ChangeParcel
+OrderCommand = CancelOrder | AskLines | ReleaseOrder | AnswerOrder | AllocateOrder | ShipOrder | ChangeParcel
 
 
 AboutOrder = OrderCommand | PaymentCommand

@@ -27,6 +27,8 @@ from countermand.domain.commands import (
     OrderCommand,
     PassDeadline,
     Reassign,
+    Release,
+    ReleaseOrder,
     RetailerCancel,
     Ship,
     ShipOrder,
@@ -35,7 +37,7 @@ from countermand.domain.commands import (
 from countermand.domain.line import Cancellation, Decision, Line, State
 from countermand.domain.parcels import ReportedParcel, reported_before, travels_so
 from countermand.domain.policy import Policy, WholeOrder
-from countermand.domain.reassigning import reassign, reassigned
+from countermand.domain.reassigning import reassign, reassigned, release
 from countermand.domain.refusals import Refusal, RefusalKind
 
 
@@ -88,6 +90,8 @@ def _decided(
             return fulfilment.change_transport(line, command, now)
         case Reassign():
             return reassign(line, command, now, policy)
+        case Release():
+            return release(line, command, now)
         case _:  # pragma: no cover
             assert_never(command)
 
@@ -183,6 +187,8 @@ def _per_line(lines: Sequence[Line], command: OrderCommand) -> list[LineCommand]
     match command:
         case CancelOrder():
             return [*_asks(lines, command)]
+        case ReleaseOrder(actor=actor):
+            return [Release(line=line.id, actor=actor) for line in lines]
         case AnswerOrder(actor=actor, decline_reason=None):
             return [AcceptCancellation(line=line.id, actor=actor) for line in lines]
         case AnswerOrder(actor=actor, decline_reason=reason):

@@ -15,6 +15,7 @@ class EventKind(StrEnum):
     """Every kind of event."""
 
     LINE_PLACED = "line.placed"
+    LINE_RELEASED = "line.released"
     LINE_ALLOCATED = "line.allocated"
     LINE_SHIPPED = "line.shipped"
     LINE_SHIPPED_THOUGH_CANCELLED = "line.shipped_though_cancelled"
@@ -95,6 +96,11 @@ class Meaning:
 
 MEANINGS: Final[dict[EventKind, Meaning]] = {
     EventKind.LINE_PLACED: Meaning("An order with this line was placed.", "ordered"),
+    EventKind.LINE_RELEASED: Meaning(
+        "The order was held, and its fulfillers have it from now on. Each of its lines that another party than the"
+        " retailer holds has this event. No unit moves.",
+        "left of the line",
+    ),
     EventKind.LINE_ALLOCATED: Meaning(
         "The fulfiller reported how many units it has. Rejected units follow as `cancellation.accepted`.",
         "accepted by the fulfiller",

@@ -1,7 +1,9 @@
 """Placing an order: the only command that creates lines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -28,11 +30,20 @@ class NewLine:
     details: dict[str, Any]
 
 
+class Repeats(Enum):
+    """When an order repeats one that is there: never, if it has its reference, or if it has its id."""
+
+    NEVER = "never"
+    REFERENCE = "reference"
+    ID = "id"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOrder:
     """Place an order. While it is ``held``, the fulfillers do not have it, and its lines are cancelled at once (EC-20).
 
     ``money`` has these lines and is consistent (``pricing.why_not``). Without it, nothing is ever refunded.
+    ``content`` is a fingerprint of what was handed in, which tells a repeat from another order.
     """
 
     id: UUID
@@ -45,11 +56,42 @@ class PlaceOrder:
     held: bool = False
     money: OrderMoney | None = None
     details: dict[str, Any]
+    content: str = ""
+    repeats: Repeats = Repeats.NEVER
 
     @property
     def ids(self) -> tuple[UUID, ...]:
         """The ids of the order and of its lines."""
         return (self.id, *(line.id for line in self.lines))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedOrder:
+    """An order that is there. ``content`` is empty if it cannot be compared any more."""
+
+    id: UUID
+    retailer: UUID
+    reference: str
+    content: str
+
+
+def placed_before(command: PlaceOrder, there: Sequence[PlacedOrder]) -> PlacedOrder | Refusal | None:
+    """The order that this one repeats, why it cannot be placed beside those that are there, or ``None``."""
+    if command.repeats is Repeats.NEVER:
+        return None
+    same = [each for each in there if each.id == command.id]
+    if command.repeats is Repeats.REFERENCE:
+        same += [each for each in there if each.reference == command.reference]
+    of_retailer = [each for each in same if each.retailer == command.retailer]
+    if not of_retailer:
+        return None
+    repeated = [each for each in of_retailer if each.content == command.content and each.content]
+    if repeated:
+        return repeated[0]
+    first = of_retailer[0]
+    named = "reference" if first.reference == command.reference else "id"
+    detail = f"An order with this {named} is there already, and differs from this one."
+    return Refusal(kind=RefusalKind.ORDER_EXISTS, detail=detail, order=first.id)
 
 
 def why_not_placed(command: PlaceOrder) -> Refusal | None:

@@ -1,8 +1,8 @@
-"""Reassignment: what is left of a line is given to another fulfiller, with its asks (EC-42)."""
+"""Handing lines to fulfillers: what is left of one to another, with its asks (EC-42); held ones to theirs (EC-20)."""
 
 from datetime import datetime
 
-from countermand.domain.commands import Reassign
+from countermand.domain.commands import Reassign, Release
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decision, Line
 from countermand.domain.parties import Asker
@@ -32,6 +32,17 @@ def reassign(line: Line, command: Reassign, now: datetime, policy: Policy) -> De
     draft.reassign(command.fulfiller, knows=command.knows, note=command.note)
     for ask in line.asks:
         _follow(draft, line, draft.under_terms(ask, policy.version), command, now, policy)
+    return draft.done()
+
+
+def release(line: Line, command: Release, now: datetime) -> Decision | Refusal:
+    """Hand a line of a held order to its fulfiller. An ask that waits for the retailer still waits for it."""
+    if not line.is_for_retailer(command.actor):
+        return UNKNOWN_LINE
+    if line.with_fulfiller:
+        return Decision(line=line)
+    draft = Draft(line, now, command.actor.party)
+    draft.release()
     return draft.done()
 
 

@@ -96,6 +96,11 @@ class Draft:
         units = self._buckets[0] + self._buckets[1]
         self._record(EventKind.LINE_REASSIGNED, units, note=note, former=self._former)
 
+    def release(self) -> None:
+        """The fulfiller has the order from now on."""
+        self._allocation = {"with_fulfiller": True}
+        self._record(EventKind.LINE_RELEASED, self._buckets[0] + self._buckets[1])
+
     def under_terms(self, cancellation: Cancellation, version: int) -> Cancellation:
         """The ask, under the policy with the new fulfiller from now on. There is no event of this."""
         changed = replace(cancellation, policy_version=version, moved_at=self._now)

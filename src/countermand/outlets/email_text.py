@@ -34,6 +34,7 @@ _HAPPENED: Final[dict[EventKind, str]] = {
     EventKind.LINE_SHIPPED: "Shipped: {units}",
     EventKind.LINE_SHIPPED_THOUGH_CANCELLED: "Cancelled units reported as shipped: {units}",
     EventKind.LINE_TRANSPORT_CHANGED: "A parcel was corrected",
+    EventKind.LINE_RELEASED: "Handed to the supplier: {units}",
     EventKind.LINE_REASSIGNED: "Given to another supplier: {units}",
     EventKind.CANCELLATION_ASKED: "A cancellation was asked for: {units}",
     EventKind.CANCELLATION_PASSED_ON: "A cancellation was passed on: {units}",

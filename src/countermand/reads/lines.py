@@ -1,13 +1,11 @@
 """One line, by its id or by bol's number of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    select,
-)
+from sqlalchemy import Connection, Select, and_, bindparam, select
 
 from countermand.reads.scope import (
     Scope,
@@ -16,8 +14,9 @@ from countermand.reads.scope import (
 )
 from countermand.reads.views import LineRow
 from countermand.store import tables as t
+from countermand.store.columns import PairList, pair_of
 from countermand.store.statements import NUMBER_END
-from countermand.store.views import view_or_none
+from countermand.store.views import view, view_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +62,34 @@ def line_by_id(connection: Connection, scope: Scope, line: UUID) -> LineRow | No
 
 def line_view(connection: Connection, scope: Scope, line: UUID) -> LineDetail | None:
     """One line with its order and the names around it, or ``None`` when there is none that this party may see."""
-    query = (
-        select(
-            t.lines,
-            t.orders.c.reference,
-            t.orders.c.currency,
-            _retailer.c.name.label("retailer_name"),
-            _fulfiller.c.name.label("fulfiller_name"),
-        )
-        .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
-        .join(_retailer, _retailer.c.id == t.lines.c.retailer_id)
-        .join(_fulfiller, _fulfiller.c.id == t.lines.c.fulfiller_id)
-        .where(t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line, line_scope(scope))
-    )
+    query = _LINES.where(t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line, line_scope(scope))
     return view_or_none(LineDetail, connection.execute(query).first())
 
 
+def lines_of_orders(
+    connection: Connection, scope: Scope, orders: Sequence[tuple[UUID, UUID]]
+) -> dict[UUID, list[LineDetail]]:
+    """The lines of each of these orders, given with their retailers, that this party may see, in their order."""
+    if not orders:
+        return {}
+    pairs = bindparam("orders", list(orders), type_=PairList())
+    query = _LINES.where(pair_of(t.lines.c.retailer_id, t.lines.c.order_id, pairs), line_scope(scope))
+    found: dict[UUID, list[LineDetail]] = {}
+    for row in connection.execute(query.order_by(t.lines.c.position)):
+        found.setdefault(row.order_id, []).append(view(LineDetail, row))
+    return found
+
+
 _retailer, _fulfiller = (t.parties.alias(name) for name in ("retailer", "fulfiller"))
+
+_LINES: Final[Select[*tuple[Any, ...]]] = (
+    select(
+        t.lines,
+        t.looked_up(t.orders.c.reference, t.lines.c.order_id),
+        t.looked_up(t.orders.c.currency, t.lines.c.order_id),
+        _retailer.c.name.label("retailer_name"),
+        _fulfiller.c.name.label("fulfiller_name"),
+    )
+    .join(_retailer, _retailer.c.id == t.lines.c.retailer_id)
+    .join(_fulfiller, _fulfiller.c.id == t.lines.c.fulfiller_id)
+)

@@ -1,7 +1,7 @@
 """Orders by what people have at hand: an id, a number, a reference, a payment, a customer. Each goes by an index."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -36,12 +36,13 @@ class Lookup:
     number: int | None = None
     email: str | None = None
     payment: str | None = None
+    tracking: str | None = None
     anything: str | None = None
 
     @property
     def is_given(self) -> bool:
         """Whether it looks for anything at all."""
-        given = (self.reference, self.number, self.email, self.payment, self.anything)
+        given = (self.reference, self.number, self.email, self.payment, self.tracking, self.anything)
         return any(each is not None for each in given)
 
 
@@ -57,16 +58,22 @@ Place = tuple[datetime, UUID]
 
 
 def orders_found(
-    connection: Connection, scope: Scope, wanted: Lookup, count: int, behind: Place | None = None
+    connection: Connection,
+    scope: Scope,
+    wanted: Lookup,
+    count: int,
+    behind: Place | None = None,
+    *,
+    narrowed: Callable[[Select[*tuple[Any, ...]]], Select[*tuple[Any, ...]]] | None = None,
 ) -> Sequence[Record]:
     """The keys of at most ``count`` orders that fit, newest first: ``retailer_id``, ``order_id``, ``placed_at``.
 
-    With ``behind``, only those after the order at that place.
+    With ``behind``, only those after the order at that place. ``narrowed`` are conditions that hold besides.
 
     Raises:
         TooManyFoundError: several things are given, and one of them fits more than ``FOUND_MAX``.
     """
-    ways = list(_ways(scope, wanted))
+    ways = [[narrowed(query) if narrowed else query for query in way] for way in _ways(scope, wanted)]
     if len(ways) == 1:
         return _newest_of(connection, [_older(query, behind) for query in ways[0]], count)
     first, *others = (_newest_of(connection, way, FOUND_MAX + 1) for way in ways)
@@ -120,6 +127,8 @@ def _ways(scope: Scope, wanted: Lookup) -> Iterator[Way]:
         yield _by_key(scope, key_of_payment(wanted.payment))
     if wanted.email is not None:
         yield _by_key(scope, key_of_email(wanted.email))
+    if wanted.tracking is not None:
+        yield [_shipped(scope, wanted.tracking)]
     if wanted.reference is not None:
         yield [_order(scope, t.orders.c.reference == wanted.reference)]
     if wanted.anything is not None:
@@ -131,6 +140,7 @@ def _by_anything(scope: Scope, text: str) -> Iterator[Any]:
     if re.fullmatch("[0-9]{1,10}", text):
         yield from _by_number(scope, int(text))
     yield from _by_id(scope, text)
+    yield _shipped(scope, text)
     yield from _by_key(scope, key_of_payment(text))
     if "@" in text:
         yield from _by_key(scope, key_of_email(text))
@@ -173,6 +183,17 @@ def _by_name(scope: Scope, words: list[str]) -> Iterator[Any]:
         near = _newest(query).limit(CHECKED_MAX).subquery("first")
         has_others = (_has_key(near, key_of_name([word]), f"word_{n}") for n, word in enumerate(others))
         yield select(near.c.retailer_id, near.c.order_id, near.c.placed_at).where(*has_others)
+
+
+def _shipped(scope: Scope, tracking_number: str) -> Select[*tuple[Any, ...]]:
+    """By the number of a parcel."""
+    parcels, inside = t.shipments.c, t.shipment_lines.c
+    of_parcel = and_(inside.retailer_id == parcels.retailer_id, inside.shipment_id == parcels.id)
+    return (
+        _line(scope, parcels.tracking_number == tracking_number)
+        .join(t.shipment_lines, t.named_by(inside.line_id, t.lines))
+        .join(t.shipments, of_parcel)
+    )
 
 
 def _has_key(order: Any, key: str, name: str) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ the list, so that no more is read than the page needs, unless a filter fits few.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy import (
@@ -29,6 +29,7 @@ from sqlalchemy import (
 from countermand.domain.line_status import Allocation, LineStatus
 from countermand.domain.parties import PartyKind
 from countermand.domain.search import term_of_holder, term_of_retailer, term_of_sku, term_of_word, words_of
+from countermand.reads.lookup import Lookup, orders_found
 from countermand.reads.scope import Scope, as_indexed, line_scope, order_scope, retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import Record
@@ -48,17 +49,26 @@ KEYED_PARTIES_MAX: Final = 10
 """Of so many parties the orders are found by the keys of each; with more, the list is gone through."""
 
 
+Bucket = Literal["open", "asked", "cancelled", "shipped"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFilter:
     """Which orders to list; what is left out does not filter.
 
     An order matches ``allocation`` and ``statuses`` when one of its lines has one of them, ``line_statuses`` as the
     ``conjunction`` says: ``or`` is the same, ``and`` wants a line of each, ``only`` no line of another. ``None`` among
-    them is a status that no line has.
+    them is a status that no line has. ``supplier``, ``sku`` and ``bucket`` are of one of its lines: who holds it, what
+    it is, and where it has units.
     """
 
     placed_from: datetime | None = None
     placed_to: datetime | None = None
+    placed_before: datetime | None = None
+    retailer: UUID | None = None
+    supplier: UUID | None = None
+    sku: str | None = None
+    bucket: Bucket | None = None
     reference: str | None = None
     term: str | None = None
     title_word: str | None = None
@@ -124,12 +134,44 @@ def keys_behind(
     """
     wanted = replace(wanted, placed_to=place.placed_at) if place else wanted
     span = _Span(start=0, count=count, newest_first=True)
-    branches = [replace(each, keys=each.keys.where(*_behind(each, place))) for each in _listed(scope, wanted)]
+    found = _by_sku(connection, scope, wanted, wanted.sku) if wanted.sku is not None else _listed(scope, wanted)
+    branches = [replace(each, keys=each.keys.where(*_behind(each, place))) for each in found]
     return connection.execute(_merged(branches, count, span, scope, wanted).limit(count)).all() if branches else ()
+
+
+def keys_looked_up(
+    connection: Connection, scope: Scope, wanted: OrderFilter, lookup: Lookup, place: PlaceInTime | None, count: int
+) -> Sequence[Record]:
+    """The same of the orders that a look-up finds.
+
+    Raises:
+        TooManyFoundError: as ``orders_found``.
+    """
+
+    def narrowed(keys: Keys) -> Keys:
+        # Of a subquery, so that its own lines are not taken for those that are looked at.
+        found = keys.subquery("looked_up").c
+        orders = _checked_orders.c
+        mine = [] if wanted.retailer is None else [orders.retailer_id == wanted.retailer]
+        # Looked at in each order that is found: no index by retailer or time is to lead to them.
+        such = [_some_order(found, and_(true(), *mine, *_placed(orders.placed_at, wanted)))]
+        fit = (*such, *_checks(scope, wanted, found))
+        return select(found.retailer_id, found.order_id, found.placed_at).where(*fit)
+
+    behind = (place.placed_at, place.id) if place else None
+    how = None if wanted == OrderFilter() else narrowed
+    return orders_found(connection, scope, lookup, count, behind, narrowed=how)
 
 
 def _behind(branch: Branch, place: PlaceInTime | None) -> list[ColumnElement[bool]]:
     return [] if place is None else [or_(branch.placed_at < place.placed_at, branch.order_id < place.id)]
+
+
+def _by_sku(connection: Connection, scope: Scope, wanted: OrderFilter, sku: str) -> list[Branch]:
+    found = _searched(connection, scope, wanted, [term_of_sku(sku)], begin=False)
+    if wanted.retailer is None:
+        return [found]
+    return [replace(found, keys=found.keys.where(found.retailer_id == wanted.retailer))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +231,8 @@ def _listed(scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
     """All that the party may list and that has the keys that are wanted."""
     if wanted.reference is not None:
         yield _by_reference(scope, wanted, wanted.reference)
+    elif wanted.retailer or wanted.supplier:
+        yield from _between(wanted.retailer, wanted.supplier, scope, wanted)
     elif lines := _index_of_lines(wanted):
         yield from _with_such_lines(lines, scope, wanted)
     elif 0 < len(wanted.parties) <= KEYED_PARTIES_MAX:
@@ -228,6 +272,10 @@ def _by_lines(indexed: str, wanted: OrderFilter, *mine: Any) -> Branch:
 
 def _index_of_lines(wanted: OrderFilter) -> str | None:
     """The condition of an index of lines that all orders have which can be what is wanted."""
+    if wanted.bucket in ("open", "asked"):
+        return "unfinished"
+    if wanted.bucket == "shipped":
+        return "shipped > 0"
     for indexed, names in _INDEXED.items():
         if any(given and set(given) <= names for given in (wanted.statuses, wanted.line_statuses)):
             return indexed
@@ -247,6 +295,24 @@ def _shared_with(party: UUID, scope: Scope, wanted: OrderFilter) -> Iterator[Bra
         yield from _held(wanted, parts.retailer_id == party, parts.fulfiller_id == me)
         if scope.kind is PartyKind.RETAILER:
             yield _parts(wanted, parts.retailer_id == me, parts.fulfiller_id == party)
+
+
+def _between(retailer: UUID | None, supplier: UUID | None, scope: Scope, wanted: OrderFilter) -> Iterator[Branch]:
+    """Orders of this retailer with lines that this party holds, as far as the caller may list them."""
+    parts, me = _listed_parts, scope.party
+    sells = scope.kind is PartyKind.PLATFORM or (scope.kind is PartyKind.RETAILER and retailer in (None, me))
+    seller = retailer or (me if sells and scope.kind is PartyKind.RETAILER else None)
+    if sells and supplier is None:
+        yield _sold(seller, wanted)
+    elif sells:
+        sold = [] if seller is None else [parts.retailer_id == seller]
+        yield _parts(wanted, *sold, parts.fulfiller_id == supplier)
+        if seller in (None, supplier):
+            # What a retailer holds itself.
+            yield _sold(supplier, wanted)
+    if scope.kind is not PartyKind.PLATFORM and supplier in (None, me):
+        of_retailer = [] if retailer is None else [parts.retailer_id == retailer]
+        yield from _held(wanted, *of_retailer, parts.fulfiller_id == me)
 
 
 def _sold(retailer: UUID | None, wanted: OrderFilter, *mine: Any) -> Branch:
@@ -390,6 +456,8 @@ def _placed(placed_at: ColumnElement[Any], wanted: OrderFilter) -> list[ColumnEl
         conditions.append(placed_at >= wanted.placed_from)
     if wanted.placed_to:
         conditions.append(placed_at <= wanted.placed_to)
+    if wanted.placed_before:
+        conditions.append(placed_at < wanted.placed_before)
     return conditions
 
 
@@ -406,6 +474,8 @@ def _checks(scope: Scope, wanted: OrderFilter, keys: Any) -> list[ColumnElement[
     """What is looked up of each order that its key has led to."""
     mine = line_scope(scope)
     conditions = []
+    if such := such_lines(wanted):
+        conditions.append(_some_line(keys, mine, *such))
     if wanted.parties:
         theirs = or_(t.lines.c.retailer_id.in_(wanted.parties), t.lines.c.fulfiller_id.in_(wanted.parties))
         conditions.append(_some_line(keys, mine, theirs))
@@ -421,6 +491,19 @@ def _checks(scope: Scope, wanted: OrderFilter, keys: Any) -> list[ColumnElement[
         conditions.append(_some_line(keys, mine, or_(*(STATUS.get(each, false()) for each in wanted.statuses))))
     if wanted.line_statuses:
         conditions.append(_by_conjunction(keys, mine, wanted))
+    return conditions
+
+
+def such_lines(wanted: OrderFilter) -> list[ColumnElement[bool]]:
+    """What is wanted of one and the same line."""
+    lines = t.lines.c
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.supplier is not None:
+        conditions.append(lines.fulfiller_id == wanted.supplier)
+    if wanted.sku is not None:
+        conditions.append(lines.sku == wanted.sku)
+    if wanted.bucket is not None:
+        conditions.append(lines[wanted.bucket] > 0)
     return conditions
 
 

@@ -21,7 +21,7 @@ from countermand.service.workspace import LaneState, More, Workspace
 from countermand.store import statements as sql
 from countermand.store.changes import change_rows
 from countermand.store.handovers import hand_over
-from countermand.store.parts import move
+from countermand.store.parts import move, release
 from countermand.store.tables import metadata
 
 _KEYS: Final = {
@@ -66,11 +66,13 @@ def run_batch(
     new_id: NewId,
     lane: LaneState,
     more: More = More(),  # noqa: B008 - it is frozen
+    *,
+    dry_run: bool = False,
 ) -> BatchResult:
     """Decide every call of a batch, one after the other on the same lines, and store all that follows.
 
     The clock is read after the lines are locked: a batch that waited for another one must not have an earlier time.
-    ``more`` must be loaded in addition to what the calls name.
+    ``more`` must be loaded in addition to what the calls name. A ``dry_run`` stores nothing.
 
     Raises:
         MoreNeededError: more must be loaded.
@@ -79,6 +81,8 @@ def run_batch(
     clock = (lambda: now) if isinstance(now, datetime) else now
     work = load(connection, calls, clock, new_id, lane, more)
     outcomes: Sequence[Outcome] = [decide_call(work, call) for call in work.calls]
+    if dry_run:
+        return BatchResult(outcomes=outcomes)
     # Refunds first: they have events too, which count on their lines.
     if work.priced:
         money.write_down(work)
@@ -104,6 +108,8 @@ def _save(connection: Connection, work: Workspace) -> None:
         change_rows(connection, sql.CHANGE_PARCEL, list(work.transports.values()))
     if work.terms:
         change_rows(connection, sql.CHANGE_TERMS, list(work.terms.values()))
+    if work.released:
+        release(connection, sorted(work.released))
     if work.moved:
         move(connection, work.moved)
         hand_over(connection, work.moved)

@@ -32,7 +32,7 @@ class Call:
     """One command, and what its API needs besides.
 
     ``line_number`` is bol's number of the line, for an API that has only that. ``reply`` makes of the result what the
-    caller gets, to be kept under its key in the same transaction.
+    caller gets, to be kept under its key in the same transaction. ``dry_run`` decides the call, and saves nothing.
     """
 
     command: Command | PlaceOrder
@@ -42,6 +42,7 @@ class Call:
     once: IdempotencyKey | None = None
     process: ProcessRequest | None = None
     reply: "Callable[[Connection, Done], bytes] | None" = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +51,15 @@ class Done:
 
     ``repeated`` are those of its ``cancellations`` that got the same command before: this call did not change them.
     ``reply`` is what the caller gets, where it is kept under a key.
+    ``order`` is the one that was placed, or that was there already: then ``order_repeated``.
     """
 
     outcomes: tuple[LineOutcome, ...] = ()
     cancellations: tuple[UUID, ...] = ()
     repeated: frozenset[UUID] = frozenset()
     parcel: UUID | None = None
+    order: UUID | None = None
+    order_repeated: bool = False
     process: int | None = None
     at: datetime | None = None
     replayed: bool = False

@@ -31,6 +31,8 @@ def apply(work: Workspace, decision: Decision, actor: Actor | None, door: str) -
             work.owed.append(Owed(line.id, event, actor, door))
         if event.former and event.kind is EventKind.LINE_REASSIGNED:
             _move(work, line, event.former, event.seq)
+        if event.kind is EventKind.LINE_RELEASED:
+            work.released.add((line.retailer, line.order))
 
 
 def record(work: Workspace, line: Line, event: Event, actor: Actor | None, door: str) -> None:

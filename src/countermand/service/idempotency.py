@@ -94,19 +94,22 @@ def _to_record(outcome: Outcome) -> dict[str, Any]:
     match outcome:
         case Done():
             parcel = {"parcel": outcome.parcel.hex} if outcome.parcel else {}
+            order = {"order": outcome.order.hex, "order_repeated": outcome.order_repeated} if outcome.order else {}
             repeated = {"repeated": [each.hex for each in sorted(outcome.repeated)]} if outcome.repeated else {}
             return {
                 "cancellations": [each.hex for each in outcome.cancellations],
                 "process": outcome.process,
                 **repeated,
                 **parcel,
+                **order,
             }
         case Refused():
             refusal = outcome.refusal
             cancellation = refusal.cancellation.hex if refusal.cancellation else None
             given = {"refusal": refusal.kind.value, "detail": refusal.detail, "cancellation": cancellation}
             current = {"current": _state_record(refusal.current)} if refusal.current else {}
-            return given | current | {"process": outcome.process}
+            order = {"order": refusal.order.hex} if refusal.order else {}
+            return given | current | order | {"process": outcome.process}
         case Failed():  # pragma: no cover - a failed transaction stores nothing
             raise AssertionError
 
@@ -120,6 +123,7 @@ def _replay(kept: KeptAnswer) -> Outcome:
             detail=given["detail"],
             cancellation=cancellation,
             current=_current_state(given["current"]) if "current" in given else None,
+            order=UUID(given["order"]) if "order" in given else None,
         )
         return Refused(refusal=refusal, process=given["process"], at=at, replayed=True)
     cancellations = tuple(UUID(each) for each in given.get("cancellations", ()))
@@ -129,6 +133,8 @@ def _replay(kept: KeptAnswer) -> Outcome:
         cancellations=cancellations,
         repeated=repeated,
         parcel=parcel,
+        order=UUID(given["order"]) if "order" in given else None,
+        order_repeated=given.get("order_repeated", False),
         process=given.get("process"),
         at=at,
         replayed=True,

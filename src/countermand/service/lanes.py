@@ -7,6 +7,7 @@ call waits for company.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -20,7 +21,7 @@ from countermand.ids import Clock, show
 from countermand.service.batch import BatchResult, run_batch
 from countermand.service.calls import Call, Failed, Outcome
 from countermand.service.load import about
-from countermand.service.numbers import Numbers, numbers_needed
+from countermand.service.numbers import EventIds, NoNumbers, Numbers, numbers_needed
 from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store.engines.protocol import CommitUnknownError, Database
 
@@ -94,7 +95,14 @@ class Lane:
             self._waiting.clear()
 
     async def _outcomes(self, calls: Sequence[Call]) -> Sequence[Outcome]:
-        """The outcome of each call. One that breaks the batch fails alone, so that its neighbours succeed."""
+        """The outcome of each call. One that breaks the batch fails alone, so that its neighbours succeed.
+
+        A dry run is decided by itself: the others of its batch must not see what it did not do.
+        """
+        if any(call.dry_run for call in calls):
+            saved = [call for call in calls if not call.dry_run]
+            others = iter(await self._outcomes(saved) if saved else ())
+            return [await self._dry_run(call) if call.dry_run else next(others) for call in calls]
         try:
             return await self._transact(calls)
         except CommitUnknownError:
@@ -109,6 +117,13 @@ class Lane:
         except OSError:
             log.exception("database_away", calls=len(calls) - len(outcomes))
         return outcomes + [Failed()] * (len(calls) - len(outcomes))
+
+    async def _dry_run(self, call: Call) -> Outcome:
+        try:
+            return await self._alone(call)
+        except OSError:
+            log.exception("database_away", calls=1)
+            return Failed()
 
     async def _alone(self, call: Call) -> Outcome:
         """The outcome of a call in a transaction of its own.
@@ -135,7 +150,7 @@ class Lane:
 
     async def _transact(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         numbers = self._state.numbers
-        needed = numbers_needed(calls)
+        needed = 0 if calls[0].dry_run else numbers_needed(calls)
         size = numbers.lacking(needed) if needed else 0
         if size:
             try:
@@ -168,7 +183,9 @@ class Lane:
                 more = error.more
 
     def _batch(self, calls: Sequence[Call], more: More, connection: Connection) -> BatchResult:
-        return run_batch(connection, calls, self._clock, self._new_id, self._state, more)
+        dry_run = calls[0].dry_run
+        state = replace(self._state, numbers=NoNumbers(), event_ids=EventIds()) if dry_run else self._state
+        return run_batch(connection, calls, self._clock, self._new_id, state, more, dry_run=dry_run)
 
 
 class Lanes:

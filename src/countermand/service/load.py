@@ -41,7 +41,7 @@ from countermand.domain.money.commands import (
 from countermand.domain.money.payments import names_of
 from countermand.domain.money.pricing import Payment
 from countermand.domain.money.refunds import RefundKind
-from countermand.domain.orders import PlaceOrder
+from countermand.domain.orders import PlacedOrder, PlaceOrder, Repeats
 from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Clock
 from countermand.service.calls import NO_LINE, Call
@@ -87,6 +87,7 @@ def load(
         _load_refunds(connection, others, work)
         _load_parcels(connection, others, work)
         _load_homes(connection, others, work)
+        _load_placed(connection, others, work)
     if work.priced:
         _load_money(connection, work)
     return work
@@ -525,6 +526,25 @@ def _load_homes(connection: Connection, calls: Sequence[Call], work: Workspace) 
         providers, references = (sorted(set(each)) for each in zip(*named, strict=True))
         for row in connection.execute(sql.RETAILERS_OF_PAYMENTS, {"providers": providers, "references": references}):
             work.homes[row.provider, row.reference] = row.retailer_id
+
+
+def _load_placed(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
+    """Orders that a new one may repeat. Another process that places an order of this reference now is waited for."""
+    orders = [each for call in calls if isinstance(each := call.command, PlaceOrder) and each.repeats != Repeats.NEVER]
+    if not orders:
+        return
+    work.lane.engine.hold(connection, sorted({f"order {each.retailer} {each.reference}" for each in orders}))
+    given = {
+        "retailers": sorted({each.retailer for each in orders}),
+        "references": sorted({each.reference for each in orders}),
+        "orders": sorted({(each.retailer, each.id) for each in orders}, key=_ids),
+    }
+    work.placed = [
+        PlacedOrder(
+            id=row.id, retailer=row.retailer_id, reference=row.reference, content=row.details.get("content") or ""
+        )
+        for row in connection.execute(sql.PLACED_ORDERS, given)
+    ]
 
 
 def _payments_named(command: Command | PlaceOrder) -> Sequence[Payment]:

@@ -48,6 +48,18 @@ class Numbers:
         return self._next - 1
 
 
+class NoNumbers(Numbers):
+    """Stands for numbers where nothing is saved."""
+
+    def lacking(self, needed: int) -> int:
+        """None."""
+        return 0
+
+    def take(self) -> int:
+        """No number."""
+        return 0
+
+
 @dataclass(slots=True)
 class EventIds:
     """The ids of a lane's events. Those of one millisecond sort in the order in which they are made."""

@@ -7,7 +7,7 @@ from countermand.domain.events import Event, EventKind
 from countermand.domain.line import Line
 from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.payments import why_taken
-from countermand.domain.orders import NewLine, PlaceOrder, why_not_placed
+from countermand.domain.orders import NewLine, PlacedOrder, PlaceOrder, placed_before, why_not_placed
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.domain.search import key_of_payment, keys_of_customer, terms_of
 from countermand.service.calls import Done, Outcome, Refused
@@ -18,7 +18,12 @@ from countermand.store.money import account_row
 
 
 def place(work: Workspace, command: PlaceOrder, door: str) -> Outcome:
-    """Place one order, if its ids are free and it is in bounds."""
+    """Place one order, if its ids are free and it is in bounds. One that is there already is not placed again."""
+    before = placed_before(command, work.placed)
+    if isinstance(before, PlacedOrder):
+        return Done(order=before.id, order_repeated=True, at=work.now)
+    if before:
+        return Refused(refusal=before)
     ids = command.ids
     payments = command.money.payments if command.money else ()
     refusal = why_not_placed(command) or why_taken(payments, command.retailer, work.homes)
@@ -35,7 +40,10 @@ def place(work: Workspace, command: PlaceOrder, door: str) -> Outcome:
         _place_line(work, command, new, position, door)
     _add_parts(work, command)
     _add_keys(work, command)
-    return Done()
+    work.placed.append(
+        PlacedOrder(id=command.id, retailer=command.retailer, reference=command.reference, content=command.content)
+    )
+    return Done(order=command.id, at=work.now)
 
 
 def _place_line(work: Workspace, command: PlaceOrder, new: NewLine, position: int, door: str) -> None:
@@ -61,7 +69,7 @@ def _add_order(work: Workspace, command: PlaceOrder) -> None:
         sent_to_fulfiller=not command.held,
         customer_erased_at=None,
         currency=command.currency,
-        details=command.details,
+        details={**command.details, "content": command.content} if command.content else command.details,
     )
     if command.money:
         account = OrderAccount(retailer=command.retailer, order=command.id, money=command.money)

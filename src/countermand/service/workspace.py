@@ -15,7 +15,7 @@ from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.payments import PaymentName, names_of
 from countermand.domain.money.pricing import Payment
 from countermand.domain.money.refunds import Refund
-from countermand.domain.orders import PlaceOrder
+from countermand.domain.orders import PlacedOrder, PlaceOrder
 from countermand.domain.parcels import ReportedParcel
 from countermand.domain.parties import Actor
 from countermand.service.agreements import Agreements
@@ -80,8 +80,9 @@ class Workspace:
     Read: ``taken`` are those ids that the calls want for something new and that something else has, ``priced`` the
     lines of orders whose money is known, and ``stored`` the cancellations that have a row. ``articles`` are the SKU and
     title of lines that may get another fulfiller, and whether those know of the order. ``parcels`` are those of each
-    order about whose parcels there is a call, ``homes`` says whose those payments are that the calls name, and
-    ``releases`` are those of orders of which a payment is captured.
+    order about whose parcels there is a call, ``homes`` says whose those payments are that the calls name,
+    ``releases`` are those of orders of which a payment is captured, and ``placed`` those orders that a new one may
+    repeat.
 
     Changed: ``touched`` are the lines that are no longer as they are stored, ``answered`` the cancellations, each with
     its line and the door it was asked at, ``repaid`` the refunds, and
@@ -89,9 +90,9 @@ class Workspace:
 
     To write: ``new`` and ``changed`` rows by table, process statuses that are ``settled`` by cancellation,
     ``transports`` by parcel, and ``terms`` by order, of those that were paid later. ``moved`` are lines that have
-    another fulfiller, ``scored`` says whose cards change, and ``to_reply`` are answers that are
-    saved with the reply to their call. All are made of the time of the batch, ``now``, of fresh ids and of bol's
-    numbers.
+    another fulfiller, ``released`` orders that are no longer held, ``scored`` says whose cards change, and
+    ``to_reply`` are answers that are saved with the reply to their call. All are made of the time of the batch,
+    ``now``, of fresh ids and of bol's numbers.
     """
 
     calls: Sequence[Call]
@@ -112,6 +113,7 @@ class Workspace:
     articles: dict[UUID, tuple[str, str, bool]] = field(default_factory=dict)
     parcels: dict[UUID, list[ReportedParcel]] = field(default_factory=dict)
     homes: dict[PaymentName, UUID] = field(default_factory=dict)
+    placed: list[PlacedOrder] = field(default_factory=list)
 
     touched: dict[UUID, Line] = field(default_factory=dict)
     answered: dict[UUID, tuple[Line, Cancellation, str]] = field(default_factory=dict)
@@ -125,6 +127,7 @@ class Workspace:
     transports: dict[UUID, Row] = field(default_factory=dict)
     terms: dict[UUID, Row] = field(default_factory=dict)
     moved: list[Moved] = field(default_factory=list)
+    released: set[tuple[UUID, UUID]] = field(default_factory=set)
     scored: set[tuple[UUID, datetime]] = field(default_factory=set)
     to_reply: list[tuple[Row, Call]] = field(default_factory=list)
 

@@ -11,12 +11,12 @@ from countermand.store import tables as t
 from countermand.store.changes import change_any, change_exactly
 from countermand.store.idempotency import forget_replies
 
-OF_ORDER: Final = ("address", "shipping_address", "billing_address", "notes", "attributes")
+OF_ORDER: Final = ("address", "shipping_address", "billing_address", "notes", "attributes", "content")
 OF_LINE: Final = ("instructions", "attributes")
 """What can hold a customer's data. Who handed the order in stays: that is somebody of the retailer's."""
 
 
-def erase_customer(connection: Connection, order: UUID, *, at: datetime, by: str) -> bool | None:
+def erase_customer(connection: Connection, order: UUID, *, at: datetime, by: str, note: str = "") -> bool | None:
     """Erase the customer of an order, and note who did it and when. Nothing that moves money needs what is erased.
 
     Returns ``None`` when there is no such order, and ``False`` when it was done before.
@@ -30,7 +30,7 @@ def erase_customer(connection: Connection, order: UUID, *, at: datetime, by: str
     details = order_row.details
     if "erased" in details:
         return False
-    erased = {**_without(details, OF_ORDER), "erased": {"at": at.isoformat(), "by": by}}
+    erased = {**_without(details, OF_ORDER), "erased": {"at": at.isoformat(), "by": by, "note": note}}
     change_exactly(connection, 1, update(t.orders).where(*mine).values(details=erased, customer_erased_at=at))
     keys = t.order_keys.c
     change_any(

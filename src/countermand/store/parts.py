@@ -7,9 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, exists, insert, select, update
 
-from countermand.domain.search import terms_of
+from countermand.domain.search import term_of_holder, terms_of
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly
+from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
 
 
@@ -37,6 +38,25 @@ def move(connection: Connection, moved: Iterable[Moved]) -> None:
     for each in moved:
         _leave(connection, each)
         _join(connection, each)
+
+
+def release(connection: Connection, orders: Iterable[tuple[UUID, UUID]]) -> None:
+    """Let the holders of these orders, each given with its retailer, find them from now on."""
+    for retailer, order in orders:
+        mine = (t.orders.c.retailer_id == retailer, t.orders.c.id == order)
+        change_exactly(connection, 1, update(t.orders).where(*mine).values(sent_to_fulfiller=True))
+        of_order = (t.order_parts.c.retailer_id == retailer, t.order_parts.c.order_id == order)
+        for part in connection.execute(select(t.order_parts).where(*of_order)).all():
+            if part.fulfiller_id != retailer:
+                _show(connection, part)
+
+
+def _show(connection: Connection, part: Record) -> None:
+    parts, terms = t.order_parts.c, f"{part.terms} {term_of_holder(part.fulfiller_id)}"
+    mine = [parts[name] == getattr(part, name) for name in ("retailer_id", "order_id", "fulfiller_id")]
+    change_exactly(connection, 1, update(t.order_parts).where(*mine).values(held=True, terms=terms))
+    row = {name: getattr(part, name) for name in ("retailer_id", "order_id", "fulfiller_id", "placed_at")}
+    engine_of(connection).index_terms(connection, row | {"terms": terms})
 
 
 def _leave(connection: Connection, moved: Moved) -> None:

@@ -67,6 +67,19 @@ LINES_OF_ORDERS = select(t.lines.c.retailer_id, t.lines.c.id).where(
 )
 """The lines of these orders. An order gets no lines after it was placed."""
 
+_OF_ORDERS: Final = (t.orders.c.id, t.orders.c.retailer_id, t.orders.c.reference, t.orders.c.details)
+
+PLACED_ORDERS = union_all(
+    select(*_OF_ORDERS).where(
+        one_of(t.orders.c.retailer_id, _RETAILERS), t.orders.c.reference.in_(bindparam("references", expanding=True))
+    ),
+    select(*_OF_ORDERS).where(
+        pair_of(t.orders.c.retailer_id, t.orders.c.id, bindparam("orders", type_=PairList())),
+        t.orders.c.reference.not_in(bindparam("references", expanding=True)),
+    ),
+)
+"""Orders of these retailers that have one of these references or ids."""
+
 LINES_OF_NUMBERS = select(t.line_numbers.c.number, t.line_numbers.c.retailer_id, t.line_numbers.c.line_id).where(
     one_of(t.line_numbers.c.number, bindparam("numbers", type_=NumberList()))
 )

@@ -497,6 +497,9 @@ shipments = Table(
     UniqueConstraint("retailer_id", "number"),
     _refers("order_id", orders),
     Index(None, "retailer_id", "order_id"),
+    Index(None, "tracking_number"),
+    Index(None, "id"),
+    _index_where("ix_shipments_held", "fulfiller_id", "id", where=HELD_BY_ANOTHER),
 )
 
 shipment_lines = Table(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from countermand.json_input import DEPTH_MAX, NODES_MAX, MalformedJsonError
 from countermand.nesting import holds_at_most, nests_at_most
@@ -69,6 +69,10 @@ def _check_json(body: bytes, values_max: int) -> None:
         raise MalformedJsonError(f"of more than {values_max} values")
 
 
+BOUNDS: Final = "countermand.bounds"
+"""Where a call's scope has the bounds of its body."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How many bytes a body has at most, and how many values; ``None`` where it is no JSON."""
@@ -100,6 +104,6 @@ def bounded(app: Asgi, refuse: Asgi, *, bounds: Callable[[Any], Bounds], timeout
         async def replayed() -> Any:
             return unread.pop() if unread else await receive()
 
-        await app(scope, replayed, send)
+        await app({**scope, BOUNDS: most}, replayed, send)
 
     return guarded

@@ -54,6 +54,7 @@ class CallError(Exception):
         *headers: Header,
         refusal: Refusal | None = None,
         errors: Sequence[Mapping[str, Any]] | None = None,
+        differs: Sequence[str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.kind = kind
@@ -61,6 +62,7 @@ class CallError(Exception):
         self.headers = headers
         self.refusal = refusal
         self.errors = errors
+        self.differs = differs
 
     @classmethod
     def of(cls, refusal: Refusal, *, replayed: bool = False) -> Self:

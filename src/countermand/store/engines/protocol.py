@@ -184,6 +184,9 @@ class Engine(Protocol):
     def prepare_to_migrate(self, connection: Connection) -> None:
         """Keep others from migrating the same database at the same time."""
 
+    def hold(self, connection: Connection, names: Sequence[str]) -> None:
+        """Keep other transactions that ``hold`` one of these names waiting until this one ends."""
+
     def write(
         self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows], touched: Touched
     ) -> None:

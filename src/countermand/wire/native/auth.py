@@ -5,7 +5,7 @@ What each operation needs of its caller stands in ``operations.py``.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, get_origin
+from typing import Annotated, Any, Final, get_args, get_origin
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
@@ -160,9 +160,13 @@ def _check_query(request: Request) -> None:
         raise CallError(Problem.INVALID, f"The query cannot be understood: {named}.", errors=errors)
 
 
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(_is_list(each) for each in get_args(annotation))
+
+
 def _parameters(call: Dependant) -> Iterator[tuple[str, bool]]:
     """What may stand in the query of a call, by itself or by what it shares with others, and whether repeatedly."""
-    yield from ((each.alias, get_origin(each.field_info.annotation) is list) for each in call.query_params)
+    yield from ((each.alias, _is_list(each.field_info.annotation)) for each in call.query_params)
     for shared in call.dependencies:
         yield from _parameters(shared)
 

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from countermand.domain.jobs import PART_MAX
+from countermand.json_input import ORDER_NODES_MAX
 from countermand.store.engines.protocol import TooBroadError, UnavailableError, ping
 from countermand.wire import limits
 from countermand.wire.body_types import unsupported_body
@@ -22,6 +23,7 @@ from countermand.wire.native import (
     lines,
     me,
     notices,
+    orders,
     payments,
     recoveries,
     refunds,
@@ -60,6 +62,7 @@ def native_door(services: Services) -> Door:
 
 
 _RESOURCES: Final = (
+    orders,
     cancellations,
     lines,
     payments,
@@ -73,6 +76,10 @@ _RESOURCES: Final = (
     attempts,
     me,
 )
+
+
+_PLACE_ORDER: Final = ("POST", "/v1/orders")
+"""A thousand lines need more room than other calls."""
 
 
 def _api(services: Services) -> limits.Asgi:
@@ -92,9 +99,12 @@ def _api(services: Services) -> limits.Asgi:
         api.add_api_route(path, answer, include_in_schema=False, response_model=None)
     settings = services.settings
     usual, of_part = limits.Bounds(settings.body_max_bytes), limits.Bounds(PART_MAX, None)
+    of_order = limits.Bounds(settings.order_max_bytes, ORDER_NODES_MAX)
 
     def bounds(scope: Any) -> limits.Bounds:
-        return of_part if _is_upload(scope) else usual
+        if _is_upload(scope):
+            return of_part
+        return of_order if (scope["method"], scope["path"].rstrip("/")) == _PLACE_ORDER else usual
 
     bounded = limits.bounded(api, errors.refuse_body, bounds=bounds, timeout_s=settings.body_timeout_s)
     return _reached(cached(admitted(services, bounded, api)))

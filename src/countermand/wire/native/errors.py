@@ -65,6 +65,7 @@ class ProblemOut(BaseModel):
     request_id: str
     retryable: Annotated[bool, Field(description="whether the same call, with the same key, can succeed later")]
     cancellation: str | None = None
+    order: UUID | None = None
     current: CurrentOut | None = None
     differs: Annotated[
         list[str] | None, Field(description="where two calls differ that should be one: JSON pointers, or operation")
@@ -216,10 +217,12 @@ def _more(error: CallError) -> Iterator[tuple[str, Any]]:
     if error.refusal:
         refusal = error.refusal
         yield "cancellation", show("can", refusal.cancellation) if refusal.cancellation else None
+        yield "order", refusal.order
         yield "current", CurrentOut(**asdict(refusal.current)) if refusal.current else None
-        yield "differs", list(refusal.differs) if refusal.first_used_at else None
         yield "first_used_at", _moment(refusal.first_used_at) if refusal.first_used_at else None
     yield "errors", error.errors
+    differs = error.differs or (list(error.refusal.differs) if error.refusal else None)
+    yield "differs", differs or None
 
 
 def _moment(at: datetime) -> str:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import AfterValidator, Field
 
 from countermand.admin.callers import Caller
+from countermand.documents.lines import LineOut, line_document
 from countermand.domain.commands import Reassign
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import UNKNOWN_LINE, RefusalKind
@@ -25,7 +26,7 @@ from countermand.wire.native.etags import IfMatch
 from countermand.wire.native.meaning import DOOR, former_fingerprint, scope_of
 from countermand.wire.native.messages import JsonRoute, Strict
 from countermand.wire.native.once import Once, Shown, submit_once
-from countermand.wire.native.views import LineOut, etag, line_shown
+from countermand.wire.native.views import etag
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
@@ -44,7 +45,7 @@ async def get_line(services: Inside, who: Who, line: str, response: Response) ->
     """One line. Its ``ETag`` is what ``reassign`` wants in ``If-Match``."""
     row = await _named(services, who, line)
     response.headers["ETag"] = etag(row)
-    return line_shown(row, who)
+    return line_document(row, scope_of(who))
 
 
 @router.post("/{line}/reassign", operation_id="lines.reassign", response_model=LineOut)
@@ -82,7 +83,7 @@ async def reassign_line(
 
 
 def _reassigned(who: Caller, after: LineDetail) -> Shown:
-    return Shown(body=line_shown(after, who), headers={"ETag": etag(after)})
+    return Shown(body=line_document(after, scope_of(who)), headers={"ETag": etag(after)})
 
 
 async def _named(services: Services, who: Caller, text: str) -> LineDetail:

@@ -2,14 +2,19 @@
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
 from countermand.admin.callers import Caller
 from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.ids import read
+from countermand.reads.order_lists import PlaceInTime
+from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.reads.scope import Scope
 from countermand.service.calls import Call, Done
 from countermand.wire.native.errors import invalid
@@ -64,3 +69,35 @@ def moment_of(
         return read(text, ZoneInfo(services.settings.score_zone))
     except ValueError as error:
         raise invalid(f"{name} {error}.", "query", name) from None
+
+
+async def party_named(services: Services, text: str | None) -> UUID | None:
+    """The party that a filter names by its id or its name; one that does not exist has nothing.
+
+    A name that several have is as unknown as one that none has.
+    """
+    if text is None:
+        return None
+    try:
+        return (await services.database.read(partial(find_party, text=text))).id
+    except UnknownPartyError:
+        return NOBODY
+
+
+NOBODY: Final = UUID(int=0)
+
+
+def place_in_time(row_placed_at: datetime, row_id: UUID) -> str:
+    """``next`` of a page that ends with an order."""
+    return f"{row_placed_at:%Y%m%dT%H%M%S.%f}_{row_id.hex}"
+
+
+def read_place(after: str) -> PlaceInTime | None:
+    """The place that ``next`` of a page names; ``None`` if it is no such text."""
+    moment, _, name = after.rpartition("_")
+    found = read("ord", name)
+    try:
+        at = datetime.strptime(moment, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return PlaceInTime(at, found) if found else None

@@ -15,6 +15,7 @@ from countermand.fields import Id, InQuery, named
 from countermand.json_input import parse_json
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.lookup import Lookup
+from countermand.wire.limits import BOUNDS
 from countermand.wire.native.errors import told_of_body
 from countermand.wire.native.etags import tagged
 from countermand.wire.native.operations import OPERATIONS
@@ -29,7 +30,7 @@ class _Request(Request):
 
     async def json(self) -> Any:
         with told_of_body():
-            return parse_json(await self.body())
+            return parse_json(await self.body(), nodes_max=self.scope[BOUNDS].values_max)
 
 
 class JsonRoute(APIRoute):
@@ -89,10 +90,18 @@ def _sought(
     number: Annotated[int | None, InQuery, Query(ge=1)] = None,
     email: Word | None = None,
     payment_reference: Word | None = None,
+    tracking_number: Word | None = None,
     q: Annotated[str | None, Query(min_length=2, max_length=200), AfterValidator(named("bad_text", read_text))] = None,
 ) -> Lookup:
     """Of which orders, by what is known of them."""
-    return Lookup(reference=reference, number=number, email=email, payment=payment_reference, anything=q)
+    return Lookup(
+        reference=reference,
+        number=number,
+        email=email,
+        payment=payment_reference,
+        tracking=tracking_number,
+        anything=q,
+    )
 
 
 Sought = Annotated[Lookup, Depends(_sought)]

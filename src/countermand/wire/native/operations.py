@@ -44,6 +44,11 @@ _SELLING: Final = frozenset({PartyKind.PLATFORM, PartyKind.RETAILER})
 _PLATFORM: Final = frozenset({PartyKind.PLATFORM})
 
 OPERATIONS: Final[dict[str, Operation]] = {
+    "orders.create": Operation(Permission.CREATE_ORDER, _SELLING),
+    "orders.list": Operation(Permission.VIEW_ORDER, _ALL),
+    "orders.get": Operation(Permission.VIEW_ORDER, _ALL),
+    "orders.release": Operation(Permission.CREATE_ORDER, _SELLING),
+    "orders.erase": Operation(Permission.CREATE_ORDER, _SELLING),
     "cancellations.create": Operation(Permission.CANCEL_ORDER, _SELLING),
     "cancellations.list": Operation(Permission.VIEW_ORDER, _ALL),
     "cancellations.get": Operation(Permission.VIEW_ORDER, _ALL),

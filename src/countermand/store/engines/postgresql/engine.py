@@ -34,6 +34,7 @@ from countermand.store.tables import metadata
 
 _OLDEST: Final = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)"
 _NEWEST: Final = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
+_HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:name AS TEXT), 0))")
 
 
 class PostgresEngine:
@@ -121,6 +122,11 @@ class PostgresEngine:
                 raise LostRaceError(len(rows), count, name)
         if touched and not with_cards:
             self.make_cards_stale(connection, touched)
+
+    def hold(self, connection: Connection, names: Sequence[str]) -> None:
+        """By advisory locks, one after the other, so that no two transactions wait for each other."""
+        for name in names:
+            connection.execute(_HOLD, {"name": name})
 
     def insert_unless_there(self, table: Table) -> Insert:
         """With ``ON CONFLICT``."""

@@ -107,6 +107,9 @@ class SqliteEngine:
         if touched:
             self.make_cards_stale(connection, touched)
 
+    def hold(self, connection: Connection, names: Sequence[str]) -> None:
+        """One transaction writes at a time."""
+
     def insert_unless_there(self, table: Table) -> Insert:
         """With ``ON CONFLICT``."""
         return sqlite.insert(table).on_conflict_do_nothing()
