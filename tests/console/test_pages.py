@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -540,6 +541,60 @@ async def test_an_endpoint_is_paused_with_a_reason_and_resumed(world: World) -> 
         assert "1 Endpoints that are stopped" in words(await who.look("/console/"))
         reply = await who.post(f"{path}/resume", {})
         assert "It is resumed." in words(await who.look(reply.headers["location"]))
+
+
+async def test_an_endpoint_is_added_with_a_secret_that_is_shown_once(world: World) -> None:
+    for who, party in ((await operator(world), world.retailer), (await person(world, world.supplier), world.supplier)):
+        form = {"url": "https://hooks.example/in", "label": "ours", "kind": ["line.placed", "cancellation.asked"]}
+        for field, wrong in (("url", "ftp://x"), ("url", " "), ("label", "x\u202ey"), ("kind", "nothing")):
+            reply = await who.post("/console/webhooks/add", {**form, "party": str(party), field: wrong})
+            assert (reply.status_code, f'id="{field}-wrong"' in reply.text) == (422, True), field
+            assert "hooks.example" in reply.text or field == "url"
+        reply = await who.post("/console/webhooks/add", {**form, "party": str(party)})
+        found = re.search("whsec_[A-Za-z0-9+/=]+", reply.text)
+        assert (reply.status_code, bool(found)) == (200, True)
+        [path] = {each for each in links_in(reply) if "ept_" in each}
+        page = await who.look(path)
+        assert "whsec_" not in page.text
+        assert "line.placed, cancellation.asked" in words(page)
+    added = await world.application.database.read(lambda c: endpoints.of_party(c))
+    assert {each.party for each in added} == {world.retailer, world.supplier}
+
+
+async def test_a_secret_asks_for_the_password_if_it_was_given_long_ago(sqlite_world: World) -> None:
+    who = await person(sqlite_world, sqlite_world.supplier)
+    made = await who.post("/console/webhooks/add", {"url": "https://hooks.example/in"})
+    path = next(each for each in links_in(made) if "ept_" in each)
+    sqlite_world.clock.advance(minutes=16)
+    assert "Your password" in words(await who.look("/console/webhooks/add"))
+    assert "Your password" in words(await who.look(f"{path}/secret"))
+    wrong = await who.post(f"{path}/secret", {"password": "wrong"})
+    assert (wrong.status_code, "whsec_" in wrong.text) == (422, False)
+    right = await who.post(f"{path}/secret", {"password": PASSWORD})
+    assert (right.status_code, "whsec_" in right.text) == (200, True)
+    assert (await who.look("/console/")).status_code == 303
+    assert made.text not in right.text
+
+
+async def test_a_notice_is_sent_again_by_whose_endpoint_it_is(world: World) -> None:
+    who = await person(world, world.supplier)
+    made = await who.post("/console/webhooks/add", {"url": "https://hooks.example/in"})
+    path = next(each for each in links_in(made) if "ept_" in each)
+    await asked(world)
+    dead = t.notices.update().values(state="dead", due_at=None, last_result="410 Gone")
+    await world.application.database.write(lambda c: c.execute(dead))
+    page = await who.look(f"{path}?state=dead")
+    notice = re.search("ntc_[0-9a-f]{32}", page.text)
+    assert notice
+    other = await person(world, world.other_supplier)
+    theirs = await other.post("/console/webhooks/add", {"url": "https://hooks.example/in"})
+    of_another = next(each for each in links_in(theirs) if "ept_" in each)
+    for wrong in (f"{of_another}/resend", f"{path}/resend"):
+        assert (await other.post(wrong, {"notice": notice[0]})).status_code == 404
+    reply = await who.post(f"{path}/resend", {"notice": notice[0]})
+    assert "The notice is due again." in words(await who.look(reply.headers["location"]))
+    states = await world.application.database.read(lambda c: [row.state for row in c.execute(t.notices.select())])
+    assert "due" in states
 
 
 async def test_dead_notices_are_counted_and_listed(sqlite_world: World) -> None:

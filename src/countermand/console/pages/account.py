@@ -11,6 +11,7 @@ from countermand.console.login import LOGIN, new_password, session_cookie
 from countermand.console.rendering import Note, redirect, role_of, show_page
 from countermand.console.visit import Visit
 from countermand.wire.passwords import CrowdedError
+from countermand.wire.replies import Header
 from countermand.wire.response import Reply
 
 LOOK_COOKIE: Final = "__Host-countermand-look"
@@ -103,6 +104,17 @@ async def check_password(visit: Visit, field: str = "password") -> None:
         raise FieldError(field, "Too many passwords are being checked at this moment. Send it again.") from None
     if user is None or user.id != visit.session.user:
         raise FieldError(field, "This is not your password.")
+
+
+async def authenticated_again(visit: Visit) -> tuple[Header, ...]:
+    """Ask for the password. Who gives it gets a new session, whose cookie is returned, and the old one ends.
+
+    Raises:
+        FieldError, ThrottledError: as ``check_password``.
+    """
+    await check_password(visit)
+    secret = await visit.change(web_sessions.renew_session, visit.author, visit.session)
+    return (session_cookie(secret),)
 
 
 async def log_out(visit: Visit) -> Reply:

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from countermand.admin import web_sessions
 from countermand.admin.callers import Permission
 from countermand.console import words
 from countermand.console.errors import PageError, unknown
 from countermand.console.forms import FieldError
-from countermand.console.login import session_cookie
 from countermand.console.markup import amount
-from countermand.console.pages.account import check_password
+from countermand.console.pages.account import authenticated_again
 from countermand.console.rendering import Note, redirect, show_page
 from countermand.console.visit import Visit
 from countermand.domain.money.amounts import parse_minor, write_minor
@@ -278,12 +276,8 @@ async def _act(visit: Visit, name: str, make: Make) -> Reply:
 
 
 async def _confirmed(visit: Visit, row: RefundView) -> tuple[Header, ...]:
-    """Ask for the password where much money moves. Who gives it gets a new session, and the old one ends."""
-    if not asks_password(visit, row):
-        return ()
-    await check_password(visit)
-    secret = await visit.change(web_sessions.renew_session, visit.author, visit.session)
-    return (session_cookie(secret),)
+    """Ask for the password where much money moves."""
+    return await authenticated_again(visit) if asks_password(visit, row) else ()
 
 
 def _close(visit: Visit, row: RefundView, *, paid: bool, needed: str) -> CloseRefund:

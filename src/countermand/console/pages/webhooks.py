@@ -1,6 +1,6 @@
 """Where parties are told what happens: endpoints, how sending to them goes, and the notices on their way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -8,16 +8,22 @@ from uuid import UUID
 
 from countermand.admin import endpoints
 from countermand.admin.callers import Permission
+from countermand.admin.notices import replay
 from countermand.console import words
 from countermand.console.errors import PageError, unknown
 from countermand.console.forms import FieldError
+from countermand.console.pages.account import authenticated_again
 from countermand.console.rendering import Note, redirect, show_page
 from countermand.console.visit import Visit
+from countermand.domain.addresses.address import BadAddressError
 from countermand.domain.delivery import NoticeState
-from countermand.domain.endpoint import Endpoint, EndpointState
+from countermand.domain.endpoint import Endpoint, EndpointState, UnknownKindError
+from countermand.domain.events import MEANINGS, EventKind
 from countermand.ids import read, show
-from countermand.reads.notices import NoticeFilter, NoticeView, list_notices
-from countermand.reads.parties import list_parties, party_name
+from countermand.reads.notices import NoticeFilter, NoticeView, list_notices, notice_by_id
+from countermand.reads.parties import UnknownPartyError, find_party, list_parties, party_name
+from countermand.reads.views import PartyView
+from countermand.wire.replies import Header
 from countermand.wire.response import Reply
 
 SHOWN: Final = 50
@@ -144,9 +150,134 @@ def _done(visit: Visit, endpoint: Endpoint) -> Note | None:
     match visit.query.get("done", ""), endpoint.state:
         case "pause", EndpointState.PAUSED:
             return Note(title="It is paused.", text="What happens meanwhile is kept, and sent afterwards.", mood="good")
+        case "resend", _:
+            return Note(title="The notice is due again.", text="The worker sends it next.", mood="good")
         case "resume", EndpointState.ACTIVE:
             return Note(title="It is resumed.", text="What has waited is sent now.", mood="good")
     return None
+
+
+async def _party(visit: Visit, text: str) -> PartyView:
+    """Whose endpoint it becomes: one's own, or for the platform anybody's."""
+    if not visit.is_platform:
+        return await visit.read(find_party, str(visit.caller.party))
+    try:
+        return await visit.read(find_party, text or str(visit.caller.party))
+    except UnknownPartyError:
+        raise FieldError("party", "Choose a party of the list.") from None
+
+
+async def confirm_add(visit: Visit) -> Reply:
+    """The form of a new endpoint."""
+    return await _add_page(visit)
+
+
+async def _add_page(visit: Visit, *, status: int = 200, wrong: FieldError | None = None) -> Reply:
+    return show_page(
+        visit,
+        "webhook_add.html",
+        title="Add an endpoint",
+        status=status,
+        parties=await visit.read(list_parties) if visit.is_platform else [],
+        kinds=[(kind.value, MEANINGS[kind].when) for kind in EventKind],
+        chosen=visit.form.all("kind"),
+        asks_password=not visit.session.is_fresh(visit.now),
+        filled=visit.form,
+        field=wrong.field if wrong else "",
+        wrong=str(wrong or ""),
+    )
+
+
+async def add(visit: Visit) -> Reply:
+    """Add an endpoint, and show its secret once."""
+    form, services = visit.form, visit.services
+    try:
+        party = await _party(visit, form.text("party"))
+        url, label = form.line("url", needed="Write a URL, or mailto: and an e-mail address."), form.line("label")
+        cookie = () if visit.session.is_fresh(visit.now) else await authenticated_again(visit)
+        added = await visit.change(
+            endpoints.add,
+            services.ids,
+            services.keyring,
+            visit.now,
+            party=party.id,
+            url=url,
+            kinds=form.all("kind"),
+            label=label,
+            rules=services.settings.address_rules,
+            by=visit.caller.name,
+        )
+    except FieldError as error:
+        return await _add_page(visit, status=422, wrong=error)
+    except (BadAddressError, endpoints.TooManyConfirmationsError, endpoints.TooManyEndpointsError) as error:
+        return await _add_page(visit, status=422, wrong=FieldError("url", str(error)))
+    except endpoints.BadLabelError as error:
+        return await _add_page(visit, status=422, wrong=FieldError("label", str(error)))
+    except UnknownKindError as error:
+        return await _add_page(visit, status=422, wrong=FieldError("kind", str(error)))
+    return _secret_page(visit, added, cookie, title="The endpoint is added")
+
+
+def _secret_page(visit: Visit, added: endpoints.Added, cookie: tuple[Header, ...], *, title: str) -> Reply:
+    """The one time that a secret can be read."""
+    shown = show_page(
+        visit,
+        "webhook_secret.html",
+        title=title,
+        endpoint=added.endpoint,
+        secret=added.secret,
+        path=f"{PATH}/{show(endpoints.PREFIX, added.endpoint.id)}",
+    )
+    return replace(shown, headers=(*shown.headers, *cookie))
+
+
+async def confirm_rotate(visit: Visit) -> Reply:
+    """Once more before a secret is changed."""
+    return _rotate_page(visit, await _endpoint(visit))
+
+
+def _rotate_page(visit: Visit, endpoint: Endpoint, *, status: int = 200, wrong: FieldError | None = None) -> Reply:
+    if endpoint.secrets is None:
+        raise PageError(409, "This endpoint has no secret", "E-mails are not signed.", links={PATH: "Webhooks"})
+    return show_page(
+        visit,
+        "webhook_rotate.html",
+        title="Change the secret?",
+        status=status,
+        endpoint=endpoint,
+        path=f"{PATH}/{show(endpoints.PREFIX, endpoint.id)}",
+        asks_password=not visit.session.is_fresh(visit.now),
+        field=wrong.field if wrong else "",
+        wrong=str(wrong or ""),
+    )
+
+
+async def rotate(visit: Visit) -> Reply:
+    """Give the endpoint a new secret, and show it once. The old one stays valid for a day."""
+    endpoint, services = await _endpoint(visit), visit.services
+    try:
+        cookie = () if visit.session.is_fresh(visit.now) else await authenticated_again(visit)
+        changed = await visit.change(
+            endpoints.rotate, services.ids, services.keyring, visit.now, endpoint.id, by=visit.caller.name
+        )
+    except FieldError as error:
+        return _rotate_page(visit, endpoint, status=422, wrong=error)
+    except (endpoints.NoSecretError, endpoints.TooManySecretsError) as error:
+        return _rotate_page(visit, endpoint, status=409, wrong=FieldError("secret", str(error)))
+    return _secret_page(visit, changed, cookie, title="The secret is changed")
+
+
+async def resend(visit: Visit) -> Reply:
+    """Send a notice again, whether it is dead or was sent."""
+    endpoint = await _endpoint(visit)
+    if not visit.form.text("notice"):
+        raise PageError(422, "No notice is named", "Choose one of the list.", links={PATH: "Webhooks"})
+    wanted = read("ntc", visit.form.text("notice"))
+    found = await visit.read(notice_by_id, wanted) if wanted else None
+    if found is None or found.endpoint_id != endpoint.id:
+        raise unknown("notice", PATH, "Webhooks")
+    await visit.change(replay, visit.now, found.id)
+    return redirect(f"{PATH}/{show(endpoints.PREFIX, endpoint.id)}?done=resend")
 
 
 async def pause(visit: Visit) -> Reply:
