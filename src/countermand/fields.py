@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from countermand.domain.dates import read_day, read_moment
@@ -61,6 +61,9 @@ Whole = Annotated[int, BeforeValidator(named("integer", read_whole))]
 Units = Annotated[Whole, Field(ge=1, le=UNITS_MAX)]
 InQuery = BeforeValidator(named("integer", _digits))
 
+ExactUnits = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
+"""A JSON integer, and nothing that only looks like one."""
+
 Number = Annotated[Decimal, BeforeValidator(named("bad_amount", read_decimal))]
 Amount = Annotated[Number, Field(ge=0, max_digits=16, allow_inf_nan=False)]
 AmountText = Annotated[
@@ -70,3 +73,15 @@ AmountText = Annotated[
 Day = Annotated[date, BeforeValidator(named("bad_time", read_day))]
 Moment = Annotated[datetime, BeforeValidator(named("bad_time", read_moment))]
 Id = Annotated[UUID, BeforeValidator(named("bad_id", read_uuid))]
+
+
+class NothingNull(BaseModel):
+    """``null`` is refused in every member."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _said(cls, given: Any) -> Any:
+        """What a caller does not say is left out: ``null`` could mean nothing, or that something is to be cleared."""
+        if given is None:
+            raise PydanticCustomError("null", "leave out members without a value; null is not accepted")
+        return given

@@ -67,11 +67,15 @@ class AnswerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellProblem:
-    """What is wrong with a cell or member: its name, a name of the problem, and a sentence about it."""
+    """What is wrong with a cell or member: its name, a name of the problem, and a sentence about it.
+
+    ``way`` leads to a member that is not one of the row itself.
+    """
 
     name: str
     code: str
     detail: str
+    way: Sequence[str | int] = ()
 
     def __str__(self) -> str:
         return f"{self.name}: {self.detail}"

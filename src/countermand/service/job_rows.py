@@ -3,6 +3,7 @@
 import asyncio
 import io
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,7 @@ from countermand.domain.bulk_rows import (
     AnswerRow,
     AskRow,
     BadRow,
+    CellProblem,
     Usual,
     answer_columns,
     ask_columns,
@@ -27,12 +29,13 @@ from countermand.domain.jobs import ROWS_MAX, JobFormat, JobKind
 from countermand.domain.texts import fit
 from countermand.json_input import ORDER_NODES_MAX, MalformedJsonError, parse_json
 from countermand.reads import jobs as job_reads
+from countermand.service.order_rows import PERSONAL, OrderRow, grouped, order_columns, order_of_cells, read_order
 from countermand.store.engines.protocol import Database
 
 ROW_MAX: Final = 1_048_576
 """The most bytes of one row of JSON."""
 
-Meaning = AskRow | AnswerRow | BadRow
+Meaning = AskRow | AnswerRow | OrderRow | BadRow
 """What a row asks for."""
 
 CsvRow = tuple[Sequence[str], Sequence[Record]]
@@ -67,7 +70,6 @@ class JobFile:
         self._format = written
         self._loop = asyncio.get_running_loop()
         self._read = self._rows()
-        self._count = 0
 
     async def count(self) -> int:
         """How many rows there are, after which none is left.
@@ -87,43 +89,39 @@ class JobFile:
         return await asyncio.to_thread(self._taken, count)
 
     def _counted(self) -> int:
-        for _ in islice(self._read, ROWS_MAX):
-            self._count += 1
-        if next(self._read, None) is not None:
-            raise TooManyRowsError(f"The file has more than {ROWS_MAX:,} rows.")
-        return self._count
+        count = 0
+        for place, _ in self._read:
+            if place > ROWS_MAX:
+                raise TooManyRowsError(f"The file has more than {ROWS_MAX:,} rows.")
+            count += 1
+        return count
 
     def _skipped(self, count: int) -> None:
-        for _ in islice(self._read, count):
-            self._count += 1
+        deque(islice(self._read, count), maxlen=0)
 
     def _taken(self, count: int) -> list[JobRow]:
-        taken = []
-        for read in islice(self._read, count):
-            self._count += 1
-            taken.append(read(self._count))
-        return taken
+        return [read(place) for place, read in islice(self._read, count)]
 
     def _chunks(self) -> Iterator[bytes]:
         for number in range(1, self._parts + 1):
             question = partial(job_reads.part_content, job=self._job, number=number)
             yield asyncio.run_coroutine_threadsafe(self._database.read(question), self._loop).result()
 
-    def _rows(self) -> Iterator[Callable[[int], JobRow]]:
-        """What makes each row, given its place: rows that are only counted are not read."""
+    def _rows(self) -> Iterator[tuple[int, Callable[[int], JobRow]]]:
+        """The place of each row, and what makes the row of it: rows that are only counted are not read."""
         if self._format is JobFormat.JSONL:
-            for line in json_lines(self._chunks()):
-                yield partial(_of_json, self._kind, line)
+            for place, line in enumerate(json_lines(self._chunks()), start=1):
+                yield place, partial(_of_json, self._kind, line)
             return
-        for row in csv_rows(self._kind, self._chunks()):
-            yield partial(_of_csv, self._kind, row)
+        for place, row in csv_rows(self._kind, self._chunks()):
+            yield place, partial(_of_csv, self._kind, row)
 
 
 # CSV
 
 
-def csv_rows(kind: JobKind, chunks: Iterable[bytes]) -> Iterator[CsvRow]:
-    """The rows of a table, each as its records.
+def csv_rows(kind: JobKind, chunks: Iterable[bytes]) -> Iterator[tuple[int, CsvRow]]:
+    """The rows of a table, each after its place, as its records.
 
     Raises:
         BadFileError: it is no table of such rows.
@@ -136,8 +134,10 @@ def csv_rows(kind: JobKind, chunks: Iterable[bytes]) -> Iterator[CsvRow]:
         if header.problem:
             raise ValueError(f"its first row is no CSV: {header.problem}")
         names = _COLUMNS[kind](header.cells)
-        for record in found:
-            yield names, (record,)
+        if kind is JobKind.ORDER:
+            yield from ((place, (names, group)) for place, group in grouped(names, found))
+        else:
+            yield from ((place, (names, (record,))) for place, record in enumerate(found, start=1))
     except ValueError as error:
         raise BadFileError(f"The file cannot be taken: {error}.") from None
 
@@ -145,21 +145,34 @@ def csv_rows(kind: JobKind, chunks: Iterable[bytes]) -> Iterator[CsvRow]:
 _COLUMNS: Final[dict[JobKind, Callable[[Sequence[str]], list[str]]]] = {
     JobKind.ASK: ask_columns,
     JobKind.ANSWER: answer_columns,
+    JobKind.ORDER: order_columns,
 }
 
 
 def _of_csv(kind: JobKind, given: CsvRow, row: int) -> JobRow:
-    names, (record, *_) = given
+    names, (record, *more) = given
     if record.problem:
         return JobRow(row=row, meaning=BadRow(place=row, message=f"It is no CSV: {record.problem}."), input=None)
     cells = by_column(row, names, record.cells)
     if isinstance(cells, BadRow):
         shown = dict(zip(names, record.cells, strict=False))
         return JobRow(row=row, meaning=cells, input=shown_input(shown))
+    if kind is JobKind.ORDER:
+        return _of_lines(row, [cells, *(dict(zip(names, each.cells, strict=False)) for each in more)])
     return JobRow(row=row, meaning=_meant(kind, row, cells, typed=False), input=shown_input(cells))
 
 
+def _of_lines(row: int, lines: Sequence[Mapping[str, str]]) -> JobRow:
+    order = order_of_cells(lines)
+    if isinstance(order, CellProblem):
+        bad = BadRow(place=row, message=f"{order}.", problems=(order,))
+        return JobRow(row=row, meaning=bad, input=shown_input(lines[0]))
+    return JobRow(row=row, meaning=read_order(row, order), input=shown_input(order))
+
+
 def _meant(kind: JobKind, row: int, given: Mapping[str, Any], *, typed: bool) -> Meaning:
+    if kind is JobKind.ORDER:
+        return read_order(row, given)
     if kind is JobKind.ASK:
         return read_ask(row, given, Usual(), typed=typed)
     return read_answer(row, given, typed=typed)
@@ -190,7 +203,8 @@ def _of_json(kind: JobKind, line: bytes, row: int) -> JobRow:
         )
     if not isinstance(given, dict):
         return JobRow(row=row, meaning=BadRow(place=row, message="It is no object."), input=None)
-    return JobRow(row=row, meaning=_meant(kind, row, given, typed=True), input=shown_input(given))
+    shown = {name: value for name, value in given.items() if kind is not JobKind.ORDER or name not in PERSONAL}
+    return JobRow(row=row, meaning=_meant(kind, row, given, typed=True), input=shown_input(shown))
 
 
 # What is kept of a row

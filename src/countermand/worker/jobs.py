@@ -7,7 +7,6 @@ the next one, under the same keys, so that each row has its effect once.
 import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -20,11 +19,11 @@ from countermand.reads import jobs as job_reads
 from countermand.reads.jobs import JobView
 from countermand.service.calls import Done, Failed, Outcome, Refused
 from countermand.service.job_rows import JobFile
-from countermand.service.lanes import BATCH_MAX, Lane, Lanes
+from countermand.service.lanes import BATCH_MAX, Lanes
 from countermand.store import jobs
 from countermand.store.changes import LostRaceError
 from countermand.store.engines.protocol import Database, UnavailableError
-from countermand.store.engines.transactions import Trial, change
+from countermand.store.engines.transactions import change
 from countermand.store.jobs import RowOutcome
 from countermand.worker.job_calls import Planned, failed, left_out, outcome_of, planned
 from countermand.worker.leases import Partitions
@@ -133,8 +132,7 @@ class _Run:
         self._partitions = partitions
         self._stuck = stuck
         self._job = job
-        # Each row by itself: none sees what another one would have done.
-        self._trial = Lane(Trial(database), clock, Ids(clock).new, batch_max=1)
+        self._ids = Ids(clock)
         self._done = job.done
         self._cancelled = job.cancelled_at is not None
 
@@ -171,7 +169,8 @@ class _Run:
         try:
             while not self._cancelled and (rows := await file.take(CHUNK)):
                 self._check_owned()
-                plans = await self._database.read(partial(planned, job=self._job, rows=rows))
+                planning = partial(planned, job=self._job, rows=rows, ids=self._ids, now=self._clock())
+                plans = await self._database.read(planning)
                 under_way.append(asyncio.create_task(self._outcomes(plans)))
                 if len(under_way) == UNDER_WAY:
                     await self._save(await under_way.popleft())
@@ -216,12 +215,7 @@ class _Run:
         return left
 
     async def _submitted(self, plan: Planned) -> Outcome:
-        if plan.call is None:
-            return Failed()
-        if self._job.dry_run:
-            # Its key stays free.
-            return await self._trial.submit(replace(plan.call, once=None))
-        return await self._lanes.submit(plan.call)
+        return await self._lanes.submit(plan.call) if plan.call else Failed()
 
     def _give_up(self, plans: Sequence[Planned], of: int, found: dict[int, RowOutcome]) -> None:
         """Refuse rows that failed while others did not; where all failed, the database is to blame.

@@ -433,6 +433,87 @@ async def test_a_dry_run_decides_each_row_by_itself_and_changes_nothing(native: 
     assert [row["code"] or row["result"] for row in rows] == ["ok", "too_many_units", "too_many_units", "invalid"]
 
 
+# Orders
+
+
+def order_row(native: Native, reference: str, **more: Any) -> dict[str, Any]:
+    line = {"sku": "boot", "units": 2, "supplier": str(native.world.supplier), "unit_price": "12.50"}
+    return {"retailer": str(native.retailer), "reference": reference, "lines": [line], **more}
+
+
+async def test_orders_of_json_are_placed_once(native: Native) -> None:
+    who = native.retailer
+    address = {
+        "last_name": "Jansen",
+        "street": "Weg",
+        "house_number": "1",
+        "postcode": "1",
+        "city": "A",
+        "country": "NL",
+    }
+    fine = order_row(native, "PO-A", shipping_address=address)
+    given = [
+        fine,
+        order_row(native, "PO-B", currency="XXX"),
+        order_row(native, "PO-C", lines=[{"sku": "boot", "units": "2"}]),
+        order_row(native, "PO-D", colour="red"),
+        order_row(native, "PO-E", retailer=str(native.world.other_retailer)),
+        order_row(native, "PO-F", retailer="nobody"),
+        order_row(native, "PO-G", placed_at="2030-01-01T00:00:00Z"),
+        order_row(native, "PO-A", held=True),
+        fine,
+        order_row(native, "PO-H", lines=[]),
+        order_row(native, "PO-I", held=None),
+    ]
+    _, rows = await done(native, who, "\n".join(map(json.dumps, given)), kind="order", form="jsonl")
+    assert [row["code"] or row["result"] for row in rows] == [
+        *("ok", "invalid", "invalid", "invalid", "wrong_party", "unknown_party", "invalid"),
+        *("order_exists", "ok", "invalid", "invalid"),
+    ]
+    assert [[(each["pointer"], each["code"]) for each in row["errors"]] for row in rows] == [
+        *([], [("/currency", "not_listed")], [("/lines/0/units", "integer")], [("/colour", "unknown_member")], [], []),
+        *([("/placed_at", "in_future")], [], [], [("/lines", "out_of_range")], [("/held", "null")]),
+    ]
+    assert rows[0]["id"] == rows[7]["id"] == rows[8]["id"]
+    assert "Jansen" not in json.dumps(rows)
+    shown = (await native.call("GET", f"/v1/orders/{rows[0]['id']}", who)).json()
+    assert (shown["reference"], shown["total"]) == ("PO-A", "25.00")
+    tried, rows = await done(
+        native, who, json.dumps(order_row(native, "PO-X")), kind="order", form="jsonl", dry_run=True
+    )
+    assert (tried["rows"]["ok"], rows[0]["id"]) == (1, None)
+    assert (await native.call("GET", "/v1/orders?reference=PO-X", who)).json()["orders"] == []
+
+
+async def test_lines_of_csv_with_one_reference_are_an_order(native: Native) -> None:
+    who, supplier = native.retailer, native.world.supplier
+    file = "\n".join(
+        (
+            "retailer,reference,placed_at,currency,sku,units,supplier,title,unit_price,promised_on",
+            f"{who},PO-1,2026-11-01,USD,boot,2,{supplier},Boots,12.50,2026-11-20",
+            f"{who},PO-1,,,lace,1,,,1.00,",
+            f"{who},PO-2,,,boot,x,,,,",
+            f"{who},PO-3,2026-11-01,,boot,1,,,,",
+            f"{who},PO-3,2026-11-02,,boot,1,,,,",
+            f"{who},PO-4,,,boot,1",
+            f"{who},PO-5,,,boot,1,,,,",
+        )
+    )
+    seen, rows = await done(native, who, file, kind="order")
+    assert [(row["row"], row["code"] or row["result"]) for row in rows] == [
+        *((1, "ok"), (3, "invalid"), (4, "invalid"), (6, "invalid"), (7, "ok")),
+    ]
+    assert seen["rows"]["total"] == 5
+    assert [each["pointer"] for row in rows for each in row["errors"]] == ["/lines/0/units", "/placed_at"]
+    order = (await native.call("GET", f"/v1/orders/{rows[0]['id']}", who)).json()
+    assert (order["currency"], order["total"]) == ("USD", "26.00")
+    assert [(line["sku"], line["units"]["ordered"]) for line in order["lines"]] == [("boot", 2), ("lace", 1)]
+    job = await job_of(native, who, kind="order")
+    await upload(native, who, job, "reference,sku,units\nx,y,1\n")
+    refused = await native.call("POST", f"{JOBS}/{job}/start", who, {"parts": 1})
+    assert "the column retailer is missing" in refused.json()["detail"]
+
+
 # Notices sent again
 
 

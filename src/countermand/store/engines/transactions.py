@@ -30,39 +30,6 @@ async def change(database: Database, work: Work[T]) -> T:
         raise
 
 
-class Trial:
-    """A database that keeps nothing of what is written: the same answers, and then all is taken back."""
-
-    def __init__(self, database: Database) -> None:
-        self.engine = database.engine
-        self._database = database
-
-    async def read(self, question: Work[T]) -> T:
-        """As ever."""
-        return await self._database.read(question)
-
-    async def write(self, work: Work[T]) -> T:
-        """Run ``work``, and roll it back."""
-        results: list[T] = []
-
-        def undone(connection: Connection) -> None:
-            results.append(work(connection))
-            raise _UndoneError
-
-        try:
-            await self._database.write(undone)
-        except _UndoneError:
-            return results[0]
-        raise AssertionError("unreachable")
-
-    async def close(self) -> None:
-        """Nothing: the database is somebody else's."""
-
-
-class _UndoneError(Exception):
-    """The work is done, and is to be taken back."""
-
-
 async def in_turn(turns: FairShare, begin: Callable[[], asyncio.Future[T]]) -> T:
     """Begin a read when it is its party's turn. Its place is free when it has ended, even if its caller has gone."""
     party = reading_party.get()

@@ -5,13 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
-from countermand.domain.orders import UNITS_MAX
 from countermand.domain.texts import TEXT_MAX, read_text
-from countermand.fields import Id, InQuery, named
+from countermand.fields import ExactUnits, Id, InQuery, NothingNull, named
 from countermand.json_input import parse_json
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.lookup import Lookup
@@ -21,7 +20,7 @@ from countermand.wire.native.etags import tagged
 from countermand.wire.native.operations import OPERATIONS
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[!-~]{1,255}$")]
-Units = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
+Units = ExactUnits
 Limit = Annotated[int, InQuery, Query(ge=1, le=PAGE_MAX)]
 
 
@@ -54,18 +53,10 @@ def _shows_one(route: APIRoute) -> bool:
     return "GET" in (route.methods or ()) and (route.operation_id or "").endswith((".get", ".in_force"))
 
 
-class Strict(BaseModel):
-    """Unknown members are refused, so that a misspelt one is not lost unnoticed."""
+class Strict(NothingNull):
+    """Unknown members are refused, so that a misspelt one is not lost unnoticed; so is ``null``."""
 
     model_config = ConfigDict(extra="forbid")
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _said(cls, given: Any) -> Any:
-        """What a caller does not say is left out: ``null`` could mean nothing, or that something is to be cleared."""
-        if given is None:
-            raise PydanticCustomError("null", "leave out members without a value; null is not accepted")
-        return given
 
 
 class LineIn(Strict):

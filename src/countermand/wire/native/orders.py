@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from countermand.admin.callers import Caller
 from countermand.admin.orders import erase_and_show
 from countermand.documents.lines import UnitsOut
+from countermand.documents.new_orders import NewOrder
 from countermand.documents.order_differences import differences
 from countermand.documents.order_summaries import OrderOut, order_document
 from countermand.documents.parties import PartyOut
@@ -46,7 +47,7 @@ from countermand.wire.native.meaning import (
 from countermand.wire.native.messages import JsonRoute, Limit, Sought, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once, location, submit_once
 from countermand.wire.native.periods import PeriodGiven
-from countermand.wire.native.placing import NewOrder, order_meant
+from countermand.wire.native.placing import order_meant
 from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
