@@ -145,7 +145,6 @@ SHAPES: Final = {
         "bytes -> door -> command -> lane -> [ begin, load, decide, save, commit ] -> outcome -> reply table -> bytes",
     ): "a diagram",
     ("docs/architecture.md", "cli"): "the layers",
-    ("docs/native.md", "retry: 3000"): "how an event comes in a stream: tests/wire/native/test_event_stream.py",
     ("docs/cli.md", "countermand COMMAND [SUBCOMMAND] [ARGUMENTS] [--flags]"): "the shape of every command",
     (
         "docs/storage.md",
