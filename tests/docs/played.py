@@ -19,12 +19,12 @@ from sqlalchemy import Connection, update
 
 from countermand.admin import credentials
 from countermand.admin.callers import PLATFORM
-from countermand.admin.orders import parties_of
-from countermand.documents.orders import OrderIn, place
+from countermand.domain.delivery import Attempt, Verdict
 from countermand.reads.parties import find_party
 from countermand.store.tables import parties, refunds
 from countermand.wire.native.examples import FILE, SERVICE
 from tests.support.world import Clock, World, populate, running
+from tests.worker.station import station
 
 _ID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=[_-])[0-9a-f]{32}")
 _SHOWN_OF_A_LIST: Final = 1
@@ -76,15 +76,7 @@ class Player:
         return {"etag": answer.headers.get("etag"), **told} if isinstance(told, dict) else told
 
     async def order(self, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Any:
-        """Place an order: as a retailer does, or else as the command line does."""
-        if self.knows("orders.create"):
-            return await self("orders.create", self.world.retailer, body=body, headers=headers)
-        world, order = self.world, OrderIn.model_validate(body)
-        found = await world.application.database.read(partial(parties_of, order=order, found={}))
-        actor, ids = world.actor(world.retailer), world.application.ids
-        command = place(order, actor=actor, party=found.__getitem__, ids=ids, now=world.clock())
-        await world.submit(command, retailer=world.retailer)
-        return {"id": str(command.id), "lines": [{"id": str(line.id)} for line in command.lines]}
+        return await self("orders.create", self.world.retailer, body=body, headers=headers)
 
     def stream(self, page: Mapping[str, Any]) -> None:
         """How the first event of a page comes in a stream, which has no end that could be waited for."""
@@ -169,7 +161,7 @@ async def _play(call: Player, world: World) -> None:
     await _pay(call, retailer)
     await _refund(call, world)
     await _hold(call, world, other)
-    await _notify(call, world)
+    await _notify(call, world, line)
     await _do_many(call, world, line)
     await call("scorecards.get", retailer, str(retailer), query={"weeks": "1"})
 
@@ -281,7 +273,7 @@ async def _do_many(call: Player, world: World, line: str) -> None:
     await call("jobs.cancel", retailer, other["id"])
 
 
-async def _notify(call: Player, world: World) -> None:
+async def _notify(call: Player, world: World, line: str) -> None:
     supplier = world.supplier
     url = {"url": "https://hooks.alpine.example/in", "events": ["cancellation.asked"], "label": "warehouse"}
     endpoint = (await call("endpoints.create", supplier, body=url))["id"]
@@ -291,9 +283,28 @@ async def _notify(call: Player, world: World) -> None:
     await call("endpoints.resume", supplier, endpoint)
     await call("endpoints.rotate", supplier, endpoint, body={"overlap_s": 3600})
     await call("endpoints.recover", supplier, endpoint, body={"since": "2026-11-01", "which": "dead"})
+    await _send(call, world, endpoint, line)
     mailbox = (await call("endpoints.create", supplier, body={"url": "mailto:orders@alpine.example"}))["id"]
     await call("endpoints.confirm", supplier, mailbox)
     await call("endpoints.delete", supplier, mailbox)
+
+
+async def _send(call: Player, world: World, endpoint: str, line: str) -> None:
+    """A notice that its receiver takes at the second attempt."""
+    supplier, post = world.supplier, station(world)
+    refused = Attempt(verdict=Verdict.FAILED, result="The receiver answered 500.", status=500, answer="oops")
+    taken = Attempt(verdict=Verdict.DELIVERED, result="The receiver answered 204.", status=204)
+    post.postman.script[UUID(endpoint.removeprefix("ept_"))].extend((refused, taken))
+    asked = {"lines": [{"line": line, "units": 1}], "asker": "retailer", "note": "the last one"}
+    await call("cancellations.create", world.retailer, body=asked)
+    await post.worker.once()
+    await post.later(3600)
+    notices = await call("notices.list", supplier, query={"endpoint": endpoint})
+    notice = notices["notices"][0]["id"]
+    await call("notices.get", supplier, notice, query={"expand": "attempts"})
+    attempts = await call("attempts.list", supplier, query={"notice": notice})
+    await call("attempts.get", supplier, attempts["attempts"][0]["id"])
+    await call("notices.resend", supplier, notice)
 
 
 def played() -> str:
@@ -307,6 +318,7 @@ def played() -> str:
         return str(UUID(bare)) if "-" in found[0] else bare
 
     text = _ID.sub(sample, text)
+    text = re.sub('"duration_ms": [0-9]+', '"duration_ms": 41', text)
     text = re.sub('"whsec_[^"]+"', '"whsec_Q291bnRlcm1hbmQsIGEgc2FtcGxlIG9mIDMyIGJ5dA=="', text)
     text = re.sub(r'"If-Match": "(?:\\"|[^"])+"', r'"If-Match": "\"019a-1\""', text)
     return f"{text}\n"
