@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 import pytest
 
-from countermand.admin import endpoints
+from countermand.admin import endpoints, jobs
 from countermand.admin.callers import PERMISSIONS, PLATFORM
 from countermand.console.routes import ROUTES, Route
 from countermand.domain.commands import AcceptCancellation, AskCancellation
+from countermand.domain.jobs import JobFormat, JobKind
 from countermand.domain.parties import PartyKind
 from countermand.ids import show
 from countermand.reads.refunds import RefundFilter, list_refunds
@@ -28,6 +30,7 @@ PREFIXES: Final = {
     "line": "lin",
     "endpoint": "ept",
     "party": "pty",
+    "job": "job",
 }
 ROLES: Final = {
     "operator": PartyKind.PLATFORM,
@@ -62,14 +65,26 @@ class Stage:
     others: dict[str, UUID]
 
     def path(self, route: Route, things: dict[str, UUID], role: str = "") -> str:
+        if role in ("operator", "viewer") and things is self.own:
+            # Jobs are of the party that made them, also for the platform.
+            things = things | {"job": things["platform's job"]}
         if role == "supplier":
-            things = things | {name: things[f"supplier's {name}"] for name in ("party", "endpoint")}
+            things = things | {name: things[f"supplier's {name}"] for name in ("party", "endpoint", "job")}
         names = {name: show(PREFIXES[name], thing) for name, thing in things.items() if name in PREFIXES}
         return route.path.format(**names)
 
     async def call(self, role: str, route: Route, things: dict[str, UUID]) -> Any:
         path = self.path(route, things, role)
         return await (self.people[role].look(path) if route.method == "GET" else self.people[role].post(path, {}))
+
+
+async def job(world: World, party: UUID) -> UUID:
+    new = world.application.ids.new()
+    create = partial(
+        jobs.create, job=new, now=world.clock(), party=party, by="test", kind=JobKind.ASK, written=JobFormat.CSV
+    )
+    await world.application.database.write(create)
+    return new
 
 
 async def things(world: World, retailer: UUID, supplier: UUID) -> dict[str, UUID]:
@@ -104,6 +119,8 @@ async def things(world: World, retailer: UUID, supplier: UUID) -> dict[str, UUID
         "refund": refund.id,
         "party": retailer,
         "endpoint": sellers.endpoint.id,
+        "job": await job(world, retailer),
+        "supplier's job": await job(world, supplier),
         "supplier's party": supplier,
         "supplier's endpoint": endpoint.endpoint.id,
     }
@@ -115,6 +132,7 @@ async def stage(shared_url: str) -> AsyncIterator[Stage]:
     async with running(shared_url, clock) as application:
         world = await populate(application, clock)
         own = await things(world, world.retailer, world.supplier)
+        own["platform's job"] = await job(world, PLATFORM)
         others = await things(world, world.other_retailer, world.other_supplier)
         people = {
             "operator": await person(world, PLATFORM),

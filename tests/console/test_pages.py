@@ -695,3 +695,46 @@ async def test_the_audit_trail_says_who_changed_what(world: World) -> None:
     assert "user.logged_out usr_" in only
     assert "credential.revoked crd_" not in only
     assert "There is no party" in words(await ada.look("/console/audit?party=nobody"))
+
+
+# Jobs
+
+
+async def test_asks_from_a_file_are_tried_before_they_are_made(world: World) -> None:
+    order = await place_paid(world, reference="PO-7")
+    who = await person(world, world.retailer)
+    for wrong in ("", "colour,units\nred,1", "\x00"):
+        reply = await who.post("/console/jobs/ask", {"rows": wrong, "label": "Friday"})
+        assert (reply.status_code, 'id="rows-wrong"' in reply.text) == (422, True), wrong
+        assert "Friday" in reply.text
+    rows = "order,sku,units,by\nPO-7,SKU-0,2,customer\nPO-7,no-such,1,customer\nPO-7,SKU-0,x,customer\n"
+    reply = await who.post("/console/jobs/ask", {"rows": rows, "label": "Friday"})
+    path = reply.headers["location"].partition("?")[0]
+    await world.application.worker.do_jobs()
+    told = await who.look(reply.headers["location"])
+    assert "The rows are tried. Nothing is asked yet." in words(told)
+    assert "3 of 3 rows done: 1 would be taken" in words(told)
+    line = order.lines[0].id
+    assert await world.buckets(line) == (3, 0, 0, 0)
+    assert "Friday" in words(await who.look("/console/jobs"))
+    reply = await who.post(f"{path}/do", {})
+    await world.application.worker.do_jobs()
+    told = await who.look(reply.headers["location"])
+    assert "1 of 1 rows done: 1 taken" in words(told)
+    assert await world.buckets(line) == (1, 2, 0, 0)
+    [made] = [each for each in links_in(told) if each.startswith(f"{CAN}/can_")]
+    assert (await who.look(made)).status_code == 200
+    assert (await who.post(f"{path}/do", {})).status_code in (303, 409)
+    again = reply.headers["location"].partition("?")[0]
+    assert (await who.post(f"{again}/do", {})).status_code == 409
+    assert (await (await operator(world)).look(path)).status_code == 404
+
+
+async def test_a_job_is_cancelled(world: World) -> None:
+    await place_paid(world, reference="PO-7")
+    who = await person(world, world.retailer)
+    reply = await who.post("/console/jobs/ask", {"rows": "order,sku\nPO-7,SKU-0\n"})
+    path = reply.headers["location"].partition("?")[0]
+    assert (await who.post(f"{path}/cancel", {})).status_code == 303
+    await world.application.worker.do_jobs()
+    assert "Cancelled" in words(await who.look(path))

@@ -12,6 +12,7 @@ from countermand.console.pages import (
     cancellation,
     cancellations,
     components,
+    jobs,
     orders,
     parties,
     policies,
@@ -72,6 +73,7 @@ _CANCEL: Final = Permission.CANCEL_ORDER
 _MONEY: Final = Permission.MANAGE_REFUNDS
 _ENDPOINTS: Final = Permission.MANAGE_ENDPOINTS
 _ENDPOINT: Final = "/console/webhooks/{endpoint}"
+_JOB: Final = "/console/jobs/{job}"
 _ONE: Final = "/console/cancellations/{cancellation}"
 _REFUND: Final = "/console/refunds/{refund}"
 
@@ -107,6 +109,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     _post(f"{_ENDPOINT}/resend", webhooks.resend, _ENDPOINTS),
     _post(f"{_ENDPOINT}/pause", webhooks.pause, _ENDPOINTS),
     _post(f"{_ENDPOINT}/resume", webhooks.resume, _ENDPOINTS),
+    _get("/console/jobs", jobs.look),
+    *_both("/console/jobs/ask", jobs.confirm_ask, jobs.ask, _CANCEL, _SELLERS),
+    _get(_JOB, jobs.look_at_one),
+    _post(f"{_JOB}/do", jobs.do, _CANCEL, _SELLERS),
+    _post(f"{_JOB}/cancel", jobs.cancel, _CANCEL),
     _get("/console/audit", audit.look, _PLATFORM),
     _get("/console/components", components.look, _PLATFORM, None),
     _get("/console/account", account.look, _ALL, None),
