@@ -10,6 +10,7 @@ from datetime import timedelta
 from countermand import road
 from countermand.ids import Clock, system_clock
 from countermand.outlets.links import Links
+from countermand.outlets.outlet import Outlets
 from countermand.outlets.registry import open_outlets
 from countermand.payments.provider import Provider
 from countermand.payments.registry import open_providers
@@ -29,6 +30,7 @@ class Service(Application):
     worker: Worker
     providers: Mapping[str, Provider]
     arrivals: Arrivals
+    outlets: Outlets
 
 
 @asynccontextmanager
@@ -89,6 +91,7 @@ def _wired(base: Application, providers: Mapping[str, Provider], courier: Courie
         worker=worker,
         providers=providers,
         arrivals=Arrivals(base.database),
+        outlets=outlets,
     )
     return service, network
 

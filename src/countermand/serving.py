@@ -165,6 +165,7 @@ def doors(application: Service) -> Asgi:
         keyring=application.keyring,
         settings=settings,
         arrivals=application.arrivals,
+        outlets=application.outlets,
     )
     proxies = Proxies(settings.trusted_proxies) if settings.trusted_proxies else None
     return routed(

@@ -621,6 +621,15 @@ def _(filled: Filled) -> Cases:
     return filled.each(lambda connection, scope: notice_reads.notice_shown(connection, scope, notice))
 
 
+@of("admin.endpoints.list_endpoints")
+def _(filled: Filled) -> Cases:
+    wanted = endpoints.EndpointFilter(party=filled.population.big_retailer)
+    return {
+        "of one": lambda connection: endpoints.list_endpoints(connection, wanted),
+        "of all": lambda connection: endpoints.list_endpoints(connection, endpoints.EndpointFilter()),
+    }
+
+
 @of("reads.attempts.list_attempts")
 def _(filled: Filled) -> Cases:
     now, oldest = filled.population.now, filled.population.now - timedelta(days=31)
@@ -643,7 +652,7 @@ def _(filled: Filled) -> Cases:
 @of("reads.attempts.attempts_of")
 def _(filled: Filled) -> Cases:
     notice = filled.row("notice").id
-    return filled.each(lambda connection, scope: attempt_reads.attempts_of(connection, scope, [notice], 200))
+    return {"": lambda connection: attempt_reads.attempts_of(connection, [notice], 200)}
 
 
 @of("reads.attempts.attempt_by_id")
@@ -1402,6 +1411,7 @@ CHANGES: Final = {
     # Part of the erasure, which has questions above.
     "store.idempotency.forget_replies",
     "admin.endpoints.pause",
+    "admin.endpoints.update_endpoint",
     "admin.endpoints.resume",
     "admin.endpoints.rotate",
     "admin.parties.enter",

@@ -137,7 +137,9 @@ def _native_writes(party: str) -> Iterator[Door]:
         yield _native(party, "POST", f"/refunds/{{}}/{step}", "refund", lambda _: {"note": "x"})
     correction = {"refunded_elsewhere": "1.00", "note": "x", "step": 1}
     yield _native(party, "POST", "/refunds/{}/correct", "refund", lambda _: correction)
-    for act in ("pause", "resume", "confirmation", "rotate"):
+    label = {"label": "x"}
+    yield _native(party, "PATCH", "/endpoints/{}", "endpoint", lambda _: label, {"If-Match": "*"})
+    for act in ("pause", "resume", "confirmation", "rotate", "test"):
         yield _native(party, "POST", f"/endpoints/{{}}/{act}", "endpoint")
     yield _native(party, "POST", "/notices/{}/resend", "notice")
     yield _native(party, "POST", "/endpoints/{}/recover", "endpoint", lambda _: {"since": "2026-11-01"})

@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
 
-from countermand.domain.addresses.address import STRICT, AddressRules
+from countermand.domain.addresses.address import STRICT, AddressRules, BadAddressError
 from countermand.domain.addresses.kinds import check_address, kind_of
 from countermand.domain.addresses.mailbox import mailbox_of, recipient_of
 from countermand.domain.endpoint import Endpoint, EndpointState, check_kinds
@@ -260,6 +260,32 @@ def of_party(connection: Connection, party: UUID | None = None) -> list[Endpoint
     return [_endpoint(row) for row in views(_EndpointRow, connection.execute(query))]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointFilter:
+    """Which endpoints to list; what is left out does not matter. ``after`` is the last one of the page before."""
+
+    party: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: UUID | None = None
+    limit: int = 50
+
+
+def list_endpoints(connection: Connection, wanted: EndpointFilter) -> list[Endpoint]:
+    """A page of endpoints, oldest first, without those that were removed."""
+    endpoints = t.endpoints.c
+    query = select(t.endpoints).where(endpoints.state != EndpointState.REMOVED.value).order_by(endpoints.id)
+    if wanted.party is not None:
+        query = query.where(endpoints.party_id == wanted.party)
+    if wanted.since is not None:
+        query = query.where(endpoints.created_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(endpoints.created_at < wanted.until)
+    if wanted.after is not None:
+        query = query.where(endpoints.id > wanted.after)
+    return [_endpoint(row) for row in views(_EndpointRow, connection.execute(query.limit(wanted.limit)))]
+
+
 def find(connection: Connection, endpoint: UUID, party: UUID | None = None) -> Endpoint:
     """One endpoint; with ``party`` only if it is that party's.
 
@@ -275,6 +301,68 @@ def by_ids(connection: Connection, ids: Collection[UUID]) -> list[tuple[Endpoint
     query = select(t.endpoints, t.parties.c.kind).join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
     found = views(_EndpointOfKind, connection.execute(query.where(wanted)))
     return [(_endpoint(row), PartyKind(row.kind)) for row in found]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointChange:
+    """What of an endpoint shall be another; what is ``None`` stays."""
+
+    url: str | None = None
+    kinds: Collection[str] | None = None
+    label: str | None = None
+
+
+def update_endpoint(
+    connection: Connection,
+    now: datetime,
+    endpoint: UUID,
+    wanted: EndpointChange,
+    *,
+    rules: AddressRules = STRICT,
+    by: str,
+    party: UUID | None = None,
+    check: Callable[[Endpoint], None] = lambda found: None,
+) -> Endpoint:
+    """Change where an endpoint is, what it gets, or how it is called. A mailbox with another address is unconfirmed.
+
+    ``check`` is asked about it as it is, under its lock.
+
+    Raises:
+        UnknownEndpointError: as ``find``.
+        BadLabelError, BadAddressError, UnknownKindError, TooManyConfirmationsError: as ``add``.
+        BadAddressError: the address is of another kind.
+    """
+    before = _find(connection, endpoint, party, lock=True)
+    check(before)
+    after = before
+    if wanted.label is not None:
+        if not is_label(wanted.label):
+            raise BadLabelError(NO_LABEL)
+        after = replace(after, label=wanted.label)
+    if wanted.kinds is not None:
+        after = replace(after, event_kinds=check_kinds(wanted.kinds))
+    if wanted.url is not None and wanted.url != before.url:
+        after = _moved(after, check_address(wanted.url, rules), now)
+    if after != before:
+        _store(connection, after)
+        _changed(connection, "endpoint_updated", after, by, kinds=[kind.value for kind in after.event_kinds])
+    if after.unconfirmed_since is not None and after.url != before.url:
+        _owe_confirmation(connection, after, now)
+    return after
+
+
+def _moved(endpoint: Endpoint, url: str, now: datetime) -> Endpoint:
+    kind = kind_of(url)
+    if kind.noun != endpoint.kind.noun:
+        what = endpoint.kind.noun
+        raise BadAddressError(f"This endpoint is a {what}, and stays one. Add another one for this address.")
+    moved = replace(endpoint, url=url)
+    if not kind.is_confirmed:
+        return moved
+    moved = replace(moved, unconfirmed_since=now)
+    if moved.state is EndpointState.ACTIVE:
+        moved = replace(moved, state=EndpointState.UNCONFIRMED, state_reason=UNCONFIRMED)
+    return moved
 
 
 def pause(connection: Connection, endpoint: UUID, *, reason: str, by: str, party: UUID | None = None) -> Endpoint:
@@ -429,7 +517,8 @@ def _count(connection: Connection, party: UUID) -> int:
 
 def _store(connection: Connection, endpoint: Endpoint) -> None:
     row = _row(endpoint)
-    changed = {name: row[name] for name in ("state", "state_reason", "failing_since", "secrets", "unconfirmed_since")}
+    kept = ("id", "party_id", "created_at")
+    changed = {name: value for name, value in row.items() if name not in kept}
     change_exactly(connection, 1, update(t.endpoints).where(t.endpoints.c.id == endpoint.id).values(changed))
 
 

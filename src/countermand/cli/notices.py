@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
@@ -34,14 +33,12 @@ from countermand.documents.notices import notice_document
 from countermand.documents.sentences import one_line
 from countermand.domain.delivery import NoticeState
 from countermand.domain.endpoint import Endpoint, EndpointState
-from countermand.domain.parties import PartyKind
 from countermand.ids import show
 from countermand.reads import attempts as attempt_reads
 from countermand.reads import notices as notice_reads
 from countermand.reads.attempts import AttemptView
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.notices import NoticeFilter, NoticeView
-from countermand.reads.scope import Scope
 from countermand.road import Application
 
 ATTEMPTS_EACH: Final = 20
@@ -107,14 +104,9 @@ def notices(
 
 def _tried(connection: Connection, rows: Sequence[NoticeView]) -> list[AttemptView]:
     """What was tried to send these notices, a page of them at a time."""
-    everything = Scope(party=UUID(int=0), kind=PartyKind.PLATFORM)
     ids = [row.id for row in rows]
     pages = [ids[begin : begin + PAGE_MAX] for begin in range(0, len(ids), PAGE_MAX)]
-    return [
-        each
-        for page in pages
-        for each in attempt_reads.attempts_of(connection, everything, page, ATTEMPTS_EACH * len(page))
-    ]
+    return [each for page in pages for each in attempt_reads.attempts_of(connection, page, ATTEMPTS_EACH * len(page))]
 
 
 def _document(row: NoticeView, tried: Sequence[AttemptView], source: str) -> dict[str, Any]:

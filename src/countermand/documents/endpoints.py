@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import TypedDict
+from uuid import UUID
 
 from pydantic import BaseModel
 
@@ -14,6 +15,7 @@ class EndpointOut(BaseModel):
     """An endpoint. ``state_reason`` says why it is not active."""
 
     id: str
+    party: UUID
     url: str
     events: list[EventKind]
     label: str
@@ -41,6 +43,7 @@ def endpoint_document(endpoint: Endpoint) -> EndpointOut:
     """One endpoint."""
     return EndpointOut(
         id=show("ept", endpoint.id),
+        party=endpoint.party,
         url=endpoint.url,
         events=list(endpoint.event_kinds),
         label=endpoint.label,

@@ -64,14 +64,14 @@ def list_attempts(
     if wanted.notice is not None:
         rows = connection.execute(query.where(attempts.notice_id == wanted.notice).limit(wanted.limit)).all()
     else:
-        rows = _backwards(connection, query, wanted.limit, now, oldest)
+        rows = _backwards(connection, query.where(_endpoints(scope)), wanted.limit, now, oldest)
     return _with_events(connection, rows)
 
 
-def attempts_of(connection: Connection, scope: Scope, notices: Collection[UUID], most: int) -> list[AttemptView]:
-    """All attempts for these notices, oldest first, ``most`` of them at most."""
+def attempts_of(connection: Connection, notices: Collection[UUID], most: int) -> list[AttemptView]:
+    """All attempts for these notices, oldest first, ``most`` of them at most. Whoever asks may see the notices."""
     mine = one_of(t.attempts.c.notice_id, bindparam("notices", sorted(notices), type_=IdList()))
-    query = _of(scope).where(mine).order_by(t.attempts.c.id).limit(most)
+    query = _ATTEMPTS.where(mine).order_by(t.attempts.c.id).limit(most)
     return _with_events(connection, connection.execute(query).all()) if notices else []
 
 
@@ -81,11 +81,15 @@ def attempt_by_id(connection: Connection, scope: Scope, attempt: UUID) -> Attemp
     return next(iter(_with_events(connection, found)), None)
 
 
+_ATTEMPTS: Final[Select[Any]] = (
+    select(t.attempts, t.endpoints.c.party_id, t.parties.c.kind.label("party_kind"))
+    .join(t.endpoints, t.endpoints.c.id == t.attempts.c.endpoint_id)
+    .join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
+)
+
+
 def _of(scope: Scope) -> Select[Any]:
-    columns = (t.attempts, t.endpoints.c.party_id, t.parties.c.kind.label("party_kind"))
-    query = select(*columns).join(t.endpoints, t.endpoints.c.id == t.attempts.c.endpoint_id)
-    query = query.join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
-    return query if scope.kind is PartyKind.PLATFORM else query.where(t.endpoints.c.party_id == scope.party)
+    return _ATTEMPTS if scope.kind is PartyKind.PLATFORM else _ATTEMPTS.where(t.endpoints.c.party_id == scope.party)
 
 
 def _endpoints(scope: Scope) -> ColumnElement[bool]:

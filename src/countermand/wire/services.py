@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from countermand.ids import Clock, Ids
 from countermand.keyring import Keyring
+from countermand.outlets.outlet import Outlets
 from countermand.reads.arrivals import Arrivals
 from countermand.service.lanes import Lanes
 from countermand.settings import Settings
@@ -28,4 +29,5 @@ class Services:
     keyring: Keyring
     settings: Settings
     arrivals: Arrivals
+    outlets: Outlets
     in_flight: InFlight = field(default_factory=InFlight)

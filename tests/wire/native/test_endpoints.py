@@ -11,10 +11,15 @@ from sqlalchemy import select
 
 from countermand.admin import endpoints
 from countermand.admin.callers import PLATFORM
+from countermand.documents.events import Envelope
+from countermand.documents.samples import write_sample
 from countermand.domain.addresses.address import STRICT
+from countermand.domain.events import EventKind
+from countermand.outlets.signature import verify
 from countermand.settings import Settings
 from countermand.store import tables as t
-from tests.wire.native.calling import Native, new_retailer, places
+from tests.support.receiver import Receiver, answer
+from tests.wire.native.calling import Native, new_retailer, opened_native, places
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +56,7 @@ async def test_an_endpoint_is_added_listed_and_shown(native: Native) -> None:
     assert made.pop("secret").startswith("whsec_")
     assert made == {
         "id": made["id"],
+        "party": str(native.retailer),
         "url": URL,
         "events": ["line.shipped", "cancellation.asked"],
         "label": "the shop",
@@ -277,3 +283,172 @@ async def test_the_secret_of_a_key_is_not_kept(native: Native) -> None:
     kept = [zlib.decompress(row.reply).decode() for row in rows if row.reply]
     assert any(made["id"] in each for each in kept)
     assert made["secret"] not in f"{rows}{kept}"
+
+
+# Of any party, page by page
+
+
+async def test_the_platform_names_any_party_and_others_only_themselves(native: Native) -> None:
+    platform, retailer = await native.token(PLATFORM), native.retailer
+    name = await native.world.name(retailer)
+    mine = await added(native)
+    by_platform = [(await added(native, platform, party=each))["id"] for each in (str(retailer), name)]
+    assert {each["party"] for each in await listed(native)} == {str(retailer)}
+    assert [each["id"] for each in await listed(native)] == [mine["id"], *by_platform]
+    for who in (platform, retailer):
+        for whose in (str(retailer), name):
+            found = (await native.call("GET", f"{PATH}?party={whose}", who)).json()
+            assert [each["id"] for each in found["endpoints"]] == [mine["id"], *by_platform]
+            assert found["next"] is None
+    for whose in (str(native.world.supplier), "supplier", "nobody"):
+        refused = await native.call("GET", f"{PATH}?party={whose}", retailer)
+        assert (refused.status_code, refused.json()["code"]) == (403, "wrong_party")
+        refused = await add(native, party=whose)
+        assert (refused.status_code, refused.json()["code"]) == (403, "wrong_party")
+    assert (await native.call("GET", f"{PATH}?party=nobody", platform)).json() == {"endpoints": [], "next": None}
+    unknown = await add(native, platform, party="nobody")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_party")
+    paused = await do(native, mine, "pause", {"reason": "a fire"}, who=platform)
+    assert paused.json()["state_reason"] == "Paused by the platform: a fire"
+    assert (await do(native, mine, "resume")).json()["state"] == "active"
+    assert (await native.call("DELETE", f"{PATH}/{mine['id']}", platform)).status_code == 204
+
+
+async def test_they_are_listed_page_by_page(native: Native) -> None:
+    made = [(await added(native))["id"] for _ in range(5)]
+    found: list[str] = []
+    after = ""
+    while True:
+        page = (await native.call("GET", f"{PATH}?limit=2{after}", native.retailer)).json()
+        found += [each["id"] for each in page["endpoints"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert found == made
+    for query in ("after=x", "limit=0", "limit=201", "since=x", "zone=x"):
+        assert (await native.call("GET", f"{PATH}?{query}", native.retailer)).status_code == 422
+    tomorrow = f"{native.world.clock():%Y-%m-%d}"
+    assert (await native.call("GET", f"{PATH}?until={tomorrow}&zone=UTC", native.retailer)).json()["endpoints"]
+
+
+# Changed
+
+
+async def changed(native: Native, made: dict[str, Any], etag: str | None, **body: Any) -> httpx2.Response:
+    headers = {"If-Match": etag} if etag else None
+    return await native.call("PATCH", f"{PATH}/{made['id']}", native.retailer, body, headers=headers)
+
+
+async def test_it_is_changed_where_it_was_seen(native: Native) -> None:
+    made = await added(native, label="old")
+    seen = (await native.call("GET", f"{PATH}/{made['id']}", native.retailer)).headers["etag"]
+    unsaid = await changed(native, made, None, label="new")
+    assert (unsaid.status_code, unsaid.json()["code"]) == (428, "if_match_needed")
+    answer = await changed(native, made, seen, label="new", events=["line.shipped"])
+    assert (answer.status_code, answer.json()["label"], answer.json()["events"]) == (200, "new", ["line.shipped"])
+    assert answer.json()["url"] == URL
+    late = await changed(native, made, seen, label="newer")
+    assert (late.status_code, late.json()["code"]) == (412, "etag_mismatch")
+    again = await changed(native, made, late.headers["etag"], url="https://hooks.example.com/other", events=[])
+    assert (again.json()["url"], again.json()["events"], again.json()["label"]) == (
+        "https://hooks.example.com/other",
+        [],
+        "new",
+    )
+    assert (await changed(native, made, "*")).json() == again.json()
+    shown = (await native.call("GET", f"{PATH}/{made['id']}", native.retailer)).json()
+    assert shown == again.json()
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"url": "http://hooks.example.com"}, "/url"),
+        ({"url": "mailto:a@b.example"}, "/url"),
+        ({"events": ["line.lost"]}, "/events"),
+        ({"label": "x" * 256}, "/label"),
+        ({"label": None}, "/label"),
+        ({"party": "x"}, "/party"),
+        ({"state": "active"}, "/state"),
+    ],
+)
+@pytest.mark.usefixtures("mail")
+async def test_a_change_that_makes_no_sense_is_refused(native: Native, body: dict[str, Any], place: str) -> None:
+    made = await added(native)
+    refused = await changed(native, made, "*", **body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
+    assert refused.json()["errors"][0]["pointer"] == place
+    made.pop("secret")
+    assert await listed(native) == [made]
+
+
+@pytest.mark.usefixtures("mail")
+async def test_another_mailbox_has_to_be_confirmed(native: Native) -> None:
+    made = await added(native, url=f"mailto:{native.retailer.hex}@alpine.example")
+    application = native.world.application
+    await application.database.write(
+        lambda connection: endpoints.confirm(connection, UUID(made["id"].removeprefix("ept_")), by="test")
+    )
+    same = await changed(native, made, "*", label="desk")
+    assert same.json()["state"] == "active"
+    other = await changed(native, made, "*", url=f"mailto:b{native.retailer.hex}@alpine.example")
+    assert (other.status_code, other.json()["state"]) == (200, "unconfirmed")
+    refused = await changed(native, made, "*", url=URL)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
+
+
+# Tried
+
+
+@pytest.mark.parametrize("event", [None, "cancellation.asked", "refund.due"])
+async def test_a_test_is_sent_at_once_and_shown(database_url: str, event: str | None) -> None:
+    loopback = {"webhook_inner_addresses": ["127.0.0.0/8"], "webhook_http": True, "webhook_ports": []}
+    async with opened_native(database_url, **loopback) as native, Receiver(answer(418, b"no, thanks")) as receiver:
+        made = await added(native, url=receiver.url)
+        body = {"event": event} if event else None
+        tried = await do(native, made, "test", body)
+        assert tried.status_code == 200, tried.text
+        attempt = tried.json()
+        (sent,) = receiver.received
+        verify([made["secret"]], sent.headers, sent.body, now=native.world.clock())
+        assert json.loads(sent.body)["type"] == f"countermand.{event or 'endpoint.test'}.v1"
+        assert attempt["request"]["body"].encode() == sent.body
+        assert attempt["request"]["headers"]["webhook-id"] == sent.headers["webhook-id"]
+        assert attempt["request"]["headers"]["webhook-timestamp"] == sent.headers["webhook-timestamp"]
+        assert (attempt["ok"], attempt["status"], attempt["answer"]) == (False, 418, "no, thanks")
+        assert (attempt["notice"], attempt["endpoint"], attempt["error"]) == (None, made["id"], "")
+        for path in (f"attempts/{attempt['id']}", f"attempts?endpoint={made['id']}"):
+            found = (await native.call("GET", f"/v1/{path}", native.retailer)).json()
+            assert found == attempt or found["attempts"] == [attempt]
+        assert (await native.call("GET", "/v1/events", native.retailer)).json()["events"] == []
+        assert (await do(native, made, "pause")).status_code == 200
+        again = await do(native, made, "test", body, headers={"Idempotency-Key": "k"})
+        repeated = await do(native, made, "test", body, headers={"Idempotency-Key": "k"})
+        assert repeated.json() == again.json() != attempt
+        assert len(receiver.received) == 2
+
+
+async def test_a_sample_of_each_kind_is_as_events_are(native: Native) -> None:
+    for kind in EventKind:
+        document = write_sample(
+            kind, endpoint="ept_x", id=UUID(int=1), at=native.world.clock(), source="https://x.example"
+        )
+        Envelope.model_validate(document, strict=False)
+        state = document["data"]["state"]
+        assert state["ordered"] == sum(state[each] for each in ("open", "asked", "cancelled", "shipped")), kind
+
+
+@pytest.mark.usefixtures("mail")
+async def test_nothing_is_sent_to_a_mailbox_that_is_not_confirmed(native: Native) -> None:
+    made = await added(native, url=f"mailto:{native.retailer.hex}@alpine.example")
+    attempt = (await do(native, made, "test")).json()
+    assert (attempt["ok"], attempt["status"]) == (False, None)
+    assert attempt["error"] == "This mailbox is not confirmed yet. Until it is, notices wait."
+
+
+async def test_only_kinds_of_events_are_samples(native: Native) -> None:
+    made = await added(native)
+    refused = await do(native, made, "test", {"event": "line.lost"})
+    assert (refused.status_code, places(refused)) == (422, [["body", "event"]])
+    unknown = await do(native, {"id": "ept_" + "0" * 32}, "test")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_endpoint")

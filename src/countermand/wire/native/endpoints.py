@@ -1,5 +1,6 @@
 """Calls about the caller's own endpoints."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -7,25 +8,37 @@ from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import Response
 
 from countermand.admin import endpoints
-from countermand.admin.endpoints import Added
+from countermand.admin.callers import Caller
+from countermand.admin.endpoints import Added, EndpointChange, EndpointFilter
+from countermand.documents.attempts import AttemptOut, attempt_document
 from countermand.documents.endpoints import EndpointOut, endpoint_document
+from countermand.documents.events import TEST_KIND
 from countermand.domain.addresses.address import URL_MAX, BadAddressError
+from countermand.domain.delivery import Attempt, Verdict
 from countermand.domain.endpoint import Endpoint, UnknownKindError
+from countermand.domain.events import EventKind
 from countermand.domain.idempotency import IdempotencyKey
+from countermand.domain.parties import PartyKind
 from countermand.domain.texts import read_text
 from countermand.fields import Text
 from countermand.ids import read, show
+from countermand.reads.attempts import AttemptView, attempt_by_id
+from countermand.reads.parties import UnknownPartyError, find_party
+from countermand.store.attempts import AttemptRow, record
 from countermand.store.engines.protocol import Work
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import former_fingerprint
-from countermand.wire.native.messages import JsonRoute, Strict
+from countermand.wire.native.etags import IfMatch, must_match
+from countermand.wire.native.meaning import former_fingerprint, scope_of
+from countermand.wire.native.messages import JsonRoute, Limit, Strict
+from countermand.wire.native.notices import id_in_query, owner_of
 from countermand.wire.native.once import Once, Shown, change_once, location
+from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
@@ -43,6 +56,21 @@ class EndpointIn(Strict):
     url: Annotated[str, Field(max_length=URL_MAX)]
     events: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     label: Text = ""
+    party: Annotated[Text | None, Field(description="whose it is: the platform names any; default the caller's")] = None
+
+
+class EndpointChangeIn(Strict):
+    """What of an endpoint shall be another; what is left out stays."""
+
+    url: Annotated[str | None, Field(max_length=URL_MAX)] = None
+    events: Annotated[tuple[str, ...] | None, Field(max_length=100)] = None
+    label: Text | None = None
+
+
+class TestIn(Strict):
+    """What to send: a sample of a kind of event, about things that do not exist; else a test about nothing."""
+
+    event: Annotated[EventKind | None, Field(description="of which kind of event a sample is sent")] = None
 
 
 class Pause(Strict):
@@ -65,24 +93,26 @@ class EndpointMade(EndpointOut):
     secret: str | None
 
 
-class Endpoints(BaseModel):
-    """All endpoints of the caller's party, oldest first."""
+class EndpointPage(BaseModel):
+    """Some endpoints, oldest first. ``next`` is the ``after`` of the following page."""
 
     endpoints: list[EndpointOut]
+    next: str | None
 
 
 @router.post("", operation_id="endpoints.create", status_code=201, response_model=EndpointMade)
 async def add_endpoint(services: Inside, who: Who, body: EndpointIn, once: Once) -> Response:
-    """Register where the caller's party is notified. A mailbox first gets an e-mail that asks for confirmation.
+    """Register where a party is notified. A mailbox first gets an e-mail that asks for confirmation.
 
-    The secret is shown in the first answer only, and ``null`` when an ``Idempotency-Key`` is used again.
+    The platform may do so for any party, others for themselves. The secret is shown in the first answer only, and
+    ``null`` when an ``Idempotency-Key`` is used again.
     """
     add = partial(
         endpoints.add,
         ids=services.ids,
         keyring=services.keyring,
         now=services.clock(),
-        party=who.party,
+        party=await _party_of(services, who, body.party) if body.party else who.party,
         url=body.url,
         kinds=body.events,
         label=body.label,
@@ -94,10 +124,31 @@ async def add_endpoint(services: Inside, who: Who, body: EndpointIn, once: Once)
 
 
 @router.get("", operation_id="endpoints.list")
-async def list_endpoints(services: Inside, who: Who) -> Endpoints:
-    """All endpoints of the caller's party, without those that were removed."""
-    found = await services.database.read(lambda connection: endpoints.of_party(connection, who.party))
-    return Endpoints(endpoints=[endpoint_document(each) for each in found])
+async def list_endpoints(
+    services: Inside,
+    who: Who,
+    period: PeriodGiven,
+    party: Annotated[str | None, Query(description="Whose: the platform names any, others only themselves")] = None,
+    after: str | None = None,
+    limit: Limit = 50,
+) -> EndpointPage:
+    """The endpoints of the caller's party, or of all for the platform, without those that were removed."""
+    try:
+        owner = owner_of(who) if party is None else await _party_of(services, who, party)
+    except CallError as error:
+        if error.kind is not Problem.UNKNOWN_PARTY:
+            raise
+        return EndpointPage(endpoints=[], next=None)
+    wanted = EndpointFilter(
+        party=owner,
+        since=period.since,
+        until=period.until,
+        after=id_in_query(endpoints.PREFIX, after, "after"),
+        limit=limit + 1,
+    )
+    found = await services.database.read(partial(endpoints.list_endpoints, wanted=wanted))
+    shown = [endpoint_document(each) for each in found[:limit]]
+    return EndpointPage(endpoints=shown, next=shown[-1].id if len(found) > limit else None)
 
 
 @router.get("/{endpoint}", operation_id="endpoints.get")
@@ -105,15 +156,34 @@ async def get_endpoint(services: Inside, who: Who, endpoint: str) -> EndpointOut
     """One endpoint."""
     with _told():
         return endpoint_document(
-            await services.database.read(partial(endpoints.find, endpoint=_id(endpoint), party=who.party))
+            await services.database.read(partial(endpoints.find, endpoint=_id(endpoint), party=owner_of(who)))
         )
+
+
+@router.patch("/{endpoint}", operation_id="endpoints.update", response_model=EndpointOut)
+async def update_endpoint(
+    services: Inside, who: Who, endpoint: str, body: EndpointChangeIn, once: Once, if_match: IfMatch = None
+) -> Response:
+    """Change where it is, what it gets, or how it is called. A mailbox with another address is confirmed anew."""
+    async with once.of(body) as key:
+        update = partial(
+            endpoints.update_endpoint,
+            now=services.clock(),
+            endpoint=_id(endpoint),
+            wanted=EndpointChange(url=body.url, kinds=body.events, label=body.label),
+            rules=services.settings.address_rules,
+            by=who.name,
+            party=owner_of(who),
+            check=must_match(if_match, endpoint_document),
+        )
+        return await _change(services, key, update, _shown)
 
 
 @router.delete("/{endpoint}", operation_id="endpoints.delete", status_code=204)
 async def remove_endpoint(services: Inside, who: Who, endpoint: str, once: Once) -> Response:
     """Send nothing there ever again. What was still to be sent is dead."""
     async with once.of() as key:
-        remove = partial(endpoints.remove, endpoint=_id(endpoint), by=who.name, party=who.party)
+        remove = partial(endpoints.remove, endpoint=_id(endpoint), by=who.name, party=owner_of(who))
         return await _change(services, key, remove, lambda _: Shown(status=204, body=None))
 
 
@@ -121,9 +191,10 @@ async def remove_endpoint(services: Inside, who: Who, endpoint: str, once: Once)
 async def pause_endpoint(services: Inside, who: Who, endpoint: str, once: Once, why: Pause | None = None) -> Response:
     """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""
     given = why or Pause()
-    reason = f"Paused by its owner: {given.reason}" if given.reason else "Paused by its owner."
+    by = "the platform" if who.kind is PartyKind.PLATFORM else "its owner"
+    reason = f"Paused by {by}: {given.reason}" if given.reason else f"Paused by {by}."
     async with once.of(given) as key:
-        pause = partial(endpoints.pause, endpoint=_id(endpoint), reason=reason, by=who.name, party=who.party)
+        pause = partial(endpoints.pause, endpoint=_id(endpoint), reason=reason, by=who.name, party=owner_of(who))
         return await _change(services, key, pause, _shown)
 
 
@@ -131,7 +202,7 @@ async def pause_endpoint(services: Inside, who: Who, endpoint: str, once: Once, 
 async def resume_endpoint(services: Inside, who: Who, endpoint: str, once: Once) -> Response:
     """Send there again, whatever stopped it."""
     async with once.of() as key:
-        resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=who.party)
+        resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=owner_of(who))
         return await _change(services, key, resume, _shown)
 
 
@@ -145,7 +216,7 @@ async def ask_again_to_confirm(services: Inside, who: Who, endpoint: str, once: 
             endpoint=_id(endpoint),
             rules=services.settings.address_rules,
             by=who.name,
-            party=who.party,
+            party=owner_of(who),
         )
         return await _change(services, key, again, partial(_shown, status=202))
 
@@ -164,9 +235,75 @@ async def rotate_secret(services: Inside, who: Who, endpoint: str, once: Once, h
             endpoint=_id(endpoint),
             overlap=timedelta(seconds=how.overlap_s),
             by=who.name,
-            party=who.party,
+            party=owner_of(who),
         )
         return await _change(services, key, rotate, _rotated, _again)
+
+
+@router.post("/{endpoint}/test", operation_id="endpoints.test", response_model=AttemptOut)
+async def try_endpoint(services: Inside, who: Who, endpoint: str, once: Once, what: TestIn | None = None) -> Response:
+    """Send a signed test there now, whatever its state, and show what came of it. A test is no event, and in no feed.
+
+    A mailbox gets an e-mail about nothing, whatever ``event`` says. One that is not confirmed gets none.
+    """
+    given = what or TestIn()
+    async with once.of(given) as key:
+        with _told():
+            find = partial(endpoints.find, endpoint=_id(endpoint), party=owner_of(who))
+            tried = await _tried(services, await services.database.read(find), given.event)
+
+        def act(connection: Any) -> AttemptView:
+            record(connection, [tried])
+            found = attempt_by_id(connection, scope_of(who), tried.id)
+            assert found is not None
+            return found
+
+        def show_it(attempt: AttemptView) -> Shown:
+            return Shown(body=attempt_document(attempt, services.settings.base_url))
+
+        return await change_once(services, key, act, show_it)
+
+
+async def _tried(services: Services, endpoint: Endpoint, kind: EventKind | None) -> AttemptRow:
+    message, at, began = services.ids.new(), services.clock(), time.monotonic()
+    if endpoint.unconfirmed_since is not None:
+        attempt = Attempt(verdict=Verdict.FAILED, result=endpoints.UNCONFIRMED)
+    else:
+        attempt = await services.outlets.of(endpoint).test(endpoint, message, at, kind)
+    return AttemptRow(
+        retailer_id=endpoint.party,
+        id=services.ids.new(),
+        notice_id=None,
+        endpoint_id=endpoint.id,
+        event_id=message,
+        line_id=None,
+        seq=None,
+        kind=kind.value if kind else TEST_KIND,
+        url=endpoint.url,
+        at=at,
+        ok=attempt.verdict is Verdict.DELIVERED,
+        duration_ms=round((time.monotonic() - began) * 1000),
+        status=attempt.status,
+        answer=attempt.answer,
+        error=attempt.error,
+    )
+
+
+async def _party_of(services: Services, who: Caller, text: str) -> UUID:
+    """The party that a caller names, which only the platform may be another than itself.
+
+    Raises:
+        CallError: it may not, or there is no such party.
+    """
+    try:
+        found = (await services.database.read(partial(find_party, text=text))).id
+    except UnknownPartyError as error:
+        found, unknown = None, str(error)
+    if who.kind is not PartyKind.PLATFORM and found != who.party:
+        raise CallError(Problem.WRONG_PARTY, "Only the platform names another party.")
+    if found is None:
+        raise CallError(Problem.UNKNOWN_PARTY, unknown)
+    return found
 
 
 async def _change(

@@ -55,7 +55,7 @@ def former_fingerprint(what: str, body: BaseModel | None) -> str:
     return hashlib.sha256(f"{what}\n{words}".encode()).hexdigest()
 
 
-_SINCE_0_2: Final = ("step",)
+_SINCE_0_2: Final = ("step", "party")
 """Members that came with 0.2."""
 
 

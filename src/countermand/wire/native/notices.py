@@ -20,7 +20,6 @@ from countermand.ids import read, show
 from countermand.reads import attempts as attempt_reads
 from countermand.reads import notices as notice_reads
 from countermand.reads.notices import NoticeFilter, NoticeView
-from countermand.reads.scope import Scope
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.events import TypesGiven, kinds_of
@@ -71,12 +70,12 @@ async def list_notices(
         until=period.until,
         after=id_in_query(admin.PREFIX, after, "after"),
     )
-    now, scope = services.clock(), scope_of(who)
+    now = services.clock()
 
     def look(connection: Any) -> tuple[Sequence[NoticeView], list[NoticeOut]]:
         rows = notice_reads.list_notices(connection, wanted, limit + 1, now)
         page = rows[:limit]
-        return rows, _shown(connection, scope, page, bool(expand), services.settings.base_url)
+        return rows, _shown(connection, page, bool(expand), services.settings.base_url)
 
     rows, shown = await services.database.read(look)
     more = len(rows) > limit
@@ -90,7 +89,7 @@ async def get_notice(services: Inside, who: Who, notice: str, expand: ExpandGive
 
     def look(connection: Any) -> list[NoticeOut]:
         row = notice_reads.notice_shown(connection, scope, wanted)
-        return _shown(connection, scope, [row] if row else [], bool(expand), services.settings.base_url)
+        return _shown(connection, [row] if row else [], bool(expand), services.settings.base_url)
 
     found = await services.database.read(look)
     if not found:
@@ -142,10 +141,10 @@ def _id(text: str) -> UUID:
     return wanted
 
 
-def _shown(connection: Any, scope: Scope, rows: Sequence[NoticeView], expanded: bool, source: str) -> list[NoticeOut]:
+def _shown(connection: Any, rows: Sequence[NoticeView], expanded: bool, source: str) -> list[NoticeOut]:
     if not expanded:
         return [notice_out(row) for row in rows]
-    tried = attempt_reads.attempts_of(connection, scope, [row.id for row in rows], EXPANDED_MAX * len(rows))
+    tried = attempt_reads.attempts_of(connection, [row.id for row in rows], EXPANDED_MAX * len(rows))
     return [
         notice_out(row, [attempt_document(each, source) for each in tried if each.notice_id == row.id][:EXPANDED_MAX])
         for row in rows

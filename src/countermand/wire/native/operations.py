@@ -81,6 +81,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "endpoints.confirm": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "endpoints.rotate": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "endpoints.recover": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "endpoints.update": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
+    "endpoints.test": Operation(Permission.MANAGE_ENDPOINTS, _ALL),
     "jobs.create": Operation(None, _ALL),
     "jobs.upload": Operation(None, _ALL),
     "jobs.start": Operation(None, _ALL),
