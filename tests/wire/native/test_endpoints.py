@@ -1,6 +1,7 @@
 """/v1/endpoints: a party's own, secrets shown once, and the same call twice."""
 
 import asyncio
+import json
 import zlib
 from typing import Any
 from uuid import UUID
