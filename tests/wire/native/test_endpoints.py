@@ -169,7 +169,7 @@ async def test_there_is_a_most(native: Native, monkeypatch: pytest.MonkeyPatch) 
         ({"label": "nul \0"}, ["body", "label"]),
         ({"label": "x" * 256}, ["body", "label"]),
         ({"label": "two\nlines"}, ["body", "label"]),
-        ({"party": "x"}, ["body", "party"]),
+        ({"party": "nul \0"}, ["body", "party"]),
     ],
 )
 async def test_what_is_wrong_is_told_by_place(sqlite_native: Native, wish: dict[str, Any], where: list[str]) -> None:
@@ -212,7 +212,7 @@ async def test_who_may_do_what_with_which(native: Native, call: str, role: str, 
     refusals = {"without permission": (403, "forbidden"), "nobody": (401, "unauthenticated")}
     if role in refusals:
         assert (response.status_code, response.json()["code"]) == refusals[role]
-    elif whose == "own":
+    elif whose == "own" or (whose, role) == ("foreign", "platform"):
         assert response.status_code == (204 if call == "DELETE" else 200)
     else:
         assert (response.status_code, response.json()["code"]) == (404, "unknown_endpoint")
@@ -295,11 +295,12 @@ async def test_the_platform_names_any_party_and_others_only_themselves(native: N
     mine = await added(native)
     by_platform = [(await added(native, platform, party=each))["id"] for each in (str(retailer), name)]
     assert {each["party"] for each in await listed(native)} == {str(retailer)}
-    assert [each["id"] for each in await listed(native)] == [mine["id"], *by_platform]
+    own = sorted([mine["id"], *by_platform])
+    assert [each["id"] for each in await listed(native)] == own
     for who in (platform, retailer):
         for whose in (str(retailer), name):
             found = (await native.call("GET", f"{PATH}?party={whose}", who)).json()
-            assert [each["id"] for each in found["endpoints"]] == [mine["id"], *by_platform]
+            assert [each["id"] for each in found["endpoints"]] == own
             assert found["next"] is None
     for whose in (str(native.world.supplier), "supplier", "nobody"):
         refused = await native.call("GET", f"{PATH}?party={whose}", retailer)
@@ -325,7 +326,7 @@ async def test_they_are_listed_page_by_page(native: Native) -> None:
         if page["next"] is None:
             break
         after = f"&after={page['next']}"
-    assert found == made
+    assert found == sorted(made)
     for query in ("after=x", "limit=0", "limit=201", "since=x", "zone=x"):
         assert (await native.call("GET", f"{PATH}?{query}", native.retailer)).status_code == 422
     tomorrow = f"{native.world.clock():%Y-%m-%d}"
@@ -404,7 +405,8 @@ async def test_another_mailbox_has_to_be_confirmed(native: Native) -> None:
 @pytest.mark.parametrize("event", [None, "cancellation.asked", "refund.due"])
 async def test_a_test_is_sent_at_once_and_shown(database_url: str, event: str | None) -> None:
     loopback = {"webhook_inner_addresses": ["127.0.0.0/8"], "webhook_http": True, "webhook_ports": []}
-    async with opened_native(database_url, **loopback) as native, Receiver(answer(418, b"no, thanks")) as receiver:
+    async with opened_native(database_url, **loopback) as native, Receiver() as receiver:
+        receiver.otherwise = answer(418, b"no, thanks")
         made = await added(native, url=receiver.url)
         body = {"event": event} if event else None
         tried = await do(native, made, "test", body)

@@ -128,13 +128,13 @@ async def list_endpoints(
     services: Inside,
     who: Who,
     period: PeriodGiven,
-    party: Annotated[str | None, Query(description="Whose: the platform names any, others only themselves")] = None,
+    party: Annotated[str | None, Query(description="Whose, if not the caller's: the platform may name any")] = None,
     after: str | None = None,
     limit: Limit = 50,
 ) -> EndpointPage:
-    """The endpoints of the caller's party, or of all for the platform, without those that were removed."""
+    """The endpoints of the caller's party, or of the one that the platform names, without those that were removed."""
     try:
-        owner = owner_of(who) if party is None else await _party_of(services, who, party)
+        owner = who.party if party is None else await _party_of(services, who, party)
     except CallError as error:
         if error.kind is not Problem.UNKNOWN_PARTY:
             raise
