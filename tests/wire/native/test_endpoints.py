@@ -412,7 +412,7 @@ async def test_a_test_is_sent_at_once_and_shown(database_url: str, event: str | 
         tried = await do(native, made, "test", body)
         assert tried.status_code == 200, tried.text
         attempt = tried.json()
-        (sent,) = receiver.received
+        (sent,) = receiver.requests
         verify([made["secret"]], sent.headers, sent.body, now=native.world.clock())
         assert json.loads(sent.body)["type"] == f"countermand.{event or 'endpoint.test'}.v1"
         assert attempt["request"]["body"].encode() == sent.body
@@ -428,7 +428,7 @@ async def test_a_test_is_sent_at_once_and_shown(database_url: str, event: str | 
         again = await do(native, made, "test", body, headers={"Idempotency-Key": "k"})
         repeated = await do(native, made, "test", body, headers={"Idempotency-Key": "k"})
         assert repeated.json() == again.json() != attempt
-        assert len(receiver.received) == 2
+        assert len(receiver.requests) == 2
 
 
 async def test_a_sample_of_each_kind_is_as_events_are(native: Native) -> None:

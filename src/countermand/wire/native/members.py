@@ -297,6 +297,7 @@ MEMBERS: Final[dict[str, str]] = {
     # Where one sentence does not serve all
     "AttemptPage.attempts": "the attempts, newest first",
     "AttemptOut.request": "what was sent",
+    "TestIn.event": "of which kind of event a sample is sent",
     "EventPage.events": "the events, oldest first",
     "IncidentOut.events": "what happened, as sentences",
     "ErrorOut.name": "the parameter or header",
