@@ -53,7 +53,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def said(port: int, sent: bytes, *, end: bool = False) -> bytes:
+async def words(port: int, sent: bytes, *, end: bool = False) -> bytes:
     """All that is answered to these bytes until the server closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
@@ -82,7 +82,7 @@ HOST = b"Host: test\r\n"
 )
 async def test_a_caller_that_ends_its_side_after_the_call_is_answered(sent: bytes, answer: bytes) -> None:
     async with served() as (_, port):
-        heard = await said(port, sent, end=True)
+        heard = await words(port, sent, end=True)
     assert heard.startswith(b"HTTP/1.1 200 ")
     assert heard.endswith(answer)
 
@@ -90,7 +90,7 @@ async def test_a_caller_that_ends_its_side_after_the_call_is_answered(sent: byte
 async def test_all_pipelined_calls_are_answered_though_the_caller_ended_its_side() -> None:
     one = b"GET /%d HTTP/1.1\r\n" + HOST + b"\r\n"
     async with served() as (_, port):
-        heard = await said(port, b"".join(one % number for number in range(3)), end=True)
+        heard = await words(port, b"".join(one % number for number in range(3)), end=True)
     assert heard.count(b"HTTP/1.1 200 ") == 3
     assert [heard.count(b"GET /%d " % number) for number in range(3)] == [1, 1, 1]
 
@@ -114,14 +114,14 @@ async def test_half_a_call_is_no_call(sent: bytes) -> None:
                 done.append(message["body"])
 
     async with served(app) as (_, port):
-        assert await said(port, sent, end=True) == b""
+        assert await words(port, sent, end=True) == b""
     assert done == []
 
 
 async def test_bytes_behind_a_call_without_a_length_are_no_second_call() -> None:
     """The Node sample of the CRUX page sends a DELETE with a body and does not say how long it is."""
     async with served() as (_, port):
-        heard = await said(port, b"DELETE /a HTTP/1.1\r\n" + HOST + b"\r\n{}")
+        heard = await words(port, b"DELETE /a HTTP/1.1\r\n" + HOST + b"\r\n{}")
     assert heard.count(b"HTTP/1.1 ") == 1
     assert heard.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close" in heard
@@ -146,7 +146,7 @@ async def test_bytes_behind_a_call_without_a_length_are_no_second_call() -> None
 )
 async def test_what_is_no_call_is_refused_and_the_connection_ends(sent: bytes, status: bytes) -> None:
     async with served() as (_, port):
-        heard = await said(port, sent)
+        heard = await words(port, sent)
     assert heard[9:12] == status
     assert heard.count(b"HTTP/1.1 ") == 1
     assert b"connection: close" in heard
@@ -155,12 +155,12 @@ async def test_what_is_no_call_is_refused_and_the_connection_ends(sent: bytes, s
 async def test_there_are_no_more_connections_of_one_address_than_it_may_have() -> None:
     async with served(limits=replace(LIMITS, per_address=3)) as (server, port):
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-        heard = await said(port, b"")
+        heard = await words(port, b"")
         assert heard.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after" in heard
         held.pop()[1].close()
         await until(lambda: server.guard.open <= 2)
-        assert (await said(port, b"GET /a HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        assert (await words(port, b"GET /a HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
         assert server.guard.refused == 1
         for _, writer in held:
             writer.close()
@@ -170,7 +170,7 @@ async def test_a_proxy_may_have_as_many_as_there_may_be_and_no_more() -> None:
     limits = replace(LIMITS, per_address=1, total=3, unlimited=("127.0.0.0/8",))
     async with served(limits=limits) as (_, port):
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-        assert (await said(port, b"")).startswith(b"HTTP/1.1 503 ")
+        assert (await words(port, b"")).startswith(b"HTTP/1.1 503 ")
         for _, writer in held:
             writer.close()
 
@@ -186,7 +186,7 @@ async def test_a_proxy_may_have_as_many_as_there_may_be_and_no_more() -> None:
 )
 async def test_a_connection_that_does_nothing_is_closed(sent: bytes, limits: ConnectionLimits) -> None:
     async with served(limits=limits) as (server, port):
-        await said(port, sent)
+        await words(port, sent)
         assert server.guard.open == 0
 
 
@@ -232,7 +232,7 @@ async def test_a_server_that_is_told_to_stop_answers_what_is_under_way() -> None
         await echo(scope, receive, send)
 
     async with served(app) as (server, port):
-        call = asyncio.create_task(said(port, b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"))
+        call = asyncio.create_task(words(port, b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"))
         await begun.wait()
         server.stop()
         go_on.set()
@@ -244,6 +244,6 @@ async def test_thousands_of_idle_connections_leave_a_caller_its_turn() -> None:
     async with served(limits=limits) as (server, port):
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(400)]
         assert server.guard.open == 400
-        assert (await said(port, b"GET /a HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        assert (await words(port, b"GET /a HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
         for _, writer in held:
             writer.close()

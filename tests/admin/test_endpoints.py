@@ -193,8 +193,8 @@ async def test_what_was_removed_is_gone_and_its_due_notices_are_dead(world: Worl
     await write(world, lambda c: c.execute(insert(t.notices), rows))
     assert await write(world, lambda c: endpoints.remove(c, endpoint, by="Ann")) == 2
     notices = await world.application.database.read(lambda c: c.execute(select(t.notices)).all())
-    told = {(row.endpoint_id == endpoint, row.state, row.due_at, row.last_result) for row in notices}
-    assert told == {
+    reported = {(row.endpoint_id == endpoint, row.state, row.due_at, row.last_result) for row in notices}
+    assert reported == {
         (True, "dead", None, "The endpoint was removed."),
         (True, "sent", None, ""),
         (False, "due", START, ""),

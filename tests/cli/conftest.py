@@ -22,7 +22,7 @@ from tests.support import templates
 
 
 @dataclass(frozen=True)
-class Said:
+class Result:
     """How a command ended, and what it wrote to standard output and standard error."""
 
     code: int
@@ -40,7 +40,7 @@ class Said:
         return [line.split("\t") for line in self.out.splitlines()]
 
 
-Cli = Callable[..., Said]
+Cli = Callable[..., Result]
 
 
 @pytest.fixture
@@ -61,15 +61,15 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         endpoints_module, "log", structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=quiet)
     )
 
-    def run(*arguments: str, stdin: str = "", **environment: str) -> Said:
+    def run(*arguments: str, stdin: str = "", **environment: str) -> Result:
         with monkeypatch.context() as patched:
             patched.setattr(sys, "stdin", io.StringIO(stdin))
             for name, value in environment.items():
                 patched.setenv(name, value)
             with pytest.raises(SystemExit) as ended:
                 main(list(arguments))
-        said = capsys.readouterr()
-        return Said(int(ended.value.code or 0), said.out, said.err)
+        result = capsys.readouterr()
+        return Result(int(ended.value.code or 0), result.out, result.err)
 
     return run
 
@@ -92,8 +92,8 @@ def parties(cli: Cli) -> dict[str, str]:
 @pytest.fixture
 def lines(cli: Cli, parties: dict[str, str]) -> list[str]:
     """The lines of an order of three and two units, and the one of another of one unit."""
-    said = cli("order", "add", "-", stdin=json.dumps([order("PO-1", 3, 2), order("PO-2", 1)]))
-    return [*said.lines[0][1:], said.lines[1][1]]
+    result = cli("order", "add", "-", stdin=json.dumps([order("PO-1", 3, 2), order("PO-2", 1)]))
+    return [*result.lines[0][1:], result.lines[1][1]]
 
 
 def asked(cli: Cli) -> Counter[str]:

@@ -36,7 +36,7 @@ def test_a_token_is_listed_renamed_and_revoked_by_its_id_and_its_secret_is_never
         "credential.created",
     ]
     assert entries.json[1]["detail"] == {"from": "warehouse", "to": "old warehouse"}
-    assert all(made["token"] not in said.out for said in (listed, entries, shop("token", "list"), shop("audit")))
+    assert all(made["token"] not in result.out for result in (listed, entries, shop("token", "list"), shop("audit")))
 
 
 def test_a_token_is_still_revoked_by_standard_input(shop: Cli) -> None:
@@ -67,8 +67,8 @@ def test_a_disabled_user_is_listed_as_such_and_can_be_enabled(shop: Cli) -> None
 
 
 def test_a_new_password_comes_from_standard_input_and_is_in_no_trail(shop: Cli) -> None:
-    said = shop("user", "password", "ann@example.com", "--password-stdin", "--json", stdin="another secret\n")
-    assert (said.code, said.json) == (0, {"user": "ann@example.com", "tokens_ended": 0})
+    result = shop("user", "password", "ann@example.com", "--password-stdin", "--json", stdin="another secret\n")
+    assert (result.code, result.json) == (0, {"user": "ann@example.com", "tokens_ended": 0})
     trail = shop("audit", "--json")
     assert trail.json[0]["action"] == "user.password_changed"
     assert "another secret" not in trail.out
@@ -79,8 +79,8 @@ def test_a_user_is_found_by_id_too_and_an_unknown_one_is_named(shop: Cli) -> Non
     assert shop("user", "log-out", user).code == 0
     assert _actions(shop, "--object", user) == ["user.logged_out", "user.added"]
     for verb in ("disable", "enable", "log-out"):
-        said = shop("user", verb, "nobody@example.com")
-        assert (said.code, "nobody@example.com" in said.err) == (5, True)
+        result = shop("user", verb, "nobody@example.com")
+        assert (result.code, "nobody@example.com" in result.err) == (5, True)
 
 
 def test_the_trail_says_who_what_and_when_for_one_party_or_kind_of_change(shop: Cli) -> None:

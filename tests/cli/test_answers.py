@@ -73,8 +73,8 @@ def test_an_operator_accepts_a_part_for_the_retailer(countermand: Run, asked: st
     line = str(listed(countermand)["line"])
     assert countermand("withdraw", asked).returncode == 0
     wish = countermand("ask", "--line", line, "--units", "3").stdout.strip()
-    said = countermand("accept", wish, "--step", "1", "--units", "2")
-    assert "2 of 3 units are passed on to the supplier" in said.stderr
+    result = countermand("accept", wish, "--step", "1", "--units", "2")
+    assert "2 of 3 units are passed on to the supplier" in result.stderr
     assert json.loads(countermand("cancellations", "--json").stdout)[0]["waiting_units"] == 2
 
 
@@ -104,8 +104,8 @@ def test_an_operator_is_told_that_a_whole_order_waits_for_others(countermand: Ru
 
 def test_an_operator_declines_with_a_reason(countermand: Run, asked: str) -> None:
     assert countermand("decline", asked).returncode == 2, "a reason is needed"
-    said = ("--step", "1", "--reason", "in_packing", "--note", "too late")
-    assert countermand("decline", asked, *said).returncode == 0
+    result = ("--step", "1", "--reason", "in_packing", "--note", "too late")
+    assert countermand("decline", asked, *result).returncode == 0
     assert listed(countermand)["state"] == "declined"
     assert "in packing" in countermand("timeline", asked).stdout
 

@@ -29,9 +29,9 @@ def cli(cli: Cli, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return cli
 
 
-def results(said: Any) -> list[tuple[str, str]]:
+def results(ran: Any) -> list[tuple[str, str]]:
     """The result and the code of each row."""
-    rows = [json.loads(line) for line in said.out.splitlines()]
+    rows = [json.loads(line) for line in ran.out.splitlines()]
     return [(row["result"], row["code"]) for row in rows]
 
 
@@ -63,9 +63,9 @@ def test_a_mended_file_asks_what_was_not_asked(cli: Cli, lines: list[str]) -> No
     first = f"line,units\n{lines[0]},1\n{lines[0]},1\nnone,1\n"
     assert cli("ask", "--file", "-", stdin=first).code == 6
     mended = f"units,line\n2,{lines[1]}\n1,{lines[0]}\n\n1,{lines[0]}\n1,{lines[0]}\n"
-    said = cli("ask", "--file", "-", "--json", stdin=mended)
-    rows = [json.loads(line) for line in said.out.splitlines()]
-    assert (said.code, [row["repeated"] for row in rows]) == (0, [False, True, True, False])
+    ran = cli("ask", "--file", "-", "--json", stdin=mended)
+    rows = [json.loads(line) for line in ran.out.splitlines()]
+    assert (ran.code, [row["repeated"] for row in rows]) == (0, [False, True, True, False])
     assert [row["row"] for row in rows] == [2, 3, 5, 6]
     assert asked(cli) == {lines[0]: 3, lines[1]: 2}
 
@@ -73,18 +73,16 @@ def test_a_mended_file_asks_what_was_not_asked(cli: Cli, lines: list[str]) -> No
 def test_a_refusal_is_decided_anew(cli: Cli, lines: list[str]) -> None:
     file = f"line,units\n{lines[2]},1\n"
     taken = cli("ask", "--line", lines[2]).out.strip()
-    said = cli("ask", "--file", "-", "--json", stdin=file)
-    assert (said.code, [result for result, _ in results(said)]) == (3, ["refused"])
+    ran = cli("ask", "--file", "-", "--json", stdin=file)
+    assert (ran.code, [result for result, _ in results(ran)]) == (3, ["refused"])
     cli("withdraw", taken)
     assert cli("ask", "--file", "-", stdin=file).code == 0
 
 
 def test_a_row_is_the_ask_of_its_key(cli: Cli, lines: list[str]) -> None:
     one = cli("ask", "--line", lines[0], "--units", "1", "--key", "k").out.strip()
-    said = cli(
-        "ask", "--file", "-", "--json", stdin=f"key,line,units\nk,{lines[0]},1\nk,{lines[1]},1\nl,{lines[0]},1\n"
-    )
-    rows = [json.loads(line) for line in said.out.splitlines()]
+    ran = cli("ask", "--file", "-", "--json", stdin=f"key,line,units\nk,{lines[0]},1\nk,{lines[1]},1\nl,{lines[0]},1\n")
+    rows = [json.loads(line) for line in ran.out.splitlines()]
     assert [(row["cancellation"] == one, row["repeated"], row["code"]) for row in rows] == [
         (True, True, ""),
         (False, False, "bad_row"),
@@ -124,14 +122,14 @@ def test_an_order_and_a_sku_name_a_line(cli: Cli, lines: list[str]) -> None:
         ("", "SKU-0", "bad", "bad_row"),
     ]
     file = "order;sku;units\r\n" + "".join(f"{each[0]};{each[1]};1\r\n" for each in given)
-    said = cli("ask", "--file", "-", "--json", stdin=file)
-    assert results(said) == [each[2:] for each in given]
+    ran = cli("ask", "--file", "-", "--json", stdin=file)
+    assert results(ran) == [each[2:] for each in given]
 
 
 def test_what_a_row_says_is_what_is_asked(cli: Cli, lines: list[str]) -> None:
     file = f'Line ,BY,Reason,note\n{lines[0]},Retailer,Ordered-twice,Zoë: "=1"\n{lines[1]},,,\n,,,\n'
-    said = cli("ask", "--file", "-", "--note", "usual", "--by", "customer", "--reason", "other", "--csv", stdin=file)
-    rows = list(csv.DictReader(io.StringIO(said.out, newline="")))
+    ran = cli("ask", "--file", "-", "--note", "usual", "--by", "customer", "--reason", "other", "--csv", stdin=file)
+    rows = list(csv.DictReader(io.StringIO(ran.out, newline="")))
     assert [(row["row"], row["result"], row["units"], row["repeated"]) for row in rows] == [
         ("2", "asked", "3", "false"),
         ("3", "asked", "2", "false"),
@@ -150,14 +148,14 @@ def test_rows_alone_end_as_they_came_to(cli: Cli, lines: list[str]) -> None:
     assert cli("ask", "--file", "-", stdin=f"line,units\n{lines[0]},9\n").code == 3
     quiet = cli("ask", "--file", "-", "--quiet", "--progress", stdin=f"line,units\n{lines[0]},1\n")
     assert (quiet.code, quiet.err) == (0, "")
-    told = cli("ask", "--file", "-", "--progress", stdin=f"line,units\n{lines[0]},1\n")
-    assert "1 of 1 rows\n" in told.err
+    reported = cli("ask", "--file", "-", "--progress", stdin=f"line,units\n{lines[0]},1\n")
+    assert "1 of 1 rows\n" in reported.err
 
 
 def test_one_ask_is_tried_too(cli: Cli, lines: list[str]) -> None:
-    said = cli("ask", "--line", lines[0], "--units", "2", "--dry-run")
-    assert (said.code, said.out) == (0, "")
-    assert "The cancellation of 2 units would wait for an answer." in said.err
+    ran = cli("ask", "--line", lines[0], "--units", "2", "--dry-run")
+    assert (ran.code, ran.out) == (0, "")
+    assert "The cancellation of 2 units would wait for an answer." in ran.err
     assert cli("ask", "--line", lines[0], "--dry-run", "--json").json["written"] is False
     assert asked(cli) == {}
 
@@ -188,10 +186,10 @@ def test_a_file_broken_off_in_the_middle_goes_on_where_it_ended(cli: Cli, many: 
     before = asked(cli)
     assert 0 < len(before) < 600
     assert first["line"] in before
-    said = cli("ask", "--file", str(many), "--json")
-    rows = [json.loads(line) for line in said.out.splitlines()]
+    ran = cli("ask", "--file", str(many), "--json")
+    rows = [json.loads(line) for line in ran.out.splitlines()]
     assert {row["line"] for row in rows if row["repeated"]} == set(before)
-    assert (len(rows), said.code, f"{len(before)} done before" in said.err) == (600, 0, True)
+    assert (len(rows), ran.code, f"{len(before)} done before" in ran.err) == (600, 0, True)
     after = asked(cli)
     assert (len(after), set(after.values())) == (600, {1})
 

@@ -205,9 +205,9 @@ def test_an_ask_is_listed_told_and_taken_back(cli: Cli, lines: list[str]) -> Non
     [row] = cli("cancellations").lines
     assert row[:4] == [cancellation, "asked", "2 of 3", "SKU-0"]
     for subject in (cancellation, lines[0], f"lin_{UUID(lines[0]).hex}"):
-        told = cli("timeline", subject)
-        assert told.code == OK
-        assert "wrong size" in told.out
+        reported = cli("timeline", subject)
+        assert reported.code == OK
+        assert "wrong size" in reported.out
     assert cli("withdraw", cancellation).code == OK
     assert cli("cancellations", "--state", "asked", "--json").json == []
     kinds = [event["kind"] for event in cli("timeline", lines[0], "--json").json]
@@ -282,8 +282,8 @@ def test_every_list_is_one_json_document_also_when_it_is_empty(
 
 @pytest.mark.parametrize("subject", ["can_019a0000000070008000000000000001", "019a0000-0000-7000-8000-000000000001"])
 def test_the_story_of_nothing_is_exit_5(cli: Cli, subject: str) -> None:
-    told = cli("timeline", subject, "--json")
-    assert (told.code, told.json["error"]["code"]) == (NOT_FOUND, "unknown_id")
+    reported = cli("timeline", subject, "--json")
+    assert (reported.code, reported.json["error"]["code"]) == (NOT_FOUND, "unknown_id")
 
 
 @pytest.mark.parametrize("subject", ["x", "", "can_", "can_x", "99999999999"])
@@ -329,9 +329,9 @@ def test_only_a_retailer_has_plaza_keys(cli: Cli, parties: dict[str, str]) -> No
 
 
 def test_a_path_of_plaza_begins_with_a_slash(cli: Cli) -> None:
-    said = cli("plaza", "GET", "services/rest/orders/v2")
-    assert said.code == USAGE
-    assert "begins with /services" in said.err
+    result = cli("plaza", "GET", "services/rest/orders/v2")
+    assert result.code == USAGE
+    assert "begins with /services" in result.err
 
 
 @pytest.mark.parametrize(
@@ -346,9 +346,9 @@ def test_a_path_of_plaza_begins_with_a_slash(cli: Cli) -> None:
     ],
 )
 def test_settings_that_make_no_sense_are_told_in_a_sentence(cli: Cli, name: str, value: str, sentence: str) -> None:
-    said = cli("party", "list", **{f"COUNTERMAND_{name}": value})
-    assert (said.code, said.out) == (78, "")
-    assert sentence in said.err
+    result = cli("party", "list", **{f"COUNTERMAND_{name}": value})
+    assert (result.code, result.out) == (78, "")
+    assert sentence in result.err
 
 
 def test_an_order_that_does_not_add_up_is_told_in_a_sentence(cli: Cli, parties: dict[str, str]) -> None:
@@ -358,6 +358,6 @@ def test_an_order_that_does_not_add_up_is_told_in_a_sentence(cli: Cli, parties: 
         "lines": [{"sku": "boot", "units": 1, "unit_price": "1.00"}],
         "payments": [{"captured": "99"}],
     }
-    said = cli("order", "add", "-", stdin=json.dumps(given))
-    assert said.code == USAGE
-    assert said.err.splitlines()[1] == "  order 1 (PO-1): The payments come to 99.00 EUR, the order to 1.00."
+    result = cli("order", "add", "-", stdin=json.dumps(given))
+    assert result.code == USAGE
+    assert result.err.splitlines()[1] == "  order 1 (PO-1): The payments come to 99.00 EUR, the order to 1.00."

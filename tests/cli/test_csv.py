@@ -48,9 +48,9 @@ def test_every_row_is_there_once_whatever_a_page_holds(
         listed = cli(*command, *flags, "--json", "--limit", "100").json
         id_ = "order" if command == ("orders",) else "id"
         assert [row[id_] for row in rows] == [each["id"] for each in listed]
-        said = cli(*command, *flags, "--csv", "--limit", "5")
-        assert rows_of(said.out) == rows[:5]
-        assert "--limit shows more" in said.err
+        result = cli(*command, *flags, "--csv", "--limit", "5")
+        assert rows_of(result.out) == rows[:5]
+        assert "--limit shows more" in result.err
         assert cli(*command, *flags, "--csv", "--limit", "7").err == ""
 
 
@@ -66,9 +66,9 @@ def test_a_look_up_goes_on_in_pages(
     monkeypatch.setattr(running, "PAGE_ROWS", page)
     for flags in ((), ("--reference", "PO-1"), ("--party", "Fine Shoes")):
         assert [row["order"] for row in rows_of(cli("orders", "PO-1", *flags, "--csv").out)] == listed
-    said = cli("orders", "PO-1", "--csv", "--limit", "2")
-    assert [row["order"] for row in rows_of(said.out)] == listed[:2]
-    assert "--limit shows more" in said.err
+    result = cli("orders", "PO-1", "--csv", "--limit", "2")
+    assert [row["order"] for row in rows_of(result.out)] == listed[:2]
+    assert "--limit shows more" in result.err
 
 
 @pytest.mark.parametrize("command", [*PEOPLE, "notices", "notices --state due"])
@@ -91,33 +91,33 @@ def test_the_other_lists_are_files_too(
     if command == "token list":
         assert {row["label"] for row in rows} == {"'=1+a", "'=1+b", "'=1+c"}
     if command != "party list":
-        said = cli(*command.split(), "--csv", "--limit", "2")
-        assert rows_of(said.out) == rows[:2]
-        assert "--limit shows more" in said.err
+        result = cli(*command.split(), "--csv", "--limit", "2")
+        assert rows_of(result.out) == rows[:2]
+        assert "--limit shows more" in result.err
 
 
 @pytest.mark.parametrize("command", LISTS)
 def test_an_empty_list_is_a_header(cli: Cli, command: str) -> None:
-    said = cli(command, "--csv")
-    assert (said.code, said.out.count("\r\n"), said.err) == (0, 1, "")
-    assert said.out.split(",")[0] in ("id", "order")
+    result = cli(command, "--csv")
+    assert (result.code, result.out.count("\r\n"), result.err) == (0, 1, "")
+    assert result.out.split(",")[0] in ("id", "order")
 
 
 def test_columns_are_called_as_in_json(cli: Cli, seven: list[str]) -> None:
     [listed, *_] = cli("cancellations", "--json").json
     assert set(rows_of(cli("cancellations", "--csv").out)[0]) <= set(listed)
-    told = cli("timeline", seven[0], "--json").json
+    reported = cli("timeline", seven[0], "--json").json
     rows = rows_of(cli("timeline", seven[0], "--csv").out)
-    assert [row["id"] for row in rows] == [each["id"] for each in told]
-    assert set(rows[0]) - {"sentence"} <= set(told[0])
+    assert [row["id"] for row in rows] == [each["id"] for each in reported]
+    assert set(rows[0]) - {"sentence"} <= set(reported[0])
     assert all(row["sentence"] for row in rows)
 
 
 @pytest.mark.parametrize("command", [*LISTS, *PEOPLE, "timeline PO-1"])
 def test_csv_with_json_is_refused(cli: Cli, command: str) -> None:
-    said = cli(*command.split(), "--csv", "--json")
-    assert (said.code, said.json["error"]["code"]) == (2, "usage")
-    assert "--csv and --json" in said.err
+    result = cli(*command.split(), "--csv", "--json")
+    assert (result.code, result.json["error"]["code"]) == (2, "usage")
+    assert "--csv and --json" in result.err
 
 
 HOSTILE = {

@@ -30,9 +30,9 @@ pytestmark = pytest.mark.usefixtures("parties")
 
 
 def added(cli: Cli, url: str = URL, *more: str, **environment: str) -> dict[str, Any]:
-    said = cli("endpoint", "add", url, "--party", "Alpine Supply", "--json", *more, **environment)
-    assert said.code == 0, said.err
-    made: dict[str, Any] = said.json
+    result = cli("endpoint", "add", url, "--party", "Alpine Supply", "--json", *more, **environment)
+    assert result.code == 0, result.err
+    made: dict[str, Any] = result.json
     return made
 
 
@@ -42,9 +42,9 @@ def listed(cli: Cli, *more: str) -> list[dict[str, Any]]:
 
 
 def test_an_endpoint_is_added_and_its_id_and_secret_are_printed(cli: Cli) -> None:
-    said = cli("endpoint", "add", URL, "--party", "Alpine Supply", "--event", "line.shipped", "--label", "the hall")
-    assert (said.code, said.err) == (0, "")
-    endpoint, secret = said.out.splitlines()
+    result = cli("endpoint", "add", URL, "--party", "Alpine Supply", "--event", "line.shipped", "--label", "the hall")
+    assert (result.code, result.err) == (0, "")
+    endpoint, secret = result.out.splitlines()
     assert re.fullmatch("ept_[0-9a-f]{32}", endpoint)
     assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
     [shown] = listed(cli)
@@ -59,8 +59,8 @@ def test_an_endpoint_is_added_and_its_id_and_secret_are_printed(cli: Cli) -> Non
 
 
 def test_a_mailbox_has_no_secret(cli: Cli) -> None:
-    said = cli("endpoint", "add", MAILBOX, "--party", "Alpine Supply", **MAIL)
-    assert len(said.out.splitlines()) == 1
+    result = cli("endpoint", "add", MAILBOX, "--party", "Alpine Supply", **MAIL)
+    assert len(result.out.splitlines()) == 1
     made = added(cli, MAILBOX, "--event", "line.shipped", "--event", "line.placed", **MAIL)
     assert made["secret"] is None
     assert made["events"] == ["line.placed", "line.shipped"]
@@ -104,9 +104,9 @@ def test_an_operator_confirms_a_mailbox_or_has_it_asked_again(cli: Cli) -> None:
 )
 def test_a_mailbox_is_taken_only_where_mail_can_be_sent(cli: Cli, lacks: tuple[str, ...], names: str) -> None:
     environment = {name: value for name, value in MAIL.items() if name.removeprefix("COUNTERMAND_") not in lacks}
-    said = cli("endpoint", "add", MAILBOX, "--party", "Alpine Supply", "--json", **environment)
-    assert (said.code, said.json["error"]["code"]) == (78, "no_mail")
-    assert names in said.json["error"]["message"]
+    result = cli("endpoint", "add", MAILBOX, "--party", "Alpine Supply", "--json", **environment)
+    assert (result.code, result.json["error"]["code"]) == (78, "no_mail")
+    assert names in result.json["error"]["message"]
     assert listed(cli) == []
     made = added(cli, MAILBOX, **MAIL)
     again = cli("endpoint", "confirm", made["id"], "--again", "--json", **environment)
@@ -170,12 +170,12 @@ def test_what_cannot_be_ends_with_a_sentence_and_a_code(
     cli: Cli, arguments: tuple[str, ...], code: int, name: str
 ) -> None:
     with_json = arguments[0] not in ("pause", "remove")
-    said = cli("endpoint", *arguments, *(["--json"] if with_json else []))
-    assert said.code == code
-    assert said.err.startswith("countermand: ")
-    assert "canary" not in said.err + said.out
+    result = cli("endpoint", *arguments, *(["--json"] if with_json else []))
+    assert result.code == code
+    assert result.err.startswith("countermand: ")
+    assert "canary" not in result.err + result.out
     if with_json:
-        assert said.json["error"]["code"] == name
+        assert result.json["error"]["code"] == name
     assert listed(cli) == []
 
 
@@ -224,9 +224,9 @@ def test_where_it_must_not_go_it_does_not(cli: Cli) -> None:
     async def story() -> None:
         async with Receiver() as receiver:
             made = await asyncio.to_thread(added, cli, receiver.url, **LOOPBACK)
-            said = await asyncio.to_thread(cli, "endpoint", "test", made["id"], COUNTERMAND_WEBHOOK_PORTS="[]")
-        assert said.code == 1
-        assert "not public" in said.out
+            result = await asyncio.to_thread(cli, "endpoint", "test", made["id"], COUNTERMAND_WEBHOOK_PORTS="[]")
+        assert result.code == 1
+        assert "not public" in result.out
         assert receiver.connections == 0
 
     asyncio.run(story())
@@ -267,9 +267,9 @@ def test_a_lost_key_file_is_not_replaced_by_a_command_and_what_it_closed_can_be_
         ("endpoint", "rotate", made),
         ("endpoint", "test", made),
     ):
-        said = cli(*command)
-        assert (said.code, said.out) == (78, ""), command
-        assert said.err.startswith(f"countermand: The key file {keys} is missing, ")
+        result = cli(*command)
+        assert (result.code, result.out) == (78, ""), command
+        assert result.err.startswith(f"countermand: The key file {keys} is missing, ")
         assert not keys.exists()
     assert cli("plaza-key", "revoke", public).code == 0
     assert cli("endpoint", "remove", made).code == 0

@@ -99,7 +99,7 @@ NO_ROOM = "countermand: Standard output cannot be written: No space left on devi
 
 
 @pytest.mark.parametrize(
-    ("line", "code", "said"),
+    ("line", "code", "result"),
     [
         ("countermand --help > /dev/full", 1, NO_ROOM),
         ("countermand orders --help > /dev/full", 1, NO_ROOM),
@@ -112,9 +112,9 @@ NO_ROOM = "countermand: Standard output cannot be written: No space left on devi
         ("set -o pipefail; countermand --help | true; exit ${PIPESTATUS[0]}", None, ""),
     ],
 )
-def test_output_that_goes_nowhere_ends_in_a_sentence_or_in_silence(line: str, code: int | None, said: str) -> None:
+def test_output_that_goes_nowhere_ends_in_a_sentence_or_in_silence(line: str, code: int | None, result: str) -> None:
     done = shell(line)
-    assert done.stderr.endswith(said)
+    assert done.stderr.endswith(result)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     # Whether the reader is gone by the time of the first word is for the system to say.

@@ -30,8 +30,8 @@ def test_the_pages_are_those_of_the_commands() -> None:
 def test_a_nouns_page_says_what_each_verb_does(cli: Cli, command: tuple[str, ...]) -> None:
     noun, verb = command
     shown = cli(noun, "--help").out
-    told = next(line for line in shown.splitlines() if line.startswith(f"│ {verb} "))
-    assert len(told.strip("│ ").split()) > 3, told
+    reported = next(line for line in shown.splitlines() if line.startswith(f"│ {verb} "))
+    assert len(reported.strip("│ ").split()) > 3, reported
     assert cli(noun).out == cli("help", noun).out == cli(noun, "-h").out == shown
 
 

@@ -28,13 +28,13 @@ class Story:
     def __call__(self, *arguments: str, stdin: str = "") -> Any:
         tried = self._cli(*arguments, "--json", "--dry-run", stdin=stdin)
         assert tried.code == 0, tried.err
-        said = self._cli(*arguments, "--json", stdin=stdin)
-        assert said.code == 0, said.err
-        if isinstance(said.json, dict) and "written" in said.json:
-            assert (tried.json["written"], said.json["written"]) == (False, True)
-            assert said.json["message"].endswith(".")
-            assert said.json["message"] not in said.err, "a program reads it, nobody else"
-        return said.json
+        result = self._cli(*arguments, "--json", stdin=stdin)
+        assert result.code == 0, result.err
+        if isinstance(result.json, dict) and "written" in result.json:
+            assert (tried.json["written"], result.json["written"]) == (False, True)
+            assert result.json["message"].endswith(".")
+            assert result.json["message"] not in result.err, "a program reads it, nobody else"
+        return result.json
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ BAD_ROWS = {
 @pytest.mark.parametrize("row", BAD_ROWS)
 def test_a_bad_row_is_told_with_its_line_and_the_others_are_asked(cli: Cli, lines: list[str], row: str) -> None:
     file = f'line,units,by,reason,note\n{lines[1]},1,,,"two\nlines"\n{row.format(line=lines[0])}\n{lines[2]},1,,,\n'
-    said = cli("ask", "--file", "-", stdin=file)
-    assert said.code == 6
-    assert [cells[:2] for cells in said.lines] == [["2", "asked"], ["4", "bad"], ["5", "asked"]]
-    assert BAD_ROWS[row] in said.lines[1][3]
+    result = cli("ask", "--file", "-", stdin=file)
+    assert result.code == 6
+    assert [cells[:2] for cells in result.lines] == [["2", "asked"], ["4", "bad"], ["5", "asked"]]
+    assert BAD_ROWS[row] in result.lines[1][3]
     assert asked(cli) == {lines[1]: 1, lines[2]: 1}
 
 
@@ -49,9 +49,9 @@ def test_what_a_spreadsheet_writes_is_read(cli: Cli, lines: list[str], tmp_path:
     file = tmp_path / "lines.csv"
     for place, way in enumerate(ways):
         file.write_bytes(way)
-        said = cli("ask", "--file", str(file))
-        assert (said.code, said.lines[0][-1] == "done before") == (0, place > 0), (way, said)
-        assert said.lines[0][0] == ("3" if b"sep=" in way else "2")
+        result = cli("ask", "--file", str(file))
+        assert (result.code, result.lines[0][-1] == "done before") == (0, place > 0), (way, result)
+        assert result.lines[0][0] == ("3" if b"sep=" in way else "2")
     assert asked(cli) == {lines[0]: 1}
 
 
@@ -79,11 +79,11 @@ NO_TABLES = {
 def test_what_is_no_table_of_asks_is_refused_whole(cli: Cli, tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "lines.csv"
     file.write_bytes(content)
-    said = cli("ask", "--file", str(file), "--json")
-    assert (said.code, said.json["error"]["code"]) == (2, "unreadable")
-    assert NO_TABLES[content] in said.err
-    assert "nothing was asked" in said.err
-    assert len(said.err) < 700
+    result = cli("ask", "--file", str(file), "--json")
+    assert (result.code, result.json["error"]["code"]) == (2, "unreadable")
+    assert NO_TABLES[content] in result.err
+    assert "nothing was asked" in result.err
+    assert len(result.err) < 700
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,9 @@ def test_every_list_takes_what_is_at_hand(cli: Cli, lines: list[str], sought: st
     assert [each["id"] for each in cli("orders", at_hand, "--json").json] == [found["id"]]
     assert [each["id"] for each in cli("cancellations", at_hand, "--json").json] == [cancellation]
     assert cli("refunds", at_hand, "--json").json == []
-    told = cli("timeline", at_hand, "--json").json
+    reported = cli("timeline", at_hand, "--json").json
     only_a_line = sought in ("number", "line")
-    assert {each["line"] for each in told} == ({lines[0]} if only_a_line else set(lines))
+    assert {each["line"] for each in reported} == ({lines[0]} if only_a_line else set(lines))
 
 
 def test_what_nobody_has_is_in_no_list(cli: Cli, lines: list[str]) -> None:
@@ -77,9 +77,9 @@ def test_lists_are_files_for_a_spreadsheet_in_which_nothing_runs(cli: Cli, lines
     [line] = [row[5] for row in cli("orders").lines if row[0].startswith("=")]
     cli("ask", "--line", line)
     for command in ("orders", "cancellations"):
-        said = cli(command, "--csv")
-        assert said.out.count("\r\n") == said.out.count("\n")
-        rows = list(csv.DictReader(io.StringIO(said.out)))
+        result = cli(command, "--csv")
+        assert result.out.count("\r\n") == result.out.count("\n")
+        rows = list(csv.DictReader(io.StringIO(result.out)))
         assert rows[0]["reference"] == "'=cmd|' /C calc'!A0"
         assert rows[0]["line"] == line
     assert rows[0]["escalated"] == "false"

@@ -51,9 +51,9 @@ def test_no_command_takes_a_secret_as_a_flag(cli: Cli, command: tuple[str, ...])
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_is_named_in_the_help(cli: Cli, command: tuple[str, ...]) -> None:
-    said = cli("--help").out
-    assert command[0] in said
-    assert command[-1] in said
+    result = cli("--help").out
+    assert command[0] in result
+    assert command[-1] in result
 
 
 @pytest.mark.parametrize("asking", [(), ("--help",), ("-h",), ("help",)])
@@ -64,9 +64,9 @@ def test_help_is_data(cli: Cli, asking: tuple[str, ...]) -> None:
 
 
 def test_the_version_is_data(cli: Cli) -> None:
-    said = cli("--version")
-    assert (said.code, said.err) == (0, "")
-    assert re.fullmatch(r"\d+\.\d+\.\d+\n", said.out)
+    result = cli("--version")
+    assert (result.code, result.err) == (0, "")
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", result.out)
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -33,17 +33,17 @@ def mixed() -> list[Any]:
 def test_one_bad_order_keeps_all_out_and_each_bad_one_is_named(cli: Cli, parties: dict[str, str]) -> None:
     refused = cli("order", "add", "-", stdin=json.dumps(mixed()))
     assert (refused.code, refused.out) == (USAGE, "")
-    told = [line.strip() for line in refused.err.splitlines() if line.startswith("  ")]
-    assert [line.partition(":")[0] for line in told] == [
+    reported = [line.strip() for line in refused.err.splitlines() if line.startswith("  ")]
+    assert [line.partition(":")[0] for line in reported] == [
         "order 2 (SO-2)",
         "order 3 (SO-3)",
         "order 4 (SO-4)",
         "order 5",
         "order 7",
     ]
-    assert "lines.0.units" in told[0]
-    assert "no party" in told[1]
-    assert "placed_at" in told[2]
+    assert "lines.0.units" in reported[0]
+    assert "no party" in reported[1]
+    assert "placed_at" in reported[2]
     assert "5 of 7 orders" in refused.err
     assert "--skip-bad" in refused.err
     assert cli("orders", "--json").json == []
@@ -54,10 +54,10 @@ def test_on_request_the_good_ones_are_added_and_the_bad_ones_reported_a_line_eac
 ) -> None:
     partly = cli("order", "add", "-", "--skip-bad", stdin=json.dumps(mixed()))
     assert (partly.code, len(partly.lines)) == (PARTLY, 2)
-    told = partly.err.splitlines()
-    assert len(told) == 5 + 1
-    assert told[0].startswith("countermand: order 2 (SO-2) was not added: lines.0.units")
-    assert told[-1] == "countermand: 5 of 7 orders were not added."
+    reported = partly.err.splitlines()
+    assert len(reported) == 5 + 1
+    assert reported[0].startswith("countermand: order 2 (SO-2) was not added: lines.0.units")
+    assert reported[-1] == "countermand: 5 of 7 orders were not added."
     assert sorted(each["reference"] for each in cli("orders", "--json").json) == ["SO-1", "SO-6"]
 
 

@@ -106,12 +106,12 @@ def test_an_ask_is_withdrawn_once_and_its_units_are_open_again(parties: Run) -> 
 
 
 def test_terms_are_shown_as_they_are_set(parties: Run) -> None:
-    said = parties(
+    ran = parties(
         *("policy", "set", "--retailer", "Fine Shoes", "--answer-within", "90m", "--whole-order", "all-or-nothing"),
         *("--working-hours", "sun-thu 09:00-17:00 Europe/Amsterdam", "--no-customer-asks-retailer-first"),
     )
-    assert said.returncode == 0, said.stderr
-    assert said.stdout.splitlines() == [
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [
         "version: 1",
         "answer-within: 90m",
         "silence: lapse",
@@ -135,7 +135,7 @@ def test_terms_are_shown_as_they_are_set(parties: Run) -> None:
 )
 def test_terms_hold_between_a_retailer_and_who_holds_its_goods(parties: Run, pair: tuple[str, ...], wrong: str) -> None:
     parties("party", "add", "retailer", "Brave")
-    said = parties("policy", "set", *pair, "--silence", "accept")
-    assert said.returncode == 2
-    assert wrong in said.stderr
+    ran = parties("policy", "set", *pair, "--silence", "accept")
+    assert ran.returncode == 2
+    assert wrong in ran.stderr
     assert parties("policy", "set", "--retailer", "Brave", "--supplier", "Brave").returncode == 0

@@ -18,9 +18,9 @@ def added(cli: Cli) -> str:
 
 def test_a_quote_is_a_table_or_a_document(cli: Cli, parties: dict[str, str]) -> None:
     line = added(cli)
-    said = cli("quote", "--line", line, "--units", "2", "--json")
-    assert said.code == 0
-    assert (said.json["refund"], said.json["tax"]) == ("18.00", "3.13")
+    result = cli("quote", "--line", line, "--units", "2", "--json")
+    assert result.code == 0
+    assert (result.json["refund"], result.json["tax"]) == ("18.00", "3.13")
     assert cli("quote", "--line", line, "--units", "2").lines == [
         ["Refund to payment 1", "18.00", "card"],
         ["Refund in all", "18.00", ""],
@@ -30,16 +30,16 @@ def test_a_quote_is_a_table_or_a_document(cli: Cli, parties: dict[str, str]) -> 
 
 
 def test_a_quote_for_too_many_units_is_refused(cli: Cli, parties: dict[str, str]) -> None:
-    said = cli("quote", "--line", added(cli), "--units", "4", "--json")
-    assert (said.code, said.json["error"]["code"]) == (3, "too_many_units")
+    result = cli("quote", "--line", added(cli), "--units", "4", "--json")
+    assert (result.code, result.json["error"]["code"]) == (3, "too_many_units")
 
 
 def test_an_order_whose_money_does_not_add_up_is_not_taken(cli: Cli, parties: dict[str, str]) -> None:
     document = order("PO-1", 3, payments=PAID)
     document["lines"][0]["unit_price"] = "8"
-    said = cli("order", "add", "-", stdin=json.dumps(document))
-    assert said.code == 2
-    assert "The payments come to 27.00 EUR, the order to 24.00." in said.err
+    result = cli("order", "add", "-", stdin=json.dumps(document))
+    assert result.code == 2
+    assert "The payments come to 27.00 EUR, the order to 24.00." in result.err
 
 
 def cancelled(cli: Cli, **payment: str) -> str:
@@ -71,9 +71,9 @@ def test_a_refund_is_closed_with_a_note_and_the_story_tells_it(cli: Cli, parties
     assert cli("refund", "close", refund, "--note", "the customer keeps a voucher").code == 0
     [row] = cli("refunds").lines
     assert row[:3] == [refund, "closed", "10.00 EUR"]
-    told = cli("timeline", cli("refunds", "--json").json[0]["line"]).out
-    assert "The refund of 10.00 EUR is due, from payment 1." in told
-    assert "closed the refund of 10.00 EUR, and nothing is paid back: the customer keeps a voucher." in told
+    reported = cli("timeline", cli("refunds", "--json").json[0]["line"]).out
+    assert "The refund of 10.00 EUR is due, from payment 1." in reported
+    assert "closed the refund of 10.00 EUR, and nothing is paid back: the customer keeps a voucher." in reported
 
 
 def test_only_a_parked_refund_is_tried_again(cli: Cli, parties: dict[str, str]) -> None:
@@ -99,14 +99,14 @@ def test_what_was_refunded_outside_is_corrected_with_a_note(cli: Cli, parties: d
     refund = cancelled(cli)
     assert cli("refund", "correct", refund, "--elsewhere", "4.00").code == 2, "a note is needed"
     for amount in ("10.01", "-1", "1.001", "much"):
-        said = cli("refund", "correct", refund, f"--elsewhere={amount}", "--note", "x")
-        assert (said.code, "Traceback" in said.err) == (2, False), said.err
-    said = cli("refund", "correct", refund, "--elsewhere", "4.00", "--note", "voucher in the shop")
-    assert said.code == 0, said.err
+        result = cli("refund", "correct", refund, f"--elsewhere={amount}", "--note", "x")
+        assert (result.code, "Traceback" in result.err) == (2, False), result.err
+    result = cli("refund", "correct", refund, "--elsewhere", "4.00", "--note", "voucher in the shop")
+    assert result.code == 0, result.err
     [row] = cli("refunds", "--json").json
     assert (row["state"], row["refunded_elsewhere"], row["step"]) == ("by_hand", "4.00", 2)
-    told = cli("timeline", row["line"]).out
-    assert "corrected the refund of 10.00 EUR: 4.00 EUR of it was paid outside: voucher in the shop." in told
+    reported = cli("timeline", row["line"]).out
+    assert "corrected the refund of 10.00 EUR: 4.00 EUR of it was paid outside: voucher in the shop." in reported
     late = cli("refund", "correct", refund, "--elsewhere", "0.00", "--note", "no", "--step", "1")
     assert (late.code, "now at step 2" in late.err) == (3, True)
     assert cli("refund", "correct", refund, "--elsewhere", "10", "--note", "all of it").code == 0

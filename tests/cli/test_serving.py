@@ -31,8 +31,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_says_in_one_line_where_it_listens_and_on_what(running: Server) -> None:
-    _, said = running.log.read_text().splitlines()
-    assert said == f"countermand is ready on http://127.0.0.1:{running.port} ({running.database})"
+    _, result = running.log.read_text().splitlines()
+    assert result == f"countermand is ready on http://127.0.0.1:{running.port} ({running.database})"
 
 
 def test_while_nobody_can_log_in_it_prints_a_link_that_makes_the_first_operator(running: Server) -> None:
@@ -103,16 +103,16 @@ STEPS_OF_THE_DEMO = (
 
 
 def test_the_demo_plays_its_story_once_and_tells_other_programs_what_it_made(tmp_path: Path) -> None:
-    port, told = free_port(), tmp_path / "demo.json"
-    done = run("demo", "--once", "--port", str(port), "--json", str(told))
+    port, reported = free_port(), tmp_path / "demo.json"
+    done = run("demo", "--once", "--port", str(port), "--json", str(reported))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert "  ok  " in done.stdout
     assert "  FAIL" not in done.stdout
     for step in STEPS_OF_THE_DEMO:
         assert step in done.stdout
-    cast = json.loads(told.read_text())
-    assert told.stat().st_mode & 0o777 == 0o600
+    cast = json.loads(reported.read_text())
+    assert reported.stat().st_mode & 0o777 == 0o600
     assert cast["base_url"] == f"http://127.0.0.1:{port}"
     assert cast["database"].startswith("sqlite:///")
     assert cast["parties"].keys() == {"Fine Shoes", "Alpine Supply", "Harbour Goods"}

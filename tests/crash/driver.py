@@ -274,7 +274,7 @@ def note_answer(tally: Tally, order: Order, step: Step, status: int, body: bytes
     ``stored``: the call was made before, and that one may be stored.
     """
     if not step.is_answered_by(status, stored=stored):
-        tally.wrong.append(f"{step.name} was answered {status} {body[:200]!r} after {order.told} at {order.state}")
+        tally.wrong.append(f"{step.name} was answered {status} {body[:200]!r} after {order.reported} at {order.state}")
         return
     tally.steps[step.name.split(" item")[0]] += 1
     if status < 300 and step.name != "read":
@@ -382,10 +382,10 @@ class Torture:
         for order in orders:
             found = facts.state(order)
             if order.doubt is None and found != order.state:
-                self.tally.lost.append(f"{order.told} should be {order.state}, is {found}")
+                self.tally.lost.append(f"{order.reported} should be {order.state}, is {found}")
             elif order.doubt is not None and found not in (order.state, order.doubt.after):
                 kind = self.tally.half if _is_mixture(order, found) else self.tally.lost
-                kind.append(f"{order.told} then perhaps {order.doubt.name}: from {order.state} to {found}")
+                kind.append(f"{order.reported} then perhaps {order.doubt.name}: from {order.state} to {found}")
             elif order.doubt is not None:
                 doubtful.append((order, order.doubt, found != order.state))
         self._settle(doubtful)
@@ -405,7 +405,7 @@ class Torture:
         facts = read_facts(self.url, settled)
         self.tally.half += broken(facts, settled)
         self.tally.lost += [
-            f"after repeating: {order.told} should be {order.state}, is {facts.state(order)}"
+            f"after repeating: {order.reported} should be {order.state}, is {facts.state(order)}"
             for order in settled
             if facts.state(order) != order.state
         ]
@@ -416,7 +416,7 @@ class Torture:
             seen = _seen_by_api(wire, order)
             expected = [(units.asked, units.cancelled, units.shipped) for units in order.state]
             if seen != expected:
-                self.tally.lost.append(f"{order.told} should be {expected} by API, is {seen}")
+                self.tally.lost.append(f"{order.reported} should be {expected} by API, is {seen}")
             self.tally.by_api += 1
         wire.close()
 

@@ -56,7 +56,7 @@ class Order:
     steps: int = 0
     allocated: bool = False
     doubt: Step | None = None
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
 
     @classmethod
@@ -68,14 +68,14 @@ class Order:
         """The step is known to have happened."""
         self.state = step.after
         self.allocated = self.allocated or step.name == "allocate"
-        self.told.append(f"{step.name} {word}")
+        self.reported.append(f"{step.name} {word}")
         if step.key:
             self.keys.append(step.key)
         self.doubt = None
 
     def forget(self) -> None:
         """The step in doubt is known not to have happened."""
-        self.told.append(f"{self.doubt.name if self.doubt else ''} did not happen")
+        self.reported.append(f"{self.doubt.name if self.doubt else ''} did not happen")
         self.doubt = None
 
     def next_step(self, dice: Random) -> Step | None:

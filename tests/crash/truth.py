@@ -153,18 +153,18 @@ _UNMOVING = {"line.placed", "line.allocated", "line.transport_changed", "cancell
 
 
 def _broken_cancellations(cancellations: Sequence[Record], events: Sequence[Record]) -> Iterable[str]:
-    told: dict[UUID, list[str]] = {}
+    reported: dict[UUID, list[str]] = {}
     for event in events:
         if event.cancellation_id:
-            told.setdefault(event.cancellation_id, []).append(event.kind.removeprefix("cancellation."))
+            reported.setdefault(event.cancellation_id, []).append(event.kind.removeprefix("cancellation."))
     for each in cancellations:
         expected = [] if each.asker == "nobody" else ["asked"]
         if each.state in ANSWERED:
             expected.append(each.state)
-        if told.pop(each.id, []) != expected:
+        if reported.pop(each.id, []) != expected:
             yield f"its cancellation {each.id} is {each.state}, and its events tell something else (I7)"
-    if told:
-        yield f"its events tell of cancellations that do not exist: {sorted(map(str, told))} (I7)"
+    if reported:
+        yield f"its events tell of cancellations that do not exist: {sorted(map(str, reported))} (I7)"
 
 
 def _broken_records(facts: Facts, known: dict[UUID, Record]) -> Iterable[str]:

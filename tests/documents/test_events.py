@@ -36,118 +36,118 @@ from countermand.reads.scope import Scope
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
 from tests.docs.reading import DOCS
-from tests.store.speaking import OPERATOR, Talk, talk
+from tests.store.speaking import OPERATOR, Sale, new_sale
 from tests.support.money import place_paid, rows_of
 from tests.support.world import START, World
 
 pytestmark = pytest.mark.anyio
 
 HERE = "https://cancel.example.com"
-Story = Callable[[Talk], Awaitable[None]]
+Story = Callable[[Sale], Awaitable[None]]
 
 
-async def answers(said: Talk) -> None:
+async def answers(sale: Sale) -> None:
     """A customer's ask goes by the retailer, is accepted in part, and the rest takes its course."""
-    await said.done(replace(said.customer_asks(2), note="wrong size"))
-    await said.done(said.passes_on())
-    await said.done(said.accept(1, named=True))
-    await said.done(said.ask(1))
-    await said.done(said.decline())
-    await said.done(said.ask(1, key="again"))
-    await said.done(said.withdraw())
-    await said.done(said.cancel_own(1))
+    await sale.done(replace(sale.customer_asks(2), note="wrong size"))
+    await sale.done(sale.passes_on())
+    await sale.done(sale.accept(1, named=True))
+    await sale.done(sale.ask(1))
+    await sale.done(sale.decline())
+    await sale.done(sale.ask(1, key="again"))
+    await sale.done(sale.withdraw())
+    await sale.done(sale.cancel_own(1))
 
 
-async def goods(said: Talk) -> None:
+async def goods(sale: Sale) -> None:
     """Units are promised, rejected and shipped."""
-    await said.done(said.allocate_order(said.allocate(accepted=4, rejected=1)))
-    await said.done(said.ship_order(said.ship(2)))
-    await said.done(said.change_parcel("DHL", "JJD1"))
+    await sale.done(sale.allocate_order(sale.allocate(accepted=4, rejected=1)))
+    await sale.done(sale.ship_order(sale.ship(2)))
+    await sale.done(sale.change_parcel("DHL", "JJD1"))
 
 
-async def lapses(said: Talk) -> None:
+async def lapses(sale: Sale) -> None:
     """Nobody answers."""
-    await said.done(said.ask(2))
-    said.world.clock.advance(hours=49)
-    await said.done(said.pass_deadline())
+    await sale.done(sale.ask(2))
+    sale.world.clock.advance(hours=49)
+    await sale.done(sale.pass_deadline())
 
 
-async def escalates(said: Talk) -> None:
+async def escalates(sale: Sale) -> None:
     """Nobody answers, and an operator has to."""
-    await agreed(said.world, Policy(silence=Silence.ESCALATE))
-    await said.done(said.ask(2))
-    said.world.clock.advance(hours=49)
-    await said.done(said.pass_deadline())
+    await agreed(sale.world, Policy(silence=Silence.ESCALATE))
+    await sale.done(sale.ask(2))
+    sale.world.clock.advance(hours=49)
+    await sale.done(sale.pass_deadline())
 
 
-async def is_free(said: Talk) -> None:
+async def is_free(sale: Sale) -> None:
     """An ask in the free window is accepted by the policy."""
-    await agreed(said.world, Policy(free_window_s=600))
-    await said.done(said.ask(2))
+    await agreed(sale.world, Policy(free_window_s=600))
+    await sale.done(sale.ask(2))
 
 
-async def pays(said: Talk) -> None:
+async def pays(sale: Sale) -> None:
     """One refund is paid, one fails and is closed."""
-    order = await place_paid(said.world, payments=[{"provider": "stripe", "reference": "pi_1", "captured": "27"}])
-    said.order, said.lines = order.id, tuple(line.id for line in order.lines)
+    order = await place_paid(sale.world, payments=[{"provider": "stripe", "reference": "pi_1", "captured": "27"}])
+    sale.order, sale.lines = order.id, tuple(line.id for line in order.lines)
     for movement in (Movement.CONFIRMED, Movement.REFUSED):
-        await said.done(said.cancel_own(1))
-        [refund] = [row.id for row in await rows_of(said.world, "refunds") if row.state == "due"]
-        await said.done(SendRefund(line=said.line, refund=refund, actor=OPERATOR, attempts=0))
-        await said.done(
+        await sale.done(sale.cancel_own(1))
+        [refund] = [row.id for row in await rows_of(sale.world, "refunds") if row.state == "due"]
+        await sale.done(SendRefund(line=sale.line, refund=refund, actor=OPERATOR, attempts=0))
+        await sale.done(
             SettleRefund(
-                line=said.line, refund=refund, actor=OPERATOR, attempts=1, movement=movement, result="no funds"
+                line=sale.line, refund=refund, actor=OPERATOR, attempts=1, movement=movement, result="no funds"
             )
         )
-    await said.done(CloseRefund(line=said.line, refund=refund, actor=OPERATOR, paid=False, note="forgone"))
+    await sale.done(CloseRefund(line=sale.line, refund=refund, actor=OPERATOR, paid=False, note="forgone"))
 
 
-async def comes_too_late(said: Talk) -> None:
+async def comes_too_late(sale: Sale) -> None:
     """An answer after the deadline, and a parcel after the answer."""
-    await said.done(said.ask(2))
-    said.world.clock.advance(hours=49)
-    await said.refused(said.accept(named=True))
-    await said.done(said.ask(2, key="again"))
-    await said.done(
-        NoteCancellation(line=said.line, actor=said.supplier, cancellation=said.asked, note="a label", tracking="3S1")
+    await sale.done(sale.ask(2))
+    sale.world.clock.advance(hours=49)
+    await sale.refused(sale.accept(named=True))
+    await sale.done(sale.ask(2, key="again"))
+    await sale.done(
+        NoteCancellation(line=sale.line, actor=sale.supplier, cancellation=sale.asked, note="a label", tracking="3S1")
     )
-    await said.done(said.accept(named=True))
-    await said.refused(said.ship_order(said.ship(5)))
+    await sale.done(sale.accept(named=True))
+    await sale.refused(sale.ship_order(sale.ship(5)))
 
 
-async def contradicts(said: Talk) -> None:
+async def contradicts(sale: Sale) -> None:
     """A supplier has to prove what it says, and then declines what the retailer had agreed to."""
-    await agreed(said.world, Policy(proof_within_s=3600))
-    await said.done(said.customer_asks(2))
-    await said.done(said.passes_on())
-    shipped = replace(said.decline(), reason=DeclineReason.ALREADY_SHIPPED)
-    await said.done(shipped)
-    await said.done(replace(shipped, tracking="PostNL 3S1"))
+    await agreed(sale.world, Policy(proof_within_s=3600))
+    await sale.done(sale.customer_asks(2))
+    await sale.done(sale.passes_on())
+    shipped = replace(sale.decline(), reason=DeclineReason.ALREADY_SHIPPED)
+    await sale.done(shipped)
+    await sale.done(replace(shipped, tracking="PostNL 3S1"))
 
 
-async def together(said: Talk) -> None:
+async def together(sale: Sale) -> None:
     """Two lines are asked for, all or nothing."""
-    await agreed(said.world, Policy(whole_order=WholeOrder.ALL_OR_NOTHING))
-    pair = await talk(said.world, 2, 2)
-    said.order, said.lines = pair.order, pair.lines
-    await said.done(said.cancel_order())
-    await said.done(said.accept())
-    await said.done(said.accept(place=1))
+    await agreed(sale.world, Policy(whole_order=WholeOrder.ALL_OR_NOTHING))
+    pair = await new_sale(sale.world, 2, 2)
+    sale.order, sale.lines = pair.order, pair.lines
+    await sale.done(sale.cancel_order())
+    await sale.done(sale.accept())
+    await sale.done(sale.accept(place=1))
 
 
-async def is_paid_later(said: Talk) -> None:
+async def is_paid_later(sale: Sale) -> None:
     """An order that was handed in unpaid is paid, and that is captured."""
-    order = await place_paid(said.world, payments=[])
-    said.order, said.lines = order.id, tuple(line.id for line in order.lines)
+    order = await place_paid(sale.world, payments=[])
+    sale.order, sale.lines = order.id, tuple(line.id for line in order.lines)
     card = Payment(id="card", provider="stripe", reference="pi_1", authorised_minor=2700)
-    await said.done(AddPayment(order=said.order, actor=said.retailer, payment=card))
-    await said.done(CapturePayment(order=said.order, actor=said.retailer, payment="card", captured_minor=900))
+    await sale.done(AddPayment(order=sale.order, actor=sale.retailer, payment=card))
+    await sale.done(CapturePayment(order=sale.order, actor=sale.retailer, payment="card", captured_minor=900))
 
 
-async def moves(said: Talk) -> None:
-    await said.done(said.ask(2))
-    to = said.world.other_supplier
-    await said.done(Reassign(line=said.line, actor=said.retailer, fulfiller=to, note="a fire"))
+async def moves(sale: Sale) -> None:
+    await sale.done(sale.ask(2))
+    to = sale.world.other_supplier
+    await sale.done(Reassign(line=sale.line, actor=sale.retailer, fulfiller=to, note="a fire"))
 
 
 STORIES = (
@@ -173,9 +173,9 @@ async def agreed(world: World, policy: Policy) -> None:
     )
 
 
-async def told(said: Talk, place: int = 0) -> list[EventView]:
-    keys = [(row["retailer_id"], row["line_id"], row["seq"]) for row in await said.events(place)]
-    found = await said.world.application.database.read(partial(event_reads.events_for_sending, keys=keys))
+async def reported(sale: Sale, place: int = 0) -> list[EventView]:
+    keys = [(row["retailer_id"], row["line_id"], row["seq"]) for row in await sale.events(place)]
+    found = await sale.world.application.database.read(partial(event_reads.events_for_sending, keys=keys))
     return sorted(found, key=lambda row: row.seq)
 
 
@@ -184,9 +184,9 @@ def reader(world: World, party: UUID) -> Scope:
     return Scope(party=party, kind=kinds.get(party, PartyKind.RETAILER))
 
 
-async def bodies(said: Talk, party: UUID | None = None, **more: Any) -> list[dict[str, Any]]:
-    who = reader(said.world, party or said.world.supplier)
-    return [write(row, reader=who, source=HERE, **more) for row in await told(said)]
+async def bodies(sale: Sale, party: UUID | None = None, **more: Any) -> list[dict[str, Any]]:
+    who = reader(sale.world, party or sale.world.supplier)
+    return [write(row, reader=who, source=HERE, **more) for row in await reported(sale)]
 
 
 def kinds_of(written: list[dict[str, Any]]) -> list[str]:
@@ -196,10 +196,10 @@ def kinds_of(written: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 async def test_every_body_is_as_the_schema_says_and_nothing_else(world: World, story: Story) -> None:
     schema = Draft202012Validator(json.loads((DOCS / "events.schema.json").read_text(encoding="utf-8")))
-    said = await talk(world)
-    await story(said)
+    sale = await new_sale(world)
+    await story(sale)
     for party in (world.retailer, world.supplier, PLATFORM):
-        for body in await bodies(said, party, page=lambda row: f"{HERE}/answer/token"):
+        for body in await bodies(sale, party, page=lambda row: f"{HERE}/answer/token"):
             sent = json.dumps(body)
             assert list(schema.iter_errors(json.loads(sent))) == []
             assert Envelope.model_validate_json(sent).type == body["type"]
@@ -208,18 +208,18 @@ async def test_every_body_is_as_the_schema_says_and_nothing_else(world: World, s
 async def test_the_stories_have_every_kind(sqlite_world: World) -> None:
     seen: set[str] = set()
     for story in STORIES:
-        said = await talk(sqlite_world)
-        await story(said)
-        seen |= set(kinds_of(await bodies(said)))
+        sale = await new_sale(sqlite_world)
+        await story(sale)
+        seen |= set(kinds_of(await bodies(sale)))
     # What an operator corrects of a refund is told by tests/money.
     assert seen == {kind.value for kind in EventKind} - {EventKind.REFUND_CORRECTED}
 
 
 async def test_the_envelope_names_the_event(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.ask(2), door="crux")
-    row = (await said.events())[-1]
-    body = (await bodies(said))[-1]
+    sale = await new_sale(world)
+    await sale.done(sale.ask(2), door="crux")
+    row = (await sale.events())[-1]
+    body = (await bodies(sale))[-1]
     data = body.pop("data")
     assert body == {
         "specversion": "1.0",
@@ -227,13 +227,13 @@ async def test_the_envelope_names_the_event(world: World) -> None:
         "source": HERE,
         "type": "countermand.cancellation.asked.v1",
         "time": "2026-11-02T09:00:00Z",
-        "subject": str(said.line),
+        "subject": str(sale.line),
         "datacontenttype": "application/json",
     }
-    line = await world.line(said.line)
+    line = await world.line(sale.line)
     assert data == {
-        "line": str(said.line),
-        "order": str(said.order),
+        "line": str(sale.line),
+        "order": str(sale.order),
         "reference": data["reference"],
         "sku": "SKU-0",
         "title": line.title,
@@ -244,7 +244,7 @@ async def test_the_envelope_names_the_event(world: World) -> None:
         "units": 2,
         "state": {"ordered": 5, "open": 3, "asked": 2, "cancelled": 0, "shipped": 0},
         "cancellation": {
-            "id": f"can_{said.asked.hex}",
+            "id": f"can_{sale.asked.hex}",
             "units": 2,
             "state": "asked",
             "asker": "retailer",
@@ -268,23 +268,23 @@ async def test_the_envelope_names_the_event(world: World) -> None:
         "door": "crux",
         "recorded_at": "2026-11-02T09:00:00Z",
         "links": {
-            "accept": f"{HERE}/v1/cancellations/can_{said.asked.hex}/accept",
-            "decline": f"{HERE}/v1/cancellations/can_{said.asked.hex}/decline",
+            "accept": f"{HERE}/v1/cancellations/can_{sale.asked.hex}/accept",
+            "decline": f"{HERE}/v1/cancellations/can_{sale.asked.hex}/decline",
         },
     }
     assert data["reference"].startswith("PO-")
 
 
 async def test_a_body_tells_of_the_moment_whatever_happened_since(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.customer_asks(2))
+    sale = await new_sale(world)
+    await sale.done(sale.customer_asks(2))
     world.clock.advance(hours=1)
-    first = await bodies(said)
-    await said.done(said.passes_on())
+    first = await bodies(sale)
+    await sale.done(sale.passes_on())
     world.clock.advance(hours=1)
-    second = await bodies(said)
-    await said.done(said.accept(1, named=True))
-    last = await bodies(said)
+    second = await bodies(sale)
+    await sale.done(sale.accept(1, named=True))
+    last = await bodies(sale)
     assert kinds_of(last) == [
         "line.placed",
         "cancellation.asked",
@@ -315,29 +315,29 @@ async def test_a_body_tells_of_the_moment_whatever_happened_since(world: World) 
 
 
 async def test_another_reason_of_the_answer_does_not_reach_back(world: World) -> None:
-    said = await talk(world, fulfillers=(world.retailer,))
-    await said.done(replace(said.customer_asks(2), reason=CancelReason.ORDERED_TWICE))
-    own = said.cancel_own(actor=said.retailer)
-    await said.done(own)
-    asked, *accepted = (each["data"]["cancellation"] for each in (await bodies(said, world.retailer))[1:])
+    sale = await new_sale(world, fulfillers=(world.retailer,))
+    await sale.done(replace(sale.customer_asks(2), reason=CancelReason.ORDERED_TWICE))
+    own = sale.cancel_own(actor=sale.retailer)
+    await sale.done(own)
+    asked, *accepted = (each["data"]["cancellation"] for each in (await bodies(sale, world.retailer))[1:])
     assert (asked["reason"], asked["unasked"]) == ("ordered_twice", False)
     assert {(each["reason"], each["unasked"]) for each in accepted} == {("out_of_stock", True)}
 
 
 async def test_a_decline_has_both_reasons_and_its_words(world: World) -> None:
-    said = await talk(world)
-    await said.done(replace(said.ask(2), reason=CancelReason.ORDERED_TWICE, note="two were one too many"))
-    await said.done(said.decline())
-    asked, declined = (each["data"]["cancellation"] for each in (await bodies(said))[1:])
+    sale = await new_sale(world)
+    await sale.done(replace(sale.ask(2), reason=CancelReason.ORDERED_TWICE, note="two were one too many"))
+    await sale.done(sale.decline())
+    asked, declined = (each["data"]["cancellation"] for each in (await bodies(sale))[1:])
     assert (asked["decline_reason"], asked["answer_note"]) == (None, "")
     assert (declined["reason"], declined["decline_reason"]) == ("ordered_twice", "in_packing")
     assert (declined["note"], declined["answer_note"]) == ("two were one too many", "on the belt")
 
 
 async def test_an_ask_that_its_own_transaction_accepted_is_told_as_asked_first(world: World) -> None:
-    said = await talk(world)
-    await is_free(said)
-    asked, accepted = (await bodies(said))[1:]
+    sale = await new_sale(world)
+    await is_free(sale)
+    asked, accepted = (await bodies(sale))[1:]
     assert asked["data"]["cancellation"]["state"] == "asked"
     assert asked["data"]["cancellation"]["accepted_units"] == 0
     assert accepted["data"]["cancellation"]["state"] == "accepted"
@@ -347,74 +347,74 @@ async def test_an_ask_that_its_own_transaction_accepted_is_told_as_asked_first(w
 # Links
 
 
-async def links(said: Talk, party: UUID, **more: Any) -> set[str]:
-    return set((await bodies(said, party, **more))[-1]["data"]["links"])
+async def links(sale: Sale, party: UUID, **more: Any) -> set[str]:
+    return set((await bodies(sale, party, **more))[-1]["data"]["links"])
 
 
 async def test_links_to_answer_go_to_whose_answer_is_due_and_to_withdraw_to_the_asker(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.customer_asks(2))
-    assert await links(said, world.retailer) == {"accept", "decline"}
-    assert await links(said, world.supplier) == set()
-    assert await links(said, PLATFORM) == {"withdraw"}
-    await said.done(said.passes_on())
-    assert await links(said, world.retailer) == set()
-    assert await links(said, world.supplier) == {"accept", "decline"}
-    assert await links(said, PLATFORM) == {"withdraw"}
-    await said.done(said.decline())
+    sale = await new_sale(world)
+    await sale.done(sale.customer_asks(2))
+    assert await links(sale, world.retailer) == {"accept", "decline"}
+    assert await links(sale, world.supplier) == set()
+    assert await links(sale, PLATFORM) == {"withdraw"}
+    await sale.done(sale.passes_on())
+    assert await links(sale, world.retailer) == set()
+    assert await links(sale, world.supplier) == {"accept", "decline"}
+    assert await links(sale, PLATFORM) == {"withdraw"}
+    await sale.done(sale.decline())
     for party in (world.retailer, world.supplier, PLATFORM):
-        assert await links(said, party) == set()
+        assert await links(sale, party) == set()
 
 
 async def test_the_retailers_own_ask_is_the_retailers_to_withdraw(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.ask(2))
-    assert await links(said, world.retailer) == {"withdraw"}
-    assert await links(said, PLATFORM) == set()
+    sale = await new_sale(world)
+    await sale.done(sale.ask(2))
+    assert await links(sale, world.retailer) == {"withdraw"}
+    assert await links(sale, PLATFORM) == set()
 
 
 async def test_what_was_escalated_is_the_platforms_to_answer(world: World) -> None:
-    said = await talk(world)
-    await escalates(said)
-    assert await links(said, PLATFORM) == {"accept", "decline"}
-    assert await links(said, world.supplier) == set()
-    assert await links(said, world.retailer) == {"withdraw"}
+    sale = await new_sale(world)
+    await escalates(sale)
+    assert await links(sale, PLATFORM) == {"accept", "decline"}
+    assert await links(sale, world.supplier) == set()
+    assert await links(sale, world.retailer) == {"withdraw"}
 
 
 async def test_the_page_is_made_for_whose_answer_is_due_only(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.ask(2))
+    sale = await new_sale(world)
+    await sale.done(sale.ask(2))
     made: list[UUID] = []
 
     def page(row: Record) -> str:
         made.append(row.cancellation_id)
         return "https://x"
 
-    assert await links(said, world.retailer, page=page) == {"withdraw"}
+    assert await links(sale, world.retailer, page=page) == {"withdraw"}
     assert made == []
-    assert await links(said, world.supplier, page=page) == {"accept", "decline", "page"}
-    assert made == [said.asked]
+    assert await links(sale, world.supplier, page=page) == {"accept", "decline", "page"}
+    assert made == [sale.asked]
 
 
 # Whose business it is
 
 
 async def test_neither_the_customer_nor_who_acted_within_a_party_is_told(world: World) -> None:
-    said = await talk(world)
+    sale = await new_sale(world)
     for story in (answers, goods):
-        await story(said)
-        said = await talk(world)
-    await said.done(replace(said.ask(2), actor=replace(said.retailer, name="canary of the shop")))
+        await story(sale)
+        sale = await new_sale(world)
+    await sale.done(replace(sale.ask(2), actor=replace(sale.retailer, name="canary of the shop")))
     for party in (world.retailer, world.supplier, PLATFORM):
-        assert "canary" not in json.dumps(await bodies(said, party))
+        assert "canary" not in json.dumps(await bodies(sale, party))
 
 
 # Reading
 
 
 async def test_any_number_of_events_is_one_statement(world: World) -> None:
-    first, second = await talk(world, 5, 3), await talk(world, fulfillers=(world.other_supplier,))
-    foreign = await talk(world, fulfillers=(world.supplier,), retailer=world.other_retailer)
+    first, second = await new_sale(world, 5, 3), await new_sale(world, fulfillers=(world.other_supplier,))
+    foreign = await new_sale(world, fulfillers=(world.supplier,), retailer=world.other_retailer)
     await first.done(first.ask(2))
     await first.done(first.accept(named=True))
     keys = [
@@ -449,9 +449,9 @@ def test_a_test_is_about_nothing() -> None:
 
 async def test_a_look_by_keys_and_a_list_tell_the_same_of_an_event(world: World) -> None:
     """They are two statements: one has its order of tables written out, the other leaves it to the database."""
-    said = await talk(world)
-    await answers(said)
-    stored = await said.events()
+    sale = await new_sale(world)
+    await answers(sale)
+    stored = await sale.events()
     keys = [(world.retailer, each["line_id"], each["seq"]) for each in stored]
     by_key = await world.application.database.read(partial(event_reads.events_for_sending, keys=keys))
     wanted = event_reads.EventFilter()

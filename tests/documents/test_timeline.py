@@ -28,7 +28,7 @@ FACTS: dict[str, Any] = {"units": 2, "open": 1, "asked": 0, "cancelled": 2, "shi
 REFUND = {"payment": "1", "amount_minor": 1250, "currency": "EUR", "released": False, "elsewhere_minor": 300}
 
 
-def told(kind: EventKind, **facts: Any) -> str:
+def reported(kind: EventKind, **facts: Any) -> str:
     event: Any = SimpleNamespace(
         kind=kind.value, facts=FACTS | facts, retailer_id=RETAILER, actor_id=RETAILER, actor_name="Fine Shoes"
     )
@@ -60,7 +60,7 @@ MONEY = {
 @pytest.mark.parametrize("kind", EventKind)
 def test_every_kind_of_event_has_its_sentence(kind: EventKind) -> None:
     """Whoever adds a kind adds its sentence to timeline.py."""
-    sentence = told(kind, **{part: facts for part, facts in MONEY.items() if kind.startswith(f"{part}.")})
+    sentence = reported(kind, **{part: facts for part, facts in MONEY.items() if kind.startswith(f"{part}.")})
     assert sentence[0].isupper()
     assert sentence.endswith(".")
     assert "None" not in sentence
@@ -117,7 +117,7 @@ def test_every_kind_of_event_has_its_sentence(kind: EventKind) -> None:
     ],
 )
 def test_a_sentence_says_who_why_and_what_is_due(kind: EventKind, facts: dict[str, Any], sentence: str) -> None:
-    assert told(kind, **facts) == sentence
+    assert reported(kind, **facts) == sentence
 
 
 @pytest.mark.anyio

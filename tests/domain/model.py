@@ -58,16 +58,16 @@ class Wish:
 
     def as_before(self, who: str, step: int | None, what: str, units: int | None, why: str = "") -> bool:
         """Whether the same was said before: by the same party, or of a step that says so by whoever had to."""
-        for number, by, awaited, said, taken, of, because in self.answers:
-            passed = said == "passed on"
+        for number, by, awaited, answer, taken, of, because in self.answers:
+            passed = answer == "passed on"
             mine = by == who or (awaited == who and (passed or step)) or (who == PLATFORM and step)
             if step not in (None, number) or (by == POLICY and not passed) or not mine:
                 continue
-            if what == "accept" and said in ("accept", "passed on") and taken == (units or of):
+            if what == "accept" and answer in ("accept", "passed on") and taken == (units or of):
                 return True
-            if what == said == "decline" and because == why:
+            if what == answer == "decline" and because == why:
                 return True
-            if (what, said, because) == ("decline", "proof", why) and not units:
+            if (what, answer, because) == ("decline", "proof", why) and not units:
                 return True
         return False
 
@@ -82,7 +82,7 @@ class Model:
         self.tokens: list[tuple[str, UUID | None]] = [("open", None)] * ordered
         self.wishes: dict[UUID, Wish] = {}
         self.allocation: tuple[int, int, int] | None = None
-        self.told: list[tuple[str, int, UUID | None]] = []
+        self.reported: list[tuple[str, int, UUID | None]] = []
         self.late: set[tuple[str, str, UUID]] = set()
         self.left: dict[tuple[str, int], int] = {}
         self.now = placed
@@ -181,11 +181,11 @@ class Model:
                 promised = who != PLATFORM and wish.terms.customer_asks_retailer_first and wish in self._with_supplier()
                 self._give_back(wish, "declined", who, why)
                 if promised:
-                    self.told.append(("cancellation.case_opened", wish.units, wish.id))
+                    self.reported.append(("cancellation.case_opened", wish.units, wish.id))
             elif not wish.why:
                 wish.answered(who, "proof", wish.units, wish.units, why)
                 wish.why, wish.due = why, now + timedelta(seconds=wish.terms.proof_within_s)
-                self.told.append(("cancellation.proof_asked", wish.units, wish.id))
+                self.reported.append(("cancellation.proof_asked", wish.units, wish.id))
         return None
 
     def escalate(self, who: str, named: UUID) -> str | None:
@@ -199,14 +199,14 @@ class Model:
         if wish.awaits in (RETAILER, SUPPLIER):
             wish.answered(who, "escalated", wish.units, wish.units)
             wish.awaits = OPERATOR
-            self.told.append(("cancellation.escalated", wish.units, wish.id))
+            self.reported.append(("cancellation.escalated", wish.units, wish.id))
         return None
 
     def note(self, who: str, named: UUID, words: str) -> str | None:
         refusal = self._no_answer_from(who, named)
         if not refusal and (who, words, named) not in self.late:
             self.late.add((who, words, named))
-            self.told.append(("cancellation.noted", self.wishes[named].units, named))
+            self.reported.append(("cancellation.noted", self.wishes[named].units, named))
         return refusal
 
     def withdraw(self, who: str, asker: str, named: UUID | None) -> str | None:
@@ -234,7 +234,7 @@ class Model:
         if silence == "escalate":
             wish.answered(POLICY, "escalated", wish.units, wish.units)
             wish.awaits, wish.due = OPERATOR, None
-            self.told.append(("cancellation.escalated", wish.units, wish.id))
+            self.reported.append(("cancellation.escalated", wish.units, wish.id))
         elif silence == "lapse":
             self._give_back(wish, "lapsed", POLICY)
         elif wish in self._waiting():
@@ -302,7 +302,7 @@ class Model:
         while self.count("open") < units:
             self._give_back(yielding.pop(0), "declined", who, "already_shipped")
         self._move(units, ("open", None), ("shipped", None))
-        self.told.append(("line.shipped", units, None))
+        self.reported.append(("line.shipped", units, None))
         return None
 
     def allocate(self, who: str, numbers: tuple[int, int, int], fresh: UUID) -> str | None:
@@ -320,7 +320,7 @@ class Model:
         if not more >= 0 or max(numbers[:2]) > len(self.tokens) or (more > there and not total):
             return "too_many_units"
         self.allocation = numbers
-        self.told.append(("line.allocated", numbers[0], None))
+        self.reported.append(("line.allocated", numbers[0], None))
         for wish in self.standing() if total and more > there else []:
             self._take_for_good(wish, who)
         if min(more, there):
@@ -330,7 +330,7 @@ class Model:
     def change_transport(self, who: str) -> str | None:
         if who not in (self.holder, PLATFORM):
             return "unknown_line"
-        self.told.append(("line.transport_changed", self.count("shipped"), None))
+        self.reported.append(("line.transport_changed", self.count("shipped"), None))
         return None
 
     # What is so
@@ -370,7 +370,7 @@ class Model:
         wish = self.wishes.get(named) if named else None
         if wish and (wish.state != "asked" or wish.agreed):
             return "already_answered"
-        if wish and any(awaited == who and said != "escalated" for _, _, awaited, said, *_ in wish.answers):
+        if wish and any(awaited == who and answer != "escalated" for _, _, awaited, answer, *_ in wish.answers):
             return "already_answered"
         return self._nothing_waits(named)
 
@@ -390,7 +390,7 @@ class Model:
             return None
         if (who, word, last.id) not in self.late:
             self.late.add((who, word, last.id))
-            self.told.append(("cancellation.late_answer", units or last.units, last.id))
+            self.reported.append(("cancellation.late_answer", units or last.units, last.id))
         return "already_answered"
 
     def _left_all_the_same(self, who: str, units: int | None, there: int = 0) -> str | None:
@@ -401,7 +401,7 @@ class Model:
             return None
         if 0 < left <= gone and (who, left) not in self.left:
             self.left[who, left] = left
-            self.told.append(("line.shipped_though_cancelled", left, None))
+            self.reported.append(("line.shipped_though_cancelled", left, None))
         return None
 
     def _due_from(self, who: str, named: UUID | None) -> list[Wish]:
@@ -454,7 +454,7 @@ class Model:
         self.wishes[fresh] = wish = Wish(fresh, asker, units, awaits, self._due(now, terms), key, group=group)
         wish.terms, wish.voice, wish.first, wish.asked = terms, voice, units, now
         self._move(units, ("open", None), ("asked", fresh))
-        self.told.append(("cancellation.asked", units, fresh))
+        self.reported.append(("cancellation.asked", units, fresh))
         free = terms.free_window_s and now < self.placed + timedelta(seconds=terms.free_window_s)
         if alone or free:
             wish.due = None
@@ -464,7 +464,7 @@ class Model:
         self.wishes[fresh] = own = Wish(fresh, "nobody", units, state="accepted", taken=units, by=who, counts=True)
         own.ended = self.now
         self._move(units, ("open", None), ("cancelled", fresh))
-        self.told.append(("cancellation.accepted", units, fresh))
+        self.reported.append(("cancellation.accepted", units, fresh))
 
     def _retailer_agrees(self, wish: Wish, who: str, now: datetime, units: int | None = None, rest: str = "") -> None:
         if self.decider == RETAILER:
@@ -476,13 +476,13 @@ class Model:
                 self._move(wish.units - kept, ("asked", wish.id), ("open", None))
                 wish.rest_why, wish.units = rest, kept
             wish.awaits, wish.due, wish.why = SUPPLIER, self._due(now, wish.terms), ""
-            self.told.append(("cancellation.passed_on", wish.units, wish.id))
+            self.reported.append(("cancellation.passed_on", wish.units, wish.id))
 
     def _take(self, wish: Wish, who: str, units: int | None = None, rest: str = "") -> None:
         if wish.group:
             wish.answered(who, "accept", wish.units, wish.units)
             wish.agreed, wish.by, wish.awaits, wish.why = True, who, "", ""
-            self.told.append(("cancellation.agreed", wish.units, wish.id))
+            self.reported.append(("cancellation.agreed", wish.units, wish.id))
             return
         units = wish.units if units is None else units
         self._take_for_good(wish, who, units)
@@ -495,14 +495,14 @@ class Model:
         wish.answered(who, "accept", units, wish.units)
         wish.state, wish.taken, wish.by, wish.awaits = "accepted", units, who, ""
         wish.why, wish.ended = wish.rest_why, self.now
-        self.told.append(("cancellation.accepted", units, wish.id))
+        self.reported.append(("cancellation.accepted", units, wish.id))
 
     def _give_back(self, wish: Wish, state: str, who: str, why: str = "") -> None:
         self._move(wish.units, ("asked", wish.id), ("open", None))
         wish.answered(who, {"declined": "decline"}.get(state, state), wish.units, wish.units, why)
         wish.state, wish.by, wish.why, wish.awaits = state, who, why, ""
         wish.ended = self.now
-        self.told.append((f"cancellation.{state}", wish.units, wish.id))
+        self.reported.append((f"cancellation.{state}", wish.units, wish.id))
 
     def _due(self, now: datetime, terms: Policy) -> datetime | None:
         return None if terms.answer_within_s is None else now + timedelta(seconds=terms.answer_within_s)

@@ -167,7 +167,7 @@ def buckets(line: Line) -> tuple[int, int, int, int]:
     return line.open, line.asked, line.cancelled, line.shipped
 
 
-def told(decision: Decision) -> list[tuple[EventKind, int]]:
+def reported(decision: Decision) -> list[tuple[EventKind, int]]:
     return [(event.kind, event.units) for event in decision.events]
 
 

@@ -27,8 +27,8 @@ from tests.domain.story import (
     held_by_retailer,
     not_yet_sent,
     pass_deadline,
+    reported,
     retailer_cancel,
-    told,
     withdraw,
 )
 
@@ -41,7 +41,7 @@ def test_a_partial_acceptance_leaves_the_rest_on_order() -> None:
     decision = story.heeds(accept(3, cancellation=asked))  # EC-15
     assert buckets(story.line) == (2, 0, 3, 0)
     assert (story.cancellation(asked).units, story.cancellation(asked).accepted_units) == (5, 3)
-    assert told(decision) == [(ACCEPTED, 3)]
+    assert reported(decision) == [(ACCEPTED, 3)]
 
 
 def test_the_asker_is_told_both_numbers_and_why_not_the_rest() -> None:
@@ -166,7 +166,7 @@ def test_one_answer_without_a_name_answers_all_that_await_the_party() -> None:
     story.heeds(ask(1, key="a"))
     story.heeds(ask(2, key="b"))
     theirs = story.asked(customer_asks(1))
-    assert told(story.heeds(accept())) == [(ACCEPTED, 1), (ACCEPTED, 2)]
+    assert reported(story.heeds(accept())) == [(ACCEPTED, 1), (ACCEPTED, 2)]
     assert [c.id for c in story.line.asks] == [theirs]
 
 
@@ -196,7 +196,7 @@ def test_a_retailer_accepts_a_customers_ask_by_passing_it_on() -> None:
     asked = story.asked(customer_asks(2))
     decision = story.after(hours=3).heeds(accept(actor=RETAILER, cancellation=asked))
     passed_on = story.cancellation(asked)
-    assert told(decision) == [(PASSED_ON, 2)]
+    assert reported(decision) == [(PASSED_ON, 2)]
     assert (passed_on.state, passed_on.awaiting) == (State.ASKED, SUPPLIER.party)
     assert passed_on.due_at == Policy().answer_due(story.now)
     story.heeds(accept(cancellation=asked))
@@ -240,7 +240,7 @@ def test_a_retailer_may_decline_what_a_customer_asks_and_the_supplier_never_hear
 def test_a_retailer_that_decides_alone_accepts_a_customers_ask_for_good(line: Line) -> None:
     story = Story(line)
     asked = story.asked(customer_asks(3))
-    assert told(story.heeds(accept(2, actor=RETAILER, cancellation=asked))) == [(ACCEPTED, 2)]
+    assert reported(story.heeds(accept(2, actor=RETAILER, cancellation=asked))) == [(ACCEPTED, 2)]
     assert (buckets(story.line), story.cancellation(asked).unasked) == ((3, 0, 2, 0), False)
 
 

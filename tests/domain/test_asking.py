@@ -33,8 +33,8 @@ from tests.domain.story import (
     in_buckets,
     not_yet_sent,
     rejected_line,
+    reported,
     ship,
-    told,
     withdraw,
 )
 
@@ -100,7 +100,7 @@ def test_another_retailers_line_looks_unknown_whatever_is_asked() -> None:
 def test_a_line_whose_supplier_was_never_told_is_cancelled_at_once() -> None:
     story = Story(not_yet_sent(), policy=Policy(accepts_until=Cutoff.NEVER))
     decision = story.heeds(ask(2))  # EC-20
-    assert told(decision) == [(ACCEPTED, 2)]
+    assert reported(decision) == [(ACCEPTED, 2)]
     [cancellation] = decision.cancellations
     assert (cancellation.state, cancellation.answered_by, cancellation.unasked) == (
         State.ACCEPTED,
@@ -111,7 +111,7 @@ def test_a_line_whose_supplier_was_never_told_is_cancelled_at_once() -> None:
 
 def test_a_retailer_that_holds_the_goods_answers_itself_at_once() -> None:
     story = Story(held_by_retailer())
-    assert told(story.heeds(ask())) == [(ACCEPTED, 5)]
+    assert reported(story.heeds(ask())) == [(ACCEPTED, 5)]
     assert story.refuses(ask()).kind is RefusalKind.ALREADY_CANCELLED
 
 
@@ -165,7 +165,7 @@ def test_same_ask_by_same_asker_is_the_same_ask(command: LineCommand) -> None:
 def test_a_different_ask_is_not_a_repeat(first: LineCommand, second: LineCommand) -> None:
     story = Story()
     story.heeds(first)
-    assert [kind for kind, _ in told(story.heeds(second))][-1] is ASKED
+    assert [kind for kind, _ in reported(story.heeds(second))][-1] is ASKED
 
 
 @pytest.mark.parametrize("answer", [decline(), withdraw()])
@@ -179,14 +179,14 @@ def test_once_answered_the_same_ask_is_a_new_ask(answer: LineCommand) -> None:
 def test_asking_for_the_rest_does_not_count_what_is_asked_already() -> None:
     story = Story()
     story.heeds(ask(2))
-    assert told(story.heeds(ask())) == [(ASKED, 3)]
+    assert reported(story.heeds(ask())) == [(ASKED, 3)]
     story.repeats(ask())
 
 
 def test_a_retailers_whole_ask_answers_the_customer_that_waits_for_it() -> None:
     story = Story()
     asked = story.asked(customer_asks(2))
-    assert told(story.heeds(ask())) == [(PASSED_ON, 2), (ASKED, 3)]
+    assert reported(story.heeds(ask())) == [(PASSED_ON, 2), (ASKED, 3)]
     assert story.cancellation(asked).awaiting == SUPPLIER.party
     story.repeats(ask())
 
@@ -194,7 +194,7 @@ def test_a_retailers_whole_ask_answers_the_customer_that_waits_for_it() -> None:
 def test_a_retailers_whole_ask_on_its_own_goods_accepts_the_customer_that_waits_for_it() -> None:
     story = Story(held_by_retailer())
     asked = story.asked(customer_asks(2))
-    assert told(story.heeds(ask())) == [(ACCEPTED, 2), (ACCEPTED, 3)]
+    assert reported(story.heeds(ask())) == [(ACCEPTED, 2), (ACCEPTED, 3)]
     assert story.cancellation(asked).unasked is False
     assert story.line.cancellations[-1].unasked is True
 
@@ -202,7 +202,7 @@ def test_a_retailers_whole_ask_on_its_own_goods_accepts_the_customer_that_waits_
 def test_passing_on_alone_is_enough_of_an_effect() -> None:
     story = Story()
     story.heeds(customer_asks())
-    assert told(story.heeds(ask())) == [(PASSED_ON, 5)]
+    assert reported(story.heeds(ask())) == [(PASSED_ON, 5)]
     story.repeats(ask())
 
 
@@ -217,7 +217,7 @@ def test_a_whole_ask_is_no_repeat_while_a_customer_waits_for_the_retailer() -> N
     story = Story()
     story.heeds(ask(3))
     asked = story.asked(customer_asks(2))
-    assert told(story.heeds(ask())) == [(PASSED_ON, 2)]
+    assert reported(story.heeds(ask())) == [(PASSED_ON, 2)]
     assert story.cancellation(asked).awaiting == SUPPLIER.party
 
 
@@ -272,7 +272,7 @@ def test_the_free_window_is_measured_at_receipt_without_grace(seconds: int, free
     decision = story.heeds(command)  # EC-35
     [cancellation] = decision.cancellations
     if free:
-        assert told(decision) == [(ASKED, 2), (ACCEPTED, 2)]
+        assert reported(decision) == [(ASKED, 2), (ACCEPTED, 2)]
         assert [event.by_policy for event in decision.events] == [False, True]
         assert (cancellation.state, cancellation.answered_by, cancellation.by_policy) == (State.ACCEPTED, None, True)
     else:

@@ -24,8 +24,8 @@ from tests.domain.story import (
     held_by_supplier,
     in_buckets,
     rejected_line,
+    reported,
     ship,
-    told,
 )
 
 SHIPPED, DECLINED, ALLOCATED, ACCEPTED = (
@@ -64,7 +64,7 @@ def test_asked_units_ship_only_with_an_override_that_declines_the_ask(
         story.heeds(ask(asked))
     decision = story.heeds(ship(units, override=override))
     assert buckets(story.line) == after
-    assert told(decision) == events
+    assert reported(decision) == events
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_rejected_units_are_cancelled_on_the_fulfillers_account(
     story = Story()
     command = replace(command, backorder_on=date(2026, 4, 1))
     decision = story.heeds(command)
-    assert (buckets(story.line), told(decision)) == (after, events)
+    assert (buckets(story.line), reported(decision)) == (after, events)
     line = story.line
     assert (line.allocated, line.accepted, line.backordered, line.rejected, line.backorder_on) == (
         True,
@@ -218,7 +218,7 @@ def test_rejecting_all_that_is_left_accepts_the_asks_that_wait() -> None:
     story = Story()
     theirs = story.asked(customer_asks(1))
     ours = story.asked(ask(2))
-    assert told(story.heeds(allocate(0, 0, 5))) == [(ALLOCATED, 0), (ACCEPTED, 1), (ACCEPTED, 2), (ACCEPTED, 2)]
+    assert reported(story.heeds(allocate(0, 0, 5))) == [(ALLOCATED, 0), (ACCEPTED, 1), (ACCEPTED, 2), (ACCEPTED, 2)]
     assert buckets(story.line) == (0, 0, 5, 0)
     assert [story.cancellation(c).unasked for c in (theirs, ours)] == [False, False]
     assert story.line.cancellations[-1].unasked is True

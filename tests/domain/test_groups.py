@@ -51,7 +51,7 @@ class Order:
     def __init__(self, *lines: Line, policy: Policy = ALL) -> None:
         self.lines = {line.id: line for line in lines}
         self.policy, self.now, self.ids = policy, NOW, count(0x2000)
-        self.told: dict[UUID, list[Event]] = {line.id: [] for line in lines}
+        self.reported: dict[UUID, list[Event]] = {line.id: [] for line in lines}
 
     def cancel(self, actor: Actor = RETAILER, asker: Asker = Asker.RETAILER) -> Refusal | None:
         command = CancelOrder(order=ORDER, actor=actor, asker=asker, reason=CancelReason.ORDERED_TWICE)
@@ -82,7 +82,7 @@ class Order:
         return [buckets(line) for line in self.lines.values()]
 
     def kinds(self, line: UUID) -> list[EventKind]:
-        return [event.kind for event in self.told[line]]
+        return [event.kind for event in self.reported[line]]
 
     def _note(self, outcomes: Sequence[Decision | Refusal | None]) -> None:
         for outcome in outcomes:
@@ -93,7 +93,7 @@ class Order:
 
     def _took_place(self, decision: Decision) -> None:
         self.lines[decision.line.id] = decision.line
-        self.told[decision.line.id] += decision.events
+        self.reported[decision.line.id] += decision.events
 
     def _new_id(self) -> UUID:
         return UUID(int=next(self.ids))
@@ -140,7 +140,7 @@ def test_all_or_nothing_and_one_declines() -> None:
     order.tell(B, decline(actor=OTHER_SUPPLIER))
     assert order.buckets() == [(3, 0, 0, 0), (2, 0, 0, 0)]
     assert order.states() == [State.WITHDRAWN, State.DECLINED]
-    last = order.told[A][-1]
+    last = order.reported[A][-1]
     assert (last.kind, last.rule, last.units) == (Kind.CANCELLATION_WITHDRAWN, Rule.TOGETHER, 3)
     assert last.note == "Another line that was asked together with this one was not cancelled."
 
@@ -324,4 +324,4 @@ def test_the_reason_of_a_decline_is_told_to_nobody_elses_line() -> None:
     order.tell(B, decline(DeclineReason.MADE_TO_ORDER, actor=OTHER_SUPPLIER, note="for Mr. X"))
     [ended] = order.lines[A].cancellations
     assert (ended.decline_reason, ended.answered_by) == (None, None)
-    assert "Mr. X" not in ended.answer_note + order.told[A][-1].note
+    assert "Mr. X" not in ended.answer_note + order.reported[A][-1].note

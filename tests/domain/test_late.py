@@ -36,8 +36,8 @@ from tests.domain.story import (
     in_buckets,
     note,
     pass_deadline,
+    reported,
     ship,
-    told,
     withdraw,
 )
 
@@ -99,7 +99,7 @@ def test_however_late_a_retailers_silence_is_noticed_the_supplier_has_its_whole_
     ):
         decision = by_the_clock(story.after(**time))
         assert decision
-        assert told(decision) == [(kind, 2)]
+        assert reported(decision) == [(kind, 2)]
         assert by_the_clock(story.after(seconds=0)) is None
 
 
@@ -196,10 +196,10 @@ def test_another_answer_another_party_and_another_ask_are_no_repeat() -> None:
     second = story.asked(ask(1, key="b"))
     story.after(hours=48).heeds(pass_deadline(first))
     story.heeds(pass_deadline(second))
-    said = (accept(cancellation=first), decline(cancellation=first), accept(cancellation=second))
-    for command in (*said, *(replace(each, actor=PLATFORM, step=1) for each in said)):
+    words = (accept(cancellation=first), decline(cancellation=first), accept(cancellation=second))
+    for command in (*words, *(replace(each, actor=PLATFORM, step=1) for each in words)):
         assert len(story.refuses(command).remarks) == 1
-    for command in said:
+    for command in words:
         assert story.refuses(command).remarks == ()
 
 
@@ -286,7 +286,7 @@ def test_a_supplier_that_declines_what_the_retailer_agreed_to_calls_an_operator(
     asked = story.asked(customer_asks(2))
     story.heeds(accept(actor=RETAILER))
     decision = story.heeds(decline())
-    assert told(decision) == [(EventKind.CANCELLATION_DECLINED, 2), (CASE, 2)]
+    assert reported(decision) == [(EventKind.CANCELLATION_DECLINED, 2), (CASE, 2)]
     assert (decision.events[1].rule, decision.events[1].reason) == (Rule.CONTRADICTION, DeclineReason.IN_PACKING)
     assert story.cancellation(asked).state is State.DECLINED
 
@@ -304,14 +304,14 @@ def test_nobody_calls_an_operator_where_nobody_was_promised_anything(
 ) -> None:
     story = Story(policy=policy)
     story.heeds(command)
-    assert CASE not in [kind for kind, _ in told(story.heeds(answer))]
+    assert CASE not in [kind for kind, _ in reported(story.heeds(answer))]
 
 
 def test_an_operator_that_declines_itself_calls_nobody() -> None:
     story = Story()
     story.heeds(customer_asks(2))
     story.heeds(accept(actor=RETAILER))
-    assert told(story.heeds(decline(actor=PLATFORM))) == [(EventKind.CANCELLATION_DECLINED, 2)]
+    assert reported(story.heeds(decline(actor=PLATFORM))) == [(EventKind.CANCELLATION_DECLINED, 2)]
 
 
 # The supplier that is gone
@@ -350,7 +350,7 @@ def test_what_is_asked_of_a_supplier_that_is_gone_waits_for_an_operator_at_once(
     passed = Story(replace(held_by_supplier(), fulfiller_gone=True))
     passed.asked(customer_asks(2))
     decision = passed.heeds(accept(actor=RETAILER))
-    assert told(decision) == [(ESCALATED, 2)]
+    assert reported(decision) == [(ESCALATED, 2)]
 
 
 # At once
@@ -408,7 +408,7 @@ def test_the_same_note_by_the_same_party_is_kept_once() -> None:
         note("4.95 EUR", asked, tracking="3S1"),
         note("9.90 EUR", asked),
     ):
-        assert told(story.heeds(other)) == [(EventKind.CANCELLATION_NOTED, 2)]
+        assert reported(story.heeds(other)) == [(EventKind.CANCELLATION_NOTED, 2)]
     story.heeds(accept())
     assert buckets(story.line) == (3, 0, 2, 0)
 

@@ -275,12 +275,12 @@ class Lines(RuleBasedStateMachine):
             lambda: UUID(int=next(fresh)),
             lambda _, asked: self.asked_under(asked),
         )
-        told = self.asked_of_all(role_of(actor), asker, policy, outcome)
+        reported = self.asked_of_all(role_of(actor), asker, policy, outcome)
         if isinstance(outcome, Refusal):
-            assert told is None
+            assert reported is None
             return
-        assert told is not None
-        for fate, model in zip(outcome, told, strict=True):
+        assert reported is not None
+        for fate, model in zip(outcome, reported, strict=True):
             number = next(number for number, line in enumerate(self.lines) if line.id == fate.line)
             self.models[number] = model
             if isinstance(fate.outcome, Decision):
@@ -296,7 +296,7 @@ class Lines(RuleBasedStateMachine):
         assert len(groups) <= 1, "all are of one group, or none is of any"
         models, refusals = deepcopy(self.models), []
         for line, model in zip(self.lines, models, strict=True):
-            model.told.clear()
+            model.reported.clear()
             model.now = self.now
             mine = next((c for c in made if c.line == line.id), None)
             group, fresh = (mine.group, mine.id) if mine else (None, UUID(int=0))
@@ -495,7 +495,7 @@ class Lines(RuleBasedStateMachine):
             self.let_what_is_overdue_speak(number)
         model, self.ids = self.models[number], self.ids + 1
         outcome = self.decided(number, command, UUID(int=self.ids))
-        model.told.clear()
+        model.reported.clear()
         model.now = self.now
         refusal = expected(model, UUID(int=self.ids))
         reached.update([refusal] if refusal else [])
@@ -513,16 +513,16 @@ class Lines(RuleBasedStateMachine):
         return outcome
 
     def took_place(self, number: int, decision: Decision) -> None:
-        told = self.models[number].told
-        assert [(e.kind.value, e.units, e.cancellation) for e in decision.events] == told
-        reached.update(kind for kind, _, _ in told)
+        reported = self.models[number].reported
+        assert [(e.kind.value, e.units, e.cancellation) for e in decision.events] == reported
+        reached.update(kind for kind, _, _ in reported)
         self.lines[number] = decision.line
         self.events[number] += decision.events
 
     def settle(self) -> None:
         """What the answers so far mean for asks that are heeded together or not at all."""
         for model in self.models:
-            model.told.clear()
+            model.reported.clear()
             model.now = self.now
         settle_models(self.models)
         decisions = {decision.line.id: decision for decision in settle(self.lines, self.now)}
@@ -532,7 +532,7 @@ class Lines(RuleBasedStateMachine):
 
     def let_what_is_overdue_speak(self, number: int) -> None:
         line, model = self.lines[number], self.models[number]
-        model.told.clear()
+        model.reported.clear()
         model.now = self.now
         while overdue := [w for w in model.standing() if w.due and w.due <= self.now and not w.agreed]:
             first = min(overdue, key=lambda w: (w.due, w.id))

@@ -30,9 +30,9 @@ from tests.domain.story import (
     held_by_retailer,
     held_by_supplier,
     not_yet_sent,
+    reported,
     retailer_cancel,
     ship,
-    told,
     withdraw,
 )
 
@@ -184,7 +184,7 @@ def test_each_move_of_a_cancellation_moves_its_units(
     decision = story.heeds(command)
     assert buckets(story.line) == after
     assert [c.state for c in decision.cancellations] == [state]
-    assert told(decision) == [event]
+    assert reported(decision) == [event]
     assert story.line.seq == decision.events[0].seq == seq + 1
 
 

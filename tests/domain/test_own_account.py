@@ -25,8 +25,8 @@ from tests.domain.story import (
     in_buckets,
     not_yet_sent,
     pass_deadline,
+    reported,
     retailer_cancel,
-    told,
 )
 
 ACCEPTED, PASSED_ON, ASKED = (
@@ -78,7 +78,7 @@ def test_only_open_units_can_be_cancelled_on_ones_own_account(line: Line, units:
 def test_asks_that_await_the_canceller_go_along_and_count_for_its_own_reason() -> None:
     story = Story()
     asked = story.asked(ask(2))
-    assert told(story.heeds(cancel_own(note="fire"))) == [(ACCEPTED, 2), (ACCEPTED, 3)]
+    assert reported(story.heeds(cancel_own(note="fire"))) == [(ACCEPTED, 2), (ACCEPTED, 3)]
     found = story.cancellation(asked)
     assert (found.state, found.unasked, found.reason) == (State.ACCEPTED, True, CancelReason.OUT_OF_STOCK)
     assert found.answer_note == "fire"
@@ -87,7 +87,7 @@ def test_asks_that_await_the_canceller_go_along_and_count_for_its_own_reason() -
 def test_asks_go_along_though_nothing_else_is_open() -> None:
     story = Story()
     story.heeds(ask())
-    assert told(story.heeds(cancel_own())) == [(ACCEPTED, 5)]
+    assert reported(story.heeds(cancel_own())) == [(ACCEPTED, 5)]
 
 
 def test_what_the_customer_asked_does_not_count_when_that_is_the_reason_given() -> None:
@@ -120,7 +120,7 @@ def test_asks_that_await_another_party_do_not_go_along() -> None:
 def test_confirming_what_the_customer_asked_does_not_count() -> None:
     story = Story(held_by_retailer())
     asked = story.asked(customer_asks())
-    assert told(story.heeds(retailer_cancel())) == [(ACCEPTED, 5)]
+    assert reported(story.heeds(retailer_cancel())) == [(ACCEPTED, 5)]
     assert story.cancellation(asked).unasked is False
 
 
@@ -160,14 +160,14 @@ def test_where_a_supplier_holds_the_goods_the_call_is_the_retailers_own_ask() ->
 def test_where_a_supplier_holds_the_goods_confirming_passes_the_customers_ask_on() -> None:
     story = Story()
     asked = story.asked(customer_asks(2))
-    assert told(story.heeds(retailer_cancel())) == [(PASSED_ON, 2)]
+    assert reported(story.heeds(retailer_cancel())) == [(PASSED_ON, 2)]
     assert story.cancellation(asked).awaiting == SUPPLIER.party
 
 
 def test_where_a_supplier_holds_the_goods_another_reason_passes_on_and_asks_for_the_rest() -> None:
     story = Story()
     story.heeds(customer_asks(2))
-    assert told(story.heeds(retailer_cancel(CancelReason.OUT_OF_STOCK))) == [(PASSED_ON, 2), (ASKED, 3)]
+    assert reported(story.heeds(retailer_cancel(CancelReason.OUT_OF_STOCK))) == [(PASSED_ON, 2), (ASKED, 3)]
 
 
 @pytest.mark.parametrize("policy", [RETAILER_FIRST, SUPPLIER_DIRECTLY])
@@ -191,7 +191,7 @@ def test_an_operator_that_confirms_for_the_retailer_does_not_answer_for_the_supp
     story = Story()
     own = story.asked(ask(1))
     story.heeds(customer_asks(2))
-    assert told(story.heeds(retailer_cancel(actor=PLATFORM))) == [(PASSED_ON, 2)]
+    assert reported(story.heeds(retailer_cancel(actor=PLATFORM))) == [(PASSED_ON, 2)]
     assert story.cancellation(own).state is State.ASKED
 
 

@@ -187,12 +187,12 @@ WALK: list[tuple[RefusalKind, RefusalKind, Callable[[], Story], LineCommand]] = 
 ]
 
 
-@pytest.mark.parametrize(("told", "applies_too", "line", "command"), WALK)
+@pytest.mark.parametrize(("reported", "applies_too", "line", "command"), WALK)
 def test_where_two_refusals_apply_the_first_in_the_list_is_told(
-    told: RefusalKind, applies_too: RefusalKind, line: Callable[[], Story], command: LineCommand
+    reported: RefusalKind, applies_too: RefusalKind, line: Callable[[], Story], command: LineCommand
 ) -> None:
-    assert line().refuses(command).kind is told
-    assert PRECEDENCE[told] < PRECEDENCE[applies_too]
+    assert line().refuses(command).kind is reported
+    assert PRECEDENCE[reported] < PRECEDENCE[applies_too]
 
 
 def test_the_list_of_refusals_stands_in_its_order() -> None:

@@ -24,8 +24,8 @@ from tests.domain.story import (
     decline,
     escalate,
     pass_deadline,
+    reported,
     ship,
-    told,
     withdraw,
 )
 
@@ -42,7 +42,7 @@ def claimed(policy: Policy = PROVED) -> Story:
     """The supplier says that two of five units shipped already, and names no parcel."""
     story = Story(policy=policy)
     story.asked(ask(2))
-    assert told(story.heeds(decline(SHIPPED, note="on its way"))) == [(PROOF_ASKED, 2)]
+    assert reported(story.heeds(decline(SHIPPED, note="on its way"))) == [(PROOF_ASKED, 2)]
     return story
 
 
@@ -63,7 +63,7 @@ def test_whether_proof_is_wanted_says_the_policy_that_the_ask_was_made_under() -
     story.asked(ask(2))
     story.policy = Policy(version=3)
     story.asked(ask(1, key="c"))
-    assert told(story.heeds(decline(SHIPPED))) == [(DECLINED, 1), (PROOF_ASKED, 2), (DECLINED, 1)]
+    assert reported(story.heeds(decline(SHIPPED))) == [(DECLINED, 1), (PROOF_ASKED, 2), (DECLINED, 1)]
 
 
 def test_proof_that_does_not_come_is_an_acceptance() -> None:
@@ -86,13 +86,13 @@ def test_the_parcel_is_the_proof() -> None:
 
 def test_the_shipment_is_the_proof_and_needs_no_override() -> None:
     story = claimed()
-    assert told(story.heeds(ship(5))) == [(DECLINED, 2), (LEFT, 5)]
+    assert reported(story.heeds(ship(5))) == [(DECLINED, 2), (LEFT, 5)]
     assert buckets(story.line) == (0, 0, 0, 5)
 
 
 def test_a_shipment_of_other_units_leaves_the_proof_to_be_given() -> None:
     story = claimed()
-    assert told(story.heeds(ship(3))) == [(LEFT, 3)]
+    assert reported(story.heeds(ship(3))) == [(LEFT, 3)]
     assert story.line.asks[0].awaits_proof
 
 
@@ -140,7 +140,7 @@ def test_the_asker_may_take_it_back_meanwhile() -> None:
 def test_nothing_is_to_be_proved_where_it_is_not_wanted_or_was_given(command: object, policy: Policy) -> None:
     story = Story(policy=policy)
     story.asked(ask(2))
-    assert told(story.heeds(command)) == [(DECLINED, 2)]  # type: ignore[arg-type]
+    assert reported(story.heeds(command)) == [(DECLINED, 2)]  # type: ignore[arg-type]
 
 
 def test_a_retailers_claim_that_is_not_proved_goes_on_to_the_supplier() -> None:

@@ -31,8 +31,8 @@ from tests.domain.story import (
     not_yet_sent,
     note,
     pass_deadline,
+    reported,
     ship,
-    told,
 )
 
 K = EventKind
@@ -54,7 +54,7 @@ def test_open_and_asked_units_move_and_what_is_done_stays() -> None:
     story.heeds(allocate(accepted=3))
     asked = story.asked(ask(2))
     decision = story.after(hours=1).heeds(give())
-    assert told(decision) == [(K.LINE_REASSIGNED, 3), (K.CANCELLATION_PASSED_ON, 2)]
+    assert reported(decision) == [(K.LINE_REASSIGNED, 3), (K.CANCELLATION_PASSED_ON, 2)]
     assert buckets(story.line) == (1, 2, 1, 1)
     assert (story.line.fulfiller, story.line.allocated, story.line.accepted) == (NEW.party, False, 0)
     found = story.cancellation(asked)
@@ -92,7 +92,7 @@ def test_what_waits_for_the_retailer_goes_on_waiting_for_it() -> None:
     story = Story()
     asked = story.asked(customer_asks(2))
     before = story.cancellation(asked)
-    assert told(story.heeds(give())) == [(K.LINE_REASSIGNED, 5)]
+    assert reported(story.heeds(give())) == [(K.LINE_REASSIGNED, 5)]
     found = story.cancellation(asked)
     assert (found.awaiting, found.due_at, found.step) == (RETAILER.party, before.due_at, 1)
     story.heeds(accept(actor=RETAILER))
@@ -103,7 +103,7 @@ def test_a_part_that_was_passed_on_moves_as_that_part() -> None:
     story = Story()
     story.heeds(customer_asks(5))
     story.heeds(accept(2, actor=RETAILER))
-    assert told(story.heeds(give()))[1] == (K.CANCELLATION_PASSED_ON, 2)
+    assert reported(story.heeds(give()))[1] == (K.CANCELLATION_PASSED_ON, 2)
     story.heeds(accept(actor=NEW))
     assert buckets(story.line) == (3, 0, 2, 0)
 
@@ -148,7 +148,7 @@ def test_goods_of_the_retailer_may_go_to_a_supplier() -> None:
 
 def test_of_a_held_order_nobody_is_told() -> None:
     story = Story(not_yet_sent())
-    assert told(story.heeds(give(knows=False))) == [(K.LINE_REASSIGNED, 5)]
+    assert reported(story.heeds(give(knows=False))) == [(K.LINE_REASSIGNED, 5)]
     assert story.line.notified == (RETAILER.party,)
     assert story.refuses(ship(actor=NEW)).kind is RefusalKind.UNKNOWN_LINE
 

@@ -100,10 +100,10 @@ def tell(*steps: Step, policy: Policy = DEFAULT_POLICY, supplier: bool = True) -
     line = held_by_supplier(5)
     if not supplier:
         line = replace(line, fulfiller=line.retailer)
-    told = Told(line, [])
+    reported = Told(line, [])
     for command, at in steps:
-        told.say(command, at, policy)
-    return told
+        reported.say(command, at, policy)
+    return reported
 
 
 def item_of(line: Line, promised_on: date | None = PROMISED) -> Item:
@@ -116,8 +116,8 @@ def item_of(line: Line, promised_on: date | None = PROMISED) -> Item:
     )
 
 
-def counted(told: Told, promised_on: date | None = PROMISED) -> set[tuple[Role, Why]]:
-    found = incidents(item_of(told.line, promised_on), told.events, ZONE)
+def counted(reported: Told, promised_on: date | None = PROMISED) -> set[tuple[Role, Why]]:
+    found = incidents(item_of(reported.line, promised_on), reported.events, ZONE)
     for each in found:
         assert each.against == {Role.RETAILER: RETAILER.party, Role.FULFILLER: SUPPLIER.party}[each.role]
         assert each.evidence
@@ -334,8 +334,8 @@ def test_what_counts_when_a_supplier_holds_them(
 
 
 def test_without_a_promised_day_nothing_is_late() -> None:
-    told = tell(asked(AFTER), plaza(CUSTOMERS, AFTER + timedelta(days=300)), supplier=False)
-    assert counted(told, promised_on=None) == set()
+    reported = tell(asked(AFTER), plaza(CUSTOMERS, AFTER + timedelta(days=300)), supplier=False)
+    assert counted(reported, promised_on=None) == set()
 
 
 def test_the_promised_day_ends_by_the_clocks_of_the_zone() -> None:
@@ -433,36 +433,36 @@ def test_bols_example_by_bols_definition() -> None:
 
 
 def test_an_item_counts_once_however_often_it_was_cancelled() -> None:
-    told = tell(own(RETAILER), own(RETAILER), own(RETAILER), supplier=False)
-    found = the_card([told], RETAILER.party, R)
+    reported = tell(own(RETAILER), own(RETAILER), own(RETAILER), supplier=False)
+    found = the_card([reported], RETAILER.party, R)
     assert (len(found.counted), found.numerator) == (3, 1)
 
 
 def the_card(
-    told: Sequence[Told], party: UUID, role: Role, judgements: dict[tuple[UUID, UUID], Judgement] | None = None
+    reported: Sequence[Told], party: UUID, role: Role, judgements: dict[tuple[UUID, UUID], Judgement] | None = None
 ) -> Scorecard:
     return card(
         party=party,
         role=role,
         week=Week.of(NOW, ZONE),
-        ordered=len(told),
-        histories=[(item_of(each.line), each.events) for each in told],
+        ordered=len(reported),
+        histories=[(item_of(each.line), each.events) for each in reported],
         judgements=judgements or {},
         zone=ZONE,
     )
 
 
 def test_an_excluded_incident_is_shown_and_does_not_count() -> None:
-    told = tell(own(SUPPLIER), own(SUPPLIER))
-    [first, second] = the_card([told], SUPPLIER.party, F).counted
+    reported = tell(own(SUPPLIER), own(SUPPLIER))
+    [first, second] = the_card([reported], SUPPLIER.party, F).counted
     word = Judgement(
         cancellation=first.cancellation, party=SUPPLIER.party, excluded=True, reason="flood", by="a", at=NOW
     )
     key = (first.cancellation, SUPPLIER.party)
-    judged = the_card([told], SUPPLIER.party, F, {key: word})
+    judged = the_card([reported], SUPPLIER.party, F, {key: word})
     assert (judged.counted, judged.excluded, judged.numerator) == ((second,), ((first, word),), 1)
-    assert the_card([told], RETAILER.party, R, {key: word}).numerator == 1
-    assert the_card([told], SUPPLIER.party, F, {key: replace(word, excluded=False)}).counted == (first, second)
+    assert the_card([reported], RETAILER.party, R, {key: word}).numerator == 1
+    assert the_card([reported], SUPPLIER.party, F, {key: replace(word, excluded=False)}).counted == (first, second)
 
 
 def hours_to_answer(found: Scorecard) -> list[float]:
@@ -471,18 +471,18 @@ def hours_to_answer(found: Scorecard) -> list[float]:
 
 def test_the_time_to_answer_runs_from_when_the_ask_reached_the_party() -> None:
     later = NOW + timedelta(hours=10)
-    told = [
+    reported = [
         tell(asked(), answered(later), answered(later + timedelta(hours=1), SUPPLIER)),
         tell(wished(), declined(NOW + timedelta(hours=2), SUPPLIER)),
         tell(wished(), answered(NOW + timedelta(hours=9), SUPPLIER)),
         tell(wished(), overdue()),
         tell(wished(), answered(actor=PLATFORM)),
     ]
-    supplier = the_card(told, SUPPLIER.party, F)
+    supplier = the_card(reported, SUPPLIER.party, F)
     assert hours_to_answer(supplier) == [2, 9]
     assert supplier.decline_rate == Fraction(1, 3)
     assert [supplier.replies(each) for each in Reply] == [2, 1, 1]
-    retailer = the_card(told, RETAILER.party, R)
+    retailer = the_card(reported, RETAILER.party, R)
     assert hours_to_answer(retailer) == [10, 10]
     assert hours_to_answer(a_card(0, 5)) == []
     assert a_card(0, 5).decline_rate is None

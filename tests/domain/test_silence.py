@@ -25,7 +25,7 @@ from tests.domain.story import (
     held_by_retailer,
     not_yet_sent,
     pass_deadline,
-    told,
+    reported,
     withdraw,
 )
 
@@ -45,7 +45,7 @@ def test_silence_speaks_as_the_policy_says_from_the_due_time_on(
     asked = story.asked(ask(2))
     decision = story.after(hours=48, seconds=late_s).heeds(pass_deadline(asked))
     found = story.cancellation(asked)
-    assert (found.state, buckets(story.line), told(decision)) == (state, after, [(event, 2)])
+    assert (found.state, buckets(story.line), reported(decision)) == (state, after, [(event, 2)])
     assert decision.events[0].by_policy is True
     due = NOW + timedelta(hours=48)
     assert (found.awaiting, found.due_at) == (None, None if silence is Silence.ESCALATE else due)
@@ -122,7 +122,7 @@ def test_silence_that_accepts_for_a_retailer_passes_on_to_the_supplier_and_then_
     story = Story(policy=Policy(silence=Silence.ACCEPT))
     asked = story.asked(customer_asks(2))
     decision = story.after(hours=48).heeds(pass_deadline(asked))
-    assert told(decision) == [(EventKind.CANCELLATION_PASSED_ON, 2)]
+    assert reported(decision) == [(EventKind.CANCELLATION_PASSED_ON, 2)]
     assert decision.events[0].by_policy is True
     assert story.cancellation(asked).awaiting == SUPPLIER.party
     story.repeats(pass_deadline(asked))

@@ -23,7 +23,7 @@ from countermand.service.workspace import Workspace
 from countermand.store import statements
 from tests.money.test_quotes import quoted
 from tests.store.holding import agree, assert_sound
-from tests.store.speaking import Talk, talk
+from tests.store.speaking import Sale, new_sale
 from tests.support.money import place_paid, rows_of
 from tests.support.world import Clock, World, populate, running
 
@@ -32,9 +32,9 @@ pytestmark = pytest.mark.anyio
 STEPS = 400 if os.environ.get("COUNTERMAND_LONG") == "1" else 40
 
 
-async def priced(world: World, **changes: Any) -> Talk:
+async def priced(world: World, **changes: Any) -> Sale:
     order = await place_paid(world, **changes)
-    return Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
+    return Sale(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
 
 
 async def owed(world: World) -> list[tuple[str, int]]:
@@ -42,34 +42,34 @@ async def owed(world: World) -> list[tuple[str, int]]:
 
 
 async def test_an_acceptance_owes_what_the_quote_said(world: World) -> None:
-    said = await priced(world)
-    shown = await quoted(world, said.line, 2)
-    await said.done(said.ask(2))
+    sale = await priced(world)
+    shown = await quoted(world, sale.line, 2)
+    await sale.done(sale.ask(2))
     assert await owed(world) == [], "nothing is owed before the answer"
-    await said.done(said.accept())
+    await sale.done(sale.accept())
     assert shown["refund"] == "18.00"
     assert await owed(world) == [("1", 1800)]
     [row] = await rows_of(world, "refunds")
-    assert (row.state, row.cancellation_id, row.currency, row.due_at) == ("by_hand", said.asked, "EUR", None)
-    told = (await said.events())[-1]
-    assert (told["kind"], told["facts"]["refund"]["amount_minor"]) == ("refund.due", 1800)
-    assert told["actor_id"] == world.supplier
+    assert (row.state, row.cancellation_id, row.currency, row.due_at) == ("by_hand", sale.asked, "EUR", None)
+    reported = (await sale.events())[-1]
+    assert (reported["kind"], reported["facts"]["refund"]["amount_minor"]) == ("refund.due", 1800)
+    assert reported["actor_id"] == world.supplier
     await assert_sound(world.application.database)
 
 
 async def test_a_provider_is_due_at_once(world: World) -> None:
-    said = await priced(world, payments=[{"provider": "stripe", "reference": "pi_1", "captured": "27"}])
-    await said.done(said.cancel_own(1))
+    sale = await priced(world, payments=[{"provider": "stripe", "reference": "pi_1", "captured": "27"}])
+    await sale.done(sale.cancel_own(1))
     [row] = await rows_of(world, "refunds")
     assert (row.state, row.due_at, row.payment_reference) == ("due", world.clock(), "pi_1")
 
 
 async def test_a_declined_or_withdrawn_ask_owes_nothing(world: World) -> None:
-    said = await priced(world)
-    await said.done(said.ask(2))
-    await said.done(said.decline())
-    await said.done(said.ask(1))
-    await said.done(said.withdraw())
+    sale = await priced(world)
+    await sale.done(sale.ask(2))
+    await sale.done(sale.decline())
+    await sale.done(sale.ask(1))
+    await sale.done(sale.withdraw())
     assert await owed(world) == []
 
 
@@ -93,13 +93,13 @@ async def test_deciding_asks_the_database_nothing(world: World, monkeypatch: pyt
     monkeypatch.setattr(batch, "decide_call", decide)
     sqlalchemy_event.listen(Engine, "before_cursor_execute", note)
     try:
-        said = await priced(world)
-        await said.done(said.ask(1))
-        await said.done(said.accept())
-        await said.done(said.cancel_own(1))
+        sale = await priced(world)
+        await sale.done(sale.ask(1))
+        await sale.done(sale.accept())
+        await sale.done(sale.cancel_own(1))
         actor = world.actor(world.retailer)
-        await world.submit(CapturePayment(order=said.order, actor=actor, payment="1", captured_minor=2_000))
-        await said.done(said.ship(1))
+        await world.submit(CapturePayment(order=sale.order, actor=actor, payment="1", captured_minor=2_000))
+        await sale.done(sale.ship(1))
     finally:
         sqlalchemy_event.remove(Engine, "before_cursor_execute", note)
     assert (len(decided), asked) == (6, [])
@@ -108,16 +108,16 @@ async def test_deciding_asks_the_database_nothing(world: World, monkeypatch: pyt
 async def test_money_that_turns_out_to_be_needed_is_loaded_the_next_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = await priced(world)
+    sale = await priced(world)
     monkeypatch.setattr(load, "_may_move_money", lambda *given: False)
-    await said.done(said.cancel_own(1))
+    await sale.done(sale.cancel_own(1))
     assert await owed(world) == [("1", 900)]
     await assert_sound(world.application.database)
 
 
 async def test_an_order_without_money_owes_nothing_and_costs_no_statement_more(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.ask(1))
+    sale = await new_sale(world)
+    await sale.done(sale.ask(1))
     statements: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
@@ -125,7 +125,7 @@ async def test_an_order_without_money_owes_nothing_and_costs_no_statement_more(w
 
     sqlalchemy_event.listen(Engine, "before_cursor_execute", note)
     try:
-        await said.done(said.accept())
+        await sale.done(sale.accept())
     finally:
         sqlalchemy_event.remove(Engine, "before_cursor_execute", note)
     assert not [each for each in statements if "order_money" in each or "FROM refunds" in each]
@@ -133,8 +133,8 @@ async def test_an_order_without_money_owes_nothing_and_costs_no_statement_more(w
 
 
 async def test_ec_08_what_is_only_authorised_is_a_release(world: World) -> None:
-    said = await priced(world, payments=[{"provider": "stripe", "captured": "7", "authorised": "20"}])
-    await said.done(said.cancel_own())
+    sale = await priced(world, payments=[{"provider": "stripe", "captured": "7", "authorised": "20"}])
+    await sale.done(sale.cancel_own())
     assert sorted((row.kind, row.amount_minor) for row in await rows_of(world, "refunds")) == [
         ("refund", 700),
         ("release", 2000),
@@ -145,51 +145,51 @@ async def test_ec_08_what_is_only_authorised_is_a_release(world: World) -> None:
 
 async def test_ec_28_silence_that_means_yes_owes_the_refund_at_the_deadline(world: World) -> None:
     await agree(world, None, 1, silence="accept")
-    said = await priced(world)
-    await said.done(said.ask(2))
+    sale = await priced(world)
+    await sale.done(sale.ask(2))
     world.clock.advance(hours=49)
-    await said.done(said.pass_deadline())
+    await sale.done(sale.pass_deadline())
     assert await owed(world) == [("1", 1800)]
-    told = (await said.events())[-1]
-    assert (told["kind"], told["actor_id"], told["actor"]) == ("refund.due", None, "policy")
+    reported = (await sale.events())[-1]
+    assert (reported["kind"], reported["actor_id"], reported["actor"]) == ("refund.due", None, "policy")
 
 
 async def test_units_that_the_supplier_rejects_are_owed(world: World) -> None:
-    said = await priced(world)
-    await said.done(said.allocate_order(said.allocate(accepted=1, rejected=2)))
+    sale = await priced(world)
+    await sale.done(sale.allocate_order(sale.allocate(accepted=1, rejected=2)))
     assert await owed(world) == [("1", 1800)]
     await assert_sound(world.application.database)
 
 
 async def test_of_a_partial_answer_the_accepted_part_is_owed(world: World) -> None:
     """EC-15: the rest stays on order."""
-    said = await priced(world)
-    await said.done(said.ask(3))
-    await said.done(said.accept(1, named=True))
+    sale = await priced(world)
+    await sale.done(sale.ask(3))
+    await sale.done(sale.accept(1, named=True))
     assert await owed(world) == [("1", 900)]
 
 
 async def test_ec_37_units_that_are_cancelled_cannot_ship_and_are_refunded_once(world: World) -> None:
-    said = await priced(world)
-    await said.done(said.cancel_own())
-    refused = await said.refused(said.ship(1))
+    sale = await priced(world)
+    await sale.done(sale.cancel_own())
+    refused = await sale.refused(sale.ship(1))
     assert refused.refusal.kind.value == "already_cancelled"
-    await said.refused(said.cancel_own())
+    await sale.refused(sale.cancel_own())
     assert await owed(world) == [("1", 2700)]
 
 
 async def test_ec_51_the_gift_card_is_filled_first(world: World) -> None:
     gift = {"id": "gift", "method": "gift_card", "captured": "10"}
-    said = await priced(world, payments=[gift, {"id": "card", "captured": "17"}])
-    await said.done(said.cancel_own(2))
+    sale = await priced(world, payments=[gift, {"id": "card", "captured": "17"}])
+    await sale.done(sale.cancel_own(2))
     assert await owed(world) == [("card", 800), ("gift", 1000)]
 
 
 async def test_ec_55_the_vendor_owes_its_share_and_commission_comes_back(world: World) -> None:
     line = {"sku": "a", "units": 3, "unit_price": "10", "fee": "1.00", "supplier": str(world.supplier)}
-    said = await priced(world, lines=[line], commission_returned=True)
+    sale = await priced(world, lines=[line], commission_returned=True)
     for _ in range(3):
-        await said.done(said.cancel_own(1))
+        await sale.done(sale.cancel_own(1))
     accounts: dict[str, int] = {}
     for row in await rows_of(world, "journal"):
         accounts[row.debit] = accounts.get(row.debit, 0) - row.amount_minor
@@ -200,10 +200,10 @@ async def test_ec_55_the_vendor_owes_its_share_and_commission_comes_back(world: 
 
 async def test_shipping_goes_back_with_the_last_line_whoever_cancels_it(world: World) -> None:
     goods = [{"sku": str(n), "units": 1, "unit_price": "10", "supplier": str(world.supplier)} for n in range(3)]
-    said = await priced(world, lines=goods, discounts=[], shipping=[{"amount": "5"}], payments=[{"captured": "35"}])
-    await said.done(CancelOwn(line=said.lines[0], actor=said.supplier, reason=CancelReason.OUT_OF_STOCK))
-    await said.done(said.cancel_order())
-    await said.done(said.answer_order())
+    sale = await priced(world, lines=goods, discounts=[], shipping=[{"amount": "5"}], payments=[{"captured": "35"}])
+    await sale.done(CancelOwn(line=sale.lines[0], actor=sale.supplier, reason=CancelReason.OUT_OF_STOCK))
+    await sale.done(sale.cancel_order())
+    await sale.done(sale.answer_order())
     assert [amount for _, amount in await owed(world)] == [1000, 1000, 1500]
     await assert_sound(world.application.database)
 
@@ -211,8 +211,8 @@ async def test_shipping_goes_back_with_the_last_line_whoever_cancels_it(world: W
 async def test_an_order_that_is_cancelled_as_it_is_placed_is_paid_back(world: World) -> None:
     """Both calls may share a batch: then the order's money is not in the database yet."""
     order = await place_paid(world)
-    said = Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
-    outcomes = await asyncio.gather(*(said.say(said.cancel_own(1)) for _ in range(3)))
+    sale = Sale(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
+    outcomes = await asyncio.gather(*(sale.say(sale.cancel_own(1)) for _ in range(3)))
     assert all(isinstance(each, Done) for each in outcomes)
     assert sorted(amount for _, amount in await owed(world)) == [900, 900, 900]
     await assert_sound(world.application.database)
@@ -243,27 +243,27 @@ async def test_the_sum_of_all_refunds_is_the_quote_for_all_that_was_cancelled(wo
         for _ in range(4)
     ]
     for _ in range(STEPS // 4):
-        said = dice.choice(talks)
-        await asyncio.gather(*(said.say(command(said, dice)) for _ in range(4)))
+        sale = dice.choice(talks)
+        await asyncio.gather(*(sale.say(command(sale, dice)) for _ in range(4)))
     await assert_sound(world.application.database)
     assert await rows_of(world, "refunds")
 
 
-def command(said: Talk, dice: random.Random) -> Any:
-    line: UUID = dice.choice(said.lines)
+def command(sale: Sale, dice: random.Random) -> Any:
+    line: UUID = dice.choice(sale.lines)
     units = dice.choice([None, 1, 2])
     match dice.randint(0, 5):
         case 0 | 1:
-            return AskCancellation(line=line, actor=said.retailer, units=units, key=str(dice.random()))
+            return AskCancellation(line=line, actor=sale.retailer, units=units, key=str(dice.random()))
         case 2 | 3:
-            return AcceptCancellation(line=line, actor=said.supplier)
+            return AcceptCancellation(line=line, actor=sale.supplier)
         case 4:
-            return CancelOwn(line=line, actor=said.supplier, reason=CancelReason.OUT_OF_STOCK, units=units)
+            return CancelOwn(line=line, actor=sale.supplier, reason=CancelReason.OUT_OF_STOCK, units=units)
         case _:
             return dice.choice(
                 [
-                    Ship(line=line, actor=said.supplier, units=1),
-                    CancelOrder(order=said.order, actor=said.retailer, asker=Asker.RETAILER),
+                    Ship(line=line, actor=sale.supplier, units=1),
+                    CancelOrder(order=sale.order, actor=sale.retailer, asker=Asker.RETAILER),
                 ]
             )
 
@@ -279,16 +279,16 @@ async def test_lines_of_one_order_that_are_cancelled_side_by_side_share_its_paym
         charge = [{"amount": "4"}]
         paid = {"lines": goods, "discounts": [], "payments": halves, "shipping": charge}
         talks = [await priced(world, **paid) for _ in range(2)]
-        units = [(said, place) for said in talks for place in range(8) for _ in range(5)]
+        units = [(sale, place) for sale in talks for place in range(8) for _ in range(5)]
         random.Random(3).shuffle(units)
-        outcomes = await asyncio.gather(*(said.say(one_of(said, place)) for said, place in units))
+        outcomes = await asyncio.gather(*(sale.say(one_of(sale, place)) for sale, place in units))
         assert all(isinstance(each, Done) for each in outcomes), outcomes
         await assert_sound(application.database)
         assert sum(row.amount_minor for row in await rows_of(world, "refunds")) == 2 * 13_720
 
 
-def one_of(said: Talk, place: int) -> CancelOwn:
-    return CancelOwn(line=said.lines[place], actor=said.supplier, reason=CancelReason.OUT_OF_STOCK, units=1)
+def one_of(sale: Sale, place: int) -> CancelOwn:
+    return CancelOwn(line=sale.lines[place], actor=sale.supplier, reason=CancelReason.OUT_OF_STOCK, units=1)
 
 
 def test_no_statement_changes_the_journal() -> None:

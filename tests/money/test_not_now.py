@@ -17,7 +17,7 @@ from countermand.store.columns import Record
 from tests.money.test_settling import Broken, worker_of
 from tests.payments.conftest import PREFIX, adapter
 from tests.store.holding import assert_sound
-from tests.store.speaking import OPERATOR, Talk
+from tests.store.speaking import OPERATOR, Sale
 from tests.support.money import place_paid, rows_of
 from tests.support.payments.ledger import Ledger
 from tests.support.payments.script import Fault, Script
@@ -36,7 +36,7 @@ class Shop:
     fake: Fake
     provider: Provider
     worker: Any
-    orders: dict[str, Talk]
+    orders: dict[str, Sale]
 
     def now(self, *providers: Provider) -> None:
         """The service is started again with these providers, or with none."""
@@ -49,19 +49,19 @@ class Shop:
     async def owe(self, state: str) -> None:
         payment = self.fake.ledger.pay(f"{PREFIX[self.name]}{len(self.orders) + 1}", "27.00").id
         order = await place_paid(self.world, payments=[{"provider": self.name, "reference": payment, "captured": "27"}])
-        said = self.orders[state] = Talk(world=self.world, order=order.id, lines=tuple(line.id for line in order.lines))
-        await said.done(said.cancel_own(1))
+        sale = self.orders[state] = Sale(world=self.world, order=order.id, lines=tuple(line.id for line in order.lines))
+        await sale.done(sale.cancel_own(1))
 
     async def refunds(self) -> dict[str, Record]:
         rows = {row.order_id: row for row in await rows_of(self.world, "refunds")}
-        return {state: rows[said.order] for state, said in self.orders.items()}
+        return {state: rows[sale.order] for state, sale in self.orders.items()}
 
     async def retry_parked(self) -> None:
         """An operator has everything tried again that waits for one."""
         for state, row in (await self.refunds()).items():
             if row.state == "parked":
-                said = self.orders[state]
-                await said.say(RetryRefund(line=said.line, refund=row.id, actor=OPERATOR, note=""))
+                sale = self.orders[state]
+                await sale.say(RetryRefund(line=sale.line, refund=row.id, actor=OPERATOR, note=""))
 
     def moved(self, row: Record) -> Decimal:
         return sum((each.amount for each in self.fake.ledger.of(row.payment_reference) if each.standing), Decimal(0))

@@ -10,7 +10,7 @@ from countermand.store.columns import Record
 from tests.money.bank import Bank
 from tests.money.test_settling import Desk, desk, worker_of
 from tests.store.holding import assert_sound
-from tests.store.speaking import OPERATOR, Talk
+from tests.store.speaking import OPERATOR, Sale
 from tests.support.money import place_paid, rows_of
 from tests.support.world import World
 
@@ -26,11 +26,11 @@ async def two_lines(world: World, provider: str = "stripe") -> Desk:
     paid = [{"id": "card", "provider": provider, "reference": "pi_1", "captured": "50"}]
     order = await place_paid(world, lines=goods, discounts=[], payments=paid)
     shipped, wanted = (line.id for line in order.lines)
-    said = Talk(world=world, order=order.id, lines=(wanted, shipped))
-    await said.done(said.ship(1, place=1))
+    sale = Sale(world=world, order=order.id, lines=(wanted, shipped))
+    await sale.done(sale.ship(1, place=1))
     bank = Bank(world.clock)
     bank.captured_of["pi_1"] = 5000
-    return Desk(world, said, bank, worker_of(world, bank))
+    return Desk(world, sale, bank, worker_of(world, bank))
 
 
 async def refund_of(here: Desk) -> Record:
@@ -96,7 +96,7 @@ async def test_the_cap_is_what_is_left_of_the_payment_and_only_beyond_it_a_perso
     row = await refund_of(here)
     assert (row.state, row.elsewhere_minor) == ("confirmed" if case.sent else "parked", 0)
     assert here.bank.moved() == sum(case.by_hand) + (2000 if case.sent else 0)
-    assert ("done" in await here.told()) is case.sent, "nothing is called done before a person was asked"
+    assert ("done" in await here.reported()) is case.sent, "nothing is called done before a person was asked"
     if not case.sent:
         assert row.last_result.startswith(f"{sum(case.by_hand) / 100:.2f} EUR of the payment was refunded")
     await assert_sound(world.application.database)
@@ -109,14 +109,14 @@ async def test_ec_60_a_person_says_how_much_of_it_was_for_this_refund_and_the_re
     await here.work()
     row = await refund_of(here)
     assert (row.state, row.step) == ("parked", 2)
-    await here.said.done(correct(here, row, 1000, note="10.00 was for the wanted line"))
+    await here.sale.done(correct(here, row, 1000, note="10.00 was for the wanted line"))
     row = await refund_of(here)
     assert (row.state, row.step, row.elsewhere_minor, row.note) == ("due", 3, 1000, "10.00 was for the wanted line")
     await here.work()
     row = await refund_of(here)
     assert (row.state, row.step, here.bank.moved()) == ("confirmed", 4, 5000)
     assert here.bank.calls[-1].amount_minor == 1000
-    assert await here.told() == ["due", "failed", "corrected", "due", "sent", "done"]
+    assert await here.reported() == ["due", "failed", "corrected", "due", "sent", "done"]
     assert {(each.kind, each.debit, each.credit, each.amount_minor) for each in await journal(world)} == {
         ("refund.due", "retailer", "refunds_due", 2000),
         ("refund.corrected", "refunds_due", "provider:stripe", 1000),
@@ -148,7 +148,7 @@ async def test_what_the_service_assumed_is_corrected_and_what_is_left_goes_back(
 ) -> None:
     here = await found_and_done(world)
     row = await refund_of(here)
-    await here.said.done(correct(here, row, truly))
+    await here.sale.done(correct(here, row, truly))
     row = await refund_of(here)
     assert (row.state, row.elsewhere_minor, row.step) == ("due" if sent else "confirmed", truly, 4)
     await here.work()
@@ -166,11 +166,11 @@ async def test_a_refund_that_was_sent_in_part_owes_more_when_the_other_part_was_
     here.bank.by_hand("pi_1", 4000)
     await here.owed()
     await here.work()
-    await here.said.done(correct(here, await refund_of(here), 1000))
+    await here.sale.done(correct(here, await refund_of(here), 1000))
     await here.work()
     here.bank.of_payment["pi_1"].pop(0)
     here.bank.held.pop("re_1")
-    await here.said.done(correct(here, await refund_of(here), 400, note="only 4.00 of it"))
+    await here.sale.done(correct(here, await refund_of(here), 400, note="only 4.00 of it"))
     row = await refund_of(here)
     assert (row.state, row.paid_minor, row.moved_minor, row.round) == ("due", 1000, 1000, 2)
     await here.work()
@@ -183,7 +183,7 @@ async def test_a_refund_that_was_sent_in_part_owes_more_when_the_other_part_was_
     assert await here.states() == ["parked"]
     await assert_sound(world.application.database)
     row = await refund_of(here)
-    await here.said.done(RetryRefund(line=row.line_id, refund=row.id, actor=OPERATOR, note=""))
+    await here.sale.done(RetryRefund(line=row.line_id, refund=row.id, actor=OPERATOR, note=""))
     await here.work()
     assert (await here.states(), here.bank.moved()) == (["confirmed"], 1600)
     assert here.bank.calls[-1].amount_minor == 1000
@@ -196,9 +196,9 @@ async def test_what_a_person_paid_otherwise_is_not_owed_again(world: World) -> N
     await here.owed()
     await here.work()
     row = await refund_of(here)
-    await here.said.done(CloseRefund(line=row.line_id, refund=row.id, actor=OPERATOR, paid=True, note="by bank"))
+    await here.sale.done(CloseRefund(line=row.line_id, refund=row.id, actor=OPERATOR, paid=True, note="by bank"))
     row = await refund_of(here)
-    await here.said.done(correct(here, row, 0))
+    await here.sale.done(correct(here, row, 0))
     await here.work()
     await here.check(days=2)
     assert (await here.states(), here.bank.moved()) == (["confirmed"], 0)
@@ -209,13 +209,13 @@ async def test_a_refund_that_a_person_pays_is_corrected_too(world: World) -> Non
     here = await two_lines(world, provider="manual")
     await here.owed()
     row = await refund_of(here)
-    await here.said.done(correct(here, row, 500))
+    await here.sale.done(correct(here, row, 500))
     row = await refund_of(here)
     assert (row.state, row.elsewhere_minor, row.due_at) == ("by_hand", 500, None)
-    await here.said.done(correct(here, row, 2000))
+    await here.sale.done(correct(here, row, 2000))
     row = await refund_of(here)
-    assert (row.state, await here.told()) == ("confirmed", ["due", "corrected", "corrected", "done"])
-    await here.said.done(correct(here, row, 0))
+    assert (row.state, await here.reported()) == ("confirmed", ["due", "corrected", "corrected", "done"])
+    await here.sale.done(correct(here, row, 0))
     row = await refund_of(here)
     assert (row.state, row.step) == ("by_hand", 4)
     await assert_sound(world.application.database)
@@ -224,18 +224,18 @@ async def test_a_refund_that_a_person_pays_is_corrected_too(world: World) -> Non
 async def test_a_correction_names_the_step_that_was_seen(world: World) -> None:
     here = await found_and_done(world)
     row = await refund_of(here)
-    late = await here.said.refused(correct(here, row, 0, step=row.step - 1))
+    late = await here.sale.refused(correct(here, row, 0, step=row.step - 1))
     current = late.refusal.current
     assert current is not None
     assert (late.refusal.kind.value, current.step, current.state) == ("state_changed", 3, "confirmed")
     for _ in range(2):
-        await here.said.done(correct(here, row, 0))
-    other = await here.said.refused(correct(here, row, 300))
+        await here.sale.done(correct(here, row, 0))
+    other = await here.sale.refused(correct(here, row, 300))
     assert other.refusal.kind.value == "state_changed"
     await here.work()
-    await here.said.done(correct(here, row, 0))
+    await here.sale.done(correct(here, row, 0))
     assert (await here.states(), here.bank.moved()) == (["confirmed"], 1800)
-    assert (await here.told()).count("corrected") == 1, "the same correction twice is one"
+    assert (await here.reported()).count("corrected") == 1, "the same correction twice is one"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ async def test_a_correction_that_makes_no_sense_changes_nothing(
 ) -> None:
     here = await found_and_done(world)
     row = await refund_of(here)
-    refused = await here.said.refused(correct(here, row, **{"elsewhere": 0, **changes}))
+    refused = await here.sale.refused(correct(here, row, **{"elsewhere": 0, **changes}))
     assert refused.refusal.kind.value == kind
     assert await refund_of(here) == row
 
@@ -260,16 +260,16 @@ async def test_what_is_under_way_or_closed_or_a_release_is_not_corrected(world: 
     here = await desk(world)
     await here.owed()
     row = await refund_of(here)
-    assert (await here.said.refused(correct(here, row, 0))).refusal.kind.value == "refund_not_open"
+    assert (await here.sale.refused(correct(here, row, 0))).refusal.kind.value == "refund_not_open"
     here.bank.script.append("refused")
     await here.work()
     row = await refund_of(here)
-    await here.said.done(CloseRefund(line=row.line_id, refund=row.id, actor=OPERATOR, paid=False, note="kept"))
+    await here.sale.done(CloseRefund(line=row.line_id, refund=row.id, actor=OPERATOR, paid=False, note="kept"))
     row = await refund_of(here)
-    assert (await here.said.refused(correct(here, row, 0))).refusal.kind.value == "refund_not_open"
+    assert (await here.sale.refused(correct(here, row, 0))).refusal.kind.value == "refund_not_open"
     reserved = await desk(world, captured="0", authorised="27")
     await reserved.owed(3)
     await reserved.work()
     [release] = [each for each in await rows_of(world, "refunds") if each.kind == "release"]
-    refused = await reserved.said.refused(correct(reserved, release, 0))
+    refused = await reserved.sale.refused(correct(reserved, release, 0))
     assert "a release" in refused.refusal.detail

@@ -19,7 +19,7 @@ from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.store import migrations
 from countermand.store import tables as t
 from tests.money.test_settling import desk
-from tests.store.speaking import Talk
+from tests.store.speaking import Sale
 from tests.support.migrating import run_migration
 from tests.support.money import order_json, place_paid, rows_of
 from tests.support.world import Clock, World, running
@@ -133,8 +133,8 @@ async def race(world: World, other: World) -> None:
             *(handed_in(world, world.retailer, reference=name) for _ in range(2)),
             *(handed_in(other, world.other_retailer, reference=name) for _ in range(2)),
         )
-    told = Counter(each.refusal.kind if isinstance(each, Refused) else type(each) for each in outcomes)
-    assert told == {Done: 20, RefusalKind.PAYMENT_TAKEN: 20}
+    reported = Counter(each.refusal.kind if isinstance(each, Refused) else type(each) for each in outcomes)
+    assert reported == {Done: 20, RefusalKind.PAYMENT_TAKEN: 20}
     homes = {row.reference: row.retailer_id for row in await rows_of(world, "payment_directory")}
     for row in await rows_of(world, "order_money"):
         assert {homes[each["reference"]] for each in row.terms["payments"]} == {row.retailer_id}
@@ -253,7 +253,7 @@ async def test_orders_that_share_a_payment_give_back_no_more_than_was_captured(w
     """Each of two orders says that the whole payment is its own. What is left of it is sent; a person sees the rest."""
     here = await desk(world)
     order = await place_paid(world, payments=[CARD])
-    other = Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
+    other = Sale(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
     await here.owed(2)
     if not at_once:
         await here.work()

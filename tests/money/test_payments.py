@@ -9,7 +9,7 @@ from countermand.domain.money.pricing import Payment
 from countermand.service.calls import Call, Done, Refused
 from tests.money.test_settling import Desk, desk
 from tests.store.holding import assert_sound
-from tests.store.speaking import Talk
+from tests.store.speaking import Sale
 from tests.support.money import place_paid, rows_of
 from tests.support.world import World
 
@@ -24,13 +24,13 @@ async def reserved(world: World) -> Desk:
 
 
 def captured(here: Desk, minor: int) -> CapturePayment:
-    return CapturePayment(order=here.said.order, actor=here.said.retailer, payment="card", captured_minor=minor)
+    return CapturePayment(order=here.sale.order, actor=here.sale.retailer, payment="card", captured_minor=minor)
 
 
 async def test_what_is_cancelled_before_the_capture_is_released_and_after_it_refunded(world: World) -> None:
     here = await reserved(world)
     await here.owed()
-    await here.said.done(captured(here, 1800))
+    await here.sale.done(captured(here, 1800))
     await here.owed(2)
     rows = await rows_of(world, "refunds")
     assert sorted((row.kind, row.amount_minor) for row in rows) == [("refund", 1800), ("release", 900)]
@@ -48,19 +48,19 @@ async def test_what_is_cancelled_before_the_capture_is_released_and_after_it_ref
 async def test_no_more_is_captured_than_was_not_released(world: World) -> None:
     here = await reserved(world)
     await here.owed()
-    outcome = await here.said.refused(captured(here, 1801))
+    outcome = await here.sale.refused(captured(here, 1801))
     assert outcome.refusal.kind.value == "payment_differs"
-    assert await here.told() == ["due"]
-    await here.said.done(captured(here, 1800))
+    assert await here.reported() == ["due"]
+    await here.sale.done(captured(here, 1800))
     await assert_sound(world.application.database)
 
 
 async def test_a_capture_is_told_to_the_retailer_on_every_line_and_once(world: World) -> None:
     here = await reserved(world)
     for _ in range(2):
-        assert (await here.said.done(captured(here, 2700))).cancellations == ()
-    told = [row for row in await here.said.events() if row["kind"].startswith("payment.")]
-    assert [(row["kind"], row["actor_id"], row["facts"]["payment"]) for row in told] == [
+        assert (await here.sale.done(captured(here, 2700))).cancellations == ()
+    reported = [row for row in await here.sale.events() if row["kind"].startswith("payment.")]
+    assert [(row["kind"], row["actor_id"], row["facts"]["payment"]) for row in reported] == [
         (
             "payment.captured",
             world.retailer,
@@ -71,15 +71,15 @@ async def test_a_capture_is_told_to_the_retailer_on_every_line_and_once(world: W
 
 async def test_an_order_handed_in_unpaid_is_paid_later_and_refunded_from_then_on(world: World) -> None:
     order = await place_paid(world, payments=[])
-    said = Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
-    await said.done(said.cancel_own(1))
+    sale = Sale(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
+    await sale.done(sale.cancel_own(1))
     assert await rows_of(world, "refunds") == []
     payment = Payment(id="later", provider="stripe", reference="pi_1", captured_minor=1800)
     too_much = Payment(id="later", provider="stripe", reference="pi_1", captured_minor=1801)
-    refusal = await said.refused(AddPayment(order=order.id, actor=said.retailer, payment=too_much))
+    refusal = await sale.refused(AddPayment(order=order.id, actor=sale.retailer, payment=too_much))
     assert refusal.refusal.detail == "Of this order, 18.00 EUR is left to pay."
-    await said.done(AddPayment(order=order.id, actor=said.retailer, payment=payment))
-    await said.done(said.cancel_own(1))
+    await sale.done(AddPayment(order=order.id, actor=sale.retailer, payment=payment))
+    await sale.done(sale.cancel_own(1))
     [row] = await rows_of(world, "refunds")
     assert (row.kind, row.amount_minor, row.payment_id) == ("refund", 900, "later")
     await assert_sound(world.application.database)
@@ -90,11 +90,11 @@ async def test_of_a_capture_and_a_cancellation_at_once_the_first_one_decides(wor
     here = await reserved(world)
     submit = world.application.lanes.submit
     calls = [
-        Call(command=here.said.cancel_own(1), door="test"),
+        Call(command=here.sale.cancel_own(1), door="test"),
         Call(command=captured(here, 2700), door="test"),
-        Call(command=here.said.cancel_own(1), door="test"),
+        Call(command=here.sale.cancel_own(1), door="test"),
         Call(command=captured(here, 900), door="test"),
-        Call(command=here.said.cancel_own(1), door="test"),
+        Call(command=here.sale.cancel_own(1), door="test"),
     ]
     outcomes = await asyncio.gather(*(submit(each) for each in calls))
     assert [type(each) for each in outcomes] == [Done, Refused, Done, Done, Done]
@@ -116,12 +116,12 @@ async def test_captures_of_two_orders_in_one_batch_each_change_their_own(world: 
     )
     assert [type(each) for each in outcomes] == [Done, Done]
     stored = {row.id: row.terms["payments"][0]["captured_minor"] for row in await rows_of(world, "order_money")}
-    assert stored == {here.said.order: 900, other.said.order: 2700}
+    assert stored == {here.sale.order: 900, other.sale.order: 2700}
 
 
 async def test_the_payments_of_somebody_elses_order_are_not_there(world: World) -> None:
     here = await reserved(world)
     for who in (world.supplier, world.other_retailer):
-        command = CapturePayment(order=here.said.order, actor=world.actor(who), payment="card", captured_minor=1)
-        outcome = await here.said.refused(command)
+        command = CapturePayment(order=here.sale.order, actor=world.actor(who), payment="card", captured_minor=1)
+        outcome = await here.sale.refused(command)
         assert outcome.refusal.kind.value == "unknown_order"

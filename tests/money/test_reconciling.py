@@ -17,7 +17,7 @@ from countermand.worker import Worker
 from tests.money.test_settling import Desk, desk, worker_of
 from tests.payments.conftest import PREFIX, adapter
 from tests.store.holding import assert_sound
-from tests.store.speaking import OPERATOR, Talk
+from tests.store.speaking import OPERATOR, Sale
 from tests.support.money import place_paid, rows_of
 from tests.support.payments.ledger import Ledger
 from tests.support.payments.script import Fault, Script
@@ -42,15 +42,15 @@ async def test_a_late_failure_whose_webhook_was_lost_is_found_within_a_day_and_r
     here.bank.held["re_1"].movement = Movement.REFUSED
     assert await here.check(hours=23) == 0, "asked once a day"
     assert await here.check(hours=1) == 1
-    assert (await here.states(), await here.told()) == (["parked"], ["due", "sent", "done", "failed"])
+    assert (await here.states(), await here.reported()) == (["parked"], ["due", "sent", "done", "failed"])
     await assert_sound(world.application.database)
     [row] = await rows_of(world, "refunds")
-    await here.said.done(RetryRefund(line=here.said.line, refund=row.id, actor=OPERATOR, note="another card"))
+    await here.sale.done(RetryRefund(line=here.sale.line, refund=row.id, actor=OPERATOR, note="another card"))
     await here.work()
     for _ in range(3):
         assert await here.check(days=1) == 1
     assert (await here.states(), here.bank.moved(), len(here.bank.calls)) == (["confirmed"], 900, 2)
-    assert await here.told() == ["due", "sent", "done", "failed", "done"]
+    assert await here.reported() == ["due", "sent", "done", "failed", "done"]
     await assert_sound(world.application.database)
 
 
@@ -61,7 +61,7 @@ async def test_what_stands_is_asked_about_once_a_day_and_not_for_ever(world: Wor
     assert (here.bank.found, len(here.bank.calls), here.bank.moved()) == (30, 1, 900)
     [row] = await rows_of(world, "refunds")
     assert (row.state, row.check_at) == ("confirmed", None)
-    assert await here.told() == ["due", "sent", "done"]
+    assert await here.reported() == ["due", "sent", "done"]
 
 
 async def test_with_no_days_nobody_is_asked_again(world: World) -> None:
@@ -111,7 +111,7 @@ async def test_ec_60_a_parked_refund_that_somebody_made_by_hand_is_found_and_don
     here.bank.by_hand("pi_1", 500)
     await here.check(days=1)
     assert (await here.states(), here.bank.moved(), len(here.bank.calls)) == (["confirmed"], 900, 1)
-    assert await here.told() == ["due", "sent", "failed", "done"]
+    assert await here.reported() == ["due", "sent", "failed", "done"]
     await assert_sound(world.application.database)
     await here.owed()
     await here.work()
@@ -126,7 +126,7 @@ async def test_the_rest_of_a_parked_refund_alone_is_sent(world: World) -> None:
     here.bank.by_hand("pi_1", 400)
     await here.check(days=1)
     [row] = await rows_of(world, "refunds")
-    await here.said.done(RetryRefund(line=here.said.line, refund=row.id, actor=OPERATOR, note=""))
+    await here.sale.done(RetryRefund(line=here.sale.line, refund=row.id, actor=OPERATOR, note=""))
     await here.work()
     assert (await here.states(), here.bank.moved()) == (["confirmed"], 900)
     assert here.bank.calls[-1].amount_minor == 500
@@ -156,7 +156,7 @@ async def test_a_refund_by_hand_that_cannot_be_the_parked_one_is_not_counted(wor
     for _ in range(3):
         await here.check(days=1)
     [row] = await rows_of(world, "refunds")
-    assert (row.state, row.elsewhere_minor, await here.told()) == ("parked", 0, ["due", "sent", "failed"])
+    assert (row.state, row.elsewhere_minor, await here.reported()) == ("parked", 0, ["due", "sent", "failed"])
 
 
 async def test_a_refund_that_moved_though_it_was_given_up_is_found(world: World) -> None:
@@ -180,11 +180,11 @@ async def test_what_a_person_paid_otherwise_does_not_fail_because_the_provider_r
     await here.owed()
     await here.work()
     [row] = await rows_of(world, "refunds")
-    await here.said.done(CloseRefund(line=here.said.line, refund=row.id, actor=OPERATOR, paid=True, note="by bank"))
+    await here.sale.done(CloseRefund(line=here.sale.line, refund=row.id, actor=OPERATOR, paid=True, note="by bank"))
     here.bank.by_hand("pi_2", 1)
     await here.worker.refunds.apply_news(row)
     assert await here.check(days=1) == 0
-    assert (await here.states(), await here.told()) == (["confirmed"], ["due", "sent", "failed", "done"])
+    assert (await here.states(), await here.reported()) == (["confirmed"], ["due", "sent", "failed", "done"])
     await assert_sound(world.application.database)
 
 
@@ -199,7 +199,7 @@ async def test_two_workers_that_ask_at_once_reopen_it_once(world: World) -> None
     [row] = await rows_of(world, "refunds")
     await other.refunds.apply_news(row)
     await other.refunds._check_one(row)
-    assert await here.told() == ["due", "sent", "done", "failed"]
+    assert await here.reported() == ["due", "sent", "done", "failed"]
     await assert_sound(world.application.database)
 
 
@@ -235,8 +235,8 @@ async def test_without_a_single_webhook_the_books_equal_the_providers_in_the_end
         for n in range(ORDERS):
             payment = fake.ledger.pay(f"{PREFIX[name]}{n}", "27.00").id
             order = await place_paid(world, payments=[{"provider": name, "reference": payment, "captured": "27"}])
-            said = Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
-            await said.done(said.cancel_own(1))
+            sale = Sale(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
+            await sale.done(sale.cancel_own(1))
         worker = worker_of(world, provider)
         for day in range(8):
             await worker.settle_refunds()

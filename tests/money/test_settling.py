@@ -20,7 +20,7 @@ from countermand.store.refunds import ProviderGroup
 from countermand.worker import Worker
 from tests.money.bank import Bank
 from tests.store.holding import assert_sound
-from tests.store.speaking import OPERATOR, Talk
+from tests.store.speaking import OPERATOR, Sale
 from tests.support.money import place_paid, rows_of
 from tests.support.world import World
 
@@ -34,12 +34,12 @@ class Desk:
     """An order of three units for 27.00, its bank, and a worker beside them."""
 
     world: World
-    said: Talk
+    sale: Sale
     bank: Bank
     worker: Worker
 
     async def owed(self, units: int = 1) -> None:
-        await self.said.done(self.said.cancel_own(units))
+        await self.sale.done(self.sale.cancel_own(units))
 
     async def work(self, **later: float) -> int:
         self.world.clock.advance(**later)
@@ -52,17 +52,17 @@ class Desk:
     async def states(self) -> list[str]:
         return sorted(row.state for row in await rows_of(self.world, "refunds"))
 
-    async def told(self) -> list[str]:
-        return [row["kind"].removeprefix("refund.") for row in await self.said.events() if "refund." in row["kind"]]
+    async def reported(self) -> list[str]:
+        return [row["kind"].removeprefix("refund.") for row in await self.sale.events() if "refund." in row["kind"]]
 
 
 async def desk(world: World, **payment: Any) -> Desk:
     paid = {"provider": "stripe", "reference": "pi_1", "captured": "27", **payment}
     order = await place_paid(world, payments=[paid])
-    said = Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
+    sale = Sale(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
     bank = Bank(world.clock)
     bank.captured_of["pi_1"] = 2700
-    return Desk(world, said, bank, worker_of(world, bank))
+    return Desk(world, sale, bank, worker_of(world, bank))
 
 
 def worker_of(world: World, *banks: Provider) -> Worker:
@@ -90,7 +90,7 @@ async def test_what_is_due_is_paid_once_and_told(world: World) -> None:
     assert await here.work() == 1
     assert await here.work(hours=1) == 0
     assert (await here.states(), here.bank.moved()) == (["confirmed"], 900)
-    assert await here.told() == ["due", "sent", "done"]
+    assert await here.reported() == ["due", "sent", "done"]
     [row] = await rows_of(world, "refunds")
     assert (row.provider_reference, row.settled_at is not None) == ("re_1", True)
     assert here.bank.calls[0].key == f"cm-refund-{row.id.hex}-1"
@@ -190,7 +190,7 @@ async def test_refund_webhook_twice_counts_once(world: World) -> None:
     [row] = await rows_of(world, "refunds")
     for _ in range(2):
         await here.worker.refunds.apply_news(row)
-    assert (await here.states(), await here.told()) == (["confirmed"], ["due", "sent", "done"])
+    assert (await here.states(), await here.reported()) == (["confirmed"], ["due", "sent", "done"])
     await here.work(hours=1)
     assert len(here.bank.calls) == 1
     await assert_sound(world.application.database)
@@ -204,17 +204,17 @@ async def test_refund_webhook_before_reply_the_reply_changes_nothing_more(world:
     answer = here.bank.refund
 
     async def slowly(request: RefundRequest) -> ProviderResult:
-        told = await answer(request)
+        reported = await answer(request)
         [row] = await rows_of(world, "refunds")
         seen.append(row.state)
         assert await here.worker.refunds.apply_news(row)
         seen.extend(await here.states())
-        return told
+        return reported
 
     here.bank.refund = slowly  # type: ignore[method-assign]
     await here.work()
     assert seen == ["sent", "confirmed"]
-    assert (await here.states(), await here.told()) == (["confirmed"], ["due", "sent", "done"])
+    assert (await here.states(), await here.reported()) == (["confirmed"], ["due", "sent", "done"])
     assert (here.bank.moved(), len(here.bank.calls)) == (900, 1)
     await assert_sound(world.application.database)
 
@@ -249,11 +249,11 @@ async def test_ec_59_a_late_failure_reopens_and_a_person_finds_another_way(world
     await here.worker.refunds.apply_news(row)
     assert await here.states() == ["parked"]
     await assert_sound(world.application.database)
-    retry = RetryRefund(line=here.said.line, refund=row.id, actor=OPERATOR, note="another card")
-    await here.said.done(retry)
+    retry = RetryRefund(line=here.sale.line, refund=row.id, actor=OPERATOR, note="another card")
+    await here.sale.done(retry)
     await here.work()
     assert (await here.states(), here.bank.moved()) == (["confirmed"], 900)
-    assert await here.told() == ["due", "sent", "done", "failed", "done"]
+    assert await here.reported() == ["due", "sent", "done", "failed", "done"]
     await assert_sound(world.application.database)
 
 
@@ -277,7 +277,7 @@ async def test_ec_50_another_amount_than_wished_is_parked_for_a_person(world: Wo
     here.bank.script.append("other amount")
     await here.owed()
     await here.work()
-    assert (await here.states(), await here.told()) == (["parked"], ["due", "sent", "failed"])
+    assert (await here.states(), await here.reported()) == (["parked"], ["due", "sent", "failed"])
 
 
 async def test_a_refusal_is_parked_and_a_person_closes_it_with_a_note(world: World) -> None:
@@ -288,10 +288,10 @@ async def test_a_refusal_is_parked_and_a_person_closes_it_with_a_note(world: Wor
     assert await here.work(days=30) == 0, "nobody retries by itself"
     [row] = await rows_of(world, "refunds")
     assert (row.state, row.last_result) == ("parked", "The card is closed.")
-    close = CloseRefund(line=here.said.line, refund=row.id, actor=OPERATOR, paid=True, note="by bank transfer")
-    await here.said.done(close)
+    close = CloseRefund(line=here.sale.line, refund=row.id, actor=OPERATOR, paid=True, note="by bank transfer")
+    await here.sale.done(close)
     assert await here.states() == ["confirmed"]
-    again = await here.said.refused(close)
+    again = await here.sale.refused(close)
     assert again.refusal.kind.value == "refund_not_open"
     await assert_sound(world.application.database)
 
@@ -302,11 +302,11 @@ async def test_ec_09_a_disputed_payment_is_parked_while_the_cancellation_stands(
     here.bank.script.append("refused")
     await here.owed()
     await here.work()
-    assert await here.said.buckets() == (2, 0, 1, 0)
+    assert await here.sale.buckets() == (2, 0, 1, 0)
     assert (await here.work(days=20), await here.states(), here.bank.moved()) == (0, ["parked"], 0)
     [row] = await rows_of(world, "refunds")
-    lost = CloseRefund(line=here.said.line, refund=row.id, actor=OPERATOR, paid=False, note="charged back")
-    await here.said.done(lost)
+    lost = CloseRefund(line=here.sale.line, refund=row.id, actor=OPERATOR, paid=False, note="charged back")
+    await here.sale.done(lost)
     assert (await here.states(), here.bank.moved()) == (["closed"], 0)
     await assert_sound(world.application.database)
 
@@ -386,8 +386,8 @@ async def test_a_refund_belongs_to_its_line(world: World) -> None:
     here, other = await desk(world), await desk(world)
     await here.owed()
     [row] = await rows_of(world, "refunds")
-    for line, refund in ((other.said.line, row.id), (here.said.line, other.said.line)):
-        outcome = await here.said.refused(SendRefund(line=line, refund=refund, actor=OPERATOR, attempts=0))
+    for line, refund in ((other.sale.line, row.id), (here.sale.line, other.sale.line)):
+        outcome = await here.sale.refused(SendRefund(line=line, refund=refund, actor=OPERATOR, attempts=0))
         assert outcome.refusal.kind.value == "unknown_refund"
 
 
@@ -429,16 +429,16 @@ FAULTS = ["", "", "", "", "before", "after", "error", "later", "spent", "accepte
 async def many_owed(world: World) -> None:
     """Orders of five lines with four units each; every unit is cancelled by itself."""
     orders = [await place_paid(world, **_twenty(world, number)) for number in range(-(-REFUNDS // 20))]
-    talks = [Talk(world=world, order=each.id, lines=tuple(line.id for line in each.lines)) for each in orders]
-    asked = [(said, place) for said in talks for place in range(5) for _ in range(4)][:REFUNDS]
+    talks = [Sale(world=world, order=each.id, lines=tuple(line.id for line in each.lines)) for each in orders]
+    asked = [(sale, place) for sale in talks for place in range(5) for _ in range(4)][:REFUNDS]
     for first in range(0, len(asked), 200):
         some = asked[first : first + 200]
-        outcomes = await asyncio.gather(*(said.say(_one_unit(said, place)) for said, place in some))
+        outcomes = await asyncio.gather(*(sale.say(_one_unit(sale, place)) for sale, place in some))
         assert all(isinstance(each, Done) for each in outcomes)
 
 
-def _one_unit(said: Talk, place: int) -> CancelOwn:
-    return CancelOwn(line=said.lines[place], actor=said.supplier, reason=CancelReason.OUT_OF_STOCK, units=1)
+def _one_unit(sale: Sale, place: int) -> CancelOwn:
+    return CancelOwn(line=sale.lines[place], actor=sale.supplier, reason=CancelReason.OUT_OF_STOCK, units=1)
 
 
 def _twenty(world: World, number: int) -> dict[str, Any]:

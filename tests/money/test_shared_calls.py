@@ -22,7 +22,7 @@ from tests.money.bank import Bank
 from tests.money.test_settling import Broken, worker_of
 from tests.payments.conftest import adapter
 from tests.store.holding import assert_sound
-from tests.store.speaking import OPERATOR, Talk
+from tests.store.speaking import OPERATOR, Sale
 from tests.support.money import place_paid, rows_of
 from tests.support.payments.ledger import Ledger, Refund
 from tests.support.payments.script import Fault, Script
@@ -42,14 +42,14 @@ class Shop:
     world: World
     fake: Fake
     provider: Provider
-    said: list[Talk]
+    sale: list[Sale]
     worker: Any = None
 
     def restart(self, *providers: Provider) -> None:
         self.worker = worker_of(self.world, *(providers or (self.provider,)))
 
     async def cancel(self, units: int = 1, times: int = 1) -> None:
-        for each in self.said * times if len(self.said) == 1 else self.said[:times]:
+        for each in self.sale * times if len(self.sale) == 1 else self.sale[:times]:
             await each.done(each.cancel_own(units))
 
     async def work(self, **later: float) -> None:
@@ -75,8 +75,8 @@ class Shop:
         return sum(int(each.amount) for each in self.made())
 
     async def say(self, row: Record, kind: Any, **more: Any) -> Any:
-        [said] = [each for each in self.said if row.order_id == each.order]
-        return await said.say(kind(line=row.line_id, refund=row.id, actor=OPERATOR, **more))
+        [sale] = [each for each in self.sale if row.order_id == each.order]
+        return await sale.say(kind(line=row.line_id, refund=row.id, actor=OPERATOR, **more))
 
     async def is_sound(self) -> None:
         """The journal says what the provider says."""
@@ -95,14 +95,14 @@ async def shop(world: World, *, units: int = 60, orders: int = 1) -> AsyncIterat
     """Orders of so many units for 10.00 each that share one payment."""
     async with Fake(ledger=Ledger(clock=world.clock, keys_for=timedelta(hours=1)), script=Script()) as fake:
         fake.ledger.pay(PAYMENT, str(10 * units * orders))
-        said = []
+        sale = []
         for number in range(orders):
             line = {"sku": "SKU-0", "units": units, "unit_price": "10.00", "supplier": str(world.supplier)}
             paid = {"provider": "mollie", "reference": PAYMENT, "captured": str(10 * units)}
             order = await place_paid(world, reference=f"PO-{number}", lines=[line], discounts=[], payments=[paid])
-            said.append(Talk(world=world, order=order.id, lines=tuple(each.id for each in order.lines)))
+            sale.append(Sale(world=world, order=order.id, lines=tuple(each.id for each in order.lines)))
         provider = adapter("mollie", fake.url, world.clock)
-        here = Shop(world, fake, provider, said)
+        here = Shop(world, fake, provider, sale)
         here.restart()
         yield here
         await provider.close()
@@ -115,8 +115,8 @@ async def test_sixty_at_once_go_in_one_call(world: World) -> None:
         assert set(await here.states()) == {"confirmed"}
         assert ([int(each.amount) for each in here.made()], len(here.fake.moves())) == ([600], 1)
         assert len({row.provider_reference for row in await here.rows()}) == 1
-        told = [each["kind"] for each in await here.said[0].events() if "refund." in each["kind"]]
-        assert {kind: told.count(kind) for kind in told} == dict.fromkeys(
+        reported = [each["kind"] for each in await here.sale[0].events() if "refund." in each["kind"]]
+        assert {kind: reported.count(kind) for kind in reported} == dict.fromkeys(
             ("refund.due", "refund.sent", "refund.done"), 60
         )
         await here.is_sound()
@@ -377,8 +377,8 @@ async def test_a_provider_that_never_answers_keeps_no_other_waiting(sqlite_world
         paid = {"provider": "stripe", "reference": "pi_1", "captured": "27"}
         for number in range(AT_ONCE + 4):
             order = await place_paid(world, reference=f"PO-S{number}", payments=[{**paid, "reference": f"pi_{number}"}])
-            said = Talk(world=world, order=order.id, lines=tuple(each.id for each in order.lines))
-            await said.done(said.cancel_own(1))
+            sale = Sale(world=world, order=order.id, lines=tuple(each.id for each in order.lines))
+            await sale.done(sale.cancel_own(1))
         worker = worker_of(world, hangs, here.provider)
         news = [
             asyncio.create_task(

@@ -32,13 +32,13 @@ FAILED = ProviderResult(
 PENDING = ProviderResult(movement=Movement.ACCEPTED, result="Queued.", provider_id="re_x", waiting_for=WaitingFor.FUNDS)
 
 
-async def answering(world: World, told: ProviderResult) -> tuple[Desk, Any]:
+async def answering(world: World, reported: ProviderResult) -> tuple[Desk, Any]:
     here = await desk(world)
     real = here.bank.refund, here.bank.find
 
     async def says(request: RefundRequest) -> ProviderResult:
         here.bank.calls.append(request)
-        return told
+        return reported
 
     here.bank.refund = here.bank.find = says  # type: ignore[method-assign]
     await here.owed()
@@ -49,15 +49,15 @@ async def answering(world: World, told: ProviderResult) -> tuple[Desk, Any]:
     return here, mend
 
 
-@pytest.mark.parametrize("told", [FUNDS, EQUAL, FAILED], ids=["funds", "an equal refund", "failed for funds"])
-async def test_it_waits_longer_than_any_other_and_then_moves_once(world: World, told: ProviderResult) -> None:
-    here, mend = await answering(world, told)
+@pytest.mark.parametrize("reported", [FUNDS, EQUAL, FAILED], ids=["funds", "an equal refund", "failed for funds"])
+async def test_it_waits_longer_than_any_other_and_then_moves_once(world: World, reported: ProviderResult) -> None:
+    here, mend = await answering(world, reported)
     for _ in range(ATTEMPTS_MAX + 10):
         await here.work(hours=5)
     [row] = await rows_of(world, "refunds")
-    assert (row.state, row.waiting_for) == ("due", told.waiting_for)
+    assert (row.state, row.waiting_for) == ("due", reported.waiting_for)
     assert len(here.bank.calls) == ATTEMPTS_MAX + 10 == len({request.key for request in here.bank.calls})
-    assert await here.told() == ["due", "sent"], "nobody is called"
+    assert await here.reported() == ["due", "sent"], "nobody is called"
     mend()
     await here.work(hours=5)
     [row] = await rows_of(world, "refunds")
@@ -92,7 +92,7 @@ async def test_the_document_says_what_it_waits_for(world: World) -> None:
     here, _ = await answering(world, FUNDS)
     await here.work()
     [row] = await rows_of(world, "refunds")
-    actor = here.said.retailer
+    actor = here.sale.retailer
     scope = Scope(party=actor.party, kind=actor.kind)
     found = await world.application.database.read(lambda connection: refund_by_id(connection, scope, row.id))
     assert found is not None

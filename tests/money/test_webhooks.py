@@ -82,7 +82,7 @@ async def test_news_settles_a_refund_whose_answer_was_lost_and_twice_is_once(wor
         assert (await here.states(), here.bank.moved()) == (["confirmed"], 900), (
             "the amount in the webhook is not believed"
         )
-    assert await here.told() == ["due", "sent", "done"]
+    assert await here.reported() == ["due", "sent", "done"]
     await assert_sound(world.application.database)
 
 

@@ -237,10 +237,10 @@ class Oracle:
         """So much of it was captured by now, in all: not less than before, and no more than was not released."""
         if not payment.captured <= captured <= payment.whole - payment.released:
             return False
-        told = Payment(payment.id, payment.provider, captured, payment.whole - captured)
-        if captured != payment.captured and not self.whole_steps(told):
+        reported = Payment(payment.id, payment.provider, captured, payment.whole - captured)
+        if captured != payment.captured and not self.whole_steps(reported):
             return False
-        payment.captured, payment.authorised = told.captured, told.authorised
+        payment.captured, payment.authorised = reported.captured, reported.authorised
         return True
 
     def captured_instead(self, payment: Payment, amount: int) -> None:

@@ -17,7 +17,7 @@ from tests.support.world import START, World
 pytestmark = pytest.mark.anyio
 
 
-async def told(world: World, line: Any, kind: EventKind, reader: Any) -> MailText:
+async def reported(world: World, line: Any, kind: EventKind, reader: Any) -> MailText:
     """The message about the last event of this kind, three hours later."""
     events = [event for event in await world.events(line) if event.kind == kind]
     key = (events[-1].retailer_id, line, events[-1].seq)
@@ -37,7 +37,7 @@ async def ask(world: World, *, asker: Asker = Asker.RETAILER, note: str = "") ->
 
 async def test_a_question_names_the_facts_and_the_link(world: World) -> None:
     line = await ask(world, note="Came <b>twice</b>\n\nOrder:  PO-forged\x1b[0m")
-    mail = await told(world, line, EventKind.CANCELLATION_ASKED, world.supplier)
+    mail = await reported(world, line, EventKind.CANCELLATION_ASKED, world.supplier)
     assert re.fullmatch(r"Can 2 units still be cancelled\? \(can_[0-9a-f]{32}\)", mail.subject)
     for fact in (
         "Can 2 units still be cancelled?",
@@ -64,15 +64,15 @@ async def test_a_question_names_the_facts_and_the_link(world: World) -> None:
 async def test_only_whose_answer_is_due_gets_a_link(sqlite_world: World) -> None:
     world = sqlite_world
     line = await ask(world, asker=Asker.CUSTOMER)
-    asked_first = await told(world, line, EventKind.CANCELLATION_ASKED, world.retailer)
+    asked_first = await reported(world, line, EventKind.CANCELLATION_ASKED, world.retailer)
     assert "Asked by:    the customer, through retailer" in asked_first.text
     assert "/answer/" in asked_first.text
-    assert "/answer/" not in (await told(world, line, EventKind.CANCELLATION_ASKED, world.supplier)).text
+    assert "/answer/" not in (await reported(world, line, EventKind.CANCELLATION_ASKED, world.supplier)).text
     await world.submit(AcceptCancellation(line=line, actor=world.actor(world.retailer)), retailer=world.retailer)
-    passed_on = await told(world, line, EventKind.CANCELLATION_PASSED_ON, world.supplier)
+    passed_on = await reported(world, line, EventKind.CANCELLATION_PASSED_ON, world.supplier)
     assert "/answer/" in passed_on.text
     assert "the customer, through retailer" in passed_on.text
-    assert "/answer/" not in (await told(world, line, EventKind.CANCELLATION_PASSED_ON, world.retailer)).text
+    assert "/answer/" not in (await reported(world, line, EventKind.CANCELLATION_PASSED_ON, world.retailer)).text
 
 
 @pytest.mark.parametrize("kind", [EventKind.LINE_PLACED, EventKind.CANCELLATION_ACCEPTED])
@@ -80,7 +80,7 @@ async def test_other_events_are_told_and_ask_nothing(sqlite_world: World, kind: 
     world = sqlite_world
     line = await ask(world)
     await world.submit(AcceptCancellation(line=line, actor=world.actor(world.supplier)), retailer=world.retailer)
-    mail = await told(world, line, kind, world.retailer)
+    mail = await reported(world, line, kind, world.retailer)
     sentence = {
         EventKind.LINE_PLACED: "retailer ordered 5 units",
         EventKind.CANCELLATION_ACCEPTED: "supplier accepted the cancellation of 2 units",
@@ -175,9 +175,9 @@ async def test_an_operator_gets_the_link_of_what_escalated(world: World) -> None
     await world.submit(
         EscalateCancellation(line=line, actor=operator, cancellation=asked.cancellation_id), retailer=world.retailer
     )
-    assert "/answer/" in (await told(world, line, EventKind.CANCELLATION_ESCALATED, PLATFORM)).text
-    assert "/answer/" not in (await told(world, line, EventKind.CANCELLATION_ESCALATED, world.retailer)).text
-    assert "/answer/" not in (await told(world, line, EventKind.CANCELLATION_ASKED, PLATFORM)).text
+    assert "/answer/" in (await reported(world, line, EventKind.CANCELLATION_ESCALATED, PLATFORM)).text
+    assert "/answer/" not in (await reported(world, line, EventKind.CANCELLATION_ESCALATED, world.retailer)).text
+    assert "/answer/" not in (await reported(world, line, EventKind.CANCELLATION_ASKED, PLATFORM)).text
 
 
 @pytest.mark.parametrize(

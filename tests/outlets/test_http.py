@@ -154,8 +154,8 @@ async def test_a_busy_receiver_says_when_to_come_again(
 async def test_a_long_explanation_is_cut(webhooks: Webhooks, receiver: Receiver) -> None:
     receiver.script = [answer(400, "é".encode() * 5000)]
     attempt = await post(webhooks, receiver.url)
-    said = attempt.result.partition("It says: ")[2]
-    assert said == "é" * 500
+    words = attempt.result.partition("It says: ")[2]
+    assert words == "é" * 500
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 304])
@@ -418,13 +418,13 @@ async def test_whether_a_call_was_sent_is_told(receiver: Receiver) -> None:
     """Who moves money must know whether a call without an answer may have had its effect."""
     outbound = Outbound(inner=LOOPBACK, ports=(), resolver=Names(), total_s=2)
     receiver.script = [silent_in_vain]
-    told = []
+    reported = []
     for url in (receiver.url, "http://gone.example/", "ftp://a.example/"):
         with pytest.raises(NoAnswerError) as error:
             await outbound.call("POST", url, {}, b"")
-        told.append(error.value.sent)
+        reported.append(error.value.sent)
     await outbound.close()
-    assert told == [True, False, False]
+    assert reported == [True, False, False]
 
 
 async def test_an_answer_can_be_read_in_full(receiver: Receiver) -> None:

@@ -59,11 +59,11 @@ async def test_each_fault_is_told_as_it_is_and_moves_money_once(
     in_the_end: int,
 ) -> None:
     fake.script.first.append(fault)
-    told = await provider.refund(refund_request(payment))
-    assert (told.movement, len(ours(fake))) == (first, moved), told
-    assert told.result.endswith(".")
-    told = await provider.refund(refund_request(payment))
-    assert (told.movement, len(ours(fake))) == (second, in_the_end), told
+    reported = await provider.refund(refund_request(payment))
+    assert (reported.movement, len(ours(fake))) == (first, moved), reported
+    assert reported.result.endswith(".")
+    reported = await provider.refund(refund_request(payment))
+    assert (reported.movement, len(ours(fake))) == (second, in_the_end), reported
 
 
 def test_the_table_names_every_fault() -> None:
@@ -100,25 +100,25 @@ async def test_what_does_not_fit_the_wish_is_told_so_that_it_can_be_parked(
     fake: Fake, provider: Provider, payment: str, fault: Fault, amount_minor: int, currency: str
 ) -> None:
     fake.script.first.append(fault)
-    told = await provider.refund(refund_request(payment))
-    assert (told.amount_minor, told.currency) == (amount_minor, currency)
+    reported = await provider.refund(refund_request(payment))
+    assert (reported.amount_minor, reported.currency) == (amount_minor, currency)
 
 
 async def test_what_fits_is_told_with_its_amount(provider: Provider, payment: str) -> None:
-    told = await provider.refund(refund_request(payment))
-    assert (told.provider_id, told.amount_minor, told.currency) == ("re_000001", 2500, "EUR")
+    reported = await provider.refund(refund_request(payment))
+    assert (reported.provider_id, reported.amount_minor, reported.currency) == ("re_000001", 2500, "EUR")
 
 
 async def test_a_limit_on_calls_says_how_long_to_wait(fake: Fake, provider: Provider, payment: str) -> None:
     fake.script.first.append(Fault.RATE_LIMITED)
-    told = await provider.refund(refund_request(payment))
-    assert told.retry_after_s == 7
+    reported = await provider.refund(refund_request(payment))
+    assert reported.retry_after_s == 7
 
 
 async def test_a_wrong_key_is_told_by_the_name_of_its_setting(make: Make, name: str, fake: Fake, payment: str) -> None:
-    told = await make(name, fake.url, api_key="sk_old").refund(refund_request(payment))
-    assert told.movement is LATER
-    assert f"{name}_api_key" in told.result
+    reported = await make(name, fake.url, api_key="sk_old").refund(refund_request(payment))
+    assert reported.movement is LATER
+    assert f"{name}_api_key" in reported.result
     assert ours(fake) == []
 
 
@@ -126,9 +126,9 @@ async def test_low_funds_are_told_as_waiting_and_a_new_key_gets_through(
     fake: Fake, provider: Provider, payment: str
 ) -> None:
     fake.ledger.funds = False
-    told = await provider.refund(refund_request(payment))
-    assert (told.movement, told.spent) == (LATER, True)
-    assert told.result.startswith("Waiting for funds")
+    reported = await provider.refund(refund_request(payment))
+    assert (reported.movement, reported.spent) == (LATER, True)
+    assert reported.result.startswith("Waiting for funds")
     fake.ledger.funds = True
     assert (await provider.refund(refund_request(payment))).movement is LATER
     assert (await provider.refund(refund_request(payment, n=2))).movement is CONFIRMED
@@ -142,8 +142,8 @@ async def test_after_the_key_is_forgotten_the_provider_is_asked_and_nothing_is_s
     assert (await provider.refund(refund_request(payment))).movement is UNKNOWN
     clock.advance(hours=25)
     assert fake.ledger.kept(refund_request(payment).key) is None
-    told = await provider.find(refund_request(payment))
-    assert (told.movement, told.amount_minor) == (CONFIRMED, 2500)
+    reported = await provider.find(refund_request(payment))
+    assert (reported.movement, reported.amount_minor) == (CONFIRMED, 2500)
     assert len(fake.moves()) == 1
 
 
@@ -201,9 +201,9 @@ async def test_two_refunds_with_one_reference_are_told_together(fake: Fake, prov
     metadata = {"countermand_reference": "rfd_1", "countermand_key": "cm-refund-rfd_1-1"}
     for _ in range(2):
         fake.ledger.refund(payment, Decimal(25), metadata)
-    told = await provider.find(refund_request(payment))
-    assert (told.movement, told.amount_minor) == (CONFIRMED, 5000)
-    assert "2 refunds" in told.result
+    reported = await provider.find(refund_request(payment))
+    assert (reported.movement, reported.amount_minor) == (CONFIRMED, 5000)
+    assert "2 refunds" in reported.result
 
 
 async def test_a_refund_by_hand_is_listed_without_a_reference(fake: Fake, provider: Provider, payment: str) -> None:
@@ -240,8 +240,8 @@ async def test_a_list_without_end_says_that_nobody_can_tell(fake: Fake, name: st
 
 
 async def test_another_currency_than_the_payment_s_moves_nothing(fake: Fake, provider: Provider, payment: str) -> None:
-    told = await provider.refund(refund_request(payment, currency="INR"))
-    assert told.movement is REFUSED
+    reported = await provider.refund(refund_request(payment, currency="INR"))
+    assert reported.movement is REFUSED
     assert ours(fake) == []
 
 
@@ -272,9 +272,9 @@ async def test_a_payment_that_the_account_does_not_know_is_no_refusal(
 ) -> None:
     """It may be another account than before, so nobody can tell, and waiting does not help."""
     for call in (provider.refund, provider.release, provider.find):
-        told = await call(refund_request(f"{PREFIX[name]}9"))
-        assert told.movement is UNKNOWN
-        assert told.needs_person or call == provider.find
+        reported = await call(refund_request(f"{PREFIX[name]}9"))
+        assert reported.movement is UNKNOWN
+        assert reported.needs_person or call == provider.find
 
 
 async def test_nobody_at_home_means_that_nothing_was_sent(make: Make, name: str, payment: str) -> None:
@@ -287,9 +287,9 @@ async def test_nobody_at_home_means_that_nothing_was_sent(make: Make, name: str,
 async def test_an_inner_address_that_is_not_allowed_is_not_called(
     make: Make, name: str, fake: Fake, payment: str
 ) -> None:
-    told = await make(name, fake.url, inner=()).refund(refund_request(payment))
-    assert told.movement is LATER
-    assert "not public" in told.result
+    reported = await make(name, fake.url, inner=()).refund(refund_request(payment))
+    assert reported.movement is LATER
+    assert "not public" in reported.result
     assert not fake.requests
 
 
@@ -298,8 +298,8 @@ async def test_mollie_s_rule_of_equal_amounts_is_waited_for(make: Make, fake: Fa
     mollie = make("mollie", fake.url)
     assert (await mollie.refund(refund_request(payment))).movement is CONFIRMED
     other = refund_request(payment, reference="rfd_2")
-    told = await mollie.refund(other)
-    assert (told.movement, told.retry_after_s) == (LATER, 3600)
+    reported = await mollie.refund(other)
+    assert (reported.movement, reported.retry_after_s) == (LATER, 3600)
     clock.advance(seconds=3601)
     assert (await mollie.refund(other)).movement is CONFIRMED
 
@@ -318,8 +318,8 @@ async def test_ec_09_a_disputed_payment_is_not_refunded_and_is_when_the_dispute_
 ) -> None:
     """Stripe says so by name; at Mollie, what was charged back is not there to refund."""
     fake.ledger.payments[payment].disputed = True
-    told = await provider.refund(refund_request(payment))
-    assert (told.movement, told.spent) == (REFUSED, True)
+    reported = await provider.refund(refund_request(payment))
+    assert (reported.movement, reported.spent) == (REFUSED, True)
     assert not ours(fake)
     fake.ledger.payments[payment].disputed = False
     assert (await provider.refund(refund_request(payment, n=2))).movement is CONFIRMED
@@ -331,8 +331,8 @@ async def test_ec_09_a_disputed_payment_is_not_refunded_and_is_when_the_dispute_
 async def test_a_whole_authorisation_is_released_once(fake: Fake, name: str, provider: Provider) -> None:
     payment = fake.ledger.pay(f"{PREFIX[name]}2", "100.00", captured="0").id
     for _ in range(2):
-        told = await provider.release(refund_request(payment, 10000))
-        assert (told.movement, told.amount_minor) == (CONFIRMED, 10000)
+        reported = await provider.release(refund_request(payment, 10000))
+        assert (reported.movement, reported.amount_minor) == (CONFIRMED, 10000)
     assert fake.ledger.payments[payment].released
     assert len(fake.moves()) == 1
 
@@ -341,8 +341,8 @@ async def test_a_part_of_an_authorisation_waits_for_the_capture_of_the_rest(
     fake: Fake, name: str, provider: Provider
 ) -> None:
     payment = fake.ledger.pay(f"{PREFIX[name]}2", "100.00", captured="0").id
-    told = await provider.release(refund_request(payment, 4000))
-    assert (told.movement, told.retry_after_s) == (LATER, 24 * 3600)
+    reported = await provider.release(refund_request(payment, 4000))
+    assert (reported.movement, reported.retry_after_s) == (LATER, 24 * 3600)
     assert not fake.ledger.payments[payment].released
     fake.ledger.payments[payment].captured = Decimal(60)
     assert (await provider.release(refund_request(payment, 4000))).movement is CONFIRMED
@@ -368,8 +368,8 @@ async def test_of_what_a_capture_let_go_only_as_much_is_released(fake: Fake, nam
         replace(refund_request(payment, 3000, reference="rfd_2"), before_minor=4000),
     )
     assert (await provider.release(first)).movement is CONFIRMED
-    told = await provider.release(second)
-    assert (told.movement, told.captured_minor) == (REFUSED, 3000), "that much was captured"
+    reported = await provider.release(second)
+    assert (reported.movement, reported.captured_minor) == (REFUSED, 3000), "that much was captured"
 
 
 @pytest.mark.parametrize(
@@ -380,8 +380,8 @@ async def test_what_was_captured_meanwhile_is_not_released_and_the_answer_says_h
     fake: Fake, name: str, provider: Provider, captured: int, amount: int, before: int, instead: int
 ) -> None:
     payment = fake.ledger.pay(f"{PREFIX[name]}2", "100.00", captured=str(captured)).id
-    told = await provider.release(replace(refund_request(payment, amount * 100), before_minor=before * 100))
-    assert (told.movement, told.captured_minor) == (REFUSED, instead * 100)
+    reported = await provider.release(replace(refund_request(payment, amount * 100), before_minor=before * 100))
+    assert (reported.movement, reported.captured_minor) == (REFUSED, instead * 100)
     assert await provider.captured(payment) == captured * 100
     assert not fake.moves()
 
@@ -396,8 +396,8 @@ async def test_a_release_that_the_bank_has_not_agreed_to_is_asked_for_again(make
     payment = fake.ledger.pay("tr_2", "100.00", captured="0").id
     mollie = make("mollie", fake.url)
     fake.ledger.bank_agrees = False
-    told = await mollie.release(refund_request(payment, 10000))
-    assert (told.movement, told.retry_after_s) == (UNKNOWN, 60)
+    reported = await mollie.release(refund_request(payment, 10000))
+    assert (reported.movement, reported.retry_after_s) == (UNKNOWN, 60)
     fake.ledger.payments[payment].released = True
     assert (await mollie.release(refund_request(payment, 10000))).movement is CONFIRMED
 

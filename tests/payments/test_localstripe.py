@@ -53,10 +53,10 @@ def paid(url: str, amount: int = 10000, currency: str = "eur", *, capture: str =
 
 async def test_a_refund_is_carried_out_and_found(url: str, stripe: Stripe) -> None:
     intent = paid(url)
-    told = await stripe.refund(refund_request(intent["id"]))
-    assert (told.movement, told.amount_minor, told.currency) == (Movement.CONFIRMED, 2500, "EUR")
+    reported = await stripe.refund(refund_request(intent["id"]))
+    assert (reported.movement, reported.amount_minor, reported.currency) == (Movement.CONFIRMED, 2500, "EUR")
     found = await stripe.find(refund_request(intent["id"]))
-    assert (found.movement, found.provider_id) == (Movement.CONFIRMED, told.provider_id)
+    assert (found.movement, found.provider_id) == (Movement.CONFIRMED, reported.provider_id)
     assert (await stripe.find(refund_request(intent["id"], reference="rfd_2"))).movement is Movement.ABSENT
 
 
@@ -88,8 +88,12 @@ async def test_other_currencies_come_back_as_they_went(
     url: str, stripe: Stripe, currency: str, amount_minor: int
 ) -> None:
     intent = paid(url, currency=currency)
-    told = await stripe.refund(refund_request(intent["id"], amount_minor, currency.upper()))
-    assert (told.movement, told.amount_minor, told.currency) == (Movement.CONFIRMED, amount_minor, currency.upper())
+    reported = await stripe.refund(refund_request(intent["id"], amount_minor, currency.upper()))
+    assert (reported.movement, reported.amount_minor, reported.currency) == (
+        Movement.CONFIRMED,
+        amount_minor,
+        currency.upper(),
+    )
 
 
 async def test_another_currency_or_payment_moves_nothing(url: str, stripe: Stripe) -> None:
@@ -110,9 +114,9 @@ async def test_an_authorisation_is_released(url: str, stripe: Stripe) -> None:
 async def test_a_key_that_is_not_let_in_loses_nothing(url: str) -> None:
     intent = paid(url)
     stripe = Stripe(outbound(), api_key="pk_old", webhook_secret=SECRET, base_url=url)
-    told = await stripe.refund(refund_request(intent["id"]))
-    assert told.movement is Movement.LATER
-    assert "stripe_api_key" in told.result
+    reported = await stripe.refund(refund_request(intent["id"]))
+    assert reported.movement is Movement.LATER
+    assert "stripe_api_key" in reported.result
     await stripe.close()
 
 

@@ -32,21 +32,21 @@ class Sender:
     request: RefundRequest
     clock: Clock
     first: datetime | None = None
-    told: ProviderResult = field(default_factory=lambda: ProviderResult(movement=Movement.LATER, result=""))
+    reported: ProviderResult = field(default_factory=lambda: ProviderResult(movement=Movement.LATER, result=""))
 
     @property
     def settled(self) -> bool:
-        return self.told.movement in (Movement.CONFIRMED, Movement.REFUSED)
+        return self.reported.movement in (Movement.CONFIRMED, Movement.REFUSED)
 
     async def try_once(self) -> None:
         old = self.first is not None and self.clock() - self.first >= self.provider.key_lifetime
-        if old or self.told.movement is Movement.ACCEPTED:
-            self.told = await self.provider.find(self.request)
-            if self.told.movement is not Movement.ABSENT:
+        if old or self.reported.movement is Movement.ACCEPTED:
+            self.reported = await self.provider.find(self.request)
+            if self.reported.movement is not Movement.ABSENT:
                 return
             self.first = None
         self.first = self.first or self.clock()
-        self.told = await self.provider.refund(self.request)
+        self.reported = await self.provider.refund(self.request)
 
 
 async def settle(senders: Sequence[Sender], fake: Fake, clock: Clock, chance: Random) -> None:
@@ -68,7 +68,7 @@ async def test_whatever_the_script_does_a_wish_moves_money_once(name: str, seed:
         senders = [Sender(provider, _wish(fake, name, n, chance), clock) for n in range(40)]
         await settle(senders, fake, clock, chance)
         for sender in senders:
-            sent, end = sender.request, sender.told
+            sent, end = sender.request, sender.reported
             moved = fake.ledger.moved(sent.reference)
             assert len(moved) <= 1
             if end.movement is Movement.CONFIRMED and moved:
@@ -78,7 +78,7 @@ async def test_whatever_the_script_does_a_wish_moves_money_once(name: str, seed:
                 assert moved == []
         for payment in fake.ledger.payments.values():
             assert fake.ledger.refunded(payment.id) <= payment.captured
-        ends = Counter(each.told.movement for each in senders)
+        ends = Counter(each.reported.movement for each in senders)
         assert ends[Movement.CONFIRMED] >= 30, (ends, script.met)
         assert set(ends) <= {Movement.CONFIRMED, Movement.REFUSED}, ends
         await provider.close()
@@ -96,7 +96,7 @@ async def test_the_same_wish_at_once_from_many_moves_money_once(name: str, seed:
         await asyncio.gather(*(provider.refund(each) for each in requests for _ in range(5)))
         senders = [Sender(provider, each, clock, clock()) for each in requests]
         await settle(senders, fake, clock, chance)
-        assert {each.told.movement for each in senders} == {Movement.CONFIRMED}
+        assert {each.reported.movement for each in senders} == {Movement.CONFIRMED}
         assert all(len(fake.ledger.moved(each.reference)) == 1 for each in requests)
         await provider.close()
 

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_balance_that_is_too_low_is_a_wait_for_funds(provider: Provider, fake: Fake, payment: str) -> None:
     fake.script = Script([Fault.NO_FUNDS])
-    told = await provider.refund(refund_request(payment))
-    assert (told.movement, told.waiting_for, told.spent) == (Movement.LATER, WaitingFor.FUNDS, True)
-    assert told.result.startswith("Waiting for funds at ")
+    reported = await provider.refund(refund_request(payment))
+    assert (reported.movement, reported.waiting_for, reported.spent) == (Movement.LATER, WaitingFor.FUNDS, True)
+    assert reported.result.startswith("Waiting for funds at ")
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ async def test_mollie_says_it_in_words(make: Make, fake: Fake, detail: str, wait
     assert isinstance(mollie, Mollie)
     payment = fake.ledger.pay("tr_1", "100.00").id
     reply = Reply(status=422, document={"status": 422, "title": "Unprocessable", "detail": detail}, retry_after_s=None)
-    told = await mollie._not_sent(refund_request(payment), reply)
+    reported = await mollie._not_sent(refund_request(payment), reply)
     expected = (Movement.LATER, WaitingFor.FUNDS) if waits else (Movement.REFUSED, None)
-    assert (told.movement, told.waiting_for) == expected
+    assert (reported.movement, reported.waiting_for) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,17 @@ def test_stripe_says_it_by_a_reason(
     status: str, reason: dict[str, str], movement: Movement, waits: WaitingFor | None
 ) -> None:
     refund = {"object": "refund", "id": "re_1", "amount": 100, "currency": "eur", "status": status, **reason}
-    told = stripe_held(refund, "pi_1").result_for("pi_1")
-    assert (told.movement, told.waiting_for) == (movement, waits)
-    assert told.result.startswith("Waiting for funds") == (waits is not None)
+    reported = stripe_held(refund, "pi_1").result_for("pi_1")
+    assert (reported.movement, reported.waiting_for) == (movement, waits)
+    assert reported.result.startswith("Waiting for funds") == (waits is not None)
 
 
 async def test_an_equal_refund_within_the_hour_waits(make: Make, fake: Fake) -> None:
     mollie = make("mollie", fake.url)
     payment = fake.ledger.pay("tr_1", "100.00").id
     assert (await mollie.refund(refund_request(payment))).movement is Movement.CONFIRMED
-    told = await mollie.refund(refund_request(payment, reference="rfd_2"))
-    assert (told.movement, told.waiting_for) == (Movement.LATER, WaitingFor.EQUAL_REFUND)
+    reported = await mollie.refund(refund_request(payment, reference="rfd_2"))
+    assert (reported.movement, reported.waiting_for) == (Movement.LATER, WaitingFor.EQUAL_REFUND)
 
 
 async def test_a_payment_is_looked_at(provider: Provider, payment: str) -> None:
@@ -80,5 +80,5 @@ async def test_a_payment_is_looked_at(provider: Provider, payment: str) -> None:
 
 async def test_a_payment_that_cannot_be_looked_at_is_not_refunded_yet(make: Make, name: str, fake: Fake) -> None:
     payment = fake.ledger.pay({"stripe": "pi_1", "mollie": "tr_1"}[name], "100.00").id
-    told = await make(name, fake.url, api_key="wrong").find_payment(payment)
-    assert getattr(told, "movement", None) is Movement.LATER
+    reported = await make(name, fake.url, api_key="wrong").find_payment(payment)
+    assert getattr(reported, "movement", None) is Movement.LATER

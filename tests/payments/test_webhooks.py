@@ -169,8 +169,8 @@ MOLLIE_EVENT = json.dumps(
 
 
 def test_an_unsigned_one_is_a_reason_to_look_at_its_payment() -> None:
-    told = mollie_webhooks.read_notice({}, b"id=tr_5B8cwPMGnU", secret="")
-    assert told == (Notified(provider_id="", reference="", payment="tr_5B8cwPMGnU"),)
+    reported = mollie_webhooks.read_notice({}, b"id=tr_5B8cwPMGnU", secret="")
+    assert reported == (Notified(provider_id="", reference="", payment="tr_5B8cwPMGnU"),)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,8 @@ def test_an_unsigned_one_about_nothing_leads_nowhere(body: bytes) -> None:
 
 
 def test_a_signed_one_says_where_to_look() -> None:
-    told = mollie_webhooks.read_notice(signed(MOLLIE_EVENT), MOLLIE_EVENT, secret="s")
-    assert told == (Notified(provider_id="re_1", reference="rfd_1", payment="tr_1"),)
+    reported = mollie_webhooks.read_notice(signed(MOLLIE_EVENT), MOLLIE_EVENT, secret="s")
+    assert reported == (Notified(provider_id="re_1", reference="rfd_1", payment="tr_1"),)
 
 
 def test_a_signed_one_without_its_content_names_the_refund() -> None:
@@ -251,9 +251,9 @@ async def test_late_and_reordered_ones_lead_to_what_is_true_now(
     fake.ledger.turn(refund.id, "failed")
     late = fake.webhook(refund, clock())
     for headers, body in (late, early, late):
-        [told] = signing.read_webhook(headers, body)
-        assert (told.provider_id, told.reference, told.payment) == (refund.id, "rfd_1", payment)
-        assert (await signing.find(refund_request(told.payment))).movement is Movement.REFUSED
+        [reported] = signing.read_webhook(headers, body)
+        assert (reported.provider_id, reported.reference, reported.payment) == (refund.id, "rfd_1", payment)
+        assert (await signing.find(refund_request(reported.payment))).movement is Movement.REFUSED
 
 
 async def test_one_about_somebody_else_s_refund_names_no_reference(
@@ -261,5 +261,5 @@ async def test_one_about_somebody_else_s_refund_names_no_reference(
 ) -> None:
     payment = fake.ledger.pay(f"{PREFIX[name]}7", "5").id
     made = fake.ledger.refund(payment, Decimal(5), {})
-    [told] = signing.read_webhook(*fake.webhook(made, clock()))
-    assert (told.reference, told.payment) == ("", payment)
+    [reported] = signing.read_webhook(*fake.webhook(made, clock()))
+    assert (reported.reference, reported.payment) == ("", payment)

@@ -36,21 +36,21 @@ class Story:
     """What is done about a line of two units, and what is told of it then."""
 
     steps: tuple[tuple[str, str], ...]
-    told: tuple[Reported, ...]
+    reported: tuple[Reported, ...]
 
 
 STORIES = {
     "asked and accepted": Story(
         steps=(("asks", HEEDED), ("accepts", HEEDED)),
-        told=((ASKED, 2, (0, 2, 0, 0), False), (ACCEPTED, 2, (0, 0, 2, 0), False)),
+        reported=((ASKED, 2, (0, 2, 0, 0), False), (ACCEPTED, 2, (0, 0, 2, 0), False)),
     ),
     "asked and declined": Story(
         steps=(("asks", HEEDED), ("declines", HEEDED)),
-        told=((ASKED, 2, (0, 2, 0, 0), False), (DECLINED, 2, (2, 0, 0, 0), False)),
+        reported=((ASKED, 2, (0, 2, 0, 0), False), (DECLINED, 2, (2, 0, 0, 0), False)),
     ),
     "declined, asked again, accepted": Story(
         steps=(("asks", HEEDED), ("declines", HEEDED), ("asks", HEEDED), ("accepts", HEEDED)),
-        told=(
+        reported=(
             (ASKED, 2, (0, 2, 0, 0), False),
             (DECLINED, 2, (2, 0, 0, 0), False),
             (ASKED, 2, (0, 2, 0, 0), False),
@@ -59,35 +59,35 @@ STORIES = {
     ),
     "asked twice is asked once": Story(
         steps=(("asks", HEEDED), ("asks", HEEDED), ("accepts", HEEDED)),
-        told=((ASKED, 2, (0, 2, 0, 0), False), (ACCEPTED, 2, (0, 0, 2, 0), False)),
+        reported=((ASKED, 2, (0, 2, 0, 0), False), (ACCEPTED, 2, (0, 0, 2, 0), False)),
     ),
     "accepted twice is accepted once": Story(
         steps=(("asks", HEEDED), ("accepts", HEEDED), ("accepts", REFUSED)),
-        told=((ASKED, 2, (0, 2, 0, 0), False), (ACCEPTED, 2, (0, 0, 2, 0), False)),
+        reported=((ASKED, 2, (0, 2, 0, 0), False), (ACCEPTED, 2, (0, 0, 2, 0), False)),
     ),
     "what is cancelled cannot be asked for": Story(
         steps=(("asks", HEEDED), ("accepts", HEEDED), ("asks", REFUSED)),
-        told=((ASKED, 2, (0, 2, 0, 0), False), (ACCEPTED, 2, (0, 0, 2, 0), False)),
+        reported=((ASKED, 2, (0, 2, 0, 0), False), (ACCEPTED, 2, (0, 0, 2, 0), False)),
     ),
     "out of stock": Story(
         steps=(("lacks", HEEDED),),
-        told=((ACCEPTED, 2, (0, 0, 2, 0), True),),
+        reported=((ACCEPTED, 2, (0, 0, 2, 0), True),),
     ),
     "out of stock, said twice": Story(
         steps=(("lacks", HEEDED), ("lacks", EITHER), ("asks", REFUSED)),
-        told=((ACCEPTED, 2, (0, 0, 2, 0), True),),
+        reported=((ACCEPTED, 2, (0, 0, 2, 0), True),),
     ),
     "shipped, and asked too late": Story(
         steps=(("ships", HEEDED), ("asks", REFUSED)),
-        told=((SHIPPED, 2, (0, 0, 0, 2), False),),
+        reported=((SHIPPED, 2, (0, 0, 0, 2), False),),
     ),
     "shipped, and out of stock too late": Story(
         steps=(("ships", HEEDED), ("lacks", EITHER), ("ships", EITHER)),
-        told=((SHIPPED, 2, (0, 0, 0, 2), False),),
+        reported=((SHIPPED, 2, (0, 0, 0, 2), False),),
     ),
     "cancelled, and shipped too late": Story(  # EC-37
         steps=(("asks", HEEDED), ("accepts", HEEDED), ("ships", REFUSED)),
-        told=(
+        reported=(
             (ASKED, 2, (0, 2, 0, 0), False),
             (ACCEPTED, 2, (0, 0, 2, 0), False),
             (TOO_LATE, 2, (0, 0, 2, 0), False),
@@ -95,11 +95,11 @@ STORIES = {
     ),
     "one of two": Story(
         steps=(("asks for one", HEEDED), ("accepts", HEEDED)),
-        told=((ASKED, 1, (1, 1, 0, 0), False), (ACCEPTED, 1, (1, 0, 1, 0), False)),
+        reported=((ASKED, 1, (1, 1, 0, 0), False), (ACCEPTED, 1, (1, 0, 1, 0), False)),
     ),
     "one of two, the other shipped": Story(
         steps=(("asks for one", HEEDED), ("accepts", HEEDED), ("ships", HEEDED), ("asks", REFUSED)),
-        told=(
+        reported=(
             (ASKED, 1, (1, 1, 0, 0), False),
             (ACCEPTED, 1, (1, 0, 1, 0), False),
             (SHIPPED, 1, (0, 0, 1, 1), False),
@@ -107,7 +107,7 @@ STORIES = {
     ),
     "one of two, the other out of stock": Story(
         steps=(("asks for one", HEEDED), ("accepts", HEEDED), ("lacks", HEEDED)),
-        told=(
+        reported=(
             (ASKED, 1, (1, 1, 0, 0), False),
             (ACCEPTED, 1, (1, 0, 1, 0), False),
             (ACCEPTED, 1, (0, 0, 2, 0), True),
@@ -115,7 +115,7 @@ STORIES = {
     ),
     "one of two declined, then both accepted": Story(
         steps=(("asks for one", HEEDED), ("declines", HEEDED), ("asks", HEEDED), ("accepts", HEEDED)),
-        told=(
+        reported=(
             (ASKED, 1, (1, 1, 0, 0), False),
             (DECLINED, 1, (2, 0, 0, 0), False),
             (ASKED, 2, (0, 2, 0, 0), False),
@@ -259,10 +259,10 @@ def speakable() -> list[tuple[type[Teller], str]]:
 
 
 def test_every_story_is_told_through_both_doors_where_both_have_words() -> None:
-    told = speakable()
-    assert len(told) >= 35
+    reported = speakable()
+    assert len(reported) >= 35
     for name in STORIES:
-        tellers = {teller for teller, each in told if each == name}
+        tellers = {teller for teller, each in reported if each == name}
         assert Crux in tellers
         assert len(tellers) >= 2, name
 
@@ -278,9 +278,9 @@ async def test_a_story_is_the_same_in_every_dialect(retailer: Seller, teller: ty
         assert expected in (EITHER, HEEDED if heeded else REFUSED), step
     events = await retailer.world.events(line)
     # That CRUX's supplier said how much there is, is CRUX's own; what it rejected is told by itself.
-    told = [_told(event) for event in events[1:] if event.kind != "line.allocated"]
-    assert told == list(story.told)
-    assert await retailer.world.buckets(line) == story.told[-1][2]
+    reported = [_told(event) for event in events[1:] if event.kind != "line.allocated"]
+    assert reported == list(story.reported)
+    assert await retailer.world.buckets(line) == story.reported[-1][2]
     if isinstance(telling, PlazaBeforeASupplier):
         for process in telling.processes:
             assert (await retailer.outcome(process))[0] in ("SUCCESS", "FAILURE"), "what was asked has its answer"

@@ -56,7 +56,7 @@ def serving(database: str, log: Path, **environment: str) -> Iterator[Server]:
 def port_when_ready(process: subprocess.Popen[bytes], log: Path) -> int:
     """Wait for the sentence that the server says when it listens, which names its port."""
     end = time.monotonic() + HANGS_S
-    while not (said := re.search(r"ready on http://127\.0\.0\.1:([0-9]+) ", log.read_text())):
+    while not (answer := re.search(r"ready on http://127\.0\.0\.1:([0-9]+) ", log.read_text())):
         if time.monotonic() > end:
             raise TimeoutError(log.read_text())
         try:
@@ -64,7 +64,7 @@ def port_when_ready(process: subprocess.Popen[bytes], log: Path) -> int:
         except subprocess.TimeoutExpired:
             continue
         raise RuntimeError(f"the server ended with {process.returncode}: {log.read_text()}")
-    return int(said[1])
+    return int(answer[1])
 
 
 def command(*arguments: str, stdin: str = "", **environment: str) -> str:

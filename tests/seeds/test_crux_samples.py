@@ -120,13 +120,13 @@ def test_node_twice_on_one_connection_never_fails(server: Server, lines: Iterato
     """Thirty pairs: the bytes that the first call leaves behind must not spoil the second."""
     node = needed("node")
     pairs = [[sample("node", server, next(lines)) for _ in range(2)] for _ in range(30)]
-    told = json.loads(run(node, HERE / "node-twice.txt", stdin=json.dumps(pairs)))
-    answers = [(each["ERROR:"], each.get("STATUS:"), each["BODY:"]) for pair in told for each in pair]
+    reported = json.loads(run(node, HERE / "node-twice.txt", stdin=json.dumps(pairs)))
+    answers = [(each["ERROR:"], each.get("STATUS:"), each["BODY:"]) for pair in reported for each in pair]
     assert answers == [(None, 204, "")] * 60
 
 
 def test_node_without_an_item_as_the_page_has_it_is_404_and_leaves_the_connection_clean(server: Server) -> None:
     """The samples were printed with an empty id."""
     empty = sample("node", server, "x").replace("/orders/items/cancel/x/", "/orders/items/cancel//")
-    told = json.loads(run(needed("node"), HERE / "node-twice.txt", stdin=json.dumps([[empty, empty]] * 5)))
-    assert [(each["ERROR:"], each.get("STATUS:")) for pair in told for each in pair] == [(None, 404)] * 10
+    reported = json.loads(run(needed("node"), HERE / "node-twice.txt", stdin=json.dumps([[empty, empty]] * 5)))
+    assert [(each["ERROR:"], each.get("STATUS:")) for pair in reported for each in pair] == [(None, 404)] * 10

@@ -86,9 +86,9 @@ def _assert_line(line: dict[str, Any], cancellations: Rows, events: Rows) -> Non
     for before, after in pairwise(events):
         assert before["at"] <= after["at"], "no event is earlier than its cause"
     for cancellation in cancellations:
-        told = [event["kind"] for event in events if event["cancellation_id"] == cancellation["id"]]
-        told = [kind for kind in told if kind not in NOTES]
-        assert told[-1] == f"cancellation.{cancellation['state']}" or cancellation["state"] == "asked", told
+        reported = [event["kind"] for event in events if event["cancellation_id"] == cancellation["id"]]
+        reported = [kind for kind in reported if kind not in NOTES]
+        assert reported[-1] == f"cancellation.{cancellation['state']}" or cancellation["state"] == "asked", reported
         assert cancellation["answered_at"] is None or cancellation["answered_at"] >= cancellation["asked_at"]
         assert cancellation["awaiting"] is None or cancellation["state"] == "asked"
 

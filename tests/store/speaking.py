@@ -1,4 +1,4 @@
-"""One order in a world, and short words for what its parties say about it."""
+"""One order in a world, and short words for what its parties do with it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,8 +39,8 @@ OPERATOR = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="operator")
 
 
 @dataclass
-class Talk:
-    """What is said about an order. ``asked`` is the cancellation that was heard of last."""
+class Sale:
+    """An order and its parties. ``asked`` is the cancellation that was made last."""
 
     world: World
     order: UUID
@@ -181,10 +181,10 @@ class Talk:
         )
 
 
-async def talk(world: World, *units: int, **more: Any) -> Talk:
+async def new_sale(world: World, *units: int, **more: Any) -> Sale:
     """Place an order, of one line of five units unless told otherwise."""
     placed = await world.order(*(units or (5,)), **more)
-    return Talk(world=world, order=placed.id, lines=tuple(line.id for line in placed.lines))
+    return Sale(world=world, order=placed.id, lines=tuple(line.id for line in placed.lines))
 
 
 def once(key: str = "k1", fingerprint: str = "f1", caller: str = "shop") -> IdempotencyKey:

@@ -34,13 +34,13 @@ def _number(connection: Connection) -> int:
 async def test_a_connection_outlives_the_caller_that_leaves(database_url: str, kind: str) -> None:
     database = await open_database(database_url, allow_weak_durability=True)
     run = database.read if kind == "read" else database.write
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as answer:
         warnings.simplefilter("always")
         for turns in TURNS:
             await _leave_after(turns, asyncio.ensure_future(run(_number)))
         await database.close()
         gc.collect()
-    assert not [str(warning.message) for warning in said]
+    assert not [str(warning.message) for warning in answer]
     assert connections_in_use(database) == 0
 
 

@@ -152,8 +152,8 @@ class Side:
             )
         await self.batch([Call(command=order, door="test", retailer=order.retailer) for order in self.orders])
 
-    async def say(self, said: list[Word]) -> Sequence[Outcome]:
-        outcomes = await self.batch([self._call(word, place) for place, word in enumerate(said)])
+    async def say(self, answer: list[Word]) -> Sequence[Outcome]:
+        outcomes = await self.batch([self._call(word, place) for place, word in enumerate(answer)])
         for outcome in outcomes:
             if isinstance(outcome, Done):
                 fresh = [each for each in outcome.cancellations if each not in self.cancellations]

@@ -9,7 +9,7 @@ from countermand.domain.money.commands import Movement
 from countermand.store.erasure import erase_customer
 from tests.money.test_settling import Desk, desk, worker_of
 from tests.store.holding import assert_sound, everything
-from tests.store.speaking import Talk
+from tests.store.speaking import Sale
 from tests.support.money import place_paid
 from tests.support.world import World
 
@@ -33,14 +33,14 @@ async def bought(world: World) -> Desk:
     here = await desk(world)
     payment = {"provider": "stripe", "reference": "pi_1", "captured": "27"}
     order = await place_paid(world, payments=[payment], shipping_address=HOME, billing_address=HOME)
-    here.said = Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
+    here.sale = Sale(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
     return here
 
 
 async def erased(here: Desk) -> bool | None:
     world = here.world
     return await world.application.database.write(
-        lambda connection: erase_customer(connection, here.said.order, at=world.clock(), by="operator")
+        lambda connection: erase_customer(connection, here.sale.order, at=world.clock(), by="operator")
     )
 
 
@@ -62,7 +62,7 @@ async def test_ec_66_a_customer_is_erased_while_a_refund_is_pending(world: World
     world.clock.advance(days=1)
     await worker_of(world, here.bank).settle_refunds()
     assert (await here.states(), here.bank.moved()) == (["confirmed"], 900)
-    assert await here.told() == ["due", "sent", "done"]
+    assert await here.reported() == ["due", "sent", "done"]
     await assert_sound(database)
 
 
@@ -72,9 +72,9 @@ async def test_who_erased_and_when_is_kept_and_once_is_enough(world: World) -> N
     assert await erased(here) is True
     world.clock.advance(days=1)
     assert await erased(here) is False
-    [row] = [row for row in (await everything(world.application.database))["orders"] if row["id"] == here.said.order]
+    [row] = [row for row in (await everything(world.application.database))["orders"] if row["id"] == here.sale.order]
     assert row["details"]["erased"] == {"at": at, "by": "operator"}
-    here.said.order = PLATFORM
+    here.sale.order = PLATFORM
     assert await erased(here) is None
 
 
@@ -82,8 +82,8 @@ async def test_an_order_without_a_customer_can_still_be_shown(world: World) -> N
     here = await bought(world)
     await erased(here)
     async with world.client() as client:
-        for path in (f"/orders/{here.said.order}/", "/orders/po/PO-M/", f"/timp/orders/{here.said.order}/"):
+        for path in (f"/orders/{here.sale.order}/", "/orders/po/PO-M/", f"/timp/orders/{here.sale.order}/"):
             shown = await client.get(path, headers=world.token(world.retailer))
             assert shown.status_code == 200, (path, shown.text)
-            assert str(here.said.line) in shown.text
+            assert str(here.sale.line) in shown.text
             assert not [word for word in PERSONAL if word in shown.text]

@@ -275,8 +275,8 @@ async def test_what_escalates_is_logged(world: World) -> None:
     with capture_logs() as logged:
         for _ in range(2):
             await world.submit(PassDeadline(line=line, cancellation=cancellation))
-    [told] = [each for each in logged if each["event"] == "cancellation_escalated"]
-    assert (told["log_level"], told["cancellation"], told["retailer"], told["line"]) == (
+    [reported] = [each for each in logged if each["event"] == "cancellation_escalated"]
+    assert (reported["log_level"], reported["cancellation"], reported["retailer"], reported["line"]) == (
         "warning",
         show("can", cancellation),
         str(world.retailer),

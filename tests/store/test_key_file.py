@@ -74,9 +74,9 @@ async def test_a_service_whose_key_file_is_lost_does_not_start_and_makes_no_othe
         await make(application)  # type: ignore[operator]
     kept = settings.keys.read_bytes()
     settings.keys.unlink()
-    said = await refused(settings)
-    assert said.startswith(f"The key file {settings.keys} is missing, ")
-    assert "Restore it" in said
+    answer = await refused(settings)
+    assert answer.startswith(f"The key file {settings.keys} is missing, ")
+    assert "Restore it" in answer
     assert not settings.keys.exists()
     settings.keys.write_bytes(kept)
     async with opened(settings) as application:

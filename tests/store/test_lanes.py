@@ -20,7 +20,7 @@ from countermand.service.numbers import Numbers
 from countermand.store import tables as t
 from countermand.store.engines.protocol import CommitUnknownError
 from tests.store.holding import everything, rows
-from tests.store.speaking import WISH, Talk, once, talk
+from tests.store.speaking import WISH, Sale, new_sale, once
 from tests.store.watching import lane_of, listening, statements_of, writer
 from tests.support.world import World
 
@@ -38,22 +38,22 @@ def failing(sqlstate: str = "", *, lost: bool = False) -> DBAPIError:
     return DBAPIError("SELECT", {}, SqlstateError(sqlstate), connection_invalidated=lost)
 
 
-async def lines(world: World, count: int) -> list[Talk]:
+async def lines(world: World, count: int) -> list[Sale]:
     """As many lines, each in an order of its own."""
-    return [await talk(world, 2) for _ in range(count)]
+    return [await new_sale(world, 2) for _ in range(count)]
 
 
-def asks(said: Sequence[Talk], **more: Any) -> list[Call]:
-    return [Call(command=each.ask(1), door="test", retailer=each.world.retailer, **more) for each in said]
+def asks(sale: Sequence[Sale], **more: Any) -> list[Call]:
+    return [Call(command=each.ask(1), door="test", retailer=each.world.retailer, **more) for each in sale]
 
 
 async def submit(lane: Lane, *calls: Call) -> list[Outcome]:
     return list(await asyncio.gather(*(lane.submit(call) for call in calls)))
 
 
-async def kinds(said: Sequence[Talk]) -> list[int]:
+async def kinds(sale: Sequence[Sale]) -> list[int]:
     """How many units of each line are asked."""
-    return [(await each.buckets())[1] for each in said]
+    return [(await each.buckets())[1] for each in sale]
 
 
 # Who shares a transaction
@@ -82,31 +82,31 @@ async def test_calls_that_arrive_during_a_transaction_share_the_next_one(world: 
 
 async def test_a_transaction_takes_so_many_calls_and_no_more(world: World) -> None:
     lane, database = await lane_of(world)
-    said = await talk(world, 2 * BATCH_MAX + 1)
-    outcomes = await submit(lane, *asks([said]), *(_another(said) for _ in range(2 * BATCH_MAX)))
+    sale = await new_sale(world, 2 * BATCH_MAX + 1)
+    outcomes = await submit(lane, *asks([sale]), *(_another(sale) for _ in range(2 * BATCH_MAX)))
     assert {type(outcome) for outcome in outcomes} == {Done}
     assert database.transactions == 3
 
 
-def _another(said: Talk) -> Call:
-    ask = replace(said.ask(1), key=said.world.application.ids.new().hex)
-    return Call(command=ask, door="test", retailer=said.world.retailer)
+def _another(sale: Sale) -> Call:
+    ask = replace(sale.ask(1), key=sale.world.application.ids.new().hex)
+    return Call(command=ask, door="test", retailer=sale.world.retailer)
 
 
 async def test_calls_are_decided_in_the_order_in_which_they_came(world: World) -> None:
     lane, _ = await lane_of(world)
-    said = await talk(world, 3)
-    outcomes = await submit(lane, *(_another(said) for _ in range(6)))
+    sale = await new_sale(world, 3)
+    outcomes = await submit(lane, *(_another(sale) for _ in range(6)))
     assert [type(outcome) for outcome in outcomes] == [Done] * 3 + [Refused] * 3
 
 
 async def test_a_lane_drains(world: World) -> None:
     lane, _ = await lane_of(world)
-    said = await lines(world, 3)
-    tasks = [asyncio.create_task(lane.submit(call)) for call in asks(said)]
+    sale = await lines(world, 3)
+    tasks = [asyncio.create_task(lane.submit(call)) for call in asks(sale)]
     await asyncio.sleep(0)
     await lane.drain()
-    assert await kinds(said) == [1, 1, 1]
+    assert await kinds(sale) == [1, 1, 1]
     assert all(isinstance(task.result(), Done) for task in tasks)
     await lane.drain()
 
@@ -114,8 +114,8 @@ async def test_a_lane_drains(world: World) -> None:
 async def test_a_full_lane_refuses_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "QUEUE_MAX", 3)
     lane, database = await lane_of(world)
-    said = await lines(world, 5)
-    first, *others = asks(said)
+    sale = await lines(world, 5)
+    first, *others = asks(sale)
     database.hold()
     running = asyncio.create_task(lane.submit(first))
     await database.held.wait()
@@ -124,7 +124,7 @@ async def test_a_full_lane_refuses_at_once(world: World, monkeypatch: pytest.Mon
     assert await lane.submit(others[3]) == Failed()
     database.release()
     assert all(isinstance(outcome, Done) for outcome in await asyncio.gather(running, *waiting))
-    assert await kinds(said) == [1, 1, 1, 1, 0]
+    assert await kinds(sale) == [1, 1, 1, 1, 0]
 
 
 async def test_a_retailers_calls_go_down_one_lane(world: World) -> None:
@@ -136,8 +136,8 @@ async def test_a_retailers_calls_go_down_one_lane(world: World) -> None:
             return await super().submit(call)
 
     several = Lanes(lambda: Noting(world.application.database, world.clock, world.application.ids.new), 4)
-    said = await lines(world, 5)
-    outcomes = await asyncio.gather(*(several.submit(call) for call in asks(said)))
+    sale = await lines(world, 5)
+    outcomes = await asyncio.gather(*(several.submit(call) for call in asks(sale)))
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert len(set(taken)) == 1
     await several.drain()
@@ -146,16 +146,16 @@ async def test_a_retailers_calls_go_down_one_lane(world: World) -> None:
 # A constant number of statements
 
 
-def _mixed(said: Talk, order: PlaceOrder) -> list[tuple[Command | PlaceOrder, dict[str, Any]]]:
-    new = said.world.application.ids.new
+def _mixed(sale: Sale, order: PlaceOrder) -> list[tuple[Command | PlaceOrder, dict[str, Any]]]:
+    new = sale.world.application.ids.new
     placed = replace(order, id=new(), lines=(replace(order.lines[0], id=new()),))
     return [
-        (said.ask(1), {"retailer": said.world.retailer, "process": WISH, "once": once(new().hex)}),
-        (said.accept(), {}),
-        (said.allocate(1), {}),
-        (said.ship_order(said.ship(1)), {}),
-        (said.customer_asks(1), {}),
-        (placed, {"retailer": said.world.retailer}),
+        (sale.ask(1), {"retailer": sale.world.retailer, "process": WISH, "once": once(new().hex)}),
+        (sale.accept(), {}),
+        (sale.allocate(1), {}),
+        (sale.ship_order(sale.ship(1)), {}),
+        (sale.customer_asks(1), {}),
+        (placed, {"retailer": sale.world.retailer}),
     ]
 
 
@@ -168,11 +168,11 @@ async def test_a_batch_costs_the_same_statements_whatever_its_size(
     counted = {}
     for size in (1, 8, 64):
         lane, database = await lane_of(world)
-        said = [await talk(world, 4) for _ in range(size)]
+        sale = [await new_sale(world, 4) for _ in range(size)]
         calls = (
-            [Call(command=command, door="test", **more) for each in said for command, more in _mixed(each, order)]
+            [Call(command=command, door="test", **more) for each in sale for command, more in _mixed(each, order)]
             if mixed
-            else asks(said)
+            else asks(sale)
         )
         with statements_of(world.application.database) as heard:
             outcomes = await submit(lane, *calls)
@@ -188,9 +188,9 @@ async def test_a_batch_costs_the_same_statements_whatever_its_size(
 async def test_an_order_of_a_thousand_lines_is_cancelled_by_the_same_few_statements(world: World) -> None:
     counted = {}
     for size in (1, 1_000):
-        said = await talk(world, *(1 for _ in range(size)))
+        sale = await new_sale(world, *(1 for _ in range(size)))
         with statements_of(world.application.database) as heard:
-            await said.done(said.cancel_order())
+            await sale.done(sale.cancel_order())
         counted[size] = len(heard)
     assert counted[1] == counted[1_000]
 
@@ -198,44 +198,44 @@ async def test_an_order_of_a_thousand_lines_is_cancelled_by_the_same_few_stateme
 # What a failure does
 
 
-def poison(said: Talk) -> Call:
+def poison(sale: Sale) -> Call:
     """A call whose note no database can keep: half of a surrogate pair."""
-    return Call(command=replace(said.ask(1), note="\ud800"), door="test", retailer=said.world.retailer)
+    return Call(command=replace(sale.ask(1), note="\ud800"), door="test", retailer=sale.world.retailer)
 
 
 @pytest.mark.parametrize("place", [0, 2, 4])
 async def test_a_call_that_breaks_its_batch_fails_alone(world: World, place: int) -> None:
     lane, database = await lane_of(world)
-    said = await lines(world, 5)
-    calls = asks(said)
-    calls[place] = poison(said[place])
+    sale = await lines(world, 5)
+    calls = asks(sale)
+    calls[place] = poison(sale[place])
     outcomes = await submit(lane, *calls)
     expected: list[type] = [Done] * 5
     expected[place] = Failed
     assert [type(outcome) for outcome in outcomes] == expected
     assert outcomes[place] == Failed()
-    assert await kinds(said) == [int(kind is Done) for kind in expected]
+    assert await kinds(sale) == [int(kind is Done) for kind in expected]
     assert database.transactions == 1 + 5
 
 
 async def test_a_row_that_a_constraint_forbids_fails_alone(world: World) -> None:
-    said = await lines(world, 3)
+    sale = await lines(world, 3)
     parcel = world.application.ids.new()
-    await said[0].done(said[0].ship_order(said[0].ship(1), parcel=parcel))
-    twice = said[1].ship_order(said[1].ship(1), parcel=parcel)
+    await sale[0].done(sale[0].ship_order(sale[0].ship(1), parcel=parcel))
+    twice = sale[1].ship_order(sale[1].ship(1), parcel=parcel)
     outcomes = await asyncio.gather(
-        said[0].say(said[0].ask(1)), said[1].say(twice), said[2].say(said[2].ask(1)), said[1].say(said[1].ask(1))
+        sale[0].say(sale[0].ask(1)), sale[1].say(twice), sale[2].say(sale[2].ask(1)), sale[1].say(sale[1].ask(1))
     )
     assert [type(outcome) for outcome in outcomes] == [Done, Failed, Done, Done]
-    assert [await each.buckets() for each in said] == [(0, 1, 0, 1), (1, 1, 0, 0), (1, 1, 0, 0)]
+    assert [await each.buckets() for each in sale] == [(0, 1, 0, 1), (1, 1, 0, 0), (1, 1, 0, 0)]
 
 
 async def test_a_failed_call_leaves_nothing_behind_and_may_be_repeated(world: World) -> None:
     lane, database = await lane_of(world)
-    [said] = await lines(world, 1)
+    [sale] = await lines(world, 1)
     before = await everything(world.application.database)
     database.faults.extend([None, RuntimeError("disk"), RuntimeError("disk")])
-    [call] = asks([said], once=once(), process=WISH)
+    [call] = asks([sale], once=once(), process=WISH)
     assert await lane.submit(call) == Failed()
     after = await everything(world.application.database)
     assert {name for name in before if before[name] != after[name]} == {"number_blocks"}
@@ -257,43 +257,43 @@ async def test_a_failed_call_leaves_nothing_behind_and_may_be_repeated(world: Wo
 )
 async def test_only_what_may_pass_is_tried_again(world: World, error: Exception, tried: int) -> None:
     lane, database = await lane_of(world)
-    said = await lines(world, 1)
+    sale = await lines(world, 1)
     database.faults.extend([error] * 10)
-    assert await submit(lane, *asks(said)) == [Failed()]
+    assert await submit(lane, *asks(sale)) == [Failed()]
     assert database.transactions == tried
     database.faults.clear()
-    assert [type(outcome) for outcome in await submit(lane, *asks(said))] == [Done]
+    assert [type(outcome) for outcome in await submit(lane, *asks(sale))] == [Done]
 
 
 @pytest.mark.parametrize("error", [failing("40001"), failing("40P01"), failing(lost=True)])
 async def test_what_passes_is_not_noticed_by_callers(world: World, error: Exception) -> None:
     lane, database = await lane_of(world)
-    said = await lines(world, 3)
+    sale = await lines(world, 3)
     database.faults.extend([error, error, None, error, error, None])
-    outcomes = await submit(lane, *asks(said))
+    outcomes = await submit(lane, *asks(sale))
     assert {type(outcome) for outcome in outcomes} == {Done}
-    assert await kinds(said) == [1, 1, 1]
+    assert await kinds(sale) == [1, 1, 1]
 
 
 async def test_when_no_connection_can_be_had_all_hear_of_it_at_once(world: World) -> None:
     lane, database = await lane_of(world)
-    said = await lines(world, 5)
+    sale = await lines(world, 5)
     database.faults.extend([ConnectionRefusedError()] * 10)
     with capture_logs() as logs:
-        assert await submit(lane, *asks(said)) == [Failed()] * 5
+        assert await submit(lane, *asks(sale)) == [Failed()] * 5
     assert database.transactions == 2
     assert [each["event"] for each in logs] == ["batch_failed", "database_away"]
     database.faults.clear()
-    assert {type(outcome) for outcome in await submit(lane, *asks(said))} == {Done}
+    assert {type(outcome) for outcome in await submit(lane, *asks(sale))} == {Done}
 
 
 async def test_a_connection_lost_between_two_calls_does_not_undo_the_first(world: World) -> None:
     lane, database = await lane_of(world)
-    said = await lines(world, 3)
+    sale = await lines(world, 3)
     database.faults.extend([RuntimeError("whole batch"), None, TimeoutError()])
-    outcomes = await submit(lane, *asks(said))
+    outcomes = await submit(lane, *asks(sale))
     assert [type(outcome) for outcome in outcomes] == [Done, Failed, Failed]
-    assert await kinds(said) == [1, 0, 0]
+    assert await kinds(sale) == [1, 0, 0]
 
 
 class Commit:
@@ -312,21 +312,21 @@ class Commit:
 @pytest.mark.parametrize("error", [failing("08006", lost=True), OSError("gone"), RuntimeError("what is this")])
 async def test_a_failed_commit_is_told_as_unknown_and_never_tried_again(world: World, error: Exception) -> None:
     lane, database = await lane_of(world)
-    said = await lines(world, 3)
+    sale = await lines(world, 3)
     engine = writer(world.application.database)
     with listening(engine, "commit", Commit(world, error)), capture_logs() as logs:
-        assert await submit(lane, *asks(said)) == [Failed(unknown=True)] * 3
+        assert await submit(lane, *asks(sale)) == [Failed(unknown=True)] * 3
     assert database.transactions == 1
     assert [each["event"] for each in logs] == ["commit_unknown"]
-    assert {type(outcome) for outcome in await submit(lane, *asks(said))} == {Done}
+    assert {type(outcome) for outcome in await submit(lane, *asks(sale))} == {Done}
 
 
 async def test_a_failed_commit_of_one_alone_is_told_as_unknown_to_that_one(world: World) -> None:
     lane, database = await lane_of(world)
-    said = await lines(world, 3)
+    sale = await lines(world, 3)
     database.faults.append(RuntimeError("whole batch"))
     with listening(writer(world.application.database), "commit", Commit(world, None, RuntimeError("lost"))):
-        outcomes = await submit(lane, *asks(said))
+        outcomes = await submit(lane, *asks(sale))
     assert [type(outcome) for outcome in outcomes] == [Done, Failed, Done]
     assert outcomes[1] == Failed(unknown=True)
 
@@ -371,12 +371,12 @@ async def test_numbers_of_a_reservation_that_failed_are_not_handed_out(world: Wo
 
 async def test_a_caller_that_leaves_harms_nobody(world: World) -> None:
     lane, database = await lane_of(world)
-    said = await lines(world, 4)
+    sale = await lines(world, 4)
     database.hold()
-    tasks = [asyncio.create_task(lane.submit(call)) for call in asks(said)]
+    tasks = [asyncio.create_task(lane.submit(call)) for call in asks(sale)]
     await database.held.wait()
     tasks[1].cancel()
-    late = asyncio.create_task(lane.submit(_another(said[3])))
+    late = asyncio.create_task(lane.submit(_another(sale[3])))
     await asyncio.sleep(0)
     late.cancel()
     await asyncio.sleep(0)
@@ -390,25 +390,25 @@ async def test_a_caller_that_leaves_harms_nobody(world: World) -> None:
         asyncio.CancelledError,
     ]
     await lane.drain()
-    assert await kinds(said) == [1, 1, 1, 2], "what was submitted is done, heard or not"
+    assert await kinds(sale) == [1, 1, 1, 2], "what was submitted is done, heard or not"
 
 
 async def test_the_first_caller_may_leave_before_its_call_is_taken(world: World) -> None:
     lane, _ = await lane_of(world)
-    said = await lines(world, 2)
-    first, second = asks(said)
+    sale = await lines(world, 2)
+    first, second = asks(sale)
     task = asyncio.create_task(lane.submit(first))
     await asyncio.sleep(0)
     task.cancel()
     assert isinstance(await lane.submit(second), Done)
     await lane.drain()
-    assert await kinds(said) == [1, 1]
+    assert await kinds(sale) == [1, 1]
 
 
 async def test_a_lane_that_is_stopped_leaves_nobody_waiting(world: World) -> None:
     lane, database = await lane_of(world)
-    said = await lines(world, 3)
-    first, *others = asks(said)
+    sale = await lines(world, 3)
+    first, *others = asks(sale)
     database.hold()
     running = asyncio.create_task(lane.submit(first))
     await database.held.wait()
@@ -419,12 +419,12 @@ async def test_a_lane_that_is_stopped_leaves_nobody_waiting(world: World) -> Non
     assert await asyncio.gather(running, *waiting) == [Failed(unknown=True)] * 3
     database.release()
     await lane.drain()
-    assert {type(outcome) for outcome in await submit(lane, *asks(said))} == {Done}
+    assert {type(outcome) for outcome in await submit(lane, *asks(sale))} == {Done}
 
 
 async def test_an_unknown_line_needs_no_lane_of_its_own(world: World) -> None:
     lane, _ = await lane_of(world)
-    [said] = await lines(world, 1)
-    nowhere = AskCancellation(line=UUID(int=7), actor=said.retailer)
-    outcomes = await submit(lane, Call(command=nowhere, door="test"), *asks([said]))
+    [sale] = await lines(world, 1)
+    nowhere = AskCancellation(line=UUID(int=7), actor=sale.retailer)
+    outcomes = await submit(lane, Call(command=nowhere, door="test"), *asks([sale]))
     assert [type(outcome) for outcome in outcomes] == [Refused, Done]

@@ -68,7 +68,7 @@ async def test_refunds_of_before_keep_what_they_went_through(world: World) -> No
         await here.work()
     rows = sorted(await rows_of(world, "refunds"), key=lambda row: row.created_at)
     done, missing, closed = (row.id for row in rows)
-    await here.said.done(CloseRefund(line=here.said.line, refund=closed, actor=OPERATOR, paid=False, note="kept"))
+    await here.sale.done(CloseRefund(line=here.sale.line, refund=closed, actor=OPERATOR, paid=False, note="kept"))
 
     def before(connection: Connection) -> None:
         words = {"last_result": "No provider stripe is set up here.", "elsewhere_minor": 300}

@@ -16,7 +16,7 @@ from countermand.store import tables as t
 from countermand.store.codecs import partition_of
 from countermand.store.revisions import agreements_changed
 from tests.store.holding import Rows, rows
-from tests.store.speaking import talk
+from tests.store.speaking import new_sale
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -44,20 +44,20 @@ async def notices(world: World) -> Rows:
     return await rows(world.application.database, t.notices)
 
 
-async def told(world: World) -> list[tuple[UUID, str]]:
+async def reported(world: World) -> list[tuple[UUID, str]]:
     return sorted((row["endpoint_id"], row["kind"]) for row in await notices(world))
 
 
 async def test_every_party_of_the_line_and_the_platform_is_told(world: World) -> None:
-    said = await talk(world)
+    sale = await new_sale(world)
     to = [await endpoint(world, party) for party in (world.retailer, world.supplier, PLATFORM)]
-    await said.done(said.ask(2))
-    event = (await said.events())[-1]
+    await sale.done(sale.ask(2))
+    event = (await sale.events())[-1]
     found = await notices(world)
     assert {row["endpoint_id"] for row in found} == set(to)
     assert len(found) == len(to)
     for row in found:
-        assert (row["event_id"], row["line_id"], row["seq"]) == (event["id"], said.line, event["seq"])
+        assert (row["event_id"], row["line_id"], row["seq"]) == (event["id"], sale.line, event["seq"])
         assert (row["state"], row["attempts"], row["last_result"]) == ("due", 0, "")
         assert row["due_at"] == row["created_at"] == event["at"]
         assert row["partition"] == partition_of(world.retailer) == world.retailer.int % 32
@@ -65,57 +65,57 @@ async def test_every_party_of_the_line_and_the_platform_is_told(world: World) ->
 
 
 async def test_another_party_hears_nothing(world: World) -> None:
-    said = await talk(world)
+    sale = await new_sale(world)
     await endpoint(world, world.other_retailer)
-    await said.done(said.ask(2))
+    await sale.done(sale.ask(2))
     assert await notices(world) == []
 
 
 async def test_an_endpoint_hears_only_what_it_wants_to(world: World) -> None:
-    said = await talk(world)
+    sale = await new_sale(world)
     answers = await endpoint(world, world.retailer, EventKind.CANCELLATION_ACCEPTED, EventKind.CANCELLATION_DECLINED)
-    await said.done(said.ask(2))
+    await sale.done(sale.ask(2))
     assert await notices(world) == []
-    await said.done(said.accept())
-    assert await told(world) == [(answers, "cancellation.accepted")]
+    await sale.done(sale.accept())
+    assert await reported(world) == [(answers, "cancellation.accepted")]
 
 
 async def test_a_supplier_is_not_told_of_an_order_that_is_held_back(world: World) -> None:
     await endpoint(world, world.supplier)
     mine = await endpoint(world, world.retailer)
-    said = await talk(world, held=True)
-    await said.done(said.ask(1))
-    assert await told(world) == [(mine, "cancellation.accepted"), (mine, "line.placed")]
+    sale = await new_sale(world, held=True)
+    await sale.done(sale.ask(1))
+    assert await reported(world) == [(mine, "cancellation.accepted"), (mine, "line.placed")]
 
 
 async def test_endpoints_are_heard_of_at_once_and_forgotten_at_once(world: World) -> None:
-    said = await talk(world, 9)
-    await said.done(replace(said.ask(1), key="a"))
+    sale = await new_sale(world, 9)
+    await sale.done(replace(sale.ask(1), key="a"))
     first = await endpoint(world, world.supplier)
-    await said.done(replace(said.ask(1), key="b"))
-    assert await told(world) == [(first, "cancellation.asked")]
+    await sale.done(replace(sale.ask(1), key="b"))
+    assert await reported(world) == [(first, "cancellation.asked")]
 
     def remove(connection: Connection) -> None:
         connection.execute(update(t.endpoints).values(state="removed"))
         agreements_changed(connection)
 
     await world.application.database.write(remove)
-    await said.done(replace(said.ask(1), key="c"))
+    await sale.done(replace(sale.ask(1), key="c"))
     assert len(await notices(world)) == 1
 
 
 @pytest.mark.parametrize("state", ["paused", "disabled"])
 async def test_notices_of_an_endpoint_that_is_not_active_are_kept_for_it(world: World, state: str) -> None:
-    said = await talk(world)
+    sale = await new_sale(world)
     later = await endpoint(world, world.supplier, state=state)
-    await said.done(said.ask(1))
-    assert await told(world) == [(later, "cancellation.asked")]
+    await sale.done(sale.ask(1))
+    assert await reported(world) == [(later, "cancellation.asked")]
 
 
 async def test_a_refused_command_tells_nobody(world: World) -> None:
-    said = await talk(world)
+    sale = await new_sale(world)
     await endpoint(world, world.supplier)
-    await said.refused(said.ask(99))
+    await sale.refused(sale.ask(99))
     assert await notices(world) == []
 
 
@@ -127,11 +127,11 @@ async def test_the_worker_is_woken_once_notices_are_committed(world: World) -> N
     woken: list[set[tuple[int, UUID]]] = []
     application = world.application
     lane = Lane(application.database, world.clock, application.ids.new, lambda pairs: woken.append(set(pairs)))
-    said = await talk(world)
-    await lane.submit(_call(world, said.ask(1)))
+    sale = await new_sale(world)
+    await lane.submit(_call(world, sale.ask(1)))
     assert woken == [], "nobody listens"
     mine = await endpoint(world, world.retailer)
-    await lane.submit(_call(world, said.accept()))
+    await lane.submit(_call(world, sale.accept()))
     assert woken == [{(partition_of(world.retailer), mine)}]
-    await lane.submit(_call(world, said.ask(99)))
+    await lane.submit(_call(world, sale.ask(99)))
     assert len(woken) == 1, "nothing to tell"

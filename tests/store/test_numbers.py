@@ -12,7 +12,7 @@ from countermand.service.numbers import Numbers
 from countermand.store import tables as t
 from countermand.store.statements import NUMBER_END
 from tests.store.holding import rows
-from tests.store.speaking import WISH, talk
+from tests.store.speaking import WISH, new_sale
 from tests.store.watching import lane_of
 from tests.support.world import Clock, World, populate, running
 
@@ -80,15 +80,15 @@ async def test_spent_numbers_fail_and_never_grow_too_large(world: World) -> None
     assert await other.submit(order_like(world, example)) == Failed()
     [block] = await rows(world.application.database, t.number_blocks)
     assert block["next_number"] == NUMBER_END
-    said = await talk(world)
-    assert isinstance(await other.submit(Call(command=said.ask(), door="test")), Done)
+    sale = await new_sale(world)
+    assert isinstance(await other.submit(Call(command=sale.ask(), door="test")), Done)
 
 
 async def test_a_call_takes_as_many_numbers_as_it_needs(world: World) -> None:
     """One for the parcel and one for its process: a block that ends between the two would break the batch."""
-    said = await talk(world, 2_000)
+    sale = await new_sale(world, 2_000)
     ship = [
-        said.say(said.ship_order(said.ship(1)), process=WISH, retailer=world.retailer) for _ in range(Numbers.BLOCK + 1)
+        sale.say(sale.ship_order(sale.ship(1)), process=WISH, retailer=world.retailer) for _ in range(Numbers.BLOCK + 1)
     ]
     outcomes = await asyncio.gather(*ship)
     assert {type(outcome) for outcome in outcomes} == {Done}

@@ -14,21 +14,21 @@ from countermand.domain.refusals import RefusalKind
 from countermand.service.calls import Done, Refused
 from countermand.store import tables as t
 from tests.store.holding import rows
-from tests.store.speaking import WISH, Talk, talk
+from tests.store.speaking import WISH, Sale, new_sale
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
-Report = Callable[[Talk], ShipOrder]
+Report = Callable[[Sale], ShipOrder]
 
 
 def report(number: str = "1Z 1", units: int | None = 1, *, reference: str = "", override: bool = False) -> Report:
     """A report of units of the first line."""
 
-    def made(said: Talk) -> ShipOrder:
-        ship = Ship(line=said.line, actor=said.supplier, units=units, override=override)
+    def made(sale: Sale) -> ShipOrder:
+        ship = Ship(line=sale.line, actor=sale.supplier, units=units, override=override)
         parcel = Parcel(id=uuid4(), tracking_number=number, carrier="UPS", reference=reference)
-        return ShipOrder(order=said.order, actor=said.supplier, lines=(ship,), parcel=parcel)
+        return ShipOrder(order=sale.order, actor=sale.supplier, lines=(ship,), parcel=parcel)
 
     return made
 
@@ -52,85 +52,85 @@ REPORTS: Final[dict[str, tuple[Report, Report, int]]] = {
 async def test_the_same_order_number_reference_and_lines_are_the_same_report(
     world: World, first: Report, second: Report, shipped: int, one_batch: bool
 ) -> None:
-    said = await talk(world, 3)
+    sale = await new_sale(world, 3)
     if one_batch:
-        outcomes = [*await asyncio.gather(said.done(first(said)), said.done(second(said)))]
+        outcomes = [*await asyncio.gather(sale.done(first(sale)), sale.done(second(sale)))]
     else:
-        outcomes = [await said.done(first(said)), await said.done(second(said))]
-    assert (await said.buckets())[3] == shipped
+        outcomes = [await sale.done(first(sale)), await sale.done(second(sale))]
+    assert (await sale.buckets())[3] == shipped
     parcels = {outcome.parcel for outcome in outcomes}
-    stored = await rows(world.application.database, t.shipments, t.shipments.c.order_id == said.order)
+    stored = await rows(world.application.database, t.shipments, t.shipments.c.order_id == sale.order)
     assert parcels == {row["id"] for row in stored}
-    assert len(await said.events()) == 1 + len(parcels)
+    assert len(await sale.events()) == 1 + len(parcels)
 
 
 async def test_a_repeat_at_once_and_with_a_key_of_its_own_is_the_same_report(world: World) -> None:
-    said = await talk(world, 3)
+    sale = await new_sale(world, 3)
     keys = [None, *(IdempotencyKey(caller="c", key=f"k{place}", fingerprint="f") for place in range(9))]
-    outcomes = await asyncio.gather(*(said.done(report()(said), once=key, process=WISH) for key in keys))
-    again = await said.done(report()(said), once=keys[1])
+    outcomes = await asyncio.gather(*(sale.done(report()(sale), once=key, process=WISH) for key in keys))
+    again = await sale.done(report()(sale), once=keys[1])
     assert len({each.parcel for each in (*outcomes, again)}) == 1
-    assert await said.buckets() == (2, 0, 0, 1)
+    assert await sale.buckets() == (2, 0, 0, 1)
 
 
 async def test_a_parcel_corrected_meanwhile_is_known_by_both_numbers(world: World) -> None:
-    said = await talk(world, 3)
-    first = await said.done(report("1Z 1")(said))
+    sale = await new_sale(world, 3)
+    first = await sale.done(report("1Z 1")(sale))
     assert first.parcel is not None
     for _ in range(2):
-        await said.done(_correction(said, first.parcel, "1Z 2"))
+        await sale.done(_correction(sale, first.parcel, "1Z 2"))
     for number in ("1Z 1", "1Z 2"):
-        assert (await said.done(report(number)(said))).parcel == first.parcel
-    kinds = [row["kind"] for row in await said.events()]
+        assert (await sale.done(report(number)(sale))).parcel == first.parcel
+    kinds = [row["kind"] for row in await sale.events()]
     assert kinds == ["line.placed", "line.shipped", "line.transport_changed"]
 
 
 async def test_a_parcel_of_before_that_kept_no_number_of_its_own_is_known_by_the_one_it_has(world: World) -> None:
-    said = await talk(world, 3)
-    first = await said.done(report("1Z 1")(said))
+    sale = await new_sale(world, 3)
+    first = await sale.done(report("1Z 1")(sale))
 
     def forget(connection: object) -> None:
         details = t.shipments.update().values(details={"reference": ""})
         connection.execute(details)  # type: ignore[attr-defined]
 
     await world.application.database.write(forget)
-    assert (await said.done(report("1Z 1")(said))).parcel == first.parcel
+    assert (await sale.done(report("1Z 1")(sale))).parcel == first.parcel
 
 
 async def test_a_strangers_report_of_the_same_parcel_is_refused(world: World) -> None:
-    said = await talk(world, 3)
-    await said.done(report()(said))
-    command = report()(said)
+    sale = await new_sale(world, 3)
+    await sale.done(report()(sale))
+    command = report()(sale)
     stranger = world.actor(world.other_supplier)
     lines = tuple(replace(each, actor=stranger) for each in command.lines)
-    outcome = await said.say(replace(command, actor=stranger, lines=lines))
+    outcome = await sale.say(replace(command, actor=stranger, lines=lines))
     assert isinstance(outcome, Refused)
     assert outcome.refusal.kind is RefusalKind.UNKNOWN_ORDER
 
 
 async def test_a_report_with_an_unknown_line_repeats_nothing(world: World) -> None:
-    said = await talk(world, 3)
-    command = report()(said)
-    await said.done(command)
+    sale = await new_sale(world, 3)
+    command = report()(sale)
+    await sale.done(command)
     unknown = replace(command.lines[0], line=uuid4())
-    outcome = await said.say(replace(command, lines=(*command.lines, unknown)))
+    outcome = await sale.say(replace(command, lines=(*command.lines, unknown)))
     assert isinstance(outcome, Refused)
 
 
 async def test_what_is_left_ships_by_a_second_report_of_all_that_is_left(world: World) -> None:
     """An ask stood in the way of the first, and was withdrawn."""
-    said = await talk(world, 3)
-    await said.done(said.ask(1))
-    await said.done(report("", None)(said))
-    again = await said.done(report("", None)(said))
-    assert (await said.buckets(), isinstance(again, Done)) == ((0, 1, 0, 2), True)
-    await said.done(said.withdraw())
-    await said.done(report("", None)(said))
-    assert await said.buckets() == (0, 0, 0, 3)
+    sale = await new_sale(world, 3)
+    await sale.done(sale.ask(1))
+    await sale.done(report("", None)(sale))
+    again = await sale.done(report("", None)(sale))
+    assert (await sale.buckets(), isinstance(again, Done)) == ((0, 1, 0, 2), True)
+    await sale.done(sale.withdraw())
+    await sale.done(report("", None)(sale))
+    assert await sale.buckets() == (0, 0, 0, 3)
 
 
-def _correction(said: Talk, parcel: UUID, number: str) -> ChangeParcel:
-    change = ChangeTransport(line=said.line, actor=said.supplier, carrier="UPS", tracking_number=number)
+def _correction(sale: Sale, parcel: UUID, number: str) -> ChangeParcel:
+    change = ChangeTransport(line=sale.line, actor=sale.supplier, carrier="UPS", tracking_number=number)
     return ChangeParcel(
-        order=said.order, actor=said.supplier, parcel=parcel, lines=(change,), carrier="UPS", tracking_number=number
+        order=sale.order, actor=sale.supplier, parcel=parcel, lines=(change,), carrier="UPS", tracking_number=number
     )

@@ -18,7 +18,7 @@ from countermand.ids import system_clock
 from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.store import tables as t
 from tests.store.holding import agree, assert_sound, connections_in_use, rows
-from tests.store.speaking import Talk, talk
+from tests.store.speaking import Sale, new_sale
 from tests.support.money import place_paid, rows_of
 from tests.support.world import Clock, World, populate, running
 from tests.worker.station import endpoint
@@ -63,24 +63,24 @@ async def rivals(arena: tuple[str, int]) -> AsyncIterator[Rivals]:
     assert [each for each in logs if each["log_level"] != "info"] == [], "no deadlock, no lock that was given up"
 
 
-async def orders(world: World, count: int, *units: int) -> list[Talk]:
+async def orders(world: World, count: int, *units: int) -> list[Sale]:
     placed = await asyncio.gather(*(world.order(*(units or (1,))) for _ in range(count)))
-    return [Talk(world=world, order=each.id, lines=tuple(line.id for line in each.lines)) for each in placed]
+    return [Sale(world=world, order=each.id, lines=tuple(line.id for line in each.lines)) for each in placed]
 
 
-async def race(rivals: Rivals, said: Sequence[Talk], *words: Callable[[Talk], Command]) -> list[tuple[Outcome, ...]]:
+async def race(rivals: Rivals, sale: Sequence[Sale], *words: Callable[[Sale], Command]) -> list[tuple[Outcome, ...]]:
     """Each word about each order, by rival services at once and in an order that chance makes."""
     dice = random.Random(7)
-    turns = [(talk, place) for talk in said for place in range(len(words))]
+    turns = [(new_sale, place) for new_sale in sale for place in range(len(words))]
     dice.shuffle(turns)
 
-    async def turn(talk: Talk, place: int) -> tuple[Talk, int, Outcome]:
-        return talk, place, await rivals.say((place + (dice.random() < 0.2)) % 2, words[place](talk))
+    async def turn(new_sale: Sale, place: int) -> tuple[Sale, int, Outcome]:
+        return new_sale, place, await rivals.say((place + (dice.random() < 0.2)) % 2, words[place](new_sale))
 
     heard: dict[int, dict[int, Outcome]] = {}
     for about, place, outcome in await asyncio.gather(*(turn(*each) for each in turns)):
         heard.setdefault(id(about), {})[place] = outcome
-    return [tuple(outcome for _, outcome in sorted(heard[id(talk)].items())) for talk in said]
+    return [tuple(outcome for _, outcome in sorted(heard[id(new_sale)].items())) for new_sale in sale]
 
 
 def winner(outcomes: Sequence[Outcome]) -> int:
@@ -93,30 +93,30 @@ def winner(outcomes: Sequence[Outcome]) -> int:
     return done[0]
 
 
-async def ask_all(rivals: Rivals, said: Sequence[Talk]) -> None:
-    for outcome in await asyncio.gather(*(each.say(each.ask()) for each in said)):
+async def ask_all(rivals: Rivals, sale: Sequence[Sale]) -> None:
+    for outcome in await asyncio.gather(*(each.say(each.ask()) for each in sale)):
         assert isinstance(outcome, Done)
 
 
 async def test_ship_against_accept(rivals: Rivals) -> None:
     """EC-38: one wins in the database, and the loser gets the winning fact."""
-    said = await orders(rivals.world, LINES)
-    await ask_all(rivals, said)
-    outcomes = await race(rivals, said, lambda t: t.ship(override=True), lambda t: t.accept(named=True))
+    sale = await orders(rivals.world, LINES)
+    await ask_all(rivals, sale)
+    outcomes = await race(rivals, sale, lambda t: t.ship(override=True), lambda t: t.accept(named=True))
     wins = [winner(each) for each in outcomes]
     assert set(wins) == {0, 1}, "both win sometimes"
-    for each, won in zip(said, wins, strict=True):
+    for each, won in zip(sale, wins, strict=True):
         assert await each.buckets() == ((0, 0, 0, 1), (0, 0, 1, 0))[won]
 
 
 async def test_accept_against_decline(rivals: Rivals) -> None:
     """EC-22: two users of one supplier at two connections; exactly one wins, the other hears who did and when."""
-    said = await orders(rivals.world, LINES)
-    await ask_all(rivals, said)
-    outcomes = await race(rivals, said, lambda t: t.accept(named=True), lambda t: t.decline(named=True))
+    sale = await orders(rivals.world, LINES)
+    await ask_all(rivals, sale)
+    outcomes = await race(rivals, sale, lambda t: t.accept(named=True), lambda t: t.decline(named=True))
     wins = [winner(each) for each in outcomes]
     assert set(wins) == {0, 1}
-    for each, won in zip(said, wins, strict=True):
+    for each, won in zip(sale, wins, strict=True):
         [cancellation] = await each.cancellations()
         assert cancellation["state"] == ("accepted", "declined")[won]
     at = rivals.world.clock().isoformat()
@@ -130,14 +130,14 @@ async def test_accept_against_decline(rivals: Rivals) -> None:
 
 async def test_withdraw_against_accept(rivals: Rivals) -> None:
     """Exactly one of withdrawn and accepted wins."""
-    said = await orders(rivals.world, LINES)
-    await ask_all(rivals, said)
+    sale = await orders(rivals.world, LINES)
+    await ask_all(rivals, sale)
     outcomes = await race(
-        rivals, said, lambda t: replace(t.withdraw(), cancellation=t.asked), lambda t: t.accept(named=True)
+        rivals, sale, lambda t: replace(t.withdraw(), cancellation=t.asked), lambda t: t.accept(named=True)
     )
     wins = [winner(each) for each in outcomes]
     assert set(wins) == {0, 1}
-    for each, won in zip(said, wins, strict=True):
+    for each, won in zip(sale, wins, strict=True):
         [cancellation] = await each.cancellations()
         assert cancellation["state"] == ("withdrawn", "accepted")[won]
         assert await each.buckets() == ((1, 0, 0, 0), (0, 0, 1, 0))[won]
@@ -145,13 +145,13 @@ async def test_withdraw_against_accept(rivals: Rivals) -> None:
 
 async def test_a_deadline_against_itself_and_against_late_answers(rivals: Rivals) -> None:
     """EC-32, EC-27: two workers fire one deadline while the supplier answers. There is one transition: silence."""
-    said = await orders(rivals.world, LINES)
-    await ask_all(rivals, said)
+    sale = await orders(rivals.world, LINES)
+    await ask_all(rivals, sale)
     rivals.world.clock.advance(hours=48)
     outcomes = await race(
-        rivals, said, lambda t: t.pass_deadline(), lambda t: t.pass_deadline(), lambda t: t.accept(named=True)
+        rivals, sale, lambda t: t.pass_deadline(), lambda t: t.pass_deadline(), lambda t: t.accept(named=True)
     )
-    for each, (one, other, late) in zip(said, outcomes, strict=True):
+    for each, (one, other, late) in zip(sale, outcomes, strict=True):
         assert isinstance(one, Done)
         assert isinstance(other, Done)
         assert isinstance(late, Refused)
@@ -167,16 +167,16 @@ async def test_a_deadline_that_two_workers_fire_makes_one_notice_and_one_refund(
     await agree(world, None, 1, silence="accept")
     to = await endpoint(world, world.retailer, event_kinds=["cancellation.accepted"])
     paid = [await place_paid(world, reference=f"PO-{number}") for number in range(LINES // 4)]
-    said = [Talk(world=world, order=each.id, lines=tuple(line.id for line in each.lines)) for each in paid]
-    for each in said:
+    sale = [Sale(world=world, order=each.id, lines=tuple(line.id for line in each.lines)) for each in paid]
+    for each in sale:
         await each.done(each.ask(2))
     world.clock.advance(hours=48)
-    await race(rivals, said, lambda t: t.pass_deadline(), lambda t: t.pass_deadline())
-    asked = sorted(each.asked for each in said)
+    await race(rivals, sale, lambda t: t.pass_deadline(), lambda t: t.pass_deadline())
+    asked = sorted(each.asked for each in sale)
     assert sorted(row.cancellation_id for row in await rows_of(world, "refunds")) == asked
     events = {row.id: row.cancellation_id for row in await rows_of(world, "events")}
-    told = [row for row in await rows_of(world, "notices") if row.endpoint_id == to]
-    assert sorted(events[row.event_id] for row in told) == asked
+    reported = [row for row in await rows_of(world, "notices") if row.endpoint_id == to]
+    assert sorted(events[row.event_id] for row in reported) == asked
 
 
 @pytest.mark.parametrize("second", ["accept", "decline"])
@@ -185,26 +185,26 @@ async def test_two_suppliers_answer_what_was_asked_all_or_nothing(rivals: Rivals
     world = rivals.world
     await agree(world, None, 1, whole_order="all_or_nothing")
     fulfillers = (world.supplier, world.other_supplier)
-    said = [await talk(world, 1, 1, fulfillers=fulfillers) for _ in range(LINES // 4)]
-    for each in said:
+    sale = [await new_sale(world, 1, 1, fulfillers=fulfillers) for _ in range(LINES // 4)]
+    for each in sale:
         await each.done(each.cancel_order())
     other = world.actor(world.other_supplier)
     theirs = {
         "accept": lambda t: replace(t.accept(place=1), actor=other),
         "decline": lambda t: replace(t.decline(place=1), actor=other),
     }[second]
-    outcomes = await race(rivals, said, lambda t: t.accept(), theirs)
-    for each, (_, theirs_was) in zip(said, outcomes, strict=True):
+    outcomes = await race(rivals, sale, lambda t: t.accept(), theirs)
+    for each, (_, theirs_was) in zip(sale, outcomes, strict=True):
         assert isinstance(theirs_was, Done)
         ended = ((0, 0, 1, 0), (0, 0, 1, 0)) if second == "accept" else ((1, 0, 0, 0), (1, 0, 0, 0))
         assert (await each.buckets(0), await each.buckets(1)) == ended
 
 
 async def test_ask_against_ship(rivals: Rivals) -> None:
-    said = await orders(rivals.world, LINES)
-    outcomes = await race(rivals, said, lambda t: t.ask(), lambda t: t.ship())
+    sale = await orders(rivals.world, LINES)
+    outcomes = await race(rivals, sale, lambda t: t.ask(), lambda t: t.ship())
     kinds = set()
-    for each, (asked, shipped) in zip(said, outcomes, strict=True):
+    for each, (asked, shipped) in zip(sale, outcomes, strict=True):
         if isinstance(asked, Done):
             assert isinstance(shipped, Refused)
             assert shipped.refusal.kind is RefusalKind.UNITS_ASKED
@@ -219,23 +219,23 @@ async def test_ask_against_ship(rivals: Rivals) -> None:
 
 
 async def test_many_units_are_given_out_once(rivals: Rivals) -> None:
-    [said] = await orders(rivals.world, 1, 100)
+    [sale] = await orders(rivals.world, 1, 100)
     words = [
         rivals.say(place % 2, command)
         for place in range(300)
-        for command in [said.ship(1) if place % 3 else said.cancel_own(1)]
+        for command in [sale.ship(1) if place % 3 else sale.cancel_own(1)]
     ]
     outcomes = await asyncio.gather(*words)
     assert sum(isinstance(outcome, Done) for outcome in outcomes) == 100
-    still, asked, cancelled, shipped = await said.buckets()
+    still, asked, cancelled, shipped = await sale.buckets()
     assert (still, asked, cancelled + shipped) == (0, 0, 100)
 
 
 async def test_whole_orders_in_opposite_directions_do_not_deadlock(rivals: Rivals) -> None:
-    said = await orders(rivals.world, 30, *[1] * 8)
-    there = [rivals.say(0, each.cancel_order()) for each in said]
-    back = [rivals.say(1, each.allocate_order(*(each.allocate(1, place=place) for place in range(8)))) for each in said]
-    lines = [rivals.say(place % 2, each.ship(place=place)) for each in reversed(said) for place in range(8)]
+    sale = await orders(rivals.world, 30, *[1] * 8)
+    there = [rivals.say(0, each.cancel_order()) for each in sale]
+    back = [rivals.say(1, each.allocate_order(*(each.allocate(1, place=place) for place in range(8)))) for each in sale]
+    lines = [rivals.say(place % 2, each.ship(place=place)) for each in reversed(sale) for place in range(8)]
     outcomes = await asyncio.gather(*there, *reversed(back), *lines)
     assert {type(outcome) for outcome in outcomes} <= {Done, Refused}
 
@@ -245,14 +245,14 @@ async def test_thirty_with_one_key_at_two_services_have_one_effect(database_url:
     async with running(database_url, clock) as one, running(database_url, clock) as other:
         world = await populate(one, clock)
         rivals = Rivals(world=world, services=(one, other))
-        for said in await orders(world, 10, 40):
-            command = said.ship_order(said.ship(1))
-            once = IdempotencyKey(caller="shop", key=f"k-{said.order}", fingerprint="f")
+        for sale in await orders(world, 10, 40):
+            command = sale.ship_order(sale.ship(1))
+            once = IdempotencyKey(caller="shop", key=f"k-{sale.order}", fingerprint="f")
             outcomes = await asyncio.gather(*(rivals.say(place % 2, command, once=once) for place in range(30)))
             fresh = [outcome for outcome in outcomes if isinstance(outcome, Done) and not outcome.replayed]
             assert {type(outcome) for outcome in outcomes} == {Done}
             assert len(fresh) == 1
-            assert await said.buckets() == (39, 0, 0, 1)
+            assert await sale.buckets() == (39, 0, 0, 1)
         await assert_sound(one.database)
 
 
@@ -282,7 +282,7 @@ async def test_no_event_is_earlier_than_its_cause_whoever_waits(database_url: st
     async with running(database_url, clock) as one, running(database_url, clock) as other:
         world = await populate(one, clock)
         rivals = Rivals(world=world, services=(one, other))
-        [said] = await orders(world, 1, 1_000)
+        [sale] = await orders(world, 1, 1_000)
         for _ in range(25):
-            await asyncio.gather(*(rivals.say(place % 2, said.ship(1)) for place in range(8)))
+            await asyncio.gather(*(rivals.say(place % 2, sale.ship(1)) for place in range(8)))
         await assert_sound(one.database)

@@ -32,14 +32,14 @@ from countermand.service.calls import Done, Refused
 from countermand.store import migrations
 from countermand.store import tables as t
 from tests.store.holding import assert_sound, rows
-from tests.store.speaking import Talk, talk
+from tests.store.speaking import Sale, new_sale
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
 
-def give(said: Talk, to: UUID, **more: object) -> Reassign:
-    command = Reassign(line=said.line, actor=said.retailer, fulfiller=to, note="fire")
+def give(sale: Sale, to: UUID, **more: object) -> Reassign:
+    command = Reassign(line=sale.line, actor=sale.retailer, fulfiller=to, note="fire")
     return replace(command, **more)  # type: ignore[arg-type]
 
 
@@ -48,65 +48,65 @@ def other(world: World) -> Actor:
 
 
 async def test_units_and_asks_move_and_the_former_supplier_is_told(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.ship(1))
-    await said.done(said.ask(2))
-    await said.done(give(said, world.other_supplier))
-    assert await said.buckets() == (2, 2, 0, 1)
-    line = await world.line(said.line)
+    sale = await new_sale(world)
+    await sale.done(sale.ship(1))
+    await sale.done(sale.ask(2))
+    await sale.done(give(sale, world.other_supplier))
+    assert await sale.buckets() == (2, 2, 0, 1)
+    line = await world.line(sale.line)
     assert (line.fulfiller_id, line.allocated) == (world.other_supplier, False)
-    [asked] = await said.cancellations()
+    [asked] = await sale.cancellations()
     assert (asked["awaiting"], asked["step"], asked["fulfiller_id"]) == (world.other_supplier, 2, world.other_supplier)
-    kinds = [event["kind"] for event in sorted(await said.events(), key=lambda event: event["seq"])]
+    kinds = [event["kind"] for event in sorted(await sale.events(), key=lambda event: event["seq"])]
     assert kinds == ["line.placed", "line.shipped", "cancellation.asked", "line.reassigned", "cancellation.passed_on"]
-    for command in (said.accept(named=True), said.accept(), said.decline(named=True), said.ship(), said.allocate(1)):
-        refused = await said.refused(command)
+    for command in (sale.accept(named=True), sale.accept(), sale.decline(named=True), sale.ship(), sale.allocate(1)):
+        refused = await sale.refused(command)
         assert refused.refusal.kind is RefusalKind.REASSIGNED
         assert "given to other_supplier at" in refused.refusal.detail
-    await said.done(replace(said.accept(named=True), actor=other(world)))
-    await said.done(replace(said.ship(), actor=other(world)))
-    assert await said.buckets() == (0, 0, 2, 3)
+    await sale.done(replace(sale.accept(named=True), actor=other(world)))
+    await sale.done(replace(sale.ship(), actor=other(world)))
+    assert await sale.buckets() == (0, 0, 2, 3)
     await assert_sound(world.application.database)
 
 
 async def test_to_the_same_again_nothing_moves_and_it_can_come_back(world: World) -> None:
-    said = await talk(world)
+    sale = await new_sale(world)
     for _ in range(2):
-        await said.done(give(said, world.other_supplier))
-    await said.done(give(said, world.supplier))
+        await sale.done(give(sale, world.other_supplier))
+    await sale.done(give(sale, world.supplier))
     assert len(await rows(world.application.database, t.reassignments)) == 2
-    await said.done(said.ship())
-    assert (await said.refused(replace(said.ship(), actor=other(world)))).refusal.kind is RefusalKind.REASSIGNED
-    assert (await said.refused(give(said, world.other_supplier))).refusal.kind is RefusalKind.ALREADY_SHIPPED
+    await sale.done(sale.ship())
+    assert (await sale.refused(replace(sale.ship(), actor=other(world)))).refusal.kind is RefusalKind.REASSIGNED
+    assert (await sale.refused(give(sale, world.other_supplier))).refusal.kind is RefusalKind.ALREADY_SHIPPED
 
 
 async def test_strangers_give_nothing_and_hear_nothing(world: World) -> None:
-    said = await talk(world)
+    sale = await new_sale(world)
     for actor in (other(world), world.actor(world.supplier), world.actor(world.other_retailer)):
-        refused = await said.refused(give(said, world.other_supplier, actor=actor))
+        refused = await sale.refused(give(sale, world.other_supplier, actor=actor))
         assert refused.refusal.kind is RefusalKind.UNKNOWN_LINE
-    changed = await said.refused(give(said, world.other_supplier, seen=7))
+    changed = await sale.refused(give(sale, world.other_supplier, seen=7))
     assert changed.refusal.kind is RefusalKind.ETAG_MISMATCH
 
 
 async def test_the_former_supplier_still_reads_its_asks_and_what_happened_until_it_left(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.ask(2))
-    asked = said.asked
+    sale = await new_sale(world)
+    await sale.done(sale.ask(2))
+    asked = sale.asked
     world.clock.advance(minutes=1)
-    await said.done(give(said, world.other_supplier))
+    await sale.done(give(sale, world.other_supplier))
     world.clock.advance(minutes=1)
-    await said.done(replace(said.ask(1), key="later"))
+    await sale.done(replace(sale.ask(1), key="later"))
     read = world.application.database.read
     former = Scope(party=world.supplier, kind=PartyKind.SUPPLIER)
     assert await read(lambda c: cancellation_reads.cancellation_by_id(c, former, asked)) is not None
-    assert await read(lambda c: cancellation_reads.cancellation_by_id(c, former, said.asked)) is None
-    assert await read(lambda c: line_reads.line_view(c, former, said.line)) is None
-    assert await read(lambda c: order_reads.order_by_id(c, former, said.order)) is None
-    seen = await read(lambda c: event_reads.timeline(c, former, said.line))
+    assert await read(lambda c: cancellation_reads.cancellation_by_id(c, former, sale.asked)) is None
+    assert await read(lambda c: line_reads.line_view(c, former, sale.line)) is None
+    assert await read(lambda c: order_reads.order_by_id(c, former, sale.order)) is None
+    seen = await read(lambda c: event_reads.timeline(c, former, sale.line))
     assert [event.kind for event in seen] == ["line.placed", "cancellation.asked", "line.reassigned"]
     new = Scope(party=world.other_supplier, kind=PartyKind.SUPPLIER)
-    assert await read(lambda c: order_reads.order_by_id(c, new, said.order)) is not None
+    assert await read(lambda c: order_reads.order_by_id(c, new, sale.order)) is not None
     wanted = CancellationFilter()
     assert len(await read(lambda c: cancellation_reads.list_cancellations(c, new, wanted))) == 2
 
@@ -116,11 +116,11 @@ async def test_each_party_is_told_of_the_events_of_what_it_holds_or_held(world: 
     parties = (world.supplier, world.other_supplier, world.other_retailer, world.retailer)
     ways = [(1, 0), (1, 0, 1), (2, 1, 2), (3, 1, 3, 0), (), (1, 2, 0, 2)]
     for way in ways:
-        said = await talk(world, 20)
+        sale = await new_sale(world, 20)
         for place, to in enumerate(way):
-            await said.done(replace(said.ask(1), key=f"before {place}"))
-            await said.done(give(said, parties[to]))
-            await said.done(replace(said.ask(1), key=f"after {place}"))
+            await sale.done(replace(sale.ask(1), key=f"before {place}"))
+            await sale.done(give(sale, parties[to]))
+            await sale.done(replace(sale.ask(1), key=f"after {place}"))
     await world.order(1)
     for limit in (3, 200):
         for party in parties:
@@ -157,8 +157,8 @@ async def _seen(world: World, party: UUID) -> list[UUID]:
         mine = line["fulfiller_id"] == party or event["seq"] <= until[line["id"]]
         return line["with_fulfiller"] and event["kind"] not in MONEY and mine
 
-    told = sorted(filter(is_told, held["events"]), key=lambda each: (each["position"], each["id"]))
-    return [each["id"] for each in told]
+    reported = sorted(filter(is_told, held["events"]), key=lambda each: (each["position"], each["id"]))
+    return [each["id"] for each in reported]
 
 
 SEEN_BY = ("events", "lines", "reassignments")
@@ -166,10 +166,10 @@ SEEN_BY = ("events", "lines", "reassignments")
 
 async def test_accept_ship_and_reassign_at_once(world: World) -> None:
     for _ in range(12):
-        said = await talk(world, 2)
-        await said.done(said.ask(1))
-        words = (said.accept(named=True), said.ship(1), give(said, world.other_supplier))
-        outcomes = await asyncio.gather(*(said.say(each) for each in words))
+        sale = await new_sale(world, 2)
+        await sale.done(sale.ask(1))
+        words = (sale.accept(named=True), sale.ship(1), give(sale, world.other_supplier))
+        outcomes = await asyncio.gather(*(sale.say(each) for each in words))
         kinds = {outcome.refusal.kind for outcome in outcomes if isinstance(outcome, Refused)}
         assert kinds <= {RefusalKind.REASSIGNED, RefusalKind.ALREADY_SHIPPED, RefusalKind.ALREADY_CANCELLED}
         assert isinstance(outcomes[2], Done) or kinds
@@ -177,10 +177,10 @@ async def test_accept_ship_and_reassign_at_once(world: World) -> None:
 
 
 async def test_each_supplier_has_the_line_in_its_own_score(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.cancel_own(1))
-    await said.done(give(said, world.other_supplier))
-    await said.done(replace(said.cancel_own(2), actor=other(world)))
+    sale = await new_sale(world)
+    await sale.done(sale.cancel_own(1))
+    await sale.done(give(sale, world.other_supplier))
+    await sale.done(replace(sale.cancel_own(2), actor=other(world)))
     week = Week.of(world.clock(), UTC)
     for party, units in ((world.supplier, 1), (world.other_supplier, 2)):
         who = scores.Party(id=party, role=Role.FULFILLER)
@@ -215,9 +215,9 @@ def _upgrade(connection: Connection) -> None:
 
 
 async def test_the_migration_finds_who_held_the_goods_at_each_event(world: World) -> None:
-    said = await talk(world, 20)
+    sale = await new_sale(world, 20)
     for to in (world.other_supplier, world.supplier, world.retailer, world.other_supplier):
-        await said.done(give(said, to))
+        await sale.done(give(sale, to))
     database = world.application.database
     before = await rows(database, t.events), await rows(database, t.handover_events)
     await database.write(_upgrade)

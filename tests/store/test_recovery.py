@@ -17,7 +17,7 @@ from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store import tables as t
 from countermand.store.engines.protocol import CommitUnknownError, Database, UnavailableError
 from tests.store.holding import connections_in_use, rows
-from tests.store.speaking import Talk, once, talk
+from tests.store.speaking import Sale, new_sale, once
 from tests.store.watching import lane_of, listening, until, writer
 from tests.support import templates
 from tests.support.pgnode import Node
@@ -55,33 +55,33 @@ def _close_file(database: Database) -> None:
     raw.close()
 
 
-async def both_work(said: Talk) -> None:
+async def both_work(sale: Sale) -> None:
     """A write and a read by the service."""
-    before = await said.buckets()
-    await said.done(said.ship(1))
-    assert await said.buckets() == (before[0] - 1, *before[1:3], before[3] + 1)
+    before = await sale.buckets()
+    await sale.done(sale.ship(1))
+    assert await sale.buckets() == (before[0] - 1, *before[1:3], before[3] + 1)
 
 
 async def test_connections_lost_between_two_calls_are_not_noticed(world: World, lose: Callable[[], None]) -> None:
-    said = await talk(world)
+    sale = await new_sale(world)
     for _ in range(3):
         await asyncio.to_thread(lose)
-        await said.done(said.ship(1))
-    assert await said.buckets() == (2, 0, 0, 3)
+        await sale.done(sale.ship(1))
+    assert await sale.buckets() == (2, 0, 0, 3)
 
 
 async def test_connections_lost_under_a_batch_are_not_noticed_by_its_callers(
     world: World, lose: Callable[[], None]
 ) -> None:
-    said = await talk(world, 20)
+    sale = await new_sale(world, 20)
     await asyncio.to_thread(lose)
-    outcomes = await asyncio.gather(*(said.say(said.ship(1)) for _ in range(10)))
+    outcomes = await asyncio.gather(*(sale.say(sale.ship(1)) for _ in range(10)))
     assert {type(outcome) for outcome in outcomes} == {Done}
-    assert await said.buckets() == (10, 0, 0, 10)
+    assert await sale.buckets() == (10, 0, 0, 10)
 
 
 async def test_a_connection_lost_within_a_batch_has_its_effect_once(postgres_world: World, kill: Engine) -> None:
-    said = await talk(postgres_world, 20)
+    sale = await new_sale(postgres_world, 20)
     database = postgres_world.application.database
     killed: list[str] = []
 
@@ -91,14 +91,14 @@ async def test_a_connection_lost_within_a_batch_has_its_effect_once(postgres_wor
             _kill(kill)
 
     with listening(writer(database), "before_cursor_execute", at):
-        outcomes = await asyncio.gather(*(said.say(said.ship(1)) for _ in range(5)))
+        outcomes = await asyncio.gather(*(sale.say(sale.ship(1)) for _ in range(5)))
     assert len(killed) == 2
     assert {type(outcome) for outcome in outcomes} == {Done}
-    assert await said.buckets() == (15, 0, 0, 5)
+    assert await sale.buckets() == (15, 0, 0, 5)
 
 
 async def test_a_connection_lost_at_the_commit_is_told_as_unknown(postgres_world: World, kill: Engine) -> None:
-    said = await talk(postgres_world)
+    sale = await new_sale(postgres_world)
     database = postgres_world.application.database
     killed: list[bool] = []
 
@@ -108,37 +108,37 @@ async def test_a_connection_lost_at_the_commit_is_told_as_unknown(postgres_world
             _kill(kill)
 
     with listening(writer(database), "commit", at):
-        outcome = await said.say(said.ship(1), once=once())
+        outcome = await sale.say(sale.ship(1), once=once())
     assert outcome == Failed(unknown=True)
     assert connections_in_use(database) == 0
-    done = await said.done(said.ship(1), once=once())
+    done = await sale.done(sale.ship(1), once=once())
     assert not done.replayed, "it had not been stored"
-    assert await said.buckets() == (4, 0, 0, 1)
+    assert await sale.buckets() == (4, 0, 0, 1)
 
 
 async def test_who_repeats_an_unknown_call_with_its_key_learns_what_became_of_it(world: World) -> None:
     lane, database = await lane_of(world)
-    said = await talk(world)
+    sale = await new_sale(world)
     real = database.write
 
     async def stored_but_unheard(work: Any) -> Any:
         await real(work)
         raise CommitUnknownError
 
-    call = Call(command=said.ship(1), door="test", once=once())
+    call = Call(command=sale.ship(1), door="test", once=once())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "write", stored_but_unheard)
         assert await lane.submit(call) == Failed(unknown=True)
     again = await lane.submit(call)
     assert isinstance(again, Done)
     assert again.replayed
-    assert await said.buckets() == (4, 0, 0, 1)
+    assert await sale.buckets() == (4, 0, 0, 1)
 
 
 async def test_a_deadlock_with_a_stranger_is_waited_out(postgres_world: World) -> None:
     """Somebody's script locks lines in the wrong order. PostgreSQL ends our transaction, and the lane tries again."""
-    said = await talk(postgres_world, 1, 1)
-    low, high = sorted(said.lines)
+    sale = await new_sale(postgres_world, 1, 1)
+    low, high = sorted(sale.lines)
     stranger = create_async_engine(
         make_url(postgres_world.application.settings.database).set(drivername="postgresql+asyncpg"),
         poolclass=NullPool,
@@ -149,7 +149,7 @@ async def test_a_deadlock_with_a_stranger_is_waited_out(postgres_world: World) -
         await connection.execute(text("SET deadlock_timeout = '1min'"))
         await connection.execute(lock, {"line": high})
         with capture_logs() as logs:
-            cancelling = asyncio.create_task(said.say(said.cancel_order()))
+            cancelling = asyncio.create_task(sale.say(sale.cancel_order()))
 
             async def is_waiting() -> bool:
                 await looking.rollback()
@@ -162,44 +162,44 @@ async def test_a_deadlock_with_a_stranger_is_waited_out(postgres_world: World) -
             assert isinstance(await cancelling, Done)
     await stranger.dispose()
     assert [each["event"] for each in logs] == ["batch_failed"]
-    assert [await said.buckets(place) for place in (0, 1)] == [(0, 1, 0, 0)] * 2
+    assert [await sale.buckets(place) for place in (0, 1)] == [(0, 1, 0, 0)] * 2
 
 
 async def test_a_server_that_is_down_is_told_at_once_and_its_return_needs_no_restart(clock: Clock) -> None:
     with templates.node() as node:
         async with running(node.url(templates.FILLED), clock) as application:
-            said = await talk(await populate(application, clock))
-            await both_work(said)
+            sale = await new_sale(await populate(application, clock))
+            await both_work(sale)
             for how in ("fast", "kill"):
                 await asyncio.to_thread(node.stop, how)
-                outcomes = await asyncio.wait_for(asyncio.gather(*(said.say(said.ship(1)) for _ in range(30))), HANGS_S)
+                outcomes = await asyncio.wait_for(asyncio.gather(*(sale.say(sale.ship(1)) for _ in range(30))), HANGS_S)
                 assert set(outcomes) == {Failed()}
                 await asyncio.to_thread(node.start)
-                await both_work(said)
+                await both_work(sale)
             assert connections_in_use(application.database) == 0
-            assert await said.buckets() == (2, 0, 0, 3)
+            assert await sale.buckets() == (2, 0, 0, 3)
 
 
 async def test_a_server_that_hangs_counts_as_away_and_is_used_again_when_it_answers(clock: Clock) -> None:
     with templates.node() as node:
         async with running(node.url(templates.FILLED), clock) as application:
-            said = await talk(await populate(application, clock))
-            await both_work(said)
+            sale = await new_sale(await populate(application, clock))
+            await both_work(sale)
             hung = processes_of(node)
             for process in hung:
                 os.kill(process, signal.SIGSTOP)
             try:
                 application.database._timeout_s = 1.0  # type: ignore[attr-defined]
-                outcome = await asyncio.wait_for(said.say(said.ship(1)), HANGS_S)
+                outcome = await asyncio.wait_for(sale.say(sale.ship(1)), HANGS_S)
                 with pytest.raises(UnavailableError):
-                    await asyncio.wait_for(said.buckets(), HANGS_S)
+                    await asyncio.wait_for(sale.buckets(), HANGS_S)
             finally:
                 application.database._timeout_s = HANGS_S  # type: ignore[attr-defined]
                 for process in hung:
                     os.kill(process, signal.SIGCONT)
             assert outcome == Failed(unknown=True)
-            await until_answered(said)
-            await both_work(said)
+            await until_answered(sale)
+            await both_work(sale)
             assert connections_in_use(application.database) == 0
 
 
@@ -210,12 +210,12 @@ def processes_of(node: Node) -> list[int]:
     return [server, *map(int, Path(f"/proc/{server}/task/{server}/children").read_text().split())]
 
 
-async def until_answered(said: Talk) -> None:
+async def until_answered(sale: Sale) -> None:
     """Whatever was stored or not, the service works again within the limit."""
 
     async def answered() -> bool:
         try:
-            await said.buckets()
+            await sale.buckets()
         except UnavailableError:
             return False
         return True
@@ -256,16 +256,16 @@ async def test_a_file_that_cannot_be_read_counts_as_away(sqlite_world: World) ->
 
 
 async def test_a_full_disk_fails_writes_and_not_reads(sqlite_world: World) -> None:
-    said = await talk(sqlite_world)
+    sale = await new_sale(sqlite_world)
     database = sqlite_world.application.database
     await database.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1"))
     order = [sqlite_world.order(*[1] * 1_000) for _ in range(3)]
     outcomes = await asyncio.gather(*order, return_exceptions=True)
     assert all(isinstance(outcome, AssertionError) for outcome in outcomes)
-    assert len(await said.events()) == 1
+    assert len(await sale.events()) == 1
     await database.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 4294967294"))
     await sqlite_world.order(*[1] * 1_000)
-    await both_work(said)
+    await both_work(sale)
 
 
 async def test_a_reader_that_fails_leaves_its_connection_behind(world: World) -> None:
@@ -292,8 +292,8 @@ async def test_a_caller_that_leaves_a_read_or_a_write_leaks_no_connection(world:
             await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait({task})
-    said = await talk(world)
-    refused = await said.refused(said.accept())
+    sale = await new_sale(world)
+    refused = await sale.refused(sale.accept())
     assert isinstance(refused, Refused)
     assert connections_in_use(database) == 0
 

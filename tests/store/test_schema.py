@@ -31,7 +31,7 @@ from countermand.store import statements
 from countermand.store import tables as t
 from countermand.store.columns import one_of, pair_of
 from countermand.store.tables import REFERENCE_TABLES, metadata
-from tests.store.speaking import WISH, talk
+from tests.store.speaking import WISH, new_sale
 from tests.support.world import World
 
 DISTRIBUTED = [table for table in metadata.sorted_tables if table.name not in REFERENCE_TABLES]
@@ -279,9 +279,9 @@ BAD = {
 @pytest.mark.anyio
 @pytest.mark.parametrize(("table", "values"), BAD.values(), ids=BAD.keys())
 async def test_the_database_refuses(world: World, table: Table, values: dict[str, Any]) -> None:
-    said = await talk(world)
-    await said.done(said.ship_order(said.ship(1)))
-    await said.done(replace(said.ask(2), key="a"), process=WISH)
+    sale = await new_sale(world)
+    await sale.done(sale.ship_order(sale.ship(1)))
+    await sale.done(replace(sale.ask(2), key="a"), process=WISH)
     values = {name: world.clock() if value == "now" else value for name, value in values.items()}
     if table is t.users:
         party = {"party_id": world.retailer, "id": world.retailer, "email": "a@b.nl", "name": "A"}
@@ -290,9 +290,9 @@ async def test_the_database_refuses(world: World, table: Table, values: dict[str
     else:
         change = update(table).values(values)
         if table is t.lines:
-            change = change.where(t.lines.c.id == said.line)
+            change = change.where(t.lines.c.id == sale.line)
     if table is t.lines and "open" not in values and "shipped" not in values:
         change = change.where(t.lines.c.retailer_id == world.retailer)
     with pytest.raises(IntegrityError):
         await world.application.database.write(lambda connection: connection.execute(change))
-    assert await said.buckets() == (2, 2, 0, 1)
+    assert await sale.buckets() == (2, 2, 0, 1)

@@ -146,7 +146,7 @@ class Judged(Side):
         retailer, platform = order.actor, ACTORS[4]
         holder = next(each for each in ACTORS if each.party == new.fulfiller)
         decline = DeclineReason.OTHER
-        said: list[Command] = [
+        answer: list[Command] = [
             AskCancellation(line=line, actor=platform, asker=Asker.CUSTOMER, units=units),
             AskCancellation(line=line, actor=platform, asker=Asker.CUSTOMER, units=1, key=str(word.key)),
             AskCancellation(line=line, actor=retailer, asker=Asker.CUSTOMER, units=units),
@@ -164,7 +164,7 @@ class Judged(Side):
             Allocate(line=line, actor=holder, accepted=0, backordered=0, rejected=units or new.units),
             Ship(line=line, actor=holder, units=1, override=word.flag),
         ]
-        return said[word.what]
+        return answer[word.what]
 
     async def fire_deadlines(self) -> None:
         """As the worker does, for the lines of this history."""
@@ -237,10 +237,10 @@ def recount(held: dict[str, Rows], party: scores.Party, week: Week) -> dict[str,
             else line["fulfiller_id"] == party.id and line["retailer_id"] != party.id and line["with_fulfiller"]
         )
     }
-    told: dict[UUID, Rows] = defaultdict(list)
+    reported: dict[UUID, Rows] = defaultdict(list)
     for event in sorted(held["events"], key=lambda event: (event["line_id"].int, event["seq"])):
         if event["kind"].startswith("cancellation.") and event["kind"] not in NOTES:
-            told[event["cancellation_id"]].append(event)
+            reported[event["cancellation_id"]].append(event)
     last: dict[UUID, bool] = {}
     for row in sorted(held["judgements"], key=lambda row: row["version"]):
         if row["party_id"] == party.id:
@@ -248,7 +248,7 @@ def recount(held: dict[str, Rows], party: scores.Party, week: Week) -> dict[str,
     found = {}
     for cancellation in held["cancellations"]:
         line = mine.get(cancellation["line_id"])
-        if line and (why := _why(held, line, cancellation, told, sold=sold)):
+        if line and (why := _why(held, line, cancellation, reported, sold=sold)):
             found[cancellation["id"]] = why
     return {
         "ordered": len(mine),
@@ -266,8 +266,8 @@ def _week(moment: datetime) -> Week:
     return Week(int(local.strftime("%G")), int(local.strftime("%V")))
 
 
-def _why(held: dict[str, Rows], line: dict[str, Any], row: dict[str, Any], told: Any, *, sold: bool) -> str | None:
-    events = told[row["id"]]
+def _why(held: dict[str, Rows], line: dict[str, Any], row: dict[str, Any], reported: Any, *, sold: bool) -> str | None:
+    events = reported[row["id"]]
     me = line["retailer_id"] if sold else line["fulfiller_id"]
     last = events[-1]
     before = events[-2] if len(events) > 1 else {"facts": {}}

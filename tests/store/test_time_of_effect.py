@@ -19,7 +19,7 @@ from countermand.reads import scores
 from countermand.reads.scope import Scope
 from countermand.service.numbers import EventIds
 from countermand.worker.deadlines import Deadlines
-from tests.store.speaking import Talk, talk
+from tests.store.speaking import Sale, new_sale
 from tests.support.world import START, Clock, World
 
 pytestmark = pytest.mark.anyio
@@ -76,17 +76,17 @@ async def test_it_took_effect_when_it_was_due_and_both_times_are_kept(
     world: World, silence: Silence, kind: str, by: str
 ) -> None:
     await agree(world, Policy(version=1, silence=silence))
-    said = await talk(world)
-    await said.done(said.ask(2))
+    sale = await new_sale(world)
+    await sale.done(sale.ask(2))
     world.clock.advance(hours=100)
     if by == "the worker":
         await service_returns(world)
     else:
-        await said.say(said.accept(named=True))
+        await sale.say(sale.accept(named=True))
     due = START + 48 * HOUR
-    event = next(each for each in await said.events() if each["kind"] == kind)
+    event = next(each for each in await sale.events() if each["kind"] == kind)
     assert (event["at"], event["recorded_at"]) == (due, world.clock())
-    [cancellation] = await said.cancellations()
+    [cancellation] = await sale.cancellations()
     assert (cancellation["answered_at"], cancellation["due_at"]) == (due, due)
     supplier = await card(world, world.supplier, Role.FULFILLER)
     assert [(each.reply, each.ended_at) for each in supplier.answers] == [(Reply.MISSED, due)]
@@ -94,42 +94,42 @@ async def test_it_took_effect_when_it_was_due_and_both_times_are_kept(
 
 
 async def test_what_is_on_time_keeps_one_time(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.ask(2))
-    await said.done(said.accept())
-    assert {row["recorded_at"] for row in await said.events()} == {None}
-    [cancellation] = await said.cancellations()
+    sale = await new_sale(world)
+    await sale.done(sale.ask(2))
+    await sale.done(sale.accept())
+    assert {row["recorded_at"] for row in await sale.events()} == {None}
+    [cancellation] = await sale.cancellations()
     assert cancellation["due_at"] == START + 48 * HOUR, "it stays readable"
 
 
 async def test_the_feed_tells_it_in_the_order_it_fell_due_and_misses_nothing(world: World) -> None:
-    said = []
+    sale = []
     for _ in range(5):
-        said.append(await talk(world))
-        await said[-1].done(said[-1].ask(2))
+        sale.append(await new_sale(world))
+        await sale[-1].done(sale[-1].ask(2))
         world.clock.advance(hours=1)
     world.clock.advance(hours=90)
     cursor = world.clock()
     await service_returns(world)
     late = [row for row in await feed(world, cursor) if row.kind == "cancellation.lapsed"]
-    assert [row.line_id for row in late] == [each.line for each in said]
+    assert [row.line_id for row in late] == [each.line for each in sale]
     assert [row.at for row in late] == [START + (48 + hour) * HOUR for hour in range(5)]
     assert {row.recorded_at for row in late} == {world.clock()}
 
 
 async def test_the_retailers_silence_takes_effect_when_due_and_the_supplier_has_its_whole_time(world: World) -> None:
     await agree(world, Policy(version=1, silence=Silence.ACCEPT))
-    said = await talk(world)
-    await said.done(said.customer_asks(2))
+    sale = await new_sale(world)
+    await sale.done(sale.customer_asks(2))
     world.clock.advance(hours=100)
     heard = world.clock()
     await service_returns(world)
-    passed_on = (await said.events())[-1]
+    passed_on = (await sale.events())[-1]
     assert (passed_on["kind"], passed_on["at"]) == ("cancellation.passed_on", START + 48 * HOUR)
-    [cancellation] = await said.cancellations()
+    [cancellation] = await sale.cancellations()
     assert cancellation["due_at"] == heard + 48 * HOUR
     world.clock.advance(hours=1)
-    await said.done(said.accept())
+    await sale.done(sale.accept())
     [answer] = (await card(world, world.supplier, Role.FULFILLER)).answers
     assert (answer.put_at, answer.ended_at, answer.reply) == (heard, heard + HOUR, Reply.ACCEPTED)
 
@@ -140,14 +140,14 @@ async def test_asks_heeded_together_end_when_the_first_of_them_lapsed(world: Wor
     await agree(
         world, Policy(version=2, whole_order=WholeOrder.ALL_OR_NOTHING, answer_within_s=60), world.other_supplier
     )
-    said = await talk(world, 1, 1, fulfillers=[world.supplier, world.other_supplier])
-    await said.done(CancelOrder(order=said.order, actor=said.retailer))
+    sale = await new_sale(world, 1, 1, fulfillers=[world.supplier, world.other_supplier])
+    await sale.done(CancelOrder(order=sale.order, actor=sale.retailer))
     world.clock.advance(hours=1)
-    await said.refused(said.accept())
-    first, second = await said.cancellations()
+    await sale.refused(sale.accept())
+    first, second = await sale.cancellations()
     by_line = {row["line_id"]: row for row in (first, second)}
     lapsed_at = START + timedelta(seconds=60)
-    assert [(by_line[line]["state"], by_line[line]["answered_at"]) for line in said.lines] == [
+    assert [(by_line[line]["state"], by_line[line]["answered_at"]) for line in sale.lines] == [
         ("withdrawn", lapsed_at),
         ("lapsed", lapsed_at),
     ]
@@ -158,20 +158,20 @@ async def test_what_was_agreed_to_does_not_fall_due_and_keeps_when_it_would_have
     await agree(
         world, Policy(version=2, whole_order=WholeOrder.ALL_OR_NOTHING, answer_within_s=None), world.other_supplier
     )
-    said = await talk(world, 1, 1, fulfillers=[world.supplier, world.other_supplier])
-    await said.done(CancelOrder(order=said.order, actor=said.retailer))
-    await said.done(said.accept())
+    sale = await new_sale(world, 1, 1, fulfillers=[world.supplier, world.other_supplier])
+    await sale.done(CancelOrder(order=sale.order, actor=sale.retailer))
+    await sale.done(sale.accept())
     world.clock.advance(hours=100)
     await service_returns(world)
-    agreed = next(row for row in await said.cancellations() if row["agreed"])
+    agreed = next(row for row in await sale.cancellations() if row["agreed"])
     assert (agreed["state"], agreed["due_at"]) == ("asked", START + 48 * HOUR)
-    outcome = await said.done(PassDeadline(line=agreed["line_id"], cancellation=agreed["id"]))
+    outcome = await sale.done(PassDeadline(line=agreed["line_id"], cancellation=agreed["id"]))
     assert outcome.outcomes[0].outcome.events == ()  # type: ignore[union-attr]
 
 
 async def test_a_card_of_before_is_as_it_was_then(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.ask(2))
+    sale = await new_sale(world)
+    await sale.done(sale.ask(2))
     world.clock.advance(hours=100)
     between = START + 60 * HOUR
     before = await card(world, world.supplier, Role.FULFILLER)
@@ -180,36 +180,36 @@ async def test_a_card_of_before_is_as_it_was_then(world: World) -> None:
     assert (await card(world, world.supplier, Role.FULFILLER)).numerator == 1
 
 
-async def times(said: Talk) -> list[datetime]:
-    return [row["at"] for row in await said.events()]
+async def times(sale: Sale) -> list[datetime]:
+    return [row["at"] for row in await sale.events()]
 
 
 async def test_the_events_of_a_line_stand_in_the_order_of_their_times(world: World) -> None:
     await agree(world, Policy(version=1, silence=Silence.ACCEPT))
-    said = await talk(world)
+    sale = await new_sale(world)
     for hour in range(3):
-        await said.done(said.ask(1, key=str(hour)))
+        await sale.done(sale.ask(1, key=str(hour)))
         world.clock.advance(hours=20)
     world.clock.advance(hours=100)
-    await said.say(said.ship(1))
-    assert await times(said) == sorted(await times(said))
+    await sale.say(sale.ship(1))
+    assert await times(sale) == sorted(await times(sale))
 
 
 async def test_a_start_fires_what_is_overdue_before_calls_are_served(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.ask(2))
+    sale = await new_sale(world)
+    await sale.done(sale.ask(2))
     world.clock.advance(hours=100)
     await world.application.worker.catch_up()
     await world.application.worker.stop()
-    assert (await said.events())[-1]["kind"] == "cancellation.lapsed"
+    assert (await sale.events())[-1]["kind"] == "cancellation.lapsed"
 
 
 async def test_a_start_does_not_wait_for_ever(world: World) -> None:
-    said = await talk(world)
-    await said.done(said.ask(2))
+    sale = await new_sale(world)
+    await sale.done(sale.ask(2))
     await world.application.worker.catch_up(within_s=0)
     await world.application.worker.stop()
-    assert await said.buckets() == (3, 2, 0, 0)
+    assert await sale.buckets() == (3, 2, 0, 0)
 
 
 def test_event_ids_of_one_millisecond_keep_their_order() -> None:

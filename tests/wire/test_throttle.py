@@ -118,8 +118,8 @@ def bearer(world: World, party: str = "retailer") -> dict[str, str]:
 async def test_the_native_door_tells_what_is_left(opened: Opened) -> None:
     async with opened(call_limit="3/minute") as world:
         first = await call(world, "GET", "/v1/events", **bearer(world))
-        told = ("ratelimit-policy", "ratelimit")
-        assert [first.headers[name] for name in told] == ['"calls";q=3;w=60', '"calls";r=2;t=20']
+        reported = ("ratelimit-policy", "ratelimit")
+        assert [first.headers[name] for name in reported] == ['"calls";q=3;w=60', '"calls";r=2;t=20']
         missing = await call(world, "GET", "/v1/cancellations/can_1", **bearer(world))
         assert (missing.status, missing.headers["ratelimit"]) == (404, '"calls";r=1;t=40')
         await call(world, "GET", "/v1/events", **bearer(world))

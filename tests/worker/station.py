@@ -38,7 +38,7 @@ class Postman:
     script: dict[UUID, deque[Attempt | Exception]] = field(default_factory=lambda: defaultdict(deque))
     otherwise: dict[UUID, Attempt] = field(default_factory=dict)
     given: list[tuple[UUID, EventView]] = field(default_factory=list)
-    told: list[tuple[str, str, str, str]] = field(default_factory=list)
+    reported: list[tuple[str, str, str, str]] = field(default_factory=list)
     asked_to_confirm: list[tuple[str, UUID, str, str]] = field(default_factory=list)
     owner_hears: deque[Attempt] = field(default_factory=deque)
     gates: dict[UUID, asyncio.Event] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Postman:
             self.at_once -= 1
 
     async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
-        self.told.append((address, endpoint, why, message_id))
+        self.reported.append((address, endpoint, why, message_id))
         return self.owner_hears.popleft() if self.owner_hears else OK
 
     async def ask_to_confirm(

@@ -94,12 +94,12 @@ async def test_a_webhook_gets_a_signed_envelope_under_one_id(world: World, recei
     first, second = receiver.requests
     for call in (first, second):
         verify([added.secret], call.headers, call.body, now=world.clock())
-    told = json.loads(first.body)
-    assert told == json.loads(second.body)
-    assert first.headers["webhook-id"] == second.headers["webhook-id"] == told["id"]
-    assert told["type"] == "countermand.cancellation.asked.v1"
-    assert told["data"]["links"]["accept"].startswith("https://cancel.example.com/v1/cancellations/can_")
-    assert told["data"]["links"]["page"].startswith("https://cancel.example.com/answer/")
+    reported = json.loads(first.body)
+    assert reported == json.loads(second.body)
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] == reported["id"]
+    assert reported["type"] == "countermand.cancellation.asked.v1"
+    assert reported["data"]["links"]["accept"].startswith("https://cancel.example.com/v1/cancellations/can_")
+    assert reported["data"]["links"]["page"].startswith("https://cancel.example.com/answer/")
 
 
 async def test_a_mailbox_gets_a_message_with_a_link(world: World, mailbox: Mailbox) -> None:

@@ -35,7 +35,7 @@ from tests.worker.station import (
 pytestmark = pytest.mark.anyio
 
 
-async def told(world: World) -> tuple[Station, UUID]:
+async def reported(world: World) -> tuple[Station, UUID]:
     """A station and an endpoint of the retailer, with one notice due."""
     to = await endpoint(world, world.retailer)
     await world.order()
@@ -46,7 +46,7 @@ async def told(world: World) -> tuple[Station, UUID]:
 
 
 async def test_what_is_due_is_sent_once(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     await post.worker.once()
     row = (await notices(world))[0]
     assert post.postman.events(to) == [row.event_id]
@@ -58,7 +58,7 @@ async def test_what_is_due_is_sent_once(world: World) -> None:
 
 
 async def test_the_event_comes_along(world: World) -> None:
-    post, _ = await told(world)
+    post, _ = await reported(world)
     await post.worker.once()
     given = post.postman.given[0][1]
     event = (await world.events(given.line_id))[0]
@@ -67,7 +67,7 @@ async def test_the_event_comes_along(world: World) -> None:
 
 
 async def test_a_failed_notice_is_tried_again_by_the_schedule_and_then_is_dead(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     post.postman.otherwise[to] = ERROR
     await post.worker.once()
     for number, delay in enumerate(DELAYS_S, start=1):
@@ -86,7 +86,7 @@ async def test_a_failed_notice_is_tried_again_by_the_schedule_and_then_is_dead(w
 
 
 async def test_500_then_200_is_delivered(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     post.postman.script[to].append(ERROR)
     await post.worker.once()
     assert (await endpoint_row(world, to)).failing_since == world.clock()
@@ -98,7 +98,7 @@ async def test_500_then_200_is_delivered(world: World) -> None:
 
 async def test_a_success_soon_after_a_failure_is_written_down_too(world: World) -> None:
     """Else the endpoint would seem to have failed ever since to a worker that starts days later."""
-    post, to = await told(world)
+    post, to = await reported(world)
     await post.worker.once()
     await world.order()
     post.postman.script[to].append(ERROR)
@@ -109,7 +109,7 @@ async def test_a_success_soon_after_a_failure_is_written_down_too(world: World) 
 
 
 async def test_a_receiver_that_wants_to_wait_is_left_alone_so_long(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     post.postman.script[to].append(busy(120))
     await post.worker.once()
     assert (await notices(world))[0].due_at == world.clock() + timedelta(seconds=120)
@@ -121,7 +121,7 @@ async def test_a_receiver_that_wants_to_wait_is_left_alone_so_long(world: World)
 
 
 async def test_a_notice_that_cannot_be_written_is_a_failed_attempt(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     post.postman.script[to].append(RuntimeError("a mistake of ours"))
     await post.worker.once()
     assert (await notices(world))[0].last_result == "The notice could not be written. It was logged."
@@ -133,7 +133,7 @@ async def test_a_notice_that_cannot_be_written_is_a_failed_attempt(world: World)
 
 
 async def test_410_disables_the_endpoint_and_its_notices_wait(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     post.postman.script[to].append(GONE)
     await post.worker.once()
     row = await endpoint_row(world, to)
@@ -147,7 +147,7 @@ async def test_410_disables_the_endpoint_and_its_notices_wait(world: World) -> N
 
 
 async def test_five_days_of_only_failures_pause_an_endpoint_and_its_owner_is_told(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     mailbox = await endpoint(world, world.retailer, "mailto:ops@shop.example", event_kinds=["line.shipped"])
     post.postman.otherwise[to] = ERROR
     await post.worker.once()
@@ -161,7 +161,7 @@ async def test_five_days_of_only_failures_pause_an_endpoint_and_its_owner_is_tol
     assert (row.state, row.failing_since) == ("paused", failing_since)
     assert row.state_reason == f"Every attempt failed for five days. The last one: {ERROR.result}"
     told_at = f"{show('ept', to)}-{world.clock():%Y%m%d%H%M%S%f}"
-    assert post.postman.told == [("ops@shop.example", row.url, row.state_reason, told_at)]
+    assert post.postman.reported == [("ops@shop.example", row.url, row.state_reason, told_at)]
     assert (await endpoint_row(world, mailbox)).state == "active"
     tried = len(post.postman.given)
     await post.later(86_400)
@@ -173,7 +173,7 @@ async def test_five_days_of_only_failures_pause_an_endpoint_and_its_owner_is_tol
 
 
 async def test_a_success_between_failures_keeps_an_endpoint_active(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     for _ in range(12):
         post.postman.script[to].extend([ERROR, OK])
         await post.later(12 * 3600)
@@ -196,7 +196,7 @@ async def test_one_workers_success_outweighs_what_another_worker_sees(world: Wor
 
 
 async def test_a_paused_endpoint_is_left_alone_though_its_notices_are_in_memory(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     gate = post.postman.gate(to)
     for _ in range(3):
         await world.order()
@@ -213,7 +213,7 @@ async def test_a_paused_endpoint_is_left_alone_though_its_notices_are_in_memory(
 
 
 async def test_notices_of_an_endpoint_that_is_no_more_are_dead(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     await change_endpoint(world, to, state="removed")
     await post.worker.once()
     assert [(row.state, row.last_result) for row in await notices(world)] == [("dead", _NEVER)]
@@ -224,7 +224,7 @@ async def test_notices_of_an_endpoint_that_is_no_more_are_dead(world: World) -> 
 
 
 async def test_a_dead_notice_is_replayed_with_all_its_attempts_and_the_same_id(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     await make_dead(world)
     row = (await notices(world))[0]
     database = world.application.database
@@ -237,7 +237,7 @@ async def test_a_dead_notice_is_replayed_with_all_its_attempts_and_the_same_id(w
 
 
 async def test_a_sent_notice_can_be_sent_again(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     await post.worker.once()
     row = (await notices(world))[0]
     await world.application.database.write(
@@ -248,7 +248,7 @@ async def test_a_sent_notice_can_be_sent_again(world: World) -> None:
 
 
 async def test_recover_makes_due_what_is_dead_since_then_for_that_endpoint(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     other = await endpoint(world, world.supplier)
     world.clock.advance(hours=1)
     since = world.clock()
@@ -382,7 +382,7 @@ async def test_a_commit_in_this_process_is_heard_at_once(world: World) -> None:
 
 async def test_killed_between_send_and_settle_it_is_sent_again_under_the_same_id(world: World) -> None:
     """``send.ok_before_mark``, ``outbox.claimed_then_killed``."""
-    post, to = await told(world)
+    post, to = await reported(world)
     gate = post.postman.gate(to)
     await post.worker.renew_leases()
     post.worker.notices.look()
@@ -399,7 +399,7 @@ async def test_killed_between_send_and_settle_it_is_sent_again_under_the_same_id
 
 async def test_who_lost_the_lease_meanwhile_settles_nothing(world: World) -> None:
     """``send.lease_lost_meanwhile``, ``worker.two_leaders``: the paused process wakes and finds another fence."""
-    post, to = await told(world)
+    post, to = await reported(world)
     gate = post.postman.gate(to)
     post.postman.script[to].append(ERROR)
     await post.worker.renew_leases()
@@ -417,7 +417,7 @@ async def test_who_lost_the_lease_meanwhile_settles_nothing(world: World) -> Non
 
 
 async def test_a_worker_that_slept_through_its_lease_begins_nothing(world: World) -> None:
-    post, _ = await told(world)
+    post, _ = await reported(world)
     await post.worker.renew_leases()
     post.elapsed.now += 31
     post.worker.notices.look()
@@ -429,7 +429,7 @@ async def test_a_worker_that_slept_through_its_lease_begins_nothing(world: World
 
 async def test_the_clock_of_the_day_may_step(world: World) -> None:
     """``clock.step_back``, ``clock.step_forward``: leases do not mind, retries are never earlier than their time."""
-    post, to = await told(world)
+    post, to = await reported(world)
     post.postman.script[to].append(ERROR)
     await post.worker.once()
     due = (await notices(world))[0].due_at
@@ -445,7 +445,7 @@ async def test_the_clock_of_the_day_may_step(world: World) -> None:
 
 
 async def test_a_settlement_that_fails_is_tried_again_and_nothing_is_sent_twice(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     database = world.application.database
     real, failures = database.write, [RuntimeError("away"), RuntimeError("still away")]
     await post.worker.renew_leases()
@@ -467,7 +467,7 @@ async def test_a_settlement_that_fails_is_tried_again_and_nothing_is_sent_twice(
 
 
 async def test_a_notice_replayed_while_it_is_sent_goes_out_again(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     post.postman.script[to].append(ERROR)
     await post.worker.once()
     gate = post.postman.gate(to)
@@ -488,7 +488,7 @@ async def test_a_notice_replayed_while_it_is_sent_goes_out_again(world: World) -
 
 
 async def test_a_stopped_worker_finishes_what_it_sends_and_lets_go(world: World) -> None:
-    post, to = await told(world)
+    post, to = await reported(world)
     await world.order()
     gate = post.postman.gate(to)
     await post.worker.renew_leases()
@@ -505,7 +505,7 @@ async def test_a_stopped_worker_finishes_what_it_sends_and_lets_go(world: World)
 
 async def test_an_event_that_is_gone_stops_nothing(world: World) -> None:
     """Nothing removes events; should one be missing all the same, the others still go out."""
-    post, to = await told(world)
+    post, to = await reported(world)
     await world.order()
     gone = (await notices(world))[0]
     await world.application.database.write(

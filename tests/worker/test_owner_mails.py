@@ -42,14 +42,14 @@ async def stopped(world: World, **mailboxes: Any) -> tuple[Station, UUID]:
 
 async def test_the_mail_is_there_as_soon_as_the_endpoint_is_paused(world: World) -> None:
     post, to = await stopped(world)
-    assert post.postman.told == []
+    assert post.postman.reported == []
     [row] = await mails(world.application.database)
     assert (row.endpoint_id, row.address, row.state, row.due_at) == (to, "ops@shop.example", "due", world.clock())
     await post.worker.once()
     await post.worker.once()
     [row] = await mails(world.application.database)
     assert (row.state, row.attempts, row.due_at, row.attempted_at) == ("sent", 1, None, world.clock())
-    assert len(post.postman.told) == 1
+    assert len(post.postman.reported) == 1
 
 
 async def test_each_is_told_once_though_one_cannot_be_reached(world: World) -> None:
@@ -57,14 +57,14 @@ async def test_each_is_told_once_though_one_cannot_be_reached(world: World) -> N
     post.postman.owner_hears.extend([ERROR, OK, ERROR])
     await post.worker.once()
     await post.later(4)
-    assert [told[0] for told in post.postman.told] == ["anna@shop.example", "bert@shop.example"]
+    assert [reported[0] for reported in post.postman.reported] == ["anna@shop.example", "bert@shop.example"]
     await post.later(2)
     await post.later(3600)
-    assert [told[0] for told in post.postman.told] == [
+    assert [reported[0] for reported in post.postman.reported] == [
         f"{name}@shop.example" for name in ("anna", "bert", "anna", "anna")
     ]
-    first, _, *again = post.postman.told
-    assert {told[3] for told in again} == {first[3]}, "the same message"
+    first, _, *again = post.postman.reported
+    assert {reported[3] for reported in again} == {first[3]}, "the same message"
     assert [(row.state, row.attempts) for row in await mails(world.application.database)] == [("sent", 3), ("sent", 1)]
 
 
@@ -75,7 +75,7 @@ async def test_it_is_given_up_after_as_many_attempts_as_a_notice(world: World) -
         await post.later(86_400)
     [row] = await mails(world.application.database)
     assert (row.state, row.attempts, row.last_result) == ("dead", ATTEMPTS_MAX, ERROR.result)
-    assert len(post.postman.told) == ATTEMPTS_MAX
+    assert len(post.postman.reported) == ATTEMPTS_MAX
 
 
 @pytest.mark.parametrize("state", ["active", "removed"])
@@ -83,7 +83,7 @@ async def test_nobody_is_told_of_an_endpoint_that_goes_on_or_is_no_more(world: W
     post, to = await stopped(world)
     await change_endpoint(world, to, state=state, state_reason="", failing_since=None)
     await post.worker.owners.send_due()
-    assert post.postman.told == []
+    assert post.postman.reported == []
     assert [row.state for row in await mails(world.application.database)] == ["dead"]
 
 
@@ -93,11 +93,11 @@ async def test_each_stop_is_told(world: World) -> None:
     await change_endpoint(world, to, state="active", state_reason="", failing_since=None)
     post.postman.otherwise[to] = GONE
     await post.later(60)
-    assert [why for _, _, why, _ in post.postman.told] == [
+    assert [why for _, _, why, _ in post.postman.reported] == [
         f"Every attempt failed for five days. The last one: {ERROR.result}",
         GONE.result,
     ]
-    assert len({told[3] for told in post.postman.told}) == 2
+    assert len({reported[3] for reported in post.postman.reported}) == 2
 
 
 async def test_only_the_owner_of_the_partition_sends_it_and_writes_it_down(world: World) -> None:
@@ -133,7 +133,7 @@ async def test_a_crash_between_pause_and_mail_loses_no_mail(tmp_path: Path, cloc
     url = f"sqlite:///{tmp_path}/test.sqlite3"
     async with running(url, clock) as application:
         post, to = await stopped(await populate(application, clock))
-        assert post.postman.told == []
+        assert post.postman.reported == []
     mailbox.answers["DATA"] = "451 later"
     settings: dict[str, Any] = {"smtp_host": "127.0.0.1", "smtp_port": mailbox.port, "smtp_tls": "none"}
     async with running(url, clock, mail_from="shop@example.com", **settings) as application:

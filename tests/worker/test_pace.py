@@ -20,7 +20,7 @@ from countermand.store.refunds import ProviderGroup
 from countermand.worker import deadlines, pace, refunds
 from countermand.worker.pace import PAUSE_MAX_S, REST_MAX, STALLED_AFTER, Rests, pause_s, repeat
 from tests.money.bank import Bank
-from tests.store.speaking import Talk
+from tests.store.speaking import Sale
 from tests.support.logs import log_plainly
 from tests.support.money import place_paid
 from tests.support.world import START, Clock, World
@@ -123,7 +123,7 @@ class Place:
         post = self.post.postman
         return sum(
             (self.road.asked, len(self.bank.calls), self.bank.found, self.database.reads, self.database.writes)
-        ) + len(post.given + post.told)
+        ) + len(post.given + post.reported)
 
 
 async def busy_place(world: World, bank: type[Bank] = Bank, partner: str = "stripe") -> Place:
@@ -141,8 +141,8 @@ async def refunds_due(world: World, **changes: Any) -> None:
     """So many refunds, each of a payment of its own."""
     paid = {"provider": "stripe", "reference": "pi_0", "captured": "27"}
     order = await place_paid(world, payments=[paid])
-    said = Talk(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
-    await said.done(said.cancel_own(1))
+    sale = Sale(world=world, order=order.id, lines=tuple(line.id for line in order.lines))
+    await sale.done(sale.cancel_own(1))
 
     def multiply(connection: Connection) -> None:
         if changes:
@@ -318,12 +318,12 @@ async def test_a_mail_to_an_owner_is_sent_once_though_it_cannot_be_written_down(
     for _ in range(3):
         with pytest.raises(pace.StalledError):
             await act()
-    addresses = [told[0] for told in place.post.postman.told]
+    addresses = [reported[0] for reported in place.post.postman.reported]
     assert len(addresses) == len(set(addresses)) == 3
     place.database.write_fails = False
     for _ in range(3):
         await act()
-    addresses = [told[0] for told in place.post.postman.told]
+    addresses = [reported[0] for reported in place.post.postman.reported]
     assert len(addresses) == len(set(addresses)) == DUE
 
 
@@ -341,7 +341,7 @@ async def test_a_mail_that_cannot_be_made_does_not_stop_the_others(sqlite_world:
     place.post.postman.tell_owner = fails_once  # type: ignore[method-assign]
     for _ in range(3):
         await act()
-    assert len(place.post.postman.told) == DUE - 1
+    assert len(place.post.postman.reported) == DUE - 1
 
 
 async def test_notices_stop_being_sent_while_they_cannot_be_written_down(

@@ -265,9 +265,9 @@ def test_what_is_released_is_in_no_account() -> None:
     release = replace(SENT, kind=RefundKind.RELEASE)
     settled = after(release, hear(Movement.CONFIRMED))
     assert (settled.refund.state, moves(settled)) == (RefundState.CONFIRMED, [])
-    [told] = settled.decision.events
-    assert told.refund is not None
-    assert told.refund.released
+    [reported] = settled.decision.events
+    assert reported.refund is not None
+    assert reported.refund.released
 
 
 def test_each_payment_owes_its_own_part() -> None:

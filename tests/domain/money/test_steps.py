@@ -108,9 +108,9 @@ def test_a_payment_that_could_not_go_back_is_refused(captured: int) -> None:
     assert isinstance(added, Refusal)
     assert (added.kind, added.detail) == (RefusalKind.PAYMENT_DIFFERS, sentence)
     reserved = OrderMoney(currency="KWD", lines=(line(1, 3, 5_005),), payments=(paid("stripe", authorised=15_010),))
-    told = decide_payment([LINE], account(reserved, 0), capture(5_005), {})
-    assert isinstance(told, Refusal)
-    assert told.detail == sentence
+    reported = decide_payment([LINE], account(reserved, 0), capture(5_005), {})
+    assert isinstance(reported, Refusal)
+    assert reported.detail == sentence
 
 
 @pytest.mark.parametrize("currency", [*MINOR_DIGITS])

@@ -78,9 +78,9 @@ class Operator:
 
     async def tell(self) -> None:
         """Send news of what changes, each a little later than it happened."""
-        told = 0
+        reported = 0
         while True:
-            for refund in self.ledger.news[told:]:
+            for refund in self.ledger.news[reported:]:
                 times = 2 if self._chance.random() < TWICE else 1
                 # Somebody else's come besides: the provider's own arrive in the end, or nobody would ever know.
                 forged = [True] if self._chance.random() < FORGED else []
@@ -88,7 +88,7 @@ class Operator:
                     task = asyncio.create_task(self._tell(refund, self._chance.uniform(0, LATEST_S), forged=each))
                     self._sending.add(task)
                     task.add_done_callback(self._sending.discard)
-            told = len(self.ledger.news)
+            reported = len(self.ledger.news)
             await asyncio.sleep(0.05)
 
     async def _tell(self, refund: str, after_s: float, *, forged: bool) -> None:

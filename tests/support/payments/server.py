@@ -74,8 +74,8 @@ class Fake(Loopback):
     async def take(self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer as the provider would, or as the script says."""
         if request.target.startswith("/_") and self.control:
-            told = self.control(request)
-            await answer(200, json.dumps(told).encode())(reader, writer)
+            reported = self.control(request)
+            await answer(200, json.dumps(reported).encode())(reader, writer)
         else:
             self.requests.append(request)
             await self._answer(request, reader, writer)

@@ -69,7 +69,7 @@ async def test_only_the_confirmation_goes_there_and_then_what_has_waited(world: 
     await post.later(10)
     await post.later(3600)
     assert [(to, which, who) for to, which, who, _ in post.postman.asked_to_confirm] == [(ADDRESS, made.id, "supplier")]
-    assert (post.postman.given, post.postman.told) == ([], [])
+    assert (post.postman.given, post.postman.reported) == ([], [])
     assert [row.state for row in await notices(world)] == ["due"]
     assert (await call(world, link(world, made), "POST", answer="confirm")).status_code == 200
     assert await state(world, made) is EndpointState.ACTIVE
@@ -227,7 +227,7 @@ async def test_a_mailbox_that_is_not_confirmed_hears_of_no_stop(sqlite_world: Wo
     await world.application.database.write(lambda c: owner_mails.owe(c, hook, "gone", world.clock()))
     post = station(world)
     await post.later(1)
-    assert post.postman.told == []
+    assert post.postman.reported == []
 
 
 async def test_notices_wait_thirty_days_and_a_warning_tells_of_them(world: World) -> None:
@@ -237,8 +237,8 @@ async def test_notices_wait_thirty_days_and_a_warning_tells_of_them(world: World
     await post.worker.renew_leases()
     with capture_logs() as logs:
         await post.worker.retention.sweep_all()
-    told = [each for each in logs if each["event"] == "mailbox_unconfirmed"]
-    assert [(each["log_level"], each["waiting"], each["given_up"]) for each in told] == [("warning", 1, 0)]
+    reported = [each for each in logs if each["event"] == "mailbox_unconfirmed"]
+    assert [(each["log_level"], each["waiting"], each["given_up"]) for each in reported] == [("warning", 1, 0)]
     post.pass_time(timedelta(days=30, seconds=1).total_seconds())
     await post.worker.renew_leases()
     with capture_logs() as logs:
@@ -257,7 +257,7 @@ async def confirmed(world: World, party: UUID, **more: Any) -> None:
     await world.application.database.write(lambda c: endpoints.confirm(c, made.id, by="test"))
 
 
-async def told(world: World) -> list[str]:
+async def reported(world: World) -> list[str]:
     return [row.kind for row in await notices(world)]
 
 
@@ -278,19 +278,19 @@ async def test_without_kinds_it_gets_what_asks_for_its_answer(world: World, whos
     operator = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="operator")
     escalate = EscalateCancellation(line=line, actor=operator, cancellation=passed_on.cancellation_id)
     await world.submit(escalate, retailer=world.retailer)
-    assert await told(world) == kinds
+    assert await reported(world) == kinds
 
 
 async def test_with_kinds_it_gets_those_and_a_webhook_without_gets_all(sqlite_world: World) -> None:
     world = sqlite_world
     await confirmed(world, world.supplier, kinds=["line.placed", "cancellation.asked"])
     await world.order(1)
-    assert await told(world) == ["line.placed"]
+    assert await reported(world) == ["line.placed"]
     await world.application.database.write(lambda c: c.execute(update(t.endpoints).values(url="https://a.example/")))
     await world.application.database.write(lambda c: c.execute(update(t.endpoints).values(event_kinds=[])))
     await world.application.database.write(agreements_changed)
     await asked(world)
-    assert sorted(await told(world)) == ["cancellation.asked", "line.placed", "line.placed"]
+    assert sorted(await reported(world)) == ["cancellation.asked", "line.placed", "line.placed"]
 
 
 async def test_the_link_has_one_spelling(sqlite_world: World) -> None:

@@ -108,7 +108,7 @@ async def test_the_page_tells_what_is_asked(sqlite_world: World) -> None:
     sqlite_world.clock.advance(hours=3)
     reply = await page.look()
     assert reply.status_code == 200
-    told = words(reply)
+    reported = words(reply)
     for fact in (
         "Can 2 units still be cancelled?",
         "Retailer retailer",
@@ -121,8 +121,8 @@ async def test_the_page_tells_what_is_asked(sqlite_world: World) -> None:
         "Answer due Wednesday 4 November 2026, 10:00 in Amsterdam (09:00 UTC) 1 day and 21 hours left",
         "You answer for supplier.",
     ):
-        assert fact in told
-    assert re.search("Order PO-[0-9a-f]{6}", told)
+        assert fact in reported
+    assert re.search("Order PO-[0-9a-f]{6}", reported)
     assert "<b>came" not in reply.text
 
 
@@ -558,18 +558,18 @@ async def _lapsed(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("meanwhile", "told"),
+    ("meanwhile", "reported"),
     [
         (_accepted_elsewhere, "supplier (you) accepted the cancellation of 2 units"),
         (_withdrawn, "retailer withdrew it on Monday 2 November 2026, 10:00 in Amsterdam (09:00 UTC)."),
         (_lapsed, "Nobody answered in time, so it ended on Wednesday 4 November 2026, 10:00 in Amsterdam (09:00 UTC)."),
     ],
 )
-async def test_what_happened_meanwhile(sqlite_world: World, meanwhile: Callable[[Page], Any], told: str) -> None:
+async def test_what_happened_meanwhile(sqlite_world: World, meanwhile: Callable[[Page], Any], reported: str) -> None:
     page = await asked(sqlite_world)
     await meanwhile(page)
     for reply in (await page.look(), await page.send("decline", reason="other")):
-        assert told in words(reply)
+        assert reported in words(reply)
         assert "<form" not in reply.text
     assert reply.status_code == 409
 

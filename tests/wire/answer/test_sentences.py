@@ -262,9 +262,9 @@ async def mail(on: Play, kind: str, reader: UUID) -> MailText:
 
 async def test_what_is_accepted_at_once_asks_nobody(sqlite_world: World) -> None:
     on = await play(sqlite_world, Policy(version=1, free_window_s=3600))
-    told = await mail(on, "cancellation.asked", sqlite_world.supplier)
-    assert "/answer/" not in told.text
-    assert "answer is due" not in told.text
+    reported = await mail(on, "cancellation.asked", sqlite_world.supplier)
+    assert "/answer/" not in reported.text
+    assert "answer is due" not in reported.text
     sentences = [timeline.sentence(event) for event in await sqlite_world.events(on.lines[0])]
     assert sentences[1:] == [
         "retailer asked to cancel 2 units.",
@@ -283,27 +283,27 @@ async def test_a_mail_names_who_asked_and_when_not_who_passed_it_on(sqlite_world
     world.clock.advance(hours=50)
     await world.submit(PassDeadline(line=line, cancellation=outcome.cancellations[0]))
     on.lines[0] = line
-    told = await mail(on, "cancellation.passed_on", world.other_supplier)
-    assert "Asked by:    the customer, through the platform" in told.text
-    assert "Asked on:    Monday 2 November 2026, 09:00 UTC" in told.text
+    reported = await mail(on, "cancellation.passed_on", world.other_supplier)
+    assert "Asked by:    the customer, through the platform" in reported.text
+    assert "Asked on:    Monday 2 November 2026, 09:00 UTC" in reported.text
 
 
 async def test_a_mail_about_a_missing_proof_asks_for_the_parcel(sqlite_world: World) -> None:
     on = await play(sqlite_world, Policy(version=1, proof_within_s=3600))
     await declines_without_a_parcel(on)
-    told = await mail(on, "cancellation.proof_asked", sqlite_world.supplier)
-    assert told.subject.startswith("Which parcel did 2 units ship in? (can_")
-    assert "Asked by:    retailer" in told.text
-    assert "/answer/" in told.text
+    reported = await mail(on, "cancellation.proof_asked", sqlite_world.supplier)
+    assert reported.subject.startswith("Which parcel did 2 units ship in? (can_")
+    assert "Asked by:    retailer" in reported.text
+    assert "/answer/" in reported.text
 
 
 async def test_a_mail_about_a_note_asks_nothing_anew(sqlite_world: World) -> None:
     on = await play(sqlite_world, Policy())
     actor = sqlite_world.actor(sqlite_world.retailer)
     await on.does(NoteCancellation(line=on.lines[0], actor=actor, cancellation=on.page.cancellation, note="Soon."))
-    told = await mail(on, "cancellation.noted", sqlite_world.supplier)
-    assert "still be cancelled" not in told.subject
-    assert "The supplier's answer is due by 2026-11-04 09:00 UTC" in told.text
+    reported = await mail(on, "cancellation.noted", sqlite_world.supplier)
+    assert "still be cancelled" not in reported.subject
+    assert "The supplier's answer is due by 2026-11-04 09:00 UTC" in reported.text
 
 
 async def test_the_timeline_says_that_a_line_ended_with_another(sqlite_world: World) -> None:

@@ -207,7 +207,7 @@ class Seller:
     def actor(self) -> Actor:
         return self.world.actor(self.party)
 
-    async def told(self, line: UUID) -> list[tuple[str, int, bool]]:
+    async def reported(self, line: UUID) -> list[tuple[str, int, bool]]:
         """What happened to a line after it was placed: kind of event, units, whether it counts against anybody."""
         events = await self.world.events(line)
         return [(event.kind, event.facts["units"], bool(event.facts.get("unasked"))) for event in events[1:]]

@@ -81,14 +81,14 @@ async def test_a_customers_ask_is_confirmed_and_does_not_count(seller: Seller) -
     await seller.ask(line)
     process = await seller.cancel(number, BY_CUSTOMER)
     assert await seller.outcome(process) == ("SUCCESS", None)
-    assert await seller.told(line) == [(ASKED, 2, False), (ACCEPTED, 2, False)]
+    assert await seller.reported(line) == [(ASKED, 2, False), (ACCEPTED, 2, False)]
     assert await seller.world.buckets(line) == (0, 0, 2, 0)
 
 
 async def test_the_customers_wish_without_a_customers_ask_counts(seller: Seller) -> None:
     line, number = await seller.line(2)
     assert await seller.outcome(await seller.cancel(number, BY_CUSTOMER)) == ("SUCCESS", None)
-    assert await seller.told(line) == [(ACCEPTED, 2, True)]
+    assert await seller.reported(line) == [(ACCEPTED, 2, True)]
 
 
 @pytest.mark.parametrize("reason", [each for each in REASONS if each != BY_CUSTOMER])
@@ -100,8 +100,8 @@ async def test_any_other_reason_counts_also_when_the_customer_asked(
     if asked:
         await sqlite_seller.ask(line)
     assert await sqlite_seller.outcome(await sqlite_seller.cancel(number, reason)) == ("SUCCESS", None)
-    told = await sqlite_seller.told(line)
-    assert told == [(ASKED, 2, False)] * asked + [(ACCEPTED, 2, True)]
+    reported = await sqlite_seller.reported(line)
+    assert reported == [(ASKED, 2, False)] * asked + [(ACCEPTED, 2, True)]
     last = (await sqlite_seller.world.events(line))[-1]
     assert last.facts["reason"] == REASONS[ReasonCode(reason)].value
     assert await sqlite_seller.world.buckets(line) == (0, 0, 2, 0)
@@ -116,7 +116,7 @@ async def test_a_customer_that_asked_for_some_units_gets_those(seller: Seller) -
     assert await seller.outcome(await seller.cancel(number, BY_CUSTOMER)) == ("SUCCESS", None)
     assert await seller.world.buckets(line) == (2, 0, 1, 0)
     assert await seller.outcome(await seller.cancel(number, "OUT_OF_STOCK")) == ("SUCCESS", None)
-    assert await seller.told(line) == [(ASKED, 1, False), (ACCEPTED, 1, False), (ACCEPTED, 2, True)]
+    assert await seller.reported(line) == [(ASKED, 1, False), (ACCEPTED, 1, False), (ACCEPTED, 2, True)]
 
 
 async def test_one_item_of_an_order_is_cancelled_and_the_other_is_not(seller: Seller) -> None:
@@ -131,7 +131,7 @@ async def test_a_retailer_cancels_what_it_keeps_back_from_its_supplier(seller: S
     line = held.lines[0].id
     process = await seller.cancel(await seller.number(line), "OUT_OF_STOCK")
     assert await seller.outcome(process) == ("SUCCESS", None)
-    assert await seller.told(line) == [(ACCEPTED, 2, True)]
+    assert await seller.reported(line) == [(ACCEPTED, 2, True)]
 
 
 # A supplier holds the goods
@@ -145,7 +145,7 @@ async def test_a_supplier_is_asked_and_its_yes_is_success(seller: Seller) -> Non
     assert await seller.world.buckets(line) == (0, 2, 0, 0)
     await seller.accept(line, by=supplier)
     assert await seller.outcome(process) == ("SUCCESS", None)
-    assert await seller.told(line) == [(ASKED, 2, False), (ACCEPTED, 2, False)]
+    assert await seller.reported(line) == [(ASKED, 2, False), (ACCEPTED, 2, False)]
 
 
 @pytest.mark.parametrize("reason", list(DeclineReason))
@@ -215,7 +215,7 @@ async def test_a_customers_ask_is_passed_on_and_waits_for_the_supplier(seller: S
     await seller.ask(line, 1)
     process = await seller.cancel(number, BY_CUSTOMER)
     assert await seller.outcome(process) == ("PENDING", None)
-    assert await seller.told(line) == [(ASKED, 1, False), (PASSED_ON, 1, False)]
+    assert await seller.reported(line) == [(ASKED, 1, False), (PASSED_ON, 1, False)]
     await seller.accept(line, by=supplier)
     assert await seller.outcome(process) == ("SUCCESS", None)
     assert await seller.world.buckets(line) == (1, 0, 1, 0)
@@ -241,8 +241,8 @@ async def test_the_same_call_while_the_supplier_thinks_is_the_same_ask(seller: S
     assert len(await _cancellations(seller)) == 1
     assert [await seller.outcome(each) for each in processes] == [("PENDING", None)] * 3
     await seller.decline(line, by=supplier)
-    said = ("FAILURE", f"{DECLINED.replace('1 unit', '2 units')}: in_packing.")
-    assert [await _ending(seller, each) for each in processes] == [said] * 3
+    words = ("FAILURE", f"{DECLINED.replace('1 unit', '2 units')}: in_packing.")
+    assert [await _ending(seller, each) for each in processes] == [words] * 3
 
 
 # What ends in a failure, always behind the same answer
@@ -261,7 +261,7 @@ async def test_unknown_and_foreign_items_look_the_same(seller: Seller) -> None:
         answers.append([ids.sub(b"#", each.content) for each in (queued, polled)])
     assert answers[0] == answers[1]
     assert await stranger.world.buckets(line) == (1, 0, 0, 0)
-    assert await stranger.told(line) == []
+    assert await stranger.reported(line) == []
 
 
 async def test_what_is_shipped_or_cancelled_already_fails_in_its_words(seller: Seller) -> None:
@@ -403,7 +403,7 @@ async def test_many_calls_at_once_cancel_once(seller: Seller) -> None:
     processes = await asyncio.gather(*(seller.cancel(number) for _ in range(20)))
     outcomes = [await _ending(seller, each) for each in processes]
     assert sorted(outcomes) == [("FAILURE", CANCELLED.replace("1 unit was", "3 units were"))] * 19 + [("SUCCESS", None)]
-    assert await seller.told(line) == [(ACCEPTED, 3, True)]
+    assert await seller.reported(line) == [(ACCEPTED, 3, True)]
 
 
 async def test_a_database_that_fails_is_told_in_xml(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,7 +187,7 @@ def test_the_command_line_reads_standard_input(plaza: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "exit_code", "told"),
+    ("arguments", "environment", "exit_code", "reported"),
     [
         (("GET", "/services/rest/orders/v2"), {"COUNTERMAND_PLAZA_PRIVATE_KEY": "wrong"}, 1, "401"),
         (("GET", "/services/rest/process-status/v2/1"), {}, 1, "404"),
@@ -199,11 +199,11 @@ def test_the_command_line_reads_standard_input(plaza: Run) -> None:
     ],
 )
 def test_the_command_line_says_what_is_wrong(
-    plaza: Run, arguments: tuple[str, ...], environment: dict[str, str], exit_code: int, told: str
+    plaza: Run, arguments: tuple[str, ...], environment: dict[str, str], exit_code: int, reported: str
 ) -> None:
     done = plaza(*arguments, **environment)
     assert done.returncode == exit_code, done.stderr
-    assert told in done.stderr
+    assert reported in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -36,7 +36,7 @@ async def test_a_shipment_sends_all_that_is_left(seller: Seller, headers: dict[s
     assert answer.text("entityId") == str(number)
     assert await seller.outcome(queued(answer)) == ("SUCCESS", None)
     assert await seller.world.buckets(line) == (0, 0, 0, 3)
-    assert await seller.told(line) == [(SHIPPED, 3, False)]
+    assert await seller.reported(line) == [(SHIPPED, 3, False)]
 
 
 async def test_v2_0_says_when_and_the_claim_is_kept(seller: Seller) -> None:
@@ -57,7 +57,7 @@ async def test_a_shipment_told_again_is_a_success_and_ships_nothing_more(seller:
     again = [await seller.ship(number, sent), *await asyncio.gather(*(seller.ship(number, sent) for _ in range(3)))]
     for process in (first, *again):
         assert await seller.outcome(process) == ("SUCCESS", None)
-    assert await seller.told(line) == [(SHIPPED, 3, False)]
+    assert await seller.reported(line) == [(SHIPPED, 3, False)]
     assert len((await seller.shipments()).all("Shipment")) == 1
 
 
@@ -68,7 +68,7 @@ async def test_a_correction_told_again_is_a_success_and_one_event(seller: Seller
     for _ in range(3):
         process = queued(await seller.call("PUT", transport_path(parcel), transport("PARCEL-NL", "3S4")))
         assert await seller.outcome(process) == ("SUCCESS", None)
-    assert await seller.told(line) == [(SHIPPED, 2, False), ("line.transport_changed", 2, False)]
+    assert await seller.reported(line) == [(SHIPPED, 2, False), ("line.transport_changed", 2, False)]
     assert await seller.outcome(await seller.ship(number, DHL)) == ("SUCCESS", None), "the number it came with"
 
 
@@ -76,7 +76,7 @@ async def test_shipping_declines_what_the_customer_asked(seller: Seller) -> None
     line, number = await seller.line(3)
     await seller.ask(line, 2)
     assert await seller.outcome(await seller.ship(number)) == ("SUCCESS", None)
-    assert await seller.told(line) == [(ASKED, 2, False), (DECLINED, 2, False), (SHIPPED, 3, False)]
+    assert await seller.reported(line) == [(ASKED, 2, False), (DECLINED, 2, False), (SHIPPED, 3, False)]
     assert (await seller.world.events(line))[2].facts["reason"] == "already_shipped"
     assert (await seller.orders()).all() == []
 
@@ -121,8 +121,8 @@ async def test_shipments_of_strangers_look_like_unknown_ones(seller: Seller) -> 
     stranger = await new_seller(seller.world, seller.http)
     _, foreign = await stranger.line()
     _, suppliers = await seller.line(by=seller.world.supplier)
-    said = {(await seller.process(await seller.ship(each))).error for each in (foreign, suppliers, 1)}
-    assert len(said) == 1
+    words = {(await seller.process(await seller.ship(each))).error for each in (foreign, suppliers, 1)}
+    assert len(words) == 1
 
 
 async def test_a_shipment_is_listed_in_both_representations(seller: Seller) -> None:
@@ -144,7 +144,7 @@ async def test_a_shipment_is_listed_in_both_representations(seller: Seller) -> N
         assert shown.text("Shipment", "Transport", "TrackAndTrace") == "3S1"
         first_name = "FirstName" if old else "Firstname"
         assert len(shown.all("Shipment", "CustomerDetails", first_name)) == 1
-    assert await seller.told(line) == [(SHIPPED, 2, False)]
+    assert await seller.reported(line) == [(SHIPPED, 2, False)]
 
 
 async def test_a_shipment_without_transport_is_taken_and_valid(seller: Seller) -> None:
@@ -224,7 +224,7 @@ async def test_how_a_parcel_travels_is_corrected(seller: Seller) -> None:
     shown = await seller.shipments()
     assert shown.text("Shipment", "Transport", "TransporterCode") == "PARCEL-NL"
     assert shown.text("Shipment", "Transport", "TrackAndTrace") == "3S & 4"
-    assert await seller.told(line) == [(SHIPPED, 2, False), ("line.transport_changed", 2, False)]
+    assert await seller.reported(line) == [(SHIPPED, 2, False), ("line.transport_changed", 2, False)]
     assert (await seller.world.events(line))[-1].facts["note"] == "PARCEL-NL 3S & 4"
 
 
@@ -234,12 +234,12 @@ async def test_a_parcel_of_nobody_or_of_a_stranger_cannot_be_corrected(seller: S
     await stranger.ship(number, DHL)
     before = await stranger.shipments()
     foreign = before.text("Shipment", "ShipmentId")
-    said = set()
+    words = set()
     for each in (foreign, "1", "2147483648", "0"):
         process = await seller.process(queued(await seller.call("PUT", transport_path(each), transport("UPS", "1Z"))))
         assert (process.status, process.entity_id) == ("FAILURE", each)
-        said.add(process.error)
-    assert said == {"There is no such transport that you can act on."}
+        words.add(process.error)
+    assert words == {"There is no such transport that you can act on."}
     assert (await stranger.shipments()).content == before.content
     assert (await seller.call("PUT", transport_path("x"), transport("UPS", "1Z"))).error == (400, 41100)
 

@@ -283,11 +283,11 @@ async def test_vector_16_the_same_ask_again_while_it_is_pending_is_204_and_sends
     line = await crux.new_line(2)
     path = cancel_path(line, prefix)
     assert (await crux.call("DELETE", path, crux.world.retailer, {})).status_code == 204
-    told = [(event.id, event.kind) for event in await crux.world.events(line)]
+    reported = [(event.id, event.kind) for event in await crux.world.events(line)]
     for _ in range(3):
         again = await crux.call("DELETE", path, crux.world.retailer, {})
         assert (again.status_code, again.content) == (204, b"")
-    assert [(event.id, event.kind) for event in await crux.world.events(line)] == told
+    assert [(event.id, event.kind) for event in await crux.world.events(line)] == reported
     assert await crux.world.buckets(line) == (0, 2, 0, 0)
 
 

@@ -58,9 +58,9 @@ async def test_each_supplier_answers_for_its_own_lines_only(crux: Crux) -> None:
 async def test_repeating_it_while_it_is_pending_is_204_and_sends_nothing_twice(crux: Crux, prefix: str) -> None:
     order = await crux.world.order(1, 2)
     await cancel_order(crux, order.id, prefix)
-    told = [event.id for event in await crux.world.events(order.id)]
+    reported = [event.id for event in await crux.world.events(order.id)]
     assert (await cancel_order(crux, order.id, prefix)).status_code == 204
-    assert [event.id for event in await crux.world.events(order.id)] == told
+    assert [event.id for event in await crux.world.events(order.id)] == reported
 
 
 async def test_an_order_with_nothing_to_cancel_is_422_and_says_why(crux: Crux) -> None:
