@@ -1360,6 +1360,8 @@ CHANGES: Final = {
     "store.handovers.hand_over",
     "service.load.load",
     "service.load.lock",
+    "service.load_money.load_accounts",
+    "service.load_money.load_money",
     "service.idempotency.keep_replies",
     "store.changes.change_rows",
     "store.parts.move",

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -30,28 +29,17 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.line import Cancellation, Departed, Line, State
-from countermand.domain.money.commands import (
-    AddPayment,
-    CapturePayment,
-    Fellow,
-    RefundCommand,
-    SendRefund,
-    SettleRefund,
-)
-from countermand.domain.money.payments import names_of
-from countermand.domain.money.pricing import Payment
-from countermand.domain.money.refunds import RefundKind
 from countermand.domain.orders import PlacedOrder, PlaceOrder, Repeats
 from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Clock
 from countermand.service.calls import NO_LINE, Call
+from countermand.service.load_money import SharesCall, load_accounts, load_money
 from countermand.service.workspace import LaneState, More, MoreNeededError, Orders, Workspace
 from countermand.store import statements as sql
-from countermand.store.codecs import cancellation_of, decided_of, line_of, parcel_of, refund_of, remark_of
+from countermand.store.codecs import cancellation_of, decided_of, line_of, parcel_of, remark_of
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import Engine
 from countermand.store.idempotency import kept_answer
-from countermand.store.money import account_of
 
 Departures = Mapping[UUID, tuple[Departed, ...]]
 """The former fulfillers of each line."""
@@ -84,12 +72,11 @@ def load(
     _load_agreements(connection, rows, work)
     _load_answers(connection, work)
     if others:
-        _load_refunds(connection, others, work)
+        load_money(connection, others, work)
         _load_parcels(connection, others, work)
-        _load_homes(connection, others, work)
         _load_placed(connection, others, work)
     if work.priced:
-        _load_money(connection, work)
+        load_accounts(connection, work)
     return work
 
 
@@ -187,19 +174,12 @@ def _lines(
         any_named = True
         retailer = call.retailer or homes.get(named, NO_LINE)
         (orders if isinstance(call.command, AboutOrder) else lines).add((retailer, named))
-        lines.update((retailer, each.line) for each in _fellows_of(call.command))
+        if isinstance(call.command, SharesCall):
+            lines.update((retailer, each.line) for each in call.command.fellows)
     if orders:
         found = connection.execute(sql.LINES_OF_ORDERS, {"orders": sorted(orders)})
         lines.update((row.retailer_id, row.id) for row in found)
     return lines, any_named
-
-
-def _fellows_of(command: Command | PlaceOrder) -> Sequence[Fellow]:
-    """The refunds that share a call with the one that a command is about."""
-    return command.fellows if isinstance(command, _SharesCall) else ()
-
-
-_SharesCall = SendRefund | SettleRefund
 
 
 # The parties of the lines
@@ -492,16 +472,7 @@ def _load_answers(connection: Connection, work: Workspace) -> None:
             work.answers[row.retailer_id, row.caller, row.key] = kept_answer(row)
 
 
-# Money and parcels
-
-
-def _load_refunds(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
-    commands = [call.command for call in calls if isinstance(call.command, RefundCommand)]
-    named = {(each.line, each.refund) for command in commands for each in (command, *_fellows_of(command))}
-    wanted = sorted({(work.lines[line].retailer, refund) for line, refund in named if line in work.lines})
-    if wanted:
-        for row in connection.execute(sql.REFUNDS, {"refunds": wanted}):
-            work.refunds[row.id] = refund_of(row)
+# Parcels
 
 
 def _load_parcels(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
@@ -518,14 +489,6 @@ def _load_parcels(connection: Connection, calls: Sequence[Call], work: Workspace
         shipments = connection.execute(sql.SHIPMENTS_OF_ORDERS, parameters).all()
         for (order, _), rows in groupby(shipments, key=lambda row: (row.order_id, row.id)):
             work.parcels.setdefault(order, []).append(parcel_of(list(rows)))
-
-
-def _load_homes(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
-    payments = [payment for call in calls for payment in _payments_named(call.command)]
-    if payments and (named := names_of(payments)):
-        providers, references = (sorted(set(each)) for each in zip(*named, strict=True))
-        for row in connection.execute(sql.RETAILERS_OF_PAYMENTS, {"providers": providers, "references": references}):
-            work.homes[row.provider, row.reference] = row.retailer_id
 
 
 def _load_placed(connection: Connection, calls: Sequence[Call], work: Workspace) -> None:
@@ -545,43 +508,3 @@ def _load_placed(connection: Connection, calls: Sequence[Call], work: Workspace)
         )
         for row in connection.execute(sql.PLACED_ORDERS, given)
     ]
-
-
-def _payments_named(command: Command | PlaceOrder) -> Sequence[Payment]:
-    if isinstance(command, AddPayment):
-        return (command.payment,)
-    return command.money.payments if isinstance(command, PlaceOrder) and command.money else ()
-
-
-def _load_money(connection: Connection, work: Workspace) -> None:
-    """Lock the accounts of orders that may change. If another one has to change, the batch starts again with it."""
-    orders, captured = set(work.more.money), set[tuple[UUID, UUID]]()
-    for call in work.calls:
-        for line in (work.lines[each] for each in work.lines_of(call.command)):
-            if line.id in work.priced and _may_move_money(work, line, call.command):
-                orders.add((line.retailer, line.order))
-                if isinstance(call.command, CapturePayment):
-                    captured.add((line.retailer, line.order))
-    if orders:
-        # Cancellations of other lines of the order wait here, since a discount or a payment is shared by all.
-        for row in connection.execute(sql.LOCK_MONEY, {"orders": sorted(orders)}):
-            work.accounts[row.id] = account_of(dict(row._mapping))
-    if captured:
-        for row in connection.execute(sql.RELEASES, {"orders": sorted(captured)}):
-            work.refunds.setdefault(row.id, refund_of(row))
-            work.releases.setdefault(row.order_id, []).append(row.id)
-
-
-_MoveNoMoney: Final = DeclineCancellation | WithdrawCancellation | NoteCancellation | Ship | ShipOrder | ChangeParcel
-
-
-def _may_move_money(work: Workspace, line: Line, command: Command | PlaceOrder) -> bool:
-    """Whether a command may cancel units, or change a payment or a release. A deadline may pass before it."""
-    if any(ask.is_overdue(work.now) for ask in line.asks):
-        return True
-    if isinstance(command, AskCancellation | AskLines | CancelOrder):
-        return line.retailer_decides or work.lane.agreements.policy(line).free_window_s > 0
-    if isinstance(command, RefundCommand):
-        named = [work.refunds.get(each.refund) for each in (command, *_fellows_of(command))]
-        return any(refund and refund.kind is RefundKind.RELEASE for refund in named)
-    return not isinstance(command, _MoveNoMoney)
