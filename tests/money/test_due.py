@@ -109,7 +109,7 @@ async def test_money_that_turns_out_to_be_needed_is_loaded_the_next_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sale = await priced(world)
-    monkeypatch.setattr(load, "_may_move_money", lambda *given: False)
+    monkeypatch.setattr(load_money, "_may_move_money", lambda *given: False)
     await sale.done(sale.cancel_own(1))
     assert await owed(world) == [("1", 900)]
     await assert_sound(world.application.database)
