@@ -16,7 +16,7 @@ from countermand.domain.commands import AcceptCancellation, AskCancellation, Can
 from countermand.domain.money.commands import CapturePayment
 from countermand.domain.parties import Asker
 from countermand.domain.reasons import CancelReason
-from countermand.service import batch, load
+from countermand.service import batch, load_money
 from countermand.service.calls import Call, Done, Outcome
 from countermand.service.decide import decide_call
 from countermand.service.workspace import Workspace
