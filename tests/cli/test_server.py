@@ -16,7 +16,7 @@ from countermand.cli import following
 from countermand.cli.arguments import CALLS, Arguments
 from countermand.cli.commands import app
 from countermand_client import webhooks
-from tests.cli.conftest import Cli, Said
+from tests.cli.conftest import Cli, Result
 from tests.docs.test_docs import commands
 from tests.support.listening import Listening, listening
 
@@ -29,10 +29,10 @@ class Both:
     database: str
     cli: Cli
 
-    def here(self, *arguments: str, **environment: str) -> Said:
+    def here(self, *arguments: str, **environment: str) -> Result:
         return self.cli(*arguments, "--database", self.database, **environment)
 
-    def there(self, *arguments: str, who: UUID = PLATFORM, **environment: str) -> Said:
+    def there(self, *arguments: str, who: UUID = PLATFORM, **environment: str) -> Result:
         return self.cli(
             *arguments, "--server", self.service.url, COUNTERMAND_TOKEN=self.service.tokens[who], **environment
         )
