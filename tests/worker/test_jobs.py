@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from countermand.admin import jobs
 from countermand.domain.jobs import JobFormat, JobKind
@@ -14,6 +14,7 @@ from countermand.reads import jobs as job_reads
 from countermand.reads.jobs import JobRowView, JobView
 from countermand.service.calls import Call, Failed, Outcome
 from countermand.service.lanes import Lanes
+from countermand.store import tables as t
 from countermand.worker import Worker
 from countermand.worker import jobs as worker_jobs
 from tests.support.world import World
@@ -182,6 +183,33 @@ async def test_a_job_that_is_cancelled_in_the_middle_tells_of_every_row(world: W
     assert (found.total, found.done, found.ok + found.cancelled) == (30, 30, 30)
     assert 0 < found.ok < 30
     assert [row.row for row in rows] == list(range(1, 31))
+    assert (await world.buckets(line))[1] == found.ok
+
+
+async def test_no_more_rows_are_done_for_a_party_that_was_deactivated(world: World) -> None:
+    line = (await world.order(30)).lines[0].id
+    job = await started(world, [line] * 12)
+    lanes = FaultyLanes(world.application.lanes)
+    gone = update(t.parties).where(t.parties.c.id == world.retailer).values(status="deactivated")
+
+    def deactivate(connection: Connection) -> None:
+        connection.execute(gone)
+
+    asked: list[asyncio.Future[None]] = []
+
+    def on_call() -> None:
+        if len(lanes.submitted) == 2:
+            asked.append(asyncio.ensure_future(world.application.database.write(deactivate)))
+
+    lanes.on_call = on_call
+    worker = worker_of(world, lanes)
+    await worker.do_jobs()
+    await asked[0]
+    later = await started(world, [line] * 3)
+    await worker.do_jobs()
+    (found, _), (whole, _) = await seen(world, job), await seen(world, later)
+    assert (found.state, whole.state, whole.cancelled) == ("cancelled", "cancelled", 3)
+    assert found.cancelled > 0
     assert (await world.buckets(line))[1] == found.ok
 
 

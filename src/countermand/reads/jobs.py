@@ -43,6 +43,7 @@ class JobView:
     started_at: datetime | None
     finished_at: datetime | None
     party_kind: str
+    party_status: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,8 @@ class JobFilter:
     limit: int = 50
 
 
-_JOBS: Final = select(t.jobs, t.parties.c.kind.label("party_kind")).join(t.parties, t.parties.c.id == t.jobs.c.party_id)
+_PARTY: Final = (t.parties.c.kind.label("party_kind"), t.parties.c.status.label("party_status"))
+_JOBS: Final = select(t.jobs, *_PARTY).join(t.parties, t.parties.c.id == t.jobs.c.party_id)
 
 
 def job_by_id(connection: Connection, party: UUID, job: UUID) -> JobView | None:

@@ -94,16 +94,21 @@ def change_job(connection: Connection, job: UUID, was: JobState, **values: Any) 
     )
 
 
-def add_results(
-    connection: Connection, *, job: UUID, party: UUID, done: int, outcomes: Sequence[RowOutcome]
-) -> datetime | None:
-    """Store what became of the rows after the first ``done``. Returns since when no more are to be done, if so.
+def add_results(connection: Connection, *, job: UUID, party: UUID, done: int, outcomes: Sequence[RowOutcome]) -> bool:
+    """Store what became of the rows after the first ``done``. Returns whether any more are to be done.
+
+    No more are where the job was cancelled, or its party was deactivated.
 
     Raises:
         LostRaceError: another worker goes on with this job, or it has ended.
     """
     jobs = t.jobs.c
-    query = select(jobs.done, jobs.state, jobs.cancelled_at).where(jobs.id == job).with_for_update()
+    query = (
+        select(jobs.done, jobs.state, jobs.cancelled_at, t.parties.c.status)
+        .join(t.parties, t.parties.c.id == jobs.party_id)
+        .where(jobs.id == job)
+        .with_for_update(of=t.jobs)
+    )
     row = connection.execute(query).first()
     if row is None or row.done != done or row.state != JobState.RUNNING.value:
         raise LostRaceError(1, 0, f"the next rows of job {job}")
@@ -131,8 +136,7 @@ def add_results(
     ]
     if rows:
         engine_of(connection).write(connection, {}, {"job_rows": rows}, frozenset())
-    cancelled_at: datetime | None = row.cancelled_at
-    return cancelled_at
+    return row.cancelled_at is None and row.status == "active"
 
 
 def count_recovered(

@@ -132,9 +132,10 @@ class _Run:
         self._partitions = partitions
         self._stuck = stuck
         self._job = job
+        self._left_out = job.cancelled > 0
         self._ids = Ids(clock)
         self._done = job.done
-        self._cancelled = job.cancelled_at is not None
+        self._cancelled = job.cancelled_at is not None or job.party_status != "active"
 
     async def to_its_end(self) -> None:
         """Do what is left of the job."""
@@ -163,6 +164,9 @@ class _Run:
         await self._do_rows(file)
         while self._cancelled and (rows := await file.take(LEFT_OUT_CHUNK)):
             await self._save([left_out(row) for row in rows])
+            self._left_out = True
+        # A job of which everything was done when it was to be cancelled is done.
+        self._cancelled &= self._left_out or not self._done
 
     async def _do_rows(self, file: JobFile) -> None:
         under_way: deque[asyncio.Task[list[RowOutcome]]] = deque()
@@ -187,9 +191,9 @@ class _Run:
     async def _save(self, outcomes: Sequence[RowOutcome]) -> None:
         job = self._job
         save = partial(jobs.add_results, job=job.id, party=job.party_id, done=self._done, outcomes=outcomes)
-        cancelled_at = await change(self._database, save)
+        goes_on = await change(self._database, save)
         self._done += len(outcomes)
-        self._cancelled |= cancelled_at is not None
+        self._cancelled |= not goes_on
 
     async def _outcomes(self, plans: Sequence[Planned]) -> list[RowOutcome]:
         """What became of these rows, each of whose calls was decided or failed for good."""
