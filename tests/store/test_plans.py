@@ -59,8 +59,8 @@ from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import credentials as credential_reads
 from countermand.reads import events as event_reads
 from countermand.reads import jobs as job_reads
+from countermand.reads import line_lists, lookup, order_lists, scores
 from countermand.reads import lines as line_reads
-from countermand.reads import lookup, order_lists, scores
 from countermand.reads import notices as notice_reads
 from countermand.reads import order_summaries as summaries
 from countermand.reads import orders as order_reads
@@ -315,6 +315,59 @@ def _(filled: Filled) -> Cases:
 @of("reads.lines.lines_of_orders")
 def _(filled: Filled) -> Cases:
     return filled.each(lambda connection, scope: line_reads.lines_of_orders(connection, scope, _pairs(filled)))
+
+
+@of("reads.line_lists.list_lines")
+def _(filled: Filled) -> Cases:
+    line, order = filled.row("line"), filled.row("order")
+    place = line_lists.LinePlace(PlaceInTime(order.placed_at, order.id), 1)
+    queries = {
+        "all": line_lists.LineQuery(limit=10),
+        "behind": line_lists.LineQuery(behind=place, limit=10),
+        "of an order": line_lists.LineQuery(order=order.id),
+        "numbered": line_lists.LineQuery(number=line.number),
+        "open": line_lists.LineQuery(filter=OrderFilter(bucket="open"), limit=10),
+    }
+    found: Cases = {}
+    for name, wanted in queries.items():
+
+        def ask(connection: Connection, scope: Scope, wanted: line_lists.LineQuery = wanted) -> object:
+            return line_lists.list_lines(connection, scope, wanted)
+
+        found |= filled.each(ask, f"{name},")
+    return found
+
+
+@of("reads.line_lists.place_of_line")
+def _(filled: Filled) -> Cases:
+    return filled.each(lambda connection, scope: line_lists.place_of_line(connection, scope, filled.row("line").id))
+
+
+@of("reads.shipments.list_parcels")
+def _(filled: Filled) -> Cases:
+    p, row = filled.population, filled.row("shipment")
+    filters = {
+        "all": shipment_reads.ParcelFilter(limit=10),
+        "later": shipment_reads.ParcelFilter(after=row.id, limit=10),
+        "recent": shipment_reads.ParcelFilter(since=p.now - timedelta(days=3), limit=10),
+        "of an order": shipment_reads.ParcelFilter(order=row.order_id),
+        "of a line": shipment_reads.ParcelFilter(line=filled.row("line").id),
+        "numbered": shipment_reads.ParcelFilter(tracking_number="3S123"),
+    }
+    found: Cases = {}
+    for name, wanted in filters.items():
+
+        def ask(connection: Connection, scope: Scope, wanted: shipment_reads.ParcelFilter = wanted) -> object:
+            return shipment_reads.list_parcels(connection, scope, wanted)
+
+        found |= filled.each(ask, f"{name},")
+    return found
+
+
+@of("reads.shipments.parcel_by_id")
+def _(filled: Filled) -> Cases:
+    wanted = filled.row("shipment").id
+    return filled.each(lambda connection, scope: shipment_reads.parcel_by_id(connection, scope, wanted))
 
 
 @of("reads.order_lists.order_page")

@@ -99,6 +99,15 @@ def _native_reads(party: str) -> Iterator[Door]:
     yield _native(party, "GET", "/orders?after={}", "order")
     yield _native(party, "GET", "/orders?reference={}", "reference")
     yield _native(party, "GET", "/orders?q={}", "order")
+    yield _native(party, "GET", "/lines?order={}", "order")
+    yield _native(party, "GET", "/lines?number={}", "item")
+    yield _native(party, "GET", "/lines?after={}", "line")
+    yield _native(party, "GET", "/shipments/{}", "parcel")
+    yield _native(party, "GET", "/shipments?order={}", "order")
+    yield _native(party, "GET", "/shipments?line={}", "line")
+    yield _native(party, "GET", "/timeline/{}", "order")
+    yield _native(party, "GET", "/timeline/{}", "line")
+    yield _native(party, "GET", "/timeline/{}", "cancellation")
     yield _native(party, "GET", "/lines/{}", "line")
     yield _native(party, "GET", "/events?line={}", "line")
     yield _native(party, "GET", "/events?order={}", "order")
@@ -125,6 +134,11 @@ def _native_writes(party: str) -> Iterator[Door]:
     yield _native(party, "POST", "/cancellations/{}/withdraw", "cancellation", lambda _: {})
     yield _native(party, "POST", "/cancellations/{}/notes", "cancellation", lambda _: {"note": "x"})
     yield _native(party, "POST", "/orders/{}/release", "order")
+    yield _native(party, "POST", "/lines/{}/allocate", "line", lambda _: {"accepted": 1})
+    yield _native(party, "PATCH", "/shipments/{}", "parcel", lambda _: {"carrier": "DHL"})
+    nobodys = str(UUID(int=1))
+    shipped = [{"line": nobodys, "units": 1}]
+    yield _native(party, "POST", "/shipments", "order", lambda order: {"order": order, "lines": shipped})
     yield _native(party, "POST", "/orders/{}/erase", "order", lambda _: {"note": "x"})
     yield _native(party, "POST", "/quotes", "line", lambda line: {"lines": [{"line": line}]})
     yield _native(party, "POST", "/cancellations", "line", lambda line: {"lines": [{"line": line}]})
@@ -294,6 +308,7 @@ async def _theirs(world: World) -> dict[str, UUID | int | str]:
         return {
             "refund": refunds.list_refunds(connection, scope, refunds.RefundFilter(limit=1))[0].id,
             "shipment": sent[0].row.number,
+            "parcel": sent[0].row.id,
             "order_number": sent[0].order.number,
             "event": event_reads.timeline(connection, scope, order.id)[0].id,
             **_notice(connection, world),

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel
 
 from countermand.domain.events import EventKind
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.policy import Rule
 from countermand.domain.scoring import Incident, Judgement, Why
+from countermand.ids import show
 from countermand.reads.events import PastEvent
 from countermand.reads.scores import JudgementView
 
@@ -19,6 +23,43 @@ def sentence(event: PastEvent, zone: str = "") -> str:
     """What happened, who did it, and why; then whose answer is due, if one is, in UTC and in the time of a zone."""
     kind, facts = EventKind(event.kind), event.facts
     return f"{_verb(kind, facts, _who(event), _in_whose_place(event))}{_because(facts)}.{_next(event, zone)}"
+
+
+class TimelineState(BaseModel):
+    """The units of the line after an event. The last four sum to the first."""
+
+    ordered: int
+    open: int
+    asked: int
+    cancelled: int
+    shipped: int
+
+
+class TimelineEntry(BaseModel):
+    """What happened to a line, as a sentence."""
+
+    at: datetime
+    sentence: str
+    event: str
+    line: UUID
+    by: str
+    units: int
+    state: TimelineState
+
+
+def timeline_entry(event: PastEvent) -> TimelineEntry:
+    """One event as an entry of a timeline."""
+    facts = event.facts
+    buckets = {name: facts[name] for name in ("open", "asked", "cancelled", "shipped")}
+    return TimelineEntry(
+        at=event.at,
+        sentence=sentence(event),
+        event=show("evt", event.id),
+        line=event.line_id,
+        by=event.actor_name or "policy",
+        units=facts["units"],
+        state=TimelineState(ordered=event.ordered, **buckets),
+    )
 
 
 def state(event: PastEvent) -> str:

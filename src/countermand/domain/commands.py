@@ -157,6 +157,7 @@ class Allocate:
     backordered: int
     rejected: int
     backorder_on: date | None = None
+    reason: CancelReason = CancelReason.REJECTED_AT_ALLOCATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

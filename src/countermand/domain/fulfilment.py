@@ -9,7 +9,7 @@ from countermand.domain.cancellation import AskedUnder, NewId
 from countermand.domain.commands import Allocate, ChangeTransport, DeclineCancellation, Ship
 from countermand.domain.line import Cancellation, Decision, Line, Remark, State
 from countermand.domain.parties import Actor, PartyKind
-from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import (
     UNKNOWN_LINE,
     Refusal,
@@ -122,8 +122,7 @@ def allocate(line: Line, command: Allocate, now: datetime, new_id: NewId) -> Dec
             draft.accept_for_good(cancellation, command.actor.party)
     units = min(rejected_now, line.open)
     if units:
-        reason = CancelReason.REJECTED_AT_ALLOCATION
-        draft.cancel_own(new_id(), units, reason, command.actor.party)
+        draft.cancel_own(new_id(), units, command.reason, command.actor.party)
     return draft.done()
 
 
@@ -176,4 +175,5 @@ def _as_allocated(line: Line, command: Allocate) -> Allocate | None:
         backordered=line.backordered,
         rejected=line.rejected,
         backorder_on=line.backorder_on,
+        reason=command.reason,
     )

@@ -447,14 +447,18 @@ def timeline(connection: Connection, scope: Scope, subject: UUID) -> list[PastEv
         )
         .order_by(t.events.c.order_id, t.lines.c.position, t.events.c.seq)
     )
-    return [view(PastEvent, row) for row in connection.execute(query)] if lines else []
+    return [view(PastEvent, row) for row in connection.execute(query)]
 
 
 def _lines_of(connection: Connection, subject: UUID) -> list[tuple[UUID, UUID | int]]:
-    """The lines of an order, the line itself, or the one that a cancellation is about: each with its retailer."""
-    home = connection.execute(select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == subject)).scalar()
-    if home is None:
-        about = select(t.cancellations.c.retailer_id, t.cancellations.c.line_id).where(is_cancellation(subject))
-        return [(row.retailer_id, row.line_id) for row in connection.execute(about)]
+    """The lines of an order, the line itself, or the one that a cancellation is about: each with its retailer.
+
+    The same is looked up whatever it is, so that what is another's takes as long as what is not there.
+    """
+    query = select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == subject)
+    home = connection.execute(query).scalar() or UUID(int=0)
     of_order = select(t.lines.c.id).where(t.lines.c.retailer_id == home, t.lines.c.order_id == subject)
-    return [(home, line) for line in connection.execute(of_order).scalars()] or [(home, subject)]
+    about = select(t.cancellations.c.retailer_id, t.cancellations.c.line_id).where(is_cancellation(subject))
+    of_cancellation = [(row.retailer_id, row.line_id) for row in connection.execute(about)]
+    lines = [(home, line) for line in connection.execute(of_order).scalars()]
+    return of_cancellation or lines or [(home, subject)]

@@ -62,7 +62,7 @@ def line_by_id(connection: Connection, scope: Scope, line: UUID) -> LineRow | No
 
 def line_view(connection: Connection, scope: Scope, line: UUID) -> LineDetail | None:
     """One line with its order and the names around it, or ``None`` when there is none that this party may see."""
-    query = _LINES.where(t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line, line_scope(scope))
+    query = LINES.where(t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line, line_scope(scope))
     return view_or_none(LineDetail, connection.execute(query).first())
 
 
@@ -73,7 +73,7 @@ def lines_of_orders(
     if not orders:
         return {}
     pairs = bindparam("orders", list(orders), type_=PairList())
-    query = _LINES.where(pair_of(t.lines.c.retailer_id, t.lines.c.order_id, pairs), line_scope(scope))
+    query = LINES.where(pair_of(t.lines.c.retailer_id, t.lines.c.order_id, pairs), line_scope(scope))
     found: dict[UUID, list[LineDetail]] = {}
     for row in connection.execute(query.order_by(t.lines.c.position)):
         found.setdefault(row.order_id, []).append(view(LineDetail, row))
@@ -82,7 +82,7 @@ def lines_of_orders(
 
 _retailer, _fulfiller = (t.parties.alias(name) for name in ("retailer", "fulfiller"))
 
-_LINES: Final[Select[*tuple[Any, ...]]] = (
+LINES: Final[Select[*tuple[Any, ...]]] = (
     select(
         t.lines,
         t.looked_up(t.orders.c.reference, t.lines.c.order_id),

@@ -1,17 +1,21 @@
 """Parcels with what is in them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from datetime import datetime
+from operator import attrgetter, itemgetter
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, true
 
+from countermand.domain.parties import PartyKind
+from countermand.ids import earliest
 from countermand.reads.cancellations import PAGE_MAX
+from countermand.reads.scope import Scope, as_indexed, retailer_of
 from countermand.reads.views import LineRow, OrderRow, ShipmentRow
 from countermand.store import tables as t
+from countermand.store.columns import PairList, Record, pair_of
 from countermand.store.views import view
 
 
@@ -77,3 +81,110 @@ def shipments(
         ShipmentView(row=view(ShipmentRow, row), order=orders[row.order_id], contents=tuple(contents.get(row.id, ())))
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A parcel with the units of lines that are in it."""
+
+    row: ShipmentRow
+    contents: tuple[tuple[UUID, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParcelFilter:
+    """Which parcels to list, newest first. ``after`` is the id of the last one of the page before."""
+
+    order: UUID | None = None
+    line: UUID | None = None
+    tracking_number: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: UUID | None = None
+    limit: int = 50
+
+
+def list_parcels(connection: Connection, scope: Scope, wanted: ParcelFilter) -> list[Parcel]:
+    """Parcels that this party may see: a retailer those of its orders, a supplier those that it sent."""
+    keyed = _keys(wanted)
+    branches = [[*keyed, _may_see(scope)]] if keyed else _branches(scope)
+    found = dict[UUID, Record]()
+    for conditions in branches:
+        query = select(t.shipments).where(*conditions, *_span(wanted))
+        if not keyed:
+            query = query.order_by(t.shipments.c.id.desc()).limit(wanted.limit)
+        found |= {row.id: row for row in connection.execute(query)}
+    # Those of one order or number are few, and sorted here: SQLite would go through all to have them in order.
+    rows = sorted(found.values(), key=attrgetter("id"), reverse=True)[: wanted.limit]
+    return _with_contents(connection, rows)
+
+
+def parcel_by_id(connection: Connection, scope: Scope, parcel: UUID) -> Parcel | None:
+    """One parcel, or ``None`` when there is none that this party may see."""
+    rows = connection.execute(select(t.shipments).where(t.shipments.c.id == parcel, _may_see(scope))).all()
+    return next(iter(_with_contents(connection, rows)), None)
+
+
+def _with_contents(connection: Connection, rows: Sequence[Record]) -> list[Parcel]:
+    if not rows:
+        return []
+    inside = t.shipment_lines.c
+    parcels = bindparam("parcels", [(row.retailer_id, row.id) for row in rows], type_=PairList())
+    query = select(inside.shipment_id, inside.line_id, inside.units)
+    contents: dict[UUID, list[tuple[UUID, int]]] = {}
+    for row in connection.execute(query.where(pair_of(inside.retailer_id, inside.shipment_id, parcels))):
+        contents.setdefault(row.shipment_id, []).append((row.line_id, row.units))
+    return [
+        Parcel(row=view(ShipmentRow, row), contents=tuple(sorted(contents.get(row.id, ()), key=itemgetter(0))))
+        for row in rows
+    ]
+
+
+def _may_see(scope: Scope) -> ColumnElement[bool]:
+    parcels = t.shipments.c
+    match scope.kind:
+        case PartyKind.PLATFORM:
+            return true()
+        case PartyKind.RETAILER:
+            return or_(parcels.retailer_id == scope.party, parcels.fulfiller_id == scope.party)
+        case PartyKind.SUPPLIER:
+            return parcels.fulfiller_id == scope.party
+
+
+def _branches(scope: Scope) -> list[list[Any]]:
+    parcels = t.shipments.c
+    held = [as_indexed("shipments.fulfiller_id <> shipments.retailer_id"), parcels.fulfiller_id == scope.party]
+    match scope.kind:
+        case PartyKind.PLATFORM:
+            return [[]]
+        case PartyKind.RETAILER:
+            return [[parcels.retailer_id == scope.party], held]
+        case PartyKind.SUPPLIER:
+            return [held]
+
+
+def _keys(wanted: ParcelFilter) -> list[Any]:
+    parcels, inside = t.shipments.c, t.shipment_lines.c
+    conditions: list[Any] = []
+    if wanted.order is not None:
+        conditions += [parcels.retailer_id == retailer_of(wanted.order), parcels.order_id == wanted.order]
+    if wanted.line is not None:
+        home = retailer_of(wanted.line)
+        of_line = select(inside.shipment_id).where(inside.retailer_id == home, inside.line_id == wanted.line)
+        conditions += [parcels.retailer_id == home, parcels.id.in_(of_line)]
+    if wanted.tracking_number is not None:
+        conditions.append(parcels.tracking_number == wanted.tracking_number)
+    return conditions
+
+
+def _span(wanted: ParcelFilter) -> list[ColumnElement[bool]]:
+    """By ids, which tell the time."""
+    ids = t.shipments.c.id
+    conditions = []
+    if wanted.since is not None:
+        conditions.append(ids >= earliest(wanted.since))
+    if wanted.until is not None:
+        conditions.append(ids < earliest(wanted.until))
+    if wanted.after is not None:
+        conditions.append(ids < wanted.after)
+    return conditions

@@ -28,6 +28,8 @@ from countermand.wire.native import (
     recoveries,
     refunds,
     scorecards,
+    shipments,
+    timeline,
 )
 from countermand.wire.native.auth import UNSUPPORTED, Inside, admitted
 from countermand.wire.native.browsers import cached, shared
@@ -65,6 +67,8 @@ _RESOURCES: Final = (
     orders,
     cancellations,
     lines,
+    shipments,
+    timeline,
     payments,
     refunds,
     scorecards,

@@ -1,36 +1,46 @@
-"""Calls about lines: show one, and give what is left of it to another fulfiller."""
+"""Calls about lines: show and list them, allocate their units, give what is left of one to another fulfiller."""
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Response
-from pydantic import AfterValidator, Field
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AfterValidator, BaseModel, Field
 
 from countermand.admin.callers import Caller
 from countermand.documents.lines import LineOut, line_document
-from countermand.domain.commands import Reassign
+from countermand.domain.commands import Allocate, Reassign
+from countermand.domain.orders import UNITS_MAX
 from countermand.domain.parties import PartyKind
+from countermand.domain.reasons import CancelReason
 from countermand.domain.refusals import UNKNOWN_LINE, RefusalKind
 from countermand.domain.texts import needed_text
-from countermand.fields import Name, Note
+from countermand.fields import Day, Id, InQuery, Name, Note
 from countermand.ids import read
+from countermand.reads import line_lists
 from countermand.reads import lines as line_reads
+from countermand.reads.line_lists import LinePlace, LineQuery
 from countermand.reads.lines import LineDetail
+from countermand.reads.order_lists import Bucket, OrderFilter
 from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.service.calls import Call
 from countermand.wire.native.auth import Inside, Who
-from countermand.wire.native.errors import PROBLEMS, ProblemOut
+from countermand.wire.native.errors import PROBLEMS, ProblemOut, invalid
 from countermand.wire.native.etags import IfMatch
-from countermand.wire.native.meaning import DOOR, former_fingerprint, scope_of
-from countermand.wire.native.messages import JsonRoute, Strict
+from countermand.wire.native.meaning import DOOR, former_fingerprint, party_named, place_in_time, read_place, scope_of
+from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, submit_once
+from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.native.views import etag
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/lines", responses={**PROBLEMS, 412: {"model": ProblemOut}}, route_class=JsonRoute)
+
+
+Count = Annotated[int, Field(strict=True, ge=0, le=UNITS_MAX)]
 
 
 class ReassignmentIn(Strict):
@@ -40,12 +50,113 @@ class ReassignmentIn(Strict):
     note: Annotated[Note, Field(min_length=1), AfterValidator(needed_text)]
 
 
+class AllocationIn(Strict):
+    """How many units the fulfiller can deliver, has on back-order and cannot deliver: in all, not in addition."""
+
+    accepted: Count
+    backordered: Count = 0
+    rejected: Count = 0
+    backorder_on: Day | None = None
+    reason: CancelReason = CancelReason.REJECTED_AT_ALLOCATION
+
+
+class LinePage(BaseModel):
+    """Some lines, newest first. ``next`` is the ``after`` of the following page."""
+
+    lines: list[LineOut]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which lines a list shows: those that match all of these. Parties are named by id or name."""
+
+    order: Id | None = None
+    retailer: Word | None = None
+    fulfiller: Word | None = None
+    sku: Word | None = None
+    number: Annotated[int | None, InQuery, Query(ge=1)] = None
+    bucket: Bucket | None = None
+
+
+@router.get("", operation_id="lines.list")
+async def list_lines(
+    services: Inside,
+    who: Who,
+    filters: Annotated[Filters, Depends()],
+    period: PeriodGiven,
+    after: str | None = None,
+    limit: Limit = 50,
+) -> LinePage:
+    """Lines that the caller may see, of the newest orders first. `since` and `until` are about when they were ordered.
+
+    `bucket` are lines with units there: `open`, `asked`, `cancelled` or `shipped`.
+    """
+    such = OrderFilter(
+        retailer=await party_named(services, filters.retailer),
+        supplier=await party_named(services, filters.fulfiller),
+        sku=filters.sku,
+        bucket=filters.bucket,
+        placed_from=period.since,
+        placed_before=period.until,
+    )
+    behind = await _behind(services, who, after) if after is not None else None
+    wanted = LineQuery(filter=such, order=filters.order, number=filters.number, behind=behind, limit=limit + 1)
+    rows = await services.database.read(partial(line_lists.list_lines, scope=scope_of(who), wanted=wanted))
+    more = _place(rows[limit - 1]) if len(rows) > limit else None
+    return LinePage(lines=[line_document(row, scope_of(who)) for row in rows[:limit]], next=more)
+
+
+def _place(row: LineDetail) -> str:
+    return f"{place_in_time(row.placed_at, row.order_id)}_{row.position}"
+
+
+async def _behind(services: Services, who: Caller, after: str) -> LinePlace:
+    """Where a page begins: after ``next`` of the page before, or after a line that the caller may see."""
+    line, place = read("lin", after), None
+    if line is not None:
+        place = await services.database.read(partial(line_lists.place_of_line, scope=scope_of(who), line=line))
+    elif re.fullmatch("[^_]+_[^_]+_[0-9]{1,4}", after):
+        order = read_place(after.rpartition("_")[0])
+        place = LinePlace(order, int(after.rpartition("_")[2])) if order else None
+    if place is None:
+        raise invalid("after is not next of the page before, nor the id of a line.", "query", "after")
+    return place
+
+
 @router.get("/{line}", operation_id="lines.get")
 async def get_line(services: Inside, who: Who, line: str, response: Response) -> LineOut:
     """One line. Its ``ETag`` is what ``reassign`` wants in ``If-Match``."""
     row = await _named(services, who, line)
     response.headers["ETag"] = etag(row)
     return line_document(row, scope_of(who))
+
+
+@router.post("/{line}/allocate", operation_id="lines.allocate", response_model=LineOut)
+async def allocate_line(services: Inside, who: Who, line: str, body: AllocationIn, once: Once) -> Response:
+    """Report how many units the fulfiller can deliver. Units that it rejects are cancelled, and count against it.
+
+    If it rejects all that is left, cancellations that wait are accepted by that.
+    """
+    async with once.of(body) as key:
+        row = await _named(services, who, line)
+        command = Allocate(
+            line=row.id,
+            actor=who.actor,
+            accepted=body.accepted,
+            backordered=body.backordered,
+            rejected=body.rejected,
+            backorder_on=body.backorder_on,
+            reason=body.reason,
+        )
+        return await submit_once(
+            services,
+            Call(command=command, door=DOOR, retailer=row.retailer_id),
+            key,
+            unknown=UNKNOWN_LINE,
+            question=lambda _: partial(line_reads.line_view, scope=scope_of(who), line=row.id),
+            show=lambda after, _: _shown(who, after or row),
+        )
 
 
 @router.post("/{line}/reassign", operation_id="lines.reassign", response_model=LineOut)
@@ -74,7 +185,7 @@ async def reassign_line(
                 key,
                 unknown=UNKNOWN_LINE,
                 question=lambda _: partial(line_reads.line_view, scope=scope_of(who), line=row.id),
-                show=lambda after, _: _reassigned(who, after or row),
+                show=lambda after, _: _shown(who, after or row),
             )
         except CallError as error:
             if error.kind is not RefusalKind.ETAG_MISMATCH:
@@ -82,7 +193,7 @@ async def reassign_line(
             raise _changed(await _named(services, who, line), error.detail) from None
 
 
-def _reassigned(who: Caller, after: LineDetail) -> Shown:
+def _shown(who: Caller, after: LineDetail) -> Shown:
     return Shown(body=line_document(after, scope_of(who)), headers={"ETag": etag(after)})
 
 

@@ -75,6 +75,7 @@ MEANINGS: Final[dict[str, str]] = {
     "unknown_notice": "There is no such notice for an endpoint of the caller's party.",
     "unknown_attempt": "There is no such attempt at an endpoint of the caller's party.",
     "unknown_party": "There is no party with this id or name, or more than one.",
+    "unknown_shipment": "There is no such parcel that the party can act on.",
     "if_match_needed": "The call needs the header `If-Match`.",
     "limit_reached": (
         "There can be no more endpoints or unfinished jobs of this party, valid secrets of this endpoint, "
