@@ -26,6 +26,7 @@ from countermand.cli.orders import DOOR, operator
 from countermand.cli.output import Exit, fail
 from countermand.cli.receiver import Receiver
 from countermand.cli.running import on_free_port, read_settings, run
+from countermand.cli.sample import add_sample
 from countermand.cli.stories.crux import CruxStory
 from countermand.cli.stories.deadline import ORDER as LATE_ORDER
 from countermand.cli.stories.deadline import DeadlineStory
@@ -141,6 +142,7 @@ async def _prepare(settings: Settings) -> Cast:
         cast.orders.sort(key=lambda order: order["reference"])
         await _add_lines(application, cast)
         await application.database.write(lambda connection: _add_people(connection, application, cast))
+    await add_sample(settings)
     return cast
 
 

@@ -13,6 +13,7 @@ from countermand.reads.users import list_users
 from countermand.wire.response import Reply
 
 SHOWN: Final = 100
+LISTED: Final = 200
 PATH: Final = "/console/parties"
 _ORDER: Final = {"platform": 0, "retailer": 1, "supplier": 2}
 
@@ -25,7 +26,9 @@ async def look(visit: Visit) -> Reply:
     text = visit.query.get("q", "").strip().casefold()
     shown = [each for each in found if text in each.name.casefold()] if text else found
     shown.sort(key=lambda party: (_ORDER.get(party.kind, 9), party.name.casefold()))
-    return show_page(visit, "parties.html", title="Parties", parties=shown, text=text)
+    return show_page(
+        visit, "parties.html", title="Parties", parties=shown[:LISTED], more=len(shown) > LISTED, text=text
+    )
 
 
 async def look_at_one(visit: Visit) -> Reply:

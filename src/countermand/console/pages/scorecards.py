@@ -18,6 +18,7 @@ from countermand.wire.response import Reply as HttpReply
 
 PATH: Final = "/console/scorecards"
 WEEKS: Final = 23
+LISTED: Final = 200
 _HEIGHT, _WIDTH = 120, 36
 
 
@@ -25,8 +26,13 @@ async def look(visit: Visit) -> HttpReply:
     """One's own card, or for the platform the parties that have one."""
     if not visit.is_platform:
         return redirect(f"{PATH}/{show('pty', visit.caller.party)}")
-    found = [each for each in await visit.read(list_parties) if each.kind != PartyKind.PLATFORM.value]
-    return show_page(visit, "scorecards.html", title="Scorecards", parties=found)
+    text = visit.query.get("q", "").strip()
+    found = [
+        each
+        for each in await visit.read(list_parties)
+        if each.kind != PartyKind.PLATFORM.value and text.casefold() in each.name.casefold()
+    ]
+    return show_page(visit, "scorecards.html", title="Scorecards", parties=found[:LISTED], text=text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +58,7 @@ async def look_at_one(visit: Visit) -> HttpReply:
         evidence = await visit.read(
             scorecards_for,
             str(wanted),
-            Wanted(week=week or shown.cards[-1].week, role=role, evidence=True),
+            Wanted(week=week or _latest(shown), role=role, evidence=True),
             zone=visit.zone,
             now=visit.now,
         )
@@ -72,6 +78,11 @@ async def look_at_one(visit: Visit) -> HttpReply:
         reply=Reply,
         path=f"{PATH}/{show('pty', wanted)}",
     )
+
+
+def _latest(shown: Shown) -> Week:
+    """The latest week in which something counts, or else the present one."""
+    return next((each.week for each in reversed(shown.cards) if each.numerator), shown.cards[-1].week)
 
 
 def _week(text: str) -> Week | None:
@@ -115,7 +126,7 @@ def _chart(shown: Shown) -> Markup:
     return Markup(
         '<svg class="chart" viewBox="0 -14 {width} {height}" role="img" aria-label="{label}">{bars}'
         '<path class="base" d="M0 {base}H{width}"/><path class="norm" d="M0 {norm:.1f}H{width}"/>'
-        '<text x="{right}" y="{above:.1f}" text-anchor="end">norm {words}</text></svg>'
+        '<text x="2" y="{above:.1f}">norm {words}</text></svg>'
     ).format(
         width=_WIDTH * len(cards),
         height=_HEIGHT + 34,
@@ -124,7 +135,6 @@ def _chart(shown: Shown) -> Markup:
         base=_HEIGHT,
         norm=norm,
         above=norm - 4,
-        right=_WIDTH * len(cards),
         words=_percent(float(NORM)),
     )
 

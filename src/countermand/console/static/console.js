@@ -17,7 +17,7 @@
     const next = all[Math.min(all.length - 1, Math.max(0, at < 0 ? (by > 0 ? 0 : all.length - 1) : at + by))];
     here()?.classList.remove("here");
     next.classList.add("here");
-    next.querySelector("a, button, input")?.focus({ preventScroll: true });
+    (next.querySelector("a.what") ?? next.querySelector("a, button, input"))?.focus({ preventScroll: true });
     next.scrollIntoView({ block: "nearest" });
   };
   const types = (element) => element.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
