@@ -178,7 +178,7 @@ class Sample:
 
     async def _asks(self, lines: Sequence[Line]) -> dict[UUID, UUID]:
         """The cancellations that wait, by their lines."""
-        found = {}
+        found: dict[UUID, UUID] = {}
         for line in lines:
             wanted = CancellationFilter(line=line.id, state="asked")
             rows = await self._application.database.read(partial(list_cancellations, scope=EVERYTHING, wanted=wanted))
