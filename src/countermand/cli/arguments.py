@@ -19,7 +19,7 @@ CALLS: Final = frozenset(
         *(("refund", verb) for verb in ("paid", "close", "retry", "correct")),
         *(("payment", verb) for verb in ("add", "capture", "list")),
         *(("endpoint", verb) for verb in ("add", "list", "pause", "resume", "confirm", "rotate", "remove", "test")),
-        ("events", "tail"),
+        *(("events", "tail"), ("orders",), ("order", "add"), ("order", "erase")),
     }
 )
 """Commands that take ``--server``."""

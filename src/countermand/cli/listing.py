@@ -4,22 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import groupby
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
 from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand.admin import policies
-from countermand.admin.finding import EVERYTHING, scope_of
+from countermand.admin.finding import EVERYTHING
 from countermand.cli import nouns
-from countermand.cli.nouns import Shown, WantedCancellations
+from countermand.cli.nouns import Shown, WantedCancellations, WantedOrders
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, csv_printer, fail, plain, print_csv, print_json, print_table, say, say_more
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings
 from countermand.documents import timeline as sentences
 from countermand.documents.line_history import event_document, judgement_document
-from countermand.documents.order_lists import order_document, order_line_rows
 from countermand.domain.numbers import read_digits
 from countermand.ids import read
 from countermand.reads import events as event_reads
@@ -28,10 +27,7 @@ from countermand.reads import orders as order_reads
 from countermand.reads import scores
 from countermand.reads.events import PastEvent
 from countermand.reads.lookup import Lookup
-from countermand.reads.order_lists import OrderFilter, PlaceInTime
-from countermand.reads.orders import OrderView
 from countermand.reads.scores import JudgementView
-from countermand.reads.views import LineRow
 from countermand.settings import Settings
 
 T = TypeVar("T")
@@ -65,29 +61,18 @@ def orders(
     json: JsonFlag = False,
 ) -> None:
     """List orders, newest first: 20 of them unless --limit says otherwise, and all with --csv."""
-    settings = read_settings(database=database)
-    filtered = OrderFilter(reference=reference)
+    found = nouns.orders(database)
+    wanted = WantedOrders(sought=sought, party=party, reference=reference)
     if csv:
-        pages = partial(_orders_behind, party=party, wanted=filtered, sought=sought)
-        return export(partial(read_pages, settings, pages), _ORDER_COLUMNS, order_line_rows, limit)
-    most = limit or ORDERS_SHOWN
-
-    def question(connection: Connection) -> tuple[int, list[OrderView]]:
-        scope = scope_of(connection, party)
-        if sought is not None:
-            wanted = Lookup(anything=sought, reference=reference)
-            found = order_reads.orders_by_lookup(connection, scope, wanted, most + 1)
-            return len(found), found[:most]
-        return order_reads.list_orders(connection, scope, filtered, start=0, count=most, newest_first=True)
-
-    total, views = ask_database(settings, question)
+        return export(partial(found.read, wanted), _ORDER_COLUMNS, lambda each: each.rows, limit)
+    shown = found.first(wanted, limit or ORDERS_SHOWN)
     if json:
-        print_json([order_document(view) for view in views])
+        print_json([each.document for each in shown.orders])
     else:
-        _show_orders(views)
-    if total > len(views):
-        at_least = "at least " if sought is not None else ""
-        say(f"{len(views)} of {at_least}{total} orders; --limit shows more.")
+        _show_orders([each.document for each in shown.orders])
+    if shown.total > len(shown.orders):
+        at_least = "" if shown.is_exact else "at least "
+        say(f"{len(shown.orders)} of {at_least}{shown.total} orders; --limit shows more.")
     return None
 
 
@@ -115,35 +100,11 @@ def newest_of(
     return rows
 
 
-def _orders_behind(
-    connection: Connection,
-    count: int,
-    last: OrderView | None,
-    *,
-    party: str | None,
-    wanted: OrderFilter,
-    sought: str | None,
-) -> list[OrderView]:
-    place = PlaceInTime(last.row.placed_at, last.row.id) if last else None
-    if sought is not None:
-        lookup = Lookup(anything=sought, reference=wanted.reference)
-        return order_reads.orders_by_lookup(connection, scope_of(connection, party), lookup, count, place)
-    return order_reads.orders_behind(connection, scope_of(connection, party), wanted, place, count)
-
-
-def _show_orders(views: Sequence[OrderView]) -> None:
+def _show_orders(found: Sequence[Mapping[str, Any]]) -> None:
     rows = [
-        (
-            view.row.reference,
-            view.retailer_name,
-            line.row.sku,
-            line.supplier_name,
-            _units(line.row),
-            line.row.id,
-            view.row.id,
-        )
-        for view in views
-        for line in view.lines
+        (each["reference"], each["retailer"], line["sku"], line["held_by"], _units(line), line["id"], each["id"])
+        for each in found
+        for line in each["lines"]
     ]
     columns = ("Reference", "Retailer", "SKU", "Held by", "Units", "Line", "Order")
     print_table(columns, rows, empty="There are no orders.")
@@ -311,9 +272,8 @@ def _print_line(events: Sequence[PastEvent], judgements: Sequence[JudgementView]
         print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(sentence)}  [{plain(where)}]")
 
 
-def _units(row: LineRow) -> str:
-    parts = [(row.open, "open"), (row.asked, "asked"), (row.cancelled, "cancelled"), (row.shipped, "shipped")]
-    return ", ".join(f"{count} {word}" for count, word in parts if count)
+def _units(line: Mapping[str, Any]) -> str:
+    return ", ".join(f"{line[word]} {word}" for word in ("open", "asked", "cancelled", "shipped") if line[word])
 
 
 def _event_rows(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from countermand.cli.output import manners
 
 if TYPE_CHECKING:
+    from countermand.cli.orders import Given, Placed
     from countermand.documents.cancellations import ListedCancellation
 
 Document = Mapping[str, Any]
@@ -72,6 +73,52 @@ class WantedRefunds:
     provider: str | None
     party: str | None
     """Of this retailer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedOrders:
+    """Which orders are listed."""
+
+    sought: str | None
+    party: str | None
+    reference: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedOrder:
+    """An order as a document, and as a row for each of its lines."""
+
+    document: Document
+    rows: Sequence[Document]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundOrders:
+    """The first orders of a list, and how many there are: at least so many, unless that ``is_exact``."""
+
+    orders: Sequence[ListedOrder]
+    total: int
+    is_exact: bool
+
+
+class Orders(Protocol):
+    """Orders: list them, and erase a customer."""
+
+    def first(self, wanted: WantedOrders, most: int) -> FoundOrders:
+        """The newest ones."""
+
+    def read(self, wanted: WantedOrders, take: Callable[[Sequence[ListedOrder]], None], most: int | None) -> bool:
+        """Hand ``take`` so many of them, newest first. Returns whether there are more."""
+
+    def erase(self, order: str, note: str) -> tuple[str, bool]:
+        """Erase the customer of one. Returns its id, and whether that was done now."""
+
+
+class Placing(Protocol):
+    """Orders that are placed."""
+
+    def place(self, given: Sequence[Given], file: str, *, skip_bad: bool, dry_run: bool) -> Sequence[Placed]:
+        """Place them: each whole or not at all, and none if one is bad, unless those are skipped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +262,18 @@ def cancellations(database: str | None) -> Cancellations:
 def asking(database: str | None) -> Asking:
     """Asks."""
     found: Asking = _noun("asking", database)
+    return found
+
+
+def orders(database: str | None) -> Orders:
+    """Orders."""
+    found: Orders = _noun("orders", database)
+    return found
+
+
+def placing(database: str | None) -> Placing:
+    """Orders that are placed."""
+    found: Placing = _noun("placing", database)
     return found
 
 

@@ -9,23 +9,16 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
 from pydantic import ValidationError
-from sqlalchemy import Connection
 
 from countermand.admin.callers import PLATFORM
-from countermand.admin.orders import parties_of
+from countermand.cli import nouns
 from countermand.cli.inputs import Whole
 from countermand.cli.output import Exit, fail, plain, print_json, say
-from countermand.cli.problems import exit_of
-from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, what_is_wrong, with_database
-from countermand.documents.orders import OrderIn, place
-from countermand.domain.orders import PlaceOrder
+from countermand.cli.running import DatabaseFlag, JsonFlag, what_is_wrong
+from countermand.documents.orders import OrderIn
 from countermand.domain.parties import Actor, PartyKind
-from countermand.domain.problems import ProblemError
 from countermand.domain.texts import writable
 from countermand.json_input import parse_json, unfit_texts
-from countermand.reads.views import PartyView
-from countermand.road import Application
-from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 
 DOOR = "cli"
 
@@ -55,8 +48,14 @@ class Given:
         return f"order {self.place}" + (f" ({plain(self.reference)})" if self.reference else "")
 
 
-Prepared = tuple[Given, PlaceOrder | Problem]
-Result = tuple[Given, PlaceOrder | None, Outcome | Problem]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """An order of a file, with the ids of it and of its lines, or why it was not added."""
+
+    given: Given
+    id: str = ""
+    lines: Sequence[str] = ()
+    problem: Problem | None = None
 
 
 def order_add(
@@ -77,63 +76,22 @@ def order_add(
     Each order is added whole or not at all. If one of them is invalid, none is added, unless --skip-bad says so.
     """
     given = _read_orders(file)
-
-    async def work(application: Application) -> list[Result]:
-        prepared = await application.database.read(lambda connection: _prepare(connection, application, given))
-        if not skip_bad:
-            _check_all(prepared, file)
-        return [await _hand_in(application, each, order, dry_run=dry_run) for each, order in prepared]
-
-    results = with_database(read_settings(database=database), work)
+    placed = nouns.placing(database).place(given, file, skip_bad=skip_bad, dry_run=dry_run)
     if dry_run:
-        fine = sum(isinstance(outcome, Done) for _, _, outcome in results)
+        fine = sum(each.problem is None for each in placed)
         say(f"{fine} orders are fine; nothing was added.")
-    _report(results, json=json and not dry_run, ids=not dry_run)
+    _report(placed, json=json and not dry_run, ids=not dry_run)
 
 
-def _prepare(connection: Connection, application: Application, given: Sequence[Given]) -> list[Prepared]:
-    """The command for each order, or why there is none. Parties are looked for once."""
-    found: dict[str, PartyView] = {}
-    prepared: list[Prepared] = []
-    for each in given:
-        if isinstance(each.order, Problem):
-            prepared.append((each, each.order))
-            continue
-        try:
-            ids = parties_of(connection, each.order, found)
-            command = place(
-                each.order,
-                actor=operator(),
-                party=ids.__getitem__,
-                ids=application.ids,
-                now=application.clock(),
-            )
-            prepared.append((each, command))
-        except ProblemError as error:
-            prepared.append((each, Problem(exit_code=exit_of(error), code=error.code, message=str(error))))
-        except ValueError as error:
-            prepared.append((each, Problem(exit_code=Exit.USAGE, code="invalid_order", message=f"{error}.")))
-    return prepared
-
-
-def _check_all(prepared: Sequence[Prepared], file: str) -> None:
-    """Ends the command, before anything is added, when an order makes no sense."""
-    bad = [(each, problem) for each, problem in prepared if isinstance(problem, Problem)]
+def check_all(bad: Sequence[tuple[Given, Problem]], count: int, file: str) -> None:
+    """Ends the command, before anything is added, when one of ``count`` orders makes no sense."""
     if not bad:
         return
     codes = {(problem.exit_code, problem.code) for _, problem in bad}
     exit_code, code = codes.pop() if len(codes) == 1 else (Exit.USAGE, "invalid_order")
     lines = "\n".join(f"  {each.name}: {plain(problem.message)}" for each, problem in bad)
-    hint = "--skip-bad adds the others." if len(prepared) > len(bad) else ""
-    fail(exit_code, code, f"{len(bad)} of {len(prepared)} orders in {file} cannot be taken, so none is:\n{lines}", hint)
-
-
-async def _hand_in(application: Application, given: Given, order: PlaceOrder | Problem, *, dry_run: bool) -> Result:
-    if isinstance(order, Problem):
-        return given, None, order
-    if dry_run:
-        return given, order, Done()
-    return given, order, await application.lanes.submit(Call(command=order, door=DOOR, retailer=order.retailer))
+    hint = "--skip-bad adds the others." if count > len(bad) else ""
+    fail(exit_code, code, f"{len(bad)} of {count} orders in {file} cannot be taken, so none is:\n{lines}", hint)
 
 
 def operator() -> Actor:
@@ -174,44 +132,30 @@ def _read_order(place: int, value: Any) -> Given:
 _REFERENCE_SHOWN = 60
 
 
-def _report(results: Sequence[Result], *, json: bool, ids: bool) -> None:
+def _report(placed: Sequence[Placed], *, json: bool, ids: bool) -> None:
     if json:
-        print_json([_placed(*result) for result in results])
-    failures = 0
-    for given, command, outcome in results:
-        if isinstance(outcome, Done):
-            if ids and command and not json:
-                print("\t".join([str(command.id), *(str(line.id) for line in command.lines)]))
-            continue
-        failures += 1
-        say(f"countermand: {given.name} was not added: {plain(_why_not(outcome)[1])}")
+        print_json([_document(each) for each in placed])
+    failures = [each.problem for each in placed if each.problem]
+    for each in placed:
+        if each.problem:
+            say(f"countermand: {each.given.name} was not added: {plain(each.problem.message)}")
+        elif ids and not json:
+            print("\t".join([each.id, *each.lines]))
     if failures:
-        say(f"countermand: {failures} of {len(results)} orders were not added.")
-        sys.exit(_exit_of([outcome for _, _, outcome in results]))
+        say(f"countermand: {len(failures)} of {len(placed)} orders were not added.")
+        sys.exit(Exit.PARTLY if len(failures) < len(placed) else _exit_of(failures))
 
 
-def _exit_of(outcomes: Sequence[Outcome | Problem]) -> Exit:
-    if any(isinstance(outcome, Done) for outcome in outcomes):
-        return Exit.PARTLY
-    if any(isinstance(outcome, Failed) for outcome in outcomes):
+def _exit_of(problems: Sequence[Problem]) -> Exit:
+    codes = {problem.exit_code for problem in problems}
+    if Exit.TRY_LATER in codes:
         return Exit.TRY_LATER
-    codes = {outcome.exit_code for outcome in outcomes if isinstance(outcome, Problem)}
-    return codes.pop() if len(codes) == 1 else Exit.USAGE if codes else Exit.REFUSED
+    wrong = codes - {Exit.REFUSED}
+    return wrong.pop() if len(wrong) == 1 else Exit.USAGE if wrong else Exit.REFUSED
 
 
-def _placed(given: Given, command: PlaceOrder | None, outcome: Outcome | Problem) -> dict[str, Any]:
-    if isinstance(outcome, Done) and command:
-        lines = [str(line.id) for line in command.lines]
-        return {"place": given.place, "id": str(command.id), "reference": command.reference, "lines": lines}
-    code, message = _why_not(outcome)
-    return {"place": given.place, "reference": given.reference, "error": {"code": code, "message": message}}
-
-
-def _why_not(outcome: Outcome | Problem) -> tuple[str, str]:
-    match outcome:
-        case Problem():
-            return outcome.code, outcome.message
-        case Refused():
-            return outcome.refusal.kind.value, outcome.refusal.detail
-        case _:
-            return "database_unavailable", "The database did not answer; try again."
+def _document(placed: Placed) -> dict[str, Any]:
+    place, reference = placed.given.place, placed.given.reference
+    if problem := placed.problem:
+        return {"place": place, "reference": reference, "error": {"code": problem.code, "message": problem.message}}
+    return {"place": place, "id": placed.id, "reference": reference, "lines": list(placed.lines)}
