@@ -12,13 +12,19 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Self, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PrivateAttr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PrivateAttr, ValidationError
 
 
 def _written(moment: dt.datetime) -> str:
     return moment.isoformat()
 
 
+def _filled(value: Any) -> Any:
+    return "" if value is None else value
+
+
+Named = Annotated[str, BeforeValidator(_filled)]
+"""The id of an order; empty if it was only tried."""
 Moment = Annotated[dt.datetime, PlainSerializer(_written, return_type=str, when_used="json")]
 
 
@@ -131,8 +137,8 @@ class Line(Model):
 class Order(Model):
     """An order and its lines."""
 
-    id: str
-    number: int
+    id: Named
+    number: int | None
     reference: str
     retailer: PartyName
     placed_at: Moment
