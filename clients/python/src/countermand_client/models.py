@@ -463,8 +463,8 @@ class Attempt(Model):
     endpoint: str
     at: Moment
     ok: bool
-    duration_ms: int | None
-    request: Sent | None
+    duration_ms: int
+    request: Sent
     status: int | None
     answer: str
     error: str
@@ -477,11 +477,13 @@ class Notice(Model):
     endpoint: str
     event: str
     type: str
+    line: str
     state: str
     attempts_made: int
     due_at: Moment | None
     created_at: Moment
     sent_at: Moment | None
+    last_result: str
     attempts: list[Attempt] | None = None
 
 
