@@ -99,7 +99,7 @@ _TERMS: Final = (
     " proof_within working_hours holidays"
 )
 _ORDER: Final = (
-    "retailer reference* lines*:new_lines id:id placed_at:time currency held:bool shipping_address:address"
+    "retailer* reference* lines*:new_lines id:id placed_at:time currency held:bool shipping_address:address"
     " billing_address:address tax discounts:discounts shipping:shipping payments:new_payments"
     " commission_returned:bool allow_same_reference:bool dry_run:bool"
 )
@@ -155,7 +155,7 @@ OPERATIONS: Final = {
             "Cancellation",
             "Cancellations, newest first; with ``sort='due_at'`` the longest due first.",
             "state:texts awaiting awaiting_me:bool late:bool due_before:time order:id line:id reference number:int"
-            " retailer fulfiller asker reason:texts sku email payment_reference q sort expand:texts",
+            " retailer fulfiller asker reason:texts sku email payment_reference tracking_number q sort expand:texts",
         ),
         _get(
             "cancellations.get",
@@ -243,7 +243,7 @@ OPERATIONS: Final = {
             "Refund",
             "Refunds, oldest first.",
             "state:texts provider order:id line:id cancellation:id retailer payment_reference reference email"
-            " number:int q expand:texts",
+            " tracking_number number:int q expand:texts",
         ),
         _get("refunds.get", "/v1/refunds/{refund}", "Refund", "One refund.", "expand:texts"),
         _post(
