@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from sqlalchemy import Connection, update
 from countermand.admin import credentials
 from countermand.admin.callers import PLATFORM
 from countermand.domain.delivery import Attempt, Verdict
+from countermand.outlets.webhook import WebhookOutlet
 from countermand.reads.parties import find_party
 from countermand.store.tables import parties, refunds
 from countermand.wire.native.examples import FILE, SERVICE
@@ -277,8 +279,12 @@ async def _notify(call: Player, world: World, line: str) -> None:
     supplier = world.supplier
     url = {"url": "https://hooks.alpine.example/in", "events": ["cancellation.asked"], "label": "warehouse"}
     endpoint = (await call("endpoints.create", supplier, body=url))["id"]
-    await call("endpoints.get", supplier, endpoint)
+    read = await call("endpoints.get", supplier, endpoint)
+    changed = {"events": ["cancellation.asked", "cancellation.passed_on"]}
+    await call("endpoints.update", supplier, endpoint, body=changed, headers={"If-Match": read["etag"]})
     await call("endpoints.list", supplier)
+    with patch.object(WebhookOutlet, "test", _taken):
+        await call("endpoints.test", supplier, endpoint, body={"event": "cancellation.asked"})
     await call("endpoints.pause", supplier, endpoint, body={"reason": "we move house"})
     await call("endpoints.resume", supplier, endpoint)
     await call("endpoints.rotate", supplier, endpoint, body={"overlap_s": 3600})
@@ -289,12 +295,19 @@ async def _notify(call: Player, world: World, line: str) -> None:
     await call("endpoints.delete", supplier, mailbox)
 
 
+_TAKEN: Final = Attempt(verdict=Verdict.DELIVERED, result="The receiver answered 204.", status=204)
+
+
+async def _taken(*_: Any) -> Attempt:
+    """A test that arrives, without a network."""
+    return _TAKEN
+
+
 async def _send(call: Player, world: World, endpoint: str, line: str) -> None:
     """A notice that its receiver takes at the second attempt."""
     supplier, post = world.supplier, station(world)
     refused = Attempt(verdict=Verdict.FAILED, result="The receiver answered 500.", status=500, answer="oops")
-    taken = Attempt(verdict=Verdict.DELIVERED, result="The receiver answered 204.", status=204)
-    post.postman.script[UUID(endpoint.removeprefix("ept_"))].extend((refused, taken))
+    post.postman.script[UUID(endpoint.removeprefix("ept_"))].extend((refused, _TAKEN))
     asked = {"lines": [{"line": line, "units": 1}], "asker": "retailer", "note": "the last one"}
     await call("cancellations.create", world.retailer, body=asked)
     await post.worker.once()

@@ -178,6 +178,26 @@ class EventData(_Described):
     links: Annotated[Links, Field(description="what the reader can do now, see below")]
 
 
+class TestData(_Described):
+    """What a test says."""
+
+    endpoint: Annotated[str, Field(pattern="^ept_[0-9a-f]{32}$", description="the id of the endpoint")]
+    message: Annotated[str, Field(description="that it is a test")]
+
+
+class TestEnvelope(_Described):
+    """The document of a test."""
+
+    specversion: Annotated[Literal["1.0"], Field(description="`1.0`, the version of CloudEvents")]
+    id: Annotated[str, Field(pattern="^evt_[0-9a-f]{32}$", description="`evt_` and 32 hexadecimal digits")]
+    source: Annotated[str, Field(description="the service that sends it: its `public_url`")]
+    type: Annotated[str, Field(description="`countermand.endpoint.test.v1`")]
+    time: Annotated[datetime, Field(description="when it was sent, in UTC")]
+    subject: Annotated[str, Field(description="the id of the endpoint")]
+    datacontenttype: Annotated[Literal["application/json"], Field(description="`application/json`")]
+    data: Annotated[TestData, Field(description="the test")]
+
+
 _TYPES: Final = [f"countermand.{kind.value}.v1" for kind in EventKind]
 
 

@@ -39,7 +39,8 @@ async def test_every_operation_is_described_under_its_name(sqlite_native: Native
         assert call["tags"] == [noun], path
         assert verb.isidentifier(), path
         assert call["summary"], path
-        assert call["security"] == [{"HTTPBearer": []}], path
+        permission = OPERATIONS[call["operationId"]].permission
+        assert call["security"] == [{"bearer": [permission.value] if permission else []}], path
         assert {"401", "403", "422", "503"} <= call["responses"].keys(), path
 
 

@@ -3,25 +3,115 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from countermand.documents import samples
+from countermand.documents.events import TEST_KIND, TestEnvelope
+from countermand.documents.samples import write_sample
+from countermand.domain.events import MEANINGS, EventKind
+from countermand.ids import show
 from countermand.wire.native.errors import MEDIA_TYPE
-from countermand.wire.native.examples import add_examples, examples, problem_examples
+from countermand.wire.native.examples import SERVICE, add_examples, examples, problem_examples
 from countermand.wire.native.members import meaning_of
 from countermand.wire.native.operations import OPERATIONS
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 
 
-def described(description: dict[str, Any]) -> dict[str, Any]:
-    """The description with tags, permissions, meanings, examples, and problems in their media type."""
+def described(description: dict[str, Any], address: str) -> dict[str, Any]:
+    """The description with tags, permissions, meanings, examples, webhooks, and problems in their media type.
+
+    ``address`` is where the service is.
+    """
     found = examples()
+    description["info"] |= {"description": _ABOUT, "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"}}
+    description["servers"] = [{"url": address, "description": "this service"}]
+    description["components"]["securitySchemes"] = {"bearer": _BEARER}
     for path, call in _calls(description):
         _describe(call)
         add_examples(call, path, found)
     description["components"]["examples"] = problem_examples()
     _describe_objects(description)
     tags = {call["tags"][0] for _, call in _calls(description)}
-    description["tags"] = [{"name": name} for name in sorted(tags)]
+    told = [{"name": name, "description": TAGS.get(name, f"Calls about {name}.")} for name in sorted(tags)]
+    description["tags"] = [*told, {"name": "webhooks", "description": TAGS["webhooks"]}]
+    description["webhooks"] = dict(webhooks())
     return description
+
+
+_ABOUT: Final = (
+    "Countermand carries the cancellation of an order item to the party that holds the goods, and the answer back.\n\n"
+    "Every call has a bearer token. What an operation needs of it stands in its `security`; `x-parties` says which"
+    " kinds of party may call it. A problem is a document of RFC 9457: compare its `code`; `type` opens a page about it."
+)
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A token of a party. The names in `security` are permissions that the token must have.",
+}
+TAGS: Final[dict[str, str]] = {
+    "attempts": "What was sent to endpoints, and what came back.",
+    "audit": "Changes that are no event.",
+    "cancellations": "Asks to cancel units of lines, and the answers.",
+    "credentials": "Tokens and keys of a party.",
+    "endpoints": "Where a party is notified: webhooks and mailboxes.",
+    "events": "What happened, as a list that can be followed and as a stream.",
+    "jobs": "Files of many asks, answers or orders, done row by row.",
+    "judgements": "Decisions of operators about the score.",
+    "lines": "Lines of orders: units of one article.",
+    "me": "The caller.",
+    "notices": "Events on their way to endpoints.",
+    "orders": "Orders: placed, shown, found, released, erased.",
+    "parties": "Platform, retailers and suppliers.",
+    "payments": "How an order is paid.",
+    "policies": "The terms between a retailer and a supplier.",
+    "quotes": "What would go back to the customer.",
+    "refunds": "What goes back to the customer.",
+    "scorecards": "The score of a party.",
+    "search": "Finding anything by what is at hand.",
+    "shipments": "Parcels.",
+    "timeline": "The events of an order, a line or a cancellation, as sentences.",
+    "users": "People who log in.",
+    "webhooks": "What is sent to endpoints, signed by the convention Standard Webhooks.",
+}
+"""What the operations of each noun are about."""
+
+
+def webhooks() -> Iterator[tuple[str, dict[str, Any]]]:
+    """What is sent to endpoints: one for each kind of event, and the test."""
+    for kind in EventKind:
+        yield kind.value, _webhook(kind.value, MEANINGS[kind].when, {"$ref": "#/components/schemas/Envelope"}, kind)
+    test = TestEnvelope.model_json_schema(ref_template="#/components/schemas/{model}")
+    yield TEST_KIND, _webhook(TEST_KIND, "A test that somebody asked for. It is no event.", test, None)
+
+
+def _webhook(name: str, summary: str, schema: dict[str, Any], kind: EventKind | None) -> dict[str, Any]:
+    named = {"type": "object", "properties": {"type": {"const": f"countermand.{name}.v1"}}}
+    sample = write_sample(kind, endpoint=show("ept", samples.ENDPOINT), id=samples.EVENT, at=samples.AT, source=SERVICE)
+    body = {"schema": {"allOf": [schema, named]}, "example": sample}
+    return {
+        "post": {
+            "operationId": f"webhooks.{name}",
+            "tags": ["webhooks"],
+            "summary": summary,
+            "security": [],
+            "parameters": [*_SENT],
+            "requestBody": {"required": True, "content": {"application/json": body}},
+            "responses": {
+                "2XX": {"description": "It arrived. Any answer of 2xx within 20 seconds will do."},
+                "410": {"description": "Nothing more shall be sent there: the endpoint is disabled."},
+                "default": {"description": "It is sent again, ten times in 75 hours; `Retry-After` counts."},
+            },
+        }
+    }
+
+
+_SENT: Final = tuple(
+    {"name": name, "in": "header", "required": True, "description": told, "schema": {"type": "string"}}
+    for name, told in (
+        ("webhook-id", "the id of the event: the same at every attempt"),
+        ("webhook-timestamp", "when it was sent, in seconds; off by more than 300 s, it is to be refused"),
+        ("webhook-signature", "`v1,` and the Base64 of an HMAC-SHA256 of `id.timestamp.body`; several in an overlap"),
+    )
+)
 
 
 def _calls(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -34,6 +124,7 @@ def _describe(call: dict[str, Any]) -> None:
     call["tags"] = [call["operationId"].partition(".")[0]]
     if operation.ends:
         call["deprecated"] = True
+    call["security"] = [{"bearer": [operation.permission.value] if operation.permission else []}]
     call["x-permission"] = operation.permission.value if operation.permission else None
     call["x-parties"] = sorted(kind.value for kind in operation.kinds)
     for status, answer in call["responses"].items():

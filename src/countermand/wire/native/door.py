@@ -25,6 +25,7 @@ from countermand.wire.native import (
     notices,
     orders,
     payments,
+    reader,
     recoveries,
     refunds,
     scorecards,
@@ -49,7 +50,8 @@ class _Described(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The description, made once."""
         if not self.openapi_schema:
-            self.openapi_schema = described(super().openapi())
+            services: Services = self.state.services
+            self.openapi_schema = described(super().openapi(), services.settings.base_url)
         return self.openapi_schema
 
 
@@ -99,7 +101,14 @@ def _api(services: Services) -> limits.Asgi:
     check_operations(route for resource in _RESOURCES for route in resource.router.routes)
     for resource in _RESOURCES:
         api.include_router(resource.router)
-    for path, answer in (("/", about), ("/healthz", healthz), ("/readyz", readyz), ("/problems/{code}", problem)):
+    for path, answer in (
+        ("/", about),
+        ("/healthz", healthz),
+        ("/readyz", readyz),
+        ("/problems/{code}", problem),
+        ("/docs", reader.page),
+        ("/docs/{name}", reader.asset),
+    ):
         api.add_api_route(path, answer, include_in_schema=False, response_model=None)
     settings = services.settings
     usual, of_part = limits.Bounds(settings.body_max_bytes), limits.Bounds(PART_MAX, None)
@@ -164,6 +173,7 @@ async def about() -> dict[str, str]:
         "service": "Countermand",
         "what": "Carries the cancellation of an order item to the party that holds the goods, and the answer back.",
         "description": "/openapi.json",
+        "docs": "/docs",
         "health": "/readyz",
     }
 
