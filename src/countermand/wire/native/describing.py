@@ -29,6 +29,8 @@ def described(description: dict[str, Any], address: str) -> dict[str, Any]:
         _describe(call)
         add_examples(call, path, found)
     description["components"]["examples"] = problem_examples()
+    test = TestEnvelope.model_json_schema(ref_template="#/components/schemas/{model}")
+    description["components"]["schemas"] |= {**test.pop("$defs"), "TestEnvelope": test}
     _describe_objects(description)
     tags = {call["tags"][0] for _, call in _calls(description)}
     told = [{"name": name, "description": TAGS.get(name, f"Calls about {name}.")} for name in sorted(tags)]
@@ -40,7 +42,8 @@ def described(description: dict[str, Any], address: str) -> dict[str, Any]:
 _ABOUT: Final = (
     "Countermand carries the cancellation of an order item to the party that holds the goods, and the answer back.\n\n"
     "Every call has a bearer token. What an operation needs of it stands in its `security`; `x-parties` says which"
-    " kinds of party may call it. A problem is a document of RFC 9457: compare its `code`; `type` opens a page about it."
+    " kinds of party may call it. A problem is a document of RFC 9457: compare"
+    " its `code`; `type` opens a page about it."
 )
 _BEARER: Final = {
     "type": "http",
@@ -78,15 +81,15 @@ TAGS: Final[dict[str, str]] = {
 def webhooks() -> Iterator[tuple[str, dict[str, Any]]]:
     """What is sent to endpoints: one for each kind of event, and the test."""
     for kind in EventKind:
-        yield kind.value, _webhook(kind.value, MEANINGS[kind].when, {"$ref": "#/components/schemas/Envelope"}, kind)
-    test = TestEnvelope.model_json_schema(ref_template="#/components/schemas/{model}")
-    yield TEST_KIND, _webhook(TEST_KIND, "A test that somebody asked for. It is no event.", test, None)
+        yield kind.value, _webhook(kind.value, MEANINGS[kind].when, "Envelope", kind)
+    yield TEST_KIND, _webhook(TEST_KIND, "A test that somebody asked for. It is no event.", "TestEnvelope", None)
 
 
-def _webhook(name: str, summary: str, schema: dict[str, Any], kind: EventKind | None) -> dict[str, Any]:
+def _webhook(name: str, summary: str, envelope: str, kind: EventKind | None) -> dict[str, Any]:
     named = {"type": "object", "properties": {"type": {"const": f"countermand.{name}.v1"}}}
     sample = write_sample(kind, endpoint=show("ept", samples.ENDPOINT), id=samples.EVENT, at=samples.AT, source=SERVICE)
-    body = {"schema": {"allOf": [schema, named]}, "example": sample}
+    schema = {"allOf": [{"$ref": f"#/components/schemas/{envelope}"}, named]}
+    body = {"schema": schema, "example": sample}
     return {
         "post": {
             "operationId": f"webhooks.{name}",
