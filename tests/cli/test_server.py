@@ -37,6 +37,10 @@ class Both:
             *arguments, "--server", self.service.url, COUNTERMAND_TOKEN=self.service.tokens[who], **environment
         )
 
+    @property
+    def platform(self) -> dict[str, str]:
+        return {"COUNTERMAND_TOKEN": self.service.tokens[PLATFORM]}
+
     def line(self, units: int = 1) -> str:
         return str(self.service.do(self.service.world.order(units)).lines[0].id)
 
@@ -280,6 +284,26 @@ def ended_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(following, "_events", some)
 
 
+def test_orders_are_placed_and_erased(both: Both) -> None:
+    text = json.dumps([order("PO-THERE"), order("PO-THERE-2")])
+    tried = both.cli("order", "add", "-", "--dry-run", "--server", both.service.url, stdin=text, **both.platform)
+    assert (tried.code, "2 orders are fine" in tried.err, tried.out) == (0, True, "")
+    said = both.cli("order", "add", "-", "--server", both.service.url, stdin=text, **both.platform)
+    assert said.code == 0, said.err
+    (first, line), _ = (row for row in said.lines)
+    assert both.there("orders", "--reference", "PO-THERE", "--json").json[0]["lines"][0]["id"] == line
+    for form in ((), ("--json",), ("--csv",)):
+        what = ("orders", "--reference", "PO-THERE", *form)
+        assert both.there(*what) == both.here(*what)
+    bad = json.dumps([order("PO-THERE-3"), {**order("PO-THERE-4"), "retailer": "nobody"}])
+    refused = both.cli("order", "add", "-", "--server", both.service.url, stdin=bad, **both.platform)
+    assert (refused.code, refused.out) != (0, "")
+    assert "order 2 (PO-THERE-4)" in refused.err
+    assert both.there("orders", "--reference", "PO-THERE-3", "--json").json == []
+    erased = both.there("order", "erase", first, "--json").json
+    assert (erased["erased"], both.there("order", "erase", first, "--json").json["erased"]) == (True, False)
+
+
 def test_events_are_printed_as_they_happen(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     line = both.line(2)
     both.there("ask", "--line", line)
@@ -311,6 +335,24 @@ def test_events_are_sent_on_and_signed(
     nobody = both.there("listen", "http://127.0.0.1:1/", "--after", "0-" + "0" * 32)
     assert "no answer" in nobody.lines[0][-1]
     assert both.there("listen", "mailto:x@example.com").code == 2
+
+
+def test_a_sample_is_sent_to_an_endpoint(both: Both, receiver: tuple[str, list[tuple[bytes, dict[str, str]]]]) -> None:
+    url, got = receiver
+    added = both.there("endpoint", "add", url, "--party", "supplier", "--json").json
+    sent = both.there("trigger", added["id"], "--event", "cancellation.asked")
+    assert (sent.code, sent.out.split()[0]) == (0, "204")
+    tested = both.there("endpoint", "test", added["id"], "--json").json
+    assert tested["verdict"] == "delivered"
+    kinds = [webhooks.verify(body, headers, added["secret"]).kind for body, headers in got]
+    assert kinds == ["cancellation.asked", "endpoint.test"]
+    both.there("endpoint", "pause", added["id"])
+    assert both.there("trigger", "ept_" + "0" * 32).code == 5
+
+
+def test_a_notice_that_is_unknown_is_not_sent_again(both: Both) -> None:
+    assert both.there("replay", "ntc_" + "0" * 32).code == 5
+    assert both.there("recover", "--endpoint", "ept_" + "0" * 32, "--since", "1h").code == 5
 
 
 def test_the_page_of_an_object(both: Both) -> None:

@@ -11,8 +11,7 @@ from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
-from countermand.admin import notices as admin
-from countermand.admin.notices import SentAgain
+from countermand.cli import nouns
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import moment
 from countermand.cli.listing import export, newest_of
@@ -26,20 +25,17 @@ from countermand.cli.running import (
     ask_database,
     read_pages,
     read_settings,
-    with_database,
 )
 from countermand.documents.attempts import attempt_document
 from countermand.documents.notices import notice_document
 from countermand.documents.sentences import one_line
 from countermand.domain.delivery import NoticeState
-from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.ids import show
 from countermand.reads import attempts as attempt_reads
 from countermand.reads import notices as notice_reads
 from countermand.reads.attempts import AttemptView
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.notices import NoticeFilter, NoticeView
-from countermand.road import Application
 
 ATTEMPTS_EACH: Final = 20
 """So many attempts a notice has at most, unless it was sent again and again."""
@@ -133,13 +129,8 @@ def replay(
     notice: Annotated[str, Parameter(help="Id of the notice")], *, database: DatabaseFlag = None, json: JsonFlag = False
 ) -> None:
     """Send a notice again, whether it is dead or was sent. It is due at once, under the same id."""
-    wanted = find_id("ntc", notice)
-
-    async def work(application: Application) -> SentAgain:
-        return await application.database.write(partial(admin.replay, now=application.clock(), notice=wanted))
-
-    to = with_database(read_settings(database=database), work).endpoint
-    report(_when("The notice", to), json=json, notice=show("ntc", wanted))
+    again = nouns.notices(database).replay(notice)
+    report(_when("The notice", again.endpoint_state), json=json, notice=again.notice)
 
 
 def recover(
@@ -150,29 +141,21 @@ def recover(
     json: JsonFlag = False,
 ) -> None:
     """Send all dead notices of an endpoint again. Prints how many."""
-    wanted = find_id(endpoints.PREFIX, endpoint)
-
-    async def work(application: Application) -> SentAgain:
-        now = application.clock()
-        return await application.database.write(
-            partial(admin.recover, now=now, endpoint=wanted, since=_moment(since, now))
-        )
-
-    again = with_database(read_settings(database=database), work)
+    again = nouns.notices(database).recover(endpoint, _moment(since, datetime.now(UTC)))
     if json:
         print_json({"recovered": again.count})
     else:
         print(again.count)
     if again.count:
-        say(_when("They", again.endpoint))
+        say(_when("They", again.endpoint_state))
 
 
-def _when(what: str, to: Endpoint) -> str:
-    if to.state is EndpointState.ACTIVE:
+def _when(what: str, state: str) -> str:
+    if state == "active":
         return f"{what} will be sent as soon as a worker runs."
-    if to.unconfirmed_since is not None:
-        return f"{what} will be sent when the mailbox is confirmed; it is {to.state}."
-    return f"{what} will be sent when the endpoint is resumed; it is {to.state}."
+    if state == "unconfirmed":
+        return f"{what} will be sent when the mailbox is confirmed; it is {state}."
+    return f"{what} will be sent when the endpoint is resumed; it is {state}."
 
 
 def _moment(text: str, now: datetime) -> datetime:

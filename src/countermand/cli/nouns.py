@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from countermand.cli.output import manners
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from countermand.cli.orders import Given, Placed
     from countermand.documents.cancellations import ListedCancellation
 
@@ -196,6 +198,25 @@ class Payments(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SentAgain:
+    """Notices that are sent again: one by its id or so many, and the state of their endpoint."""
+
+    notice: str = ""
+    count: int = 1
+    endpoint_state: str
+
+
+class Notices(Protocol):
+    """Notices that are sent again."""
+
+    def replay(self, notice: str) -> SentAgain:
+        """Send one again."""
+
+    def recover(self, endpoint: str, since: datetime) -> SentAgain:
+        """Send all dead ones of an endpoint again."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewSecret:
     """An endpoint, and the secret that is shown once."""
 
@@ -292,6 +313,12 @@ def payments(database: str | None) -> Payments:
 def endpoints(database: str | None) -> Endpoints:
     """Endpoints."""
     found: Endpoints = _noun("endpoints", database)
+    return found
+
+
+def notices(database: str | None) -> Notices:
+    """Notices."""
+    found: Notices = _noun("notices", database)
     return found
 
 

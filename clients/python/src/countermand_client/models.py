@@ -336,11 +336,12 @@ class TimelineEntry(Model):
     """One event of a story, as a sentence."""
 
     at: Moment
-    event: str | None
+    event: str
+    line: str
     sentence: str
     by: str
-    units: int | None
-    state: Units | None
+    units: int
+    state: Units
 
 
 class Timeline(Model):
@@ -436,7 +437,7 @@ class Endpoint(Model):
     """Where a party is notified. Its ``secret`` is in the answers of creation and rotation only."""
 
     id: str
-    party: str | None = None
+    party: str
     url: str
     events: list[str]
     label: str

@@ -1,11 +1,11 @@
 """Endpoints at a service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from countermand.cli.nouns import Document, ListedEndpoint, NewSecret
 from countermand.cli.output import Exit, fail
 from countermand.cli.remote.calling import calling, not_tried
-from countermand_client import Client
+from countermand_client import Client, NotFound
 from countermand_client.models import Endpoint
 
 
@@ -16,24 +16,21 @@ class RemoteEndpoints:
         """Register one."""
         not_tried()
         with calling() as client:
-            owners = _names(client)
+            own = client.me.get().party
             # Only the platform registers endpoints of others.
-            other = None if party in owners or party in owners.values() else party
+            other = None if party in (own.id, own.name) else party
             made = client.endpoints.create(url=url, events=list(events) or None, label=label or None, party=other)
-            return NewSecret(document=_document(made, next(iter(owners))), secret=made.secret)
+            return NewSecret(document=_document(made), secret=made.secret)
 
     def all(self, party: str | None) -> Sequence[ListedEndpoint]:
         """All that are there, but those that were removed."""
         with calling() as client:
-            own = _names(client)
-            (mine,) = own
             found = list(client.endpoints.list(party=party))
-            owners = {each.party or mine for each in found} - own.keys()
-            names = {**own, **{each: client.parties.get(each).name for each in sorted(owners)}}
+            names = _names(client, {each.party for each in found})
         return [
             ListedEndpoint(
-                document=_document(each, mine),
-                owner=names[each.party or mine],
+                document=_document(each),
+                owner=names[each.party],
                 asks_only=each.url.startswith("mailto:"),
             )
             for each in found
@@ -64,9 +61,8 @@ class RemoteEndpoints:
         """Give one a new secret."""
         not_tried()
         with calling() as client:
-            (mine,) = _names(client)
             made = client.endpoints.rotate(endpoint, overlap_s=overlap_s)
-            return NewSecret(document=_document(made, mine), secret=made.secret)
+            return NewSecret(document=_document(made), secret=made.secret)
 
     def remove(self, endpoint: str) -> Document:
         """Remove one."""
@@ -85,21 +81,29 @@ class RemoteEndpoints:
         return {"verdict": "delivered" if sent.ok else "failed", "result": status}
 
 
-def _names(client: Client) -> Mapping[str, str]:
-    """The token's party, by its id."""
+def _names(client: Client, parties: Iterable[str]) -> Mapping[str, str]:
+    """What the parties are called, by their ids."""
     own = client.me.get().party
-    return {own.id: own.name}
+    return {each: own.name if each == own.id else _name(client, each) for each in parties}
+
+
+def _name(client: Client, party: str) -> str:
+    try:
+        return client.parties.get(party).name
+    except NotFound:
+        # Its id says who it is, too.
+        return party
 
 
 def _state(found: Endpoint) -> Document:
     return {"id": found.id, "state": found.state}
 
 
-def _document(found: Endpoint, owner: str) -> Document:
+def _document(found: Endpoint) -> Document:
     """The endpoint as commands print it."""
     return {
         "id": found.id,
-        "party": found.party or owner,
+        "party": found.party,
         "url": found.url,
         "label": found.label,
         "events": found.events,
