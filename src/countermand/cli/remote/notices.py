@@ -31,7 +31,9 @@ class RemoteNotices:
             job = client.endpoints.recover(endpoint, since=since)
             for _ in range(POLLS_MAX):
                 if job.ended:
-                    return SentAgain(count=job.rows.ok, endpoint_state=state)
+                    break
                 time.sleep(POLL_S)
                 job = client.jobs.get(job.id)
-        fail(Exit.PENDING, "pending", f"The job {job.id} goes on; the service has not ended it yet.")
+        if not job.ended:
+            fail(Exit.PENDING, "pending", f"The job {job.id} goes on; the service has not ended it yet.")
+        return SentAgain(count=job.rows.ok, endpoint_state=state)

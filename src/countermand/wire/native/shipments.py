@@ -47,7 +47,7 @@ class ShipmentIn(Strict):
     override: bool = False
 
 
-class CorrectionIn(Strict):
+class TransportIn(Strict):
     """Another carrier or number; what is not said stays."""
 
     carrier: Text | None = None
@@ -145,14 +145,14 @@ async def get_shipment(services: Inside, who: Who, shipment: str) -> ShipmentOut
 
 
 @router.patch("/{shipment}", operation_id="shipments.update", response_model=ShipmentOut)
-async def update_shipment(services: Inside, who: Who, shipment: str, body: CorrectionIn, once: Once) -> Response:
+async def update_shipment(services: Inside, who: Who, shipment: str, body: TransportIn, once: Once) -> Response:
     """Correct the carrier or the number of a parcel. The party that sent it can, and the platform."""
     async with once.of(body) as key:
         return await _correct(services, who, await _named(services, who, shipment), body, key)
 
 
 async def _correct(
-    services: Services, who: Caller, found: shipment_reads.Parcel, body: CorrectionIn, key: IdempotencyKey | None
+    services: Services, who: Caller, found: shipment_reads.Parcel, body: TransportIn, key: IdempotencyKey | None
 ) -> Response:
     row = found.row
     carrier = row.carrier if body.carrier is None else body.carrier
