@@ -52,6 +52,7 @@ from countermand.domain.orders import NewLine, PlaceOrder, Repeats
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.ids import Ids
+from countermand.reads import asks as ask_reads
 from countermand.reads import attempts as attempt_reads
 from countermand.reads import audit as audit_reads
 from countermand.reads import bulk as bulk_reads
@@ -368,6 +369,24 @@ def _(filled: Filled) -> Cases:
 def _(filled: Filled) -> Cases:
     wanted = filled.row("shipment").id
     return filled.each(lambda connection, scope: shipment_reads.parcel_by_id(connection, scope, wanted))
+
+
+@of("reads.refunds.quote_order")
+def _(filled: Filled) -> Cases:
+    wanted = filled.row("order").id
+    return filled.each(lambda connection, scope: refund_reads.quote_order(connection, scope, wanted))
+
+
+@of("reads.refunds.quote_asked")
+def _(filled: Filled) -> Cases:
+    units, accepted = {filled.row("line").id: 1}, [filled.row("cancellation").id]
+    return filled.each(lambda connection, scope: refund_reads.quote_asked(connection, scope, units, accepted))
+
+
+@of("reads.asks.asked")
+def _(filled: Filled) -> Cases:
+    units, made = {filled.row("line").id: 1}, [filled.row("asked").id]
+    return filled.each(lambda connection, scope: ask_reads.asked(connection, scope, made, units, ()))
 
 
 @of("reads.order_lists.order_page")

@@ -141,7 +141,10 @@ def _native_writes(party: str) -> Iterator[Door]:
     yield _native(party, "POST", "/shipments", "order", lambda order: {"order": order, "lines": shipped})
     yield _native(party, "POST", "/orders/{}/erase", "order", lambda _: {"note": "x"})
     yield _native(party, "POST", "/quotes", "line", lambda line: {"lines": [{"line": line}]})
+    yield _native(party, "POST", "/quotes", "order", lambda order: {"order": order})
     yield _native(party, "POST", "/cancellations", "line", lambda line: {"lines": [{"line": line}]})
+    yield _native(party, "POST", "/cancellations", "order", lambda order: {"order": order})
+    yield _native(party, "POST", "/cancellations", "order", lambda order: {"order": order, "dry_run": True})
     reassign = {"fulfiller": "supplier", "note": "x"}
     yield _native(party, "POST", "/lines/{}/reassign", "line", lambda _: reassign, {"If-Match": "*"})
     payment = {"id": "9", "provider": "manual", "reference": "PAY-9", "captured": "1.00"}

@@ -1,15 +1,20 @@
 """Cancellations as JSON, for the API and the command line."""
 
 from datetime import datetime
-from typing import Annotated, TypedDict
+from typing import Annotated, Final, Literal, TypedDict
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from countermand.documents.parties import PartyOut
 from countermand.domain.line import State
+from countermand.domain.parties import Asker, PartyKind
+from countermand.domain.refusals import LineReport
 from countermand.ids import show
 from countermand.reads.cancellations import CancellationView, is_escalated, waiting_units
+from countermand.reads.scope import Scope
+
+NOBODY: Final = Scope(party=UUID(int=0), kind=PartyKind.SUPPLIER)
 
 
 class CancellationOut(BaseModel):
@@ -46,6 +51,52 @@ class CancellationOut(BaseModel):
     repeated: Annotated[
         bool, Field(description="true if the call repeated an earlier one and changed nothing about this cancellation")
     ]
+    can: Annotated[list[Literal["accept", "decline", "withdraw", "note"]], Field(description="what the caller can do")]
+
+
+class OutcomeOut(BaseModel):
+    """What an ask came to for one line; in a dry run, what it would come to."""
+
+    line: UUID
+    units: int
+    outcome: Literal["asked", "accepted", "would_ask", "would_accept", "refused"]
+    cancellation: str | None
+    code: str
+    detail: str
+
+
+def outcome_document(report: LineReport, *, done: bool, units: int | None = None) -> OutcomeOut:
+    """What an ask came to for one line, if it was ``done``; ``units`` are those that were named, if any were."""
+    would = {"asked": "would_ask", "accepted": "would_accept"}
+    outcome = report.outcome if done else would.get(report.outcome, report.outcome)
+    named = report.cancellation if done or report.outcome == "refused" else None
+    return OutcomeOut(
+        line=report.line,
+        units=report.units or units or 0,
+        outcome=outcome,  # type: ignore[arg-type]
+        cancellation=show("can", named) if named else None,
+        code=report.code,
+        detail=report.detail,
+    )
+
+
+Deed = Literal["accept", "decline", "withdraw", "note"]
+
+
+def deeds_of(row: CancellationView, scope: Scope) -> list[Deed]:
+    """What this party can do with a cancellation now."""
+    platform = scope.kind is PartyKind.PLATFORM
+    waits = row.state == State.ASKED.value
+    deeds: list[Deed] = []
+    if waits and not row.agreed and (platform or row.awaiting == scope.party):
+        deeds += ["accept", "decline"]
+    of_retailer = row.asker in (Asker.RETAILER.value, Asker.NOBODY.value) and scope.party == row.retailer_id
+    own = row.asked_by == scope.party and scope.kind is PartyKind.RETAILER
+    if waits and (platform or own or of_retailer):
+        deeds.append("withdraw")
+    if platform or scope.party in (row.retailer_id, row.fulfiller_id):
+        deeds.append("note")
+    return deeds
 
 
 class ListedCancellation(TypedDict):
@@ -72,8 +123,8 @@ class ListedCancellation(TypedDict):
     waiting_units: int
 
 
-def cancellation_document(row: CancellationView, *, repeated: bool = False) -> CancellationOut:
-    """One cancellation; ``repeated`` if the call that is answered changed nothing about it."""
+def cancellation_document(row: CancellationView, scope: Scope, *, repeated: bool = False) -> CancellationOut:
+    """One cancellation, as this party sees it; ``repeated`` if the call that is answered changed nothing about it."""
     return CancellationOut(
         id=show("can", row.id),
         line=row.line_id,
@@ -104,12 +155,13 @@ def cancellation_document(row: CancellationView, *, repeated: bool = False) -> C
         step=row.step,
         waiting_units=waiting_units(row),
         repeated=repeated,
+        can=deeds_of(row, scope),
     )
 
 
 def listed_cancellation(row: CancellationView) -> ListedCancellation:
     """One cancellation, for the command line."""
-    shown = cancellation_document(row)
+    shown = cancellation_document(row, NOBODY)
     return {
         "id": shown.id,
         "line": str(shown.line),

@@ -70,7 +70,7 @@ class ReportedCancellation(_Described):
     id: Annotated[str, Field(pattern="^can_[0-9a-f]{32}$", description="`can_` and 32 hexadecimal digits")]
     units: Annotated[int, Field(ge=1, description="how many units it is about")]
     state: Annotated[State, Field(description="`asked`, `accepted`, `declined`, `withdrawn` or `lapsed`")]
-    asker: Annotated[Asker, Field(description="for whom it was asked: `customer`, `retailer` or `nobody`")]
+    asker: Annotated[Asker, Field(description="for whom it was asked: `customer`, `retailer`, `platform` or `nobody`")]
     reason: Annotated[CancelReason, Field(description="why the units are cancelled")]
     note: Annotated[str, Field(description="the asker's note; may be empty")]
     awaiting: Annotated[

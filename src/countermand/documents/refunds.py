@@ -22,7 +22,9 @@ class PartOut(BaseModel):
     method: str
     reference: str
     refund: str
+    refund_minor: int
     release: str
+    release_minor: int
 
 
 class QuotedLine(BaseModel):
@@ -39,13 +41,21 @@ class QuoteOut(BaseModel):
     lines: list[QuotedLine]
     currency: str
     refund: str
+    refund_minor: int
     release: str
+    release_minor: int
     goods: str
+    goods_minor: int
     shipping: str
+    shipping_minor: int
     tax: str
+    tax_minor: int
     discount_taken_back: str
+    discount_taken_back_minor: int
     unpaid: str
+    unpaid_minor: int
     commission_returned: str
+    commission_returned_minor: int
     payments: list[PartOut]
 
 
@@ -58,10 +68,13 @@ class RefundOut(BaseModel):
     line: UUID
     reference: str
     retailer: str
+    retailer_id: UUID
     sku: str
     kind: str
     amount: str
+    amount_minor: int
     refunded_elsewhere: str
+    refunded_elsewhere_minor: int
     currency: str
     state: RefundState
     waiting_for: WaitingFor | None
@@ -94,9 +107,13 @@ class PaymentOut(BaseModel):
     method: str
     reference: str
     captured: str
+    captured_minor: int
     authorised: str
+    authorised_minor: int
     refunded: str
+    refunded_minor: int
     released: str
+    released_minor: int
 
 
 class PaymentsOut(BaseModel):
@@ -105,7 +122,9 @@ class PaymentsOut(BaseModel):
     order: UUID
     currency: str
     total: str
+    total_minor: int
     left_to_pay: str
+    left_to_pay_minor: int
     payments: list[PaymentOut]
 
 
@@ -121,13 +140,21 @@ def quote_document(quoted: Quoted) -> dict[str, Any]:
         lines=[QuotedLine(line=line, units=units) for line, units in quoted.units.items()],
         currency=currency,
         refund=amount(back.refund_minor),
+        refund_minor=back.refund_minor,
         release=amount(back.release_minor),
+        release_minor=back.release_minor,
         goods=amount(back.goods_minor),
+        goods_minor=back.goods_minor,
         shipping=amount(back.shipping_minor),
+        shipping_minor=back.shipping_minor,
         tax=amount(back.tax_minor),
+        tax_minor=back.tax_minor,
         discount_taken_back=amount(back.taken_back_minor),
+        discount_taken_back_minor=back.taken_back_minor,
         unpaid=amount(back.unpaid_minor),
+        unpaid_minor=back.unpaid_minor,
         commission_returned=amount(back.commission_minor),
+        commission_returned_minor=back.commission_minor,
         payments=[_part(quoted.money, part) for part in back.payments],
     )
     return document.model_dump(mode="json")
@@ -141,7 +168,9 @@ def _part(money: OrderMoney, part: Part) -> PartOut:
         method=payment.method,
         reference=payment.reference,
         refund=write_minor(part.refund_minor, money.currency),
+        refund_minor=part.refund_minor,
         release=write_minor(part.release_minor, money.currency),
+        release_minor=part.release_minor,
     )
 
 
@@ -152,7 +181,9 @@ def payments_document(account: OrderAccount) -> dict[str, Any]:
         order=account.order,
         currency=currency,
         total=write_minor(account.money.total_minor, currency),
+        total_minor=account.money.total_minor,
         left_to_pay=write_minor(account.left_to_pay_minor, currency),
+        left_to_pay_minor=account.left_to_pay_minor,
         payments=[
             PaymentOut(
                 id=each.id,
@@ -160,9 +191,13 @@ def payments_document(account: OrderAccount) -> dict[str, Any]:
                 method=each.method,
                 reference=each.reference,
                 captured=write_minor(each.captured_minor, currency),
+                captured_minor=each.captured_minor,
                 authorised=write_minor(each.authorised_minor, currency),
+                authorised_minor=each.authorised_minor,
                 refunded=write_minor(account.given_back_by(each.id)[0], currency),
+                refunded_minor=account.given_back_by(each.id)[0],
                 released=write_minor(account.given_back_by(each.id)[1], currency),
+                released_minor=account.given_back_by(each.id)[1],
             )
             for each in account.money.payments
         ],
@@ -179,10 +214,13 @@ def refund_document(row: RefundView) -> dict[str, Any]:
         line=row.line_id,
         reference=row.order_reference,
         retailer=row.retailer_name,
+        retailer_id=row.retailer_id,
         sku=row.sku,
         kind=row.kind,
         amount=write_minor(row.amount_minor, row.currency),
+        amount_minor=row.amount_minor,
         refunded_elsewhere=write_minor(row.elsewhere_minor, row.currency),
+        refunded_elsewhere_minor=row.elsewhere_minor,
         currency=row.currency,
         state=row.state,
         waiting_for=row.waiting_for,

@@ -142,7 +142,7 @@ def _may_withdraw(cancellation: Cancellation, actor: Actor) -> bool:
     return (
         actor.kind is PartyKind.PLATFORM
         or cancellation.asked_by == actor.party
-        or cancellation.asker is not Asker.CUSTOMER
+        or cancellation.asker not in (Asker.CUSTOMER, Asker.PLATFORM)
     )
 
 

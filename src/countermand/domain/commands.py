@@ -215,13 +215,14 @@ LineCommand = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder:
-    """Ask to cancel all open units of an order."""
+    """Ask to cancel all open units of an order. ``key`` is as in ``AskCancellation``."""
 
     order: UUID
     actor: Actor
     asker: Asker = Asker.RETAILER
     reason: CancelReason = CancelReason.NOT_STATED
     note: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ from countermand.domain.line import Cancellation, Decision, Line, State
 from countermand.domain.parcels import ReportedParcel, reported_before, travels_so
 from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.reassigning import reassign, reassigned, release
-from countermand.domain.refusals import Refusal, RefusalKind
+from countermand.domain.refusals import LineReport, Refusal, RefusalKind
 
 
 def decide(
@@ -205,10 +205,38 @@ def _per_line(lines: Sequence[Line], command: OrderCommand) -> list[LineCommand]
 def _asks(lines: Sequence[Line], command: CancelOrder) -> list[AskCancellation]:
     return [
         AskCancellation(
-            line=line.id, actor=command.actor, asker=command.asker, reason=command.reason, note=command.note
+            line=line.id,
+            actor=command.actor,
+            asker=command.asker,
+            reason=command.reason,
+            note=command.note,
+            key=command.key,
         )
         for line in lines
     ]
+
+
+def report_of(each: LineOutcome) -> LineReport:
+    """What an ask came to for one line."""
+    outcome = each.outcome
+    if isinstance(outcome, Refusal):
+        return LineReport(
+            line=each.line,
+            units=0,
+            outcome="refused",
+            cancellation=outcome.cancellation,
+            code=outcome.kind.value,
+            detail=outcome.detail,
+        )
+    concerned = outcome.cancellations or outcome.repeats
+    last = concerned[-1] if concerned else None
+    waits = any(one.state is State.ASKED for one in concerned)
+    return LineReport(
+        line=each.line,
+        units=sum(one.asked_units for one in concerned),
+        outcome="asked" if waits else "accepted",
+        cancellation=last.id if last else None,
+    )
 
 
 def _judge(
@@ -227,7 +255,8 @@ def _judge(
     refused = [each.outcome for each in touched if isinstance(each.outcome, Refusal)]
     obstacles = [refusal for refusal in refused if _is_obstacle(command, refusal)]
     if len(refused) == len(touched) or (obstacles and _is_all_or_nothing(command, policies)):
-        return replace(refusals.first(obstacles or refused), remarks=_remarks(touched))
+        reports = tuple(map(report_of, touched)) if isinstance(command, AskLines | CancelOrder) else ()
+        return replace(refusals.first(obstacles or refused), remarks=_remarks(touched), reports=reports)
     return tuple(touched)
 
 

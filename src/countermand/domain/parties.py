@@ -14,10 +14,14 @@ class PartyKind(StrEnum):
 
 
 class Asker(StrEnum):
-    """For whom a cancellation was asked. ``NOBODY``: a party cancelled without an ask."""
+    """For whom a cancellation was asked. ``NOBODY``: a party cancelled without an ask.
+
+    What the ``PLATFORM`` asks for itself counts against nobody.
+    """
 
     CUSTOMER = "customer"
     RETAILER = "retailer"
+    PLATFORM = "platform"
     NOBODY = "nobody"
 
 

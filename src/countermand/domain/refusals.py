@@ -1,6 +1,6 @@
 """Refusals: why a command changes nothing, in one order of precedence, each with a sentence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -74,6 +74,21 @@ class CurrentState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineReport:
+    """What an ask for several lines came to, or would come to, for one of them.
+
+    ``outcome`` is ``asked``, ``accepted`` or ``refused``. A refusal has its ``code`` and a sentence.
+    """
+
+    line: UUID
+    units: int
+    outcome: str
+    cancellation: UUID | None = None
+    code: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """Why a command moved no unit. ``cancellation`` is the one that prevents it, if one does.
 
@@ -88,6 +103,7 @@ class Refusal:
     order: UUID | None = None
     current: CurrentState | None = None
     remarks: tuple[Decision, ...] = ()
+    reports: tuple[LineReport, ...] = field(default=(), compare=False)
     differs: tuple[str, ...] = ()
     first_used_at: datetime | None = None
 

@@ -486,6 +486,8 @@ def _incidents(item: Item, asks: Iterable[_Ask], zone: tzinfo) -> list[Incident]
 
 def _against_retailer(item: Item, ask: _Ask, end: ScoredEvent, zone: tzinfo) -> Why | None:
     """What counts against the retailer: it sold to the customer, so all that the customer did not ask for counts."""
+    if ask.asker is Asker.PLATFORM:
+        return None
     if end.kind is not EventKind.CANCELLATION_ACCEPTED:
         return Why.LAPSED if end.kind is EventKind.CANCELLATION_LAPSED and ask.missed_by == item.retailer else None
     if ask.granted:
@@ -512,6 +514,8 @@ def _unasked(item: Item, ask: _Ask, end: ScoredEvent) -> Why | None:
 
 def _against_fulfiller(item: Item, ask: _Ask, end: ScoredEvent, zone: tzinfo) -> Why | None:
     """What counts against the fulfiller. For it, the retailer's ask is the same as the customer's."""
+    if ask.asker is Asker.PLATFORM:
+        return None
     if ask.missed_by == item.fulfiller and end.rule is Rule.SILENCE:
         return Why.LAPSED if end.kind is EventKind.CANCELLATION_LAPSED else Why.AUTOMATIC
     if end.kind is not EventKind.CANCELLATION_ACCEPTED:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, true
 
 from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.pricing import OrderMoney, PricedLine, Returned, quote
+from countermand.domain.money.refunds import RefundKind
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
 from countermand.reads.cancellations import PAGE_MAX, CancellationRow, waiting_units
@@ -30,10 +31,67 @@ class Quoted:
     back: Returned
 
 
-def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int | None]) -> Quoted | Refusal:
+def quote_order(connection: Connection, scope: Scope, order: UUID) -> Quoted | Refusal:
+    """What would go back if all were cancelled that can still be."""
+    home = select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == order, _may_see_home(scope))
+    lines = select(t.lines.c.id, t.lines.c.open + t.lines.c.asked).where(
+        t.lines.c.retailer_id == home.scalar_subquery(), t.lines.c.order_id == order
+    )
+    left = {row[0]: row[1] for row in connection.execute(lines)}
+    if not left:
+        return UNKNOWN_ORDER
+    wanted: dict[UUID, int | None] = {line: units for line, units in left.items() if units}
+    if not wanted:
+        detail = "Nothing of this order can be cancelled any more."
+        return Refusal(kind=RefusalKind.ALREADY_CANCELLED, detail=detail)
+    return quote_units(connection, scope, wanted)
+
+
+def quote_asked(
+    connection: Connection, scope: Scope, units: Mapping[UUID, int], accepted: Sequence[UUID]
+) -> Quoted | None:
+    """What an ask for these units gives back, of which these cancellations were ``accepted`` at once; if it is known.
+
+    The quote is as before the ask: what those cancelled is not counted, nor what goes back for them.
+    """
+    if not units:
+        return None
+    quoted = quote_units(connection, scope, units, accepted)
+    return None if isinstance(quoted, Refusal) else quoted
+
+
+def _undo(
+    connection: Connection, lines: Mapping[UUID, Record], accepted: Sequence[UUID], moved: dict[str, tuple[int, int]]
+) -> tuple[dict[UUID, int], dict[str, tuple[int, int]]]:
+    """How many units of each line were cancelled, and what had gone back, before these cancellations."""
+    cancelled = {line: row.cancelled for line, row in lines.items()}
+    if not accepted:
+        return cancelled, moved
+    retailer = next(iter(lines.values())).retailer_id
+    ids = bindparam("ids", sorted(accepted), type_=IdList())
+    asks = t.cancellations.c
+    query = select(asks.line_id, asks.accepted_units).where(asks.retailer_id == retailer, one_of(asks.id, ids))
+    for row in connection.execute(query):
+        cancelled[row.line_id] -= row.accepted_units
+    owed = t.refunds.c
+    columns = (owed.payment_id, owed.kind, owed.amount_minor)
+    query = select(*columns).where(owed.retailer_id == retailer, one_of(owed.cancellation_id, ids))
+    moved = dict(moved)
+    for row in connection.execute(query):
+        refunded, released = moved.get(row.payment_id, (0, 0))
+        minor = row.amount_minor
+        of_refund = row.kind == RefundKind.REFUND.value
+        moved[row.payment_id] = (refunded - minor, released) if of_refund else (refunded, released - minor)
+    return cancelled, moved
+
+
+def quote_units(
+    connection: Connection, scope: Scope, wanted: Mapping[UUID, int | None], accepted: Sequence[UUID] = ()
+) -> Quoted | Refusal:
     """What would go back if so many more units of these lines of one order were cancelled; ``None`` means all.
 
-    A supplier does not see what the customer paid, so it is shown no such line.
+    A supplier does not see what the customer paid, so it is shown no such line. It is as before these cancellations
+    were ``accepted``.
     """
     homes_of = select(t.id_directory.c.retailer_id, t.id_directory.c.id).where(
         one_of(t.id_directory.c.id, bindparam("ids", sorted(wanted), type_=IdList())), _may_see_home(scope)
@@ -49,16 +107,17 @@ def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int 
         return UNKNOWN_LINE
     [(retailer, order)] = homes
     lines = _lines_of(connection, retailer, order)
-    units = {line: lines[line].open + lines[line].asked if n is None else n for line, n in wanted.items()}
+    money, moved = _money_of(lines)
+    cancelled, moved = _undo(connection, lines, accepted, moved)
+    left_of = {line: row.ordered - row.shipped - cancelled[line] for line, row in lines.items()}
+    units = {line: left_of[line] if n is None else n for line, n in wanted.items()}
     for line, n in units.items():
-        if n < 1 or n > lines[line].open + lines[line].asked:
-            left = lines[line].open + lines[line].asked
+        if n < 1 or n > left_of[line]:
+            left = left_of[line]
             detail = f"{left} {'unit' if left == 1 else 'units'} of this order item can still be cancelled, not {n}."
             return Refusal(kind=RefusalKind.TOO_MANY_UNITS if n > 0 else RefusalKind.UNITS_INVALID, detail=detail)
-    money, moved = _money_of(lines)
     if money is None:
         return Refusal(kind=RefusalKind.NO_PRICE, detail="This order came without prices.")
-    cancelled = {line: row.cancelled for line, row in lines.items()}
     return Quoted(order=order, units=units, money=money, back=quote(money, cancelled, units, moved))
 
 

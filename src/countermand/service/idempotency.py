@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from countermand.domain.idempotency import IdempotencyKey, KeptAnswer, reused
 from countermand.domain.orders import PlaceOrder
-from countermand.domain.refusals import CurrentState, Refusal, RefusalKind
+from countermand.domain.refusals import CurrentState, LineReport, Refusal, RefusalKind
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.service.workspace import Key, Workspace
 from countermand.store.idempotency import keep
@@ -109,7 +109,8 @@ def _to_record(outcome: Outcome) -> dict[str, Any]:
             given = {"refusal": refusal.kind.value, "detail": refusal.detail, "cancellation": cancellation}
             current = {"current": _state_record(refusal.current)} if refusal.current else {}
             order = {"order": refusal.order.hex} if refusal.order else {}
-            return given | current | order | {"process": outcome.process}
+            reports = {"reports": [_report_record(each) for each in refusal.reports]} if refusal.reports else {}
+            return given | current | order | reports | {"process": outcome.process}
         case Failed():  # pragma: no cover - a failed transaction stores nothing
             raise AssertionError
 
@@ -124,6 +125,7 @@ def _replay(kept: KeptAnswer) -> Outcome:
             cancellation=cancellation,
             current=_current_state(given["current"]) if "current" in given else None,
             order=UUID(given["order"]) if "order" in given else None,
+            reports=tuple(map(_report, given.get("reports", ()))),
         )
         return Refused(refusal=refusal, process=given["process"], at=at, replayed=True)
     cancellations = tuple(UUID(each) for each in given.get("cancellations", ()))
@@ -139,6 +141,23 @@ def _replay(kept: KeptAnswer) -> Outcome:
         at=at,
         replayed=True,
         reply=kept.reply,
+    )
+
+
+def _report_record(report: LineReport) -> list[Any]:
+    cancellation = report.cancellation.hex if report.cancellation else None
+    return [report.line.hex, report.units, report.outcome, cancellation, report.code, report.detail]
+
+
+def _report(record: Sequence[Any]) -> LineReport:
+    line, units, outcome, cancellation, code, detail = record
+    return LineReport(
+        line=UUID(line),
+        units=units,
+        outcome=outcome,
+        cancellation=UUID(cancellation) if cancellation else None,
+        code=code,
+        detail=detail,
     )
 
 

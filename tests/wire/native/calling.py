@@ -112,7 +112,7 @@ def check_problem(response: httpx2.Response) -> None:
     """RFC 9457, with the name of what is wrong."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     problem = response.json()
-    assert set(problem) - {"cancellation", "order", "current", "errors", "differs", "first_used_at"} == {
+    assert set(problem) - {"cancellation", "order", "current", "errors", "differs", "first_used_at", "outcomes"} == {
         *("type", "title", "status", "detail", "code", "request_id", "retryable")
     }
     assert problem["type"].endswith(f"/problems/{problem['code']}")

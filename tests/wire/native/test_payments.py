@@ -33,7 +33,9 @@ async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
         "order": str(order),
         "currency": "EUR",
         "total": "27.00",
+        "total_minor": 2700,
         "left_to_pay": "0.00",
+        "left_to_pay_minor": 0,
         "payments": [
             {
                 "id": "card",
@@ -41,9 +43,13 @@ async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
                 "method": "card",
                 "reference": f"pi_{native.retailer.hex}",
                 "captured": "20.00",
+                "captured_minor": 2000,
                 "authorised": "7.00",
+                "authorised_minor": 700,
                 "refunded": "0.00",
+                "refunded_minor": 0,
                 "released": "0.00",
+                "released_minor": 0,
             }
         ],
     }

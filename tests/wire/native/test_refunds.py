@@ -55,7 +55,9 @@ async def test_a_quote_tells_what_would_go_back_by_payment(native: Native) -> No
         "method": "card",
         "reference": "PAY-1",
         "refund": "18.00",
+        "refund_minor": 1800,
         "release": "0.00",
+        "release_minor": 0,
     }
     assert await listed(native) == []
 

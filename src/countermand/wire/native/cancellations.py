@@ -4,55 +4,74 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from countermand.admin.callers import PLATFORM, Caller
-from countermand.documents.cancellations import CancellationOut, cancellation_document
+from countermand.documents.cancellations import CancellationOut, OutcomeOut, cancellation_document, outcome_document
+from countermand.documents.refunds import QuoteOut, quote_document
 from countermand.domain.commands import (
     AcceptCancellation,
     AskCancellation,
     AskLines,
+    CancelOrder,
     DeclineCancellation,
     LineCommand,
     NoteCancellation,
     WithdrawCancellation,
 )
 from countermand.domain.dates import read_end
+from countermand.domain.decide import report_of
 from countermand.domain.idempotency import IdempotencyKey
-from countermand.domain.parties import Asker
+from countermand.domain.orders import LINES_MAX
+from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
-from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE
+from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, UNKNOWN_ORDER, LineReport
 from countermand.domain.texts import needed_text
 from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import lines as line_reads
+from countermand.reads.asks import asked
 from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace
+from countermand.reads.refunds import Quoted
 from countermand.service.calls import Call, Done
 from countermand.store.engines.protocol import Work
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import DOOR, former_fingerprint, moment_of, scope_of
+from countermand.wire.native.meaning import DOOR, former_fingerprint, moment_of, scope_of, submit
 from countermand.wire.native.messages import JsonRoute, Limit, LineIn, Sought, Strict, Units, distinct
-from countermand.wire.native.once import Once, Shown, submit_once
-from countermand.wire.replies import CallError
+from countermand.wire.native.once import Once, Shown, response_of, submit_once
+from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/cancellations", responses=PROBLEMS, route_class=JsonRoute)
 
 
 class CancellationIn(Strict):
-    """An ask to cancel units of lines of one order: all of it, or nothing."""
+    """An ask to cancel units of ``lines`` of one order, all of it or nothing; or all that is open of an ``order``.
 
-    lines: Annotated[list[LineIn], Field(min_length=1, max_length=100), AfterValidator(distinct)]
-    asker: Literal[Asker.CUSTOMER, Asker.RETAILER] = Asker.CUSTOMER
+    ``dry_run`` says what would come of it, and changes nothing. What the platform asks for itself, as ``asker``, counts
+    against nobody.
+    """
+
+    lines: Annotated[list[LineIn], Field(min_length=1, max_length=LINES_MAX), AfterValidator(distinct)] | None = None
+    order: Id | None = None
+    asker: Literal[Asker.CUSTOMER, Asker.RETAILER, Asker.PLATFORM] = Asker.CUSTOMER
     reason: CancelReason = CancelReason.NOT_STATED
     note: Note = ""
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if (self.lines is None) == (self.order is None):
+            raise PydanticCustomError("required", "name lines, or an order")
+        return self
 
 
 STEP: Final = "the step that is answered, or was seen; the platform must name the one that it answers"
@@ -99,9 +118,12 @@ class CancellationPage(BaseModel):
 
 
 class Asked(BaseModel):
-    """The cancellations that an ask led to, one for each line."""
+    """What an ask came to: the cancellations, an outcome for each line, and what goes back if all are accepted."""
 
+    dry_run: bool
     cancellations: list[CancellationOut]
+    outcomes: list[OutcomeOut]
+    quote: QuoteOut | None
 
 
 @router.post("", operation_id="cancellations.create", status_code=202, response_model=Asked)
@@ -109,30 +131,85 @@ async def ask_cancellation(services: Inside, who: Who, body: CancellationIn, onc
     """Ask to cancel units of lines of one order, for the customer or for the retailer itself.
 
     With an ``Idempotency-Key`` the same call gets the same answer for at least 30 days, and asks under other keys are
-    separate, however equal. Without one, an equal ask that waits is the same ask: ``repeated`` says so.
+    separate, however equal. Without one, an equal ask that waits is the same ask: ``repeated`` says so. If nothing can
+    be asked, the answer is the first refusal, with `outcomes` for all lines; a dry run answers 200 all the same.
     """
+    if body.asker is Asker.PLATFORM and who.kind is not PartyKind.PLATFORM:
+        raise CallError(Problem.WRONG_PARTY, "Only the platform asks for itself.")
+    if body.dry_run:
+        return await _dry_run(services, who, body)
     async with once.of(body, former=former_fingerprint("ask", body)) as key:
-        line = partial(line_reads.line_by_id, scope=scope_of(who), line=body.lines[0].line)
-        first = await services.database.read(line)
-        if first is None:
-            raise CallError.of(UNKNOWN_LINE)
-        command = _ask(who, body, first.order_id, key.key if key else "")
-        call = Call(command=command, door=DOOR, retailer=first.retailer_id)
+        command, retailer = await _command(services, who, body, key.key if key else "")
         return await submit_once(
             services,
-            call,
+            Call(command=command, door=DOOR, retailer=retailer),
             key,
-            unknown=UNKNOWN_LINE,
-            question=lambda done: partial(
-                cancellation_reads.cancellations_by_id, scope=scope_of(who), cancellations=done.cancellations
-            ),
-            show=_asked,
+            unknown=UNKNOWN_ORDER if body.order else UNKNOWN_LINE,
+            question=lambda done: _what_came(who, _reports(done), done.cancellations),
+            show=lambda found, done: Shown(status=202, body=_asked(who, body, found, _reports(done), done)),
         )
 
 
-def _asked(rows: Sequence[CancellationView], done: Done) -> Shown:
-    shown = [cancellation_document(row, repeated=row.id in done.repeated) for row in rows]
-    return Shown(status=202, body=Asked(cancellations=shown))
+async def _dry_run(services: Services, who: Caller, body: CancellationIn) -> Response:
+    command, retailer = await _command(services, who, body, "")
+    call = Call(command=command, door=DOOR, retailer=retailer, dry_run=True)
+    try:
+        done = await submit(services, call, unknown=UNKNOWN_ORDER if body.order else UNKNOWN_LINE)
+        reports = _reports(done)
+    except CallError as error:
+        reports = error.refusal.reports if error.refusal else ()
+        if not reports:
+            raise
+    found = await services.database.read(_what_came(who, reports, ()))
+    return response_of(Shown(body=_asked(who, body, found, reports, None)))
+
+
+Found = tuple[list[CancellationView], Quoted | None]
+
+
+def _what_came(who: Caller, reports: Sequence[LineReport], cancellations: Sequence[UUID]) -> Work[Found]:
+    units = {each.line: each.units for each in reports if each.outcome != "refused" and each.units}
+    known = set(cancellations)
+    accepted = [each.cancellation for each in reports if each.outcome == "accepted" and each.cancellation in known]
+    return partial(
+        asked,
+        scope=scope_of(who),
+        cancellations=cancellations,
+        units=units,
+        accepted=[each for each in accepted if each],
+    )
+
+
+def _asked(who: Caller, body: CancellationIn, found: Found, reports: Sequence[LineReport], done: Done | None) -> Asked:
+    rows, quoted = found
+    named = {each.line: each.units for each in body.lines or ()}
+    repeated = done.repeated if done else frozenset()
+    return Asked(
+        dry_run=done is None,
+        cancellations=[cancellation_document(row, scope_of(who), repeated=row.id in repeated) for row in rows],
+        outcomes=[outcome_document(each, done=done is not None, units=named.get(each.line)) for each in reports],
+        quote=QuoteOut.model_validate(quote_document(quoted)) if quoted else None,
+    )
+
+
+async def _command(
+    services: Services, who: Caller, body: CancellationIn, key: str
+) -> tuple[AskLines | CancelOrder, UUID | None]:
+    if body.order is not None:
+        command = CancelOrder(
+            order=body.order, actor=who.actor, asker=body.asker, reason=body.reason, note=body.note, key=key
+        )
+        return command, None
+    assert body.lines
+    line = partial(line_reads.line_by_id, scope=scope_of(who), line=body.lines[0].line)
+    first = await services.database.read(line)
+    if first is None:
+        raise CallError.of(UNKNOWN_LINE)
+    return _ask(who, body, first.order_id, key), first.retailer_id
+
+
+def _reports(done: Done) -> Sequence[LineReport]:
+    return [report_of(each) for each in done.outcomes]
 
 
 ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "escalated"]
@@ -171,7 +248,9 @@ async def list_cancellations(
         partial(cancellation_reads.list_cancellations, scope=scope_of(who), wanted=wanted)
     )
     more = _place(rows[limit - 1], wanted) if len(rows) > limit else None
-    return CancellationPage(cancellations=[cancellation_document(row) for row in rows[:limit]], next=more)
+    return CancellationPage(
+        cancellations=[cancellation_document(row, scope_of(who)) for row in rows[:limit]], next=more
+    )
 
 
 def _wanted(services: Services, who: Caller, filters: Filters, after: str | None, limit: int) -> CancellationFilter:
@@ -223,7 +302,7 @@ def _last(after: str, *, by_due: bool) -> DuePlace:
 @router.get("/{cancellation}", operation_id="cancellations.get")
 async def get_cancellation(services: Inside, who: Who, cancellation: str) -> CancellationOut:
     """One cancellation."""
-    return cancellation_document(await _named(services, who, cancellation))
+    return cancellation_document(await _named(services, who, cancellation), scope_of(who))
 
 
 @router.post("/{cancellation}/accept", operation_id="cancellations.accept", response_model=CancellationOut)
@@ -315,7 +394,9 @@ async def _do(
         key,
         unknown=UNKNOWN_CANCELLATION,
         question=lambda _: _question(who, row.id),
-        show=lambda after, done: Shown(body=cancellation_document(after or row, repeated=row.id in done.repeated)),
+        show=lambda after, done: Shown(
+            body=cancellation_document(after or row, scope_of(who), repeated=row.id in done.repeated)
+        ),
     )
 
 
@@ -346,6 +427,6 @@ def _ask(who: Caller, body: CancellationIn, order: UUID, key: str) -> AskLines:
                 note=body.note,
                 key=key,
             )
-            for each in body.lines
+            for each in body.lines or ()
         ),
     )

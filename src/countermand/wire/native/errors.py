@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from countermand.documents.cancellations import OutcomeOut, outcome_document
 from countermand.ids import show
 from countermand.input_errors import error_at, error_named
 from countermand.json_input import MalformedJsonError, UnfitTextError
@@ -72,6 +73,7 @@ class ProblemOut(BaseModel):
     ] = None
     first_used_at: datetime | None = None
     errors: list[ErrorOut] | None = None
+    outcomes: list[OutcomeOut] | None = None
 
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -218,6 +220,7 @@ def _more(error: CallError) -> Iterator[tuple[str, Any]]:
         refusal = error.refusal
         yield "cancellation", show("can", refusal.cancellation) if refusal.cancellation else None
         yield "order", refusal.order
+        yield "outcomes", [outcome_document(each, done=False) for each in refusal.reports] or None
         yield "current", CurrentOut(**asdict(refusal.current)) if refusal.current else None
         yield "first_used_at", _moment(refusal.first_used_at) if refusal.first_used_at else None
     yield "errors", error.errors

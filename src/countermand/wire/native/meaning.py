@@ -50,7 +50,7 @@ def scope_of(who: Caller) -> Scope:
 
 def former_fingerprint(what: str, body: BaseModel | None) -> str:
     """What 0.1 made of a call and what it says, so that its keys still find their calls."""
-    new = {name for name in _SINCE_0_2 if body and getattr(body, name, None) is None}
+    new = {name for name in _SINCE_0_2 if body and not getattr(body, name, None)}
     words = body.model_dump_json(exclude=new) if body else ""
     return hashlib.sha256(f"{what}\n{words}".encode()).hexdigest()
 

@@ -1,10 +1,11 @@
 """Quotes and refunds: what would go back to the customer, and what does."""
 
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse, Response
 
 from countermand.admin.callers import Caller
@@ -13,12 +14,14 @@ from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.money.amounts import parse_minor, write_minor
 from countermand.domain.money.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
 from countermand.domain.money.refunds import RefundState
+from countermand.domain.orders import LINES_MAX
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
 from countermand.fields import Id, Note, Text
 from countermand.ids import read, show
 from countermand.reads import refunds
 from countermand.reads.refunds import RefundView
 from countermand.service.calls import Call
+from countermand.store.engines.protocol import Work
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, former_fingerprint, scope_of
@@ -31,9 +34,16 @@ router: Final = APIRouter(prefix="/v1", responses=PROBLEMS, route_class=JsonRout
 
 
 class QuoteIn(Strict):
-    """Units of lines of one order. Without a number, all units that can still be cancelled."""
+    """Units of ``lines`` of one order, or all of an ``order``. Without a number, all that can still be cancelled."""
 
-    lines: Annotated[list[LineIn], Field(min_length=1, max_length=100), AfterValidator(distinct)]
+    lines: Annotated[list[LineIn], Field(min_length=1, max_length=LINES_MAX), AfterValidator(distinct)] | None = None
+    order: Id | None = None
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if (self.lines is None) == (self.order is None):
+            raise PydanticCustomError("required", "name lines, or an order")
+        return self
 
 
 def _not_blank(text: str) -> str:
@@ -63,8 +73,12 @@ class CorrectionIn(Strict):
 @router.post("/quotes", operation_id="quotes.create", responses={200: {"model": QuoteOut}})
 async def make_quote(services: Inside, who: Who, wanted: QuoteIn) -> JSONResponse:
     """What would go back to the customer if these units were cancelled. It changes nothing."""
-    units = {each.line: each.units for each in wanted.lines}
-    quoted = await services.database.read(partial(refunds.quote_units, scope=scope_of(who), wanted=units))
+    if wanted.order:
+        question: Work[refunds.Quoted | Refusal] = partial(refunds.quote_order, scope=scope_of(who), order=wanted.order)
+    else:
+        units = {each.line: each.units for each in wanted.lines or ()}
+        question = partial(refunds.quote_units, scope=scope_of(who), wanted=units)
+    quoted = await services.database.read(question)
     if isinstance(quoted, Refusal):
         raise CallError.of(quoted)
     return JSONResponse(quote_document(quoted))
