@@ -73,7 +73,7 @@ def outcome_document(report: LineReport, *, done: bool, units: int | None = None
     return OutcomeOut(
         line=report.line,
         units=report.units or units or 0,
-        outcome=outcome,  # type: ignore[arg-type]
+        outcome=outcome,
         cancellation=show("can", named) if named else None,
         code=report.code,
         detail=report.detail,

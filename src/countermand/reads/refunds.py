@@ -75,13 +75,13 @@ def _undo(
         cancelled[row.line_id] -= row.accepted_units
     owed = t.refunds.c
     columns = (owed.payment_id, owed.kind, owed.amount_minor)
-    query = select(*columns).where(owed.retailer_id == retailer, one_of(owed.cancellation_id, ids))
+    of_refunds = select(*columns).where(owed.retailer_id == retailer, one_of(owed.cancellation_id, ids))
     moved = dict(moved)
-    for row in connection.execute(query):
-        refunded, released = moved.get(row.payment_id, (0, 0))
-        minor = row.amount_minor
-        of_refund = row.kind == RefundKind.REFUND.value
-        moved[row.payment_id] = (refunded - minor, released) if of_refund else (refunded, released - minor)
+    for paid in connection.execute(of_refunds):
+        refunded, released = moved.get(paid.payment_id, (0, 0))
+        minor = paid.amount_minor
+        of_refund = paid.kind == RefundKind.REFUND.value
+        moved[paid.payment_id] = (refunded - minor, released) if of_refund else (refunded, released - minor)
     return cancelled, moved
 
 

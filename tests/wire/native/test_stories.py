@@ -164,6 +164,7 @@ async def test_all_lines_are_asked_for_or_none(native: Native) -> None:
     told = [(each["outcome"], each["units"], each["code"]) for each in dry.json()["outcomes"]]
     assert (dry.status_code, told) == (200, [("would_ask", 2, ""), ("refused", 9, "too_many_units")])
     assert dry.json()["quote"]["refund"] == "20.00"
+    wrong: dict[str, Any]
     for wrong in ({}, {"lines": wish, "order": made["id"]}, {"lines": []}, {"order": made["id"], "asker": "nobody"}):
         answer = await ask(native, native.retailer, **wrong)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), wrong
@@ -171,7 +172,7 @@ async def test_all_lines_are_asked_for_or_none(native: Native) -> None:
 
 async def test_what_the_platform_asks_for_itself_is_its_own(native: Native) -> None:
     platform, made = await native.token(PLATFORM), await placed(native, BOOTS)
-    wish = {"lines": [{"line": made["lines"][0]["id"], "units": 1}], "asker": "platform"}
+    wish: dict[str, Any] = {"lines": [{"line": made["lines"][0]["id"], "units": 1}], "asker": "platform"}
     refused = await ask(native, native.retailer, **wish)
     assert (refused.status_code, refused.json()["code"]) == (403, "wrong_party")
     (asked,) = (await ask(native, platform, **wish)).json()["cancellations"]

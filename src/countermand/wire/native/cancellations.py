@@ -170,13 +170,17 @@ Found = tuple[list[CancellationView], Quoted | None]
 def _what_came(who: Caller, reports: Sequence[LineReport], cancellations: Sequence[UUID]) -> Work[Found]:
     units = {each.line: each.units for each in reports if each.outcome != "refused" and each.units}
     known = set(cancellations)
-    accepted = [each.cancellation for each in reports if each.outcome == "accepted" and each.cancellation in known]
+    accepted = [
+        each.cancellation
+        for each in reports
+        if each.outcome == "accepted" and each.cancellation is not None and each.cancellation in known
+    ]
     return partial(
         asked,
         scope=scope_of(who),
         cancellations=cancellations,
         units=units,
-        accepted=[each for each in accepted if each],
+        accepted=accepted,
     )
 
 
