@@ -33,10 +33,13 @@ PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
-    "cache_size=-65536",
     # 32 MB. A batch writes a few hundred pages, many of them again and again, and each is copied into the file once.
     "wal_autocheckpoint=8000",
 )
+
+WRITER_CACHE_KIB: Final = 65_536
+READER_CACHE_KIB: Final = 2_048
+"""Of each reader. What a reader holds is void as soon as anything was written, and the system has the file in memory."""
 
 STEPS_BETWEEN_LOOKS: Final = 20_000
 """After so many steps of SQLite's machine, about a millisecond, the time limit is checked."""
@@ -54,8 +57,8 @@ class SqliteDatabase:
         opened = partial(
             _sqlite_engine, url, execution_options=options_of(engine), json_serializer=engine.words.of_document
         )
-        self._writer = opened(begin="BEGIN IMMEDIATE", connections=1)
-        self._readers = opened(begin="BEGIN", connections=SQLITE_READERS)
+        self._writer = opened(begin="BEGIN IMMEDIATE", connections=1, cache_kib=WRITER_CACHE_KIB)
+        self._readers = opened(begin="BEGIN", connections=SQLITE_READERS, cache_kib=READER_CACHE_KIB)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reader_threads = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="reader")
 
@@ -89,7 +92,7 @@ class SqliteDatabase:
         self._readers.dispose()
 
 
-def _sqlite_engine(url: URL, *, begin: str, connections: int, **more: Any) -> Engine:
+def _sqlite_engine(url: URL, *, begin: str, connections: int, cache_kib: int, **more: Any) -> Engine:
     engine = create_engine(
         url.set(drivername="sqlite+pysqlite"),
         module=sqlite_module(),
@@ -107,7 +110,7 @@ def _sqlite_engine(url: URL, *, begin: str, connections: int, **more: Any) -> En
         # SQLite's driver must not begin transactions by itself: a read that turns into a write would then fail
         # with "database is locked" instead of waiting (531,177 such errors in one measured run).
         connection.isolation_level = None
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, f"cache_size=-{cache_kib}"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
