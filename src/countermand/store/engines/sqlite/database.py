@@ -39,7 +39,7 @@ PRAGMAS: Final = (
 
 WRITER_CACHE_KIB: Final = 65_536
 READER_CACHE_KIB: Final = 2_048
-"""Of each reader. What a reader holds is void as soon as anything was written, and the system has the file in memory."""
+"""Of each reader. What it holds is void as soon as anything was written, and the system has the file in memory."""
 
 STEPS_BETWEEN_LOOKS: Final = 20_000
 """After so many steps of SQLite's machine, about a millisecond, the time limit is checked."""
