@@ -69,6 +69,7 @@ from countermand.reads import parties as party_reads
 from countermand.reads import policies as policy_reads
 from countermand.reads import process_statuses as process_reads
 from countermand.reads import refunds as refund_reads
+from countermand.reads import search as search_reads
 from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
 from countermand.reads import users as user_reads
@@ -387,6 +388,26 @@ def _(filled: Filled) -> Cases:
 def _(filled: Filled) -> Cases:
     units, made = {filled.row("line").id: 1}, [filled.row("asked").id]
     return filled.each(lambda connection, scope: ask_reads.asked(connection, scope, made, units, ()))
+
+
+@of("reads.search.find")
+def _(filled: Filled) -> Cases:
+    texts = {
+        "reference": "PO-100",
+        "sku": "SKU-17",
+        "parcel": "3S123",
+        "cancellation": f"can_{filled.row('cancellation').id.hex}",
+        "line": str(filled.row("line").id),
+        "number": str(filled.row("line").number),
+    }
+    found: Cases = {}
+    for name, text in texts.items():
+
+        def ask(connection: Connection, scope: Scope, text: str = text) -> object:
+            return search_reads.find(connection, scope, text, search_reads.KINDS, 20)
+
+        found |= filled.each(ask, f"{name},")
+    return found
 
 
 @of("reads.order_lists.order_page")

@@ -99,6 +99,8 @@ def _native_reads(party: str) -> Iterator[Door]:
     yield _native(party, "GET", "/orders?after={}", "order")
     yield _native(party, "GET", "/orders?reference={}", "reference")
     yield _native(party, "GET", "/orders?q={}", "order")
+    for subject in ("order", "line", "cancellation", "refund", "parcel", "reference"):
+        yield _native(party, "GET", "/search?q={}", subject)
     yield _native(party, "GET", "/lines?order={}", "order")
     yield _native(party, "GET", "/lines?number={}", "item")
     yield _native(party, "GET", "/lines?after={}", "line")

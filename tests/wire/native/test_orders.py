@@ -274,6 +274,40 @@ async def test_a_list_has_the_orders_that_match_all_filters(native: Native) -> N
     assert await listed(native, f"retailer={native.retailer}&supplier=supplier", world.other_supplier) == []
 
 
+async def test_one_search_finds_all_kinds(native: Native) -> None:
+    world = native.world
+    reference, tracking = f"PO-{uuid4()}", f"JD{uuid4().hex}"
+    made = await placed(native, reference=reference, shipping_address=ADDRESS, payments=[])
+    line = made["lines"][0]
+    (asked,) = await native.asked({"line": line["id"], "units": 1})
+    parcel = {"order": made["id"], "lines": [{"line": line["id"], "units": 1}], "tracking_number": tracking}
+    sent = (await native.call("POST", "/v1/shipments", world.supplier, parcel)).json()
+
+    async def found(q: str, who: UUID | str | None = None, more: str = "") -> list[tuple[str, str, str]]:
+        answer = await native.call("GET", f"/v1/search?q={q}{more}", who or native.retailer)
+        assert answer.status_code == 200, answer.text
+        return [(each["type"], each["id"], each["matched"]) for each in answer.json()["results"]]
+
+    assert await found(reference) == [("order", made["id"], "reference")]
+    assert ("order", made["id"], "id") in await found(made["id"])
+    assert ("line", line["id"], "id") in await found(line["id"])
+    assert ("line", line["id"], "number") in await found(str(line["number"]))
+    assert ("line", line["id"], "sku") in await found("boot-42")
+    assert ("cancellation", asked["id"], "id") in await found(asked["id"])
+    assert ("shipment", sent["id"], "tracking_number") in await found(tracking)
+    assert ("order", made["id"], "name") in await found("lovelace")
+    assert ("party", str(native.retailer), "id") in await found(str(native.retailer))
+    assert await found("supplier", more="&types=parties") == [("party", str(world.supplier), "name")]
+    assert await found(tracking, more="&types=orders&types=lines") == [("order", made["id"], "tracking_number")]
+    for stranger in (world.other_retailer, world.other_supplier):
+        for q in (reference, made["id"], line["id"], asked["id"], tracking, sent["id"], str(native.retailer)):
+            assert await found(q, stranger) == [], q
+    assert await found("lovelace", world.supplier, "&types=orders") == []
+    for wrong in ("q=x", "", "q=xx&types=all", "q=xx&limit=21"):
+        refused = await native.call("GET", f"/v1/search?{wrong}", native.retailer)
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid"), wrong
+
+
 async def test_a_list_goes_on_where_a_page_ended(native: Native) -> None:
     for place in range(5):
         await placed(native, reference=f"PO-{place}")

@@ -29,6 +29,7 @@ from countermand.wire.native import (
     recoveries,
     refunds,
     scorecards,
+    search,
     shipments,
     timeline,
 )
@@ -71,6 +72,7 @@ _RESOURCES: Final = (
     lines,
     shipments,
     timeline,
+    search,
     payments,
     refunds,
     scorecards,

@@ -63,6 +63,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "shipments.get": Operation(Permission.VIEW_ORDER, _ALL),
     "shipments.list": Operation(Permission.VIEW_ORDER, _ALL),
     "shipments.update": Operation(Permission.ADD_ORDER_TRACKING, _ALL),
+    "search.find": Operation(Permission.VIEW_ORDER, _ALL),
     "timeline.get": Operation(Permission.VIEW_ORDER, _ALL),
     "lines.reassign": Operation(Permission.CREATE_ORDER, _SELLING),
     "payments.list": Operation(Permission.VIEW_ORDER, _SELLING),
