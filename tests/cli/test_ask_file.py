@@ -198,9 +198,9 @@ def test_rows_share_transactions(cli: Cli, many: Path, monkeypatch: pytest.Monke
     """So a file takes one process, and about as long as its batches: counted, as a machine may be slow."""
     batches: list[int] = []
 
-    def counted(connection: Any, calls: Any, *rest: Any) -> Any:
+    def counted(connection: Any, calls: Any, *rest: Any, **more: Any) -> Any:
         batches.append(len(calls))
-        return run_batch(connection, calls, *rest)
+        return run_batch(connection, calls, *rest, **more)
 
     monkeypatch.setattr(lanes, "run_batch", counted)
     for flags in (("--dry-run",), ()):
