@@ -1,9 +1,10 @@
 """Jobs: files of asks and answers, a result for each row, on both engines."""
 
+import asyncio
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from countermand.admin.callers import PLATFORM, Permission
 from countermand.domain.jobs import PART_MAX
 from countermand.store import recovery
 from countermand.store import tables as t
+from countermand.wire.native.door import UPLOADS_AT_ONCE
 from tests.wire.native.calling import Native
 
 pytestmark = pytest.mark.anyio
@@ -272,6 +274,48 @@ async def test_how_much_may_be_sent(sqlite_native: Native) -> None:
             headers={"Authorization": f"Bearer {native.world.tokens[who]}", **wrong},
         )
         assert (sent.status_code, sent.json()["code"]) == (415, "unsupported_media_type")
+
+
+async def test_few_parts_are_in_memory_at_once(sqlite_native: Native) -> None:
+    """The fifth one is not read before one of the first four is stored."""
+    native, who = sqlite_native, sqlite_native.retailer
+    job = await job_of(native, who)
+    gate, full, begun = asyncio.Event(), asyncio.Event(), 0
+
+    async def body(number: int) -> AsyncIterator[bytes]:
+        nonlocal begun
+        begun += 1
+        if begun == UPLOADS_AT_ONCE:
+            full.set()
+        yield f"{number}".encode()
+        await gate.wait()
+
+    async def send(number: int) -> int:
+        path, headers = f"{JOBS}/{job}/input?part={number}", {"Content-Type": "text/csv"}
+        return (await native.call("PUT", path, who, content=body(number), headers=headers)).status_code
+
+    sending = [asyncio.create_task(send(number)) for number in range(1, 7)]
+    await full.wait()
+    await native.call("GET", f"{JOBS}/{job}", who)
+    assert begun == UPLOADS_AT_ONCE
+    gate.set()
+    assert await asyncio.gather(*sending) == [200] * 6
+
+
+async def test_the_same_call_with_the_same_key_has_its_effect_once(native: Native) -> None:
+    who, line = native.retailer, await native.line(3)
+    body = {"kind": "ask", "format": "csv"}
+    keys = {"Idempotency-Key": f"make-{line}"}
+    first, again = [await native.call("POST", JOBS, who, body, headers=keys) for _ in range(2)]
+    assert (again.status_code, again.json(), again.headers["idempotent-replayed"]) == (201, first.json(), "true")
+    job = first.json()["id"]
+    await upload(native, who, job, f"line\n{line}\n")
+    keys = {"Idempotency-Key": f"start-{line}"}
+    path = f"{JOBS}/{job}/start"
+    first, again = [await native.call("POST", path, who, {"parts": 1}, headers=keys) for _ in range(2)]
+    assert (first.status_code, again.status_code, again.json()) == (202, 202, first.json())
+    other = await native.call("POST", path, who, {"parts": 2}, headers=keys)
+    assert (other.status_code, other.json()["code"]) == (422, "key_reused")
 
 
 async def test_a_party_has_five_unfinished_jobs(native: Native) -> None:

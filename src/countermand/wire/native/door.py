@@ -1,5 +1,6 @@
 """The application for ``/v1``: its calls, what they need, and how errors are answered."""
 
+import asyncio
 import re
 from typing import Any, Final
 
@@ -122,7 +123,24 @@ def _api(services: Services) -> limits.Asgi:
         return of_order if (scope["method"], scope["path"].rstrip("/")) == _PLACE_ORDER else usual
 
     bounded = limits.bounded(api, errors.refuse_body, bounds=bounds, timeout_s=settings.body_timeout_s)
-    return _reached(cached(admitted(services, bounded, api)))
+    return _reached(cached(admitted(services, _few_uploads(bounded), api)))
+
+
+UPLOADS_AT_ONCE: Final = 4
+"""So many parts of files are in memory at once. The others wait, and are not read meanwhile."""
+
+
+def _few_uploads(app: limits.Asgi) -> limits.Asgi:
+    places = asyncio.Semaphore(UPLOADS_AT_ONCE)
+
+    async def in_turn(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and _is_upload(scope):
+            async with places:
+                await app(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return in_turn
 
 
 _UPLOAD: Final = re.compile("/v1/jobs/[^/]+/input/?")
