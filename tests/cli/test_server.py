@@ -170,6 +170,19 @@ def test_money(both: Both, paid: tuple[str, str]) -> None:
     assert over.code in (2, 3)
 
 
+@pytest.mark.parametrize("form", [(), ("--json",), ("--weeks", "2"), ("--as", "fulfiller"), ("--week", "2026-W44")])
+def test_the_score_of_a_party(both: Both, form: tuple[str, ...]) -> None:
+    retailer = both.service.world.retailer
+    here, there = both.here("score", str(retailer), *form), both.there("score", str(retailer), *form)
+    assert (here.code, there.code, there.err) == (0, 0, here.err)
+    if "--json" in form:
+        assert {**there.json, "at": ""} == {**here.json, "at": ""}
+    else:
+        assert there.out == here.out
+    assert both.there("score", "retailer", *form, who=retailer).code == 0
+    assert both.there("score", str(retailer), "--week", "x").code == 2
+
+
 def test_a_line_is_reassigned_as_it_is_now(both: Both) -> None:
     line = both.line(2)
     said = both.there("reassign", line, "--to", "other_supplier", "--note", "fire", "--json").json

@@ -15,7 +15,7 @@ SERVER: Final = "--server"
 CALLS: Final = frozenset(
     {
         *((name,) for name in ("cancellations", "ask", "accept", "decline", "withdraw", "reassign")),
-        *((name,) for name in ("quote", "refunds", "replay", "recover", "listen", "trigger", "open")),
+        *((name,) for name in ("quote", "refunds", "score", "replay", "recover", "listen", "trigger", "open")),
         *(("refund", verb) for verb in ("paid", "close", "retry", "correct")),
         *(("payment", verb) for verb in ("add", "capture", "list")),
         *(("endpoint", verb) for verb in ("add", "list", "pause", "resume", "confirm", "rotate", "remove", "test")),

@@ -263,6 +263,33 @@ class Endpoints(Protocol):
         """Send a test. Returns ``verdict`` and ``result``, and nothing in a dry run."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class WantedScore:
+    """Which cards of which party."""
+
+    party: str
+    week: str | None
+    weeks: int
+    role: str | None
+    as_of: str | None
+    evidence: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundScore:
+    """The cards of a party, and what counts, a line each, if that was requested."""
+
+    document: Document
+    evidence: Sequence[str]
+
+
+class Scores(Protocol):
+    """How parties do."""
+
+    def cards(self, wanted: WantedScore) -> FoundScore:
+        """The cards of a party."""
+
+
 class Lines(Protocol):
     """Lines of orders."""
 
@@ -319,6 +346,12 @@ def endpoints(database: str | None) -> Endpoints:
 def notices(database: str | None) -> Notices:
     """Notices."""
     found: Notices = _noun("notices", database)
+    return found
+
+
+def scores(database: str | None) -> Scores:
+    """Scores."""
+    found: Scores = _noun("scores", database)
     return found
 
 

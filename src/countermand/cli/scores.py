@@ -7,23 +7,15 @@ from zoneinfo import ZoneInfo
 from cyclopts import Parameter, validators
 
 from countermand.admin.scores import Appeal, Judged, judge
-from countermand.cli.inputs import Whole, end
+from countermand.cli import nouns
+from countermand.cli.inputs import Whole
+from countermand.cli.nouns import Document, WantedScore
 from countermand.cli.orders import DOOR, operator
-from countermand.cli.output import Exit, fail, plain, print_json, print_table, report, say
+from countermand.cli.output import print_json, print_table, report, say
 from countermand.cli.parties import find_id
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
-from countermand.documents import timeline
-from countermand.documents.scorecards import (
-    WEEKS,
-    WEEKS_MAX,
-    Shown,
-    Wanted,
-    all_incidents,
-    document,
-    scorecards_for,
-)
-from countermand.domain.scoring import NORM, STRIKE_WEEKS, Figures, Reply, Role, Scorecard, Week
-from countermand.ids import show
+from countermand.documents.scorecards import WEEKS, WEEKS_MAX
+from countermand.domain.scoring import NORM, STRIKE_WEEKS, Reply, Role
 from countermand.road import Application
 
 WhoseFlag = Annotated[str | None, Parameter(help="Whose score; required if it counts for two parties")]
@@ -55,27 +47,20 @@ def score(
     party
         Name or id of the party.
     """
-    settings = read_settings(database=database)
-    zone = ZoneInfo(settings.score_zone)
-    wanted = Wanted(
-        week=_week(week), weeks=weeks, role=role, as_of=end(as_of, zone) if as_of else None, evidence=evidence
+    wanted = WantedScore(
+        party=party, week=week, weeks=weeks, role=role.value if role else None, as_of=as_of, evidence=evidence
     )
-
-    async def work(application: Application) -> Shown:
-        question = partial(scorecards_for, name=party, wanted=wanted, zone=zone, now=application.clock())
-        return await application.database.read(question)
-
-    shown = with_database(settings, work, creates=False)
+    found = nouns.scores(database).cards(wanted)
     if json:
-        print_json(document(shown, evidence=evidence))
+        print_json(found.document)
         return
-    rows = [_row(card, shown) for card in shown.cards]
+    rows = [_row(card) for card in found.document["weeks"]]
     columns = ("Week", "Ordered", "Count", "Share", "Verdict", "Answered", "Declined", "Missed", "Median", "p90")
     print_table(columns, rows, empty="There are no weeks.")
-    if evidence:
-        for card in shown.cards:
-            _print_evidence(shown.evidence[card.week], shown)
-    say(f"The norm is at most {float(NORM):.0%}. Strikes in the last {STRIKE_WEEKS} closed weeks: {shown.strikes}.")
+    for line in found.evidence:
+        print(line)
+    strikes = found.document["strikes"]
+    say(f"The norm is at most {float(NORM):.0%}. Strikes in the last {STRIKE_WEEKS} closed weeks: {strikes}.")
 
 
 def score_exclude(
@@ -116,42 +101,21 @@ def _judge(text: str, party: str | None, reason: str, database: str | None, *, e
     with_database(settings, work)
 
 
-def _week(text: str | None) -> Week | None:
-    if text is None:
-        return None
-    try:
-        return Week.read(text)
-    except ValueError as error:
-        fail(Exit.USAGE, "bad_week", f"{text!r} is no week: {error}.")
+def _row(card: Document) -> tuple[object, ...]:
+    times = [f"{card[name] / 3600:.1f} h" for name in ("median_s", "p90_s") if card[name] is not None] or ["", ""]
+    declined = "" if card["decline_rate"] is None else f"{card['decline_rate']:.1%}"
+    replies = card["answers"]
+    answered = replies[Reply.ACCEPTED.value] + replies[Reply.DECLINED.value]
+    share = "" if card["value"] is None else f"{card['value']:.2%}"
+    missed = replies[Reply.MISSED.value]
+    counted = (card["week"], card["denominator"], card["numerator"], share, _verdict(card))
+    return *counted, answered, declined, missed, *times
 
 
-def _row(card: Figures, shown: Shown) -> tuple[object, ...]:
-    times = [f"{seconds / 3600:.1f} h" for seconds in card.seconds_to_answer or ()] or ["", ""]
-    declined = "" if card.decline_rate is None else f"{float(card.decline_rate):.1%}"
-    answered = card.replies(Reply.ACCEPTED) + card.replies(Reply.DECLINED)
-    share = "" if card.value is None else f"{float(card.value):.2%}"
-    missed = card.replies(Reply.MISSED)
-    return card.week, card.ordered, card.numerator, share, _verdict(card, shown), answered, declined, missed, *times
-
-
-def _verdict(card: Figures, shown: Shown) -> str:
-    still_open = "" if card.week.closes(shown.zone) <= shown.now else " so far"
-    if card.conforms is None:
+def _verdict(card: Document) -> str:
+    still_open = "" if card["closed"] else " so far"
+    if card["conforms"] is None:
         return "no orders"
-    if card.conforms:
+    if card["conforms"]:
         return f"fine{still_open}"
-    return f"strike{still_open}" if card.strike else f"above the norm, too few for a strike{still_open}"
-
-
-def _print_evidence(card: Scorecard, shown: Shown) -> None:
-    words = {(incident.cancellation): judgement for incident, judgement in card.excluded}
-    line = None
-    for incident in sorted(all_incidents(card), key=lambda each: (each.line, each.at)):
-        first = shown.events[incident.evidence[0]]
-        if incident.line != line:
-            line = incident.line
-            print(f"{card.week}: {first.ordered} x {plain(first.sku)} of order {plain(first.reference)}, line {line}")
-        word = words.get(incident.cancellation)
-        print(f"  {show('can', incident.cancellation)}: {plain(timeline.counts(incident, word))}")
-        for event in (shown.events[each] for each in incident.evidence):
-            print(f"    {event.at:%Y-%m-%d %H:%M:%S}  {plain(timeline.sentence(event))}")
+    return f"strike{still_open}" if card["strike"] else f"above the norm, too few for a strike{still_open}"
