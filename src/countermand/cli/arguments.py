@@ -16,6 +16,7 @@ CALLS: Final = frozenset(
     {
         *((name,) for name in ("cancellations", "ask", "accept", "decline", "withdraw", "reassign")),
         *((name,) for name in ("quote", "refunds", "score", "replay", "recover", "listen", "trigger", "open")),
+        *(("party", verb) for verb in ("add", "list", "deactivate", "activate")),
         *(("refund", verb) for verb in ("paid", "close", "retry", "correct")),
         *(("payment", verb) for verb in ("add", "capture", "list")),
         *(("endpoint", verb) for verb in ("add", "list", "pause", "resume", "confirm", "rotate", "remove", "test")),

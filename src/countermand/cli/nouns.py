@@ -290,6 +290,22 @@ class Scores(Protocol):
         """The cards of a party."""
 
 
+class Parties(Protocol):
+    """Who takes part."""
+
+    def add(self, kind: str, name: str) -> str:
+        """Add one. Returns its id, as the others below."""
+
+    def all(self) -> Sequence[Document]:
+        """All of them."""
+
+    def deactivate(self, party: str) -> tuple[str, int | None]:
+        """Deactivate one. Returns also how many cancellations an operator has to answer now, if that is known."""
+
+    def activate(self, party: str) -> str:
+        """Activate one again."""
+
+
 class Lines(Protocol):
     """Lines of orders."""
 
@@ -352,6 +368,12 @@ def notices(database: str | None) -> Notices:
 def scores(database: str | None) -> Scores:
     """Scores."""
     found: Scores = _noun("scores", database)
+    return found
+
+
+def parties(database: str | None) -> Parties:
+    """Parties."""
+    found: Parties = _noun("parties", database)
     return found
 
 

@@ -13,21 +13,18 @@ from cyclopts import Parameter, validators
 from sqlalchemy import Connection
 
 from countermand.admin import credentials, users
-from countermand.admin import parties as admin
 from countermand.admin.audit import Author
 from countermand.admin.callers import Permission
 from countermand.admin.credentials import PlazaKey, TooManyKeysError
 from countermand.admin.finding import BadIdError, find_party, find_retailer, read_id
+from countermand.cli import nouns
 from countermand.cli.inputs import Name, Text, Whole
 from countermand.cli.output import Exit, fail, print_csv, print_json, print_table, report
 from countermand.cli.problems import as_command_error
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.documents.credentials import plaza_key_document
-from countermand.documents.parties import party_document
-from countermand.domain.parties import PartyKind
 from countermand.domain.texts import why_unfit
 from countermand.ids import show
-from countermand.reads import parties as party_reads
 from countermand.reads.credentials import PlazaKeyView, list_plaza_keys
 from countermand.road import Application
 
@@ -55,29 +52,23 @@ def party_add(
     name
         What people call it.
     """
-
-    async def work(application: Application) -> UUID:
-        return await application.database.write(
-            partial(admin.add, author=author(application), kind=PartyKind(kind), name=name)
-        )
-
-    party = with_database(read_settings(database=database), work)
+    party = nouns.parties(database).add(kind, name)
     if json:
-        print_json({"id": str(party), "kind": kind, "name": name})
+        print_json({"id": party, "kind": kind, "name": name})
     else:
         print(party)
 
 
 def party_list(*, csv: CsvFlag = False, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """List the parties."""
-    rows = ask_database(read_settings(database=database), party_reads.list_parties)
+    rows = nouns.parties(database).all()
     if json:
-        print_json([party_document(row) for row in rows])
+        print_json(rows)
         return
     if csv:
-        print_csv(_PARTY_COLUMNS, [{name: getattr(row, name) for name in _PARTY_COLUMNS} for row in rows])
+        print_csv(_PARTY_COLUMNS, rows)
         return
-    shown = [(row.id, row.kind, row.name, row.number) for row in rows]
+    shown = [(row["id"], row["kind"], row["name"], row["number"]) for row in rows]
     print_table(("Id", "Kind", "Name", "Number"), shown, empty="There are no parties yet.")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from countermand.cli.nouns import Document, FoundScore, WantedScore
 from countermand.cli.output import plain
 from countermand.cli.remote.calling import calling, document
-from countermand_client import Client
+from countermand.cli.remote.finding import party_named
 
 
 class RemoteScores:
@@ -16,7 +16,7 @@ class RemoteScores:
         """The cards of a party."""
         with calling() as client:
             found = client.scorecards.get(
-                _party(client, wanted.party),
+                party_named(client, wanted.party),
                 week=wanted.week,
                 weeks=None if wanted.week else wanted.weeks,
                 as_=wanted.role,
@@ -26,19 +26,6 @@ class RemoteScores:
         told = document(found)
         evidence = [line for card in told["weeks"] for line in _evidence(card)] if wanted.evidence else []
         return FoundScore(document=told, evidence=evidence)
-
-
-def _party(client: Client, text: str) -> str:
-    """The id of a party that is named: the own one, or one that a list knows."""
-    own = client.me.get().party
-    if text == own.name:
-        return own.id
-    if "-" in text or len(text) == _HEX_DIGITS:
-        return text
-    return next((each.id for each in client.parties.list(q=text) if each.name == text), text)
-
-
-_HEX_DIGITS = 32
 
 
 def _evidence(card: Document) -> Iterator[str]:

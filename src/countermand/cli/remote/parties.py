@@ -1,0 +1,40 @@
+"""Parties at a service."""
+
+from collections.abc import Sequence
+
+from countermand.cli.nouns import Document
+from countermand.cli.remote.calling import calling, not_tried
+from countermand.cli.remote.finding import party_named
+
+
+class RemoteParties:
+    """Parties, as the platform sees and changes them."""
+
+    def add(self, kind: str, name: str) -> str:
+        """Add one."""
+        not_tried()
+        with calling() as client:
+            return client.parties.create(kind=kind, name=name).id
+
+    def all(self) -> Sequence[Document]:
+        """All of them, in the order in which they came."""
+        with calling() as client:
+            found = list(client.parties.list(limit=200))
+        return [
+            {"id": each.id, "kind": each.kind, "name": each.name, "number": each.number} for each in reversed(found)
+        ]
+
+    def deactivate(self, party: str) -> tuple[str, int | None]:
+        """Deactivate one."""
+        not_tried()
+        with calling() as client:
+            return client.parties.deactivate(party_named(client, party), note=_NOTE).id, None
+
+    def activate(self, party: str) -> str:
+        """Activate one again."""
+        not_tried()
+        with calling() as client:
+            return client.parties.activate(party_named(client, party)).id
+
+
+_NOTE = "Deactivated on the command line."
