@@ -137,6 +137,18 @@ def test_an_ask_and_its_answer(both: Both) -> None:
     assert "This was answered so before" in repeat.err
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_an_ask_is_tried(both: Both, form: tuple[str, ...]) -> None:
+    line = both.line(3)
+    for more in ((), ("--units", "2"), ("--by", "retailer")):
+        what = ("ask", "--line", line, *more, "--dry-run", *form)
+        here, there = both.here(*what), both.there(*what)
+        assert (there.code, there.out) == (0, here.out)
+        assert there.err.splitlines()[:1] == [each for each in here.err.splitlines() if "would" in each]
+    refused = both.there("ask", "--line", line, "--units", "4", "--dry-run")
+    assert (refused.code, refused.out) == (3, "")
+
+
 def test_declines_and_withdrawals(both: Both) -> None:
     first, second = both.asked(2), both.asked(2)
     declined = both.there("decline", first, "--step", "1", "--reason", "other", "--note", "no", "--json").json

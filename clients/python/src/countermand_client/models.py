@@ -193,7 +193,7 @@ class Outcome(Model):
     """What an ask came to for one line. ``code`` and ``detail`` say why it was refused."""
 
     line: str
-    units: int | None
+    units: int
     outcome: str
     cancellation: str | None
     code: str
