@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,10 +76,14 @@ BOUNDS: Final = "countermand.bounds"
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many bytes a body has at most, and how many values; ``None`` where it is no JSON."""
+    """How many bytes a body has at most, and how many values; ``None`` where it is no JSON.
+
+    Where there are ``places``, a body is read when one is free, which it keeps until the call is answered.
+    """
 
     max_bytes: int
     values_max: int | None = NODES_MAX
+    places: asyncio.Semaphore | None = None
 
 
 def bounded(app: Asgi, refuse: Asgi, *, bounds: Callable[[Any], Bounds], timeout_s: float) -> Asgi:
@@ -91,8 +96,12 @@ def bounded(app: Asgi, refuse: Asgi, *, bounds: Callable[[Any], Bounds], timeout
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
+        most = bounds(scope)
+        async with most.places or nullcontext():
+            await within(most, scope, receive, send)
+
+    async def within(most: Bounds, scope: Any, receive: Receive, send: Any) -> None:
         try:
-            most = bounds(scope)
             body = await read_body(receive, max_bytes=most.max_bytes, timeout_s=timeout_s)
             if most.values_max is not None:
                 _check_json(body, most.values_max)

@@ -114,7 +114,10 @@ def _api(services: Services) -> limits.Asgi:
     ):
         api.add_api_route(path, answer, include_in_schema=False, response_model=None)
     settings = services.settings
-    usual, of_part = limits.Bounds(settings.body_max_bytes), limits.Bounds(PART_MAX, None)
+    usual, of_part = (
+        limits.Bounds(settings.body_max_bytes),
+        limits.Bounds(PART_MAX, None, asyncio.Semaphore(UPLOADS_AT_ONCE)),
+    )
     of_order = limits.Bounds(settings.order_max_bytes, ORDER_NODES_MAX)
 
     def bounds(scope: Any) -> limits.Bounds:
@@ -123,24 +126,11 @@ def _api(services: Services) -> limits.Asgi:
         return of_order if (scope["method"], scope["path"].rstrip("/")) == _PLACE_ORDER else usual
 
     bounded = limits.bounded(api, errors.refuse_body, bounds=bounds, timeout_s=settings.body_timeout_s)
-    return _reached(cached(admitted(services, _few_uploads(bounded), api)))
+    return _reached(cached(admitted(services, bounded, api)))
 
 
 UPLOADS_AT_ONCE: Final = 4
 """So many parts of files are in memory at once. The others wait, and are not read meanwhile."""
-
-
-def _few_uploads(app: limits.Asgi) -> limits.Asgi:
-    places = asyncio.Semaphore(UPLOADS_AT_ONCE)
-
-    async def in_turn(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and _is_upload(scope):
-            async with places:
-                await app(scope, receive, send)
-        else:
-            await app(scope, receive, send)
-
-    return in_turn
 
 
 _UPLOAD: Final = re.compile("/v1/jobs/[^/]+/input/?")
