@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -56,7 +57,13 @@ def api_pages() -> Iterator[tuple[str, str]]:
 
 def _list(nouns: Mapping[str, list[tuple[str, str, dict[str, Any]]]]) -> str:
     rows = [
-        (f"[`{name}`](api/{noun}.md#{name.replace('.', '')})", f"`{method} {path}`", _needed(call), _who(call))
+        (
+            f"[`{name}`](api/{noun}.md#{name.replace('.', '')})",
+            f"`{method} {path}`",
+            _purpose(call),
+            _needed(call),
+            _who(call),
+        )
         for noun, found in sorted(nouns.items())
         for method, path, call in found
         for name in (call["operationId"],)
@@ -66,7 +73,7 @@ def _list(nouns: Mapping[str, list[tuple[str, str, dict[str, Any]]]]) -> str:
         "Every operation of the [native API](../native.md), made of the description that a running service gives at\n"
         "`/openapi.json`. The page of a noun has the parameters, the body and the answer of each, and a call that was\n"
         "made and answered: `$URL` is the address of the service, and `$TOKEN` a token with the permission.\n\n"
-        f"{table(('Operation', 'Call', 'Permission', 'Who'), rows)}"
+        f"{table(('Operation', 'Call', 'What it does', 'Permission', 'Who'), rows)}"
     )
 
 
@@ -134,6 +141,11 @@ def _shown(answer: Any) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _purpose(call: Schema) -> str:
+    """The first sentence about it."""
+    return cell(re.split(r"(?<=[.:;])\s", call["description"], maxsplit=1)[0].rstrip(":;"))
 
 
 def _needed(call: Schema) -> str:

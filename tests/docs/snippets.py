@@ -100,6 +100,8 @@ SESSIONS: Final = {
     ),
     "docs/how-to/back-up.md": Session(after="test -s copy.sqlite3"),
     "docs/how-to/crux.md": Session(served=True),
+    "docs/how-to/follow-events.md": Session(served=True, after='test "$NEXT" != "$(cat page.json)"'),
+    "docs/how-to/many-at-once.md": Session(after="grep out_of_stock lines.csv && test -s results.csv"),
     "docs/how-to/mollie.md": Session(),
     "docs/how-to/nginx.md": Session(after="countermand endpoint list"),
     "docs/how-to/plaza.md": Session(
