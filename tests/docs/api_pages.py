@@ -145,7 +145,7 @@ def _json(value: Any) -> str:
 
 def _purpose(call: Schema) -> str:
     """The first sentence about it."""
-    return cell(re.split(r"(?<=[.:;])\s", call["description"], maxsplit=1)[0].rstrip(":;"))
+    return cell(re.split(r"(?<=[.:;])\s", call["description"], maxsplit=1)[0].rstrip(".:;") + ".")
 
 
 def _needed(call: Schema) -> str:
