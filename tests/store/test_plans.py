@@ -504,6 +504,10 @@ def _(filled: Filled) -> Cases:
         "later by due": CancellationFilter(by_due=True, behind=DuePlace(p.now, filled.row("asked").id)),
         "undated by due": CancellationFilter(by_due=True, behind=DuePlace(None, filled.row("asked").id)),
         "of orders": CancellationFilter(orders=_pairs(filled)),
+        "of a retailer": CancellationFilter(retailer=p.big_retailer),
+        "of a fulfiller": CancellationFilter(fulfiller=p.big_supplier),
+        "of two states": CancellationFilter(states=("accepted", "asked"), asked_if_escalated=True),
+        "recent": CancellationFilter(since=p.now - timedelta(days=1)),
         "of orders by due": CancellationFilter(orders=_pairs(filled), by_due=True),
     }
     found: Cases = {}

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
+from countermand.ids import earliest
 from countermand.reads.lookup import Lookup, all_orders_found
 from countermand.reads.scope import (
     Scope,
@@ -56,12 +57,23 @@ class CancellationFilter:
 
     ``escalated`` are those that wait for the operator. ``late`` are those whose answer was due before that time, and
     those that were escalated for it. ``by_due`` lists what waits, the longest due first. ``after`` is the id of the
-    last one of the page before, ``behind`` its place by due time. ``orders`` are pairs of a retailer and an order,
+    last one of the page before, ``behind`` its place by due time. ``states`` are some of which it has one; with
+    ``asked_if_escalated``, one that is asked only if it waits for the operator. ``since`` and ``until`` are about when
+    it was asked, or is due in a list by that. ``orders`` are pairs of a retailer and an order,
     ``lookup`` finds them.
     """
 
     state: str | None = None
+    states: tuple[str, ...] = ()
+    asked_if_escalated: bool = False
     escalated: bool = False
+    retailer: UUID | None = None
+    fulfiller: UUID | None = None
+    asker: str | None = None
+    reasons: tuple[str, ...] = ()
+    sku: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
     awaiting: UUID | None = None
     late: datetime | None = None
     due_before: datetime | None = None
@@ -188,6 +200,11 @@ def _common(scope: Scope, wanted: CancellationFilter) -> list[Any]:
         conditions.append(cancellations.id < wanted.after)
     if wanted.behind:
         conditions.append(_behind(wanted.behind))
+    if wanted.states:
+        conditions.append(cancellations.state.in_(wanted.states))
+    if wanted.asked_if_escalated:
+        conditions.append(or_(cancellations.state != State.ASKED.value, and_(_ESCALATED, _NOT_AGREED)))
+    conditions += [*_of_parties(wanted), *_of_kind(wanted), *_in_span(wanted)]
     if wanted.escalated:
         conditions += [_WAITS, _ESCALATED, _NOT_AGREED]
     if wanted.by_due:
@@ -197,6 +214,37 @@ def _common(scope: Scope, wanted: CancellationFilter) -> list[Any]:
     if wanted.late is not None:
         conditions += [_WAITS, _NOT_AGREED, _is_late(wanted.late)]
     return conditions
+
+
+def _of_parties(wanted: CancellationFilter) -> Iterator[ColumnElement[bool]]:
+    cancellations = t.cancellations.c
+    if wanted.retailer is not None:
+        yield cancellations.retailer_id == wanted.retailer
+    if wanted.fulfiller is not None:
+        yield cancellations.fulfiller_id == wanted.fulfiller
+
+
+def _of_kind(wanted: CancellationFilter) -> Iterator[ColumnElement[bool]]:
+    cancellations, lines = t.cancellations.c, t.lines.c
+    if wanted.asker is not None:
+        yield cancellations.asker == wanted.asker
+    if wanted.reasons:
+        yield cancellations.reason.in_(wanted.reasons)
+    if wanted.sku is not None:
+        of_sku = (t.named_by(cancellations.line_id, t.lines), lines.sku == wanted.sku)
+        query: Select[Any] = select(literal_column("1")).select_from(t.lines).where(*of_sku).offset(0)
+        yield query.correlate_except(t.lines).exists()
+
+
+def _in_span(wanted: CancellationFilter) -> Iterator[ColumnElement[bool]]:
+    """By ids, which tell when it was asked; in a list by due time, by that."""
+    cancellations = t.cancellations.c
+    if wanted.since is not None:
+        begin = wanted.since if wanted.by_due else earliest(wanted.since)
+        yield (cancellations.due_at if wanted.by_due else cancellations.id) >= begin
+    if wanted.until is not None:
+        end = wanted.until if wanted.by_due else earliest(wanted.until)
+        yield (cancellations.due_at if wanted.by_due else cancellations.id) < end
 
 
 def may_see(scope: Scope) -> ColumnElement[bool]:
@@ -237,9 +285,19 @@ def _branches(scope: Scope, wanted: CancellationFilter) -> Iterator[list[Any]]:
 
 def _by_state(scope: Scope, wanted: CancellationFilter) -> Iterator[list[Any]]:
     cancellations = t.cancellations.c
+    states = wanted.states or ([wanted.state] if wanted.state else _STATES)
+    if scope.kind is PartyKind.PLATFORM and wanted.retailer is not None:
+        yield [cancellations.retailer_id == wanted.retailer]
+        return
+    if scope.kind is PartyKind.PLATFORM and wanted.fulfiller is not None:
+        # What a retailer holds itself is among what it sold.
+        yield [cancellations.retailer_id == wanted.fulfiller]
+        for state in states:
+            yield [_HELD, cancellations.fulfiller_id == wanted.fulfiller, cancellations.state == state]
+        return
     if scope.kind is PartyKind.RETAILER:
         yield [cancellations.retailer_id == scope.party]
-    for state in [wanted.state] if wanted.state else _STATES:
+    for state in states:
         if scope.kind is PartyKind.PLATFORM:
             yield [cancellations.state == state]
         else:

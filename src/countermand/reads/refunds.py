@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -12,9 +13,10 @@ from countermand.domain.money.pricing import OrderMoney, PricedLine, Returned, q
 from countermand.domain.money.refunds import RefundKind
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, Refusal, RefusalKind
+from countermand.ids import earliest
 from countermand.reads.cancellations import PAGE_MAX, CancellationRow, waiting_units
 from countermand.reads.lookup import Lookup, all_orders_found
-from countermand.reads.scope import Scope, retailer_of
+from countermand.reads.scope import Scope, is_cancellation, retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.money import account_of, given_back_of, money_of_terms
@@ -238,8 +240,14 @@ class RefundFilter:
     """Which refunds to list; what is left out does not filter. ``after`` is the id of the last one before."""
 
     state: str | None = None
+    states: tuple[str, ...] = ()
     provider: str | None = None
     line: UUID | None = None
+    order: UUID | None = None
+    cancellation: UUID | None = None
+    retailer: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
     orders: tuple[tuple[UUID, UUID], ...] | None = None
     lookup: Lookup | None = None
     after: UUID | None = None
@@ -261,6 +269,19 @@ def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> 
         home = retailer_of(wanted.line)
         order = select(t.lines.c.order_id).where(t.lines.c.retailer_id == home, t.lines.c.id == wanted.line)
         conditions += [refunds.retailer_id == home, refunds.order_id == order.scalar_subquery()]
+    if wanted.order is not None:
+        conditions += [refunds.retailer_id == retailer_of(wanted.order), refunds.order_id == wanted.order]
+    if wanted.cancellation is not None:
+        home = select(t.cancellations.c.retailer_id).where(is_cancellation(wanted.cancellation)).scalar_subquery()
+        conditions += [refunds.retailer_id == home, refunds.cancellation_id == wanted.cancellation]
+    if wanted.retailer is not None:
+        conditions.append(refunds.retailer_id == wanted.retailer)
+    if wanted.states:
+        conditions.append(refunds.state.in_(wanted.states))
+    if wanted.since is not None:
+        conditions.append(refunds.id >= earliest(wanted.since))
+    if wanted.until is not None:
+        conditions.append(refunds.id < earliest(wanted.until))
     if wanted.orders is not None:
         orders = bindparam("orders", list(wanted.orders), type_=PairList())
         conditions.append(pair_of(refunds.retailer_id, refunds.order_id, orders))

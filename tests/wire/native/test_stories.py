@@ -185,3 +185,69 @@ async def test_what_the_platform_asks_for_itself_is_its_own(native: Native) -> N
     for party in (native.retailer, native.world.supplier):
         card = (await native.call("GET", f"/v1/scorecards/{party}?weeks=1&evidence=true", platform)).json()
         assert made["lines"][0]["id"] not in str(card), party
+
+
+async def test_a_list_has_those_that_match_all_filters(native: Native) -> None:
+    world, platform = native.world, await native.token(PLATFORM)
+    one, two = await placed(native, BOOTS), await placed(native, {**BOOTS, "sku": "sock", "supplier": "other_supplier"})
+    first = (await ask(native, platform, lines=[{"line": one["lines"][0]["id"], "units": 1}])).json()
+    world.clock.advance(hours=1)
+    later = world.clock.now.isoformat().replace("+00:00", "Z")
+    wish = {"asker": "retailer", "reason": "ordered_twice"}
+    second = (await ask(native, native.retailer, lines=[{"line": two["lines"][0]["id"], "units": 1}], **wish)).json()
+    (a,), (b,) = first["cancellations"], second["cancellations"]
+    await answer(native, world.other_supplier, b["id"], "decline", reason="other")
+    mine = f"retailer={native.retailer}"
+    for query, found in (
+        (mine, [b, a]),
+        (f"{mine}&state=asked", [a]),
+        (f"{mine}&state=asked&state=declined", [b, a]),
+        (f"{mine}&state=escalated&state=declined", [b]),
+        (f"{mine}&state=escalated", []),
+        (f"{mine}&fulfiller=supplier", [a]),
+        (f"{mine}&asker=retailer", [b]),
+        (f"{mine}&reason=ordered_twice&reason=other", [b]),
+        (f"{mine}&sku=sock", [b]),
+        (f"{mine}&since={later}", [b]),
+        (f"{mine}&until={later}", [a]),
+        (f"{mine}&sort=due_at&until={later}", []),
+        (f"retailer={world.other_retailer}&sku=sock", []),
+        ("retailer=Nobody", []),
+    ):
+        for who in (platform, native.retailer):
+            listed = await native.listed(f"?{query}", who)
+            assert [each["id"] for each in listed] == [each["id"] for each in found], (query, who)
+    assert [each["id"] for each in await native.listed(f"?{mine}&fulfiller=supplier", world.supplier)] == [a["id"]]
+
+
+async def test_refunds_are_listed_by_what_they_are_of(native: Native) -> None:
+    world, platform = native.world, await native.token(PLATFORM)
+    made = await placed(native, {**BOOTS, "supplier": str(native.retailer)})
+    line = made["lines"][0]["id"]
+    (asked,) = (await ask(native, native.retailer, lines=[{"line": line, "units": 1}], asker="retailer")).json()[
+        "cancellations"
+    ]
+    later = "2200-01-01"
+
+    async def found(query: str, who: Any) -> list[str]:
+        page = await native.call("GET", f"/v1/refunds?{query}", who)
+        assert page.status_code == 200, page.text
+        return [each["cancellation"] for each in page.json()["refunds"]]
+
+    mine = f"retailer={native.retailer}"
+    for query, count in (
+        (mine, 1),
+        (f"{mine}&state=by_hand&state=due", 1),
+        (f"{mine}&state=parked", 0),
+        (f"order={made['id']}", 1),
+        (f"cancellation={asked['id']}&until={later}", 1),
+        (f"cancellation={asked['id']}&since={later}", 0),
+        (f"cancellation={uuid4()}", 0),
+        (f"order={uuid4()}", 0),
+    ):
+        for who in (platform, native.retailer):
+            assert await found(query, who) == [asked["id"]] * count, query
+    for query in (mine, f"order={made['id']}", f"cancellation={asked['id']}"):
+        assert await found(query, world.other_retailer) == []
+    (refund,) = (await native.call("GET", f"/v1/refunds?order={made['id']}", platform)).json()["refunds"]
+    assert (refund["retailer_id"], refund["amount_minor"]) == (str(native.retailer), 1000)

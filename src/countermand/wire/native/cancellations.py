@@ -1,13 +1,13 @@
 """Calls about cancellations: ask, answer, take back, show and list."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
@@ -44,9 +44,10 @@ from countermand.service.calls import Call, Done
 from countermand.store.engines.protocol import Work
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import DOOR, former_fingerprint, moment_of, scope_of, submit
-from countermand.wire.native.messages import JsonRoute, Limit, LineIn, Sought, Strict, Units, distinct
+from countermand.wire.native.meaning import DOOR, former_fingerprint, moment_of, party_named, scope_of, submit
+from countermand.wire.native.messages import JsonRoute, Limit, LineIn, Sought, Strict, Units, Word, distinct
 from countermand.wire.native.once import Once, Shown, response_of, submit_once
+from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
@@ -223,7 +224,12 @@ ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "e
 class Filters:
     """Which cancellations a list shows: those that match all of these."""
 
-    state: ListedState | None = None
+    state: Annotated[list[ListedState] | None, Query()] = None
+    retailer: Word | None = None
+    fulfiller: Word | None = None
+    asker: Asker | None = None
+    reason: Annotated[list[CancelReason] | None, Query()] = None
+    sku: Word | None = None
     awaiting: Id | None = None
     awaiting_me: bool = False
     late: bool = False
@@ -239,6 +245,7 @@ async def list_cancellations(
     who: Who,
     filters: Annotated[Filters, Depends()],
     lookup: Sought,
+    period: PeriodGiven,
     after: str | None = None,
     limit: Limit = 50,
 ) -> CancellationPage:
@@ -247,7 +254,14 @@ async def list_cancellations(
     `state=escalated` are those that wait for the platform, as `awaiting_me` says for it. `late` are those whose answer
     was due before now, and those that were escalated for that.
     """
-    wanted = replace(_wanted(services, who, filters, after, limit + 1), lookup=lookup)
+    wanted = replace(
+        _wanted(services, who, filters, after, limit + 1),
+        lookup=lookup,
+        retailer=await party_named(services, filters.retailer),
+        fulfiller=await party_named(services, filters.fulfiller),
+        since=period.since,
+        until=period.until,
+    )
     rows = await services.database.read(
         partial(cancellation_reads.list_cancellations, scope=scope_of(who), wanted=wanted)
     )
@@ -259,15 +273,20 @@ async def list_cancellations(
 
 def _wanted(services: Services, who: Caller, filters: Filters, after: str | None, limit: int) -> CancellationFilter:
     by_due = filters.sort is not None
-    if by_due and filters.state not in (None, "asked", "escalated"):
+    states = set(filters.state or ())
+    if by_due and not states <= {"asked", "escalated"}:
         detail = "sort=due_at lists what waits for an answer; those in another state have theirs."
         raise invalid(detail, "query", "sort")
     whose = {party for party in (filters.awaiting, who.party if filters.awaiting_me else None) if party}
     operators = PLATFORM in whose
     last = _last(after, by_due=by_due) if after is not None else None
     return CancellationFilter(
-        state=None if filters.state == "escalated" else filters.state,
-        escalated=operators or filters.state == "escalated",
+        states=tuple(sorted(_stored(states))) if states != {"escalated"} else (),
+        asked_if_escalated="escalated" in states and "asked" not in states and len(states) > 1,
+        escalated=operators or states == {"escalated"},
+        asker=filters.asker.value if filters.asker else None,
+        reasons=tuple(each.value for each in filters.reason or ()),
+        sku=filters.sku,
         # Two parties never await one answer.
         awaiting=UUID(int=0) if len(whose) > 1 else next(iter(whose - {PLATFORM}), None),
         late=services.clock() if filters.late else None,
@@ -279,6 +298,11 @@ def _wanted(services: Services, who: Caller, filters: Filters, after: str | None
         behind=last if by_due else None,
         limit=limit,
     )
+
+
+def _stored(states: Collection[str]) -> set[str]:
+    """The states that rows have: what is escalated is asked for."""
+    return {"asked" if each == "escalated" else each for each in states}
 
 
 def _place(row: CancellationView, wanted: CancellationFilter) -> str:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from countermand.domain.texts import TEXT_MAX, read_text
 from countermand.fields import ExactUnits, Id, InQuery, NothingNull, named
+from countermand.ids import read_uuid
 from countermand.json_input import parse_json
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.lookup import Lookup
@@ -57,6 +59,13 @@ class Strict(NothingNull):
     """Unknown members are refused, so that a misspelt one is not lost unnoticed; so is ``null``."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def _cancellation(given: Any) -> Any:
+    return read_uuid(given.removeprefix("can_") if isinstance(given, str) else given)
+
+
+CancellationId = Annotated[UUID, BeforeValidator(named("bad_id", _cancellation))]
 
 
 class LineIn(Strict):

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated, Any, Final, Self
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse, Response
@@ -24,9 +24,10 @@ from countermand.service.calls import Call
 from countermand.store.engines.protocol import Work
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import DOOR, former_fingerprint, scope_of
-from countermand.wire.native.messages import JsonRoute, Limit, LineIn, Sought, Strict, distinct
+from countermand.wire.native.meaning import DOOR, former_fingerprint, party_named, scope_of
+from countermand.wire.native.messages import CancellationId, JsonRoute, Limit, LineIn, Sought, Strict, Word, distinct
 from countermand.wire.native.once import Once, Shown, submit_once
+from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
@@ -89,9 +90,13 @@ async def list_refunds(
     services: Inside,
     who: Who,
     lookup: Sought,
-    state: RefundState | None = None,
+    period: PeriodGiven,
+    state: Annotated[list[RefundState] | None, Query()] = None,
     provider: Text | None = None,
     line: Id | None = None,
+    order: Id | None = None,
+    cancellation: CancellationId | None = None,
+    retailer: Word | None = None,
     after: str | None = None,
     limit: Limit = 50,
 ) -> JSONResponse:
@@ -100,7 +105,17 @@ async def list_refunds(
     if after is not None and begin is None:
         raise invalid("after is not the id of a refund; use next of the page before.", "query", "after")
     filters = refunds.RefundFilter(
-        state=state.value if state else None, provider=provider, line=line, lookup=lookup, after=begin, limit=limit + 1
+        states=tuple(each.value for each in state or ()),
+        provider=provider,
+        line=line,
+        order=order,
+        cancellation=cancellation,
+        retailer=await party_named(services, retailer),
+        since=period.since,
+        until=period.until,
+        lookup=lookup,
+        after=begin,
+        limit=limit + 1,
     )
     rows = await services.database.read(partial(refunds.list_refunds, scope=scope_of(who), wanted=filters))
     page: dict[str, Any] = {
