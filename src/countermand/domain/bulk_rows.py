@@ -20,7 +20,7 @@ E = TypeVar("E", bound=StrEnum)
 
 KEY_MAX: Final = 255
 SHOWN: Final = 40
-ASKERS: Final = (Asker.CUSTOMER, Asker.RETAILER)
+ASKERS: Final = (Asker.CUSTOMER, Asker.RETAILER, Asker.PLATFORM)
 STEP_MAX: Final = 1_000_000
 
 

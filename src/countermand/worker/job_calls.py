@@ -23,7 +23,7 @@ from countermand.domain.commands import (
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.jobs import RowResult
 from countermand.domain.orders import Repeats
-from countermand.domain.parties import Actor, PartyKind
+from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, Refusal, RefusalKind
 from countermand.domain.texts import fit
@@ -80,6 +80,8 @@ def _planned(
     meaning = row.meaning
     match meaning:
         case AskRow():
+            if meaning.asker is Asker.PLATFORM and job.party_kind != PartyKind.PLATFORM.value:
+                return Planned(row=row, outcome=_refused_as(row, "wrong_party", "Only the platform asks for itself."))
             line = lines[meaning.place]
             if isinstance(line, LineKey):
                 return Planned(

@@ -128,6 +128,7 @@ ROWS: list[tuple[dict[str, Any], str, list[tuple[str, str]]]] = [
     ({"line": "{line}", "units": 10**9}, "invalid", [("/units", "out_of_range")]),
     ({"line": "{line}", "asker": "nobody"}, "invalid", [("/asker", "not_listed")]),
     ({"line": "{line}", "asker": 1}, "invalid", [("/asker", "bad_text")]),
+    ({"line": "{line}", "asker": "platform"}, "wrong_party", []),
     ({"line": "{line}", "note": "\x00"}, "invalid", [("/note", "bad_text")]),
     ({"line": "{line}", "note": "n" * 1001}, "invalid", [("/note", "too_long")]),
     ({"line": "{line}", "colour": "red"}, "invalid", [("/colour", "unknown_member")]),
@@ -167,6 +168,13 @@ async def test_each_row_of_json_is_told_what_is_wrong_with_it(native: Native) ->
         assert [(each["pointer"], each["code"]) for each in row["errors"]] == errors, row
         assert row["input"].keys() == said.keys()
         assert (row["id"] is not None) == (result == "ok")
+
+
+async def test_the_platform_asks_for_itself(native: Native) -> None:
+    line = await native.line(2)
+    _, rows = await done(native, await native.token(PLATFORM), f"line,units,asker\n{line},1,platform\n")
+    found = (await native.call("GET", f"/v1/cancellations/{rows[0]['id']}", native.retailer)).json()
+    assert found["asker"] == "platform"
 
 
 async def test_lines_that_are_no_json_are_rows_of_their_own(native: Native) -> None:
