@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
@@ -66,7 +66,7 @@ class CancellationIn(Strict):
     asker: Literal[Asker.CUSTOMER, Asker.RETAILER, Asker.PLATFORM] = Asker.CUSTOMER
     reason: CancelReason = CancelReason.NOT_STATED
     note: Note = ""
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
