@@ -255,6 +255,8 @@ async def every_page(site: Site) -> dict[str, str]:
         "webhooks": "/console/webhooks",
         "parties": "/console/parties",
         "party": f"/console/parties/{supplier}",
+        "add a person": f"/console/parties/{supplier}/users/add",
+        "make a token": f"/console/parties/{supplier}/tokens/add",
         "policies": f"/console/policies?retailer={world.retailer}",
         "scorecards": "/console/scorecards",
         "scorecard": f"/console/scorecards/{supplier}",

@@ -8,13 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from countermand.admin import endpoints, jobs
+from countermand.admin import endpoints, jobs, users
 from countermand.admin.callers import PERMISSIONS, PLATFORM
 from countermand.console.routes import ROUTES, Route
 from countermand.domain.commands import AcceptCancellation, AskCancellation
 from countermand.domain.jobs import JobFormat, JobKind
 from countermand.domain.parties import PartyKind
 from countermand.ids import show
+from countermand.reads.credentials import list_credentials
 from countermand.reads.refunds import RefundFilter, list_refunds
 from countermand.service.calls import Done
 from tests.console.visiting import Person, person
@@ -31,6 +32,8 @@ PREFIXES: Final = {
     "endpoint": "ept",
     "party": "pty",
     "job": "job",
+    "user": "usr",
+    "credential": "crd",
 }
 ROLES: Final = {
     "operator": PartyKind.PLATFORM,
@@ -69,13 +72,25 @@ class Stage:
             # Jobs are of the party that made them, also for the platform.
             things = things | {"job": things["platform's job"]}
         if role == "supplier":
-            things = things | {name: things[f"supplier's {name}"] for name in ("party", "endpoint", "job")}
+            things = things | {
+                name: things[f"supplier's {name}"] for name in ("party", "endpoint", "job", "user", "credential")
+            }
         names = {name: show(PREFIXES[name], thing) for name, thing in things.items() if name in PREFIXES}
         return route.path.format(**names)
 
     async def call(self, role: str, route: Route, things: dict[str, UUID]) -> Any:
         path = self.path(route, things, role)
         return await (self.people[role].look(path) if route.method == "GET" else self.people[role].post(path, {}))
+
+
+async def access(world: World, party: UUID) -> dict[str, UUID]:
+    """Somebody of a party, and a token of its own."""
+    who = await person(world, party)
+    user = await world.application.database.read(partial(users.find_user, text=who.email))
+    [*_, token] = await world.application.database.read(
+        partial(list_credentials, kind="token", party=party, after=None, limit=50)
+    )
+    return {"user": user.id, "credential": token.id}
 
 
 async def job(world: World, party: UUID) -> UUID:
@@ -120,6 +135,8 @@ async def things(world: World, retailer: UUID, supplier: UUID) -> dict[str, UUID
         "party": retailer,
         "endpoint": sellers.endpoint.id,
         "job": await job(world, retailer),
+        **await access(world, retailer),
+        **{f"supplier's {name}": thing for name, thing in (await access(world, supplier)).items()},
         "supplier's job": await job(world, supplier),
         "supplier's party": supplier,
         "supplier's endpoint": endpoint.endpoint.id,

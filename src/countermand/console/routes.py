@@ -15,6 +15,7 @@ from countermand.console.pages import (
     jobs,
     orders,
     parties,
+    people,
     policies,
     refunds,
     scorecards,
@@ -73,6 +74,7 @@ _CANCEL: Final = Permission.CANCEL_ORDER
 _MONEY: Final = Permission.MANAGE_REFUNDS
 _ENDPOINTS: Final = Permission.MANAGE_ENDPOINTS
 _ENDPOINT: Final = "/console/webhooks/{endpoint}"
+_ACCESS: Final = parties.ACCESS
 _JOB: Final = "/console/jobs/{job}"
 _ONE: Final = "/console/cancellations/{cancellation}"
 _REFUND: Final = "/console/refunds/{refund}"
@@ -102,6 +104,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     _get("/console/policies", policies.look, _PLATFORM),
     _get("/console/parties", parties.look),
     _get("/console/parties/{party}", parties.look_at_one),
+    *_both("/console/parties/{party}/users/add", people.confirm_add_user, people.add_user, _ACCESS),
+    *_both("/console/parties/{party}/tokens/add", people.confirm_add_token, people.add_token, _ACCESS),
+    _post("/console/users/{user}/disable", people.disable_user, _ACCESS),
+    _post("/console/users/{user}/enable", people.enable_user, _ACCESS),
+    _post("/console/users/{user}/logout", people.log_out_user, _ACCESS),
+    *_both("/console/credentials/{credential}/revoke", people.confirm_revoke, people.revoke, _ACCESS),
     _get("/console/webhooks", webhooks.look),
     *_both("/console/webhooks/add", webhooks.confirm_add, webhooks.add, _ENDPOINTS),
     _get(_ENDPOINT, webhooks.look_at_one),

@@ -3,16 +3,19 @@
 from datetime import datetime
 from typing import Final
 
+from countermand.admin.callers import Permission
 from countermand.console.errors import unknown
-from countermand.console.rendering import redirect, show_page
+from countermand.console.rendering import Note, redirect, show_page
 from countermand.console.visit import Visit
 from countermand.ids import read, show
 from countermand.reads.credentials import CredentialView, list_credentials
 from countermand.reads.parties import UnknownPartyError, find_party, list_parties
 from countermand.reads.users import list_users
+from countermand.reads.views import PartyView
 from countermand.wire.response import Reply
 
 SHOWN: Final = 100
+ACCESS: Final = Permission.MANAGE_ENDPOINTS
 LISTED: Final = 200
 PATH: Final = "/console/parties"
 _ORDER: Final = {"platform": 0, "retailer": 1, "supplier": 2}
@@ -31,15 +34,24 @@ async def look(visit: Visit) -> Reply:
     )
 
 
-async def look_at_one(visit: Visit) -> Reply:
-    """One party with its users and credentials."""
+async def party_of(visit: Visit) -> PartyView:
+    """The party that the path names.
+
+    Raises:
+        PageError: there is none that the visitor may see.
+    """
     wanted = read("pty", visit.names["party"])
     if wanted is None or (not visit.is_platform and wanted != visit.caller.party):
         raise unknown("party", PATH, "Parties")
     try:
-        party = await visit.read(find_party, str(wanted))
+        return await visit.read(find_party, str(wanted))
     except UnknownPartyError:
         raise unknown("party", PATH, "Parties") from None
+
+
+async def look_at_one(visit: Visit) -> Reply:
+    """One party with its users and credentials."""
+    party = await party_of(visit)
     users = await visit.read(list_users, party=party.id, after=None, limit=SHOWN)
     tokens = await visit.read(list_credentials, kind="token", party=party.id, after=None, limit=SHOWN)
     keys = await visit.read(list_credentials, kind="plaza_key", party=party.id, after=None, limit=SHOWN)
@@ -47,10 +59,21 @@ async def look_at_one(visit: Visit) -> Reply:
         visit,
         "party.html",
         title=party.name,
+        note=_NOTES.get(visit.query.get("done", "")),
+        may_manage=visit.may(ACCESS),
         party=party,
         users=users,
         credentials=[(each, _state(each, visit.now)) for each in (*tokens, *keys)],
     )
+
+
+_NOTES: Final = {
+    "user": Note(title="The person is added.", text="Hand over the first password by another way.", mood="good"),
+    "disabled": Note(title="The person is disabled.", text="All log-ins and tokens have ended.", mood="good"),
+    "enabled": Note(title="The person can log in again.", mood="good"),
+    "logged-out": Note(title="All log-ins and tokens of the person have ended.", mood="good"),
+    "revoked": Note(title="It is revoked.", text="Whatever calls with it is refused within seconds.", mood="good"),
+}
 
 
 def _state(credential: CredentialView, now: datetime) -> tuple[str, str]:
