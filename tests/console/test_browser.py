@@ -258,6 +258,7 @@ async def every_page(site: Site) -> dict[str, str]:
         "add a person": f"/console/parties/{supplier}/users/add",
         "make a token": f"/console/parties/{supplier}/tokens/add",
         "policies": f"/console/policies?retailer={world.retailer}",
+        "policy": f"/console/policies/edit?retailer={world.retailer}",
         "scorecards": "/console/scorecards",
         "scorecard": f"/console/scorecards/{supplier}",
         "jobs": "/console/jobs",

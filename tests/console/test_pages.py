@@ -12,7 +12,7 @@ import pytest
 from countermand.admin import endpoints, users
 from countermand.admin.callers import PLATFORM
 from countermand.admin.policies import put_in_force
-from countermand.console.pages import parties
+from countermand.console.permissions import ACCESS
 from countermand.domain.commands import AskCancellation, CancelOwn, EscalateCancellation
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Policy, Silence
@@ -805,9 +805,61 @@ async def test_a_token_is_shown_once_and_ends_when_it_is_revoked(world: World) -
 
 
 async def test_nobody_gives_more_than_it_has(sqlite_world: World) -> None:
-    held = ["view_order", parties.ACCESS.value]
+    held = ["view_order", ACCESS.value]
     who = await person(sqlite_world, sqlite_world.retailer, permissions=held)
     path = f"/console/parties/{show('pty', sqlite_world.retailer)}"
     form = {"label": "x", "permission": ["view_order", "cancel_order"]}
     reply = await who.post(f"{path}/tokens/add", form)
     assert (reply.status_code, "Nobody gives more than it has" in words(reply)) == (422, True)
+
+
+# Policies and judgements
+
+
+async def test_a_policy_is_shown_as_sentences_before_it_is_saved(world: World) -> None:
+    who = await operator(world)
+    path = f"/console/policies/edit?retailer={world.retailer}&holder={world.supplier}"
+    form = {
+        "answer_within_s": "24", "free_window_s": "", "accepts_for_s": "", "proof_within_s": "1.5", "first": "yes",
+        "silence": "accept", "accepts_until": "shipped", "whole_order": "what_can_be", "version": "0", "do": "preview",
+    }  # fmt: skip
+    assert 'value="48"' in (await who.look(path)).text
+    for field, wrong in (
+        ("answer_within_s", "soon"), ("answer_within_s", "-1"), ("answer_within_s", "0.0001"), ("silence", "sing"),
+    ):  # fmt: skip
+        reply = await who.post(path, {**form, field: wrong})
+        assert (reply.status_code, f'id="{field}-wrong"' in reply.text) == (422, True), (field, wrong)
+    nonsense = await who.post(path, {**form, "answer_within_s": "0.01"})
+    assert (nonsense.status_code, "These terms make no sense" in words(nonsense)) == (422, True)
+    shown = await who.post(path, form)
+    assert "<mark>Each has 1 day to answer.</mark>" in shown.text
+    assert "<mark>Silence means yes: the units are cancelled.</mark>" in shown.text
+    assert "No longer: Each has 2 days to answer." in words(shown)
+    saved = await who.post(path, {**form, "do": "save"})
+    told = words(await who.look(saved.headers["location"]))
+    assert "The new version is saved." in told
+    assert "Each has 1 day to answer." in told
+    again = await who.post(path, {**form, "do": "save"})
+    assert (again.status_code, "Somebody else has changed it" in words(again)) == (422, True)
+    assert (await who.look("/console/policies/edit")).status_code == 422
+
+
+async def test_an_item_is_taken_out_of_a_score_with_a_reason_and_counts_again(world: World) -> None:
+    line = (await world.order(3)).lines[0].id
+    own = CancelOwn(line=line, actor=world.actor(world.supplier), reason=CancelReason.OUT_OF_STOCK)
+    assert isinstance(await world.submit(own, retailer=world.retailer), Done)
+    who = await operator(world)
+    card = f"/console/scorecards/{show('pty', world.supplier)}"
+    [judge] = [each for each in links_in(await who.look(card)) if "/judge/" in each]
+    assert (await who.fill_in(judge, note=" ")).status_code == 422
+    assert (await who.fill_in(judge, note="The warehouse burnt down")).status_code == 303
+    page = await who.look(card)
+    assert "it no longer does (Platform (Ada Lindqvist)" in words(page)
+    assert "The warehouse burnt down" in words(page)
+    [again] = [each for each in links_in(page) if "/judge/" in each]
+    assert again.endswith("?counts=yes")
+    assert (await who.fill_in(again, note="It did not")).status_code == 303
+    assert "it no longer does" not in words(await who.look(card))
+    twice = await who.fill_in(again, note="It did not")
+    assert twice.status_code == 409
+    assert not [each for each in links_in(await (await person(world, world.supplier)).look(card)) if "/judge/" in each]

@@ -17,12 +17,14 @@ from countermand.console.pages import (
     parties,
     people,
     policies,
+    policy_edit,
     refunds,
     scorecards,
     search,
     today,
     webhooks,
 )
+from countermand.console.permissions import ACCESS, POLICIES, SCORES
 from countermand.console.visit import Visit
 from countermand.domain.parties import PartyKind
 from countermand.wire.response import Reply
@@ -74,7 +76,7 @@ _CANCEL: Final = Permission.CANCEL_ORDER
 _MONEY: Final = Permission.MANAGE_REFUNDS
 _ENDPOINTS: Final = Permission.MANAGE_ENDPOINTS
 _ENDPOINT: Final = "/console/webhooks/{endpoint}"
-_ACCESS: Final = parties.ACCESS
+_JUDGE: Final = "/console/scorecards/{party}/judge/{cancellation}"
 _JOB: Final = "/console/jobs/{job}"
 _ONE: Final = "/console/cancellations/{cancellation}"
 _REFUND: Final = "/console/refunds/{refund}"
@@ -101,15 +103,23 @@ ROUTES: Final[tuple[Route, ...]] = (
     *_both(f"{_REFUND}/correct", refunds.confirm_correct, refunds.correct, _MONEY, _PLATFORM),
     _get("/console/scorecards", scorecards.look),
     _get("/console/scorecards/{party}", scorecards.look_at_one),
+    *_both(
+        "/console/scorecards/{party}/judge/{cancellation}",
+        scorecards.confirm_judge,
+        scorecards.judge,
+        SCORES,
+        _PLATFORM,
+    ),
     _get("/console/policies", policies.look, _PLATFORM),
+    *_both("/console/policies/edit", policy_edit.look, policy_edit.save, POLICIES, _PLATFORM),
     _get("/console/parties", parties.look),
     _get("/console/parties/{party}", parties.look_at_one),
-    *_both("/console/parties/{party}/users/add", people.confirm_add_user, people.add_user, _ACCESS),
-    *_both("/console/parties/{party}/tokens/add", people.confirm_add_token, people.add_token, _ACCESS),
-    _post("/console/users/{user}/disable", people.disable_user, _ACCESS),
-    _post("/console/users/{user}/enable", people.enable_user, _ACCESS),
-    _post("/console/users/{user}/logout", people.log_out_user, _ACCESS),
-    *_both("/console/credentials/{credential}/revoke", people.confirm_revoke, people.revoke, _ACCESS),
+    *_both("/console/parties/{party}/users/add", people.confirm_add_user, people.add_user, ACCESS),
+    *_both("/console/parties/{party}/tokens/add", people.confirm_add_token, people.add_token, ACCESS),
+    _post("/console/users/{user}/disable", people.disable_user, ACCESS),
+    _post("/console/users/{user}/enable", people.enable_user, ACCESS),
+    _post("/console/users/{user}/logout", people.log_out_user, ACCESS),
+    *_both("/console/credentials/{credential}/revoke", people.confirm_revoke, people.revoke, ACCESS),
     _get("/console/webhooks", webhooks.look),
     *_both("/console/webhooks/add", webhooks.confirm_add, webhooks.add, _ENDPOINTS),
     _get(_ENDPOINT, webhooks.look_at_one),

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Final
 
-from countermand.admin.callers import Permission
 from countermand.console.errors import unknown
+from countermand.console.permissions import ACCESS
 from countermand.console.rendering import Note, redirect, show_page
 from countermand.console.visit import Visit
 from countermand.ids import read, show
@@ -15,7 +15,6 @@ from countermand.reads.views import PartyView
 from countermand.wire.response import Reply
 
 SHOWN: Final = 100
-ACCESS: Final = Permission.MANAGE_ENDPOINTS
 LISTED: Final = 200
 PATH: Final = "/console/parties"
 _ORDER: Final = {"platform": 0, "retailer": 1, "supplier": 2}

@@ -6,7 +6,8 @@ from typing import Final
 from countermand.admin.policies import in_force
 from countermand.console.errors import PageError
 from countermand.console.markup import span
-from countermand.console.rendering import show_page
+from countermand.console.permissions import POLICIES
+from countermand.console.rendering import Note, show_page
 from countermand.console.visit import Visit
 from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
@@ -23,7 +24,7 @@ async def look(visit: Visit) -> Reply:
     """What holds between a retailer and a holder of goods, and what held before."""
     parties = await visit.read(list_parties)
     retailers = [each for each in parties if each.kind == PartyKind.RETAILER.value]
-    retailer = await _chosen(visit, "retailer")
+    retailer = await chosen_party(visit, "retailer")
     if retailer is None:
         return show_page(
             visit,
@@ -33,8 +34,9 @@ async def look(visit: Visit) -> Reply:
             suppliers=parties,
             retailer=None,
             holder=None,
+            may_change=False,
         )
-    holder = await _chosen(visit, "holder")
+    holder = await chosen_party(visit, "holder")
     policy = await visit.read(in_force, retailer.id, holder.id if holder else ANY_FULFILLER)
     history = await visit.read(policy_history, retailer.id, holder.id if holder else ANY_FULFILLER)
     name = holder.name if holder else "whoever holds the goods"
@@ -42,6 +44,10 @@ async def look(visit: Visit) -> Reply:
         visit,
         "policies.html",
         title=f"Policy of {retailer.name} with {name}",
+        note=Note(title="The new version is saved.", text="It holds for what is asked from now on.", mood="good")
+        if visit.query.get("done") == "saved"
+        else None,
+        may_change=visit.may(POLICIES),
         retailers=retailers,
         suppliers=parties,
         retailer=retailer,
@@ -52,7 +58,8 @@ async def look(visit: Visit) -> Reply:
     )
 
 
-async def _chosen(visit: Visit, name: str) -> PartyView | None:
+async def chosen_party(visit: Visit, name: str) -> PartyView | None:
+    """The party that the address names under ``name``, if it does."""
     text = visit.query.get(name, "")
     if not text:
         return None

@@ -2,18 +2,26 @@
 
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from markupsafe import Markup
 
+from countermand.admin.scores import Appeal
+from countermand.admin.scores import judge as decide
 from countermand.console.errors import unknown
+from countermand.console.forms import FieldError
+from countermand.console.permissions import SCORES
 from countermand.console.rendering import redirect, show_page
-from countermand.console.visit import Visit
+from countermand.console.visit import DOOR, Visit
 from countermand.documents import timeline
 from countermand.documents.scorecards import SellsNothingError, Shown, Wanted, all_incidents, scorecards_for
 from countermand.domain.parties import PartyKind
+from countermand.domain.problems import ProblemError
 from countermand.domain.scoring import NORM, Figures, Incident, Reply, Role, Week
 from countermand.ids import read, show
-from countermand.reads.parties import UnknownPartyError, list_parties
+from countermand.reads.cancellations import cancellation_by_id
+from countermand.reads.parties import UnknownPartyError, find_party, list_parties
+from countermand.reads.views import PartyView
 from countermand.wire.response import Reply as HttpReply
 
 PATH: Final = "/console/scorecards"
@@ -42,6 +50,7 @@ class Counted:
     incident: Incident
     sentences: list[str]
     judgement: str
+    is_excluded: bool
 
 
 async def look_at_one(visit: Visit) -> HttpReply:
@@ -73,11 +82,65 @@ async def look_at_one(visit: Visit) -> HttpReply:
         rows=[(each, _is_closed(each, shown)) for each in reversed(shown.cards)],
         week=evidence.cards[-1].week,
         counted=_counted(evidence),
+        may_judge=visit.is_platform and visit.may(SCORES),
         norm=_percent(float(NORM)),
         percent=lambda value: "–" if value is None else _percent(float(value)),
         reply=Reply,
         path=f"{PATH}/{show('pty', wanted)}",
     )
+
+
+# Judgements
+
+
+async def _appeal(visit: Visit) -> tuple[PartyView, UUID]:
+    party, cancellation = read("pty", visit.names["party"]), read("can", visit.names["cancellation"])
+    row = await visit.read(cancellation_by_id, visit.scope, cancellation) if cancellation else None
+    try:
+        found = await visit.read(find_party, str(party)) if party else None
+    except UnknownPartyError:
+        found = None
+    if found is None or row is None:
+        raise unknown("item", PATH, "Scorecards")
+    return found, row.id
+
+
+async def confirm_judge(visit: Visit) -> HttpReply:
+    """Why an item is taken out of a score, or counts again."""
+    party, _ = await _appeal(visit)
+    return _judge_page(visit, party, excluded=visit.query.get("counts") != "yes")
+
+
+def _judge_page(
+    visit: Visit, party: PartyView, *, excluded: bool, status: int = 200, wrong: FieldError | None = None
+) -> HttpReply:
+    return show_page(
+        visit,
+        "judge.html",
+        title="Take it out of the score?" if excluded else "Count it again?",
+        status=status,
+        party=party,
+        excluded=excluded,
+        back=f"{PATH}/{show('pty', party.id)}",
+        filled=visit.form.text("note"),
+        field=wrong.field if wrong else "",
+        wrong=str(wrong or ""),
+    )
+
+
+async def judge(visit: Visit) -> HttpReply:
+    """Write the judgement down."""
+    party, cancellation = await _appeal(visit)
+    excluded = visit.form.text("excluded") != "no"
+    try:
+        reason = " ".join(visit.form.note(needed="Write why. The party reads it.").split())
+        appeal = Appeal(cancellation=cancellation, party=str(party.id), reason=reason, excluded=excluded)
+        await visit.change(decide, visit.now, appeal, zone=visit.zone, by=visit.caller.name, door=DOOR)
+    except FieldError as error:
+        return _judge_page(visit, party, excluded=excluded, status=422, wrong=error)
+    except ProblemError as error:
+        return _judge_page(visit, party, excluded=excluded, status=409, wrong=FieldError("note", str(error)))
+    return redirect(f"{PATH}/{show('pty', party.id)}")
 
 
 def _latest(shown: Shown) -> Week:
@@ -108,6 +171,7 @@ def _counted(evidence: Shown) -> list[Counted]:
             incident=each,
             sentences=[timeline.sentence(evidence.events[event]) for event in each.evidence],
             judgement=timeline.counts(each, judged.get(each.cancellation)),
+            is_excluded=each.cancellation in judged,
         )
         for each in all_incidents(card)
     ]
