@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from countermand.admin import endpoints, jobs, users
 from countermand.admin.callers import PERMISSIONS, PLATFORM
@@ -16,9 +17,9 @@ from countermand.domain.commands import AcceptCancellation, AskCancellation
 from countermand.domain.jobs import JobFormat, JobKind
 from countermand.domain.parties import PartyKind
 from countermand.ids import show
-from countermand.reads.credentials import list_credentials
 from countermand.reads.refunds import RefundFilter, list_refunds
 from countermand.service.calls import Done
+from countermand.store import tables as t
 from tests.console.visiting import Person, person
 from tests.support.money import PAID, place_paid
 from tests.support.world import Clock, World, populate, running
@@ -88,10 +89,9 @@ async def access(world: World, party: UUID) -> dict[str, UUID]:
     """Somebody of a party, and a token of its own."""
     who = await person(world, party)
     user = await world.application.database.read(partial(users.find_user, text=who.email))
-    [*_, token] = await world.application.database.read(
-        partial(list_credentials, kind="token", party=party, after=None, limit=50)
-    )
-    return {"user": user.id, "credential": token.id}
+    tokens = select(t.credentials.c.id).where(t.credentials.c.party_id == party, t.credentials.c.kind == "token")
+    token = await world.application.database.read(lambda connection: connection.execute(tokens).scalar_one())
+    return {"user": user.id, "credential": token}
 
 
 async def job(world: World, party: UUID) -> UUID:

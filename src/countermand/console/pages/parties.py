@@ -11,7 +11,6 @@ from countermand.ids import read, show
 from countermand.reads.credentials import CredentialView, list_credentials
 from countermand.reads.parties import UnknownPartyError, find_party, list_parties
 from countermand.reads.users import list_users
-from countermand.reads.views import PartyView
 from countermand.wire.response import Reply
 
 SHOWN: Final = 100
@@ -33,24 +32,15 @@ async def look(visit: Visit) -> Reply:
     )
 
 
-async def party_of(visit: Visit) -> PartyView:
-    """The party that the path names.
-
-    Raises:
-        PageError: there is none that the visitor may see.
-    """
+async def look_at_one(visit: Visit) -> Reply:
+    """One party with its users and credentials."""
     wanted = read("pty", visit.names["party"])
     if wanted is None or (not visit.is_platform and wanted != visit.caller.party):
         raise unknown("party", PATH, "Parties")
     try:
-        return await visit.read(find_party, str(wanted))
+        party = await visit.read(find_party, str(wanted))
     except UnknownPartyError:
         raise unknown("party", PATH, "Parties") from None
-
-
-async def look_at_one(visit: Visit) -> Reply:
-    """One party with its users and credentials."""
-    party = await party_of(visit)
     users = await visit.read(list_users, party=party.id, after=None, limit=SHOWN)
     tokens = await visit.read(list_credentials, kind="token", party=party.id, after=None, limit=SHOWN)
     keys = await visit.read(list_credentials, kind="plaza_key", party=party.id, after=None, limit=SHOWN)
@@ -59,7 +49,7 @@ async def look_at_one(visit: Visit) -> Reply:
         "party.html",
         title=party.name,
         note=_NOTES.get(visit.query.get("done", "")),
-        may_manage=visit.may(ACCESS),
+        may_manage=visit.is_platform and visit.may(ACCESS),
         party=party,
         users=users,
         credentials=[(each, _state(each, visit.now)) for each in (*tokens, *keys)],

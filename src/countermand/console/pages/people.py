@@ -14,17 +14,28 @@ from countermand.console.errors import PageError, unknown
 from countermand.console.forms import FieldError
 from countermand.console.login import new_password
 from countermand.console.pages.account import authenticated_again
-from countermand.console.pages.parties import PATH, party_of
+from countermand.console.pages.parties import PATH
 from countermand.console.rendering import redirect, show_page
 from countermand.console.visit import Visit
 from countermand.domain.parties import PartyKind
 from countermand.domain.texts import NO_LABEL, is_label
 from countermand.ids import read, show
 from countermand.reads.credentials import CredentialView, credential_by_id
+from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.reads.views import PartyView
 from countermand.wire.response import Reply
 
 DAYS_MAX: Final = 3660
+
+
+async def _party(visit: Visit) -> PartyView:
+    wanted = read("pty", visit.names["party"])
+    try:
+        if wanted is not None:
+            return await visit.read(find_party, str(wanted))
+    except UnknownPartyError:
+        pass
+    raise unknown("party", PATH, "Parties")
 
 
 def may_give(visit: Visit, party: PartyView) -> list[Permission]:
@@ -56,7 +67,7 @@ def _path(party: UUID) -> str:
 
 async def confirm_add_user(visit: Visit) -> Reply:
     """The form of a new person."""
-    return _user_page(visit, await party_of(visit))
+    return _user_page(visit, await _party(visit))
 
 
 def _user_page(visit: Visit, party: PartyView, *, status: int = 200, wrong: FieldError | None = None) -> Reply:
@@ -77,7 +88,7 @@ def _user_page(visit: Visit, party: PartyView, *, status: int = 200, wrong: Fiel
 
 async def add_user(visit: Visit) -> Reply:
     """Add a person who can log in for a party."""
-    party, form = await party_of(visit), visit.form
+    party, form = await _party(visit), visit.form
     try:
         email = form.line("email", needed="Write the e-mail address to log in with.")
         if "@" not in email:
@@ -138,7 +149,7 @@ async def log_out_user(visit: Visit) -> Reply:
 
 async def confirm_add_token(visit: Visit) -> Reply:
     """The form of a new token."""
-    return _token_page(visit, await party_of(visit))
+    return _token_page(visit, await _party(visit))
 
 
 def _token_page(visit: Visit, party: PartyView, *, status: int = 200, wrong: FieldError | None = None) -> Reply:
@@ -160,7 +171,7 @@ def _token_page(visit: Visit, party: PartyView, *, status: int = 200, wrong: Fie
 
 async def add_token(visit: Visit) -> Reply:
     """Make a token, and show it once."""
-    party, form = await party_of(visit), visit.form
+    party, form = await _party(visit), visit.form
     try:
         label = form.line("label", needed="Write what it is for.")
         if not is_label(label):
