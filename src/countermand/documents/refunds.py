@@ -1,17 +1,19 @@
 """Refunds, quotes and payments as JSON, for the API and the command line. Amounts are decimal text."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.amounts import write_minor
-from countermand.domain.money.commands import WaitingFor
+from countermand.domain.money.commands import Movement, WaitingFor
 from countermand.domain.money.pricing import OrderMoney, Part
-from countermand.domain.money.refunds import RefundState
+from countermand.domain.money.refunds import RefundKind, RefundState
+from countermand.domain.parties import PartyKind
 from countermand.ids import show
 from countermand.reads.refunds import Quoted, RefundView
+from countermand.reads.scope import Scope
 
 
 class PartOut(BaseModel):
@@ -90,6 +92,9 @@ class RefundOut(BaseModel):
     settled_at: str | None
     note: str
     step: int
+    can: Annotated[
+        list[Literal["mark_paid", "close", "retry", "correct"]], Field(description="what the caller can do with it now")
+    ]
 
 
 class RefundPage(BaseModel):
@@ -205,8 +210,26 @@ def payments_document(account: OrderAccount) -> dict[str, Any]:
     return document.model_dump(mode="json")
 
 
-def refund_document(row: RefundView) -> dict[str, Any]:
-    """One refund."""
+RefundDeed = Literal["mark_paid", "close", "retry", "correct"]
+
+
+def deeds_of(row: RefundView, scope: Scope | None) -> list[RefundDeed]:
+    """What this party can do with a refund now: only the platform can do anything."""
+    if scope is None or scope.kind is not PartyKind.PLATFORM:
+        return []
+    deeds: list[RefundDeed] = []
+    if row.state in (RefundState.BY_HAND, RefundState.PARKED):
+        deeds += ["mark_paid", "close"]
+    if row.state == RefundState.PARKED and row.movement != Movement.CONFIRMED:
+        deeds.append("retry")
+    corrected = row.state in (RefundState.BY_HAND, RefundState.PARKED, RefundState.CONFIRMED)
+    if corrected and row.kind == RefundKind.REFUND.value:
+        deeds.append("correct")
+    return deeds
+
+
+def refund_document(row: RefundView, scope: Scope | None = None) -> dict[str, Any]:
+    """One refund, as this party sees it."""
     document = RefundOut(
         id=show("rfd", row.id),
         cancellation=show("can", row.cancellation_id),
@@ -236,5 +259,6 @@ def refund_document(row: RefundView) -> dict[str, Any]:
         settled_at=row.settled_at.isoformat() if row.settled_at else None,
         note=row.note,
         step=row.step,
+        can=deeds_of(row, scope),
     )
     return document.model_dump(mode="json")

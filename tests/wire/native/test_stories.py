@@ -251,3 +251,7 @@ async def test_refunds_are_listed_by_what_they_are_of(native: Native) -> None:
         assert await found(query, world.other_retailer) == []
     (refund,) = (await native.call("GET", f"/v1/refunds?order={made['id']}", platform)).json()["refunds"]
     assert (refund["retailer_id"], refund["amount_minor"]) == (str(native.retailer), 1000)
+    assert (refund["state"], refund["can"]) == ("by_hand", ["mark_paid", "close", "correct"])
+    own = (await native.call("GET", f"/v1/refunds/{refund['id']}", native.retailer)).json()
+    assert own["can"] == []
+    assert (await native.call("GET", "/v1/orders/nonsense/payments", native.retailer)).json()["code"] == "unknown_order"

@@ -18,7 +18,8 @@ from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.amounts import to_minor
 from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
-from countermand.fields import AmountText, Id
+from countermand.fields import AmountText
+from countermand.ids import read
 from countermand.reads import refunds
 from countermand.service.calls import Call
 from countermand.wire.native.auth import Inside, Who
@@ -49,36 +50,36 @@ class Captured(Strict):
 
 
 @router.get("/{order}/payments", operation_id="payments.list", responses={200: {"model": PaymentsOut}})
-async def list_payments(services: Inside, who: Who, order: Id) -> JSONResponse:
+async def list_payments(services: Inside, who: Who, order: str) -> JSONResponse:
     """How an order is paid."""
-    return JSONResponse(payments_document(await _account(services, who, order)))
+    return JSONResponse(payments_document(await _account(services, who, _id(order))))
 
 
 @router.post("/{order}/payments", operation_id="payments.create", responses={200: {"model": PaymentsOut}})
-async def add_payment(services: Inside, who: Who, order: Id, body: NewPayment, once: Once) -> Response:
+async def add_payment(services: Inside, who: Who, order: str, body: NewPayment, once: Once) -> Response:
     """Add a payment to an order that was placed before. It cannot be more than is left to pay."""
 
     def command(account: OrderAccount) -> PaymentCommand:
-        return AddPayment(order=order, actor=who.actor, payment=payment_of(body, account.money.currency, body.id))
+        return AddPayment(
+            order=account.order, actor=who.actor, payment=payment_of(body, account.money.currency, body.id)
+        )
 
     async with once.of(body) as key:
-        return await _do(services, who, order, command, key)
+        return await _do(services, who, _id(order), command, key)
 
 
 @router.post(
     "/{order}/payments/{payment}/capture", operation_id="payments.capture", responses={200: {"model": PaymentsOut}}
 )
-async def capture_payment(
-    services: Inside, who: Who, order: Id, payment: PaymentId, body: Captured, once: Once
-) -> Response:
+async def capture_payment(services: Inside, who: Who, order: str, payment: str, body: Captured, once: Once) -> Response:
     """Record how much of a payment has been captured in all. What was released cannot be captured."""
 
     def command(account: OrderAccount) -> PaymentCommand:
         captured = to_minor(body.captured, account.money.currency)
-        return CapturePayment(order=order, actor=who.actor, payment=payment, captured_minor=captured)
+        return CapturePayment(order=account.order, actor=who.actor, payment=payment, captured_minor=captured)
 
     async with once.of(body) as key:
-        return await _do(services, who, order, command, key)
+        return await _do(services, who, _id(order), command, key)
 
 
 async def _do(
@@ -101,6 +102,14 @@ async def _do(
         question=lambda _: partial(refunds.account_by_order, scope=scope_of(who), order=order),
         show=lambda after, _: Shown(body=payments_document(account if isinstance(after, Refusal) else after)),
     )
+
+
+def _id(text: str) -> UUID:
+    """The order that a path names."""
+    order = read("ord", text)
+    if order is None:
+        raise CallError.of(UNKNOWN_ORDER)
+    return order
 
 
 async def _account(services: Services, who: Caller, order: UUID) -> OrderAccount:

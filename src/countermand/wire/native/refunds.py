@@ -119,7 +119,7 @@ async def list_refunds(
     )
     rows = await services.database.read(partial(refunds.list_refunds, scope=scope_of(who), wanted=filters))
     page: dict[str, Any] = {
-        "refunds": [refund_document(row) for row in rows[:limit]],
+        "refunds": [refund_document(row, scope_of(who)) for row in rows[:limit]],
         "next": show("rfd", rows[limit - 1].id) if len(rows) > limit else None,
     }
     return JSONResponse(page)
@@ -128,7 +128,7 @@ async def list_refunds(
 @router.get("/refunds/{refund}", operation_id="refunds.get", responses={200: {"model": RefundOut}})
 async def show_refund(services: Inside, who: Who, refund: str) -> JSONResponse:
     """One refund."""
-    return JSONResponse(refund_document(await _named(services, who, refund)))
+    return JSONResponse(refund_document(await _named(services, who, refund), scope_of(who)))
 
 
 @router.post("/refunds/{refund}/paid", operation_id="refunds.mark_paid", responses={200: {"model": RefundOut}})
@@ -209,7 +209,7 @@ async def _do(
         key,
         unknown=UNKNOWN_REFUND,
         question=lambda _: partial(refunds.refund_by_id, scope=scope_of(who), refund=row.id),
-        show=lambda after, _: Shown(body=refund_document(after or row)),
+        show=lambda after, _: Shown(body=refund_document(after or row, scope_of(who))),
     )
 
 
