@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 from starlette.responses import Response, StreamingResponse
 
 from countermand.admin import jobs
@@ -49,7 +49,7 @@ class JobIn(Strict):
 
     kind: FileKind
     format: JobFormat
-    dry_run: bool = False
+    dry_run: StrictBool = False
     label: Text = ""
 
 
