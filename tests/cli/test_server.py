@@ -147,6 +147,7 @@ def test_an_ask_is_tried(both: Both, form: tuple[str, ...]) -> None:
         assert there.err.splitlines()[:1] == [each for each in here.err.splitlines() if "would" in each]
     refused = both.there("ask", "--line", line, "--units", "4", "--dry-run")
     assert (refused.code, refused.out) == (3, "")
+    assert refused.err == both.here("ask", "--line", line, "--units", "4", "--dry-run").err
 
 
 def test_declines_and_withdrawals(both: Both) -> None:

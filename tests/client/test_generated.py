@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from countermand.admin.callers import PLATFORM
 from tests.client import generated_story
 from tests.support.listening import Listening
@@ -14,7 +16,6 @@ from tests.support.listening import Listening
 CONFIGURATION = """
 content_type_overrides:
   text/csv: application/octet-stream
-  application/jsonl: application/octet-stream
 post_hooks: []
 """
 """The tool knows no CSV, and is told that such a body is a file."""
@@ -29,10 +30,11 @@ ORDER: dict[str, Any] = {
 
 def test_a_generated_client_plays_the_whole_story(service: Listening, tmp_path: Path) -> None:
     (tmp_path / "generator.yaml").write_text(CONFIGURATION)
+    (tmp_path / "openapi.json").write_text(json.dumps(_described(service)))
     generator = Path(sys.executable).with_name("openapi-python-client")
     generated = run(
         [
-            *(generator, "generate", "--url", f"{service.url}/openapi.json", "--meta", "none"),
+            *(generator, "generate", "--path", tmp_path / "openapi.json", "--meta", "none"),
             *("--output-path", tmp_path / "generated", "--config", tmp_path / "generator.yaml"),
         ]
     )
@@ -50,6 +52,13 @@ def test_a_generated_client_plays_the_whole_story(service: Listening, tmp_path: 
     made = run([sys.executable, generated_story.__file__], json.dumps(told), PYTHONPATH=str(tmp_path)).split()
     assert len(set(made)) >= 20
     assert {"orders.create", "cancellations.create", "refunds.mark_paid", "jobs.start"} <= set(made)
+
+
+def _described(service: Listening) -> dict[str, Any]:
+    """The description as it is served, with one kind of file for a job: of two, the tool writes code that fails."""
+    description: dict[str, Any] = httpx2.get(f"{service.url}/openapi.json").json()
+    del description["paths"]["/v1/jobs/{job}/input"]["put"]["requestBody"]["content"]["application/jsonl"]
+    return description
 
 
 def run(command: list[Any], given: str = "", **environment: str) -> str:

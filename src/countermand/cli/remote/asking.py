@@ -39,6 +39,8 @@ class RemoteAsking:
             )
         if manners.dry_run:
             (tried,) = asked.outcomes
+            if tried.outcome == "refused":
+                fail(Exit.REFUSED, tried.code, tried.detail)
             state = "asked" if tried.outcome == "would_ask" else "accepted"
             return AskResult(document=None, state=state, units=tried.units or 0, repeated=False, replayed=False)
         (made,) = asked.cancellations
