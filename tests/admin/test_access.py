@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from countermand.admin import callers, credentials, sessions, users
 from countermand.admin.audit import Author
 from countermand.ids import digest
-from countermand.reads.credentials import list_credentials
+from countermand.reads.credentials import CredentialFilter, list_credentials
 from countermand.reads.parties import find_party
 from tests.support.world import World
 
@@ -37,7 +37,7 @@ async def test_a_token_of_a_log_in_ends_with_the_access_of_its_user(world: World
         if how == "change_password":
             assert users.change_password(connection, author, user, "another word") == 1
         elif how == "revoke":
-            rows = list_credentials(connection, kind="token", party=user.party_id, after=None, limit=9)
+            rows = list_credentials(connection, CredentialFilter(kind="token", party=user.party_id))
             credentials.revoke(connection, author, next(row.id for row in rows if row.email == user.email))
         else:
             assert getattr(users, how)(connection, author, user) == 1

@@ -165,6 +165,7 @@ async def _play(call: Player, world: World) -> None:
     await _hold(call, world, other)
     await _notify(call, world, line)
     await _do_many(call, world, line)
+    await _manage(call, world)
     await call("scorecards.get", retailer, str(retailer), query={"weeks": "1"})
 
 
@@ -198,7 +199,7 @@ async def _look(call: Player, world: World, order: str, line: str) -> None:
     events = await call("events.list", retailer, query={"limit": "1"})
     await call("events.get", retailer, events["events"][0]["id"])
     call.stream(events)
-    await call("parties.list", retailer)
+    await call("parties.list", retailer, query={"kind": "supplier"})
     await call("parties.get", retailer, str(retailer))
 
 
@@ -275,6 +276,32 @@ async def _do_many(call: Player, world: World, line: str) -> None:
     await call("jobs.cancel", retailer, other["id"])
 
 
+async def _manage(call: Player, world: World) -> None:
+    """Who takes part, who logs in, and what programs call with."""
+    retailer, clock = world.retailer, world.clock
+    made = await call("parties.create", PLATFORM, body={"kind": "supplier", "name": "North Mill"})
+    clock.advance(seconds=1)
+    seen = {"If-Match": made["etag"]}
+    await call("parties.update", PLATFORM, made["id"], body={"name": "North Mill Ltd"}, headers=seen)
+    clock.advance(seconds=1)
+    await call("parties.deactivate", PLATFORM, made["id"], body={"note": "closed for good"})
+    clock.advance(seconds=1)
+    await call("parties.activate", PLATFORM, made["id"])
+    desk = {"email": "desk@shoes.example", "name": "Support desk", "permissions": ["view_order"]}
+    user = await call("users.create", retailer, body=desk)
+    await call("users.get", retailer, user["id"])
+    await call("users.list", retailer)
+    both = {"permissions": ["cancel_order", "view_order"]}
+    await call("users.update", retailer, user["id"], body=both, headers={"If-Match": user["etag"]})
+    await call("users.end_sessions", retailer, user["id"])
+    token = await call("credentials.create", retailer, body={"kind": "token", "label": "ERP"})
+    await call("credentials.get", retailer, token["id"])
+    await call("credentials.list", retailer, query={"status": "active", "kind": "token"})
+    clock.advance(seconds=1)
+    await call("credentials.revoke", retailer, token["id"], body={"note": "lost"})
+    await call("audit.list", PLATFORM, query={"party": made["id"]})
+
+
 async def _notify(call: Player, world: World, line: str) -> None:
     supplier = world.supplier
     url = {"url": "https://hooks.alpine.example/in", "events": ["cancellation.asked"], "label": "warehouse"}
@@ -332,6 +359,7 @@ def played() -> str:
 
     text = _ID.sub(sample, text)
     text = re.sub('"duration_ms": [0-9]+', '"duration_ms": 41', text)
+    text = re.sub('"cmt_[^"]+"', '"cmt_a-token-of-49-letters-that-is-shown-once"', text)
     text = re.sub('"whsec_[^"]+"', '"whsec_Q291bnRlcm1hbmQsIGEgc2FtcGxlIG9mIDMyIGJ5dA=="', text)
     text = re.sub(r'"If-Match": "(?:\\"|[^"])+"', r'"If-Match": "\"019a-1\""', text)
     return f"{text}\n"

@@ -923,9 +923,21 @@ def _(filled: Filled) -> Cases:
 def _(filled: Filled) -> Cases:
     p = filled.population
     return {
-        "all": lambda connection: user_reads.list_users(connection, party=None, after=None, limit=50),
-        "party": lambda connection: user_reads.list_users(connection, party=p.big_retailer, after=None, limit=50),
+        "all": lambda connection: user_reads.list_users(connection, user_reads.UserFilter()),
+        "party": lambda connection: user_reads.list_users(connection, user_reads.UserFilter(party=p.big_retailer)),
     }
+
+
+@of("reads.users.user_by_id")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: user_reads.user_by_id(connection, UUID(int=7), p.big_retailer)}
+
+
+@of("reads.parties.party_seen")
+def _(filled: Filled) -> Cases:
+    wanted = filled.population.big_retailer
+    return filled.each(lambda connection, scope: party_reads.party_seen(connection, scope, wanted))
 
 
 @of("reads.credentials.list_credentials")
@@ -933,9 +945,9 @@ def _(filled: Filled) -> Cases:
     p = filled.population
     return {
         f"{kind} {name}": lambda connection, kind=kind, party=party: credential_reads.list_credentials(  # type: ignore[misc]
-            connection, kind=kind, party=party, after=None, limit=50
+            connection, credential_reads.CredentialFilter(kind=kind, party=party)
         )
-        for kind in ("token", "plaza_key")
+        for kind in ("token", "plaza_key", None)
         for name, party in (("all", None), ("party", p.big_retailer))
     }
 
@@ -1473,6 +1485,21 @@ CHANGES: Final = {
     "admin.credentials.revoke_token",
     "admin.credentials.revoke_where",
     "admin.parties.add",
+    "admin.access.add_plaza_key",
+    "admin.access.add_token",
+    "admin.access.add_user",
+    "admin.access.change_user",
+    "admin.access.end_sessions",
+    "admin.access.find_credential",
+    "admin.access.find_user",
+    "admin.access.revoke",
+    "admin.credentials.revoke_one",
+    "admin.parties.add_shown",
+    "admin.parties.lock_names",
+    "admin.parties.rename",
+    "admin.parties.locked",
+    "admin.users.update_user",
+    "admin.users.set_password",
     "admin.parties.set_active",
     "admin.users.add",
     "admin.users.change_password",
@@ -1555,6 +1582,7 @@ CHANGES: Final = {
     "store.row_security.narrow",
     # All parties, for an operator who asked for all.
     "reads.parties.list_parties",
+    "reads.parties.parties_seen",
     # Other names of questions and changes above.
     "admin.erasure.erase",
     "admin.notices.recover",

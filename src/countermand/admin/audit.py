@@ -19,7 +19,9 @@ class Action(StrEnum):
     PARTY_ADDED = "party.added"
     PARTY_DEACTIVATED = "party.deactivated"
     PARTY_ACTIVATED = "party.activated"
+    PARTY_RENAMED = "party.renamed"
     USER_ADDED = "user.added"
+    USER_CHANGED = "user.changed"
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
     USER_PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - the name of an action
@@ -31,12 +33,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
-    """Who makes a change, through which door, and when. ``ids`` makes the ids of what is new."""
+    """Who makes a change, through which door, and when. ``ids`` makes the ids of what is new.
+
+    ``request_id`` is the id of the call, where the door has one.
+    """
 
     name: str
     door: str
     at: datetime
     ids: Ids
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +66,6 @@ def record(connection: Connection, author: Author, change: Change) -> None:
             by=author.name,
             door=author.door,
             at=author.at,
-            detail=dict(change.detail),
+            detail={**change.detail, **({"request_id": author.request_id} if author.request_id else {})},
         )
     )

@@ -15,7 +15,7 @@ from countermand.store.views import view_or_none
 
 
 class Permission(StrEnum):
-    """What a credential may do. All but the last two are CRUX's (docs/crux.md), by the names its clients know."""
+    """What a credential may do. The first five are CRUX's (docs/crux.md), by the names its clients know."""
 
     VIEW_ORDER = "view_order"
     CREATE_ORDER = "create_order"
@@ -24,12 +24,36 @@ class Permission(StrEnum):
     ADD_ORDER_TRACKING = "add_order_tracking"
     MANAGE_ENDPOINTS = "manage_endpoints"
     MANAGE_REFUNDS = "manage_refunds"
+    MANAGE_PARTIES = "manage_parties"
+    MANAGE_ACCESS = "manage_access"
+    MANAGE_POLICIES = "manage_policies"
+    MANAGE_SCORES = "manage_scores"
 
+
+CRUX_PERMISSIONS: Final = frozenset(
+    {
+        Permission.VIEW_ORDER,
+        Permission.CREATE_ORDER,
+        Permission.CANCEL_ORDER,
+        Permission.ALLOCATE_ORDER,
+        Permission.ADD_ORDER_TRACKING,
+    }
+)
+"""Those that clients of CRUX know."""
+
+_OPERATORS: Final = frozenset(
+    {
+        Permission.MANAGE_REFUNDS,
+        Permission.MANAGE_PARTIES,
+        Permission.MANAGE_POLICIES,
+        Permission.MANAGE_SCORES,
+    }
+)
 
 PERMISSIONS: Final[dict[PartyKind, frozenset[Permission]]] = {
     PartyKind.PLATFORM: frozenset(Permission),
-    PartyKind.RETAILER: frozenset(Permission) - {Permission.MANAGE_REFUNDS},
-    PartyKind.SUPPLIER: frozenset(Permission) - {Permission.MANAGE_REFUNDS, Permission.CREATE_ORDER},
+    PartyKind.RETAILER: frozenset(Permission) - _OPERATORS,
+    PartyKind.SUPPLIER: frozenset(Permission) - _OPERATORS - {Permission.CREATE_ORDER},
 }
 """The permissions that each kind of party can have. A credential has all of them by default."""
 

@@ -42,6 +42,7 @@ class PlazaKey:
 
     public: str
     private: str
+    id: UUID | None = None
 
 
 PLAZA_KEYS_MAX: Final = 2
@@ -153,10 +154,11 @@ def issue_plaza_key(
     active = sum(row.revoked_at is None for row in list_plaza_keys(connection, party.id))
     if active >= PLAZA_KEYS_MAX:
         raise TooManyKeysError(f"{party.name} has {active} active Plaza keys. Revoke one first.")
-    pair = PlazaKey(public=ids.token("cmp"), private=ids.token("cmps"))
+    made = ids.new()
+    pair = PlazaKey(public=ids.token("cmp"), private=ids.token("cmps"), id=made)
     connection.execute(
         insert(t.credentials).values(
-            id=ids.new(),
+            id=made,
             party_id=party.id,
             kind="plaza_key",
             lookup=pair.public,
@@ -189,14 +191,23 @@ def rename(connection: Connection, author: Author, credential: UUID, label: str)
         BadLabelError: the label is too long or cannot be shown.
         UnknownCredentialError: there is none with this id, or it is revoked.
     """
-    if not is_label(label):
-        raise BadLabelError(NO_LABEL)
+    check_label(label)
     row = _active(connection, credential)
     change_exactly(connection, 1, update(t.credentials).where(t.credentials.c.id == credential).values(label=label))
     detail = {"from": row.label, "to": label}
     record(
         connection, author, Change(action=Action.CREDENTIAL_RENAMED, party=row.party_id, target=row.id, detail=detail)
     )
+
+
+def check_label(label: str) -> None:
+    """Whether a credential can have this label.
+
+    Raises:
+        BadLabelError: it is too long or cannot be shown.
+    """
+    if not is_label(label):
+        raise BadLabelError(NO_LABEL)
 
 
 def revoke(connection: Connection, author: Author, credential: UUID) -> None:
@@ -232,7 +243,12 @@ def revoke_plaza_key(connection: Connection, author: Author, public: str) -> Non
         raise UnknownKeyError("There is no such key, or it was revoked before.")
 
 
-def revoke_where(connection: Connection, author: Author, condition: ColumnElement[bool]) -> int:
+def revoke_one(connection: Connection, author: Author, credential: UUID, note: str) -> None:
+    """End a credential, and note why. One that has ended stays as it is."""
+    revoke_where(connection, author, t.credentials.c.id == credential, note)
+
+
+def revoke_where(connection: Connection, author: Author, condition: ColumnElement[bool], note: str = "") -> int:
     """End every credential that meets the condition and still counts. Returns how many there were."""
     revoked = change_returning(
         connection,
@@ -243,7 +259,7 @@ def revoke_where(connection: Connection, author: Author, condition: ColumnElemen
         _Revoked,
     )
     for row in revoked:
-        detail = {"kind": row.kind, "label": row.label}
+        detail = {"kind": row.kind, "label": row.label, **({"note": note} if note else {})}
         change = Change(action=Action.CREDENTIAL_REVOKED, party=row.party_id, target=row.id, detail=detail)
         record(connection, author, change)
     return len(revoked)

@@ -22,8 +22,8 @@ from countermand.documents.credentials import token_document
 from countermand.documents.users import user_document
 from countermand.ids import show
 from countermand.reads.audit import AuditEntry, AuditFilter, list_entries
-from countermand.reads.credentials import CredentialView, list_credentials
-from countermand.reads.users import UserView, list_users
+from countermand.reads.credentials import CredentialFilter, CredentialView, list_credentials
+from countermand.reads.users import UserFilter, UserView, list_users
 from countermand.road import Application
 
 PartyFlag = Annotated[str | None, Parameter(help="Of this party only: its name or id")]
@@ -41,7 +41,7 @@ def user_list(
 
     def page(connection: Connection, count: int, last: UserView | None) -> Sequence[UserView]:
         wanted = find_party(connection, party).id if party else None
-        return list_users(connection, party=wanted, after=last.id if last else None, limit=count)
+        return list_users(connection, UserFilter(party=wanted, after=last.id if last else None, limit=count))
 
     settings = read_settings(database=database)
     if csv:
@@ -130,7 +130,7 @@ def token_list(
     def page(connection: Connection, count: int, last: CredentialView | None) -> Sequence[CredentialView]:
         wanted = find_party(connection, party).id if party else None
         after = last.id if last else None
-        return list_credentials(connection, kind="token", party=wanted, after=after, limit=count)
+        return list_credentials(connection, CredentialFilter(kind="token", party=wanted, after=after, limit=count))
 
     settings = read_settings(database=database)
     if csv:

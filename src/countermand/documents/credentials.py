@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypedDict
+from typing import Literal, TypedDict
 
+from pydantic import BaseModel
+
+from countermand.documents.parties import PartyOut
 from countermand.ids import show
 from countermand.reads.credentials import CredentialView, PlazaKeyView
 
@@ -52,3 +55,37 @@ def plaza_key_document(row: PlazaKeyView) -> PlazaKeyDocument:
         "created_at": row.created_at,
         "revoked_at": row.revoked_at,
     }
+
+
+class CredentialOut(BaseModel):
+    """A token or a pair of Plaza keys. ``public`` is the public half of a pair; when one was last used is not kept."""
+
+    id: str
+    party: PartyOut
+    kind: str
+    label: str
+    permissions: list[str]
+    status: Literal["active", "expired", "revoked"]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    public: str | None
+
+
+def credential_shown(row: CredentialView, now: datetime) -> CredentialOut:
+    """One credential as it is at this time."""
+    expired = row.expires_at is not None and row.expires_at <= now
+    return CredentialOut(
+        id=show("crd", row.id),
+        party=PartyOut(id=row.party, name=row.party_name),
+        kind=row.kind,
+        label=row.label,
+        permissions=sorted(row.permissions),
+        status="revoked" if row.revoked_at else "expired" if expired else "active",
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=None,
+        public=row.public,
+    )

@@ -1,10 +1,12 @@
 """Parties as JSON, for the API and the command line."""
 
-from typing import TypedDict
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from countermand.domain.parties import PartyKind
 from countermand.reads.views import PartyView
 
 
@@ -15,15 +17,15 @@ class PartyOut(BaseModel):
     name: str
 
 
-class PartyDocument(TypedDict):
-    """A party as a list shows it."""
+class PartyShown(PartyOut):
+    """A party by itself."""
 
-    id: str
-    kind: str
-    name: str
     number: int
+    kind: PartyKind
+    status: Literal["active", "deactivated"]
+    created_at: datetime
 
 
-def party_document(row: PartyView) -> PartyDocument:
+def party_document(row: PartyView) -> PartyShown:
     """One party."""
-    return {"id": str(row.id), "kind": row.kind, "name": row.name, "number": row.number}
+    return PartyShown.model_validate(row, from_attributes=True)

@@ -1,9 +1,13 @@
 """People who can log in, as JSON."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
-from typing import TypedDict
+from typing import Literal, TypedDict
 
+from pydantic import BaseModel
+
+from countermand.documents.parties import PartyOut
 from countermand.ids import show
 from countermand.reads.users import UserView
 
@@ -31,3 +35,28 @@ def user_document(row: UserView) -> UserDocument:
         "permissions": row.permissions,
         "created_at": row.created_at,
     }
+
+
+class UserShown(BaseModel):
+    """A person who can log in for a party. ``last_login_at`` is the last log-in that is still known."""
+
+    id: str
+    party: PartyOut
+    email: str
+    name: str
+    permissions: list[str]
+    status: Literal["active", "disabled"]
+    created_at: datetime
+    last_login_at: datetime | None
+
+
+def user_shown(row: UserView) -> UserShown:
+    """One user, with the party by id and name."""
+    return UserShown.model_validate(
+        {
+            **asdict(row),
+            "id": show("usr", row.id),
+            "party": PartyOut(id=row.party, name=row.party_name),
+            "permissions": sorted(row.permissions),
+        }
+    )

@@ -19,6 +19,8 @@ class AuditFilter:
     party: UUID | None = None
     target: UUID | None = None
     action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
     after: UUID | None = None
     limit: int = 50
 
@@ -47,6 +49,10 @@ def list_entries(connection: Connection, wanted: AuditFilter) -> list[AuditEntry
         query = query.where(t.audit.c.object_id == wanted.target)
     if wanted.action:
         query = query.where(t.audit.c.action == wanted.action)
+    if wanted.since:
+        query = query.where(t.audit.c.at >= wanted.since)
+    if wanted.until:
+        query = query.where(t.audit.c.at < wanted.until)
     if wanted.after:
         query = query.where(t.audit.c.id < wanted.after)
     rows = connection.execute(query.order_by(t.audit.c.id.desc()).limit(wanted.limit))

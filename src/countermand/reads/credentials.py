@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, case, or_, select
 
+from countermand.reads.filters import given
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.views import view
@@ -28,6 +29,7 @@ class CredentialView:
     user: UUID | None
     user_name: str | None
     email: str | None
+    public: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +48,47 @@ def credential_by_id(connection: Connection, credential: UUID) -> CredentialView
     return _view(row) if row else None
 
 
-def list_credentials(
-    connection: Connection, *, kind: str, party: UUID | None, after: UUID | None, limit: int
-) -> list[CredentialView]:
-    """Credentials of one kind with their party and user, newest first, revoked ones too. Never a secret."""
-    query = _credentials().where(t.credentials.c.kind == kind)
-    if party:
-        query = query.where(t.credentials.c.party_id == party)
-    if after:
-        query = query.where(t.credentials.c.id < after)
-    return [_view(row) for row in connection.execute(query.order_by(t.credentials.c.id.desc()).limit(limit))]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialFilter:
+    """Which credentials to list. ``status`` is what they are at the time ``now``: active, expired or revoked."""
+
+    kind: str | None = None
+    party: UUID | None = None
+    status: str | None = None
+    now: datetime | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: UUID | None = None
+    limit: int = 50
+
+
+def list_credentials(connection: Connection, wanted: CredentialFilter) -> list[CredentialView]:
+    """Credentials with their party and user, newest first, revoked ones too. Never a secret."""
+    held = t.credentials.c
+    query = _credentials().where(
+        *given(
+            (held.kind.__eq__, wanted.kind),
+            (held.party_id.__eq__, wanted.party),
+            (held.created_at.__ge__, wanted.since),
+            (held.created_at.__lt__, wanted.until),
+            (held.id.__lt__, wanted.after),
+        ),
+        *_that_are(wanted.status, wanted.now),
+    )
+    return [_view(row) for row in connection.execute(query.order_by(held.id.desc()).limit(wanted.limit))]
+
+
+def _that_are(status: str | None, now: datetime | None) -> list[ColumnElement[bool]]:
+    held = t.credentials.c
+    match status:
+        case None:
+            return []
+        case "revoked":
+            return [held.revoked_at.is_not(None)]
+        case "expired":
+            return [held.revoked_at.is_(None), held.expires_at <= now]
+        case _:
+            return [held.revoked_at.is_(None), or_(held.expires_at.is_(None), held.expires_at > now)]
 
 
 def _credentials() -> Select[*tuple[Any, ...]]:
@@ -68,6 +101,7 @@ def _credentials() -> Select[*tuple[Any, ...]]:
         held.c.user_id.label("user"),
         users.c.name.label("user_name"),
         users.c.email,
+        case((held.c.kind == "plaza_key", held.c.lookup)).label("public"),
     ).select_from(held.join(parties).outerjoin(users, users.c.id == held.c.user_id))
 
 

@@ -1,19 +1,20 @@
 """Parties."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, true
 
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import UnknownError
 from countermand.ids import read
+from countermand.reads.filters import given
+from countermand.reads.scope import Scope
 from countermand.reads.views import PartyView
 from countermand.store import tables as t
-from countermand.store.views import view
+from countermand.store.views import view, view_or_none
 
 
 class UnknownPartyError(UnknownError):
@@ -56,3 +57,51 @@ def list_parties(connection: Connection) -> list[PartyView]:
     """Every party, by name."""
     rows = connection.execute(select(t.parties).order_by(t.parties.c.name, t.parties.c.id))
     return [view(PartyView, row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyFilter:
+    """Which parties to list. ``begins`` is how their names begin, in any case."""
+
+    kind: str | None = None
+    status: str | None = None
+    begins: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: UUID | None = None
+    limit: int = 50
+
+
+def parties_seen(connection: Connection, scope: Scope, wanted: PartyFilter) -> list[PartyView]:
+    """Parties that this one may see, newest first: itself and its partners; all to a platform."""
+    parties = t.parties.c
+    query = select(t.parties).where(_seen_by(scope)).order_by(parties.id.desc()).limit(wanted.limit)
+    query = query.where(
+        *given(
+            (parties.kind.__eq__, wanted.kind),
+            (parties.status.__eq__, wanted.status),
+            (parties.created_at.__ge__, wanted.since),
+            (parties.created_at.__lt__, wanted.until),
+            (parties.id.__lt__, wanted.after),
+            (lambda begin: func.lower(parties.name).startswith(begin.lower(), autoescape=True), wanted.begins),
+        )
+    )
+    return [view(PartyView, row) for row in connection.execute(query)]
+
+
+def party_seen(connection: Connection, scope: Scope, party: UUID) -> PartyView | None:
+    """One party, if this one may see it."""
+    query = select(t.parties).where(t.parties.c.id == party, _seen_by(scope))
+    return view_or_none(PartyView, connection.execute(query).first())
+
+
+def _seen_by(scope: Scope) -> ColumnElement[bool]:
+    links, own = t.connections.c, t.parties.c.id == scope.party
+    match scope.kind:
+        case PartyKind.PLATFORM:
+            return true()
+        case PartyKind.RETAILER:
+            partners = exists().where(links.retailer_id == scope.party, links.supplier_id == t.parties.c.id)
+        case PartyKind.SUPPLIER:
+            partners = exists().where(links.supplier_id == scope.party, links.retailer_id == t.parties.c.id)
+    return or_(own, partners)

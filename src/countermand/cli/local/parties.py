@@ -1,13 +1,12 @@
 """Parties of a database."""
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
 from countermand.admin import parties as admin
 from countermand.admin.callers import PLATFORM
-from countermand.admin.finding import EVERYTHING, find_party
+from countermand.admin.finding import find_party
 from countermand.cli.nouns import Document
 from countermand.cli.orders import DOOR, operator
 from countermand.cli.outcomes import not_answered
@@ -15,15 +14,12 @@ from countermand.cli.output import Exit, fail
 from countermand.cli.parties import author
 from countermand.cli.running import ask_database, read_settings, with_database
 from countermand.documents.parties import party_document
-from countermand.domain.commands import EscalateCancellation
-from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
-from countermand.reads import cancellations as cancellation_reads
-from countermand.reads.cancellations import PAGE_MAX, CancellationFilter
 from countermand.reads.parties import list_parties
 from countermand.road import Application
-from countermand.service.calls import Call, Failed
+from countermand.service.leaving import hand_over
 from countermand.settings import Settings
+from countermand.store.engines.protocol import UnavailableError
 
 
 class LocalParties:
@@ -44,7 +40,7 @@ class LocalParties:
 
     def all(self) -> Sequence[Document]:
         """All of them."""
-        return [dict(party_document(row)) for row in ask_database(self._settings, list_parties)]
+        return [party_document(row).model_dump(mode="json") for row in ask_database(self._settings, list_parties)]
 
     def deactivate(self, party: str) -> tuple[str, int | None]:
         """Deactivate one."""
@@ -65,33 +61,11 @@ def _set_active(settings: Settings, name: str, *, active: bool) -> tuple[UUID, i
         await application.database.write(
             partial(admin.set_active, author=author(application), party=party, active=active)
         )
-        return 0 if active else await _hand_over(application, party)
+        if active:
+            return 0
+        try:
+            return await hand_over(application.database, application.lanes, party, operator(), DOOR)
+        except UnavailableError:
+            not_answered()
 
     return party, with_database(settings, work)
-
-
-async def _hand_over(application: Application, party: UUID) -> int:
-    handed_over, after = 0, None
-    while True:
-        wanted = CancellationFilter(state=State.ASKED.value, awaiting=party, after=after, limit=PAGE_MAX)
-        rows = await application.database.read(
-            partial(cancellation_reads.list_cancellations, scope=EVERYTHING, wanted=wanted)
-        )
-        outcomes = await asyncio.gather(
-            *(
-                application.lanes.submit(
-                    Call(
-                        command=EscalateCancellation(line=row.line_id, actor=operator(), cancellation=row.id),
-                        door=DOOR,
-                        retailer=row.retailer_id,
-                    )
-                )
-                for row in rows
-            )
-        )
-        if any(isinstance(each, Failed) for each in outcomes):
-            not_answered()
-        handed_over += len(rows)
-        if len(rows) < PAGE_MAX:
-            return handed_over
-        after = rows[-1].id

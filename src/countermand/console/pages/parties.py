@@ -8,9 +8,9 @@ from countermand.console.permissions import ACCESS
 from countermand.console.rendering import Note, redirect, show_page
 from countermand.console.visit import Visit
 from countermand.ids import read, show
-from countermand.reads.credentials import CredentialView, list_credentials
+from countermand.reads.credentials import CredentialFilter, CredentialView, list_credentials
 from countermand.reads.parties import UnknownPartyError, find_party, list_parties
-from countermand.reads.users import list_users
+from countermand.reads.users import UserFilter, list_users
 from countermand.wire.response import Reply
 
 SHOWN: Final = 100
@@ -41,9 +41,9 @@ async def look_at_one(visit: Visit) -> Reply:
         party = await visit.read(find_party, str(wanted))
     except UnknownPartyError:
         raise unknown("party", PATH, "Parties") from None
-    users = await visit.read(list_users, party=party.id, after=None, limit=SHOWN)
-    tokens = await visit.read(list_credentials, kind="token", party=party.id, after=None, limit=SHOWN)
-    keys = await visit.read(list_credentials, kind="plaza_key", party=party.id, after=None, limit=SHOWN)
+    users = await visit.read(list_users, UserFilter(party=party.id, limit=SHOWN))
+    tokens = await visit.read(list_credentials, CredentialFilter(kind="token", party=party.id, limit=SHOWN))
+    keys = await visit.read(list_credentials, CredentialFilter(kind="plaza_key", party=party.id, limit=SHOWN))
     return show_page(
         visit,
         "party.html",

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from countermand.admin.callers import PERMISSIONS, Permission
+from countermand.admin.callers import CRUX_PERMISSIONS, PERMISSIONS, Permission
 from countermand.admin.sessions import Login
 from countermand.domain.line import Decision
 from countermand.domain.line_status import Allocation, LineStatus, allocation_of, status_of
@@ -33,7 +33,7 @@ def login(given: Login) -> dict[str, Any]:
         "permission_assignments": {
             "permissions": [
                 {"assigned": permission.value in given.permissions, "permission": _permission(permission)}
-                for permission in sorted(PERMISSIONS[given.kind] - {Permission.MANAGE_ENDPOINTS})
+                for permission in sorted(PERMISSIONS[given.kind] & CRUX_PERMISSIONS)
             ],
             "org_user": {"uuid": str(given.user)},
         },

@@ -16,7 +16,9 @@ from countermand.wire import limits
 from countermand.wire.body_types import unsupported_body
 from countermand.wire.native import (
     attempts,
+    audit,
     cancellations,
+    credentials,
     endpoints,
     errors,
     events,
@@ -25,6 +27,7 @@ from countermand.wire.native import (
     me,
     notices,
     orders,
+    parties,
     payments,
     reader,
     recoveries,
@@ -33,6 +36,7 @@ from countermand.wire.native import (
     search,
     shipments,
     timeline,
+    users,
 )
 from countermand.wire.native.auth import UNSUPPORTED, Inside, admitted
 from countermand.wire.native.browsers import cached, shared
@@ -83,6 +87,10 @@ _RESOURCES: Final = (
     jobs,
     notices,
     attempts,
+    parties,
+    users,
+    credentials,
+    audit,
     me,
 )
 

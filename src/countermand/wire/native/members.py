@@ -106,6 +106,7 @@ MEMBERS: Final[dict[str, str]] = {
     "settled_at": "when it ended",
     "failing_since": "since when every attempt has failed; null if none has",
     "overlap_s": "for how many seconds the old secret stays valid",
+    "audit": "the entries",
     # Money
     "currency": "the currency, by ISO 4217",
     "amount": "how much, as decimal text",

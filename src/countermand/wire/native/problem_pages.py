@@ -76,6 +76,9 @@ MEANINGS: Final[dict[str, str]] = {
     "unknown_attempt": "There is no such attempt at an endpoint of the caller's party.",
     "unknown_party": "There is no party with this id or name, or more than one.",
     "unknown_shipment": "There is no such parcel that the party can act on.",
+    "unknown_user": "There is no such user of a party that the caller manages.",
+    "unknown_credential": "There is no such credential of a party that the caller manages.",
+    "name_taken": "Another party has this name, or another user this e-mail address.",
     "if_match_needed": "The call needs the header `If-Match`.",
     "limit_reached": (
         "There can be no more endpoints or unfinished jobs of this party, valid secrets of this endpoint, "
@@ -129,6 +132,7 @@ ADVICE: Final[dict[str, str]] = {
     "too_slow": "Send the call again, over a connection that keeps up.",
     "rate_limited": "Wait as long as `Retry-After` says, then send the same call again.",
     "too_broad": "Add the filter that the sentence names.",
+    "name_taken": "Choose another name or address, or use what exists.",
     "if_match_needed": "Read the object, and send its `ETag` in `If-Match`, or `*` for any state.",
     "key_in_use": "Wait as long as `Retry-After` says, then send the same call with the same key again.",
     "limit_reached": "Remove what you no longer need, or wait as the sentence says.",
