@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from countermand.documents.orders import AddressIn, DiscountIn, LineIn, OrderIn, PaymentIn, ShippingIn
@@ -63,8 +63,10 @@ class NewOrder(OrderIn, NothingNull):
     discounts: Annotated[Sequence[NewDiscount], Field(max_length=MONEY_MEMBERS_MAX)] = []
     shipping: Annotated[Sequence[NewShipping], Field(max_length=MONEY_MEMBERS_MAX)] = []
     payments: Annotated[Sequence[PaymentOfOrder], Field(max_length=MONEY_MEMBERS_MAX)] | None = None
-    allow_same_reference: bool = False
-    dry_run: bool = False
+    held: StrictBool = False
+    commission_returned: StrictBool = False
+    allow_same_reference: StrictBool = False
+    dry_run: StrictBool = False
 
     @model_validator(mode="after")
     def _names_itself(self) -> Self:

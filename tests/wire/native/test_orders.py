@@ -368,3 +368,10 @@ async def test_a_customer_is_erased(native: Native) -> None:
     assert await listed(native, "email=ada@example.com") == []
     again = await place(native, shipping_address=ADDRESS)
     assert (again.status_code, again.json()["code"]) == (409, "order_exists"), "what it said is not known any more"
+
+
+@pytest.mark.parametrize("member", ["held", "commission_returned", "allow_same_reference", "dry_run"])
+@pytest.mark.parametrize("said", ["yes", "true", 1, 0, 1.0, "", []])
+async def test_true_and_false_are_no_texts_or_numbers(sqlite_native: Native, member: str, said: object) -> None:
+    answer = await place(sqlite_native, **{member: said})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{member}")
