@@ -372,6 +372,6 @@ async def test_a_customer_is_erased(native: Native) -> None:
 
 @pytest.mark.parametrize("member", ["held", "commission_returned", "allow_same_reference", "dry_run"])
 @pytest.mark.parametrize("said", ["yes", "true", 1, 0, 1.0, "", []])
-async def test_true_and_false_are_no_texts_or_numbers(sqlite_native: Native, member: str, said: object) -> None:
+async def test_true_and_false_are_no_texts_or_numbers(sqlite_native: Native, member: str, said: Any) -> None:
     answer = await place(sqlite_native, **{member: said})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{member}")
