@@ -150,8 +150,16 @@ async def moves(sale: Sale) -> None:
     await sale.done(Reassign(line=sale.line, actor=sale.retailer, fulfiller=to, note="a fire"))
 
 
+async def is_released(sale: Sale) -> None:
+    """An order was held, and its fulfiller has it from then on."""
+    order = await sale.world.order(2, held=True)
+    sale.order, sale.lines = order.id, tuple(line.id for line in order.lines)
+    await sale.done(ReleaseOrder(order=sale.order, actor=sale.retailer))
+
+
 STORIES = (
     answers,
+    is_released,
     goods,
     moves,
     lapses,
