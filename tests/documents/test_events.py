@@ -16,7 +16,7 @@ from sqlalchemy.engine import Engine
 from countermand.admin import policies
 from countermand.admin.callers import PLATFORM
 from countermand.documents.events import Envelope, write, write_test
-from countermand.domain.commands import NoteCancellation, Reassign
+from countermand.domain.commands import NoteCancellation, Reassign, ReleaseOrder
 from countermand.domain.events import EventKind
 from countermand.domain.money.commands import (
     AddPayment,
