@@ -354,7 +354,7 @@ class Party(Model):
     """A retailer, a supplier, or the platform."""
 
     id: str
-    number: int | None
+    number: int
     kind: str
     name: str
     status: str
@@ -610,11 +610,12 @@ class AuditEntry(Model):
     id: str
     at: Moment
     by: str
-    party: str | None
+    party: str
     action: str
     object: str
     door: str
     request_id: str
+    detail: dict[str, Any]
 
 
 class FoundObject(Model):

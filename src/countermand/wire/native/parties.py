@@ -52,7 +52,7 @@ class PartyChange(Strict):
     name: Name | None = None
 
 
-class Why(Strict):
+class Leaving(Strict):
     """Why the party takes no part any more."""
 
     note: Annotated[Note, Field(min_length=1), AfterValidator(needed_text)]
@@ -136,7 +136,9 @@ async def update_party(
 
 
 @router.post("/{party}/deactivate", operation_id="parties.deactivate", response_model=PartyShown)
-async def deactivate_party(services: Inside, who: Who, request: Request, party: str, body: Why, once: Once) -> Response:
+async def deactivate_party(
+    services: Inside, who: Who, request: Request, party: str, body: Leaving, once: Once
+) -> Response:
     """Let a party take no part any more: its credentials open nothing, and the platform answers what waits for it.
 
     Its deadlines go on, and orders that it holds stay as they are.
