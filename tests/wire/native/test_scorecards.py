@@ -80,7 +80,7 @@ async def test_the_score_of_somebody_else_is_not_there(native: Native) -> None:
         (await native.token(PLATFORM), nobody),
     ):
         response = await native.call("GET", f"/v1/scorecards/{party}", who)
-        assert (response.status_code, response.json()["code"]) == (404, "not_found")
+        assert (response.status_code, response.json()["code"]) == (404, "unknown_party")
     assert (await native.call("GET", f"/v1/scorecards/{native.retailer}", None)).status_code == 401
     blind = await native.token(native.retailer, permissions=["cancel_order"])
     assert (await native.call("GET", f"/v1/scorecards/{native.retailer}", blind)).status_code == 403

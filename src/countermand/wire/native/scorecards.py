@@ -14,7 +14,8 @@ from countermand.documents.scorecards import WEEKS, WEEKS_MAX, SellsNothingError
 from countermand.domain.dates import read_end
 from countermand.domain.parties import PartyKind
 from countermand.domain.scoring import Role, Week, Why
-from countermand.fields import Id, InQuery
+from countermand.fields import InQuery
+from countermand.ids import read
 from countermand.reads.parties import UnknownPartyError
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
@@ -87,7 +88,7 @@ class ScorecardsOut(BaseModel):
 async def show_scorecards(
     services: Inside,
     who: Who,
-    party: Id,
+    party: str,
     week: Annotated[str | None, Query(max_length=8)] = None,
     weeks: Annotated[int, InQuery, Query(ge=1, le=WEEKS_MAX)] = WEEKS,
     role: Annotated[Role | None, Query(alias="as")] = None,
@@ -96,7 +97,8 @@ async def show_scorecards(
     evidence: bool = False,
 ) -> JSONResponse:
     """How a party does, by weeks of orders. A party sees its own score, the platform everybody's."""
-    if who.kind is not PartyKind.PLATFORM and who.party != party:
+    named = read("pty", party)
+    if named is None or (who.kind is not PartyKind.PLATFORM and who.party != named):
         raise _nobody()
     wanted = Wanted(
         week=_week(week), weeks=weeks, role=role, as_of=moment_of(services, as_of, read_end, "as_of"), evidence=evidence
@@ -104,7 +106,7 @@ async def show_scorecards(
     zone, now = ZoneInfo(services.settings.score_zone), services.clock()
     try:
         shown = await services.database.read(
-            partial(scorecards_for, name=str(party), wanted=wanted, zone=zone, now=now)
+            partial(scorecards_for, name=str(named), wanted=wanted, zone=zone, now=now)
         )
     except UnknownPartyError:
         raise _nobody() from None
@@ -121,4 +123,4 @@ def _week(text: str | None) -> Week | None:
 
 
 def _nobody() -> CallError:
-    return CallError(Problem.NOT_FOUND, "There is no such party whose score you can see.")
+    return CallError(Problem.UNKNOWN_PARTY, "There is no such party whose score you can see.")
