@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs client site bench kill kill-notices kill-jobs refunds oracle scores fuzz clean
+.PHONY: demo test check docs client site bench kill kill-notices kill-jobs refunds oracle scores schemathesis fuzz clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -48,6 +48,10 @@ kill-notices: .venv/.ready
 
 kill-jobs: .venv/.ready
 	$(BIN)/python -m tests.crash.jobs $(ARGS)
+
+# Calls made of the description of the native API, as every role: make schemathesis ARGS="--max-examples 500"
+schemathesis: .venv/.ready
+	$(BIN)/python -m tests.wire.native.schema_calls $(ARGS)
 
 # Refunds under kills and faults: make refunds ARGS="--refunds 20000 --kills 60"
 refunds: .venv/.ready

@@ -1,6 +1,8 @@
 """The description of the native API (OpenAPI 3.1), where FastAPI would say less or something else."""
 
 from collections.abc import Iterator
+from copy import deepcopy
+from http import HTTPStatus
 from typing import Any, Final
 
 from countermand.documents import samples
@@ -130,6 +132,9 @@ def _describe(call: dict[str, Any]) -> None:
     call["security"] = [{"bearer": [operation.permission.value] if operation.permission else []}]
     call["x-permission"] = operation.permission.value if operation.permission else None
     call["x-parties"] = sorted(kind.value for kind in operation.kinds)
+    for status in _problems_by_form(call):
+        # Every problem has the same form.
+        call["responses"].setdefault(str(int(status)), _another(call["responses"]["422"], status))
     for status, answer in call["responses"].items():
         content = answer.get("content", {})
         if int(status) >= 400 and "application/json" in content:
@@ -138,6 +143,18 @@ def _describe(call: dict[str, Any]) -> None:
         sent["schema"] = _never_null(sent["schema"])
     for parameter in call.get("parameters", ()):
         _explain(parameter, call["operationId"], parameter["name"])
+
+
+def _another(answer: dict[str, Any], status: int) -> dict[str, Any]:
+    return {**deepcopy(answer), "description": HTTPStatus(status).phrase}
+
+
+def _problems_by_form(call: dict[str, Any]) -> Iterator[int]:
+    """How else a call can end that takes a body, or that names the state it means."""
+    if "requestBody" in call:
+        yield from (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    if any(each["name"] == "If-Match" for each in call.get("parameters", ())):
+        yield from (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
 
 
 def _describe_objects(description: dict[str, Any]) -> None:
