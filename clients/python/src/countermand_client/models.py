@@ -613,6 +613,7 @@ class AuditEntry(Model):
     party: str
     action: str
     object: str
+    detail: dict[str, Any]
     door: str
     request_id: str
     detail: dict[str, Any]
