@@ -387,3 +387,14 @@ def test_the_page_of_an_object(both: Both) -> None:
     assert both.there("open", "rfd_1", "--json").json["url"].endswith("/console/refunds/rfd_1")
     assert both.cli("open", "can_1").code == 2
     assert both.there("open", "../x").code == 2
+
+
+def test_parties_come_and_go(both: Both) -> None:
+    added = both.there("party", "add", "supplier", "Harbour Goods", "--json").json
+    assert (added["kind"], added["name"]) == ("supplier", "Harbour Goods")
+    for form in ((), ("--json",), ("--csv",)):
+        assert both.there("party", "list", *form) == both.here("party", "list", *form)
+    left = both.there("party", "deactivate", "Harbour Goods", "--json").json
+    assert left["id"] == added["id"]
+    assert both.there("party", "activate", added["id"], "--json").json["message"] == f"{added['id']} takes part again."
+    assert both.there("party", "add", "supplier", "Harbour Goods", who=both.service.world.supplier).code == 3

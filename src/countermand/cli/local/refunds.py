@@ -53,7 +53,9 @@ class LocalRefunds:
                 chosen = replace(chosen, orders=all_orders_found(connection, scope, Lookup(anything=wanted.sought)))
             return reads.list_refunds(connection, scope, replace(chosen, after=last.id if last else None, limit=count))
 
-        return read_pages(self._settings, page, lambda rows: take([refund_document(row) for row in rows]), most)
+        return read_pages(
+            self._settings, page, lambda rows: take([refund_document(row, EVERYTHING) for row in rows]), most
+        )
 
     def paid(self, refund: str, *, note: str) -> str:
         """Mark one as paid by hand."""

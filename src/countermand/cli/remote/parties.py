@@ -17,12 +17,10 @@ class RemoteParties:
             return client.parties.create(kind=kind, name=name).id
 
     def all(self) -> Sequence[Document]:
-        """All of them, in the order in which they came."""
+        """All of them, by name."""
         with calling() as client:
-            found = list(client.parties.list(limit=200))
-        return [
-            {"id": each.id, "kind": each.kind, "name": each.name, "number": each.number} for each in reversed(found)
-        ]
+            found = sorted(client.parties.list(limit=200), key=lambda each: (each.name, each.id))
+        return [{"id": each.id, "kind": each.kind, "name": each.name, "number": each.number} for each in found]
 
     def deactivate(self, party: str) -> tuple[str, int | None]:
         """Deactivate one."""
