@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from countermand.cli.nouns import Document
-from countermand.cli.remote.calling import calling, not_tried
+from countermand.cli.remote.calling import calling, document, not_tried
 from countermand.cli.remote.finding import party_named
 
 
@@ -20,7 +20,7 @@ class RemoteParties:
         """All of them, by name."""
         with calling() as client:
             found = sorted(client.parties.list(limit=200), key=lambda each: (each.name, each.id))
-        return [{"id": each.id, "kind": each.kind, "name": each.name, "number": each.number} for each in found]
+        return [document(each) for each in found]
 
     def deactivate(self, party: str) -> tuple[str, int | None]:
         """Deactivate one."""
