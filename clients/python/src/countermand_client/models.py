@@ -616,7 +616,6 @@ class AuditEntry(Model):
     detail: dict[str, Any]
     door: str
     request_id: str
-    detail: dict[str, Any]
 
 
 class FoundObject(Model):
