@@ -10,9 +10,8 @@ from uuid import UUID
 import pytest
 
 from countermand.admin import endpoints, users
-from countermand.admin.callers import PLATFORM
+from countermand.admin.callers import PLATFORM, Permission
 from countermand.admin.policies import put_in_force
-from countermand.console.permissions import ACCESS
 from countermand.domain.commands import AskCancellation, CancelOwn, EscalateCancellation
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Policy, Silence
@@ -806,7 +805,7 @@ async def test_a_token_is_shown_once_and_ends_when_it_is_revoked(world: World) -
 
 
 async def test_nobody_gives_more_than_it_has(sqlite_world: World) -> None:
-    held = ["view_order", ACCESS.value]
+    held = ["view_order", Permission.MANAGE_ACCESS.value]
     who = await operator(sqlite_world, permissions=held)
     path = f"/console/parties/{show('pty', sqlite_world.retailer)}"
     form = {"label": "x", "permission": ["view_order", "cancel_order"]}

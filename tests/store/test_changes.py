@@ -30,6 +30,8 @@ COUNTED: Final = {
 
 ANY_NUMBER: Final = {
     "store/erasure.py erase_customer": "Orders of before have fewer keys of their customer, or none.",
+    "store/idempotency.py forget_replies": "Few orders have replies that are kept.",
+    "store/jobs.py drop_parts": "A job that the service made itself has no file.",
     "store/feed.py move": "Whoever moved the feed further meanwhile is right.",
     "store/outbox.py note_success": "Endpoints that did not fail before need no change.",
     "store/outbox.py note_failure": "A row of failures that is under way goes on.",

@@ -73,7 +73,7 @@ async def test_who_erased_and_when_is_kept_and_once_is_enough(world: World) -> N
     world.clock.advance(days=1)
     assert await erased(here) is False
     [row] = [row for row in (await everything(world.application.database))["orders"] if row["id"] == here.sale.order]
-    assert row["details"]["erased"] == {"at": at, "by": "operator"}
+    assert row["details"]["erased"] == {"at": at, "by": "operator", "note": ""}
     here.sale.order = PLATFORM
     assert await erased(here) is None
 

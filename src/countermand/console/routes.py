@@ -24,7 +24,6 @@ from countermand.console.pages import (
     today,
     webhooks,
 )
-from countermand.console.permissions import ACCESS, POLICIES, SCORES
 from countermand.console.visit import Visit
 from countermand.domain.parties import PartyKind
 from countermand.wire.response import Reply
@@ -73,6 +72,7 @@ def _both(
 
 
 _CANCEL: Final = Permission.CANCEL_ORDER
+_ACCESS: Final = Permission.MANAGE_ACCESS
 _MONEY: Final = Permission.MANAGE_REFUNDS
 _ENDPOINTS: Final = Permission.MANAGE_ENDPOINTS
 _ENDPOINT: Final = "/console/webhooks/{endpoint}"
@@ -107,19 +107,37 @@ ROUTES: Final[tuple[Route, ...]] = (
         "/console/scorecards/{party}/judge/{cancellation}",
         scorecards.confirm_judge,
         scorecards.judge,
-        SCORES,
+        Permission.MANAGE_SCORES,
         _PLATFORM,
     ),
     _get("/console/policies", policies.look, _PLATFORM),
-    *_both("/console/policies/edit", policy_edit.look, policy_edit.save, POLICIES, _PLATFORM),
+    *_both("/console/policies/edit", policy_edit.look, policy_edit.save, Permission.MANAGE_POLICIES, _PLATFORM),
     _get("/console/parties", parties.look),
     _get("/console/parties/{party}", parties.look_at_one),
-    *_both("/console/parties/{party}/users/add", people.confirm_add_user, people.add_user, ACCESS, _PLATFORM),
-    *_both("/console/parties/{party}/tokens/add", people.confirm_add_token, people.add_token, ACCESS, _PLATFORM),
-    _post("/console/users/{user}/disable", people.disable_user, ACCESS, _PLATFORM),
-    _post("/console/users/{user}/enable", people.enable_user, ACCESS, _PLATFORM),
-    _post("/console/users/{user}/logout", people.log_out_user, ACCESS, _PLATFORM),
-    *_both("/console/credentials/{credential}/revoke", people.confirm_revoke, people.revoke, ACCESS, _PLATFORM),
+    *_both(
+        "/console/parties/{party}/users/add",
+        people.confirm_add_user,
+        people.add_user,
+        Permission.MANAGE_ACCESS,
+        _PLATFORM,
+    ),
+    *_both(
+        "/console/parties/{party}/tokens/add",
+        people.confirm_add_token,
+        people.add_token,
+        Permission.MANAGE_ACCESS,
+        _PLATFORM,
+    ),
+    _post("/console/users/{user}/disable", people.disable_user, _ACCESS, _PLATFORM),
+    _post("/console/users/{user}/enable", people.enable_user, _ACCESS, _PLATFORM),
+    _post("/console/users/{user}/logout", people.log_out_user, _ACCESS, _PLATFORM),
+    *_both(
+        "/console/credentials/{credential}/revoke",
+        people.confirm_revoke,
+        people.revoke,
+        Permission.MANAGE_ACCESS,
+        _PLATFORM,
+    ),
     _get("/console/webhooks", webhooks.look),
     *_both("/console/webhooks/add", webhooks.confirm_add, webhooks.add, _ENDPOINTS),
     _get(_ENDPOINT, webhooks.look_at_one),

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Final
 
+from countermand.admin.callers import Permission
 from countermand.console.errors import unknown
-from countermand.console.permissions import ACCESS
 from countermand.console.rendering import Note, redirect, show_page
 from countermand.console.visit import Visit
 from countermand.ids import read, show
@@ -49,7 +49,7 @@ async def look_at_one(visit: Visit) -> Reply:
         "party.html",
         title=party.name,
         note=_NOTES.get(visit.query.get("done", "")),
-        may_manage=visit.is_platform and visit.may(ACCESS),
+        may_manage=visit.is_platform and visit.may(Permission.MANAGE_ACCESS),
         party=party,
         users=users,
         credentials=[(each, _state(each, visit.now)) for each in (*tokens, *keys)],

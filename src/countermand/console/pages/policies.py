@@ -3,10 +3,10 @@
 from datetime import timedelta
 from typing import Final
 
+from countermand.admin.callers import Permission
 from countermand.admin.policies import in_force
 from countermand.console.errors import PageError
 from countermand.console.markup import span
-from countermand.console.permissions import POLICIES
 from countermand.console.rendering import Note, show_page
 from countermand.console.visit import Visit
 from countermand.domain.parties import PartyKind
@@ -47,7 +47,7 @@ async def look(visit: Visit) -> Reply:
         note=Note(title="The new version is saved.", text="It holds for what is asked from now on.", mood="good")
         if visit.query.get("done") == "saved"
         else None,
-        may_change=visit.may(POLICIES),
+        may_change=visit.may(Permission.MANAGE_POLICIES),
         retailers=retailers,
         suppliers=parties,
         retailer=retailer,

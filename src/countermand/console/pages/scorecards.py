@@ -6,11 +6,11 @@ from uuid import UUID
 
 from markupsafe import Markup
 
+from countermand.admin.callers import Permission
 from countermand.admin.scores import Appeal
 from countermand.admin.scores import judge as decide
 from countermand.console.errors import unknown
 from countermand.console.forms import FieldError
-from countermand.console.permissions import SCORES
 from countermand.console.rendering import redirect, show_page
 from countermand.console.visit import DOOR, Visit
 from countermand.documents import timeline
@@ -82,7 +82,7 @@ async def look_at_one(visit: Visit) -> HttpReply:
         rows=[(each, _is_closed(each, shown)) for each in reversed(shown.cards)],
         week=evidence.cards[-1].week,
         counted=_counted(evidence),
-        may_judge=visit.is_platform and visit.may(SCORES),
+        may_judge=visit.is_platform and visit.may(Permission.MANAGE_SCORES),
         norm=_percent(float(NORM)),
         percent=lambda value: "–" if value is None else _percent(float(value)),
         reply=Reply,
