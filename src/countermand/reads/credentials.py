@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, case, or_, select
@@ -63,11 +64,21 @@ class CredentialFilter:
 
 
 def list_credentials(connection: Connection, wanted: CredentialFilter) -> list[CredentialView]:
-    """Credentials with their party and user, newest first, revoked ones too. Never a secret."""
+    """Credentials with their party and user, newest first, revoked ones too. Never a secret.
+
+    Without a kind these are tokens and pairs of keys: log-ins to the console are shown nowhere.
+    """
+    kinds = (wanted.kind,) if wanted.kind else LISTED_KINDS
+    # Each kind is a walk along an index; of both together none has the order.
+    found = [each for kind in kinds for each in _of_kind(connection, kind, wanted)]
+    return sorted(found, key=attrgetter("id"), reverse=True)[: wanted.limit]
+
+
+def _of_kind(connection: Connection, kind: str, wanted: CredentialFilter) -> list[CredentialView]:
     held = t.credentials.c
     query = _credentials().where(
+        held.kind == kind,
         *given(
-            (held.kind.__eq__, wanted.kind),
             (held.party_id.__eq__, wanted.party),
             (held.created_at.__ge__, wanted.since),
             (held.created_at.__lt__, wanted.until),
@@ -76,6 +87,9 @@ def list_credentials(connection: Connection, wanted: CredentialFilter) -> list[C
         *_that_are(wanted.status, wanted.now),
     )
     return [_view(row) for row in connection.execute(query.order_by(held.id.desc()).limit(wanted.limit))]
+
+
+LISTED_KINDS: Final = ("token", "plaza_key")
 
 
 def _that_are(status: str | None, now: datetime | None) -> list[ColumnElement[bool]]:
