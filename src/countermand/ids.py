@@ -59,6 +59,11 @@ class Ids:
         return f"{prefix}_{secret}{_in_base62(zlib.crc32(secret.encode()), 6)}"
 
 
+def made_at(moment: datetime) -> UUID:
+    """A fresh id of version 7, as one that is made at this moment."""
+    return Ids(lambda: moment).new()
+
+
 def earliest(moment: datetime) -> UUID:
     """No id of version 7 that was made from this moment's millisecond on sorts before this one."""
     return UUID(int=int(moment.timestamp() * 1000) << 80 | 0x7 << 76 | 0b10 << 62)

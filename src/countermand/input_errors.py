@@ -49,6 +49,9 @@ _CODES: Final = {
     "finite_number": "bad_amount",
 }
 _OWN_CODES: Final = frozenset(
-    {"bad_id", "bad_text", "bad_time", "bad_amount", "blank", "integer", "twice", "null", "required"}
+    {
+        *("bad_id", "bad_text", "bad_time", "bad_amount", "blank", "integer", "twice", "null", "required"),
+        *("bad_duration", "bad_working_hours"),
+    }
 )
 """What the types of ``fields.py`` say by themselves."""

@@ -166,6 +166,7 @@ async def _play(call: Player, world: World) -> None:
     await _notify(call, world, line)
     await _do_many(call, world, line)
     await _manage(call, world)
+    await _agree(call, world)
     await call("scorecards.get", retailer, str(retailer), query={"weeks": "1"})
 
 
@@ -300,6 +301,26 @@ async def _manage(call: Player, world: World) -> None:
     clock.advance(seconds=1)
     await call("credentials.revoke", retailer, token["id"], body={"note": "lost"})
     await call("audit.list", PLATFORM, query={"party": made["id"]})
+
+
+async def _agree(call: Player, world: World) -> None:
+    """Terms, and what counts in the score."""
+    between = {"retailer": "Fine Shoes", "supplier": "Alpine Supply"}
+    held = await call("policies.in_force", world.retailer, query=between)
+    terms = {**between, "based_on": held["version"], "answer_within": "24h", "silence": "accept"}
+    await call("policies.preview", PLATFORM, body=terms)
+    made = await call("policies.create", PLATFORM, body=terms)
+    await call("policies.get", world.supplier, made["id"])
+    await call("policies.list", world.retailer, query={"supplier": "Alpine Supply", "history": "true"})
+    order = await call.order(_order("PO-3001", 1))
+    line = order["lines"][0]["id"]
+    counts = {"lines": [{"line": line}], "asker": "retailer", "reason": "out_of_stock"}
+    asked = await call("cancellations.create", world.retailer, body=counts)
+    wanted = asked["cancellations"][0]["id"]
+    await call("cancellations.accept", world.supplier, wanted, body={})
+    word = {"cancellation": wanted, "verdict": "excluded", "reason": "the supplier had announced it"}
+    await call("judgements.create", PLATFORM, body=word)
+    await call("judgements.list", world.retailer, query={"cancellation": wanted})
 
 
 async def _notify(call: Player, world: World, line: str) -> None:

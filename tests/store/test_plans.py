@@ -878,6 +878,42 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: policies.in_force(connection, p.big_retailer, p.big_supplier)}
 
 
+@of("admin.policies.in_force_seen")
+def _(filled: Filled) -> Cases:
+    p, scope = filled.population, filled.scopes["platform"]
+    seller, holder = str(p.big_retailer), str(p.big_supplier)
+    return {
+        "": lambda connection: policies.in_force_seen(connection, scope, retailer=seller, supplier=holder),
+    }
+
+
+@of("reads.policies.list_policies")
+def _(filled: Filled) -> Cases:
+    p, wanted = filled.population, policy_reads.PolicyFilter()
+    one = replace(wanted, retailer=p.big_retailer, fulfiller=p.big_supplier, history=True, after=p.big_retailer)
+    return {
+        **filled.each(lambda connection, scope: policy_reads.list_policies(connection, scope, wanted)),
+        **filled.each(lambda connection, scope: policy_reads.list_policies(connection, scope, one), "pair"),
+    }
+
+
+@of("reads.policies.policy_seen")
+def _(filled: Filled) -> Cases:
+    return filled.each(
+        lambda connection, scope: policy_reads.policy_seen(connection, scope, filled.population.big_retailer)
+    )
+
+
+@of("reads.policies.named_version")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: policy_reads.named_version(connection, filled.population.big_retailer, 1)}
+
+
+@of("reads.parties.find_seen")
+def _(filled: Filled) -> Cases:
+    return filled.each(lambda connection, scope: party_reads.find_seen(connection, scope, str(scope.party)))
+
+
 @of("reads.policies.policy_history")
 def _(filled: Filled) -> Cases:
     p = filled.population
@@ -1100,6 +1136,21 @@ def _(filled: Filled) -> Cases:
 def _(filled: Filled) -> Cases:
     line = filled.row("line")
     return {"": lambda connection: scores.judgements_of(connection, [(line.retailer_id, line.id)])}
+
+
+@of("reads.scores.list_judgements")
+def _(filled: Filled) -> Cases:
+    p, row = filled.population, filled.row("cancellation")
+    filters = {
+        "all": scores.JudgementFilter(),
+        "party": scores.JudgementFilter(party=p.big_retailer, after=row.id),
+        "cancellation": scores.JudgementFilter(cancellation=row.id),
+    }
+
+    def asked(wanted: scores.JudgementFilter) -> Question:
+        return lambda connection: scores.list_judgements(connection, wanted)
+
+    return {name: asked(wanted) for name, wanted in filters.items()}
 
 
 @of("reads.scores.judge")
@@ -1593,6 +1644,13 @@ CHANGES: Final = {
     "admin.orders.parties_of",
     "admin.policies.change_terms",
     "admin.policies.pair",
+    "admin.policies.create_version",
+    "admin.policies.preview",
+    "admin.scores.judged",
+    # What was just written, by its key.
+    "reads.scores.last_judgement",
+    # Counted from the asks of a pair that wait, for the platform, before it changes the policy of that pair.
+    "reads.policies.open_asks",
     "admin.scores.judge",
     "admin.finding.find_line",
     "admin.finding.scope_of",

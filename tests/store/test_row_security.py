@@ -1,13 +1,20 @@
 """The second wall: where the service's role does not own the tables, a forgotten WHERE shows nothing of others'."""
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, Engine, Table, create_engine, func, make_url, select, text
 from sqlalchemy.pool import NullPool
 
-from countermand.domain.commands import AcceptCancellation, AskCancellation, Ship
+from countermand.admin.policies import put_in_force
+from countermand.admin.scores import Appeal, judged
+from countermand.domain.commands import AcceptCancellation, AskCancellation, CancelOwn, Ship
+from countermand.domain.policy import DEFAULT_POLICY
+from countermand.domain.reasons import CancelReason
+from countermand.reads.policies import ANY_FULFILLER
+from countermand.service.calls import Done
 from countermand.store import tables as t
 from countermand.store.row_security import SHOWN_TO_ALL, viewer
 from countermand.store.tables import metadata
@@ -107,6 +114,37 @@ async def test_a_forgotten_where_shows_a_party_its_own_rows_and_no_others(bound:
     assert held == {"orders": 1, "order_parts": 1, "lines": 1, "cancellations": 1, "events": 4}
     other = {table.name: await _rows(bound, table, bound.other_supplier) for table in OF_A_STORY[:5]}
     assert other == {"orders": 1, "order_parts": 1, "lines": 1, "cancellations": 0, "events": 1}
+
+
+async def test_a_supplier_sees_the_terms_that_hold_for_it_and_what_was_said_of_its_score(bound: World) -> None:
+    await bound.order(2, fulfillers=(bound.supplier,))
+
+    def agree(connection: Connection) -> None:
+        for holder in (ANY_FULFILLER, bound.other_supplier):
+            put_in_force(
+                connection, bound.clock(), retailer=bound.retailer, fulfiller=holder, policy=DEFAULT_POLICY, by="test"
+            )
+
+    before = {
+        who: await _rows(bound, t.policies, who) for who in (bound.retailer, bound.supplier, bound.other_retailer)
+    }
+    await bound.application.database.write(agree)
+    after = {who: await _rows(bound, t.policies, who) for who in before}
+    assert [after[who] - before[who] for who in before] == [2, 1, 0]
+
+    line = (await bound.order(1, fulfillers=(bound.supplier,))).lines[0].id
+    asked = await bound.submit(
+        CancelOwn(line=line, actor=bound.actor(bound.supplier), reason=CancelReason.OUT_OF_STOCK)
+    )
+    assert isinstance(asked, Done)
+
+    def judge(connection: Connection) -> None:
+        appeal = Appeal(cancellation=asked.cancellations[0], party=str(bound.supplier), reason="x", excluded=True)
+        judged(connection, bound.clock(), appeal, zone=UTC, by="test", door="test")
+
+    await bound.application.database.write(judge)
+    seen = {who: await _rows(bound, t.judgements, who) for who in (bound.supplier, bound.other_supplier)}
+    assert list(seen.values()) == [1, 0]
 
 
 async def test_the_doors_work_as_they_do_for_the_owner(bound: World) -> None:

@@ -46,6 +46,12 @@ LED_BY_OTHERS = {
     "ix_attempts_endpoint_id_id",
     "ix_attempts_notice_id_id",
     "ix_refunds_due",
+    # Versions of policies and judgements, by their own ids, and by whom or what they are about.
+    "ix_policies_id",
+    "ix_policies_fulfiller_id_id",
+    "ix_judgements_id",
+    "ix_judgements_party_id_id",
+    "ix_judgements_cancellation_id",
     "ix_refunds_checked",
     "ix_cancellations_due",
     "ix_process_statuses_pending",

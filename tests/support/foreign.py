@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import Connection, insert
 
-from countermand.admin import credentials, endpoints, jobs
+from countermand.admin import credentials, endpoints, jobs, policies
 from countermand.admin.credentials import PlazaKey
 from countermand.domain.commands import (
     AskCancellation,
@@ -44,6 +44,7 @@ PREFIXES: Final = {
     "notice": "ntc",
     "attempt": "att",
     "job": "job",
+    "policy": "plc",
 }
 NUMBERS: Final = frozenset({"item", "order_number", "shipment", "process"})
 
@@ -127,6 +128,13 @@ def _native_reads(party: str) -> Iterator[Door]:
     yield _native(party, "GET", "/attempts?notice={}", "notice")
     yield _native(party, "GET", "/attempts?endpoint={}", "endpoint")
     yield _native(party, "GET", "/jobs/{}", "job")
+    yield _native(party, "GET", "/policies/{}", "policy")
+    yield _native(party, "GET", "/policies?retailer={}", "seller")
+    yield _native(party, "GET", "/policies?supplier={}", "party")
+    yield _native(party, "GET", "/policies?after={}", "policy")
+    yield _native(party, "GET", "/policies/in_force?retailer={}", "seller")
+    yield _native(party, "GET", "/policies/in_force?retailer={own_retailer}&supplier={}", "party")
+    yield _native(party, "GET", "/judgements?cancellation={}", "cancellation")
     yield _native(party, "GET", "/jobs/{}/results", "job")
 
 
@@ -244,7 +252,7 @@ class Asking:
     def request(self, http: httpx2.AsyncClient, door: Door, thing: UUID | int | str) -> httpx2.Request:
         """The call about this thing. Calls of Plaza's are signed at the time of the world."""
         name = _name(door, thing)
-        path = door.path.format(name, own=self.own)
+        path = door.path.format(name, own=self.own, own_retailer=self.world.retailer)
         body = door.body(name) if door.body else None
         content = {"content": body.encode()} if isinstance(body, str) else {} if body is None else {"json": body}
         headers = {"Request-Id": "one-of-a-pair", **door.headers, **self._credential(door, path.partition("?")[0])}
@@ -318,6 +326,7 @@ async def _theirs(world: World) -> dict[str, UUID | int | str]:
             "event": event_reads.timeline(connection, scope, order.id)[0].id,
             **_notice(connection, world),
             "job": _job(connection, world),
+            "policy": _policy(connection, world),
         }
 
     return {
@@ -328,6 +337,7 @@ async def _theirs(world: World) -> dict[str, UUID | int | str]:
         "refunded_line": paid.lines[0].id,
         "cancellation": asked.cancellations[0],
         "party": supplier,
+        "seller": world.other_retailer,
         "process": refused.process,
         **await world.application.database.write(ids),
     }
@@ -364,6 +374,19 @@ def _notice(connection: Connection, world: World) -> dict[str, UUID]:
     tried = {"url": "https://hooks.example.com/theirs", "at": now, "ok": False, "duration_ms": 1, "status": 500}
     connection.execute(insert(t.attempts).values(id=attempt, notice_id=notice, answer="", error="", **about, **tried))
     return {"endpoint": to, "notice": notice, "attempt": attempt}
+
+
+def _policy(connection: Connection, world: World) -> UUID:
+    made = policies.create_version(
+        connection,
+        world.clock(),
+        retailer=str(world.other_retailer),
+        supplier=str(world.other_supplier),
+        changes={"answer_within_s": 3600},
+        by="test",
+        based_on=0,
+    )
+    return made.id
 
 
 def _job(connection: Connection, world: World) -> UUID:

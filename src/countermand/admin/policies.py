@@ -1,20 +1,26 @@
 """What retailers and fulfillers agreed on, version by version. Changed by operators, not on the write road."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from countermand.admin.finding import find_party, find_retailer
+from countermand.documents.parties import PartyOut
+from countermand.documents.policies import PolicyOut, defaults_shown, policy_shown
 from countermand.domain.parties import PartyKind
 from countermand.domain.policy import DEFAULT_POLICY, Policy
-from countermand.domain.problems import UnfitError
+from countermand.domain.policy_terms import Hours
+from countermand.domain.problems import RefusedError, UnfitError
 from countermand.domain.working_hours import WorkingHours
+from countermand.ids import made_at
 from countermand.reads import policies as policy_reads
-from countermand.reads.policies import ANY_FULFILLER
+from countermand.reads.parties import UnknownPartyError, find_seen, party_name
+from countermand.reads.policies import ANY_FULFILLER, NamedPolicy
+from countermand.reads.scope import Scope
 from countermand.store import tables as t
 from countermand.store.policies import hours_of_terms, policy_of_terms, terms_of_policy
 from countermand.store.revisions import agreements_changed
@@ -36,6 +42,7 @@ def put_in_force(
     version = policy_reads.last_policy_version(connection, retailer) + 1
     connection.execute(
         insert(t.policies).values(
+            id=made_at(now),
             retailer_id=retailer,
             fulfiller_id=fulfiller,
             version=version,
@@ -46,6 +53,24 @@ def put_in_force(
     )
     agreements_changed(connection)
     return replace(policy, version=version)
+
+
+def in_force_seen(connection: Connection, scope: Scope, *, retailer: str, supplier: str | None) -> PolicyOut:
+    """What holds now between two parties that this one may see, of which it is one unless it is the platform.
+
+    Raises:
+        UnknownPartyError: there is no such party that it sees.
+    """
+    seller = find_seen(connection, scope, retailer)
+    holder = find_seen(connection, scope, supplier) if supplier is not None else None
+    if scope.kind is not PartyKind.PLATFORM and scope.party not in (seller.id, holder and holder.id):
+        raise UnknownPartyError("There is no such party.")
+    policy = in_force(connection, seller.id, holder.id if holder else ANY_FULFILLER)
+    row = policy_reads.named_version(connection, seller.id, policy.version)
+    if row is not None:
+        return policy_shown(row)
+    named_holder = PartyOut(id=holder.id, name=holder.name) if holder else None
+    return defaults_shown(policy, PartyOut(id=seller.id, name=seller.name), named_holder)
 
 
 class NoSupplierError(UnfitError):
@@ -77,6 +102,18 @@ def pair(connection: Connection, retailer: str, supplier: str | None) -> tuple[U
     return seller, holder.id
 
 
+class BadHoursError(BadTermsError):
+    """There are no such working hours or holidays."""
+
+    code = "bad_working_hours"
+
+
+class PolicyChangedError(RefusedError):
+    """Another version holds than the one that was seen."""
+
+    code = "state_changed"
+
+
 def change_terms(
     connection: Connection,
     now: datetime,
@@ -85,19 +122,112 @@ def change_terms(
     supplier: str | None,
     changes: Mapping[str, Any],
     by: str,
+    based_on: int | None = None,
 ) -> Policy:
     """Write down a new version of what two agreed. What ``changes`` does not name stays as it was.
 
+    ``based_on`` is the version that was seen, if somebody saw one.
+
     Raises:
         BadTermsError: the terms make no sense together.
+        PolicyChangedError: another version holds than ``based_on``.
         UnknownPartyError, NoRetailerError, NoSupplierError: as ``pair``.
     """
     seller, holder = pair(connection, retailer, supplier)
+    # Two at once would take the same number.
+    connection.execute(select(t.parties.c.id).where(t.parties.c.id == seller).with_for_update(key_share=True))
+    policy = amended(_as_seen(in_force(connection, seller, holder), based_on), changes)
+    return put_in_force(connection, now, retailer=seller, fulfiller=holder, policy=policy, by=by)
+
+
+def create_version(
+    connection: Connection,
+    now: datetime,
+    *,
+    retailer: str,
+    supplier: str | None,
+    changes: Mapping[str, Any],
+    by: str,
+    based_on: int,
+) -> NamedPolicy:
+    """The same, with the new version as it can be read.
+
+    Raises:
+        BadTermsError, PolicyChangedError, UnknownPartyError, NoRetailerError, NoSupplierError: as ``change_terms``.
+    """
+    new = change_terms(connection, now, retailer=retailer, supplier=supplier, changes=changes, by=by, based_on=based_on)
+    seller, _ = pair(connection, retailer, supplier)
+    found = policy_reads.named_version(connection, seller, new.version)
+    assert found is not None
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What holds, what would hold, between whom, and how many asks wait that keep their terms."""
+
+    now: Policy
+    proposed: Policy
+    retailer: str
+    supplier: str | None
+    open_asks: int
+
+
+def preview(
+    connection: Connection, *, retailer: str, supplier: str | None, changes: Mapping[str, Any], based_on: int
+) -> Preview:
+    """What a new version would be. Nothing changes.
+
+    Raises:
+        BadTermsError, PolicyChangedError, UnknownPartyError, NoRetailerError, NoSupplierError: as ``change_terms``.
+    """
+    seller, holder = pair(connection, retailer, supplier)
+    now = _as_seen(in_force(connection, seller, holder), based_on)
+    return Preview(
+        now=now,
+        proposed=amended(now, changes),
+        retailer=party_name(connection, seller) or "",
+        supplier=party_name(connection, holder),
+        open_asks=policy_reads.open_asks(connection, seller, holder),
+    )
+
+
+def _as_seen(policy: Policy, based_on: int | None) -> Policy:
+    if based_on is not None and policy.version != based_on:
+        raise PolicyChangedError(f"Version {policy.version} holds by now. Read it, and decide again.")
+    return policy
+
+
+def amended(policy: Policy, changes: Mapping[str, Any]) -> Policy:
+    """A policy with other terms: members of it; ``hours`` without holidays, and ``holidays`` by the name of a calendar.
+
+    Raises:
+        BadTermsError: the terms make no sense together.
+    """
+    members = dict(changes)
+    if members.keys() & {"hours", "holidays"}:
+        members["working_hours"] = _hours(policy.working_hours, members)
     try:
-        policy = replace(in_force(connection, seller, holder), **changes)
+        return replace(policy, **members)
     except ValueError as error:
         raise BadTermsError(f"These terms make no sense: {error}.") from error
-    return put_in_force(connection, now, retailer=seller, fulfiller=holder, policy=policy, by=by)
+
+
+def _hours(now: WorkingHours | None, members: dict[str, Any]) -> WorkingHours | None:
+    holidays = members.pop("holidays", None)
+    hours: Hours | WorkingHours | None = members.pop("hours", now)
+    if hours is None:
+        if holidays:
+            raise BadHoursError("Holidays go with working hours, and there are none.")
+        return None
+    if holidays is None:
+        holidays = now.holidays_of if now else ""
+    try:
+        return working_hours(
+            days=hours.days, opens=hours.opens, closes=hours.closes, zone=hours.zone, holidays_of=holidays
+        )
+    except ValueError as error:
+        raise BadHoursError(f"There are no such working hours: {error}.") from error
 
 
 def working_hours(*, days: tuple[int, ...], opens: time, closes: time, zone: str, holidays_of: str) -> WorkingHours:

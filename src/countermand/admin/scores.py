@@ -5,13 +5,15 @@ from datetime import datetime, tzinfo
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from countermand.admin.finding import EVERYTHING, find_party
 from countermand.domain.problems import RefusedError, UnfitError, UnknownError
 from countermand.ids import show
 from countermand.reads import cancellations, scores
 from countermand.reads.cancellations import CancellationView
+from countermand.reads.scores import JudgementView
+from countermand.store import tables as t
 
 REASON_MAX: Final = 1_000
 
@@ -68,6 +70,17 @@ class Appeal:
     excluded: bool
 
 
+def judged(connection: Connection, now: datetime, appeal: Appeal, *, zone: tzinfo, by: str, door: str) -> JudgementView:
+    """Decide an appeal, with the judgement as it can be read.
+
+    Raises:
+        BadReasonError, UnknownCancellationError, NotCountedError, WhoseScoreError, UnknownPartyError,
+        NothingToJudgeError: as ``judge``.
+    """
+    done = judge(connection, now, appeal, zone=zone, by=by, door=door)
+    return scores.last_judgement(connection, done.cancellation, done.party)
+
+
 def judge(connection: Connection, now: datetime, appeal: Appeal, *, zone: tzinfo, by: str, door: str) -> Judged:
     """Decide an appeal.
 
@@ -84,6 +97,8 @@ def judge(connection: Connection, now: datetime, appeal: Appeal, *, zone: tzinfo
     if row is None:
         raise UnknownCancellationError(f"There is no cancellation {show('can', appeal.cancellation)}.")
     whose = _whose(connection, row, appeal.party, zone)
+    # Two at once would write the same version.
+    connection.execute(select(t.parties.c.id).where(t.parties.c.id == whose).with_for_update(key_share=True))
     if _is_excluded(connection, row, whose) == appeal.excluded:
         state = "is excluded already" if appeal.excluded else "is not excluded"
         raise NothingToJudgeError(f"The cancellation {state}.")

@@ -1,7 +1,6 @@
 """Commands about policies."""
 
-import re
-from datetime import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,16 +8,14 @@ from cyclopts import Parameter
 from sqlalchemy import Connection
 
 from countermand.admin import policies
-from countermand.cli.durations import as_duration, seconds
+from countermand.cli.durations import seconds
 from countermand.cli.orders import operator
 from countermand.cli.output import Exit, fail, print_json
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.documents.policies import policy_document
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
-from countermand.domain.working_hours import WorkingHours
+from countermand.domain.policy_terms import LENGTHS, changes_of, terms_of
 from countermand.road import Application
-
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 SupplierFlag = Annotated[str | None, Parameter(help="Name or id; left out: every supplier without terms of its own")]
 
@@ -69,22 +66,19 @@ def policy_set(
     customer_asks_retailer_first
         Whether a customer's ask waits for the retailer before it goes to the supplier.
     """
-    changes: dict[str, Any] = {
+    said = {
+        "answer_within": answer_within,
         "silence": silence,
         "whole_order": whole_order,
+        "free_window": free_window,
         "accepts_until": accepts_until,
+        "accepts_for": accepts_for,
         "customer_asks_retailer_first": customer_asks_retailer_first,
+        "proof_within": proof_within,
+        "working_hours": working_hours,
+        "holidays": holidays,
     }
-    changes = {name: value for name, value in changes.items() if value is not None}
-    if answer_within is not None:
-        changes["answer_within_s"] = None if answer_within == "never" else seconds(answer_within)
-    if free_window is not None:
-        changes["free_window_s"] = seconds(free_window)
-    if accepts_for is not None:
-        changes["accepts_for_s"] = None if accepts_for == "always" else seconds(accepts_for)
-    if proof_within is not None:
-        changes["proof_within_s"] = None if proof_within == "never" else seconds(proof_within)
-    changes |= _working_hours(working_hours, holidays)
+    changes = _changes({term: value for term, value in said.items() if value is not None})
 
     async def work(application: Application) -> Policy:
         change = partial(
@@ -106,65 +100,22 @@ def _print(policy: Policy, *, json: bool) -> None:
         print_json(policy_document(policy))
         return
     print(f"version: {policy.version or 'none written down; these are the defaults'}")
-    for flag, value in _as_flags(policy).items():
-        print(f"{flag}: {value}")
+    for term, value in terms_of(policy).items():
+        print(f"{term.replace('_', '-')}: {_as_flag(term, value)}")
 
 
-def _as_flags(policy: Policy) -> dict[str, str]:
-    """The terms as ``policy set`` takes them."""
-
-    def duration(length_s: int | None, never: str) -> str:
-        return never if length_s is None else as_duration(length_s)
-
-    hours = policy.working_hours
-    return {
-        "answer-within": duration(policy.answer_within_s, "never"),
-        "silence": policy.silence.value,
-        "whole-order": policy.whole_order.value.replace("_", "-"),
-        "free-window": duration(policy.free_window_s, "0s"),
-        "accepts-until": policy.accepts_until.value,
-        "accepts-for": duration(policy.accepts_for_s, "always"),
-        "customer-asks-retailer-first": "yes" if policy.customer_asks_retailer_first else "no",
-        "proof-within": duration(policy.proof_within_s, "never"),
-        "working-hours": _as_text(hours) if hours else "none",
-        "holidays": (hours and hours.holidays_of) or "none",
-    }
+def _as_flag(term: str, value: str | bool) -> str:
+    """A term as ``policy set`` takes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value.replace("_", "-") if term == "whole_order" else value
 
 
-def _as_text(hours: WorkingHours) -> str:
-    days = ",".join(DAYS[day] for day in hours.days)
-    for first in hours.days:
-        if hours.days == _days(first, last := (first + len(hours.days) - 1) % 7):
-            days = f"{DAYS[first]}-{DAYS[last]}"
-            break
-    return f"{days} {hours.opens:%H:%M}-{hours.closes:%H:%M} {hours.zone}"
-
-
-def _days(first: int, last: int) -> tuple[int, ...]:
-    """From one day to the other, over the end of the week if need be: ``sun-thu``."""
-    return tuple(sorted((first + more) % 7 for more in range((last - first) % 7 + 1)))
-
-
-def _working_hours(text: str | None, holidays: str | None) -> dict[str, WorkingHours | None]:
-    if text is None:
-        if holidays is not None:
-            fail(Exit.USAGE, "bad_working_hours", "--holidays goes with --working-hours.")
-        return {}
-    if text == "none":
-        return {"working_hours": None}
-    match = re.fullmatch(r"([a-z]{3})-([a-z]{3}) ([0-9:]{5})-([0-9:]{5}) (\S+)", text)
+def _changes(said: Mapping[str, Any]) -> dict[str, Any]:
+    for term in LENGTHS.keys() & said.keys():
+        if said[term] != LENGTHS[term]:
+            seconds(said[term])
     try:
-        if not match:
-            raise ValueError("write them like 'mon-fri 09:00-17:00 Europe/Amsterdam'")
-        first, last = DAYS.index(match[1]), DAYS.index(match[2])
-        return {
-            "working_hours": policies.working_hours(
-                days=_days(first, last),
-                opens=time.fromisoformat(match[3]),
-                closes=time.fromisoformat(match[4]),
-                zone=match[5],
-                holidays_of=holidays or "",
-            )
-        }
+        return changes_of(said)
     except ValueError as error:
-        fail(Exit.USAGE, "bad_working_hours", f"{text!r} are no working hours: {error}.")
+        fail(Exit.USAGE, "bad_working_hours", f"These are no working hours or holidays: it {error}.")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from countermand.documents.sentences import written
+from countermand.documents.sentences import span, written
 from countermand.domain.money.amounts import write_minor
 
 UNITS_DRAWN: Final = 12
@@ -107,17 +107,6 @@ def money(minor: int, currency: str) -> Markup:
 def _digits(minor: int, currency: str) -> str:
     whole, point, rest = write_minor(minor, currency).partition(".")
     return f"{int(whole):,}{point}{rest}"
-
-
-def span(length: timedelta) -> str:
-    """A length of time in its two largest parts: ``48 min``, ``5 h 18 min``, ``2 days 3 h``."""
-    minutes = int(abs(length).total_seconds()) // 60
-    days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
-    if days:
-        return f"{days} day{'' if days == 1 else 's'}" + (f" {hours} h" if hours else "")
-    if hours:
-        return f"{hours} h" + (f" {rest} min" if rest else "")
-    return f"{rest} min" if rest else "less than a minute"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from countermand.admin.callers import Permission
 from countermand.console import markup
 from countermand.console.markup import Times
 from countermand.console.visit import Visit
-from countermand.documents.sentences import count, written
+from countermand.documents.sentences import count, span, written
 from countermand.domain.parties import PartyKind
 from countermand.ids import show
 from countermand.wire.replies import Header
@@ -177,7 +177,7 @@ def _globals() -> dict[str, Any]:
         "amount": markup.amount,
         "count": count,
         "show": show,
-        "span": markup.span,
+        "span": span,
         "version": version(),
     }
 

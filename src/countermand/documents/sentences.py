@@ -52,6 +52,17 @@ def count(number: int, what: str = "unit") -> str:
     return f"1 {what}" if number == 1 else f"{number} {what}s"
 
 
+def span(length: timedelta) -> str:
+    """A length of time in its two largest parts: ``48 min``, ``5 h 18 min``, ``2 days 3 h``."""
+    minutes = int(abs(length).total_seconds()) // 60
+    days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days} day{'' if days == 1 else 's'}" + (f" {hours} h" if hours else "")
+    if hours:
+        return f"{hours} h" + (f" {rest} min" if rest else "")
+    return f"{rest} min" if rest else "less than a minute"
+
+
 def _span(span: timedelta) -> str | None:
     minutes = int(span.total_seconds()) // 60
     parts = [(minutes // 1440, "day"), (minutes // 60 % 24, "hour"), (minutes % 60, "minute")]

@@ -95,6 +95,20 @@ def party_seen(connection: Connection, scope: Scope, party: UUID) -> PartyView |
     return view_or_none(PartyView, connection.execute(query).first())
 
 
+def find_seen(connection: Connection, scope: Scope, text: str) -> PartyView:
+    """The party with this id or name, if this one may see it.
+
+    Raises:
+        UnknownPartyError: there is none, or more than one of that name.
+    """
+    wanted = read("pty", text)
+    where = t.parties.c.id == wanted if wanted else t.parties.c.name == text
+    rows = connection.execute(select(t.parties).where(where, _seen_by(scope))).all()
+    if len(rows) != 1:
+        raise UnknownPartyError("There is no such party.")
+    return view(PartyView, rows[0])
+
+
 def _seen_by(scope: Scope) -> ColumnElement[bool]:
     links, own = t.connections.c, t.parties.c.id == scope.party
     match scope.kind:

@@ -46,8 +46,10 @@ from countermand.domain.scoring import (
     card,
     incidents,
 )
+from countermand.ids import made_at
 from countermand.reads.cancellations import CancellationRow
 from countermand.reads.events import PastEvent
+from countermand.reads.filters import given
 from countermand.store import score_cards
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
@@ -166,6 +168,7 @@ def judge(
     version = (last or 0) + 1
     connection.execute(
         insert(t.judgements).values(
+            id=made_at(now),
             retailer_id=cancellation.retailer_id,
             cancellation_id=cancellation.id,
             party_id=party,
@@ -205,6 +208,7 @@ def judged_parties(connection: Connection, after: UUID | None, limit: int) -> li
 class JudgementView:
     """What an operator decided about an item, and whose score it is about."""
 
+    id: UUID
     retailer_id: UUID
     cancellation_id: UUID
     party_id: UUID
@@ -238,6 +242,50 @@ def judgements_of(connection: Connection, lines: Iterable[tuple[UUID, UUID]]) ->
     )
     order = (t.judgements.c.at, t.judgements.c.cancellation_id, t.judgements.c.party_id, t.judgements.c.version)
     return [view(JudgementView, row) for row in connection.execute(query.order_by(*order))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgementFilter:
+    """Which judgements to list."""
+
+    party: UUID | None = None
+    cancellation: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: UUID | None = None
+    limit: int = 50
+
+
+def list_judgements(connection: Connection, wanted: JudgementFilter) -> list[JudgementView]:
+    """Judgements, newest first."""
+    judgements = t.judgements.c
+    query = (
+        select(t.judgements, t.parties.c.name.label("party_name"))
+        .join(t.parties, t.parties.c.id == judgements.party_id)
+        .where(
+            *given(
+                (judgements.party_id.__eq__, wanted.party),
+                (judgements.cancellation_id.__eq__, wanted.cancellation),
+                (judgements.at.__ge__, wanted.since),
+                (judgements.at.__lt__, wanted.until),
+                (judgements.id.__lt__, wanted.after),
+            )
+        )
+    )
+    rows = connection.execute(query.order_by(judgements.id.desc()).limit(wanted.limit))
+    return [view(JudgementView, row) for row in rows]
+
+
+def last_judgement(connection: Connection, cancellation: UUID, party: UUID) -> JudgementView:
+    """The word that counts about a cancellation in a party's score; there is one."""
+    judgements = t.judgements.c
+    query = (
+        select(t.judgements, t.parties.c.name.label("party_name"))
+        .join(t.parties, t.parties.c.id == judgements.party_id)
+        .where(judgements.cancellation_id == cancellation, judgements.party_id == party)
+        .order_by(judgements.version.desc())
+    )
+    return view(JudgementView, connection.execute(query.limit(1)).one())
 
 
 def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, EvidenceEvent]:

@@ -299,7 +299,10 @@ policies = Table(
     Column("terms", Document, nullable=False),
     Column("since", Instant, nullable=False),
     Column("set_by", Text, nullable=False),
+    Column("id", Id, comment="made of the time; every row has one"),
     PrimaryKeyConstraint("retailer_id", "fulfiller_id", "version"),
+    Index(None, "id", unique=True),
+    Index(None, "fulfiller_id", "id"),
 )
 
 orders = Table(
@@ -578,10 +581,14 @@ judgements = Table(
     Column("judged_by", Text, nullable=False, comment="the operator, in words"),
     Column("door", Text, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("id", Id, comment="made of the time; every row has one"),
     PrimaryKeyConstraint("retailer_id", "cancellation_id", "party_id", "version"),
     _refers("cancellation_id", cancellations),
     CheckConstraint("reason <> ''", name="reason"),
     Index(None, "retailer_id", "line_id"),
+    Index(None, "id", unique=True),
+    Index(None, "party_id", "id"),
+    Index(None, "cancellation_id"),
 )
 
 score_cards = Table(

@@ -35,6 +35,7 @@ class Problem(StrEnum):
     UNKNOWN_SHIPMENT = "unknown_shipment"
     UNKNOWN_USER = "unknown_user"
     UNKNOWN_CREDENTIAL = "unknown_credential"
+    UNKNOWN_POLICY = "unknown_policy"
     NAME_TAKEN = "name_taken"
     IF_MATCH_NEEDED = "if_match_needed"
     KEY_IN_USE = "key_in_use"
@@ -124,6 +125,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.UNKNOWN_SHIPMENT: _crux(404, native=404, plaza=(404, 41000)),
     Problem.UNKNOWN_USER: _crux(404, native=404, plaza=(404, 41000)),
     Problem.UNKNOWN_CREDENTIAL: _crux(404, native=404, plaza=(404, 41000)),
+    Problem.UNKNOWN_POLICY: _crux(404, native=404, plaza=(404, 41000)),
     Problem.NAME_TAKEN: _crux(409, native=409, plaza=(409, 41000)),
     Problem.IF_MATCH_NEEDED: _crux(428, native=428, plaza=(428, 41000)),
     Problem.KEY_IN_USE: _crux(409, native=409, plaza=(409, 41000)),

@@ -403,7 +403,7 @@ class Policy(Model):
     silence: str
     whole_order: str
     free_window: str
-    free_window_s: int | None
+    free_window_s: int
     accepts_until: str
     accepts_for: str
     accepts_for_s: int | None

@@ -7,12 +7,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from countermand.admin.policies import BadTermsError, change_terms, in_force
+from countermand.admin.policies import BadTermsError, PolicyChangedError, change_terms, in_force
 from countermand.console.errors import PageError
 from countermand.console.forms import FieldError
-from countermand.console.pages.policies import PATH, chosen_party, sentences
+from countermand.console.pages.policies import PATH, chosen_party
 from countermand.console.rendering import redirect, show_page
 from countermand.console.visit import Visit
+from countermand.documents.policy_sentences import sentences
 from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
 from countermand.reads.policies import ANY_FULFILLER
@@ -163,8 +164,9 @@ async def save(visit: Visit) -> Reply:
             supplier=str(holder.id) if holder else None,
             changes=changes,
             by=visit.caller.name,
+            based_on=now.version,
         )
-    except BadTermsError as error:
+    except (BadTermsError, PolicyChangedError) as error:
         return await _page(visit, status=422, wrong=FieldError("form", str(error)))
     except FieldError as error:
         return await _page(visit, status=422, wrong=error)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from countermand.store.engines.protocol import UnsafeDatabaseError, engine_of
 from countermand.store.tables import metadata
 
-LATEST: Final = "0025"
+LATEST: Final = "0026"
 """The revision that this version of the code needs: the last one in ``versions/``."""
 
 KNOWN: Final = frozenset(path.name.partition("_")[0] for path in Path(__file__).parent.glob("versions/[0-9]*_*.py"))

@@ -24,7 +24,8 @@ MEANINGS: Final[dict[str, str]] = {
         "does not count."
     ),
     "state_changed": (
-        "The cancellation or refund is not at the step that the caller named. The sentence says at which step it is."
+        "The cancellation or refund is not at the step that the caller named, or another version of the policy holds. "
+        "The sentence says which."
     ),
     "units_invalid": "A number of units is below one, or more than an order may have.",
     "reason_required": "The call needs a reason or a note: a decline, or closing or correcting a refund.",
@@ -78,6 +79,7 @@ MEANINGS: Final[dict[str, str]] = {
     "unknown_shipment": "There is no such parcel that the party can act on.",
     "unknown_user": "There is no such user of a party that the caller manages.",
     "unknown_credential": "There is no such credential of a party that the caller manages.",
+    "unknown_policy": "There is no such version of a policy that the caller sees.",
     "name_taken": "Another party has this name, or another user this e-mail address.",
     "if_match_needed": "The call needs the header `If-Match`.",
     "limit_reached": (
@@ -99,7 +101,7 @@ ADVICE: Final[dict[str, str]] = {
     "step_needed": "Read the object, and name its `step` in the call.",
     "etag_mismatch": "Read the object again, decide again, and send its present `ETag` in `If-Match`.",
     "reassigned": "Stop work on the line. What you shipped before stays shipped.",
-    "state_changed": "Read `current` in the answer. Decide again, and name the present step.",
+    "state_changed": "Read `current` in the answer, or the policy in force. Decide again, and name what holds now.",
     "units_invalid": "Name a number of units from 1 to 1,000,000.",
     "reason_required": "Add the reason or the note.",
     "already_answered": "Nothing more can be answered. Compare the sentence with what you wanted.",
