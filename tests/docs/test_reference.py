@@ -54,7 +54,7 @@ def test_an_example_fits_the_description(name: str) -> None:
     body = call.get("requestBody", {}).get("content", {}).get("application/json", {})
     for part, value in ((answer, example["answer"]), (body, example["body"])):
         if "schema" in part:
-            Draft202012Validator({**components, **part["schema"]}).validate(value)
+            assert Draft202012Validator({**components, **part["schema"]}).is_valid(value), value
 
 
 def test_every_operation_has_its_heading() -> None:

@@ -195,7 +195,7 @@ async def test_a_head_of_plazas_that_was_signed_as_get_is_not_let_in(plaza: Sell
         ("/v1/cancellations/can_1", "GET, HEAD, OPTIONS"),
         ("/v1/cancellations/can_1/accept", "OPTIONS, POST"),
         ("/v1/endpoints", "GET, HEAD, OPTIONS, POST"),
-        ("/v1/endpoints/ept_1", "DELETE, GET, HEAD, OPTIONS"),
+        ("/v1/endpoints/ept_1", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("/v1/orders/019a0000-0000-7000-8000-000000000003/payments", "GET, HEAD, OPTIONS, POST"),
         ("/v1/quotes", "OPTIONS, POST"),
         ("/healthz", "GET, HEAD, OPTIONS"),
@@ -203,7 +203,7 @@ async def test_a_head_of_plazas_that_was_signed_as_get_is_not_let_in(plaza: Sell
 )
 async def test_allow_names_every_method_of_a_native_path(plaza: Seller, path: str, allow: str) -> None:
     for spelt in (path, f"{path}/"):
-        for method in ("PUT", "PATCH", "TRACE", "BREW"):
+        for method in {"PUT", "PATCH", "TRACE", "BREW"} - set(allow.split(", ")):
             answer = await plaza.http.request(method, spelt)
             assert (answer.status_code, answer.headers["allow"]) == (405, allow)
         answer = await plaza.http.options(spelt)

@@ -14,7 +14,7 @@ from countermand.reads.audit import AuditFilter, list_entries
 from countermand.wire.native.access import party_listed
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.messages import JsonRoute, Limit
+from countermand.wire.native.messages import JsonRoute, Limit, Word
 from countermand.wire.native.pages import ONE_MORE, begin, page
 from countermand.wire.native.periods import PeriodGiven
 
@@ -35,7 +35,7 @@ async def list_audit(
     services: Inside,
     who: Who,
     period: PeriodGiven,
-    party: Annotated[str | None, Query(description="Whose party, user or credential changed")] = None,
+    party: Annotated[Word | None, Query(description="Whose party, user or credential changed")] = None,
     object_: Annotated[str | None, Query(alias="object", description="Which party, user or credential")] = None,
     action: Action | None = None,
     after: str | None = None,

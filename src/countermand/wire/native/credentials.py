@@ -23,7 +23,7 @@ from countermand.store.engines.protocol import Work
 from countermand.wire.native.access import author_of, own_only, party_listed, party_meant, told, usual_permissions
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.messages import JsonRoute, Limit, Strict
+from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once, location
 from countermand.wire.native.pages import ONE_MORE, begin, page
 from countermand.wire.native.periods import PeriodGiven
@@ -73,7 +73,7 @@ async def show_credentials(
     services: Inside,
     who: Who,
     period: PeriodGiven,
-    party: Annotated[str | None, Query(description="Of this party; only the platform can name another")] = None,
+    party: Annotated[Word | None, Query(description="Of this party; only the platform can name another")] = None,
     kind: Kind | None = None,
     status: Literal["active", "expired", "revoked"] | None = None,
     after: str | None = None,

@@ -35,7 +35,7 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.etags import IfMatch, must_match
 from countermand.wire.native.meaning import former_fingerprint, scope_of
-from countermand.wire.native.messages import JsonRoute, Limit, Strict
+from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
 from countermand.wire.native.notices import id_in_query, owner_of
 from countermand.wire.native.once import Once, Shown, change_once, location
 from countermand.wire.native.periods import PeriodGiven
@@ -128,7 +128,7 @@ async def list_endpoints(
     services: Inside,
     who: Who,
     period: PeriodGiven,
-    party: Annotated[str | None, Query(description="Whose, if not the caller's: the platform may name any")] = None,
+    party: Annotated[Word | None, Query(description="Whose, if not the caller's: the platform may name any")] = None,
     after: str | None = None,
     limit: Limit = 50,
 ) -> EndpointPage:

@@ -27,7 +27,7 @@ from countermand.wire.native.access import party_listed, told
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR
-from countermand.wire.native.messages import CancellationId, JsonRoute, Limit, Strict
+from countermand.wire.native.messages import CancellationId, JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once
 from countermand.wire.native.pages import ONE_MORE, begin, page
 from countermand.wire.native.periods import PeriodGiven
@@ -60,7 +60,7 @@ async def list_all(
     who: Who,
     period: PeriodGiven,
     cancellation: Annotated[CancellationId | None, Query()] = None,
-    party: Annotated[str | None, Query(description="whose score is meant, by id or name")] = None,
+    party: Annotated[Word | None, Query(description="whose score is meant, by id or name")] = None,
     after: str | None = None,
     limit: Limit = 50,
 ) -> JudgementPage:

@@ -32,7 +32,7 @@ from countermand.wire.native.access import NOBODY, told
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import scope_of
-from countermand.wire.native.messages import JsonRoute, Limit, Strict
+from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once, location
 from countermand.wire.native.pages import ONE_MORE, begin, page
 from countermand.wire.native.periods import PeriodGiven
@@ -101,8 +101,8 @@ async def list_policies(
     services: Inside,
     who: Who,
     period: PeriodGiven,
-    retailer: Annotated[str | None, Query(description="the retailer, by id or name")] = None,
-    supplier: Annotated[str | None, Query(description="the supplier, by id or name")] = None,
+    retailer: Annotated[Word | None, Query(description="the retailer, by id or name")] = None,
+    supplier: Annotated[Word | None, Query(description="the supplier, by id or name")] = None,
     history: bool = False,
     after: str | None = None,
     limit: Limit = 50,
@@ -143,8 +143,8 @@ NOBODY_AT_ALL: Final = UUID(int=2**128 - 1)
 async def show_in_force(
     services: Inside,
     who: Who,
-    retailer: Annotated[str, Query(description="the retailer, by id or name")],
-    supplier: Annotated[str | None, Query(description="the supplier, by id or name; a supplier is itself")] = None,
+    retailer: Annotated[Word, Query(description="the retailer, by id or name")],
+    supplier: Annotated[Word | None, Query(description="the supplier, by id or name; a supplier is itself")] = None,
 ) -> PolicyOut:
     """What holds between a retailer and a supplier now. Version 0 stands for the defaults."""
     if supplier is None and who.kind is PartyKind.SUPPLIER:

@@ -25,7 +25,7 @@ from countermand.wire.native.access import author_of, own_only, party_listed, pa
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, ProblemOut
 from countermand.wire.native.etags import IfMatch, etag_of, must_match
-from countermand.wire.native.messages import JsonRoute, Limit, Strict
+from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once, location
 from countermand.wire.native.pages import ONE_MORE, begin, page
 from countermand.wire.native.parties import Begin
@@ -83,7 +83,7 @@ async def show_users(
     services: Inside,
     who: Who,
     period: PeriodGiven,
-    party: Annotated[str | None, Query(description="Of this party; only the platform can name another")] = None,
+    party: Annotated[Word | None, Query(description="Of this party; only the platform can name another")] = None,
     status: Literal["active", "disabled"] | None = None,
     q: Begin | None = None,
     after: str | None = None,
