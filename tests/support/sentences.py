@@ -49,7 +49,7 @@ def main() -> None:
         known.update(sentences(), no_fuzzy_matching=True)
         written = BytesIO()
         write_po(
-            written, known, width=120, omit_header=False, sort_by_file=True, ignore_obsolete=True, include_lineno=False
+            written, known, width=120, omit_header=True, sort_by_file=True, ignore_obsolete=True, include_lineno=False
         )
         path.write_bytes(written.getvalue())
 

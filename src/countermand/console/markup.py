@@ -8,19 +8,11 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from countermand.documents.sentences import span, written
+from countermand.documents.sentences import DAYS, MONTHS, span, written
 from countermand.domain.money.amounts import write_minor
 
 UNITS_DRAWN: Final = 12
 SOON: Final = timedelta(hours=2)
-
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_LONG_MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 
 WORDS: Final = {
     "asked": "Asked",
@@ -128,7 +120,7 @@ class Times:
         if here.date() == today - timedelta(days=1):
             return f"Yesterday {here:%H:%M}"
         year = "" if abs((here.date() - today).days) < 300 else f" {here.year}"
-        return f"{_DAYS[here.weekday()]} {here.day} {_MONTHS[here.month - 1]}{year}, {here:%H:%M}"
+        return f"{DAYS[here.weekday()][:3]} {here.day} {MONTHS[here.month - 1][:3]}{year}, {here:%H:%M}"
 
     def tag(self, at: datetime, words: str = "") -> Markup:
         """A time that a pointer shows in UTC."""
@@ -148,7 +140,7 @@ class Times:
     def day(self, at: datetime) -> str:
         """``Today, Thursday 26 November``."""
         here = self.local(at)
-        name = f"{_WEEKDAYS[here.weekday()]} {here.day} {_LONG_MONTHS[here.month - 1]}"
+        name = f"{DAYS[here.weekday()]} {here.day} {MONTHS[here.month - 1]}"
         if here.date() == self.local(self.now).date():
             return f"Today, {name}"
         return name if here.year == self.local(self.now).year else f"{name} {here.year}"
@@ -156,7 +148,7 @@ class Times:
     def long(self, at: datetime) -> str:
         """``Thursday 26 November 2026, 10:42 in Europe/Amsterdam (09:42 UTC)``."""
         here = self.local(at)
-        day = f"{_WEEKDAYS[here.weekday()]} {here.day} {_LONG_MONTHS[here.month - 1]} {here.year}"
+        day = f"{DAYS[here.weekday()]} {here.day} {MONTHS[here.month - 1]} {here.year}"
         return f"{day}, {here:%H:%M} in {self.zone.key} ({self.utc(at)})"
 
     def left(self, due: datetime | None) -> str:

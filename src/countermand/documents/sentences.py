@@ -1,12 +1,13 @@
 """Times, spans and counts as words, and texts made printable, for e-mails and pages."""
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _UNWRITTEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS: Final = (
+DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS: Final = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
@@ -31,14 +32,14 @@ def written(text: str) -> str:
 def moment(at: datetime) -> str:
     """A time such as ``Tuesday 3 November 2026, 09:00 UTC``, in English on every system."""
     at = at.astimezone(UTC)
-    return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC"
+    return f"{DAYS[at.weekday()]} {at.day} {MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC"
 
 
 def from_now(at: datetime, now: datetime) -> str:
     """The distance of a time, such as ``in 2 days and 3 hours`` or ``5 minutes ago``, with its two largest parts."""
     away = at - now
-    words = _span(abs(away))
-    if words is None:
+    words = " and ".join(count(number, unit) for number, unit in largest_parts(abs(away)))
+    if not words:
         return "now"
     return f"in {words}" if away > timedelta() else f"{words} ago"
 
@@ -63,10 +64,9 @@ def span(length: timedelta) -> str:
     return f"{rest} min" if rest else "less than a minute"
 
 
-def _span(span: timedelta) -> str | None:
+def largest_parts(span: timedelta) -> Sequence[tuple[int, str]]:
+    """The two largest parts of a span of time: how many of which unit; none below a minute."""
     minutes = int(span.total_seconds()) // 60
     parts = [(minutes // 1440, "day"), (minutes // 60 % 24, "hour"), (minutes % 60, "minute")]
-    first = next((place for place, (number, _) in enumerate(parts) if number), None)
-    if first is None:
-        return None
-    return " and ".join(count(number, what) for number, what in parts[first : first + 2] if number)
+    first = next((place for place, (number, _) in enumerate(parts) if number), len(parts))
+    return [(number, unit) for number, unit in parts[first : first + 2] if number]

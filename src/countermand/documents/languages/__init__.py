@@ -20,6 +20,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
+from countermand.documents.sentences import largest_parts
+
 ENGLISH: Final = "en"
 NAMES: Final = {ENGLISH: "English", "nl": "Nederlands", "de": "Deutsch"}
 """The languages, each by its own name."""
@@ -90,15 +92,16 @@ class Language:
 
     def span(self, span: timedelta) -> str:
         """A span of time with its two largest parts; empty below a minute."""
-        minutes = int(span.total_seconds()) // 60
-        days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-        parts = [
-            self.say_many("{number} day", "{number} days", days) if days else "",
-            self.say_many("{number} hour", "{number} hours", hours) if hours else "",
-            self.say_many("{number} minute", "{number} minutes", minutes) if minutes else "",
-        ]
-        first = next((place for place, part in enumerate(parts) if part), len(parts))
-        return self.say(" and ").join(part for part in parts[first : first + 2] if part)
+        return self.say(" and ").join(self._part(number, unit) for number, unit in largest_parts(span))
+
+    def _part(self, number: int, unit: str) -> str:
+        match unit:
+            case "day":
+                return self.say_many("{number} day", "{number} days", number)
+            case "hour":
+                return self.say_many("{number} hour", "{number} hours", number)
+            case _:
+                return self.say_many("{number} minute", "{number} minutes", number)
 
 
 @cache

@@ -20,12 +20,9 @@ from countermand.ids import read
 from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.reads.views import PartyView
 from countermand.wire.native.errors import REQUEST_ID, invalid
-from countermand.wire.native.meaning import DOOR
+from countermand.wire.native.meaning import DOOR, NOBODY
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
-
-NOBODY: Final = UUID(int=0)
-"""The id that no party has: what is looked for matches nothing."""
 
 
 def author_of(request: Request, services: Services, who: Caller) -> Author:

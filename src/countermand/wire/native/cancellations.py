@@ -44,7 +44,7 @@ from countermand.service.calls import Call, Done
 from countermand.store.engines.protocol import Work
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import DOOR, former_fingerprint, moment_of, party_named, scope_of, submit
+from countermand.wire.native.meaning import DOOR, NOBODY, former_fingerprint, moment_of, party_named, scope_of, submit
 from countermand.wire.native.messages import JsonRoute, Limit, LineIn, Sought, Strict, Units, Word, distinct
 from countermand.wire.native.once import Once, Shown, response_of, submit_once
 from countermand.wire.native.periods import PeriodGiven
@@ -288,7 +288,7 @@ def _wanted(services: Services, who: Caller, filters: Filters, after: str | None
         reasons=tuple(each.value for each in filters.reason or ()),
         sku=filters.sku,
         # Two parties never await one answer.
-        awaiting=UUID(int=0) if len(whose) > 1 else next(iter(whose - {PLATFORM}), None),
+        awaiting=NOBODY if len(whose) > 1 else next(iter(whose - {PLATFORM}), None),
         late=services.clock() if filters.late else None,
         due_before=moment_of(services, filters.due_before, read_end, "due_before"),
         line=filters.line,

@@ -29,6 +29,7 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.messages import JsonRoute, Limit, Strict
 from countermand.wire.native.once import Once, Shown, change_once
+from countermand.wire.native.pages import begin, page
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
 
@@ -143,13 +144,11 @@ async def list_jobs(
     limit: Limit = 50,
 ) -> JobPage:
     """Jobs of the caller's party, newest first."""
-    last = read(jobs.PREFIX, after) if after is not None else None
-    if after is not None and last is None:
-        raise invalid("after is not the id of a job; use next of the page before.", "query", "after")
+    last = begin(jobs.PREFIX, after, "a job")
     wanted = JobFilter(kind=kind, states=state, since=period.since, until=period.until, after=last, limit=limit + 1)
     found = await services.database.read(partial(job_reads.list_jobs, party=who.party, wanted=wanted))
-    more = show(jobs.PREFIX, found[limit - 1].id) if len(found) > limit else None
-    return JobPage(jobs=[job_document(job) for job in found[:limit]], next=more)
+    rows, more = page(jobs.PREFIX, found, limit)
+    return JobPage(jobs=[job_document(job) for job in rows], next=more)
 
 
 @router.get("/{job}", operation_id="jobs.get")

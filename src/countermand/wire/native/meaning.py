@@ -85,6 +85,7 @@ async def party_named(services: Services, text: str | None) -> UUID | None:
 
 
 NOBODY: Final = UUID(int=0)
+"""The id that no party has: what is looked for matches nothing."""
 
 
 def place_in_time(row_placed_at: datetime, row_id: UUID) -> str:

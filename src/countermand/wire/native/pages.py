@@ -13,15 +13,15 @@ ONE_MORE: Final = 1
 """A page asks for one row more than it shows, to know whether there are more."""
 
 
-def begin(prefix: str, after: str | None) -> UUID | None:
-    """After which row a page begins.
+def begin(prefix: str, after: str | None, what: str = "one of these") -> UUID | None:
+    """After which row a page begins; ``what`` the rows are, in words.
 
     Raises:
         CallError: ``after`` is no ``next`` of a page.
     """
     last = read(prefix, after) if after is not None else None
     if after is not None and last is None:
-        raise invalid("after is not the id of one of these; use next of the page before.", "query", "after")
+        raise invalid(f"after is not the id of {what}; use next of the page before.", "query", "after")
     return last
 
 

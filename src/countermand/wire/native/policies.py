@@ -28,10 +28,10 @@ from countermand.reads import policies as policy_reads
 from countermand.reads.parties import UnknownPartyError, find_seen
 from countermand.reads.policies import NamedPolicy, PolicyFilter
 from countermand.reads.scope import Scope
-from countermand.wire.native.access import NOBODY, told
+from countermand.wire.native.access import told
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import scope_of
+from countermand.wire.native.meaning import NOBODY, scope_of
 from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once, location
 from countermand.wire.native.pages import ONE_MORE, begin, page

@@ -27,6 +27,7 @@ from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, former_fingerprint, party_named, scope_of
 from countermand.wire.native.messages import CancellationId, JsonRoute, Limit, LineIn, Sought, Strict, Word, distinct
 from countermand.wire.native.once import Once, Shown, submit_once
+from countermand.wire.native.pages import begin
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError
 from countermand.wire.services import Services
@@ -101,9 +102,6 @@ async def list_refunds(
     limit: Limit = 50,
 ) -> JSONResponse:
     """Refunds of the caller's orders, oldest first, or of the orders that match the search."""
-    begin = None if after is None else read("rfd", after)
-    if after is not None and begin is None:
-        raise invalid("after is not the id of a refund; use next of the page before.", "query", "after")
     filters = refunds.RefundFilter(
         states=tuple(each.value for each in state or ()),
         provider=provider,
@@ -114,7 +112,7 @@ async def list_refunds(
         since=period.since,
         until=period.until,
         lookup=lookup,
-        after=begin,
+        after=begin("rfd", after, "a refund"),
         limit=limit + 1,
     )
     rows = await services.database.read(partial(refunds.list_refunds, scope=scope_of(who), wanted=filters))

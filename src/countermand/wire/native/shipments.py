@@ -20,10 +20,11 @@ from countermand.reads import shipments as shipment_reads
 from countermand.reads.shipments import ParcelFilter
 from countermand.service.calls import Call, Done
 from countermand.wire.native.auth import Inside, Who
-from countermand.wire.native.errors import PROBLEMS, invalid
+from countermand.wire.native.errors import PROBLEMS
 from countermand.wire.native.meaning import DOOR, scope_of
 from countermand.wire.native.messages import JsonRoute, Limit, LineIn, Strict, Word, distinct
 from countermand.wire.native.once import Once, Shown, location, submit_once
+from countermand.wire.native.pages import begin
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
@@ -121,16 +122,13 @@ async def list_shipments(
     limit: Limit = 50,
 ) -> ShipmentPage:
     """Parcels, newest first: of a retailer's orders, or those that a supplier sent."""
-    last = read("shp", after) if after is not None else None
-    if after is not None and last is None:
-        raise invalid("after is not the id of a parcel; use next of the page before.", "query", "after")
     wanted = ParcelFilter(
         order=filters.order,
         line=filters.line,
         tracking_number=filters.tracking_number,
         since=period.since,
         until=period.until,
-        after=last,
+        after=begin("shp", after, "a parcel"),
         limit=limit + 1,
     )
     rows = await services.database.read(partial(shipment_reads.list_parcels, scope=scope_of(who), wanted=wanted))
