@@ -15,7 +15,14 @@ from countermand.settings import Settings
 from countermand.store import feed
 from countermand.store.engines.opening import open_database
 from countermand.store.engines.protocol import Database, UnsafeDatabaseError
-from countermand.store.migrations import LATEST, bring_up_to_date, current_revision, refuse_incomplete, refuse_newer
+from countermand.store.migrations import (
+    LATEST,
+    bring_up_to_date,
+    current_revision,
+    refuse_incomplete,
+    refuse_newer,
+    serves,
+)
 
 if TYPE_CHECKING:
     from countermand.service.lanes import Lanes
@@ -110,8 +117,11 @@ async def _place_new_events_last(database: Database) -> None:
 
 
 async def _make_current(database: Database, *, creates: bool) -> None:
-    """Fill an empty database; refuse one whose schema is another version's."""
+    """Fill an empty database; refuse one whose schema is another version's that does not serve this one."""
     revision = await database.read(current_revision)
+    if await database.read(lambda connection: serves(connection, revision)):
+        await database.read(refuse_incomplete)
+        return
     refuse_newer(revision)
     if revision is None and not creates:
         raise UnsafeDatabaseError("This database is empty, and stays so. Run `countermand migrate` first.")

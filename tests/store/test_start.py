@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,7 @@ async def test_an_empty_database_is_filled(empty_url: str, clock: Clock) -> None
         "number_blocks",
         "partitions",
         "revisions",
+        "schema_window",
     }
 
 
@@ -331,21 +333,49 @@ async def test_a_migration_that_is_cut_off_leaves_nothing(empty_url: str, clock:
         assert await application.database.read(current_revision) == LATEST
 
 
+def come_from(connection: Connection, revision: str, serves_from: str = LATEST) -> None:
+    connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
+    connection.exec_driver_sql(f"UPDATE schema_window SET serves_from = '{serves_from}'")
+
+
 @pytest.mark.parametrize(
-    ("revision", "sentence"),
+    ("revision", "serves_from", "sentence"),
     [
-        ("9999", rf"at 9999, and this version knows it up to {LATEST}: a newer version has changed it"),
-        ("0001", rf"at 0001, this version needs {LATEST}.*countermand migrate"),
+        ("9999", "9999", rf"at 9999, and this version knows it up to {LATEST}: a newer version has changed it"),
+        ("0001", LATEST, rf"at 0001, this version needs {LATEST}.*countermand migrate"),
     ],
 )
-async def test_another_versions_schema_is_refused(world: World, revision: str, sentence: str) -> None:
+async def test_another_versions_schema_is_refused(
+    world: World, revision: str, serves_from: str, sentence: str
+) -> None:
     database = world.application.database
-    await database.write(
-        lambda connection: connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
-    )
+    await database.write(partial(come_from, revision=revision, serves_from=serves_from))
     with pytest.raises(UnsafeDatabaseError, match=sentence):
         async with opened(world.application.settings):
             pass
+
+
+async def test_a_later_schema_that_serves_this_version_is_worked_with(world: World) -> None:
+    await world.application.database.write(partial(come_from, revision="9999"))
+    async with opened(world.application.settings) as beside:
+        assert await beside.database.read(current_revision) == "9999"
+
+
+async def test_a_later_schema_that_lacks_what_this_version_needs_is_refused(world: World) -> None:
+    def change(connection: Connection) -> None:
+        come_from(connection, "9999")
+        connection.exec_driver_sql("ALTER TABLE refunds DROP COLUMN note")
+
+    await world.application.database.write(change)
+    with pytest.raises(UnsafeDatabaseError, match="it lacks refunds.note"):
+        async with opened(world.application.settings):
+            pass
+
+
+async def test_an_older_version_migrates_no_later_schema(world: World) -> None:
+    await world.application.database.write(partial(come_from, revision="9999"))
+    with pytest.raises(UnsafeDatabaseError, match="a newer version has changed it"):
+        await world.application.database.write(bring_up_to_date)
 
 
 UNFIT = {
@@ -355,7 +385,7 @@ UNFIT = {
     "no version": ("DELETE FROM alembic_version", "does not say of which version: it is incomplete"),
     "older than it is": (
         "UPDATE alembic_version SET version_num = '0001'",
-        "at 0001 and does not fit that: .* Nothing was changed",
+        "at 0001 and does not fit that: .* This step changed nothing",
     ),
 }
 """What has become of a schema, and what is said of it."""

@@ -26,7 +26,7 @@ from countermand.settings import Settings
 from countermand.store.engines.opening import open_database, shown
 from countermand.store.engines.protocol import CommitUnknownError, TooBroadError, UnavailableError, UnsafeDatabaseError
 from countermand.store.engines.sqlite.file import FileLock
-from countermand.store.migrations import LATEST, bring_up_to_date, current_revision
+from countermand.store.migrations import LATEST, bring_to, bring_up_to_date, current_revision, steps_after
 
 T = TypeVar("T")
 
@@ -100,9 +100,15 @@ async def _migrate(settings: Settings) -> tuple[str | None, str]:
     if manners.dry_run and settings.sqlite_path and not settings.sqlite_path.exists():
         return None, LATEST
     weak = settings.allow_losing_acknowledged_calls
-    handle = await open_database(settings.database, allow_weak_durability=weak, dry_run=manners.dry_run)
+    handle = await open_database(
+        settings.database, allow_weak_durability=weak, dry_run=manners.dry_run, read_timeout_s=None
+    )
     try:
         before = await handle.read(current_revision)
+        # A dry run is one transaction: the steps after the first need what those before made.
+        for step in () if manners.dry_run else steps_after(before)[:-1]:
+            await handle.write(partial(bring_to, step=step))
+            say(f"The schema is at {step}.")
         await handle.write(bring_up_to_date)
     finally:
         await handle.close()

@@ -24,7 +24,9 @@ SHOWN_TO_ALL: Final = frozenset(
         "number_blocks",
         "parties",
         "partitions",
+        "restores",
         "revisions",
+        "schema_window",
         "id_directory",
         "workers",
     }

@@ -64,6 +64,8 @@ REFERENCE_TABLES: Final = frozenset(
         "partitions",
         "workers",
         "revisions",
+        "restores",
+        "schema_window",
         "score_cards",
         "jobs",
         "job_parts",
@@ -565,6 +567,21 @@ feed = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("position", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+restores = Table(
+    "restores",
+    metadata,
+    Column("taken_at", Instant, nullable=False, comment="the moment that the backup shows"),
+    Column("restored_at", Instant, primary_key=True),
+)
+
+schema_window = Table(
+    "schema_window",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("serves_from", Text, nullable=False, comment="programs that need this revision or a later one"),
     CheckConstraint("id = 1", name="one_row"),
 )
 

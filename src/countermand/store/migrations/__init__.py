@@ -1,5 +1,10 @@
-"""The chain of schema changes, and how to run it: by code, on a connection that is handed in."""
+"""The chain of schema changes, and how to run it: by code, on a connection that is handed in.
 
+Each step is a transaction of its own, so that an upgrade which is cut off goes on where it was. A program also works
+with the schema of a later version, as long as that version says so (docs/decisions/0032).
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -7,21 +12,40 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 
+from countermand.store.changes import change_exactly
 from countermand.store.engines.protocol import UnsafeDatabaseError, engine_of
 from countermand.store.tables import metadata
 
-LATEST: Final = "0026"
+LATEST: Final = "0027"
 """The revision that this version of the code needs: the last one in ``versions/``."""
+
+SERVES_FROM: Final = "0027"
+"""Programs whose ``LATEST`` is at least this work with the schema of ``LATEST``, beside this version.
+
+A migration that takes away or renames what they use raises it to its own number.
+"""
 
 KNOWN: Final = frozenset(path.name.partition("_")[0] for path in Path(__file__).parent.glob("versions/[0-9]*_*.py"))
 """Every revision that this version can start from."""
 
+_WHOM_IT_SERVES: Final = text("SELECT serves_from FROM schema_window")
+_SAY_WHOM_IT_SERVES: Final = text("UPDATE schema_window SET serves_from = :from")
 _SQLITE_ERROR: Final = 1
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the schema up to date, in the transaction that is open."""
+def steps_after(revision: str | None) -> Sequence[str]:
+    """The revisions that are still to be reached, each of which is a transaction of its own.
+
+    An empty database is filled in one.
+    """
+    return [each for each in sorted(KNOWN) if each > revision] if revision else [LATEST]
+
+
+def migrate(connection: Connection, to: str = LATEST) -> None:
+    """Bring the schema to a revision, in the transaction that is open. Does nothing if it is there or beyond."""
     engine_of(connection).prepare_to_migrate(connection)
+    if (current_revision(connection) or "") >= to:
+        return
     # Alembic takes a while to import, and only this needs it.
     from alembic import command
     from alembic.config import Config
@@ -30,7 +54,7 @@ def migrate(connection: Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def bring_up_to_date(connection: Connection) -> None:
@@ -38,6 +62,16 @@ def bring_up_to_date(connection: Connection) -> None:
 
     Raises:
         UnsafeDatabaseError: the schema is a newer version's, or parts of it are missing. The message says what to do.
+    """
+    bring_to(connection, LATEST)
+    refuse_incomplete(connection)
+
+
+def bring_to(connection: Connection, step: str) -> None:
+    """Do one step of an upgrade, in the transaction that is open.
+
+    Raises:
+        UnsafeDatabaseError: the schema is a newer version's, or does not fit. The message says what to do.
     """
     revision = current_revision(connection)
     if revision is None and inspect(connection).has_table("orders"):
@@ -47,15 +81,24 @@ def bring_up_to_date(connection: Connection) -> None:
         )
     refuse_newer(revision)
     try:
-        migrate(connection)
+        migrate(connection, step)
     except DBAPIError as error:
         if _is_about_the_schema(error):
             raise UnsafeDatabaseError(
                 f"The schema of this database is at {revision} and does not fit that: {error.orig}."
-                " Nothing was changed. Restore it from a backup, or start with a new one."
+                " This step changed nothing. Restore it from a backup, or start with a new one."
             ) from error
         raise
-    refuse_incomplete(connection)
+    if step == LATEST:
+        change_exactly(connection, 1, _SAY_WHOM_IT_SERVES, {"from": SERVES_FROM})
+
+
+def serves(connection: Connection, revision: str | None) -> bool:
+    """Whether a schema of a later version says that this one can work with it."""
+    if revision is None or revision in KNOWN or not inspect(connection).has_table("schema_window"):
+        return False
+    first = connection.execute(_WHOM_IT_SERVES).scalar()
+    return first is not None and first <= LATEST
 
 
 def refuse_newer(revision: str | None) -> None:
@@ -98,10 +141,7 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def lacking(connection: Connection) -> list[str]:
-    """The tables and columns that the code needs and this database has not, as ``table`` or ``table.column``.
-
-    Before the first release the one revision is changed in place, so its number alone is not enough.
-    """
+    """The tables and columns that the code needs and this database has not, as ``table`` or ``table.column``."""
     found = {name: {column["name"] for column in columns} for (_, name), columns in _columns(connection).items()}
     lacks = []
     for table in metadata.sorted_tables:
