@@ -345,9 +345,7 @@ def come_from(connection: Connection, revision: str, serves_from: str = LATEST) 
         ("0001", LATEST, rf"at 0001, this version needs {LATEST}.*countermand migrate"),
     ],
 )
-async def test_another_versions_schema_is_refused(
-    world: World, revision: str, serves_from: str, sentence: str
-) -> None:
+async def test_another_versions_schema_is_refused(world: World, revision: str, serves_from: str, sentence: str) -> None:
     database = world.application.database
     await database.write(partial(come_from, revision=revision, serves_from=serves_from))
     with pytest.raises(UnsafeDatabaseError, match=sentence):
@@ -361,14 +359,15 @@ async def test_a_later_schema_that_serves_this_version_is_worked_with(world: Wor
         assert await beside.database.read(current_revision) == "9999"
 
 
-async def test_a_later_schema_that_lacks_what_this_version_needs_is_refused(world: World) -> None:
+async def test_a_later_schema_that_lacks_what_this_version_needs_is_refused(database_url: str, clock: Clock) -> None:
     def change(connection: Connection) -> None:
         come_from(connection, "9999")
         connection.exec_driver_sql("ALTER TABLE refunds DROP COLUMN note")
 
-    await world.application.database.write(change)
+    async with running(database_url, clock) as application:
+        await application.database.write(change)
     with pytest.raises(UnsafeDatabaseError, match="it lacks refunds.note"):
-        async with opened(world.application.settings):
+        async with running(database_url, clock):
             pass
 
 
