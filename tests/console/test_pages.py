@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from countermand.admin import endpoints, users
-from countermand.admin.callers import PLATFORM, Permission
+from countermand.admin import endpoints
+from countermand.admin.callers import PLATFORM
 from countermand.admin.policies import put_in_force
 from countermand.domain.commands import AskCancellation, CancelOwn, EscalateCancellation
 from countermand.domain.parties import Actor, Asker, PartyKind
@@ -619,22 +619,6 @@ async def test_dead_notices_are_counted_and_listed(sqlite_world: World) -> None:
     assert "410 Gone" in page
 
 
-async def test_a_party_has_its_people_and_its_tokens_and_no_secret(world: World) -> None:
-    who = await operator(world)
-    nadia = await person(world, world.supplier, name="Nadia")
-    path = f"/console/parties/{show('pty', world.supplier)}"
-    assert path in links_in(await who.look("/console/parties?q=SUPP"))
-    for each in (who, nadia):
-        page = await each.look(path)
-        assert "Nadia" in words(page)
-        assert nadia.email in words(page)
-        assert "Counts test" in words(page)
-        assert nadia.secret not in page.text
-        assert world.tokens[world.supplier] not in page.text
-    own = await nadia.look("/console/parties")
-    assert own.headers["location"] == path
-
-
 async def test_a_policy_stands_in_plain_sentences_with_what_each_version_changed(world: World) -> None:
     application = world.application
     for policy in (
@@ -738,79 +722,6 @@ async def test_a_job_is_cancelled(world: World) -> None:
     assert (await who.post(f"{path}/cancel", {})).status_code == 303
     await world.application.worker.do_jobs()
     assert "Cancelled" in words(await who.look(path))
-
-
-# People and tokens
-
-
-async def test_a_person_is_added_disabled_and_enabled(world: World) -> None:
-    who = await operator(world)
-    for party in (world.retailer, world.supplier):
-        path = f"/console/parties/{show('pty', party)}"
-        email = f"new-{party.hex}@example.com"
-        form = {"name": "Mila", "email": email, "password": "a first password", "permission": ["view_order"]}
-        for field, wrong in (
-            ("email", "nobody"),
-            ("email", who.email),
-            ("password", "short"),
-            ("permission", "manage_refunds"),
-            ("permission", []),
-        ):
-            reply = await who.post(f"{path}/users/add", {**form, field: wrong})
-            assert reply.status_code in (409, 422), field
-            assert f'id="{field}-wrong"' in reply.text
-            assert "a first password" not in reply.text
-        reply = await who.post(f"{path}/users/add", form)
-        told = await who.look(reply.headers["location"])
-        assert "The person is added." in words(told)
-        user = re.search("/console/users/(usr_[0-9a-f]+)/disable[^<]*<[^<]*<[^<]*Disable<[^<]*of Mi", told.text)
-        assert user
-        for act, said in (("disable", "is disabled"), ("enable", "can log in again"), ("logout", "have ended")):
-            reply = await who.post(f"/console/users/{user[1]}/{act}", {})
-            assert said in words(await who.look(reply.headers["location"])), act
-        other = await person(world, world.other_supplier)
-        assert (await other.post(f"/console/users/{user[1]}/disable", {})).status_code == 403
-
-
-async def test_nobody_disables_oneself(sqlite_world: World) -> None:
-    who = await operator(sqlite_world)
-    user = await sqlite_world.application.database.read(partial(users.find_user, text=who.email))
-    assert (await who.post(f"/console/users/{show('usr', user.id)}/disable", {})).status_code == 409
-    assert (await who.look("/console/")).status_code == 200
-
-
-async def test_a_token_is_shown_once_and_ends_when_it_is_revoked(world: World) -> None:
-    who = await operator(world)
-    path = f"/console/parties/{show('pty', world.supplier)}"
-    form = {"label": "the warehouse", "permission": ["view_order"], "days": "30"}
-    for field, wrong in (("label", " "), ("days", "0"), ("days", "x"), ("permission", "create_order")):
-        reply = await who.post(f"{path}/tokens/add", {**form, field: wrong})
-        assert (reply.status_code, f'id="{field}-wrong"' in reply.text) == (422, True), field
-    made = await who.post(f"{path}/tokens/add", form)
-    token = re.search("cmt_[0-9A-Za-z]{49}", made.text)
-    assert (made.status_code, bool(token)) == (200, True)
-    assert token
-    page = await who.look(path)
-    assert "cmt_" not in page.text
-    async with world.client() as client:
-        headers = {"authorization": f"Bearer {token[0]}"}
-        assert (await client.get("/v1/me", headers=headers)).status_code == 200
-        revoke = re.search(r'(/console/credentials/crd_[0-9a-f]+/revoke)">Revoke…<span[^>]*> the ware', page.text)
-        assert revoke
-        assert "Revoke the warehouse" in words(await who.look(revoke[1]))
-        reply = await who.post(revoke[1], {})
-        assert "It is revoked." in words(await who.look(reply.headers["location"]))
-        assert (await client.get("/v1/me", headers=headers)).status_code == 401
-    assert (await who.look(revoke[1])).status_code == 409
-
-
-async def test_nobody_gives_more_than_it_has(sqlite_world: World) -> None:
-    held = ["view_order", Permission.MANAGE_ACCESS.value]
-    who = await operator(sqlite_world, permissions=held)
-    path = f"/console/parties/{show('pty', sqlite_world.retailer)}"
-    form = {"label": "x", "permission": ["view_order", "cancel_order"]}
-    reply = await who.post(f"{path}/tokens/add", form)
-    assert (reply.status_code, "Nobody gives more than it has" in words(reply)) == (422, True)
 
 
 # Policies and judgements

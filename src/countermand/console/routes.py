@@ -12,6 +12,7 @@ from countermand.console.pages import (
     cancellation,
     cancellations,
     components,
+    credentials,
     jobs,
     orders,
     parties,
@@ -73,6 +74,10 @@ def _both(
 
 _CANCEL: Final = Permission.CANCEL_ORDER
 _ACCESS: Final = Permission.MANAGE_ACCESS
+_PARTIES: Final = Permission.MANAGE_PARTIES
+_PARTY: Final = "/console/parties/{party}"
+_USER: Final = "/console/users/{user}"
+_CREDENTIAL: Final = "/console/credentials/{credential}"
 _MONEY: Final = Permission.MANAGE_REFUNDS
 _ENDPOINTS: Final = Permission.MANAGE_ENDPOINTS
 _ENDPOINT: Final = "/console/webhooks/{endpoint}"
@@ -113,31 +118,22 @@ ROUTES: Final[tuple[Route, ...]] = (
     _get("/console/policies", policies.look, _PLATFORM),
     *_both("/console/policies/edit", policy_edit.look, policy_edit.save, Permission.MANAGE_POLICIES, _PLATFORM),
     _get("/console/parties", parties.look),
-    _get("/console/parties/{party}", parties.look_at_one),
-    *_both(
-        "/console/parties/{party}/users/add",
-        people.confirm_add_user,
-        people.add_user,
-        Permission.MANAGE_ACCESS,
-        _PLATFORM,
-    ),
-    *_both(
-        "/console/parties/{party}/tokens/add",
-        people.confirm_add_token,
-        people.add_token,
-        Permission.MANAGE_ACCESS,
-        _PLATFORM,
-    ),
-    _post("/console/users/{user}/disable", people.disable_user, _ACCESS, _PLATFORM),
-    _post("/console/users/{user}/enable", people.enable_user, _ACCESS, _PLATFORM),
-    _post("/console/users/{user}/logout", people.log_out_user, _ACCESS, _PLATFORM),
-    *_both(
-        "/console/credentials/{credential}/revoke",
-        people.confirm_revoke,
-        people.revoke,
-        Permission.MANAGE_ACCESS,
-        _PLATFORM,
-    ),
+    *_both("/console/parties/add", parties.confirm_add, parties.add, _PARTIES, _PLATFORM),
+    _get(_PARTY, parties.look_at_one),
+    *_both(f"{_PARTY}/rename", parties.confirm_rename, parties.rename, _PARTIES, _PLATFORM),
+    *_both(f"{_PARTY}/deactivate", parties.confirm_deactivate, parties.deactivate, _PARTIES, _PLATFORM),
+    _post(f"{_PARTY}/activate", parties.activate, _PARTIES, _PLATFORM),
+    *_both(f"{_PARTY}/users/add", people.confirm_add_user, people.add_user, _ACCESS),
+    *_both(f"{_PARTY}/tokens/add", credentials.confirm_add_token, credentials.add_token, _ACCESS),
+    *_both(f"{_PARTY}/keys/add", credentials.confirm_add_key, credentials.add_key, _ACCESS, _SELLERS),
+    _get(_USER, people.look_at_one, permission=_ACCESS),
+    *_both(f"{_USER}/edit", people.confirm_edit, people.edit, _ACCESS),
+    *_both(f"{_USER}/password", people.confirm_password, people.set_password, _ACCESS),
+    _post(f"{_USER}/disable", people.disable_user, _ACCESS),
+    _post(f"{_USER}/enable", people.enable_user, _ACCESS),
+    _post(f"{_USER}/logout", people.log_out_user, _ACCESS),
+    *_both(f"{_CREDENTIAL}/replace", credentials.confirm_replace, credentials.replace_it, _ACCESS),
+    *_both(f"{_CREDENTIAL}/revoke", credentials.confirm_revoke, credentials.revoke, _ACCESS),
     _get("/console/webhooks", webhooks.look),
     *_both("/console/webhooks/add", webhooks.confirm_add, webhooks.add, _ENDPOINTS),
     _get(_ENDPOINT, webhooks.look_at_one),

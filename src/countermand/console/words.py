@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from countermand.admin.roles import Role
 from countermand.console.markup import Times, amount
 from countermand.documents.sentences import count
 from countermand.domain.line import State
@@ -22,6 +23,13 @@ DECLINE_REASONS: Final = {
     DeclineReason.OTHER: "Another reason",
 }
 """What a person can choose from. ``NOT_STATED`` is left to APIs that have no room for a reason."""
+
+ROLES: Final = {
+    Role.MANAGER: ("Manager", "Everything, also people, tokens and where events go."),
+    Role.SUPPORT: ("Support", "Works on orders, cancellations and refunds."),
+    Role.VIEWER: ("Viewer", "Sees everything of the party, and changes nothing."),
+}
+"""Each role in a word, and what it is for."""
 
 REFUND_SHAPES: Final[Mapping[str, str]] = {
     RefundState.BY_HAND: "hand",

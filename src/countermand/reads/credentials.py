@@ -92,6 +92,25 @@ def _of_kind(connection: Connection, kind: str, wanted: CredentialFilter) -> lis
 LISTED_KINDS: Final = ("token", "plaza_key")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginView:
+    """A log-in of a person that still counts: in the console, or a token that a program got."""
+
+    kind: str
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+
+
+def logins_of_user(connection: Connection, user: UUID, now: datetime, limit: int) -> list[LoginView]:
+    """A person's log-ins and tokens that count now, newest first."""
+    held = t.credentials.c
+    query = select(held.kind, held.label, held.created_at, held.expires_at).where(
+        held.user_id == user, *_that_are("active", now)
+    )
+    return [view(LoginView, row) for row in connection.execute(query.order_by(held.id.desc()).limit(limit))]
+
+
 def _that_are(status: str | None, now: datetime | None) -> list[ColumnElement[bool]]:
     held = t.credentials.c
     match status:
