@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 
+from countermand.admin import sessions
 from countermand.cli import main
 from countermand.cli import running as running_module
 from tests.support import templates
@@ -31,10 +33,6 @@ log_plainly()
 if folder := in_memory():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
 
-# The many processes that tests start shall not compile all there is anew, whatever the environment says.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-os.environ["PYTHONPYCACHEPREFIX"] = str(Path(sys.prefix, "compiled"))
-
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
@@ -46,6 +44,16 @@ def postgres() -> Iterator[Node]:
     """One PostgreSQL for all tests of this process. It does not sync: durability has tests of its own."""
     with templates.node(durable=False) as node:
         yield node
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow_hasher() -> Iterator[PasswordHasher]:
+    """What hashes passwords outside of tests. In tests, hashing them would take a tenth of all time."""
+    slow = sessions.password_hasher()
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sessions, "password_hasher", lambda: quick)
+        yield slow
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 from sqlalchemy import Connection, select, update
 
 from countermand.admin import callers, credentials, sessions, users
@@ -162,11 +164,14 @@ async def test_a_user_logs_in_with_the_right_password_only(world: World) -> None
     assert frozenset(login.permissions) == found.permissions == PERMISSIONS[PartyKind.RETAILER]
 
 
-async def test_a_password_is_kept_as_a_slow_hash(world: World) -> None:
+async def test_a_password_is_kept_as_a_slow_hash(
+    world: World, slow_hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "password_hasher", lambda: slow_hasher)
     await user_for(world)
     user = await world.application.database.read(lambda c: sessions.find_user(c, "noor@shop.example"))
     assert user is not None
-    assert user.password_hash.startswith("$argon2id$")
+    assert extract_parameters(user.password_hash) == RFC_9106_LOW_MEMORY
     assert "long enough" not in user.password_hash
 
 

@@ -17,16 +17,17 @@ from tests.seeds.serving import clean_environment
 from tests.support import templates
 from tests.support.waiting import HANGS_S
 
-PAGES = dict(help_texts.pages())
+COMMANDS: Final = tuple(help_texts.commands())
 
 
 def test_the_pages_are_those_of_the_commands() -> None:
-    assert {file.name for file in FOLDER.iterdir()} == {file_of(command).name for command in PAGES}
-    for command, page in PAGES.items():
+    assert {file.name for file in FOLDER.iterdir()} == {file_of(command).name for command in COMMANDS}
+    for command in COMMANDS:
+        page = help_texts.page_of(command)
         assert file_of(command).read_text(encoding="utf-8") == page, f"{command}: run `make docs`"
 
 
-@pytest.mark.parametrize("command", [each for each in PAGES if len(each) == 2], ids=" ".join)
+@pytest.mark.parametrize("command", [each for each in COMMANDS if len(each) == 2], ids=" ".join)
 def test_a_nouns_page_says_what_each_verb_does(cli: Cli, command: tuple[str, ...]) -> None:
     noun, verb = command
     shown = cli(noun, "--help").out
@@ -41,7 +42,7 @@ HELPED = [
     ("--version",),
     ("party",),
     ("help", "order"),
-    *((*command, "--help") for command in PAGES),
+    *((*command, "--help") for command in COMMANDS),
 ]
 
 
@@ -82,8 +83,8 @@ def test_help_and_version_import_next_to_nothing() -> None:
 
 
 def test_wrong_usage_that_the_page_shows_imports_next_to_nothing() -> None:
-    unknown = [(*command, "--no-such") for command in PAGES if not is_group(command)]
-    lacking = [command for command in PAGES if not is_group(command) and needed(command)]
+    unknown = [(*command, "--no-such") for command in COMMANDS if not is_group(command)]
+    lacking = [command for command in COMMANDS if not is_group(command) and needed(command)]
     imported = packages(modules_of([(2, each) for each in (*unknown, *lacking)]))
     assert len(unknown) + len(lacking) > 60
     assert imported - sys.stdlib_module_names == {"countermand"}
@@ -177,7 +178,7 @@ def test_a_flag_without_its_value_is_told_and_does_nothing(cli: Cli) -> None:
     assert [each["name"] for each in cli("party", "list", "--json").json] == ["Platform"]
 
 
-@pytest.mark.parametrize("command", PAGES, ids=" ".join)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_flags_that_take_a_value_are_known_by_the_page(command: tuple[str, ...]) -> None:
     from countermand.cli.commands import app
 

@@ -12,19 +12,14 @@ from countermand.cli.help_pages import FOLDER, file_of
 WIDTH = 100
 
 
-def pages() -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every command and group of commands, with its page."""
-    return _pages(app)
-
-
-def _pages(group: App, *path: str) -> Iterator[tuple[tuple[str, ...], str]]:
+def commands(group: App = app, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every command and group of commands, by the words it is called with."""
     for name in sorted(each for each in group if not each.startswith("-")):
-        inner = group[name]
-        yield from _pages(inner, *path, name)
-        yield (*path, name), _page((*path, name))
+        yield from commands(group[name], *path, name)
+        yield (*path, name)
 
 
-def _page(command: tuple[str, ...]) -> str:
+def page_of(command: tuple[str, ...]) -> str:
     written = io.StringIO()
     console = Console(file=written, width=WIDTH, no_color=True, force_terminal=False, color_system=None)
     app.help_print(command, console=console)
@@ -34,7 +29,7 @@ def _page(command: tuple[str, ...]) -> str:
 def write() -> None:
     """Write all pages, and remove those of commands that are no more."""
     FOLDER.mkdir(exist_ok=True)
-    made = {file_of(command): page for command, page in pages()}
+    made = {file_of(command): page_of(command) for command in commands()}
     for file in {*FOLDER.glob("*.txt")} - made.keys():
         file.unlink()
     for file, page in made.items():

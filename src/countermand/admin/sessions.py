@@ -65,7 +65,7 @@ def is_password(user: LoginUser | None, password: str) -> bool:
     from argon2.exceptions import Argon2Error, InvalidHashError
 
     try:
-        _hasher().verify(user.password_hash if user else _nobodys_hash(), password)
+        password_hasher().verify(user.password_hash if user else _nobodys_hash(), password)
     except (Argon2Error, InvalidHashError):
         return False
     return user is not None
@@ -94,7 +94,8 @@ def log_in(connection: Connection, ids: Ids, now: datetime, *, user: LoginUser, 
 
 
 @cache
-def _hasher() -> "PasswordHasher":
+def password_hasher() -> "PasswordHasher":
+    """Hashes as slowly as RFC 9106 recommends, in its variant for little memory."""
     # Few commands and calls hash a password.
     from argon2 import PasswordHasher
 
@@ -104,9 +105,9 @@ def _hasher() -> "PasswordHasher":
 @cache
 def _nobodys_hash() -> str:
     """The hash of a password that nobody has."""
-    return _hasher().hash("nobody has this password")
+    return password_hasher().hash("nobody has this password")
 
 
 def hash_of_password(password: str) -> str:
     """What is kept of a password. Slow on purpose."""
-    return _hasher().hash(password)
+    return password_hasher().hash(password)
