@@ -8,13 +8,13 @@ import pytest
 
 from countermand.cli.help_pages import is_group, page
 from tests.cli.conftest import Cli, order
-from tests.cli.test_help import PAGES
+from tests.cli.test_help import COMMANDS
 
 SERVE = {("serve",), ("worker",), ("demo",), ("plaza",), ("completion",)}
 """These run, or print what another program says."""
 
 
-@pytest.mark.parametrize("command", [each for each in PAGES if not is_group(each) and each not in SERVE], ids=" ".join)
+@pytest.mark.parametrize("command", [each for each in COMMANDS if not is_group(each) and each not in SERVE], ids=" ".join)
 def test_every_command_takes_it(command: tuple[str, ...]) -> None:
     assert " --json " in page(command)
 

@@ -14,9 +14,9 @@ from countermand.domain.refusals import RefusalKind
 from countermand.wire.bol.vocabulary import REASONS
 from countermand.wire.native.problem_pages import MEANINGS, advice
 from countermand.wire.replies import REPLIES, Problem
+from tests.docs import help_texts
 from tests.docs.api_pages import api_pages
 from tests.docs.drawings import drawings
-from tests.docs.help_texts import pages as help_texts
 from tests.docs.markdown import table
 from tests.docs.reading import DOCS
 
@@ -62,7 +62,7 @@ def _commands() -> str:
         "# Commands, one by one\n\n"
         "What `--help` shows of each. [The command line](../cli.md) explains names, output and exit codes.\n"
     )
-    return "\n".join((head, *(_command(" ".join(words), help_page(words)) for words, _ in help_texts())))
+    return "\n".join((head, *(_command(" ".join(words), help_page(words)) for words in help_texts.commands())))
 
 
 def _command(name: str, page: str) -> str:

@@ -16,8 +16,8 @@ from countermand.wire.native.examples import FILE, OWN_PROBLEMS, examples
 from countermand.wire.native.operations import OPERATIONS
 from countermand.wire.native.problem_pages import ADVICE, MEANINGS
 from countermand.wire.replies import Problem
+from tests.docs import help_texts
 from tests.docs.api_pages import description, operations
-from tests.docs.help_texts import pages as help_texts
 from tests.docs.played import played
 from tests.docs.reading import DOCS, ROOT, text_of
 from tests.docs.reference import PICTURES, REFERENCE, made
@@ -67,7 +67,7 @@ def test_every_refusal_and_problem_has_its_heading() -> None:
 
 
 def test_every_command_has_its_heading() -> None:
-    assert headings("reference/commands.md") == [f"countermand {' '.join(words)}" for words, _ in help_texts()]
+    assert headings("reference/commands.md") == [f"countermand {' '.join(words)}" for words in help_texts.commands()]
 
 
 def test_every_reason_has_its_meaning() -> None:
