@@ -14,7 +14,9 @@ SERVE = {("serve",), ("worker",), ("demo",), ("plaza",), ("completion",)}
 """These run, or print what another program says."""
 
 
-@pytest.mark.parametrize("command", [each for each in COMMANDS if not is_group(each) and each not in SERVE], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [each for each in COMMANDS if not is_group(each) and each not in SERVE], ids=" ".join
+)
 def test_every_command_takes_it(command: tuple[str, ...]) -> None:
     assert " --json " in page(command)
 
