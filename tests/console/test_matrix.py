@@ -17,9 +17,11 @@ from countermand.domain.commands import AcceptCancellation, AskCancellation
 from countermand.domain.jobs import JobFormat, JobKind
 from countermand.domain.parties import PartyKind
 from countermand.ids import show
+from countermand.reads.notices import NoticeFilter, list_notices
 from countermand.reads.refunds import RefundFilter, list_refunds
 from countermand.service.calls import Done
 from countermand.store import tables as t
+from countermand.store.attempts import AttemptRow, record
 from tests.console.visiting import Person, person
 from tests.support.money import PAID, place_paid
 from tests.support.world import Clock, World, populate, running
@@ -36,6 +38,9 @@ PREFIXES: Final = {
     "job": "job",
     "user": "usr",
     "credential": "crd",
+    "notice": "ntc",
+    "attempt": "att",
+    "event": "evt",
 }
 ROLES: Final = {
     "operator": PartyKind.PLATFORM,
@@ -70,19 +75,37 @@ class Stage:
     others: dict[str, UUID]
 
     def path(self, route: Route, things: dict[str, UUID], role: str = "") -> str:
-        if role in ("operator", "viewer") and things is self.own:
+        if role in ("operator", "viewer") and "platform's job" in things:
             # Jobs are of the party that made them, also for the platform.
             things = things | {"job": things["platform's job"]}
         if role == "supplier":
             things = things | {
-                name: things[f"supplier's {name}"] for name in ("party", "endpoint", "job", "user", "credential")
+                name: things[f"supplier's {name}"]
+                for name in ("party", "endpoint", "job", "user", "credential", "notice", "attempt", "event")
             }
         names = {name: show(PREFIXES[name], thing) for name, thing in things.items() if name in PREFIXES}
         return route.path.format(**names)
 
     async def call(self, role: str, route: Route, things: dict[str, UUID]) -> Any:
+        if route.path.endswith("{endpoint}/remove") and things is self.own:
+            things = await self._with_another_endpoint(things)
         path = self.path(route, things, role)
         return await (self.people[role].look(path) if route.method == "GET" else self.people[role].post(path, {}))
+
+    async def _with_another_endpoint(self, things: dict[str, UUID]) -> dict[str, UUID]:
+        """So that what is removed is nothing that other calls are about."""
+        return things | {
+            "endpoint": await add_endpoint(self.world, things["party"], "https://c.example/"),
+            "supplier's endpoint": await add_endpoint(self.world, things["supplier's party"], "https://c.example/"),
+        }
+
+
+async def add_endpoint(world: World, party: UUID, url: str) -> UUID:
+    application = world.application
+    added = await application.database.write(
+        lambda c: endpoints.add(c, application.ids, application.keyring, world.clock(), party=party, url=url, by="test")
+    )
+    return added.endpoint.id
 
 
 async def access(world: World, party: UUID) -> dict[str, UUID]:
@@ -103,6 +126,19 @@ async def job(world: World, party: UUID) -> UUID:
     return new
 
 
+async def sent(world: World, endpoint: UUID) -> dict[str, UUID]:
+    """A notice to this endpoint, an attempt to send it, and its event."""
+    application, wanted = world.application, NoticeFilter(endpoint=endpoint)
+    notice = (await application.database.read(lambda c: list_notices(c, wanted, 1, world.clock())))[0]
+    row = AttemptRow(
+        retailer_id=notice.retailer_id, id=application.ids.new(), notice_id=notice.id, endpoint_id=endpoint,
+        event_id=notice.event_id, line_id=notice.line_id, seq=notice.seq, kind=notice.kind, url=notice.url,
+        at=world.clock(), ok=True, duration_ms=1, status=204, answer="", error="",
+    )  # fmt: skip
+    await application.database.write(lambda c: record(c, [row]))
+    return {"notice": notice.id, "attempt": row.id, "event": notice.event_id}
+
+
 async def things(world: World, retailer: UUID, supplier: UUID) -> dict[str, UUID]:
     line_of = {"supplier": str(supplier), "sku": "SKU-0", "units": 3, "unit_price": "10.00"}
     payment = {**PAID, "reference": f"PAY-{retailer.hex[-4:]}"}
@@ -117,30 +153,28 @@ async def things(world: World, retailer: UUID, supplier: UUID) -> dict[str, UUID
     assert isinstance(waiting, Done)
     scope = world.scope(PLATFORM)
     [refund] = await world.application.database.read(lambda c: list_refunds(c, scope, RefundFilter(line=line)))
-    application = world.application
-    endpoint = await application.database.write(
-        lambda c: endpoints.add(
-            c, application.ids, application.keyring, world.clock(), party=supplier, url="https://a.example/", by="test"
-        )
-    )
-    sellers = await application.database.write(
-        lambda c: endpoints.add(
-            c, application.ids, application.keyring, world.clock(), party=retailer, url="https://b.example/", by="test"
-        )
-    )
+    endpoint = await add_endpoint(world, supplier, "https://a.example/")
+    sellers = await add_endpoint(world, retailer, "https://b.example/")
+    # Each is told of what the other does.
+    last = await world.submit(ask, retailer=retailer)
+    assert isinstance(last, Done)
+    again = AcceptCancellation(line=line, actor=world.actor(supplier), cancellation=last.cancellations[0])
+    assert isinstance(await world.submit(again, retailer=retailer), Done)
     return {
         "order": order.id,
         "line": line,
         "cancellation": waiting.cancellations[0],
         "refund": refund.id,
         "party": retailer,
-        "endpoint": sellers.endpoint.id,
+        "endpoint": sellers,
         "job": await job(world, retailer),
         **await access(world, retailer),
         **{f"supplier's {name}": thing for name, thing in (await access(world, supplier)).items()},
         "supplier's job": await job(world, supplier),
+        **await sent(world, sellers),
+        **{f"supplier's {name}": thing for name, thing in (await sent(world, endpoint)).items()},
         "supplier's party": supplier,
-        "supplier's endpoint": endpoint.endpoint.id,
+        "supplier's endpoint": endpoint,
     }
 
 

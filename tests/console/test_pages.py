@@ -576,27 +576,6 @@ async def test_a_secret_asks_for_the_password_if_it_was_given_long_ago(sqlite_wo
     assert made.text not in right.text
 
 
-async def test_a_notice_is_sent_again_by_whose_endpoint_it_is(world: World) -> None:
-    who = await person(world, world.supplier)
-    made = await who.post("/console/webhooks/add", {"url": "https://hooks.example/in"})
-    path = next(each for each in links_in(made) if "ept_" in each)
-    await asked(world)
-    dead = t.notices.update().values(state="dead", due_at=None, last_result="410 Gone")
-    await world.application.database.write(lambda c: c.execute(dead))
-    page = await who.look(f"{path}?state=dead")
-    notice = re.search("ntc_[0-9a-f]{32}", page.text)
-    assert notice
-    other = await person(world, world.other_supplier)
-    theirs = await other.post("/console/webhooks/add", {"url": "https://hooks.example/in"})
-    of_another = next(each for each in links_in(theirs) if "ept_" in each)
-    for wrong in (f"{of_another}/resend", f"{path}/resend"):
-        assert (await other.post(wrong, {"notice": notice[0]})).status_code == 404
-    reply = await who.post(f"{path}/resend", {"notice": notice[0]})
-    assert "The notice is due again." in words(await who.look(reply.headers["location"]))
-    states = await world.application.database.read(lambda c: [row.state for row in c.execute(t.notices.select())])
-    assert "due" in states
-
-
 async def test_dead_notices_are_counted_and_listed(sqlite_world: World) -> None:
     world, application = sqlite_world, sqlite_world.application
     made = await application.database.write(

@@ -102,16 +102,18 @@ def recover(
     since: datetime,
     until: datetime | None = None,
     which: str = "dead",
+    owner: UUID | None,
 ) -> JobView:
-    """Have the notices of an endpoint of this party sent again that were made from ``since`` on and before ``until``.
+    """Have the notices of an endpoint sent again that were made from ``since`` on and before ``until``.
 
-    ``which`` are those that are ``dead``, or ``all`` that do not wait anyway.
+    ``which`` are those that are ``dead``, or ``all`` that do not wait anyway. The job is of ``party``; ``owner`` is the
+    party that must own the endpoint, where not any may.
 
     Raises:
-        UnknownEndpointError: there is no such endpoint of this party.
+        UnknownEndpointError: there is no such endpoint of the owner.
         TooManyJobsError: as ``create``.
     """
-    endpoints.find(connection, endpoint, party=party)
+    endpoints.find(connection, endpoint, party=owner)
     terms = recovery_terms(endpoint, since=since, until=min(until or now, now), which=which)
     return _add(
         connection,

@@ -87,6 +87,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         "System",
         (
             Place("/console/webhooks", "Webhooks", _ALL),
+            Place("/console/events", "Events", _ALL),
             Place("/console/jobs", "Jobs", _ALL),
             Place("/console/audit", "Audit", _PLATFORM),
             Place("/console/components", "Components", _PLATFORM),

@@ -1,6 +1,6 @@
 """Where parties are told what happens: endpoints, how sending to them goes, and the notices on their way."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -8,22 +8,16 @@ from uuid import UUID
 
 from countermand.admin import endpoints
 from countermand.admin.callers import Permission
-from countermand.admin.notices import replay
 from countermand.console import words
-from countermand.console.errors import PageError, unknown
+from countermand.console.errors import unknown
 from countermand.console.forms import FieldError
-from countermand.console.pages.account import authenticated_again
-from countermand.console.rendering import Note, redirect, show_page
+from countermand.console.rendering import Note, show_page
 from countermand.console.visit import Visit
-from countermand.domain.addresses.address import BadAddressError
-from countermand.domain.delivery import NoticeState
-from countermand.domain.endpoint import Endpoint, EndpointState, UnknownKindError
-from countermand.domain.events import MEANINGS, EventKind
+from countermand.domain.delivery import FAILING_MAX, NoticeState
+from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.ids import read, show
-from countermand.reads.notices import NoticeFilter, NoticeView, list_notices, notice_by_id
-from countermand.reads.parties import UnknownPartyError, find_party, list_parties, party_name
-from countermand.reads.views import PartyView
-from countermand.wire.replies import Header
+from countermand.reads.notices import NoticeFilter, NoticeView, list_notices
+from countermand.reads.parties import list_parties, party_name
 from countermand.wire.response import Reply
 
 SHOWN: Final = 50
@@ -57,7 +51,9 @@ async def look(visit: Visit) -> Reply:
     rows = [_row(each, names) for each in found]
     # What needs somebody stands first.
     rows.sort(key=lambda row: (row.shape == "active", row.party, row.endpoint.url))
-    return show_page(visit, "webhooks.html", title="Webhooks", rows=rows)
+    note = Note(title="The endpoint is removed.", text="Nothing is sent there any more.", mood="good")
+    removed = visit.query.get("done") == "removed"
+    return show_page(visit, "webhooks.html", title="Webhooks", rows=rows, note=note if removed else None)
 
 
 def _row(endpoint: Endpoint, names: dict[UUID, str]) -> Row:
@@ -77,7 +73,17 @@ def events_of(endpoint: Endpoint) -> str:
     return ", ".join(kinds[:2]) + (f" and {len(kinds) - 2} more" if len(kinds) > 2 else "")
 
 
-async def _endpoint(visit: Visit) -> Endpoint:
+def path_of(endpoint: UUID) -> str:
+    """Where the page of an endpoint is."""
+    return f"{PATH}/{show(endpoints.PREFIX, endpoint)}"
+
+
+async def endpoint_of(visit: Visit) -> Endpoint:
+    """The endpoint that the path names: one's own, or any for the platform.
+
+    Raises:
+        PageError: there is none, or it is another's.
+    """
     wanted = read(endpoints.PREFIX, visit.names["endpoint"])
     if wanted is None:
         raise unknown("endpoint", PATH, "Webhooks")
@@ -89,16 +95,19 @@ async def _endpoint(visit: Visit) -> Endpoint:
 
 async def look_at_one(visit: Visit) -> Reply:
     """One endpoint, and the notices on their way to it."""
-    return await _page(visit, await _endpoint(visit))
+    return await show_endpoint(visit, await endpoint_of(visit))
 
 
-async def _page(visit: Visit, endpoint: Endpoint, *, status: int = 200, wrong: FieldError | None = None) -> Reply:
+async def show_endpoint(
+    visit: Visit, endpoint: Endpoint, *, status: int = 200, wrong: FieldError | None = None
+) -> Reply:
+    """The page of an endpoint."""
     chosen = visit.query.get("state", "all")
     chosen = chosen if chosen in _STATES else "all"
     after = read("ntc", visit.query.get("after", "")) if visit.query.get("after") else None
     wanted = NoticeFilter(states=frozenset(() if chosen == "all" else (chosen,)), endpoint=endpoint.id, after=after)
     notices = await visit.read(list_notices, wanted, SHOWN + 1, visit.now)
-    path = f"{PATH}/{show(endpoints.PREFIX, endpoint.id)}"
+    path = path_of(endpoint.id)
     more = ""
     if len(notices) > SHOWN:
         more = f"{path}?{urlencode({'state': chosen, 'after': show('ntc', notices[SHOWN - 1].id)})}"
@@ -115,12 +124,13 @@ async def _page(visit: Visit, endpoint: Endpoint, *, status: int = 200, wrong: F
         events=endpoint.event_kinds,
         events_words=events_of(endpoint),
         notices=notices[:SHOWN],
-        notice_shape=_notice_shape,
+        notice_shape=notice_shape,
         states=_STATES,
         chosen=chosen,
         more=more,
         path=path,
         can_pause=endpoint.state is EndpointState.ACTIVE,
+        pause_at=endpoint.failing_since + FAILING_MAX if endpoint.failing_since else None,
         can_resume=endpoint.state in (EndpointState.PAUSED, EndpointState.DISABLED),
         why_not="" if visit.may(Permission.MANAGE_ENDPOINTS) else "Your user lacks the permission manage_endpoints.",
         plain=words.plain,
@@ -130,7 +140,8 @@ async def _page(visit: Visit, endpoint: Endpoint, *, status: int = 200, wrong: F
     )
 
 
-def _notice_shape(notice: NoticeView) -> str:
+def notice_shape(notice: NoticeView) -> str:
+    """The shape of a notice."""
     return f"n-{notice.state}"
 
 
@@ -150,152 +161,12 @@ def _done(visit: Visit, endpoint: Endpoint) -> Note | None:
     match visit.query.get("done", ""), endpoint.state:
         case "pause", EndpointState.PAUSED:
             return Note(title="It is paused.", text="What happens meanwhile is kept, and sent afterwards.", mood="good")
-        case "resend", _:
-            return Note(title="The notice is due again.", text="The worker sends it next.", mood="good")
         case "resume", EndpointState.ACTIVE:
             return Note(title="It is resumed.", text="What has waited is sent now.", mood="good")
+        case "edit", EndpointState.UNCONFIRMED:
+            return Note(title="Saved.", text="An e-mail asks the new mailbox to confirm.", mood="good")
+        case "edit", _:
+            return Note(title="Saved.", mood="good")
+        case "confirmation", EndpointState.UNCONFIRMED:
+            return Note(title="The mailbox is asked again.", text="The link in the e-mail confirms it.", mood="good")
     return None
-
-
-async def _party(visit: Visit, text: str) -> PartyView:
-    """Whose endpoint it becomes: one's own, or for the platform anybody's."""
-    if not visit.is_platform:
-        return await visit.read(find_party, str(visit.caller.party))
-    try:
-        return await visit.read(find_party, text or str(visit.caller.party))
-    except UnknownPartyError:
-        raise FieldError("party", "Choose a party of the list.") from None
-
-
-async def confirm_add(visit: Visit) -> Reply:
-    """The form of a new endpoint."""
-    return await _add_page(visit)
-
-
-async def _add_page(visit: Visit, *, status: int = 200, wrong: FieldError | None = None) -> Reply:
-    return show_page(
-        visit,
-        "webhook_add.html",
-        title="Add an endpoint",
-        status=status,
-        parties=await visit.read(list_parties) if visit.is_platform else [],
-        kinds=[(kind.value, MEANINGS[kind].when) for kind in EventKind],
-        chosen=visit.form.all("kind"),
-        asks_password=not visit.session.is_fresh(visit.now),
-        filled=visit.form,
-        field=wrong.field if wrong else "",
-        wrong=str(wrong or ""),
-    )
-
-
-async def add(visit: Visit) -> Reply:
-    """Add an endpoint, and show its secret once."""
-    form, services = visit.form, visit.services
-    try:
-        party = await _party(visit, form.text("party"))
-        url, label = form.line("url", needed="Write a URL, or mailto: and an e-mail address."), form.line("label")
-        cookie = () if visit.session.is_fresh(visit.now) else await authenticated_again(visit)
-        added = await visit.change(
-            endpoints.add,
-            services.ids,
-            services.keyring,
-            visit.now,
-            party=party.id,
-            url=url,
-            kinds=form.all("kind"),
-            label=label,
-            rules=services.settings.address_rules,
-            by=visit.caller.name,
-        )
-    except FieldError as error:
-        return await _add_page(visit, status=422, wrong=error)
-    except (BadAddressError, endpoints.TooManyConfirmationsError, endpoints.TooManyEndpointsError) as error:
-        return await _add_page(visit, status=422, wrong=FieldError("url", str(error)))
-    except endpoints.BadLabelError as error:
-        return await _add_page(visit, status=422, wrong=FieldError("label", str(error)))
-    except UnknownKindError as error:
-        return await _add_page(visit, status=422, wrong=FieldError("kind", str(error)))
-    return _secret_page(visit, added, cookie, title="The endpoint is added")
-
-
-def _secret_page(visit: Visit, added: endpoints.Added, cookie: tuple[Header, ...], *, title: str) -> Reply:
-    """The one time that a secret can be read."""
-    shown = show_page(
-        visit,
-        "webhook_secret.html",
-        title=title,
-        endpoint=added.endpoint,
-        secret=added.secret,
-        path=f"{PATH}/{show(endpoints.PREFIX, added.endpoint.id)}",
-    )
-    return replace(shown, headers=(*shown.headers, *cookie))
-
-
-async def confirm_rotate(visit: Visit) -> Reply:
-    """Once more before a secret is changed."""
-    return _rotate_page(visit, await _endpoint(visit))
-
-
-def _rotate_page(visit: Visit, endpoint: Endpoint, *, status: int = 200, wrong: FieldError | None = None) -> Reply:
-    if endpoint.secrets is None:
-        raise PageError(409, "This endpoint has no secret", "E-mails are not signed.", links={PATH: "Webhooks"})
-    return show_page(
-        visit,
-        "webhook_rotate.html",
-        title="Change the secret?",
-        status=status,
-        endpoint=endpoint,
-        path=f"{PATH}/{show(endpoints.PREFIX, endpoint.id)}",
-        asks_password=not visit.session.is_fresh(visit.now),
-        field=wrong.field if wrong else "",
-        wrong=str(wrong or ""),
-    )
-
-
-async def rotate(visit: Visit) -> Reply:
-    """Give the endpoint a new secret, and show it once. The old one stays valid for a day."""
-    endpoint, services = await _endpoint(visit), visit.services
-    try:
-        cookie = () if visit.session.is_fresh(visit.now) else await authenticated_again(visit)
-        changed = await visit.change(
-            endpoints.rotate, services.ids, services.keyring, visit.now, endpoint.id, by=visit.caller.name
-        )
-    except FieldError as error:
-        return _rotate_page(visit, endpoint, status=422, wrong=error)
-    except (endpoints.NoSecretError, endpoints.TooManySecretsError) as error:
-        return _rotate_page(visit, endpoint, status=409, wrong=FieldError("secret", str(error)))
-    return _secret_page(visit, changed, cookie, title="The secret is changed")
-
-
-async def resend(visit: Visit) -> Reply:
-    """Send a notice again, whether it is dead or was sent."""
-    endpoint = await _endpoint(visit)
-    if not visit.form.text("notice"):
-        raise PageError(422, "No notice is named", "Choose one of the list.", links={PATH: "Webhooks"})
-    wanted = read("ntc", visit.form.text("notice"))
-    found = await visit.read(notice_by_id, wanted) if wanted else None
-    if found is None or found.endpoint_id != endpoint.id:
-        raise unknown("notice", PATH, "Webhooks")
-    await visit.change(replay, visit.now, found.id)
-    return redirect(f"{PATH}/{show(endpoints.PREFIX, endpoint.id)}?done=resend")
-
-
-async def pause(visit: Visit) -> Reply:
-    """Send nothing there for a while."""
-    endpoint = await _endpoint(visit)
-    try:
-        reason = visit.form.line("reason", needed="Write why, for those who wonder.")
-    except FieldError as error:
-        return await _page(visit, endpoint, status=422, wrong=error)
-    by = visit.caller.name
-    await visit.change(endpoints.pause, endpoint.id, reason=f"Paused: {reason}", by=by)
-    return redirect(f"{PATH}/{show(endpoints.PREFIX, endpoint.id)}?done=pause")
-
-
-async def resume(visit: Visit) -> Reply:
-    """Send there again, whatever stopped it."""
-    endpoint = await _endpoint(visit)
-    if endpoint.state is EndpointState.UNCONFIRMED:
-        raise PageError(409, "This mailbox is not confirmed", "Only the link that it was sent confirms it.")
-    await visit.change(endpoints.resume, endpoint.id, by=visit.caller.name)
-    return redirect(f"{PATH}/{show(endpoints.PREFIX, endpoint.id)}?done=resume")

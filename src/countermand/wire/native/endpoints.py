@@ -1,6 +1,5 @@
 """Calls about the caller's own endpoints."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,9 +16,7 @@ from countermand.admin.callers import Caller
 from countermand.admin.endpoints import Added, EndpointChange, EndpointFilter
 from countermand.documents.attempts import AttemptOut, attempt_document
 from countermand.documents.endpoints import EndpointOut, endpoint_document
-from countermand.documents.events import TEST_KIND
 from countermand.domain.addresses.address import URL_MAX, BadAddressError
-from countermand.domain.delivery import Attempt, Verdict
 from countermand.domain.endpoint import Endpoint, UnknownKindError
 from countermand.domain.events import EventKind
 from countermand.domain.idempotency import IdempotencyKey
@@ -29,8 +26,9 @@ from countermand.fields import Text
 from countermand.ids import read, show
 from countermand.reads.attempts import AttemptView, attempt_by_id
 from countermand.reads.parties import UnknownPartyError, find_party
-from countermand.store.attempts import AttemptRow, record
+from countermand.store.attempts import record
 from countermand.store.engines.protocol import Work
+from countermand.wire.endpoint_tests import send_test
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.etags import IfMatch, must_match
@@ -250,7 +248,7 @@ async def try_endpoint(services: Inside, who: Who, endpoint: str, once: Once, wh
     async with once.of(given) as key:
         with _told():
             find = partial(endpoints.find, endpoint=_id(endpoint), party=owner_of(who))
-            tried = await _tried(services, await services.database.read(find), given.event)
+            tried = await send_test(services, await services.database.read(find), given.event)
 
         def act(connection: Any) -> AttemptView:
             record(connection, [tried])
@@ -262,31 +260,6 @@ async def try_endpoint(services: Inside, who: Who, endpoint: str, once: Once, wh
             return Shown(body=attempt_document(attempt, services.settings.base_url))
 
         return await change_once(services, key, act, show_it)
-
-
-async def _tried(services: Services, endpoint: Endpoint, kind: EventKind | None) -> AttemptRow:
-    message, at, began = services.ids.new(), services.clock(), time.monotonic()
-    if endpoint.unconfirmed_since is not None:
-        attempt = Attempt(verdict=Verdict.FAILED, result=endpoints.UNCONFIRMED)
-    else:
-        attempt = await services.outlets.of(endpoint).test(endpoint, message, at, kind)
-    return AttemptRow(
-        retailer_id=endpoint.party,
-        id=services.ids.new(),
-        notice_id=None,
-        endpoint_id=endpoint.id,
-        event_id=message,
-        line_id=None,
-        seq=None,
-        kind=kind.value if kind else TEST_KIND,
-        url=endpoint.url,
-        at=at,
-        ok=attempt.verdict is Verdict.DELIVERED,
-        duration_ms=round((time.monotonic() - began) * 1000),
-        status=attempt.status,
-        answer=attempt.answer,
-        error=attempt.error,
-    )
 
 
 async def _party_of(services: Services, who: Caller, text: str) -> UUID:

@@ -18,6 +18,7 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.jobs import job_shown, told
 from countermand.wire.native.messages import JsonRoute, Strict
+from countermand.wire.native.notices import owner_of
 from countermand.wire.native.once import Once, change_once
 from countermand.wire.replies import CallError, Problem
 
@@ -59,6 +60,7 @@ async def recover_notices(services: Inside, who: Who, endpoint: str, body: Recov
         since=since,
         until=until,
         which=body.which,
+        owner=owner_of(who),
     )
     async with once.of(body) as key:
         try:
