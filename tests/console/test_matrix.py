@@ -10,8 +10,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from countermand.admin import endpoints, jobs, users
+from countermand.admin import endpoints, jobs, saved_views, users
 from countermand.admin.callers import PERMISSIONS, PLATFORM
+from countermand.admin.saved_views import NewView
 from countermand.console.routes import ROUTES, Route
 from countermand.domain.commands import AcceptCancellation, AskCancellation
 from countermand.domain.jobs import JobFormat, JobKind
@@ -41,6 +42,7 @@ PREFIXES: Final = {
     "notice": "ntc",
     "attempt": "att",
     "event": "evt",
+    "view": "viw",
 }
 ROLES: Final = {
     "operator": PartyKind.PLATFORM,
@@ -83,6 +85,9 @@ class Stage:
                 name: things[f"supplier's {name}"]
                 for name in ("party", "endpoint", "job", "user", "credential", "notice", "attempt", "event")
             }
+        if f"{role}'s view" in things:
+            # Views are of a person.
+            things = things | {"view": things[f"{role}'s view"]}
         names = {name: show(PREFIXES[name], thing) for name, thing in things.items() if name in PREFIXES}
         return route.path.format(**names)
 
@@ -106,6 +111,14 @@ async def add_endpoint(world: World, party: UUID, url: str) -> UUID:
         lambda c: endpoints.add(c, application.ids, application.keyring, world.clock(), party=party, url=url, by="test")
     )
     return added.endpoint.id
+
+
+async def view_of(world: World, who: Person, party: UUID) -> UUID:
+    """A saved view of this person."""
+    application = world.application
+    user = await application.database.read(partial(users.find_user, text=who.email))
+    new = NewView(party=party, user=user.id, list="events", name="x", query="kind=line.placed")
+    return await application.database.write(lambda c: saved_views.add(c, application.ids, world.clock(), new))
 
 
 async def access(world: World, party: UUID) -> dict[str, UUID]:
@@ -192,6 +205,11 @@ async def stage(shared_url: str) -> AsyncIterator[Stage]:
             "retailer": await person(world, world.retailer),
             "supplier": await person(world, world.supplier),
         }
+        parties = {"retailer": world.retailer, "supplier": world.supplier}
+        for role, who in people.items():
+            own[f"{role}'s view"] = await view_of(world, who, parties.get(role, PLATFORM))
+        own["view"] = own["operator's view"]
+        others["view"] = await view_of(world, await person(world, world.retailer), world.retailer)
         yield Stage(world=world, people=people, own=own, others=others)
 
 

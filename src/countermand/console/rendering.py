@@ -60,6 +60,7 @@ class Place:
     path: str
     name: str
     kinds: frozenset[PartyKind]
+    permission: Permission | None = None
 
 
 _ALL: Final = frozenset(PartyKind)
@@ -89,7 +90,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
             Place("/console/webhooks", "Webhooks", _ALL),
             Place("/console/events", "Events", _ALL),
             Place("/console/jobs", "Jobs", _ALL),
-            Place("/console/audit", "Audit", _PLATFORM),
+            Place("/console/audit", "Audit", _PLATFORM, Permission.MANAGE_ACCESS),
             Place("/console/components", "Components", _PLATFORM),
         ),
     ),
@@ -153,13 +154,16 @@ def role_of(visit: Visit) -> str:
 
 
 def _navigation(visit: Visit) -> list[tuple[str, list[tuple[str, str, bool]]]]:
-    kind = visit.caller.kind
     shown = []
     for title, places in NAVIGATION:
-        mine = [(each.path, each.name, _is_here(each.path, visit.path)) for each in places if kind in each.kinds]
+        mine = [(each.path, each.name, _is_here(each.path, visit.path)) for each in places if _is_for(each, visit)]
         if mine:
             shown.append((title, mine))
     return shown
+
+
+def _is_for(place: Place, visit: Visit) -> bool:
+    return visit.caller.kind in place.kinds and (place.permission is None or visit.may(place.permission))
 
 
 def _is_here(place: str, path: str) -> bool:

@@ -14,11 +14,12 @@ from countermand.store.views import view
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """Which entries to list: of one party, of one target, of one kind of action."""
+    """Which entries to list: of one party, of one target, of one kind of action, by whom."""
 
     party: UUID | None = None
     target: UUID | None = None
     action: str | None = None
+    by: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     after: UUID | None = None
@@ -49,6 +50,8 @@ def list_entries(connection: Connection, wanted: AuditFilter) -> list[AuditEntry
         query = query.where(t.audit.c.object_id == wanted.target)
     if wanted.action:
         query = query.where(t.audit.c.action == wanted.action)
+    if wanted.by:
+        query = query.where(t.audit.c.by == wanted.by)
     if wanted.since:
         query = query.where(t.audit.c.at >= wanted.since)
     if wanted.until:

@@ -70,6 +70,7 @@ REFERENCE_TABLES: Final = frozenset(
         "jobs",
         "job_parts",
         "job_rows",
+        "saved_views",
     }
 )
 
@@ -182,6 +183,7 @@ audit = Table(
     Index(None, "party_id", "id"),
     Index(None, "object_id", "id"),
     Index(None, "action", "id"),
+    Index(None, "by", "id"),
 )
 
 endpoints = Table(
@@ -881,6 +883,20 @@ job_rows = Table(
     Index(None, "job_id", "result", "row"),
 )
 """What became of each row of a job: one by one, in the order of its file."""
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("party_id", Id, ForeignKey("parties.id"), nullable=False),
+    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("list", Text, nullable=False, comment="which list of the console"),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False, comment="its filters as in the address; nothing of customers"),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("user_id", "list", "name"),
+)
+"""Filters of lists that a user of the console has kept under a name."""
 
 order_search = Table(
     "order_search",

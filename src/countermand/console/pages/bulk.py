@@ -19,6 +19,7 @@ from countermand.documents.sentences import count
 from countermand.domain.commands import AcceptCancellation, Command, DeclineCancellation
 from countermand.domain.line import State
 from countermand.domain.reasons import DeclineReason
+from countermand.domain.spreadsheets import tame
 from countermand.ids import read, show
 from countermand.reads.cancellations import (
     PAGE_MAX,
@@ -205,7 +206,7 @@ async def export(visit: Visit) -> Reply:
     """The rows of a list with its filters, as a file for a spreadsheet: the first 10,000."""
     view = view_of(visit)
     try:
-        wanted = replace(wanted_of(visit, view), limit=PAGE_MAX)
+        wanted = replace(await wanted_of(visit, view), limit=PAGE_MAX)
     except ValueError as error:
         raise PageError(422, "This filter cannot be read", f"{error}.", links={PATH: "Cancellations"}) from None
     rows: list[CancellationView] = []
@@ -228,5 +229,4 @@ async def export(visit: Visit) -> Reply:
 def _cells(row: CancellationView) -> Iterator[str]:
     """A row. A text that a spreadsheet would take for a formula is quoted."""
     for value in listed_cancellation(row).values():
-        text = "" if value is None else str(value)
-        yield f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+        yield tame("" if value is None else str(value))

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
+from uuid import UUID
 
 from countermand.admin.callers import Permission
 from countermand.console import words
 from countermand.console.markup import amount
+from countermand.console.pages.saved_views import keeping
 from countermand.console.rendering import Note, show_page
 from countermand.console.visit import Visit
 from countermand.domain.dates import read_end
@@ -17,6 +19,7 @@ from countermand.domain.texts import read_text
 from countermand.ids import read
 from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace, list_cancellations
 from countermand.reads.lookup import Lookup
+from countermand.reads.parties import UnknownPartyError, find_seen
 from countermand.reads.refunds import Worth, worth_of
 from countermand.wire.response import Reply
 
@@ -44,6 +47,7 @@ VIEWS: Final = (
     View(name="lapsed", title="Lapsed"),
     View(name="all", title="All"),
 )
+_FILTERS: Final = ("view", "q", "due", "retailer", "fulfiller", "sku")
 _BY_DUE: Final = ("mine", "asked", "escalated")
 
 
@@ -60,7 +64,7 @@ async def look(visit: Visit) -> Reply:
     """The list."""
     view, notes = view_of(visit), []
     try:
-        wanted = wanted_of(visit, view)
+        wanted = await wanted_of(visit, view)
     except ValueError as error:
         notes.append(Note(title="This filter cannot be read.", text=f"{error}.", mood="bad"))
         wanted = _of_view(visit, view)
@@ -80,7 +84,8 @@ async def look(visit: Visit) -> Reply:
         first_page=_address(visit, after=""),
         chips=_chips(visit),
         csv=f"/console/cancellations.csv?{urlencode(_kept(visit, view=view.name))}",
-        due=visit.query.get("due", ""),
+        given={name: visit.query.get(name, "") for name in _FILTERS},
+        keeping=await keeping(visit, "cancellations"),
         may_answer=visit.may(Permission.CANCEL_ORDER) and view.name in (*_BY_DUE, "late"),
         units_of=sum(row.cancellation.units for row in rows),
         sums=words.listed(sums_of(rows)),
@@ -126,7 +131,7 @@ def _of_view(visit: Visit, view: View) -> CancellationFilter:
             return CancellationFilter(state=State(name).value)
 
 
-def wanted_of(visit: Visit, view: View) -> CancellationFilter:
+async def wanted_of(visit: Visit, view: View) -> CancellationFilter:
     """What the address asks for.
 
     Raises:
@@ -136,6 +141,12 @@ def wanted_of(visit: Visit, view: View) -> CancellationFilter:
     text = visit.query.get("q", "").strip()
     if text:
         wanted = replace(wanted, lookup=Lookup(anything=read_text(text[:200])))
+    wanted = replace(
+        wanted,
+        retailer=await _party(visit, "retailer"),
+        fulfiller=await _party(visit, "fulfiller"),
+        sku=read_text(visit.query.get("sku", "").strip()[:200]) or None,
+    )
     due = visit.query.get("due", "")
     if due:
         if wanted.state not in (None, State.ASKED.value):
@@ -146,6 +157,16 @@ def wanted_of(visit: Visit, view: View) -> CancellationFilter:
         place = _read_place(after, by_due=wanted.by_due)
         wanted = replace(wanted, after=place.id, behind=place if wanted.by_due else None)
     return wanted
+
+
+async def _party(visit: Visit, name: str) -> UUID | None:
+    text = visit.query.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return (await visit.read(find_seen, visit.scope, read_text(text[:255]))).id
+    except UnknownPartyError:
+        raise ValueError(f"There is no {name} called {text[:40]}") from None
 
 
 def place_after(row: CancellationView, wanted: CancellationFilter) -> str:
@@ -165,7 +186,13 @@ def _read_place(after: str, *, by_due: bool) -> DuePlace:
 
 def _chips(visit: Visit) -> list[tuple[str, str, str]]:
     """Filters that are on: the name, the value, and the address without it."""
-    names = (("q", "Of"), ("due", "Due before"))
+    names = (
+        ("q", "Of"),
+        ("due", "Due before"),
+        ("retailer", "Retailer"),
+        ("fulfiller", "Fulfiller"),
+        ("sku", "SKU"),
+    )
     return [
         (title, visit.query[name], _address(visit, **{name: "", "after": ""}))
         for name, title in names
@@ -178,7 +205,7 @@ def _address_of_view(visit: Visit, view: View) -> str:
 
 
 def _kept(visit: Visit, **changes: str) -> dict[str, str]:
-    kept = {name: visit.query[name] for name in ("view", "q", "due") if visit.query.get(name)}
+    kept = {name: visit.query[name] for name in _FILTERS if visit.query.get(name)}
     return {name: value for name, value in (kept | changes).items() if value}
 
 

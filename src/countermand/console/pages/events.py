@@ -9,6 +9,7 @@ import orjson
 
 from countermand.admin.callers import Permission
 from countermand.console.errors import unknown
+from countermand.console.pages.saved_views import keeping
 from countermand.console.pages.webhooks import notice_shape
 from countermand.console.rendering import Note, show_page
 from countermand.console.visit import Visit
@@ -52,6 +53,7 @@ async def look(visit: Visit) -> Reply:
         kind=kind,
         since=visit.query.get("since", ""),
         from_when=since,
+        keeping=await keeping(visit, "events"),
         more="" if ended else f"{PATH}?{urlencode({name: value for name, value in kept.items() if value})}",
     )
 

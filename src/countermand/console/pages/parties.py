@@ -12,6 +12,7 @@ from countermand.admin.parties import NAME_MAX, BadNameError, TakenError
 from countermand.admin.roles import role_of
 from countermand.console.errors import unknown
 from countermand.console.forms import FieldError
+from countermand.console.pages.saved_views import keeping
 from countermand.console.rendering import Note, redirect, show_page
 from countermand.console.visit import DOOR, Visit
 from countermand.console.words import ROLES
@@ -75,6 +76,7 @@ async def look(visit: Visit) -> Reply:
         more=len(shown) > LISTED,
         text=text,
         chosen=status,
+        keeping=await keeping(visit, "parties"),
         may_add=visit.may(Permission.MANAGE_PARTIES),
     )
 
