@@ -21,6 +21,7 @@ from countermand.store.engines.sqlite.file import FileLock
 from countermand.wire.answer import answer_door
 from countermand.wire.auth import Authenticator
 from countermand.wire.bol_plaza import plaza_door
+from countermand.wire.bol_retailer import retailer_door
 from countermand.wire.callers import Proxies
 from countermand.wire.crux import crux_door
 from countermand.wire.limits import Asgi
@@ -179,6 +180,7 @@ def doors(application: Service) -> Asgi:
             answer_door(services, application.links),
             *console_doors(services),
             plaza_door(services),
+            retailer_door(services),
             crux_door(services),
         ),
         otherwise=native_door(services),

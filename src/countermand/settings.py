@@ -1,6 +1,7 @@
 """Everything that can be configured. Read from ``COUNTERMAND_*`` variables and a TOML file; defaults are here."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from email.utils import parseaddr
 from ipaddress import ip_network
@@ -32,12 +33,34 @@ PLAZA_LIMITS: Final = {
 """bol's own quotas (docs/plaza.md)."""
 
 
-def _quotas(limits: dict[str, str]) -> dict[str, str]:
-    for kind, quota in limits.items():
-        if kind not in PLAZA_LIMITS:
-            raise ValueError(f"there is no quota {kind!r}; there are {', '.join(PLAZA_LIMITS)}")
-        _quota(quota)
-    return PLAZA_LIMITS | limits
+RETAILER_LIMITS: Final = {
+    "POST token": "",
+    "GET orders": "25/minute",
+    "GET order": "25/second",
+    "PUT cancellation": "25/minute",
+    "GET shipments": "7/minute",
+    "GET shipment": "14/minute",
+    "POST shipments": "25/second",
+    "PUT transports": "10/second",
+    "GET process-statuses": "2/second",
+    "POST process-statuses": "2/second",
+    "GET process-status": "100/second",
+    "GET performance": "20/minute",
+    "GET retailer": "20/minute",
+    "subscriptions": "20/minute",
+}
+"""bol's own quotas of its later API, as far as they are known (docs/retailer.md)."""
+
+
+def _quotas(usual: dict[str, str]) -> Callable[[dict[str, str]], dict[str, str]]:
+    def completed(limits: dict[str, str]) -> dict[str, str]:
+        for kind, quota in limits.items():
+            if kind not in usual:
+                raise ValueError(f"there is no quota {kind!r}; there are {', '.join(usual)}")
+            _quota(quota)
+        return usual | limits
+
+    return completed
 
 
 def _quota(quota: str) -> str:
@@ -157,9 +180,13 @@ class Settings(BaseSettings):
     )
     read_timeout_s: float = Field(default=5.0, ge=0, description="How long one read may take; 0 is for ever")
     key_file: Path | None = Field(default=None, description="Keys that open stored secrets; default beside the data")
-    plaza_limits: Annotated[dict[str, str], AfterValidator(_quotas)] = Field(
+    plaza_limits: Annotated[dict[str, str], AfterValidator(_quotas(PLAZA_LIMITS))] = Field(
         default_factory=lambda: dict(PLAZA_LIMITS),
         description="Calls per key, as '400/hour' or '5000/day'; an empty text lifts a limit",
+    )
+    retailer_limits: Annotated[dict[str, str], AfterValidator(_quotas(RETAILER_LIMITS))] = Field(
+        default_factory=lambda: dict(RETAILER_LIMITS),
+        description="Calls of bol's Retailer API per client, as '25/minute'; an empty text lifts a limit",
     )
     plaza_window_s: int = Field(
         default=300, ge=1, le=3600, description="How far the date of a signed Plaza call may be off"

@@ -1,4 +1,4 @@
-"""Callers: the party of a token or a Plaza key, and what that credential may do."""
+"""Callers: the party of a token, a Plaza key or an OAuth client, and what that credential may do."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -100,6 +100,22 @@ def plaza_key(connection: Connection, public: str) -> tuple[Caller, bytes, bool]
     return (_caller(row), row.secret, row.status == "active") if row and row.secret else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A client of OAuth: its caller, the digest of its secret, and whether its party is active."""
+
+    caller: Caller
+    digest: str
+    is_active: bool
+
+
+def oauth_client(connection: Connection, client: UUID) -> Client | None:
+    """The client with this id; ``None`` for one that is unknown or was revoked."""
+    query = _CREDENTIAL.where(t.credentials.c.id == client, t.credentials.c.kind == "oauth_client")
+    row = view_or_none(_Credential, connection.execute(query).first())
+    return Client(caller=_caller(row), digest=row.lookup, is_active=row.status == "active") if row else None
+
+
 def permitted(kind: PartyKind, requested: Collection[str] | None) -> list[str]:
     """What a credential of such a party may do: what was requested, and no more than its kind of party can have."""
     most = {permission.value for permission in PERMISSIONS[kind]}
@@ -116,6 +132,7 @@ class _Credential:
     label: str
     expires_at: datetime | None
     secret: bytes | None
+    lookup: str
     kind: str
     status: str
     number: int
@@ -132,6 +149,7 @@ _CREDENTIAL = (
         t.credentials.c.label,
         t.credentials.c.expires_at,
         t.credentials.c.secret,
+        t.credentials.c.lookup,
         t.parties.c.kind,
         t.parties.c.status,
         t.parties.c.number,

@@ -1,4 +1,4 @@
-"""Tokens and Plaza keys: make them, name them, revoke them. ``reads/credentials.py`` lists them.
+"""Tokens, Plaza keys and OAuth clients: make them, name them, revoke them. ``reads/credentials.py`` lists them.
 
 Those who issue one without an author have it in no audit trail: log-ins, and what a system begins with.
 """
@@ -43,6 +43,14 @@ class PlazaKey:
     public: str
     private: str
     id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentials:
+    """The id and the secret of an OAuth client, at the one time that the secret can be read."""
+
+    id: UUID
+    secret: str
 
 
 PLAZA_KEYS_MAX: Final = 2
@@ -184,6 +192,32 @@ def create_plaza_key(
     return pair
 
 
+def issue_client(
+    connection: Connection, ids: Ids, now: datetime, *, party: PartyView, label: str = ""
+) -> ClientCredentials:
+    """Make an OAuth client of bol's Retailer API (docs/retailer.md). Of its secret only the digest is kept."""
+    client = ClientCredentials(id=ids.new(), secret=ids.token("cmc"))
+    connection.execute(
+        insert(t.credentials).values(
+            id=client.id,
+            party_id=party.id,
+            kind="oauth_client",
+            lookup=digest(client.secret),
+            label=label,
+            permissions=permitted(PartyKind(party.kind), None),
+            created_at=now,
+        )
+    )
+    return client
+
+
+def create_client(connection: Connection, author: Author, *, party: PartyView, label: str) -> ClientCredentials:
+    """Make an OAuth client for a retailer."""
+    client = issue_client(connection, author.ids, author.at, party=party, label=label)
+    _record_creation(connection, author, digest(client.secret))
+    return client
+
+
 def rename(connection: Connection, author: Author, credential: UUID, label: str) -> None:
     """Give a credential another label.
 
@@ -241,6 +275,17 @@ def revoke_plaza_key(connection: Connection, author: Author, public: str) -> Non
     kind = t.credentials.c.kind == "plaza_key"
     if revoke_where(connection, author, kind & (t.credentials.c.lookup == public)) != 1:
         raise UnknownKeyError("There is no such key, or it was revoked before.")
+
+
+def revoke_client(connection: Connection, author: Author, client: UUID) -> None:
+    """End the OAuth client with this id.
+
+    Raises:
+        UnknownCredentialError: there is none that still counts.
+    """
+    kind = t.credentials.c.kind == "oauth_client"
+    if revoke_where(connection, author, kind & (t.credentials.c.id == client)) != 1:
+        raise UnknownCredentialError("There is no such client, or it was revoked before.")
 
 
 def revoke_one(connection: Connection, author: Author, credential: UUID, note: str) -> None:

@@ -66,7 +66,7 @@ class CredentialFilter:
 def list_credentials(connection: Connection, wanted: CredentialFilter) -> list[CredentialView]:
     """Credentials with their party and user, newest first, revoked ones too. Never a secret.
 
-    Without a kind these are tokens and pairs of keys: log-ins to the console are shown nowhere.
+    Without a kind these are tokens, pairs of keys and clients: log-ins to the console are shown nowhere.
     """
     kinds = (wanted.kind,) if wanted.kind else LISTED_KINDS
     # Each kind is a walk along an index; of both together none has the order.
@@ -89,7 +89,7 @@ def _of_kind(connection: Connection, kind: str, wanted: CredentialFilter) -> lis
     return [_view(row) for row in connection.execute(query.order_by(held.id.desc()).limit(wanted.limit))]
 
 
-LISTED_KINDS: Final = ("token", "plaza_key")
+LISTED_KINDS: Final = ("token", "plaza_key", "oauth_client")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,3 +155,24 @@ def list_plaza_keys(connection: Connection, party: UUID) -> list[PlazaKeyView]:
         .order_by(t.credentials.c.id)
     )
     return [view(PlazaKeyView, row) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientView:
+    """An OAuth client, by its id."""
+
+    id: UUID
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def list_clients(connection: Connection, party: UUID) -> list[ClientView]:
+    """The party's OAuth clients, oldest first, revoked ones too."""
+    held = t.credentials.c
+    query = (
+        select(held.id, held.label, held.created_at, held.revoked_at)
+        .where(held.party_id == party, held.kind == "oauth_client")
+        .order_by(held.id)
+    )
+    return [view(ClientView, row) for row in connection.execute(query)]

@@ -316,6 +316,26 @@ def _begin(connection: Connection, scope: Scope, wanted: EventFilter) -> tuple[P
     return Place(_last_before(connection, scope, since), LAST_ID), since
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A span of time, and which positions in the feed its events have at the least and at the most (less than ``end``).
+
+    The times still have to be compared: the positions hold a few more.
+    """
+
+    since: datetime
+    until: datetime | None
+    first: int
+    end: int
+
+
+def span_of(connection: Connection, scope: Scope, since: datetime, until: datetime | None) -> Span:
+    """Where in the feed the events of this time are."""
+    horizon = feed.horizon(connection)
+    end = min(horizon, _first_after(connection, scope, earliest(until), horizon)) if until else horizon
+    return Span(since=since, until=until, first=_last_before(connection, scope, earliest(since)), end=end)
+
+
 def _position_of(connection: Connection, scope: Scope, event: UUID) -> int | None:
     """Where it stands, if it is of a retailer some of whose lines this party may see."""
     events, connections = t.events.c, t.connections.c

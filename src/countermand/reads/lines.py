@@ -14,7 +14,7 @@ from countermand.reads.scope import (
 )
 from countermand.reads.views import LineRow
 from countermand.store import tables as t
-from countermand.store.columns import PairList, pair_of
+from countermand.store.columns import NumberList, PairList, one_of, pair_of
 from countermand.store.statements import NUMBER_END
 from countermand.store.views import view, view_or_none
 
@@ -42,6 +42,14 @@ def line_of_number(connection: Connection, retailer: UUID, number: int) -> LineO
     query = select(t.lines.c.id, t.lines.c.order_id)
     mine = (t.lines.c.retailer_id == retailer, t.lines.c.number == number)
     return view_or_none(LineOfNumber, connection.execute(query.where(*mine)).first())
+
+
+def lines_of_numbers(connection: Connection, retailer: UUID, numbers: Sequence[int]) -> dict[int, LineOfNumber]:
+    """The lines that a retailer knows by these numbers of bol's."""
+    lines = t.lines.c
+    wanted = one_of(lines.number, bindparam("numbers", list(numbers), type_=NumberList()))
+    query = select(lines.number, lines.id, lines.order_id).where(lines.retailer_id == retailer, wanted)
+    return {row.number: LineOfNumber(id=row.id, order_id=row.order_id) for row in connection.execute(query)}
 
 
 def line_of_bol_number(connection: Connection, number: int) -> LineRow | None:

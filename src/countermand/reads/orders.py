@@ -62,7 +62,7 @@ def list_orders(
     Of a long list the number is the least that it has: nothing is counted to its end.
     """
     page = order_page(connection, scope, wanted, start=start, count=count, newest_first=newest_first)
-    return page.total, _with_lines(connection, scope, _orders_of(connection, page.keys))
+    return page.total, _with_lines(connection, scope, orders_of(connection, page.keys))
 
 
 def orders_behind(
@@ -70,7 +70,7 @@ def orders_behind(
 ) -> list[OrderView]:
     """At most ``count`` orders after that place of the list, newest first: see ``keys_behind``."""
     keys = keys_behind(connection, scope, wanted, place, count)
-    return _with_lines(connection, scope, _orders_of(connection, keys))
+    return _with_lines(connection, scope, orders_of(connection, keys))
 
 
 def order_by_id(connection: Connection, scope: Scope, order: UUID) -> OrderView | None:
@@ -85,17 +85,17 @@ def orders_by_lookup(
 ) -> list[OrderView]:
     """At most ``count`` orders that match, newest first, after a place of the list."""
     keys = orders_found(connection, scope, wanted, count, (behind.placed_at, behind.id) if behind else None)
-    return _with_lines(connection, scope, _orders_of(connection, keys))
+    return _with_lines(connection, scope, orders_of(connection, keys))
 
 
 def orders_by_reference(connection: Connection, scope: Scope, reference: str) -> list[OrderView]:
     """Every order with this purchase order number, oldest first: a number need not be unique."""
     wanted = OrderFilter(reference=reference)
     page = order_page(connection, scope, wanted, start=0, count=PAGE_MAX, newest_first=False)
-    return _with_lines(connection, scope, _orders_of(connection, page.keys))
+    return _with_lines(connection, scope, orders_of(connection, page.keys))
 
 
-def _orders_of(connection: Connection, keys: Sequence[Record]) -> list[OrderRow]:
+def orders_of(connection: Connection, keys: Sequence[Record]) -> list[OrderRow]:
     """These orders, each given as a retailer and an id, in the order in which they are given."""
     if not keys:
         return []
@@ -134,7 +134,7 @@ def open_orders(
             .distinct()
             .order_by(t.lines.c.placed_at.desc(), t.lines.c.order_id.desc())
         )
-        orders = _orders_of(connection, connection.execute(keys.offset(start).limit(count)).all())
+        orders = orders_of(connection, connection.execute(keys.offset(start).limit(count)).all())
     if not orders:
         return []
     query = (
@@ -143,14 +143,15 @@ def open_orders(
         .order_by(t.lines.c.position)
     )
     lines = [view(LineRow, row) for row in connection.execute(query)]
-    asked = _asked_by_customer(connection, retailer, [line.id for line in lines if line.asked])
+    asked = asked_by_customer(connection, retailer, [line.id for line in lines if line.asked])
     of_order: dict[UUID, list[LineRow]] = {}
     for line in lines:
         of_order.setdefault(line.order_id, []).append(line)
     return [OpenOrder(row=order, lines=tuple(of_order[order.id]), asked_by_customer=asked) for order in orders]
 
 
-def _asked_by_customer(connection: Connection, retailer: UUID, lines: list[UUID]) -> frozenset[UUID]:
+def asked_by_customer(connection: Connection, retailer: UUID, lines: list[UUID]) -> frozenset[UUID]:
+    """Which of these lines have an ask of their customer that waits for an answer."""
     if not lines:
         return frozenset()
     rows = connection.execute(

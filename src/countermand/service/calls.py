@@ -20,7 +20,7 @@ NO_LINE: Final = UUID(int=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRequest:
-    """The caller needs a process status to poll, with these facts."""
+    """The caller needs a process status to poll, with these facts. An empty ``entity_id`` is a parcel that is made."""
 
     event_type: str
     entity_id: str

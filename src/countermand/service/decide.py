@@ -64,17 +64,18 @@ def _decide(work: Workspace, call: Call) -> Outcome:
     result = _decided(work, command, lines)
     changed, repeated = _apply(work, command, lines, result, call.door)
     refusal, outcomes = (result, ()) if isinstance(result, Refusal) else (None, result)
+    parcel = _parcel_of(work, command, lines)
     process = None
     if call.process and call.retailer:
         line = work.lines[lines[0]] if lines else None
-        process = open_process(work, call.process, call.retailer, refusal or line, changed)
+        process = open_process(work, call.process, call.retailer, refusal or line, changed, parcel)
     if refusal:
         return Refused(refusal=replace(refusal, remarks=()), process=process, at=work.now)
     return Done(
         outcomes=outcomes,
         cancellations=tuple(each.id for each in changed),
         repeated=repeated,
-        parcel=_parcel_of(work, command, lines),
+        parcel=parcel,
         process=process,
         at=work.now,
     )

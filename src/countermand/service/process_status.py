@@ -16,10 +16,12 @@ def open_process(
     retailer: UUID,
     result: Refusal | Line | None,
     changed: Sequence[Cancellation],
+    parcel: UUID | None = None,
 ) -> int:
     """Add the process status of a call: pending while a cancellation of it waits for its answer. Returns its number.
 
-    ``result`` is the refusal, or the line as the call left it, if it was about one.
+    ``result`` is the refusal, or the line as the call left it, if it was about one. A call that names nothing is about
+    the ``parcel`` that it made.
     """
     number = work.lane.numbers.take()
     waiting = waits_for(changed)
@@ -29,7 +31,7 @@ def open_process(
         retailer_id=retailer,
         number=number,
         event_type=wanted.event_type,
-        entity_id=wanted.entity_id,
+        entity_id=wanted.entity_id or _number_of_new(work, parcel),
         status=status.value,
         error_message=error,
         cancellation_id=waiting.id if waiting else None,
@@ -38,6 +40,11 @@ def open_process(
         settled_at=None if waiting else work.now,
     )
     return number
+
+
+def _number_of_new(work: Workspace, parcel: UUID | None) -> str:
+    made = (row["number"] for row in work.new.get("shipments", ()) if row["id"] == parcel)
+    return str(next(made, ""))
 
 
 def settle_process(work: Workspace, line: Line, cancellation: Cancellation) -> None:

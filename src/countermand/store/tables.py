@@ -798,6 +798,7 @@ process_statuses = Table(
     Column("settled_at", Instant),
     PrimaryKeyConstraint("retailer_id", "number"),
     CheckConstraint("status IN ('PENDING', 'SUCCESS', 'FAILURE', 'TIMEOUT')", name="status"),
+    Index("ix_process_statuses_about", "retailer_id", "entity_id", "event_type", "created_at", "number"),
     _index_where("ix_process_statuses_pending", "cancellation_id", where="status = 'PENDING'"),
 )
 

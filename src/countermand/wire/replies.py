@@ -21,6 +21,7 @@ class Problem(StrEnum):
     WRONG_PARTY = "wrong_party"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    NOT_ACCEPTABLE = "not_acceptable"
     MALFORMED = "malformed"
     INVALID = "invalid"
     TOO_LARGE = "too_large"
@@ -80,8 +81,8 @@ class CallError(Exception):
 class Row:
     """One outcome's status in each dialect.
 
-    ``plaza`` is a status and the number after ``PAI-``; a refusal has none there, as it ends in a process status
-    (docs/plaza.md).
+    ``plaza`` is a status and the number after ``PAI-``, ``retailer`` the status of bol's later API; a refusal has none
+    there, as it ends in a process status (docs/plaza.md, docs/retailer.md).
     ``crux_seed`` is DELETE on the seed's own path, which answers with the seed's seven codes and no other;
     ``crux_v1`` the rest of CRUX's first generation and ``crux_timp`` its second, where 409 means a wrong party.
     """
@@ -91,6 +92,7 @@ class Row:
     crux_timp: int
     native: int
     plaza: tuple[int, int] | None = None
+    retailer: int | None = None
 
 
 def _crux(
@@ -100,8 +102,16 @@ def _crux(
     seed: int | None = None,
     timp: int | None = None,
     plaza: tuple[int, int] | None = None,
+    retailer: int | None = None,
 ) -> Row:
-    return Row(crux_seed=seed or status, crux_v1=status, crux_timp=timp or status, native=native, plaza=plaza)
+    return Row(
+        crux_seed=seed or status,
+        crux_v1=status,
+        crux_timp=timp or status,
+        native=native,
+        plaza=plaza,
+        retailer=retailer or (plaza and plaza[0]),
+    )
 
 
 REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
@@ -111,11 +121,12 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.WRONG_PARTY: _crux(403, timp=409, native=403, plaza=(403, 41000)),
     Problem.METHOD_NOT_ALLOWED: _crux(405, native=405, plaza=(405, 41000)),
     Problem.UNSUPPORTED_MEDIA_TYPE: _crux(415, native=415, plaza=(415, 41000)),
+    Problem.NOT_ACCEPTABLE: _crux(406, native=406, plaza=(406, 41000)),
     Problem.MALFORMED: _crux(400, native=400, plaza=(400, 41100)),
     Problem.INVALID: _crux(400, native=422, plaza=(400, 41100)),
     Problem.TOO_LARGE: _crux(413, seed=400, native=413, plaza=(413, 41202)),
     Problem.TOO_SLOW: _crux(408, seed=400, native=408, plaza=(408, 41000)),
-    Problem.RATE_LIMITED: _crux(429, seed=503, native=429, plaza=(409, 41501)),
+    Problem.RATE_LIMITED: _crux(429, seed=503, native=429, plaza=(409, 41501), retailer=429),
     Problem.TOO_BROAD: _crux(422, native=422, plaza=(400, 41100)),
     Problem.UNKNOWN_ENDPOINT: _crux(404, native=404, plaza=(404, 41000)),
     Problem.UNKNOWN_EVENT: _crux(404, native=404, plaza=(404, 41000)),

@@ -22,9 +22,14 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+def json_bytes(value: Any) -> bytes:
+    """``value`` as JSON."""
+    return orjson.dumps(value)
+
+
 def json_reply(status: int, value: Any, *headers: tuple[bytes, bytes]) -> Reply:
     """A reply that carries ``value`` as JSON."""
-    return Reply(status=status, body=orjson.dumps(value), headers=headers)
+    return Reply(status=status, body=json_bytes(value), headers=headers)
 
 
 async def send_reply(send: Send, reply: Reply) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 import countermand.wire.bol_plaza as package
+from countermand.wire.bol.addresses import Address
 from countermand.wire.bol.meaning import ProcessStatus
 from countermand.wire.bol.vocabulary import EventType, FulfilmentMethod, ReasonCode, Status
 from countermand.wire.bol_plaza import vocabulary, writing
@@ -30,7 +31,7 @@ from countermand.wire.bol_plaza.vocabulary import (
     Salutation,
     Version,
 )
-from countermand.wire.bol_plaza.writing import Address, Order, OrderItem, Shipment, ShippedItem
+from countermand.wire.bol_plaza.writing import Order, OrderItem, Shipment, ShippedItem
 from countermand.wire.bol_plaza.xml import Unreadable
 
 FOLDER = Path(str(package.__file__)).parent
@@ -274,7 +275,7 @@ money = st.decimals(-(10**7), 10**7, places=2) | st.decimals(0, 10**7, places=4)
 
 addresses = st.builds(
     Address,
-    salutation=st.sampled_from(Salutation),
+    salutation=st.sampled_from(("male", "female", "")),
     **dict.fromkeys(
         ["first_name", "surname", "street", "house_number", "zip_code", "city", "country_code", "email"], some_text
     ),
@@ -424,7 +425,7 @@ def test_a_process_status_describes_itself(event_type: EventType, sentence: str)
 
 
 ANNA = Address(
-    salutation=Salutation.FEMALE,
+    salutation="female",
     first_name="Anna",
     surname="de Vries & Zn",
     street="Keizersgracht",

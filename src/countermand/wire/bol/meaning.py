@@ -60,16 +60,23 @@ def cancellation(actor: Actor, item: str, number: int, reason: ReasonCode, claim
     )
 
 
-def shipment(actor: Actor, item: str, line: LineOfNumber | None, parcel: Parcel, claimed_at: str = "") -> Process:
-    """All that is left of an order item has left the house; an ask on it is thereby declined."""
-    shipped = Ship(line=line.id if line else NO_LINE, actor=actor, override=True)
-    order = line.order_id if line else NO_LINE
-    return Process(
-        command=ShipOrder(order=order, actor=actor, lines=(shipped,), parcel=parcel),
-        event_type=EventType.CONFIRM_SHIPMENT,
-        entity_id=item,
-        claimed_at=claimed_at,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentItem:
+    """An order item in a parcel: what its number led to, and how many units of it; ``None`` is all that is left."""
+
+    line: LineOfNumber | None
+    units: int | None = None
+
+
+def shipment(actor: Actor, entity: str, items: Sequence[SentItem], parcel: Parcel, claimed_at: str = "") -> Process:
+    """Order items have left the house in one parcel; an ask on one of them is thereby declined."""
+    order = next((item.line.order_id for item in items if item.line), NO_LINE)
+
+    def sent(item: SentItem) -> Ship:
+        return Ship(line=item.line.id if item.line else NO_LINE, actor=actor, units=item.units, override=True)
+
+    command = ShipOrder(order=order, actor=actor, lines=tuple(map(sent, items)), parcel=parcel)
+    return Process(command=command, event_type=EventType.CONFIRM_SHIPMENT, entity_id=entity, claimed_at=claimed_at)
 
 
 def transport(actor: Actor, item: str, found: Sequence[ShipmentView], carrier: str, tracking_number: str) -> Process:

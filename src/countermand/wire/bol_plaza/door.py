@@ -146,7 +146,8 @@ class PlazaCalls:
             shipped_on=wanted.shipped_at.date() if wanted.shipped_at else None,
         )
         claimed = wanted.shipped_at.isoformat() if wanted.shipped_at else ""
-        process = bol.shipment(request.caller.actor, str(wanted.order_item_id), line, parcel, claimed_at=claimed)
+        items = [bol.SentItem(line=line)]
+        process = bol.shipment(request.caller.actor, str(wanted.order_item_id), items, parcel, claimed_at=claimed)
         return await self._queued(request, process, request.body)
 
     async def change_transport(self, request: Request) -> Reply:

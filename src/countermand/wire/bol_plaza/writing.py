@@ -17,6 +17,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
+from countermand.wire.bol.addresses import Address
 from countermand.wire.bol.meaning import ProcessStatus
 from countermand.wire.bol.vocabulary import AMSTERDAM, FulfilmentMethod
 from countermand.wire.bol_plaza.vocabulary import (
@@ -34,27 +35,6 @@ from countermand.wire.bol_plaza.vocabulary import (
 )
 from countermand.wire.replies import Header
 from countermand.wire.response import Reply
-
-
-@dataclass(frozen=True, kw_only=True)
-class Address:
-    """A person at an address, for sending or billing."""
-
-    salutation: Salutation
-    first_name: str
-    surname: str
-    street: str
-    house_number: str
-    house_number_extended: str | None = None
-    address_supplement: str | None = None
-    extra_address_information: str | None = None
-    zip_code: str
-    city: str
-    country_code: str
-    email: str
-    delivery_phone_number: str | None = None
-    company: str | None = None
-    vat_number: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,9 +246,12 @@ def _transport(shipment: Shipment) -> str:
     return f"<Transport>{content}</Transport>" if content else ""
 
 
+_SALUTATIONS: Final = {"male": Salutation.MALE, "female": Salutation.FEMALE}
+
+
 def _address(address: Address, first_name_tag: str = "Firstname") -> str:
     return (
-        f"<SalutationCode>{address.salutation.value}</SalutationCode>"
+        f"<SalutationCode>{_SALUTATIONS.get(address.salutation, Salutation.UNKNOWN).value}</SalutationCode>"
         f"<{first_name_tag}>{_required(address.first_name)}</{first_name_tag}>"
         f"<Surname>{_required(address.surname)}</Surname>"
         f"<Streetname>{_required(address.street)}</Streetname>"

@@ -1,0 +1,278 @@
+"""What a client of the Retailer API sends: JSON bodies, query parameters, and the media types that it names."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from countermand.domain.texts import why_unfit
+from countermand.json_input import MalformedJsonError, Place, UnfitTextError, parse_json
+from countermand.reads.seller_orders import Progress
+from countermand.wire.body_types import unsupported_body
+from countermand.wire.bol.vocabulary import AMSTERDAM, FulfilmentMethod, ReasonCode
+from countermand.wire.bol_retailer.errors import EMPTY, RetailerError, Violation, invalid, not_listed
+from countermand.wire.bol_retailer.vocabulary import ADVERTISER, MEDIA_TYPE, Indicator, ProcessEvent
+from countermand.wire.replies import Problem
+from countermand.wire.response import Scope, header_values
+
+M = TypeVar("M", bound="Message")
+
+ID_CHARS_MAX: Final = 100
+REFERENCE_CHARS_MAX: Final = 90
+CHANGES_DAYS: Final = 92
+"""How far back changes are listed: three months."""
+
+
+def _fit(text: str) -> str:
+    problem = why_unfit(text)
+    if problem:
+        raise PydanticCustomError("unfit", "{problem}", {"problem": problem})
+    return text
+
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=ID_CHARS_MAX), AfterValidator(_fit)]
+Text = Annotated[str, StringConstraints(max_length=ID_CHARS_MAX), AfterValidator(_fit)]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=REFERENCE_CHARS_MAX), AfterValidator(_fit)]
+
+
+class Message(BaseModel):
+    """A body. Members that nobody here knows are left aside, as bol does."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, alias_generator=to_camel)
+
+
+class CancelledItem(Message):
+    """An order item that is not sent, and why."""
+
+    order_item_id: Id
+    reason_code: Annotated[ReasonCode, Field(strict=False)]
+
+
+class Cancellation(Message):
+    """PUT /retailer/orders/cancellation: exactly one item."""
+
+    order_items: Annotated[list[CancelledItem], Field(min_length=1, max_length=1)]
+
+
+class ShippedItem(Message):
+    """An order item in a parcel; without a quantity, all of it that is still open."""
+
+    order_item_id: Id
+    quantity: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+
+
+class Transport(Message):
+    """How a parcel travels."""
+
+    transporter_code: Id
+    track_and_trace: Text | None = None
+
+
+class Shipment(Message):
+    """POST /retailer/shipments."""
+
+    order_items: Annotated[list[ShippedItem], Field(min_length=1, max_length=100)]
+    shipment_reference: Reference | None = None
+    shipping_label_id: Id | None = None
+    transport: Transport | None = None
+
+
+class ChangedTransport(Message):
+    """PUT /retailer/transports/{id}."""
+
+    transporter_code: Text | None = None
+    track_and_trace: Id
+
+
+class ProcessQuery(Message):
+    """One process status that is looked up."""
+
+    process_status_id: Id
+
+
+class ProcessQueries(Message):
+    """POST /shared/process-status: up to a thousand at once."""
+
+    process_status_queries: Annotated[list[ProcessQuery], Field(min_length=1, max_length=1000)]
+
+
+# Bodies
+
+
+def read(model: type[M], body: bytes) -> M:
+    """The message.
+
+    Raises:
+        RetailerError: it cannot be read; the violations say where and why.
+    """
+    try:
+        return model.model_validate(parse_json(body) if body.strip() else None)
+    except UnfitTextError as error:
+        raise invalid(Violation(name=_path(error.place), reason=f"{error}"), body=True) from None
+    except MalformedJsonError as error:
+        raise invalid(Violation(reason=f"The body is no JSON: {error}."), body=True) from None
+    except ValidationError as error:
+        raise invalid(*map(_violation, error.errors()[:VIOLATIONS_MAX]), body=True) from None
+
+
+VIOLATIONS_MAX: Final = 100
+
+
+def _violation(error: ErrorDetails) -> Violation:
+    given = error.get("input")
+    match error["type"]:
+        case "missing" | "string_too_short":
+            reason = EMPTY
+        case "enum":
+            reason = not_listed(str(given), list(ReasonCode)) if given not in (None, "") else EMPTY
+        case _ if given is None:
+            reason = EMPTY
+        case "too_long" | "too_short":
+            limits = error.get("ctx", {})
+            reason = f"The list has {limits['actual_length']} elements, but must have {_between(limits)}."
+        case _:
+            reason = f"{error['msg']}."
+    return Violation(name=_path(error["loc"]), reason=reason)
+
+
+def _between(limits: Mapping[str, Any]) -> str:
+    return f"at most {limits['max_length']}" if "max_length" in limits else f"at least {limits['min_length']}"
+
+
+def _path(place: Place) -> str:
+    """Where a member is: ``orderItems[0].reasonCode``."""
+    text = ""
+    for step in place:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text.encode("utf-8", "replace").decode()[:200]
+
+
+# Media types
+
+
+def check_types(scope: Scope, body: bytes, *, shared: bool) -> None:
+    """Whether the answer can be given, and the body read, in the media types that the call names.
+
+    Raises:
+        RetailerError: 406 or 415; 400 for a body without any type, as bol answers it.
+    """
+    known = (MEDIA_TYPE, ADVERTISER) if shared else (MEDIA_TYPE,)
+    accepted = ",".join(header_values(scope, b"accept")).lower()
+    ranges = [each.partition(";") for each in accepted.split(",") if each.strip()]
+    fitting = [each.strip() for each, _, more in ranges if not _NONE.search(more)]
+    if ranges and not any(each in (*known, *_ANY) for each in fitting):
+        raise RetailerError(Problem.NOT_ACCEPTABLE, f"The answer is {MEDIA_TYPE}, which Accept does not name.")
+    if not body:
+        return
+    if not header_values(scope, b"content-type"):
+        raise invalid(Violation(name="Content-Type", reason=EMPTY))
+    problem = unsupported_body(scope, *known)
+    if problem:
+        raise RetailerError(Problem.UNSUPPORTED_MEDIA_TYPE, problem.sentence, problem.header)
+
+
+_ANY: Final = ("*/*", "application/*", "application/json")
+_NONE: Final = re.compile(r"\bq=0(\.0*)?\s*(;|$)")
+
+
+# Query parameters
+
+
+class Query:
+    """The parameters of a call. Those that nobody here knows are left aside, as bol does."""
+
+    def __init__(self, given: Mapping[str, Sequence[str]]) -> None:
+        self._given = given
+
+    def text(self, name: str) -> str:
+        """The parameter, or an empty text; the first one where it stands there twice."""
+        return next(iter(self._given.get(name, ())), "")
+
+    def needed(self, name: str) -> str:
+        """The parameter.
+
+        Raises:
+            RetailerError: it is missing or empty.
+        """
+        if not self.text(name):
+            raise invalid(Violation(name=name, reason=EMPTY))
+        return self.text(name)
+
+    @property
+    def page(self) -> int:
+        """Which page of a list is wanted, from 1 on."""
+        return self.whole("page", least=1, most=100_000) or 1
+
+    def whole(self, name: str, *, least: int, most: int) -> int | None:
+        """A whole number within these bounds.
+
+        Raises:
+            RetailerError: it is none.
+        """
+        text = self.text(name)
+        if not text:
+            return None
+        if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise invalid(Violation(name=name, reason=f"The value must be a whole number from {least} to {most}."))
+        return int(text)
+
+    @property
+    def fulfilment(self) -> str:
+        """``FBR``, ``FBB`` or ``ALL``: what the retailer sends, what bol's warehouse does, or both."""
+        return self.word("fulfilment-method", (*FulfilmentMethod, "ALL"), FulfilmentMethod.FBR.value)
+
+    @property
+    def progress(self) -> Progress:
+        """Which order items are wanted."""
+        return Progress(self.word("status", tuple(Progress), Progress.OPEN.value))
+
+    @property
+    def event_type(self) -> ProcessEvent:
+        """What kind of process is looked for."""
+        return ProcessEvent(self.word("event-type", tuple(ProcessEvent), self.needed("event-type")))
+
+    @property
+    def indicators(self) -> tuple[Indicator, ...]:
+        """The indicators that are wanted: one, or several with commas between them, as bol's clients send them."""
+        words = [word.strip() for word in self.needed("name").split(",")]
+        for word in words:
+            if word not in tuple(Indicator):
+                raise invalid(Violation(name="name", reason=not_listed(word, tuple(Indicator))))
+        return tuple(dict.fromkeys(map(Indicator, words)))
+
+    def word(self, name: str, allowed: Sequence[str], default: str) -> str:
+        """One word of a list.
+
+        Raises:
+            RetailerError: it is none of them.
+        """
+        given = self.text(name) or default
+        if given not in allowed:
+            raise invalid(Violation(name=name, reason=not_listed(given, allowed)))
+        return str(given)
+
+    def changes(self, now: datetime) -> tuple[datetime, datetime | None] | None:
+        """From when to when something must have changed: in the last minutes, or on a day in Dutch time."""
+        minutes = self.whole("change-interval-minute", least=1, most=60)
+        if minutes:
+            return now - timedelta(minutes=minutes), None
+        text = self.text("latest-change-date")
+        if not text:
+            return None
+        day = _day(text)
+        if day is None or not now.date() - timedelta(days=CHANGES_DAYS) <= day <= now.date() + timedelta(days=1):
+            reason = "The value must be a date such as 2026-11-29, within the last three months."
+            raise invalid(Violation(name="latest-change-date", reason=reason))
+        start, end = (datetime.combine(each, time(), AMSTERDAM) for each in (day, day + timedelta(days=1)))
+        return start.astimezone(UTC), end.astimezone(UTC)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None
+    except ValueError:
+        return None
