@@ -1,0 +1,199 @@
+"""POST /token, in all the ways that clients in the field use it, and what an access token is good for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import update
+
+from countermand.store import tables as t
+from countermand.wire.bol_retailer.vocabulary import MEDIA_TYPE
+from tests.wire.bol_retailer.calling import RetailerSeller, basic, new_client, opened_retailer
+
+pytestmark = pytest.mark.anyio
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def ask(shop: RetailerSeller, variant: str, secret: str | None = None) -> httpx2.Response:
+    name, secret = str(shop.client.id), secret if secret is not None else shop.client.secret
+    both = f"client_id={name}&client_secret={secret}&grant_type=client_credentials".encode()
+    header = basic(name, secret)
+    ways: Mapping[str, tuple[str, Mapping[str, str], bytes]] = {
+        "header and form": ("/token", {**header, **FORM}, b"grant_type=client_credentials"),
+        "header and everything in the form": ("/token", {**header, **FORM}, both),
+        "header and query": ("/token?grant_type=client_credentials", header, b""),
+        "header, query and an empty object": (
+            "/token?grant_type=client_credentials", {**header, "Content-Type": "application/json"}, b"{}",
+        ),
+        "form alone": ("/token", FORM, both),
+    }  # fmt: skip
+    path, headers, content = ways[variant]
+    return await shop.seller.http.post(path, headers={"Accept": "application/json", **headers}, content=content)
+
+
+VARIANTS = (
+    "header and form", "header and everything in the form", "header and query", "header, query and an empty object",
+    "form alone",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+async def test_every_variant_of_the_field_gets_a_token_that_is_good(shop: RetailerSeller, variant: str) -> None:
+    answer = await ask(shop, variant)
+    assert answer.status_code == 200, answer.content
+    assert answer.headers["content-type"] == "application/json;charset=UTF-8"
+    assert answer.headers["cache-control"] == "no-store"
+    token = answer.json()
+    assert (token["token_type"], token["expires_in"], token["scope"]) == ("Bearer", 299, "RETAILER")
+    listed = await shop.call("GET", "/retailer/orders", headers={"Authorization": f"Bearer {token['access_token']}"})
+    assert (listed.status, listed.body) == (200, {"orders": []})
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+async def test_a_wrong_secret_gets_none(sqlite_shop: RetailerSeller, variant: str) -> None:
+    answer = await ask(sqlite_shop, variant, secret="cmc_wrong")
+    assert answer.status_code == 401
+    assert answer.json() == {"error": "invalid_client", "error_description": "Bad client credentials"}
+    assert answer.headers["www-authenticate"] == 'Basic realm="bol"'
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("", ""), ("nobody", "x"), ("00000000-0000-0000-0000-000000000000", ""), ("\u00e9", "\x00"), ("a" * 5000, "b")],
+)
+async def test_nobody_is_no_client(sqlite_shop: RetailerSeller, name: str, secret: str) -> None:
+    headers = basic(name, secret)
+    answer = await sqlite_shop.seller.http.post("/token?grant_type=client_credentials", headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    ("query", "content_type", "body", "error"),
+    [
+        ("", None, b"", "invalid_request"),
+        ("", "application/x-www-form-urlencoded", b"grant_type=", "invalid_request"),
+        ("", "application/x-www-form-urlencoded", b"grant_type=password", "unsupported_grant_type"),
+        ("?grant_type=authorization_code", None, b"", "unsupported_grant_type"),
+        ("", "application/json", b"{", "invalid_request"),
+        ("", "application/json", b"[]", "invalid_request"),
+        ("", "application/x-www-form-urlencoded", b"&".join([b"a=b"] * 100), "invalid_request"),
+    ],
+)
+async def test_another_grant_is_refused(
+    sqlite_shop: RetailerSeller, query: str, content_type: str | None, body: bytes, error: str
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = await sqlite_shop.seller.http.post(f"/token{query}", headers=headers, content=body)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_a_secret_in_the_query_is_not_read(sqlite_shop: RetailerSeller) -> None:
+    client = sqlite_shop.client
+    query = f"grant_type=client_credentials&client_id={client.id}&client_secret={client.secret}"
+    assert (await sqlite_shop.seller.http.post(f"/token?{query}")).status_code == 401
+
+
+async def test_an_expired_token_says_so_in_the_words_that_clients_look_for(sqlite_shop: RetailerSeller) -> None:
+    shop, token = sqlite_shop, sqlite_shop.token()
+    shop.world.clock.advance(seconds=298)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert (await shop.call("GET", "/retailer/orders", headers=headers)).status == 200
+    shop.world.clock.advance(seconds=1)
+    answer = await shop.call("GET", "/retailer/orders", headers=headers)
+    assert (answer.status, answer.body["title"]) == (401, "Expired JWT")
+    now = f"{shop.world.clock():%Y-%m-%dT%H:%M:%SZ}"
+    assert answer.body["detail"] == f"JWT expired at {now}. Current time: {now}."
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer nonsense", "Bearer gAAAAABm", "Basic YTpi", "Token x", "Bearer \u00e9", "bearer  a b"],
+)
+async def test_without_a_token_of_ours_nobody_gets_in(sqlite_shop: RetailerSeller, authorization: str | None) -> None:
+    encoded: Any = authorization
+    answer = await sqlite_shop.call("GET", "/retailer/orders", headers={"Authorization": encoded})
+    assert (answer.status, answer.body["title"]) == (401, "Unauthorized")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_what_else_the_keys_close_is_no_token(sqlite_shop: RetailerSeller) -> None:
+    for content in (b"", b"bol access token\0", b"x" * 41, b"bol access token\0" + b"y" * 25):
+        closed = sqlite_shop.world.application.keyring.encrypt(content).decode()
+        answer = await sqlite_shop.call("GET", "/retailer/orders", headers={"Authorization": f"Bearer {closed}"})
+        assert answer.status == 401
+
+
+async def test_a_revoked_client_is_out_at_once(sqlite_shop: RetailerSeller) -> None:
+    shop, token = sqlite_shop, sqlite_shop.token()
+    now = shop.world.clock()
+    await shop.world.application.database.write(
+        lambda connection: connection.execute(
+            update(t.credentials).where(t.credentials.c.id == shop.client.id).values(revoked_at=now)
+        )
+    )
+    answer = await shop.call("GET", "/retailer/orders", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status, answer.body["title"]) == (401, "Unauthorized")
+    assert (await ask(shop, "form alone")).status_code == 401
+
+
+async def test_an_account_that_is_not_active_is_denied(sqlite_shop: RetailerSeller) -> None:
+    await sqlite_shop.seller.deactivate()
+    answer = await sqlite_shop.call("GET", "/retailer/orders")
+    assert (answer.status, answer.body["title"]) == (403, "Forbidden")
+    assert answer.body["detail"].startswith("Account is not active, access denied")
+
+
+async def test_a_supplier_is_told_that_it_is_none(sqlite_shop: RetailerSeller) -> None:
+    client = await new_client(sqlite_shop.world, sqlite_shop.world.supplier)
+    stranger = RetailerSeller(seller=sqlite_shop.seller, client=client)
+    answer = await stranger.call("GET", "/retailer/orders")
+    assert (answer.status, answer.body["detail"]) == (403, "Only a retailer can make this call.")
+
+
+async def test_each_kind_of_call_has_a_quota_and_says_what_is_left(sqlite_url: str) -> None:
+    limits = {"GET orders": "2/minute", "POST token": "1/minute"}
+    async with opened_retailer(sqlite_url, retailer_limits=limits) as shop:
+        left = []
+        for _ in range(2):
+            answer = await shop.call("GET", "/retailer/orders")
+            left.append([answer.headers[f"x-ratelimit-{name}"] for name in ("limit", "remaining", "reset")])
+        assert left == [["2", "1", "30"], ["2", "0", "60"]]
+        answer = await shop.call("GET", "/retailer/orders")
+        assert (answer.status, answer.headers["retry-after"]) == (429, "30")
+        assert answer.body["detail"] == "Too many requests, retry in 30 seconds."
+        assert answer.headers["x-ratelimit-remaining"] == "0"
+        other = await shop.call("GET", "/shared/process-status/1")
+        assert (other.status, other.headers["x-ratelimit-limit"]) == (404, "100")
+        assert (await ask(shop, "form alone")).status_code == 200
+        again = await ask(shop, "form alone")
+        assert (again.status_code, again.headers["retry-after"]) == (429, "60")
+
+
+async def test_media_types(sqlite_shop: RetailerSeller) -> None:
+    body = {"orderItems": [{"orderItemId": "1", "reasonCode": "OTHER"}]}
+    path = "/retailer/orders/cancellation"
+    table: list[tuple[dict[str, str | None], int]] = [
+        ({}, 202),
+        ({"Accept": None}, 202),
+        ({"Accept": "*/*"}, 202),
+        ({"Accept": "application/json"}, 202),
+        ({"Accept": f"text/html, {MEDIA_TYPE};q=0.5"}, 202),
+        ({"Accept": "text/html"}, 406),
+        ({"Accept": "application/vnd.retailer.v9+json"}, 406),
+        ({"Accept": f"{MEDIA_TYPE};q=0"}, 406),
+        ({"Content-Type": f"{MEDIA_TYPE}; charset=utf-8"}, 202),
+        ({"Content-Type": MEDIA_TYPE.upper()}, 202),
+        ({"Content-Type": None}, 400),
+        ({"Content-Type": "application/json"}, 415),
+        ({"Content-Type": "application/vnd.retailer.v9+json"}, 415),
+        ({"Content-Type": "application/vnd.advertiser.v10+json"}, 415),
+        ({"Content-Type": f"{MEDIA_TYPE}; charset=utf-16"}, 415),
+        ({"Content-Encoding": "gzip"}, 415),
+    ]
+    found = [(headers, (await sqlite_shop.call("PUT", path, body, headers=headers)).status) for headers, _ in table]
+    assert found == table
+    queries = {"processStatusQueries": [{"processStatusId": "1"}]}
+    advertiser = {"Content-Type": "application/vnd.advertiser.v10+json", "Accept": "application/vnd.advertiser.v10+json"}
+    assert (await sqlite_shop.call("POST", "/shared/process-status", queries, headers=advertiser)).status == 200
