@@ -9,10 +9,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx2
+from sqlalchemy import select
 
 from countermand.admin import credentials
 from countermand.admin.credentials import ClientCredentials
 from countermand.reads.parties import find_party
+from countermand.store import tables as t
 from countermand.wire.bol_retailer.auth import AccessTokens
 from countermand.wire.bol_retailer.errors import PROBLEMS
 from countermand.wire.bol_retailer.vocabulary import MEDIA_TYPE
@@ -77,7 +79,7 @@ class RetailerSeller:
         request = http.build_request(method, path, content=content)
         for name in ("accept", "user-agent"):
             request.headers.pop(name, None)
-        request.headers.update(named)
+        request.headers.update([(name.encode(), value.encode("latin-1")) for name, value in named.items()])
         return checked(await http.send(request))
 
     async def get(self, path: str) -> Any:
@@ -109,6 +111,17 @@ class RetailerSeller:
         listed = (await self.get(f"/retailer/orders{query}"))["orders"]
         return {item["orderItemId"]: item for order in listed for item in order["orderItems"]}
 
+    async def order_of(self, item: str) -> Any:
+        """The order that an item is of, whole."""
+        row = await self.world.application.database.read(
+            lambda connection: connection.execute(
+                select(t.orders.c.number)
+                .join(t.lines, t.lines.c.order_id == t.orders.c.id)
+                .where(t.lines.c.retailer_id == self.party, t.lines.c.number == int(item))
+            ).scalar_one()
+        )
+        return await self.get(f"/retailer/orders/{row}")
+
 
 def checked(response: httpx2.Response) -> Answer:
     """The document of an answer, when it is written as this API writes it."""
@@ -118,7 +131,9 @@ def checked(response: httpx2.Response) -> Answer:
     if response.status_code >= 400:
         assert body["type"] == PROBLEMS
         assert body["status"] == response.status_code
-        assert body["title"] and body["detail"] and body["instance"].startswith("http")
+        assert body["title"]
+        assert body["detail"]
+        assert body["instance"].startswith("http")
         assert ("violations" in body) == (response.status_code == 400)
     return Answer(status=response.status_code, body=body, headers=response.headers)
 

@@ -11,9 +11,7 @@ from tests.wire.bol_retailer.calling import RetailerSeller, new_retailer_seller,
 
 
 @pytest.fixture(scope="module")
-async def shared_retailer(
-    shared_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[RetailerSeller]:
+async def shared_retailer(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RetailerSeller]:
     async with opened_retailer(shared_url, key_file=tmp_path_factory.mktemp("keys") / "keys") as shop:
         yield shop
 

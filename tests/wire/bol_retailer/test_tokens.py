@@ -1,6 +1,7 @@
 """POST /token, in all the ways that clients in the field use it, and what an access token is good for."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -152,9 +153,9 @@ async def test_a_supplier_is_told_that_it_is_none(sqlite_shop: RetailerSeller) -
     assert (answer.status, answer.body["detail"]) == (403, "Only a retailer can make this call.")
 
 
-async def test_each_kind_of_call_has_a_quota_and_says_what_is_left(sqlite_url: str) -> None:
+async def test_each_kind_of_call_has_a_quota_and_says_what_is_left(tmp_path: Path) -> None:
     limits = {"GET orders": "2/minute", "POST token": "1/minute"}
-    async with opened_retailer(sqlite_url, retailer_limits=limits) as shop:
+    async with opened_retailer(f"sqlite:///{tmp_path}/test.sqlite3", retailer_limits=limits) as shop:
         left = []
         for _ in range(2):
             answer = await shop.call("GET", "/retailer/orders")
@@ -195,5 +196,8 @@ async def test_media_types(sqlite_shop: RetailerSeller) -> None:
     found = [(headers, (await sqlite_shop.call("PUT", path, body, headers=headers)).status) for headers, _ in table]
     assert found == table
     queries = {"processStatusQueries": [{"processStatusId": "1"}]}
-    advertiser = {"Content-Type": "application/vnd.advertiser.v10+json", "Accept": "application/vnd.advertiser.v10+json"}
+    advertiser = {
+        "Content-Type": "application/vnd.advertiser.v10+json",
+        "Accept": "application/vnd.advertiser.v10+json",
+    }
     assert (await sqlite_shop.call("POST", "/shared/process-status", queries, headers=advertiser)).status == 200
