@@ -10,7 +10,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -60,7 +60,7 @@ from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import credentials as credential_reads
 from countermand.reads import events as event_reads
 from countermand.reads import jobs as job_reads
-from countermand.reads import line_lists, lookup, order_lists, scores
+from countermand.reads import line_lists, lookup, order_lists, scores, seller_orders
 from countermand.reads import lines as line_reads
 from countermand.reads import notices as notice_reads
 from countermand.reads import order_summaries as summaries
@@ -81,6 +81,7 @@ from countermand.reads.notices import NoticeFilter
 from countermand.reads.order_lists import OrderFilter, PlaceInTime
 from countermand.reads.parties import find_party
 from countermand.reads.scope import Scope
+from countermand.reads.seller_orders import Progress, SellerFilter
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, ProcessRequest
 from countermand.service.workspace import LaneState
@@ -459,6 +460,13 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: line_reads.line_of_number(connection, line.retailer_id, line.number)}
 
 
+@of("reads.lines.lines_of_numbers")
+def _(filled: Filled) -> Cases:
+    line = filled.row("line")
+    numbers = [line.number, line.number + 1]
+    return {"": lambda connection: line_reads.lines_of_numbers(connection, line.retailer_id, numbers)}
+
+
 @of("reads.lines.line_of_bol_number")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: line_reads.line_of_bol_number(connection, filled.row("line").number)}
@@ -478,6 +486,58 @@ def _(filled: Filled) -> Cases:
 def _(filled: Filled) -> Cases:
     row = filled.row("process")
     return {"": lambda connection: process_reads.process_status(connection, row.retailer_id, row.number)}
+
+
+@of("reads.process_statuses.process_statuses")
+def _(filled: Filled) -> Cases:
+    row = filled.row("process")
+    numbers = [row.number, row.number + 1]
+    return {"": lambda connection: process_reads.process_statuses(connection, row.retailer_id, numbers)}
+
+
+@of("reads.process_statuses.processes_about")
+def _(filled: Filled) -> Cases:
+    row = filled.row("process")
+    return {
+        "": lambda connection: process_reads.processes_about(
+            connection, row.retailer_id, row.event_type, row.entity_id, start=0, count=50
+        )
+    }
+
+
+@of("reads.seller_orders.seller_orders")
+def _(filled: Filled) -> Cases:
+    retailer, now = filled.row("line").retailer_id, filled.population.now
+    spans = {
+        "": (None, None),
+        " changed": (now - timedelta(hours=1), None),
+        " on a day": (now - timedelta(days=1), now),
+    }
+
+    def case(progress: Progress, since: datetime | None, until: datetime | None) -> Question:
+        wanted = SellerFilter(progress=progress, now=now, since=since, until=until)
+        return lambda connection: seller_orders.seller_orders(connection, retailer, wanted, start=0, count=50)
+
+    return {f"{each.value}{name}": case(each, *span) for each in Progress for name, span in spans.items()}
+
+
+@of("reads.seller_orders.seller_order")
+def _(filled: Filled) -> Cases:
+    row = filled.row("order")
+    return {"": lambda connection: seller_orders.seller_order(connection, row.retailer_id, row.number)}
+
+
+@of("reads.credentials.list_clients")
+def _(filled: Filled) -> Cases:
+    retailer = filled.row("line").retailer_id
+    return {"": lambda connection: credential_reads.list_clients(connection, retailer)}
+
+
+@of("reads.events.span_of")
+def _(filled: Filled) -> Cases:
+    retailer, now = filled.row("line").retailer_id, filled.population.now
+    scope = Scope(party=retailer, kind=PartyKind.RETAILER)
+    return {"": lambda connection: event_reads.span_of(connection, scope, now - timedelta(days=1), now)}
 
 
 # Cancellations
@@ -842,6 +902,11 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: callers.plaza_key(connection, filled.population.plaza_key)}
 
 
+@of("admin.callers.oauth_client")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: callers.oauth_client(connection, filled.population.small_retailer)}
+
+
 @of("reads.credentials.list_plaza_keys")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: credential_reads.list_plaza_keys(connection, filled.population.big_retailer)}
@@ -983,7 +1048,7 @@ def _(filled: Filled) -> Cases:
         f"{kind} {name}": lambda connection, kind=kind, party=party: credential_reads.list_credentials(  # type: ignore[misc]
             connection, credential_reads.CredentialFilter(kind=kind, party=party)
         )
-        for kind in ("token", "plaza_key", None)
+        for kind in ("token", "plaza_key", "oauth_client", None)
         for name, party in (("all", None), ("party", p.big_retailer))
     }
 
@@ -1528,10 +1593,12 @@ CHANGES: Final = {
     "store.parts.release",
     # One row by its key, in a table that questions above look into by the same key.
     "admin.audit.record",
+    "admin.credentials.create_client",
     "admin.credentials.create_plaza_key",
     "admin.credentials.create_token",
     "admin.credentials.rename",
     "admin.credentials.revoke",
+    "admin.credentials.revoke_client",
     "admin.credentials.revoke_plaza_key",
     "admin.credentials.revoke_token",
     "admin.credentials.revoke_where",

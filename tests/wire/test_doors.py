@@ -7,7 +7,7 @@ import pytest
 import countermand.wire
 
 FOLDER = Path(str(countermand.wire.__file__)).parent
-DOORS = ("answer", "bol_plaza", "crux", "native")
+DOORS = ("answer", "bol_plaza", "bol_retailer", "crux", "native")
 FILES = ("auth.py", "door.py", "errors.py", "meaning.py", "messages.py", "views.py")
 
 

@@ -21,7 +21,6 @@ class Problem(StrEnum):
     WRONG_PARTY = "wrong_party"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
-    NOT_ACCEPTABLE = "not_acceptable"
     MALFORMED = "malformed"
     INVALID = "invalid"
     TOO_LARGE = "too_large"
@@ -121,7 +120,6 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.WRONG_PARTY: _crux(403, timp=409, native=403, plaza=(403, 41000)),
     Problem.METHOD_NOT_ALLOWED: _crux(405, native=405, plaza=(405, 41000)),
     Problem.UNSUPPORTED_MEDIA_TYPE: _crux(415, native=415, plaza=(415, 41000)),
-    Problem.NOT_ACCEPTABLE: _crux(406, native=406, plaza=(406, 41000)),
     Problem.MALFORMED: _crux(400, native=400, plaza=(400, 41100)),
     Problem.INVALID: _crux(400, native=422, plaza=(400, 41100)),
     Problem.TOO_LARGE: _crux(413, seed=400, native=413, plaza=(413, 41202)),

@@ -53,6 +53,14 @@ class RetailerError(CallError):
         self.violations = violations
 
 
+class NotAcceptableError(RetailerError):
+    """The answer has none of the media types that the call accepts. No other API of ours looks at that."""
+
+    def __init__(self) -> None:
+        detail = f"The answer is {MEDIA_TYPE}, which Accept does not name."
+        super().__init__(Problem.UNSUPPORTED_MEDIA_TYPE, detail)
+
+
 def invalid(*violations: Violation, body: bool = False) -> RetailerError:
     """These members or parameters cannot be understood."""
     title = BODY_VALIDATION if body else VALIDATION
@@ -108,7 +116,7 @@ def too_many(retry_in_s: int) -> CallError:
 
 
 def _problem(error: CallError, url: str, allow: bytes) -> Reply:
-    status = REPLIES[error.kind].retailer or 500
+    status = 406 if isinstance(error, NotAcceptableError) else REPLIES[error.kind].retailer or 500
     document: dict[str, Any] = {
         "type": PROBLEMS,
         "title": getattr(error, "title", "") or _TITLES[status],

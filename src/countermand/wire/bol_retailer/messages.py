@@ -14,7 +14,14 @@ from countermand.json_input import MalformedJsonError, Place, UnfitTextError, pa
 from countermand.reads.seller_orders import Progress
 from countermand.wire.body_types import unsupported_body
 from countermand.wire.bol.vocabulary import AMSTERDAM, FulfilmentMethod, ReasonCode
-from countermand.wire.bol_retailer.errors import EMPTY, RetailerError, Violation, invalid, not_listed
+from countermand.wire.bol_retailer.errors import (
+    EMPTY,
+    NotAcceptableError,
+    RetailerError,
+    Violation,
+    invalid,
+    not_listed,
+)
 from countermand.wire.bol_retailer.vocabulary import ADVERTISER, MEDIA_TYPE, Indicator, ProcessEvent
 from countermand.wire.replies import Problem
 from countermand.wire.response import Scope, header_values
@@ -165,7 +172,7 @@ def check_types(scope: Scope, body: bytes, *, shared: bool) -> None:
     ranges = [each.partition(";") for each in accepted.split(",") if each.strip()]
     fitting = [each.strip() for each, _, more in ranges if not _NONE.search(more)]
     if ranges and not any(each in (*known, *_ANY) for each in fitting):
-        raise RetailerError(Problem.NOT_ACCEPTABLE, f"The answer is {MEDIA_TYPE}, which Accept does not name.")
+        raise NotAcceptableError
     if not body:
         return
     if not header_values(scope, b"content-type"):
