@@ -429,6 +429,27 @@ def _(filled: Filled) -> Cases:
     return filled.each(lambda connection, scope: order_reads.orders_by_reference(connection, scope, "PO-100"))
 
 
+@of("reads.orders.orders_of")
+def _(filled: Filled) -> Cases:
+    row = filled.row("order")
+    page = order_lists.order_page
+    scope = Scope(party=row.retailer_id, kind=PartyKind.RETAILER)
+
+    def found(connection: Connection) -> object:
+        wanted = OrderFilter(placed_from=filled.population.now - timedelta(days=3))
+        return order_reads.orders_of(
+            connection, page(connection, scope, wanted, start=0, count=20, newest_first=True).keys
+        )
+
+    return {"": found}
+
+
+@of("reads.orders.asked_by_customer")
+def _(filled: Filled) -> Cases:
+    line = filled.row("line")
+    return {"": lambda connection: order_reads.asked_by_customer(connection, line.retailer_id, [line.id])}
+
+
 @of("reads.orders.open_orders")
 def _(filled: Filled) -> Cases:
     p = filled.population
@@ -525,6 +546,12 @@ def _(filled: Filled) -> Cases:
 def _(filled: Filled) -> Cases:
     row = filled.row("order")
     return {"": lambda connection: seller_orders.seller_order(connection, row.retailer_id, row.number)}
+
+
+@of("reads.credentials.logins_of_user")
+def _(filled: Filled) -> Cases:
+    user, now = filled.population.small_retailer, filled.population.now
+    return {"": lambda connection: credential_reads.logins_of_user(connection, user, now, 20)}
 
 
 @of("reads.credentials.list_clients")
@@ -1660,6 +1687,7 @@ CHANGES: Final = {
     "admin.endpoints.rotate",
     "admin.parties.enter",
     "admin.users.enter",
+    "admin.credentials.issue_client",
     "admin.credentials.issue_plaza_key",
     "admin.credentials.issue_token",
     "admin.sessions.log_in",
@@ -1683,11 +1711,13 @@ CHANGES: Final = {
     "store.outbox.workers",
     "store.revisions.agreements_changed",
     # The schema, not what is in it.
+    "store.migrations.bring_to",
     "store.migrations.bring_up_to_date",
     "store.migrations.current_revision",
     "store.migrations.lacking",
     "store.migrations.migrate",
     "store.migrations.refuse_incomplete",
+    "store.migrations.serves",
     "store.feed.horizon",
     "store.feed.move",
     # Carries out a statement that is made by another function.
