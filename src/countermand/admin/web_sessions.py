@@ -4,12 +4,13 @@ Of a session and of a link only the digest is stored. What ends all tokens of a 
 user's sessions, too. A session is of one authentication: who gives the password again gets a new one.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
 from countermand.admin import credentials
 from countermand.admin.audit import Author
@@ -19,6 +20,7 @@ from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Ids, digest
 from countermand.store import tables as t
 from countermand.store.changes import change_returning
+from countermand.store.columns import IdList, one_of
 from countermand.store.views import view_or_none
 
 SESSION: Final = "session"
@@ -124,17 +126,35 @@ def session_of(connection: Connection, lookup: str, now: datetime) -> WebSession
                 t.parties, t.parties.c.id == t.users.c.party_id
             )
         )
-        .where(
-            t.credentials.c.kind == SESSION,
-            t.credentials.c.lookup == lookup,
-            t.credentials.c.revoked_at.is_(None),
-            t.credentials.c.expires_at > now,
-            t.users.c.status == "active",
-            t.parties.c.status == "active",
-        )
+        .where(t.credentials.c.lookup == lookup, *_counts(now))
     )
     row = view_or_none(_Session, connection.execute(query).first())
     return _session(row) if row else None
+
+
+def still_counting(connection: Connection, sessions: Collection[UUID], now: datetime) -> set[UUID]:
+    """Which of these sessions count, as ``session_of`` has it."""
+    query = (
+        select(t.credentials.c.id)
+        .select_from(
+            t.credentials.join(t.users, t.users.c.id == t.credentials.c.user_id).join(
+                t.parties, t.parties.c.id == t.users.c.party_id
+            )
+        )
+        .where(one_of(t.credentials.c.id, bindparam("ids", sorted(sessions), type_=IdList())), *_counts(now))
+    )
+    return set(connection.execute(query).scalars())
+
+
+def _counts(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    mine = t.credentials.c
+    return (
+        mine.kind == SESSION,
+        mine.revoked_at.is_(None),
+        mine.expires_at > now,
+        t.users.c.status == "active",
+        t.parties.c.status == "active",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

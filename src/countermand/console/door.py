@@ -5,21 +5,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import structlog
 
 from countermand.admin import web_sessions
+from countermand.admin.callers import Permission
 from countermand.admin.web_sessions import WebSession
 from countermand.console import rendering
 from countermand.console.errors import FORBIDDEN, PageError, Trouble, trouble_of
 from countermand.console.forms import BYTES_MAX, FORM, SEAL, Form, read_form
-from countermand.console.login import ONCE, SESSION_COOKIE, Logins
+from countermand.console.live import PATH as LIVE
+from countermand.console.live import Live, LiveStream
+from countermand.console.login import LOGIN, ONCE, SESSION_COOKIE, Logins
 from countermand.console.pages.account import LOOK_COOKIE, Look
 from countermand.console.rendering import page, redirect, show_page
 from countermand.console.routes import Route, match
-from countermand.console.visit import Visit
+from countermand.console.visit import SentBeforeError, Visit
 from countermand.ids import digest
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
@@ -27,12 +30,13 @@ from countermand.wire import limits
 from countermand.wire.body_types import unsupported_body
 from countermand.wire.callers import address_of
 from countermand.wire.response import Reply, Scope, Send, header, header_values, send_reply
-from countermand.wire.router import Door, path_of
+from countermand.wire.router import Door, asked_method, path_of
 from countermand.wire.services import Services
 
 PREFIX: Final = "/console/"
 STATIC: Final = f"{PREFIX}static/"
 _COOKIES_MAX: Final = 8192
+_HELPS_TO_REPEAT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 log = structlog.get_logger()
 
@@ -92,15 +96,19 @@ class Console:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._logins = Logins(services)
+        self._live = Live(services.database, services.arrivals, services.clock)
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
         """Answer one call."""
         reply = await self._reply(scope, receive)
+        if isinstance(reply, LiveStream):
+            await reply(scope, receive, send)
+            return
         if self._services.settings.base_url.startswith("https:"):
             reply = replace(reply, headers=(*reply.headers, (b"strict-transport-security", b"max-age=31536000")))
         await send_reply(send, reply)
 
-    async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
+    async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply | LiveStream:
         reading_party.set(None)
         viewer.set(None)
         call = Incoming(scope=scope, path=path_of(scope), cookies=_cookies(scope), form=Form())
@@ -116,12 +124,17 @@ class Console:
             if public is not None:
                 return public
             session = await self._session(call)
+            if call.path == LIVE:
+                return self._stream(call, session)
             if session is None:
                 return self._stranger(call)
             visit = self._visit(call, session)
-            return await self._page(visit, call.method)
+            reply = await self._page(visit, call.method)
+            if call.method == "POST":
+                self._live.check_sessions()
+            return reply
         except Exception as error:  # noqa: BLE001 - what is nobody's to handle is raised again
-            return _trouble_page(trouble_of(error), visit)
+            return _trouble_page(trouble_of(error), visit, call)
 
     async def _form(self, call: Incoming, receive: limits.Receive) -> Form:
         if not is_from_here(call.scope, self._services.settings.base_url):
@@ -153,6 +166,19 @@ class Console:
         viewer.set(found.caller.sees)
         return found
 
+    def _stream(self, call: Incoming, session: WebSession | None) -> Reply | LiveStream:
+        """The stream of what changes. A browser that is told ``204`` does not ask again."""
+        if session is None or not session.caller.may(Permission.VIEW_ORDER):
+            return Reply(status=HTTPStatus.NO_CONTENT)
+        if call.method != "GET":
+            raise PageError(HTTPStatus.METHOD_NOT_ALLOWED, "This address takes no such call", "", (b"allow", b"GET"))
+        if asked_method(call.scope) == "HEAD":
+            return Reply(status=HTTPStatus.OK, media_type=b"text/event-stream")
+        self._services.throttle.check_call(session.caller)
+        about = [value for name, value in call.pairs if name == "about"]
+        after = header(call.scope, b"last-event-id") or call.query.get("after", "")
+        return LiveStream(self._live, session, about=about, after=after)
+
     def _stranger(self, call: Incoming) -> Reply:
         """Where somebody is led who is not logged in. What was typed comes back after the log-in."""
         if call.method == "POST":
@@ -176,6 +202,7 @@ class Console:
             form=call.form,
             theme=call.look.theme,
             keys=call.look.keys,
+            cursor=self._live.cursor,
         )
 
     async def _page(self, visit: Visit, method: str) -> Reply:
@@ -196,8 +223,8 @@ class Console:
         _check(visit, route)
         try:
             return await route.answer(visit)
-        except PageError:
-            raise
+        except SentBeforeError as error:
+            return redirect(error.path or PREFIX)
 
 
 def _check(visit: Visit, route: Route) -> None:
@@ -244,12 +271,22 @@ def _static(name: str, query: Mapping[str, str]) -> Reply:
     return Reply(status=200, body=rendering.static(name), media_type=media_type, headers=headers)
 
 
-def _trouble_page(trouble: Trouble, visit: Visit | None) -> Reply:
+def _trouble_page(trouble: Trouble, visit: Visit | None, call: Incoming | None = None) -> Reply:
+    again = _again(trouble, call)
     if visit is not None:
-        shown = show_page(visit, "trouble.html", title=trouble.title, status=trouble.status, trouble=trouble)
+        more: dict[str, Any] = {"trouble": trouble, "again": again, "action": visit.path}
+        shown = show_page(visit, "trouble.html", title=trouble.title, status=trouble.status, **more)
         return replace(shown, headers=(*shown.headers, *trouble.headers))
-    values = {"title": trouble.title, "trouble": trouble, "theme": ""}
+    action = call.path if call else ""
+    values = {"title": trouble.title, "trouble": trouble, "theme": "", "again": again, "action": action}
     return page(trouble.status, "plain_trouble.html", values, *trouble.headers)
+
+
+def _again(trouble: Trouble, call: Incoming | None) -> list[tuple[str, str]]:
+    """What was sent, to be sent again, where that helps. A password is typed anew."""
+    if call is None or trouble.status not in _HELPS_TO_REPEAT or call.path.startswith((LOGIN, ONCE)):
+        return []
+    return [(name, value) for name, value in call.form.pairs if name != "password"]
 
 
 async def _refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:

@@ -122,11 +122,15 @@ class Times:
         year = "" if abs((here.date() - today).days) < 300 else f" {here.year}"
         return f"{DAYS[here.weekday()][:3]} {here.day} {MONTHS[here.month - 1][:3]}{year}, {here:%H:%M}"
 
+    def iso(self, at: datetime) -> str:
+        """The time for programs: in UTC, to the second."""
+        return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
     def tag(self, at: datetime, words: str = "") -> Markup:
         """A time that a pointer shows in UTC."""
         utc = at.astimezone(UTC)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M} UTC", words or self.words(at)
+            self.iso(at), f"{utc:%Y-%m-%d %H:%M} UTC", words or self.words(at)
         )
 
     def second(self, at: datetime) -> Markup:
@@ -175,9 +179,10 @@ class Times:
             else Markup('<rect class="now" x="{}" width=".6" height="6"/>').format(max(gone - 0.3, 0))
         )
         return Markup(
-            '<svg class="line{}" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
+            '<svg class="line{}" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" data-start="{}"'
+            ' data-due="{}">'
             '<rect class="way" y="2" width="100" height="2"/><rect class="gone" y="2" width="{}" height="2"/>{}</svg>'
-        ).format(f" {haste}" if haste else "", gone, here)
+        ).format(f" {haste}" if haste else "", self.iso(start), self.iso(due), gone, here)
 
 
 def days_of(moments: list[datetime], times: Times) -> Iterator[str]:

@@ -129,8 +129,26 @@ def show_page(
         "now": visit.now,
         "theme": visit.theme,
         "keys": visit.keys,
+        "about": about_of(visit),
     }
     return page(status, template, frame | more)
+
+
+_LISTS: Final = {
+    "": ("cancellations", "refunds"),
+    "cancellations": ("cancellations",),
+    "orders": ("orders",),
+    "refunds": ("refunds",),
+    "jobs": ("orders",),
+    "scorecards": ("cancellations",),
+}
+"""What a page shows that names no single thing, by the part of its path after ``/console/``."""
+
+
+def about_of(visit: Visit) -> tuple[str, ...]:
+    """What a page shows: ids, or names of lists. It is told when that changes; with none it asks now and then."""
+    named = tuple(each for name, each in visit.names.items() if name in ("cancellation", "order", "line", "refund"))
+    return named or _LISTS.get(visit.path.split("/")[2], ())
 
 
 def page(status: int, template: str, values: Mapping[str, Any], *headers: Header) -> Reply:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -13,10 +13,11 @@ from sqlalchemy import Connection
 
 from countermand.admin.audit import Author
 from countermand.admin.callers import Caller, Permission
+from countermand.admin.idempotency import once as once_for_key
 from countermand.admin.web_sessions import WebSession
 from countermand.console.forms import EMPTY, Form
 from countermand.domain.commands import Command
-from countermand.domain.idempotency import IdempotencyKey
+from countermand.domain.idempotency import IdempotencyKey, KeptAnswer
 from countermand.domain.parties import PartyKind
 from countermand.ids import digest
 from countermand.reads.scope import Scope
@@ -26,13 +27,25 @@ from countermand.wire.services import Services
 
 DOOR: Final = "console"
 
+
+class SentBeforeError(Exception):
+    """The same form was sent before, and counted. ``path`` is where that led."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A call of a page. ``names`` are the parts of its path that vary, ``query`` what stands behind it."""
+    """A call of a page. ``names`` are the parts of its path that vary, ``query`` what stands behind it.
+
+    ``cursor`` is up to where open pages had been told what has changed when this one was begun.
+    """
 
     services: Services
     session: WebSession
@@ -45,6 +58,7 @@ class Visit:
     form: Form = EMPTY
     theme: str = ""
     keys: bool = True
+    cursor: str = ""
 
     @property
     def caller(self) -> Caller:
@@ -96,6 +110,23 @@ class Visit:
     async def change(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Change what is no command on a line."""
         return await change(self.services.database, partial(_asked, work, args, kwargs))
+
+    async def change_once(self, work: Callable[[Connection], T], then: Callable[[T], str]) -> T:
+        """Change what is no command on a line, once for a form. ``then`` says where the visitor is led afterwards.
+
+        Raises:
+            SentBeforeError: the same form was sent before.
+        """
+        once = self._once("")
+        if once is None:
+            return await self.change(work)
+        mine = replace(once, party=self.caller.party)
+        kept_or_done: T | KeptAnswer = await self.change(
+            once_for_key, self.now, mine, work, lambda result: then(result).encode()
+        )
+        if isinstance(kept_or_done, KeptAnswer):
+            raise SentBeforeError((kept_or_done.reply or b"").decode())
+        return kept_or_done
 
     async def submit(self, command: Command, retailer: UUID, part: str = "") -> Outcome:
         """Send a command down the write road. The same form sent twice is one call for each ``part`` of it."""

@@ -106,6 +106,13 @@ def standing(row: CancellationView, now: datetime, *, answered_by: str) -> str:
             return "Lapsed. Nobody answered in time."
 
 
+def ended(row: CancellationView, times: Times, *, answered_by: str) -> str:
+    """How it ended, by whom and when; empty while it waits."""
+    if row.state == State.ASKED or row.answered_at is None:
+        return ""
+    return f"{standing(row, times.now, answered_by=answered_by)} {times.words(row.answered_at)}."
+
+
 def explanation(row: CancellationView, *, asked_by: str) -> str:
     """Who asked, and what has happened since."""
     who = f"The customer asked, through {asked_by}." if row.asker == "customer" else f"{asked_by} asked."

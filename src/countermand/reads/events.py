@@ -179,6 +179,26 @@ def newest_place(connection: Connection) -> Place | None:
     return Place(row.position, row.id) if row else None
 
 
+def newest_shown(connection: Connection) -> Place:
+    """The place in the feed behind all that is shown by now."""
+    return Place(feed.horizon(connection) - 1, LAST_ID)
+
+
+def event_keys_shown(
+    connection: Connection, scope: Scope, keys: Collection[tuple[UUID, UUID, int]]
+) -> list[tuple[UUID, UUID, int]]:
+    """Which of these events, by retailer, line and ``seq``, a party may see that did not sell them."""
+    events = t.events.c
+    lines = bindparam("lines", [(retailer, line) for retailer, line, _ in keys], type_=PairList())
+    query = select(events.retailer_id, events.line_id, events.seq).where(
+        pair_of(events.retailer_id, events.line_id, lines),
+        events.seq.in_(sorted({seq for _, _, seq in keys})),
+        _is_shown(scope),
+    )
+    wanted = set(keys)
+    return [key for row in connection.execute(query) if (key := (row.retailer_id, row.line_id, row.seq)) in wanted]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Span:
     """Which part of the feed a page is of."""

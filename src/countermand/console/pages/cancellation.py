@@ -25,6 +25,7 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
+from countermand.domain.events import STEPS
 from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Policy
@@ -180,6 +181,7 @@ async def _page(
         case=case,
         shape_name=words.shape_of(row, visit.now),
         standing=words.standing(row, visit.now, answered_by=case.answered_by),
+        said=words.ended(row, times, answered_by=case.answered_by),
         explanation=words.explanation(row, asked_by=case.asked_by),
         silence=words.silence(row, case.policy.silence, worth=case.worth),
         acts=acts_of(visit, case),
@@ -553,10 +555,11 @@ async def _do(visit: Visit, case: Case, command: Command, done: str, fields: Map
             status = REPLIES[refusal.kind].native
             if refusal.kind in fields:
                 return await _again(visit, case, done, status, FieldError(fields[refusal.kind], refusal.detail))
-            title = "Somebody was faster." if refusal.kind in _MOVED_ON else "This cannot be done."
+            case = await case_of(visit)
+            note = await _faster(visit, case, refusal) if refusal.kind in _MOVED_ON else None
             text = f"{refusal.detail} What you sent changed nothing."
             return await _page(
-                visit, await case_of(visit), status=status, note=Note(title=title, text=text, mood="warn")
+                visit, case, status=status, note=note or Note(title="This cannot be done.", text=text, mood="warn")
             )
         case Failed():
             sentence = (
@@ -564,6 +567,23 @@ async def _do(visit: Visit, case: Case, command: Command, done: str, fields: Map
                 " sent twice counts once."
             )
             return await _again(visit, case, done, 503, FieldError("once", sentence))
+
+
+async def _faster(visit: Visit, case: Case, refusal: Refusal) -> Note:
+    """Who decided before the visitor did, when, and what."""
+    events = await visit.read(event_reads.timeline, visit.scope, case.row.line_id)
+    steps = [each for each in events if each.cancellation_id == case.row.id and each.kind in STEPS]
+    if not steps:
+        text = f"{refusal.detail} What you sent changed nothing."
+        return Note(title="Somebody was faster.", text=text, mood="warn")
+    last, times = steps[-1], Times(visit.now, visit.zone)
+    what = timeline.sentence(_without_note(last), times.zone.key)
+    at = f"{times.local(last.at):%H:%M:%S}"
+    return Note(
+        title=f"{last.actor or 'The agreed rule'} was faster.",
+        text=f"At {at}: {what.rstrip('.')}. What you sent changed nothing.",
+        mood="warn",
+    )
 
 
 async def _again(visit: Visit, case: Case, done: str, status: int, error: FieldError) -> Reply:

@@ -94,6 +94,7 @@ async def look_at_one(visit: Visit) -> Reply:
         results=[(result.value, _word(result, job)[1]) for result in RowResult],
         chosen=chosen,
         more=more,
+        once=visit.new_once(),
         can_cancel=job.state in UNFINISHED,
         can_do=job.dry_run and job.state == JobState.DONE and job.kind == JobKind.ASK.value and job.ok > 0,
     )
@@ -138,6 +139,7 @@ def _ask_page(visit: Visit, *, status: int = 200, wrong: FieldError | None = Non
         "job_ask.html",
         title="Ask from a file",
         status=status,
+        once=visit.form.text("once") or visit.new_once(),
         filled=visit.form,
         field=wrong.field if wrong else "",
         wrong=str(wrong or ""),
@@ -202,7 +204,7 @@ async def _begin(visit: Visit, content: bytes, *, label: str, dry_run: bool) -> 
         label=label,
     )
     try:
-        await visit.change(create)
+        await visit.change_once(create, lambda _: f"{PATH}/{show(jobs.PREFIX, new)}")
         await visit.change(partial(jobs.upload, party=party, job=new, number=1, content=content))
         await visit.read(partial(jobs.check_parts, party=party, job=new, parts=1))
         file = JobFile(services.database, job=new, parts=1, kind=JobKind.ASK, written=JobFormat.CSV)
