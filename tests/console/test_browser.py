@@ -5,6 +5,7 @@ Needs Debian's chromium. Where it is not installed, these tests are skipped by n
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from countermand.admin.callers import PLATFORM
+from countermand.console import live
 from countermand.console.login import SESSION_COOKIE
 from countermand.domain.commands import AcceptCancellation, AskCancellation, EscalateCancellation
 from countermand.domain.parties import Actor, PartyKind
@@ -80,6 +82,12 @@ async def log_in(context: BrowserContext, url: str, who: Person) -> None:
     await context.add_cookies([cookie])
 
 
+@pytest.fixture(autouse=True)
+def pages_that_go_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader of what changes ends with the last page."""
+    monkeypatch.setattr(live, "LINGER_S", 0.0)
+
+
 @pytest.fixture
 async def site(tmp_path: Path, clock: Clock) -> AsyncIterator[Site]:
     program, port = chromium(), free_port()
@@ -92,6 +100,7 @@ async def site(tmp_path: Path, clock: Clock) -> AsyncIterator[Site]:
             found = Site(world=world, browser=browser, url=f"http://127.0.0.1:{port}")
             yield found
             await browser.close()
+        application.arrivals.close()
         server.stop()
         await serving
         # The browser says in its console whatever its content security policy forbade.
@@ -130,9 +139,12 @@ async def test_a_story_by_mouse(site: Site, scripts: bool) -> None:
     await page.get_by_role("link", name="Trail boot").click()
     assert await title(page) == "Cancel 2 of 3 × Trail boot"
     await page.get_by_role("link", name="Decline, keep 2 on order…").click()
-    await page.get_by_label("It is being packed and cannot be taken out").check()
-    await page.get_by_label("Note").fill("It is on the van.")
-    await page.get_by_role("button", name="Decline, keep 2 on order").click()
+    # On top of the page, or a page of its own: the same words.
+    sheet = page.locator(".sheet")
+    await sheet.get_by_label("It is being packed and cannot be taken out").check()
+    await sheet.get_by_label("Note").fill("It is on the van.")
+    assert await page.locator("dialog[open]").count() == (1 if scripts else 0)
+    await sheet.get_by_role("button", name="Decline, keep 2 on order").click()
     await page.get_by_text("You declined 2 units of PO-1.").wait_for()
     assert await page.get_by_text("It is on the van.").count() >= 1
     await page.goto("/console/account")
@@ -152,9 +164,15 @@ async def test_a_story_by_keyboard_only(site: Site) -> None:
     await keys.press("Enter")
     await page.wait_for_url(f"**{path}")
     await keys.press("a")
-    await page.wait_for_url(f"**{path}/accept")
-    assert await title(page) == "Accept 2, refund 18.00 EUR?"
-    await page.get_by_role("button", name="Accept 2, refund 18.00 EUR").focus()
+    dialog = page.get_by_role("dialog", name="Accept 2, refund 18.00 EUR?")
+    await dialog.wait_for()
+    await keys.press("Escape")
+    await dialog.wait_for(state="hidden")
+    await keys.press("a")
+    await dialog.wait_for()
+    # The note, then the button.
+    await keys.press("Tab")
+    assert await page.evaluate("document.activeElement.textContent") == "Accept 2, refund 18.00 EUR"
     await keys.press("Enter")
     await page.get_by_text("2 units of PO-M cancelled.").wait_for()
     await keys.press("/")
@@ -179,31 +197,101 @@ async def test_keys_that_are_off_do_nothing(site: Site) -> None:
     assert page.url.endswith("/console/account?done=look")
 
 
-async def test_what_another_has_answered_is_shown_without_a_reload(site: Site) -> None:
+async def test_what_another_has_answered_is_shown_at_once(site: Site) -> None:
+    """Who and when, in place of what could be done; what was typed stays, on the page and in the dialog."""
+    path = await asked(site.world)
+    page = await site.open(await operator(site.world))
+    await page.goto(path)
+    await page.get_by_label("Add a note").fill("half a sentence")
+    await page.get_by_role("link", name="Accept 2").click()
+    await page.get_by_role("dialog").wait_for()
+    other = await person(site.world, site.world.supplier, name="Nadia")
+    assert (await other.fill_in(f"{path}/decline", reason="in_packing")).status_code == 303
+    await page.get_by_role("dialog").get_by_text("This cannot be done any more.").wait_for()
+    assert await page.get_by_role("dialog").get_by_role("button", name="Accept 2").is_disabled()
+    site.complaints.clear()  # A browser says in its console that the answer was 409.
+    await page.keyboard.press("Escape")
+    await page.locator("#head").get_by_text("Declined by supplier: in packing.").wait_for()
+    button = page.get_by_role("button", name="Accept 2")
+    assert await button.is_disabled()
+    assert "Declined by supplier: in packing. Today 10:00." in await page.locator("#do").inner_text()
+    assert await page.get_by_label("Add a note").input_value() == "half a sentence"
+
+
+async def test_where_nothing_can_be_told_pages_ask(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "STREAMS_MAX", 0)
     path = await asked(site.world)
     page = await site.open(await operator(site.world))
     await page.clock.install()
     await page.goto(path)
-    await page.get_by_label("Add a note").fill("half a sentence")
     other = await person(site.world, site.world.supplier)
     assert (await other.fill_in(f"{path}/decline", reason="in_packing")).status_code == 303
     await page.clock.run_for(16_000)
-    await page.get_by_text("Declined by supplier: in packing.").wait_for()
-    assert await page.get_by_role("link", name="Accept 2").count() == 0
-    assert await page.get_by_label("Add a note").input_value() == "half a sentence"
+    await page.locator("#head").get_by_text("Declined by supplier: in packing.").wait_for()
+    assert all("503" in each for each in site.complaints)
+    site.complaints.clear()
 
 
-async def test_a_new_ask_moves_no_row(site: Site) -> None:
-    await asked(site.world, reference="PO-1")
+async def test_a_new_ask_moves_no_row_and_an_answered_one_stays(site: Site) -> None:
+    first = await asked(site.world, reference="PO-1")
     page = await site.open(await operator(site.world))
-    await page.clock.install()
     await page.goto("/console/cancellations?view=asked")
     await asked(site.world, reference="PO-2", payments=[])
-    await page.clock.run_for(16_000)
     await page.get_by_role("link", name="1 new, show it").wait_for()
     assert await page.locator("tbody tr").count() == 1
     await page.get_by_role("link", name="1 new, show it").click()
     await page.wait_for_function("document.querySelectorAll('tbody tr').length === 2")
+    other = await person(site.world, site.world.supplier)
+    assert (await other.fill_in(f"{first}/decline", reason="in_packing")).status_code == 303
+    await page.get_by_text("no longer in this list").wait_for()
+    assert await page.locator("tbody tr").count() == 2
+
+
+async def test_a_clock_counts_by_itself(site: Site) -> None:
+    path = await asked(site.world)
+    page = await site.open(await operator(site.world))
+    await page.clock.install()
+    await page.goto(path)
+    clock = page.locator(".left")
+    assert (await clock.inner_text()).endswith("left")
+    await page.clock.fast_forward("47:58:10")
+    await page.clock.run_for(16_000)
+    assert re.fullmatch(r"1 min \d+ s left", await clock.inner_text())
+    await page.clock.run_for(150_000)
+    assert re.fullmatch(r"(less than a minute|1 min) late", await clock.inner_text())
+    assert "is-late" in (await clock.get_attribute("class") or "")
+
+
+async def test_what_was_typed_outlives_the_log_in(site: Site) -> None:
+    path = await asked(site.world)
+    who = await operator(site.world)
+    page = await site.open(who)
+    await page.goto(path)
+    await page.get_by_label("Add a note").fill("The customer calls back.")
+    assert (await who.post("/console/logout", {})).status_code == 303
+    await page.get_by_text("You were logged out.").wait_for()
+    await page.get_by_role("button", name="Add the note").click()
+    site.complaints.clear()  # The log-in comes with 401.
+    await page.get_by_label("E-mail address").fill(who.email)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_text("The customer calls back.").wait_for()
+    await page.get_by_role("button", name="Send it").click()
+    await page.get_by_text("Your note is stored.").wait_for()
+
+
+async def test_a_button_that_is_pressed_twice_sends_once(site: Site) -> None:
+    path = await asked(site.world)
+    page = await site.open(await operator(site.world))
+    await page.goto(path)
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    await page.get_by_label("Add a note").fill("Once.")
+    await page.evaluate(
+        "() => { const b = document.querySelector('form[action$=notes] button'); b.click(); b.click(); }"
+    )
+    await page.get_by_text("Your note is stored.").wait_for()
+    assert len(sent) == 1
 
 
 async def every_page(site: Site) -> dict[str, str]:

@@ -61,7 +61,9 @@ async def asked(world: World, **changes: Any) -> tuple[Any, Any]:
 
 
 async def note(world: World, line: Any, cancellation: Any) -> None:
-    command = NoteCancellation(line=line, actor=world.actor(world.retailer), cancellation=cancellation, note="A word.")
+    # The same note twice would be one.
+    text = f"Note {world.application.ids.new().hex}"
+    command = NoteCancellation(line=line, actor=world.actor(world.retailer), cancellation=cancellation, note=text)
     assert isinstance(await world.submit(command, retailer=world.retailer), Done)
 
 

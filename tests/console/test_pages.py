@@ -211,12 +211,12 @@ async def test_somebody_who_was_faster_is_named(world: World) -> None:
     who = await operator(world)
     form = await who.look(f"{one.path}/accept")
     assert form.status_code == 200
-    other = await person(world, world.supplier)
+    other = await person(world, world.supplier, name="Nadia")
     await other.fill_in(f"{one.path}/decline", reason="already_shipped")
     reply = await who.post(f"{one.path}/accept", {"once": "a1", "step": "1", "units": "2"})
     told = words(reply)
     assert reply.status_code == 409
-    assert "Somebody was faster. At step 1 this cancellation was declined by the supplier" in told
+    assert "supplier (Nadia) was faster. At 10:00:00:" in told
     assert "What you sent changed nothing." in told
     assert await one.buckets() == (5, 0, 0, 0)
     late = await who.look(f"{one.path}/accept")

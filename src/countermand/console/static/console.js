@@ -189,9 +189,8 @@
 
   // Parts that renew themselves: the same page is asked for again, and what has changed is put in its place.
   const isBusy = (part) => part.contains(document.activeElement) && types(document.activeElement);
-  const ended = (part, page) => {
+  const ended = (part, page, said) => {
     // What could be done stays to be seen, with the reason why it cannot be done any more.
-    const said = page.querySelector("[data-said]")?.dataset.said;
     const links = part.querySelectorAll("a.btn");
     if (!said || !links.length || page.querySelector("#do a.btn")) return false;
     for (const link of links) {
@@ -205,10 +204,10 @@
     }
     return true;
   };
-  const renew = (part, page) => {
+  const renew = (part, page, said) => {
     const fresh = page.getElementById(part.id);
     if (!fresh || part.innerHTML === fresh.innerHTML || isBusy(part)) return false;
-    if (part.id === "do" && (part.dataset.ended || ended(part, page))) return !(part.dataset.ended = "yes");
+    if (part.id === "do" && (part.dataset.ended || ended(part, page, said))) return !(part.dataset.ended = "yes");
     const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     part.replaceWith(fresh);
     if (focused) fresh.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
@@ -290,7 +289,8 @@
     if (status !== 200) return;
     tick(page);
     tick(document);
-    const changed = [...document.querySelectorAll("[data-live]")].filter((part) => renew(part, page));
+    const said = page.querySelector("[data-said]")?.dataset.said;
+    const changed = [...document.querySelectorAll("[data-live]")].filter((part) => renew(part, page, said));
     if (changed.some((part) => part.id === "head")) say("This has changed. The page shows how it stands now.");
     const table = document.querySelector("[data-rows]:not([data-live])");
     if (table) renewList(table, page.querySelector("[data-rows]:not([data-live])"));
