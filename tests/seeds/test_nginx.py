@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -92,6 +93,26 @@ def test_a_retailer_cancels_through_the_proxy(proxy: Proxy, server: Server, line
         assert client.delete(f"/orders/items/cancel/{line}/", headers=token).status_code == 204
         assert client.delete(f"/orders/items/cancel/{line}/").status_code == 401
         assert client.get("/healthz").status_code == 200
+
+
+def test_a_page_of_the_console_is_told_through_the_proxy_what_has_changed(
+    proxy: Proxy, server: Server, line: str
+) -> None:
+    """Each message as it comes: nginx gathers none of them."""
+    once = re.search(r"(/console/once/\S+)", server.log.read_text())
+    assert once
+    form = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
+    who = urlencode({"email": "ada@shop.example", "name": "Ada", "password": "correct horse battery"})
+    with proxy.client() as client:
+        assert client.post(once[1], content=who, headers=form).status_code == 303
+        token = {"Authorization": f"Token {server.token}"}
+        with client.stream("GET", "/console/live?about=cancellations") as stream:
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            messages = (each for each in stream.iter_lines() if each.startswith("data:"))
+            assert next(messages) == 'data: {"changed": "all"}'
+            with proxy.client() as other:
+                assert other.delete(f"/orders/items/cancel/{line}/", headers=token).status_code == 204
+            assert next(messages) == 'data: {"changed": ["cancellations"]}'
 
 
 def test_the_proxy_stops_what_is_too_large(proxy: Proxy) -> None:
