@@ -65,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bench.reads import main as measure_reads
 
         return measure_reads([each for each in given if each != "--reads"])
+    if "--pages" in given:
+        from bench.pages import main as measure_pages
+
+        return measure_pages([each for each in given if each != "--pages"])
     if "--timing" in given:
         from bench.timing import main as measure_timing
 
@@ -255,6 +259,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--protocol", choices=("extended", "prepared"), default="prepared", help="of the floor")
     parser.add_argument("--notices", action="store_true", help="how fast notices leave, instead; has flags of its own")
     parser.add_argument("--reads", action="store_true", help="how long every read takes, instead; has flags of its own")
+    parser.add_argument("--pages", action="store_true", help="how long pages of the console take, instead")
     parser.add_argument("--timing", action="store_true", help="whether times tell of others' things, instead")
     parser.add_argument("--neighbours", action="store_true", help="also the same call on FastAPI and on DRF")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every figure")

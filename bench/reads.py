@@ -177,7 +177,7 @@ async def _ask_all(
 ) -> list[Figures]:
     found = []
     async with opened(settings) as application:
-        await _keep_cards(application, filled.population)
+        await keep_cards(application, filled.population)
         # As the service does at its start.
         gc.collect()
         gc.freeze()
@@ -202,7 +202,7 @@ def _questions(filled: Filled) -> Iterator[tuple[str, float, dict[str, Any]]]:
     yield "scorecards.scorecards_for", CARD_GOAL_MS, _cards(filled.population)
 
 
-async def _keep_cards(application: Service, p: Population) -> None:
+async def keep_cards(application: Service, p: Population) -> None:
     """Those of the parties that are asked about. A worker keeps everybody's, which takes it a while at first."""
     cards, week = application.worker.score_cards, Week.of(p.now, ZONE)
     asked = (p.big_retailer, p.small_retailer, p.big_supplier, p.small_supplier)
