@@ -114,7 +114,7 @@ def _measure(engine: str, lines: int, options: argparse.Namespace) -> list[Figur
         stage = asyncio.run(_prepared(settings, population, kept=not options.no_cards))
         environment = {"COUNTERMAND_KEY_FILE": str(directory / "keys"), "COUNTERMAND_WORKER": "false"}
         environment["COUNTERMAND_CALL_LIMIT"] = ""
-        with countermand("pages", url, directory / "server.log", **environment) as server:
+        with countermand("pages", url, directory / "server.log", None, **environment) as server:
             address = f"http://127.0.0.1:{server.port}"
             return asyncio.run(_pages(address, stage, engine, lines, options))
 

@@ -5,6 +5,7 @@ import io
 import re
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from countermand.admin import endpoints
 from countermand.admin.callers import PLATFORM
 from countermand.admin.policies import put_in_force
+from countermand.console.pages import journal
+from countermand.console.visit import seal_of
 from countermand.domain.commands import AskCancellation, CancelOwn, EscalateCancellation
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Policy, Silence
@@ -501,6 +504,92 @@ async def test_much_money_asks_for_the_password_again_and_gives_a_new_session(sq
     secret = reply.headers["set-cookie"].partition("=")[2].partition(";")[0]
     assert (await who.look("/console/")).status_code == 303
     assert (await Person(sqlite_world, secret, who.email).look("/console/")).status_code == 200
+
+
+async def test_several_refunds_are_marked_as_paid_with_a_reference_each(world: World) -> None:
+    who = await operator(world)
+    first, second, gone = [await refund(world, who) for _ in range(3)]
+    ids = [path.rpartition("/")[2] for path in (first, second, gone)]
+    listed = await who.look("/console/refunds?state=by_hand")
+    assert all(f'name="id" value="{each}-1"' in listed.text for each in ids)
+    address = f"/console/refunds/bulk?{urlencode([('id', each) for each in ids])}"
+    preview = await who.look(address)
+    assert "Mark 3 refunds as paid?" in words(preview)
+    assert "Mark 54.00 EUR as paid" in words(preview)
+    assert (await who.fill_in(f"{gone}/close", note="Paid in the shop.")).status_code == 303
+    sent = {"once": "b1", "id": [f"{each}-1" for each in ids], "note": "By bank.", f"reference-{ids[0]}": "T-1"}
+    done = await who.post("/console/refunds/bulk", sent)
+    told = words(done)
+    assert done.status_code == 200
+    assert "2 of 3 were marked as paid. 36.00 EUR is settled." in told
+    assert "changed nothing" in told
+    assert "T-1" in words(await who.look(first))
+    assert "By bank." in words(await who.look(second))
+    again = words(await who.post("/console/refunds/bulk", sent))
+    assert "2 of 3 were marked as paid." in again
+    assert "left out: It is confirmed." in words(await who.look(address))
+    assert (await who.look("/console/refunds/bulk")).status_code == 400
+    assert (await who.look("/console/refunds/bulk?id=rfd_x")).status_code == 200
+
+
+async def test_much_money_at_once_asks_for_the_password(sqlite_world: World) -> None:
+    """What counts is the sum: many small refunds are much, too. The page after it is of the new log-in."""
+    who = await operator(sqlite_world)
+    ids = [(await refund(sqlite_world, who)).rpartition("/")[2] for _ in range(3)]
+    address = f"/console/refunds/bulk?{urlencode([('id', each) for each in ids])}"
+    settings = sqlite_world.application.settings
+    object.__setattr__(settings, "console_password_above", 40)
+    sqlite_world.clock.advance(minutes=20)
+    assert "Your password" in words(await who.look(address))
+    sent = {"once": "b1", "id": [f"{each}-1" for each in ids]}
+    refused = await who.post("/console/refunds/bulk", {**sent, "password": "wrong"})
+    assert (refused.status_code, "This is not your password." in words(refused)) == (422, True)
+    done = await who.post("/console/refunds/bulk", {**sent, "password": PASSWORD})
+    assert "3 of 3 were marked as paid." in words(done)
+    secret = re.search(r"__Host-countermand=([^;]+)", done.headers["set-cookie"])
+    assert secret
+    assert seal_of(secret[1]) in done.text
+
+
+async def test_the_journal_says_what_was_owed_and_given_back(world: World) -> None:
+    who = await operator(world)
+    path = await refund(world, who)
+    assert "Owed 18.00 EUR, given back 0.00 EUR, left 18.00 EUR." in words(await who.look(path))
+    world.clock.advance(seconds=1)
+    await who.fill_in(f"{path}/paid", note="by bank")
+    assert "Owed 18.00 EUR, given back 18.00 EUR, left 0.00 EUR." in words(await who.look(path))
+    page = await who.look("/console/journal")
+    told = words(page)
+    assert "2 postings. Newest first." in told
+    assert told.index("given back") < told.index("owed to the customer")
+    assert path in links_in(page)
+    retailer = await person(world, world.retailer)
+    assert "2 postings." in words(await retailer.look("/console/journal"))
+    other = await person(world, world.other_retailer)
+    assert "No posting yet" in words(await other.look("/console/journal"))
+    assert (await (await person(world, world.supplier)).look("/console/journal")).status_code == 403
+    rows = list(csv.reader(io.StringIO((await retailer.look("/console/journal.csv")).text)))
+    assert [row[2:7] for row in rows] == [
+        ["what", "from", "to", "amount", "currency"],
+        ["given back", "refunds_due", "provider:manual", "18.00", "EUR"],
+        ["owed to the customer", "retailer", "refunds_due", "18.00", "EUR"],
+    ]
+
+
+async def test_the_journal_goes_on_page_by_page(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "SHOWN", 2)
+    who = await operator(sqlite_world)
+    paths = []
+    for _ in range(5):
+        paths.append(await refund(sqlite_world, who))
+        sqlite_world.clock.advance(seconds=1)
+    found, address = [], "/console/journal"
+    while address:
+        page = await who.look(address)
+        found += [each for each in links_in(page) if each.startswith("/console/refunds/")]
+        address = next((each for each in links_in(page) if "after=" in each), "")
+    assert found == paths[::-1]
+    assert (await who.look("/console/journal?order=x")).status_code == 404
 
 
 async def test_only_an_operator_settles_refunds(sqlite_world: World) -> None:

@@ -60,6 +60,7 @@ from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import credentials as credential_reads
 from countermand.reads import events as event_reads
 from countermand.reads import jobs as job_reads
+from countermand.reads import journal as journal_reads
 from countermand.reads import line_lists, lookup, order_lists, scores, seller_orders
 from countermand.reads import lines as line_reads
 from countermand.reads import notices as notice_reads
@@ -745,6 +746,22 @@ def _(filled: Filled) -> Cases:
     return {"": event_reads.newest_place}
 
 
+@of("reads.events.newest_shown")
+def _(filled: Filled) -> Cases:
+    return {"": event_reads.newest_shown}
+
+
+@of("reads.events.event_keys_shown")
+def _(filled: Filled) -> Cases:
+    event = filled.row("event")
+    keys = [(event.retailer_id, event.line_id, event.seq)]
+
+    def ask(connection: Connection, scope: Scope) -> object:
+        return event_reads.event_keys_shown(connection, scope, keys)
+
+    return filled.each(ask, "an event,")
+
+
 @of("store.feed.misplaced")
 def _(filled: Filled) -> Cases:
     def ask(connection: Connection) -> object:
@@ -892,6 +909,12 @@ def _(filled: Filled) -> Cases:
 def _(filled: Filled) -> Cases:
     now = filled.population.now
     return {"": lambda connection: web_sessions.session_of(connection, "nobody's", now)}
+
+
+@of("admin.web_sessions.still_counting")
+def _(filled: Filled) -> Cases:
+    now = filled.population.now
+    return {"": lambda connection: web_sessions.still_counting(connection, [UUID(int=9)], now)}
 
 
 @of("admin.web_sessions.find_link")
@@ -1099,6 +1122,26 @@ def _(filled: Filled) -> Cases:
 
         def ask(connection: Connection, scope: Scope, wanted: refund_reads.RefundFilter = wanted) -> object:
             return refund_reads.list_refunds(connection, scope, wanted)
+
+        found |= filled.each(ask, f"{name},")
+    return found
+
+
+@of("reads.journal.list_postings")
+def _(filled: Filled) -> Cases:
+    refund = filled.row("refund")
+    filters = {
+        "all": journal_reads.PostingFilter(limit=50),
+        "later": journal_reads.PostingFilter(after=refund.id, limit=50),
+        "of an order": journal_reads.PostingFilter(order=refund.order_id, limit=50),
+        "of a refund": journal_reads.PostingFilter(order=refund.order_id, refund=refund.id, limit=50),
+        "a long page": journal_reads.PostingFilter(limit=PAGE_MAX),
+    }
+    found: Cases = {}
+    for name, wanted in filters.items():
+
+        def ask(connection: Connection, scope: Scope, wanted: journal_reads.PostingFilter = wanted) -> object:
+            return journal_reads.list_postings(connection, scope, wanted)
 
         found |= filled.each(ask, f"{name},")
     return found

@@ -74,6 +74,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
             Place("/console/cancellations", "Cancellations", _ALL),
             Place("/console/orders", "Orders", _ALL),
             Place("/console/refunds", "Refunds", _ALL - {PartyKind.SUPPLIER}),
+            Place("/console/journal", "Journal", _ALL - {PartyKind.SUPPLIER}),
         ),
     ),
     (
@@ -139,6 +140,7 @@ _LISTS: Final = {
     "cancellations": ("cancellations",),
     "orders": ("orders",),
     "refunds": ("refunds",),
+    "journal": ("refunds",),
     "jobs": ("orders",),
     "scorecards": ("cancellations",),
 }

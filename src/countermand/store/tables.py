@@ -779,6 +779,7 @@ journal = Table(
     CheckConstraint("amount_minor > 0", name="amount"),
     CheckConstraint("debit <> credit", name="accounts"),
     Index(None, "retailer_id", "order_id"),
+    Index(None, "id"),
 )
 """Double entry: a row is a debit and a credit of one amount, so the sum over all accounts is zero, whatever is in it.
 Rows are added and never changed."""

@@ -1,6 +1,6 @@
 """One's own account: how pages look, the password, and the end of log-ins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from sqlalchemy import Connection
@@ -112,9 +112,19 @@ async def authenticated_again(visit: Visit) -> tuple[Header, ...]:
     Raises:
         FieldError, ThrottledError: as ``check_password``.
     """
+    _, cookie = await password_again(visit)
+    return cookie
+
+
+async def password_again(visit: Visit) -> tuple[Visit, tuple[Header, ...]]:
+    """As ``authenticated_again``, with the visit by the new session, for a page that is shown at once.
+
+    Raises:
+        FieldError, ThrottledError: as ``check_password``.
+    """
     await check_password(visit)
     secret = await visit.change(web_sessions.renew_session, visit.author, visit.session)
-    return (session_cookie(secret),)
+    return replace(visit, secret=secret), (session_cookie(secret),)
 
 
 async def log_out(visit: Visit) -> Reply:

@@ -10,6 +10,7 @@ from countermand.console import words
 from countermand.console.errors import PageError, unknown
 from countermand.console.forms import FieldError
 from countermand.console.markup import amount
+from countermand.console.pages import journal
 from countermand.console.pages.account import authenticated_again
 from countermand.console.rendering import Note, redirect, show_page
 from countermand.console.visit import Visit
@@ -41,7 +42,7 @@ _EMPTY: Final = {
     "by_hand": "Refunds of payments without a provider wait here for a person to pay them.",
     "unknown": "A refund stands here while nobody knows whether the provider has moved the money.",
 }
-_WAITS: Final = frozenset({RefundState.BY_HAND, RefundState.PARKED})
+WAITS: Final = frozenset({RefundState.BY_HAND, RefundState.PARKED})
 
 
 async def look(visit: Visit) -> Reply:
@@ -67,6 +68,8 @@ async def look(visit: Visit) -> Reply:
         empty=_EMPTY.get(view, "Refunds follow from cancelled units that were paid for."),
         shapes=words.REFUND_SHAPES,
         where_to=words.where_to,
+        next_step=words.next_step,
+        may_mark=visit.is_platform and visit.may(Permission.MANAGE_REFUNDS) and view in WAITS,
     )
 
 
@@ -96,11 +99,12 @@ def path_of(row: RefundView) -> str:
 
 async def look_at_one(visit: Visit) -> Reply:
     """One refund."""
-    return _page(visit, await _refund(visit))
+    return await _page(visit, await _refund(visit))
 
 
-def _page(visit: Visit, row: RefundView, *, status: int = 200, note: Note | None = None) -> Reply:
+async def _page(visit: Visit, row: RefundView, *, status: int = 200, note: Note | None = None) -> Reply:
     what = amount(row.amount_minor, row.currency)
+    postings = await journal.of_refund(visit, row)
     return show_page(
         visit,
         "refund.html",
@@ -115,6 +119,10 @@ def _page(visit: Visit, row: RefundView, *, status: int = 200, note: Note | None
         why_not=_why_not(visit, row),
         path=path_of(row),
         where_to=words.where_to(row),
+        postings=postings,
+        balance=journal.balance_of(postings),
+        account=journal.account_words,
+        posted=journal.what_words,
     )
 
 
@@ -145,7 +153,7 @@ def _acts(visit: Visit, row: RefundView) -> list[Act]:
         return []
     what = amount(row.amount_minor - row.elsewhere_minor, row.currency)
     found = []
-    if row.state in _WAITS:
+    if row.state in WAITS:
         by_hand = row.state == RefundState.BY_HAND
         follows = "You paid it another way. You write how, and the refund is done."
         found.append(Act(name="paid", label=f"Mark {what} as paid…", follows=follows, primary=by_hand))
@@ -155,7 +163,7 @@ def _acts(visit: Visit, row: RefundView) -> list[Act]:
     if row.state in (RefundState.PARKED, RefundState.CONFIRMED, RefundState.BY_HAND):
         follows = "Part of it went back outside of this service, or less of it than was thought."
         found.append(Act(name="correct", label="Correct what was paid elsewhere…", follows=follows))
-    if row.state in _WAITS:
+    if row.state in WAITS:
         follows = f"Nothing is paid. The {what} stays with {row.retailer_name}. You write why."
         found.append(Act(name="close", label="Close without paying…", follows=follows, bad=True))
     return found
@@ -245,8 +253,13 @@ def _confirm(visit: Visit, row: RefundView, name: str, *, status: int = 200, wro
 
 def asks_password(visit: Visit, row: RefundView) -> bool:
     """Whether the password is asked for again: for much money, if it was given long ago."""
-    limit = visit.services.settings.console_password_above * step_units(row.currency)
-    return row.amount_minor > limit and not visit.session.is_fresh(visit.now)
+    return is_much(visit, row.amount_minor, row.currency)
+
+
+def is_much(visit: Visit, minor: int, currency: str) -> bool:
+    """Whether so much money asks for the password again, which was given long ago."""
+    limit = visit.services.settings.console_password_above * step_units(currency)
+    return minor > limit and not visit.session.is_fresh(visit.now)
 
 
 def step_units(currency: str) -> int:
@@ -269,7 +282,7 @@ async def _act(visit: Visit, name: str, make: Make) -> Reply:
             return redirect(f"{path_of(row)}?done={name}", *cookie)
         case Refused(refusal=refusal):
             note = Note(title="This changed nothing.", text=refusal.detail, mood="warn")
-            return _page(visit, await _refund(visit), status=REPLIES[refusal.kind].native, note=note)
+            return await _page(visit, await _refund(visit), status=REPLIES[refusal.kind].native, note=note)
         case Failed():
             text = "Nobody knows whether this was stored. Send it again: the same form sent twice counts once."
             return _confirm(visit, row, name, status=503, wrong=FieldError("once", text))

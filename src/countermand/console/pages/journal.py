@@ -1,0 +1,169 @@
+"""The journal: what each account gave to another, for one refund or for all, and as a file."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from countermand.console import words
+from countermand.console.errors import unknown
+from countermand.console.markup import amount
+from countermand.console.rendering import HEADERS, show_page
+from countermand.console.visit import Visit
+from countermand.domain.money.amounts import write_minor
+from countermand.domain.money.journal import COMMISSION, REFUNDS_DUE, RETAILER
+from countermand.domain.spreadsheets import tame
+from countermand.ids import read, show
+from countermand.reads.cancellations import PAGE_MAX
+from countermand.reads.journal import PostingFilter, PostingView, list_postings
+from countermand.reads.refunds import RefundView
+from countermand.wire.response import Reply
+
+PATH: Final = "/console/journal"
+POSTING: Final = "pst"
+SHOWN: Final = 50
+EXPORT_MAX: Final = 10_000
+_COLUMNS: Final = ("id", "at", "what", "from", "to", "amount", "currency", "retailer", "order", "refund")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What one refund comes to: what is owed, what the customer has back, and what is left of it."""
+
+    owed: str
+    returned: str
+    left: str
+
+
+async def look(visit: Visit) -> Reply:
+    """The postings, newest first."""
+    wanted = replace(_wanted(visit), limit=SHOWN + 1)
+    found = await visit.read(list_postings, visit.scope, wanted)
+    more = _address(visit, after=show(POSTING, found[SHOWN - 1].id)) if len(found) > SHOWN else ""
+    return show_page(
+        visit,
+        "journal.html",
+        title="Journal",
+        postings=found[:SHOWN],
+        account=account_words,
+        what=what_words,
+        prefix=POSTING,
+        order=visit.query.get("order", ""),
+        csv=f"{PATH}.csv{_query(visit)}",
+        more=more,
+        first="after" not in visit.query,
+        first_page=_address(visit),
+    )
+
+
+def _wanted(visit: Visit) -> PostingFilter:
+    """What the address asks for.
+
+    Raises:
+        PageError: there is no such order.
+    """
+    order = read("ord", visit.query["order"]) if visit.query.get("order") else None
+    if visit.query.get("order") and order is None:
+        raise unknown("order", PATH, "Journal")
+    after = read(POSTING, visit.query["after"]) if visit.query.get("after") else None
+    return PostingFilter(order=order, after=after)
+
+
+def _query(visit: Visit, **changes: str) -> str:
+    kept = {"order": visit.query.get("order", "")} | changes
+    query = urlencode({name: value for name, value in kept.items() if value})
+    return f"?{query}" if query else ""
+
+
+def _address(visit: Visit, **changes: str) -> str:
+    return f"{PATH}{_query(visit, **changes)}"
+
+
+def account_words(account: str, posting: PostingView) -> str:
+    """An account as people call it."""
+    match account:
+        case _ if account == RETAILER:
+            return posting.retailer_name
+        case _ if account == REFUNDS_DUE:
+            return "refunds due"
+        case _ if account == COMMISSION:
+            return "commission"
+        case _:
+            return f"customer, through {words.plain(account.removeprefix('provider:'))}"
+
+
+_WHAT: Final = {
+    "refund.due": "owed to the customer",
+    "refund.done": "given back",
+    "refund.failed": "came back",
+    "refund.closed": "no longer owed",
+    "refund.corrected": "corrected",
+}
+
+
+def what_words(posting: PostingView) -> str:
+    """For what a posting was written."""
+    if posting.refund_id is None:
+        return "commission given back"
+    return _WHAT.get(posting.kind, words.plain(posting.kind))
+
+
+async def of_refund(visit: Visit, row: RefundView) -> list[PostingView]:
+    """The postings of one refund, oldest first."""
+    wanted = PostingFilter(order=row.order_id, refund=row.id)
+    return list(reversed(await visit.read(list_postings, visit.scope, wanted)))
+
+
+def balance_of(postings: Sequence[PostingView]) -> Balance | None:
+    """What the postings of one refund come to."""
+    if not postings:
+        return None
+    currency = postings[0].currency
+    left = _received(postings, REFUNDS_DUE)
+    owed = -_received(postings, RETAILER)
+    return Balance(
+        owed=amount(max(owed, 0), currency), returned=amount(max(owed - left, 0), currency), left=amount(left, currency)
+    )
+
+
+def _received(postings: Sequence[PostingView], account: str) -> int:
+    gained = sum(each.amount_minor for each in postings if each.credit == account)
+    return gained - sum(each.amount_minor for each in postings if each.debit == account)
+
+
+async def export(visit: Visit) -> Reply:
+    """The postings as a file for a spreadsheet: the newest 10,000."""
+    wanted = replace(_wanted(visit), limit=PAGE_MAX)
+    rows: list[PostingView] = []
+    while len(rows) < EXPORT_MAX:
+        found = await visit.read(list_postings, visit.scope, wanted)
+        rows += found
+        if len(found) < PAGE_MAX:
+            break
+        wanted = replace(wanted, after=found[-1].id)
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(_COLUMNS)
+    writer.writerows([tame(cell) for cell in _cells(row)] for row in rows)
+    headers = (*HEADERS, (b"content-disposition", b'attachment; filename="journal.csv"'))
+    return Reply(status=200, body=written.getvalue().encode(), media_type=b"text/csv; charset=utf-8", headers=headers)
+
+
+def _cells(row: PostingView) -> Iterator[str]:
+    yield show(POSTING, row.id)
+    yield row.at.isoformat()
+    yield what_words(row)
+    yield row.debit
+    yield row.credit
+    yield write_minor(row.amount_minor, row.currency)
+    yield row.currency
+    yield row.retailer_name
+    yield row.order_reference
+    yield _refund(row.refund_id)
+
+
+def _refund(refund: UUID | None) -> str:
+    return show("rfd", refund) if refund else ""
