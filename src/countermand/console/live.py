@@ -55,6 +55,9 @@ GATHER_S: Final = 0.3
 SILENT_S: Final = 15.0
 """How long a stream is silent. Then its cursor is sent, so that nothing between closes a connection that seems idle."""
 
+BEGIN_S: Final = 15.0
+"""How long a stream waits for the reader to begin. Then it ends, and the page comes back."""
+
 CHECK_S: Final = 15.0
 """How often it is looked up which log-ins still count, of all that look, in one question."""
 
@@ -192,7 +195,7 @@ class Live:
         Raises:
             TimeoutError: the database does not answer.
         """
-        async with asyncio.timeout(SILENT_S):
+        async with asyncio.timeout(BEGIN_S):
             await self._begun.wait()
         behind = _read_cursor(after)
         if behind is None or self._kept_from is None or behind < self._kept_from:
