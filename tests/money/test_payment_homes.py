@@ -115,7 +115,6 @@ async def test_of_two_retailers_at_once_one_has_it_and_the_other_hears_why(world
     async with running(str(url), clock) as beside:
         other = World(
             application=beside,
-            asgi=world.asgi,
             clock=clock,
             retailer=world.other_retailer,
             other_retailer=world.retailer,

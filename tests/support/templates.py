@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,15 +68,20 @@ def node(**settings: Any) -> Iterator[Node]:
 
 
 def new_database(server: Node, *, empty: bool = False) -> str:
-    """The URL of a database on a server of ``node``: with the schema and nothing in it, or quite ``empty``."""
+    """The URL of a database on a server of ``node``: with the schema and nothing in it, or quite ``empty``.
+
+    Its files are copied as they are: in memory that takes half as long as writing each page to the log.
+    """
     name = f"test_{next(_NUMBERS)}"
     with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {'template1' if empty else FILLED}")
+        template = "template1" if empty else FILLED
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         for old in connection.execute(_LEFT, (KEPT_MAX,)).fetchall():
             connection.execute(f"DROP DATABASE {old[0]}")
     return server.url(name)
 
 
+@cache
 def name_of_what_is_kept() -> str:
     """What templates follow from, in short: the migrations, what these import, PostgreSQL, and this module."""
     store = Path(migrations.__file__).parent.parent

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -59,13 +60,17 @@ class World:
     """An opened service with a few parties in it."""
 
     application: Service
-    asgi: Asgi
     clock: Clock
     retailer: UUID
     other_retailer: UUID
     supplier: UUID
     other_supplier: UUID
     tokens: dict[UUID, str] = field(default_factory=dict)
+
+    @cached_property
+    def asgi(self) -> Asgi:
+        """The doors of the service. Most tests of the store call at none, and do without."""
+        return doors(self.application)
 
     def client(self) -> httpx2.AsyncClient:
         """Calls straight into the application, without sockets."""
@@ -173,7 +178,6 @@ async def populate(application: Service, clock: Clock) -> World:
     added = await application.database.write(add)
     return World(
         application=application,
-        asgi=doors(application),
         clock=clock,
         tokens=await application.database.write(tokens),
         **added,

@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from countermand.serving import doors
 from tests.support.world import running
 from tests.wire.bol_plaza.calling import (
     SHIPMENTS,
@@ -87,7 +86,7 @@ async def test_it_is_remembered_over_a_restart_and_by_every_process(database_url
         first = queued(checked(await _sent(seller, "PUT", cancel_path(number), cancellation("OTHER"), headers)))
     path, clock = cancel_path(number), seller.world.clock
     async with running(database_url, clock, key_file=keys) as application:
-        again = replace(seller.world, application=application, asgi=doors(application))
+        again = replace(seller.world, application=application)
         restarted = replace(seller, world=again, http=again.client())
         other = checked(await _sent(restarted, "PUT", path, cancellation("OUT_OF_STOCK"), headers))
         assert other.error == (401, 41103)

@@ -159,6 +159,8 @@ class Engine(Protocol):
     """``position``: no transaction that is still to end, or to begin, puts an event before it."""
     barrier: TextualSelect
     """``newest`` and ``oldest``: where transactions stand in this snapshot."""
+    columns: TextualSelect
+    """``table_name`` and ``column_name`` of what is in this database."""
     searched: Table
     """Where the terms of orders' parts are indexed."""
     first_notices: str

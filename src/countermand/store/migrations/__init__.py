@@ -4,12 +4,12 @@ Each step is a transaction of its own, so that an upgrade which is cut off goes 
 with the schema of a later version, as long as that version says so (docs/decisions/0032).
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 
 from countermand.store.changes import change_exactly
@@ -142,7 +142,9 @@ def current_revision(connection: Connection) -> str | None:
 
 def lacking(connection: Connection) -> list[str]:
     """The tables and columns that the code needs and this database has not, as ``table`` or ``table.column``."""
-    found = {name: {column["name"] for column in columns} for (_, name), columns in _columns(connection).items()}
+    found = defaultdict(set)
+    for table_name, column_name in connection.execute(engine_of(connection).columns):
+        found[table_name].add(column_name)
     lacks = []
     for table in metadata.sorted_tables:
         if table.name not in found:
@@ -150,7 +152,3 @@ def lacking(connection: Connection) -> list[str]:
             continue
         lacks += [f"{table.name}.{column.name}" for column in table.columns if column.name not in found[table.name]]
     return lacks
-
-
-def _columns(connection: Connection) -> dict[tuple[str | None, str], list[ReflectedColumn]]:
-    return inspect(connection).get_multi_columns()

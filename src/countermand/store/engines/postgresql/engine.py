@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, Connection, Insert, Table, TextClause, text
+from sqlalchemy import BigInteger, ColumnElement, Connection, Insert, String, Table, TextClause, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
@@ -60,6 +60,12 @@ class PostgresEngine:
     barrier: TextualSelect = text(f"SELECT {_NEWEST} AS newest, {_OLDEST} AS oldest").columns(
         newest=BigInteger, oldest=BigInteger
     )
+    # Not of ``information_schema``, which shows only what this role may use.
+    columns: TextualSelect = text(
+        "SELECT c.relname AS table_name, a.attname AS column_name FROM pg_class AS c JOIN pg_attribute AS a"
+        " ON a.attrelid = c.oid WHERE c.relnamespace = CAST(current_schema() AS REGNAMESPACE)"
+        " AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
+    ).columns(table_name=String, column_name=String)
     # The parts themselves have an index of their terms.
     searched = metadata.tables["order_parts"]
     # Pair by pair.

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Insert,
+    String,
     Table,
     TextClause,
     Update,
@@ -62,6 +63,10 @@ class SqliteEngine:
     horizon: TextualSelect = text("SELECT feed.position + 1 FROM feed").columns(position=BigInteger)
     # Nothing else runs.
     barrier: TextualSelect = text("SELECT 0 AS newest, 0 AS oldest").columns(newest=BigInteger, oldest=BigInteger)
+    columns: TextualSelect = text(
+        "SELECT t.name AS table_name, c.name AS column_name FROM sqlite_schema AS t"
+        " JOIN pragma_table_xinfo(t.name) AS c WHERE t.type = 'table'"
+    ).columns(table_name=String, column_name=String)
     searched = t.order_search
     # There is no LATERAL: the same rows are looked up by their number.
     first_notices = (
