@@ -82,7 +82,7 @@ class Node:
         }
         if not durable:
             self.settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-            self.settings |= {"max_wal_size": "'128MB'"}
+            self.settings |= {"max_wal_size": "'128MB'", "autovacuum": "off"}
         self.settings |= settings
         self.env = {**os.environ, "LC_ALL": "C", "HOME": "/tmp"}
 
