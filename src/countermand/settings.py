@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from email.utils import parseaddr
-from ipaddress import ip_network
+from importlib.util import find_spec
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -102,12 +103,40 @@ def _reachable(url: str) -> str:
     return url
 
 
+def _secure(url: str) -> str:
+    """Who says who somebody is, is asked over https, or on this machine."""
+    parts = urlsplit(_reachable(url))
+    if url and parts.scheme != "https" and not _is_here(parts.hostname or ""):
+        raise ValueError(f"{url!r} is not https")
+    return url
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _roles(groups: dict[str, str]) -> dict[str, str]:
+    for group, role in groups.items():
+        party, _, name = role.rpartition(":")
+        if not (party.strip() and name in ROLES):
+            known = ", ".join(ROLES)
+            raise ValueError(f"{role!r} of {group!r} is no role; write it like Platform:{ROLES[0]}, with {known}")
+    return groups
+
+
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"there is no time zone {name}") from error
     return name
+
+
+ROLES: Final = ("manager", "support", "viewer")
+"""What somebody can be for a party, as ``admin/roles.py`` has it."""
 
 
 class Settings(BaseSettings):
@@ -148,6 +177,17 @@ class Settings(BaseSettings):
     )
     console_password_above: int = Field(
         default=100, ge=0, description="Whole units of a currency above which the console asks for the password again"
+    )
+    oidc_issuer: Annotated[str, AfterValidator(_secure)] = Field(
+        default="", description="Who else says who somebody is: the issuer of OpenID Connect, https://id.shop.example"
+    )
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Without one, the client is a public one")
+    oidc_name: str = Field(default="single sign-on", description="What people call it, for the button of the log-in")
+    oidc_scopes: str = Field(default="openid email profile", description="What is asked for; openid and email at least")
+    oidc_groups_claim: str = Field(default="groups", description="Where the ID token names the groups of a person")
+    oidc_roles: Annotated[dict[str, str], AfterValidator(_roles)] = Field(
+        default_factory=dict, description="The role of each group, as Platform:manager; without any, only users log in"
     )
     trusted_proxies: Annotated[list[str], AfterValidator(_networks)] = Field(
         default_factory=list, description="Networks of proxies whose X-Forwarded-For is believed"
@@ -246,6 +286,16 @@ class Settings(BaseSettings):
     def _mail_has_a_sender(self) -> Self:
         if self.smtp_host and not self.mail_from:
             raise ValueError("mail_from must be set where smtp_host is")
+        return self
+
+    @model_validator(mode="after")
+    def _openid_has_a_client(self) -> Self:
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("oidc_client_id must be set where oidc_issuer is")
+        if self.oidc_issuer and not {"openid", "email"} <= set(self.oidc_scopes.split()):
+            raise ValueError("oidc_scopes must have openid and email")
+        if self.oidc_issuer and not (find_spec("authlib") and find_spec("joserfc")):
+            raise ValueError("oidc_issuer needs more packages; install countermand[oidc]")
         return self
 
     @model_validator(mode="after")

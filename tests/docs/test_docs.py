@@ -2,6 +2,7 @@ import itertools
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -283,9 +284,9 @@ def test_decisions_are_numbered_without_a_gap_and_told_apart() -> None:
 
 
 def test_every_dependency_of_the_service_has_its_reason() -> None:
-    listed = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
-    assert listed
-    named = re.findall(r'^\s*"([a-z0-9-]+)', listed[1], re.MULTILINE)
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = [*described["dependencies"], *itertools.chain(*described["optional-dependencies"].values())]
+    named = [re.split(r"[^a-z0-9-]", each)[0] for each in listed]
     assert set(rows_by_name(text_of("decisions/0011-dependencies.md"))) == set(named)
 
 

@@ -125,6 +125,7 @@ TREATED = {
     ("docs/native.md", "json"): "compared with what the page's own shell is answered",
     ("docs/how-to/plaza.md", "xml"): "sent by the page's own shell as cancel.xml",
     ("docs/settings.md", "toml"): "test_the_file_of_settings_is_read",
+    ("docs/how-to/openid-connect.md", "toml"): "test_the_settings_of_openid_connect_are_read",
 }
 """Which test takes the only block of a page in this language."""
 
@@ -250,6 +251,12 @@ def test_the_file_of_settings_is_read(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "countermand.toml").write_text(text)
     monkeypatch.chdir(tmp_path)
     assert Settings().plaza_limits == PLAZA_LIMITS | tomllib.loads(text)["plaza_limits"]
+
+
+def test_the_settings_of_openid_connect_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "countermand.toml").write_text(the_snippet("docs/how-to/openid-connect.md", "toml"))
+    monkeypatch.chdir(tmp_path)
+    assert Settings().oidc_roles["cancel-desk"] == "Fine Shoes:support"
 
 
 @pytest.mark.anyio

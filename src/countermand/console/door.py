@@ -19,6 +19,7 @@ from countermand.console.forms import BYTES_MAX, FORM, SEAL, Form, read_form
 from countermand.console.live import PATH as LIVE
 from countermand.console.live import Live, LiveStream
 from countermand.console.login import LOGIN, ONCE, SESSION_COOKIE, Logins
+from countermand.console.openid.login import OpenIdLogins
 from countermand.console.pages.account import LOOK_COOKIE, Look
 from countermand.console.rendering import page, redirect, show_page
 from countermand.console.routes import Route, match
@@ -97,6 +98,7 @@ class Console:
         self._services = services
         self._logins = Logins(services)
         self._live = Live(services.database, services.arrivals, services.clock)
+        self._openid = OpenIdLogins(services) if services.settings.oidc_issuer else None
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
         """Answer one call."""
@@ -120,7 +122,7 @@ class Console:
                 return _static(call.path.removeprefix(STATIC), call.query)
             if call.method == "POST":
                 call = replace(call, form=await self._form(call, receive))
-            public = await self._logins.reply(call.path, call.method, call.query, call.form, address_of(scope))
+            public = await self._public(call, address_of(scope))
             if public is not None:
                 return public
             session = await self._session(call)
@@ -135,6 +137,14 @@ class Console:
             return reply
         except Exception as error:  # noqa: BLE001 - what is nobody's to handle is raised again
             return _trouble_page(trouble_of(error), visit, call)
+
+    async def _public(self, call: Incoming, address: str) -> Reply | None:
+        """The answer to a call that needs nobody to be known; ``None`` for any other."""
+        if self._openid is not None and call.method == "GET":
+            by_another = await self._openid.reply(call.path, call.query, call.cookies, address)
+            if by_another is not None:
+                return by_another
+        return await self._logins.reply(call.path, call.method, call.query, call.form, address)
 
     async def _form(self, call: Incoming, receive: limits.Receive) -> Form:
         if not is_from_here(call.scope, self._services.settings.base_url):

@@ -5,7 +5,7 @@ from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -31,6 +31,7 @@ from countermand.wire.services import Services
 SESSION_COOKIE: Final = "__Host-countermand"
 HOME: Final = "/console/"
 LOGIN: Final = "/console/login"
+OPENID: Final = "/console/openid/login"
 ONCE: Final = "/console/once/"
 PASSWORD_MIN: Final = 12
 PASSWORD_MAX: Final = 200
@@ -77,6 +78,8 @@ class Logins:
             "kept": kept,
             "email": email,
             "theme": "",
+            "openid": self._services.settings.oidc_name if self._services.settings.oidc_issuer else "",
+            "openid_begins": f"{OPENID}?{urlencode({'next': local_path(then)})}",
             "insecure": not is_secure_place(self._services.settings.base_url),
         }
         return page(status, "login.html", values, *headers)

@@ -131,6 +131,7 @@ def show_page(
         "theme": visit.theme,
         "keys": visit.keys,
         "about": about_of(visit),
+        "openid": visit.services.settings.oidc_name if visit.services.settings.oidc_issuer else "",
     }
     return page(status, template, frame | more)
 
