@@ -69,6 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bench.pages import main as measure_pages
 
         return measure_pages([each for each in given if each != "--pages"])
+    if "--backups" in given:
+        from bench.backups import main as measure_backups
+
+        return measure_backups([each for each in given if each != "--backups"])
     if "--timing" in given:
         from bench.timing import main as measure_timing
 

@@ -38,6 +38,7 @@ ANY_NUMBER: Final = {
     "store/outbox.py mark_dead": "What was settled or replayed meanwhile is not dead.",
     "store/outbox.py forget_workers": "Another worker may have struck them off.",
     "store/outbox.py release": "What another worker took meanwhile is that one's.",
+    "store/restored.py settle": "Whatever was under way when the backup was taken.",
     "store/score_cards.py forget": "Old cards are rarely there.",
 }
 """Functions that carry out a change and do not look how many rows it found, and why."""

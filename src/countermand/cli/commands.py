@@ -9,6 +9,8 @@ app = App(name="countermand", help="Order-item cancellation.", version=lambda: v
 for name, place in {
     "serve": "countermand.cli.running:serve",
     "migrate": "countermand.cli.running:migrate",
+    "backup": "countermand.cli.keeping:backup",
+    "restore": "countermand.cli.keeping:restore",
     "demo": "countermand.cli.demo:demo",
     "orders": "countermand.cli.listing:orders",
     "cancellations": "countermand.cli.listing:cancellations",

@@ -104,6 +104,17 @@ def refunds_sharing(connection: Connection, retailer: UUID, refund: Refund) -> S
     return views(RefundRow, connection.execute(query.order_by(refunds.created_at, refunds.id)))
 
 
+def refunds_of_payment(connection: Connection, retailer: UUID, refund: Refund) -> Sequence[RefundRow]:
+    """All refunds of the same payment, this one too."""
+    refunds = t.refunds.c
+    query = select(t.refunds).where(
+        refunds.retailer_id == retailer,
+        refunds.provider == refund.provider,
+        refunds.payment_reference == refund.payment_reference,
+    )
+    return views(RefundRow, connection.execute(query))
+
+
 def counted_elsewhere(connection: Connection, retailer: UUID, provider: str, payment: str) -> int:
     """How much of what was refunded by hand at the provider is already counted in our refunds of this payment."""
     refunds = t.refunds.c

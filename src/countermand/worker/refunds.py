@@ -39,7 +39,9 @@ from countermand.store import refunds
 from countermand.store.codecs import refund_of
 from countermand.store.engines.protocol import Database
 from countermand.store.refunds import Mark, ProviderGroup, RefundAt
+from countermand.store.restored import last_restore
 from countermand.store.views import RefundRow
+from countermand.worker.after_restore import for_a_person, reference, seen_of
 from countermand.worker.leases import Partitions
 from countermand.worker.merging import Merging
 from countermand.worker.pace import Rests, StalledError, Streak
@@ -265,7 +267,11 @@ class Refunds:
             return await self._save_result(row.retailer_id, refund, result, fellows=fellows, incomplete=not whole)
         if not refund.attempts and (reason := await self._not_this_retailers(row.retailer_id, refund, provider)):
             return await self._save_result(row.retailer_id, refund, reason)
-        if not refund.unsent or refund.kind is RefundKind.RELEASE:
+        if refund.kind is RefundKind.RELEASE:
+            return await self._send(row.retailer_id, group, provider)
+        if reason := await self._since_restore(row.retailer_id, refund, provider):
+            return await self._save_result(row.retailer_id, refund, reason)
+        if not refund.unsent:
             return await self._send(row.retailer_id, group, provider)
         return await self._send_first(row.retailer_id, group, provider)
 
@@ -339,6 +345,20 @@ class Refunds:
             return ProviderResult(movement=Movement.REFUSED, result=sentence)
         return None
 
+    async def _since_restore(self, retailer: UUID, refund: Refund, provider: Provider) -> ProviderResult | None:
+        """Why a refund is not sent after a restore: the provider has it, or something that is missing here."""
+        restore = await self._database.read(last_restore)
+        if restore is None:
+            return None
+        held = await provider.list_refunds(refund.payment_reference)
+        if held is None:
+            return _no_answer(provider, "what was refunded since the backup")
+        here = await self._database.read(partial(refunds.refunds_of_payment, retailer=retailer, refund=refund))
+        seen = seen_of(restore, refund, held, map(refund_of, here))
+        if seen.call:
+            return await provider.find(replace(request_for(refund), reference=seen.call))
+        return for_a_person(refund, seen.lost) if seen.lost else None
+
     async def _why_not(
         self, group: Sequence[Refund], held: Sequence[ListedRefund], provider: Provider
     ) -> ProviderResult | None:
@@ -381,9 +401,9 @@ class Refunds:
             return None
         shared = refund.joined
         rounds = [number for number in range(1, refund.round) if not shared or number != shared.round]
-        worth: dict[str, int | None] = {_reference(refund.id, number): None for number in rounds}
+        worth: dict[str, int | None] = {reference(refund.id, number): None for number in rounds}
         if shared and not refund.shared:
-            worth[_reference(shared.lead, shared.number)] = shared.share_minor
+            worth[reference(shared.lead, shared.number)] = shared.share_minor
         valid = [each for each in held if each.reference in worth and each.movement is not Movement.REFUSED]
         shares = [(each.amount_minor, worth[each.reference]) for each in valid]
         return sum(amount if share is None else share for amount, share in shares)
@@ -458,7 +478,7 @@ def request_for(refund: Refund) -> RefundRequest:
     """The request for a refund. Each round has its own reference, so that an old failure is not found again."""
     return RefundRequest(
         key=refund.key,
-        reference=_reference(*refund.call),
+        reference=reference(*refund.call),
         payment=refund.payment_reference,
         amount_minor=refund.requested_minor,
         currency=refund.currency,
@@ -467,11 +487,6 @@ def request_for(refund: Refund) -> RefundRequest:
 
 def _named(fellows: Sequence[Refund]) -> tuple[Fellow, ...]:
     return tuple(Fellow(line=each.line, refund=each.id, attempts=each.attempts) for each in fellows)
-
-
-def _reference(refund: UUID, number: int) -> str:
-    reference = show("rfd", refund)
-    return reference if number == 1 else f"{reference}-{number}"
 
 
 def _not_set_up(refund: Refund) -> ProviderResult:

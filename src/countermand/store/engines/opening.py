@@ -18,15 +18,20 @@ async def open_database(url: str, **how: Any) -> Database:
         UnsafeDatabaseError: its address makes no sense, or its settings, or the library's version, would lose
             acknowledged calls.
     """
-    return await _engine_for(url).open(url, Opening(**how))
+    return await engine_for(url).open(url, Opening(**how))
 
 
 def shown(url: str) -> str:
     """The URL of a database as it may be shown: without its secrets."""
-    return _engine_for(url).shown(url)
+    return engine_for(url).shown(url)
 
 
-def _engine_for(url: str) -> Engine:
+def engine_for(url: str) -> Engine:
+    """Whose database this is.
+
+    Raises:
+        UnsafeDatabaseError: nobody's here.
+    """
     for engine in ENGINES:
         if engine.serves(url):
             return engine

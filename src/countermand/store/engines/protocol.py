@@ -15,6 +15,8 @@ from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
 
+from countermand.store.archive import ArchiveReader, ArchiveWriter, Progress
+
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 Rows = Sequence[dict[str, Any]]
@@ -89,6 +91,16 @@ class Opening:
     timeout_s: float | None = None
     pooled: bool = False
     read_timeout_s: float | None = READ_TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorePlan:
+    """What becomes of an empty database before the rows of a backup are in it, and of a full one afterwards."""
+
+    make: Work[None]
+    """Gives it the schema of the backup."""
+    finish: Work[None]
+    """Brings it up to date, and settles what happened since."""
 
 
 class Words(Protocol):
@@ -226,6 +238,26 @@ class Engine(Protocol):
 
     def misplaced(self, connection: Connection) -> int | None:
         """Where the feed has to go on if the database came from another server, which counts from elsewhere."""
+
+    def dump(self, connection: Connection, archive: ArchiveWriter, progress: Progress) -> dict[str, int]:
+        """Write all that this snapshot shows into a backup. Returns how many rows each table has."""
+
+    async def check_empty(self, url: str, how: Opening) -> None:
+        """Nothing is restored over anything.
+
+        Raises:
+            UnsafeDatabaseError: there is something.
+        """
+
+    async def restore(
+        self, url: str, how: Opening, archive: ArchiveReader, plan: RestorePlan, progress: Progress
+    ) -> None:
+        """Make a database of a backup, all of it or nothing.
+
+        Raises:
+            UnsafeDatabaseError: there is something already, or the server would lose what is acknowledged.
+            ArchiveError: the backup is not what its manifest says.
+        """
 
 
 def ping(connection: Connection) -> None:

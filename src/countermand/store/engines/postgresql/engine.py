@@ -16,12 +16,15 @@ from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
 
 from countermand.store import statements as sql
+from countermand.store.archive import ArchiveReader, ArchiveWriter, Progress
 from countermand.store.changes import LostRaceError
+from countermand.store.engines.postgresql import backup
 from countermand.store.engines.postgresql.address import AddressError, is_postgres, read_address
 from countermand.store.engines.postgresql.words import PostgresWords
 from countermand.store.engines.protocol import (
     Database,
     Opening,
+    RestorePlan,
     Rows,
     RowUpdate,
     Touched,
@@ -171,6 +174,36 @@ class PostgresEngine:
         """Where events stand beyond all transactions, the database was restored into another server."""
         found: int | None = connection.execute(_RESTORED).scalar()
         return found
+
+    def dump(self, connection: Connection, archive: ArchiveWriter, progress: Progress) -> dict[str, int]:
+        """The rows of every table."""
+        return backup.dump(connection, archive, progress)
+
+    async def check_empty(self, url: str, how: Opening) -> None:
+        """There is no table."""
+        database = await self.open(url, how)
+        try:
+            await database.read(lambda connection: backup.check_empty(connection, url))
+        finally:
+            await database.close()
+
+    async def restore(
+        self, url: str, how: Opening, archive: ArchiveReader, plan: RestorePlan, progress: Progress
+    ) -> None:
+        """In one transaction: the schema, the rows, and what follows."""
+
+        def work(connection: Connection) -> None:
+            self.prepare_to_migrate(connection)
+            backup.check_empty(connection, url)
+            plan.make(connection)
+            backup.load(connection, archive, progress)
+            plan.finish(connection)
+
+        database = await self.open(url, how)
+        try:
+            await database.write(work)
+        finally:
+            await database.close()
 
 
 _MIGRATING: Final = 0x636D  # any number that no other user of this database locks

@@ -35,9 +35,20 @@ from sqlalchemy.types import TypeEngine
 
 from countermand.store import statements as sql
 from countermand.store import tables as t
+from countermand.store.archive import ArchiveReader, ArchiveWriter, Progress
 from countermand.store.changes import LostRaceError
 from countermand.store.columns import Instant
-from countermand.store.engines.protocol import Database, Opening, Rows, RowUpdate, Touched, UnsafeDatabaseError, Words
+from countermand.store.engines.protocol import (
+    Database,
+    Opening,
+    RestorePlan,
+    Rows,
+    RowUpdate,
+    Touched,
+    UnsafeDatabaseError,
+    Words,
+)
+from countermand.store.engines.sqlite import backup
 from countermand.store.engines.sqlite.words import SqliteWords, instant_text
 
 _WORDS: Final = SqliteWords()
@@ -153,6 +164,21 @@ class SqliteEngine:
     def misplaced(self, connection: Connection) -> int | None:
         """Positions come from the file itself."""
         return None
+
+    def dump(self, connection: Connection, archive: ArchiveWriter, progress: Progress) -> dict[str, int]:
+        """The file as it is."""
+        return backup.dump(connection, archive, progress)
+
+    async def check_empty(self, url: str, how: Opening) -> None:
+        """There is no file."""
+        backup.check_empty(make_url(url))
+
+    async def restore(
+        self, url: str, how: Opening, archive: ArchiveReader, plan: RestorePlan, progress: Progress
+    ) -> None:
+        """The file comes with its schema."""
+        await self.check_empty(url, how)
+        await backup.load(self, make_url(url), archive, plan.finish, progress)
 
 
 # Rows
