@@ -49,7 +49,11 @@ def main(arguments: Sequence[str]) -> int:
 def _measure(engine: str, lines: int) -> dict[str, Any]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="backups_")))
-        node = stack.enter_context(Node(durable=True, directory=None, **SERVER_SETTINGS)) if engine == "postgresql" else None
+        node = (
+            stack.enter_context(Node(durable=True, directory=None, **SERVER_SETTINGS))
+            if engine == "postgresql"
+            else None
+        )
         source, target = _urls(folder, node)
         print(f"filling {engine} with {lines:,} lines", file=sys.stderr, flush=True)
         populate(source, lines, keys=folder / "keys")

@@ -98,7 +98,7 @@ SESSIONS: Final = {
              -d "{\\"lines\\": [{\\"line\\": \\"$QUOTED_LINE\\", \\"units\\": 2}]}" > quote.json
     """,
     ),
-    "docs/how-to/back-up.md": Session(after="test -s copy.sqlite3"),
+    "docs/how-to/back-up.md": Session(after="test -s restored.sqlite3"),
     "docs/how-to/crux.md": Session(served=True),
     "docs/how-to/follow-events.md": Session(served=True, after='test "$NEXT" != "$(cat page.json)"'),
     "docs/how-to/many-at-once.md": Session(after="grep out_of_stock lines.csv && test -s results.csv"),

@@ -21,6 +21,7 @@ from psycopg import errors
 
 from countermand.outlets.signature import new_secret, sign
 from countermand.settings import PLAZA_LIMITS, Settings
+from countermand.store.restored import last_restore
 from tests.docs.reading import text_of
 from tests.docs.shell import Shell, shell
 from tests.docs.snippets import NOT_RUN, SESSIONS, SHAPES, WORLD, Snippet, as_pasted, snippets, snippets_of, the_snippet
@@ -121,6 +122,7 @@ TREATED = {
     ("docs/webhooks.md", "python"): "test_the_sample_of_a_receiver_takes_what_is_sent",
     ("docs/events.md", "json"): "test_the_example_of_an_event_fits_the_schema",
     ("docs/events.md", "sql"): "test_the_service_works_without_the_rights_that_are_taken_from_it",
+    ("docs/how-to/back-up.md", "sql"): "test_a_database_that_was_restored_by_other_means_is_told_so",
     ("docs/how-to/postgresql.md", "sql"): "test_the_service_works_as_the_role_that_owns_nothing",
     ("docs/native.md", "json"): "compared with what the page's own shell is answered",
     ("docs/how-to/plaza.md", "xml"): "sent by the page's own shell as cancel.xml",
@@ -274,6 +276,18 @@ async def test_the_service_works_as_the_role_that_owns_nothing(postgres: Node, c
     with roles(postgres, "countermand_owner", made="countermand_service") as (url, owner):
         owner.execute(the_snippet("docs/how-to/postgresql.md", "sql"))
         await order_as("countermand_service", url, clock)
+
+
+@pytest.mark.anyio
+async def test_a_database_that_was_restored_by_other_means_is_told_so(postgres: Node, clock: Clock) -> None:
+    url = templates.new_database(postgres)
+    with psycopg.connect(url) as owner:
+        for statement in the_snippet("docs/how-to/back-up.md", "sql").split(";"):
+            owner.execute(statement.encode())
+    async with running(url, clock) as application:
+        restore = await application.database.read(last_restore)
+    assert restore is not None
+    assert restore.taken_at < restore.restored_at
 
 
 @contextmanager
