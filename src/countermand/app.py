@@ -1,8 +1,6 @@
 """A service without its APIs: the write road and the worker, wired from the settings."""
 
-import asyncio
-import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -94,23 +92,3 @@ def _wired(base: Application, providers: Mapping[str, Provider], courier: Courie
         outlets=outlets,
     )
     return service, network
-
-
-async def work(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
-    """Be a worker and nothing else, until SIGTERM or SIGINT; then finish what is under way.
-
-    Raises:
-        UnsafeDatabaseError: as ``opened``.
-        KeyringError: as ``Application.check_keys``.
-    """
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stopping.set)
-    async with opened(settings) as application:
-        await application.check_keys()
-        working = asyncio.create_task(application.worker.run())
-        ready()
-        await stopping.wait()
-        await application.worker.stop()
-        working.cancel()

@@ -5,9 +5,12 @@ Source: docs/decisions/0021.
 
 import asyncio
 import contextlib
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 from itertools import islice
 from typing import Any, Final, cast
@@ -17,7 +20,10 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from countermand.observability import metrics
 from countermand.wire.limits import Asgi
+from countermand.wire.replies import BUSY
+from countermand.wire.response import LEAVES, Reply, Scope, json_reply, leaves_bytes_unframed
 
 SWEEP_EVERY_S: Final = 0.25
 SWEPT_AT_ONCE: Final = 500
@@ -39,14 +45,33 @@ def _plain(status: str, sentence: str, *headers: str) -> bytes:
 FULL: Final = _plain("503 Service Unavailable", "Too many connections.", "retry-after: 5")
 TOO_LARGE: Final = _plain("431 Request Header Fields Too Large", "The headers are too large.")
 
+PROBES: Final = (b"/healthz", b"/readyz")
+"""What is answered however much there is to do: a service that is restarted for being busy does nothing at all."""
+
+Busy = Callable[[Scope], Reply]
+
 log = structlog.get_logger()
+
+
+def _written(reply: Reply, *, ends: bool) -> bytes:
+    """A whole answer as HTTP/1.1 writes it."""
+    phrase = HTTPStatus(reply.status).phrase
+    named = ((b"content-type", reply.media_type), (b"content-length", b"%d" % len(reply.body)), *reply.headers)
+    lines = [b"HTTP/1.1 %d %s" % (reply.status, phrase.encode()), *(b"%s: %s" % each for each in named)]
+    return b"\r\n".join([*lines, *([b"connection: close"] if ends else []), b"", reply.body])
+
+
+def plainly_busy(_: Scope) -> Reply:
+    """The answer to a call for which there is no room, where nobody says it in the words of an API."""
+    return json_reply(503, {"detail": BUSY}, (b"retry-after", b"1"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
     """How many connections there may be, in all and of one address, and how long one may do nothing, in seconds.
 
-    ``unlimited`` are networks, such as a proxy's, whose addresses may have as many as there may be in all.
+    ``unlimited`` are networks, such as a proxy's, whose addresses may have as many as there may be in all. ``calls``
+    are answered at once at most.
     """
 
     total: int
@@ -55,15 +80,21 @@ class ConnectionLimits:
     header_s: float
     write_stall_s: float
     unlimited: tuple[str, ...] = ()
+    calls: int = 1_000_000
 
 
 @dataclass(slots=True)
 class ConnectionGuard:
-    """Counts connections and lets go of those that do nothing for too long."""
+    """Counts connections and lets go of those that do nothing for too long; counts the calls that are being answered.
+
+    A call counts once it came whole, so that one that is sent slowly takes no other's place.
+    """
 
     limits: ConnectionLimits
     clock: Callable[[], float]
     refused: int = 0
+    turned_away: int = 0
+    answering: set[RequestResponseCycle] = field(default_factory=set)
     _open: dict["Connection", None] = field(default_factory=dict)
     _of_address: Counter[str] = field(default_factory=Counter)
 
@@ -74,6 +105,7 @@ class ConnectionGuard:
             self._of_address[address] >= limits.per_address and not self._is_unlimited(address)
         ):
             self.refused += 1
+            metrics.CONNECTIONS_REFUSED.add()
             return False
         self._open[connection] = None
         self._of_address[address] += 1
@@ -91,6 +123,11 @@ class ConnectionGuard:
         """How many connections there are."""
         return len(self._open)
 
+    @property
+    def has_no_room(self) -> bool:
+        """Whether as many calls are being answered as may be at once."""
+        return len(self.answering) >= self.limits.calls
+
     async def sweep_forever(self) -> None:
         """Check all connections again and again, some at a time."""
         while True:
@@ -99,7 +136,14 @@ class ConnectionGuard:
                 for connection in some:
                     connection.let_go_if_stuck(self.clock(), self._idle_s())
                 await asyncio.sleep(0)
+            self._report()
             await asyncio.sleep(SWEEP_EVERY_S)
+
+    def _report(self) -> None:
+        """One line for all calls that were turned away since the last time: one each would be more to do, not less."""
+        if self.turned_away:
+            log.warning("calls_turned_away", calls=self.turned_away, answering=len(self.answering))
+            self.turned_away = 0
 
     def _idle_s(self) -> float:
         crowded = len(self._open) > CROWDED * self.limits.total
@@ -113,11 +157,16 @@ class ConnectionGuard:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. What uvicorn leaves open is decided here: limits, stray bytes, and an early end of input."""
+    """One connection. What uvicorn leaves open is decided here: limits, stray bytes, and an early end of input.
 
-    def __init__(self, *arguments: Any, guard: ConnectionGuard, **more: Any) -> None:
+    ``busy`` writes the answer to a call for which there is no room, by its scope.
+    """
+
+    def __init__(self, *arguments: Any, guard: ConnectionGuard, busy: Busy, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._guard = guard
+        self._busy = busy
+        self._is_turned_away = False
         self._address = ""
         self._admitted = False
         self._deaf = False
@@ -174,6 +223,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A call begins."""
         super().on_message_begin()
+        self._is_turned_away = False
         self._in_headers = True
         self._header_bytes = 0
 
@@ -198,9 +248,25 @@ class Connection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_headers_complete(self) -> None:
-        """The call is known."""
+        """The call is known. If there is no room for it, it is answered at once, and costs as little as it can."""
         self._in_headers = False
+        if self._guard.has_no_room and not self._is_answering() and not self.url.startswith(PROBES):
+            self._turn_away()
+            return
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body came. Nobody reads that of a call that was turned away."""
+        if not self._is_turned_away:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The call came whole."""
+        if self._is_turned_away:
+            return
+        super().on_message_complete()
+        if self._is_answering():
+            self._guard.answering.add(self.cycle)
 
     def on_response_complete(self) -> None:
         """The answer was written."""
@@ -211,6 +277,33 @@ class Connection(HttpToolsProtocol):
         if not fits:
             self._too_large = True
             raise ValueError("the headers are too large")
+
+    # Calls at once
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Answer a call, which counts until its work is done, also if its caller has gone."""
+        leave = partial(self._guard.answering.discard, cycle)
+        cast("dict[str, Any]", cycle.scope)[LEAVES] = leave
+
+        async def counted(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            finally:
+                leave()
+
+        super()._start_asgi_task(cycle, counted)
+
+    def _turn_away(self) -> None:
+        self._is_turned_away = True
+        self._guard.turned_away += 1
+        metrics.SHED_CALLS.add("calls")
+        scope: Any = self.scope
+        scope["method"], scope["path"] = self.parser.get_method().decode("ascii"), self.url.decode("latin-1")
+        ends = not self.parser.should_keep_alive() or leaves_bytes_unframed(scope)
+        self.transport.write(_written(self._busy(scope), ends=ends))
+        if ends:
+            self._deaf = True
+            self.transport.close()
 
     # Limits
 
@@ -273,13 +366,14 @@ class HttpServer(uvicorn.Server):
         host: str,
         port: int,
         limits: ConnectionLimits,
+        busy: Busy = plainly_busy,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_stop = on_stop
         self.guard = ConnectionGuard(limits, asyncio.get_running_loop().time)
 
         def connection(**given: Any) -> Connection:
-            return Connection(guard=self.guard, **given)
+            return Connection(guard=self.guard, busy=busy, **given)
 
         super().__init__(
             uvicorn.Config(
@@ -316,3 +410,18 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the caller's."""
         yield
+
+
+def free_port(host: str, port: int) -> int:
+    """A port that nobody listens on: this one, or any for 0.
+
+    The server itself would not notice: its socket may share a port with another server's, and callers would then reach
+    now this service, now that one.
+
+    Raises:
+        OSError: it is taken, or it cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as probe:
+        chosen: int = probe.getsockname()[1]
+    return chosen

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import resource
 import signal
-import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -15,7 +14,11 @@ from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
 from countermand.console import console_doors
 from countermand.console.login import ONCE
-from countermand.http_server import ConnectionLimits, HttpServer
+from countermand.health import Health
+from countermand.http_server import ConnectionGuard, ConnectionLimits, HttpServer, free_port
+from countermand.observability import metrics
+from countermand.observability.systemd import Systemd
+from countermand.observed import observed
 from countermand.settings import Settings
 from countermand.store.engines.sqlite.file import FileLock
 from countermand.wire.answer import answer_door
@@ -24,11 +27,10 @@ from countermand.wire.bol_plaza import plaza_door
 from countermand.wire.bol_retailer import retailer_door
 from countermand.wire.callers import Proxies
 from countermand.wire.crux import crux_door
-from countermand.wire.limits import Asgi
 from countermand.wire.native import native_door
 from countermand.wire.passwords import Passwords
 from countermand.wire.provider_webhooks import payment_door
-from countermand.wire.router import routed
+from countermand.wire.router import Routed
 from countermand.wire.services import Services
 from countermand.wire.throttle import Throttle
 
@@ -51,6 +53,7 @@ async def serve(
         UnsafeDatabaseError: as ``opened``; or another process serves the same SQLite file.
         KeyringError: as ``Service.check_keys``.
         OSError: the port cannot be listened on, or another server does.
+        UnobservableError: as ``observed``.
     """
     lock = FileLock(str(settings.sqlite_path)) if settings.sqlite_path else None
     if lock:
@@ -65,40 +68,32 @@ async def serve(
             lock.release()
 
 
-def free_port(host: str, port: int) -> int:
-    """A port that nobody listens on: this one, or any for 0.
-
-    The server itself would not notice: its socket may share a port with another server's, and callers would then reach
-    now this service, now that one.
-
-    Raises:
-        OSError: it is taken, or it cannot be listened on.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as probe:
-        chosen: int = probe.getsockname()[1]
-    return chosen
-
-
 async def _serve(
     settings: Settings,
     application: Service,
     ready: Callable[[str], None],
     invite: Callable[[str], None] | None = None,
 ) -> None:
+    answering, manager = doors(application), Systemd.from_environment()
     server = HttpServer(
-        doors(application),
+        answering,
         host=settings.host,
         port=settings.port,
         limits=connection_limits(settings),
+        busy=answering.busy,
         # A stream of events has no end of its own.
         on_stop=application.arrivals.close,
     )
     if settings.worker:
         await application.worker.catch_up()
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        manager.stopping()
+        server.stop()
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, server.stop)
+        loop.add_signal_handler(name, stop)
     serving = asyncio.create_task(server.serve())
     await _until_listening(settings.host, settings.port, serving)
     # The objects that exist now stay, so the collector need not scan them while calls are served.
@@ -106,14 +101,24 @@ async def _serve(
     gc.freeze()
     if invite and not await application.database.read(web_sessions.has_operator):
         invite(await login_link(application))
-    ready(f"http://{settings.host}:{settings.port}")
-    working = asyncio.create_task(application.worker.run()) if settings.worker else None
-    try:
-        await serving
-    finally:
-        if working is not None:
-            await application.worker.stop()
-            working.cancel()
+    watch_connections(server.guard)
+    async with observed(settings, application), manager.watched():
+        ready(f"http://{settings.host}:{settings.port}")
+        manager.ready(f"Answers calls on {settings.host}:{settings.port}.")
+        working = asyncio.create_task(application.worker.run()) if settings.worker else None
+        try:
+            await serving
+        finally:
+            if working is not None:
+                await application.worker.stop()
+                working.cancel()
+
+
+def watch_connections(guard: ConnectionGuard) -> None:
+    """Let the metrics read what the server counts."""
+    metrics.CONNECTIONS.read_from(lambda: guard.open)
+    metrics.CONNECTIONS_MAX.read_from(lambda: guard.limits.total)
+    metrics.CALLS_IN_PROGRESS.read_from(lambda: len(guard.answering))
 
 
 async def login_link(application: Service, user: UUID | None = None, party: UUID = PLATFORM) -> str:
@@ -135,6 +140,7 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         header_s=settings.header_timeout_s,
         write_stall_s=settings.write_stall_s,
         unlimited=tuple(settings.trusted_proxies),
+        calls=settings.calls_max,
     )
 
 
@@ -149,7 +155,7 @@ async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) ->
             return
 
 
-def doors(application: Service) -> Asgi:
+def doors(application: Service) -> Routed:
     """All APIs of the service as one ASGI application."""
     settings = application.settings
     throttle = Throttle(settings, application.clock)
@@ -167,9 +173,15 @@ def doors(application: Service) -> Asgi:
         settings=settings,
         arrivals=application.arrivals,
         outlets=application.outlets,
+        health=Health(
+            application.database,
+            application.keyring,
+            settings,
+            application.worker.passes.lags_s if settings.worker else None,
+        ),
     )
     proxies = Proxies(settings.trusted_proxies) if settings.trusted_proxies else None
-    return routed(
+    return Routed(
         (
             payment_door(
                 providers=application.providers,

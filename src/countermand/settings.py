@@ -281,6 +281,21 @@ class Settings(BaseSettings):
         default=0, ge=0, le=36_500, description="After how long the customer of an order is erased; 0 = never"
     )
     log_level: str = "info"
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="json for a collector of logs, console for people"
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Where Prometheus reads the metrics")
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Its port; 0 = no metrics")
+    traces: bool = Field(default=False, description="Send traces by OpenTelemetry (pip install countermand[otel])")
+    calls_max: int = Field(
+        default=512, ge=8, le=100_000, description="Calls that are answered at once; the next one is turned away"
+    )
+    ready_lag_s: int = Field(
+        default=120, ge=30, le=86_400, description="For how long the worker may get nothing done before /readyz says so"
+    )
+    ready_disk_mb: int = Field(
+        default=256, ge=0, le=1_000_000, description="Free megabytes beside the SQLite file below which /readyz says so"
+    )
 
     @model_validator(mode="after")
     def _mail_has_a_sender(self) -> Self:

@@ -11,6 +11,8 @@ from countermand.domain.line import State
 from countermand.domain.money.refunds import RefundState
 from countermand.domain.reasons import CANCEL_MEANINGS, DECLINE_MEANINGS
 from countermand.domain.refusals import RefusalKind
+from countermand.observability.instruments import Histogram, Instrument, Label
+from countermand.observability.metrics import METRICS
 from countermand.wire.bol.vocabulary import REASONS
 from countermand.wire.native.problem_pages import MEANINGS, advice
 from countermand.wire.replies import REPLIES, Problem
@@ -37,6 +39,36 @@ def _pages() -> Iterator[tuple[str, str]]:
     yield "commands.md", _commands()
     yield "reasons.md", _reasons()
     yield "states.md", _states()
+    yield "metrics.md", _metrics()
+
+
+def _metrics() -> str:
+    head = (
+        "# Metrics, one by one\n\n"
+        "What `/metrics` shows on the port of the setting `metrics_port`. [How to watch it](../how-to/watch.md) says"
+        " which of them to look at.\n\n"
+        "Each label has a bounded number of values, none of which a caller can choose. Beside these are the numbers of"
+        " the process, by Prometheus' own library: `process_resident_memory_bytes`, `process_open_fds`,"
+        " `process_cpu_seconds_total` and others.\n"
+    )
+    return "\n".join((head, *map(_metric, METRICS)))
+
+
+def _metric(metric: Instrument) -> str:
+    rows = [(f"`{each.name}`", each.meaning, _values(each)) for each in metric.labels]
+    labels = f"\n{table(('Label', 'Meaning', 'Values'), rows)}\n" if rows else ""
+    bounds = ", ".join(f"{bound:g}" for bound in metric.bounds) if isinstance(metric, Histogram) else ""
+    return f"## `{metric.name}`\n\n{metric.kind.capitalize()}. {metric.meaning}\n{labels}" + (
+        f"\nBounds: {bounds}.\n" if bounds else ""
+    )
+
+
+def _values(each: Label) -> str:
+    if each.values is None:
+        return "of the code"
+    if len(each.values) > 100:
+        return "100 to 599"
+    return ", ".join(f"`{value}`" for value in sorted(each.values))
 
 
 def _problems() -> str:

@@ -137,6 +137,7 @@ NOT_RUN: Final = {
         "docs/console.md",
         'countermand user add ada@shop.example --party Platform --name "Ada Lindqvist"',
     ): "asks for a password; tests/cli/test_access.py adds people",
+    ("docs/how-to/watch.md", "pip install 'countermand[otel]'"): "installs; tests/observability/test_tracing.py traces",
     ("docs/how-to/postgresql.md", "createuser --pwprompt countermand"): "asks for a password; the tests make databases",
 }
 """Blocks of shell that the tests do not run, each with the reason."""

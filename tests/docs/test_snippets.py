@@ -9,16 +9,18 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
 import psycopg
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 from psycopg import errors
 
+from countermand.health import DATABASE_AWAY, Check
 from countermand.outlets.signature import new_secret, sign
 from countermand.settings import PLAZA_LIMITS, Settings
 from countermand.store.restored import last_restore
@@ -128,6 +130,9 @@ TREATED = {
     ("docs/how-to/plaza.md", "xml"): "sent by the page's own shell as cancel.xml",
     ("docs/settings.md", "toml"): "test_the_file_of_settings_is_read",
     ("docs/how-to/openid-connect.md", "toml"): "test_the_settings_of_openid_connect_are_read",
+    ("docs/how-to/watch.md", "toml"): "test_prometheus_reads_the_port_of_the_settings",
+    ("docs/how-to/watch.md", "yaml"): "test_prometheus_reads_the_port_of_the_settings",
+    ("docs/how-to/watch.md", "json"): "test_what_is_not_well_is_told_as_the_page_says",
 }
 """Which test takes the only block of a page in this language."""
 
@@ -259,6 +264,20 @@ def test_the_settings_of_openid_connect_are_read(tmp_path: Path, monkeypatch: py
     (tmp_path / "countermand.toml").write_text(the_snippet("docs/how-to/openid-connect.md", "toml"))
     monkeypatch.chdir(tmp_path)
     assert Settings().oidc_roles["cancel-desk"] == "Fine Shoes:support"
+
+
+def test_prometheus_reads_the_port_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "countermand.toml").write_text(the_snippet("docs/how-to/watch.md", "toml"))
+    monkeypatch.chdir(tmp_path)
+    told = yaml.safe_load(the_snippet("docs/how-to/watch.md", "yaml"))
+    settings = Settings()
+    [target] = told["scrape_configs"][0]["static_configs"][0]["targets"]
+    assert target == f"{settings.metrics_host}:{settings.metrics_port}"
+
+
+def test_what_is_not_well_is_told_as_the_page_says() -> None:
+    told = json.loads(the_snippet("docs/how-to/watch.md", "json"))
+    assert told["checks"] == [asdict(Check(name="database", ok=False, detail=DATABASE_AWAY))]
 
 
 @pytest.mark.anyio

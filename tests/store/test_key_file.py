@@ -11,13 +11,14 @@ from countermand.admin import credentials, endpoints, parties
 from countermand.admin.audit import Author
 from countermand.admin.callers import PLATFORM
 from countermand.admin.credentials import revoke_plaza_key
-from countermand.app import Service, opened, work
+from countermand.app import Service, opened
 from countermand.domain.endpoint import Endpoint
 from countermand.domain.parties import PartyKind
 from countermand.keyring import KeyringError
 from countermand.reads.parties import find_party
 from countermand.serving import serve
 from countermand.settings import Settings
+from countermand.working import work
 from tests.support.world import settings_for
 
 pytestmark = pytest.mark.anyio

@@ -87,6 +87,7 @@ from countermand.service.batch import run_batch
 from countermand.service.calls import Call, ProcessRequest
 from countermand.service.workspace import LaneState
 from countermand.store import erasure, feed, idempotency, outbox, owner_mails, refunds, retention, score_cards
+from countermand.store.backlog import backlog
 from countermand.store.codecs import refund_of
 from countermand.store.engines.opening import open_database
 from countermand.store.engines.protocol import engine_of, ping
@@ -1317,6 +1318,11 @@ def _(filled: Filled) -> Cases:
         "none": lambda connection: outbox.overdue(connection, now, 500, ALL),
         "some": lambda connection: outbox.overdue(connection, now + timedelta(days=2), 500, [1, 2]),
     }
+
+
+@of("store.backlog.backlog")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: backlog(connection, filled.population.now + timedelta(days=1))}
 
 
 @of("store.outbox.waiting")

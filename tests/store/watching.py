@@ -24,6 +24,7 @@ class Watched:
 
     def __init__(self, database: Database) -> None:
         self.engine = database.engine
+        self.turns = database.turns
         self.transactions = 0
         self.faults: deque[BaseException | None] = deque()
         self.held = asyncio.Event()

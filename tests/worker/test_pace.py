@@ -18,7 +18,7 @@ from countermand.store import tables as t
 from countermand.store.engines.protocol import Engine, UnavailableError
 from countermand.store.refunds import ProviderGroup
 from countermand.worker import deadlines, pace, refunds
-from countermand.worker.pace import PAUSE_MAX_S, REST_MAX, STALLED_AFTER, Rests, pause_s, repeat
+from countermand.worker.pace import PAUSE_MAX_S, REST_MAX, STALLED_AFTER, Passes, Rests, pause_s, repeat
 from tests.money.bank import Bank
 from tests.store.speaking import Sale
 from tests.support.logs import log_plainly
@@ -226,7 +226,7 @@ async def test_no_loop_spins(sqlite_world: World, monkeypatch: pytest.MonkeyPatc
             raise EnoughError
 
     with pytest.raises(EnoughError):
-        await repeat(1.0, act, sleep=sleep)
+        await repeat("loop", 1.0, act, passes=Passes(), sleep=sleep)
     calls = place.asked() - before
     if broken == "provider":
         # What it answered was written down, so each is asked about again at a time of its own.

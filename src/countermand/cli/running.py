@@ -20,6 +20,7 @@ from countermand.cli.output import Exit, UnwritableError, fail, manners, report,
 from countermand.cli.problems import as_command_error
 from countermand.domain.problems import ProblemError
 from countermand.keyring import KeyringError
+from countermand.observability import UnobservableError
 from countermand.observability.logs import configure_logging
 from countermand.road import Application, opened, opened_database
 from countermand.settings import Settings
@@ -55,7 +56,7 @@ def serve(*, database: DatabaseFlag = None, host: str | None = None, port: Whole
     from countermand.serving import serve as serve_doors
 
     settings = read_settings(database=database, host=host, port=port)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     allow_many_files()
 
     async def job() -> None:
@@ -71,13 +72,13 @@ def serve(*, database: DatabaseFlag = None, host: str | None = None, port: Whole
 
 def worker(*, database: DatabaseFlag = None) -> None:
     """Send notices and fire deadlines until a signal to stop comes, beside a server or without one."""
-    from countermand.app import work
+    from countermand.working import work
 
     settings = read_settings(database=database)
     if settings.sqlite_path:
         why = "A SQLite file belongs to one process: `countermand serve` does what is due there."
         fail(Exit.BAD_CONFIGURATION, "needs_postgresql", why)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     allow_many_files()
     run(work(settings, lambda: say(f"countermand works ({shown(settings.database)})")))
 
@@ -147,7 +148,7 @@ def on_free_port(settings: Settings) -> Settings:
     """
     if settings.port > PORT_MAX:
         fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"{settings.port} is no port: ports end at {PORT_MAX}.")
-    from countermand.serving import free_port
+    from countermand.http_server import free_port
 
     try:
         return settings.model_copy(update={"port": free_port(settings.host, settings.port)})
@@ -244,6 +245,8 @@ def run(job: Coroutine[Any, Any, T]) -> T:
         raise as_command_error(error) from error
     except UnsafeDatabaseError as error:
         fail(Exit.BAD_CONFIGURATION, "unsafe_database", str(error))
+    except UnobservableError as error:
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", str(error))
     except KeyringError as error:
         fail(Exit.BAD_CONFIGURATION, "bad_key_file", str(error))
     except ArgumentError as error:

@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
@@ -23,13 +24,16 @@ from countermand.console.openid.login import OpenIdLogins
 from countermand.console.pages.account import LOOK_COOKIE, Look
 from countermand.console.rendering import page, redirect, show_page
 from countermand.console.routes import Route, match
-from countermand.console.visit import SentBeforeError, Visit
+from countermand.console.visit import DOOR, SentBeforeError, Visit
 from countermand.ids import digest
+from countermand.observability.calls import note_operation
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire import limits
 from countermand.wire.body_types import unsupported_body
 from countermand.wire.callers import address_of
+from countermand.wire.endings import note_end
+from countermand.wire.replies import BUSY
 from countermand.wire.response import Reply, Scope, Send, header, header_values, send_reply
 from countermand.wire.router import Door, asked_method, path_of
 from countermand.wire.services import Services
@@ -45,9 +49,9 @@ log = structlog.get_logger()
 def console_doors(services: Services) -> tuple[Door, Door]:
     """The door of all paths below ``/console``, and before it the one of links that log in, which no log shows."""
     app = Console(services)
-    links = Door(prefixes=(ONCE,), app=app, refuse_host=_refuse_host, secret_paths=True)
+    links = Door(name=DOOR, prefixes=(ONCE,), app=app, refuse_host=_refuse_host, busy=_busy, secret_paths=True)
     root = frozenset({PREFIX.rstrip("/")})
-    return links, Door(prefixes=(PREFIX,), paths=root, app=app, refuse_host=_refuse_host)
+    return links, Door(name=DOOR, prefixes=(PREFIX,), paths=root, app=app, refuse_host=_refuse_host, busy=_busy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +123,17 @@ class Console:
             if call.path == PREFIX.rstrip("/"):
                 return redirect(PREFIX)
             if call.path.startswith(STATIC):
+                note_operation("static")
                 return _static(call.path.removeprefix(STATIC), call.query)
             if call.method == "POST":
                 call = replace(call, form=await self._form(call, receive))
             public = await self._public(call, address_of(scope))
             if public is not None:
+                note_operation("log_in")
                 return public
             session = await self._session(call)
             if call.path == LIVE:
+                note_operation("live")
                 return self._stream(call, session)
             if session is None:
                 return self._stranger(call)
@@ -136,6 +143,7 @@ class Console:
                 self._live.check_sessions()
             return reply
         except Exception as error:  # noqa: BLE001 - what is nobody's to handle is raised again
+            note_end(error)
             return _trouble_page(trouble_of(error), visit, call)
 
     async def _public(self, call: Incoming, address: str) -> Reply | None:
@@ -230,6 +238,7 @@ class Console:
             raise PageError(
                 HTTPStatus.METHOD_NOT_ALLOWED, "This address takes no such call", "", (b"allow", allow.encode())
             )
+        note_operation(route.name)
         _check(visit, route)
         try:
             return await route.answer(visit)
@@ -297,6 +306,17 @@ def _again(trouble: Trouble, call: Incoming | None) -> list[tuple[str, str]]:
     if call is None or trouble.status not in _HELPS_TO_REPEAT or call.path.startswith((LOGIN, ONCE)):
         return []
     return [(name, value) for name, value in call.form.pairs if name != "password"]
+
+
+@cache
+def _busy_page() -> Reply:
+    when = (b"retry-after", b"1")
+    return _trouble_page(Trouble(status=503, title="There is too much to do", sentence=BUSY, headers=(when,)), None)
+
+
+def _busy(_: Scope) -> Reply:
+    """There is no room for a call. The page is made once."""
+    return _busy_page()
 
 
 async def _refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:

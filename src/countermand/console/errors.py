@@ -31,6 +31,7 @@ class PageError(Exception):
         self, status: int, title: str, sentence: str = "", *headers: Header, links: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(title)
+        self.status = status
         self.trouble = Trouble(status=status, title=title, sentence=sentence, headers=headers, links=links or {})
 
 

@@ -31,6 +31,7 @@ from countermand.reads.arrivals import Arrivals
 from countermand.reads.events import EventFilter, EventView, Place, event_keys_shown, list_events, newest_shown
 from countermand.reads.scope import Scope
 from countermand.store.engines.protocol import Database, TooBroadError, UnavailableError
+from countermand.wire.response import goes_on
 
 PATH: Final = "/console/live"
 
@@ -351,6 +352,7 @@ class LiveStream(StreamingResponse):
         """Send until something ends it."""
         with self._live.listening(self._session, self._about) as listener:
             self._listener = listener
+            goes_on(scope)
             await super().__call__(scope, receive, send)
 
     async def _chunks(self) -> AsyncIterator[bytes]:

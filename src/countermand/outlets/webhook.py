@@ -18,6 +18,7 @@ from countermand.domain.endpoint import Endpoint
 from countermand.domain.events import EventKind
 from countermand.ids import show
 from countermand.keyring import Keyring
+from countermand.observability import tracing
 from countermand.outlets.http.client import Webhooks
 from countermand.outlets.links import Links
 from countermand.outlets.outlet import Notice
@@ -56,7 +57,7 @@ class WebhookOutlet:
     async def _post(self, endpoint: Endpoint, message: str, document: Any, now: datetime) -> Attempt:
         body = orjson.dumps(document)
         headers = sign(self._secrets(endpoint, now), message, now, body)
-        return await self._webhooks.post(endpoint.url, headers, body)
+        return await self._webhooks.post(endpoint.url, {**headers, **tracing.headers()}, body)
 
     def _secrets(self, endpoint: Endpoint, now: datetime) -> tuple[str, ...]:
         """Opened once a minute. One that ends within it signs for the rest of it, beside the one that replaced it."""

@@ -1,6 +1,7 @@
 """How every adapter calls its provider, and the results that mean the same with every provider."""
 
 import asyncio
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -10,6 +11,7 @@ import structlog
 
 from countermand.documents.sentences import one_line
 from countermand.ids import Clock
+from countermand.observability import metrics
 from countermand.outlets.http.client import NoAnswerError, Outbound, retry_after
 from countermand.payments.answers import BODY_MAX, Document, UnreadableError, document_of
 from countermand.payments.provider import ListedRefund, Movement, ProviderResult, RefundRequest, WaitingFor
@@ -47,9 +49,10 @@ class Reply:
 
 
 class Api:
-    """The API of one provider: where it is, and the headers that every call to it has."""
+    """The API of one provider: its name, where it is, and the headers that every call to it has."""
 
-    def __init__(self, outbound: Outbound, base_url: str, headers: Mapping[str, str], clock: Clock) -> None:
+    def __init__(self, name: str, outbound: Outbound, base_url: str, headers: Mapping[str, str], clock: Clock) -> None:
+        self._name = name
         self._outbound = outbound
         self._base_url = base_url.rstrip("/")
         self._headers = headers
@@ -63,9 +66,15 @@ class Api:
             UnreadableError: an answer came that cannot be read.
         """
         named = {name.replace("_", "-").title(): value for name, value in headers.items()}
-        answer = await self._outbound.call(
-            method, f"{self._base_url}{path}", {**self._headers, **named}, body, answer_max=BODY_MAX
-        )
+        began, answered = time.perf_counter(), "none"
+        try:
+            answer = await self._outbound.call(
+                method, f"{self._base_url}{path}", {**self._headers, **named}, body, answer_max=BODY_MAX
+            )
+            answered = f"{answer.status // 100}xx"
+        finally:
+            metrics.PROVIDER_CALLS.add(self._name, answered)
+            metrics.PROVIDER_SECONDS.observe(time.perf_counter() - began, self._name)
         wait_s = retry_after(answer, self._clock())
         if answer.status in _WITHOUT_DOCUMENT:
             return Reply(status=answer.status, document={}, retry_after_s=wait_s)

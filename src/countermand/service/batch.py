@@ -1,7 +1,7 @@
 """One batch of calls, one transaction: load, decide, save."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
 from typing import Final
@@ -10,14 +10,14 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.domain.cancellation import NewId
-from countermand.domain.events import EventKind
+from countermand.domain.money.refunds import Refund
 from countermand.ids import Clock
 from countermand.service import effects, money
 from countermand.service.calls import Call, Outcome
 from countermand.service.decide import decide_call
 from countermand.service.idempotency import keep_replies
 from countermand.service.load import load
-from countermand.service.workspace import LaneState, More, Workspace
+from countermand.service.workspace import LaneState, More, Row, Workspace
 from countermand.store import statements as sql
 from countermand.store.changes import change_rows
 from countermand.store.handovers import hand_over
@@ -39,24 +39,19 @@ _PARENTS_FIRST: Final = tuple(table.name for table in metadata.sorted_tables)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Escalated:
-    """A cancellation that waits for the operator from now on."""
-
-    cancellation: UUID
-    retailer: UUID
-    line: UUID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
     """The result of a batch: an outcome for each call, and what to do after the commit.
 
-    ``wake`` are the partitions and endpoints for which there are new notices.
+    ``wake`` are the partitions and endpoints for which there are new notices, ``events`` the rows of what changed.
+    ``asked_at`` says since when those cancellations had waited that were stored before, ``refunds`` are those that
+    changed.
     """
 
     outcomes: Sequence[Outcome]
     wake: frozenset[tuple[int, UUID]] = frozenset()
-    escalated: tuple[Escalated, ...] = ()
+    events: Sequence[Row] = ()
+    asked_at: Mapping[UUID, datetime] = field(default_factory=dict)
+    refunds: Mapping[UUID, Refund] = field(default_factory=dict)
 
 
 def run_batch(
@@ -90,7 +85,13 @@ def run_batch(
     _save(connection, work)
     if work.to_reply:
         outcomes = keep_replies(connection, work, outcomes)
-    return BatchResult(outcomes=outcomes, wake=_due(work), escalated=_escalated(work))
+    return BatchResult(
+        outcomes=outcomes,
+        wake=_due(work),
+        events=work.new.get("events", ()),
+        asked_at={key: asked.asked_at for key, (_, asked, _) in work.answered.items() if key in work.stored},
+        refunds=work.repaid,
+    )
 
 
 def _save(connection: Connection, work: Workspace) -> None:
@@ -117,11 +118,3 @@ def _save(connection: Connection, work: Workspace) -> None:
 
 def _due(work: Workspace) -> frozenset[tuple[int, UUID]]:
     return frozenset((row["partition"], row["endpoint_id"]) for row in work.new.get("notices", ()))
-
-
-def _escalated(work: Workspace) -> tuple[Escalated, ...]:
-    return tuple(
-        Escalated(cancellation=row["cancellation_id"], retailer=row["retailer_id"], line=row["line_id"])
-        for row in work.new.get("events", ())
-        if row["kind"] == EventKind.CANCELLATION_ESCALATED.value
-    )

@@ -7,9 +7,10 @@ call waits for company.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from contextvars import Context
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -18,10 +19,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from countermand.domain.cancellation import NewId
 from countermand.ids import Clock, show
+from countermand.observability import metrics, tracing
+from countermand.observability.calls import SUBJECTS_MAX, current_call
 from countermand.service.batch import BatchResult, run_batch
-from countermand.service.calls import Call, Failed, Outcome
+from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.service.load import about
 from countermand.service.numbers import EventIds, NoNumbers, Numbers, numbers_needed
+from countermand.service.reporting import report_changes
 from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store.engines.protocol import CommitUnknownError, Database
 
@@ -34,6 +38,16 @@ _RETRIED_SQLSTATES: Final = frozenset({"40001", "40P01", "23505"})
 """Serialization, deadlock, and a unique key that another lane has just taken: a second try sees it."""
 
 log = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A call that waits for its outcome, the span that it is part of, and how many calls shared its transaction."""
+
+    call: Call
+    future: asyncio.Future[Outcome]
+    span: Any = None
+    batch: int = 0
 
 
 class Lane:
@@ -59,18 +73,27 @@ class Lane:
         self._state = LaneState(database.engine)
         self.wake = wake
         self.committed: Callable[[], None] = lambda: None
-        self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._pump: asyncio.Task[None] | None = None
 
     async def submit(self, call: Call) -> Outcome:
         """Decide and save ``call``. Returns when the outcome is durable; ``Failed`` if it could not be saved."""
         if len(self._waiting) >= QUEUE_MAX:
+            metrics.SHED_CALLS.add("lane")
             return Failed()
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((call, future))
+        waiting = _Waiting(call, asyncio.get_running_loop().create_future(), tracing.current())
+        self._waiting.append(waiting)
         if self._pump is None:
-            self._pump = asyncio.create_task(self._run())
-        return await future
+            # The lane answers many calls, so nothing of the one that started it shall stick to it.
+            self._pump = asyncio.create_task(self._run(), context=Context())
+        outcome = await waiting.future
+        _note(outcome, waiting.batch)
+        return outcome
+
+    @property
+    def depth(self) -> int:
+        """How many calls wait."""
+        return len(self._waiting)
 
     async def drain(self) -> None:
         """Wait until every call that was submitted has its outcome."""
@@ -78,20 +101,23 @@ class Lane:
             await asyncio.wait({self._pump})
 
     async def _run(self) -> None:
-        batch: list[tuple[Call, asyncio.Future[Outcome]]] = []
+        batch: list[_Waiting] = []
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
-                outcomes = await self._outcomes([call for call, _ in batch])
-                for (_, future), outcome in zip(batch, outcomes, strict=True):
-                    if not future.done():
-                        future.set_result(outcome)
+                metrics.BATCH_CALLS.observe(len(batch))
+                with tracing.span("batch", links=[each.span for each in batch], calls=len(batch)):
+                    outcomes = await self._outcomes([each.call for each in batch])
+                for each, outcome in zip(batch, outcomes, strict=True):
+                    if not each.future.done():
+                        each.batch = len(batch)
+                        each.future.set_result(outcome)
         finally:
             self._pump = None
             # Calls are left only if the lane itself was stopped. They must not wait for ever.
-            for _, future in (*batch, *self._waiting):
-                if not future.done():
-                    future.set_result(Failed(unknown=True))
+            for each in (*batch, *self._waiting):
+                if not each.future.done():
+                    each.future.set_result(Failed(unknown=True))
             self._waiting.clear()
 
     async def _outcomes(self, calls: Sequence[Call]) -> Sequence[Outcome]:
@@ -106,9 +132,11 @@ class Lane:
         try:
             return await self._transact(calls)
         except CommitUnknownError:
+            metrics.BATCHES.add("unknown")
             log.exception("commit_unknown", calls=len(calls))
             return [Failed(unknown=True)] * len(calls)
         except Exception:
+            metrics.BATCHES.add("failed")
             log.warning("batch_failed", calls=len(calls), exc_info=True)
         outcomes: list[Outcome] = []
         try:
@@ -163,14 +191,9 @@ class Lane:
         self.committed()
         if result.wake:
             self.wake(result.wake)
-        for each in result.escalated:
-            log.warning(
-                "cancellation_escalated",
-                cancellation=show("can", each.cancellation),
-                retailer=str(each.retailer),
-                line=str(each.line),
-                answer="countermand cancellations --state escalated",
-            )
+        metrics.BATCHES.add("ok")
+        tracing.stored(row["id"] for row in result.events)
+        report_changes(result.events, result.asked_at, result.refunds)
         return result.outcomes
 
     async def _written(self, calls: Sequence[Call]) -> BatchResult:
@@ -199,6 +222,16 @@ class Lanes:
         key = call.retailer or about(call.command)
         return await self._lanes[key.int % len(self._lanes)].submit(call)
 
+    @property
+    def depth(self) -> int:
+        """How many calls wait in all lanes."""
+        return sum(lane.depth for lane in self._lanes)
+
+    @property
+    def depth_max(self) -> int:
+        """How many calls may wait in all lanes."""
+        return QUEUE_MAX * len(self._lanes)
+
     def report_to(self, *, wake: Callable[[Collection[Pair]], None], committed: Callable[[], None]) -> None:
         """Call these from now on, as a lane says."""
         for lane in self._lanes:
@@ -207,6 +240,21 @@ class Lanes:
     async def drain(self) -> None:
         """Wait until every lane is idle."""
         await asyncio.gather(*(lane.drain() for lane in self._lanes))
+
+
+def _note(outcome: Outcome, batch: int) -> None:
+    """For the line of the log about the call that this is the outcome of, if it is one of a caller's."""
+    call = current_call.get()
+    if call is None:
+        return
+    call.batch = batch
+    match outcome:
+        case Done(cancellations=cancellations, order=order):
+            call.subjects = tuple(show("can", each) for each in cancellations[:SUBJECTS_MAX])
+            if order is not None:
+                call.subjects = (str(order), *call.subjects)
+        case Refused(refusal=refusal):
+            call.code = refusal.kind.value
 
 
 def _reserve(numbers: Numbers, size: int, connection: Connection) -> None:

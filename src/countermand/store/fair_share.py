@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from typing import Final
 from uuid import UUID
 
+from countermand.observability import metrics
+
 WAITING_MAX: Final = 200
 """So many reads of one party wait at most. The next one is refused at once: it would be answered too late to matter."""
 
@@ -27,10 +29,21 @@ class FairShare:
     """Gives out so many places. A caller gives its place back with ``release``."""
 
     def __init__(self, places: int) -> None:
+        self.places = places
         self._free = places
         self._share = max(1, places // SHARE)
         self._reading: Counter[UUID | None] = Counter()
         self._waiting: OrderedDict[UUID | None, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @property
+    def taken(self) -> int:
+        """How many places are taken."""
+        return self.places - self._free
+
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for a place."""
+        return sum(map(len, self._waiting.values()))
 
     async def acquire(self, party: UUID | None) -> None:
         """Wait for a place.
@@ -43,6 +56,7 @@ class FairShare:
             self._take(party)
             return
         if queue is not None and len(queue) >= WAITING_MAX and party is not None:
+            metrics.SHED_CALLS.add("reads")
             raise TooManyReadsError
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(party, deque()).append(turn)

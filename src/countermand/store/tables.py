@@ -89,6 +89,7 @@ SHIPPED_HELD: Final = "shipped > 0 AND with_fulfiller AND fulfiller_id <> retail
 HELD_BY_ANOTHER: Final = "fulfiller_id <> retailer_id"
 WAITS: Final = "state = 'asked'"
 UNFINISHED_JOB: Final = "state IN ('draft', 'queued', 'running')"
+STOPPED: Final = "state IN ('paused', 'disabled')"
 OPEN_JOB: Final = "state IN ('queued', 'running')"
 WAITS_HELD: Final = f"{WAITS} AND {HELD_BY_ANOTHER}"
 ESCALATED: Final = f"{WAITS} AND awaiting IS NULL AND NOT agreed"
@@ -204,6 +205,7 @@ endpoints = Table(
     Index(None, "party_id"),
     _index_where("ix_endpoints_encrypted", "created_at", where=ENCRYPTED_ENDPOINT),
     _index_where("ix_endpoints_unconfirmed", "id", where="unconfirmed_since IS NOT NULL"),
+    _index_where("ix_endpoints_stopped", "id", where=STOPPED),
 )
 
 owner_mails = Table(

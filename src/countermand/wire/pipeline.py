@@ -9,9 +9,11 @@ from typing import Generic, Protocol, TypeVar
 
 from countermand.admin.callers import Caller, Permission
 from countermand.domain.parties import PartyKind
+from countermand.observability.calls import note_operation
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.service.lanes import Lanes
 from countermand.settings import Settings
+from countermand.wire.endings import note_end
 from countermand.wire.limits import Receive, read_body
 from countermand.wire.replies import NOT_ANSWERED, CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, send_reply
@@ -33,6 +35,11 @@ class Operation(Generic[R]):
     """The quota that it draws on, where calls of this kind have one of their own."""
     has_lines: bool = False
     """Whether its body may have a thousand lines, and so more room."""
+
+    @property
+    def name(self) -> str:
+        """As logs and metrics call it."""
+        return getattr(self.answer, "__name__", self.path)
 
 
 class Auth(Protocol[R]):
@@ -79,6 +86,7 @@ class Endpoint(Generic[R]):
         self._dialect = dialect
         self._settings = settings
         self._operations = {each.method: each for each in operations}
+        self._names = {each.method: each.name for each in operations}
         self._first = operations[0]
         self._methods = tuple(self._operations)
 
@@ -90,6 +98,7 @@ class Endpoint(Generic[R]):
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         auth, settings, operation = self._auth, self._settings, self._operations.get(scope["method"])
+        note_operation(self._names.get(scope["method"], ""))
         caller = await auth.who(scope)
         if not _may(caller, operation or self._first):
             raise auth.forbidden(caller, operation or self._first)
@@ -111,6 +120,7 @@ async def answered(work: Awaitable[Reply], error_reply: Callable[[Exception], Re
     try:
         return await work
     except Exception as error:  # noqa: BLE001 - what is nobody's to handle, the door raises again
+        note_end(error)
         return error_reply(error)
 
 

@@ -9,12 +9,13 @@ from typing import Final
 
 import structlog
 
+from countermand.observability.calls import note_operation
 from countermand.payments.provider import ForgedError, Notified, Provider
 from countermand.settings import Settings
 from countermand.wire import limits
 from countermand.wire.body_types import unsupported_coding
 from countermand.wire.pipeline import answered
-from countermand.wire.replies import REPLIES, CallError, Problem
+from countermand.wire.replies import BUSY, REPLIES, CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, json_reply, send_reply
 from countermand.wire.router import Door, path_of
 from countermand.wire.throttle import Throttle, ThrottledError
@@ -30,7 +31,7 @@ Follow = Callable[[str, Sequence[Notified]], Awaitable[bool]]
 def payment_door(*, providers: Mapping[str, Provider], follow: Follow, throttle: Throttle, settings: Settings) -> Door:
     """The door: one address for each provider that the settings name."""
     app = _Payments(providers=providers, follow=follow, throttle=throttle, settings=settings)
-    return Door(prefixes=(PATH,), app=app, refuse_host=_refuse_host)
+    return Door(name="payments", prefixes=(PATH,), app=app, refuse_host=_refuse_host, busy=_busy)
 
 
 class _Payments:
@@ -53,6 +54,7 @@ class _Payments:
         provider = self._providers.get(name)
         if provider is None or last.removesuffix("/") != _LAST:
             raise CallError(Problem.NOT_FOUND, "There is no such address.")
+        note_operation(name)
         if scope["method"] != "POST":
             raise CallError(Problem.METHOD_NOT_ALLOWED, "News is posted here.", (b"allow", b"POST"))
         if unsupported := unsupported_coding(scope):
@@ -87,6 +89,11 @@ def _error(error: Exception) -> Reply:
             return _problem(CallError(Problem.TOO_SLOW, "The body did not arrive in time."))
         case _:
             raise error
+
+
+def _busy(_: Scope) -> Reply:
+    """There is no room for a call: the provider sends it again."""
+    return _problem(CallError(Problem.UNAVAILABLE, BUSY, (b"retry-after", b"30")))
 
 
 async def _refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:

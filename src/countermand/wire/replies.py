@@ -11,6 +11,8 @@ Header = tuple[bytes, bytes]
 
 NOT_ANSWERED: Final = "The database did not answer. Nothing is lost; repeat the call."
 
+BUSY: Final = "There is too much to do at the moment. Nothing was done; repeat the call."
+
 
 class Problem(StrEnum):
     """What can be wrong with a call before any rule is asked."""

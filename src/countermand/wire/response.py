@@ -11,6 +11,9 @@ Scope = Mapping[str, Any]
 
 JSON: Final = b"application/json"
 
+LEAVES: Final = "countermand.leaves"
+"""Where the scope of a call has what ``goes_on`` calls."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -39,6 +42,13 @@ async def send_reply(send: Send, reply: Reply) -> None:
         headers.append((b"content-type", reply.media_type))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+def goes_on(scope: Scope) -> None:
+    """The answer to this call has no end of its own, so it takes no other call's place."""
+    leave: Callable[[], None] | None = scope.get(LEAVES)
+    if leave is not None:
+        leave()
 
 
 def header(scope: Scope, name: bytes) -> str | None:

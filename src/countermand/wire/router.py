@@ -4,16 +4,20 @@ The path alone says which door a call belongs to. No door knows of another.
 """
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
+from countermand.observability import metrics, tracing
+from countermand.observability.calls import ObservedCall, current_call, request_id_of
 from countermand.store.engines.protocol import UnavailableError
+from countermand.store.fair_share import reading_party
 from countermand.wire.callers import Proxies
 from countermand.wire.limits import Asgi
-from countermand.wire.response import Reply, Scope, header_values, json_reply, send_reply
+from countermand.wire.response import Reply, Scope, header, header_values, json_reply, send_reply
 
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(:[0-9]*)?")
 _ASKED: Final = "countermand.asked_method"
@@ -23,16 +27,20 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """An API as an ASGI application: how its paths begin, and how it refuses a call whose Host is wrong.
+    """An API as an ASGI application: its name, how its paths begin, and how it refuses a call whose Host is wrong.
+
+    ``busy`` says in its words that there is no room for a call, without any work.
 
     ``paths`` are those of its calls that do not begin so. ``refuse_host`` finds why under ``scope["error"]``. A path
     of a door with ``secret_paths`` is as good as a password, so it is never logged.
     """
 
+    name: str
     prefixes: tuple[str, ...]
     paths: frozenset[str] = frozenset()
     app: Asgi
     refuse_host: Asgi
+    busy: Callable[[Scope], Reply]
     secret_paths: bool = False
 
     def loggable(self, path: str) -> str:
@@ -40,39 +48,69 @@ class Door:
         return f"{self.prefixes[0]}…" if self.secret_paths else path
 
 
-def routed(doors: Sequence[Door], otherwise: Door, proxies: Proxies | None = None) -> Asgi:
+class Routed:
     """One application of these doors. A path that is none of theirs goes to the last one.
 
     An error of ours reaches the log in full and the caller as one bland sentence, never as a stack trace. Behind
     ``proxies`` a call comes from whom they say.
     """
 
-    async def answered(scope: Any, receive: Any, send: Any) -> None:
+    def __init__(self, doors: Sequence[Door], otherwise: Door, proxies: Proxies | None = None) -> None:
+        self._doors = doors
+        self._otherwise = otherwise
+        self._proxies = proxies
+
+    def busy(self, scope: Scope) -> Reply:
+        """What the door of a call says if there is no room for it."""
+        door = self._door(path_of(scope))
+        reply = door.busy(scope)
+        metrics.HTTP_REQUESTS.add(door.name, "", str(reply.status))
+        return reply
+
+    def _door(self, path: str) -> Door:
+        for each in self._doors:
+            if path.startswith(each.prefixes) or path in each.paths:
+                return each
+        return self._otherwise
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one call."""
         if scope["type"] != "http":
             return
-        path, method = path_of(scope), scope["method"]
-        door = next((each for each in doors if path.startswith(each.prefixes) or path in each.paths), otherwise)
-        begun = False
+        door, given = self._door(path_of(scope)), header(scope, b"traceparent")
+        call = ObservedCall(request_id=request_id_of(header(scope, b"request-id"), given))
+        current_call.set(call)
+        reading_party.set(None)
+        began = time.perf_counter()
+        with tracing.span(f"call {door.name}", "server", parent=given) as span:
+            try:
+                await self._answer(door, call, scope, receive, send)
+            finally:
+                _report(door.name, scope["method"], call, time.perf_counter() - began)
+                if span is not None:
+                    span.set_attributes(_attributes(scope["method"], call))
+
+    async def _answer(self, door: Door, call: ObservedCall, scope: Any, receive: Any, send: Any) -> None:
+        method = scope["method"]
 
         async def sending(message: Any) -> None:
-            nonlocal begun
-            begun = True
             if message["type"] == "http.response.start":
+                call.status = message["status"]
                 message = {**message, "headers": _unkept(message.get("headers", ()))}
             elif method == "HEAD":
                 message = {**message, "body": b""}
             await send(message)
 
         async def sorry(reply: Reply) -> None:
-            if not begun:
+            if not call.status:
                 await send_reply(sending, reply)
 
         try:
             wrong = wrong_host(scope)
             # A door need not know HEAD: such a call is answered as GET is, without the body.
             more = ({"method": "GET", _ASKED: method} if method == "HEAD" else {}) | ({"error": wrong} if wrong else {})
-            if proxies:
-                more["client"] = (proxies.client(scope), 0)
+            if self._proxies:
+                more["client"] = (self._proxies.client(scope), 0)
             app = door.refuse_host if wrong else door.app
             await app({**scope, **more} if more else scope, receive, sending)
         except UnavailableError:
@@ -83,7 +121,53 @@ def routed(doors: Sequence[Door], otherwise: Door, proxies: Proxies | None = Non
             log.exception("unexpected_error", method=method, path=door.loggable(scope["path"]))
             await sorry(json_reply(500, {"detail": "Something went wrong here. It was logged."}))
 
-    return answered
+
+def _attributes(method: str, call: ObservedCall) -> dict[str, str | int]:
+    """What a span of a call says, in OpenTelemetry's words where it has them."""
+    return {
+        "http.request.method": method,
+        "http.response.status_code": call.status,
+        "countermand.operation": call.operation,
+        "countermand.code": call.code,
+        "countermand.request_id": call.request_id,
+    }
+
+
+def _report(door: str, method: str, call: ObservedCall, took_s: float) -> None:
+    """One line of the log, and the numbers, of a call that has ended.
+
+    A probe that asks every few seconds is no news unless something is wrong.
+    """
+    status = call.status or _CALLER_GONE
+    metrics.HTTP_REQUESTS.add(door, call.operation, str(status))
+    if call.operation not in _WITHOUT_END:
+        metrics.HTTP_REQUEST_SECONDS.observe(took_s, door)
+    if call.code:
+        metrics.REFUSALS.add(door, call.code)
+    party = reading_party.get()
+    more: dict[str, Any] = {"code": call.code} if call.code else {}
+    if call.batch:
+        more["batch"] = call.batch
+    if call.subjects:
+        more["subjects"] = call.subjects
+    (log.debug if call.operation in _PROBES and status < 400 else log.info)(
+        "call",
+        door=door,
+        method=method,
+        operation=call.operation,
+        party=party,
+        status=status,
+        duration_ms=round(took_s * 1000, 2),
+        request_id=call.request_id,
+        **more,
+    )
+
+
+_CALLER_GONE: Final = 499
+"""As nginx logs a caller that did not wait for its answer."""
+
+_PROBES: Final = frozenset({"healthz", "readyz"})
+_WITHOUT_END: Final = frozenset({"events.stream", "live"})
 
 
 def wrong_host(scope: Scope) -> str | None:

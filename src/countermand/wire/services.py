@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from countermand.health import Health
 from countermand.ids import Clock, Ids
 from countermand.keyring import Keyring
 from countermand.outlets.outlet import Outlets
@@ -30,4 +31,5 @@ class Services:
     settings: Settings
     arrivals: Arrivals
     outlets: Outlets
+    health: Health
     in_flight: InFlight = field(default_factory=InFlight)

@@ -15,16 +15,18 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from countermand.ids import Clock
+from countermand.observability import metrics
 from countermand.payments.provider import Provider
 from countermand.service.lanes import Lanes
 from countermand.store.engines.protocol import Database
 from countermand.store.outbox import Pair
+from countermand.worker.backlog import BACKLOG_EVERY_S, BacklogReader
 from countermand.worker.deadlines import Deadlines
 from countermand.worker.jobs import Jobs
 from countermand.worker.leases import LEASE_S, Monotonic, Partitions
 from countermand.worker.notices import SENDS_AT_ONCE, Courier, Notices
 from countermand.worker.owner_mails import Owners
-from countermand.worker.pace import pause_s, repeat
+from countermand.worker.pace import Passes, pause_s, repeat
 from countermand.worker.refunds import Refunds
 from countermand.worker.retention import Retention
 from countermand.worker.score_cards import ScoreCards
@@ -91,6 +93,8 @@ class Worker:
         self.retention = Retention(database, clock, self.partitions, keep_days or {})
         self.score_cards = ScoreCards(database, clock, self.partitions, ZoneInfo(score_zone), monotonic=monotonic)
         self.jobs = Jobs(database, lanes, clock, self.partitions)
+        self.backlog = BacklogReader(database, clock)
+        self.passes = Passes(monotonic)
         self._lease_s = lease_s
         self._running: asyncio.Task[None] | None = None
 
@@ -101,19 +105,21 @@ class Worker:
     async def run(self) -> None:
         """Work until cancelled or stopped."""
         self._running = asyncio.current_task()
+        again = partial(repeat, passes=self.passes)
         async with asyncio.TaskGroup() as group:
             tend_every_s = min(TEND_EVERY_S, self._lease_s / 5)
             # Its own work waits for the partitions, so it does not wait long for them.
-            group.create_task(repeat(tend_every_s, self.renew_leases, most_s=2 * tend_every_s))
-            group.create_task(repeat(LOOK_EVERY_S, self._look))
-            group.create_task(repeat(DEADLINES_EVERY_S, self.deadlines.fire_all))
+            group.create_task(again("leases", tend_every_s, self.renew_leases, most_s=2 * tend_every_s))
+            group.create_task(again("notices", LOOK_EVERY_S, self._look))
+            group.create_task(again("deadlines", DEADLINES_EVERY_S, self.deadlines.fire_all))
             for at in self.refunds.groups:
-                group.create_task(repeat(REFUNDS_EVERY_S, partial(self.refunds.settle_all, at)))
-                group.create_task(repeat(CHECKS_EVERY_S, partial(self.refunds.check_all, at)))
-            group.create_task(repeat(OWNERS_EVERY_S, self.owners.send_due))
-            group.create_task(repeat(RETENTION_EVERY_S, self.retention.sweep_all))
-            group.create_task(repeat(CARDS_EVERY_S, self.score_cards.count_all))
-            group.create_task(self.jobs.run())
+                group.create_task(again("refunds", REFUNDS_EVERY_S, partial(self.refunds.settle_all, at)))
+                group.create_task(again("refund_checks", CHECKS_EVERY_S, partial(self.refunds.check_all, at)))
+            group.create_task(again("owner_mails", OWNERS_EVERY_S, self.owners.send_due))
+            group.create_task(again("retention", RETENTION_EVERY_S, self.retention.sweep_all))
+            group.create_task(again("score_cards", CARDS_EVERY_S, self.score_cards.count_all))
+            group.create_task(again("backlog", BACKLOG_EVERY_S, self.backlog.read))
+            group.create_task(self.jobs.run(self.passes))
 
     async def catch_up(self, within_s: float = CATCH_UP_S) -> None:
         """Put what fell due while nothing ran to the rules, before calls are: so its events stand before theirs."""
@@ -142,9 +148,11 @@ class Worker:
             lambda number: self.notices.busy(number) or self.owners.busy(number)
         )
         if change.lost:
+            metrics.LEASE_CHANGES.add("lost", by=len(change.lost))
             log.debug("partitions_lost", partitions=sorted(change.lost))
             self.notices.drop(change.lost)
         if change.taken:
+            metrics.LEASE_CHANGES.add("taken", by=len(change.taken))
             log.debug("partitions_taken", partitions=sorted(change.taken))
             self.notices.look()
 

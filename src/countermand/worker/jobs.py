@@ -27,7 +27,7 @@ from countermand.store.engines.transactions import change
 from countermand.store.jobs import RowOutcome
 from countermand.worker.job_calls import Planned, failed, left_out, outcome_of, planned
 from countermand.worker.leases import Partitions
-from countermand.worker.pace import Rests, repeat
+from countermand.worker.pace import Passes, Rests, repeat
 from countermand.worker.recovery import RecoveryRun
 
 JOBS_EVERY_S: Final = 1.0
@@ -60,10 +60,10 @@ class Jobs:
         self._running: dict[UUID, UUID] = {}
         self._stuck: Counter[tuple[UUID, int]] = Counter()
 
-    async def run(self) -> None:
+    async def run(self, passes: Passes) -> None:
         """Look for jobs, and go on with them, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            await repeat(JOBS_EVERY_S, partial(self._begin, group))
+            await repeat("jobs", JOBS_EVERY_S, partial(self._begin, group), passes=passes)
 
     async def run_all(self) -> None:
         """Go on with every job that there is now, to its end."""

@@ -19,10 +19,21 @@ import structlog
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
-from countermand.domain.delivery import FAILING_MAX, Attempt, Stop, Verdict, health_after, rest_s, status_after
+from countermand.domain.delivery import (
+    ATTEMPTS_MAX,
+    FAILING_MAX,
+    Attempt,
+    NoticeState,
+    Stop,
+    Verdict,
+    health_after,
+    rest_s,
+    status_after,
+)
 from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.parties import PartyKind
 from countermand.ids import Clock, Ids, show
+from countermand.observability import metrics, tracing
 from countermand.reads import events as event_reads
 from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
@@ -263,12 +274,15 @@ class Notices:
         if queue is None:
             return True
         if queue.rest_until > self._monotonic():
+            log.debug("notices_wait", endpoint=show(endpoints.PREFIX, queue.id), why="the endpoint failed and rests")
             return False
         if queue.slow:
+            log.debug("notices_wait", endpoint=show(endpoints.PREFIX, queue.id), why="another send takes long")
             # It is read on once the send that takes so long has ended.
             queue.more.add(pair[0])
             return False
         if len(queue.waiting) >= (1 if queue.failures else READ_AGAIN_BELOW):
+            log.debug("notices_wait", endpoint=show(endpoints.PREFIX, queue.id), why="others go before")
             queue.more.add(pair[0])
             return False
         return True
@@ -378,15 +392,20 @@ class Notices:
     async def _send(self, queue: Queue, letter: QueuedNotice, fence: int) -> None:
         long = asyncio.get_running_loop().call_later(LONG_S, self._overstays, queue)
         endpoint, began, began_at = queue.endpoint, self._monotonic(), self._clock()
+        notice = show("ntc", letter.notice.id)
+        stored_in = (tracing.of_event(letter.notice.event_id),)
         try:
-            attempt = await self._courier.deliver(endpoint, queue.reader, letter.event)
+            with tracing.span("notice", "producer", links=stored_in, notice=notice, event=letter.event.kind):
+                attempt = await self._courier.deliver(endpoint, queue.reader, letter.event)
         except Exception:
-            log.exception("notice_not_written", notice=show("ntc", letter.notice.id))
+            log.exception("notice_not_written", notice=notice)
             attempt = Attempt(verdict=Verdict.FAILED, result="The notice could not be written. It was logged.")
         finally:
             long.cancel()
             self._turns.done(queue)
-        kept = self._kept(endpoint, letter, attempt, began_at, self._monotonic() - began)
+        took_s = self._monotonic() - began
+        kept = self._kept(endpoint, letter, attempt, began_at, took_s)
+        _report(letter, endpoint, attempt, took_s)
         self._note(queue, letter.notice, fence, attempt, kept)
         self._refill(queue)
         self._go_on()
@@ -422,6 +441,8 @@ class Notices:
         number = notice.attempts + 1
         status = status_after(attempt, number, now, self._dice.random())
         health = health_after(attempt, queue.failing_since, now)
+        if status.state is NoticeState.DEAD:
+            metrics.NOTICES_DEAD.add()
         delivered = attempt.verdict is Verdict.DELIVERED
         if delivered:
             queue.failures = 0
@@ -443,6 +464,15 @@ class Notices:
             result=attempt.result,
             at=now,
         )
+        if status.due_at is not None:
+            log.debug(
+                "notice_waits",
+                notice=show("ntc", notice.id),
+                endpoint=show(endpoints.PREFIX, queue.id),
+                why="the attempt failed",
+                until=status.due_at,
+                attempts_left=ATTEMPTS_MAX - number,
+            )
         self._results.append(
             _Result(
                 queue=queue,
@@ -548,6 +578,26 @@ _IDLE_KEPT: Final = 1_000
 _NEVER: Final = "The endpoint was removed, or the event is gone."
 
 
+def _report(letter: QueuedNotice, endpoint: Endpoint, attempt: Attempt, took_s: float) -> None:
+    """One attempt in the log and the metrics. What the receiver answered is its own business, so only its status."""
+    channel = endpoint.kind.noun
+    result = attempt.verdict.value
+    metrics.DELIVERY_ATTEMPTS.add(channel, result)
+    metrics.DELIVERY_SECONDS.observe(took_s, channel)
+    log.info(
+        "notice_attempted",
+        notice=show("ntc", letter.notice.id),
+        endpoint=show(endpoints.PREFIX, endpoint.id),
+        event_id=show("evt", letter.notice.event_id),
+        kind=letter.event.kind,
+        channel=channel,
+        attempt=letter.notice.attempts + 1,
+        result=result,
+        status=attempt.status,
+        duration_ms=round(took_s * 1000, 2),
+    )
+
+
 def _why(result: _Result) -> str:
     if result.stop is Stop.DISABLE:
         return result.settlement.result
@@ -560,7 +610,8 @@ def _log_stop(result: _Result) -> None:
         f"endpoint_{result.stop}",
         endpoint=show(endpoints.PREFIX, endpoint.id),
         party=str(endpoint.party),
-        why=_why(result),
+        why="it wants no more" if result.stop is Stop.DISABLE else "every attempt failed for five days",
+        status=result.attempt.status,
     )
 
 

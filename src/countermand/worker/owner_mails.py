@@ -18,6 +18,7 @@ from countermand.admin.endpoints import PREFIX
 from countermand.domain.delivery import Attempt, NoticeState, Verdict, status_after
 from countermand.domain.endpoint import EndpointState
 from countermand.ids import Clock, show
+from countermand.observability import metrics
 from countermand.store import owner_mails
 from countermand.store.engines.protocol import Database
 from countermand.store.owner_mails import DueMail
@@ -140,6 +141,15 @@ class Owners:
         if not await self._database.write(write):
             log.warning("owner_mail_settled_by_another", endpoint=show(PREFIX, mail.endpoint_id))
             return
-        report = log.warning if state is NoticeState.DEAD and attempt else log.info
-        what = "owner_told" if mail.recipient is None else "confirmation_asked"
-        report(what, endpoint=show(PREFIX, mail.endpoint_id), state=state.value, result=result)
+        _report(mail, state, attempt)
+
+
+def _report(mail: DueMail, state: NoticeState, attempt: Attempt | None) -> None:
+    """One attempt in the log and the metrics, without what the mail server said: it may name the mailbox."""
+    kind = "owner" if mail.recipient is None else "confirmation"
+    verdict = attempt.verdict.value if attempt else None
+    if verdict:
+        metrics.MAIL_ATTEMPTS.add(kind, verdict)
+    report = log.warning if state is NoticeState.DEAD and attempt else log.info
+    what = "owner_told" if kind == "owner" else "confirmation_asked"
+    report(what, endpoint=show(PREFIX, mail.endpoint_id), attempt=mail.attempts + 1, state=state.value, result=verdict)

@@ -5,6 +5,7 @@ ends, and the next one begins later than the one before it did.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -12,6 +13,7 @@ from typing import Final, TypeVar
 import structlog
 
 from countermand.ids import Clock
+from countermand.observability import metrics
 
 T = TypeVar("T")
 
@@ -79,28 +81,57 @@ class Streak:
         return self._failures > 0 and not self._got_on
 
 
+class Passes:
+    """When each loop of a worker last ended a pass that did not fail: how far it is behind."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._ended: dict[str, float] = {}
+
+    def begin(self, name: str) -> None:
+        """A loop begins. Nothing of it is late yet."""
+        self._ended.setdefault(name, self._monotonic())
+
+    def ended(self, name: str) -> None:
+        """A pass of a loop has ended, and did not fail."""
+        self._ended[name] = self._monotonic()
+
+    def lags_s(self) -> dict[str, float]:
+        """How long ago that was, by loop."""
+        now = self._monotonic()
+        return {name: now - ended for name, ended in self._ended.items()}
+
+
 def pause_s(seconds: float, failures: int, most_s: float = PAUSE_MAX_S) -> float:
     """How long a loop waits that acts every so many ``seconds``, after so many failures in a row."""
     return min(max(seconds, most_s), seconds * 2.0 ** min(failures, 16))
 
 
 async def repeat(
+    name: str,
     seconds: float,
     act: Callable[[], Awaitable[object]],
     *,
+    passes: Passes,
     most_s: float = PAUSE_MAX_S,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Act again and again. An error is logged and does not end it; the next time comes later after each."""
+    """Act again and again. An error is logged and does not end it; the next time comes later after each.
+
+    ``name`` is the loop's in the log and in the metrics; ``passes`` is told of each pass that did not fail.
+    """
     failures = 0
+    passes.begin(name)
     while True:
         try:
             await act()
             failures = 0
+            passes.ended(name)
         except StalledError as error:
             failures += 1
-            log.warning("worker_stalled", why=str(error))
+            log.warning("worker_stalled", loop=name, why=str(error))
         except Exception:
             failures += 1
-            log.exception("worker_failed")
+            log.exception("worker_failed", loop=name)
+        metrics.WORKER_PASSES.add(name, "failed" if failures else "ok")
         await sleep(pause_s(seconds, failures, most_s))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -32,6 +32,7 @@ from countermand.domain.money.refunds import Refund, RefundKind, RefundState
 from countermand.domain.money.shared_calls import Recent, after_intent, fellows_of, is_whole, wait_for_equal
 from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Clock, read, show
+from countermand.observability import metrics, tracing
 from countermand.payments.provider import ListedRefund, Notified, Provider, ProviderResult, RefundRequest
 from countermand.service.calls import Call, Done
 from countermand.service.lanes import Lanes
@@ -228,7 +229,8 @@ class Refunds:
     async def _try(self, row: RefundRow, act: Act, failed: str, streak: Streak) -> bool:
         progressed = False
         try:
-            progressed = await act(row)
+            with tracing.span("refund", refund=show("rfd", row.id), provider=row.provider):
+                progressed = await act(row)
         except Exception:
             log.exception(failed, refund=show("rfd", row.id))
         streak.note(got_on=progressed)
@@ -467,11 +469,33 @@ class Refunds:
             fellows=_named(fellows),
             incomplete=incomplete,
         )
-        return await self._submit(retailer, command)
+        saved = await self._submit(retailer, command)
+        _report(refund, result, saved=saved)
+        return saved
 
     async def _submit(self, retailer: UUID, command: RefundCommand) -> bool:
         """Decide and save a command. Returns whether it was accepted; if not, the refund is taken up again when due."""
         return isinstance(await self._lanes.submit(Call(command=command, door=DOOR, retailer=retailer)), Done)
+
+
+def _report(refund: Refund, result: ProviderResult, *, saved: bool) -> None:
+    """One attempt, or one question, in the log and the metrics. The provider's own words stand at the refund."""
+    metrics.REFUND_ATTEMPTS.add(refund.provider, "saved" if saved else "not_saved")
+    about: dict[str, Any] = {
+        "refund": show("rfd", refund.id),
+        "provider": refund.provider,
+        "attempt": refund.attempts,
+        "movement": result.movement.value,
+    }
+    log.info("refund_attempted", **about, saved=saved)
+    if result.movement not in _RESULTS:
+        log.debug(
+            "refund_waits",
+            **about,
+            waiting_for=result.waiting_for.value if result.waiting_for else None,
+            retry_after_s=result.retry_after_s,
+            needs_person=result.needs_person,
+        )
 
 
 def request_for(refund: Refund) -> RefundRequest:

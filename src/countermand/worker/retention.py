@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from countermand.admin.endpoints import PREFIX
 from countermand.domain.endpoint import WAITS_UNCONFIRMED
 from countermand.ids import Clock, show
+from countermand.observability import metrics
 from countermand.store import outbox, retention
 from countermand.store.codecs import partition_of
 from countermand.store.engines.protocol import Database
@@ -71,6 +72,8 @@ class Retention:
                     await self._sweep(sweep, owner.id, done)
             if owner.is_retailer:
                 await self._erase_customers(owner.id, done)
+        for table, rows in done.items():
+            metrics.RETENTION_ROWS.add(table, by=rows)
         if done:
             log.info("retention", **done)
         return done

@@ -96,11 +96,14 @@ async def test_the_address_itself_says_what_this_is(sqlite_native: Native) -> No
 
 async def test_it_is_ready_while_the_database_answers(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = await native.http.get("/readyz")
-    assert (ready.status_code, ready.json()["checks"]) == (200, [{"name": "database", "ok": True, "detail": ""}])
+    assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+    assert [each["name"] for each in ready.json()["checks"]] == ["database", "schema", "keys", "worker", "disk"]
+    assert all(each["ok"] for each in ready.json()["checks"])
 
     async def away(*_: object, **__: object) -> None:
         raise UnavailableError
 
     monkeypatch.setattr(native.world.application.database, "read", away)
+    monkeypatch.setattr("countermand.health.FRESH_S", -1.0)
     gone = await native.http.get("/readyz")
     assert (gone.status_code, gone.json()["status"]) == (503, "unavailable")

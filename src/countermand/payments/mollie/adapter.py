@@ -107,7 +107,7 @@ class Mollie(Adapter):
     ) -> None:
         if not api_key.strip():
             raise ValueError("Mollie needs an API key")
-        super().__init__(Api(outbound, base_url, {"Authorization": f"Bearer {api_key}"}, clock))
+        super().__init__(Api(self.name, outbound, base_url, {"Authorization": f"Bearer {api_key}"}, clock))
         self._webhook_secret = webhook_secret
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notified]:

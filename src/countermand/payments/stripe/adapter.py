@@ -109,7 +109,7 @@ class Stripe(Adapter):
         if not api_key.strip() or not webhook_secret.strip():
             raise ValueError("Stripe needs an API key and the secret of its webhooks")
         headers = {"Authorization": f"Bearer {api_key}", "Stripe-Version": VERSION}
-        super().__init__(Api(outbound, base_url, headers, clock))
+        super().__init__(Api(self.name, outbound, base_url, headers, clock))
         self._webhook_secret = webhook_secret
         self._clock = clock
 

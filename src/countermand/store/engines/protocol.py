@@ -16,6 +16,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
 
 from countermand.store.archive import ArchiveReader, ArchiveWriter, Progress
+from countermand.store.fair_share import FairShare
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -55,6 +56,10 @@ class Database(Protocol):
     @property
     def engine(self) -> "Engine":
         """Whose it is."""
+
+    @property
+    def turns(self) -> FairShare:
+        """Who reads, and who waits for it."""
 
     async def read(self, question: Work[T]) -> T:
         """Run ``question`` on one snapshot, when it is the turn of the party whose call is being answered.

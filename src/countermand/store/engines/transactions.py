@@ -1,6 +1,7 @@
 """What reads and transactions have in common on every engine."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -8,6 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from countermand.observability import metrics, tracing
 from countermand.store.engines.protocol import CommitUnknownError, Database, UnavailableError, Work
 from countermand.store.fair_share import FairShare, TooManyReadsError, reading_party
 
@@ -23,9 +25,11 @@ async def change(database: Database, work: Work[T]) -> T:
     try:
         return await database.write(work)
     except (CommitUnknownError, OSError, OperationalError, InterfaceError, PoolTimeoutError) as error:
+        metrics.DB_UNAVAILABLE.add()
         raise UnavailableError from error
     except DBAPIError as error:
         if is_unavailable(error):
+            metrics.DB_UNAVAILABLE.add()
             raise UnavailableError from error
         raise
 
@@ -42,8 +46,15 @@ async def in_turn(turns: FairShare, begin: Callable[[], asyncio.Future[T]]) -> T
     except BaseException:
         turns.release(party)
         raise
-    reading.add_done_callback(lambda _: turns.release(party))
-    return await asyncio.shield(reading)
+    began = time.perf_counter()
+
+    def ended(_: object) -> None:
+        turns.release(party)
+        metrics.DB_READ_SECONDS.observe(time.perf_counter() - began)
+
+    reading.add_done_callback(ended)
+    with tracing.span("database.read", "client"):
+        return await asyncio.shield(reading)
 
 
 def transaction(connection: Connection, work: Work[T], keeps: bool) -> T:
@@ -52,6 +63,7 @@ def transaction(connection: Connection, work: Work[T], keeps: bool) -> T:
     Raises:
         CommitUnknownError: the commit failed, so nobody knows whether it is stored.
     """
+    began = time.perf_counter()
     transaction = connection.begin()
     try:
         result = work(connection)
@@ -68,6 +80,7 @@ def transaction(connection: Connection, work: Work[T], keeps: bool) -> T:
         # that failed, a file may look written and not be.
         connection.invalidate(error)
         raise CommitUnknownError from error
+    metrics.DB_COMMIT_SECONDS.observe(time.perf_counter() - began)
     return result
 
 

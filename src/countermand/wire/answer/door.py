@@ -17,13 +17,14 @@ from countermand.admin import endpoints
 from countermand.documents.languages import Language, Message, chosen, later
 from countermand.domain.addresses.mailbox import mailbox_of
 from countermand.domain.refusals import RefusalKind
+from countermand.observability.calls import note_operation
 from countermand.outlets.links import MAILBOX, PATH, STATUS, Links, MailboxTicket
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store.engines.transactions import change
 from countermand.wire import limits
 from countermand.wire.answer import messages, views
 from countermand.wire.answer.auth import LinkReader, Opened
-from countermand.wire.answer.errors import PageError, error_reply, not_registered, status_of
+from countermand.wire.answer.errors import PageError, busy, error_reply, not_registered, status_of
 from countermand.wire.answer.meaning import command_of
 from countermand.wire.answer.sentences import Reader
 from countermand.wire.answer.views import page
@@ -40,7 +41,14 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 def answer_door(services: Services, links: Links) -> Door:
     """The door, and all paths that begin like a link."""
-    return Door(prefixes=(PATH, STATUS), app=AnswerDoor(services, links), refuse_host=_refuse_host, secret_paths=True)
+    return Door(
+        name=DOOR,
+        prefixes=(PATH, STATUS),
+        app=AnswerDoor(services, links),
+        refuse_host=_refuse_host,
+        busy=busy,
+        secret_paths=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,7 @@ class AnswerDoor:
     async def _reply(self, scope: Scope, receive: limits.Receive, language: Language) -> Reply:
         path = path_of(scope)
         token = path.removeprefix(PATH).removeprefix(STATUS)
+        note_operation(_operation(path, token, scope["method"]))
         if token == "style.css":  # noqa: S105 - a file, not a secret
             _check_method(scope, "GET")
             headers = ((b"cache-control", b"public, max-age=3600"), (b"x-content-type-options", b"nosniff"))
@@ -189,6 +198,18 @@ def language_of(scope: Scope) -> Language:
     """The language of a page: the one in its address, else the one that the browser asks for."""
     named = dict(parse_qsl(scope["query_string"][:_QUERY_MAX].decode("latin-1"))).get("lang", "")
     return chosen(named, header(scope, b"accept-language") or "")
+
+
+def _operation(path: str, token: str, method: str) -> str:
+    """What logs and metrics call a call."""
+    if token == "style.css":  # noqa: S105 - a file, not a secret
+        return "style"
+    if path.startswith(STATUS):
+        return "status"
+    given = method == "POST"
+    if token.startswith(MAILBOX):
+        return "confirm" if given else "mailbox"
+    return "give" if given else "look"
 
 
 _QUERY_MAX: Final = 200

@@ -1,12 +1,14 @@
 """How a call of the page ends with less than it wanted: with a page that says why, and its status of the one table."""
 
-from countermand.documents.languages import Language, Message, later
+from functools import cache
+
+from countermand.documents.languages import Language, Message, chosen, later
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.answer.messages import MalformedFormError
 from countermand.wire.answer.views import message_page, page
 from countermand.wire.replies import REPLIES, Header, Problem
-from countermand.wire.response import Reply
+from countermand.wire.response import Reply, Scope
 from countermand.wire.throttle import ThrottledError
 
 GONE: int = 410
@@ -52,6 +54,17 @@ def error_reply(error: Exception, language: Language) -> Reply:
             return _problem(language, Problem.MALFORMED, later("This form cannot be read"), error.sentence)
         case _:
             raise error
+
+
+@cache
+def _busy(language: Language) -> Reply:
+    title, sentence = later("The database did not answer"), later("Nothing is lost. Try again in a moment.")
+    return _problem(language, Problem.UNAVAILABLE, title, sentence, (b"retry-after", b"1"))
+
+
+def busy(_: Scope) -> Reply:
+    """There is no room for a call. The page is made once, in English: which language is asked for takes work to see."""
+    return _busy(chosen("", ""))
 
 
 def status_of(problem: Problem) -> int:

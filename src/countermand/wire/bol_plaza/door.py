@@ -12,6 +12,7 @@ from starlette.routing import Route, Router
 from countermand.admin.callers import Caller
 from countermand.domain.commands import Parcel
 from countermand.domain.parties import PartyKind
+from countermand.observability.calls import note_operation
 from countermand.reads import lines as line_reads
 from countermand.reads import orders as order_reads
 from countermand.reads import process_statuses as process_reads
@@ -47,7 +48,7 @@ def plaza_door(services: Services) -> Door:
     """The door, and whatever else Plaza may have had under its root."""
     routes = PlazaCalls(services).routes()
     router = Router(routes, default=_no_such_call, redirect_slashes=False)
-    return Door(prefixes=("/services/",), app=router, refuse_host=_refuse_host)
+    return Door(name=DOOR, prefixes=("/services/",), app=router, refuse_host=_refuse_host, busy=errors.busy)
 
 
 class Dialect:
@@ -239,6 +240,7 @@ class _Schema:
         self._reply = writing.xml_reply(200, files("countermand.wire.bol_plaza").joinpath(name).read_bytes())
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
+        note_operation("schema")
         reply = self._reply
         if scope["method"] != "GET":
             wrong = CallError(Problem.METHOD_NOT_ALLOWED, f"Method {scope['method']} is not allowed here")

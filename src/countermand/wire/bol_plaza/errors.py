@@ -9,7 +9,7 @@ from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.bol_plaza import writing
 from countermand.wire.bol_plaza.signature import Denial
-from countermand.wire.replies import REPLIES, CallError, Problem
+from countermand.wire.replies import BUSY, REPLIES, CallError, Problem
 from countermand.wire.response import Reply, Scope
 from countermand.wire.throttle import ThrottledError
 
@@ -64,6 +64,11 @@ def error_reply(error: Exception, scope: Scope, *, max_bytes: int, allow: bytes)
             return writing.xml_reply(
                 500, writing.write_service_error(GENERIC, "Something went wrong here and was logged; try again later")
             )
+
+
+def busy(_: Scope) -> Reply:
+    """There is no room for a call."""
+    return problem_reply(CallError(Problem.UNAVAILABLE, BUSY))
 
 
 def problem_reply(error: CallError, allow: bytes = b"") -> Reply:

@@ -28,6 +28,7 @@ from countermand.domain.refusals import UNKNOWN_LINE, UNKNOWN_ORDER
 from countermand.domain.texts import why_unfit
 from countermand.ids import read_uuid
 from countermand.json_input import NODES_MAX, ORDER_NODES_MAX
+from countermand.observability.calls import note_operation
 from countermand.reads import orders as order_reads
 from countermand.reads import parties as party_reads
 from countermand.service.calls import NO_LINE, Call, Done
@@ -59,7 +60,14 @@ def crux_door(services: Services) -> Door:
     routes = CruxCalls(services).routes()
     router = Router(routes=routes, default=_no_such_call, redirect_slashes=False)
     prefixes = ("/orders/", "/organizations/", "/timp/")
-    return Door(prefixes=prefixes, paths=frozenset({"/orders"}), app=router, refuse_host=_refuse_host)
+    return Door(
+        name=DOOR,
+        prefixes=prefixes,
+        paths=frozenset({"/orders"}),
+        app=router,
+        refuse_host=_refuse_host,
+        busy=errors.busy,
+    )
 
 
 class Dialect:
@@ -285,6 +293,7 @@ class _Login:
         await send_reply(send, _finished(reply, scope, "POST"))
 
     async def _reply(self, scope: Scope, receive: limits.Receive) -> Reply:
+        note_operation("log_in")
         if scope["method"] != "POST":
             return _options(scope)
         return await self._calls.log_in(await self._calls.read_login(scope, receive), address_of(scope))

@@ -6,8 +6,8 @@ from countermand.domain.refusals import RefusalKind
 from countermand.store.engines.protocol import TooBroadError
 from countermand.wire import limits
 from countermand.wire.crux.messages import FieldErrors
-from countermand.wire.replies import REPLIES, CallError, Problem
-from countermand.wire.response import Reply, json_reply
+from countermand.wire.replies import BUSY, REPLIES, CallError, Problem
+from countermand.wire.response import Reply, Scope, json_reply
 from countermand.wire.throttle import ThrottledError
 
 NARROWER: Final = "Name start_date and end_date, po_number, or fewer statuses, or begin the page nearer to the start."
@@ -28,6 +28,11 @@ def error_reply(error: Exception, column: str) -> Reply:
             return json_reply(status, {"detail": f"too_broad: {error} {NARROWER}", "code": Problem.TOO_BROAD.value})
         case _:
             return _reply(_call_error(error), column)
+
+
+def busy(_: Scope) -> Reply:
+    """There is no room for a call. All columns have the same status for it."""
+    return json_reply(REPLIES[Problem.UNAVAILABLE].crux_v1, {"detail": BUSY}, (b"retry-after", b"1"))
 
 
 def _call_error(error: Exception) -> CallError:

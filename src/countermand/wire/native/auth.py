@@ -13,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from countermand.admin.callers import Caller
 from countermand.input_errors import error_at
+from countermand.observability.calls import note_operation
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire.body_types import Unsupported
 from countermand.wire.limits import Asgi
@@ -126,7 +127,9 @@ async def _caller(
     request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 ) -> Caller:
     """The caller, who may make this call."""
-    found, operation = caller_in(request.scope), OPERATIONS[request.scope["route"].operation_id]
+    name = request.scope["route"].operation_id
+    note_operation(name)
+    found, operation = caller_in(request.scope), OPERATIONS[name]
     if found.kind not in operation.kinds:
         raise CallError(Problem.WRONG_PARTY, f"A {found.kind.value} cannot make this call.")
     if operation.permission and not found.may(operation.permission):

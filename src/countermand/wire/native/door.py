@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -11,7 +13,8 @@ from starlette.responses import Response
 
 from countermand.domain.jobs import PART_MAX
 from countermand.json_input import ORDER_NODES_MAX
-from countermand.store.engines.protocol import TooBroadError, UnavailableError, ping
+from countermand.observability.calls import note_operation
+from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.body_types import unsupported_body
 from countermand.wire.native import (
@@ -44,10 +47,11 @@ from countermand.wire.native.auth import UNSUPPORTED, Inside, admitted
 from countermand.wire.native.browsers import cached, shared
 from countermand.wire.native.describing import described
 from countermand.wire.native.identifying import identified
+from countermand.wire.native.meaning import DOOR
 from countermand.wire.native.once import ReplayedError, on_replayed
 from countermand.wire.native.operations import check_operations
 from countermand.wire.native.problem_pages import problem_page
-from countermand.wire.replies import NOT_ANSWERED, CallError, Problem
+from countermand.wire.replies import CallError, Problem
 from countermand.wire.router import Door
 from countermand.wire.services import Services
 
@@ -67,9 +71,11 @@ def native_door(services: Services) -> Door:
     """The door. It gets the paths that are no other door's, too, as it says best what is not there."""
     pages, origins = services.settings.base_url, services.settings.cors_origins
     return Door(
+        name=DOOR,
         prefixes=("/v1/",),
         app=shared(identified(_api(services), pages), origins),
         refuse_host=identified(errors.refuse_host, pages),
+        busy=partial(errors.busy, pages=pages),
     )
 
 
@@ -175,18 +181,17 @@ def _reached(app: limits.Asgi) -> limits.Asgi:
 
 async def healthz() -> dict[str, str]:
     """Whether the process is alive; asks no database."""
+    note_operation("healthz")
     return {"status": "ok"}
 
 
 async def readyz(services: Inside, response: Response) -> dict[str, Any]:
-    """Whether calls can be served: the database answers."""
-    try:
-        await services.database.read(ping)
-        check = {"name": "database", "ok": True, "detail": ""}
-    except (UnavailableError, TooBroadError):
-        check = {"name": "database", "ok": False, "detail": NOT_ANSWERED}
-        response.status_code = 503
-    return {"status": "ok" if check["ok"] else "unavailable", "checks": [check]}
+    """Whether calls can be served, and if not, what is wrong."""
+    note_operation("readyz")
+    checks = await services.health.checks()
+    ready = all(check.ok for check in checks)
+    response.status_code = 200 if ready else 503
+    return {"status": "ok" if ready else "unavailable", "checks": [asdict(check) for check in checks]}
 
 
 async def about() -> dict[str, str]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
+import orjson
 from fastapi import Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
@@ -19,8 +20,11 @@ from countermand.documents.cancellations import OutcomeOut, outcome_document
 from countermand.ids import show
 from countermand.input_errors import error_at, error_named
 from countermand.json_input import MalformedJsonError, UnfitTextError
+from countermand.observability.calls import request_id_of
 from countermand.wire import limits
-from countermand.wire.replies import NOT_ANSWERED, REPLIES, CallError, Problem
+from countermand.wire.endings import note_end
+from countermand.wire.replies import BUSY, NOT_ANSWERED, REPLIES, CallError, Problem
+from countermand.wire.response import Reply, header
 
 ERRORS_MAX: Final = 100
 """At most so many errors of one call are listed. Otherwise a body full of errors would get megabytes."""
@@ -193,8 +197,26 @@ async def refuse_body(scope: Any, receive: limits.Receive, send: Any) -> None:
     await problem(error, scope)(scope, receive, send)
 
 
+def busy(scope: Mapping[str, Any], pages: str) -> Reply:
+    """There is no room for a call."""
+    code, status = Problem.UNAVAILABLE.value, REPLIES[Problem.UNAVAILABLE].native
+    name = request_id_of(header(scope, b"request-id"), header(scope, b"traceparent"))
+    body = {
+        "type": f"{pages}/problems/{code}",
+        "title": "Unavailable",
+        "status": status,
+        "detail": BUSY,
+        "code": code,
+        "request_id": name,
+        "retryable": True,
+    }
+    headers = ((b"retry-after", b"1"), (b"request-id", name.encode()))
+    return Reply(status=status, body=orjson.dumps(body), media_type=MEDIA_TYPE.encode(), headers=headers)
+
+
 def problem(error: CallError, scope: Mapping[str, Any]) -> Response:
     """The problem document."""
+    note_end(error)
     status, code = REPLIES[error.kind].native, error.kind.value
     body = {
         "type": f"{scope.get(PROBLEM_PAGES, '')}/problems/{code}",

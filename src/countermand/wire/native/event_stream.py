@@ -21,6 +21,7 @@ from countermand.wire.limits import Receive
 from countermand.wire.native.auth import may_go_on
 from countermand.wire.native.meaning import scope_of
 from countermand.wire.replies import CallError, Problem
+from countermand.wire.response import goes_on
 from countermand.wire.router import asked_method
 from countermand.wire.services import Services
 
@@ -70,6 +71,7 @@ class EventStream(StreamingResponse):
             return
         if arrivals.watchers_of(credential) >= STREAMS_MAX:
             raise CallError(Problem.LIMIT_REACHED, f"This token has {STREAMS_MAX} streams of events. End one first.")
+        goes_on(scope)
         with arrivals.watching(credential):
             await super().__call__(scope, receive, send)
 

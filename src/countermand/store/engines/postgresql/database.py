@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from countermand.observability import metrics, tracing
 from countermand.store import row_security
 from countermand.store.engines.postgresql.address import PostgresAddress
 from countermand.store.engines.protocol import (
@@ -65,7 +66,7 @@ class PostgresDatabase:
         self.engine = engine
         self._keeps = not how.dry_run
         self._read_timeout_s = how.read_timeout_s
-        self._turns = FairShare(POSTGRES_READERS)
+        self.turns = FairShare(POSTGRES_READERS)
         self._timeout_s = how.timeout_s
         self._pooled = how.pooled
         self._is_bound: bool | None = None
@@ -114,11 +115,12 @@ class PostgresDatabase:
         try:
             if (who is not None or self._pooled) and await self._is_bound_by_policies():
                 question = _seen_by(who, question)
-            return await in_turn(self._turns, lambda: self._started(_run(self._readers, question)))
+            return await in_turn(self.turns, lambda: self._started(_run(self._readers, question)))
         except (OSError, DBAPIError, PoolTimeoutError) as error:
             if sqlstate(error) == QUERY_CANCELED and self._read_timeout_s:
                 raise TooBroadError(self._read_timeout_s) from error
             if is_unavailable(error):
+                metrics.DB_UNAVAILABLE.add()
                 raise UnavailableError from error
             raise
 
@@ -127,9 +129,10 @@ class PostgresDatabase:
         if self._pooled and await self._is_bound_by_policies():
             work = _seen_by(None, work)
         try:
-            return await self._to_its_end(
-                _run(self._writer, lambda connection: transaction(connection, work, self._keeps))
-            )
+            with tracing.span("database.write", "client"):
+                return await self._to_its_end(
+                    _run(self._writer, lambda connection: transaction(connection, work, self._keeps))
+                )
         except HungError as error:
             # It may have been the COMMIT that had no answer.
             raise CommitUnknownError from error

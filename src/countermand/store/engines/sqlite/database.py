@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from countermand.observability import metrics, tracing
 from countermand.store.engines import protocol
 from countermand.store.engines.protocol import Opening, TooBroadError, UnavailableError, Work, options_of
 from countermand.store.engines.sqlite.file import make_private
@@ -52,7 +53,7 @@ class SqliteDatabase:
         self.engine = engine
         self._keeps = not how.dry_run
         self._read_timeout_s = how.read_timeout_s
-        self._turns = FairShare(SQLITE_READERS)
+        self.turns = FairShare(SQLITE_READERS)
         make_private(Path(url.database or "").resolve())
         opened = partial(
             _sqlite_engine, url, execution_options=options_of(engine), json_serializer=engine.words.of_document
@@ -65,11 +66,12 @@ class SqliteDatabase:
     async def read(self, question: Work[T]) -> T:
         """Run in a reader's thread."""
         try:
-            return await in_turn(self._turns, lambda: self._in_thread(question))
+            return await in_turn(self.turns, lambda: self._in_thread(question))
         except OperationalError as error:
             if _sqlite_code(error) == SQLITE_INTERRUPTED and self._read_timeout_s:
                 raise TooBroadError(self._read_timeout_s) from error
             if _sqlite_code(error) in SQLITE_AWAY:
+                metrics.DB_UNAVAILABLE.add()
                 raise UnavailableError from error
             raise
 
@@ -80,9 +82,10 @@ class SqliteDatabase:
 
     async def write(self, work: Work[T]) -> T:
         """Run in the writer's thread."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._writer_thread, _in_transaction, self._writer, work, self._keeps
-        )
+        with tracing.span("database.write", "client"):
+            return await asyncio.get_running_loop().run_in_executor(
+                self._writer_thread, _in_transaction, self._writer, work, self._keeps
+            )
 
     async def close(self) -> None:
         """Wait for both kinds of thread."""
