@@ -11,7 +11,9 @@ _SHORT_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _LONG_S: Final = (1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 259_200.0, 604_800.0)
 """For what people and providers take: a second to a week."""
 
-_DOOR: Final = label("door", "the API or page: `crux`, `bol_plaza`, `native`, `answer`, `console`, `payments`")
+_DOOR: Final = label(
+    "door", "the API or page: `crux`, `bol_plaza`, `bol_retailer`, `native`, `answer`, `console`, `payments`"
+)
 _STATUS: Final = label("status", "the status of the answer", [str(each) for each in range(100, 600)])
 _ENDED: Final = ("delivered", "failed", "gone")
 _CHANNEL: Final = label("channel", "the kind of endpoint: `webhook` or `mailbox`")

@@ -13,6 +13,7 @@ from countermand.admin.callers import Caller
 from countermand.domain.commands import Parcel
 from countermand.domain.parties import PartyKind
 from countermand.domain.scoring import Role, Week
+from countermand.observability.calls import note_operation
 from countermand.reads import lines as line_reads
 from countermand.reads import process_statuses as process_reads
 from countermand.reads import scores, seller_orders
@@ -39,7 +40,7 @@ from countermand.wire.bol_retailer.vocabulary import PAGE
 from countermand.wire.limits import Receive, read_body
 from countermand.wire.pipeline import Endpoint, Operation, answered
 from countermand.wire.rates import Share
-from countermand.wire.replies import CallError, Header, Problem
+from countermand.wire.replies import BUSY, CallError, Header, Problem
 from countermand.wire.response import Reply, Scope, Send, json_bytes, leaves_bytes_unframed, send_reply
 from countermand.wire.router import Door
 from countermand.wire.services import Services
@@ -60,7 +61,14 @@ def retailer_door(services: Services) -> Door:
     dialect = Dialect(services)
     routes = [Route(TOKENS, _Token(services, dialect)), *RetailerCalls(services, dialect).routes()]
     router = Router(routes, default=_Refusal(dialect), redirect_slashes=False)
-    return Door(prefixes=PREFIXES, paths=frozenset({TOKENS}), app=router, refuse_host=_Refusal(dialect))
+    return Door(
+        name=DOOR,
+        prefixes=PREFIXES,
+        paths=frozenset({TOKENS}),
+        app=router,
+        refuse_host=_Refusal(dialect),
+        busy=dialect.busy,
+    )
 
 
 class Dialect:
@@ -95,6 +103,10 @@ class Dialect:
         if leaves_bytes_unframed(scope) and scope["method"] != "GET":
             more = (*more, (b"connection", b"close"))
         return replace(reply, headers=(*reply.headers, *more)) if more else reply
+
+    def busy(self, scope: Scope) -> Reply:
+        """There is no room for a call."""
+        return error_reply(CallError(Problem.UNAVAILABLE, BUSY), url=f"{self._base_url}{scope['path']}"[:2000])
 
     def url(self, scope: Scope) -> str:
         """What was called, whole."""
@@ -289,6 +301,7 @@ class _Token:
         await send_reply(send, self._dialect.finished(reply, scope, ("POST",)))
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
+        note_operation("token")
         if scope["method"] != "POST":
             return self._dialect.other_verb(scope, ("POST",))
         body = await read_body(receive, max_bytes=TOKEN_MAX_BYTES, timeout_s=self._timeout_s)
