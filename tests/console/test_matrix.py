@@ -23,7 +23,7 @@ from countermand.reads.refunds import RefundFilter, list_refunds
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from countermand.store.attempts import AttemptRow, record
-from tests.console.visiting import Person, person
+from tests.console.visiting import FORM, Person, person
 from tests.support.money import PAID, place_paid
 from tests.support.world import Clock, World, populate, running
 
@@ -254,6 +254,51 @@ async def test_a_stranger_gets_nowhere(stage: Stage, route: Route) -> None:
     reply = await (stranger.look(path) if route.method == "GET" else stranger.post(path, {}))
     assert reply.status_code == (303 if route.method == "GET" else 401)
     assert "Log in" in reply.text or reply.headers["location"].startswith("/console/login?next=")
+
+
+FOREIGN: Final = (
+    {},
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"sec-fetch-site": "none"},
+    {"origin": "https://evil.example"},
+    {"origin": "null"},
+    {"sec-fetch-site": "same-origin", "origin": "https://evil.example"},
+    {"sec-fetch-site": "cross-site", "origin": "http://test"},
+)
+"""What browsers say of a form that a page of another site sent, or that none of ours did."""
+
+
+@pytest.mark.parametrize("route", [each for each in ROUTES if each.method == "POST"], ids=name_of)
+async def test_a_form_of_another_site_is_refused(stage: Stage, route: Route) -> None:
+    """With the cookie and even the seal of somebody who may do it: the session goes on, and nothing is done."""
+    who, path = stage.people["operator"], stage.path(route, stage.own, "operator")
+    for said in FOREIGN:
+        reply = await who.post(path, {}, headers={"content-type": FORM["content-type"], **said})
+        assert reply.status_code == 403, said
+        assert "This form did not come from here" in reply.text
+    forged = await who.post(path, {"seal": "0" * 64}, seal=False)
+    assert forged.status_code == 403
+    assert "This form has expired" in forged.text
+
+
+@pytest.mark.parametrize(
+    ("role", "route"),
+    [
+        (role, route)
+        for role in ("operator", "retailer", "supplier")
+        for route in ROUTES
+        if route.method == "GET" and may(role, route)
+    ],
+    ids=lambda each: each if isinstance(each, str) else name_of(each),
+)
+async def test_every_form_counts_once(stage: Stage, role: str, route: Route) -> None:
+    """Each has a key of its own, but the one that logs out."""
+    page = await stage.call(role, route, stage.own)
+    forms = re.findall(r'<form\b([^>]*method="post"[^>]*)>(.*?)</form>', page.text, re.DOTALL)
+    keys = [re.findall(r'name="once" value="([0-9a-f]{32})"', inner) for said, inner in forms if "/logout" not in said]
+    assert all(len(each) == 1 for each in keys)
+    assert len({each[0] for each in keys}) == len(keys)
 
 
 def _without(text: str, named: dict[str, UUID]) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from countermand.admin import endpoints
 from countermand.admin.callers import PLATFORM
@@ -590,6 +591,52 @@ async def test_the_journal_goes_on_page_by_page(sqlite_world: World, monkeypatch
         address = next((each for each in links_in(page) if "after=" in each), "")
     assert found == paths[::-1]
     assert (await who.look("/console/journal?order=x")).status_code == 404
+
+
+@pytest.mark.parametrize("what", ["token", "key", "person", "party", "endpoint"])
+async def test_what_is_made_by_a_form_is_made_once(world: World, what: str) -> None:
+    """The same form again leads to where the first one led, and makes nothing. Filled in anew, it is another one."""
+    who = await operator(world)
+    party = f"/console/parties/{show('pty', world.retailer)}"
+    made_by, fields, table = {
+        "token": (
+            f"{party}/tokens/add",
+            {"label": "shop", "role": "chosen", "permission": "view_order"},
+            t.credentials,
+        ),
+        "key": (f"{party}/keys/add", {"label": "shop"}, t.credentials),
+        "person": (
+            f"{party}/users/add",
+            {
+                "email": "ada@shop.example",
+                "name": "Ada",
+                "password": PASSWORD,
+                "role": "chosen",
+                "permission": "view_order",
+            },
+            t.users,
+        ),
+        "party": ("/console/parties/add", {"name": "Berg & Tal", "kind": "retailer"}, t.parties),
+        "endpoint": (
+            "/console/webhooks/add",
+            {"url": "https://hooks.shop.example/in", "label": "", "party": str(world.retailer), "kind": "line.placed"},
+            t.endpoints,
+        ),
+    }[what]
+
+    async def rows() -> int:
+        return await world.application.database.read(lambda c: len(c.execute(select(table)).all()))
+
+    before = await rows()
+    first = await who.post(made_by, {"once": "f" * 32, **fields})
+    assert first.status_code in (200, 303), words(first)
+    assert await rows() == before + 1
+    again = await who.post(made_by, {"once": "f" * 32, **fields})
+    assert again.status_code == 303
+    assert await rows() == before + 1
+    assert (await who.look(again.headers["location"])).status_code == 200
+    if first.status_code == 303:
+        assert again.headers["location"] == first.headers["location"]
 
 
 async def test_only_an_operator_settles_refunds(sqlite_world: World) -> None:

@@ -66,9 +66,8 @@ async def add_token(visit: Visit) -> Reply:
     except FieldError as error:
         return _token_page(visit, party, status=422, wrong=error)
     ends = visit.now + timedelta(days=days) if days else None
-    made = await visit.change(
-        access.add_token, visit.author, party=party, permissions=given, label=label, expires_at=ends
-    )
+    add = partial(access.add_token, author=visit.author, party=party, permissions=given, label=label, expires_at=ends)
+    made = await visit.change_once(add, lambda _: path_of(party.id))
     return _secret_page(visit, made, cookie, title="The token is made")
 
 
@@ -155,7 +154,10 @@ async def add_key(visit: Visit) -> Reply:
         if lacks := _lacks(visit, party):
             raise FieldError("label", lacks)
         cookie = await _fresh(visit)
-        made = await visit.change(access.add_plaza_key, visit.author, visit.services.keyring, party=party, label=label)
+        add = partial(
+            access.add_plaza_key, author=visit.author, keyring=visit.services.keyring, party=party, label=label
+        )
+        made = await visit.change_once(add, lambda _: path_of(party.id))
     except FieldError as error:
         return await _key_page(visit, party, status=422, wrong=error)
     except TooManyKeysError as error:
@@ -222,7 +224,8 @@ async def replace_it(visit: Visit) -> Reply:
         cookie = await _fresh(visit)
         party = await visit.read(find_party, str(found.view.party))
         ends_now = visit.form.text("old") == "revoke"
-        made = await visit.change(partial(_successor, visit=visit, old=found.view, party=party, ends_now=ends_now))
+        successor = partial(_successor, visit=visit, old=found.view, party=party, ends_now=ends_now)
+        made = await visit.change_once(successor, lambda _: path_of(party.id))
     except FieldError as error:
         return _replace_page(visit, found, status=422, wrong=error)
     except TooManyKeysError as error:

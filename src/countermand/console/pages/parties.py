@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -175,7 +176,8 @@ async def add(visit: Visit) -> Reply:
     """Add a party."""
     try:
         name = visit.form.line("name", needed="Write what it is called.")
-        made = await visit.change(parties.add, visit.author, kind=_kind(visit), name=name)
+        add = partial(parties.add, author=visit.author, kind=_kind(visit), name=name)
+        made = await visit.change_once(add, lambda made: f"{path_of(made)}?done=added")
     except FieldError as error:
         return _name_page(visit, None, status=422, wrong=error)
     except BadNameError as error:

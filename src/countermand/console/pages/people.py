@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -105,15 +106,16 @@ async def add_user(visit: Visit) -> Reply:
         if "@" not in email:
             raise FieldError("email", "This is no e-mail address.")
         name, permissions = form.line("name") or email, given_permissions(visit, party)
-        made = await visit.change(
+        add = partial(
             access.add_user,
-            visit.author,
+            author=visit.author,
             party=party,
             email=email,
             name=name,
             password_hash=await _hashed(new_password(form)),
             permissions=permissions,
         )
+        made = await visit.change_once(add, lambda made: f"{_path(made.id)}?done=added")
     except FieldError as error:
         return _add_page(visit, party, status=422, wrong=error)
     except TakenError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from countermand.admin import endpoints
@@ -78,11 +79,11 @@ async def add(visit: Visit) -> Reply:
         party = await _party(visit, form.text("party"))
         url, label = form.line("url", needed="Write a URL, or mailto: and an e-mail address."), form.line("label")
         cookie = () if visit.session.is_fresh(visit.now) else await authenticated_again(visit)
-        added = await visit.change(
+        add = partial(
             endpoints.add,
-            services.ids,
-            services.keyring,
-            visit.now,
+            ids=services.ids,
+            keyring=services.keyring,
+            now=visit.now,
             party=party.id,
             url=url,
             kinds=form.all("kind"),
@@ -90,6 +91,7 @@ async def add(visit: Visit) -> Reply:
             rules=services.settings.address_rules,
             by=visit.caller.name,
         )
+        added = await visit.change_once(add, lambda added: path_of(added.endpoint.id))
     except FieldError as error:
         return await _add_page(visit, status=422, wrong=error)
     except tuple(_FIELDS) as error:
