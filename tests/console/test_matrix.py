@@ -256,7 +256,7 @@ async def test_a_stranger_gets_nowhere(stage: Stage, route: Route) -> None:
     assert "Log in" in reply.text or reply.headers["location"].startswith("/console/login?next=")
 
 
-FOREIGN: Final = (
+FOREIGN: Final[tuple[dict[str, str], ...]] = (
     {},
     {"sec-fetch-site": "cross-site"},
     {"sec-fetch-site": "same-site"},
