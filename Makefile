@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs client site bench kill kill-notices kill-jobs refunds oracle scores schemathesis fuzz clean
+.PHONY: demo test check docs pictures client site bench kill kill-notices kill-jobs refunds oracle scores schemathesis fuzz clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -26,6 +26,10 @@ docs: .venv/.ready
 	$(BIN)/python -m tests.docs.help_texts
 	$(BIN)/python -m tests.docs.played
 	$(BIN)/python -m tests.docs.reference
+
+# Pictures of every page of the console, of the demo, below build/pictures; a chosen few in docs. Needs chromium.
+pictures: .venv/.ready
+	$(BIN)/python -m tests.console.pictures
 
 # Writes the two Python clients from their table of operations.
 client: .venv/.ready

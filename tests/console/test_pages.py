@@ -889,3 +889,40 @@ async def test_an_item_is_taken_out_of_a_score_with_a_reason_and_counts_again(wo
     twice = await who.fill_in(again, note="It did not")
     assert twice.status_code == 409
     assert not [each for each in links_in(await (await person(world, world.supplier)).look(card)) if "/judge/" in each]
+
+
+# The last weeks
+
+
+async def test_the_last_weeks_are_drawn_and_stand_in_a_table(world: World) -> None:
+    who, other = await operator(world), await person(world, world.other_retailer)
+    assert "Last ten weeks" not in words(await who.look("/console/"))
+    one = await asked(world)
+    await asked(world)
+    assert (await who.fill_in(f"{one.path}/decline", reason="in_packing")).status_code == 303
+    for each in (who, await person(world, world.retailer), await person(world, world.supplier)):
+        page = await each.look("/console/")
+        assert "2 this week" in words(page)
+        assert "0 % this week" in words(page)
+        assert "2026-W45 2 0.0 % 0" in words(page)
+        assert page.text.count('<svg class="chart"') == 3
+    assert "Last ten weeks" not in words(await other.look("/console/"))
+    world.clock.advance(weeks=1)
+    again = words(await (await operator(world)).look("/console/"))
+    assert "0 this week" in again
+    assert "On average 0.2 begun a week" in again
+
+
+async def test_each_count_of_today_leads_to_its_list(sqlite_world: World) -> None:
+    who = await operator(sqlite_world)
+    made = await who.post("/console/webhooks/add", {"url": "https://a.example/in", "party": str(sqlite_world.supplier)})
+    path = next(each for each in links_in(made) if "ept_" in each)
+    await asked(sqlite_world)
+    change = t.endpoints.update().values(failing_since=sqlite_world.clock())
+    dead = t.notices.update().values(state="dead", due_at=None, last_result="410 Gone")
+    await sqlite_world.application.database.write(lambda c: (c.execute(change), c.execute(dead)))
+    today = links_in(await who.look("/console/"))
+    for list_path in ("/console/webhooks?state=failing", "/console/notices?state=dead"):
+        assert list_path in today
+        assert any("ept_" in each for each in links_in(await who.look(list_path)))
+    assert path not in links_in(await who.look("/console/webhooks?state=stopped"))

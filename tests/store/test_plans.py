@@ -11,6 +11,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +21,7 @@ import pytest
 from sqlalchemy import Connection
 
 import countermand
-from countermand.admin import callers, endpoints, policies, sessions, users, web_sessions
+from countermand.admin import callers, endpoints, policies, saved_views, sessions, users, web_sessions
 from countermand.admin.audit import Action
 from countermand.domain.bulk_rows import Answer, AnswerRow, AskRow
 from countermand.domain.commands import (
@@ -74,6 +75,7 @@ from countermand.reads import search as search_reads
 from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
 from countermand.reads import users as user_reads
+from countermand.reads import weeks as week_reads
 from countermand.reads.attempts import AttemptFilter
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace
 from countermand.reads.jobs import JobFilter
@@ -548,6 +550,23 @@ def _(filled: Filled) -> Cases:
 def _(filled: Filled) -> Cases:
     row = filled.row("order")
     return {"": lambda connection: seller_orders.seller_order(connection, row.retailer_id, row.number)}
+
+
+@of("reads.weeks.begun")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    of_week = partial(week_reads.begun, since=p.now - timedelta(days=7), until=p.now)
+    scopes = {
+        "platform": Scope(party=callers.PLATFORM, kind=PartyKind.PLATFORM),
+        "retailer": Scope(party=p.big_retailer, kind=PartyKind.RETAILER),
+        "supplier": Scope(party=p.big_supplier, kind=PartyKind.SUPPLIER),
+    }
+    return {name: partial(of_week, scope=scope) for name, scope in scopes.items()}
+
+
+@of("admin.saved_views.of_user")
+def _(filled: Filled) -> Cases:
+    return {each or "all": partial(saved_views.of_user, user=UUID(int=7), of_list=each) for each in (None, "events")}
 
 
 @of("reads.credentials.logins_of_user")
@@ -1692,6 +1711,9 @@ CHANGES: Final = {
     "admin.parties.lock_names",
     "admin.parties.rename",
     "admin.parties.locked",
+    "admin.openid_users.let_in",
+    "admin.saved_views.add",
+    "admin.saved_views.remove",
     "admin.users.update_user",
     "admin.users.set_password",
     "admin.parties.set_active",

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import structlog
+from cachetools import TTLCache
 
 from countermand.admin import web_sessions
 from countermand.admin.callers import Permission
@@ -40,6 +41,9 @@ from countermand.wire.services import Services
 
 PREFIX: Final = "/console/"
 STATIC: Final = f"{PREFIX}static/"
+KEPT_S: Final = 300
+"""For so long figures of weeks that are over are kept."""
+KEPT_MAX: Final = 10_000
 _COOKIES_MAX: Final = 8192
 _HELPS_TO_REPEAT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -101,6 +105,7 @@ class Console:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._logins = Logins(services)
+        self._kept: TTLCache[Any, Any] = TTLCache(KEPT_MAX, KEPT_S)
         self._live = Live(services.database, services.arrivals, services.clock)
         self._openid = OpenIdLogins(services) if services.settings.oidc_issuer else None
 
@@ -221,6 +226,7 @@ class Console:
             theme=call.look.theme,
             keys=call.look.keys,
             cursor=self._live.cursor,
+            kept=self._kept,
         )
 
     async def _page(self, visit: Visit, method: str) -> Reply:

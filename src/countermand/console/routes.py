@@ -155,6 +155,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     _post(f"{_ENDPOINT}/confirmation", webhook_edit.confirm_mailbox, _ENDPOINTS),
     _post(f"{_ENDPOINT}/pause", webhook_edit.pause, _ENDPOINTS),
     _post(f"{_ENDPOINT}/resume", webhook_edit.resume, _ENDPOINTS),
+    _get("/console/notices", notices.look_at_all, permission=_ENDPOINTS),
     _get("/console/notices/{notice}", notices.look, permission=_ENDPOINTS),
     _post("/console/notices/{notice}/resend", notices.resend, _ENDPOINTS),
     _get("/console/attempts/{attempt}", notices.look_at_attempt, permission=_ENDPOINTS),

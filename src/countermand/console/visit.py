@@ -1,8 +1,8 @@
 """One call of the console by somebody who is logged in: who, what is asked for, and what it reads and writes by."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -59,6 +59,8 @@ class Visit:
     theme: str = ""
     keys: bool = True
     cursor: str = ""
+    kept: MutableMapping[Any, Any] = field(default_factory=dict)
+    """Figures that may be some minutes old."""
 
     @property
     def caller(self) -> Caller:

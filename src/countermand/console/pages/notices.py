@@ -10,7 +10,7 @@ import orjson
 
 from countermand.admin import notices as admin
 from countermand.console.errors import PageError, unknown
-from countermand.console.pages.webhooks import PATH, endpoint_of, notice_shape, path_of
+from countermand.console.pages.webhooks import PATH, SHOWN, endpoint_of, notice_shape, path_of
 from countermand.console.rendering import Note, redirect, show_page
 from countermand.console.visit import Visit
 from countermand.documents.attempts import AttemptRequestOut, attempt_document
@@ -26,13 +26,14 @@ from countermand.reads.attempts import (
     attempts_of,
     list_attempts,
 )
-from countermand.reads.notices import NoticeView, notice_shown
+from countermand.reads.notices import NoticeFilter, NoticeView, list_notices, notice_shown
 from countermand.store.attempts import record
 from countermand.wire.endpoint_tests import send_test
 from countermand.wire.response import Reply
 
 NOTICES: Final = "/console/notices"
 ATTEMPTS: Final = "/console/attempts"
+LISTED: Final = (NoticeState.DEAD.value, NoticeState.DUE.value)
 MOST: Final = 100
 TESTS_SHOWN: Final = 10
 
@@ -88,6 +89,32 @@ def _curl(request: AttemptRequestOut) -> str:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
+
+
+# All of them
+
+
+async def look_at_all(visit: Visit) -> Reply:
+    """Notices to the endpoints that the visitor may see, newest first: those that are dead, or that wait."""
+    chosen = visit.query.get("state", NoticeState.DEAD.value)
+    chosen = chosen if chosen in LISTED else NoticeState.DEAD.value
+    after = read(admin.PREFIX, visit.query.get("after", "")) if visit.query.get("after") else None
+    mine = None if visit.is_platform else visit.caller.party
+    wanted = NoticeFilter(states=frozenset({chosen}), owner=mine, after=after)
+    found = await visit.read(list_notices, wanted, SHOWN + 1, visit.now)
+    more = ""
+    if len(found) > SHOWN:
+        more = f"{NOTICES}?state={chosen}&after={show(admin.PREFIX, found[SHOWN - 1].id)}"
+    return show_page(
+        visit,
+        "notices.html",
+        title="Notices",
+        notices=[(each, notice_shape(each)) for each in found[:SHOWN]],
+        states=LISTED,
+        chosen=chosen,
+        more=more,
+        first=after is None,
+    )
 
 
 # A notice

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from countermand.admin import endpoints
+from countermand.admin.callers import Permission
 from countermand.console import words
 from countermand.console.markup import Times
 from countermand.console.pages.cancellations import rows_of
+from countermand.console.pages.weeks import last_weeks
 from countermand.console.rendering import show_page
 from countermand.console.visit import Visit
 from countermand.domain.delivery import NoticeState
@@ -48,7 +50,7 @@ async def look(visit: Visit) -> Reply:
     if visit.caller.kind is not PartyKind.SUPPLIER:
         needs += await _money(visit)
     needs += await _endpoints(visit)
-    if visit.is_platform:
+    if visit.may(Permission.MANAGE_ENDPOINTS):
         needs.append(await _dead(visit))
     mine = None if visit.is_platform else visit.caller.party
     due = CancellationFilter(by_due=True, awaiting=mine, limit=NEXT)
@@ -58,6 +60,7 @@ async def look(visit: Visit) -> Reply:
         title="Today",
         needs=needs,
         rows=await rows_of(visit, await visit.read(list_cancellations, visit.scope, due)),
+        weeks=await last_weeks(visit),
         long=Times(visit.now, visit.zone).long(visit.now),
     )
 
@@ -163,7 +166,7 @@ async def _endpoints(visit: Visit) -> list[Need]:
             title="Failing endpoints",
             text=text,
             none="Every endpoint takes what it is sent.",
-            path="/console/webhooks",
+            path="/console/webhooks?state=failing",
             verb="Look",
         ),
         Need(
@@ -172,14 +175,15 @@ async def _endpoints(visit: Visit) -> list[Need]:
             title="Endpoints that are stopped",
             text="Nothing is sent there until somebody resumes them.",
             none="No endpoint is paused or disabled.",
-            path="/console/webhooks",
+            path="/console/webhooks?state=stopped",
             verb="Look",
         ),
     ]
 
 
 async def _dead(visit: Visit) -> Need:
-    wanted = NoticeFilter(states=frozenset({NoticeState.DEAD.value}))
+    mine = None if visit.is_platform else visit.caller.party
+    wanted = NoticeFilter(states=frozenset({NoticeState.DEAD.value}), owner=mine)
     found = await visit.read(list_notices, wanted, MOST + 1, visit.now)
     return Need(
         number=len(found),
@@ -187,6 +191,6 @@ async def _dead(visit: Visit) -> Need:
         title="Dead notices",
         text="They could not be delivered, and are not tried again by themselves.",
         none="Every notice arrived, or is still being tried.",
-        path="/console/webhooks",
+        path="/console/notices?state=dead",
         verb="Look",
     )

@@ -22,6 +22,13 @@ from countermand.wire.response import Reply
 
 SHOWN: Final = 50
 PATH: Final = "/console/webhooks"
+SHOWN_STATES: Final = {
+    "failing": ("failing",),
+    "stopped": ("paused", "disabled"),
+    "unconfirmed": ("unconfirmed",),
+    "active": ("active",),
+}
+"""What of the list is shown, by its word in the address."""
 _STATES: Final = ("all", *(each.value for each in NoticeState))
 
 
@@ -49,11 +56,21 @@ async def look(visit: Visit) -> Reply:
     if visit.is_platform:
         names = {party.id: party.name for party in await visit.read(list_parties)}
     rows = [_row(each, names) for each in found]
+    chosen = visit.query.get("state", "")
+    chosen = chosen if chosen in SHOWN_STATES else ""
+    rows = [row for row in rows if row.shape in SHOWN_STATES.get(chosen, (row.shape,))]
     # What needs somebody stands first.
     rows.sort(key=lambda row: (row.shape == "active", row.party, row.endpoint.url))
     note = Note(title="The endpoint is removed.", text="Nothing is sent there any more.", mood="good")
-    removed = visit.query.get("done") == "removed"
-    return show_page(visit, "webhooks.html", title="Webhooks", rows=rows, note=note if removed else None)
+    return show_page(
+        visit,
+        "webhooks.html",
+        title="Webhooks",
+        note=note if visit.query.get("done") == "removed" else None,
+        rows=rows,
+        chosen=chosen,
+        states=("", *SHOWN_STATES),
+    )
 
 
 def _row(endpoint: Endpoint, names: dict[UUID, str]) -> Row:
