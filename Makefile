@@ -72,6 +72,10 @@ scores: .venv/.ready
 .venv/.ready: pyproject.toml clients/python/pyproject.toml uv.lock | $(UV)
 	@echo "Setting up .venv: about 100 packages from the package index, a minute or two the first time."
 	$(UV) sync --frozen --compile-bytecode --python $(PYTHON)
+	for client in latest retailer; do \
+	  $(UV) export --frozen --quiet --no-emit-workspace --only-group bol-client-$$client --output-file .venv/bol-$$client.txt && \
+	  $(UV) pip install --quiet --no-deps --python $(BIN)/python --target .venv/bol-$$client --requirements .venv/bol-$$client.txt || exit 1; \
+	done
 	@touch $@
 
 $(UV):

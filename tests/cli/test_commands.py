@@ -328,6 +328,21 @@ def test_only_a_retailer_has_plaza_keys(cli: Cli, parties: dict[str, str]) -> No
     assert "not a retailer" in made.err
 
 
+def test_clients_of_bols_retailer_api(cli: Cli, parties: dict[str, str]) -> None:
+    made = cli("client-credentials", "create", "--party", "Fine Shoes", "--label", "till")
+    client, secret = made.out.split()
+    assert secret.startswith("cmc_")
+    (listed,) = json.loads(cli("client-credentials", "list", "--party", "Fine Shoes", "--json").out)
+    assert (listed["client_id"], listed["label"], listed["revoked_at"]) == (client, "till", None)
+    assert secret not in cli("client-credentials", "list", "--party", "Fine Shoes").out
+    assert cli("client-credentials", "revoke", client).code == 0
+    again = cli("client-credentials", "revoke", client)
+    assert (again.code, "revoked before" in again.err) == (5, True)
+    for wrong in ("nonsense", "cmc_x", ""):
+        assert cli("client-credentials", "revoke", wrong).code == 2
+    assert cli("client-credentials", "create", "--party", "Brave Supply").code == 2
+
+
 def test_a_path_of_plaza_begins_with_a_slash(cli: Cli) -> None:
     result = cli("plaza", "GET", "services/rest/orders/v2")
     assert result.code == USAGE

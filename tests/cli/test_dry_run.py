@@ -30,6 +30,7 @@ def test_a_dry_run_decides_and_takes_it_back(countermand: Run) -> None:
         ("party", "add", "supplier", "New"),
         ("token", "create", "--party", "Fine Shoes"),
         ("plaza-key", "create", "--party", "Fine Shoes"),
+        ("client-credentials", "create", "--party", "Fine Shoes"),
         ("policy", "set", "--retailer", "Fine Shoes", "--silence", "accept"),
         ("migrate",),
     ],

@@ -23,6 +23,7 @@ READS = [
     ("timeline", CAN),
     ("party", "list"),
     ("plaza-key", "list", "--party", "x"),
+    ("client-credentials", "list", "--party", "x"),
     ("endpoint", "list"),
     ("policy", "show", "--retailer", "x"),
     ("payment", "list", "ord_" + "0" * 32),

@@ -10,7 +10,7 @@ from countermand.cli.help_pages import is_group, page
 from tests.cli.conftest import Cli, order
 from tests.cli.test_help import COMMANDS
 
-SERVE = {("serve",), ("worker",), ("demo",), ("plaza",), ("completion",)}
+SERVE = {("serve",), ("worker",), ("demo",), ("plaza",), ("bol",), ("completion",)}
 """These run, or print what another program says."""
 
 
@@ -57,6 +57,8 @@ def test_what_becomes_of_parties_and_credentials(cli: Cli, does: Story, parties:
     assert token
     public = cli("plaza-key", "create", "--party", "Fine Shoes").out.split()[0]
     assert does("plaza-key", "revoke", public)["public"] == public
+    client = cli("client-credentials", "create", "--party", "Fine Shoes").out.split()[0]
+    assert does("client-credentials", "revoke", client)["client_id"] == client
     assert does("party", "deactivate", "Fine Shoes")["handed_over"] == 0
     assert does("party", "activate", "Fine Shoes")["message"] == "Fine Shoes takes part again."
     assert does("migrate")["before"] == does("migrate")["after"]

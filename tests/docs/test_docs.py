@@ -111,7 +111,7 @@ def test_every_row_of_a_command_is_one() -> None:
 
 def test_only_some_commands_have_no_database_flag() -> None:
     without = {name for name, command in COMMANDS.items() if "--database" not in flags(command)}
-    assert without == {"demo", "plaza", "completion", "events tail", "listen", "trigger", "open"}
+    assert without == {"demo", "plaza", "bol", "completion", "events tail", "listen", "trigger", "open"}
 
 
 def test_every_exit_code_has_its_row() -> None:

@@ -151,8 +151,19 @@ def add_plaza_key(
     return NewCredential(credential=find_credential(connection, made.id, None), secret=made.private)
 
 
-def of_plaza_key(party: PartyView) -> list[str]:
-    """What a pair of Plaza keys of this party may do."""
+def add_client(connection: Connection, author: Author, *, party: PartyView, label: str) -> NewCredential:
+    """Make an OAuth client of bol's Retailer API for a retailer.
+
+    Raises:
+        BadLabelError: as ``add_token``.
+    """
+    credentials.check_label(label)
+    made = credentials.create_client(connection, author, party=party, label=label)
+    return NewCredential(credential=find_credential(connection, made.id, None), secret=made.secret)
+
+
+def of_retailer(party: PartyView) -> list[str]:
+    """What a pair of Plaza keys or an OAuth client of this party may do."""
     return permitted(PartyKind(party.kind), None)
 
 

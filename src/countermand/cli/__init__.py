@@ -29,12 +29,13 @@ countermand carries a cancellation from the one who ordered to the one who holds
 
 Run the service:   serve   worker   migrate   backup   restore   demo   completion
 Who takes part:    party add|list|deactivate|activate   user add|list|disable|enable|password|log-out
-                   token create|list|rename|revoke   plaza-key create|list|revoke   audit
+                   token create|list|rename|revoke   plaza-key create|list|revoke
+                   client-credentials create|list|revoke   audit
 Notifications:     endpoint add|list|pause|resume|confirm|rotate|remove|test   notices   replay   recover
 What holds:        policy show|set
 At a service:      events tail   listen   trigger   open
 What happens:      order add|erase   quote   ask   accept   decline   withdraw   reassign   orders   cancellations
-                   timeline   status-link   plaza
+                   timeline   status-link   plaza   bol
 Money:             refunds   refund paid|close|retry|correct   payment add|capture|list
 How they do:       score   score-exclude   score-restore
 

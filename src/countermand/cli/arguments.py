@@ -8,7 +8,7 @@ from typing import Final, Self
 from countermand.cli import help_pages
 
 OF_ALL: Final = frozenset({"--quiet", "--no-color", "--dry-run"})
-NEVER_TRIED: Final = frozenset({("serve",), ("worker",), ("demo",), ("plaza",), ("completion",)})
+NEVER_TRIED: Final = frozenset({("serve",), ("worker",), ("demo",), ("plaza",), ("bol",), ("completion",)})
 """Commands that cannot be tried: what serves, or what others do."""
 SERVER: Final = "--server"
 """The flag of all commands that can call a service instead of opening a database."""

@@ -31,6 +31,7 @@ for name, place in {
     "replay": "countermand.cli.notices:replay",
     "recover": "countermand.cli.notices:recover",
     "plaza": "countermand.cli.bol_plaza:plaza",
+    "bol": "countermand.cli.bol_retailer:bol",
     "listen": "countermand.cli.following:listen",
     "trigger": "countermand.cli.following:trigger",
     "open": "countermand.cli.following:open_page",
@@ -43,6 +44,7 @@ for noun, help_text, module, verbs in (
     ("user", "People who can log in.", "parties", ("add",)),
     ("token", "Secrets that programs call with.", "parties", ("create", "revoke")),
     ("plaza-key", "Key pairs that Plaza clients sign with.", "parties", ("create", "list", "revoke")),
+    ("client-credentials", "OAuth clients of bol's Retailer API.", "clients", ("create", "list", "revoke")),
     (
         "endpoint",
         "Where parties are notified.",

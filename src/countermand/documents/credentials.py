@@ -1,4 +1,4 @@
-"""Tokens and Plaza keys as JSON, without their secrets."""
+"""Tokens, Plaza keys and OAuth clients as JSON, without their secrets."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from countermand.documents.parties import PartyOut
 from countermand.ids import show
-from countermand.reads.credentials import CredentialView, PlazaKeyView
+from countermand.reads.credentials import ClientView, CredentialView, PlazaKeyView
 
 
 class TokenDocument(TypedDict):
@@ -57,8 +57,30 @@ def plaza_key_document(row: PlazaKeyView) -> PlazaKeyDocument:
     }
 
 
+class ClientDocument(TypedDict):
+    """An OAuth client, without its secret."""
+
+    client_id: str
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def client_document(row: ClientView) -> ClientDocument:
+    """One OAuth client."""
+    return {
+        "client_id": str(row.id),
+        "label": row.label,
+        "created_at": row.created_at,
+        "revoked_at": row.revoked_at,
+    }
+
+
 class CredentialOut(BaseModel):
-    """A token or a pair of Plaza keys. ``public`` is the public half of a pair; when one was last used is not kept."""
+    """A token, a pair of Plaza keys or an OAuth client. ``public`` is the public half of a pair, or the client's id.
+
+    When one was last used is not kept.
+    """
 
     id: str
     party: PartyOut
@@ -87,5 +109,5 @@ def credential_shown(row: CredentialView, now: datetime) -> CredentialOut:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=None,
-        public=row.public,
+        public=str(row.id) if row.kind == "oauth_client" else row.public,
     )

@@ -1,4 +1,4 @@
-"""A real server with a shop in it: a retailer with a Plaza key, a supplier, and order items of both."""
+"""A real server with a shop in it: a retailer that calls by both of bol's APIs, a supplier, and order items of both."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, update
 
 from countermand.admin import credentials, parties
 from countermand.admin.callers import PLATFORM
-from countermand.admin.credentials import PlazaKey
+from countermand.admin.credentials import ClientCredentials, PlazaKey
 from countermand.app import opened
 from countermand.documents.orders import LineIn, OrderIn, place
 from countermand.domain.parties import Actor, PartyKind
@@ -35,6 +35,7 @@ class Shop:
     url: str
     database: str
     key: PlazaKey
+    client: ClientCredentials
     platform_token: str
     supplier_token: str
     own: list[int]
@@ -43,12 +44,12 @@ class Shop:
 
 
 @contextmanager
-def serving_shop(folder: Path, *, items: int = 6) -> Iterator[Shop]:
+def serving_shop(folder: Path, *, items: int = 6, **environment: str) -> Iterator[Shop]:
     """The first of ``own`` is the item of the seed's example."""
     database = f"sqlite:///{folder}/shop.sqlite3"
     templates.fill_if_absent(database)
     made = asyncio.run(_fill(database, items))
-    with serving(database, folder / "server.log") as server:
+    with serving(database, folder / "server.log", **environment) as server:
         yield Shop(url=f"http://127.0.0.1:{server.port}", database=database, **made)
 
 
@@ -66,6 +67,7 @@ async def _fill(database: str, items: int) -> dict[str, Any]:
                 "retailer": retailer,
                 "supplier": supplier,
                 "key": credentials.issue_plaza_key(connection, ids, application.keyring, now, party=row),
+                "client": credentials.issue_client(connection, ids, now, party=row),
                 "platform_token": token(party=find_party(connection, str(PLATFORM))),
                 "supplier_token": token(party=find_party(connection, str(supplier))),
             }

@@ -347,6 +347,25 @@ async def test_plaza_keys_are_a_retailers_and_two(native: Native) -> None:
     assert supplier == (422, "invalid")
 
 
+async def test_an_oauth_client_is_a_retailers_and_gets_access_tokens(native: Native) -> None:
+    made = await ok(native, "POST", "/v1/credentials", native.retailer, {"kind": "oauth_client", "label": "shop"})
+    assert made["secret"].startswith("cmc_")
+    shown = await ok(native, "GET", f"/v1/credentials/{made['id']}", native.retailer)
+    assert (shown["public"], shown["label"]) == (made["public"], "shop")
+    listed = await ok(native, "GET", "/v1/credentials?kind=oauth_client", native.retailer)
+    assert made["id"] in [each["id"] for each in listed["credentials"]]
+
+    async def token() -> int:
+        auth = (made["public"], made["secret"])
+        return (await native.http.post("/token?grant_type=client_credentials", auth=auth)).status_code
+
+    assert await token() == 200
+    await ok(native, "POST", f"/v1/credentials/{made['id']}/revoke", native.retailer)
+    assert await token() == 401
+    supplier = await refused(native, "POST", "/v1/credentials", native.world.supplier, {"kind": "oauth_client"})
+    assert supplier == (422, "invalid")
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -356,6 +375,8 @@ async def test_plaza_keys_are_a_retailers_and_two(native: Native) -> None:
         {"label": "a\nb"},
         {"kind": "plaza_key", "permissions": ["view_order"]},
         {"kind": "plaza_key", "expires_at": "2026-12-31T00:00:00Z"},
+        {"kind": "oauth_client", "permissions": ["view_order"]},
+        {"kind": "oauth_client", "expires_at": "2026-12-31T00:00:00Z"},
     ],
 )
 async def test_a_credential_that_makes_no_sense(sqlite_native: Native, more: dict[str, Any]) -> None:

@@ -141,7 +141,7 @@ def _check_has_keys(party: PartyView) -> None:
 
 def _lacks(visit: Visit, party: PartyView) -> str:
     """A key may do all that a retailer may: why this visitor cannot give that, if so."""
-    beyond = sorted(set(access.of_plaza_key(party)) - set(visit.caller.permissions))
+    beyond = sorted(set(access.of_retailer(party)) - set(visit.caller.permissions))
     return f"A key may do all that a retailer may. Your user lacks {', '.join(beyond)}." if beyond else ""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from starlette.routing import Route, Router
 from countermand.admin.callers import Caller
 from countermand.domain.commands import Parcel
 from countermand.domain.parties import PartyKind
-from countermand.domain.scoring import Role, Week
+from countermand.domain.scoring import Role
 from countermand.observability.calls import note_operation
 from countermand.reads import lines as line_reads
 from countermand.reads import process_statuses as process_reads
@@ -26,29 +26,24 @@ from countermand.wire.bol.meaning import NUMBER_MAX
 from countermand.wire.bol.vocabulary import FulfilmentMethod
 from countermand.wire.bol_retailer import messages, views
 from countermand.wire.bol_retailer.auth import RetailerAuth, TokenEndpoint, share_left
-from countermand.wire.bol_retailer.errors import (
-    CONTENT_TYPE,
-    EMPTY,
-    RetailerError,
-    Violation,
-    error_reply,
-    invalid,
-)
-from countermand.wire.bol_retailer.meaning import Request, line_number, number_of
+from countermand.wire.bol_retailer.errors import RetailerError, Violation, error_reply, invalid, missing
+from countermand.wire.bol_retailer.meaning import Request, line_number, number_of, week_of
 from countermand.wire.bol_retailer.messages import Query, check_types, read
+from countermand.wire.bol_retailer.sandbox import Sandbox
+from countermand.wire.bol_retailer.views import answer
 from countermand.wire.bol_retailer.vocabulary import PAGE
 from countermand.wire.limits import Receive, read_body
 from countermand.wire.pipeline import Endpoint, Operation, answered
 from countermand.wire.rates import Share
 from countermand.wire.replies import BUSY, CallError, Header, Problem
-from countermand.wire.response import Reply, Scope, Send, json_bytes, leaves_bytes_unframed, send_reply
+from countermand.wire.response import Reply, Scope, Send, leaves_bytes_unframed, send_reply
 from countermand.wire.router import Door
 from countermand.wire.services import Services
 
 T = TypeVar("T")
 
 DOOR: Final = "bol_retailer"
-PREFIXES: Final = ("/retailer/", "/shared/")
+PREFIXES: Final = ("/retailer/", "/shared/", "/retailer-demo/", "/shared-demo/")
 TOKENS: Final = "/token"
 TOKEN_MAX_BYTES: Final = 16 * 1024
 """Nobody knows yet who asks for a token, so little is read of it."""
@@ -83,7 +78,7 @@ class Dialect:
 
     def request(self, scope: Scope, body: bytes, caller: Caller, operation: Operation[Request]) -> Request:
         """The call, with the bytes of its document."""
-        check_types(scope, body, shared=operation.path.startswith("/shared/"))
+        check_types(scope, body, shared=operation.path.startswith("/shared"))
         return Request(
             caller=caller,
             target=str(scope["path_params"].get("target", "")),
@@ -125,28 +120,14 @@ class RetailerCalls:
         self._process_url = f"{services.settings.base_url}/shared/process-status/"
 
     def routes(self) -> list[Route]:
-        """Each path with its calls."""
+        """Each path with its calls, and below ``-demo`` with those of the sandbox."""
+        sandbox = Sandbox(self._process_url.replace("/shared/", "/shared-demo/"))
+        operations = [*_operations(self), *(_in_sandbox(each) for each in _operations(sandbox))]
         by_path: dict[str, list[Operation[Request]]] = {}
-        for operation in self._operations():
+        for operation in operations:
             by_path.setdefault(operation.path, []).append(operation)
         auth, dialect, settings = self._auth, self._dialect, self._settings
         return [Route(path, Endpoint(auth, dialect, settings, *calls)) for path, calls in by_path.items()]
-
-    def _operations(self) -> tuple[Operation[Request], ...]:
-        return (
-            _call("GET", "/retailer/orders", self.list_orders, "GET orders"),
-            _call("PUT", "/retailer/orders/cancellation", self.cancel_item, "PUT cancellation"),
-            _call("GET", "/retailer/orders/{target}", self.get_order, "GET order"),
-            _call("GET", "/retailer/shipments", self.list_shipments, "GET shipments"),
-            _call("POST", "/retailer/shipments", self.ship, "POST shipments"),
-            _call("GET", "/retailer/shipments/{target}", self.get_shipment, "GET shipment"),
-            _call("PUT", "/retailer/transports/{target}", self.change_transport, "PUT transports"),
-            _call("GET", "/retailer/insights/performance/indicator", self.indicators, "GET performance"),
-            _call("GET", "/retailer/retailers/{target}", self.get_retailer, "GET retailer"),
-            _call("GET", "/shared/process-status", self.list_processes, "GET process-statuses"),
-            _call("POST", "/shared/process-status", self.look_processes_up, "POST process-statuses"),
-            _call("GET", "/shared/process-status/{target}", self.get_process, "GET process-status"),
-        )
 
     # Writing
 
@@ -159,9 +140,7 @@ class RetailerCalls:
 
     async def ship(self, request: Request) -> Reply:
         """POST: order items have left the house in one parcel."""
-        wanted = read(messages.Shipment, request.body)
-        if wanted.shipping_label_id is not None:
-            raise invalid(_no_label(wanted), body=True)
+        wanted = messages.read_shipment(request.body)
         numbers = [line_number(item.order_item_id) for item in wanted.order_items]
         find = partial(line_reads.lines_of_numbers, retailer=request.caller.party, numbers=numbers)
         found = await self._read(find)
@@ -201,7 +180,7 @@ class RetailerCalls:
             start = (query.page - 1) * PAGE
             find = partial(seller_orders.seller_orders, retailer=request.caller.party, wanted=wanted)
             orders = await self._read(partial(find, start=start, count=PAGE))
-        return _json(200, {"orders": [views.reduced_order(order) for order in orders]})
+        return answer(200, {"orders": [views.reduced_order(order) for order in orders]})
 
     async def get_order(self, request: Request) -> Reply:
         """GET: one order, whole."""
@@ -209,8 +188,8 @@ class RetailerCalls:
         find = partial(seller_orders.seller_order, retailer=request.caller.party, number=number)
         found = await self._read(find)
         if found is None:
-            raise _missing("Order for order", request.target)
-        return _json(200, views.order(found))
+            raise missing("Order for order", request.target)
+        return answer(200, views.order(found))
 
     async def list_shipments(self, request: Request) -> Reply:
         """GET: what was sent, newest first, 50 to a page."""
@@ -221,7 +200,7 @@ class RetailerCalls:
             start = (query.page - 1) * PAGE
             find = partial(shipment_reads.shipments, retailer=request.caller.party, order_number=order)
             found = await self._read(partial(find, start=start, count=PAGE))
-        return _json(200, {"shipments": [views.reduced_shipment(each) for each in found]})
+        return answer(200, {"shipments": [views.reduced_shipment(each) for each in found]})
 
     async def get_shipment(self, request: Request) -> Reply:
         """GET: one parcel, whole."""
@@ -229,8 +208,8 @@ class RetailerCalls:
         find = partial(shipment_reads.shipments, retailer=request.caller.party, number=number, count=1)
         found = await self._read(find)
         if not found:
-            raise _missing("Shipment for shipment", request.target)
-        return _json(200, views.shipment(found[0]))
+            raise missing("Shipment for shipment", request.target)
+        return answer(200, views.shipment(found[0]))
 
     async def get_process(self, request: Request) -> Reply:
         """GET: how an earlier call ended, or that it has not yet."""
@@ -239,7 +218,7 @@ class RetailerCalls:
         row = await self._read(find)
         if row is None:
             raise RetailerError(Problem.NOT_FOUND, "Not Found")
-        return _json(200, views.process_status(row, self._process_url))
+        return answer(200, views.process_status(row, self._process_url))
 
     async def list_processes(self, request: Request) -> Reply:
         """GET: the calls about one order item, parcel or subscription, newest first, 50 to a page."""
@@ -259,21 +238,21 @@ class RetailerCalls:
     async def indicators(self, request: Request) -> Reply:
         """GET: what is measured of the seller in one week."""
         wanted = request.query.indicators
-        week, zone = _week(request.query), ZoneInfo(self._settings.score_zone)
+        week, zone = week_of(request.query), ZoneInfo(self._settings.score_zone)
         who = scores.Party(id=request.caller.party, role=Role.RETAILER)
         (figures,) = await self._read(partial(scores.figures, party=who, weeks=[week], zone=zone))
-        return _json(200, views.indicators(wanted, week, figures))
+        return answer(200, views.indicators(wanted, week, figures))
 
     async def get_retailer(self, request: Request) -> Reply:
         """GET: the seller itself, by its number or as ``current``."""
         caller = request.caller
         if request.target not in ("current", str(caller.party_number)):
-            raise _missing("Retailer for retailer", request.target)
+            raise missing("Retailer for retailer", request.target)
         party = await self._read(partial(find_party, text=str(caller.party)))
-        return _json(200, views.retailer(party))
+        return answer(200, views.retailer(party))
 
     def _processes(self, rows: Iterable[process_reads.ProcessView]) -> Reply:
-        return _json(200, {"processStatuses": [views.process_status(row, self._process_url) for row in rows]})
+        return answer(200, {"processStatuses": [views.process_status(row, self._process_url) for row in rows]})
 
     async def _queued(self, request: Request, process: bol.Process) -> Reply:
         """Have a command decided."""
@@ -281,7 +260,7 @@ class RetailerCalls:
         status = await bol.queued(
             self._lanes, process, door=DOOR, retailer=caller.party, seller_id=caller.party_number, once=None
         )
-        return _json(202, views.queued(status, self._process_url))
+        return answer(202, views.queued(status, self._process_url))
 
     async def _read(self, question: Callable[..., T]) -> T:
         return await self._database.read(question)
@@ -325,39 +304,30 @@ class _Refusal:
 _NO_SUCH_CALL: Final = RetailerError(Problem.NOT_FOUND, "There is no such call.")
 
 
+def _operations(calls: "RetailerCalls | Sandbox") -> tuple[Operation[Request], ...]:
+    return (
+        _call("GET", "/retailer/orders", calls.list_orders, "GET orders"),
+        _call("PUT", "/retailer/orders/cancellation", calls.cancel_item, "PUT cancellation"),
+        _call("GET", "/retailer/orders/{target}", calls.get_order, "GET order"),
+        _call("GET", "/retailer/shipments", calls.list_shipments, "GET shipments"),
+        _call("POST", "/retailer/shipments", calls.ship, "POST shipments"),
+        _call("GET", "/retailer/shipments/{target}", calls.get_shipment, "GET shipment"),
+        _call("PUT", "/retailer/transports/{target}", calls.change_transport, "PUT transports"),
+        _call("GET", "/retailer/insights/performance/indicator", calls.indicators, "GET performance"),
+        _call("GET", "/retailer/retailers/{target}", calls.get_retailer, "GET retailer"),
+        _call("GET", "/shared/process-status", calls.list_processes, "GET process-statuses"),
+        _call("POST", "/shared/process-status", calls.look_processes_up, "POST process-statuses"),
+        _call("GET", "/shared/process-status/{target}", calls.get_process, "GET process-status"),
+    )
+
+
+def _in_sandbox(operation: Operation[Request]) -> Operation[Request]:
+    _, root, rest = operation.path.split("/", 2)
+    return replace(operation, path=f"/{root}-demo/{rest}")
+
+
 def _call(method: str, path: str, answer: Callable[[Request], Awaitable[Reply]], quota: str) -> Operation[Request]:
     return Operation(method=method, path=path, answer=answer, permission=None, kinds=_RETAILER, quota=quota)
-
-
-def _json(status: int, document: Any) -> Reply:
-    return Reply(status=status, body=json_bytes(document), media_type=CONTENT_TYPE)
-
-
-def _missing(what: str, id: str) -> RetailerError:  # noqa: A002
-    return RetailerError(Problem.NOT_FOUND, f"{what} id {id[:100]} not found.")
-
-
-def _no_label(wanted: messages.Shipment) -> Violation:
-    if wanted.transport is not None:
-        both = "Either provide Transport or ShippingLabelId. The current request contains both."
-        return Violation(reason=f"Conflicting transport method: {both}")
-    return Violation(name="shippingLabelId", reason="There is no shipping label with this id: none are sold here.")
-
-
-def _week(query: Query) -> Week:
-    """The week that is asked for.
-
-    Raises:
-        RetailerError: there is no such week.
-    """
-    for name in ("year", "week"):
-        if not query.text(name):
-            raise invalid(Violation(name=name, reason=EMPTY))
-    year, number = query.whole("year", least=1970, most=9000), query.whole("week", least=1, most=53)
-    try:
-        return Week(year or 0, number or 0)
-    except ValueError:
-        raise invalid(Violation(name="week", reason=f"The year {year} has no week {number}.")) from None
 
 
 def _rate_headers(share: Share) -> tuple[Header, ...]:

@@ -67,6 +67,11 @@ def invalid(*violations: Violation, body: bool = False) -> RetailerError:
     return RetailerError(Problem.MALFORMED, "Bad request", title=title, violations=violations)
 
 
+def missing(what: str, id: str) -> RetailerError:  # noqa: A002
+    """There is nothing with this id that the caller may see: ``what`` is ``Order for order``, and so on."""
+    return RetailerError(Problem.NOT_FOUND, f"{what} id {id[:100]} not found.")
+
+
 def not_listed(given: str, allowed: Sequence[str]) -> str:
     """Why a word that is on no list is refused."""
     return f"Request contains invalid value(s): '{given[:100]}', allowed values: {', '.join(allowed)}."

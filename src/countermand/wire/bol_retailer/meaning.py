@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from countermand.admin.callers import Caller
+from countermand.domain.scoring import Week
 from countermand.wire.bol.meaning import NUMBER_MAX
+from countermand.wire.bol_retailer.errors import EMPTY, Violation, invalid
 from countermand.wire.bol_retailer.messages import Query
 
 _NUMBER: Final = re.compile("0*[1-9][0-9]{0,17}")
@@ -31,3 +33,19 @@ def number_of(text: str) -> int | None:
 def line_number(text: str) -> int:
     """The number of an order item; of an id that is none of ours, one that nothing has: its call fails later."""
     return number_of(text) or NUMBER_MAX
+
+
+def week_of(query: Query) -> Week:
+    """The week that is asked for.
+
+    Raises:
+        RetailerError: there is no such week.
+    """
+    for name in ("year", "week"):
+        if not query.text(name):
+            raise invalid(Violation(name=name, reason=EMPTY))
+    year, number = query.whole("year", least=1970, most=9000), query.whole("week", least=1, most=53)
+    try:
+        return Week(year or 0, number or 0)
+    except ValueError:
+        raise invalid(Violation(name="week", reason=f"The year {year} has no week {number}.")) from None

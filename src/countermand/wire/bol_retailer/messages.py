@@ -126,6 +126,21 @@ def read(model: type[M], body: bytes) -> M:
         raise invalid(*map(_violation, error.errors()[:VIOLATIONS_MAX]), body=True) from None
 
 
+def read_shipment(body: bytes) -> Shipment:
+    """The report of a parcel.
+
+    Raises:
+        RetailerError: it cannot be read, or names a shipping label: none are sold here.
+    """
+    shipment = read(Shipment, body)
+    if shipment.shipping_label_id is None:
+        return shipment
+    if shipment.transport is not None:
+        both = "Either provide Transport or ShippingLabelId. The current request contains both."
+        raise invalid(Violation(reason=f"Conflicting transport method: {both}"), body=True)
+    raise invalid(Violation(name="shippingLabelId", reason="There is no shipping label with this id."), body=True)
+
+
 VIOLATIONS_MAX: Final = 100
 
 

@@ -15,12 +15,19 @@ from countermand.wire.bol import addresses
 from countermand.wire.bol.addresses import Address
 from countermand.wire.bol.meaning import ProcessStatus
 from countermand.wire.bol.vocabulary import AMSTERDAM, FulfilmentMethod
+from countermand.wire.bol_retailer.errors import CONTENT_TYPE
 from countermand.wire.bol_retailer.vocabulary import Indicator, ProcessEvent
+from countermand.wire.response import Reply, json_bytes
 
 Document = dict[str, Any]
 
 EXPIRES: Final = timedelta(days=3)
 """How long after the promised day bol cancels an item that nobody confirmed; shown, and decided by the policy alone."""
+
+
+def answer(status: int, document: Document) -> Reply:
+    """A document as it is sent."""
+    return Reply(status=status, body=json_bytes(document), media_type=CONTENT_TYPE)
 
 
 # Orders

@@ -1,4 +1,4 @@
-"""Tokens and Plaza keys: of the caller's own party, and of any for the platform. A secret is shown once."""
+"""Tokens, Plaza keys and OAuth clients: of the caller's party, and of any for the platform. A secret is shown once."""
 
 from datetime import datetime
 from functools import partial
@@ -33,13 +33,14 @@ from countermand.wire.services import Services
 router: Final = APIRouter(prefix="/v1/credentials", responses=PROBLEMS, route_class=JsonRoute)
 
 PREFIX: Final = "crd"
-Kind = Literal["token", "plaza_key"]
+Kind = Literal["token", "plaza_key", "oauth_client"]
 
 
 class CredentialIn(Strict):
     """A new credential. Without permissions a token gets those that the caller has and its kind of party can have.
 
-    A pair of Plaza keys is a retailer's, may do all that a retailer may, and does not expire.
+    A pair of Plaza keys, or an OAuth client of bol's Retailer API, is a retailer's, may do all that a retailer may, and
+    does not expire.
     """
 
     kind: Kind
@@ -120,12 +121,17 @@ async def create_credential(services: Inside, who: Who, request: Request, body: 
             return await change_once(services, key, act, shown)
 
 
+_OF_BOL: Final = {"plaza_key": "A Plaza key", "oauth_client": "An OAuth client"}
+"""What is a retailer's alone."""
+
+
 def _check(services: Services, body: CredentialIn) -> None:
     """What makes no sense whoever it is for."""
-    if body.kind == "plaza_key" and body.permissions is not None:
-        raise invalid("A Plaza key may do all that its retailer may; leave permissions out.", "body", "permissions")
-    if body.kind == "plaza_key" and body.expires_at is not None:
-        raise invalid("A Plaza key does not expire; leave expires_at out.", "body", "expires_at")
+    what = _OF_BOL.get(body.kind)
+    if what and body.permissions is not None:
+        raise invalid(f"{what} may do all that its retailer may; leave permissions out.", "body", "permissions")
+    if what and body.expires_at is not None:
+        raise invalid(f"{what} does not expire; leave expires_at out.", "body", "expires_at")
     now = services.clock()
     if body.expires_at is not None and body.expires_at <= now:
         detail = f"expires_at must be in the future; it is {now.isoformat(timespec='seconds')} here."
@@ -149,9 +155,12 @@ def _act(
             expires_at=body.expires_at,
         )
     if party.kind != PartyKind.RETAILER.value:
-        raise invalid(f"Only a retailer has Plaza keys; {party.name} is a {party.kind}.", "body", "kind")
+        has = f"Only a retailer has one; {party.name} is a {party.kind}."
+        raise invalid(f"{_OF_BOL[body.kind]} is for bol's APIs. {has}", "body", "kind")
     with told():
-        access.check_beyond(access.of_plaza_key(party), who.permissions)
+        access.check_beyond(access.of_retailer(party), who.permissions)
+    if body.kind == "oauth_client":
+        return partial(access.add_client, author=author, party=party, label=body.label)
     return partial(access.add_plaza_key, author=author, keyring=services.keyring, party=party, label=body.label)
 
 
