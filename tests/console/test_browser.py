@@ -88,18 +88,27 @@ def pages_that_go_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "LINGER_S", 0.0)
 
 
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Of all tests here: to start one takes longer than most of them. Each page has cookies and storage of its own."""
+    program = chromium()
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield launched
+        await launched.close()
+
+
 @pytest.fixture
-async def site(tmp_path: Path, clock: Clock) -> AsyncIterator[Site]:
-    program, port = chromium(), free_port()
+async def site(browser: Browser, tmp_path: Path, clock: Clock) -> AsyncIterator[Site]:
+    port = free_port()
     async with running(f"sqlite:///{tmp_path}/browser.sqlite3", clock, port=port) as application:
         world = await populate(application, clock)
         server = HttpServer(world.asgi, host="127.0.0.1", port=port, limits=connection_limits(application.settings))
         serving = asyncio.create_task(server.serve())
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            found = Site(world=world, browser=browser, url=f"http://127.0.0.1:{port}")
-            yield found
-            await browser.close()
+        found = Site(world=world, browser=browser, url=f"http://127.0.0.1:{port}")
+        yield found
+        for context in browser.contexts:
+            await context.close()
         application.arrivals.close()
         server.stop()
         await serving

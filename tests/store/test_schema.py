@@ -31,7 +31,7 @@ from countermand.store import statements
 from countermand.store import tables as t
 from countermand.store.columns import one_of, pair_of
 from countermand.store.tables import REFERENCE_TABLES, metadata
-from tests.store.speaking import WISH, new_sale
+from tests.store.speaking import WISH, Sale, new_sale
 from tests.support.world import World
 
 DISTRIBUTED = [table for table in metadata.sorted_tables if table.name not in REFERENCE_TABLES]
@@ -84,6 +84,7 @@ LED_BY_OTHERS = {
     "ix_orders_unsent_anywhere",
     "ix_orders_reference_retailer_id",
     "ix_orders_number",
+    "ix_journal_id",
     "ix_order_keys_key_placed_at_order_id",
     "ix_cancellations_escalated",
 }
@@ -283,22 +284,34 @@ BAD = {
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("table", "values"), BAD.values(), ids=BAD.keys())
-async def test_the_database_refuses(world: World, table: Table, values: dict[str, Any]) -> None:
+async def test_the_database_refuses(world: World) -> None:
     sale = await new_sale(world)
     await sale.done(sale.ship_order(sale.ship(1)))
     await sale.done(replace(sale.ask(2), key="a"), process=WISH)
-    values = {name: world.clock() if value == "now" else value for name, value in values.items()}
+    accepted = [name for name, (table, values) in BAD.items() if not await _is_refused(sale, table, values)]
+    assert accepted == []
+    assert await sale.buckets() == (2, 2, 0, 1)
+
+
+async def _is_refused(sale: Sale, table: Table, values: dict[str, Any]) -> bool:
+    change = _change(
+        sale, table, {name: sale.world.clock() if value == "now" else value for name, value in values.items()}
+    )
+    try:
+        await sale.world.application.database.write(lambda connection: connection.execute(change))
+    except IntegrityError:
+        return True
+    return False
+
+
+def _change(sale: Sale, table: Table, values: dict[str, Any]) -> Insert | Update:
+    world = sale.world
     if table is t.users:
         party = {"party_id": world.retailer, "id": world.retailer, "email": "a@b.nl", "name": "A"}
         more = {"password_hash": "", "permissions": [], "created_at": world.clock()}
-        change: Any = t.users.insert().values({**party, **more, **values})
-    else:
-        change = update(table).values(values)
-        if table is t.lines:
-            change = change.where(t.lines.c.id == sale.line)
-    if table is t.lines and "open" not in values and "shipped" not in values:
-        change = change.where(t.lines.c.retailer_id == world.retailer)
-    with pytest.raises(IntegrityError):
-        await world.application.database.write(lambda connection: connection.execute(change))
-    assert await sale.buckets() == (2, 2, 0, 1)
+        return t.users.insert().values({**party, **more, **values})
+    change = update(table).values(values)
+    if table is not t.lines:
+        return change
+    change = change.where(t.lines.c.id == sale.line)
+    return change if {"open", "shipped"} & values.keys() else change.where(t.lines.c.retailer_id == world.retailer)
