@@ -280,8 +280,8 @@ async def test_what_was_typed_outlives_the_log_in(site: Site) -> None:
     assert (await who.post("/console/logout", {})).status_code == 303
     await page.get_by_text("You were logged out.").wait_for()
     await page.get_by_role("button", name="Add the note").click()
-    site.complaints.clear()  # The log-in comes with 401.
     await page.get_by_label("E-mail address").fill(who.email)
+    site.complaints.clear()  # The log-in comes with 401.
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Log in").click()
     await page.get_by_text("The customer calls back.").wait_for()
