@@ -270,7 +270,7 @@ BAD_CANCELLATIONS = {
     "no units": {"units": 0},
     "a line of nobody": {"line_id": UUID(int=9)},
 }
-BAD = {
+BAD: dict[str, tuple[Table, dict[str, Any]]] = {
     **{f"a line with {name}": (t.lines, values) for name, values in BAD_LINES.items()},
     **{f"a cancellation with {name}": (t.cancellations, values) for name, values in BAD_CANCELLATIONS.items()},
     "a process with an unknown status": (t.process_statuses, {"status": "MAYBE"}),
