@@ -248,7 +248,7 @@ def test_only_statements_with_a_retailer_lock() -> None:
 
 # What the database forbids by itself
 
-BAD_LINES = {
+BAD_LINES: dict[str, dict[str, Any]] = {
     "units that do not sum": {"open": 4},
     "more units than ordered": {"shipped": 2},
     "a negative bucket": {"open": -1, "asked": 6},
@@ -258,7 +258,7 @@ BAD_LINES = {
     "an order of nobody": {"order_id": UUID(int=9)},
     "another retailer's order": {"retailer_id": UUID(int=9)},
 }
-BAD_CANCELLATIONS = {
+BAD_CANCELLATIONS: dict[str, dict[str, Any]] = {
     "an unknown state": {"state": "thinking"},
     "an accepted one without units": {"state": "accepted", "answered_at": "now"},
     "a declined one with units": {"state": "declined", "answered_at": "now", "accepted_units": 1},
