@@ -1,8 +1,9 @@
 """Everything that can be configured. Read from ``COUNTERMAND_*`` variables and a TOML file; defaults are here."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from difflib import get_close_matches
 from email.utils import parseaddr
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
@@ -139,10 +140,31 @@ ROLES: Final = ("manager", "support", "viewer")
 """What somebody can be for a party, as ``admin/roles.py`` has it."""
 
 
+PREFIX: Final = "COUNTERMAND_"
+NEAR: Final = 0.75
+"""How alike a variable must be to a setting to count as a misspelling of it."""
+
+
+def misspelt(names: Iterable[str]) -> dict[str, str]:
+    """Environment variables that mean a setting and do not name one, each with the nearest right name."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    bare = {name.removeprefix(PREFIX): name for name in known}
+    wrong = [name for name in names if name.upper().startswith(PREFIX) and name.upper() not in {*known, *BESIDES}]
+    near = {name: get_close_matches(name.upper().removeprefix(PREFIX), bare, n=1, cutoff=NEAR) for name in wrong}
+    return {name: bare[found[0]] for name, found in sorted(near.items()) if found}
+
+
+BESIDES: Final = frozenset(
+    f"{PREFIX}{name}"
+    for name in ("PASSWORD", "PLAZA_PUBLIC_KEY", "PLAZA_PRIVATE_KEY", "TOKEN", "TOKEN_FILE", "LISTEN_SECRET")
+)
+"""Variables that commands read beside the settings."""
+
+
 class Settings(BaseSettings):
     """The settings, each with its default. A flag beats the environment, which beats the file."""
 
-    model_config = SettingsConfigDict(env_prefix="COUNTERMAND_", toml_file="countermand.toml", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file="countermand.toml", extra="forbid")
 
     database: str = Field(default_factory=default_database, description="SQLAlchemy URL: sqlite:///… or postgresql://…")
     host: str = "127.0.0.1"

@@ -2,7 +2,9 @@
 
 import json
 import re
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -376,3 +378,27 @@ def test_an_order_that_does_not_add_up_is_told_in_a_sentence(cli: Cli, parties: 
     result = cli("order", "add", "-", stdin=json.dumps(given))
     assert result.code == USAGE
     assert result.err.splitlines()[1] == "  order 1 (PO-1): The payments come to 99.00 EUR, the order to 1.00."
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("COUNTERMAND_DATABSE", "COUNTERMAND_DATABASE"),
+        ("COUNTERMAND_PUBLICURL", "COUNTERMAND_PUBLIC_URL"),
+        ("COUNTERMAND_STRIPE_APIKEY", "COUNTERMAND_STRIPE_API_KEY"),
+        ("countermand_lane", "COUNTERMAND_LANES"),
+    ],
+)
+def test_a_variable_that_is_nearly_a_setting_is_refused(
+    countermand: Callable[..., subprocess.CompletedProcess[str]], wrong: str, right: str
+) -> None:
+    done = countermand("party", "list", **{wrong: "x"})
+    assert done.returncode == 78
+    assert f"{wrong} is no setting. Did you mean {right}?" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["COUNTERMAND_TOKEN", "COUNTERMAND_PASSWORD", "COUNTERMAND_LONG", "COUNTER_LANES"])
+def test_other_variables_are_nobodys_business(
+    countermand: Callable[..., subprocess.CompletedProcess[str]], name: str
+) -> None:
+    assert countermand("party", "list", **{name: "x"}).returncode == 0

@@ -23,7 +23,7 @@ from countermand.keyring import KeyringError
 from countermand.observability import UnobservableError
 from countermand.observability.logs import configure_logging
 from countermand.road import Application, opened, opened_database
-from countermand.settings import Settings
+from countermand.settings import Settings, misspelt
 from countermand.store.engines.opening import open_database, shown
 from countermand.store.engines.protocol import CommitUnknownError, TooBroadError, UnavailableError, UnsafeDatabaseError
 from countermand.store.engines.sqlite.file import FileLock
@@ -126,6 +126,9 @@ def what_is_wrong(error: ValidationError) -> list[str]:
 
 def read_settings(**flags: object) -> Settings:
     """The settings, with the flags that were given on top. Ends the command when they make no sense."""
+    for name, meant in misspelt(os.environ).items():
+        problem = f"{name} is no setting. Did you mean {meant}?"
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", problem, "docs/settings.md lists every setting.")
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
