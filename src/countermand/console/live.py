@@ -36,7 +36,10 @@ from countermand.wire.response import goes_on
 PATH: Final = "/console/live"
 
 STREAMS_OF_SESSION: Final = 6
-"""So many pages of one log-in are told at once. A page that nobody looks at needs none."""
+"""So many pages of one log-in are told at once: the latest. Others ask every 15 seconds.
+
+That a page has gone shows only when something is sent to it, so one more takes the place of the oldest.
+"""
 
 STREAMS_MAX: Final = 500
 """So many pages are told at once in one process. Others ask every 15 seconds."""
@@ -95,7 +98,8 @@ class Listener:
     about: frozenset[str]
     changed: set[str] = field(default_factory=set)
     everything: bool = False
-    ended: bool = False
+    ends_with: str = ""
+    number: int = 0
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -115,9 +119,9 @@ class Listener:
         self.everything = True
         self.woken.set()
 
-    def end(self) -> None:
-        """Its log-in has ended."""
-        self.ended = True
+    def end(self, why: str) -> None:
+        """Nothing more is told: its log-in has ``ended``, or it is ``crowded`` out by later pages of it."""
+        self.ends_with = why
         self.woken.set()
 
     def taken(self) -> list[str] | str | None:
@@ -147,6 +151,7 @@ class Live:
         self._check_at = 0.0
         self._left_at = 0.0
         self._begun = asyncio.Event()
+        self._count = 0
 
     @property
     def is_open(self) -> bool:
@@ -164,22 +169,23 @@ class Live:
             self._check_at = 0.0
             self._arrivals.announce()
 
-    def check_room(self, session: WebSession) -> None:
-        """Whether one more page of this log-in can be told.
+    def make_room(self, session: WebSession) -> None:
+        """Make room for one more page of this log-in.
 
         Raises:
-            PageError: too many are, of this log-in or in all.
+            PageError: too many are told, of all.
         """
-        later = (b"retry-after", b"60")
-        if sum(each.session.id == session.id for each in self._listeners) >= STREAMS_OF_SESSION:
-            raise PageError(HTTPStatus.TOO_MANY_REQUESTS, "Too many pages of this log-in are open", "", later)
-        if len(self._listeners) >= STREAMS_MAX:
-            raise PageError(HTTPStatus.SERVICE_UNAVAILABLE, "Too many pages are open", "", later)
+        told = [each for each in self._listeners if each.session.id == session.id and not each.ends_with]
+        if len(told) >= STREAMS_OF_SESSION:
+            min(told, key=lambda each: each.number).end("crowded")
+        elif len(self._listeners) >= STREAMS_MAX:
+            raise PageError(HTTPStatus.SERVICE_UNAVAILABLE, "Too many pages are open", "", (b"retry-after", b"60"))
 
     @contextmanager
     def listening(self, session: WebSession, about: Collection[str]) -> Iterator[Listener]:
         """As long as a page is open."""
-        listener = Listener(session=session, about=frozenset(about))
+        self._count += 1
+        listener = Listener(session=session, about=frozenset(about), number=self._count)
         self._listeners.add(listener)
         if self._reading is None:
             # What it reads is nobody's: not that of the visitor who happened to be the first.
@@ -301,7 +307,7 @@ class Live:
         self._check_at = now + CHECK_S
         for each in list(self._listeners):
             if each.session.id in sessions - counting:
-                each.end()
+                each.end("ended")
 
     def _has_expired(self) -> bool:
         now = self._clock()
@@ -341,7 +347,7 @@ class LiveStream(StreamingResponse):
         # nginx would else gather messages until they fill a buffer.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
         super().__init__(self._chunks(), headers=headers, media_type="text/event-stream")
-        live.check_room(session)
+        live.make_room(session)
         self._live = live
         self._session = session
         self._about = about[:ABOUT_MAX]
@@ -367,7 +373,7 @@ class LiveStream(StreamingResponse):
 
     async def _messages(self, listener: Listener) -> AsyncIterator[bytes]:
         live = self._live
-        while not listener.ended:
+        while not listener.ends_with:
             changed = listener.taken()
             cursor = live.cursor
             if changed is not None:
@@ -380,7 +386,7 @@ class LiveStream(StreamingResponse):
                     await listener.woken.wait()
             if not live.is_open:
                 return
-        yield _message(live.cursor, "ended", {})
+        yield _message(live.cursor, listener.ends_with, {})
 
 
 def _message(cursor: str, name: str, data: dict[str, Any]) -> bytes:

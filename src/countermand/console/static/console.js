@@ -327,6 +327,7 @@
       close();
       loggedOut();
     });
+    source.addEventListener("crowded", close);
     source.addEventListener("error", () => source?.readyState === EventSource.CLOSED && close());
   };
   const isStill = location.search.includes("after=") && document.querySelector("[data-rows]");
