@@ -102,7 +102,10 @@ class Health:
         return Check(name="worker", ok=False, detail=f"The worker has got nothing done for {lag_s:.0f} s.")
 
     def _disk(self) -> Check:
-        free = free_bytes(self._settings)
+        try:
+            free = free_bytes(self._settings)
+        except OSError:
+            return Check(name="disk", ok=False, detail="The folder of the database cannot be looked at.")
         if free is None or free >= self._settings.ready_disk_mb * 1024 * 1024:
             return Check(name="disk", ok=True)
         return Check(name="disk", ok=False, detail="The disk of the database is nearly full.")

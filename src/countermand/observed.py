@@ -43,7 +43,8 @@ def watch(application: Service) -> None:
     metrics.READS_WAITING.read_from(lambda: turns.waiting)
     metrics.PARTITIONS_OWNED.read_from(lambda: len(application.worker.partitions.owned))
     metrics.WORKER_LAG_SECONDS.read_from(application.worker.passes.lags_s)
-    metrics.DISK_FREE_BYTES.read_from(lambda: free_bytes(settings) or 0)
+    if settings.sqlite_path:
+        metrics.DISK_FREE_BYTES.read_from(lambda: free_bytes(settings) or 0)
     metrics.BUILD_INFO.set(1, version("countermand"), application.database.engine.name)
     metrics.STARTED.set(time.time())
 

@@ -4,7 +4,7 @@ They say how much a service sells and what fails in it, so they are not for ever
 to be reached by the monitoring alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, make_asgi_app
@@ -36,7 +36,7 @@ def _family(instrument: Instrument) -> Metric:
             return counter
         case Gauge():
             gauge = GaugeMetricFamily(instrument.name, instrument.meaning, labels=names)
-            for labels, value in instrument.read().items():
+            for labels, value in _readings(instrument).items():
                 gauge.add_metric(labels, value)
             return gauge
         case Histogram():
@@ -45,6 +45,14 @@ def _family(instrument: Instrument) -> Metric:
                 histogram.add_metric(labels, list(instrument.buckets(kept)), kept.total)
             return histogram
     raise AssertionError(instrument)
+
+
+def _readings(gauge: Gauge) -> Mapping[tuple[str, ...], float]:
+    """One that cannot be read now is left out: the others are still worth to be seen."""
+    try:
+        return gauge.read()
+    except OSError:
+        return {}
 
 
 def _zero(instrument: Instrument) -> list[tuple[tuple[str, ...], float]]:

@@ -96,6 +96,10 @@ class Gauge(Instrument):
         """Ask ``source`` from now on: for a number, or for numbers by the value of the only label."""
         self._source = source
 
+    def forget_source(self) -> None:
+        """It is what was set, again."""
+        self._source = None
+
     def read(self) -> Mapping[tuple[str, ...], float]:
         """The numbers as they are now."""
         if self._source is None:

@@ -26,12 +26,19 @@ def configure_logging(level: str, form: Format = "json") -> None:
     """One line per event on standard error, from this level on. Values of locals are never logged."""
     import structlog
 
+    from countermand.observability.metrics import LOG_LINES
+
+    def counted(_logger: object, _name: str, event: Event) -> Event:
+        LOG_LINES.add(event["level"])
+        return event
+
     sink = LineSink(sys.stderr.buffer)
     atexit.register(sink.flush)
     structlog.configure(
         processors=[
             named_after_call,
             structlog.processors.add_log_level,
+            counted,
             with_time,
             structlog.processors.format_exc_info,
             cut,

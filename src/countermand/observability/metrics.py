@@ -46,12 +46,6 @@ SHED_CALLS: Final = Counter(
     "Calls that were turned away because there was too much to do. Nothing of them was done.",
     (label("reason", "what was full", ("calls", "lane", "reads")),),
 )
-THROTTLED_CALLS: Final = Counter(
-    "countermand_throttled_calls_total",
-    "Calls that were refused because their caller, or their address, made too many.",
-    (label("quota", "which quota", ("calls", "wrong_tokens", "log_ins", "links", "provider_webhooks", "plaza")),),
-)
-
 # Connections
 
 CONNECTIONS: Final = Gauge("countermand_connections", "Connections of callers that are open.")
