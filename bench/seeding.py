@@ -24,6 +24,7 @@ from countermand.service.numbers import numbers_needed
 from countermand.service.workspace import LaneState
 from countermand.settings import Settings
 from countermand.store import tables
+from countermand.wire.bol_retailer.auth import AccessTokens
 
 ORDERS_A_TRANSACTION = 250
 
@@ -35,6 +36,8 @@ class Trader:
     party: UUID
     token: str
     plaza_key: PlazaKey
+    access_token: str
+    """Of bol's Retailer API; it counts for five minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +133,7 @@ async def _traders(application: Service, kind: PartyKind, count: int) -> list[Tr
             Trader(
                 party=party,
                 token=credentials.issue_token(connection, ids, now, party=find_party(connection, str(party))),
+                access_token=_access_token(connection, application, party),
                 plaza_key=credentials.issue_plaza_key(
                     connection, ids, application.keyring, now, party=find_party(connection, str(party))
                 ),
@@ -138,6 +142,12 @@ async def _traders(application: Service, kind: PartyKind, count: int) -> list[Tr
         ]
 
     return await application.database.write(add)
+
+
+def _access_token(connection: Connection, application: Service, party: UUID) -> str:
+    row = find_party(connection, str(party))
+    client = credentials.issue_client(connection, application.ids, application.clock(), party=row)
+    return AccessTokens(application.keyring).make(client.id, datetime.now(UTC))
 
 
 class _PastClock:

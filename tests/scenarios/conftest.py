@@ -6,6 +6,7 @@ import pytest
 
 from tests.support import templates
 from tests.wire.bol_plaza.calling import Seller, opened_plaza
+from tests.wire.bol_retailer.calling import UNLIMITED
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -16,5 +17,5 @@ async def retailer(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
         url = f"sqlite:///{folder}/test.sqlite3"
     else:
         url = templates.new_database(request.getfixturevalue("postgres"))
-    async with opened_plaza(url, key_file=folder / "keys") as seller:
+    async with opened_plaza(url, key_file=folder / "keys", retailer_limits=UNLIMITED) as seller:
         yield seller

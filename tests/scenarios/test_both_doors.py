@@ -1,7 +1,7 @@
-"""The same story, told in CRUX and in Plaza, is the same story: the same events in the same order.
+"""The same story, told in CRUX and in both of bol's APIs, is the same story: the same events in the same order.
 
 A story knows who asks and who holds the goods, and each dialect has its own people for that: in CRUX the retailer asks
-and a supplier holds; in Plaza the customer asks and the retailer holds, or, behind its back, a supplier again.
+and a supplier holds; in bol's the customer asks and the retailer holds, or, behind its back, a supplier again.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from tests.wire.bol_plaza.calling import Seller
+from tests.wire.bol_retailer.calling import RetailerSeller, new_client
 
 pytestmark = pytest.mark.anyio
 
@@ -223,6 +224,31 @@ class Plaza(Teller):
         return (await self.retailer.outcome(process))[0] != "FAILURE"
 
 
+class Retailer(Plaza):
+    """The same, in the words of bol's later API."""
+
+    async def accepts(self) -> bool:
+        return await self._cancels("REQUESTED_BY_CUSTOMER")
+
+    async def lacks(self) -> bool:
+        return await self._cancels("OUT_OF_STOCK")
+
+    async def ships(self) -> bool:
+        body = {"orderItems": [{"orderItemId": str(self.number)}]}
+        return await self._ends(await self._queued("POST", "/retailer/shipments", body))
+
+    async def _cancels(self, reason: str) -> bool:
+        body = {"orderItems": [{"orderItemId": str(self.number), "reasonCode": reason}]}
+        return await self._ends(await self._queued("PUT", "/retailer/orders/cancellation", body))
+
+    async def _queued(self, method: str, path: str, body: object) -> int:
+        client = await new_client(self.world, self.retailer.party)
+        shop = RetailerSeller(seller=self.retailer, client=client)
+        answer = await shop.call(method, path, body)
+        assert answer.status == 202
+        return int(answer.body["processStatusId"])
+
+
 class PlazaBeforeASupplier(Plaza):
     """The retailer speaks Plaza, but a supplier holds the goods and answers in CRUX."""
 
@@ -248,8 +274,17 @@ class PlazaBeforeASupplier(Plaza):
         return await self._supplier("reject")
 
 
+class RetailerBeforeASupplier(PlazaBeforeASupplier, Retailer):
+    """The retailer speaks bol's later API, but a supplier holds the goods and answers in CRUX."""
+
+    async def asks(self) -> bool:
+        body = {"orderItems": [{"orderItemId": str(self.number), "reasonCode": "OTHER"}]}
+        self.processes.append(await self._queued("PUT", "/retailer/orders/cancellation", body))
+        return await self._ends(self.processes[-1])
+
+
 def speakable() -> list[tuple[type[Teller], str]]:
-    tellers: tuple[type[Teller], ...] = (Crux, Plaza, PlazaBeforeASupplier)
+    tellers: tuple[type[Teller], ...] = (Crux, Plaza, Retailer, PlazaBeforeASupplier, RetailerBeforeASupplier)
     return [
         (teller, name)
         for name, story in STORIES.items()
@@ -260,7 +295,7 @@ def speakable() -> list[tuple[type[Teller], str]]:
 
 def test_every_story_is_told_through_both_doors_where_both_have_words() -> None:
     reported = speakable()
-    assert len(reported) >= 35
+    assert len(reported) >= 55
     for name in STORIES:
         tellers = {teller for teller, each in reported if each == name}
         assert Crux in tellers
