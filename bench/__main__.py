@@ -205,6 +205,7 @@ def _env(directory: Path, variant: Variant) -> dict[str, str]:
     return {
         "COUNTERMAND_KEY_FILE": str(directory / "keys"),
         "COUNTERMAND_PLAZA_LIMITS": '{"PUT cancellation": ""}',
+        "COUNTERMAND_RETAILER_LIMITS": '{"PUT cancellation": ""}',
         **variant.env,
     }
 
