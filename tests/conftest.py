@@ -64,6 +64,20 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return templates.new_database(request.getfixturevalue("postgres"))
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same for all tests of a module, which share what it costs to open a service."""
+    if request.param == "sqlite":
+        return templates.filled_file(tmp_path_factory.mktemp("shared") / "test.sqlite3")
+    return templates.new_database(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture(scope="module")
+def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One of SQLite's for all tests of a module, where the engine does not matter."""
+    return templates.filled_file(tmp_path_factory.mktemp("shared") / "test.sqlite3")
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
