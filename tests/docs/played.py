@@ -5,7 +5,8 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -106,23 +107,29 @@ def _shortened(answer: Any) -> Any:
 
 
 async def _played() -> dict[str, Any]:
-    clock = Clock()
     with tempfile.TemporaryDirectory(prefix="examples_") as folder:
-        url, keys = f"sqlite:///{folder}/examples.sqlite3", Path(folder, "keys")
-        more = {"public_url": SERVICE, "smtp_host": "127.0.0.1", "mail_from": "mail@cancel.example.com"}
-        async with running(url, clock, key_file=keys, **more) as application:
-            world = await populate(application, clock)
-            await application.database.write(partial(_named_well, world=world))
-            async with world.client() as http:
-                described = (await http.get("/openapi.json")).json()
-                paths = {
-                    call["operationId"]: (method.upper(), path)
-                    for path, methods in described["paths"].items()
-                    for method, call in methods.items()
-                }
-                player = Player(world=world, http=http, paths=paths)
-                await _play(player, world)
-                return dict(sorted(player.played.items()))
+        async with story(f"sqlite:///{folder}/examples.sqlite3", Path(folder, "keys")) as player:
+            return dict(sorted(player.played.items()))
+
+
+@asynccontextmanager
+async def story(url: str, keys: Path) -> AsyncIterator[Player]:
+    """A service in this database, after a call of each operation."""
+    clock = Clock()
+    more = {"public_url": SERVICE, "smtp_host": "127.0.0.1", "mail_from": "mail@cancel.example.com"}
+    async with running(url, clock, key_file=keys, **more) as application:
+        world = await populate(application, clock)
+        await application.database.write(partial(_named_well, world=world))
+        async with world.client() as http:
+            described = (await http.get("/openapi.json")).json()
+            paths = {
+                call["operationId"]: (method.upper(), path)
+                for path, methods in described["paths"].items()
+                for method, call in methods.items()
+            }
+            player = Player(world=world, http=http, paths=paths)
+            await _play(player, world)
+            yield player
 
 
 def _named_well(connection: Connection, world: World) -> None:

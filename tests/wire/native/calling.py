@@ -1,6 +1,7 @@
 """How these tests call the native door: JSON and a bearer token, and every refusal held against one shape."""
 
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -55,7 +56,20 @@ class Native:
         )
         if response.status_code >= 400:
             check_problem(response)
+        await self._check_described(method, path, response)
         return response
+
+    async def _check_described(self, method: str, path: str, response: httpx2.Response) -> None:
+        """An answer is one of those that the description names for the operation, by its status and its problem."""
+        if not _DESCRIBED:
+            _DESCRIBED.extend(described_answers((await self.http.get("/openapi.json")).json()))
+        plain, name = path.partition("?")[0].rstrip("/"), f"{response.status_code}"
+        if response.status_code >= 400:
+            name += f" {response.json()['code']}"
+        for verb, pattern, operation, answers in _DESCRIBED:
+            if verb == method and pattern.fullmatch(plain):
+                assert name in answers, f"{operation} does not describe {name}: {response.text}"
+                break
 
     async def ask(
         self, *lines: UUID | str | dict[str, Any], who: UUID | str | None = None, key: str | None = None, **more: Any
@@ -106,6 +120,26 @@ class Native:
                 connection, application.ids, now, party=find_party(connection, str(party)), **terms
             )
         )
+
+
+Described = tuple[str, re.Pattern[str], str, frozenset[str]]
+
+_DESCRIBED: Final[list[Described]] = []
+
+
+def described_answers(described: dict[str, Any]) -> Iterator[Described]:
+    """Verb, path and name of each operation, with the statuses and problems that it can end with."""
+    for path, methods in sorted(described["paths"].items(), key=lambda each: "{" in each[0]):
+        pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
+        for method, call in methods.items():
+            answers = set()
+            for status, answer in call["responses"].items():
+                shared = answer.get("$ref", "").rpartition("/")[2]
+                content = (described["components"]["responses"][shared] if shared else answer).get("content", {})
+                codes = content.get("application/problem+json", {}).get("examples", {})
+                answers |= {f"{status} {code}" for code in codes} or {status}
+            answers |= {"304"} if method == "get" else set()
+            yield method.upper(), pattern, call["operationId"], frozenset(answers)
 
 
 def check_problem(response: httpx2.Response) -> None:

@@ -1,28 +1,52 @@
 """The native API under calls made of its own description: ``make schemathesis ARGS="--max-examples 100"``.
 
-A service of its own is started, with parties and orders in it. Schemathesis calls it as the platform, as a retailer and
-as a supplier: with the examples, at the edges of every schema, at random, and from answer to call by the links between
-operations. No answer may be a fault of ours, or another one than the description says.
+A service of its own is started, after a story that left something of everything. Schemathesis calls it as each role:
+with the examples, at the edges of every schema, at random, and along the links from answer to call. No answer may be a
+fault of ours, or another one than the description says.
+
+``--role`` chooses a role and may be repeated; all other arguments are schemathesis' own. ``--seed`` makes other calls.
 """
 
+import argparse
+import asyncio
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.request import urlopen
+from uuid import UUID
 
+import structlog
+
+from countermand.admin import credentials
+from countermand.admin.callers import PLATFORM, Permission
+from countermand.reads.parties import find_party
+from tests.docs.played import story
 from tests.support.waiting import HANGS_S
+from tests.support.world import World
 
-ROLES: Final = ("Platform", "Fine Shoes", "Alpine Supply")
+ROLES: Final[dict[str, tuple[str, tuple[Permission, ...]]]] = {
+    "platform": ("Countermand", ()),
+    "retailer": ("Fine Shoes", ()),
+    "supplier": ("Alpine Supply", ()),
+    "viewer": ("Fine Shoes", (Permission.VIEW_ORDER,)),
+    "manager": ("Alpine Supply", (Permission.MANAGE_ACCESS, Permission.MANAGE_ENDPOINTS)),
+}
+"""Who calls: a party, and what its token may do if that is not all."""
+
 COMMAND: Final = str(Path(sys.executable).with_name("countermand"))
+CONFIG: Final = Path(__file__).with_name("schemathesis.toml")
 LEFT_OUT: Final = ("events.stream", "endpoints.test")
 """A stream has no end, and a test calls whatever host it is given. Both have tests of their own."""
 
@@ -33,47 +57,78 @@ class Run:
 
     role: str
     code: int
-    calls: int
+    statuses: Mapping[str, Mapping[str, int]]
+    """How often each operation was answered with each status."""
     output: str
     faults: str
 
+    @property
+    def calls(self) -> int:
+        """How many calls there were."""
+        return sum(sum(each.values()) for each in self.statuses.values())
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.code or self.faults)
+
+    def __str__(self) -> str:
+        """A line about it."""
+        total: Counter[str] = Counter()
+        for each in self.statuses.values():
+            total.update(each)
+        done = sum(any(status.startswith("2") for status in each) for each in self.statuses.values())
+        told = " ".join(f"{status}:{times}" for status, times in sorted(total.items()))
+        found = "FAILURES" if self.failed else "no failure"
+        return f"{self.role}: {self.calls} calls, {found}; {done} operations succeeded; {told}"
+
 
 @contextmanager
-def service(folder: Path) -> Iterator[tuple[str, dict[str, str], Path]]:
-    """A service with a few orders: its address, a token of each role, and its log."""
+def service(folder: Path) -> Iterator[tuple[str, dict[str, dict[str, str]], Path]]:
+    """A service after the story: its address, what the calls of each role need to know, and its log."""
+    url, keys = f"sqlite:///{folder}/calls.sqlite3", folder / "keys"
     environment = {
-        **os.environ,
-        "COUNTERMAND_DATABASE": f"sqlite:///{folder}/calls.sqlite3",
+        "COUNTERMAND_DATABASE": url,
+        "COUNTERMAND_KEY_FILE": str(keys),
         "COUNTERMAND_CALL_LIMIT": "",
         "COUNTERMAND_WRONG_TOKEN_LIMIT": "",
         "COUNTERMAND_LOG_LEVEL": "warning",
         # Nothing is sent to the hosts of endpoints that were made up.
         "COUNTERMAND_WORKER": "false",
     }
-
-    def run(*words: str, given: str = "") -> str:
-        command = [COMMAND, *words]
-        done = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    run("migrate")
-    run("party", "add", "retailer", "Fine Shoes")
-    run("party", "add", "supplier", "Alpine Supply")
-    tokens = {role: run("token", "create", "--party", role) for role in ROLES}
-    for number in range(5):
-        line = {"sku": f"boot-{number}", "units": 5, "unit_price": "45.00", "supplier": "Alpine Supply"}
-        payments = [{"id": "card", "provider": "manual", "captured": "225.00"}]
-        order = {"retailer": "Fine Shoes", "reference": f"PO-{number}", "lines": [line], "payments": payments}
-        run("order", "add", "-", given=json.dumps(order))
+    known = {role: {**environment, **more} for role, more in asyncio.run(_roles(url, keys)).items()}
     log = folder / "serve.log"
     with log.open("w") as out:
         command = [COMMAND, "serve", "--port", "0"]
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+        process = subprocess.Popen(command, env=os.environ | environment, stdout=out, stderr=out)
     try:
-        yield _address(log), tokens, log
+        yield _address(log), known, log
     finally:
         process.terminate()
         process.wait(HANGS_S)
+
+
+async def _roles(url: str, keys: Path) -> dict[str, dict[str, str]]:
+    async with story(url, keys) as player:
+        world = player.world
+        parties = {"Countermand": PLATFORM, "Fine Shoes": world.retailer, "Alpine Supply": world.supplier}
+        return {
+            role: {
+                "CALLS_PARTY": str(parties[party]),
+                "CALLS_PERMISSIONS": " ".join(permissions),
+                "CALLS_TOKEN": await _token(world, parties[party], permissions),
+            }
+            for role, (party, permissions) in ROLES.items()
+        }
+
+
+async def _token(world: World, party: UUID, permissions: Sequence[Permission]) -> str:
+    def issue(connection: Any) -> str:
+        application, found = world.application, find_party(connection, str(party))
+        issued = partial(credentials.issue_token, connection, application.ids, world.clock(), party=found)
+        return issued(permissions=permissions) if permissions else issued()
+
+    return await world.application.database.write(issue)
 
 
 def _address(log: Path) -> str:
@@ -87,38 +142,46 @@ def _address(log: Path) -> str:
     raise TimeoutError(log.read_text())
 
 
-def play(folder: Path, roles: Sequence[str] = ROLES, arguments: Sequence[str] = ()) -> Iterator[Run]:
+def play(folder: Path, roles: Sequence[str] = tuple(ROLES), arguments: Sequence[str] = ()) -> Iterator[Run]:
     """Call the service as each of these roles."""
-    with service(folder) as (address, tokens, log):
+    with service(folder) as (address, known, log):
         for role in roles:
-            command = [
-                *(sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json"),
-                *("--header", f"Authorization: Bearer {tokens[role]}", "--continue-on-failure", "--no-color"),
-                # Valid calls may be refused: by the rules, for a key that was used, for a state that has changed.
-                *("--exclude-checks", "positive_data_acceptance"),
-                *("--warnings", "off", "--generation-database", "none", "--no-shrink"),
-                *(word for each in LEFT_OUT for word in ("--exclude-operation-id", each)),
-                *arguments,
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            counted = re.search(r"([0-9,]+) generated", done.stdout)
-            yield Run(
-                role=role,
-                code=done.returncode,
-                calls=int(counted[1].replace(",", "")) if counted else 0,
-                output=done.stdout + done.stderr,
-                faults="\n".join(line for line in log.read_text().splitlines() if "unexpected_error" in line),
-            )
+            yield call_as(role, address, known[role], log, arguments)
+
+
+def call_as(role: str, address: str, known: Mapping[str, str], log: Path, arguments: Sequence[str]) -> Run:
+    """Call the service at this address as one role."""
+    counted, before = log.with_name(f"{role}.json"), len(log.read_text())
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
+        *("run", f"{address}/openapi.json", "--continue-on-failure", "--no-color", "--no-shrink"),
+        *(word for each in LEFT_OUT for word in ("--exclude-operation-id", each)),
+        *arguments,
+    ]
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.wire.native.schema_hooks", "CALLS_COUNTED": str(counted)}
+    done = subprocess.run(command, env={**os.environ, **known, **hooks}, capture_output=True, text=True, check=False)
+    return Run(
+        role=role,
+        code=done.returncode,
+        statuses=json.loads(counted.read_text()) if counted.exists() else {},
+        output=done.stdout + done.stderr,
+        faults="\n".join(line for line in log.read_text()[before:].splitlines() if "unexpected_error" in line),
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
     """Call as every role, and say how many calls there were."""
+    parser = argparse.ArgumentParser(prog="schemathesis", add_help=False)
+    parser.add_argument("--role", choices=ROLES, action="append")
+    given, rest = parser.parse_known_args(arguments)
+    logging.disable()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     failed = 0
     with tempfile.TemporaryDirectory(prefix="calls_") as folder:
-        for run in play(Path(folder), arguments=arguments):
-            failed |= bool(run.code or run.faults)
+        for run in play(Path(folder), given.role or tuple(ROLES), rest):
+            failed |= run.failed
             print(run.output if run.code else "", run.faults)
-            print(f"{run.role}: {run.calls} calls, {'failures' if run.code or run.faults else 'no failure'}")
+            print(run, flush=True)
     return failed
 
 

@@ -1,8 +1,6 @@
 """The description of the native API (OpenAPI 3.1), where FastAPI would say less or something else."""
 
 from collections.abc import Iterator
-from copy import deepcopy
-from http import HTTPStatus
 from typing import Any, Final
 
 from countermand.documents import samples
@@ -10,8 +8,16 @@ from countermand.documents.events import TEST_KIND, TestEnvelope
 from countermand.documents.samples import write_sample
 from countermand.domain.events import MEANINGS, EventKind
 from countermand.ids import show
-from countermand.wire.native.errors import MEDIA_TYPE
-from countermand.wire.native.examples import SERVICE, add_examples, examples, problem_examples
+from countermand.wire.native.examples import (
+    SERVICE,
+    add_examples,
+    examples,
+    problem_answers,
+    problem_examples,
+    problems_by_form,
+    problems_of,
+)
+from countermand.wire.native.links import add_links
 from countermand.wire.native.members import meaning_of
 from countermand.wire.native.operations import OPERATIONS
 
@@ -27,14 +33,22 @@ def described(description: dict[str, Any], address: str) -> dict[str, Any]:
     description["info"] |= {"description": _ABOUT, "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"}}
     description["servers"] = [{"url": address, "description": "this service"}]
     description["components"]["securitySchemes"] = {"bearer": _BEARER}
-    for path, call in _calls(description):
+    shared = SharedAnswers()
+    for path, method, call in _calls(description):
         _describe(call)
-        add_examples(call, path, found)
+        own = problems_of(call["operationId"], path)
+        call["x-problems"] = list(own)
+        wrong = problem_answers(dict.fromkeys((*own, *problems_by_form(call, method))))
+        good = {status: answer for status, answer in call["responses"].items() if int(status) < 400}
+        call["responses"] = good | {status: shared.named(status, answer) for status, answer in wrong}
+        add_examples(call, found)
+    description["components"]["responses"] = shared.answers
+    description["components"]["links"] = add_links([*_calls(description)], description["components"]["schemas"])
     description["components"]["examples"] = problem_examples()
     test = TestEnvelope.model_json_schema(ref_template="#/components/schemas/{model}")
     description["components"]["schemas"] |= {**test.pop("$defs"), "TestEnvelope": test}
     _describe_objects(description)
-    tags = {call["tags"][0] for _, call in _calls(description)}
+    tags = {call["tags"][0] for _, _, call in _calls(description)}
     told = [{"name": name, "description": TAGS.get(name, f"Calls about {name}.")} for name in sorted(tags)]
     description["tags"] = [*told, {"name": "webhooks", "description": TAGS["webhooks"]}]
     description["webhooks"] = dict(webhooks())
@@ -119,9 +133,9 @@ _SENT: Final = tuple(
 )
 
 
-def _calls(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _calls(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, methods in description["paths"].items():
-        yield from ((path, call) for method, call in methods.items() if method in _METHODS)
+        yield from ((path, method, call) for method, call in methods.items() if method in _METHODS)
 
 
 def _describe(call: dict[str, Any]) -> None:
@@ -132,34 +146,29 @@ def _describe(call: dict[str, Any]) -> None:
     call["security"] = [{"bearer": [operation.permission.value] if operation.permission else []}]
     call["x-permission"] = operation.permission.value if operation.permission else None
     call["x-parties"] = sorted(kind.value for kind in operation.kinds)
-    for status in _problems_by_form(call):
-        # Every problem has the same form.
-        call["responses"].setdefault(str(int(status)), _another(call["responses"]["422"], status))
-    for status, answer in call["responses"].items():
-        content = answer.get("content", {})
-        if int(status) >= 400 and "application/json" in content:
-            content[MEDIA_TYPE] = content.pop("application/json")
     for sent in (*call.get("parameters", ()), *call.get("requestBody", {}).get("content", {}).values()):
         sent["schema"] = _never_null(sent["schema"])
     for parameter in call.get("parameters", ()):
         _explain(parameter, call["operationId"], parameter["name"])
 
 
-def _another(answer: dict[str, Any], status: int) -> dict[str, Any]:
-    return {**deepcopy(answer), "description": HTTPStatus(status).phrase}
+class SharedAnswers:
+    """Answers that many calls have in common: each is described once, by the problems that it can be."""
 
+    def __init__(self) -> None:
+        self.answers: dict[str, dict[str, Any]] = {}
 
-def _problems_by_form(call: dict[str, Any]) -> Iterator[int]:
-    """How else a call can end that takes a body, or that names the state it means."""
-    if "requestBody" in call:
-        yield from (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    if any(each["name"] == "If-Match" for each in call.get("parameters", ())):
-        yield from (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
+    def named(self, status: str, answer: dict[str, Any]) -> dict[str, Any]:
+        """The reference to an answer with this status."""
+        ((_, content),) = answer["content"].items()
+        name = ".".join((status, *content["examples"]))
+        self.answers[name] = answer
+        return {"$ref": f"#/components/responses/{name}"}
 
 
 def _describe_objects(description: dict[str, Any]) -> None:
     schemas = description["components"]["schemas"]
-    received = _named([call.get("requestBody", {}) for _, call in _calls(description)], schemas)
+    received = _named([call.get("requestBody", {}) for _, _, call in _calls(description)], schemas)
     for called, schema in schemas.items():
         if called not in received:
             # Answers may gain members.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -48,6 +49,7 @@ from countermand.wire.native.browsers import cached, shared
 from countermand.wire.native.describing import described
 from countermand.wire.native.identifying import identified
 from countermand.wire.native.meaning import DOOR
+from countermand.wire.native.messages import PLAIN_PATHS
 from countermand.wire.native.once import ReplayedError, on_replayed
 from countermand.wire.native.operations import check_operations
 from countermand.wire.native.problem_pages import problem_page
@@ -131,6 +133,8 @@ def _api(services: Services) -> limits.Asgi:
         ("/docs/{name}", reader.asset),
     ):
         api.add_api_route(path, answer, include_in_schema=False, response_model=None)
+    paths = (route.path for resource in _RESOURCES for route in resource.router.routes if isinstance(route, APIRoute))
+    setattr(api.state, PLAIN_PATHS, frozenset(path for path in paths if "{" not in path))
     settings = services.settings
     usual, of_part = (
         limits.Bounds(settings.body_max_bytes),

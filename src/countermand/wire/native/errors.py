@@ -80,10 +80,8 @@ class ProblemOut(BaseModel):
     outcomes: list[OutcomeOut] | None = None
 
 
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ProblemOut} for status in (400, 401, 403, 404, 409, 413, 422, 428, 429, 503)
-}
-"""For the description: what every call can answer besides success."""
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {422: {"model": ProblemOut}}
+"""For the description: the form of all problems. ``describing.py`` says which of them a call can end with."""
 
 
 def invalid(detail: str, *where: str | int, code: str = "not_listed") -> CallError:

@@ -4,11 +4,15 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
+from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import RefusalKind
+from countermand.wire.native.errors import MEDIA_TYPE
+from countermand.wire.native.operations import OPERATIONS
 from countermand.wire.native.problem_pages import MEANINGS
 from countermand.wire.replies import REPLIES, Problem
 
@@ -32,7 +36,10 @@ OWN_PROBLEMS: Final[dict[str, tuple[str, ...]]] = {
     "cancellations.accept": _ANSWERING,
     "cancellations.decline": ("reason_required", *_ANSWERING),
     "cancellations.withdraw": ("state_changed", "already_answered"),
-    "shipments.create": ("reassigned", "already_shipped", "already_cancelled", "units_asked", "too_many_units"),
+    "shipments.create": (
+        *("unknown_order", "unknown_line", "reassigned", "already_shipped", "already_cancelled"),
+        *("units_asked", "too_many_units"),
+    ),
     "shipments.update": ("already_cancelled",),
     "payments.list": ("no_price",),
     "payments.create": ("no_price", "payment_exists", "payment_differs", "payment_taken"),
@@ -44,27 +51,33 @@ OWN_PROBLEMS: Final[dict[str, tuple[str, ...]]] = {
     "refunds.correct": ("step_needed", *_MONEY_LATER),
     "parties.create": ("name_taken",),
     "parties.update": ("name_taken",),
-    "users.create": ("name_taken",),
-    "credentials.create": ("limit_reached",),
-    "policies.create": ("state_changed",),
-    "policies.preview": ("state_changed",),
-    "endpoints.create": ("limit_reached",),
+    "users.create": ("name_taken", "wrong_party", "unknown_party"),
+    "credentials.create": ("limit_reached", "wrong_party", "unknown_party"),
+    "policies.create": ("state_changed", "unknown_party"),
+    "policies.preview": ("state_changed", "unknown_party"),
+    "policies.in_force": ("unknown_party",),
+    "judgements.create": ("unknown_cancellation", "unknown_party"),
+    "timeline.get": ("unknown_order",),
+    "endpoints.create": ("limit_reached", "unknown_party", "wrong_party"),
     "endpoints.confirm": ("nothing_to_confirm", "limit_reached"),
     "endpoints.rotate": ("limit_reached", "not_signed"),
     "endpoints.recover": ("limit_reached",),
     "notices.resend": ("endpoint_removed",),
     "events.stream": ("limit_reached",),
-    "jobs.create": ("limit_reached",),
+    "users.list": ("wrong_party",),
+    "credentials.list": ("wrong_party",),
+    "endpoints.list": ("wrong_party",),
+    "jobs.create": ("limit_reached", "wrong_party", "forbidden"),
     "jobs.upload": ("job_not_open", "part_differs"),
     "jobs.start": ("job_not_open",),
     "jobs.cancel": ("job_not_open",),
 }
 """What can be wrong with a call of an operation, besides what can be wrong with any call."""
 
-_COMMON: Final = (
-    *("unauthenticated", "rate_limited", "wrong_party", "forbidden", "unsupported_media_type", "too_large", "too_slow"),
-    *("malformed", "invalid", "key_reused", "key_in_use", "if_match_needed", "etag_mismatch", "unavailable"),
-)
+_ANY: Final = ("unauthenticated", "malformed", "invalid", "rate_limited", "unavailable")
+_BODIES: Final = ("unsupported_media_type", "too_large", "too_slow")
+_KEYS: Final = ("key_reused", "key_in_use")
+_GUARDS: Final = ("if_match_needed", "etag_mismatch")
 _KINDS: Final[dict[str, Problem | RefusalKind]] = {kind.value: kind for kind in REPLIES}
 
 
@@ -73,6 +86,18 @@ def problems_of(operation: str, path: str) -> tuple[str, ...]:
     ids = [f"unknown_{part[1:-1]}" for part in path.split("/") if part.startswith("{")]
     named = (*ids, *OWN_PROBLEMS.get(operation, ()))
     return tuple(dict.fromkeys(code for code in named if code in _KINDS))
+
+
+def problems_by_form(call: Mapping[str, Any], method: str) -> Iterator[str]:
+    """What else a call can end with: by its verb, what it takes, and who may make it."""
+    operation = OPERATIONS[call["operationId"]]
+    headers = {each["name"] for each in call.get("parameters", ())}
+    yield from _ANY
+    yield from ("wrong_party",) if operation.kinds < frozenset(PartyKind) else ()
+    yield from ("forbidden",) if operation.permission else ()
+    yield from ("too_broad",) if method == "get" else _BODIES
+    yield from _KEYS if "Idempotency-Key" in headers else ()
+    yield from _GUARDS if "If-Match" in headers else ()
 
 
 def examples() -> dict[str, Any]:
@@ -100,14 +125,8 @@ def problem_examples() -> dict[str, Any]:
     }
 
 
-def add_examples(call: dict[str, Any], path: str, found: Mapping[str, Any]) -> None:
+def add_examples(call: dict[str, Any], found: Mapping[str, Any]) -> None:
     """Give the description of an operation its examples."""
-    own = problems_of(call["operationId"], path)
-    call["x-problems"] = list(own)
-    for status, answer in call["responses"].items():
-        for content in answer.get("content", {}).values():
-            if int(status) >= 400:
-                content["examples"] = dict(_named(int(status), own))
     if not (example := found.get(call["operationId"])):
         return
     _show(call.get("requestBody", {}), example["body"], example["headers"].get("Content-Type"))
@@ -122,7 +141,12 @@ def _show(part: dict[str, Any], value: Any, media_type: str | None = None) -> No
             content["example"] = value
 
 
-def _named(status: int, own: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
-    for code in dict.fromkeys((*own, *_COMMON)):
-        if code in _KINDS and REPLIES[_KINDS[code]].native == status:
-            yield code, {"$ref": f"#/components/examples/{code}"}
+def problem_answers(codes: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The answers to a call that can end with these problems, by their status."""
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(REPLIES[_KINDS[code]].native, []).append(code)
+    for status, named in sorted(by_status.items()):
+        shown = {code: {"$ref": f"#/components/examples/{code}"} for code in named}
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}, "examples": shown}}
+        yield str(status), {"description": HTTPStatus(status).phrase, "content": content}

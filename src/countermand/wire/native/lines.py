@@ -27,7 +27,7 @@ from countermand.reads.order_lists import Bucket, OrderFilter
 from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.service.calls import Call
 from countermand.wire.native.auth import Inside, Who
-from countermand.wire.native.errors import PROBLEMS, ProblemOut, invalid
+from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.etags import IfMatch
 from countermand.wire.native.meaning import DOOR, former_fingerprint, party_named, place_in_time, read_place, scope_of
 from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
@@ -37,7 +37,7 @@ from countermand.wire.native.views import etag
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
-router: Final = APIRouter(prefix="/v1/lines", responses={**PROBLEMS, 412: {"model": ProblemOut}}, route_class=JsonRoute)
+router: Final = APIRouter(prefix="/v1/lines", responses=PROBLEMS, route_class=JsonRoute)
 
 
 Count = Annotated[int, Field(strict=True, ge=0, le=UNITS_MAX)]

@@ -1,7 +1,7 @@
 """The parts that several calls of the native API share: strict JSON, keys, pages and search terms."""
 
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from collections.abc import Callable, Coroutine, MutableMapping
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
+from starlette.routing import Match
 
 from countermand.domain.texts import TEXT_MAX, read_text
 from countermand.fields import ExactUnits, Id, InQuery, NothingNull, named
@@ -34,8 +35,19 @@ class _Request(Request):
             return parse_json(await self.body(), nodes_max=self.scope[BOUNDS].values_max)
 
 
+PLAIN_PATHS: Final = "plain_paths"
+"""Where the state of the application has the paths of calls that take no id in them."""
+
+
 class JsonRoute(APIRoute):
     """A call that takes JSON."""
+
+    def matches(self, scope: MutableMapping[str, Any]) -> tuple[Match, MutableMapping[str, Any]]:
+        """Whether a call is this one. What is a path of its own is no id: ``/v1/policies/preview`` is no policy."""
+        found, more = super().matches(scope)
+        if "{" in self.path and scope["path"] in getattr(scope["app"].state, PLAIN_PATHS):
+            return Match.NONE, {}
+        return found, more
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """How FastAPI answers it, with the body read by us."""

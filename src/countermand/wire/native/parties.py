@@ -22,7 +22,7 @@ from countermand.service.leaving import hand_over
 from countermand.store.engines.protocol import Work
 from countermand.wire.native.access import author_of, told
 from countermand.wire.native.auth import Inside, Who
-from countermand.wire.native.errors import PROBLEMS, ProblemOut
+from countermand.wire.native.errors import PROBLEMS
 from countermand.wire.native.etags import IfMatch, etag_of, must_match
 from countermand.wire.native.meaning import DOOR, scope_of
 from countermand.wire.native.messages import JsonRoute, Limit, Strict
@@ -31,9 +31,7 @@ from countermand.wire.native.pages import ONE_MORE, begin, page
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.services import Services
 
-router: Final = APIRouter(
-    prefix="/v1/parties", responses={**PROBLEMS, 412: {"model": ProblemOut}}, route_class=JsonRoute
-)
+router: Final = APIRouter(prefix="/v1/parties", responses=PROBLEMS, route_class=JsonRoute)
 
 PREFIX: Final = "pty"
 Begin = Annotated[str, Query(min_length=2, max_length=200), AfterValidator(named("bad_text", read_text))]

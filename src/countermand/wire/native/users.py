@@ -23,7 +23,7 @@ from countermand.reads.users import UserFilter, UserView, list_users
 from countermand.store.engines.protocol import Work
 from countermand.wire.native.access import author_of, own_only, party_listed, party_meant, told, usual_permissions
 from countermand.wire.native.auth import Inside, Who
-from countermand.wire.native.errors import PROBLEMS, ProblemOut
+from countermand.wire.native.errors import PROBLEMS
 from countermand.wire.native.etags import IfMatch, etag_of, must_match
 from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once, location
@@ -32,7 +32,7 @@ from countermand.wire.native.parties import Begin
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.services import Services
 
-router: Final = APIRouter(prefix="/v1/users", responses={**PROBLEMS, 412: {"model": ProblemOut}}, route_class=JsonRoute)
+router: Final = APIRouter(prefix="/v1/users", responses=PROBLEMS, route_class=JsonRoute)
 
 PREFIX: Final = "usr"
 

@@ -1,0 +1,57 @@
+"""What schemathesis does besides calling: it counts the answers, and gets a new token when its own has ended.
+
+A run may revoke the token that it calls with, or deactivate its party. Then it would find nothing more but 401.
+"""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+
+_COUNTED: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+
+
+@schemathesis.hook
+def after_call(context: Any, case: Any, response: Any) -> None:
+    """Count the answer."""
+    operation = case.operation.definition.raw.get("operationId", case.operation.label)
+    _COUNTED[operation][str(response.status_code)] += 1
+
+
+def _write() -> None:
+    Path(os.environ["CALLS_COUNTED"]).write_text(json.dumps(_COUNTED))
+
+
+atexit.register(_write)
+
+
+@schemathesis.auth(refresh_interval=10**9)
+class Token:
+    """The token of the role, or a new one of the same kind where the last was answered with 401."""
+
+    _first = True
+
+    def get(self, case: Any, context: Any) -> str:
+        """The token."""
+        if self._first:
+            self._first = False
+            return os.environ["CALLS_TOKEN"]
+        party = os.environ["CALLS_PARTY"]
+        _command("party", "activate", party)
+        permissions = (each.replace("_", "-") for each in os.environ["CALLS_PERMISSIONS"].split())
+        return _command("token", "create", "--party", party, *(f"--permission={each}" for each in permissions))
+
+    def set(self, case: Any, data: str, context: Any) -> None:
+        """Put it into the call."""
+        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
+
+
+def _command(*words: str) -> str:
+    command = [str(Path(sys.executable).with_name("countermand")), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
