@@ -6,10 +6,10 @@ Their rules are in ``domain/numbers.py``, ``domain/texts.py`` and ``domain/dates
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from countermand.domain.dates import read_day, read_moment
@@ -64,11 +64,23 @@ InQuery = BeforeValidator(named("integer", _digits))
 ExactUnits = Annotated[int, Field(strict=True, ge=1, le=UNITS_MAX)]
 """A JSON integer, and nothing that only looks like one."""
 
+_AMOUNT: Final = {"type": "string", "pattern": r"^([0-9]{1,16}(\.[0-9]{1,15})?|\.[0-9]{1,15})$"}
+"""Not all that has this form is an amount: it has at most 16 digits, and the decimals of its currency."""
+
 Number = Annotated[Decimal, BeforeValidator(named("bad_amount", read_decimal))]
 Amount = Annotated[Number, Field(ge=0, max_digits=16, allow_inf_nan=False)]
-AmountText = Annotated[
-    Decimal, BeforeValidator(named("bad_amount", _decimal_text)), Field(ge=0, max_digits=16, allow_inf_nan=False)
+Percent = Annotated[
+    Number,
+    Field(ge=0, le=1_000, max_digits=16, allow_inf_nan=False),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1_000}, _AMOUNT]}),
 ]
+AmountText = Annotated[
+    Decimal,
+    BeforeValidator(named("bad_amount", _decimal_text)),
+    Field(ge=0, max_digits=16, allow_inf_nan=False),
+    WithJsonSchema(_AMOUNT),
+]
+"""An amount as decimal text, which no JSON parser can round."""
 
 Day = Annotated[date, BeforeValidator(named("bad_time", read_day))]
 Moment = Annotated[datetime, BeforeValidator(named("bad_time", read_moment))]

@@ -1,5 +1,9 @@
-"""The pages below docs/reference and the drawings, made of the code: ``python -m tests.docs.reference`` writes them."""
+"""What docs/ takes from the code: docs/reference, the drawings and openapi.json.
 
+``python -m tests.docs.reference`` writes them.
+"""
+
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -17,17 +21,19 @@ from countermand.wire.bol.vocabulary import REASONS
 from countermand.wire.native.problem_pages import MEANINGS, advice
 from countermand.wire.replies import REPLIES, Problem
 from tests.docs import help_texts
-from tests.docs.api_pages import api_pages
+from tests.docs.api_pages import api_pages, description
 from tests.docs.drawings import drawings
 from tests.docs.markdown import table
 from tests.docs.reading import DOCS
 
 REFERENCE: Final = DOCS / "reference"
 PICTURES: Final = DOCS / "pictures"
+DESCRIPTION: Final = DOCS / "openapi.json"
 
 
 def made() -> Iterator[tuple[Path, str]]:
     """Every file, and what it says."""
+    yield DESCRIPTION, json.dumps(description(), indent=1, ensure_ascii=False) + "\n"
     for name, svg in drawings():
         yield PICTURES / name, svg
     for name, text in (*api_pages(), *_pages()):

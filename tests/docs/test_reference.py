@@ -20,7 +20,7 @@ from tests.docs import help_texts
 from tests.docs.api_pages import description, operations
 from tests.docs.played import played
 from tests.docs.reading import DOCS, ROOT, text_of
-from tests.docs.reference import PICTURES, REFERENCE, made
+from tests.docs.reference import DESCRIPTION, PICTURES, REFERENCE, made
 from tests.support.waiting import HANGS_S
 
 pytestmark = pytest.mark.xdist_group("reference")
@@ -34,7 +34,7 @@ def test_what_is_made_of_the_code_is_current() -> None:
     files = dict(made())
     stale = [file.name for file, text in files.items() if not file.exists() or file.read_text(encoding="utf-8") != text]
     assert not stale, "run make docs"
-    assert {*REFERENCE.rglob("*.md"), *PICTURES.glob("*.svg")} == files.keys()
+    assert {DESCRIPTION, *REFERENCE.rglob("*.md"), *PICTURES.glob("*.svg")} == files.keys()
 
 
 def test_the_examples_are_what_the_service_answers() -> None:

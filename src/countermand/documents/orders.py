@@ -26,10 +26,8 @@ from countermand.domain.money.pricing import (
 )
 from countermand.domain.orders import LINES_MAX, NewLine, PlaceOrder, Repeats, check_placed_at
 from countermand.domain.parties import Actor
-from countermand.fields import Amount, Day, Id, Moment, Name, Number, Text, Units
+from countermand.fields import Amount, Day, Id, Moment, Name, Number, Percent, Text, Units
 from countermand.ids import Ids
-
-Percent = Annotated[Number, Field(ge=0, le=1_000, max_digits=16, allow_inf_nan=False)]
 
 
 class Strict(BaseModel):

@@ -147,7 +147,7 @@ def _describe(call: dict[str, Any]) -> None:
     call["x-permission"] = operation.permission.value if operation.permission else None
     call["x-parties"] = sorted(kind.value for kind in operation.kinds)
     for sent in (*call.get("parameters", ()), *call.get("requestBody", {}).get("content", {}).values()):
-        sent["schema"] = _never_null(sent["schema"])
+        sent["schema"] = _bounded(_never_null(sent["schema"]))
     for parameter in call.get("parameters", ()):
         _explain(parameter, call["operationId"], parameter["name"])
 
@@ -176,7 +176,7 @@ def _describe_objects(description: dict[str, Any]) -> None:
         members = schema.get("properties", {})
         for name in members:
             if called in received:
-                members[name] = _never_null(members[name])
+                members[name] = _bounded(_never_null(members[name]))
             _explain(members[name], called, name)
 
 
@@ -211,3 +211,12 @@ def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
         return schema
     rest = {name: value for name, value in schema.items() if name != "anyOf" and (name, value) != ("default", None)}
     return {**left[0], **rest} if len(left) == 1 else {"anyOf": left, **rest}
+
+
+_BOUNDS: Final = {"ge": "minimum", "le": "maximum"}
+"""What pydantic calls the bounds of a number that it reads in our way, and what JSON Schema calls them."""
+
+
+def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same with its bounds under the names of JSON Schema."""
+    return {_BOUNDS.get(name, name): value for name, value in schema.items() if name != "max_digits"}

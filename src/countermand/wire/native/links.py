@@ -118,9 +118,10 @@ def _parameters(noun: str, value: str, path: str, target: str, call: Mapping[str
     needed = _PLACE.findall(target)
     if call["operationId"] == "timeline.get" and noun in _TOLD_OF:
         return {"path.id": value}
+    rest = set(needed) - {noun}
     if noun in needed:
-        rest = [name for name in needed if name != noun]
-        return {f"path.{noun}": value, **{f"path.{name}": f"$request.path.{name}" for name in rest if name in path}}
+        known = rest <= set(_PLACE.findall(path))
+        return {f"path.{noun}": value, **{f"path.{name}": f"$request.path.{name}" for name in rest}} if known else {}
     taken = any((each["in"], each["name"]) == ("query", noun) for each in call.get("parameters", ()))
     return {f"query.{noun}": value} if taken and not needed else {}
 
