@@ -284,6 +284,16 @@ async def test_how_much_may_be_sent(sqlite_native: Native) -> None:
         assert (sent.status_code, sent.json()["code"]) == (415, "unsupported_media_type")
 
 
+async def test_a_job_without_a_file_takes_none(native: Native) -> None:
+    who = native.retailer
+    hook = await native.call("POST", "/v1/endpoints", who, {"url": "https://hooks.example.com/all"})
+    path = f"/v1/endpoints/{hook.json()['id']}/recover"
+    job = (await native.call("POST", path, who, {"since": "2026-11-01"})).json()["id"]
+    for media_type in TYPES.values():
+        sent = await upload(native, who, job, "x", media_type=media_type)
+        assert (sent.status_code, sent.json()["code"]) == (409, "job_not_open")
+
+
 async def test_few_parts_are_in_memory_at_once(sqlite_native: Native) -> None:
     """The fifth one is not read before one of the first four is stored."""
     native, who = sqlite_native, sqlite_native.retailer

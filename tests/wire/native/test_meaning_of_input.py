@@ -1,11 +1,14 @@
 """What numbers, texts and times mean to the native API."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from countermand.admin.callers import PLATFORM, Permission
 from tests.wire.native.calling import PATH, Native, places
+from tests.wire.native.test_operations import calls, description
 
 pytestmark = pytest.mark.anyio
 
@@ -94,3 +97,30 @@ async def test_a_note_that_is_needed_is_not_blank(sqlite_native: Native, note: s
 async def test_an_id_is_written_in_hex_digits_only(sqlite_native: Native) -> None:
     for line in ("{" + "0" * 32 + "}", "urn:uuid:" + "0" * 32, "\u0660" * 32, "0" * 31 + "_"):
         assert await sqlite_native.refused({"line": line}) == (422, "invalid")
+
+
+NO_OBJECTS = [b"0", b"0.0", b"-0.0e1", b"false", b"true", b'""', b'"x"', b"[]", b"[{}]", b"null", b"17"]
+
+
+async def test_a_body_that_may_be_missing_is_an_object_if_it_is_there(sqlite_native: Native) -> None:
+    platform = await sqlite_native.token(PLATFORM)
+    tried = 0
+    for method, path, call in calls(await description(sqlite_native)):
+        if "application/json" not in call.get("requestBody", {}).get("content", {}):
+            continue
+        way = re.sub(r"\{\w+\}", str(uuid4()), path)
+        for content in NO_OBJECTS:
+            answer = await sqlite_native.call(method, way, platform, content=content)
+            assert (answer.status_code, places(answer)) == (422, [["body"]]), (path, content)
+            tried += 1
+    assert tried > 30 * len(NO_OBJECTS)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"a": 1, "a": 2}', b'{"x": "\\ud800"}'])
+async def test_who_may_not_call_is_told_so_before_what_is_wrong_with_the_body(
+    sqlite_native: Native, content: bytes
+) -> None:
+    viewer = await sqlite_native.token(sqlite_native.retailer, permissions=[Permission.VIEW_ORDER])
+    for path, code in (("/v1/policies", "wrong_party"), (PATH, "forbidden")):
+        answer = await sqlite_native.call("POST", path, viewer, content=content)
+        assert (answer.status_code, answer.json()["code"]) == (403, code)

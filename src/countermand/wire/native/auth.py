@@ -17,7 +17,7 @@ from countermand.observability.calls import note_operation
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire.body_types import Unsupported
 from countermand.wire.limits import Asgi
-from countermand.wire.native.errors import ERRORS_MAX, throttled
+from countermand.wire.native.errors import ERRORS_MAX, UNREAD, throttled
 from countermand.wire.native.operations import OPERATIONS
 from countermand.wire.rates import Share
 from countermand.wire.replies import CallError, Problem
@@ -143,6 +143,8 @@ async def _check_body(request: Request) -> None:
     wrong: Unsupported | None = request.scope.get(UNSUPPORTED)
     if wrong and await request.body():
         raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, wrong.sentence, wrong.header)
+    if UNREAD in request.scope:
+        raise request.scope[UNREAD]
 
 
 def _check_query(request: Request) -> None:

@@ -36,6 +36,9 @@ REQUEST_ID: Final = "countermand.request_id"
 PROBLEM_PAGES: Final = "countermand.problem_pages"
 """Where a call's scope has the id of the call, and the address below which problems have their pages."""
 
+UNREAD: Final = "countermand.unread"
+"""Where a call's scope has why its JSON cannot be read."""
+
 UNCLEAR: Final = "The call cannot be understood; errors lists what is wrong."
 
 

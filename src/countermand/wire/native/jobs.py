@@ -186,8 +186,8 @@ async def upload_part(services: Inside, who: Who, request: Request, job: str, pa
     """
     found = await _named(services, who, job)
     content = await request.body()
-    accepted = MEDIA_TYPES[JobFormat(found.format)] if found.format else ""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != accepted:
+    accepted = MEDIA_TYPES[JobFormat(found.format)] if found.format else None
+    if accepted and request.headers.get("content-type", "").partition(";")[0].strip().lower() != accepted:
         detail = f"The file of this job is {accepted}."
         raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, detail, (b"accept", accepted.encode()))
     if not content:

@@ -18,7 +18,7 @@ from countermand.json_input import parse_json
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.lookup import Lookup
 from countermand.wire.limits import BOUNDS
-from countermand.wire.native.errors import told_of_body
+from countermand.wire.native.errors import UNREAD, BodyError, invalid, told_of_body
 from countermand.wire.native.etags import tagged
 from countermand.wire.native.operations import OPERATIONS
 
@@ -28,11 +28,22 @@ Limit = Annotated[int, InQuery, Query(ge=1, le=PAGE_MAX)]
 
 
 class _Request(Request):
-    """A call whose JSON is read as everywhere else, and not as Python's parser would."""
+    """A call whose JSON is read as everywhere else, and not as Python's parser would.
+
+    What is wrong with it is told when it is known that the caller may make the call.
+    """
 
     async def json(self) -> Any:
-        with told_of_body():
-            return parse_json(await self.body(), nodes_max=self.scope[BOUNDS].values_max)
+        try:
+            with told_of_body():
+                found = parse_json(await self.body(), nodes_max=self.scope[BOUNDS].values_max)
+            if isinstance(found, dict):
+                return found
+            # Where a body may be missing, FastAPI takes 0.0 and null for none.
+            self.scope[UNREAD] = BodyError(invalid("The body must be a JSON object.", "body"))
+        except BodyError as error:
+            self.scope[UNREAD] = error
+        return {}
 
 
 PLAIN_PATHS: Final = "plain_paths"
