@@ -91,20 +91,15 @@ PAGES: Final[dict[str, dict[str, Any]]] = {
 IN_DOCS: Final = (
     ("operator", "today", 1440, "light"),
     ("operator", "waiting", 1440, "light"),
-    ("operator", "cancellation", 1440, "light"),
-    ("operator", "cancellation", 1440, "dark"),
     ("operator", "parked", 1440, "light"),
     ("operator", "scorecard", 1440, "light"),
     ("operator", "failing endpoint", 900, "light"),
     ("operator", "notice", 900, "light"),
     ("operator", "change a policy", 900, "light"),
     ("operator", "party", 1440, "light"),
-    ("operator", "audit", 1440, "light"),
     ("retailer", "today", 900, "light"),
     ("retailer", "ask", 900, "light"),
     ("supplier", "today", 360, "light"),
-    ("supplier", "cancellation", 360, "light"),
-    ("supplier", "decline", 360, "dark"),
 )
 """Those that pages of the docs show: docs/console.md."""
 

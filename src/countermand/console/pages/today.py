@@ -157,7 +157,7 @@ async def _endpoints(visit: Visit) -> list[Need]:
     oldest = min((each.failing_since for each in failing if each.failing_since), default=None)
     text = ""
     if oldest:
-        since = Times(visit.now, visit.zone).words(oldest)
+        since = Times(visit.now, visit.zone).words(oldest).replace("Today", "today").replace("Yesterday", "yesterday")
         text = f"The oldest has failed since {since}. Notices wait, and are tried again."
     return [
         Need(
