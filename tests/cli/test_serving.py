@@ -14,8 +14,6 @@ from tests.seeds.serving import PROGRAM, Server, clean_environment, command, ser
 from tests.support.pgnode import free_port
 from tests.support.waiting import HANGS_S
 
-pytestmark = pytest.mark.xdist_group("serving")
-
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

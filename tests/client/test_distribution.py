@@ -5,12 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 UV = ROOT / ".uv" / "bin" / "uv"
-
-pytestmark = pytest.mark.xdist_group("distribution")
 
 
 def run(*command: str | Path, **environment: str) -> str:

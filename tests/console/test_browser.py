@@ -31,7 +31,7 @@ from tests.support.pgnode import free_port
 from tests.support.waiting import ANSWER_S
 from tests.support.world import Clock, World, populate, running
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.anyio
 
 WIDTHS: Final = (360, 900, 1440)
 PICTURES: Final = os.environ.get("COUNTERMAND_PICTURES", "")

@@ -10,8 +10,6 @@ from tests.crash.notices import deliver
 from tests.support import templates
 from tests.support.pgnode import Node
 
-pytestmark = pytest.mark.xdist_group("crash")
-
 
 @pytest.fixture(scope="module")
 def durable() -> Iterator[Node]:

@@ -1,11 +1,7 @@
 """A small run of the driver for refunds; ``make refunds`` is the long one."""
 
-import pytest
-
 from tests.crash.refunds import Tally, torture
 from tests.support import templates
-
-pytestmark = pytest.mark.xdist_group("crash")
 
 
 def test_money_goes_back_once_though_the_service_is_killed_on_sqlite() -> None:

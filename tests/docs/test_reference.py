@@ -23,8 +23,6 @@ from tests.docs.reading import DOCS, ROOT, text_of
 from tests.docs.reference import DESCRIPTION, PICTURES, REFERENCE, made
 from tests.support.waiting import HANGS_S
 
-pytestmark = pytest.mark.xdist_group("reference")
-
 
 def headings(page: str) -> list[str]:
     return re.findall("^## `(.+)`$", text_of(page), re.MULTILINE)

@@ -32,8 +32,6 @@ from tests.support.pgnode import Node, free_port
 from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, populate, running
 
-pytestmark = pytest.mark.xdist_group("snippets")
-
 README = "README.md"
 TUTORIAL = "docs/tutorial.md"
 VERIFYING = "docs/how-to/verify-webhooks.md"

@@ -17,7 +17,7 @@ from tests.payments import localstripe
 from tests.payments.conftest import outbound, refund_request
 from tests.support.receiver import Received, Receiver
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("localstripe")]
+pytestmark = pytest.mark.anyio
 
 SECRET = "whsec_local"
 

@@ -12,8 +12,6 @@ import pytest
 from tests.seeds.serving import Server
 from tests.support.waiting import HANGS_S
 
-pytestmark = pytest.mark.xdist_group("seeds")
-
 UNKNOWN = "9d6f9b7c-5a0e-4f57-8f5a-2f1b0c7d1e11"
 JSON = "Content-Type: application/json; charset=utf-8\r\n"
 

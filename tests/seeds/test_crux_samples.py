@@ -18,8 +18,6 @@ import pytest
 from tests.seeds.serving import Server, clean_environment
 from tests.support.waiting import HANGS_S
 
-pytestmark = pytest.mark.xdist_group("seeds")
-
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 

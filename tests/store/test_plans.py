@@ -1862,10 +1862,7 @@ def test_every_function_that_reads_has_its_questions_here() -> None:
 # Asking
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(each, marks=pytest.mark.xdist_group(f"plans {each}")) for each in ("sqlite", "postgresql")],
-)
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     folder = tmp_path_factory.mktemp("plans")
     with pytest.MonkeyPatch.context() as patched:

@@ -26,7 +26,7 @@ from tests.support.world import Clock, World, populate, running
 from tests.wire.bol_plaza.calling import Seller, new_seller
 from tests.wire.native.calling import places
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("every_text")]
+pytestmark = pytest.mark.anyio
 
 TEXTS: Final = {**NASTY, "odd": ODD}
 
