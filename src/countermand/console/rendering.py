@@ -16,6 +16,7 @@ from countermand.console.visit import Visit
 from countermand.documents.sentences import count, span, written
 from countermand.domain.parties import PartyKind
 from countermand.ids import show
+from countermand.wire.design import with_tokens
 from countermand.wire.replies import Header
 from countermand.wire.response import Reply
 
@@ -211,7 +212,8 @@ def _globals() -> dict[str, Any]:
 @cache
 def static(name: str) -> bytes:
     """A file that pages use."""
-    return files("countermand.console").joinpath("static", name).read_bytes()
+    content = files("countermand.console").joinpath("static", name).read_bytes()
+    return with_tokens(content) if name.endswith(".css") else content
 
 
 @cache

@@ -91,6 +91,8 @@ def account_words(account: str, posting: PostingView) -> str:
             return "refunds due"
         case _ if account == COMMISSION:
             return "commission"
+        case "provider:manual":
+            return "customer, by hand"
         case _:
             return f"customer, through {words.plain(account.removeprefix('provider:'))}"
 

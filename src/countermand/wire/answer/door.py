@@ -29,6 +29,7 @@ from countermand.wire.answer.meaning import command_of
 from countermand.wire.answer.sentences import Reader
 from countermand.wire.answer.views import page
 from countermand.wire.body_types import unsupported_body
+from countermand.wire.design import with_tokens
 from countermand.wire.pipeline import answered
 from countermand.wire.replies import REPLIES, Problem
 from countermand.wire.response import Reply, Scope, Send, header, send_reply
@@ -67,7 +68,7 @@ class AnswerDoor:
         self._ids, self._clock, self._settings = services.ids, services.clock, services.settings
         self._links = links
         self._reader = LinkReader(services, links)
-        self._style = files("countermand.wire.answer").joinpath("style.css").read_bytes()
+        self._style = with_tokens(files("countermand.wire.answer").joinpath("style.css").read_bytes())
 
     async def __call__(self, scope: Scope, receive: limits.Receive, send: Send) -> None:
         """Answer one call."""
