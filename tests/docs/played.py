@@ -236,7 +236,7 @@ async def _refund(call: Player, world: World) -> None:
         await call("cancellations.accept", supplier, made["cancellations"][0]["id"], body={})
         owed = await call("refunds.list", retailer, query={"line": line})
         refund = owed["refunds"][0]["id"]
-        await call("refunds.get", retailer, refund)
+        await call("refunds.get", retailer, refund, query={"expand": "cancellation"})
         if verb == "refunds.retry":
             await world.application.database.write(partial(_park, refund=refund))
         await call(verb, PLATFORM, refund, body=body)

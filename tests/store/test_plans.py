@@ -62,7 +62,7 @@ from countermand.reads import credentials as credential_reads
 from countermand.reads import events as event_reads
 from countermand.reads import jobs as job_reads
 from countermand.reads import journal as journal_reads
-from countermand.reads import line_lists, lookup, order_lists, scores, seller_orders
+from countermand.reads import expansions, line_lists, lookup, order_lists, scores, seller_orders
 from countermand.reads import lines as line_reads
 from countermand.reads import notices as notice_reads
 from countermand.reads import order_summaries as summaries
@@ -660,6 +660,63 @@ def _each_lookup(filled: Filled, ask: Callable[[Connection, Scope, Lookup], obje
 
         found |= filled.each(asked, f"{name},")
     return found
+
+
+# What is shown inside the objects of a page
+
+
+def _page_of(filled: Filled, name: str) -> list[tuple[UUID, UUID]]:
+    row = filled.row(name)
+    nobody = [(filled.population.small_retailer, UUID(int=place)) for place in range(20)]
+    return [(row.retailer_id, row.id), *nobody]
+
+
+@of("reads.expansions.lines_inside")
+def _(filled: Filled) -> Cases:
+    page = _page_of(filled, "order")
+    return filled.each(lambda connection, scope: expansions.lines_inside(connection, scope, page))
+
+
+@of("reads.expansions.cancellations_of_orders")
+def _(filled: Filled) -> Cases:
+    page = _page_of(filled, "order")
+    return filled.each(lambda connection, scope: expansions.cancellations_of_orders(connection, scope, page))
+
+
+@of("reads.expansions.cancellations_of_lines")
+def _(filled: Filled) -> Cases:
+    page = _page_of(filled, "line")
+    return filled.each(lambda connection, scope: expansions.cancellations_of_lines(connection, scope, page))
+
+
+@of("reads.expansions.parcels_of_orders")
+def _(filled: Filled) -> Cases:
+    page = _page_of(filled, "order")
+    return filled.each(lambda connection, scope: expansions.parcels_of_orders(connection, scope, page))
+
+
+@of("reads.expansions.refunds_of_cancellations")
+def _(filled: Filled) -> Cases:
+    page = _page_of(filled, "cancellation")
+    return filled.each(lambda connection, scope: expansions.refunds_of_cancellations(connection, scope, page))
+
+
+@of("reads.expansions.orders_around")
+def _(filled: Filled) -> Cases:
+    page = _page_of(filled, "order")
+    return filled.each(lambda connection, scope: expansions.orders_around(connection, scope, page))
+
+
+@of("reads.expansions.lines_around")
+def _(filled: Filled) -> Cases:
+    page = _page_of(filled, "line")
+    return filled.each(lambda connection, scope: expansions.lines_around(connection, scope, page))
+
+
+@of("reads.expansions.cancellations_around")
+def _(filled: Filled) -> Cases:
+    page = _page_of(filled, "cancellation")
+    return filled.each(lambda connection, scope: expansions.cancellations_around(connection, scope, page))
 
 
 @of("reads.orders.orders_by_lookup")
@@ -1676,6 +1733,13 @@ def _(filled: Filled) -> Cases:
 
 
 CHANGES: Final = {
+    # What stands above as parts of a page.
+    "documents.expanded.expanded_cancellations",
+    "documents.expanded.expanded_lines",
+    "documents.expanded.expanded_orders",
+    "documents.expanded.expanded_refunds",
+    "reads.order_summaries.with_sums",
+    "reads.shipments.with_contents",
     # Parts of run_batch, which has questions above.
     "store.handovers.hand_over",
     "service.load.load",

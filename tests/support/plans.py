@@ -82,7 +82,7 @@ def faults(connection: Connection, asked: Asked, url: str) -> list[str]:
 
 _NO_TABLE: Final = re.compile(
     r"VIRTUAL TABLE|CONSTANT ROW|-ROW VALUES|^SCAN \("
-    r"|^SCAN ((all|along|fit|branch)_\d+|keys|first|fit|found|searched|heads|anon_\d+)$"
+    r"|^SCAN ((all|along|fit|branch)_\d+|keys|first|fit|found|searched|heads|placed|chosen|anon_\d+)$"
 )
 
 

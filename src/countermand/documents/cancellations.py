@@ -48,6 +48,7 @@ class CancellationOut(BaseModel):
     escalated: Annotated[bool, Field(description="whether it waits for the platform")]
     step: Annotated[int, Field(description="one at first, and one more with each decision on it")]
     waiting_units: Annotated[int, Field(description="how many of its units wait for an answer")]
+    policy: Annotated[str | None, Field(description="id of the policy that holds for it; null for the defaults")]
     repeated: Annotated[
         bool, Field(description="true if the call repeated an earlier one and changed nothing about this cancellation")
     ]
@@ -65,14 +66,14 @@ class OutcomeOut(BaseModel):
     detail: str
 
 
-def outcome_document(report: LineReport, *, done: bool, units: int | None = None) -> OutcomeOut:
-    """What an ask came to for one line, if it was ``done``; ``units`` are those that were named, if any were."""
+def outcome_document(report: LineReport, *, done: bool) -> OutcomeOut:
+    """What an ask came to for one line, if it was ``done``."""
     would = {"asked": "would_ask", "accepted": "would_accept"}
     outcome = report.outcome if done else would.get(report.outcome, report.outcome)
     named = report.cancellation if done or report.outcome == "refused" else None
     return OutcomeOut(
         line=report.line,
-        units=report.units or units or 0,
+        units=report.units,
         outcome=outcome,
         cancellation=show("can", named) if named else None,
         code=report.code,
@@ -154,6 +155,7 @@ def cancellation_document(row: CancellationView, scope: Scope, *, repeated: bool
         escalated=is_escalated(row),
         step=row.step,
         waiting_units=waiting_units(row),
+        policy=show("plc", row.policy_id) if row.policy_id else None,
         repeated=repeated,
         can=deeds_of(row, scope),
     )

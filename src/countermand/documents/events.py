@@ -101,11 +101,13 @@ class ReportedRefund(_Described):
     cancellation: Annotated[str, Field(pattern="^can_[0-9a-f]{32}$", description="the id of its cancellation")]
     payment: Annotated[str, Field(description="the id of the payment in the order")]
     amount: Annotated[str, Field(description="a decimal number with all decimals of the currency: `12.50`")]
+    amount_minor: Annotated[int, Field(ge=0, description="the same in the smallest unit of the currency")]
     currency: Annotated[str, Field(description="three capital letters")]
     released: Annotated[
         bool, Field(description="true if the money was only authorised: it is released, and no money moves")
     ]
     refunded_elsewhere: Annotated[str, Field(description="how much of it was paid outside this service")]
+    refunded_elsewhere_minor: Annotated[int, Field(ge=0, description="the same in the smallest unit")]
     step: Annotated[int, Field(ge=1, description="the number of its next decision, from 1")]
     note: Annotated[
         str, Field(description="why it failed, or the note of the person who closed or corrected it; may be empty")
@@ -117,7 +119,9 @@ class ReportedPayment(_Described):
 
     id: Annotated[str, Field(description="the id of the payment in the order")]
     captured: Annotated[str, Field(description="how much was captured in all: a decimal number, `12.50`")]
+    captured_minor: Annotated[int, Field(ge=0, description="the same in the smallest unit of the currency")]
     authorised: Annotated[str, Field(description="how much is reserved and not captured")]
+    authorised_minor: Annotated[int, Field(ge=0, description="the same in the smallest unit")]
     currency: Annotated[str, Field(description="three capital letters")]
 
 
@@ -326,9 +330,11 @@ def _refund(facts: Mapping[str, Any]) -> dict[str, Any]:
         "cancellation": show("can", UUID(refund["cancellation"])),
         "payment": refund["payment"],
         "amount": write_minor(refund["amount_minor"], refund["currency"]),
+        "amount_minor": refund["amount_minor"],
         "currency": refund["currency"],
         "released": refund["released"],
         "refunded_elsewhere": write_minor(refund.get("elsewhere_minor", 0), refund["currency"]),
+        "refunded_elsewhere_minor": refund.get("elsewhere_minor", 0),
         "step": refund.get("step", 1),
         "note": facts.get("note", ""),
     }
@@ -339,7 +345,9 @@ def _payment(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": payment["id"],
         "captured": write_minor(payment["captured_minor"], payment["currency"]),
+        "captured_minor": payment["captured_minor"],
         "authorised": write_minor(payment["authorised_minor"], payment["currency"]),
+        "authorised_minor": payment["authorised_minor"],
         "currency": payment["currency"],
     }
 

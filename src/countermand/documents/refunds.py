@@ -1,5 +1,6 @@
 """Refunds, quotes and payments as JSON, for the API and the command line. Amounts are decimal text."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -86,22 +87,15 @@ class RefundOut(BaseModel):
     method: str
     provider_reference: str
     attempts: int
-    due_at: str | None
+    due_at: datetime | None
     last_result: str
-    created_at: str
-    settled_at: str | None
+    created_at: datetime
+    settled_at: datetime | None
     note: str
     step: int
     can: Annotated[
         list[Literal["mark_paid", "close", "retry", "correct"]], Field(description="what the caller can do with it now")
     ]
-
-
-class RefundPage(BaseModel):
-    """Some refunds, oldest first. ``next`` is the ``after`` of the following page."""
-
-    refunds: list[RefundOut]
-    next: str | None
 
 
 class PaymentOut(BaseModel):
@@ -131,6 +125,7 @@ class PaymentsOut(BaseModel):
     left_to_pay: str
     left_to_pay_minor: int
     payments: list[PaymentOut]
+    repeated: Annotated[bool, Field(description="true if the call repeated an earlier one and changed nothing")]
 
 
 def quote_document(quoted: Quoted) -> dict[str, Any]:
@@ -179,8 +174,8 @@ def _part(money: OrderMoney, part: Part) -> PartOut:
     )
 
 
-def payments_document(account: OrderAccount) -> dict[str, Any]:
-    """How an order is paid."""
+def payments_document(account: OrderAccount, *, repeated: bool = False) -> dict[str, Any]:
+    """How an order is paid; ``repeated`` if the call that is answered changed nothing."""
     currency = account.money.currency
     document = PaymentsOut(
         order=account.order,
@@ -206,6 +201,7 @@ def payments_document(account: OrderAccount) -> dict[str, Any]:
             )
             for each in account.money.payments
         ],
+        repeated=repeated,
     )
     return document.model_dump(mode="json")
 
@@ -228,9 +224,9 @@ def deeds_of(row: RefundView, scope: Scope | None) -> list[RefundDeed]:
     return deeds
 
 
-def refund_document(row: RefundView, scope: Scope | None = None) -> dict[str, Any]:
+def refund_document(row: RefundView, scope: Scope | None = None) -> RefundOut:
     """One refund, as this party sees it."""
-    document = RefundOut(
+    return RefundOut(
         id=show("rfd", row.id),
         cancellation=show("can", row.cancellation_id),
         order=row.order_id,
@@ -253,12 +249,11 @@ def refund_document(row: RefundView, scope: Scope | None = None) -> dict[str, An
         method=row.method,
         provider_reference=row.provider_reference,
         attempts=row.attempts,
-        due_at=row.due_at.isoformat() if row.due_at else None,
+        due_at=row.due_at,
         last_result=row.last_result,
-        created_at=row.created_at.isoformat(),
-        settled_at=row.settled_at.isoformat() if row.settled_at else None,
+        created_at=row.created_at,
+        settled_at=row.settled_at,
         note=row.note,
         step=row.step,
         can=deeds_of(row, scope),
     )
-    return document.model_dump(mode="json")

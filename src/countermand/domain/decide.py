@@ -98,10 +98,11 @@ def _decided(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineOutcome:
-    """The outcome of a command on an order for one of its lines."""
+    """The outcome of a command on an order for one of its lines; of an ask, also for how many ``units`` it was."""
 
     line: UUID
     outcome: Decision | Refusal
+    units: int = 0
 
 
 def decide_order(
@@ -179,8 +180,15 @@ def _outcomes(
         outcome = decided(line, each)
         if isinstance(outcome, Decision):
             known[line.id] = outcome.line
-        outcomes.append(LineOutcome(line=line.id, outcome=outcome))
+        outcomes.append(LineOutcome(line=line.id, outcome=outcome, units=_units_asked(line, each)))
     return outcomes
+
+
+def _units_asked(line: Line, command: LineCommand) -> int:
+    """For how many units an ask is: all that are open, if it does not say."""
+    if not isinstance(command, AskCancellation):
+        return 0
+    return line.open if command.units is None else command.units
 
 
 def _per_line(lines: Sequence[Line], command: OrderCommand) -> list[LineCommand]:
@@ -222,7 +230,7 @@ def report_of(each: LineOutcome) -> LineReport:
     if isinstance(outcome, Refusal):
         return LineReport(
             line=each.line,
-            units=0,
+            units=each.units,
             outcome="refused",
             cancellation=outcome.cancellation,
             code=outcome.kind.value,

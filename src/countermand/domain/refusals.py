@@ -77,7 +77,8 @@ class CurrentState:
 class LineReport:
     """What an ask for several lines came to, or would come to, for one of them.
 
-    ``outcome`` is ``asked``, ``accepted`` or ``refused``. A refusal has its ``code`` and a sentence.
+    ``outcome`` is ``asked``, ``accepted`` or ``refused``. A refusal has its ``code`` and a sentence, and the ``units``
+    that were asked for.
     """
 
     line: UUID

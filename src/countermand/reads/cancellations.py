@@ -14,6 +14,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    func,
     literal_column,
     or_,
     select,
@@ -25,6 +26,7 @@ from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
 from countermand.ids import earliest
 from countermand.reads.lookup import Lookup, all_orders_found
+from countermand.reads.policies import ANY_FULFILLER
 from countermand.reads.scope import (
     Scope,
     as_indexed,
@@ -140,6 +142,7 @@ class CancellationView(CancellationRow):
     retailer_name: str
     fulfiller_name: str
     awaiting_name: str | None
+    policy_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,7 +355,7 @@ def list_cancellations(connection: Connection, scope: Scope, wanted: Cancellatio
     if wanted.lookup and wanted.lookup.is_given:
         wanted = replace(wanted, orders=all_orders_found(connection, scope, wanted.lookup))
     keys = cancellation_keys(scope, wanted).subquery()
-    query = _CANCELLATIONS.join(
+    query = CANCELLATIONS.join(
         keys, and_(keys.c.retailer_id == t.cancellations.c.retailer_id, keys.c.id == t.cancellations.c.id)
     )
     return [view(CancellationView, row) for row in connection.execute(query.order_by(*order_of(keys.c, wanted)))]
@@ -360,7 +363,7 @@ def list_cancellations(connection: Connection, scope: Scope, wanted: Cancellatio
 
 def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID) -> CancellationView | None:
     """One cancellation, or ``None`` when there is none that this party may see."""
-    query = _CANCELLATIONS.where(is_cancellation(cancellation), may_see(scope))
+    query = CANCELLATIONS.where(is_cancellation(cancellation), may_see(scope))
     return view_or_none(CancellationView, connection.execute(query).first())
 
 
@@ -368,7 +371,7 @@ def cancellations_by_id(connection: Connection, scope: Scope, cancellations: Seq
     """Those of these cancellations that this party may see, in the same order."""
     wanted = one_of(t.cancellations.c.id, bindparam("wanted", list(cancellations), type_=IdList()))
     states = t.cancellations.c.state.in_([state.value for state in State])
-    rows = views(CancellationView, connection.execute(_CANCELLATIONS.where(states, wanted, may_see(scope))))
+    rows = views(CancellationView, connection.execute(CANCELLATIONS.where(states, wanted, may_see(scope))))
     found = {row.id: row for row in rows}
     return [found[each] for each in cancellations if each in found]
 
@@ -423,7 +426,22 @@ def _party_name(column: Column[Any]) -> ScalarSelect[str]:
     return select(t.parties.c.name).where(t.parties.c.id == column).correlate(column.table).scalar_subquery()
 
 
-_CANCELLATIONS: Final = select(
+def _policy_asked_under() -> ScalarSelect[UUID]:
+    """The version that holds for it: that of its two parties before that of the retailer with everybody (EC-33)."""
+    policies, asks = t.policies.c, t.cancellations.c
+    pair = or_(policies.fulfiller_id == asks.fulfiller_id, policies.fulfiller_id == ANY_FULFILLER)
+    # A version that is newer than the ask is another one with the same number.
+    mine = (
+        policies.retailer_id == asks.retailer_id,
+        pair,
+        policies.version == asks.policy_version,
+        policies.since <= func.coalesce(asks.moved_at, asks.asked_at),
+    )
+    own_first = policies.fulfiller_id == ANY_FULFILLER
+    return select(policies.id).where(*mine).order_by(own_first).limit(1).correlate(t.cancellations).scalar_subquery()
+
+
+CANCELLATIONS: Final = select(
     t.cancellations,
     t.looked_up(t.lines.c.sku, t.cancellations.c.line_id),
     t.looked_up(t.lines.c.title, t.cancellations.c.line_id),
@@ -433,6 +451,7 @@ _CANCELLATIONS: Final = select(
     _party_name(t.cancellations.c.retailer_id).label("retailer_name"),
     _party_name(t.cancellations.c.fulfiller_id).label("fulfiller_name"),
     _party_name(t.cancellations.c.awaiting).label("awaiting_name"),
+    _policy_asked_under().label("policy_id"),
 )
 
 

@@ -83,15 +83,15 @@ def order_summaries(connection: Connection, scope: Scope, orders: Sequence[Pair]
     if not orders:
         return []
     wanted = pair_of(t.orders.c.retailer_id, t.orders.c.id, _pairs(orders))
-    found = {row.id: row for row in connection.execute(_ORDERS.where(wanted))}
-    return _with_sums(connection, scope, [found[order] for _, order in orders if order in found])
+    found = {row.id: row for row in connection.execute(ORDERS.where(wanted))}
+    return with_sums(connection, scope, [found[order] for _, order in orders if order in found])
 
 
 def order_summary(connection: Connection, scope: Scope, order: UUID) -> OrderSummary | None:
     """One order, or ``None`` when there is none that this party may see."""
     mine = (t.orders.c.retailer_id == retailer_of(order), t.orders.c.id == order)
-    rows = connection.execute(_ORDERS.where(*mine, order_scope(scope))).all()
-    return next(iter(_with_sums(connection, scope, rows)), None)
+    rows = connection.execute(ORDERS.where(*mine, order_scope(scope))).all()
+    return next(iter(with_sums(connection, scope, rows)), None)
 
 
 def order_with_lines(connection: Connection, scope: Scope, order: UUID) -> tuple[OrderSummary, list[LineDetail]] | None:
@@ -131,7 +131,8 @@ def latest_of(connection: Connection, scope: Scope, order: UUID) -> PlaceInTime 
     return None if row is None else PlaceInTime(row.placed_at, order)
 
 
-def _with_sums(connection: Connection, scope: Scope, rows: Sequence[Record]) -> list[OrderSummary]:
+def with_sums(connection: Connection, scope: Scope, rows: Sequence[Record]) -> list[OrderSummary]:
+    """Orders as ``ORDERS`` reads them, with the sums over those of their lines that this party may see."""
     if not rows:
         return []
     summaries = [_summary(row) for row in rows]
@@ -164,7 +165,7 @@ def _pairs(orders: Sequence[Pair]) -> Any:
 
 _BUCKETS: Final = ("ordered", "open", "asked", "cancelled", "shipped")
 
-_ORDERS: Final[Select[*tuple[Any, ...]]] = select(
+ORDERS: Final[Select[*tuple[Any, ...]]] = select(
     *(
         t.orders.c[name]
         for name in (

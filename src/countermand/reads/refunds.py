@@ -287,17 +287,17 @@ def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> 
         conditions.append(pair_of(refunds.retailer_id, refunds.order_id, orders))
     if wanted.after is not None:
         conditions.append(refunds.id > wanted.after)
-    query = _REFUNDS.where(*conditions, *_in_scope(scope)).order_by(refunds.id).limit(wanted.limit)
+    query = REFUNDS.where(*conditions, *sees_refunds_of(scope)).order_by(refunds.id).limit(wanted.limit)
     return [view(RefundView, row) for row in connection.execute(query)]
 
 
 def refund_by_id(connection: Connection, scope: Scope, refund: UUID) -> RefundView | None:
     """One refund; ``None`` if there is none that this party may see."""
-    found = connection.execute(_REFUNDS.where(t.refunds.c.id == refund, *_in_scope(scope))).first()
+    found = connection.execute(REFUNDS.where(t.refunds.c.id == refund, *sees_refunds_of(scope))).first()
     return view_or_none(RefundView, found)
 
 
-_REFUNDS: Final = select(
+REFUNDS: Final = select(
     t.refunds,
     t.looked_up(t.lines.c.sku, t.refunds.c.line_id),
     t.looked_up(t.orders.c.reference, t.refunds.c.order_id).label("order_reference"),
@@ -305,5 +305,6 @@ _REFUNDS: Final = select(
 ).join(t.parties, t.parties.c.id == t.refunds.c.retailer_id)
 
 
-def _in_scope(scope: Scope) -> list[ColumnElement[bool]]:
+def sees_refunds_of(scope: Scope) -> list[ColumnElement[bool]]:
+    """Which refunds the party may see: a retailer those of its orders."""
     return [] if scope.kind is PartyKind.PLATFORM else [t.refunds.c.retailer_id == scope.party]

@@ -107,7 +107,7 @@ class ParcelFilter:
 def list_parcels(connection: Connection, scope: Scope, wanted: ParcelFilter) -> list[Parcel]:
     """Parcels that this party may see: a retailer those of its orders, a supplier those that it sent."""
     keyed = _keys(wanted)
-    branches = [[*keyed, _may_see(scope)]] if keyed else _branches(scope)
+    branches = [[*keyed, may_see_parcel(scope)]] if keyed else _branches(scope)
     found = dict[UUID, Record]()
     for conditions in branches:
         query = select(t.shipments).where(*conditions, *_span(wanted))
@@ -116,16 +116,17 @@ def list_parcels(connection: Connection, scope: Scope, wanted: ParcelFilter) -> 
         found |= {row.id: row for row in connection.execute(query)}
     # Those of one order or number are few, and sorted here: SQLite would go through all to have them in order.
     rows = sorted(found.values(), key=attrgetter("id"), reverse=True)[: wanted.limit]
-    return _with_contents(connection, rows)
+    return with_contents(connection, rows)
 
 
 def parcel_by_id(connection: Connection, scope: Scope, parcel: UUID) -> Parcel | None:
     """One parcel, or ``None`` when there is none that this party may see."""
-    rows = connection.execute(select(t.shipments).where(t.shipments.c.id == parcel, _may_see(scope))).all()
-    return next(iter(_with_contents(connection, rows)), None)
+    rows = connection.execute(select(t.shipments).where(t.shipments.c.id == parcel, may_see_parcel(scope))).all()
+    return next(iter(with_contents(connection, rows)), None)
 
 
-def _with_contents(connection: Connection, rows: Sequence[Record]) -> list[Parcel]:
+def with_contents(connection: Connection, rows: Sequence[Record]) -> list[Parcel]:
+    """These parcels with what is in them, in this order."""
     if not rows:
         return []
     inside = t.shipment_lines.c
@@ -140,7 +141,8 @@ def _with_contents(connection: Connection, rows: Sequence[Record]) -> list[Parce
     ]
 
 
-def _may_see(scope: Scope) -> ColumnElement[bool]:
+def may_see_parcel(scope: Scope) -> ColumnElement[bool]:
+    """Which parcels the party may see: a retailer those of its orders, a supplier those that it sent."""
     parcels = t.shipments.c
     match scope.kind:
         case PartyKind.PLATFORM:

@@ -764,26 +764,15 @@ class JobsCalls(Noun):
         job: Id,
         *,
         result: Texts | None = None,
-        since: Time | None = None,
-        until: Time | None = None,
-        zone: str | None = None,
         after: str | None = None,
         limit: int | None = None,
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> Pages[JobResult]:
-        """What came of each row."""
+        """What came of each row, in the order of the file."""
         found: Pages[JobResult] = self._list(
             "jobs.results",
-            {
-                "job": job,
-                "result": result,
-                "since": since,
-                "until": until,
-                "zone": zone,
-                "after": after,
-                "limit": limit,
-            },
+            {"job": job, "result": result, "after": after, "limit": limit},
             flows.Options(request_id=request_id, timeout=timeout),
         )
         return found

@@ -132,6 +132,8 @@ class Line(Model):
     currency: str
     promised_on: dt.date | None
     backordered: int
+    cancellations: list[Cancellation] | None = None
+    expanded: AroundLine | None = None
 
 
 class Order(Model):
@@ -151,6 +153,28 @@ class Order(Model):
     total_minor: int | None
     repeated: bool
     lines: list[Line] | None = None
+    shipments: list[Shipment] | None = None
+    cancellations: list[Cancellation] | None = None
+
+
+class AroundLine(Model):
+    """What ``expand`` named of a line, beside its id. ``None`` is not to be seen."""
+
+    order: Order | None
+
+
+class AroundCancellation(Model):
+    """What ``expand`` named of a cancellation, beside its id. ``None`` is what it did not name, or not to be seen."""
+
+    line: Line | None
+    order: Order | None
+
+
+class AroundRefund(Model):
+    """What ``expand`` named of a refund, beside its id. ``None`` is what it did not name."""
+
+    cancellation: Cancellation | None
+    order: Order | None
 
 
 class Cancellation(Model):
@@ -187,6 +211,8 @@ class Cancellation(Model):
     policy: str | None = None
     repeated: bool
     can: list[str] = []
+    refunds: list[Refund] | None = None
+    expanded: AroundCancellation | None = None
 
 
 class Outcome(Model):
@@ -281,6 +307,7 @@ class Payments(Model):
     left_to_pay: Decimal
     left_to_pay_minor: int
     payments: list[Payment]
+    repeated: bool = False
 
 
 class Refund(Model):
@@ -315,6 +342,7 @@ class Refund(Model):
     note: str
     step: int
     can: list[str] = []
+    expanded: AroundRefund | None = None
 
 
 class Shipment(Model):
@@ -711,11 +739,11 @@ class EventRefund(Model):
     cancellation: str
     payment: str
     amount: Decimal
-    amount_minor: int | None = None
+    amount_minor: int
     currency: str
     released: bool
     refunded_elsewhere: Decimal
-    refunded_elsewhere_minor: int | None = None
+    refunded_elsewhere_minor: int
     step: int
     note: str
 
@@ -725,9 +753,9 @@ class EventPayment(Model):
 
     id: str
     captured: Decimal
-    captured_minor: int | None = None
+    captured_minor: int
     authorised: Decimal
-    authorised_minor: int | None = None
+    authorised_minor: int
     currency: str
 
 

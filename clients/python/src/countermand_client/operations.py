@@ -465,7 +465,15 @@ OPERATIONS: Final = {
         _post("jobs.start", "/v1/jobs/{job}/start", "Job", "Start a job whose parts are uploaded.", "parts*:int"),
         _list("jobs.list", "/v1/jobs", "Job", "Jobs of the own party, newest first.", "kind state:texts"),
         _get("jobs.get", "/v1/jobs/{job}", "Job", "One job and how far it is."),
-        _list("jobs.results", "/v1/jobs/{job}/results", "JobResult", "What came of each row.", "result:texts"),
+        Operation(
+            "jobs.results",
+            "GET",
+            "/v1/jobs/{job}/results",
+            "JobResult",
+            "What came of each row, in the order of the file.",
+            kind="list",
+            query=_members("result:texts after limit:int"),
+        ),
         _post("jobs.cancel", "/v1/jobs/{job}/cancel", "Job", "End a job. Rows that are done stay."),
         _get(
             "search.find",

@@ -54,7 +54,10 @@ class LocalRefunds:
             return reads.list_refunds(connection, scope, replace(chosen, after=last.id if last else None, limit=count))
 
         return read_pages(
-            self._settings, page, lambda rows: take([refund_document(row, EVERYTHING) for row in rows]), most
+            self._settings,
+            page,
+            lambda rows: take([refund_document(row, EVERYTHING).model_dump(mode="json") for row in rows]),
+            most,
         )
 
     def paid(self, refund: str, *, note: str) -> str:

@@ -42,6 +42,9 @@ class UnavailableError(Exception):
 class TooBroadError(Exception):
     """A read took longer than one may, and was stopped. It can be made narrower."""
 
+    advice = ""
+    """What helps; if it is empty, any narrower filter."""
+
     def __init__(self, limit_s: float) -> None:
         super().__init__(f"This reads more than it may in {limit_s:g} s, so it was stopped.")
 

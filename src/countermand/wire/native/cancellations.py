@@ -10,10 +10,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from countermand.admin.callers import PLATFORM, Caller
 from countermand.documents.cancellations import CancellationOut, OutcomeOut, cancellation_document, outcome_document
+from countermand.documents.expanded import CancellationExpand, ExpandedCancellation, expanded_cancellations
 from countermand.documents.refunds import QuoteOut, quote_document
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -40,18 +42,22 @@ from countermand.reads import lines as line_reads
 from countermand.reads.asks import asked
 from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace
 from countermand.reads.refunds import Quoted
+from countermand.reads.scope import Scope
 from countermand.service.calls import Call, Done
 from countermand.store.engines.protocol import Work
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, NOBODY, former_fingerprint, moment_of, party_named, scope_of, submit
-from countermand.wire.native.messages import JsonRoute, Limit, LineIn, Sought, Strict, Units, Word, distinct
+from countermand.wire.native.messages import EXPAND, JsonRoute, Limit, LineIn, Sought, Strict, Units, Word, distinct
 from countermand.wire.native.once import Once, Shown, response_of, submit_once
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/cancellations", responses=PROBLEMS, route_class=JsonRoute)
+
+
+CancellationExpands = Annotated[list[CancellationExpand], EXPAND]
 
 
 class CancellationIn(Strict):
@@ -114,7 +120,7 @@ class Remark(Strict):
 class CancellationPage(BaseModel):
     """Some cancellations, newest first. ``next`` is the ``after`` of the following page."""
 
-    cancellations: list[CancellationOut]
+    cancellations: list[ExpandedCancellation]
     next: str | None
 
 
@@ -187,12 +193,11 @@ def _what_came(who: Caller, reports: Sequence[LineReport], cancellations: Sequen
 
 def _asked(who: Caller, body: CancellationIn, found: Found, reports: Sequence[LineReport], done: Done | None) -> Asked:
     rows, quoted = found
-    named = {each.line: each.units for each in body.lines or ()}
     repeated = done.repeated if done else frozenset()
     return Asked(
         dry_run=done is None,
         cancellations=[cancellation_document(row, scope_of(who), repeated=row.id in repeated) for row in rows],
-        outcomes=[outcome_document(each, done=done is not None, units=named.get(each.line)) for each in reports],
+        outcomes=[outcome_document(each, done=done is not None) for each in reports],
         quote=QuoteOut.model_validate(quote_document(quoted)) if quoted else None,
     )
 
@@ -246,6 +251,7 @@ async def list_cancellations(
     filters: Annotated[Filters, Depends()],
     lookup: Sought,
     period: PeriodGiven,
+    expand: CancellationExpands = [],  # noqa: B006 - nothing changes it
     after: str | None = None,
     limit: Limit = 50,
 ) -> CancellationPage:
@@ -262,13 +268,26 @@ async def list_cancellations(
         since=period.since,
         until=period.until,
     )
-    rows = await services.database.read(
-        partial(cancellation_reads.list_cancellations, scope=scope_of(who), wanted=wanted)
-    )
-    more = _place(rows[limit - 1], wanted) if len(rows) > limit else None
-    return CancellationPage(
-        cancellations=[cancellation_document(row, scope_of(who)) for row in rows[:limit]], next=more
-    )
+    scope = _scope(who, expand)
+
+    def look(connection: Connection) -> CancellationPage:
+        rows = cancellation_reads.list_cancellations(connection, scope, wanted)
+        more = _place(rows[limit - 1], wanted) if len(rows) > limit else None
+        shown = expanded_cancellations(connection, scope, rows[:limit], expand)
+        return CancellationPage(cancellations=shown, next=more)
+
+    return await services.database.read(look)
+
+
+def _scope(who: Caller, expand: Collection[CancellationExpand]) -> Scope:
+    """What the caller may see.
+
+    Raises:
+        CallError: it wants to see more.
+    """
+    if "refunds" in expand and who.kind is PartyKind.SUPPLIER:
+        raise CallError(Problem.WRONG_PARTY, "A supplier cannot see refunds.")
+    return scope_of(who)
 
 
 def _wanted(services: Services, who: Caller, filters: Filters, after: str | None, limit: int) -> CancellationFilter:
@@ -328,9 +347,23 @@ def _last(after: str, *, by_due: bool) -> DuePlace:
 
 
 @router.get("/{cancellation}", operation_id="cancellations.get")
-async def get_cancellation(services: Inside, who: Who, cancellation: str) -> CancellationOut:
+async def get_cancellation(
+    services: Inside,
+    who: Who,
+    cancellation: str,
+    expand: CancellationExpands = [],  # noqa: B006
+) -> ExpandedCancellation:
     """One cancellation."""
-    return cancellation_document(await _named(services, who, cancellation), scope_of(who))
+    wanted, scope = read("can", cancellation), _scope(who, expand)
+
+    def look(connection: Connection) -> list[ExpandedCancellation]:
+        row = cancellation_reads.cancellation_by_id(connection, scope, wanted) if wanted else None
+        return expanded_cancellations(connection, scope, [row] if row else [], expand)
+
+    found = await services.database.read(look)
+    if not found:
+        raise CallError.of(UNKNOWN_CANCELLATION)
+    return found[0]
 
 
 @router.post("/{cancellation}/accept", operation_id="cancellations.accept", response_model=CancellationOut)

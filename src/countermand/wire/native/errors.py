@@ -135,9 +135,8 @@ _NARROWER: Final = {
 async def on_too_broad(request: Request, error: Exception) -> Response:
     """A read that took longer than one may."""
     noun = request.url.path.removeprefix("/v1/").partition("/")[0]
-    return problem(
-        CallError(Problem.TOO_BROAD, f"{error} {_NARROWER.get(noun, 'Name what it is about.')}"), request.scope
-    )
+    advice = getattr(error, "advice", "") or _NARROWER.get(noun, "Name what it is about.")
+    return problem(CallError(Problem.TOO_BROAD, f"{error} {advice}"), request.scope)
 
 
 async def on_call_error(request: Request, error: Exception) -> Response:

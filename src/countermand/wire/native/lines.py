@@ -8,8 +8,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator, BaseModel, Field
+from sqlalchemy import Connection
 
 from countermand.admin.callers import Caller
+from countermand.documents.expanded import ExpandedLine, LineExpand, expanded_lines
 from countermand.documents.lines import LineOut, line_document
 from countermand.domain.commands import Allocate, Reassign
 from countermand.domain.orders import UNITS_MAX
@@ -30,10 +32,10 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.etags import IfMatch
 from countermand.wire.native.meaning import DOOR, former_fingerprint, party_named, place_in_time, read_place, scope_of
-from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
+from countermand.wire.native.messages import EXPAND, JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, submit_once
 from countermand.wire.native.periods import PeriodGiven
-from countermand.wire.native.views import etag
+from countermand.wire.native.views import etag, without_inside
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
@@ -41,6 +43,9 @@ router: Final = APIRouter(prefix="/v1/lines", responses=PROBLEMS, route_class=Js
 
 
 Count = Annotated[int, Field(strict=True, ge=0, le=UNITS_MAX)]
+
+
+LineExpands = Annotated[list[LineExpand], EXPAND]
 
 
 class ReassignmentIn(Strict):
@@ -63,7 +68,7 @@ class AllocationIn(Strict):
 class LinePage(BaseModel):
     """Some lines, newest first. ``next`` is the ``after`` of the following page."""
 
-    lines: list[LineOut]
+    lines: list[ExpandedLine]
     next: str | None
 
 
@@ -85,6 +90,7 @@ async def list_lines(
     who: Who,
     filters: Annotated[Filters, Depends()],
     period: PeriodGiven,
+    expand: LineExpands = [],  # noqa: B006 - nothing changes it
     after: str | None = None,
     limit: Limit = 50,
 ) -> LinePage:
@@ -102,9 +108,14 @@ async def list_lines(
     )
     behind = await _behind(services, who, after) if after is not None else None
     wanted = LineQuery(filter=such, order=filters.order, number=filters.number, behind=behind, limit=limit + 1)
-    rows = await services.database.read(partial(line_lists.list_lines, scope=scope_of(who), wanted=wanted))
-    more = _place(rows[limit - 1]) if len(rows) > limit else None
-    return LinePage(lines=[line_document(row, scope_of(who)) for row in rows[:limit]], next=more)
+    scope = scope_of(who)
+
+    def look(connection: Connection) -> LinePage:
+        rows = line_lists.list_lines(connection, scope, wanted)
+        more = _place(rows[limit - 1]) if len(rows) > limit else None
+        return LinePage(lines=expanded_lines(connection, scope, rows[:limit], expand), next=more)
+
+    return await services.database.read(look)
 
 
 def _place(row: LineDetail) -> str:
@@ -125,11 +136,26 @@ async def _behind(services: Services, who: Caller, after: str) -> LinePlace:
 
 
 @router.get("/{line}", operation_id="lines.get")
-async def get_line(services: Inside, who: Who, line: str, response: Response) -> LineOut:
+async def get_line(
+    services: Inside,
+    who: Who,
+    line: str,
+    response: Response,
+    expand: LineExpands = [],  # noqa: B006
+) -> ExpandedLine:
     """One line. Its ``ETag`` is what ``reassign`` wants in ``If-Match``."""
-    row = await _named(services, who, line)
-    response.headers["ETag"] = etag(row)
-    return line_document(row, scope_of(who))
+    wanted, scope = read("lin", line), scope_of(who)
+
+    def look(connection: Connection) -> tuple[LineDetail, ExpandedLine] | None:
+        row = line_reads.line_view(connection, scope, wanted) if wanted else None
+        return (row, expanded_lines(connection, scope, [row], expand)[0]) if row else None
+
+    found = await services.database.read(look)
+    if found is None:
+        raise CallError.of(UNKNOWN_LINE)
+    row, shown = found
+    response.headers["ETag"] = etag(row, shown if expand else None)
+    return shown
 
 
 @router.post("/{line}/allocate", operation_id="lines.allocate", response_model=LineOut)
@@ -227,7 +253,7 @@ def _seen(row: LineDetail, if_match: str | None) -> int | None:
         raise CallError(Problem.IF_MATCH_NEEDED, "Say in If-Match which state of the line is meant: its ETag, or *.")
     if if_match.strip() == "*":
         return None
-    if etag(row) in re.findall('"[^"]*"', if_match):
+    if etag(row) in map(without_inside, re.findall('"[^"]*"', if_match)):
         return int(row.seq)
     raise _changed(row, "The line has changed since it was read. Read it again.")
 

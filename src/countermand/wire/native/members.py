@@ -25,7 +25,7 @@ MEMBERS: Final[dict[str, str]] = {
     "q": "words, ids or numbers to look for",
     "evidence": "show each item that counts, with its events",
     "as_of": "the score as it was at this time",
-    "expand": "objects to show in place of their ids",
+    "expand": "related objects to show inside each object; repeated for each name",
     "zone": "the time zone in which days begin and weeks are counted",
     "dry_run": "decide and check everything, and change nothing",
     # Who and what

@@ -26,6 +26,8 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[!-~]{1,25
 Units = ExactUnits
 Limit = Annotated[int, InQuery, Query(ge=1, le=PAGE_MAX)]
 
+EXPAND: Final = Query(max_length=5)
+
 
 class _Request(Request):
     """A call whose JSON is read as everywhere else, and not as Python's parser would.

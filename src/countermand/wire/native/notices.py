@@ -24,7 +24,7 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.events import TypesGiven, kinds_of
 from countermand.wire.native.meaning import scope_of
-from countermand.wire.native.messages import JsonRoute, Limit
+from countermand.wire.native.messages import EXPAND, JsonRoute, Limit
 from countermand.wire.native.once import Once, Shown, change_once
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
@@ -34,9 +34,7 @@ router: Final = APIRouter(prefix="/v1/notices", responses=PROBLEMS, route_class=
 EXPANDED_MAX: Final = 200
 """So many attempts are shown with each notice, at most: the first of them."""
 
-ExpandGiven = Annotated[
-    list[Literal["attempts"]], Query(max_length=5, description="`attempts`: show them with each notice")
-]
+NoticeExpands = Annotated[list[Literal["attempts"]], EXPAND]
 
 
 class NoticePage(BaseModel):
@@ -55,7 +53,7 @@ async def list_notices(
     endpoint: Annotated[str | None, Query(description="Only those for this endpoint")] = None,
     event: Annotated[str | None, Query(description="Only those about this event")] = None,
     type: TypesGiven = [],  # noqa: A002, B006 - the parameter's name; nothing changes it
-    expand: ExpandGiven = [],  # noqa: B006
+    expand: NoticeExpands = [],  # noqa: B006
     after: str | None = None,
     limit: Limit = 50,
 ) -> NoticePage:
@@ -83,7 +81,7 @@ async def list_notices(
 
 
 @router.get("/{notice}", operation_id="notices.get", response_model_exclude_unset=True)
-async def get_notice(services: Inside, who: Who, notice: str, expand: ExpandGiven = []) -> NoticeOut:  # noqa: B006
+async def get_notice(services: Inside, who: Who, notice: str, expand: NoticeExpands = []) -> NoticeOut:  # noqa: B006
     """One notice."""
     wanted, scope = _id(notice), scope_of(who)
 

@@ -7,9 +7,11 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, BaseModel, Field
+from sqlalchemy import Connection
 
 from countermand.admin.callers import Caller
 from countermand.admin.orders import erase_and_show
+from countermand.documents.expanded import ExpandedOrder, OrderExpand, expanded_orders
 from countermand.documents.lines import UnitsOut
 from countermand.documents.new_orders import NewOrder
 from countermand.documents.order_differences import differences
@@ -44,7 +46,7 @@ from countermand.wire.native.meaning import (
     read_place,
     scope_of,
 )
-from countermand.wire.native.messages import JsonRoute, Limit, Sought, Strict, Word
+from countermand.wire.native.messages import EXPAND, JsonRoute, Limit, Sought, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once, location, submit_once
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.native.placing import order_meant
@@ -52,6 +54,9 @@ from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/orders", responses=PROBLEMS, route_class=JsonRoute)
+
+
+OrderExpands = Annotated[list[OrderExpand], EXPAND]
 
 
 class Reason(Strict):
@@ -63,7 +68,7 @@ class Reason(Strict):
 class OrderPage(BaseModel):
     """Some orders, newest first. ``next`` is the ``after`` of the following page."""
 
-    orders: list[OrderOut]
+    orders: list[ExpandedOrder]
     next: str | None
 
 
@@ -158,6 +163,7 @@ async def list_orders(
     filters: Annotated[Filters, Depends()],
     lookup: Sought,
     period: PeriodGiven,
+    expand: OrderExpands = [],  # noqa: B006 - nothing changes it
     after: str | None = None,
     limit: Limit = 50,
 ) -> OrderPage:
@@ -173,13 +179,14 @@ async def list_orders(
         placed_before=period.until,
     )
     behind = await _begin(services, who, after) if after is not None else None
-    rows = await _page(services, who, OrderQuery(filter=wanted, lookup=lookup, behind=behind, limit=limit + 1))
-    more = place_in_time(rows[limit - 1].placed_at, rows[limit - 1].id) if len(rows) > limit else None
-    return OrderPage(orders=[order_document(row, scope_of(who)) for row in rows[:limit]], next=more)
+    query, scope = OrderQuery(filter=wanted, lookup=lookup, behind=behind, limit=limit + 1), scope_of(who)
 
+    def look(connection: Connection) -> OrderPage:
+        rows = list_order_summaries(connection, scope, query)
+        more = place_in_time(rows[limit - 1].placed_at, rows[limit - 1].id) if len(rows) > limit else None
+        return OrderPage(orders=expanded_orders(connection, scope, rows[:limit], expand), next=more)
 
-async def _page(services: Services, who: Caller, wanted: OrderQuery) -> list[OrderSummary]:
-    return await services.database.read(partial(list_order_summaries, scope=scope_of(who), wanted=wanted))
+    return await services.database.read(look)
 
 
 async def _begin(services: Services, who: Caller, after: str) -> PlaceInTime:
@@ -193,9 +200,18 @@ async def _begin(services: Services, who: Caller, after: str) -> PlaceInTime:
 
 
 @router.get("/{order}", operation_id="orders.get")
-async def get_order(services: Inside, who: Who, order: str) -> OrderOut:
+async def get_order(services: Inside, who: Who, order: str, expand: OrderExpands = []) -> ExpandedOrder:  # noqa: B006
     """One order with its lines."""
-    return await _named(services, who, order)
+    wanted, scope, names = read("ord", order), scope_of(who), {*expand, "lines"}
+
+    def look(connection: Connection) -> list[ExpandedOrder]:
+        row = order_summary(connection, scope, wanted) if wanted else None
+        return expanded_orders(connection, scope, [row] if row else [], names)
+
+    found = await services.database.read(look)
+    if not found:
+        raise CallError.of(UNKNOWN_ORDER)
+    return found[0]
 
 
 @router.post("/{order}/release", operation_id="orders.release", response_model=OrderOut)
@@ -246,13 +262,3 @@ async def _summary(services: Services, who: Caller, text: str) -> OrderSummary:
     if row is None or who.sees not in (None, row.retailer_id):
         raise CallError.of(UNKNOWN_ORDER)
     return row
-
-
-async def _named(services: Services, who: Caller, text: str) -> OrderOut:
-    order = read("ord", text)
-    found = None
-    if order:
-        found = await services.database.read(partial(order_with_lines, scope=scope_of(who), order=order))
-    if found is None:
-        raise CallError.of(UNKNOWN_ORDER)
-    return order_document(found[0], scope_of(who), lines=found[1])

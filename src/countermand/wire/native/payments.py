@@ -14,6 +14,7 @@ from countermand.admin.callers import Caller
 from countermand.documents.orders import PaymentIn, payment_of
 from countermand.documents.refunds import PaymentsOut, payments_document
 from countermand.domain.idempotency import IdempotencyKey
+from countermand.domain.line import Decision
 from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.amounts import to_minor
 from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
@@ -21,7 +22,7 @@ from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.fields import AmountText
 from countermand.ids import read
 from countermand.reads import refunds
-from countermand.service.calls import Call
+from countermand.service.calls import Call, Done
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, scope_of
@@ -100,8 +101,14 @@ async def _do(
         key,
         unknown=UNKNOWN_ORDER,
         question=lambda _: partial(refunds.account_by_order, scope=scope_of(who), order=order),
-        show=lambda after, _: Shown(body=payments_document(account if isinstance(after, Refusal) else after)),
+        show=lambda after, done: Shown(
+            body=payments_document(account if isinstance(after, Refusal) else after, repeated=_changed_nothing(done))
+        ),
     )
+
+
+def _changed_nothing(done: Done) -> bool:
+    return not any(isinstance(each.outcome, Decision) and each.outcome.events for each in done.outcomes)
 
 
 def _id(text: str) -> UUID:

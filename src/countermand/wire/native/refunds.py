@@ -1,15 +1,17 @@
 """Quotes and refunds: what would go back to the customer, and what does."""
 
 from functools import partial
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
+from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from countermand.admin.callers import Caller
-from countermand.documents.refunds import QuoteOut, RefundOut, RefundPage, quote_document, refund_document
+from countermand.documents.expanded import ExpandedRefund, RefundExpand, expanded_refunds
+from countermand.documents.refunds import QuoteOut, RefundOut, quote_document, refund_document
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.money.amounts import parse_minor, write_minor
 from countermand.domain.money.commands import CloseRefund, CorrectRefund, RefundCommand, RetryRefund
@@ -25,7 +27,17 @@ from countermand.store.engines.protocol import Work
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, former_fingerprint, party_named, scope_of
-from countermand.wire.native.messages import CancellationId, JsonRoute, Limit, LineIn, Sought, Strict, Word, distinct
+from countermand.wire.native.messages import (
+    EXPAND,
+    CancellationId,
+    JsonRoute,
+    Limit,
+    LineIn,
+    Sought,
+    Strict,
+    Word,
+    distinct,
+)
 from countermand.wire.native.once import Once, Shown, submit_once
 from countermand.wire.native.pages import begin
 from countermand.wire.native.periods import PeriodGiven
@@ -33,6 +45,16 @@ from countermand.wire.replies import CallError
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1", responses=PROBLEMS, route_class=JsonRoute)
+
+
+RefundExpands = Annotated[list[RefundExpand], EXPAND]
+
+
+class RefundPage(BaseModel):
+    """Some refunds, oldest first. ``next`` is the ``after`` of the following page."""
+
+    refunds: list[ExpandedRefund]
+    next: str | None
 
 
 class QuoteIn(Strict):
@@ -86,7 +108,7 @@ async def make_quote(services: Inside, who: Who, wanted: QuoteIn) -> JSONRespons
     return JSONResponse(quote_document(quoted))
 
 
-@router.get("/refunds", operation_id="refunds.list", responses={200: {"model": RefundPage}})
+@router.get("/refunds", operation_id="refunds.list")
 async def list_refunds(
     services: Inside,
     who: Who,
@@ -98,9 +120,10 @@ async def list_refunds(
     order: Id | None = None,
     cancellation: CancellationId | None = None,
     retailer: Word | None = None,
+    expand: RefundExpands = [],  # noqa: B006 - nothing changes it
     after: str | None = None,
     limit: Limit = 50,
-) -> JSONResponse:
+) -> RefundPage:
     """Refunds of the caller's orders, oldest first, or of the orders that match the search."""
     filters = refunds.RefundFilter(
         states=tuple(each.value for each in state or ()),
@@ -115,18 +138,29 @@ async def list_refunds(
         after=begin("rfd", after, "a refund"),
         limit=limit + 1,
     )
-    rows = await services.database.read(partial(refunds.list_refunds, scope=scope_of(who), wanted=filters))
-    page: dict[str, Any] = {
-        "refunds": [refund_document(row, scope_of(who)) for row in rows[:limit]],
-        "next": show("rfd", rows[limit - 1].id) if len(rows) > limit else None,
-    }
-    return JSONResponse(page)
+    scope = scope_of(who)
+
+    def look(connection: Connection) -> RefundPage:
+        rows = refunds.list_refunds(connection, scope, filters)
+        more = show("rfd", rows[limit - 1].id) if len(rows) > limit else None
+        return RefundPage(refunds=expanded_refunds(connection, scope, rows[:limit], expand), next=more)
+
+    return await services.database.read(look)
 
 
-@router.get("/refunds/{refund}", operation_id="refunds.get", responses={200: {"model": RefundOut}})
-async def show_refund(services: Inside, who: Who, refund: str) -> JSONResponse:
+@router.get("/refunds/{refund}", operation_id="refunds.get")
+async def show_refund(services: Inside, who: Who, refund: str, expand: RefundExpands = []) -> ExpandedRefund:  # noqa: B006
     """One refund."""
-    return JSONResponse(refund_document(await _named(services, who, refund), scope_of(who)))
+    wanted, scope = read("rfd", refund), scope_of(who)
+
+    def look(connection: Connection) -> list[ExpandedRefund]:
+        row = refunds.refund_by_id(connection, scope, wanted) if wanted else None
+        return expanded_refunds(connection, scope, [row] if row else [], expand)
+
+    found = await services.database.read(look)
+    if not found:
+        raise CallError.of(UNKNOWN_REFUND)
+    return found[0]
 
 
 @router.post("/refunds/{refund}/paid", operation_id="refunds.mark_paid", responses={200: {"model": RefundOut}})
