@@ -97,4 +97,4 @@ async def test_the_document_says_what_it_waits_for(world: World) -> None:
     found = await world.application.database.read(lambda connection: refund_by_id(connection, scope, row.id))
     assert found is not None
     document = refund_document(found)
-    assert (document["state"], document["waiting_for"]) == ("due", "funds")
+    assert (document.state, document.waiting_for) == ("due", "funds")
