@@ -15,6 +15,7 @@ from countermand.payments.registry import open_providers
 from countermand.reads.arrivals import Arrivals
 from countermand.road import Application
 from countermand.settings import Settings
+from countermand.wire.credential_uses import CredentialUses
 from countermand.worker import Worker
 from countermand.worker.courier import Couriers
 from countermand.worker.notices import Courier
@@ -29,6 +30,7 @@ class Service(Application):
     providers: Mapping[str, Provider]
     arrivals: Arrivals
     outlets: Outlets
+    uses: CredentialUses
 
 
 @asynccontextmanager
@@ -55,6 +57,7 @@ async def opened(
             yield service
             service.arrivals.close()
             await service.lanes.drain()
+            await service.uses.settle()
             await network.close()
     finally:
         for provider in providers.values():
@@ -90,5 +93,6 @@ def _wired(base: Application, providers: Mapping[str, Provider], courier: Courie
         providers=providers,
         arrivals=Arrivals(base.database),
         outlets=outlets,
+        uses=CredentialUses(base.database, clock),
     )
     return service, network

@@ -6,6 +6,7 @@ Their rules are in ``domain/numbers.py``, ``domain/texts.py`` and ``domain/dates
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from countermand.domain.dates import read_day, read_moment
 from countermand.domain.numbers import read_decimal, read_digits, read_whole
 from countermand.domain.orders import UNITS_MAX
 from countermand.domain.texts import NOTE_MAX, TEXT_MAX, needed_text, read_text
-from countermand.ids import read_uuid
+from countermand.ids import read_named
 
 T = TypeVar("T")
 
@@ -84,7 +85,16 @@ AmountText = Annotated[
 
 Day = Annotated[date, BeforeValidator(named("bad_time", read_day))]
 Moment = Annotated[datetime, BeforeValidator(named("bad_time", read_moment))]
-Id = Annotated[UUID, BeforeValidator(named("bad_id", read_uuid))]
+
+
+def _id_of(prefix: str) -> Any:
+    return BeforeValidator(named("bad_id", partial(read_named, prefix)))
+
+
+OrderId = Annotated[UUID, _id_of("ord")]
+LineId = Annotated[UUID, _id_of("lin")]
+PartyId = Annotated[UUID, _id_of("pty")]
+CancellationId = Annotated[UUID, _id_of("can")]
 
 
 class NothingNull(BaseModel):

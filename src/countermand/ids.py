@@ -89,11 +89,22 @@ def show(prefix: str, value: UUID) -> str:
 
 
 def read(prefix: str, text: str) -> UUID | None:
-    """The id in ``text``, with or without its prefix; ``None`` when it is not one."""
+    """The id in ``text``, with or without its prefix, in any letter case; ``None`` when it is not one."""
     try:
-        return read_uuid(text.removeprefix(f"{prefix}_"))
+        return read_named(prefix, text)
     except ValueError:
         return None
+
+
+def read_named(prefix: str, given: object) -> UUID:
+    """The id that was given, with or without its prefix, in any letter case.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(given, str) and given[: len(prefix) + 1].lower() == f"{prefix}_":
+        given = given[len(prefix) + 1 :]
+    return read_uuid(given)
 
 
 def read_uuid(given: object) -> UUID:

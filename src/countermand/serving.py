@@ -163,8 +163,9 @@ def doors(application: Service) -> Routed:
         database=application.database,
         lanes=application.lanes,
         authenticator=Authenticator(
-            application.database, application.clock, throttle, remember_s=settings.credential_cache_s
+            application.database, application.clock, throttle, application.uses, remember_s=settings.credential_cache_s
         ),
+        uses=application.uses,
         throttle=throttle,
         passwords=Passwords(settings, application.clock),
         ids=application.ids,

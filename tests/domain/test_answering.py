@@ -139,7 +139,7 @@ def test_the_second_of_two_answers_hears_who_was_first_and_when(
     after = buckets(story.line)
     refusal = story.after(seconds=1).refuses(loser(cancellation=asked))  # EC-22
     assert (refusal.kind, refusal.cancellation) == (RefusalKind.ALREADY_ANSWERED, asked)
-    assert refusal.detail == (f"This cancellation was {state} by the supplier at 2026-03-02T10:00:00+00:00{why}.")
+    assert refusal.detail == (f"This cancellation was {state} by the supplier at 2026-03-02T10:00:00Z{why}.")
     assert buckets(story.line) == after
 
 
@@ -150,7 +150,7 @@ def test_a_late_answer_hears_that_the_policy_was_first() -> None:
     refusal = story.after(seconds=1).refuses(accept(cancellation=asked))  # EC-23
     assert refusal.kind is RefusalKind.ALREADY_ANSWERED
     assert refusal.detail == (
-        "This cancellation lapsed by policy at 2026-03-04T10:00:00+00:00, as nobody had answered in time."
+        "This cancellation lapsed by policy at 2026-03-04T10:00:00Z, as nobody had answered in time."
     )
 
 
@@ -226,7 +226,7 @@ def test_a_retailer_that_passed_an_ask_on_cannot_decline_it_any_more() -> None:
     story.heeds(accept(actor=RETAILER))
     refusal = story.refuses(decline(actor=RETAILER, cancellation=asked))
     assert refusal.kind is RefusalKind.ALREADY_ANSWERED
-    assert "was passed on to the supplier by the retailer at 2026-03-02T10:00:00+00:00" in refusal.detail
+    assert "was passed on to the supplier by the retailer at 2026-03-02T10:00:00Z" in refusal.detail
 
 
 def test_a_retailer_may_decline_what_a_customer_asks_and_the_supplier_never_hears_of_it() -> None:

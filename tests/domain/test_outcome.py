@@ -39,8 +39,8 @@ from tests.domain.story import (
 
 Way = Callable[[Story], object]
 
-AT: Final = "2026-03-02T10:00:00+00:00"
-LATER: Final = "2026-03-04T10:00:00+00:00"
+AT: Final = "2026-03-02T10:00:00Z"
+LATER: Final = "2026-03-04T10:00:00Z"
 TEN: Final = f"at {AT}"
 PROOF: Final = Policy(proof_within_s=3600)
 

@@ -53,33 +53,33 @@ ENDINGS: dict[str, tuple[Word, str, str | None]] = {
     "accepted in part": (
         lambda sale: sale.accept(1),
         "SUCCESS",
-        "The cancellation of 2 units was accepted for 1 of 2 units by the supplier at 2026-11-02T09:01:00+00:00.",
+        "The cancellation of 2 units was accepted for 1 of 2 units by the supplier at 2026-11-02T09:01:00Z.",
     ),
     "accepted in part, and why": (
         lambda sale: replace(sale.accept(1), rest_reason=DeclineReason.IN_PACKING),
         "SUCCESS",
-        "The cancellation of 2 units was accepted for 1 of 2 units by the supplier at 2026-11-02T09:01:00+00:00:"
+        "The cancellation of 2 units was accepted for 1 of 2 units by the supplier at 2026-11-02T09:01:00Z:"
         " in_packing.",
     ),
     "declined": (
         lambda sale: sale.decline(),
         "FAILURE",
-        "The cancellation of 2 units was declined by the supplier at 2026-11-02T09:01:00+00:00: in_packing.",
+        "The cancellation of 2 units was declined by the supplier at 2026-11-02T09:01:00Z: in_packing.",
     ),
     "withdrawn": (
         lambda sale: sale.withdraw(),
         "FAILURE",
-        "The cancellation of 2 units was withdrawn by the retailer at 2026-11-02T09:01:00+00:00.",
+        "The cancellation of 2 units was withdrawn by the retailer at 2026-11-02T09:01:00Z.",
     ),
     "shipped over": (
         lambda sale: sale.ship(override=True),
         "FAILURE",
-        "The cancellation of 2 units was declined by the supplier at 2026-11-02T09:01:00+00:00: already_shipped.",
+        "The cancellation of 2 units was declined by the supplier at 2026-11-02T09:01:00Z: already_shipped.",
     ),
     "lapsed": (
         lambda sale: sale.pass_deadline(),
         "TIMEOUT",
-        "The cancellation of 2 units lapsed by policy at 2026-11-02T09:01:00+00:00, as nobody had answered in time.",
+        "The cancellation of 2 units lapsed by policy at 2026-11-02T09:01:00Z, as nobody had answered in time.",
     ),
 }
 

@@ -79,7 +79,7 @@ def client_document(row: ClientView) -> ClientDocument:
 class CredentialOut(BaseModel):
     """A token, a pair of Plaza keys or an OAuth client. ``public`` is the public half of a pair, or the client's id.
 
-    When one was last used is not kept.
+    ``last_used_at`` is right to the minute.
     """
 
     id: str
@@ -108,6 +108,6 @@ def credential_shown(row: CredentialView, now: datetime) -> CredentialOut:
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
-        last_used_at=None,
+        last_used_at=row.last_used_at,
         public=str(row.id) if row.kind == "oauth_client" else row.public,
     )

@@ -5,13 +5,14 @@ API are generated from them.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from countermand.domain.dates import write_moment
 from countermand.domain.events import EventKind
 from countermand.domain.line import State
 from countermand.domain.money.amounts import write_minor
@@ -246,7 +247,7 @@ def write(
         "id": show("evt", event.id),
         "source": source,
         "type": f"countermand.{event.kind}.v1",
-        "time": _moment(event.at),
+        "time": write_moment(event.at),
         "subject": subject,
         "datacontenttype": "application/json",
         "data": {
@@ -274,7 +275,7 @@ def write(
             "payment": _payment(facts) if "payment" in facts else None,
             "by": _actor(event),
             "door": event.door,
-            "recorded_at": _moment(event.recorded_at or event.at),
+            "recorded_at": write_moment(event.recorded_at or event.at),
             "links": _links(event, reader, source, page),
         },
     }
@@ -287,7 +288,7 @@ def write_test(*, endpoint: str, id: UUID, at: datetime, source: str) -> dict[st
         "id": show("evt", id),
         "source": source,
         "type": f"countermand.{TEST_KIND}.v1",
-        "time": _moment(at),
+        "time": write_moment(at),
         "subject": endpoint,
         "datacontenttype": "application/json",
         "data": {"endpoint": endpoint, "message": "This is a test. Nothing happened."},
@@ -306,7 +307,7 @@ def _cancellation(event: EventView, cancellation: UUID) -> dict[str, Any]:
         "reason": facts.get("asked_for") or facts["reason"],
         "note": event.cancellation_note,
         "awaiting": facts.get("awaiting"),
-        "due_at": _moment(datetime.fromisoformat(facts["due_at"])) if "due_at" in facts else None,
+        "due_at": write_moment(datetime.fromisoformat(facts["due_at"])) if "due_at" in facts else None,
         "accepted_units": event.cancellation_accepted_units if answered else 0,
         "decline_reason": event.cancellation_decline_reason if answered else None,
         "answer_note": _answer_note(event) or (event.cancellation_answer_note if answered else ""),
@@ -372,8 +373,3 @@ def _links(event: EventView, reader: Scope, source: str, page: Callable[[EventVi
     if event.cancellation_asked_by == reader.party:
         links["withdraw"] = f"{here}/withdraw"
     return links
-
-
-def _moment(moment: datetime) -> str:
-    """A time in UTC, as in RFC 3339."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

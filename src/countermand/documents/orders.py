@@ -26,7 +26,7 @@ from countermand.domain.money.pricing import (
 )
 from countermand.domain.orders import LINES_MAX, NewLine, PlaceOrder, Repeats, check_placed_at
 from countermand.domain.parties import Actor
-from countermand.fields import Amount, Day, Id, Moment, Name, Number, Percent, Text, Units
+from countermand.fields import Amount, Day, LineId, Moment, Name, Number, OrderId, Percent, Text, Units
 from countermand.ids import Ids
 
 
@@ -58,7 +58,7 @@ class AddressIn(Strict):
 class LineIn(Strict):
     """One article. Without a ``supplier`` the retailer holds the goods itself."""
 
-    id: Id | None = None
+    id: LineId | None = None
     sku: Name
     units: Units
     title: Text = ""
@@ -110,7 +110,7 @@ class OrderIn(Strict):
     empty list says that it is paid later.
     """
 
-    id: Id | None = None
+    id: OrderId | None = None
     retailer: Name
     reference: Name
     placed_at: Moment | None = None

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.documents import timeline
+from countermand.domain.dates import write_moment
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import UnfitError
 from countermand.domain.scoring import NORM, STRIKE_WEEKS, Figures, Incident, Judgement, Reply, Role, Scorecard, Week
@@ -110,7 +111,7 @@ def document(shown: Shown, *, evidence: bool) -> dict[str, Any]:
         "name": shown.party.name,
         "as": shown.role.value,
         "zone": str(shown.zone),
-        "at": shown.now.isoformat(),
+        "at": write_moment(shown.now),
         "norm": float(NORM),
         "strikes": shown.strikes,
         "weeks": [_card(card, shown, evidence=evidence) for card in shown.cards],
@@ -154,11 +155,11 @@ def _incident(incident: Incident, word: Judgement | None, shown: Shown) -> dict[
         "line": str(incident.line),
         "why": incident.why.value,
         "units": incident.units,
-        "excluded": None if word is None else {"reason": word.reason, "by": word.by, "at": word.at.isoformat()},
+        "excluded": None if word is None else {"reason": word.reason, "by": word.by, "at": write_moment(word.at)},
         "events": [
             {
                 "id": show("evt", each),
-                "at": shown.events[each].at.isoformat(),
+                "at": write_moment(shown.events[each].at),
                 "told": timeline.sentence(shown.events[each]),
             }
             for each in incident.evidence

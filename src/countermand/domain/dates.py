@@ -60,6 +60,11 @@ def read_end(given: object, zone: tzinfo = UTC) -> datetime:
     return _read(given, zone, last=True)
 
 
+def write_moment(moment: datetime, timespec: str = "auto") -> str:
+    """A time in UTC as people and programs see it, such as ``2026-11-28T09:00:00Z``."""
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 def _read(given: object, zone: tzinfo, *, last: bool) -> datetime:
     if isinstance(given, datetime):
         return _bounded(given if given.tzinfo else given.replace(tzinfo=UTC))

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.dates import SKEW_MAX
+from countermand.domain.dates import SKEW_MAX, write_moment
 from countermand.domain.money.pricing import OrderMoney
 from countermand.domain.parties import Actor
 from countermand.domain.refusals import Refusal, RefusalKind
@@ -111,6 +111,6 @@ def check_placed_at(placed_at: datetime | None, now: datetime) -> None:
     """
     if placed_at is not None and placed_at > now + SKEW_MAX:
         raise ValueError(
-            f"placed_at: {placed_at.isoformat()} is more than {SKEW_MAX.total_seconds():.0f} seconds ahead of this"
-            f" service, where it is {now.isoformat()}"
+            f"placed_at: {write_moment(placed_at)} is more than {SKEW_MAX.total_seconds():.0f} seconds ahead of this"
+            f" service, where it is {write_moment(now)}"
         )

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from countermand.domain.dates import write_moment
 from countermand.domain.line import Cancellation, Line, State
 from countermand.domain.parties import Asker
 
@@ -82,7 +83,7 @@ def _ended(cancellation: Cancellation) -> str:
 
 
 def _at(moment: datetime) -> str:
-    return f"at {moment.isoformat(timespec='seconds')}"
+    return f"at {write_moment(moment, 'seconds')}"
 
 
 def _upper(words: str) -> str:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from countermand.domain.commands import Reassign, Release
+from countermand.domain.dates import write_moment
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decision, Line
 from countermand.domain.parties import Asker
@@ -78,7 +79,7 @@ def reassigned(line: Line, command: object) -> Refusal | None:
     if not left:
         return None
     to = left[-1].to_name or "another party"
-    at = left[-1].at.isoformat(timespec="seconds")
+    at = write_moment(left[-1].at, "seconds")
     return Refusal(
         kind=RefusalKind.REASSIGNED,
         detail=f"The line was given to {to} at {at}. Your answer does not count.",

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from countermand.domain.dates import write_moment
 from countermand.domain.events import EventKind
 from countermand.domain.line import Cancellation, Decided, Decision, Line, State
 from countermand.domain.outcome import answered_last, count, outcome, party_word
@@ -270,7 +271,7 @@ _BECAME: Final = {
 
 
 def _became(line: Line, decided: Decided) -> str:
-    at = decided.at.isoformat(timespec="seconds")
+    at = write_moment(decided.at, "seconds")
     by = "policy" if decided.rule else party_word(line, decided.by)
     return f"{_BECAME[decided.kind]} by {by} at {at}"
 

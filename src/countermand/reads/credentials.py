@@ -25,6 +25,7 @@ class CredentialView:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
     party: UUID
     party_name: str
     user: UUID | None
@@ -130,7 +131,7 @@ def _credentials() -> Select[*tuple[Any, ...]]:
     held, parties, users = t.credentials, t.parties, t.users
     return select(
         *(held.c.id, held.c.kind, held.c.label, held.c.permissions),
-        *(held.c.created_at, held.c.expires_at, held.c.revoked_at),
+        *(held.c.created_at, held.c.expires_at, held.c.revoked_at, held.c.last_used_at),
         held.c.party_id.label("party"),
         parties.c.name.label("party_name"),
         held.c.user_id.label("user"),

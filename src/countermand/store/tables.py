@@ -164,6 +164,7 @@ credentials = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
+    Column("last_used_at", Instant, comment="to the minute"),
     Index(None, "party_id", "kind", "id"),
     Index(None, "kind", "id"),
     Index(None, "user_id"),

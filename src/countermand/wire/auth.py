@@ -10,6 +10,7 @@ from countermand.ids import Clock, digest
 from countermand.store.engines.protocol import Database
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
+from countermand.wire.credential_uses import CredentialUses
 from countermand.wire.response import Scope
 from countermand.wire.throttle import Throttle
 
@@ -24,10 +25,13 @@ def remembered(clock: Clock, seconds: int) -> TTLCache[str, Any]:
 class Authenticator:
     """Finds the caller of a token. A revoked token may be honoured for ``remember_s`` seconds more."""
 
-    def __init__(self, database: Database, clock: Clock, throttle: Throttle, *, remember_s: int) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, throttle: Throttle, uses: CredentialUses, *, remember_s: int
+    ) -> None:
         self._database = database
         self._clock = clock
         self._throttle = throttle
+        self._uses = uses
         self._remembered: TTLCache[str, Caller] = remembered(clock, remember_s)
 
     async def caller(self, token: str, scope: Scope) -> Caller | None:
@@ -50,6 +54,7 @@ class Authenticator:
         if caller is None or (caller.expires_at is not None and caller.expires_at <= self._clock()):
             self._throttle.wrong(scope)
             return None
+        self._uses.note(caller.credential)
         reading_party.set(caller.party)
         viewer.set(caller.sees)
         return caller

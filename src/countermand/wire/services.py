@@ -11,6 +11,7 @@ from countermand.service.lanes import Lanes
 from countermand.settings import Settings
 from countermand.store.engines.protocol import Database
 from countermand.wire.auth import Authenticator
+from countermand.wire.credential_uses import CredentialUses
 from countermand.wire.in_flight import InFlight
 from countermand.wire.passwords import Passwords
 from countermand.wire.throttle import Throttle
@@ -23,6 +24,7 @@ class Services:
     database: Database
     lanes: Lanes
     authenticator: Authenticator
+    uses: CredentialUses
     throttle: Throttle
     passwords: Passwords
     ids: Ids

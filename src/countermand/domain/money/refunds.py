@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from countermand.domain.dates import write_moment
 from countermand.domain.events import EventKind, ReportedRefund
 from countermand.domain.line import Decision, Line
 from countermand.domain.money.commands import Movement, WaitingFor
@@ -293,7 +294,7 @@ def free_to_share(refund: Refund) -> Refund:
 
 def not_open(refund: Refund) -> Refusal:
     """The state of the refund does not allow the command."""
-    when = f" (since {refund.settled_at.isoformat(timespec='seconds')})" if refund.settled_at else ""
+    when = f" (since {write_moment(refund.settled_at, 'seconds')})" if refund.settled_at else ""
     return Refusal(kind=RefusalKind.REFUND_NOT_OPEN, detail=f"This refund {_STATE_TEXTS[refund.state]}{when}.")
 
 

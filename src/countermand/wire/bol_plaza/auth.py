@@ -30,7 +30,7 @@ class PlazaAuth:
 
     def __init__(self, services: Services) -> None:
         settings = services.settings
-        self._clock, self._throttle = services.clock, services.throttle
+        self._clock, self._throttle, self._uses = services.clock, services.throttle, services.uses
         self._keys = PlazaKeys(
             services.database,
             services.keyring,
@@ -59,6 +59,7 @@ class PlazaAuth:
         )
         if isinstance(given, Denial):
             raise denied(given)
+        self._uses.note(given.credential)
         return given
 
     def forbidden(self, caller: Caller, operation: Operation[Request]) -> CallError:

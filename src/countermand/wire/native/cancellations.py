@@ -35,7 +35,7 @@ from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, UNKNOWN_ORDER, LineReport
 from countermand.domain.texts import needed_text
-from countermand.fields import Id, Note, Text
+from countermand.fields import LineId, Note, OrderId, PartyId, Text
 from countermand.ids import read, show
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import lines as line_reads
@@ -68,7 +68,7 @@ class CancellationIn(Strict):
     """
 
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=LINES_MAX), AfterValidator(distinct)] | None = None
-    order: Id | None = None
+    order: OrderId | None = None
     asker: Literal[Asker.CUSTOMER, Asker.RETAILER, Asker.PLATFORM] = Asker.CUSTOMER
     reason: CancelReason = CancelReason.NOT_STATED
     note: Note = ""
@@ -235,12 +235,12 @@ class Filters:
     asker: Asker | None = None
     reason: Annotated[list[CancelReason] | None, Query()] = None
     sku: Word | None = None
-    awaiting: Id | None = None
+    awaiting: PartyId | None = None
     awaiting_me: bool = False
     late: bool = False
     due_before: str | None = None
-    line: Id | None = None
-    order: Id | None = None
+    line: LineId | None = None
+    order: OrderId | None = None
     sort: Literal["due_at"] | None = None
 
 

@@ -14,6 +14,7 @@ from countermand.admin.access import NewCredential
 from countermand.admin.callers import Caller
 from countermand.admin.credentials import UnknownCredentialError
 from countermand.documents.credentials import CredentialOut, credential_shown
+from countermand.domain.dates import write_moment
 from countermand.domain.parties import PartyKind
 from countermand.fields import Moment, Name, Note, Text
 from countermand.ids import read
@@ -134,7 +135,7 @@ def _check(services: Services, body: CredentialIn) -> None:
         raise invalid(f"{what} does not expire; leave expires_at out.", "body", "expires_at")
     now = services.clock()
     if body.expires_at is not None and body.expires_at <= now:
-        detail = f"expires_at must be in the future; it is {now.isoformat(timespec='seconds')} here."
+        detail = f"expires_at must be in the future; it is {write_moment(now, 'seconds')} here."
         raise invalid(detail, "body", "expires_at", code="out_of_range")
 
 

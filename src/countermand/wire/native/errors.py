@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from countermand.documents.cancellations import OutcomeOut, outcome_document
+from countermand.domain.dates import write_moment
 from countermand.ids import show
 from countermand.input_errors import error_at, error_named
 from countermand.json_input import MalformedJsonError, UnfitTextError
@@ -244,11 +245,7 @@ def _more(error: CallError) -> Iterator[tuple[str, Any]]:
         yield "order", refusal.order
         yield "outcomes", [outcome_document(each, done=False) for each in refusal.reports] or None
         yield "current", CurrentOut(**asdict(refusal.current)) if refusal.current else None
-        yield "first_used_at", _moment(refusal.first_used_at) if refusal.first_used_at else None
+        yield "first_used_at", write_moment(refusal.first_used_at) if refusal.first_used_at else None
     yield "errors", error.errors
     differs = error.differs or (list(error.refusal.differs) if error.refusal else None)
     yield "differs", differs or None
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from countermand.documents.events import Envelope, write
 from countermand.domain.events import EventKind
-from countermand.fields import Id, named
+from countermand.fields import LineId, OrderId, named
 from countermand.ids import read
 from countermand.reads import events as event_reads
 from countermand.reads.events import EventFilter, Place
@@ -100,8 +100,8 @@ class EventsWanted:
 def _wanted(
     period: PeriodGiven,
     type: TypesGiven = [],  # noqa: A002, B006 - the parameter's name; nothing changes it
-    order: Annotated[Id | None, Query(description="Only events of this order")] = None,
-    line: Annotated[Id | None, Query(description="Only events of this line")] = None,
+    order: Annotated[OrderId | None, Query(description="Only events of this order")] = None,
+    line: Annotated[LineId | None, Query(description="Only events of this line")] = None,
     cancellation: Annotated[
         str | None, Query(description="Only events of this cancellation and of its refunds")
     ] = None,

@@ -21,13 +21,13 @@ from countermand.documents.judgements import JudgementOut, Verdict, judgement_do
 from countermand.domain.problems import ProblemError
 from countermand.domain.refusals import RefusalKind
 from countermand.domain.texts import needed_text
-from countermand.fields import Name, Note, named
+from countermand.fields import CancellationId, Name, Note, named
 from countermand.reads.scores import JudgementFilter, JudgementView, list_judgements
 from countermand.wire.native.access import party_listed, told
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR
-from countermand.wire.native.messages import CancellationId, JsonRoute, Limit, Strict, Word
+from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once
 from countermand.wire.native.pages import ONE_MORE, begin, page
 from countermand.wire.native.periods import PeriodGiven

@@ -19,7 +19,7 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import CancelReason
 from countermand.domain.refusals import UNKNOWN_LINE, RefusalKind
 from countermand.domain.texts import needed_text
-from countermand.fields import Day, Id, InQuery, Name, Note
+from countermand.fields import Day, InQuery, Name, Note, OrderId
 from countermand.ids import read
 from countermand.reads import line_lists
 from countermand.reads import lines as line_reads
@@ -76,7 +76,7 @@ class LinePage(BaseModel):
 class Filters:
     """Which lines a list shows: those that match all of these. Parties are named by id or name."""
 
-    order: Id | None = None
+    order: OrderId | None = None
     retailer: Word | None = None
     fulfiller: Word | None = None
     sku: Word | None = None

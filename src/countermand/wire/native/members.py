@@ -245,7 +245,7 @@ MEMBERS: Final[dict[str, str]] = {
     "door": "through which API it was done",
     "password": "a new password, 12 to 200 characters",
     "public": "the public half of a Plaza key",
-    "last_used_at": "when it was last used; null if never",
+    "last_used_at": "when it was last used, to the minute; null if never",
     "last_login_at": "when the person last logged in; null if never",
     "revoked_at": "when it was revoked; null if it was not",
     # Policies and judgements

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 from starlette.routing import Match
 
 from countermand.domain.texts import TEXT_MAX, read_text
-from countermand.fields import ExactUnits, Id, InQuery, NothingNull, named
-from countermand.ids import read_uuid
+from countermand.fields import ExactUnits, InQuery, LineId, NothingNull, named
 from countermand.json_input import parse_json
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.lookup import Lookup
@@ -86,17 +84,10 @@ class Strict(NothingNull):
     model_config = ConfigDict(extra="forbid")
 
 
-def _cancellation(given: Any) -> Any:
-    return read_uuid(given.removeprefix("can_") if isinstance(given, str) else given)
-
-
-CancellationId = Annotated[UUID, BeforeValidator(named("bad_id", _cancellation))]
-
-
 class LineIn(Strict):
     """Units of one line; all that are open when no number is given."""
 
-    line: Id
+    line: LineId
     units: Units | None = None
 
 

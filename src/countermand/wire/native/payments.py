@@ -4,16 +4,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from typing import Annotated, Final
-from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from countermand.admin.callers import Caller
 from countermand.documents.orders import PaymentIn, payment_of
 from countermand.documents.refunds import PaymentsOut, payments_document
-from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.line import Decision
 from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.amounts import to_minor
@@ -53,7 +51,10 @@ class Captured(Strict):
 @router.get("/{order}/payments", operation_id="payments.list", responses={200: {"model": PaymentsOut}})
 async def list_payments(services: Inside, who: Who, order: str) -> JSONResponse:
     """How an order is paid."""
-    return JSONResponse(payments_document(await _account(services, who, _id(order))))
+    account = await _account(services, who, order)
+    if isinstance(account, Refusal):
+        raise CallError.of(account)
+    return JSONResponse(payments_document(account))
 
 
 @router.post("/{order}/payments", operation_id="payments.create", responses={200: {"model": PaymentsOut}})
@@ -65,8 +66,7 @@ async def add_payment(services: Inside, who: Who, order: str, body: NewPayment, 
             order=account.order, actor=who.actor, payment=payment_of(body, account.money.currency, body.id)
         )
 
-    async with once.of(body) as key:
-        return await _do(services, who, _id(order), command, key)
+    return await _do(services, who, order, body, once, command)
 
 
 @router.post(
@@ -79,48 +79,49 @@ async def capture_payment(services: Inside, who: Who, order: str, payment: str, 
         captured = to_minor(body.captured, account.money.currency)
         return CapturePayment(order=account.order, actor=who.actor, payment=payment, captured_minor=captured)
 
-    async with once.of(body) as key:
-        return await _do(services, who, _id(order), command, key)
+    return await _do(services, who, order, body, once, command)
 
 
 async def _do(
     services: Services,
     who: Caller,
-    order: UUID,
+    order: str,
+    body: BaseModel,
+    once: Once,
     make: Callable[[OrderAccount], PaymentCommand],
-    key: IdempotencyKey | None,
 ) -> Response:
-    account = await _account(services, who, order)
+    found = await _account(services, who, order)
+    # The currency of an order never changes, so a repeat is told the same before its key counts.
+    call = found if isinstance(found, Refusal) else (_meant(make, found), found)
+    async with once.of(body) as key:
+        if isinstance(call, Refusal):
+            raise CallError.of(call)
+        command, before = call
+        return await submit_once(
+            services,
+            Call(command=command, door=DOOR, retailer=before.retailer),
+            key,
+            unknown=UNKNOWN_ORDER,
+            question=lambda _: partial(refunds.account_by_order, scope=scope_of(who), order=before.order),
+            show=lambda after, done: Shown(
+                body=payments_document(before if isinstance(after, Refusal) else after, repeated=_changed_nothing(done))
+            ),
+        )
+
+
+def _meant(make: Callable[[OrderAccount], PaymentCommand], account: OrderAccount) -> PaymentCommand:
     try:
-        command = make(account)
+        return make(account)
     except ValueError as error:
         raise invalid(f"{error}.", "body") from None
-    return await submit_once(
-        services,
-        Call(command=command, door=DOOR, retailer=account.retailer),
-        key,
-        unknown=UNKNOWN_ORDER,
-        question=lambda _: partial(refunds.account_by_order, scope=scope_of(who), order=order),
-        show=lambda after, done: Shown(
-            body=payments_document(account if isinstance(after, Refusal) else after, repeated=_changed_nothing(done))
-        ),
-    )
 
 
 def _changed_nothing(done: Done) -> bool:
     return not any(isinstance(each.outcome, Decision) and each.outcome.events for each in done.outcomes)
 
 
-def _id(text: str) -> UUID:
-    """The order that a path names."""
-    order = read("ord", text)
-    if order is None:
-        raise CallError.of(UNKNOWN_ORDER)
-    return order
-
-
-async def _account(services: Services, who: Caller, order: UUID) -> OrderAccount:
-    found = await services.database.read(partial(refunds.account_by_order, scope=scope_of(who), order=order))
-    if isinstance(found, Refusal):
-        raise CallError.of(found)
-    return found
+async def _account(services: Services, who: Caller, order: str) -> OrderAccount | Refusal:
+    wanted = read("ord", order)
+    if wanted is None:
+        return UNKNOWN_ORDER
+    return await services.database.read(partial(refunds.account_by_order, scope=scope_of(who), order=wanted))

@@ -18,7 +18,7 @@ from countermand.domain.money.commands import CloseRefund, CorrectRefund, Refund
 from countermand.domain.money.refunds import RefundState
 from countermand.domain.orders import LINES_MAX
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
-from countermand.fields import Id, Note, Text
+from countermand.fields import CancellationId, LineId, Note, OrderId, Text
 from countermand.ids import read, show
 from countermand.reads import refunds
 from countermand.reads.refunds import RefundView
@@ -29,7 +29,6 @@ from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, former_fingerprint, party_named, scope_of
 from countermand.wire.native.messages import (
     EXPAND,
-    CancellationId,
     JsonRoute,
     Limit,
     LineIn,
@@ -61,7 +60,7 @@ class QuoteIn(Strict):
     """Units of ``lines`` of one order, or all of an ``order``. Without a number, all that can still be cancelled."""
 
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=LINES_MAX), AfterValidator(distinct)] | None = None
-    order: Id | None = None
+    order: OrderId | None = None
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
@@ -116,8 +115,8 @@ async def list_refunds(
     period: PeriodGiven,
     state: Annotated[list[RefundState] | None, Query()] = None,
     provider: Text | None = None,
-    line: Id | None = None,
-    order: Id | None = None,
+    line: LineId | None = None,
+    order: OrderId | None = None,
     cancellation: CancellationId | None = None,
     retailer: Word | None = None,
     expand: RefundExpands = [],  # noqa: B006 - nothing changes it
@@ -199,8 +198,12 @@ async def retry_refund(services: Inside, who: Who, refund: str, once: Once, body
 @router.post("/refunds/{refund}/correct", operation_id="refunds.correct", responses={200: {"model": RefundOut}})
 async def correct_refund(services: Inside, who: Who, refund: str, body: CorrectionIn, once: Once) -> Response:
     """Correct how much of a refund was paid outside this service. The rest is then paid. Only the platform can."""
+    row = await _find(services, who, refund)
+    # Neither the amount of a refund nor its currency changes, so a repeat is told the same before its key counts.
+    elsewhere_minor = _elsewhere(row, body.refunded_elsewhere) if row else 0
     async with once.of(body, former=_former("correct", refund, body)) as key:
-        row = await _named(services, who, refund)
+        if row is None:
+            raise CallError.of(UNKNOWN_REFUND)
         if body.step is None:
             raise CallError(
                 RefusalKind.STEP_NEEDED, f"Name the step of the refund that you saw. It is now at step {row.step}."
@@ -210,7 +213,7 @@ async def correct_refund(services: Inside, who: Who, refund: str, body: Correcti
             refund=row.id,
             actor=who.actor,
             step=body.step,
-            elsewhere_minor=_elsewhere(row, body.refunded_elsewhere),
+            elsewhere_minor=elsewhere_minor,
             note=body.note,
         )
         return await _do(services, who, row, command, key)
@@ -246,10 +249,14 @@ async def _do(
 
 
 async def _named(services: Services, who: Caller, text: str) -> RefundView:
-    wanted = read("rfd", text)
-    row = None
-    if wanted is not None:
-        row = await services.database.read(partial(refunds.refund_by_id, scope=scope_of(who), refund=wanted))
+    row = await _find(services, who, text)
     if row is None:
         raise CallError.of(UNKNOWN_REFUND)
     return row
+
+
+async def _find(services: Services, who: Caller, text: str) -> RefundView | None:
+    wanted = read("rfd", text)
+    if wanted is None:
+        return None
+    return await services.database.read(partial(refunds.refund_by_id, scope=scope_of(who), refund=wanted))

@@ -14,7 +14,7 @@ from countermand.domain.commands import ChangeParcel, ChangeTransport, Parcel, S
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.orders import LINES_MAX
 from countermand.domain.refusals import UNKNOWN_ORDER
-from countermand.fields import Day, Id, Text
+from countermand.fields import Day, LineId, OrderId, Text
 from countermand.ids import read
 from countermand.reads import shipments as shipment_reads
 from countermand.reads.shipments import ParcelFilter
@@ -38,7 +38,7 @@ class ShipmentIn(Strict):
     ``override`` ships units too that somebody asked to cancel, which declines that.
     """
 
-    order: Id
+    order: OrderId
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=LINES_MAX), AfterValidator(distinct)]
     carrier: Text = ""
     tracking_number: Text = ""
@@ -66,8 +66,8 @@ class ShipmentPage(BaseModel):
 class Filters:
     """Which parcels a list shows: those that match all of these."""
 
-    order: Id | None = None
-    line: Id | None = None
+    order: OrderId | None = None
+    line: LineId | None = None
     tracking_number: Word | None = None
 
 
