@@ -15,7 +15,7 @@ from countermand.payments.registry import open_providers
 from countermand.reads.arrivals import Arrivals
 from countermand.road import Application
 from countermand.settings import Settings
-from countermand.wire.credential_uses import CredentialUses
+from countermand.wire.auth import CredentialUses
 from countermand.worker import Worker
 from countermand.worker.courier import Couriers
 from countermand.worker.notices import Courier

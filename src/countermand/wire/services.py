@@ -10,8 +10,7 @@ from countermand.reads.arrivals import Arrivals
 from countermand.service.lanes import Lanes
 from countermand.settings import Settings
 from countermand.store.engines.protocol import Database
-from countermand.wire.auth import Authenticator
-from countermand.wire.credential_uses import CredentialUses
+from countermand.wire.auth import Authenticator, CredentialUses
 from countermand.wire.in_flight import InFlight
 from countermand.wire.passwords import Passwords
 from countermand.wire.throttle import Throttle

@@ -8,6 +8,8 @@ import pytest
 
 from countermand.admin.callers import PERMISSIONS, PLATFORM, Permission
 from countermand.domain.parties import PartyKind
+from countermand.store.engines.protocol import UnavailableError
+from countermand.wire import auth
 from tests.wire.native.calling import PATH, Native, new_retailer, places
 
 pytestmark = pytest.mark.anyio
@@ -320,7 +322,10 @@ async def test_a_token_is_made_used_and_revoked(native: Native) -> None:
     again = await native.call("POST", "/v1/credentials", native.retailer, wish, headers=native.keyed("made"))
     assert again.json() == {**token, "secret": None}
     path = f"/v1/credentials/{token['id']}"
-    assert await ok(native, "GET", path, native.retailer) == token
+    await native.world.application.uses.settle()
+    shown = await ok(native, "GET", path, native.retailer)
+    assert shown.pop("last_used_at") is not None
+    assert shown == {name: value for name, value in token.items() if name != "last_used_at"}
     listed = (await ok(native, "GET", "/v1/credentials?kind=token", native.retailer))["credentials"]
     assert token in listed
     assert secret not in str(listed)
@@ -407,3 +412,55 @@ async def test_the_audit_trail_is_filtered(native: Native) -> None:
     for wrong in ("object=x", "action=nothing", "after=x"):
         assert await refused(native, "GET", f"/v1/audit?{wrong}", operator) == (422, "invalid")
     assert await refused(native, "GET", "/v1/audit", native.retailer) == (403, "wrong_party")
+
+
+# When they were used
+
+
+async def test_a_credential_shows_when_it_was_last_used_to_the_minute(native: Native) -> None:
+    operator, clock = await platform(native), native.world.clock
+    made = await ok(native, "POST", "/v1/credentials", operator, {"kind": "token", "party": str(native.retailer)})
+    path = f"/v1/credentials/{made['id']}"
+    assert (await ok(native, "GET", path, operator))["last_used_at"] is None
+    used = []
+    for seconds in (0, 59, 1):
+        clock.advance(seconds=seconds)
+        await ok(native, "GET", "/v1/me", made["secret"])
+        await native.world.application.uses.settle()
+        used.append((await ok(native, "GET", path, operator))["last_used_at"])
+    assert used[0] == used[1] < used[2]
+    newest = (await ok(native, "GET", "/v1/credentials", operator))["credentials"][0]
+    assert newest["last_used_at"] == used[2]
+    # A call that is refused for want of a permission used it too; one with a token that ended did not.
+    clock.advance(minutes=2)
+    await refused(native, "GET", "/v1/audit", made["secret"])
+    await native.world.application.uses.settle()
+    last = (await ok(native, "GET", path, operator))["last_used_at"]
+    assert last > used[2]
+    await ok(native, "POST", f"{path}/revoke", operator, {})
+    clock.advance(minutes=2)
+    assert await refused(native, "GET", "/v1/me", made["secret"]) == (401, "unauthenticated")
+    await native.world.application.uses.settle()
+    assert (await ok(native, "GET", path, operator))["last_used_at"] == last
+
+
+async def test_a_database_that_is_away_holds_up_no_note_of_a_use(
+    sqlite_native: Native, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native, application = sqlite_native, sqlite_native.world.application
+    operator = await platform(native)
+    made = await ok(native, "POST", "/v1/credentials", operator, {"kind": "token", "party": str(native.retailer)})
+
+    def away(*_: Any, **__: Any) -> None:
+        raise UnavailableError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(auth, "save_uses", away)
+        assert (await ok(native, "GET", "/v1/me", made["secret"]))["label"] == ""
+        await application.uses.settle()
+    path = f"/v1/credentials/{made['id']}"
+    assert (await ok(native, "GET", path, operator))["last_used_at"] is None
+    native.world.clock.advance(minutes=1)
+    await ok(native, "GET", "/v1/me", made["secret"])
+    await application.uses.settle()
+    assert (await ok(native, "GET", path, operator))["last_used_at"] is not None
