@@ -60,9 +60,9 @@ from countermand.reads import bulk as bulk_reads
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import credentials as credential_reads
 from countermand.reads import events as event_reads
+from countermand.reads import expansions, line_lists, lookup, order_lists, scores, seller_orders
 from countermand.reads import jobs as job_reads
 from countermand.reads import journal as journal_reads
-from countermand.reads import expansions, line_lists, lookup, order_lists, scores, seller_orders
 from countermand.reads import lines as line_reads
 from countermand.reads import notices as notice_reads
 from countermand.reads import order_summaries as summaries
@@ -1761,6 +1761,7 @@ CHANGES: Final = {
     "admin.credentials.revoke_plaza_key",
     "admin.credentials.revoke_token",
     "admin.credentials.revoke_where",
+    "store.credential_uses.save_uses",
     "admin.parties.add",
     "admin.access.add_plaza_key",
     "admin.access.add_token",
