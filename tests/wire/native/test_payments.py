@@ -25,10 +25,12 @@ async def post(native: Native, order: UUID, body: Any, who: UUID | str | None = 
 
 async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
     order = (await paid(native, payments=[])).id
-    for _ in range(2):
+    for repeated in (False, True):
         response = await post(native, order, {**reserved(native), "captured": "10", "authorised": "17"})
-        assert response.status_code == 200, response.text
+        assert (response.status_code, response.json()["repeated"]) == (200, repeated), response.text
     captured = await post(native, order, {"captured": "20.00"}, await native.token(PLATFORM), more="/card/capture")
+    again = await post(native, order, {"captured": "20.00"}, more="/card/capture")
+    assert again.json() == {**captured.json(), "repeated": True}
     assert captured.json() == {
         "order": str(order),
         "currency": "EUR",
@@ -52,12 +54,20 @@ async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
                 "released_minor": 0,
             }
         ],
+        "repeated": False,
     }
     shown = await native.call("GET", f"/v1/orders/{order}/payments", native.retailer)
     assert shown.json() == captured.json()
     events = (await native.call("GET", "/v1/events", native.retailer)).json()["events"]
     [told] = [each["data"]["payment"] for each in events if each["type"] == "countermand.payment.captured.v1"]
-    assert told == {"id": "card", "captured": "20.00", "authorised": "7.00", "currency": "EUR"}
+    assert told == {
+        "id": "card",
+        "captured": "20.00",
+        "captured_minor": 2000,
+        "authorised": "7.00",
+        "authorised_minor": 700,
+        "currency": "EUR",
+    }
     others = (await native.call("GET", f"/v1/events?line={events[0]['data']['line']}", native.world.supplier)).json()
     assert not [each for each in others["events"] if "payment" in each["type"]], "no business of the supplier's"
 
