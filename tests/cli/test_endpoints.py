@@ -208,8 +208,8 @@ def test_a_test_is_signed_and_its_answer_printed(cli: Cli) -> None:
             refused = await asyncio.to_thread(cli, "endpoint", "test", made["id"], "--json", **LOOPBACK)
         assert (taken.code, taken.out) == (0, "The receiver answered 204.\n")
         assert refused.code == 1
-        assert refused.json["verdict"] == "failed"
-        assert "out of paper" in refused.json["result"]
+        assert refused.json["ok"] is False
+        assert "out of paper" in refused.json["answer"]
         first, second = receiver.requests
         verify([made["secret"]], first.headers, first.body, now=datetime.now(UTC))
         body = json.loads(first.body)

@@ -59,7 +59,7 @@ def test_what_becomes_of_parties_and_credentials(cli: Cli, does: Story, parties:
     assert does("plaza-key", "revoke", public)["public"] == public
     client = cli("client-credentials", "create", "--party", "Fine Shoes").out.split()[0]
     assert does("client-credentials", "revoke", client)["client_id"] == client
-    assert does("party", "deactivate", "Fine Shoes")["handed_over"] == 0
+    assert does("party", "deactivate", "Fine Shoes")["written"]
     assert does("party", "activate", "Fine Shoes")["message"] == "Fine Shoes takes part again."
     assert does("migrate")["before"] == does("migrate")["after"]
 

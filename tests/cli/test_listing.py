@@ -35,7 +35,7 @@ def test_every_list_takes_what_is_at_hand(cli: Cli, lines: list[str], sought: st
     assert [each["id"] for each in cli("orders", at_hand, "--json").json] == [found["id"]]
     assert [each["id"] for each in cli("cancellations", at_hand, "--json").json] == [cancellation]
     assert cli("refunds", at_hand, "--json").json == []
-    reported = cli("timeline", at_hand, "--json").json
+    reported = cli("timeline", at_hand, "--json").json["entries"]
     only_a_line = sought in ("number", "line")
     assert {each["line"] for each in reported} == ({lines[0]} if only_a_line else set(lines))
 

@@ -49,7 +49,7 @@ def die(change: Callable[..., None]) -> None:
 def test_notices_are_listed_newest_first_with_what_became_of_them(cli: Cli, endpoint: str) -> None:
     found = cli("notices", "--json").json
     assert len(found) == 4
-    assert {(each["state"], each["kind"], each["attempts"], each["endpoint"]) for each in found} == {
+    assert {(each["state"], each["type"], each["attempts_made"], each["endpoint"]) for each in found} == {
         ("due", "line.placed", 0, endpoint)
     }
     assert [each["id"] for each in found] == sorted((each["id"] for each in found), reverse=True)
@@ -78,7 +78,7 @@ def test_a_dead_notice_is_replayed(cli: Cli, endpoint: str, change: Callable[...
     assert (done.code, done.out) == (0, "")
     assert "as soon as a worker runs" in done.err
     [due] = cli("notices", "--state", "due", "--json").json
-    assert (due["id"], due["attempts"]) == (notice, 0)
+    assert (due["id"], due["attempts_made"]) == (notice, 0)
 
 
 def test_what_is_dead_since_then_is_recovered(cli: Cli, endpoint: str, change: Callable[..., None]) -> None:
@@ -158,7 +158,7 @@ def test_notices_show_what_was_tried(cli: Cli, endpoint: str, tmp_path: Path) ->
 
     assert "Nothing was tried yet." in cli("notices", "--attempts").err
     asyncio.run(try_it())
-    found = {each["id"]: each["tried"] for each in cli("notices", "--attempts", "--json").json}
+    found = {each["id"]: each["attempts"] for each in cli("notices", "--attempts", "--json").json}
     assert [(each["ok"], each["status"], each["answer"]) for each in found.pop(first["id"])] == [(False, 500, "oops")]
     assert set(map(len, found.values())) == {0}
     assert cli("notices", "--attempts").lines[-1][0] == first["id"]

@@ -52,15 +52,10 @@ def test_a_supplier_with_terms_of_its_own_has_those(parties: Run) -> None:
 def test_working_hours_can_be_set_and_taken_away(parties: Run) -> None:
     hours = ("--working-hours", "mon-fri 09:00-17:00 Europe/Amsterdam", "--holidays", "NL")
     assert parties("policy", "set", "--retailer", "Fine Shoes", *hours).returncode == 0
-    assert shown(parties)["working_hours"] == {
-        "zone": "Europe/Amsterdam",
-        "days": [0, 1, 2, 3, 4],
-        "opens": "09:00",
-        "closes": "17:00",
-        "holidays_of": "NL",
-    }
+    terms = shown(parties)
+    assert (terms["working_hours"], terms["holidays"]) == ("mon-fri 09:00-17:00 Europe/Amsterdam", "NL")
     parties("policy", "set", "--retailer", "Fine Shoes", "--working-hours", "none")
-    assert shown(parties)["working_hours"] is None
+    assert shown(parties)["working_hours"] == "none"
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,9 @@ def test_what_is_excluded_after_an_appeal_is_told_and_can_count_again(cli: Cli, 
     assert (again.code, "excluded already" in again.err) == (3, True)
     assert cli("score-restore", cancelled[0], "--reason", "It was another mail").code == 0
     assert card(cli)["numerator"] == 3
-    reported = cli("timeline", cancelled[0], "--json").json
-    assert [each["kind"] for each in reported[-2:]] == ["score.excluded", "score.restored"]
-    assert all(each["as"].startswith("operator ") for each in reported[-2:])
+    reported = cli("timeline", cancelled[0], "--json").json["judgements"]
+    assert ["took" in each["sentence"] for each in reported] == [True, False]
+    assert {(each["cancellation"], each["by"][:9]) for each in reported} == {(cancelled[0], "operator ")}
 
 
 def test_what_counts_in_two_scores_is_excluded_from_the_one_that_is_named(cli: Cli, cancelled: list[str]) -> None:

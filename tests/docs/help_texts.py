@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from cyclopts import App
 from rich.console import Console
 
+from countermand.cli.arguments import CALLS
 from countermand.cli.commands import app
 from countermand.cli.help_pages import FOLDER, file_of
 
 WIDTH = 100
+SERVER_TOO = (
+    "\nInstead of opening a database, it calls a service if you give --server URL (token: COUNTERMAND_TOKEN).\n"
+)
 
 
 def commands(group: App = app, *path: str) -> Iterator[tuple[str, ...]]:
@@ -23,7 +27,8 @@ def page_of(command: tuple[str, ...]) -> str:
     written = io.StringIO()
     console = Console(file=written, width=WIDTH, no_color=True, force_terminal=False, color_system=None)
     app.help_print(command, console=console)
-    return "".join(f"{line.rstrip()}\n" for line in written.getvalue().strip().splitlines())
+    page = "".join(f"{line.rstrip()}\n" for line in written.getvalue().strip().splitlines())
+    return page + (SERVER_TOO if command in CALLS else "")
 
 
 def write() -> None:

@@ -27,7 +27,7 @@ from countermand.store.changes import change_exactly, change_returning
 class UnknownCredentialError(UnknownError):
     """There is no such credential, or it was revoked before. The message says which."""
 
-    code = "unknown_token"
+    code = "unknown_credential"
 
 
 class TooManyKeysError(RefusedError):
@@ -59,7 +59,7 @@ PLAZA_KEYS_MAX: Final = 2
 class UnknownKeyError(UnknownError):
     """There is no such Plaza key, or it was revoked before."""
 
-    code = "unknown_key"
+    code = "unknown_credential"
 
 
 class BadLabelError(UnfitError):

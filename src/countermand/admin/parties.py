@@ -33,7 +33,7 @@ class BadNameError(UnfitError):
 class TakenError(RefusedError):
     """The name or e-mail address belongs to another one already."""
 
-    code = "taken"
+    code = "name_taken"
 
 
 class PlatformStaysError(RefusedError):

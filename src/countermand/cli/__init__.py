@@ -39,8 +39,8 @@ What happens:      order add|erase   quote   ask   accept   decline   withdraw  
 Money:             refunds   refund paid|close|retry|correct   payment add|capture|list
 How they do:       score   score-exclude   score-restore
 
-`--server URL` has a command call a service instead of opening a database: what answers, asks, refunds, payments and
-endpoints are about. The token is in COUNTERMAND_TOKEN or COUNTERMAND_TOKEN_FILE.
+`--server URL` has nearly every command call a service instead of opening a database.
+The token is in COUNTERMAND_TOKEN or COUNTERMAND_TOKEN_FILE.
 Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.
 `countermand COMMAND --help` shows the flags of a command, `countermand NOUN --help` its verbs.
 Settings: flag, then COUNTERMAND_* variable, then ./countermand.toml, then default.

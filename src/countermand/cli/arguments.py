@@ -1,7 +1,7 @@
 """Arguments, as far as every command understands them: which command it is, and the flags that all have."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -15,15 +15,38 @@ SERVER: Final = "--server"
 CALLS: Final = frozenset(
     {
         *((name,) for name in ("cancellations", "ask", "accept", "decline", "withdraw", "reassign")),
-        *((name,) for name in ("quote", "refunds", "score", "replay", "recover", "listen", "trigger", "open")),
+        *((name,) for name in ("orders", "timeline", "quote", "refunds", "notices", "replay", "recover", "audit")),
+        *((name,) for name in ("score", "score-exclude", "score-restore", "listen", "trigger", "open")),
         *(("party", verb) for verb in ("add", "list", "deactivate", "activate")),
+        *(("user", verb) for verb in ("add", "list", "disable", "enable", "password", "log-out")),
+        *(("token", verb) for verb in ("create", "list", "revoke")),
+        *(("plaza-key", verb) for verb in ("create", "list", "revoke")),
+        *(("policy", verb) for verb in ("show", "set")),
         *(("refund", verb) for verb in ("paid", "close", "retry", "correct")),
         *(("payment", verb) for verb in ("add", "capture", "list")),
         *(("endpoint", verb) for verb in ("add", "list", "pause", "resume", "confirm", "rotate", "remove", "test")),
-        *(("events", "tail"), ("orders",), ("order", "add"), ("order", "erase")),
+        *(("events", "tail"), ("order", "add"), ("order", "erase")),
     }
 )
 """Commands that take ``--server``."""
+LOCAL: Final[Mapping[tuple[str, ...], str]] = {
+    ("serve",): "It runs a service.",
+    ("worker",): "It works on the database of a service.",
+    ("migrate",): "It changes the schema of a database.",
+    ("backup",): "It reads a database, whole.",
+    ("restore",): "It writes a database, whole.",
+    ("demo",): "It runs a service of its own.",
+    ("completion",): "It is about the shell on this machine.",
+    ("plaza",): "It calls the Plaza API of any service; --url names it.",
+    ("bol",): "It calls the Retailer API of any service; --url names it.",
+    ("token", "rename"): "The API of a service has no call for it.",
+    **{
+        ("client-credentials", verb): "The API of a service has no call for it."
+        for verb in ("create", "list", "revoke")
+    },
+    ("status-link",): "Whoever has the link sees the cancellation; only who runs the service makes one.",
+}
+"""Commands that have no ``--server``, and why."""
 TRIES_BY_ITSELF: Final = ("order", "add")
 """Checking orders is more than adding and forgetting them."""
 

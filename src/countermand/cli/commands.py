@@ -14,7 +14,7 @@ for name, place in {
     "demo": "countermand.cli.demo:demo",
     "orders": "countermand.cli.listing:orders",
     "cancellations": "countermand.cli.listing:cancellations",
-    "timeline": "countermand.cli.listing:timeline",
+    "timeline": "countermand.cli.timelines:timeline",
     "ask": "countermand.cli.asking:ask",
     "accept": "countermand.cli.answers:accept",
     "decline": "countermand.cli.answers:decline",
@@ -26,6 +26,7 @@ for name, place in {
     "score": "countermand.cli.scores:score",
     "score-exclude": "countermand.cli.scores:score_exclude",
     "score-restore": "countermand.cli.scores:score_restore",
+    "audit": "countermand.cli.audit:audit",
     "worker": "countermand.cli.running:worker",
     "notices": "countermand.cli.notices:notices",
     "replay": "countermand.cli.notices:replay",
@@ -39,42 +40,31 @@ for name, place in {
 }.items():
     app.command(place, name=name)
 
-for noun, help_text, module, verbs in (
-    ("party", "Retailers, suppliers and the platform.", "parties", ("add", "list")),
-    ("user", "People who can log in.", "parties", ("add",)),
-    ("token", "Secrets that programs call with.", "parties", ("create", "revoke")),
-    ("plaza-key", "Key pairs that Plaza clients sign with.", "parties", ("create", "list", "revoke")),
-    ("client-credentials", "OAuth clients of bol's Retailer API.", "clients", ("create", "list", "revoke")),
+for noun, help_text, verbs in (
+    (
+        "party",
+        "Retailers, suppliers and the platform.",
+        {"parties": ("add", "list"), "leaving": ("deactivate", "activate")},
+    ),
+    ("user", "People who can log in.", {"users": ("add", "list", "disable", "enable", "password", "log-out")}),
+    ("token", "Secrets that programs call with.", {"credentials": ("create", "list", "rename", "revoke")}),
+    ("plaza-key", "Key pairs that Plaza clients sign with.", {"credentials": ("create", "list", "revoke")}),
+    ("client-credentials", "OAuth clients of bol's Retailer API.", {"clients": ("create", "list", "revoke")}),
     (
         "endpoint",
         "Where parties are notified.",
-        "endpoints",
-        ("add", "list", "pause", "resume", "confirm", "rotate", "remove", "test"),
+        {"endpoints": ("add", "list", "pause", "resume", "confirm", "rotate", "remove", "test")},
     ),
-    ("refund", "What a person does about a refund.", "refunds", ("paid", "close", "retry", "correct")),
-    ("payment", "The payments of an order.", "payments", ("add", "capture", "list")),
-    ("policy", "What retailers and suppliers agreed on.", "policies", ("show", "set")),
+    ("refund", "What a person does about a refund.", {"refunds": ("paid", "close", "retry", "correct")}),
+    ("payment", "The payments of an order.", {"payments": ("add", "capture", "list")}),
+    ("policy", "What retailers and suppliers agreed on.", {"policies": ("show", "set")}),
 ):
     group = App(name=noun, help=help_text)
-    for verb in verbs:
-        group.command(f"countermand.cli.{module}:{noun.replace('-', '_')}_{verb}", name=verb)
+    for module, names in verbs.items():
+        for name in names:
+            function = f"{noun}_{name}".replace("-", "_")
+            group.command(f"countermand.cli.{module}:{function}", name=name)
     app.command(group)
-
-for verb, place in {
-    "user list": "user_list",
-    "user disable": "user_disable",
-    "user enable": "user_enable",
-    "user password": "user_password",
-    "user log-out": "user_log_out",
-    "token list": "token_list",
-    "token rename": "token_rename",
-}.items():
-    noun, _, name = verb.partition(" ")
-    app[noun].command(f"countermand.cli.access:{place}", name=name)
-app.command("countermand.cli.access:audit", name="audit")
-
-app["party"].command("countermand.cli.leaving:party_deactivate", name="deactivate")
-app["party"].command("countermand.cli.leaving:party_activate", name="activate")
 
 events = App(name="events", help="What happens at a service.")
 events.command("countermand.cli.following:events_tail", name="tail")

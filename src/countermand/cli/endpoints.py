@@ -9,8 +9,10 @@ from countermand.cli import nouns
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import Text
 from countermand.cli.listing import minute
-from countermand.cli.output import Exit, print_json, print_table, report
+from countermand.cli.nouns import Document
+from countermand.cli.output import Exit, plain, print_json, print_table, report
 from countermand.cli.running import DatabaseFlag, JsonFlag
+from countermand.domain.events import EventKind
 
 Which = Annotated[str, Parameter(help="Id of the endpoint")]
 
@@ -123,18 +125,36 @@ def endpoint_rotate(
 def endpoint_remove(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """Remove an endpoint for good. Notices that waited are dead."""
     done = nouns.endpoints(database).remove(endpoint)
-    dead = f" Notices that were due there and are dead now: {done['dead']}." if "dead" in done else ""
-    report(f"The endpoint is removed.{dead}", json=json, **done)
+    report("The endpoint is removed. Notices that waited for it are dead.", json=json, **done)
 
 
-def endpoint_test(endpoint: Which, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """Send a signed test to an endpoint now, and print the receiver's answer."""
-    sent = nouns.endpoints(database).test(endpoint)
-    if sent is None:
-        return
+def endpoint_test(
+    endpoint: Which,
+    *,
+    event: Annotated[
+        EventKind | None, Parameter(help="A kind of event to send a sample of; a plain test by default")
+    ] = None,
+    database: DatabaseFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Send a signed test to an endpoint now, or a sample of an event, and print the receiver's answer."""
+    sent = nouns.endpoints(database).test(endpoint, event.value if event else None)
+    if sent is not None:
+        tell_test(sent, json=json)
+
+
+def tell_test(sent: Document, *, json: bool) -> None:
+    """Print what came of a test; ends the command if it was not accepted."""
     if json:
         print_json(sent)
     else:
-        print(sent["result"])
-    if sent["verdict"] != "delivered":
+        print(plain(_answer(sent)))
+    if not sent["ok"]:
         raise SystemExit(Exit.FAILED)
+
+
+def _answer(sent: Document) -> str:
+    if sent["status"] is None:
+        return "The e-mail is sent." if sent["ok"] else str(sent["error"])
+    said = f": {sent['answer']}" if sent["answer"] else "."
+    return f"The receiver answered {sent['status']}{said}"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
+from countermand.cli import nouns
+from countermand.cli.endpoints import tell_test
 from countermand.cli.output import Exit, fail, manners, plain, print_json, say, writing
 from countermand.cli.remote.calling import calling
 
@@ -75,15 +77,9 @@ def trigger(
     json: OneJson = False,
 ) -> None:
     """Have a service send a sample of an event to an endpoint, and print the receiver's answer. Needs --server."""
-    with calling() as client:
-        attempt = client.endpoints.test(endpoint, event=event)
-    if json:
-        print_json(attempt.document)
-    else:
-        answered = str(attempt.status) if attempt.status is not None else "no answer"
-        print(plain(f"{answered} {attempt.answer or attempt.error}".strip()))
-    if not attempt.ok:
-        raise SystemExit(Exit.FAILED)
+    sent = nouns.endpoints(None).test(endpoint, event)
+    assert sent is not None
+    tell_test(sent, json=json)
 
 
 PAGES: Final = {"can_": "cancellations", "rfd_": "refunds", "ord_": "orders", "ept_": "endpoints", "pty_": "parties"}

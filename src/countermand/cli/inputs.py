@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter, Token
 
@@ -37,6 +37,14 @@ Text = Annotated[str, _text(TEXT_MAX)]
 Name = Annotated[str, _text(TEXT_MAX, needed=True)]
 Note = Annotated[str, _text(NOTE_MAX)]
 NeededNote = Annotated[str, _text(NOTE_MAX, needed=True)]
+
+
+NUMBER_DIGITS_MAX: Final = 10
+
+
+def is_number(text: str) -> bool:
+    """Whether it can be bol's number of a line."""
+    return text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX
 
 
 def amount(text: str) -> Decimal:

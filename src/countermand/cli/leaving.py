@@ -15,13 +15,8 @@ def party_deactivate(name: str, *, database: DatabaseFlag = None, json: JsonFlag
     name
         Name or id of the party.
     """
-    party, handed_over = nouns.parties(database).deactivate(name)
-    left = f"{name} takes no part any more."
-    if handed_over is None:
-        report(f"{left} What waited for it goes to an operator.", json=json, id=party)
-        return
-    sentence = f"{handed_over} of the cancellations that waited for it went to an operator."
-    report(f"{left} {sentence}", json=json, id=party, handed_over=handed_over)
+    party = nouns.parties(database).deactivate(name)
+    report(f"{name} takes no part any more. What waited for it goes to an operator.", json=json, id=party)
 
 
 def party_activate(name: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:

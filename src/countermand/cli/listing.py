@@ -1,34 +1,17 @@
-"""Lists of orders and cancellations, and the stories of lines."""
+"""Lists of orders and cancellations."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import groupby
 from typing import Annotated, Any, Final, Literal, TypeVar
-from uuid import UUID
 
 from cyclopts import Parameter
-from sqlalchemy import Connection
 
-from countermand.admin import policies
-from countermand.admin.finding import EVERYTHING
 from countermand.cli import nouns
 from countermand.cli.nouns import Shown, WantedCancellations, WantedOrders
 from countermand.cli.orders import LimitFlag
-from countermand.cli.output import Exit, csv_printer, fail, plain, print_csv, print_json, print_table, say, say_more
-from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag, ask_database, read_pages, read_settings
-from countermand.documents import timeline as sentences
-from countermand.documents.line_history import event_document, judgement_document
-from countermand.domain.numbers import read_digits
-from countermand.ids import read
-from countermand.reads import events as event_reads
-from countermand.reads import lines as line_reads
-from countermand.reads import orders as order_reads
-from countermand.reads import scores
-from countermand.reads.events import PastEvent
-from countermand.reads.lookup import Lookup
-from countermand.reads.scores import JudgementView
-from countermand.settings import Settings
+from countermand.cli.output import Exit, csv_printer, fail, print_json, print_table, say, say_more
+from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag
 
 T = TypeVar("T")
 
@@ -46,8 +29,6 @@ ListedState = Literal["asked", "accepted", "declined", "withdrawn", "lapsed", "e
 ORDERS_SHOWN: Final = 20
 CANCELLATIONS_SHOWN: Final = 50
 ROWS_SHOWN: Final = 50
-TOLD_MAX: Final = 20
-"""How many orders are printed at once."""
 
 
 def orders(
@@ -89,13 +70,11 @@ def export(
         say_more("first", limit)
 
 
-def newest_of(
-    settings: Settings, page: Callable[[Connection, int, T | None], Sequence[T]], limit: int | None
-) -> list[T]:
+def newest_of(read: Read[T], limit: int | None) -> list[T]:
     """The first rows of a list, which are the newest; says that there are more, if there are."""
     rows: list[T] = []
     most = limit or ROWS_SHOWN
-    if read_pages(settings, page, rows.extend, most):
+    if read(rows.extend, most):
         say_more("newest", most)
     return rows
 
@@ -197,110 +176,8 @@ def minute(written: str | None) -> str:
     return f"{datetime.fromisoformat(written):%Y-%m-%d %H:%M}" if written else ""
 
 
-def timeline(
-    sought: Annotated[
-        str,
-        Parameter(
-            help="Id of a cancellation, a line or an order, or what `orders` finds orders by",
-        ),
-    ],
-    *,
-    csv: CsvFlag = False,
-    database: DatabaseFlag = None,
-    json: JsonFlag = False,
-) -> None:
-    """Print the whole history of a line, in order."""
-
-    def question(connection: Connection) -> tuple[Sequence[PastEvent], Sequence[JudgementView], dict[UUID, str]]:
-        entries = [event for subject in _subjects(connection, sought) for event in _events_of(connection, subject)]
-        judged = scores.judgements_of(connection, [(event.retailer_id, event.line_id) for event in entries])
-        return entries, judged, {line: _zone(connection, line) for line in {event.line_id for event in entries}}
-
-    events, judgements, zones = ask_database(read_settings(database=database), question)
-    if not events:
-        fail(Exit.NOT_FOUND, "unknown_id", f"Nothing is known of {sought}.")
-    if json:
-        print_json([*map(event_document, events), *map(judgement_document, judgements)])
-        return
-    if csv:
-        print_csv(_EVENT_COLUMNS, _event_rows(events, judgements, zones))
-        return
-    for line, entries in groupby(events, key=lambda event: event.line_id):
-        _print_line(list(entries), judgements, zones[line])
-
-
-def _events_of(connection: Connection, subject: UUID) -> Sequence[PastEvent]:
-    return event_reads.timeline(connection, EVERYTHING, subject)
-
-
-def _subjects(connection: Connection, sought: str) -> list[UUID]:
-    """The line or the orders that are meant. A number of bol's means its line alone."""
-    for prefix in ("can", "lin", "ord"):
-        if subject := read(prefix, sought):
-            return [subject]
-    line = line_reads.line_of_bol_number(connection, read_digits(sought)) if _is_number(sought) else None
-    found = order_reads.orders_by_lookup(connection, EVERYTHING, Lookup(anything=sought), TOLD_MAX + 1)
-    if len(found) > TOLD_MAX:
-        say(f"These are the newest {TOLD_MAX} orders; `countermand orders` lists more.")
-    others = [view.row.id for view in found[:TOLD_MAX] if line is None or view.row.id != line.order_id]
-    return [line.id, *others] if line else others
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX
-
-
-NUMBER_DIGITS_MAX: Final = 10
-
-
-def _zone(connection: Connection, line: UUID) -> str:
-    """Where the working hours of a line's policy are, if it has any: deadlines are shown by its clock too (EC-30)."""
-    row = line_reads.line_by_id(connection, EVERYTHING, line)
-    hours = policies.in_force(connection, row.retailer_id, row.fulfiller_id).working_hours if row else None
-    return hours.zone if hours else ""
-
-
-def _print_line(events: Sequence[PastEvent], judgements: Sequence[JudgementView], zone: str) -> None:
-    line = events[0].line_id
-    print(f"{events[0].ordered} x {plain(events[0].sku)}, line {line}")
-    entries = [
-        (event.at, sentences.sentence(event, zone), f"{sentences.state(event)}; {event.door}, {event.actor}")
-        for event in events
-    ]
-    entries += [(each.at, sentences.judged(each), each.door) for each in judgements if each.line_id == line]
-    for at, sentence, where in sorted(entries, key=lambda each: each[0]):
-        print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(sentence)}  [{plain(where)}]")
-
-
 def _units(line: Mapping[str, Any]) -> str:
     return ", ".join(f"{line[word]} {word}" for word in ("open", "asked", "cancelled", "shipped") if line[word])
-
-
-def _event_rows(
-    events: Sequence[PastEvent], judgements: Sequence[JudgementView], zones: Mapping[UUID, str]
-) -> list[Mapping[str, object]]:
-    entries = [
-        {**event_document(event), "sentence": sentences.sentence(event, zones[event.line_id])} for event in events
-    ]
-    return [
-        *entries,
-        *({**judgement_document(each), "sentence": sentences.judged(each)} for each in judgements),
-    ]
-
-
-_EVENT_COLUMNS: Final = (
-    "id",
-    "line",
-    "seq",
-    "kind",
-    "at",
-    "recorded_at",
-    "by",
-    "as",
-    "door",
-    "cancellation",
-    "sentence",
-)
 
 
 _UNITS: Final = ("ordered", "open", "asked", "cancelled", "shipped")

@@ -2,43 +2,26 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from cyclopts import Parameter
-from sqlalchemy import Connection
 
-from countermand.admin import endpoints
+from countermand.admin.endpoints import PREFIX
 from countermand.cli import nouns
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import moment
-from countermand.cli.listing import export, newest_of
+from countermand.cli.listing import export, minute, newest_of
+from countermand.cli.nouns import Document, WantedNotices
 from countermand.cli.orders import LimitFlag
 from countermand.cli.output import print_json, print_table, report, say
 from countermand.cli.parties import find_id
-from countermand.cli.running import (
-    CsvFlag,
-    DatabaseFlag,
-    JsonFlag,
-    ask_database,
-    read_pages,
-    read_settings,
-)
-from countermand.documents.attempts import attempt_document
-from countermand.documents.notices import notice_document
+from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag
+from countermand.cli.timelines import SECONDS
 from countermand.documents.sentences import one_line
 from countermand.domain.delivery import NoticeState
 from countermand.ids import show
-from countermand.reads import attempts as attempt_reads
-from countermand.reads import notices as notice_reads
-from countermand.reads.attempts import AttemptView
-from countermand.reads.cancellations import PAGE_MAX
-from countermand.reads.notices import NoticeFilter, NoticeView
-
-ATTEMPTS_EACH: Final = 20
-"""So many attempts a notice has at most, unless it was sent again and again."""
 
 SinceFlag = Annotated[str | None, Parameter(help="Made at this time or later: 2026-11-02T09:00, or 24h ago: 24h")]
 
@@ -58,67 +41,42 @@ def notices(
 
     They are 50 unless --limit says otherwise, and all with --csv.
     """
-    now = datetime.now(UTC)
-    wanted = NoticeFilter(
-        states=frozenset({state.value} if state else ()),
-        endpoint=find_id(endpoints.PREFIX, endpoint) if endpoint else None,
-        since=_moment(since, now) if since else None,
+    wanted = WantedNotices(
+        state=state.value if state else None,
+        endpoint=show(PREFIX, find_id(PREFIX, endpoint)) if endpoint else None,
+        since=_moment(since, datetime.now(UTC)) if since else None,
+        attempts=attempts,
     )
-
-    def page(connection: Connection, count: int, last: NoticeView | None) -> Sequence[NoticeView]:
-        behind = replace(wanted, after=last.id if last else None)
-        return notice_reads.list_notices(connection, behind, count, now)
-
-    settings = read_settings(database=database)
+    read = partial(nouns.notices(database).read, wanted)
     if csv:
-        return export(partial(read_pages, settings, page), _NOTICE_COLUMNS, lambda row: [notice_document(row)], limit)
-    rows = newest_of(settings, page, limit)
-    tried = ask_database(settings, partial(_tried, rows=rows)) if attempts else []
+        return export(read, _COLUMNS, lambda row: [row], limit)
+    rows = newest_of(read, limit)
     if json:
-        source = settings.base_url
-        print_json([_document(row, tried, source) if attempts else notice_document(row) for row in rows])
+        print_json(rows)
         return None
-    shown = [
-        (
-            show("ntc", row.id),
-            row.state,
-            row.kind,
-            row.url,
-            row.attempts,
-            f"{row.created_at:%Y-%m-%d %H:%M}",
-            f"{row.due_at:%Y-%m-%d %H:%M}" if row.due_at else "",
-            row.last_result,
-        )
-        for row in rows
-    ]
     columns = ("Id", "State", "Event", "To", "Attempts", "Made (UTC)", "Due (UTC)", "Last attempt")
-    print_table(columns, shown, empty="There are no notices.")
+    print_table(columns, [_row(each) for each in rows], empty="There are no notices.")
     if attempts:
-        _print_attempts(tried)
+        _print_attempts([each for row in rows for each in row["attempts"]])
     return None
 
 
-def _tried(connection: Connection, rows: Sequence[NoticeView]) -> list[AttemptView]:
-    """What was tried to send these notices, a page of them at a time."""
-    ids = [row.id for row in rows]
-    pages = [ids[begin : begin + PAGE_MAX] for begin in range(0, len(ids), PAGE_MAX)]
-    return [each for page in pages for each in attempt_reads.attempts_of(connection, page, ATTEMPTS_EACH * len(page))]
+def _row(told: Document) -> tuple[object, ...]:
+    return (
+        *(told["id"], told["state"], told["type"], told["url"], told["attempts_made"]),
+        *(minute(told["created_at"]), minute(told["due_at"]), told["last_result"]),
+    )
 
 
-def _document(row: NoticeView, tried: Sequence[AttemptView], source: str) -> dict[str, Any]:
-    mine = [attempt_document(each, source).model_dump(mode="json") for each in tried if each.notice_id == row.id]
-    return {**notice_document(row), "tried": mine}
-
-
-def _print_attempts(tried: Sequence[AttemptView]) -> None:
+def _print_attempts(tried: Sequence[Document]) -> None:
     shown = [
         (
-            show("ntc", each.notice_id) if each.notice_id else "",
-            f"{each.at:%Y-%m-%d %H:%M:%S}",
-            "yes" if each.ok else "no",
-            each.status or "",
-            f"{each.duration_ms} ms",
-            one_line(each.answer or each.error, 200),
+            each["notice"] or "",
+            each["at"][:SECONDS].replace("T", " "),
+            "yes" if each["ok"] else "no",
+            each["status"] or "",
+            f"{each['duration_ms']} ms",
+            one_line(each["answer"] or each["error"], 200),
         )
         for each in tried
     ]
@@ -169,7 +127,7 @@ def _moment(text: str, now: datetime) -> datetime:
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_NOTICE_COLUMNS: Final = (
-    *("id", "state", "kind", "event", "line", "seq", "endpoint", "url", "attempts", "created_at", "due_at"),
-    *("attempted_at", "last_result"),
+_COLUMNS: Final = (
+    *("id", "state", "type", "event", "line", "endpoint", "url", "attempts_made", "created_at", "due_at", "sent_at"),
+    "last_result",
 )

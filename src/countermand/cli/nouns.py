@@ -206,8 +206,21 @@ class SentAgain:
     endpoint_state: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class WantedNotices:
+    """Which notices are listed, and whether what was tried is shown as well."""
+
+    state: str | None
+    endpoint: str | None
+    since: datetime | None
+    attempts: bool
+
+
 class Notices(Protocol):
-    """Notices that are sent again."""
+    """Notices: list them, and send them again."""
+
+    def read(self, wanted: WantedNotices, take: Callable[[Sequence[Document]], None], most: int | None) -> bool:
+        """Hand ``take`` so many of them, newest first, with the ``url`` of each. Returns whether there are more."""
 
     def replay(self, notice: str) -> SentAgain:
         """Send one again."""
@@ -257,10 +270,10 @@ class Endpoints(Protocol):
         """Give one a new secret."""
 
     def remove(self, endpoint: str) -> Document:
-        """Remove one; ``dead`` says how many notices are dead now, if that is known."""
+        """Remove one."""
 
-    def test(self, endpoint: str) -> Document | None:
-        """Send a test. Returns ``verdict`` and ``result``, and nothing in a dry run."""
+    def test(self, endpoint: str, event: str | None) -> Document | None:
+        """Send a test, or a sample of an event. Returns the attempt, and nothing in a dry run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,19 +288,14 @@ class WantedScore:
     evidence: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class FoundScore:
-    """The cards of a party, and what counts, a line each, if that was requested."""
-
-    document: Document
-    evidence: Sequence[str]
-
-
 class Scores(Protocol):
     """How parties do."""
 
-    def cards(self, wanted: WantedScore) -> FoundScore:
+    def cards(self, wanted: WantedScore) -> Document:
         """The cards of a party."""
+
+    def judge(self, cancellation: str, *, party: str | None, reason: str, excluded: bool) -> str:
+        """Exclude a cancellation from a score, or restore it. Returns its id."""
 
 
 class Parties(Protocol):
@@ -299,11 +307,110 @@ class Parties(Protocol):
     def all(self) -> Sequence[Document]:
         """All of them."""
 
-    def deactivate(self, party: str) -> tuple[str, int | None]:
-        """Deactivate one. Returns also how many cancellations an operator has to answer now, if that is known."""
+    def deactivate(self, party: str) -> str:
+        """Deactivate one."""
 
     def activate(self, party: str) -> str:
         """Activate one again."""
+
+
+class Users(Protocol):
+    """People who can log in. One is named by its id or e-mail address."""
+
+    def add(self, email: str, *, party: str, name: str, password: str, permissions: Sequence[str] | None) -> str:
+        """Add one. Returns its id, as the others below."""
+
+    def read(self, party: str | None, take: Callable[[Sequence[Document]], None], most: int | None) -> bool:
+        """Hand ``take`` so many of them, newest first. Returns whether there are more."""
+
+    def set_status(self, user: str, *, active: bool) -> str:
+        """Enable one, or disable it."""
+
+    def change_password(self, user: str, password: str) -> str:
+        """Replace the password of one."""
+
+    def log_out(self, user: str) -> str:
+        """End the log-ins and tokens of one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewCredential:
+    """A credential at the one time that its secret is shown; ``public`` is the public half of a pair of keys."""
+
+    id: str
+    secret: str
+    public: str = ""
+
+
+class Credentials(Protocol):
+    """Tokens and Plaza keys."""
+
+    def create_token(
+        self, *, party: str, permissions: Sequence[str] | None, label: str, days: int | None
+    ) -> NewCredential:
+        """Make a token."""
+
+    def create_plaza_key(self, *, party: str, label: str) -> NewCredential:
+        """Make a pair of Plaza keys."""
+
+    def read(self, kind: str, party: str | None, take: Callable[[Sequence[Document]], None], most: int | None) -> bool:
+        """Hand ``take`` so many of a kind, newest first. Returns whether there are more."""
+
+    def rename_token(self, token: str, label: str) -> str:
+        """Give a token another label. Returns its id."""
+
+    def revoke_token(self, token: str) -> str:
+        """End the token with this id. Returns it."""
+
+    def revoke_secret(self, secret: str) -> None:
+        """End the token that this is."""
+
+    def revoke_plaza_key(self, public: str) -> None:
+        """End the pair of Plaza keys with this public half."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedEntries:
+    """Which entries of the audit trail are listed."""
+
+    party: str | None
+    object: str | None
+    action: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedEntry:
+    """An entry of the audit trail, and the name of its party."""
+
+    document: Document
+    party: str
+
+
+class Audit(Protocol):
+    """The audit trail."""
+
+    def read(self, wanted: WantedEntries, take: Callable[[Sequence[ListedEntry]], None], most: int | None) -> bool:
+        """Hand ``take`` so many of its entries, newest first. Returns whether there are more."""
+
+
+class Policies(Protocol):
+    """What retailers agreed with suppliers. Durations and hours are given as they are written."""
+
+    def in_force(self, retailer: str, supplier: str | None) -> Document:
+        """What holds between the two."""
+
+    def change(self, retailer: str, supplier: str | None, terms: Mapping[str, Any]) -> Document:
+        """Save a new version. Returns it."""
+
+    def preview(self, retailer: str, supplier: str | None, terms: Mapping[str, Any]) -> Document:
+        """What a new version would change, in sentences."""
+
+
+class Timelines(Protocol):
+    """What happened to lines."""
+
+    def of(self, sought: str) -> Document:
+        """The ``entries`` and ``judgements`` of what is meant; none if nothing is known of it."""
 
 
 class Lines(Protocol):
@@ -374,6 +481,36 @@ def scores(database: str | None) -> Scores:
 def parties(database: str | None) -> Parties:
     """Parties."""
     found: Parties = _noun("parties", database)
+    return found
+
+
+def users(database: str | None) -> Users:
+    """People who can log in."""
+    found: Users = _noun("users", database)
+    return found
+
+
+def credentials(database: str | None) -> Credentials:
+    """Tokens and Plaza keys."""
+    found: Credentials = _noun("credentials", database)
+    return found
+
+
+def audit(database: str | None) -> Audit:
+    """The audit trail."""
+    found: Audit = _noun("audit", database)
+    return found
+
+
+def policies(database: str | None) -> Policies:
+    """Policies."""
+    found: Policies = _noun("policies", database)
+    return found
+
+
+def timelines(database: str | None) -> Timelines:
+    """Timelines."""
+    found: Timelines = _noun("timelines", database)
     return found
 
 

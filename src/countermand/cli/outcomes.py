@@ -2,6 +2,7 @@
 
 from typing import NoReturn
 
+from countermand.admin.endpoints import UNCONFIRMED
 from countermand.cli.output import Exit, fail
 from countermand.service.calls import Done, Outcome, Refused
 
@@ -16,3 +17,9 @@ def accepted(outcome: Outcome) -> Done:
 def not_answered() -> NoReturn:
     """End the program, since the database failed."""
     fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer. Nothing is lost; try again.")
+
+
+def unconfirmed() -> NoReturn:
+    """End the program, since nothing is sent to a mailbox before it is confirmed."""
+    hint = "`countermand endpoint confirm ID --again` sends the confirmation once more; without --again you confirm it."
+    fail(Exit.REFUSED, "unconfirmed", UNCONFIRMED, hint)

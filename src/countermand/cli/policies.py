@@ -1,21 +1,17 @@
 """Commands about policies."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from sqlalchemy import Connection
 
-from countermand.admin import policies
+from countermand.cli import nouns
 from countermand.cli.durations import seconds
-from countermand.cli.orders import operator
-from countermand.cli.output import Exit, fail, print_json
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.documents.policies import policy_document
-from countermand.domain.policy import Cutoff, Policy, Silence, WholeOrder
-from countermand.domain.policy_terms import LENGTHS, changes_of, terms_of
-from countermand.road import Application
+from countermand.cli.nouns import Document
+from countermand.cli.output import Exit, fail, manners, print_json, say
+from countermand.cli.running import DatabaseFlag, JsonFlag
+from countermand.domain.policy import Cutoff, Silence, WholeOrder
+from countermand.domain.policy_terms import LENGTHS, TERMS, changes_of
 
 SupplierFlag = Annotated[str | None, Parameter(help="Name or id; left out: every supplier without terms of its own")]
 
@@ -30,12 +26,7 @@ def policy_show(
     retailer
         Name or id of the retailer.
     """
-
-    def question(connection: Connection) -> Policy:
-        seller, holder = policies.pair(connection, retailer, supplier)
-        return policies.in_force(connection, seller, holder)
-
-    _print(ask_database(read_settings(database=database), question), json=json)
+    _print(nouns.policies(database).in_force(retailer, supplier), json=json)
 
 
 def policy_set(
@@ -78,30 +69,35 @@ def policy_set(
         "working_hours": working_hours,
         "holidays": holidays,
     }
-    changes = _changes({term: value for term, value in said.items() if value is not None})
-
-    async def work(application: Application) -> Policy:
-        change = partial(
-            policies.change_terms,
-            now=application.clock(),
-            retailer=retailer,
-            supplier=supplier,
-            changes=changes,
-            by=operator().name,
-        )
-        return await application.database.write(change)
-
-    policy = with_database(read_settings(database=database), work)
-    _print(policy, json=json)
+    terms = {term: value for term, value in said.items() if value is not None}
+    _check(terms)
+    found = nouns.policies(database)
+    if manners.dry_run:
+        _print_preview(found.preview(retailer, supplier, terms), json=json)
+    else:
+        _print(found.change(retailer, supplier, terms), json=json)
 
 
-def _print(policy: Policy, *, json: bool) -> None:
+def _print(policy: Document, *, json: bool) -> None:
     if json:
-        print_json(policy_document(policy))
+        print_json(policy)
         return
-    print(f"version: {policy.version or 'none written down; these are the defaults'}")
-    for term, value in terms_of(policy).items():
-        print(f"{term.replace('_', '-')}: {_as_flag(term, value)}")
+    print(f"version: {policy['version'] or 'none written down; these are the defaults'}")
+    for term in TERMS:
+        print(f"{term.replace('_', '-')}: {_as_flag(term, policy[term])}")
+
+
+def _print_preview(preview: Document, *, json: bool) -> None:
+    """What would change, a sentence each."""
+    if json:
+        print_json(preview)
+        return
+    for change in preview["changes"]:
+        print(change["sentence"])
+    if not preview["changes"]:
+        say("Nothing would change.")
+    elif preview["open_asks"]:
+        say(f"{preview['open_asks']} asks wait for an answer and keep their terms.")
 
 
 def _as_flag(term: str, value: str | bool) -> str:
@@ -111,11 +107,11 @@ def _as_flag(term: str, value: str | bool) -> str:
     return value.replace("_", "-") if term == "whole_order" else value
 
 
-def _changes(said: Mapping[str, Any]) -> dict[str, Any]:
-    for term in LENGTHS.keys() & said.keys():
-        if said[term] != LENGTHS[term]:
-            seconds(said[term])
+def _check(terms: Mapping[str, Any]) -> None:
+    for term in LENGTHS.keys() & terms.keys():
+        if terms[term] != LENGTHS[term]:
+            seconds(terms[term])
     try:
-        return changes_of(said)
+        changes_of(terms)
     except ValueError as error:
         fail(Exit.USAGE, "bad_working_hours", f"These are no working hours or holidays: it {error}.")

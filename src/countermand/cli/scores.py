@@ -1,22 +1,20 @@
 """Commands about scores: show a card with its evidence, take an item out after an appeal, put it back."""
 
-from functools import partial
+from datetime import datetime
+from itertools import groupby
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter, validators
 
-from countermand.admin.scores import Appeal, Judged, judge
 from countermand.cli import nouns
 from countermand.cli.inputs import Whole
 from countermand.cli.nouns import Document, WantedScore
-from countermand.cli.orders import DOOR, operator
-from countermand.cli.output import print_json, print_table, report, say
-from countermand.cli.parties import find_id
-from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, with_database
+from countermand.cli.output import plain, print_json, print_table, report, say
+from countermand.cli.running import DatabaseFlag, JsonFlag
+from countermand.cli.timelines import SECONDS
 from countermand.documents.scorecards import WEEKS, WEEKS_MAX
-from countermand.domain.scoring import NORM, STRIKE_WEEKS, Reply, Role
-from countermand.road import Application
+from countermand.documents.timeline import counted
+from countermand.domain.scoring import NORM, STRIKE_WEEKS, Reply, Role, Why
 
 WhoseFlag = Annotated[str | None, Parameter(help="Whose score; required if it counts for two parties")]
 ReasonFlag = Annotated[str, Parameter(help="Why, for everybody who reads the card")]
@@ -52,14 +50,14 @@ def score(
     )
     found = nouns.scores(database).cards(wanted)
     if json:
-        print_json(found.document)
+        print_json(found)
         return
-    rows = [_row(card) for card in found.document["weeks"]]
+    rows = [_row(card) for card in found["weeks"]]
     columns = ("Week", "Ordered", "Count", "Share", "Verdict", "Answered", "Declined", "Missed", "Median", "p90")
     print_table(columns, rows, empty="There are no weeks.")
-    for line in found.evidence:
-        print(line)
-    strikes = found.document["strikes"]
+    for card in found["weeks"] if evidence else []:
+        _print_evidence(card)
+    strikes = found["strikes"]
     say(f"The norm is at most {float(NORM):.0%}. Strikes in the last {STRIKE_WEEKS} closed weeks: {strikes}.")
 
 
@@ -72,8 +70,8 @@ def score_exclude(
     json: JsonFlag = False,
 ) -> None:
     """Exclude a cancellation from a score, after an appeal. Earlier figures can still be shown with --as-of."""
-    _judge(cancellation, party, reason, database, excluded=True)
-    report("It does not count from now on.", json=json, cancellation=cancellation, excluded=True)
+    judged = nouns.scores(database).judge(cancellation, party=party, reason=reason, excluded=True)
+    report("It does not count from now on.", json=json, cancellation=judged, excluded=True)
 
 
 def score_restore(
@@ -85,20 +83,27 @@ def score_restore(
     json: JsonFlag = False,
 ) -> None:
     """Count a cancellation again that was excluded from a score."""
-    _judge(cancellation, party, reason, database, excluded=False)
-    report("It counts again.", json=json, cancellation=cancellation, excluded=False)
+    judged = nouns.scores(database).judge(cancellation, party=party, reason=reason, excluded=False)
+    report("It counts again.", json=json, cancellation=judged, excluded=False)
 
 
-def _judge(text: str, party: str | None, reason: str, database: str | None, *, excluded: bool) -> None:
-    appeal = Appeal(cancellation=find_id("can", text), party=party, reason=reason, excluded=excluded)
-    settings = read_settings(database=database)
+def _print_evidence(card: Document) -> None:
+    """Every item that counts or was excluded, below its line, with its events."""
+    items = sorted(card["evidence"], key=lambda each: (each["line"], each["events"][0]["at"]))
+    for line, theirs in groupby(items, key=lambda each: str(each["line"])):
+        for place, each in enumerate(theirs):
+            if place == 0:
+                what = f"{each['ordered']} x {plain(each['sku'])} of order {plain(each['reference'])}"
+                print(f"{card['week']}: {what}, line {line}")
+            print(f"  {each['cancellation']}: {plain(_why(each))}")
+            for event in each["events"]:
+                print(f"    {event['at'][:SECONDS].replace('T', ' ')}  {plain(event['told'])}")
 
-    async def work(application: Application) -> Judged:
-        now, zone = application.clock(), ZoneInfo(settings.score_zone)
-        decide = partial(judge, now=now, appeal=appeal, zone=zone, by=operator().name, door=DOOR)
-        return await application.database.write(decide)
 
-    with_database(settings, work)
+def _why(item: Document) -> str:
+    word = item["excluded"]
+    excluded = (word["by"], datetime.fromisoformat(word["at"]), word["reason"]) if word else None
+    return counted(Why(item["why"]), excluded)
 
 
 def _row(card: Document) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from countermand.cli import help_pages
-from countermand.cli.arguments import OF_ALL, Arguments
+from countermand.cli.arguments import LOCAL, OF_ALL, SERVER, Arguments
 from countermand.cli.output import CommandError, Exit
 
 EVERYWHERE: Final = OF_ALL | {"--help", "--version"}
@@ -16,6 +16,8 @@ def check(given: Arguments) -> None:
         return
     known = help_pages.flags(given.command)
     for flag in given.names:
+        if flag == SERVER and given.command in LOCAL:
+            raise wrong(given, f"`countermand {' '.join(given.command)}` has no --server. {LOCAL[given.command]}")
         if flag.startswith("--") and flag not in known | EVERYWHERE:
             near = get_close_matches(flag, sorted(known), n=1)
             raise wrong(given, f"Unknown option: {flag}." + "".join(f" Did you mean {each}?" for each in near))

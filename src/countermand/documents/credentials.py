@@ -1,60 +1,13 @@
 """Tokens, Plaza keys and OAuth clients as JSON, without their secrets."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from countermand.documents.parties import PartyOut
 from countermand.ids import show
-from countermand.reads.credentials import ClientView, CredentialView, PlazaKeyView
-
-
-class TokenDocument(TypedDict):
-    """A token: whose it is, and what it may do until when."""
-
-    id: str
-    label: str
-    party: str
-    user: str | None
-    permissions: Sequence[str]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-
-
-class PlazaKeyDocument(TypedDict):
-    """A pair of Plaza keys, by its public half."""
-
-    public: str
-    label: str
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-def token_document(row: CredentialView) -> TokenDocument:
-    """One token."""
-    return {
-        "id": show("crd", row.id),
-        "label": row.label,
-        "party": row.party_name,
-        "user": row.email,
-        "permissions": row.permissions,
-        "created_at": row.created_at,
-        "expires_at": row.expires_at,
-        "revoked_at": row.revoked_at,
-    }
-
-
-def plaza_key_document(row: PlazaKeyView) -> PlazaKeyDocument:
-    """One pair of keys."""
-    return {
-        "public": row.lookup,
-        "label": row.label,
-        "created_at": row.created_at,
-        "revoked_at": row.revoked_at,
-    }
+from countermand.reads.credentials import ClientView, CredentialView
 
 
 class ClientDocument(TypedDict):
@@ -93,6 +46,7 @@ class CredentialOut(BaseModel):
     revoked_at: datetime | None
     last_used_at: datetime | None
     public: str | None
+    user: Annotated[str | None, Field(description="e-mail address of who logged in to get it; null for all others")]
 
 
 def credential_shown(row: CredentialView, now: datetime) -> CredentialOut:
@@ -110,4 +64,5 @@ def credential_shown(row: CredentialView, now: datetime) -> CredentialOut:
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
         public=str(row.id) if row.kind == "oauth_client" else row.public,
+        user=row.email,
     )

@@ -2,34 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, TypedDict
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import BaseModel, Field
+from sqlalchemy import Connection
 
-from countermand.documents.attempts import AttemptOut
+from countermand.documents.attempts import AttemptOut, attempt_document
 from countermand.domain.delivery import NoticeState
 from countermand.domain.events import EventKind
 from countermand.ids import show
+from countermand.reads import attempts as attempt_reads
 from countermand.reads.notices import NoticeView
 
-
-class NoticeDocument(TypedDict):
-    """A notice: what it tells whom, and how sending it goes."""
-
-    id: str
-    state: str
-    kind: str
-    event: str
-    line: str
-    seq: int
-    endpoint: str
-    url: str
-    attempts: int
-    created_at: str
-    due_at: str | None
-    attempted_at: str | None
-    last_result: str
+ATTEMPTS_MAX: Final = 200
+"""So many attempts are shown with each notice, at most: the first of them."""
 
 
 class NoticeOut(BaseModel):
@@ -69,20 +56,14 @@ def notice_out(row: NoticeView, attempts: Sequence[AttemptOut] | None = None) ->
     )
 
 
-def notice_document(row: NoticeView) -> NoticeDocument:
-    """One notice."""
-    return {
-        "id": show("ntc", row.id),
-        "state": row.state,
-        "kind": row.kind,
-        "event": show("evt", row.event_id),
-        "line": str(row.line_id),
-        "seq": row.seq,
-        "endpoint": show("ept", row.endpoint_id),
-        "url": row.url,
-        "attempts": row.attempts,
-        "created_at": row.created_at.isoformat(),
-        "due_at": row.due_at.isoformat() if row.due_at else None,
-        "attempted_at": row.attempted_at.isoformat() if row.attempted_at else None,
-        "last_result": row.last_result,
-    }
+def notices_shown(
+    connection: Connection, rows: Sequence[NoticeView], *, with_attempts: bool, source: str
+) -> list[NoticeOut]:
+    """Notices, each with the first of its attempts if those are wanted. ``source`` is the service's base URL."""
+    if not with_attempts:
+        return [notice_out(row) for row in rows]
+    tried = attempt_reads.attempts_of(connection, [row.id for row in rows], ATTEMPTS_MAX * len(rows))
+    return [
+        notice_out(row, [attempt_document(each, source) for each in tried if each.notice_id == row.id][:ATTEMPTS_MAX])
+        for row in rows
+    ]

@@ -150,9 +150,13 @@ def _evidence(card: Scorecard, shown: Shown) -> list[dict[str, Any]]:
 
 
 def _incident(incident: Incident, word: Judgement | None, shown: Shown) -> dict[str, Any]:
+    first = shown.events[incident.evidence[0]]
     return {
         "cancellation": show("can", incident.cancellation),
         "line": str(incident.line),
+        "reference": first.reference,
+        "sku": first.sku,
+        "ordered": first.ordered,
         "why": incident.why.value,
         "units": incident.units,
         "excluded": None if word is None else {"reason": word.reason, "by": word.by, "at": write_moment(word.at)},

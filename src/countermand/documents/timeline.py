@@ -7,13 +7,19 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from countermand.domain.events import EventKind
 from countermand.domain.money.amounts import write_minor
+from countermand.domain.parties import PartyKind
 from countermand.domain.policy import Rule
 from countermand.domain.scoring import Incident, Judgement, Why
 from countermand.ids import show
+from countermand.reads import events as event_reads
+from countermand.reads import scores as score_reads
 from countermand.reads.events import PastEvent
+from countermand.reads.policies import zone_between
+from countermand.reads.scope import Scope
 from countermand.reads.scores import JudgementView
 
 Facts = Mapping[str, Any]
@@ -45,20 +51,81 @@ class TimelineEntry(BaseModel):
     by: str
     units: int
     state: TimelineState
+    kind: EventKind
+    door: str
+    sku: str
+    cancellation: str | None
 
 
-def timeline_entry(event: PastEvent) -> TimelineEntry:
-    """One event as an entry of a timeline."""
+class TimelineJudgement(BaseModel):
+    """What an operator decided about a cancellation in a score, as a sentence."""
+
+    at: datetime
+    sentence: str
+    judgement: str
+    line: UUID
+    cancellation: str
+    by: str
+    door: str
+
+
+class TimelineOut(BaseModel):
+    """What happened, oldest first, and what operators decided about it in scores."""
+
+    entries: list[TimelineEntry]
+    judgements: list[TimelineJudgement]
+
+
+def timeline_of(connection: Connection, scope: Scope, subject: UUID) -> TimelineOut:
+    """All that happened to an order, a line or a cancellation's line, as far as a party sees it.
+
+    A deadline is told in UTC, and in the time of the working hours that hold now between the two.
+    """
+    events = sorted(event_reads.timeline(connection, scope, subject), key=lambda event: event.at)
+    zones = {each: zone_between(connection, *each) for each in {_pair(event) for event in events}}
+    judged_of = score_reads.judgements_of(connection, [(each.retailer_id, each.line_id) for each in events])
+    return TimelineOut(
+        entries=[_entry(each, zones[_pair(each)]) for each in events],
+        judgements=[_judgement(each) for each in judged_of if _may_read(scope, each)],
+    )
+
+
+def _pair(event: PastEvent) -> tuple[UUID, UUID]:
+    return event.retailer_id, event.fulfiller_id
+
+
+def _may_read(scope: Scope, judgement: JudgementView) -> bool:
+    """A party reads what is about its own score."""
+    return scope.kind is PartyKind.PLATFORM or scope.party == judgement.party_id
+
+
+def _entry(event: PastEvent, zone: str) -> TimelineEntry:
     facts = event.facts
     buckets = {name: facts[name] for name in ("open", "asked", "cancelled", "shipped")}
     return TimelineEntry(
         at=event.at,
-        sentence=sentence(event),
+        sentence=sentence(event, zone),
         event=show("evt", event.id),
         line=event.line_id,
         by=event.actor_name or "policy",
         units=facts["units"],
         state=TimelineState(ordered=event.ordered, **buckets),
+        kind=EventKind(event.kind),
+        door=event.door,
+        sku=event.sku,
+        cancellation=show("can", event.cancellation_id) if event.cancellation_id else None,
+    )
+
+
+def _judgement(row: JudgementView) -> TimelineJudgement:
+    return TimelineJudgement(
+        at=row.at,
+        sentence=judged(row),
+        judgement=show("jdg", row.id),
+        line=row.line_id,
+        cancellation=show("can", row.cancellation_id),
+        by=row.judged_by,
+        door=row.door,
     )
 
 
@@ -250,10 +317,15 @@ _WHY: Final = {
 
 def counts(incident: Incident, judgement: Judgement | None) -> str:
     """Why something counts in a score; or who took it out, and why."""
-    if judgement is None:
-        return f"counts, as {_WHY[incident.why]}."
-    who = f"{judgement.by}, {judgement.at:%Y-%m-%d %H:%M} UTC"
-    return f"counted, as {_WHY[incident.why]}; it no longer does ({who}): {_clause(judgement.reason)}."
+    return counted(incident.why, (judgement.by, judgement.at, judgement.reason) if judgement else None)
+
+
+def counted(why: Why, excluded: tuple[str, datetime, str] | None) -> str:
+    """The same, where it is known who took it out, when, and why."""
+    if excluded is None:
+        return f"counts, as {_WHY[why]}."
+    by, at, reason = excluded
+    return f"counted, as {_WHY[why]}; it no longer does ({by}, {at:%Y-%m-%d %H:%M} UTC): {_clause(reason)}."
 
 
 def judged(judgement: JudgementView) -> str:

@@ -15,6 +15,12 @@ DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LENGTHS: Final = {"answer_within": "never", "free_window": "", "accepts_for": "always", "proof_within": "never"}
 """The terms that are durations, and the word for one without end, where there can be one."""
 
+TERMS: Final = (
+    *("answer_within", "silence", "whole_order", "free_window", "accepts_until", "accepts_for"),
+    *("customer_asks_retailer_first", "proof_within", "working_hours", "holidays"),
+)
+"""The terms of a policy, in the order in which they are shown."""
+
 NONE: Final = "none"
 
 

@@ -40,6 +40,16 @@ def policy_history(connection: Connection, retailer: UUID, fulfiller: UUID) -> l
     return [view(PolicyView, row) for row in connection.execute(query.order_by(t.policies.c.version.desc()))]
 
 
+def zone_between(connection: Connection, retailer: UUID, fulfiller: UUID) -> str:
+    """The time zone of the working hours that hold now between the two; empty if they agreed on none (EC-30)."""
+    for holder in (fulfiller, ANY_FULFILLER):
+        history = policy_history(connection, retailer, holder)
+        if history:
+            hours = policy_of_terms(history[0].version, history[0].terms).working_hours
+            return hours.zone if hours else ""
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedPolicy(PolicyView):
     """A version with the names of the two; that of the fulfiller is missing where it is every one."""

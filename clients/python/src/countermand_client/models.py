@@ -370,12 +370,29 @@ class TimelineEntry(Model):
     by: str
     units: int
     state: Units
+    kind: str = ""
+    door: str = ""
+    sku: str = ""
+    cancellation: str | None = None
+
+
+class TimelineJudgement(Model):
+    """What an operator decided about a cancellation in a score, as a sentence."""
+
+    at: Moment
+    sentence: str
+    judgement: str
+    line: str
+    cancellation: str
+    by: str
+    door: str
 
 
 class Timeline(Model):
-    """The story of an order, a line or a cancellation."""
+    """The story of an order, a line or a cancellation, and what operators decided about it in scores."""
 
     entries: list[TimelineEntry]
+    judgements: list[TimelineJudgement] = []
 
 
 class Party(Model):
@@ -416,6 +433,7 @@ class Credential(Model):
     revoked_at: Moment | None
     last_used_at: Moment | None
     public: str | None
+    user: str | None = None
     secret: str | None = None
 
 
@@ -537,6 +555,9 @@ class Incident(Model):
 
     cancellation: str
     line: str
+    reference: str = ""
+    sku: str = ""
+    ordered: int = 0
     why: str
     units: int
     excluded: Excluded | None

@@ -12,19 +12,19 @@ from countermand.admin.endpoints import Added
 from countermand.admin.finding import find_party
 from countermand.cli.nouns import Document, ListedEndpoint, NewSecret
 from countermand.cli.orders import operator
-from countermand.cli.output import Exit, fail, manners
+from countermand.cli.outcomes import unconfirmed
+from countermand.cli.output import manners
 from countermand.cli.parties import find_id
 from countermand.cli.running import ask_database, read_settings, with_database
 from countermand.documents.endpoints import listed_endpoint
-from countermand.domain.delivery import Attempt
+from countermand.domain.delivery import Attempt, Verdict
 from countermand.domain.endpoint import Endpoint
+from countermand.domain.events import EventKind
 from countermand.ids import show
 from countermand.reads import parties as party_reads
 from countermand.road import Application
 
 T = TypeVar("T")
-
-_CONFIRM = "`countermand endpoint confirm ID --again` sends the confirmation once more; without --again you confirm it."
 
 
 class LocalEndpoints:
@@ -107,23 +107,23 @@ class LocalEndpoints:
         return _shown(self._change(change, uses_keys=True))
 
     def remove(self, endpoint: str) -> Document:
-        """Remove one. ``dead`` says how many notices are dead now."""
+        """Remove one."""
         wanted = _id(endpoint)
-        dead = self._change(lambda connection, _: endpoints.remove(connection, wanted, by=operator().name))
-        return {"id": show(endpoints.PREFIX, wanted), "state": "removed", "dead": dead}
+        self._change(lambda connection, _: endpoints.remove(connection, wanted, by=operator().name))
+        return {"id": show(endpoints.PREFIX, wanted), "state": "removed"}
 
-    def test(self, endpoint: str) -> Document | None:
-        """Send a test."""
+    def test(self, endpoint: str, event: str | None) -> Document | None:
+        """Send a test, or a sample of an event."""
         wanted = _id(endpoint)
 
         async def work(application: Application) -> Attempt | None:
             found = await application.database.read(lambda connection: endpoints.find(connection, wanted))
             if found.unconfirmed_since is not None:
-                fail(Exit.REFUSED, "unconfirmed", endpoints.UNCONFIRMED, _CONFIRM)
-            return None if manners.dry_run else await _try(application, found)
+                unconfirmed()
+            return None if manners.dry_run else await _try(application, found, EventKind(event) if event else None)
 
         attempt = with_database(self._settings, work, uses_keys=True)
-        return {"verdict": attempt.verdict.value, "result": attempt.result} if attempt else None
+        return _tested(attempt) if attempt else None
 
     def _change(self, change: Callable[[Connection, Application], T], *, uses_keys: bool = False) -> T:
         """Run a change in a transaction; what cannot be ends the command with a sentence."""
@@ -146,7 +146,12 @@ def _state(found: Endpoint) -> Document:
     return {"id": show(endpoints.PREFIX, found.id), "state": found.state.value}
 
 
-async def _try(application: Application, endpoint: Endpoint) -> Attempt:
+def _tested(attempt: Attempt) -> Document:
+    ok = attempt.verdict is Verdict.DELIVERED
+    return {"ok": ok, "status": attempt.status, "answer": attempt.answer, "error": attempt.error}
+
+
+async def _try(application: Application, endpoint: Endpoint, kind: EventKind | None) -> Attempt:
     # Only this command sends anything, and what it takes is slow to import.
     from countermand.outlets.links import Links
     from countermand.outlets.registry import open_outlets
@@ -155,6 +160,6 @@ async def _try(application: Application, endpoint: Endpoint) -> Attempt:
     links = Links(keyring, settings.base_url, days=settings.answer_link_days)
     outlets, _ = open_outlets(settings, keyring=keyring, links=links, clock=application.clock)
     try:
-        return await outlets.of(endpoint).test(endpoint, application.ids.new(), application.clock())
+        return await outlets.of(endpoint).test(endpoint, application.ids.new(), application.clock(), kind)
     finally:
         await outlets.close()

@@ -1,16 +1,25 @@
 """Notices of a database."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from sqlalchemy import Connection
+
 from countermand.admin import endpoints
 from countermand.admin import notices as admin
-from countermand.cli.nouns import SentAgain
+from countermand.cli.nouns import Document, SentAgain, WantedNotices
 from countermand.cli.parties import find_id
-from countermand.cli.running import read_settings, with_database
+from countermand.cli.running import read_pages, read_settings, with_database
+from countermand.documents.notices import NoticeOut, notices_shown
 from countermand.domain.endpoint import Endpoint
-from countermand.ids import show
+from countermand.ids import show, system_clock
+from countermand.reads import notices as reads
+from countermand.reads.notices import NoticeFilter, NoticeView
 from countermand.road import Application
+
+_Read = tuple[NoticeView, NoticeOut]
 
 
 class LocalNotices:
@@ -18,6 +27,23 @@ class LocalNotices:
 
     def __init__(self, database: str | None) -> None:
         self._settings = read_settings(database=database)
+
+    def read(self, wanted: WantedNotices, take: Callable[[Sequence[Document]], None], most: int | None) -> bool:
+        """Hand ``take`` so many of them, newest first. Returns whether there are more."""
+        now, source = system_clock(), self._settings.base_url
+        chosen = NoticeFilter(
+            states=frozenset({wanted.state} if wanted.state else ()),
+            endpoint=find_id(endpoints.PREFIX, wanted.endpoint) if wanted.endpoint else None,
+            since=wanted.since,
+        )
+
+        def page(connection: Connection, count: int, last: _Read | None) -> Sequence[_Read]:
+            behind = replace(chosen, after=last[0].id if last else None)
+            rows = reads.list_notices(connection, behind, count, now)
+            shown = notices_shown(connection, rows, with_attempts=wanted.attempts, source=source)
+            return list(zip(rows, shown, strict=True))
+
+        return read_pages(self._settings, page, lambda found: take([_listed(each) for each in found]), most)
 
     def replay(self, notice: str) -> SentAgain:
         """Send one again."""
@@ -43,3 +69,8 @@ class LocalNotices:
 
 def _state(endpoint: Endpoint) -> str:
     return endpoint.state.value
+
+
+def _listed(read: _Read) -> Document:
+    row, shown = read
+    return {**shown.model_dump(mode="json", exclude_unset=True), "url": row.url}

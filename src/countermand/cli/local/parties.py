@@ -42,30 +42,30 @@ class LocalParties:
         """All of them."""
         return [party_document(row).model_dump(mode="json") for row in ask_database(self._settings, list_parties)]
 
-    def deactivate(self, party: str) -> tuple[str, int | None]:
+    def deactivate(self, party: str) -> str:
         """Deactivate one."""
-        found, handed_over = _set_active(self._settings, party, active=False)
-        return str(found), handed_over
+        return str(_set_active(self._settings, party, active=False))
 
     def activate(self, party: str) -> str:
         """Activate one again."""
-        return str(_set_active(self._settings, party, active=True)[0])
+        return str(_set_active(self._settings, party, active=True))
 
 
-def _set_active(settings: Settings, name: str, *, active: bool) -> tuple[UUID, int]:
+def _set_active(settings: Settings, name: str, *, active: bool) -> UUID:
     party: UUID = ask_database(settings, partial(find_party, text=name)).id
     if party == PLATFORM:
         fail(Exit.REFUSED, "platform_stays", "The platform cannot leave.")
 
-    async def work(application: Application) -> int:
+    async def work(application: Application) -> None:
         await application.database.write(
             partial(admin.set_active, author=author(application), party=party, active=active)
         )
         if active:
-            return 0
+            return
         try:
-            return await hand_over(application.database, application.lanes, party, operator(), DOOR)
+            await hand_over(application.database, application.lanes, party, operator(), DOOR)
         except UnavailableError:
             not_answered()
 
-    return party, with_database(settings, work)
+    with_database(settings, work)
+    return party

@@ -1,16 +1,17 @@
 """Scores of a database."""
 
-from collections.abc import Iterator
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from countermand.admin.scores import Appeal, Judged, judge
 from countermand.cli.inputs import end
-from countermand.cli.nouns import FoundScore, WantedScore
-from countermand.cli.output import Exit, fail, plain
+from countermand.cli.nouns import Document, WantedScore
+from countermand.cli.orders import DOOR, operator
+from countermand.cli.output import Exit, fail
+from countermand.cli.parties import find_id
 from countermand.cli.running import read_settings, with_database
-from countermand.documents import timeline
-from countermand.documents.scorecards import Shown, Wanted, all_incidents, document, scorecards_for
-from countermand.domain.scoring import Role, Scorecard, Week
+from countermand.documents.scorecards import Shown, Wanted, document, scorecards_for
+from countermand.domain.scoring import Role, Week
 from countermand.ids import show
 from countermand.road import Application
 
@@ -21,7 +22,7 @@ class LocalScores:
     def __init__(self, database: str | None) -> None:
         self._settings = read_settings(database=database)
 
-    def cards(self, wanted: WantedScore) -> FoundScore:
+    def cards(self, wanted: WantedScore) -> Document:
         """The cards of a party."""
         zone = ZoneInfo(self._settings.score_zone)
         chosen = Wanted(
@@ -37,12 +38,18 @@ class LocalScores:
             question = partial(scorecards_for, name=wanted.party, wanted=chosen, zone=zone, now=now)
             return await application.database.read(question)
 
-        shown = with_database(self._settings, work, creates=False)
-        cards = [shown.evidence[card.week] for card in shown.cards] if wanted.evidence else []
-        return FoundScore(
-            document=document(shown, evidence=wanted.evidence),
-            evidence=[line for card in cards for line in _evidence(card, shown)],
-        )
+        return document(with_database(self._settings, work, creates=False), evidence=wanted.evidence)
+
+    def judge(self, cancellation: str, *, party: str | None, reason: str, excluded: bool) -> str:
+        """Exclude a cancellation from a score, or restore it."""
+        appeal = Appeal(cancellation=find_id("can", cancellation), party=party, reason=reason, excluded=excluded)
+        zone = ZoneInfo(self._settings.score_zone)
+
+        async def work(application: Application) -> Judged:
+            decide = partial(judge, now=application.clock(), appeal=appeal, zone=zone, by=operator().name, door=DOOR)
+            return await application.database.write(decide)
+
+        return show("can", with_database(self._settings, work).cancellation)
 
 
 def _week(text: str | None) -> Week | None:
@@ -52,17 +59,3 @@ def _week(text: str | None) -> Week | None:
         return Week.read(text)
     except ValueError as error:
         fail(Exit.USAGE, "bad_week", f"{text!r} is no week: {error}.")
-
-
-def _evidence(card: Scorecard, shown: Shown) -> Iterator[str]:
-    words = {(incident.cancellation): judgement for incident, judgement in card.excluded}
-    line = None
-    for incident in sorted(all_incidents(card), key=lambda each: (each.line, each.at)):
-        first = shown.events[incident.evidence[0]]
-        if incident.line != line:
-            line = incident.line
-            yield f"{card.week}: {first.ordered} x {plain(first.sku)} of order {plain(first.reference)}, line {line}"
-        word = words.get(incident.cancellation)
-        yield f"  {show('can', incident.cancellation)}: {plain(timeline.counts(incident, word))}"
-        for event in (shown.events[each] for each in incident.evidence):
-            yield f"    {event.at:%Y-%m-%d %H:%M:%S}  {plain(timeline.sentence(event))}"

@@ -95,9 +95,9 @@ def page_size(most: int | None) -> int:
 
 
 def not_tried() -> None:
-    """End the command if it was to have no effect: a service can say so for asks and quotes only."""
+    """End the command if it was to have no effect: a service tries nothing but asks, orders and policies."""
     if manners.dry_run:
-        why = "With --server, --dry-run is only for asks: the service keeps what it does."
+        why = "With --server, only ask, order add and policy set have --dry-run: a service keeps what it does."
         fail(Exit.USAGE, "usage", why)
 
 

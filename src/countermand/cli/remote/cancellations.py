@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from countermand.cli.nouns import Shown, WantedCancellations
 from countermand.cli.remote.calling import calling, not_tried, own_scope, page_size, read_list
+from countermand.cli.remote.finding import named, party_named
 from countermand_client import Client
 from countermand_client.models import Cancellation
 
@@ -21,7 +22,7 @@ class RemoteCancellations:
         with calling() as client:
             found = client.cancellations.list(
                 state=wanted.state,
-                awaiting=wanted.awaiting,
+                awaiting=party_named(client, wanted.awaiting) if wanted.awaiting else None,
                 late=wanted.late or None,
                 sort="due_at" if wanted.by_due else None,
                 q=wanted.sought,
@@ -34,19 +35,19 @@ class RemoteCancellations:
     ) -> tuple[Shown, bool]:
         """Accept one."""
         said: dict[str, Any] = {"units": units, "rest_reason": rest_reason, "note": note or None}
-        return self._do(lambda client: client.cancellations.accept(cancellation, step=step, **said))
+        return self._do(lambda client: client.cancellations.accept(named("can", cancellation), step=step, **said))
 
     def decline(
         self, cancellation: str, *, step: int | None, reason: str, note: str, tracking: str
     ) -> tuple[Shown, bool]:
         """Decline one."""
         said: dict[str, Any] = {"reason": reason, "note": note or None, "tracking": tracking or None}
-        return self._do(lambda client: client.cancellations.decline(cancellation, step=step, **said))
+        return self._do(lambda client: client.cancellations.decline(named("can", cancellation), step=step, **said))
 
     def withdraw(self, cancellation: str, *, step: int | None, note: str) -> tuple[Shown, bool]:
         """Withdraw one."""
         return self._do(
-            lambda client: client.cancellations.withdraw(cancellation, step=step, note=note or None),
+            lambda client: client.cancellations.withdraw(named("can", cancellation), step=step, note=note or None),
         )
 
     def _do(self, call: Callable[[Client], Cancellation]) -> tuple[Shown, bool]:

@@ -1,11 +1,13 @@
 """Endpoints at a service."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
+from countermand.admin.endpoints import PREFIX
 from countermand.cli.nouns import Document, ListedEndpoint, NewSecret
+from countermand.cli.outcomes import unconfirmed
 from countermand.cli.output import Exit, fail
 from countermand.cli.remote.calling import calling, not_tried
-from countermand_client import Client, NotFound
+from countermand.cli.remote.finding import Names, named
 from countermand_client.models import Endpoint
 
 
@@ -26,11 +28,12 @@ class RemoteEndpoints:
         """All that are there, but those that were removed."""
         with calling() as client:
             found = list(client.endpoints.list(party=party))
-            names = _names(client, {each.party for each in found})
+            names = Names(client)
+            owners = {each.party: names.of(each.party) for each in found}
         return [
             ListedEndpoint(
                 document=_document(each),
-                owner=names[each.party],
+                owner=owners[each.party],
                 asks_only=each.url.startswith("mailto:"),
             )
             for each in found
@@ -41,13 +44,13 @@ class RemoteEndpoints:
         """Pause one."""
         not_tried()
         with calling() as client:
-            return _state(client.endpoints.pause(endpoint, reason=reason or None))
+            return _state(client.endpoints.pause(named(PREFIX, endpoint), reason=reason or None))
 
     def resume(self, endpoint: str) -> Document:
         """Resume one."""
         not_tried()
         with calling() as client:
-            return _state(client.endpoints.resume(endpoint))
+            return _state(client.endpoints.resume(named(PREFIX, endpoint)))
 
     def confirm(self, endpoint: str, *, again: bool) -> Document:
         """Ask a mailbox once more to confirm itself; only its owner confirms it."""
@@ -55,44 +58,32 @@ class RemoteEndpoints:
             fail(Exit.USAGE, "usage", "With --server, only a mailbox's owner confirms it: --again asks once more.")
         not_tried()
         with calling() as client:
-            return _state(client.endpoints.confirm(endpoint))
+            return _state(client.endpoints.confirm(named(PREFIX, endpoint)))
 
     def rotate(self, endpoint: str, *, overlap_s: int) -> NewSecret:
         """Give one a new secret."""
         not_tried()
         with calling() as client:
-            made = client.endpoints.rotate(endpoint, overlap_s=overlap_s)
+            made = client.endpoints.rotate(named(PREFIX, endpoint), overlap_s=overlap_s)
             return NewSecret(document=_document(made), secret=made.secret)
 
     def remove(self, endpoint: str) -> Document:
         """Remove one."""
         not_tried()
         with calling() as client:
-            found = client.endpoints.get(endpoint)
-            client.endpoints.delete(endpoint)
+            found = client.endpoints.get(named(PREFIX, endpoint))
+            client.endpoints.delete(found.id)
             return {"id": found.id, "state": "removed"}
 
-    def test(self, endpoint: str) -> Document | None:
-        """Send a test."""
+    def test(self, endpoint: str, event: str | None) -> Document | None:
+        """Send a test, or a sample of an event."""
         not_tried()
         with calling() as client:
-            sent = client.endpoints.test(endpoint)
-        status = f"{sent.status} {sent.answer}".strip() if sent.status is not None else sent.error
-        return {"verdict": "delivered" if sent.ok else "failed", "result": status}
-
-
-def _names(client: Client, parties: Iterable[str]) -> Mapping[str, str]:
-    """What the parties are called, by their ids."""
-    own = client.me.get().party
-    return {each: own.name if each == own.id else _name(client, each) for each in parties}
-
-
-def _name(client: Client, party: str) -> str:
-    try:
-        return client.parties.get(party).name
-    except NotFound:
-        # Its id says who it is, too.
-        return party
+            found = client.endpoints.get(named(PREFIX, endpoint))
+            if found.state == "unconfirmed":
+                unconfirmed()
+            sent = client.endpoints.test(found.id, event=event)
+        return {"ok": sent.ok, "status": sent.status, "answer": sent.answer, "error": sent.error}
 
 
 def _state(found: Endpoint) -> Document:

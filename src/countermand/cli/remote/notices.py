@@ -1,12 +1,15 @@
 """Notices at a service."""
 
 import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Final
 
-from countermand.cli.nouns import SentAgain
+from countermand.cli.nouns import Document, SentAgain, WantedNotices
 from countermand.cli.output import Exit, fail
-from countermand.cli.remote.calling import calling, not_tried
+from countermand.cli.remote.calling import calling, document, not_tried, page_size, read_list
+from countermand.cli.remote.finding import named
 
 POLL_S: Final = 0.5
 POLLS_MAX: Final = 120
@@ -15,11 +18,24 @@ POLLS_MAX: Final = 120
 class RemoteNotices:
     """Notices to endpoints of the token's party."""
 
+    def read(self, wanted: WantedNotices, take: Callable[[Sequence[Document]], None], most: int | None) -> bool:
+        """Hand ``take`` so many of them, newest first. Returns whether there are more."""
+        with calling() as client:
+            urls = cache(lambda endpoint: client.endpoints.get(endpoint).url)
+            found = client.notices.list(
+                state=[wanted.state] if wanted.state else None,
+                endpoint=wanted.endpoint,
+                since=wanted.since,
+                expand=["attempts"] if wanted.attempts else None,
+                limit=page_size(most),
+            )
+            return read_list(found, lambda each: {**document(each), "url": urls(each.endpoint)}, take, most)
+
     def replay(self, notice: str) -> SentAgain:
         """Send one again."""
         not_tried()
         with calling() as client:
-            found = client.notices.resend(notice)
+            found = client.notices.resend(named("ntc", notice))
             state = client.endpoints.get(found.endpoint).state
         return SentAgain(notice=found.id, endpoint_state=state)
 
@@ -27,8 +43,8 @@ class RemoteNotices:
         """Send all dead ones of an endpoint again: a job of the service, which is waited for."""
         not_tried()
         with calling() as client:
-            state = client.endpoints.get(endpoint).state
-            job = client.endpoints.recover(endpoint, since=since)
+            state = client.endpoints.get(named("ept", endpoint)).state
+            job = client.endpoints.recover(named("ept", endpoint), since=since)
             for _ in range(POLLS_MAX):
                 if job.ended:
                     break

@@ -6,6 +6,7 @@ from typing import Any
 
 from countermand.cli.nouns import Document, FoundOrders, ListedOrder, WantedOrders
 from countermand.cli.remote.calling import calling, not_tried, own_scope, page_size, read_list
+from countermand.cli.remote.finding import named
 from countermand_client import Client
 from countermand_client.models import Line, Order
 
@@ -29,10 +30,10 @@ class RemoteOrders:
         """Erase the customer of one."""
         not_tried()
         with calling() as client:
-            before = client.orders.get(order)
+            before = client.orders.get(named("ord", order))
             if not before.erased:
-                client.orders.erase(order, note=note)
-            return f"ord_{before.id.replace('-', '')}", not before.erased
+                client.orders.erase(before.id, note=note)
+            return named("ord", before.id), not before.erased
 
 
 def _orders(client: Client, wanted: WantedOrders, most: int | None) -> Iterator[Order]:

@@ -22,11 +22,11 @@ class RemoteParties:
             found = sorted(client.parties.list(limit=200), key=lambda each: (each.name, each.id))
         return [document(each) for each in found]
 
-    def deactivate(self, party: str) -> tuple[str, int | None]:
+    def deactivate(self, party: str) -> str:
         """Deactivate one."""
         not_tried()
         with calling() as client:
-            return client.parties.deactivate(party_named(client, party), note=_NOTE).id, None
+            return client.parties.deactivate(party_named(client, party), note=_NOTE).id
 
     def activate(self, party: str) -> str:
         """Activate one again."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from countermand.cli.nouns import Document, WantedRefunds
 from countermand.cli.remote.calling import calling, document, not_tried, page_size, read_list
-from countermand.cli.remote.finding import line_named
+from countermand.cli.remote.finding import line_named, named
 from countermand_client import Client
 from countermand_client.inputs import LineUnits
 from countermand_client.models import Refund
@@ -35,22 +35,22 @@ class RemoteRefunds:
 
     def paid(self, refund: str, *, note: str) -> str:
         """Mark one as paid by hand."""
-        return _do(lambda client: client.refunds.mark_paid(refund, note=note or None))
+        return _do(lambda client: client.refunds.mark_paid(named("rfd", refund), note=note or None))
 
     def close(self, refund: str, *, note: str) -> str:
         """Close one that is not going to be paid."""
-        return _do(lambda client: client.refunds.close(refund, note=note))
+        return _do(lambda client: client.refunds.close(named("rfd", refund), note=note))
 
     def retry(self, refund: str, *, note: str) -> str:
         """Try a parked one again."""
-        return _do(lambda client: client.refunds.retry(refund, note=note or None))
+        return _do(lambda client: client.refunds.retry(named("rfd", refund), note=note or None))
 
     def correct(self, refund: str, *, step: int | None, elsewhere: str, note: str) -> str:
         """Correct how much of one was paid outside."""
 
         def call(client: Client) -> Refund:
-            seen = client.refunds.get(refund).step if step is None else step
-            return client.refunds.correct(refund, step=seen, refunded_elsewhere=elsewhere, note=note)
+            seen = client.refunds.get(named("rfd", refund)).step if step is None else step
+            return client.refunds.correct(named("rfd", refund), step=seen, refunded_elsewhere=elsewhere, note=note)
 
         return _do(call)
 

@@ -12,7 +12,7 @@ from countermand.console.errors import PageError
 from countermand.console.pages.saved_views import keeping
 from countermand.console.rendering import HEADERS, show_page
 from countermand.console.visit import Visit
-from countermand.documents.audit import entry_document
+from countermand.documents.audit import entry_shown
 from countermand.domain.dates import read_end, read_moment
 from countermand.domain.spreadsheets import tame
 from countermand.ids import read, show
@@ -69,7 +69,7 @@ async def look(visit: Visit) -> Reply:
 
 
 def _row(entry: AuditEntry) -> Row:
-    target = entry_document(entry)["object"]
+    target = entry_shown(entry).object
     where = _TARGETS.get(target.partition("_")[0], "")
     return Row(entry=entry, target=target, page=f"{where}/{target}" if where else "")
 
@@ -131,7 +131,7 @@ async def export(visit: Visit) -> Reply:
 def _cells(row: AuditEntry) -> Iterator[str]:
     yield row.at.isoformat()
     yield row.action
-    yield entry_document(row)["object"]
+    yield entry_shown(row).object
     yield row.party_name
     yield row.by
     yield row.door

@@ -298,6 +298,9 @@ MEMBERS: Final[dict[str, str]] = {
     # Where one sentence does not serve all
     "AttemptPage.attempts": "the attempts, newest first",
     "AttemptOut.request": "what was sent",
+    "TimelineEntry.cancellation": "id of the cancellation; null if it is about none",
+    "TimelineEntry.kind": "the kind of the event",
+    "TimelineOut.judgements": "what operators decided in scores; a party reads what is about its own",
     "TestIn.event": "of which kind of event a sample is sent",
     "EventPage.events": "the events, oldest first",
     "IncidentOut.events": "what happened, as sentences",
@@ -312,7 +315,7 @@ MEMBERS: Final[dict[str, str]] = {
     "QuoteOut.refund": "what goes back to the customer",
     "PaymentOut.refunded": "how much of it has gone back",
     "PaymentOut.released": "how much of it is no longer reserved",
-    "ScorecardsOut.weeks": "a card for each week, the newest first",
+    "ScorecardsOut.weeks": "a card for each week, the oldest first",
     "ScorecardsOut.at": "as of when it was counted",
     "CardOut.evidence": "each item that counts; null unless it was asked for",
     "scorecards.get.weeks": "so many weeks, up to the present one",

@@ -12,12 +12,10 @@ from starlette.responses import Response
 from countermand.admin import endpoints
 from countermand.admin import notices as admin
 from countermand.admin.callers import Caller
-from countermand.documents.attempts import attempt_document
-from countermand.documents.notices import NoticeOut, notice_out
+from countermand.documents.notices import NoticeOut, notice_out, notices_shown
 from countermand.domain.delivery import NoticeState
 from countermand.domain.parties import PartyKind
 from countermand.ids import read, show
-from countermand.reads import attempts as attempt_reads
 from countermand.reads import notices as notice_reads
 from countermand.reads.notices import NoticeFilter, NoticeView
 from countermand.wire.native.auth import Inside, Who
@@ -30,9 +28,6 @@ from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
 
 router: Final = APIRouter(prefix="/v1/notices", responses=PROBLEMS, route_class=JsonRoute)
-
-EXPANDED_MAX: Final = 200
-"""So many attempts are shown with each notice, at most: the first of them."""
 
 NoticeExpands = Annotated[list[Literal["attempts"]], EXPAND]
 
@@ -73,7 +68,8 @@ async def list_notices(
     def look(connection: Any) -> tuple[Sequence[NoticeView], list[NoticeOut]]:
         rows = notice_reads.list_notices(connection, wanted, limit + 1, now)
         page = rows[:limit]
-        return rows, _shown(connection, page, bool(expand), services.settings.base_url)
+        source = services.settings.base_url
+        return rows, notices_shown(connection, page, with_attempts=bool(expand), source=source)
 
     rows, shown = await services.database.read(look)
     more = len(rows) > limit
@@ -87,7 +83,8 @@ async def get_notice(services: Inside, who: Who, notice: str, expand: NoticeExpa
 
     def look(connection: Any) -> list[NoticeOut]:
         row = notice_reads.notice_shown(connection, scope, wanted)
-        return _shown(connection, [row] if row else [], bool(expand), services.settings.base_url)
+        source = services.settings.base_url
+        return notices_shown(connection, [row] if row else [], with_attempts=bool(expand), source=source)
 
     found = await services.database.read(look)
     if not found:
@@ -137,13 +134,3 @@ def _id(text: str) -> UUID:
     if wanted is None:
         raise CallError(Problem.UNKNOWN_NOTICE, UNKNOWN)
     return wanted
-
-
-def _shown(connection: Any, rows: Sequence[NoticeView], expanded: bool, source: str) -> list[NoticeOut]:
-    if not expanded:
-        return [notice_out(row) for row in rows]
-    tried = attempt_reads.attempts_of(connection, [row.id for row in rows], EXPANDED_MAX * len(rows))
-    return [
-        notice_out(row, [attempt_document(each, source) for each in tried if each.notice_id == row.id][:EXPANDED_MAX])
-        for row in rows
-    ]

@@ -47,6 +47,9 @@ class IncidentOut(BaseModel):
 
     cancellation: str
     line: UUID
+    reference: str
+    sku: str
+    ordered: int
     why: Why
     units: int
     excluded: ExcludedOut | None

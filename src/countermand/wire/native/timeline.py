@@ -4,12 +4,10 @@ from functools import partial
 from typing import Final
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
-from countermand.documents.timeline import TimelineEntry, timeline_entry
+from countermand.documents.timeline import TimelineOut, timeline_of
 from countermand.domain.refusals import UNKNOWN_ORDER
 from countermand.ids import read
-from countermand.reads import events as event_reads
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS
 from countermand.wire.native.meaning import scope_of
@@ -19,20 +17,14 @@ from countermand.wire.replies import CallError
 router: Final = APIRouter(prefix="/v1/timeline", responses=PROBLEMS, route_class=JsonRoute)
 
 
-class TimelineOut(BaseModel):
-    """What happened, oldest first."""
-
-    entries: list[TimelineEntry]
-
-
 @router.get("/{id}", operation_id="timeline.get")
 async def get_timeline(services: Inside, who: Who, id: str) -> TimelineOut:  # noqa: A002 - so the path has it
     """All that happened to an order, a line or a cancellation that the caller may see, as sentences."""
     named = [found for prefix in ("ord", "lin", "can") if (found := read(prefix, id))]
     if not named:
         raise CallError.of(UNKNOWN_ORDER)
-    question = partial(event_reads.timeline, scope=scope_of(who), subject=named[0])
-    events = await services.database.read(question)
-    if not events:
+    question = partial(timeline_of, scope=scope_of(who), subject=named[0])
+    told = await services.database.read(question)
+    if not told.entries:
         raise CallError.of(UNKNOWN_ORDER)
-    return TimelineOut(entries=[timeline_entry(each) for each in sorted(events, key=lambda event: event.at)])
+    return told
