@@ -1112,6 +1112,12 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: policy_reads.policy_history(connection, p.big_retailer, p.big_supplier)}
 
 
+@of("reads.policies.zone_between")
+def _(filled: Filled) -> Cases:
+    p = filled.population
+    return {"": lambda connection: policy_reads.zone_between(connection, p.big_retailer, p.big_supplier)}
+
+
 @of("reads.policies.last_policy_version")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: policy_reads.last_policy_version(connection, filled.population.big_retailer)}
