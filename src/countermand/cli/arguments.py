@@ -29,6 +29,7 @@ CALLS: Final = frozenset(
     }
 )
 """Commands that take ``--server``."""
+_CLIENTS: Final = "It works on a database; a service makes, lists and ends clients by its calls about credentials."
 LOCAL: Final[Mapping[tuple[str, ...], str]] = {
     ("serve",): "It runs a service.",
     ("worker",): "It works on the database of a service.",
@@ -40,10 +41,9 @@ LOCAL: Final[Mapping[tuple[str, ...], str]] = {
     ("plaza",): "It calls the Plaza API of any service; --url names it.",
     ("bol",): "It calls the Retailer API of any service; --url names it.",
     ("token", "rename"): "The API of a service has no call for it.",
-    **{
-        ("client-credentials", verb): "The API of a service has no call for it."
-        for verb in ("create", "list", "revoke")
-    },
+    ("client-credentials", "create"): _CLIENTS,
+    ("client-credentials", "list"): _CLIENTS,
+    ("client-credentials", "revoke"): _CLIENTS,
     ("status-link",): "Whoever has the link sees the cancellation; only who runs the service makes one.",
 }
 """Commands that have no ``--server``, and why."""
