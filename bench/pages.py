@@ -186,6 +186,10 @@ def _names(p: Population, role: str, party: UUID, user: UUID, job: UUID, credent
         "job": show("job", job),
         "user": show("usr", user),
         "credential": show("crd", credential),
+        "notice": show("ntc", p.samples["notice"].id),
+        "event": show("evt", p.samples["event"].id),
+        # None was made: the page that says so.
+        "attempt": show("att", p.samples["notice"].id),
     }
 
 
