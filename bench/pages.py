@@ -47,8 +47,11 @@ from countermand.settings import Settings
 
 SIZES: Final = (10_000, 1_000_000)
 GOAL_MS: Final = 300.0
-PAINT: Final = """() => performance.getEntriesByType("paint").find((each) => each.name === "first-contentful-paint")
-    ?.startTime ?? null"""
+PAINT: Final = """() => new Promise((found) => new PerformanceObserver((list) => {
+    const paint = list.getEntries().find((each) => each.name === "first-contentful-paint");
+    if (paint) found(paint.startTime);
+}).observe({ type: "paint", buffered: true }))"""
+"""When the page was painted first. It waits for that."""
 
 MORE: Final = (
     "/console/cancellations?view=all",
@@ -262,7 +265,6 @@ async def _painted(
             took = []
             for number in range(options.paints + 1):
                 await page.goto(path)
-                await page.wait_for_function(f"({PAINT})() !== null")
                 paint = await page.evaluate(PAINT)
                 if number:
                     took.append(paint)
