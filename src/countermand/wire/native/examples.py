@@ -33,6 +33,8 @@ OWN_PROBLEMS: Final[dict[str, tuple[str, ...]]] = {
     "lines.allocate": ("already_shipped", "units_asked", "too_many_units"),
     "lines.reassign": ("already_shipped", "already_cancelled", "party_inactive", "unknown_party"),
     "cancellations.create": (*_CANCELLING, "unknown_line", "unknown_order"),
+    "cancellations.list": ("wrong_party",),
+    "cancellations.get": ("wrong_party",),
     "cancellations.accept": _ANSWERING,
     "cancellations.decline": ("reason_required", *_ANSWERING),
     "cancellations.withdraw": ("state_changed", "already_answered"),
