@@ -9,9 +9,9 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx2
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
-from countermand.admin import credentials, endpoints, jobs, policies
+from countermand.admin import credentials, endpoints, jobs, policies, users
 from countermand.admin.credentials import PlazaKey
 from countermand.domain.commands import (
     AskCancellation,
@@ -45,6 +45,8 @@ PREFIXES: Final = {
     "attempt": "att",
     "job": "job",
     "policy": "plc",
+    "user": "usr",
+    "credential": "crd",
 }
 NUMBERS: Final = frozenset({"item", "order_number", "shipment", "process"})
 
@@ -136,6 +138,10 @@ def _native_reads(party: str) -> Iterator[Door]:
     yield _native(party, "GET", "/policies/in_force?retailer={own_retailer}&supplier={}", "party")
     yield _native(party, "GET", "/judgements?cancellation={}", "cancellation")
     yield _native(party, "GET", "/jobs/{}/results", "job")
+    # A retailer and a supplier that share an order know each other; another retailer is not there.
+    yield _native(party, "GET", "/parties/{}", "seller")
+    yield _native(party, "GET", "/users/{}", "user")
+    yield _native(party, "GET", "/credentials/{}", "credential")
 
 
 def _native_writes(party: str) -> Iterator[Door]:
@@ -171,6 +177,9 @@ def _native_writes(party: str) -> Iterator[Door]:
     yield _native(party, "POST", "/notices/{}/resend", "notice")
     yield _native(party, "POST", "/endpoints/{}/recover", "endpoint", lambda _: {"since": "2026-11-01"})
     yield _native(party, "DELETE", "/endpoints/{}", "endpoint")
+    yield _native(party, "PATCH", "/users/{}", "user", lambda _: {"name": "x"}, {"If-Match": "*"})
+    yield _native(party, "POST", "/users/{}/end_sessions", "user")
+    yield _native(party, "POST", "/credentials/{}/revoke", "credential", lambda _: {"note": "x"})
     yield _native(party, "POST", "/jobs/{}/start", "job", lambda _: {"parts": 1})
     yield _native(party, "POST", "/jobs/{}/cancel", "job")
     yield _native(party, "PUT", "/jobs/{}/input?part=1", "job", lambda _: "line\nx\n", {"Content-Type": "text/csv"})
@@ -327,6 +336,7 @@ async def _theirs(world: World) -> dict[str, UUID | int | str]:
             **_notice(connection, world),
             "job": _job(connection, world),
             "policy": _policy(connection, world),
+            **_person(connection, world),
         }
 
     return {
@@ -374,6 +384,15 @@ def _notice(connection: Connection, world: World) -> dict[str, UUID]:
     tried = {"url": "https://hooks.example.com/theirs", "at": now, "ok": False, "duration_ms": 1, "status": 500}
     connection.execute(insert(t.attempts).values(id=attempt, notice_id=notice, answer="", error="", **about, **tried))
     return {"endpoint": to, "notice": notice, "attempt": attempt}
+
+
+def _person(connection: Connection, world: World) -> dict[str, UUID]:
+    """Somebody who logs in for them, and a token of theirs."""
+    new, theirs = world.application.ids, world.other_retailer
+    party, email = find_party(connection, str(theirs)), f"{new.new().hex}@example.com"
+    user = users.enter(connection, new, world.clock(), party=party, email=email, name="Them", password_hash="-")
+    token = select(t.credentials.c.id).where(t.credentials.c.party_id == theirs).limit(1)
+    return {"user": user, "credential": connection.execute(token).scalar_one()}
 
 
 def _policy(connection: Connection, world: World) -> UUID:

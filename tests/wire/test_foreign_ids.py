@@ -4,6 +4,7 @@ Times are too noisy for a test. Statements are what the time is made of, so thos
 another's is locked, which would be written down. ``bench --timing`` measures the times.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, Engine, event
 
 from countermand.service import load
 from countermand.service.load import Locked, lock
+from tests.docs.api_pages import operations
 from tests.support.foreign import DOORS, Door, asking
 from tests.support.world import World
 
@@ -65,3 +67,19 @@ async def test_what_is_anothers_is_answered_as_what_is_not_there(world: World) -
             found, for_foreign = await ask(door, who.theirs[door.subject])
             assert found == absent, door.name
             assert for_foreign == for_absent, door.name
+
+
+def test_every_operation_about_one_object_is_asked_about_what_is_anothers() -> None:
+    """Cells that are missing: an operation with an id in its path, and a kind of party that may call it."""
+    ways = [(method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), call) for method, path, call in operations()]
+    plain = {path for _, path, _ in operations() if "{" not in path}
+    asked = set()
+    for door in DOORS:
+        path = door.path.partition("?")[0].replace("{own}", "x").replace("{}", "x")
+        if door.scheme == "Bearer" and path not in plain:
+            met = (call for method, way, call in ways if method == door.method and way.fullmatch(path))
+            asked |= {(call["operationId"], door.party) for call in met}
+    known = {
+        (call["operationId"], party) for _, path, call in operations() if "{" in path for party in call["x-parties"]
+    }
+    assert {(name, party) for name, party in known if party != "platform"} <= asked
