@@ -4,13 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Connection
 from starlette.responses import Response
 
 from countermand.admin.callers import PLATFORM, Caller
@@ -270,7 +269,7 @@ async def list_cancellations(
     )
     scope = _scope(who, expand)
 
-    def look(connection: Connection) -> CancellationPage:
+    def look(connection: Any) -> CancellationPage:
         rows = cancellation_reads.list_cancellations(connection, scope, wanted)
         more = _place(rows[limit - 1], wanted) if len(rows) > limit else None
         shown = expanded_cancellations(connection, scope, rows[:limit], expand)
@@ -356,7 +355,7 @@ async def get_cancellation(
     """One cancellation."""
     wanted, scope = read("can", cancellation), _scope(who, expand)
 
-    def look(connection: Connection) -> list[ExpandedCancellation]:
+    def look(connection: Any) -> list[ExpandedCancellation]:
         row = cancellation_reads.cancellation_by_id(connection, scope, wanted) if wanted else None
         return expanded_cancellations(connection, scope, [row] if row else [], expand)
 

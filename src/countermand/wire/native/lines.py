@@ -3,12 +3,11 @@
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator, BaseModel, Field
-from sqlalchemy import Connection
 
 from countermand.admin.callers import Caller
 from countermand.documents.expanded import ExpandedLine, LineExpand, expanded_lines
@@ -110,7 +109,7 @@ async def list_lines(
     wanted = LineQuery(filter=such, order=filters.order, number=filters.number, behind=behind, limit=limit + 1)
     scope = scope_of(who)
 
-    def look(connection: Connection) -> LinePage:
+    def look(connection: Any) -> LinePage:
         rows = line_lists.list_lines(connection, scope, wanted)
         more = _place(rows[limit - 1]) if len(rows) > limit else None
         return LinePage(lines=expanded_lines(connection, scope, rows[:limit], expand), next=more)
@@ -146,7 +145,7 @@ async def get_line(
     """One line. Its ``ETag`` is what ``reassign`` wants in ``If-Match``."""
     wanted, scope = read("lin", line), scope_of(who)
 
-    def look(connection: Connection) -> tuple[LineDetail, ExpandedLine] | None:
+    def look(connection: Any) -> tuple[LineDetail, ExpandedLine] | None:
         row = line_reads.line_view(connection, scope, wanted) if wanted else None
         return (row, expanded_lines(connection, scope, [row], expand)[0]) if row else None
 

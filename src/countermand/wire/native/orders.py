@@ -3,11 +3,10 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, BaseModel, Field
-from sqlalchemy import Connection
 
 from countermand.admin.callers import Caller
 from countermand.admin.orders import erase_and_show
@@ -181,7 +180,7 @@ async def list_orders(
     behind = await _begin(services, who, after) if after is not None else None
     query, scope = OrderQuery(filter=wanted, lookup=lookup, behind=behind, limit=limit + 1), scope_of(who)
 
-    def look(connection: Connection) -> OrderPage:
+    def look(connection: Any) -> OrderPage:
         rows = list_order_summaries(connection, scope, query)
         more = place_in_time(rows[limit - 1].placed_at, rows[limit - 1].id) if len(rows) > limit else None
         return OrderPage(orders=expanded_orders(connection, scope, rows[:limit], expand), next=more)
@@ -204,7 +203,7 @@ async def get_order(services: Inside, who: Who, order: str, expand: OrderExpands
     """One order with its lines."""
     wanted, scope, names = read("ord", order), scope_of(who), {*expand, "lines"}
 
-    def look(connection: Connection) -> list[ExpandedOrder]:
+    def look(connection: Any) -> list[ExpandedOrder]:
         row = order_summary(connection, scope, wanted) if wanted else None
         return expanded_orders(connection, scope, [row] if row else [], names)
 

@@ -1,12 +1,11 @@
 """Quotes and refunds: what would go back to the customer, and what does."""
 
 from functools import partial
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from countermand.admin.callers import Caller
@@ -139,7 +138,7 @@ async def list_refunds(
     )
     scope = scope_of(who)
 
-    def look(connection: Connection) -> RefundPage:
+    def look(connection: Any) -> RefundPage:
         rows = refunds.list_refunds(connection, scope, filters)
         more = show("rfd", rows[limit - 1].id) if len(rows) > limit else None
         return RefundPage(refunds=expanded_refunds(connection, scope, rows[:limit], expand), next=more)
@@ -152,7 +151,7 @@ async def show_refund(services: Inside, who: Who, refund: str, expand: RefundExp
     """One refund."""
     wanted, scope = read("rfd", refund), scope_of(who)
 
-    def look(connection: Connection) -> list[ExpandedRefund]:
+    def look(connection: Any) -> list[ExpandedRefund]:
         row = refunds.refund_by_id(connection, scope, wanted) if wanted else None
         return expanded_refunds(connection, scope, [row] if row else [], expand)
 
