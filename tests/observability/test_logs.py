@@ -59,6 +59,7 @@ def test_without_a_loop_a_line_is_written_at_once(sink: LineSink, stream: io.Byt
 def test_a_stream_that_is_gone_breaks_nothing(sink: LineSink, stream: io.BytesIO) -> None:
     stream.close()
     sink.warning(b"nobody reads this")
+    assert stream.closed
 
 
 class Stderr:

@@ -88,3 +88,4 @@ async def test_a_loop_that_turns_beats_and_one_that_hangs_does_not(manager: Mana
 def test_without_systemd_nothing_happens_and_a_manager_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
     Systemd.from_environment({}).ready("Answers calls.")
     Systemd(address=str(tmp_path / "nobody")).ready("Answers calls.")
+    assert list(tmp_path.iterdir()) == []

@@ -25,6 +25,7 @@ COUNTED: Final = {
     "store/engines/sqlite/engine.py": "The same on SQLite.",
     "store/statements.py": "Statements of the write road, which holds the locks of these rows.",
     "store/feed.py": "A text that is carried out by change_any.",
+    "store/restored.py": "Texts that are carried out by change_any.",
 }
 """Modules that make statements without carrying them out there, and who counts."""
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, bindparam, func, insert, literal_column, sele
 from countermand.domain.addresses.address import STRICT, AddressRules, BadAddressError
 from countermand.domain.addresses.kinds import check_address, kind_of
 from countermand.domain.addresses.mailbox import mailbox_of, recipient_of
-from countermand.domain.endpoint import Endpoint, EndpointState, check_kinds
+from countermand.domain.endpoint import UNCONFIRMED, Endpoint, EndpointState, check_kinds
 from countermand.domain.events import EventKind
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import RefusedError, UnfitError, UnknownError
@@ -52,9 +52,6 @@ CONFIRMATIONS_MAX: Final = 3
 """The most confirmations to one mailbox within ``CONFIRMATIONS_WITHIN``, whichever parties register it."""
 
 CONFIRMATIONS_WITHIN: Final = timedelta(days=1)
-
-UNCONFIRMED: Final = "This mailbox is not confirmed yet. Until it is, notices wait."
-"""Why nothing is sent to a mailbox that is not confirmed."""
 
 log = structlog.get_logger()
 

@@ -2,8 +2,8 @@
 
 from typing import NoReturn
 
-from countermand.admin.endpoints import UNCONFIRMED
 from countermand.cli.output import Exit, fail
+from countermand.domain.endpoint import UNCONFIRMED
 from countermand.service.calls import Done, Outcome, Refused
 
 

@@ -15,6 +15,9 @@ from countermand.domain.problems import UnfitError
 WAITS_UNCONFIRMED: Final = timedelta(days=30)
 """How long a notice waits until its mailbox is confirmed. Then it is given up."""
 
+UNCONFIRMED: Final = "This mailbox is not confirmed yet. Until it is, notices wait."
+"""Why nothing is sent to a mailbox that is not confirmed."""
+
 
 class EndpointState(StrEnum):
     """The state of an endpoint. Only ``ACTIVE`` ones are notified; ``REMOVED`` is final.
