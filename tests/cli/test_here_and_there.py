@@ -252,9 +252,9 @@ def _shop(on: Both) -> str:
 
 
 def _notice(on: Both) -> str:
-    on.endpoint()
+    endpoint = on.endpoint()
     on.order()
-    return str(on.here("notices", "--limit", "1", "--json").json[0]["id"])
+    return str(on.here("notices", "--endpoint", endpoint, "--json").json[0]["id"])
 
 
 def _counted(on: Both, *, excluded: bool = False) -> str:

@@ -1,6 +1,7 @@
 """A service on a real port, beside a test that waits for its answers."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,11 +9,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+import structlog
+
 from countermand.admin import credentials
 from countermand.admin.callers import PLATFORM
 from countermand.http_server import ConnectionLimits, HttpServer
 from countermand.ids import system_clock
 from countermand.reads.parties import find_party
+from tests.support.logs import log_plainly
 from tests.support.pgnode import free_port
 from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running
@@ -42,7 +46,11 @@ class Listening:
 
 @contextmanager
 def listening(database: str, clock: Clock | None = None, **settings: Any) -> Iterator[Listening]:
-    """Serve a fresh world. Its clock is the true one unless there is another."""
+    """Serve a fresh world. Its clock is the true one unless there is another.
+
+    It logs failures only: the calls of a service in this process would stand among what commands print.
+    """
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     ready: Future[tuple[Listening, HttpServer]] = Future()
     work = _serve(database, clock or Clock(system_clock()), ready, settings)
     with ThreadPoolExecutor(1) as thread:
@@ -58,6 +66,7 @@ def listening(database: str, clock: Clock | None = None, **settings: Any) -> Ite
         finally:
             found.loop.call_soon_threadsafe(server.stop)
             ended.result(HANGS_S)
+            log_plainly()
 
 
 async def _serve(
