@@ -18,6 +18,7 @@ from countermand.admin import endpoints as endpoints_module
 from countermand.cli import demo as demo_module
 from countermand.cli import main
 from countermand.cli import running as running_module
+from countermand.service import reporting as reporting_module
 from tests.support import templates
 
 
@@ -57,9 +58,9 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         # Logging is set up once per process, and would keep the standard error of the first test.
         monkeypatch.setattr(module, "configure_logging", lambda level: None)
     quiet = structlog.make_filtering_bound_logger(logging.ERROR)
-    monkeypatch.setattr(
-        endpoints_module, "log", structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=quiet)
-    )
+    silent = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=quiet)
+    for module in (endpoints_module, reporting_module):
+        monkeypatch.setattr(module, "log", silent)
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> Result:
         with monkeypatch.context() as patched:
