@@ -132,7 +132,9 @@ class Asked(BaseModel):
     quote: QuoteOut | None
 
 
-@router.post("", operation_id="cancellations.create", status_code=202, response_model=Asked)
+@router.post(
+    "", operation_id="cancellations.create", status_code=202, response_model=Asked, responses={200: {"model": Asked}}
+)
 async def ask_cancellation(services: Inside, who: Who, body: CancellationIn, once: Once) -> Response:
     """Ask to cancel units of lines of one order, for the customer or for the retailer itself.
 
