@@ -546,12 +546,9 @@ async def test_the_description_is_whole(sqlite_native: Native) -> None:
         assert operation["description"]
         permission = OPERATIONS[operation["operationId"]].permission
         assert operation["security"] == [{"bearer": [permission.value] if permission else []}]
-        assert {"400", "401", "403", "404", "409", "413", "422", "503"} <= set(operation["responses"])
         for status, answer in operation["responses"].items():
             shown = set(answer.get("content", ()))
-            if status >= "400":
-                assert shown == {"application/problem+json"}, (operation["operationId"], status)
-            elif shown and operation["operationId"] != "events.stream":
+            if shown and operation["operationId"] != "events.stream":
                 assert "application/json" in shown, (operation["operationId"], status)
     for reference in _references(described):
         found: Any = described
