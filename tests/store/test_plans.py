@@ -1275,6 +1275,12 @@ def _(filled: Filled) -> Cases:
     }
 
 
+@of("store.refunds.refunds_of_payment")
+def _(filled: Filled) -> Cases:
+    row = filled.row("refund")
+    return {"": lambda connection: refunds.refunds_of_payment(connection, row.retailer_id, refund_of(row))}
+
+
 @of("store.refunds.released_before")
 def _(filled: Filled) -> Cases:
     row = filled.row("refund")
@@ -1741,6 +1747,8 @@ def _(filled: Filled) -> Cases:
 CHANGES: Final = {
     # What stands above as parts of a page.
     "documents.expanded.expanded_cancellations",
+    "documents.notices.notices_shown",
+    "documents.timeline.timeline_of",
     "documents.expanded.expanded_lines",
     "documents.expanded.expanded_orders",
     "documents.expanded.expanded_refunds",
@@ -1769,6 +1777,7 @@ CHANGES: Final = {
     "admin.credentials.revoke_where",
     "store.credential_uses.save_uses",
     "admin.parties.add",
+    "admin.access.add_client",
     "admin.access.add_plaza_key",
     "admin.access.add_token",
     "admin.access.add_user",
@@ -1853,6 +1862,13 @@ CHANGES: Final = {
     "store.outbox.workers",
     "store.revisions.agreements_changed",
     # The schema, not what is in it.
+    # The whole database, once: when it is kept, and when it is put back. Of restores there are few.
+    "store.engines.postgresql.backup.check_empty",
+    "store.engines.postgresql.backup.dump",
+    "store.engines.postgresql.backup.load",
+    "store.engines.sqlite.backup.dump",
+    "store.restored.last_restore",
+    "store.restored.settle",
     "store.migrations.bring_to",
     "store.migrations.bring_up_to_date",
     "store.migrations.current_revision",
