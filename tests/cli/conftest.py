@@ -56,7 +56,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.chdir(tmp_path)
     for module in (running_module, demo_module):
         # Logging is set up once per process, and would keep the standard error of the first test.
-        monkeypatch.setattr(module, "configure_logging", lambda level: None)
+        monkeypatch.setattr(module, "configure_logging", lambda *_: None)
     quiet = structlog.make_filtering_bound_logger(logging.ERROR)
     silent = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=quiet)
     for module in (endpoints_module, reporting_module):

@@ -342,7 +342,7 @@ def test_clients_of_bols_retailer_api(cli: Cli, parties: dict[str, str]) -> None
     assert (again.code, "revoked before" in again.err) == (5, True)
     for wrong in ("nonsense", "cmc_x", ""):
         assert cli("client-credentials", "revoke", wrong).code == 2
-    assert cli("client-credentials", "create", "--party", "Brave Supply").code == 2
+    assert cli("client-credentials", "create", "--party", "Alpine Supply").code == 2
 
 
 def test_a_path_of_plaza_begins_with_a_slash(cli: Cli) -> None:

@@ -175,6 +175,7 @@ def test_a_database_of_another_version_is_refused(cli: Cli, tmp_path: Path) -> N
     engine = create_engine(f"sqlite:///{tmp_path}/cli.sqlite3")
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE schema_window SET serves_from = '9999'"))
     engine.dispose()
     for command in ("orders", "migrate"):
         refused = cli(command)
