@@ -2,10 +2,9 @@
 
 import time
 
-from countermand.admin import endpoints
 from countermand.documents.events import TEST_KIND
 from countermand.domain.delivery import Attempt, Verdict
-from countermand.domain.endpoint import Endpoint
+from countermand.domain.endpoint import UNCONFIRMED, Endpoint
 from countermand.domain.events import EventKind
 from countermand.store.attempts import AttemptRow
 from countermand.wire.services import Services
@@ -15,7 +14,7 @@ async def send_test(services: Services, endpoint: Endpoint, kind: EventKind | No
     """Send a sample of a kind of event, or a test about nothing. A mailbox that is not confirmed gets none."""
     message, at, began = services.ids.new(), services.clock(), time.monotonic()
     if endpoint.unconfirmed_since is not None:
-        attempt = Attempt(verdict=Verdict.FAILED, result=endpoints.UNCONFIRMED)
+        attempt = Attempt(verdict=Verdict.FAILED, result=UNCONFIRMED)
     else:
         attempt = await services.outlets.of(endpoint).test(endpoint, message, at, kind)
     return AttemptRow(
