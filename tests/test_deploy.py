@@ -18,7 +18,10 @@ EXPOSURE_MAX: Final = 2.0
 with_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
 
 
-@pytest.mark.parametrize("path", sorted(DEPLOY.iterdir()), ids=lambda path: path.name)
+FILES: Final = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_settings_that_are_named_exist(path: Path) -> None:
     known = {f"COUNTERMAND_{name.upper()}" for name in Settings.model_fields}
     assert set(re.findall("COUNTERMAND_[A-Z_]+", path.read_text())) <= known
