@@ -44,18 +44,38 @@ def dump(connection: Connection, archive: ArchiveWriter, progress: Progress) -> 
         if table.name not in metadata.tables:
             continue
         with archive.member(_member(table.name)) as member:
-
-            async def write(data: bytes, take: Callable[[bytes], None] = member.write) -> None:
-                take(data)
-
+            sink = _Sink(member.write)
             status = _driver(connection).run_async(
-                lambda driver, table=table, write=write: driver.copy_from_table(
-                    table.name, columns=table.columns, output=write
+                lambda driver, table=table, sink=sink: driver.copy_from_table(
+                    table.name, columns=table.columns, output=sink
                 )
             )
+            sink.check()
         rows[table.name] = int(status.removeprefix("COPY "))
         progress(f"{table.name}: {rows[table.name]} rows", 0)
     return rows
+
+
+class _Sink:
+    """Takes what COPY sends. When it cannot be written, the rest is let go by, and ``check`` raises why.
+
+    asyncpg would cancel the COPY instead, and wait forever when all of it had been sent by then.
+    """
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        self._take = take
+        self._failed: OSError | None = None
+
+    async def __call__(self, data: bytes) -> None:
+        if self._failed is None:
+            try:
+                self._take(data)
+            except OSError as error:
+                self._failed = error
+
+    def check(self) -> None:
+        if self._failed is not None:
+            raise self._failed
 
 
 def check_empty(connection: Connection, url: str) -> None:
