@@ -64,13 +64,13 @@ class _Sink:
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
         self._take = take
-        self._failed: OSError | None = None
+        self._failed: ArchiveError | None = None
 
     async def __call__(self, data: bytes) -> None:
         if self._failed is None:
             try:
                 self._take(data)
-            except OSError as error:
+            except ArchiveError as error:
                 self._failed = error
 
     def check(self) -> None:
