@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection
 
+from countermand.admin import web_sessions
 from countermand.admin.callers import PLATFORM
 from countermand.console import live
 from countermand.domain.commands import AcceptCancellation, AskCancellation, NoteCancellation, Reassign
@@ -227,6 +228,26 @@ async def test_it_ends_when_the_log_in_does(world: World) -> None:
         assert len(of_another.events) == 1
 
 
+async def test_a_log_out_while_log_ins_are_checked_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "CHECK_S", HANGS_S)
+    who, logged_out = await operator(world), asyncio.Event()
+    database = type(world.application.database)
+    read = database.read
+
+    async def and_log_out(self: Any, question: Any) -> Any:
+        found = await read(self, question)
+        if getattr(question, "func", None) is web_sessions.still_counting and not logged_out.is_set():
+            logged_out.set()
+            assert (await who.post("/console/logout", {})).status_code == 303
+        return found
+
+    monkeypatch.setattr(database, "read", and_log_out)
+    async with looking(who, "orders") as stream:
+        await stream.until_ended()
+    assert logged_out.is_set()
+    assert stream.events[-1].kind == "ended"
+
+
 async def test_it_ends_when_the_log_in_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "CHECK_S", 0.02)
     who = await operator(world)
@@ -261,11 +282,12 @@ async def test_pages_are_bounded_by_log_in_and_in_all(world: World, monkeypatch:
     monkeypatch.setattr(live, "STREAMS_MAX", 3)
     first, second = await operator(world), await operator(world)
     async with AsyncExitStack() as stack:
-        mine = [await stack.enter_async_context(looking(first, "orders")) for _ in range(3)]
+        mine = []
+        for _ in range(3):
+            mine.append(await stack.enter_async_context(looking(first, "orders")))
+            await mine[-1].until(1)
         await mine[0].until_ended()
-        for each in mine[1:]:
-            await each.until(1)
-            assert not each.ended
+        assert [each.ended for each in mine] == [True, False, False]
         assert mine[0].events[-1].kind == "crowded"
         await (await stack.enter_async_context(looking(second, "orders"))).until(1)
         async with looking(second, "orders") as too_many:

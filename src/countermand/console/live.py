@@ -303,8 +303,14 @@ class Live:
         now, sessions = self._monotonic(), {each.session.id for each in self._listeners}
         if not sessions or (now < self._check_at and not self._has_expired()):
             return
-        counting = await self._database.read(partial(web_sessions.still_counting, sessions=sessions, now=self._clock()))
+        # Before the question: what ``check_sessions`` says while it is answered must not be forgotten.
         self._check_at = now + CHECK_S
+        try:
+            question = partial(web_sessions.still_counting, sessions=sessions, now=self._clock())
+            counting = await self._database.read(question)
+        except (UnavailableError, TooBroadError):
+            self._check_at = 0.0
+            raise
         for each in list(self._listeners):
             if each.session.id in sessions - counting:
                 each.end("ended")
