@@ -156,7 +156,16 @@ def misspelt(names: Iterable[str]) -> dict[str, str]:
 
 BESIDES: Final = frozenset(
     f"{PREFIX}{name}"
-    for name in ("PASSWORD", "PLAZA_PUBLIC_KEY", "PLAZA_PRIVATE_KEY", "TOKEN", "TOKEN_FILE", "LISTEN_SECRET")
+    for name in (
+        "PASSWORD",
+        "PLAZA_PUBLIC_KEY",
+        "PLAZA_PRIVATE_KEY",
+        "BOL_CLIENT_ID",
+        "BOL_CLIENT_SECRET",
+        "TOKEN",
+        "TOKEN_FILE",
+        "LISTEN_SECRET",
+    )
 )
 """Variables that commands read beside the settings."""
 

@@ -12,7 +12,9 @@ from uuid import UUID
 import pytest
 
 from countermand.cli.output import plain
+from countermand.settings import misspelt
 from tests.cli.conftest import Cli, order
+from tests.docs.reading import ROOT, pages
 
 OK = 0
 USAGE = 2
@@ -395,6 +397,13 @@ def test_a_variable_that_is_nearly_a_setting_is_refused(
     done = countermand("party", "list", **{wrong: "x"})
     assert done.returncode == 78
     assert f"{wrong} is no setting. Did you mean {right}?" in done.stderr
+
+
+def test_no_variable_that_pages_and_programs_name_is_taken_for_a_misspelt_setting() -> None:
+    sources = [*ROOT.glob("src/**/*.py"), *ROOT.glob("clients/**/*.py"), *pages()]
+    named = {name for each in sources for name in re.findall("COUNTERMAND_[A-Z_]+", each.read_text(encoding="utf-8"))}
+    assert "COUNTERMAND_BOL_CLIENT_ID" in named
+    assert misspelt(named - {"COUNTERMAND_DATABSE"}) == {}
 
 
 @pytest.mark.parametrize("name", ["COUNTERMAND_TOKEN", "COUNTERMAND_PASSWORD", "COUNTERMAND_LONG", "COUNTER_LANES"])

@@ -61,6 +61,12 @@ UNREADABLE = {
         2,
         "folder cannot be read: Is a directory.",
     ),
+    "a folder as a body of the Retailer API": (
+        ("bol", "PUT", "/x", "--data", "folder"),
+        {"COUNTERMAND_BOL_CLIENT_ID": "x", "COUNTERMAND_BOL_CLIENT_SECRET": "x"},
+        2,
+        "folder cannot be read: Is a directory.",
+    ),
     "a folder as a database": (("orders", "--database", "sqlite:///folder"), {}, 75, "unable to open database file"),
     "a file as a database": (("orders", "--database", "sqlite:///binary"), {}, 75, "file is not a database"),
     "a database below a file": (("migrate", "--database", "sqlite:///file/x"), {}, 75, "The database cannot be used"),

@@ -78,8 +78,12 @@ SESSIONS: Final = {
         after="countermand endpoint list | grep mailto:orders@acme.example | grep unconfirmed", environment=LINKED
     ),
     "docs/cli.md": Session(
+        served=True,
         before="""
         echo '{"retailer": "Fine Shoes", "reference": "PO-1", "lines": [{"sku": "boot-42", "units": 1}]}' > orders.json
+        mkdir -p ~/.config/countermand
+        echo "$TOKEN" > ~/.config/countermand/token
+        export COUNTERMAND_PORT=0  # for the second service, of the page itself
     """,
         after="""
         bash -n ~/.local/share/bash-completion/completions/countermand
@@ -112,6 +116,13 @@ SESSIONS: Final = {
         after='countermand cancellations --state accepted --json | grep "$ITEM"',
     ),
     "docs/how-to/postgresql.md": Session(),
+    "docs/how-to/retailer.md": Session(
+        served=True,
+        before="""
+        countermand ask --line "$NUMBER" --units 1 --by customer
+    """,
+        after='countermand cancellations --state accepted --json | grep "$ITEM"',
+    ),
     "docs/how-to/refunds-by-hand.md": Session(after='countermand refunds --state confirmed | grep "$REFUND"'),
     "docs/how-to/stripe.md": Session(),
     "docs/how-to/upgrade.md": Session(),
@@ -138,6 +149,10 @@ NOT_RUN: Final = {
         'countermand user add ada@shop.example --party Platform --name "Ada Lindqvist"',
     ): "asks for a password; tests/cli/test_access.py adds people",
     ("docs/how-to/watch.md", "pip install 'countermand[otel]'"): "installs; tests/observability/test_tracing.py traces",
+    (
+        "docs/deploy.md",
+        "python3 -m venv /opt/countermand",
+    ): "installs; CONTRIBUTING.md's own set-up does the same from the lock file",
     ("docs/how-to/postgresql.md", "createuser --pwprompt countermand"): "asks for a password; the tests make databases",
 }
 """Blocks of shell that the tests do not run, each with the reason."""
@@ -201,6 +216,7 @@ SAMPLES: Final = {
     "rfd_019a0000000070008000000000000000": "REFUND",
     "postgresql://countermand@db.example.com/countermand": "POSTGRES",
     "127.0.0.1:8765": "ADDRESS",
+    "--server https://cancel.example.com": "SERVER",
     "1000017": "NUMBER",
 }
 """What a reader replaces by what the service, or the reader's own database, is called."""

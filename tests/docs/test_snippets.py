@@ -125,6 +125,7 @@ TREATED = {
     ("docs/how-to/back-up.md", "sql"): "test_a_database_that_was_restored_by_other_means_is_told_so",
     ("docs/how-to/postgresql.md", "sql"): "test_the_service_works_as_the_role_that_owns_nothing",
     ("docs/native.md", "json"): "compared with what the page's own shell is answered",
+    ("docs/how-to/retailer.md", "json"): "sent by the page's own shell as cancel.json",
     ("docs/how-to/plaza.md", "xml"): "sent by the page's own shell as cancel.xml",
     ("docs/settings.md", "toml"): "test_the_file_of_settings_is_read",
     ("docs/how-to/openid-connect.md", "toml"): "test_the_settings_of_openid_connect_are_read",
@@ -209,6 +210,7 @@ def test_the_shell_of_a_page_works(page: str, bash: Shell, prepared: World, tmp_
         **session.environment,
         "COUNTERMAND_PORT": port,
         "ADDRESS": f"127.0.0.1:{port}",
+        "SERVER": f"--server http://127.0.0.1:{port}",
         "POSTGRES": templates.new_database(postgres) if needs_postgres else "",
     }
     if page in FOLDERS:
@@ -231,6 +233,12 @@ def _document(folder: Path) -> None:
     (folder / "cancel.xml").write_text(the_snippet("docs/how-to/plaza.md", "xml"))
 
 
+def _number(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "first.sqlite3")) as database:
+        [number] = database.execute("SELECT number FROM lines WHERE sku = 'wax-100'").fetchone()
+    (folder / "cancel.json").write_text(the_snippet("docs/how-to/retailer.md", "json").replace("1000017", str(number)))
+
+
 def _quote_is_the_example(folder: Path, world: World) -> None:
     example = the_snippet("docs/native.md", "json")
     for sample, name in (("…3", "QUOTED_ORDER"), ("…2", "QUOTED_LINE")):
@@ -238,7 +246,11 @@ def _quote_is_the_example(folder: Path, world: World) -> None:
     assert json.loads((folder / "quote.json").read_text()) == json.loads(example)
 
 
-FOLDERS: Mapping[str, Callable[[Path], None]] = {"docs/cli.md": _new_retailer, "docs/how-to/plaza.md": _document}
+FOLDERS: Mapping[str, Callable[[Path], None]] = {
+    "docs/cli.md": _new_retailer,
+    "docs/how-to/plaza.md": _document,
+    "docs/how-to/retailer.md": _number,
+}
 CHECKS: Mapping[str, Callable[[Path, World], None]] = {"docs/native.md": _quote_is_the_example}
 
 

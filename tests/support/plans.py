@@ -7,6 +7,7 @@ and steps: a plan can look fine and go through a table all the same.
 import json
 import re
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,13 +70,61 @@ class undone:  # noqa: N801 - reads as a word in statements
         self._savepoint.rollback()
 
 
-def faults(connection: Connection, asked: Asked, url: str) -> list[str]:
-    """What is wrong with how the database answers a statement: tables that are gone through, and too much work."""
+class Beside:
+    """A connection for the plans that statements get once they were prepared and sent often: they serve all values."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._without_values: dict[str, dict[str, Any]] = {}
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+
+    def rows_touched(self, asked: Asked) -> list[str]:
+        """What such a plan touches beyond measure, with these values."""
+        # A lock by name is held already by the connection that asked first, and reads no table.
+        if re.search(r"\b(INSERT|UPDATE|DELETE)\b|pg_advisory", asked.statement):
+            return []
+        self._connection.execute("SET seq_page_cost = 30")
+        self._connection.execute(f"PREPARE asked AS {asked.statement}".encode())
+        given = ", ".join(["%s"] * len(asked.given))
+        values = f"({given})" if given else ""
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE asked{values}"
+        row = self._connection.execute(explain.encode(), asked.given).fetchone()
+        self._connection.execute("DEALLOCATE asked")
+        assert row is not None
+        return _beyond(_plan(row[0]), " (generic plan)")
+
+    def plan_without_values(self, statement: str) -> dict[str, Any]:
+        """The plan that may not look at the values, where reading a table whole is discouraged."""
+        if statement not in self._without_values:
+            self._connection.execute("SET seq_page_cost = 1")
+            self._connection.execute("SET enable_seqscan = off")
+            row = self._connection.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {statement}".encode()).fetchone()
+            self._connection.execute("RESET enable_seqscan")
+            assert row is not None
+            self._without_values[statement] = _plan(row[0])
+        return self._without_values[statement]
+
+
+@contextmanager
+def beside(url: str) -> Iterator[Beside | None]:
+    """Another connection to a database of PostgreSQL; None for SQLite."""
+    if not url.startswith("postgresql"):
+        yield None
+        return
+    with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        yield Beside(connection)
+
+
+def faults(connection: Connection, asked: Asked, beside: Beside | None) -> list[str]:
+    """What is wrong with how the database answers a statement: tables that are gone through, and too much work.
+
+    ``beside`` is another connection to the same PostgreSQL; SQLite needs none.
+    """
     with undone(connection):
-        if connection.dialect.name == "sqlite":
+        if beside is None:
             return [*_scans_of_sqlite(connection, asked), *_steps_of_sqlite(connection, asked)]
         touched = _rows_touched(connection, asked)
-        return [*touched, *_rows_touched_generically(asked, url), *_scans_of_postgresql(connection, asked, url)]
+        return [*touched, *beside.rows_touched(asked), *_scans_of_postgresql(connection, asked, beside)]
 
 
 # SQLite
@@ -135,23 +184,6 @@ def _rows_touched(connection: Connection, asked: Asked) -> list[str]:
     return _beyond(_plan(connection.exec_driver_sql(explain, asked.given).scalar_one()), "")
 
 
-def _rows_touched_generically(asked: Asked, url: str) -> list[str]:
-    """What the plan touches that a statement may get once it was prepared and sent often: it serves all values."""
-    # A lock by name is held already by the connection that asked first, and reads no table.
-    if re.search(r"\b(INSERT|UPDATE|DELETE)\b|pg_advisory", asked.statement):
-        return []
-    with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor) as other:
-        other.execute("SET seq_page_cost = 30")
-        other.execute("SET plan_cache_mode = force_generic_plan")
-        other.execute(f"PREPARE asked AS {asked.statement}".encode())
-        given = ", ".join(["%s"] * len(asked.given))
-        values = f"({given})" if given else ""
-        explain = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE asked{values}"
-        row = other.execute(explain.encode(), asked.given).fetchone()
-    assert row is not None
-    return _beyond(_plan(row[0]), " (generic plan)")
-
-
 def _beyond(plan: dict[str, Any], which: str) -> list[str]:
     return [
         f"{table}: {rows} rows by {node['Node Type']} {node.get('Index Name', '')}{which}"
@@ -165,19 +197,14 @@ def _touched(node: dict[str, Any]) -> int:
     return int((node["Actual Rows"] + removed) * node["Actual Loops"])
 
 
-def _scans_of_postgresql(connection: Connection, asked: Asked, url: str) -> list[str]:
+def _scans_of_postgresql(connection: Connection, asked: Asked, beside: Beside) -> list[str]:
     """Tables that are read whole though that is discouraged, so no index can serve: with these values, and without."""
     connection.exec_driver_sql("SET LOCAL seq_page_cost = 1")
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     custom = _plan(connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {asked.statement}", asked.given).scalar_one())
-    # The plan that a statement gets once it was prepared and sent often: it may not look at the values.
-    with psycopg.connect(url, autocommit=True) as other:
-        other.execute("SET enable_seqscan = off")
-        row = other.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {asked.statement}".encode()).fetchone()
-    assert row is not None
     return [
         f"{node['Relation Name']} is read whole ({kind} plan)"
-        for kind, plan in (("custom", custom), ("generic", _plan(row[0])))
+        for kind, plan in (("custom", custom), ("generic", beside.plan_without_values(asked.statement)))
         for node in _nodes(plan)
         if node["Node Type"] == "Seq Scan" and node["Relation Name"] in GROWING
     ]

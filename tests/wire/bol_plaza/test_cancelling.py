@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from countermand.domain.commands import AcceptCancellation, AskCancellation, PassDeadline, WithdrawCancellation
+from countermand.domain.dates import write_moment
 from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.policy import Cutoff, Policy, Silence
 from countermand.domain.reasons import DeclineReason
@@ -549,7 +550,7 @@ async def test_withdrawing_against_confirming_the_first_commit_wins_and_both_hea
 async def _ending(seller: Seller, process: int) -> tuple[str, str | None]:
     """How a process ended, with ``NOW`` for the time by the seller's clock."""
     status, sentence = await seller.outcome(process)
-    return status, sentence and sentence.replace(seller.world.clock().isoformat(timespec="seconds"), "NOW")
+    return status, sentence and sentence.replace(write_moment(seller.world.clock()), "NOW")
 
 
 async def _counts(seller: Seller) -> list[str]:

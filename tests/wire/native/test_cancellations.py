@@ -56,6 +56,7 @@ async def test_an_ask_is_accepted_for_an_answer(native: Native) -> None:
         "fulfiller": {"id": str(native.world.supplier), "name": "supplier"},
         "escalated": False,
         "step": 1,
+        "policy": None,
         "waiting_units": 2,
         "repeated": False,
         "can": ["accept", "decline", "withdraw", "note"],
