@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from countermand.domain.dates import write_moment
 from countermand.domain.events import EventKind
 from countermand.domain.money.commands import (
     CloseRefund,
@@ -387,11 +388,11 @@ def test_another_amount_is_told_once_and_is_owed_again_if_it_had_been_given_up()
         ),
         (
             replace(DONE, settled_at=NOW),
-            f"This refund is done (since {NOW.isoformat(timespec='seconds')}).",
+            f"This refund is done (since {write_moment(NOW, 'seconds')}).",
         ),
         (
             replace(CLOSED, settled_at=NOW),
-            f"This refund is closed, and nothing is paid back (since {NOW.isoformat(timespec='seconds')}).",
+            f"This refund is closed, and nothing is paid back (since {write_moment(NOW, 'seconds')}).",
         ),
         (
             replace(PARKED, movement=Movement.CONFIRMED, last_result="Other amount than wished: 3.00 USD"),
