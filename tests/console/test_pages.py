@@ -14,7 +14,7 @@ from sqlalchemy import select
 from countermand.admin import endpoints
 from countermand.admin.callers import PLATFORM
 from countermand.admin.policies import put_in_force
-from countermand.console.pages import journal
+from countermand.console.pages import jobs, journal
 from countermand.console.visit import seal_of
 from countermand.domain.commands import AskCancellation, CancelOwn, EscalateCancellation
 from countermand.domain.parties import Actor, Asker, PartyKind
@@ -593,7 +593,7 @@ async def test_the_journal_goes_on_page_by_page(sqlite_world: World, monkeypatch
     assert (await who.look("/console/journal?order=x")).status_code == 404
 
 
-@pytest.mark.parametrize("what", ["token", "key", "person", "party", "endpoint"])
+@pytest.mark.parametrize("what", ["token", "key", "client", "person", "party", "endpoint"])
 async def test_what_is_made_by_a_form_is_made_once(world: World, what: str) -> None:
     """The same form again leads to where the first one led, and makes nothing. Filled in anew, it is another one."""
     who = await operator(world)
@@ -605,6 +605,7 @@ async def test_what_is_made_by_a_form_is_made_once(world: World, what: str) -> N
             t.credentials,
         ),
         "key": (f"{party}/keys/add", {"label": "shop"}, t.credentials),
+        "client": (f"{party}/clients/add", {"label": "shop"}, t.credentials),
         "person": (
             f"{party}/users/add",
             {
@@ -829,6 +830,34 @@ async def test_asks_from_a_file_are_tried_before_they_are_made(world: World) -> 
     assert (await (await operator(world)).look(path)).status_code == 404
 
 
+async def test_the_results_of_a_job_are_had_as_a_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, more than are read at once, or those with one result; no spreadsheet calculates what they say."""
+    monkeypatch.setattr(jobs, "PAGE", 2)
+    await place_paid(world, reference="PO-7")
+    who = await person(world, world.retailer)
+    names = ["SKU-0", "=1+1", "a", "b", "c"]
+    rows = "".join(f"PO-7,{name},1\n" for name in names)
+    reply = await who.post("/console/jobs/ask", {"rows": f"order,sku,units\n{rows}"})
+    path = reply.headers["location"].partition("?")[0]
+    assert f"{path}/results.csv" not in links_in(await who.look(path))
+    await world.application.worker.do_jobs()
+    assert f"{path}/results.csv" in links_in(await who.look(path))
+    file = await who.look(f"{path}/results.csv")
+    assert file.headers["content-type"] == "text/csv; charset=utf-8"
+    assert file.headers["content-disposition"] == f'attachment; filename="{path.rpartition("/")[2]}.csv"'
+    assert file.headers["cache-control"] == "no-store"
+    found = list(csv.DictReader(io.StringIO(file.text)))
+    assert [(each["row"], each["result"]) for each in found] == [
+        ("1", "ok"),
+        *((str(n), "refused") for n in (2, 3, 4, 5)),
+    ]
+    assert not any(cell.startswith("=") for each in found for cell in each.values())
+    assert links_in(await who.look(f"{path}?result=ok")).count(f"{path}/results.csv?result=ok") == 1
+    some = await who.look(f"{path}/results.csv?result=ok")
+    assert len(list(csv.DictReader(io.StringIO(some.text)))) == 1
+    assert (await who.look(f"{path}/results.csv", method="HEAD")).content == b""
+
+
 async def test_a_job_is_cancelled(world: World) -> None:
     await place_paid(world, reference="PO-7")
     who = await person(world, world.retailer)
@@ -857,7 +886,11 @@ async def test_a_policy_is_shown_as_sentences_before_it_is_saved(world: World) -
         assert (reply.status_code, f'id="{field}-wrong"' in reply.text) == (422, True), (field, wrong)
     nonsense = await who.post(path, {**form, "answer_within_s": "0.01"})
     assert (nonsense.status_code, "These terms make no sense" in words(nonsense)) == (422, True)
+    assert "No ask waits that would keep other terms." in words(await who.post(path, form))
+    await asked(world)
     shown = await who.post(path, form)
+    told = "1 ask waits and keeps its terms. A cancellation keeps the policy that it was asked under."
+    assert f"{told} 1 under the defaults, which hold now: Each has 2 days to answer. Silence means no" in words(shown)
     assert "<mark>Each has 1 day to answer.</mark>" in shown.text
     assert "<mark>Silence means yes: the units are cancelled.</mark>" in shown.text
     assert "No longer: Each has 2 days to answer." in words(shown)
@@ -867,6 +900,10 @@ async def test_a_policy_is_shown_as_sentences_before_it_is_saved(world: World) -
     assert "Each has 1 day to answer." in told
     again = await who.post(path, {**form, "do": "save"})
     assert (again.status_code, "Somebody else has changed it" in words(again)) == (422, True)
+    await asked(world)
+    shown = await who.post(path, {**form, "version": "1", "free_window_s": "30"})
+    assert "2 asks wait and keep their terms." in words(shown)
+    assert "1 under version 1, which holds now, which says the same. 1 under the defaults: Each has 2" in words(shown)
     assert (await who.look("/console/policies/edit")).status_code == 422
 
 

@@ -225,8 +225,9 @@ async def test_nobody_gives_more_than_it_has(sqlite_world: World) -> None:
     for chosen in ({"permission": ["view_order", "cancel_order"]}, {"role": "manager"}):
         reply = await who.post(f"{path}/tokens/add", {"label": "x", **chosen})
         assert (reply.status_code, "Nobody gives more than it has" in words(reply)) == (422, True)
-    reply = await who.post(f"{path}/keys/add", {"label": "x"})
-    assert (reply.status_code, "Your user lacks" in words(reply)) == (422, True)
+    for of_bol in ("keys", "clients"):
+        reply = await who.post(f"{path}/{of_bol}/add", {"label": "x"})
+        assert (reply.status_code, "Your user lacks" in words(reply)) == (422, True), of_bol
     mila = await person(sqlite_world, sqlite_world.retailer, name="Mila")
     page = await page_of_user(sqlite_world, mila)
     reply = await who.post(f"{page}/password", {"new": "a second password"})
@@ -314,8 +315,13 @@ async def test_a_token_is_replaced_by_one_that_may_the_same(world: World, old: s
 async def test_a_secret_needs_the_password_again(sqlite_world: World) -> None:
     who = await person(sqlite_world, sqlite_world.retailer)
     path = page_of(sqlite_world.retailer)
-    sqlite_world.clock.advance(minutes=20)
-    for action, form in (("tokens/add", {"label": "x", "role": "viewer"}), ("keys/add", {"label": "x"})):
+    tried: dict[str, dict[str, str]] = {
+        "tokens/add": {"label": "x", "role": "viewer"},
+        "keys/add": {"label": "x"},
+        "clients/add": {"label": "x"},
+    }
+    for action, form in tried.items():
+        sqlite_world.clock.advance(minutes=20)
         assert 'id="password"' in (await who.look(f"{path}/{action}")).text
         for password in ("", "wrong"):
             reply = await who.post(f"{path}/{action}", {**form, "password": password})
@@ -337,10 +343,45 @@ async def test_plaza_keys_are_made_replaced_and_never_more_than_two(world: World
     assert link
     assert "cmps_" in (await who.post(f"{link[1]}/replace", {"old": "keep"})).text
     full = await who.look(f"{path}/keys/add")
-    assert "There are two that count. Revoke one first." in words(full)
+    assert "There are 2 that count. Revoke one first." in words(full)
     assert (await who.post(f"{path}/keys/add", {"label": "x"})).status_code == 409
     reply = await who.post(f"{link[1]}/replace", {"old": "keep"})
     assert (reply.status_code, wrong_fields(reply)) == (409, ["old"])
     assert "cmps_" in (await who.post(f"{link[1]}/replace", {"old": "revoke"})).text
     supplier = await operator(world)
     assert (await supplier.look(f"{page_of(world.supplier)}/keys/add")).status_code == 409
+
+
+async def log_in_as(world: World, client: str, secret: str) -> int:
+    """The status of a log-in to the Retailer API by these two."""
+    async with world.client() as calls:
+        body = {"grant_type": "client_credentials", "client_id": client, "client_secret": secret}
+        return (await calls.post("/token", data=body)).status_code
+
+
+async def test_a_client_of_the_retailer_api_is_shown_once_replaced_and_revoked(world: World) -> None:
+    who = await person(world, world.retailer)
+    path = page_of(world.retailer)
+    assert f"{path}/clients/add" in links_in(await who.look(path))
+    made = await who.post(f"{path}/clients/add", {"label": "the shop"})
+    secret = re.search(r"cmc_\w+", made.text)
+    client = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", words(made))
+    assert secret
+    assert client
+    assert "Client secret is shown this once." in words(made)
+    assert await log_in_as(world, client[0], secret[0]) == 200
+    page = await who.look(path)
+    assert ("cmc_" in page.text, client[0] in page.text) == (False, True)
+    assert "1 counts by now." in words(await who.look(f"{path}/clients/add"))
+    link = re.search(r'(/console/credentials/crd_[0-9a-f]+)/replace">Replace…<span[^>]*> the shop', page.text)
+    assert link
+    assert "A new client is made" in words(await who.look(f"{link[1]}/replace"))
+    successor = re.search(r"cmc_\w+", (await who.post(f"{link[1]}/replace", {"old": "keep"})).text)
+    assert successor
+    assert successor[0] != secret[0]
+    assert await log_in_as(world, client[0], secret[0]) == 200
+    assert (await who.post(f"{link[1]}/revoke", {})).status_code == 303
+    world.clock.advance(minutes=1)
+    assert await log_in_as(world, client[0], secret[0]) == 401
+    by = await operator(world)
+    assert (await by.look(f"{page_of(world.supplier)}/clients/add")).status_code == 409

@@ -1902,6 +1902,7 @@ CHANGES: Final = {
     "admin.policies.pair",
     "admin.policies.create_version",
     "admin.policies.preview",
+    "admin.policies.kept_terms",
     "admin.scores.judged",
     # What was just written, by its key.
     "reads.scores.last_judgement",

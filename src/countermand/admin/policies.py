@@ -188,8 +188,30 @@ def preview(
         proposed=amended(now, changes),
         retailer=party_name(connection, seller) or "",
         supplier=party_name(connection, holder),
-        open_asks=policy_reads.open_asks(connection, seller, holder),
+        open_asks=sum(policy_reads.open_asks(connection, seller, holder).values()),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptTerms:
+    """Terms that so many asks keep which wait."""
+
+    policy: Policy
+    asks: int
+
+
+def kept_terms(connection: Connection, *, retailer: UUID, fulfiller: UUID) -> list[KeptTerms]:
+    """What the asks keep that wait between the two when a new version is written, the latest version first (EC-33)."""
+    counted = policy_reads.open_asks(connection, retailer, fulfiller)
+    return [
+        KeptTerms(policy=_version(connection, retailer, version), asks=counted[version])
+        for version in sorted(counted, reverse=True)
+    ]
+
+
+def _version(connection: Connection, retailer: UUID, version: int) -> Policy:
+    row = policy_reads.named_version(connection, retailer, version)
+    return policy_of_terms(row.version, row.terms) if row else DEFAULT_POLICY
 
 
 def _as_seen(policy: Policy, based_on: int | None) -> Policy:

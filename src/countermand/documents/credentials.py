@@ -63,6 +63,6 @@ def credential_shown(row: CredentialView, now: datetime) -> CredentialOut:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
-        public=str(row.id) if row.kind == "oauth_client" else row.public,
+        public=row.public,
         user=row.email,
     )

@@ -1,12 +1,17 @@
 """Jobs and what became of their rows, as JSON."""
 
+import csv
+import io
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel
 
 from countermand.domain.jobs import JobFormat, JobKind, JobState, RowResult
+from countermand.domain.spreadsheets import tame
 from countermand.ids import show
 from countermand.reads.jobs import JobRowView, JobView
 
@@ -90,6 +95,24 @@ def row_document(kind: str, row: JobRowView) -> RowOut:
         errors=[dict(each) for each in row.errors],
         input=dict(row.input) if row.input is not None else None,
     )
+
+
+def results_csv(kind: str, rows: Sequence[JobRowView], *, begin: bool) -> bytes:
+    """A piece of the results as a file for a spreadsheet; with ``begin`` the names of the columns come first."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if begin:
+        writer.writerow(RESULT_COLUMNS)
+    for row in rows:
+        shown = row_document(kind, row).model_dump(mode="json")
+        writer.writerow([_cell(shown[name]) for name in RESULT_COLUMNS])
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == []:
+        return ""
+    return tame(value if isinstance(value, str) else orjson.dumps(value).decode())
 
 
 def _subject(kind: str, subject: UUID | None) -> str | None:

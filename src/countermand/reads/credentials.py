@@ -16,7 +16,10 @@ from countermand.store.views import view
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialView:
-    """A credential with its party and, if a person logged in to get it, the person."""
+    """A credential with its party and, if a person logged in to get it, the person.
+
+    ``public`` is what names it to whoever calls with it: the public half of a pair, or the id of an OAuth client.
+    """
 
     id: UUID
     kind: str
@@ -142,7 +145,8 @@ def _credentials() -> Select[*tuple[Any, ...]]:
 
 
 def _view(row: Record) -> CredentialView:
-    return CredentialView(**{**row._asdict(), "permissions": tuple(row.permissions)})
+    public = str(row.id) if row.kind == "oauth_client" else row.public
+    return CredentialView(**{**row._asdict(), "permissions": tuple(row.permissions), "public": public})
 
 
 def list_plaza_keys(connection: Connection, party: UUID) -> list[PlazaKeyView]:

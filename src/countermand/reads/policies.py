@@ -103,15 +103,16 @@ def named_version(connection: Connection, retailer: UUID, version: int) -> Named
     return view_or_none(NamedPolicy, connection.execute(query).first())
 
 
-def open_asks(connection: Connection, retailer: UUID, fulfiller: UUID) -> int:
-    """How many asks wait for which what these two agree on would have held."""
+def open_asks(connection: Connection, retailer: UUID, fulfiller: UUID) -> dict[int, int]:
+    """How many asks wait for which what these two agree on would have held, by the version that they keep."""
     cancellations, policies = t.cancellations.c, t.policies.c
     own_terms = exists().where(policies.retailer_id == retailer, policies.fulfiller_id == cancellations.fulfiller_id)
     of_pair = ~own_terms if fulfiller == ANY_FULFILLER else cancellations.fulfiller_id == fulfiller
-    query = select(func.count()).where(
+    query = select(cancellations.policy_version, func.count().label("asks")).where(
         cancellations.retailer_id == retailer, cancellations.state == State.ASKED.value, of_pair
     )
-    return connection.execute(query.select_from(t.cancellations)).scalar_one()
+    counted = connection.execute(query.group_by(cancellations.policy_version).order_by(cancellations.policy_version))
+    return {row.policy_version: row.asks for row in counted}
 
 
 def _named() -> Select[Any]:

@@ -1,6 +1,6 @@
 """A reply as a value, and the one function that sends it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,12 +17,16 @@ LEAVES: Final = "countermand.leaves"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A status, the bytes of a body (none: no content), and headers beyond type and length."""
+    """A status, the bytes of a body (none: no content), and headers beyond type and length.
+
+    A body that would be too long to hold comes in ``pieces``.
+    """
 
     status: int
     body: bytes = b""
     media_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    pieces: AsyncIterator[bytes] | None = None
 
 
 def json_bytes(value: Any) -> bytes:
@@ -36,12 +40,23 @@ def json_reply(status: int, value: Any, *headers: tuple[bytes, bytes]) -> Reply:
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
-    """Send it whole."""
+    """Send it whole, or piece by piece."""
+    if reply.pieces is not None:
+        await _send_pieces(send, reply, reply.pieces)
+        return
     headers = [(b"content-length", str(len(reply.body)).encode()), *reply.headers]
     if reply.body:
         headers.append((b"content-type", reply.media_type))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _send_pieces(send: Send, reply: Reply, pieces: AsyncIterator[bytes]) -> None:
+    headers = [*reply.headers, (b"content-type", reply.media_type)]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    async for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def goes_on(scope: Scope) -> None:

@@ -1,4 +1,7 @@
-"""Tokens and Plaza keys, by which programs call: made, replaced and revoked. A secret is shown once."""
+"""Tokens, Plaza keys and clients of the Retailer API, by which programs call: made, replaced, revoked.
+
+A secret is shown once.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +25,7 @@ from countermand.console.visit import Visit
 from countermand.domain.parties import PartyKind
 from countermand.domain.texts import NO_LABEL, is_label
 from countermand.ids import read
-from countermand.reads.credentials import CredentialView, credential_by_id, list_plaza_keys
+from countermand.reads.credentials import CredentialFilter, CredentialView, credential_by_id, list_credentials
 from countermand.reads.parties import find_party
 from countermand.reads.views import PartyView
 from countermand.wire.replies import Header
@@ -31,6 +34,9 @@ from countermand.wire.response import Reply
 DAYS_MAX: Final = 3660
 TOKEN: Final = "token"  # noqa: S105 - the name of a kind of credential
 PLAZA_KEY: Final = "plaza_key"
+CLIENT: Final = "oauth_client"
+COUNTED: Final = 50
+"""So many that count are counted."""
 
 
 # A new token
@@ -98,34 +104,85 @@ async def _fresh(visit: Visit) -> tuple[Header, ...]:
 def _secret_page(visit: Visit, made: NewCredential, cookie: tuple[Header, ...], *, title: str) -> Reply:
     """The one time that a secret can be read."""
     shown = show_page(
-        visit, "token.html", title=title, made=made, label=made.credential.label, path=path_of(made.credential.party)
+        visit,
+        "token.html",
+        title=title,
+        made=made,
+        label=made.credential.label,
+        halves=_OF_BOL.get(made.credential.kind),
+        path=path_of(made.credential.party),
     )
     return replace(shown, headers=(*shown.headers, *cookie))
 
 
-# A new pair of Plaza keys
+# A new pair of Plaza keys, or a new client of the Retailer API
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfBol:
+    """What a program calls one of bol's APIs by: it may do all that its retailer may, and has no end."""
+
+    kind: str
+    api: str
+    name: str
+    heading: str
+    public: str
+    private: str
+    most: int | None = None
+
+    @property
+    def heading_low(self) -> str:
+        return f"{self.heading[:1].lower()}{self.heading[1:]}"
+
+
+_KEY: Final = _OfBol(
+    kind=PLAZA_KEY,
+    api="the Plaza API",
+    name="Plaza key",
+    heading="The pair of keys",
+    public="Public half",
+    private="Private half",
+    most=PLAZA_KEYS_MAX,
+)
+_CLIENT: Final = _OfBol(
+    kind=CLIENT,
+    api="bol’s Retailer API",
+    name="Retailer API client",
+    heading="The client",
+    public="Client id",
+    private="Client secret",
+)
+_OF_BOL: Final = {each.kind: each for each in (_KEY, _CLIENT)}
 
 
 async def confirm_add_key(visit: Visit) -> Reply:
     """The form of a new pair of keys."""
-    return await _key_page(visit, await party_of(visit))
+    return await _bol_page(visit, await party_of(visit), _KEY)
 
 
-async def _key_page(visit: Visit, party: PartyView, *, status: int = 200, wrong: FieldError | None = None) -> Reply:
-    _check_has_keys(party)
-    held = await visit.read(list_plaza_keys, party.id)
-    count = sum(each.revoked_at is None for each in held)
+async def confirm_add_client(visit: Visit) -> Reply:
+    """The form of a new client."""
+    return await _bol_page(visit, await party_of(visit), _CLIENT)
+
+
+async def _bol_page(
+    visit: Visit, party: PartyView, what: _OfBol, *, status: int = 200, wrong: FieldError | None = None
+) -> Reply:
+    _check_is_retailer(party, what)
+    held = CredentialFilter(kind=what.kind, party=party.id, status="active", now=visit.now, limit=COUNTED + 1)
+    count = len(await visit.read(list_credentials, held))
+    is_full = what.most is not None and count >= what.most
     return show_page(
         visit,
-        "key_add.html",
-        title=f"Make a Plaza key for {party.name}",
+        "bol_add.html",
+        title=f"Make a {what.name} for {party.name}",
         status=status,
         party=party,
+        what=what,
         path=path_of(party.id),
         count=count,
-        is_full=count >= PLAZA_KEYS_MAX,
-        most=PLAZA_KEYS_MAX,
-        lacks=_lacks(visit, party),
+        counted=COUNTED,
+        why_not=_lacks(visit, party) or (f"There are {what.most} that count. Revoke one first." if is_full else ""),
         asks_password=not visit.session.is_fresh(visit.now),
         filled=visit.form,
         field=wrong.field if wrong else "",
@@ -133,36 +190,49 @@ async def _key_page(visit: Visit, party: PartyView, *, status: int = 200, wrong:
     )
 
 
-def _check_has_keys(party: PartyView) -> None:
+def _check_is_retailer(party: PartyView, what: _OfBol) -> None:
     if party.kind != PartyKind.RETAILER.value:
-        sentence = "Only a retailer calls the Plaza API, by a pair of keys."
-        raise PageError(409, f"A {party.kind} has no Plaza keys", sentence, links={path_of(party.id): "Back"})
+        sentence = f"Only a retailer calls {what.api}."
+        raise PageError(409, f"A {party.kind} has no {what.name}", sentence, links={path_of(party.id): "Back"})
 
 
 def _lacks(visit: Visit, party: PartyView) -> str:
-    """A key may do all that a retailer may: why this visitor cannot give that, if so."""
+    """It may do all that a retailer may: why this visitor cannot give that, if so."""
     beyond = sorted(set(access.of_retailer(party)) - set(visit.caller.permissions))
-    return f"A key may do all that a retailer may. Your user lacks {', '.join(beyond)}." if beyond else ""
+    return f"It may do all that a retailer may. Your user lacks {', '.join(beyond)}." if beyond else ""
 
 
 async def add_key(visit: Visit) -> Reply:
     """Make a pair of keys, and show its private half once."""
+    return await _add_of_bol(visit, _KEY)
+
+
+async def add_client(visit: Visit) -> Reply:
+    """Make a client, and show its secret once."""
+    return await _add_of_bol(visit, _CLIENT)
+
+
+async def _add_of_bol(visit: Visit, what: _OfBol) -> Reply:
     party = await party_of(visit)
-    _check_has_keys(party)
+    _check_is_retailer(party, what)
     try:
         label = _label(visit)
         if lacks := _lacks(visit, party):
             raise FieldError("label", lacks)
         cookie = await _fresh(visit)
-        add = partial(
-            access.add_plaza_key, author=visit.author, keyring=visit.services.keyring, party=party, label=label
-        )
+        add = partial(_made_of_bol, visit=visit, what=what, party=party, label=label)
         made = await visit.change_once(add, lambda _: path_of(party.id))
     except FieldError as error:
-        return await _key_page(visit, party, status=422, wrong=error)
+        return await _bol_page(visit, party, what, status=422, wrong=error)
     except TooManyKeysError as error:
-        return await _key_page(visit, party, status=409, wrong=FieldError("label", str(error)))
-    return _secret_page(visit, made, cookie, title="The pair of keys is made")
+        return await _bol_page(visit, party, what, status=409, wrong=FieldError("label", str(error)))
+    return _secret_page(visit, made, cookie, title=f"{what.heading} is made")
+
+
+def _made_of_bol(connection: Connection, *, visit: Visit, what: _OfBol, party: PartyView, label: str) -> NewCredential:
+    if what is _CLIENT:
+        return access.add_client(connection, visit.author, party=party, label=label)
+    return access.add_plaza_key(connection, visit.author, visit.services.keyring, party=party, label=label)
 
 
 # What there is
@@ -175,14 +245,14 @@ class _Credential:
 
     @property
     def noun(self) -> str:
-        return "key" if self.view.kind == PLAZA_KEY else "token"
+        return {PLAZA_KEY: "key", CLIENT: "client"}.get(self.view.kind, "token")
 
 
 async def _credential(visit: Visit) -> _Credential:
     wanted = read("crd", visit.names["credential"])
     found = await visit.read(credential_by_id, wanted) if wanted else None
     mine = found is not None and (visit.is_platform or found.party == visit.caller.party)
-    if found is None or not mine or found.kind not in (TOKEN, PLAZA_KEY):
+    if found is None or not mine or found.kind not in (TOKEN, *_OF_BOL):
         raise unknown("token", PATH, "Parties")
     return _Credential(view=found, path=path_of(found.party))
 
@@ -195,7 +265,7 @@ async def _one_that_counts(visit: Visit) -> _Credential:
 
 
 async def confirm_replace(visit: Visit) -> Reply:
-    """Once more before a token or a key gets a successor."""
+    """Once more before a token, a key or a client gets a successor."""
     return _replace_page(visit, await _one_that_counts(visit))
 
 
@@ -238,8 +308,8 @@ def _successor(
 ) -> NewCredential:
     if ends_now:
         access.revoke(connection, visit.author, credential=old.id, party=None, note="replaced")
-    if old.kind == PLAZA_KEY:
-        return access.add_plaza_key(connection, visit.author, visit.services.keyring, party=party, label=old.label)
+    if what := _OF_BOL.get(old.kind):
+        return _made_of_bol(connection, visit=visit, what=what, party=party, label=old.label)
     return access.add_token(
         connection,
         visit.author,
@@ -266,7 +336,7 @@ async def confirm_revoke(visit: Visit) -> Reply:
 
 
 async def revoke(visit: Visit) -> Reply:
-    """End a token or a key."""
+    """End a token, a key or a client."""
     found = await _credential(visit)
     if found.view.revoked_at is None:
         await visit.change(credentials.revoke, visit.author, found.view.id)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -11,8 +12,9 @@ from uuid import UUID
 from countermand.admin import jobs
 from countermand.console.errors import PageError, unknown
 from countermand.console.forms import FieldError
-from countermand.console.rendering import Note, redirect, show_page
+from countermand.console.rendering import HEADERS, Note, redirect, show_page
 from countermand.console.visit import Visit
+from countermand.documents.jobs import results_csv
 from countermand.domain.jobs import UNFINISHED, JobFormat, JobKind, JobState, RowResult
 from countermand.ids import read, show
 from countermand.reads.jobs import JobFilter, JobRowView, JobView, list_jobs, results_of
@@ -69,8 +71,8 @@ class RowShown:
 async def look_at_one(visit: Visit) -> Reply:
     """How far a job is, and what became of its rows."""
     job = await _job(visit)
-    chosen = visit.query.get("result", "")
-    results = (RowResult(chosen),) if chosen in set(RowResult) else ()
+    results = _wanted(visit)
+    chosen = results[0].value if results else ""
     begin = visit.query.get("after", "")
     after = int(begin) if begin.isascii() and begin.isdigit() and len(begin) < 8 else 0
     rows = await visit.read(results_of, job.id, results=results, after=after, limit=SHOWN + 1)
@@ -93,11 +95,36 @@ async def look_at_one(visit: Visit) -> Reply:
         rows=[_shown(each, job) for each in rows[:SHOWN]],
         results=[(result.value, _word(result, job)[1]) for result in RowResult],
         chosen=chosen,
+        csv=f"{path}/results.csv{f'?result={chosen}' if chosen else ''}",
         more=more,
         once=visit.new_once(),
         can_cancel=job.state in UNFINISHED,
         can_do=job.dry_run and job.state == JobState.DONE and job.kind == JobKind.ASK.value and job.ok > 0,
     )
+
+
+def _wanted(visit: Visit) -> tuple[RowResult, ...]:
+    """The one result that is asked for; none: all of them."""
+    chosen = visit.query.get("result", "")
+    return (RowResult(chosen),) if chosen in set(RowResult) else ()
+
+
+async def export(visit: Visit) -> Reply:
+    """What became of each row, as a file for a spreadsheet: all of them, or those with one result."""
+    job = await _job(visit)
+    name = f'attachment; filename="{show(jobs.PREFIX, job.id)}.csv"'.encode()
+    headers = (*HEADERS, (b"content-disposition", name))
+    pieces = _pieces(visit, job, _wanted(visit))
+    return Reply(status=200, media_type=b"text/csv; charset=utf-8", headers=headers, pieces=pieces)
+
+
+async def _pieces(visit: Visit, job: JobView, results: tuple[RowResult, ...]) -> AsyncIterator[bytes]:
+    """The file, of which no more than a page is held."""
+    yield results_csv(job.kind, (), begin=True)
+    after = 0
+    while rows := await visit.read(results_of, job.id, results=results, after=after, limit=PAGE):
+        yield results_csv(job.kind, rows, begin=False)
+        after = rows[-1].row
 
 
 def _word(result: RowResult, job: JobView) -> tuple[str, str]:

@@ -1,13 +1,13 @@
 """A policy is changed: what is filled in is shown as sentences first, and what would change; then it is saved."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from countermand.admin.policies import BadTermsError, PolicyChangedError, change_terms, in_force
+from countermand.admin.policies import BadTermsError, KeptTerms, PolicyChangedError, change_terms, in_force, kept_terms
 from countermand.console.errors import PageError
 from countermand.console.forms import FieldError
 from countermand.console.pages.policies import PATH, chosen_party
@@ -72,7 +72,9 @@ async def _page(
     visit: Visit, *, status: int = 200, wrong: FieldError | None = None, proposed: Policy | None = None
 ) -> Reply:
     retailer, holder = await _pair(visit)
-    now = await visit.read(in_force, retailer.id, holder.id if holder else ANY_FULFILLER)
+    fulfiller = holder.id if holder else ANY_FULFILLER
+    now = await visit.read(in_force, retailer.id, fulfiller)
+    kept = await visit.read(kept_terms, retailer=retailer.id, fulfiller=fulfiller) if proposed else []
     names = (retailer.name, holder.name if holder else "whoever holds the goods")
     before = sentences(now, *names)
     after = sentences(proposed, *names) if proposed else []
@@ -92,9 +94,31 @@ async def _page(
         after=after,
         gone=[each for each in before if each not in after] if proposed else [],
         fresh=[each for each in after if each not in before],
+        waiting=[_waiting(each, now, after, names) for each in kept],
+        asks=sum(each.asks for each in kept),
         back=f"{PATH}?{_query(retailer, holder)}",
         field=wrong.field if wrong else "",
         wrong=str(wrong or ""),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Asks that wait and keep the terms of a version, with what these say that the proposed ones do not."""
+
+    asks: int
+    version: str
+    says: list[str]
+
+
+def _waiting(kept: KeptTerms, now: Policy, after: Sequence[str], names: tuple[str, str]) -> Waiting:
+    version = f"version {kept.policy.version}" if kept.policy.version else "the defaults"
+    return Waiting(
+        asks=kept.asks,
+        version=f"{version}, which {'hold' if not kept.policy.version else 'holds'} now"
+        if kept.policy.version == now.version
+        else version,
+        says=[each for each in sentences(kept.policy, *names) if each not in after],
     )
 
 

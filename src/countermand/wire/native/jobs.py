@@ -1,7 +1,5 @@
 """Calls about jobs: many asks, answers or orders handed in as one file, and what became of each."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -15,10 +13,9 @@ from starlette.responses import Response, StreamingResponse
 
 from countermand.admin import jobs
 from countermand.admin.callers import Caller, Permission
-from countermand.documents.jobs import RESULT_COLUMNS, JobOut, RowOut, job_document, row_document
+from countermand.documents.jobs import JobOut, RowOut, job_document, results_csv, row_document
 from countermand.domain.jobs import PARTS_MAX, JobFormat, JobKind, JobState, RowResult
 from countermand.domain.parties import PartyKind
-from countermand.domain.spreadsheets import tame
 from countermand.fields import InQuery, Text
 from countermand.ids import read, show
 from countermand.reads import jobs as job_reads
@@ -265,29 +262,12 @@ async def _file(
         after = rows[-1].row
 
 
-def _as_csv(kind: str, rows: Sequence[JobRowView], *, begin: bool) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    if begin:
-        writer.writerow(RESULT_COLUMNS)
-    for row in rows:
-        shown = row_document(kind, row).model_dump(mode="json")
-        writer.writerow([_cell(shown[name]) for name in RESULT_COLUMNS])
-    return text.getvalue().encode()
-
-
-def _cell(value: Any) -> str:
-    if value is None or value == []:
-        return ""
-    return tame(value if isinstance(value, str) else orjson.dumps(value).decode())
-
-
 def _as_jsonl(kind: str, rows: Sequence[JobRowView], *, begin: bool) -> bytes:
     options = orjson.OPT_APPEND_NEWLINE
     return b"".join(orjson.dumps(row_document(kind, row).model_dump(mode="json"), option=options) for row in rows)
 
 
-_WRITERS: Final[dict[str, Callable[..., bytes]]] = {CSV: _as_csv, JSONL: _as_jsonl}
+_WRITERS: Final[dict[str, Callable[..., bytes]]] = {CSV: results_csv, JSONL: _as_jsonl}
 
 
 @contextmanager
