@@ -300,7 +300,7 @@ async def test_one_inner_address_spoils_all(webhooks_with: Callable[..., Webhook
             webhooks = webhooks_with(inner=["127.0.0.1/32"], resolver=Names(a_example=names))
             for port in (allowed.port, inner.port):
                 attempt = await webhooks.post(f"http://a.example:{port}/", {}, b"")
-                assert attempt.result == "a.example leads to an address that is not public. Notices do not go there."
+                assert attempt.result == "a.example leads to an address that is not public. Nothing is sent there."
         assert allowed.connections == inner.connections == 0
 
 
@@ -321,7 +321,7 @@ async def test_a_name_that_changes_its_mind(webhooks_with: Callable[..., Webhook
         assert names.asked == ["a.example"]
         allowed.script = [hang_up]
         assert (await webhooks.post(url, {}, b"")).result == (
-            "a.example leads to an address that is not public. Notices do not go there."
+            "a.example leads to an address that is not public. Nothing is sent there."
         )
         assert names.asked == ["a.example"] * 2
         assert (allowed.connections, inner.connections) == (1, 0)

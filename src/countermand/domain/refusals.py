@@ -95,8 +95,9 @@ class Refusal:
     """Why a command moved no unit. ``cancellation`` is the one that prevents it, if one does.
 
     ``current`` is the state of that cancellation, if the command names another step of it. ``order`` is the one that
-    is there already. ``remarks`` are decisions that are saved all the same, such as a late answer (EC-23). ``differs``
-    are the places where an idempotency key was first used for other content, at ``first_used_at``.
+    is there already, or whose payments are as they are. ``remarks`` are decisions that are saved all the same, such as
+    a late answer (EC-23). ``differs`` are the places where an idempotency key was first used for other content, at
+    ``first_used_at``.
     """
 
     kind: RefusalKind

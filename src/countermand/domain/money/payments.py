@@ -63,7 +63,7 @@ def decide_payment(
         case _:  # pragma: no cover
             assert_never(command)
     if isinstance(changed, Refusal):
-        return changed
+        return replace(changed, order=account.order)
     before = account.payment(changed.id)
     if changed == before:
         return Paid(account=account, decisions=tuple(Decision(line=line) for line in lines))

@@ -78,7 +78,7 @@ class Guard:
         """
         found = [literal] if (literal := _literal(host)) else await _looked_up(host, port, resolver)
         if not all(self.allows(each) for each in found):
-            raise AddressError(f"{host} leads to an address that is not public. Notices do not go there.")
+            raise AddressError(f"{host} leads to an address that is not public. Nothing is sent there.")
         return found
 
 
