@@ -15,7 +15,7 @@ from countermand.admin.callers import PLATFORM
 from countermand.cli import help_pages
 from countermand.cli.arguments import CALLS
 from countermand.cli.remote import calling
-from countermand_client import Client
+from countermand_client import Client, flows
 from tests.cli.conftest import Cli, Result
 from tests.support.listening import Listening, listening
 
@@ -423,6 +423,7 @@ def test_a_wrong_token_an_absent_service_and_a_silent_one_end_every_command_alik
     absent = both.there.cli(*what, "--server", "http://127.0.0.1:1", COUNTERMAND_TOKEN="cmt_x", **given)
     assert (absent.code, "http://127.0.0.1:1 cannot be reached" in absent.err) == (75, True), absent.err
     monkeypatch.setattr(calling, "Client", partial(Client, max_retries=0, timeout=0.1))
+    monkeypatch.setattr(flows, "STREAM_QUIET_S", 0.1)
     late = both.there.cli(*what, "--server", silent, COUNTERMAND_TOKEN="cmt_x", **given)
     assert (late.code, "did not answer in time" in late.err) == (7, True), late.err
     assert {each.out for each in (wrong, none, absent, late)} == {""}

@@ -279,8 +279,8 @@ async def test_what_escalates_is_logged(world: World) -> None:
     assert (reported["log_level"], reported["cancellation"], reported["retailer"], reported["line"]) == (
         "warning",
         show("can", cancellation),
-        str(world.retailer),
-        str(line),
+        world.retailer,
+        line,
     )
 
 

@@ -1,4 +1,4 @@
-"""No document of 256 kB costs a door more than 50 ms of CPU, whatever is in it."""
+"""No document of 256 kB costs a door more than 50 ms of CPU of a quiet machine, whatever is in it."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,8 @@ from tests.wire.native.calling import Native, new_retailer
 pytestmark = pytest.mark.anyio
 
 SIZE: Final = 256 * 1024
-CPU_MAX_S: Final = 0.050
+YARD_STEPS: Final = 1_100_000
+"""Steps of a loop that take 50 ms of a quiet machine's CPU, and as much more of a busy one's as all work does."""
 ID: Final = "019a0000-0000-7000-8000-000000000003"
 
 
@@ -133,16 +134,24 @@ async def _measure(http: httpx2.AsyncClient, method: str, path: str, body: bytes
     return min(spent)
 
 
+def _yard() -> float:
+    """What the most that a document may cost is now, in seconds of CPU."""
+    before, total = time.process_time(), 0
+    for number in range(YARD_STEPS):
+        total += number * number % 7
+    return time.process_time() - before
+
+
 async def _no_call_costs_much(
     http: httpx2.AsyncClient, calls: Any, documents: dict[str, bytes], headers: dict[str, str]
 ) -> None:
-    found = {
-        (path, name): await _measure(http, method, path, body, headers)
-        for method, path in calls
-        for name, body in documents.items()
-    }
+    found, yard = {}, _yard()
+    for method, path in calls:
+        for name, body in documents.items():
+            found[path, name] = await _measure(http, method, path, body, headers)
+        yard = max(yard, _yard())
     print(*(f"{path} {name}: {spent * 1000:.0f} ms" for (path, name), spent in found.items()), sep="\n")
-    assert {where: spent for where, spent in found.items() if spent > CPU_MAX_S} == {}
+    assert {where: spent for where, spent in found.items() if spent > yard} == {}
 
 
 async def test_no_json_costs_crux_much(plaza: Seller, native: Native) -> None:

@@ -65,6 +65,8 @@ class ScoreCards:
         self._planned_for: frozenset[int] = frozenset()
         self._all_planned = False
         self._after: UUID | None = None
+        self._left = 0
+        """How many could have been counted in the last pass, had it had more time."""
 
     async def count_all(self) -> None:
         """Count all stale figures, with pauses that leave time to others."""
@@ -76,7 +78,7 @@ class ScoreCards:
             await asyncio.sleep(min(PAUSE_MAX_S, took * (1 / SHARE - 1)))
 
     async def count(self) -> int:
-        """Plan, arm, count and keep some. Returns how many were planned or armed: 0 when there is nothing to do."""
+        """Plan, arm, count and keep some. Returns how many were planned, armed or left: 0 when there is nothing to do."""
         owned = sorted(self._partitions.owned)
         if not owned:
             return 0
@@ -85,7 +87,7 @@ class ScoreCards:
         counted = await self._database.read(self.counted)
         if counted:
             await self._database.write(partial(score_cards.keep, counted=counted))
-        return planned + armed
+        return planned + armed + self._left
 
     def counted(self, connection: Connection) -> list[tuple[Key, int, Mapping[str, Any]]]:
         """The figures that can be counted now, all from one snapshot."""
@@ -100,6 +102,7 @@ class ScoreCards:
             counted.append((row.key, row.turn, self._figures(connection, row)))
             if self._monotonic() - began > LOOK_S:
                 break
+        self._left = len(ready) - len(counted)
         return counted
 
     def _figures(self, connection: Connection, row: ArmedCard) -> Mapping[str, Any]:
