@@ -19,8 +19,10 @@ FILES = {
     "settings.py": "The key file lies beside the file.",
     "serving.py": "A file has one server: it holds the lock.",
     "cli/running.py": "Whether a port is taken by the server of the same file.",
+    "admin/backups.py": "A backup tells of which engine it is.",
+    "observed.py": "A metric tells which engine a service has.",
 }
-"""Who else knows of SQLite's files, and why."""
+"""Who else knows of an engine by name, or of SQLite's files, and why."""
 
 
 def asks_for_the_engine(path: Path) -> Iterator[str]:
