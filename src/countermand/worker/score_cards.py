@@ -78,7 +78,7 @@ class ScoreCards:
             await asyncio.sleep(min(PAUSE_MAX_S, took * (1 / SHARE - 1)))
 
     async def count(self) -> int:
-        """Plan, arm, count and keep some. Returns how many were planned, armed or left: 0 when there is nothing to do."""
+        """Plan, arm, count and keep some. Returns how many were planned, armed or left: 0 when nothing is to do."""
         owned = sorted(self._partitions.owned)
         if not owned:
             return 0
