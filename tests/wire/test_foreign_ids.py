@@ -50,9 +50,7 @@ def locked_lines() -> Iterator[list[Any]]:
         yield rows
 
 
-async def test_what_is_anothers_is_answered_as_what_is_not_there(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_is_anothers_is_answered_as_what_is_not_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     # It is saved beside the calls, whatever they ask for, and would stand among their statements.
     monkeypatch.setattr(CredentialUses, "note", lambda uses, credential: None)
     who = await asking(world)
