@@ -1,14 +1,15 @@
 """Everything that can be configured. Read from ``COUNTERMAND_*`` variables and a TOML file; defaults are here."""
 
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from difflib import get_close_matches
 from email.utils import parseaddr
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -141,6 +142,8 @@ ROLES: Final = ("manager", "support", "viewer")
 
 
 PREFIX: Final = "COUNTERMAND_"
+CONFIG: Final = f"{PREFIX}CONFIG"
+"""The variable that names the file of settings."""
 NEAR: Final = 0.75
 """How alike a variable must be to a setting to count as a misspelling of it."""
 
@@ -157,6 +160,7 @@ def misspelt(names: Iterable[str]) -> dict[str, str]:
 BESIDES: Final = frozenset(
     f"{PREFIX}{name}"
     for name in (
+        "CONFIG",
         "PASSWORD",
         "PLAZA_PUBLIC_KEY",
         "PLAZA_PRIVATE_KEY",
@@ -173,7 +177,7 @@ BESIDES: Final = frozenset(
 class Settings(BaseSettings):
     """The settings, each with its default. A flag beats the environment, which beats the file."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file="countermand.toml", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid")
 
     database: str = Field(default_factory=default_database, description="SQLAlchemy URL: sqlite:///… or postgresql://…")
     host: str = "127.0.0.1"
@@ -412,4 +416,35 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flag, environment, file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+
+
+def config_file() -> Path:
+    """The file of settings: as the variable says, or in the folder where the command is started."""
+    return Path(os.environ.get(CONFIG) or "countermand.toml")
+
+
+def secret_names() -> frozenset[str]:
+    """Settings that are shown to nobody. The address of a database has a password in it, but no other secret."""
+    return frozenset(name for name, field in Settings.model_fields.items() if SecretStr in _kinds(field.annotation))
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) or (annotation,)
+
+
+def origins(flags: Collection[str] = ()) -> dict[str, str]:
+    """What decides about each setting: the flag, the variable, the file, or else ``default``."""
+    in_file = TomlConfigSettingsSource(Settings, toml_file=config_file())()
+    variables = {
+        name.upper().removeprefix(PREFIX).lower(): name for name in os.environ if name.upper().startswith(PREFIX)
+    }
+    found = {}
+    for name in Settings.model_fields:
+        if name in flags:
+            found[name] = f"--{name}"
+        elif name in variables:
+            found[name] = variables[name]
+        else:
+            found[name] = str(config_file()) if name in in_file else "default"
+    return found

@@ -64,6 +64,9 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> Result:
         with monkeypatch.context() as patched:
+            # ``--config`` sets it for the process: so it is put back at the end.
+            patched.setenv("COUNTERMAND_CONFIG", "")
+            patched.delenv("COUNTERMAND_CONFIG")
             patched.setattr(sys, "stdin", io.StringIO(stdin))
             for name, value in environment.items():
                 patched.setenv(name, value)

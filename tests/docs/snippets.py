@@ -135,6 +135,13 @@ SESSIONS: Final = {
     """,
     ),
     "docs/settings.md": Session(after="countermand endpoint add https://127.0.0.1:8443/in --party 'Alpine Supply'"),
+    "docs/how-to/watch.md": Session(
+        environment={
+            "COUNTERMAND_ALLOW_LOSING_ACKNOWLEDGED_CALLS": "false",
+            "COUNTERMAND_SMTP_HOST": "",
+            "COUNTERMAND_WORKER": "true",
+        }
+    ),
     "docs/webhooks.md": Session(),
 }
 """The pages with blocks of shell: those of one page are run in order, in one session."""

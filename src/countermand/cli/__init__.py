@@ -27,7 +27,7 @@ countermand carries a cancellation from the one who ordered to the one who holds
   countermand cancellations --sort due               what waits for an answer, the longest due first
   countermand timeline can_0190...                   the whole story of a line
 
-Run the service:   serve   worker   migrate   backup   restore   demo   completion
+Run the service:   check   serve   worker   doctor   config show   migrate   backup   restore   demo   completion
 Who takes part:    party add|list|deactivate|activate   user add|list|disable|enable|password|log-out
                    token create|list|rename|revoke   plaza-key create|list|revoke
                    client-credentials create|list|revoke   audit
@@ -43,7 +43,7 @@ How they do:       score   score-exclude   score-restore
 The token is in COUNTERMAND_TOKEN or COUNTERMAND_TOKEN_FILE.
 Every list takes --json, every command --quiet and --no-color, every one that writes --dry-run.
 `countermand COMMAND --help` shows the flags of a command, `countermand NOUN --help` its verbs.
-Settings: flag, then COUNTERMAND_* variable, then ./countermand.toml, then default.
+Settings: flag, then COUNTERMAND_* variable, then ./countermand.toml or --config FILE, then default.
 Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by the rules, 4 not signed in, 5 not found, 6 partly done,
             7 no answer in time, 75 try again later, 78 bad configuration, 130 interrupted.
 """
@@ -60,6 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
     manners.quiet, manners.dry_run, manners.server = "--quiet" in given.flags, given.is_tried, given.server
     if "--no-color" in given.flags:
         os.environ["NO_COLOR"] = "1"
+    if given.config is not None:
+        os.environ["COUNTERMAND_CONFIG"] = given.config
     sys.exit(_ended(given))
 
 

@@ -10,6 +10,8 @@ from countermand.cli import help_pages
 OF_ALL: Final = frozenset({"--quiet", "--no-color", "--dry-run"})
 NEVER_TRIED: Final = frozenset({("serve",), ("worker",), ("demo",), ("plaza",), ("bol",), ("completion",)})
 """Commands that cannot be tried: what serves, or what others do."""
+CONFIG: Final = "--config"
+"""The flag of all commands that names the file of settings."""
 SERVER: Final = "--server"
 """The flag of all commands that can call a service instead of opening a database."""
 CALLS: Final = frozenset(
@@ -34,6 +36,9 @@ LOCAL: Final[Mapping[tuple[str, ...], str]] = {
     ("serve",): "It runs a service.",
     ("worker",): "It works on the database of a service.",
     ("migrate",): "It changes the schema of a database.",
+    ("check",): "It looks at the settings of this machine.",
+    ("doctor",): "It looks at the database of a service, and asks the service itself.",
+    ("config", "show"): "It shows the settings of this machine.",
     ("backup",): "It reads a database, whole.",
     ("restore",): "It writes a database, whole.",
     ("demo",): "It runs a service of its own.",
@@ -65,13 +70,16 @@ class Arguments:
     """Whether any argument is given by its position."""
     server: str | None = None
     """The address of the service that is called, if one is named."""
+    config: str | None = None
+    """The file of settings, if one is named."""
 
     @classmethod
     def of(cls, given: Sequence[str]) -> Self:
         """Distinguish flags from values by the help page of the command."""
+        given, config = _without_config(given)
         command = help_pages.command_in([each for each in given if each not in OF_ALL])
         with_a_value = help_pages.flags_with_a_value(command)
-        given, server = _without_server(given, with_a_value) if command in CALLS else (given, None)
+        given, server = _without(SERVER, given, with_a_value) if command in CALLS else (given, None)
         flags = [place for place, _ in _flags(given, with_a_value)]
         taken = sum(given[place] in with_a_value for place in flags) + len(flags) + len(command)
         own = command in NEVER_TRIED or command == TRIES_BY_ITSELF
@@ -83,6 +91,7 @@ class Arguments:
             rest=tuple(each for place, each in enumerate(given) if place not in flags or each not in own_flags),
             has_values=len(given) > taken,
             server=server,
+            config=config,
         )
 
     @property
@@ -97,16 +106,22 @@ class Arguments:
         return "--dry-run" in self.flags and "--dry-run" not in self.rest
 
 
-def _without_server(given: Sequence[str], with_a_value: frozenset[str]) -> tuple[Sequence[str], str | None]:
-    """The rest of the arguments, and what follows ``--server``; the last one counts."""
-    server = None
-    for place, each in reversed(list(_flags(given, with_a_value | {SERVER}))):
+def _without_config(given: Sequence[str]) -> tuple[Sequence[str], str | None]:
+    """The same for ``--config``, which may stand before the command."""
+    command = help_pages.command_in([each for each in _without(CONFIG, given, frozenset())[0] if each not in OF_ALL])
+    return _without(CONFIG, given, help_pages.flags_with_a_value(command))
+
+
+def _without(flag: str, given: Sequence[str], with_a_value: frozenset[str]) -> tuple[Sequence[str], str | None]:
+    """The rest of the arguments, and what follows this flag; the last one counts."""
+    found = None
+    for place, each in reversed(list(_flags(given, with_a_value | {flag}))):
         name, equals, value = each.partition("=")
-        if name == SERVER:
-            found = value if equals else "".join(given[place + 1 : place + 2])
-            server = found if server is None else server
+        if name == flag:
+            own = value if equals else "".join(given[place + 1 : place + 2])
+            found = own if found is None else found
             given = [*given[:place], *given[place + (1 if equals else 2) :]]
-    return given, server
+    return given, found
 
 
 def _flags(given: Sequence[str], with_a_value: frozenset[str]) -> Iterator[tuple[int, str]]:

@@ -9,6 +9,8 @@ app = App(name="countermand", help="Order-item cancellation.", version=lambda: v
 for name, place in {
     "serve": "countermand.cli.running:serve",
     "migrate": "countermand.cli.running:migrate",
+    "check": "countermand.cli.checking:check",
+    "doctor": "countermand.cli.checking:doctor",
     "backup": "countermand.cli.keeping:backup",
     "restore": "countermand.cli.keeping:restore",
     "demo": "countermand.cli.demo:demo",
@@ -65,6 +67,10 @@ for noun, help_text, verbs in (
             function = f"{noun}_{name}".replace("-", "_")
             group.command(f"countermand.cli.{module}:{function}", name=name)
     app.command(group)
+
+config = App(name="config", help="The settings.")
+config.command("countermand.cli.checking:config_show", name="show")
+app.command(config)
 
 events = App(name="events", help="What happens at a service.")
 events.command("countermand.cli.following:events_tail", name="tail")

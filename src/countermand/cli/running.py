@@ -23,7 +23,7 @@ from countermand.keyring import KeyringError
 from countermand.observability import UnobservableError
 from countermand.observability.logs import configure_logging
 from countermand.road import Application, opened, opened_database
-from countermand.settings import Settings, misspelt
+from countermand.settings import CONFIG, Settings, config_file, misspelt
 from countermand.store.engines.opening import open_database, shown
 from countermand.store.engines.protocol import CommitUnknownError, TooBroadError, UnavailableError, UnsafeDatabaseError
 from countermand.store.engines.sqlite.file import FileLock
@@ -129,6 +129,9 @@ def read_settings(**flags: object) -> Settings:
     for name, meant in misspelt(os.environ).items():
         problem = f"{name} is no setting. Did you mean {meant}?"
         fail(Exit.BAD_CONFIGURATION, "bad_configuration", problem, "docs/settings.md lists every setting.")
+    if CONFIG in os.environ and not config_file().is_file():
+        problem = f"The file of settings {config_file()} cannot be read: it is not there."
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", problem)
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
@@ -136,7 +139,7 @@ def read_settings(**flags: object) -> Settings:
         fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"The settings make no sense: {problems}.")
     except (ValueError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"countermand.toml cannot be read: {why}.")
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"{config_file()} cannot be read: {why}.")
     if settings.log_level.upper() not in logging.getLevelNamesMapping():
         problem = f"log_level: {settings.log_level!r} is no level"
         fail(Exit.BAD_CONFIGURATION, "bad_configuration", f"The settings make no sense: {problem}.")

@@ -4,7 +4,8 @@ import asyncio
 import re
 import socket
 import ssl
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, parseaddr
@@ -93,9 +94,21 @@ class Mail:
             return _failed("No e-mail can be sent: the setting smtp_host is empty.")
         if not ADDRESS.fullmatch(to):
             return _failed("This is not an e-mail address that can be written to.")
+        return await self._tried(lambda: self._deliver(to, self._message(to, subject, text, html, message_id)))
+
+    async def why_not(self) -> str:
+        """Why the server would take no message, by connecting and logging in; empty if it would."""
+        tried = await self._tried(self._look_in)
+        return "" if tried.verdict is Verdict.DELIVERED else tried.result
+
+    async def _look_in(self) -> Attempt:
+        async with self._logged_in():
+            return Attempt(verdict=Verdict.DELIVERED, result="")
+
+    async def _tried(self, attempt: Callable[[], Awaitable[Attempt]]) -> Attempt:
         try:
             async with asyncio.timeout(self._total_s):
-                return await self._deliver(to, self._message(to, subject, text, html, message_id))
+                return await attempt()
         except TimeoutError:
             return _failed(f"The mail server did not finish within {self._total_s:g} seconds.")
         except (SMTPException, OSError) as error:
@@ -120,6 +133,12 @@ class Mail:
         return message.as_bytes()
 
     async def _deliver(self, to: str, message: bytes) -> Attempt:
+        async with self._logged_in() as client:
+            await client.sendmail(_address(self._sender), [to], message)
+        return Attempt(verdict=Verdict.DELIVERED, result="The mail server took the message.")
+
+    @asynccontextmanager
+    async def _logged_in(self) -> AsyncIterator[SMTP]:
         client = SMTP(
             hostname=self._host,
             port=self._port,
@@ -134,13 +153,12 @@ class Mail:
             await client.connect()
             if self._login:
                 await client.login(*self._login)
-            await client.sendmail(_address(self._sender), [to], message)
-            # It is sent; how the server takes leave changes nothing.
+            yield client
+            # All is said; how the server takes leave changes nothing.
             with suppress(SMTPException, OSError):
                 await client.quit()
         finally:
             client.close()
-        return Attempt(verdict=Verdict.DELIVERED, result="The mail server took the message.")
 
     def _context(self) -> ssl.SSLContext:
         self._trust = self._trust or ssl.create_default_context()

@@ -1,0 +1,192 @@
+"""What is not well with a service that runs, and which command shows more of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import httpx2
+from sqlalchemy import Connection
+
+from countermand.admin import endpoints
+from countermand.admin.callers import PLATFORM
+from countermand.checks.finding import Finding, fine, warning, wrong
+from countermand.domain.delivery import NoticeState
+from countermand.domain.endpoint import EndpointState
+from countermand.domain.money.refunds import RefundState
+from countermand.domain.parties import PartyKind
+from countermand.ids import Clock, system_clock
+from countermand.reads.cancellations import CancellationFilter, is_escalated, list_cancellations
+from countermand.reads.notices import NoticeFilter, list_notices
+from countermand.reads.refunds import RefundFilter, list_refunds
+from countermand.reads.scope import Scope
+from countermand.settings import Settings
+from countermand.store.engines.protocol import Database
+from countermand.store.outbox import workers
+
+MOST: Final = 200
+"""More are not counted."""
+WITHIN_S: Final = 10.0
+"""How long the service may take to say whether it is ready."""
+ALIVE: Final = timedelta(minutes=2)
+"""A worker that was not seen for so long is gone."""
+LATE: Final = timedelta(minutes=5)
+"""Deadlines fire within seconds; after so long, nobody fires them."""
+
+_OPERATOR: Final = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """What should not be there for long: how it is counted, how it is called, and what shows it."""
+
+    name: str
+    count: Callable[[Connection, datetime], int]
+    one: str
+    many: str
+    none: str
+    remedy: str
+    is_wrong: bool = False
+
+    def found(self, connection: Connection, now: datetime) -> Finding:
+        number = self.count(connection, now)
+        if not number:
+            return fine(self.name, self.none)
+        told = f"{MOST}+" if number > MOST else str(number)
+        sentence = f"{told} {self.one if number == 1 else self.many}"
+        return (wrong if self.is_wrong else warning)(self.name, sentence, self.remedy)
+
+
+async def examine(settings: Settings, database: Database, clock: Clock = system_clock) -> list[Finding]:
+    """Ask the service whether it is ready, and its database what waits. Changes nothing."""
+    found = await _ready(settings)
+    # A file is worked on by the service that has it open, and /readyz says how that gets on.
+    if not database.engine.one_writer:
+        found.append(await database.read(lambda connection: _worker(connection, clock())))
+    return [*found, *await database.read(lambda connection: [each.found(connection, clock()) for each in _KINDS])]
+
+
+async def _ready(settings: Settings) -> list[Finding]:
+    url = f"{settings.base_url}/readyz"
+    remedy = "See that `countermand serve` runs, and that public_url leads to it."
+    try:
+        async with httpx2.AsyncClient(timeout=WITHIN_S, trust_env=False) as http:
+            answer = await http.get(url)
+            checks = answer.json()["checks"]
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        return [wrong("service", f"{url} does not answer: {str(error) or type(error).__name__}.", remedy)]
+    except (ValueError, KeyError, TypeError):
+        return [wrong("service", f"{url} answers {answer.status_code}, and not as this service does.", remedy)]
+    bad = [each for each in checks if not each["ok"]]
+    told = [wrong(each["name"], each["detail"], "See docs/how-to/watch.md.") for each in bad]
+    return told or [fine("service", f"{settings.base_url} is ready.")]
+
+
+def _worker(connection: Connection, now: datetime) -> Finding:
+    alive = sum(now - each.seen_at < ALIVE for each in workers(connection))
+    if alive:
+        return fine("worker", "1 worker is alive." if alive == 1 else f"{alive} workers are alive.")
+    return wrong(
+        "worker",
+        "No worker was seen in the last two minutes: no notice is sent and no deadline fires.",
+        "Run `countermand serve` with the setting worker, or `countermand worker`.",
+    )
+
+
+def _late(connection: Connection, now: datetime) -> int:
+    wanted = CancellationFilter(late=now - LATE, limit=MOST + 1)
+    return sum(not is_escalated(each) for each in list_cancellations(connection, _OPERATOR, wanted))
+
+
+def _escalated(connection: Connection, now: datetime) -> int:
+    return len(list_cancellations(connection, _OPERATOR, CancellationFilter(escalated=True, limit=MOST + 1)))
+
+
+def _refunds(state: RefundState) -> Callable[[Connection, datetime], int]:
+    def count(connection: Connection, now: datetime) -> int:
+        return len(list_refunds(connection, _OPERATOR, RefundFilter(state=state.value, limit=MOST + 1)))
+
+    return count
+
+
+def _dead(connection: Connection, now: datetime) -> int:
+    return len(list_notices(connection, NoticeFilter(states=frozenset({NoticeState.DEAD.value})), MOST + 1, now))
+
+
+def _failing(connection: Connection, now: datetime) -> int:
+    found = endpoints.of_party(connection, None)
+    return sum(bool(each.failing_since) and each.state is EndpointState.ACTIVE for each in found)
+
+
+def _stopped(connection: Connection, now: datetime) -> int:
+    found = endpoints.of_party(connection, None)
+    return sum(each.state in (EndpointState.PAUSED, EndpointState.DISABLED) for each in found)
+
+
+_KINDS: Final = (
+    _Waiting(
+        name="deadlines",
+        count=_late,
+        one="deadline passed more than five minutes ago and has not fired.",
+        many="deadlines passed more than five minutes ago and have not fired.",
+        none="Every deadline that has passed has fired.",
+        remedy="countermand cancellations --late",
+        is_wrong=True,
+    ),
+    _Waiting(
+        name="escalated",
+        count=_escalated,
+        one="ask waits for an operator.",
+        many="asks wait for an operator.",
+        none="No ask waits for an operator.",
+        remedy="countermand cancellations --state escalated",
+    ),
+    _Waiting(
+        name="parked refunds",
+        count=_refunds(RefundState.PARKED),
+        one="refund cannot be settled by itself.",
+        many="refunds cannot be settled by themselves.",
+        none="No refund is parked.",
+        remedy="countermand refunds --state parked",
+    ),
+    _Waiting(
+        name="money in doubt",
+        count=_refunds(RefundState.UNKNOWN),
+        one="refund is with a provider that has not said whether it moved.",
+        many="refunds are with providers that have not said whether they moved.",
+        none="Providers have answered every call.",
+        remedy="countermand refunds --state unknown",
+    ),
+    _Waiting(
+        name="refunds by hand",
+        count=_refunds(RefundState.BY_HAND),
+        one="refund waits for a person to pay it.",
+        many="refunds wait for a person to pay them.",
+        none="No refund waits for a person.",
+        remedy="countermand refunds --state by_hand",
+    ),
+    _Waiting(
+        name="dead notices",
+        count=_dead,
+        one="notice could not be delivered and is not tried again.",
+        many="notices could not be delivered and are not tried again.",
+        none="Every notice arrived, or is still being tried.",
+        remedy="countermand notices --state dead",
+    ),
+    _Waiting(
+        name="failing endpoints",
+        count=_failing,
+        one="endpoint does not take what it is sent.",
+        many="endpoints do not take what they are sent.",
+        none="Every endpoint takes what it is sent.",
+        remedy="countermand endpoint list",
+    ),
+    _Waiting(
+        name="stopped endpoints",
+        count=_stopped,
+        one="endpoint is paused or disabled: nothing is sent there.",
+        many="endpoints are paused or disabled: nothing is sent there.",
+        none="No endpoint is stopped.",
+        remedy="countermand endpoint list",
+    ),
+)
