@@ -57,6 +57,7 @@ Name = Annotated[
     AfterValidator(named("blank", needed_text)),
 ]
 Note = Annotated[str, Field(max_length=NOTE_MAX), _FIT]
+NeededNote = Annotated[str, Field(min_length=1, max_length=NOTE_MAX), _FIT, _NEEDED]
 
 Whole = Annotated[int, BeforeValidator(named("integer", read_whole))]
 Units = Annotated[Whole, Field(ge=1, le=UNITS_MAX)]

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,19 +107,41 @@ async def test_a_stream_without_end_takes_no_place() -> None:
 
 
 WORDS = [
-    ("/v1/cancellations", b"application/problem+json", b'"code":"unavailable"'),
-    ("/orders/items/cancel/1/", b"application/json", b'"detail":'),
-    ("/services/rest/orders/v2", b"application/xml", b"<"),
-    ("/retailer/orders", b"json", b'"status":503'),
-    ("/answer/forged", b"text/html", b"<html"),
-    ("/console/", b"text/html", b"There is too much to do"),
-    ("/v1/providers/stripe/webhook", b"application/json", b'"code":"unavailable"'),
+    ("/v1/cancellations", b"application/problem+json", b'"code":"unavailable"', b'"code":"internal"'),
+    ("/orders/items/cancel/1/", b"application/json", b'"detail":', b'"detail":"Something went wrong'),
+    ("/services/rest/orders/v2", b"application/xml", b"<", b"Something went wrong here"),
+    ("/retailer/orders", b"json", b'"status":503', b'"status":500'),
+    ("/answer/forged", b"text/html", b"<html", b"Something went wrong here"),
+    ("/console/", b"text/html", b"There is too much to do", b"Something went wrong here"),
+    ("/v1/providers/stripe/webhook", b"application/json", b'"code":"unavailable"', b'"code":"internal"'),
 ]
+"""Paths of each API, its media type, what it says where there is no room, and what after a fault of ours."""
 
 
-@pytest.mark.parametrize(("path", "media_type", "said"), WORDS, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("path", "media_type", "_", "said"), WORDS, ids=lambda value: str(value)[:20])
+async def test_each_api_says_in_its_own_words_that_something_went_wrong_here(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch, path: str, media_type: bytes, _: bytes, said: bytes
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    app: Any = sqlite_world.asgi
+    door = app._door(path)
+    monkeypatch.setattr(app, "_door", lambda _: replace(door, app=broken))
+    async with sqlite_world.client() as client:
+        answer = await client.get(path, headers={"Request-Id": "fault-of-ours"})
+    assert (answer.status_code, media_type.decode() in answer.headers["content-type"]) == (500, True)
+    assert said in answer.content
+    assert b"broken" not in answer.content
+    if door.name == "native":
+        problem = answer.json()
+        assert (problem["request_id"], answer.headers["request-id"]) == ("fault-of-ours", "fault-of-ours")
+        assert (problem["retryable"], problem["type"].endswith("/problems/internal")) == (True, True)
+
+
+@pytest.mark.parametrize(("path", "media_type", "said", "_"), WORDS, ids=lambda value: str(value)[:20])
 async def test_each_api_says_it_in_its_own_words(
-    sqlite_world: World, path: str, media_type: bytes, said: bytes
+    sqlite_world: World, path: str, media_type: bytes, said: bytes, _: bytes
 ) -> None:
     app: Any = sqlite_world.asgi
     reply = app.busy({"type": "http", "method": "GET", "path": path, "headers": []})

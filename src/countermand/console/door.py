@@ -34,7 +34,7 @@ from countermand.wire import limits
 from countermand.wire.body_types import unsupported_body
 from countermand.wire.callers import address_of
 from countermand.wire.endings import note_end
-from countermand.wire.replies import BUSY
+from countermand.wire.replies import BUSY, SORRY
 from countermand.wire.response import Reply, Scope, Send, header, header_values, send_reply
 from countermand.wire.router import Door, asked_method, path_of
 from countermand.wire.services import Services
@@ -53,9 +53,16 @@ log = structlog.get_logger()
 def console_doors(services: Services) -> tuple[Door, Door]:
     """The door of all paths below ``/console``, and before it the one of links that log in, which no log shows."""
     app = Console(services)
-    links = Door(name=DOOR, prefixes=(ONCE,), app=app, refuse_host=_refuse_host, busy=_busy, secret_paths=True)
-    root = frozenset({PREFIX.rstrip("/")})
-    return links, Door(name=DOOR, prefixes=(PREFIX,), paths=root, app=app, refuse_host=_refuse_host, busy=_busy)
+    pages = Door(
+        name=DOOR,
+        prefixes=(PREFIX,),
+        paths=frozenset({PREFIX.rstrip("/")}),
+        app=app,
+        refuse_host=_refuse_host,
+        busy=_busy,
+        failed=_failed,
+    )
+    return replace(pages, prefixes=(ONCE,), paths=frozenset(), secret_paths=True), pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,6 +330,11 @@ def _busy_page() -> Reply:
 def _busy(_: Scope) -> Reply:
     """There is no room for a call. The page is made once."""
     return _busy_page()
+
+
+def _failed(_: Scope) -> Reply:
+    """A fault of ours ended a call, outside of any page."""
+    return _trouble_page(Trouble(status=500, title="Something went wrong", sentence=SORRY), None)
 
 
 async def _refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from countermand.domain.numbers import read_whole
 from countermand.domain.orders import UNITS_MAX
 from countermand.domain.parties import Asker
-from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.reasons import AskReason, CancelReason, DeclineReason, StatedReason
 from countermand.domain.spreadsheets import untamed
 from countermand.domain.texts import NOTE_MAX, TEXT_MAX, read_text
 
@@ -186,7 +186,7 @@ def read_ask(place: int, given: Mapping[str, Any], usual: Usual, *, typed: bool)
     read.check_names(ASK_COLUMNS)
     units = read.whole("units", UNITS_MAX if typed else None)
     asker = read.one_of("by", ASKERS, usual.asker)
-    reason = read.one_of("reason", tuple(CancelReason), usual.reason)
+    reason = read.one_of("reason", get_args(AskReason), usual.reason)
     note = read.text("note", NOTE_MAX) or usual.note
     key = read.key("key")
     named = {name: read.needed(name) for name in _names_of_line(read)}
@@ -216,8 +216,8 @@ def read_answer(place: int, given: Mapping[str, Any], *, typed: bool) -> AnswerR
         answer=answer,
         step=read.whole("step", STEP_MAX),
         units=read.whole("units", UNITS_MAX),
-        reason=read.maybe_one_of("reason", tuple(DeclineReason)),
-        rest_reason=read.maybe_one_of("rest_reason", tuple(DeclineReason)),
+        reason=read.maybe_one_of("reason", get_args(StatedReason)),
+        rest_reason=read.maybe_one_of("rest_reason", get_args(StatedReason)),
         note=read.text("note", NOTE_MAX),
         tracking=read.text("tracking"),
     )

@@ -1,7 +1,7 @@
 """Why units are cancelled or why a cancellation is declined: one catalogue, of which each dialect has its own names."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 
 class CancelReason(StrEnum):
@@ -34,6 +34,33 @@ class DeclineReason(StrEnum):
     MADE_TO_ORDER = "made_to_order"
     OTHER = "other"
 
+
+AskReason = Literal[
+    CancelReason.NOT_STATED,
+    CancelReason.REQUESTED_BY_CUSTOMER,
+    CancelReason.OUT_OF_STOCK,
+    CancelReason.BAD_CONDITION,
+    CancelReason.SHIPPING_TOO_COSTLY,
+    CancelReason.INCORRECT_PRICE,
+    CancelReason.NOT_AVAILABLE_IN_TIME,
+    CancelReason.GUARANTEE_NOT_MET,
+    CancelReason.ORDERED_TWICE,
+    CancelReason.ITEM_RETAINED,
+    CancelReason.TECHNICAL_ISSUE,
+    CancelReason.ITEM_NOT_FOUND,
+    CancelReason.BACKORDER_TOO_LATE,
+    CancelReason.OTHER,
+]
+"""What an ask can say. Only a supplier can know what it rejected at allocation."""
+
+StatedReason = Literal[
+    DeclineReason.ALREADY_SHIPPED,
+    DeclineReason.ALREADY_PICKED,
+    DeclineReason.IN_PACKING,
+    DeclineReason.MADE_TO_ORDER,
+    DeclineReason.OTHER,
+]
+"""What a decline says where there is room for a reason."""
 
 CANCEL_MEANINGS: Final[dict[CancelReason, str]] = {
     CancelReason.NOT_STATED: "No reason was given. It is the default.",

@@ -15,7 +15,7 @@ from countermand.settings import Settings
 from countermand.wire import limits
 from countermand.wire.body_types import unsupported_coding
 from countermand.wire.pipeline import answered
-from countermand.wire.replies import BUSY, REPLIES, CallError, Problem
+from countermand.wire.replies import BUSY, REPLIES, SORRY, CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, json_reply, send_reply
 from countermand.wire.router import Door, path_of
 from countermand.wire.throttle import Throttle, ThrottledError
@@ -31,7 +31,7 @@ Follow = Callable[[str, Sequence[Notified]], Awaitable[bool]]
 def payment_door(*, providers: Mapping[str, Provider], follow: Follow, throttle: Throttle, settings: Settings) -> Door:
     """The door: one address for each provider that the settings name."""
     app = _Payments(providers=providers, follow=follow, throttle=throttle, settings=settings)
-    return Door(name="payments", prefixes=(PATH,), app=app, refuse_host=_refuse_host, busy=_busy)
+    return Door(name="payments", prefixes=(PATH,), app=app, refuse_host=_refuse_host, busy=_busy, failed=_failed)
 
 
 class _Payments:
@@ -94,6 +94,11 @@ def _error(error: Exception) -> Reply:
 def _busy(_: Scope) -> Reply:
     """There is no room for a call: the provider sends it again."""
     return _problem(CallError(Problem.UNAVAILABLE, BUSY, (b"retry-after", b"30")))
+
+
+def _failed(_: Scope) -> Reply:
+    """A fault of ours ended a call: the provider sends it again."""
+    return _problem(CallError(Problem.INTERNAL, SORRY))
 
 
 async def _refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> None:

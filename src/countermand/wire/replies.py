@@ -14,6 +14,9 @@ NOT_ANSWERED: Final = "The database did not answer. Nothing is lost; repeat the 
 BUSY: Final = "There is too much to do at the moment. Nothing was done; repeat the call."
 
 
+SORRY: Final = "Something went wrong here. It was logged."
+
+
 class Problem(StrEnum):
     """What can be wrong with a call before any rule is asked."""
 
@@ -49,6 +52,7 @@ class Problem(StrEnum):
     JOB_NOT_OPEN = "job_not_open"
     PART_DIFFERS = "part_differs"
     UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
 
 
 class CallError(Exception):
@@ -148,6 +152,7 @@ REPLIES: Final[dict[Problem | RefusalKind, Row]] = {
     Problem.JOB_NOT_OPEN: _crux(409, native=409, plaza=(409, 41000)),
     Problem.PART_DIFFERS: _crux(409, native=409, plaza=(409, 41000)),
     Problem.UNAVAILABLE: _crux(503, native=503, plaza=(503, 41000)),
+    Problem.INTERNAL: _crux(500, native=500, plaza=(500, 41000)),
     RefusalKind.UNKNOWN_LINE: _crux(422, native=404),
     RefusalKind.UNKNOWN_ORDER: _crux(404, native=404),
     RefusalKind.UNKNOWN_CANCELLATION: _crux(422, native=404),

@@ -29,7 +29,8 @@ log = structlog.get_logger()
 class Door:
     """An API as an ASGI application: its name, how its paths begin, and how it refuses a call whose Host is wrong.
 
-    ``busy`` says in its words that there is no room for a call, without any work.
+    ``busy`` says in its words that there is no room for a call, without any work; ``failed`` that a fault of ours ended
+    it.
 
     ``paths`` are those of its calls that do not begin so. ``refuse_host`` finds why under ``scope["error"]``. A path
     of a door with ``secret_paths`` is as good as a password, so it is never logged.
@@ -41,6 +42,7 @@ class Door:
     app: Asgi
     refuse_host: Asgi
     busy: Callable[[Scope], Reply]
+    failed: Callable[[Scope], Reply]
     secret_paths: bool = False
 
     def loggable(self, path: str) -> str:
@@ -119,7 +121,7 @@ class Routed:
             await sorry(json_reply(503, detail, (b"retry-after", b"1")))
         except Exception:
             log.exception("unexpected_error", method=method, path=door.loggable(scope["path"]))
-            await sorry(json_reply(500, {"detail": "Something went wrong here. It was logged."}))
+            await sorry(door.failed(scope))
 
 
 def _attributes(method: str, call: ObservedCall) -> dict[str, str | int]:

@@ -24,7 +24,6 @@ from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.jobs import RowResult
 from countermand.domain.orders import Repeats
 from countermand.domain.parties import Actor, Asker, PartyKind
-from countermand.domain.reasons import DeclineReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, Refusal, RefusalKind
 from countermand.domain.texts import fit
 from countermand.ids import Ids, read, show
@@ -178,9 +177,7 @@ def _answer(job: JobView, row: AnswerRow, found: CancellationKey) -> LineCommand
         case Answer.ACCEPT:
             return AcceptCancellation(**about, units=row.units, rest_reason=row.rest_reason)
         case Answer.DECLINE:
-            # Not to state a reason is for dialects that have no room for one.
-            reason = None if row.reason is DeclineReason.NOT_STATED else row.reason
-            return DeclineCancellation(**about, reason=reason, tracking=row.tracking)
+            return DeclineCancellation(**about, reason=row.reason, tracking=row.tracking)
         case Answer.WITHDRAW:
             return WithdrawCancellation(**about)
 

@@ -138,7 +138,20 @@ async def test_a_note_is_told_and_changes_nothing(native: Native) -> None:
     assert await refused(native, made["id"], "notes", said, who=stranger) == (404, "unknown_cancellation")
 
 
-@pytest.mark.parametrize("said", [{}, {"note": "no"}, {"reason": "not_stated"}])
+@pytest.mark.parametrize("body", [{"reason": "not_stated"}, {"reason": "out_of_stock"}], ids=str)
+async def test_a_decline_has_one_of_the_reasons_for_declines(native: Native, body: dict[str, Any]) -> None:
+    made = await asked_of_supplier(native)
+    assert await refused(native, made["id"], "decline", body, who=native.world.supplier) == (422, "invalid")
+    rest = {"units": 1, "rest_reason": body["reason"]}
+    assert await refused(native, made["id"], "accept", rest, who=native.world.supplier) == (422, "invalid")
+
+
+async def test_only_a_supplier_says_what_it_rejected_at_allocation(native: Native) -> None:
+    line = await native.line(2)
+    assert await native.refused(line, reason="rejected_at_allocation") == (422, "invalid")
+
+
+@pytest.mark.parametrize("said", [{}, {"note": "no"}])
 async def test_a_decline_says_why(native: Native, said: dict[str, Any]) -> None:
     made = await asked_of_supplier(native)
     assert await refused(native, made["id"], "decline", said, who=native.world.supplier) == (422, "reason_required")

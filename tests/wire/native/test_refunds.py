@@ -139,8 +139,10 @@ async def test_a_refund_is_closed_for_a_reason(native: Native) -> None:
     refund = await parked(native)
     for note in ("", " "):
         response = await said(native, refund, "close", PLATFORM, note)
-        assert (response.status_code, response.json()["code"]) == (422, "reason_required")
-    assert (await said(native, refund, "close", PLATFORM)).status_code == 422
+        assert (response.status_code, response.json()["code"]) == (422, "invalid")
+        assert [(each["pointer"], each["code"]) for each in response.json()["errors"]] == [("/note", "blank")]
+    unsaid = await said(native, refund, "close", PLATFORM)
+    assert unsaid.status_code == 422
     assert (await said(native, refund, "close", PLATFORM, "x" * 1001)).json()["code"] == "invalid"
     assert await listed(native, "?state=parked") == [refund]
 

@@ -24,7 +24,7 @@ from countermand.store.engines.transactions import change
 from countermand.wire import limits
 from countermand.wire.answer import messages, views
 from countermand.wire.answer.auth import LinkReader, Opened
-from countermand.wire.answer.errors import PageError, busy, error_reply, not_registered, status_of
+from countermand.wire.answer.errors import PageError, busy, error_reply, failed, not_registered, status_of
 from countermand.wire.answer.meaning import command_of
 from countermand.wire.answer.sentences import Reader
 from countermand.wire.answer.views import page
@@ -48,6 +48,7 @@ def answer_door(services: Services, links: Links) -> Door:
         app=AnswerDoor(services, links),
         refuse_host=_refuse_host,
         busy=busy,
+        failed=failed,
         secret_paths=True,
     )
 

@@ -67,6 +67,12 @@ def busy(_: Scope) -> Reply:
     return _busy(chosen("", ""))
 
 
+def failed(_: Scope) -> Reply:
+    """A fault of ours ended a call. In English, as nothing that could fail again is asked."""
+    title, sentence = later("Something went wrong here"), later("It was logged. Try again in a moment.")
+    return _problem(chosen("", ""), Problem.INTERNAL, title, sentence)
+
+
 def status_of(problem: Problem) -> int:
     """Its status in the table of replies."""
     return REPLIES[problem].native

@@ -48,7 +48,14 @@ def plaza_door(services: Services) -> Door:
     """The door, and whatever else Plaza may have had under its root."""
     routes = PlazaCalls(services).routes()
     router = Router(routes, default=_no_such_call, redirect_slashes=False)
-    return Door(name=DOOR, prefixes=("/services/",), app=router, refuse_host=_refuse_host, busy=errors.busy)
+    return Door(
+        name=DOOR,
+        prefixes=("/services/",),
+        app=router,
+        refuse_host=_refuse_host,
+        busy=errors.busy,
+        failed=errors.failed,
+    )
 
 
 class Dialect:

@@ -9,7 +9,7 @@ from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
 from countermand.wire.bol_plaza import writing
 from countermand.wire.bol_plaza.signature import Denial
-from countermand.wire.replies import BUSY, REPLIES, CallError, Problem
+from countermand.wire.replies import BUSY, REPLIES, SORRY, CallError, Problem
 from countermand.wire.response import Reply, Scope
 from countermand.wire.throttle import ThrottledError
 
@@ -61,14 +61,17 @@ def error_reply(error: Exception, scope: Scope, *, max_bytes: int, allow: bytes)
             return problem_reply(CallError(Problem.UNAVAILABLE, AWAY), allow)
         case _:
             log.exception("unexpected_error", method=scope["method"], path=scope["path"])
-            return writing.xml_reply(
-                500, writing.write_service_error(GENERIC, "Something went wrong here and was logged; try again later")
-            )
+            return failed(scope)
 
 
 def busy(_: Scope) -> Reply:
     """There is no room for a call."""
     return problem_reply(CallError(Problem.UNAVAILABLE, BUSY))
+
+
+def failed(_: Scope) -> Reply:
+    """A fault of ours ended a call."""
+    return problem_reply(CallError(Problem.INTERNAL, SORRY))
 
 
 def problem_reply(error: CallError, allow: bytes = b"") -> Reply:

@@ -35,7 +35,7 @@ from countermand.wire.bol_retailer.vocabulary import PAGE
 from countermand.wire.limits import Receive, read_body
 from countermand.wire.pipeline import Endpoint, Operation, answered
 from countermand.wire.rates import Share
-from countermand.wire.replies import BUSY, CallError, Header, Problem
+from countermand.wire.replies import BUSY, SORRY, CallError, Header, Problem
 from countermand.wire.response import Reply, Scope, Send, leaves_bytes_unframed, send_reply
 from countermand.wire.router import Door
 from countermand.wire.services import Services
@@ -63,6 +63,7 @@ def retailer_door(services: Services) -> Door:
         app=router,
         refuse_host=_Refusal(dialect),
         busy=dialect.busy,
+        failed=dialect.failed,
     )
 
 
@@ -102,6 +103,10 @@ class Dialect:
     def busy(self, scope: Scope) -> Reply:
         """There is no room for a call."""
         return error_reply(CallError(Problem.UNAVAILABLE, BUSY), url=f"{self._base_url}{scope['path']}"[:2000])
+
+    def failed(self, scope: Scope) -> Reply:
+        """A fault of ours ended a call."""
+        return error_reply(CallError(Problem.INTERNAL, SORRY), url=self.url(scope))
 
     def url(self, scope: Scope) -> str:
         """What was called, whole."""

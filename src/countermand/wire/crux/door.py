@@ -67,6 +67,7 @@ def crux_door(services: Services) -> Door:
         app=router,
         refuse_host=_refuse_host,
         busy=errors.busy,
+        failed=errors.failed,
     )
 
 

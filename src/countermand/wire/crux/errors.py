@@ -6,7 +6,7 @@ from countermand.domain.refusals import RefusalKind
 from countermand.store.engines.protocol import TooBroadError
 from countermand.wire import limits
 from countermand.wire.crux.messages import FieldErrors
-from countermand.wire.replies import BUSY, REPLIES, CallError, Problem
+from countermand.wire.replies import BUSY, REPLIES, SORRY, CallError, Problem
 from countermand.wire.response import Reply, Scope, json_reply
 from countermand.wire.throttle import ThrottledError
 
@@ -33,6 +33,11 @@ def error_reply(error: Exception, column: str) -> Reply:
 def busy(_: Scope) -> Reply:
     """There is no room for a call. All columns have the same status for it."""
     return json_reply(REPLIES[Problem.UNAVAILABLE].crux_v1, {"detail": BUSY}, (b"retry-after", b"1"))
+
+
+def failed(_: Scope) -> Reply:
+    """A fault of ours ended a call."""
+    return json_reply(REPLIES[Problem.INTERNAL].crux_v1, {"detail": SORRY})
 
 
 def _call_error(error: Exception) -> CallError:

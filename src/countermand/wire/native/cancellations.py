@@ -31,10 +31,9 @@ from countermand.domain.decide import report_of
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.orders import LINES_MAX
 from countermand.domain.parties import Asker, PartyKind
-from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.reasons import AskReason, CancelReason, StatedReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, UNKNOWN_ORDER, LineReport
-from countermand.domain.texts import needed_text
-from countermand.fields import LineId, Note, OrderId, PartyId, Text
+from countermand.fields import LineId, NeededNote, Note, OrderId, PartyId, Text
 from countermand.ids import read, show
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import lines as line_reads
@@ -69,7 +68,7 @@ class CancellationIn(Strict):
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=LINES_MAX), AfterValidator(distinct)] | None = None
     order: OrderId | None = None
     asker: Literal[Asker.CUSTOMER, Asker.RETAILER, Asker.PLATFORM] = Asker.CUSTOMER
-    reason: CancelReason = CancelReason.NOT_STATED
+    reason: AskReason = CancelReason.NOT_STATED
     note: Note = ""
     dry_run: StrictBool = False
 
@@ -89,7 +88,7 @@ class Acceptance(Strict):
 
     step: Step | None = None
     units: Units | None = None
-    rest_reason: DeclineReason | None = None
+    rest_reason: StatedReason | None = None
     note: Note = ""
 
 
@@ -97,7 +96,7 @@ class Refusal(Strict):
     """A no, and why; ``tracking`` names the parcel where the units shipped already."""
 
     step: Step | None = None
-    reason: DeclineReason | None = None
+    reason: StatedReason | None = None
     note: Note = ""
     tracking: Text = ""
 
@@ -112,7 +111,7 @@ class Withdrawal(Strict):
 class Remark(Strict):
     """A note to a cancellation; ``tracking`` names the parcel that it is about."""
 
-    note: Annotated[Note, Field(min_length=1), AfterValidator(needed_text)]
+    note: NeededNote
     tracking: Text = ""
 
 
@@ -400,14 +399,12 @@ async def decline_cancellation(services: Inside, who: Who, cancellation: str, an
     """
     async with once.of(answer, former=_former("decline", cancellation, answer)) as key:
         row = await _named(services, who, cancellation)
-        # Not to state a reason is for dialects that have no room for one.
-        reason = None if answer.reason is DeclineReason.NOT_STATED else answer.reason
         command = DeclineCancellation(
             line=row.line_id,
             actor=who.actor,
             cancellation=row.id,
             step=answer.step,
-            reason=reason,
+            reason=answer.reason,
             note=answer.note,
             tracking=answer.tracking,
         )

@@ -78,6 +78,7 @@ def native_door(services: Services) -> Door:
         app=shared(identified(_api(services), pages), origins),
         refuse_host=identified(errors.refuse_host, pages),
         busy=partial(errors.busy, pages=pages),
+        failed=partial(errors.failed, pages=pages),
     )
 
 

@@ -21,10 +21,10 @@ from countermand.domain.dates import write_moment
 from countermand.ids import show
 from countermand.input_errors import error_at, error_named
 from countermand.json_input import MalformedJsonError, UnfitTextError
-from countermand.observability.calls import request_id_of
+from countermand.observability.calls import current_call, request_id_of
 from countermand.wire import limits
 from countermand.wire.endings import note_end
-from countermand.wire.replies import BUSY, NOT_ANSWERED, REPLIES, CallError, Problem
+from countermand.wire.replies import BUSY, NOT_ANSWERED, REPLIES, SORRY, CallError, Header, Problem
 from countermand.wire.response import Reply, header
 
 ERRORS_MAX: Final = 100
@@ -200,19 +200,35 @@ async def refuse_body(scope: Any, receive: limits.Receive, send: Any) -> None:
 
 def busy(scope: Mapping[str, Any], pages: str) -> Reply:
     """There is no room for a call."""
-    code, status = Problem.UNAVAILABLE.value, REPLIES[Problem.UNAVAILABLE].native
     name = request_id_of(header(scope, b"request-id"), header(scope, b"traceparent"))
+    return _our_fault(Problem.UNAVAILABLE, BUSY, name, pages, (b"retry-after", b"1"))
+
+
+def failed(scope: Mapping[str, Any], pages: str) -> Reply:
+    """A fault of ours ended a call. The log has more under its id."""
+    call = current_call.get()
+    name = call.request_id if call else request_id_of(header(scope, b"request-id"), header(scope, b"traceparent"))
+    if call:
+        call.code = Problem.INTERNAL.value
+    return _our_fault(Problem.INTERNAL, SORRY, name, pages)
+
+
+def _our_fault(kind: Problem, detail: str, request_id: str, pages: str, *headers: Header) -> Reply:
     body = {
-        "type": f"{pages}/problems/{code}",
-        "title": "Unavailable",
-        "status": status,
-        "detail": BUSY,
-        "code": code,
-        "request_id": name,
+        "type": f"{pages}/problems/{kind.value}",
+        "title": kind.value.capitalize(),
+        "status": REPLIES[kind].native,
+        "detail": detail,
+        "code": kind.value,
+        "request_id": request_id,
         "retryable": True,
     }
-    headers = ((b"retry-after", b"1"), (b"request-id", name.encode()))
-    return Reply(status=status, body=orjson.dumps(body), media_type=MEDIA_TYPE.encode(), headers=headers)
+    return Reply(
+        status=REPLIES[kind].native,
+        body=orjson.dumps(body),
+        media_type=MEDIA_TYPE.encode(),
+        headers=((b"request-id", request_id.encode()), *headers),
+    )
 
 
 def problem(error: CallError, scope: Mapping[str, Any]) -> Response:
@@ -226,7 +242,7 @@ def problem(error: CallError, scope: Mapping[str, Any]) -> Response:
         "detail": error.detail,
         "code": code,
         "request_id": scope.get(REQUEST_ID, ""),
-        "retryable": error.kind in _RETRYABLE,
+        "retryable": error.kind in RETRYABLE,
         **{name: value for name, value in _more(error) if value is not None},
     }
     headers = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "1"}}.get(status, {})
@@ -234,7 +250,10 @@ def problem(error: CallError, scope: Mapping[str, Any]) -> Response:
     return JSONResponse(jsonable_encoder(body), status, headers, MEDIA_TYPE)
 
 
-_RETRYABLE: Final = frozenset({Problem.RATE_LIMITED, Problem.TOO_SLOW, Problem.UNAVAILABLE, Problem.KEY_IN_USE})
+RETRYABLE: Final = frozenset(
+    {Problem.RATE_LIMITED, Problem.TOO_SLOW, Problem.UNAVAILABLE, Problem.INTERNAL, Problem.KEY_IN_USE}
+)
+"""After these the same call, with the same key, can succeed."""
 
 
 def _more(error: CallError) -> Iterator[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from countermand.domain.parties import PartyKind
 from countermand.domain.refusals import RefusalKind
-from countermand.wire.native.errors import MEDIA_TYPE
+from countermand.wire.native.errors import MEDIA_TYPE, RETRYABLE
 from countermand.wire.native.operations import OPERATIONS
 from countermand.wire.native.problem_pages import MEANINGS
 from countermand.wire.replies import REPLIES, Problem
@@ -48,9 +48,9 @@ OWN_PROBLEMS: Final[dict[str, tuple[str, ...]]] = {
     "payments.capture": ("no_price", "payment_differs"),
     "quotes.create": (*_CANCELLING, "no_price", "unknown_line", "unknown_order"),
     "refunds.mark_paid": _MONEY_LATER,
-    "refunds.close": ("reason_required", *_MONEY_LATER),
+    "refunds.close": _MONEY_LATER,
     "refunds.retry": _MONEY_LATER,
-    "refunds.correct": ("step_needed", "reason_required", *_MONEY_LATER),
+    "refunds.correct": ("step_needed", *_MONEY_LATER),
     "parties.create": ("name_taken",),
     "parties.update": ("name_taken",),
     "users.create": ("name_taken", "wrong_party", "unknown_party"),
@@ -77,7 +77,7 @@ OWN_PROBLEMS: Final[dict[str, tuple[str, ...]]] = {
 }
 """What can be wrong with a call of an operation, besides what can be wrong with any call."""
 
-_ANY: Final = ("unauthenticated", "malformed", "invalid", "rate_limited", "unavailable")
+_ANY: Final = ("unauthenticated", "malformed", "invalid", "rate_limited", "internal", "unavailable")
 _BODIES: Final = ("unsupported_media_type", "too_large", "too_slow")
 _KEYS: Final = ("key_reused", "key_in_use")
 _GUARDS: Final = ("if_match_needed", "etag_mismatch")
@@ -121,7 +121,7 @@ def problem_examples() -> dict[str, Any]:
                 "detail": MEANINGS[code].replace("`", ""),
                 "code": code,
                 "request_id": "8f14e45fceea167a5a36dedd4bea2543",
-                "retryable": code in ("rate_limited", "too_slow", "unavailable", "key_in_use"),
+                "retryable": kind in RETRYABLE,
             },
         }
         for code, kind in _KINDS.items()

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from countermand.admin import scores
@@ -20,8 +20,7 @@ from countermand.admin.scores import (
 from countermand.documents.judgements import JudgementOut, Verdict, judgement_document
 from countermand.domain.problems import ProblemError
 from countermand.domain.refusals import RefusalKind
-from countermand.domain.texts import needed_text
-from countermand.fields import CancellationId, Name, Note, named
+from countermand.fields import CancellationId, Name, NeededNote
 from countermand.reads.scores import JudgementFilter, JudgementView, list_judgements
 from countermand.wire.native.access import party_listed, told
 from countermand.wire.native.auth import Inside, Who
@@ -43,7 +42,7 @@ class JudgementIn(Strict):
 
     cancellation: CancellationId
     verdict: Verdict
-    reason: Annotated[Note, AfterValidator(named("blank", needed_text))]
+    reason: NeededNote
     party: Annotated[Name | None, Field(description="whose score is meant, by id or name")] = None
 
 

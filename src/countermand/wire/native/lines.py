@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from countermand.admin.callers import Caller
 from countermand.documents.expanded import ExpandedLine, LineExpand, expanded_lines
@@ -17,8 +17,7 @@ from countermand.domain.orders import UNITS_MAX
 from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import CancelReason
 from countermand.domain.refusals import UNKNOWN_LINE, RefusalKind
-from countermand.domain.texts import needed_text
-from countermand.fields import Day, InQuery, Name, Note, OrderId
+from countermand.fields import Day, InQuery, Name, NeededNote, OrderId
 from countermand.ids import read
 from countermand.reads import line_lists
 from countermand.reads import lines as line_reads
@@ -51,7 +50,7 @@ class ReassignmentIn(Strict):
     """Who shall hold what is left of the line, by id or by a name that only one party has, and why."""
 
     fulfiller: Name
-    note: Annotated[Note, Field(min_length=1), AfterValidator(needed_text)]
+    note: NeededNote
 
 
 class AllocationIn(Strict):

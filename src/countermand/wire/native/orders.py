@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel
 
 from countermand.admin.callers import Caller
 from countermand.admin.orders import erase_and_show
@@ -21,8 +21,7 @@ from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import UNKNOWN_ORDER
-from countermand.domain.texts import needed_text
-from countermand.fields import Note
+from countermand.fields import NeededNote
 from countermand.ids import read
 from countermand.reads.lines import LineDetail
 from countermand.reads.order_lists import OrderFilter, PlaceInTime
@@ -61,7 +60,7 @@ OrderExpands = Annotated[list[OrderExpand], EXPAND]
 class Reason(Strict):
     """Why."""
 
-    note: Annotated[Note, Field(min_length=1), AfterValidator(needed_text)]
+    note: NeededNote
 
 
 class OrderPage(BaseModel):

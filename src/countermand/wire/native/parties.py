@@ -5,15 +5,15 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel
 from starlette.responses import Response
 
 from countermand.admin import parties
 from countermand.documents.parties import PartyShown, party_document
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.parties import PartyKind
-from countermand.domain.texts import needed_text, read_text
-from countermand.fields import Name, Note, named
+from countermand.domain.texts import read_text
+from countermand.fields import Name, NeededNote, named
 from countermand.ids import read
 from countermand.reads import parties as party_reads
 from countermand.reads.parties import PartyFilter, UnknownPartyError
@@ -53,7 +53,7 @@ class PartyChange(Strict):
 class Leaving(Strict):
     """Why the party takes no part any more."""
 
-    note: Annotated[Note, Field(min_length=1), AfterValidator(needed_text)]
+    note: NeededNote
 
 
 class PartyPage(BaseModel):

@@ -94,6 +94,7 @@ MEANINGS: Final[dict[str, str]] = {
     "part_differs": "The job has this part of its file already, with another content.",
     "endpoint_removed": "The endpoint of the notice was removed. Nothing is sent there any more.",
     "unavailable": "The database did not answer. Repeat the call.",
+    "internal": "Something went wrong in the service. Its log has more, under the `request_id`.",
 }
 """What each refusal and problem means, as docs/refusals.md has it."""
 
@@ -144,6 +145,7 @@ ADVICE: Final[dict[str, str]] = {
     "part_differs": "Cancel the job and make another one, if the first content was wrong.",
     "endpoint_removed": "Add an endpoint. Events of the past are in the feed.",
     "unavailable": "Wait as long as `Retry-After` says, then send the same call again. Nothing is half-done.",
+    "internal": "Send the same call again, with the same key. If that fails too, tell an operator the `request_id`.",
 }
 """What a caller can do about each."""
 

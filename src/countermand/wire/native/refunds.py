@@ -17,7 +17,7 @@ from countermand.domain.money.commands import CloseRefund, CorrectRefund, Refund
 from countermand.domain.money.refunds import RefundState
 from countermand.domain.orders import LINES_MAX
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
-from countermand.fields import CancellationId, LineId, Note, OrderId, Text
+from countermand.fields import CancellationId, LineId, NeededNote, Note, OrderId, Text
 from countermand.ids import read, show
 from countermand.reads import refunds
 from countermand.reads.refunds import RefundView
@@ -68,19 +68,20 @@ class QuoteIn(Strict):
         return self
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("a note is needed")
-    return text
-
-
 Step = Annotated[int, Field(strict=True, ge=1, le=2**53)]
 
 
 class NoteIn(Strict):
-    """A note, needed to close a refund: why it is not paid. ``step`` is the step that the caller saw."""
+    """A note. ``step`` is the step that the caller saw."""
 
     note: Note = ""
+    step: Step | None = None
+
+
+class ClosureIn(Strict):
+    """Why a refund is not going to be paid. ``step`` is the step that the caller saw."""
+
+    note: NeededNote
     step: Step | None = None
 
 
@@ -88,7 +89,7 @@ class CorrectionIn(Strict):
     """How much of a refund was paid outside this service, with a note. ``step`` is the step that the caller saw."""
 
     refunded_elsewhere: Annotated[str, Field(pattern=r"^[0-9]{1,16}(\.[0-9]{1,4})?$")]
-    note: Annotated[Note, AfterValidator(_not_blank)]
+    note: NeededNote
     step: Step | None = None
 
 
@@ -174,7 +175,7 @@ async def mark_refund_paid(services: Inside, who: Who, refund: str, once: Once, 
 
 
 @router.post("/refunds/{refund}/close", operation_id="refunds.close", responses={200: {"model": RefundOut}})
-async def close_refund(services: Inside, who: Who, refund: str, body: NoteIn, once: Once) -> Response:
+async def close_refund(services: Inside, who: Who, refund: str, body: ClosureIn, once: Once) -> Response:
     """Close a refund that is `by_hand` or `parked` and is not going to be paid. Only the platform can."""
     async with once.of(body, former=_former("close", refund, body)) as key:
         row = await _named(services, who, refund)
