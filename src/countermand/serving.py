@@ -155,14 +155,15 @@ async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) ->
             return
 
 
-def doors(application: Service) -> Routed:
-    """All APIs of the service as one ASGI application."""
+def doors(application: Service, authenticator: Authenticator | None = None) -> Routed:
+    """All APIs of the service as one ASGI application. ``authenticator`` finds callers in another way than usual."""
     settings = application.settings
     throttle = Throttle(settings, application.clock)
     services = Services(
         database=application.database,
         lanes=application.lanes,
-        authenticator=Authenticator(
+        authenticator=authenticator
+        or Authenticator(
             application.database, application.clock, throttle, application.uses, remember_s=settings.credential_cache_s
         ),
         uses=application.uses,

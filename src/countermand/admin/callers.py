@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from countermand.domain.parties import Actor, PartyKind
+from countermand.reads.views import PartyView
 from countermand.store import tables as t
 from countermand.store.views import view_or_none
 
@@ -162,6 +163,21 @@ _CREDENTIAL = (
 )
 
 _CALLER = _CREDENTIAL.where(t.parties.c.status == "active", (t.users.c.status == "active") | t.users.c.status.is_(None))
+
+
+def caller_as(party: PartyView) -> Caller:
+    """A party itself, with all that its kind may do, for what an operator reads in its place."""
+    kind = PartyKind(party.kind)
+    return Caller(
+        party=party.id,
+        kind=kind,
+        party_number=party.number,
+        name=party.name,
+        actor=Actor(party=party.id, kind=kind, name=party.name),
+        sees=None if kind is PartyKind.PLATFORM else party.id,
+        permissions=frozenset(permission.value for permission in PERMISSIONS[kind]),
+        credential=party.id,
+    )
 
 
 def _caller(row: _Credential) -> Caller:

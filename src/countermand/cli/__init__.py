@@ -27,7 +27,8 @@ countermand carries a cancellation from the one who ordered to the one who holds
   countermand cancellations --sort due               what waits for an answer, the longest due first
   countermand timeline can_0190...                   the whole story of a line
 
-Run the service:   check   serve   worker   doctor   config show   migrate   backup   restore   demo   completion
+Run the service:   check   serve   worker   doctor   config show   migrate   backup   restore
+                   export   demo   completion
 Who takes part:    party add|list|deactivate|activate   user add|list|disable|enable|password|log-out
                    token create|list|rename|revoke   plaza-key create|list|revoke
                    client-credentials create|list|revoke   audit

@@ -41,6 +41,7 @@ LOCAL: Final[Mapping[tuple[str, ...], str]] = {
     ("config", "show"): "It shows the settings of this machine.",
     ("backup",): "It reads a database, whole.",
     ("restore",): "It writes a database, whole.",
+    ("export",): "It reads a database in the place of a party, which gets the same from the API page by page.",
     ("demo",): "It runs a service of its own.",
     ("completion",): "It is about the shell on this machine.",
     ("plaza",): "It calls the Plaza API of any service; --url names it.",

@@ -13,6 +13,7 @@ for name, place in {
     "doctor": "countermand.cli.checking:doctor",
     "backup": "countermand.cli.keeping:backup",
     "restore": "countermand.cli.keeping:restore",
+    "export": "countermand.cli.exporting:export",
     "demo": "countermand.cli.demo:demo",
     "orders": "countermand.cli.listing:orders",
     "cancellations": "countermand.cli.listing:cancellations",

@@ -104,3 +104,16 @@ class Authenticator:
         reading_party.set(caller.party)
         viewer.set(caller.sees)
         return caller
+
+
+class AlwaysThis(Authenticator):
+    """Takes every call as one caller's: for calls that an operator makes in the place of a party, in this process."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def caller(self, token: str, scope: Scope) -> Caller | None:
+        """The caller, whatever the token."""
+        reading_party.set(self._caller.party)
+        viewer.set(self._caller.sees)
+        return self._caller
