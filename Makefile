@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs pictures client site bench kill kill-notices kill-jobs refunds oracle scores schemathesis fuzz clean
+.PHONY: demo test check docs pictures client site bench kill kill-notices kill-jobs refunds oracle scores schemathesis fuzz sbom audit dist clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -86,6 +86,30 @@ $(UV):
 # Coverage-guided fuzzing of the XML readers, the signature and the JSON reader; ARGS go to libFuzzer.
 fuzz: .venv/.ready
 	$(UV) run --frozen --group fuzz python tests/wire/bol_plaza/fuzz_documents.py $(or $(ARGS),-max_total_time=300)
+
+# What the service consists of, with every extra, as CycloneDX 1.5. Needs no network.
+SBOM ?= build/sbom.json
+
+sbom: .venv/.ready
+	@mkdir -p build
+	$(UV) export --frozen --quiet --no-dev --all-extras --format cyclonedx1.5 --preview-features sbom-export --output-file $(SBOM)
+
+# Known weaknesses of what the lock file names, by the package index. Needs a network; ends with 1 if there is one.
+PIP_AUDIT_VERSION := 2.10.1
+
+audit: .venv/.ready
+	@mkdir -p build
+	$(UV) export --frozen --quiet --no-dev --all-extras --no-emit-workspace --output-file build/locked.txt
+	$(UV) tool run --from pip-audit==$(PIP_AUDIT_VERSION) pip-audit --strict --require-hashes --disable-pip --requirement build/locked.txt $(ARGS)
+
+# What a release uploads, below dist/: CONTRIBUTING.md says how it is signed and sent.
+dist: .venv/.ready sbom
+	@if grep -q 'countermand\.example' pyproject.toml clients/python/pyproject.toml; then \
+	  echo "The addresses in [project.urls] are examples. Write the repository's there first." >&2; exit 1; fi
+	rm -rf dist
+	$(UV) build --all-packages --quiet --out-dir dist
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	cp $(SBOM) dist/countermand-$$($(BIN)/countermand --version).cdx.json
 
 clean:
 	rm -rf .venv .uv build

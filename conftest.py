@@ -27,6 +27,7 @@ LONG: Final = (
     "tests/client/test_distribution.py",
     "tests/payments/test_localstripe.py",
     "tests/cli/test_serving.py",
+    "tests/test_distribution.py",
 )
 """Files that take longer than their number of tests suggests. They begin first, or one of them would be left alone."""
 

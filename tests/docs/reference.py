@@ -20,7 +20,7 @@ from countermand.observability.metrics import METRICS
 from countermand.wire.bol.vocabulary import REASONS
 from countermand.wire.native.problem_pages import MEANINGS, advice
 from countermand.wire.replies import REPLIES, Problem
-from tests.docs import help_texts
+from tests.docs import help_texts, licences
 from tests.docs.api_pages import api_pages, description
 from tests.docs.drawings import drawings
 from tests.docs.markdown import table
@@ -46,6 +46,7 @@ def _pages() -> Iterator[tuple[str, str]]:
     yield "reasons.md", _reasons()
     yield "states.md", _states()
     yield "metrics.md", _metrics()
+    yield "licences.md", licences.page()
 
 
 def _metrics() -> str:

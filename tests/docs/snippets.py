@@ -159,7 +159,11 @@ NOT_RUN: Final = {
     (
         "docs/deploy.md",
         "python3 -m venv /opt/countermand",
-    ): "installs; CONTRIBUTING.md's own set-up does the same from the lock file",
+    ): "installs: tests/test_distribution.py does the same elsewhere",
+    (
+        "docs/deploy.md",
+        "uvx --find-links dist --constraints requirements.txt --from dist/countermand-*.whl countermand demo",
+    ): "installs: tests/test_distribution.py does it both ways",
     ("docs/how-to/postgresql.md", "createuser --pwprompt countermand"): "asks for a password; the tests make databases",
 }
 """Blocks of shell that the tests do not run, each with the reason."""

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from email.message import Message
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from countermand.wire.native.examples import FILE, OWN_PROBLEMS, examples
 from countermand.wire.native.operations import OPERATIONS
 from countermand.wire.native.problem_pages import ADVICE, MEANINGS
 from countermand.wire.replies import Problem
-from tests.docs import help_texts
+from tests.docs import help_texts, licences
 from tests.docs.api_pages import description, operations
 from tests.docs.played import played
 from tests.docs.reading import DOCS, ROOT, text_of
@@ -33,6 +34,40 @@ def test_what_is_made_of_the_code_is_current() -> None:
     stale = [file.name for file, text in files.items() if not file.exists() or file.read_text(encoding="utf-8") != text]
     assert not stale, "run make docs"
     assert {DESCRIPTION, *REFERENCE.rglob("*.md"), *PICTURES.glob("*.svg")} == files.keys()
+
+
+def test_every_package_has_a_licence_that_is_accepted() -> None:
+    wrong = {name: bad for name, licence in licences.licences().items() if (bad := licences.unaccepted(licence))}
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("metadata", "licence", "bad"),
+    [
+        ({"License-Expression": "MIT"}, "MIT", ()),
+        ({"License": "MIT", "License-Expression": "Apache-2.0 OR MIT"}, "Apache-2.0 OR MIT", ()),
+        ({"License": "GPL-3.0-only"}, "GPL-3.0-only", ("GPL-3.0-only",)),
+        ({"License-Expression": "MIT AND (GPL-2.0-only OR SSPL-1.0)"}, None, ("GPL-2.0-only", "SSPL-1.0")),
+        ({"License": "3-Clause BSD License"}, "BSD-3-Clause", ()),
+        ({"License": "Dual License", "Classifier": "License :: OSI Approved :: MIT License"}, "MIT", ()),
+        ({"License": "MIT License, with an exception"}, "", ()),
+        ({"Classifier": "License :: OSI Approved :: BSD License"}, "", ()),
+        ({}, "", ()),
+    ],
+)
+def test_a_licence_is_what_the_metadata_say_for_sure(
+    metadata: dict[str, str], licence: str | None, bad: tuple[str, ...]
+) -> None:
+    said = Message()
+    for name, value in metadata.items():
+        said[name] = value
+    if licence == "":
+        with pytest.raises(LookupError, match="Read its file"):
+            licences.licence_of("it", said)
+    else:
+        found = licences.licence_of("it", said)
+        assert found == (licence or metadata["License-Expression"])
+        assert licences.unaccepted(found) == set(bad)
 
 
 def test_the_examples_are_what_the_service_answers() -> None:
