@@ -14,7 +14,7 @@ from sqlalchemy import select
 from countermand.admin import endpoints
 from countermand.admin.callers import PLATFORM
 from countermand.admin.policies import put_in_force
-from countermand.console.pages import jobs, journal
+from countermand.console.pages import jobs, journal, refunds
 from countermand.console.visit import seal_of
 from countermand.domain.commands import AskCancellation, CancelOwn, EscalateCancellation
 from countermand.domain.parties import Actor, Asker, PartyKind
@@ -468,6 +468,47 @@ async def test_a_refund_by_hand_is_marked_as_paid(world: World) -> None:
     assert "bank transfer 2026-1190" in told
     late = await who.look(f"{path}/paid")
     assert (late.status_code, "This cannot be done any more" in words(late)) == (409, True)
+
+
+async def test_refunds_stand_together_by_what_they_ask_of_a_person(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refunds, "IN_A_GROUP", 2)
+    who = await operator(world)
+    empty = words(await who.look("/console/refunds"))
+    assert "By hand No refund waits to be paid by a person." in empty
+    paths = []
+    for _ in range(4):
+        paths.append(await refund(world, who))
+        world.clock.advance(seconds=1)
+    for path in paths[:3]:
+        await who.fill_in(f"{path}/paid", note="by bank")
+    page = await who.look("/console/refunds")
+    told = words(page)
+    assert "Parked Every refund is settled, or is being settled." in told
+    assert "By hand They are paid outside of this service, then marked here. All By hand Tick State" in told
+    assert "Done The latest first. All Confirmed , closed . The latest 2 are shown State" in told
+    assert [each for each in links_in(page) if each in paths] == [paths[3], paths[2], paths[1]]
+    assert "Mark the ticked ones as paid…" in told
+    retailer = words(await (await person(world, world.retailer)).look("/console/refunds"))
+    assert ("By hand State" in retailer, "Mark the ticked" in retailer) == (True, False)
+
+
+async def test_a_refund_that_is_parked_says_why_and_what_can_be_done(sqlite_world: World) -> None:
+    who = await operator(sqlite_world)
+    order = await place_paid(sqlite_world, payments=[{"provider": "stripe", "reference": "pi_1", "captured": "27.00"}])
+    ask = AskCancellation(line=order.lines[0].id, actor=sqlite_world.actor(sqlite_world.retailer), units=1)
+    done = await sqlite_world.submit(ask, retailer=sqlite_world.retailer)
+    assert isinstance(done, Done)
+    yes = f"{CAN}/{show('can', done.cancellations[0])}/accept"
+    assert (await who.fill_in(yes)).status_code == 303
+    await sqlite_world.application.worker.settle_refunds()
+    page = await who.look("/console/refunds")
+    told = words(page)
+    assert "Why The provider stripe is not set up here." in told
+    assert "Next Set up the provider stripe, or pay it another way and mark it as paid." in told
+    acts = [each.rpartition("/")[2] for each in links_in(page) if re.search("/console/refunds/rfd_.*/", each)]
+    assert acts == ["paid", "retry", "correct", "close"]
 
 
 async def test_a_refund_is_closed_with_a_reason(world: World) -> None:

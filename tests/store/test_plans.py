@@ -1198,6 +1198,7 @@ def _(filled: Filled) -> Cases:
         "none": refund_reads.RefundFilter(state="unknown", limit=50),
         "of a line": refund_reads.RefundFilter(line=filled.row("line").id, limit=50),
         "later": refund_reads.RefundFilter(after=filled.row("refund").id, limit=50),
+        "the newest confirmed": refund_reads.RefundFilter(state="confirmed", newest=True, limit=11),
         "a long page": refund_reads.RefundFilter(limit=PAGE_MAX),
         "of orders": refund_reads.RefundFilter(orders=_pairs(filled), limit=50),
     }

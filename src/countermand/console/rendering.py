@@ -124,7 +124,7 @@ def show_page(
         "note": note,
         "visit": visit,
         "who": visit.caller,
-        "role": role_of(visit),
+        "visitor": role_of(visit),
         "seal": visit.seal,
         "navigation": _navigation(visit),
         "times": Times(visit.now, visit.zone),

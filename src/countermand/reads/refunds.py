@@ -237,7 +237,10 @@ def _would_go_back(connection: Connection, rows: Sequence[CancellationRow]) -> d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundFilter:
-    """Which refunds to list; what is left out does not filter. ``after`` is the id of the last one before."""
+    """Which refunds to list; what is left out does not filter. ``after`` is the id of the last one before.
+
+    ``newest`` lists them from the newest on; nothing stands ``after`` another then.
+    """
 
     state: str | None = None
     states: tuple[str, ...] = ()
@@ -250,12 +253,13 @@ class RefundFilter:
     until: datetime | None = None
     orders: tuple[tuple[UUID, UUID], ...] | None = None
     lookup: Lookup | None = None
+    newest: bool = False
     after: UUID | None = None
     limit: int = PAGE_MAX
 
 
 def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> list[RefundView]:
-    """Refunds that this party may see, oldest first."""
+    """Refunds that this party may see, oldest first unless the newest are wanted."""
     if wanted.lookup and wanted.lookup.is_given:
         wanted = replace(wanted, orders=all_orders_found(connection, scope, wanted.lookup))
     refunds = t.refunds.c
@@ -287,7 +291,8 @@ def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> 
         conditions.append(pair_of(refunds.retailer_id, refunds.order_id, orders))
     if wanted.after is not None:
         conditions.append(refunds.id > wanted.after)
-    query = REFUNDS.where(*conditions, *sees_refunds_of(scope)).order_by(refunds.id).limit(wanted.limit)
+    order = refunds.id.desc() if wanted.newest else refunds.id
+    query = REFUNDS.where(*conditions, *sees_refunds_of(scope)).order_by(order).limit(wanted.limit)
     return [view(RefundView, row) for row in connection.execute(query)]
 
 

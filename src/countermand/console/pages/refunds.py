@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 from urllib.parse import urlencode
 
@@ -45,9 +46,96 @@ _EMPTY: Final = {
 WAITS: Final = frozenset({RefundState.BY_HAND, RefundState.PARKED})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A part of the overview: refunds that ask the same of a person."""
+
+    name: str
+    title: str
+    says: str
+    states: tuple[RefundState, ...]
+    none: str
+    newest: bool = False
+
+
+GROUPS: Final = (
+    Group(
+        name="parked",
+        title="Parked",
+        says="Each needs a person. Nothing is sent until somebody chooses.",
+        states=(RefundState.PARKED,),
+        none="Every refund is settled, or is being settled.",
+    ),
+    Group(
+        name="hand",
+        title="By hand",
+        says="They are paid outside of this service, then marked here.",
+        states=(RefundState.BY_HAND,),
+        none="No refund waits to be paid by a person.",
+    ),
+    Group(
+        name="way",
+        title="On their way",
+        says="The worker settles these. A person can only watch.",
+        states=(RefundState.UNKNOWN, RefundState.SENT, RefundState.ACCEPTED, RefundState.DUE),
+        none="Nothing is under way to a provider.",
+    ),
+    Group(
+        name="done",
+        title="Done",
+        says="The latest first.",
+        states=(RefundState.CONFIRMED, RefundState.CLOSED),
+        none="No refund is done yet.",
+        newest=True,
+    ),
+)
+IN_A_GROUP: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouped:
+    """The refunds of a group that are shown; there are ``more``."""
+
+    group: Group
+    refunds: list[RefundView]
+    more: bool
+
+
 async def look(visit: Visit) -> Reply:
-    """The list."""
-    view = visit.query.get("state", "parked")
+    """All of them by what they ask of a person, or the list of those in one state."""
+    return await _list(visit, visit.query["state"]) if visit.query.get("state") else await _overview(visit)
+
+
+async def _overview(visit: Visit) -> Reply:
+    groups = [await _grouped(visit, each) for each in GROUPS]
+    may_mark = visit.is_platform and visit.may(Permission.MANAGE_REFUNDS)
+    return show_page(
+        visit,
+        "refunds_overview.html",
+        title="Refunds",
+        views=VIEWS,
+        groups=groups,
+        acts={row.id: _acts(visit, row) for each in groups if each.group.name == "parked" for row in each.refunds},
+        shapes=words.REFUND_SHAPES,
+        where_to=words.where_to,
+        next_step=words.next_step,
+        path_of=path_of,
+        may_mark=may_mark,
+    )
+
+
+async def _grouped(visit: Visit, group: Group) -> Grouped:
+    """The first of a group. Each of its states is a walk along an index."""
+    found: list[RefundView] = []
+    for state in group.states:
+        wanted = RefundFilter(state=state.value, newest=group.newest, limit=IN_A_GROUP + 1)
+        found += await visit.read(list_refunds, visit.scope, wanted)
+    found.sort(key=attrgetter("id"), reverse=group.newest)
+    return Grouped(group=group, refunds=found[:IN_A_GROUP], more=len(found) > IN_A_GROUP)
+
+
+async def _list(visit: Visit, view: str) -> Reply:
+    """The refunds in one state, oldest first."""
     view = view if view in VIEWS else "parked"
     after = read("rfd", visit.query.get("after", "")) if visit.query.get("after") else None
     wanted = RefundFilter(state=None if view == "all" else view, after=after, limit=SHOWN + 1)
