@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -486,12 +487,12 @@ async def test_refunds_stand_together_by_what_they_ask_of_a_person(
     page = await who.look("/console/refunds")
     told = words(page)
     assert "Parked Every refund is settled, or is being settled." in told
-    assert "By hand They are paid outside of this service, then marked here. All By hand Tick State" in told
-    assert "Done The latest first. All Confirmed , closed . The latest 2 are shown State" in told
+    assert "By hand They are paid outside of this service, then marked here. All by hand Refunds that a" in told
+    assert "Done The latest first. All confirmed , closed . The latest 2 are shown Refunds that" in told
     assert [each for each in links_in(page) if each in paths] == [paths[3], paths[2], paths[1]]
     assert "Mark the ticked ones as paid…" in told
     retailer = words(await (await person(world, world.retailer)).look("/console/refunds"))
-    assert ("By hand State" in retailer, "Mark the ticked" in retailer) == (True, False)
+    assert ("person pays State" in retailer, "Mark the ticked" in retailer) == (True, False)
 
 
 async def test_a_refund_that_is_parked_says_why_and_what_can_be_done(sqlite_world: World) -> None:
@@ -817,11 +818,38 @@ async def test_a_scorecard_shows_weeks_and_what_counts(world: World) -> None:
     for each in (who, await person(world, world.supplier)):
         page = await each.look(path)
         told = words(page)
-        assert "It counts, as the supplier cancelled it" in told or "It counts, as" in told
-        assert "100.0 %" in told
-        assert page.text.count('<rect class="bar-') == 23
+        assert "unasked" in told
+        assert "is not over: 100.00 % so far 1 of 1 item counts." in told
+        assert "100.00 %" in told
+        assert page.text.count("<g><title>Week 20") == 23
     assert "Nothing counts in this week" in words(await who.look(f"{path}?week=2026-W30"))
     assert (await who.look(f"/console/scorecards/{show('pty', PLATFORM)}")).status_code == 404
+    assert (await who.look(f"/console/scorecards/{show('pty', PLATFORM)}/weeks.csv")).status_code == 404
+    weeks = list(csv.DictReader(io.StringIO((await who.look(f"{path}/weeks.csv?as=fulfiller")).text)))
+    assert (len(weeks), weeks[-1]["numerator"], weeks[-1]["value"], weeks[-1]["accepted"]) == (23, "1", "1.0", "0")
+
+
+async def test_a_scorecard_is_shown_as_it_was(world: World) -> None:
+    who = await operator(world)
+    path = f"/console/scorecards/{show('pty', world.supplier)}"
+    line = (await world.order(3)).lines[0].id
+    own = CancelOwn(line=line, actor=world.actor(world.supplier), reason=CancelReason.OUT_OF_STOCK)
+    assert isinstance(await world.submit(own, retailer=world.retailer), Done)
+    today, before = f"{world.clock():%Y-%m-%d}", f"{world.clock() - timedelta(days=1):%Y-%m-%d}"
+    for wrong in (today, "yesterday", "9999-12-31"):
+        reply = await who.look(f"{path}?on={wrong}")
+        assert (reply.status_code, "Choose a day that is over" in words(reply)) == (422, True), wrong
+    then = words(await who.look(f"{path}?on={before}"))
+    assert f"As it was at the end of {before}." in then
+    assert "Nothing counts in this week" in then
+    world.clock.advance(days=9)
+    late = await who.look(f"{path}?on={today}")
+    assert late.status_code == 303
+    who = await operator(world)
+    late = await who.look(f"{path}?on={today}")
+    assert "unasked" in words(late)
+    assert not [each for each in links_in(late) if "/judge/" in each]
+    assert "is above the norm, and no strike: 100.00 % 1 of 1 item counts." in words(await who.look(path))
 
 
 async def test_the_audit_trail_says_who_changed_what(world: World) -> None:
@@ -955,15 +983,19 @@ async def test_an_item_is_taken_out_of_a_score_with_a_reason_and_counts_again(wo
     who = await operator(world)
     card = f"/console/scorecards/{show('pty', world.supplier)}"
     [judge] = [each for each in links_in(await who.look(card)) if "/judge/" in each]
+    told = words(await who.look(judge))
+    assert "What changes: 0 of 1 item count in 2026-W45, instead of 1. That is 0.00 %, within the norm." in told
     assert (await who.fill_in(judge, note=" ")).status_code == 422
     assert (await who.fill_in(judge, note="The warehouse burnt down")).status_code == 303
     page = await who.look(card)
-    assert "it no longer does (Platform (Ada Lindqvist)" in words(page)
-    assert "The warehouse burnt down" in words(page)
+    assert "Does not count by Platform (Ada Lindqvist) , Today 10:00 : The warehouse burnt down" in words(page)
     [again] = [each for each in links_in(page) if "/judge/" in each]
     assert again.endswith("?counts=yes")
+    told = words(await who.look(again))
+    assert "What changes: 1 of 1 item counts in 2026-W45, instead of 0. That is 100.00 %, above the norm" in told
+    assert "What was judged before Today 10:00 Platform (Ada Lindqvist) took it out : The warehouse burnt" in told
     assert (await who.fill_in(again, note="It did not")).status_code == 303
-    assert "it no longer does" not in words(await who.look(card))
+    assert "Does not count" not in words(await who.look(card))
     twice = await who.fill_in(again, note="It did not")
     assert twice.status_code == 409
     assert not [each for each in links_in(await (await person(world, world.supplier)).look(card)) if "/judge/" in each]

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -205,6 +206,7 @@ def _globals() -> dict[str, Any]:
         "count": count,
         "show": show,
         "span": span,
+        "seconds": lambda number: timedelta(seconds=number),
         "version": version(),
     }
 

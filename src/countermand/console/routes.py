@@ -118,6 +118,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *_both(f"{_REFUND}/correct", refunds.confirm_correct, refunds.correct, _MONEY, _PLATFORM),
     _get("/console/scorecards", scorecards.look),
     _get("/console/scorecards/{party}", scorecards.look_at_one),
+    _get("/console/scorecards/{party}/weeks.csv", scorecards.export),
     *_both(
         "/console/scorecards/{party}/judge/{cancellation}",
         scorecards.confirm_judge,

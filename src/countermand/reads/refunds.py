@@ -291,8 +291,8 @@ def list_refunds(connection: Connection, scope: Scope, wanted: RefundFilter) -> 
         conditions.append(pair_of(refunds.retailer_id, refunds.order_id, orders))
     if wanted.after is not None:
         conditions.append(refunds.id > wanted.after)
-    order = refunds.id.desc() if wanted.newest else refunds.id
-    query = REFUNDS.where(*conditions, *sees_refunds_of(scope)).order_by(order).limit(wanted.limit)
+    place = refunds.id.desc() if wanted.newest else refunds.id.asc()
+    query = REFUNDS.where(*conditions, *sees_refunds_of(scope)).order_by(place).limit(wanted.limit)
     return [view(RefundView, row) for row in connection.execute(query)]
 
 

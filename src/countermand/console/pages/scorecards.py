@@ -1,33 +1,41 @@
 """Scorecards: the weeks of a party with the norm, and what counts in one of them."""
 
-from dataclasses import dataclass
+import csv
+import io
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from typing import Final
+from urllib.parse import urlencode
 from uuid import UUID
-
-from markupsafe import Markup
 
 from countermand.admin.callers import Permission
 from countermand.admin.scores import Appeal
 from countermand.admin.scores import judge as decide
-from countermand.console.errors import unknown
+from countermand.console import words
+from countermand.console.errors import PageError, unknown
 from countermand.console.forms import FieldError
-from countermand.console.rendering import redirect, show_page
+from countermand.console.pages import score_chart
+from countermand.console.pages.score_chart import Bar
+from countermand.console.rendering import HEADERS, redirect, show_page
 from countermand.console.visit import DOOR, Visit
 from countermand.documents import timeline
-from countermand.documents.scorecards import SellsNothingError, Shown, Wanted, all_incidents, scorecards_for
+from countermand.documents.scorecards import SellsNothingError, Shown, Wanted, all_incidents, document, scorecards_for
+from countermand.documents.sentences import count
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import ProblemError
-from countermand.domain.scoring import NORM, Figures, Incident, Reply, Role, Week
+from countermand.domain.scoring import NORM, Figures, Incident, Judgement, Reply, Role, Week
 from countermand.ids import read, show
 from countermand.reads.cancellations import cancellation_by_id
+from countermand.reads.orders import order_by_id
 from countermand.reads.parties import UnknownPartyError, find_party, list_parties
+from countermand.reads.scores import JudgementFilter, list_judgements
 from countermand.reads.views import PartyView
 from countermand.wire.response import Reply as HttpReply
 
 PATH: Final = "/console/scorecards"
 WEEKS: Final = 23
 LISTED: Final = 200
-_HEIGHT, _WIDTH = 120, 36
+JUDGED_BEFORE: Final = 20
 
 
 async def look(visit: Visit) -> HttpReply:
@@ -45,48 +53,142 @@ async def look(visit: Visit) -> HttpReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """An item that counts, or was taken out."""
+    """A cancellation that counts, or was taken out by an operator."""
 
     incident: Incident
+    reference: str
+    sku: str
     sentences: list[str]
-    judgement: str
-    is_excluded: bool
+    taken_out: Judgement | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Where a week stands, in a few words and in a sentence."""
+
+    shape: str
+    words: str
+    text: str
 
 
 async def look_at_one(visit: Visit) -> HttpReply:
-    """The weeks of a party."""
-    wanted = read("pty", visit.names["party"])
-    if wanted is None or (not visit.is_platform and wanted != visit.caller.party):
-        raise unknown("scorecard", PATH, "Scorecards")
-    role = Role.FULFILLER if visit.query.get("as") == Role.FULFILLER.value else None
-    week = _week(visit.query.get("week", ""))
-    try:
-        shown = await visit.read(
-            scorecards_for, str(wanted), Wanted(weeks=WEEKS, role=role), zone=visit.zone, now=visit.now
-        )
-        evidence = await visit.read(
-            scorecards_for,
-            str(wanted),
-            Wanted(week=week or _latest(shown), role=role, evidence=True),
-            zone=visit.zone,
-            now=visit.now,
-        )
-    except (UnknownPartyError, SellsNothingError):
-        raise unknown("scorecard", PATH, "Scorecards") from None
+    """The weeks of a party, and what counts in one of them."""
+    party, wanted = _of_whom(visit), _wanted(visit)
+    shown = await _cards(visit, party, wanted)
+    week = _week(visit.query.get("week", "")) or _latest(shown)
+    evidence = await _cards(visit, party, replace(wanted, week=week, evidence=True))
+    [card] = evidence.cards
+    path, kept = f"{PATH}/{show('pty', party)}", _query(visit)
     return show_page(
         visit,
         "scorecard.html",
-        title=f"Scorecard of {shown.party.name}",
+        title=f"{shown.party.name}, as {shown.role.value}",
         shown=shown,
-        chart=_chart(shown),
+        head=_head(card, evidence),
+        card=card,
+        strikes=strike_weeks(shown),
+        closes=card.week.closes(shown.zone),
+        closed=_is_closed(card, shown),
+        chart=score_chart.drawn([Bar(card=each, closed=_is_closed(each, shown)) for each in shown.cards]),
+        swatches=score_chart.SWATCHES,
         rows=[(each, _is_closed(each, shown)) for each in reversed(shown.cards)],
-        week=evidence.cards[-1].week,
         counted=_counted(evidence),
-        may_judge=visit.is_platform and visit.may(Permission.MANAGE_SCORES),
+        as_of=wanted.as_of,
+        on=visit.query.get("on", ""),
+        may_judge=visit.is_platform and visit.may(Permission.MANAGE_SCORES) and wanted.as_of is None,
         norm=_percent(float(NORM)),
         percent=lambda value: "–" if value is None else _percent(float(value)),
         reply=Reply,
-        path=f"{PATH}/{show('pty', wanted)}",
+        path=path,
+        csv=f"{path}/weeks.csv?{kept}",
+        query=kept,
+    )
+
+
+def _of_whom(visit: Visit) -> UUID:
+    """Whose card it is.
+
+    Raises:
+        PageError: there is no such party that this visitor may see.
+    """
+    wanted = read("pty", visit.names["party"])
+    if wanted is None or (not visit.is_platform and wanted != visit.caller.party):
+        raise unknown("scorecard", PATH, "Scorecards")
+    return wanted
+
+
+def _wanted(visit: Visit) -> Wanted:
+    role = Role.FULFILLER if visit.query.get("as") == Role.FULFILLER.value else None
+    return Wanted(weeks=WEEKS, role=role, as_of=_as_of(visit))
+
+
+def _as_of(visit: Visit) -> datetime | None:
+    """The end of the day as of which it is asked for; none: now.
+
+    Raises:
+        PageError: there is no such day, or it is not over.
+    """
+    text = visit.query.get("on", "")
+    if not text:
+        return None
+    try:
+        at = datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), visit.zone)
+    except (ValueError, OverflowError):
+        at = None
+    if at is None or at > visit.now:
+        sentence = "Choose a day that is over, such as 2026-11-20."
+        raise PageError(422, "There is no card of this day", sentence, links={visit.path: "The card as it is now"})
+    return at
+
+
+def _query(visit: Visit) -> str:
+    return urlencode({name: visit.query[name] for name in ("as", "on") if visit.query.get(name)})
+
+
+async def _cards(visit: Visit, party: UUID, wanted: Wanted) -> Shown:
+    try:
+        return await visit.read(scorecards_for, str(party), wanted, zone=visit.zone, now=visit.now)
+    except (UnknownPartyError, SellsNothingError):
+        raise unknown("scorecard", PATH, "Scorecards") from None
+
+
+def _head(card: Figures, shown: Shown) -> Head:
+    week = f"Week {card.week.number}"
+    items = f"{card.numerator:,} of {count(card.ordered, 'item')} {'counts' if card.numerator == 1 else 'count'}."
+    if card.value is None:
+        return Head(shape="closed", words=f"{week}: nothing was ordered", text="Without items there is no share.")
+    value = _percent(float(card.value))
+    if not _is_closed(card, shown):
+        return Head(shape="asked", words=f"{week} is not over: {value} so far", text=items)
+    if card.strike:
+        return Head(shape="strike", words=f"{week} is a strike: {value}", text=items)
+    if card.conforms:
+        return Head(shape="within", words=f"{week} is within the norm: {value}", text=items)
+    return Head(shape="soon", words=f"{week} is above the norm, and no strike: {value}", text=items)
+
+
+def strike_weeks(shown: Shown) -> str:
+    """The numbers of the weeks that are strikes, of those that are over."""
+    found = [str(each.week.number) for each in shown.cards if each.strike and _is_closed(each, shown)]
+    return words.listed(found)
+
+
+async def export(visit: Visit) -> HttpReply:
+    """The weeks as a file for a spreadsheet."""
+    party = _of_whom(visit)
+    weeks = document(await _cards(visit, party, _wanted(visit)), evidence=False)["weeks"]
+    written = io.StringIO()
+    writer = csv.writer(written)
+    answers = [each.value for each in Reply]
+    names = [name for name in weeks[0] if name != "answers"]
+    writer.writerow([*names, *answers])
+    for each in weeks:
+        cells = [*(each[name] for name in names), *(each["answers"][name] for name in answers)]
+        writer.writerow(["" if cell is None else cell for cell in cells])
+    named = f'attachment; filename="scorecard-{show("pty", party)}.csv"'.encode()
+    headers = (*HEADERS, (b"content-disposition", named))
+    return HttpReply(
+        status=200, body=written.getvalue().encode(), media_type=b"text/csv; charset=utf-8", headers=headers
     )
 
 
@@ -107,24 +209,60 @@ async def _appeal(visit: Visit) -> tuple[PartyView, UUID]:
 
 async def confirm_judge(visit: Visit) -> HttpReply:
     """Why an item is taken out of a score, or counts again."""
-    party, _ = await _appeal(visit)
-    return _judge_page(visit, party, excluded=visit.query.get("counts") != "yes")
+    party, cancellation = await _appeal(visit)
+    return await _judge_page(visit, party, cancellation, excluded=visit.query.get("counts") != "yes")
 
 
-def _judge_page(
-    visit: Visit, party: PartyView, *, excluded: bool, status: int = 200, wrong: FieldError | None = None
+async def _judge_page(
+    visit: Visit,
+    party: PartyView,
+    cancellation: UUID,
+    *,
+    excluded: bool,
+    status: int = 200,
+    wrong: FieldError | None = None,
 ) -> HttpReply:
+    before = JudgementFilter(party=party.id, cancellation=cancellation, limit=JUDGED_BEFORE)
     return show_page(
         visit,
         "judge.html",
-        title="Take it out of the score?" if excluded else "Count it again?",
+        title="Take 1 item out of the score?" if excluded else "Count it again?",
         status=status,
         party=party,
+        changes=await _what_changes(visit, party, cancellation, excluded=excluded),
+        before=await visit.read(list_judgements, before),
         excluded=excluded,
         back=f"{PATH}/{show('pty', party.id)}",
         filled=visit.form.text("note"),
         field=wrong.field if wrong else "",
         wrong=str(wrong or ""),
+    )
+
+
+async def _what_changes(visit: Visit, party: PartyView, cancellation: UUID, *, excluded: bool) -> str:
+    """What the judgement does to the week of the item; nothing where it counts in none."""
+    row = await visit.read(cancellation_by_id, visit.scope, cancellation)
+    order = await visit.read(order_by_id, visit.scope, row.order_id) if row else None
+    if order is None:
+        return ""
+    wanted = Wanted(week=Week.of(order.row.placed_at, visit.zone), evidence=True)
+    try:
+        shown = await visit.read(scorecards_for, str(party.id), wanted, zone=visit.zone, now=visit.now)
+    except SellsNothingError:
+        return ""
+    [card] = shown.evidence.values()
+    left = {each.line for each in card.counted if each.cancellation != cancellation}
+    if not excluded:
+        left |= {each.line for each, _ in card.excluded if each.cancellation == cancellation}
+    after = replace(card.figures, numerator=len(left))
+    if after.numerator == card.numerator or after.value is None:
+        return "Nothing in the figures of its week: an item counts once, however many of its cancellations count."
+    standing = "a strike" if after.strike else "within the norm" if after.conforms else "above the norm, and no strike"
+    still = "still " if (after.strike, after.conforms) == (card.strike, card.conforms) else ""
+    return (
+        f"{after.numerator:,} of {count(after.ordered, 'item')} {'counts' if after.numerator == 1 else 'count'} in"
+        f" {after.week}, instead of {card.numerator:,}. That is {_percent(float(after.value))}, {still}{standing}."
+        f" The item stays among the {after.ordered:,}."
     )
 
 
@@ -137,9 +275,11 @@ async def judge(visit: Visit) -> HttpReply:
         appeal = Appeal(cancellation=cancellation, party=str(party.id), reason=reason, excluded=excluded)
         await visit.change(decide, visit.now, appeal, zone=visit.zone, by=visit.caller.name, door=DOOR)
     except FieldError as error:
-        return _judge_page(visit, party, excluded=excluded, status=422, wrong=error)
+        return await _judge_page(visit, party, cancellation, excluded=excluded, status=422, wrong=error)
     except ProblemError as error:
-        return _judge_page(visit, party, excluded=excluded, status=409, wrong=FieldError("note", str(error)))
+        return await _judge_page(
+            visit, party, cancellation, excluded=excluded, status=409, wrong=FieldError("note", str(error))
+        )
     return redirect(f"{PATH}/{show('pty', party.id)}")
 
 
@@ -156,7 +296,7 @@ def _week(text: str) -> Week | None:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.2f} %"
 
 
 def _is_closed(card: Figures, shown: Shown) -> bool:
@@ -165,55 +305,14 @@ def _is_closed(card: Figures, shown: Shown) -> bool:
 
 def _counted(evidence: Shown) -> list[Counted]:
     [card] = evidence.evidence.values()
-    judged = {incident.cancellation: judgement for incident, judgement in card.excluded}
+    taken_out = {incident.cancellation: judgement for incident, judgement in card.excluded}
     return [
         Counted(
             incident=each,
+            reference=evidence.events[each.evidence[0]].reference,
+            sku=evidence.events[each.evidence[0]].sku,
             sentences=[timeline.sentence(evidence.events[event]) for event in each.evidence],
-            judgement=timeline.counts(each, judged.get(each.cancellation)),
-            is_excluded=each.cancellation in judged,
+            taken_out=taken_out.get(each.cancellation),
         )
         for each in all_incidents(card)
     ]
-
-
-def _chart(shown: Shown) -> Markup:
-    """A bar for each week, with the norm across. The table below has the same figures."""
-    cards = shown.cards
-    values = [0.0 if each.value is None else float(each.value) for each in cards]
-    top = max([*values, 2 * float(NORM)]) * 1.15
-    bars = Markup("").join(
-        _bar(place, each, value, top, closed=_is_closed(each, shown))
-        for place, (each, value) in enumerate(zip(cards, values, strict=True))
-    )
-    norm = _HEIGHT - _HEIGHT * float(NORM) / top
-    return Markup(
-        '<svg class="chart" viewBox="0 -14 {width} {height}" role="img" aria-label="{label}">{bars}'
-        '<path class="base" d="M0 {base}H{width}"/><path class="norm" d="M0 {norm:.1f}H{width}"/>'
-        '<text x="2" y="{above:.1f}">norm {words}</text></svg>'
-    ).format(
-        width=_WIDTH * len(cards),
-        height=_HEIGHT + 34,
-        label=f"The share of items that count, for {len(cards)} weeks, with the norm of {_percent(float(NORM))}.",
-        bars=bars,
-        base=_HEIGHT,
-        norm=norm,
-        above=norm - 4,
-        words=_percent(float(NORM)),
-    )
-
-
-def _bar(place: int, card: Figures, value: float, top: float, *, closed: bool) -> Markup:
-    height = max(_HEIGHT * value / top, 1.0 if card.ordered else 0.0)
-    kind = "open" if not closed else "strike" if card.strike else "over" if card.conforms is False else "ok"
-    left = place * _WIDTH + 8
-    said = Markup('<text class="alarm" x="{}" y="{:.1f}" text-anchor="middle">{}</text>').format(
-        left + 10, _HEIGHT - height - 4, _percent(value)
-    )
-    return Markup(
-        '<rect class="bar-{}" x="{}" y="{:.1f}" width="20" height="{:.1f}"/>{}'
-        '<text x="{}" y="{}" text-anchor="middle">{}</text>'
-    ).format(
-        kind, left, _HEIGHT - height, height, said if kind == "strike" else "", left + 10, _HEIGHT + 14,
-        str(card.week).rpartition("W")[2],
-    )  # fmt: skip
