@@ -993,7 +993,7 @@ async def test_an_item_is_taken_out_of_a_score_with_a_reason_and_counts_again(wo
     assert again.endswith("?counts=yes")
     told = words(await who.look(again))
     assert "What changes: 1 of 1 item counts in 2026-W45, instead of 0. That is 100.00 %, above the norm" in told
-    assert "What was judged before Today 10:00 Platform (Ada Lindqvist) took it out : The warehouse burnt" in told
+    assert "What was judged before Today 10:00 Platform (Ada Lindqvist) took it out: The warehouse burnt" in told
     assert (await who.fill_in(again, note="It did not")).status_code == 303
     assert "Does not count" not in words(await who.look(card))
     twice = await who.fill_in(again, note="It did not")
