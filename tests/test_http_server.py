@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from countermand.http_server import HEADERS_MAX, ConnectionLimits, HttpServer
+from countermand.wire.response import goes_on
 from tests.support.pgnode import free_port
 from tests.support.waiting import HANGS_S
 
@@ -93,6 +94,31 @@ async def test_all_pipelined_calls_are_answered_though_the_caller_ended_its_side
         heard = await words(port, b"".join(one % number for number in range(3)), end=True)
     assert heard.count(b"HTTP/1.1 200 ") == 3
     assert [heard.count(b"GET /%d " % number) for number in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["with the call", "later"])
+async def test_an_answer_without_an_end_ends_when_the_caller_ends_its_side(at_once: bool) -> None:
+    """A closed connection looks like one whose caller sends no more, until something is sent to it."""
+    gone = asyncio.Event()
+
+    async def stream(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        goes_on(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        assert (await receive())["type"] == "http.disconnect"
+        gone.set()
+
+    async with served(stream) as (_, port), asyncio.timeout(HANGS_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n")
+        if at_once:
+            writer.write_eof()
+        else:
+            await reader.readuntil(b"begun")
+            writer.close()
+        await gone.wait()
+        writer.close()
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,8 @@ class Connection(HttpToolsProtocol):
         self._address = ""
         self._admitted = False
         self._deaf = False
+        self._has_ended_its_side = False
+        self._endless: RequestResponseCycle | None = None
         self._since = guard.clock()
         self._in_headers = True
         self._header_bytes = 0
@@ -209,13 +211,16 @@ class Connection(HttpToolsProtocol):
             self._malformed()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The caller will send no more. A call that came whole is answered all the same.
+        """The caller will send no more. A call that came whole is answered all the same, unless the answer has no end.
+
+        Whoever closes a connection looks like this, too: an answer without an end would find out by what it sends next.
 
         Returns whether the connection stays open for the answer.
         """
-        if not self._is_answering() or self.cycle.more_body:
+        if not self._is_answering() or self.cycle.more_body or self._endless is self.cycle:
             return False
         self._hear_no_more()
+        self._has_ended_its_side = True
         return True
 
     # Called by the parser
@@ -283,7 +288,7 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Answer a call, which counts until its work is done, also if its caller has gone."""
         leave = partial(self._guard.answering.discard, cycle)
-        cast("dict[str, Any]", cycle.scope)[LEAVES] = leave
+        cast("dict[str, Any]", cycle.scope)[LEAVES] = partial(self._has_no_end, cycle)
 
         async def counted(scope: Any, receive: Any, send: Any) -> None:
             try:
@@ -292,6 +297,13 @@ class Connection(HttpToolsProtocol):
                 leave()
 
         super()._start_asgi_task(cycle, counted)
+
+    def _has_no_end(self, cycle: RequestResponseCycle) -> None:
+        """The answer to this call goes on for as long as the caller is there, and takes no other call's place."""
+        self._guard.answering.discard(cycle)
+        self._endless = cycle
+        if self._has_ended_its_side:
+            self.transport.close()
 
     def _turn_away(self) -> None:
         self._is_turned_away = True

@@ -195,22 +195,26 @@ async def things(world: World, retailer: UUID, supplier: UUID) -> dict[str, UUID
 async def stage(shared_url: str) -> AsyncIterator[Stage]:
     clock = Clock()
     async with running(shared_url, clock) as application:
-        world = await populate(application, clock)
-        own = await things(world, world.retailer, world.supplier)
-        own["platform's job"] = await job(world, PLATFORM)
-        others = await things(world, world.other_retailer, world.other_supplier)
-        people = {
-            "operator": await person(world, PLATFORM),
-            "viewer": await person(world, PLATFORM, permissions=["view_order"]),
-            "retailer": await person(world, world.retailer),
-            "supplier": await person(world, world.supplier),
-        }
-        parties = {"retailer": world.retailer, "supplier": world.supplier}
-        for role, who in people.items():
-            own[f"{role}'s view"] = await view_of(world, who, parties.get(role, PLATFORM))
-        own["view"] = own["operator's view"]
-        others["view"] = await view_of(world, await person(world, world.retailer), world.retailer)
-        yield Stage(world=world, people=people, own=own, others=others)
+        yield await staged(await populate(application, clock))
+
+
+async def staged(world: World) -> Stage:
+    """People of each role in this world, with things of theirs and of others."""
+    own = await things(world, world.retailer, world.supplier)
+    own["platform's job"] = await job(world, PLATFORM)
+    others = await things(world, world.other_retailer, world.other_supplier)
+    people = {
+        "operator": await person(world, PLATFORM),
+        "viewer": await person(world, PLATFORM, permissions=["view_order"]),
+        "retailer": await person(world, world.retailer),
+        "supplier": await person(world, world.supplier),
+    }
+    parties = {"retailer": world.retailer, "supplier": world.supplier}
+    for role, who in people.items():
+        own[f"{role}'s view"] = await view_of(world, who, parties.get(role, PLATFORM))
+    own["view"] = own["operator's view"]
+    others["view"] = await view_of(world, await person(world, world.retailer), world.retailer)
+    return Stage(world=world, people=people, own=own, others=others)
 
 
 @pytest.mark.parametrize("route", [each for each in ROUTES if each.path not in ENDS_THE_SESSION], ids=name_of)

@@ -22,6 +22,7 @@ from countermand.admin.callers import PLATFORM
 from countermand.admin.finding import EVERYTHING
 from countermand.app import Service, opened
 from countermand.cli.inputs import Whole
+from countermand.cli.open_work import leave_work
 from countermand.cli.orders import DOOR, operator
 from countermand.cli.output import Exit, fail
 from countermand.cli.receiver import Receiver
@@ -96,6 +97,7 @@ async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
         if file:
             await asyncio.to_thread(_write, file, cast)
         failures = await _tell(cast, settings)
+        await leave_work(settings, cast.parties)
         if failures:
             fail(Exit.FAILED, "not_as_told", f"{failures} steps failed.")
         if not once:

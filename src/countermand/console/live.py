@@ -38,7 +38,7 @@ PATH: Final = "/console/live"
 STREAMS_OF_SESSION: Final = 6
 """So many pages of one log-in are told at once: the latest. Others ask every 15 seconds.
 
-That a page has gone shows only when something is sent to it, so one more takes the place of the oldest.
+A proxy may keep the connection of a page that has gone for a while, so one more takes the place of the oldest.
 """
 
 STREAMS_MAX: Final = 500
