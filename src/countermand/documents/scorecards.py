@@ -91,6 +91,34 @@ def scorecards_for(connection: Connection, name: str, wanted: Wanted, *, zone: t
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that counts in one week of a party, with the events of it."""
+
+    card: Scorecard
+    events: Mapping[UUID, EvidenceEvent]
+
+
+def evidence_of(
+    connection: Connection,
+    party: PartyView,
+    week: Week,
+    *,
+    role: Role | None,
+    zone: tzinfo,
+    as_of: datetime | None = None,
+) -> Evidence:
+    """What counts in one week. No other week is counted for it.
+
+    Raises:
+        SellsNothingError: the party has no such score.
+    """
+    who = scores.Party(id=party.id, role=_role(party, role))
+    [card] = scores.cards(connection, who, [week], zone, as_of=as_of)
+    found = all_incidents(card)
+    return Evidence(card=card, events=scores.evidence(connection, found) if found else {})
+
+
 def _figures(
     connection: Connection, who: scores.Party, weeks: Sequence[Week], wanted: Wanted, zone: tzinfo
 ) -> list[Figures]:

@@ -19,7 +19,16 @@ from countermand.console.pages.score_chart import Bar
 from countermand.console.rendering import HEADERS, redirect, show_page
 from countermand.console.visit import DOOR, Visit
 from countermand.documents import timeline
-from countermand.documents.scorecards import SellsNothingError, Shown, Wanted, all_incidents, document, scorecards_for
+from countermand.documents.scorecards import (
+    Evidence,
+    SellsNothingError,
+    Shown,
+    Wanted,
+    all_incidents,
+    document,
+    evidence_of,
+    scorecards_for,
+)
 from countermand.documents.sentences import count
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import ProblemError
@@ -76,15 +85,15 @@ async def look_at_one(visit: Visit) -> HttpReply:
     party, wanted = _of_whom(visit), _wanted(visit)
     shown = await _cards(visit, party, wanted)
     week = _week(visit.query.get("week", "")) or _latest(shown)
-    evidence = await _cards(visit, party, replace(wanted, week=week, evidence=True))
-    [card] = evidence.cards
+    evidence = await visit.read(evidence_of, shown.party, week, role=shown.role, zone=visit.zone, as_of=wanted.as_of)
+    card = evidence.card.figures
     path, kept = f"{PATH}/{show('pty', party)}", _query(visit)
     return show_page(
         visit,
         "scorecard.html",
         title=f"{shown.party.name}, as {shown.role.value}",
         shown=shown,
-        head=_head(card, evidence),
+        head=_head(card, shown),
         card=card,
         strikes=strike_weeks(shown),
         closes=card.week.closes(shown.zone),
@@ -245,12 +254,11 @@ async def _what_changes(visit: Visit, party: PartyView, cancellation: UUID, *, e
     order = await visit.read(order_by_id, visit.scope, row.order_id) if row else None
     if order is None:
         return ""
-    wanted = Wanted(week=Week.of(order.row.placed_at, visit.zone), evidence=True)
+    week = Week.of(order.row.placed_at, visit.zone)
     try:
-        shown = await visit.read(scorecards_for, str(party.id), wanted, zone=visit.zone, now=visit.now)
+        card = (await visit.read(evidence_of, party, week, role=None, zone=visit.zone)).card
     except SellsNothingError:
         return ""
-    [card] = shown.evidence.values()
     left = {each.line for each in card.counted if each.cancellation != cancellation}
     if not excluded:
         left |= {each.line for each, _ in card.excluded if each.cancellation == cancellation}
@@ -303,9 +311,8 @@ def _is_closed(card: Figures, shown: Shown) -> bool:
     return card.week.closes(shown.zone) <= shown.now
 
 
-def _counted(evidence: Shown) -> list[Counted]:
-    [card] = evidence.evidence.values()
-    taken_out = {incident.cancellation: judgement for incident, judgement in card.excluded}
+def _counted(evidence: Evidence) -> list[Counted]:
+    taken_out = {incident.cancellation: judgement for incident, judgement in evidence.card.excluded}
     return [
         Counted(
             incident=each,
@@ -314,5 +321,5 @@ def _counted(evidence: Shown) -> list[Counted]:
             sentences=[timeline.sentence(evidence.events[event]) for event in each.evidence],
             taken_out=taken_out.get(each.cancellation),
         )
-        for each in all_incidents(card)
+        for each in all_incidents(evidence.card)
     ]
