@@ -2,22 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Final
 from uuid import UUID
 
-from countermand.admin import endpoints
+from countermand.admin import endpoints, policies
 from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
 from countermand.cli.orders import DOOR, operator
-from countermand.cli.sample import PastClock
 from countermand.documents.orders import OrderIn, place
 from countermand.domain.commands import AcceptCancellation, AskCancellation, Command
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parties import Actor, Asker, PartyKind
+from countermand.domain.policy import Policy
 from countermand.domain.reasons import CancelReason
-from countermand.ids import system_clock
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings
 
@@ -27,69 +26,61 @@ SUPPLIER: Final = "Alpine Supply"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """An order of one line that is asked to be cancelled: when, by whom, and whether the supplier has said yes."""
+    """An order of one line that is asked to be cancelled: by whom, and whether the supplier has said yes."""
 
-    sku: str
-    title: str
-    price: str
+    goods: tuple[str, str, str]
+    """Its SKU, its title and its price."""
     units: int
-    asked: float
-    """So many hours ago."""
-    asker: Asker
+    asker: Asker = Asker.RETAILER
     accepted: bool = False
     provider: str = "manual"
     note: str = ""
 
 
-ITEMS: Final = (
-    Item(sku="boot-42", title="Hiking boot", price="89.95", units=2, asked=46.8, asker=Asker.RETAILER),
-    Item(sku="wax-100", title="Wax, 100 ml", price="7.25", units=3, asked=30, asker=Asker.RETAILER),
-    Item(
-        sku="lace-red",
-        title="Red laces",
-        price="4.50",
-        units=4,
-        asked=5,
-        asker=Asker.RETAILER,
-        note="The customer has ordered blue ones in their place.",
+BOOT: Final = ("boot-42", "Hiking boot", "89.95")
+WAX: Final = ("wax-100", "Wax, 100 ml", "7.25")
+LACE: Final = ("lace-red", "Red laces", "4.50")
+NOTE: Final = "The customer has ordered blue ones in their place."
+
+ITEMS: Final[tuple[tuple[timedelta, tuple[Item, ...]], ...]] = (
+    (timedelta(minutes=75), (Item(goods=BOOT, units=2), Item(goods=BOOT, units=1, asker=Asker.CUSTOMER))),
+    (timedelta(hours=8), (Item(goods=WAX, units=3), Item(goods=WAX, units=2, asker=Asker.CUSTOMER))),
+    (
+        timedelta(hours=48),
+        (
+            Item(goods=LACE, units=4, note=NOTE),
+            Item(goods=BOOT, units=1, accepted=True, provider="stripe"),
+            Item(goods=LACE, units=2, accepted=True),
+        ),
     ),
-    Item(sku="boot-42", title="Hiking boot", price="89.95", units=1, asked=46.2, asker=Asker.CUSTOMER),
-    Item(sku="wax-100", title="Wax, 100 ml", price="7.25", units=2, asked=3, asker=Asker.CUSTOMER),
-    Item(
-        sku="boot-42",
-        title="Hiking boot",
-        price="89.95",
-        units=1,
-        asked=26,
-        asker=Asker.RETAILER,
-        accepted=True,
-        provider="stripe",
-    ),
-    Item(sku="lace-red", title="Red laces", price="4.50", units=2, asked=20, asker=Asker.RETAILER, accepted=True),
 )
-"""Some wait for the supplier, some for the retailer. No provider is set up, so one of the refunds stays parked."""
+"""What is asked while the two have agreed on so long to answer: an ask keeps the policy that it was asked under.
+
+No provider is set up, so one of the refunds stays parked.
+"""
 
 
 async def leave_work(settings: Settings, parties: Mapping[str, str]) -> None:
     """Leave asks that wait, refunds that wait for a person, and endpoints that nobody answers at."""
-    now = system_clock()
-    clock = PastClock(now)
-    async with opened(settings, clock) as application:
-        await OpenWork(application, clock, {name: UUID(party) for name, party in parties.items()}).make(now)
+    async with opened(settings) as application:
+        await OpenWork(application, {name: UUID(party) for name, party in parties.items()}).make()
 
 
 class OpenWork:
-    """Makes it, each thing at its time."""
+    """Makes it."""
 
-    def __init__(self, application: Service, clock: PastClock, parties: Mapping[str, UUID]) -> None:
-        self._application, self._clock, self._parties = application, clock, parties
+    def __init__(self, application: Service, parties: Mapping[str, UUID]) -> None:
+        self._application, self._parties = application, parties
+        self._number = 2000
 
-    async def make(self, now: datetime) -> None:
-        """All of it, up to this time."""
+    async def make(self) -> None:
+        """All of it."""
         for path, name in (("shoes", RETAILER), ("alpine", SUPPLIER)):
             await self._add_endpoint(f"http://127.0.0.1:9/{path}", self._parties[name])
-        for number, item in enumerate(ITEMS):
-            await self._leave(item, f"PO-{2001 + number}", now)
+        for length, items in ITEMS:
+            await self._agree_on(length)
+            for item in items:
+                await self._leave(item)
 
     async def _add_endpoint(self, url: str, party: UUID) -> None:
         application = self._application
@@ -97,7 +88,7 @@ class OpenWork:
             endpoints.add,
             ids=application.ids,
             keyring=application.keyring,
-            now=self._clock(),
+            now=application.clock(),
             party=party,
             url=url,
             rules=application.settings.address_rules,
@@ -105,35 +96,40 @@ class OpenWork:
         )
         await application.database.write(add)
 
-    async def _leave(self, item: Item, reference: str, now: datetime) -> None:
-        asked_at = now - timedelta(hours=item.asked)
-        order = self._order(item, reference, asked_at - timedelta(hours=2))
-        line = order.lines[0].id
-        await self._do(asked_at - timedelta(hours=2), order)
-        await self._do(asked_at, self._ask(item, line))
-        if item.accepted:
-            yes = AcceptCancellation(line=line, actor=self._actor(SUPPLIER, PartyKind.SUPPLIER))
-            await self._do(asked_at + timedelta(hours=1), yes)
+    async def _agree_on(self, length: timedelta) -> None:
+        put = partial(
+            policies.put_in_force,
+            now=self._application.clock(),
+            retailer=self._parties[RETAILER],
+            fulfiller=self._parties[SUPPLIER],
+            policy=Policy(answer_within_s=int(length.total_seconds())),
+            by="demo",
+        )
+        await self._application.database.write(put)
 
-    def _order(self, item: Item, reference: str, at: datetime) -> PlaceOrder:
-        captured = f"{item.units * float(item.price):.2f}"
+    async def _leave(self, item: Item) -> None:
+        self._number += 1
+        order = self._order(item, f"PO-{self._number}")
+        line = order.lines[0].id
+        await self._do(order)
+        await self._do(self._ask(item, line))
+        if item.accepted:
+            await self._do(AcceptCancellation(line=line, actor=self._actor(SUPPLIER, PartyKind.SUPPLIER)))
+
+    def _order(self, item: Item, reference: str) -> PlaceOrder:
+        sku, title, price = item.goods
+        captured = f"{item.units * float(price):.2f}"
         order = OrderIn.model_validate(
             {
                 "retailer": RETAILER,
                 "reference": reference,
                 "payments": [{"provider": item.provider, "reference": f"pay-{reference}", "captured": captured}],
-                "lines": [
-                    {
-                        "sku": item.sku,
-                        "title": item.title,
-                        "unit_price": item.price,
-                        "units": item.units,
-                        "supplier": SUPPLIER,
-                    }
-                ],
+                "lines": [{"sku": sku, "title": title, "unit_price": price, "units": item.units, "supplier": SUPPLIER}],
             }
         )
-        return place(order, actor=operator(), party=self._parties.__getitem__, ids=self._application.ids, now=at)
+        application = self._application
+        now = application.clock()
+        return place(order, actor=operator(), party=self._parties.__getitem__, ids=application.ids, now=now)
 
     def _ask(self, item: Item, line: UUID) -> Command:
         by_customer = item.asker is Asker.CUSTOMER
@@ -152,8 +148,7 @@ class OpenWork:
     def _actor(self, name: str, kind: PartyKind) -> Actor:
         return Actor(party=self._parties[name], kind=kind, name=name)
 
-    async def _do(self, at: datetime, command: Command | PlaceOrder) -> None:
-        self._clock.at = at
+    async def _do(self, command: Command | PlaceOrder) -> None:
         call = Call(command=command, door=DOOR, retailer=self._parties[RETAILER])
         outcome = await self._application.lanes.submit(call)
         assert isinstance(outcome, Done), outcome
