@@ -95,11 +95,12 @@ AT_HAND: Final = {
     "company": "fine feet",
 }
 NOT_AT_HAND: Final = {
-    "part of a reference": "PO 7",
-    "other capitals of a reference": "po 7/a",
+    "the end of a reference": "7/a",
+    "a letter of a reference": "P",
     "part of a word": "vrie",
     "a word that is another's": "anna jansen",
-    "part of an address": "anna.devries@example",
+    "the end of an address": "devries@example.com",
+    "more than an address": "anna.devries@example.com.au",
     "nothing": "",
     "a sign": "'",
     "a wildcard": "%",

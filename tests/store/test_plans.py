@@ -9,6 +9,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -111,7 +112,7 @@ Cases = dict[str, Question]
 class Filled:
     url: str
     population: Population
-    beside: Beside | None
+    beside: Beside | None = None
 
     @property
     def scopes(self) -> dict[str, Scope]:
@@ -405,15 +406,74 @@ def _(filled: Filled) -> Cases:
         "cancellation": f"can_{filled.row('cancellation').id.hex}",
         "line": str(filled.row("line").id),
         "number": str(filled.row("line").number),
+        **BEGINNINGS,
     }
+    return _each_text(
+        filled,
+        texts,
+        lambda connection, scope, text: search_reads.find(connection, scope, text, search_reads.KINDS, 20),
+    )
+
+
+BEGINNINGS: Final = {
+    "all references": "po",
+    "some references": "Po-12",
+    "all SKUs": "sku-",
+    "some SKUs": "sku-17",
+    "all parcels": "3s",
+    "some parcels": "3s12",
+    "most e-mail addresses": "buyer",
+    "some e-mail addresses": "buyer12",
+    "an e-mail address": "buyer12@example.com",
+    "all payments": "pay-",
+    "some payments": "PAY-12",
+    "a word of all titles": "article",
+    "a word of some titles": "colour1 kind3",
+    "a word of few titles": "model17",
+    "all suppliers": "supp",
+    "letters of other languages": "Ås Élan",
+    "of nothing": "zz",
+}
+"""What many, some, few or no orders begin with, in the population."""
+
+
+def _each_text(filled: Filled, texts: dict[str, str], ask: Callable[[Connection, Scope, str], object]) -> Cases:
     found: Cases = {}
     for name, text in texts.items():
 
-        def ask(connection: Connection, scope: Scope, text: str = text) -> object:
-            return search_reads.find(connection, scope, text, search_reads.KINDS, 20)
+        def asked(connection: Connection, scope: Scope, text: str = text) -> object:
+            return ask(connection, scope, text)
 
-        found |= filled.each(ask, f"{name},")
+        found |= filled.each(asked, f"{name},")
     return found
+
+
+@of("reads.lookup.found_by")
+def _(filled: Filled) -> Cases:
+    return _each_text(
+        filled, BEGINNINGS, lambda connection, scope, text: list(lookup.found_by(connection, scope, text, 20))
+    )
+
+
+@of("reads.line_lists.lines_of_sku")
+def _(filled: Filled) -> Cases:
+    return _each_text(
+        filled, BEGINNINGS, lambda connection, scope, text: line_lists.lines_of_sku(connection, scope, text, 20)
+    )
+
+
+@of("reads.shipments.parcels_numbered")
+def _(filled: Filled) -> Cases:
+    return _each_text(
+        filled, BEGINNINGS, lambda connection, scope, text: shipment_reads.parcels_numbered(connection, scope, text, 20)
+    )
+
+
+@of("reads.parties.parties_named")
+def _(filled: Filled) -> Cases:
+    return _each_text(
+        filled, BEGINNINGS, lambda connection, scope, text: party_reads.parties_named(connection, scope, text, 20)
+    )
 
 
 @of("reads.order_lists.order_page")
@@ -647,7 +707,7 @@ def _lookups(filled: Filled) -> dict[str, Lookup]:
         "parcel": "3S123",
     }
     return {
-        **{name: Lookup(anything=text) for name, text in at_hand.items()},
+        **{name: Lookup(anything=text) for name, text in {**at_hand, **BEGINNINGS}.items()},
         "all": Lookup(reference="PO-100", number=line.number, email="a@b.example", payment="tr_1", anything="x y"),
     }
 
@@ -734,7 +794,11 @@ def _(filled: Filled) -> Cases:
 
 @of("reads.lookup.all_orders_found")
 def _(filled: Filled) -> Cases:
-    return _each_lookup(filled, lookup.all_orders_found)
+    def ask(connection: Connection, scope: Scope, wanted: Lookup) -> None:
+        with suppress(lookup.TooManyFoundError):
+            lookup.all_orders_found(connection, scope, wanted)
+
+    return _each_lookup(filled, ask)
 
 
 @of("reads.cancellations.cancellation_by_id")

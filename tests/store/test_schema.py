@@ -86,6 +86,12 @@ LED_BY_OTHERS = {
     "ix_orders_number",
     "ix_journal_id",
     "ix_order_keys_key_placed_at_order_id",
+    "ix_order_parts_reference_folded",
+    "ix_order_parts_reference_held",
+    "ix_lines_sku_folded_placed_at_order_id",
+    "ix_lines_sku_held",
+    "ix_shipments_tracking_folded",
+    "ix_shipments_tracking_held",
     "ix_cancellations_escalated",
 }
 """Indexes may begin with another column than the retailer; keys may not (docs/decisions/0002)."""

@@ -374,8 +374,9 @@ def _order_rows(w: _Words) -> Iterator[tuple[str, str]]:
     )
     yield (
         "order_parts",
-        "INSERT INTO order_parts (retailer_id, order_id, fulfiller_id, placed_at, held, terms)"
-        f" SELECT retailer_id, order_id, fulfiller_id, {w.at('placed')}, {w.boolean('supplier_n >= 0')}, {terms}"
+        "INSERT INTO order_parts (retailer_id, order_id, fulfiller_id, placed_at, held, terms, reference_folded)"
+        f" SELECT retailer_id, order_id, fulfiller_id, {w.at('placed')}, {w.boolean('supplier_n >= 0')}, {terms},"
+        " 'po-' || CAST(max(n) AS text)"
         " FROM seed_lines GROUP BY retailer_id, order_id, fulfiller_id, placed, supplier_n",
     )
     if not w.postgresql:
@@ -399,7 +400,7 @@ def _key_rows(w: _Words) -> Iterator[tuple[str, str]]:
     whole = f"CASE WHEN {chance('n', 25, 5000)} = 0 THEN 'anna de maria vries' ELSE 'whole' || CAST(n / 3 AS text) END"
     email = f"CASE WHEN {chance('n', 26, 5000)} = 0 THEN 'anna' ELSE 'buyer' || CAST(n / 3 AS text) END"
     keys = [w.hashed("n", each) for each in (first, second, last, whole)]
-    keys += [w.hashed("e", f"{email} || '@example.com'"), w.hashed("p", "'pay-' || CAST(n AS text)")]
+    keys += [f"'e' || {email} || '@example.com'", "'ppay-' || CAST(n AS text)"]
     for key in keys:
         yield (
             "order_keys",

@@ -1,12 +1,13 @@
 """How an order is found: by words of its titles, by SKU, and only by parties that may see it.
 
-All of these become terms of ASCII letters and digits, which every full-text index stores unchanged. What is searched
-as a whole, such as an e-mail address, becomes a key.
+All of these become terms of ASCII letters and digits, which every full-text index stores unchanged. What belongs to a
+customer or a payment becomes a key, and what is found by its beginning is folded to small letters.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import groupby
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,7 +30,7 @@ def term_of_word(word: str) -> str:
 
 
 def term_of_sku(sku: str) -> str:
-    """A SKU as a term. Only the whole SKU is found."""
+    """A SKU as a term. Only the whole SKU is found by it."""
     return "s" + hashlib.sha256(sku.encode()).hexdigest()[:32]
 
 
@@ -54,17 +55,72 @@ def terms_of(retailer: UUID, holder: UUID | None, articles: Iterable[tuple[str, 
     return " ".join(list(dict.fromkeys(terms))[:TERMS_MAX])
 
 
-# Keys are found only as a whole, and are deleted when the customer is erased.
+# What is found by its beginning stands in an index of small letters
+
+
+FOLDED_CHARS_MAX: Final = 200
+"""Of longer texts, only the beginning is indexed."""
+
+BEGINNING_CHARS_MIN: Final = 2
+"""Of fewer letters nothing is found that only begins so."""
+
+
+def folded(text: str) -> str:
+    """A text as it is indexed by its beginning: small letters, and nothing that no database can keep."""
+    return _kept(text.lower())[:FOLDED_CHARS_MAX]
+
+
+def spellings_of(text: str) -> list[str]:
+    """How texts that are this one, or begin so, can stand in the index.
+
+    Where a database makes the small letters, it may leave all but A to Z as they are. Such letters are found as they
+    are given, small, large, and large where a word begins.
+    """
+    changed = (text.lower(), *(each.translate(_SMALL) for each in (text, text.upper(), text.title())))
+    return list(dict.fromkeys(_kept(each)[:FOLDED_CHARS_MAX] for each in changed))
+
+
+_SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
+_LAST: Final = "\U0010ffff"
+
+
+def end_of(beginning: str) -> str:
+    """What stands behind all texts that begin so, where texts are sorted by their bytes."""
+    return beginning + _LAST
+
+
+def _kept(text: str) -> str:
+    """Without what no database can keep: halves of surrogate pairs and the zero byte."""
+    return text.encode(errors="replace").decode().replace("\0", "?")
+
+
+# Keys: those of a customer are deleted when the customer is erased
 
 
 def key_of_email(email: str) -> str:
     """An e-mail address as a key, in small letters."""
-    return _key("e", email.strip().casefold())
+    return _open_key("e", email.strip())
 
 
 def key_of_payment(reference: str) -> str:
-    """The provider's name of a payment, as a key."""
-    return _key("p", reference)
+    """The provider's name of a payment, as a key: in small letters, and as it is if that differs."""
+    small = _open_key("p", reference)
+    return small if reference == reference.lower() else f"{small}\n{_hash(reference)}"
+
+
+def beginning_of_email(text: str) -> str:
+    """How keys of e-mail addresses begin that begin with this text."""
+    return "e" + folded(text.strip())
+
+
+def beginning_of_payment(text: str) -> str:
+    """How keys of payments begin that begin with this text."""
+    return "p" + folded(text)
+
+
+def _open_key(kind: str, text: str) -> str:
+    small = _kept(text.lower())
+    return kind + (small if len(small) <= FOLDED_CHARS_MAX else f"{small[:FOLDED_CHARS_MAX]}\n{_hash(small)}")
 
 
 def key_of_name(words: Iterable[str]) -> str:
@@ -88,4 +144,8 @@ def keys_of_customer(details: Mapping[str, Any]) -> list[str]:
 
 
 def _key(kind: str, text: str) -> str:
-    return kind + hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+    return kind + _hash(text)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]

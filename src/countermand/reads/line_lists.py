@@ -6,6 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
 
+from countermand.domain.search import BEGINNING_CHARS_MIN, spellings_of
+from countermand.reads.beginnings import near
 from countermand.reads.lines import LINES, LineDetail
 from countermand.reads.lookup import Lookup
 from countermand.reads.order_lists import OrderFilter, PlaceInTime, such_lines
@@ -49,6 +51,24 @@ def list_lines(connection: Connection, scope: Scope, wanted: LineQuery) -> list[
         conditions.append(or_(lines.order_id != wanted.behind.order.id, lines.position > wanted.behind.position))
     query = LINES.where(*conditions).order_by(lines.placed_at.desc(), lines.order_id.desc(), lines.position)
     return [view(LineDetail, row) for row in connection.execute(query.limit(wanted.limit))]
+
+
+def lines_of_sku(connection: Connection, scope: Scope, text: str, limit: int) -> list[LineDetail]:
+    """Lines that this party may see with this SKU, newest first, then those whose SKU begins so. In any case."""
+    spellings, columns = spellings_of(text), ("retailer_id", "id", "placed_at", "order_id")
+    found: list[tuple[UUID, UUID]] = []
+    for whole in (True, False):
+        if whole or len(text) >= BEGINNING_CHARS_MIN:
+            ways = near(scope, t.lines, "sku_folded", spellings, columns, whole=whole)
+            rows = [row for each in ways for row in connection.execute(select(each))]
+            newest = sorted(rows, key=lambda row: (row.placed_at, row.order_id), reverse=True)
+            found += [(row.retailer_id, row.id) for row in newest[:limit]]
+    if not found:
+        return []
+    wanted = list(dict.fromkeys(found))[:limit]
+    of_lines = pair_of(t.lines.c.retailer_id, t.lines.c.id, bindparam("lines", wanted, type_=PairList()))
+    by_id = {row.id: view(LineDetail, row) for row in connection.execute(LINES.where(of_lines))}
+    return [by_id[line] for _, line in wanted]
 
 
 def place_of_line(connection: Connection, scope: Scope, line: UUID) -> LinePlace | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,12 +10,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select, union
 
 from countermand.domain.parties import PartyKind
-from countermand.domain.search import key_of_email, key_of_name, key_of_payment, words_of
+from countermand.domain.search import key_of_email, key_of_name, key_of_payment, spellings_of, words_of
 from countermand.ids import read
+from countermand.reads.beginnings import Way, near, newest_that_begin, orders_that_begin
 from countermand.reads.scope import Scope, is_cancellation, line_scope, order_scope, retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import Record
-from countermand.store.engines.protocol import TooBroadError
+from countermand.store.engines.protocol import Engine, TooBroadError, engine_of
 from countermand.store.statements import NUMBER_END
 
 FOUND_MAX: Final = 200
@@ -30,7 +31,11 @@ WORDS_MAX: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """What is known of an order; all that is given must fit. ``anything`` is one of them, or an id, or a customer."""
+    """What is known of an order; all that is given must fit.
+
+    ``anything`` is one of them, an id, a SKU, a customer, or how one of them begins, or a word of a title; with
+    ``whole``, not how it begins.
+    """
 
     reference: str | None = None
     number: int | None = None
@@ -38,6 +43,7 @@ class Lookup:
     payment: str | None = None
     tracking: str | None = None
     anything: str | None = None
+    whole: bool = False
 
     @property
     def is_given(self) -> bool:
@@ -73,7 +79,8 @@ def orders_found(
     Raises:
         TooManyFoundError: several things are given, and one of them fits more than ``FOUND_MAX``.
     """
-    ways = [[narrowed(query) if narrowed else query for query in way] for way in _ways(scope, wanted)]
+    given = _ways(engine_of(connection), scope, wanted)
+    ways = [[narrowed(query) if narrowed else query for query in way] for way in given]
     if len(ways) == 1:
         return _newest_of(connection, [_older(query, behind) for query in ways[0]], count)
     first, *others = (_newest_of(connection, way, FOUND_MAX + 1) for way in ways)
@@ -84,19 +91,34 @@ def orders_found(
 
 
 def all_orders_found(connection: Connection, scope: Scope, wanted: Lookup) -> tuple[tuple[UUID, UUID], ...]:
-    """The retailer and the id of every order that fits.
+    """The retailer and the id of every order that fits. Of too many that begin so, those are taken that fit wholly.
 
     Raises:
         TooManyFoundError: there are more than ``FOUND_MAX``.
     """
     rows = orders_found(connection, scope, wanted, FOUND_MAX + 1)
+    if len(rows) > FOUND_MAX and wanted.anything is not None:
+        rows = orders_found(connection, scope, replace(wanted, whole=True), FOUND_MAX + 1) or rows
     if len(rows) > FOUND_MAX:
         raise TooManyFoundError
     return tuple((row.retailer_id, row.order_id) for row in rows)
 
 
-Way = list[Select[*tuple[Any, ...]]]
-"""Questions for the keys of orders, whose answers together fit one thing that is given."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """Orders that were found ``by`` something, by the ``whole`` of it or by how it begins."""
+
+    by: str
+    whole: bool
+    keys: Sequence[Record]
+
+
+def found_by(connection: Connection, scope: Scope, text: str, count: int) -> Iterator[Hits]:
+    """At most ``count`` orders, newest first, for each thing that the text can be of an order."""
+    ways = [(name, True, way) for name, way in _whole(scope, text).items()]
+    ways += [(name, False, way) for name, way in _begun(engine_of(connection), scope, text).items()]
+    for name, whole, way in ways:
+        yield Hits(by=name, whole=whole, keys=_newest_of(connection, way, count))
 
 
 def _newest_of(connection: Connection, way: Way, count: int) -> Sequence[Record]:
@@ -120,7 +142,7 @@ def _newest(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     return query.order_by(*(getattr(column, "element", column).desc() for column in (placed_at, order)))
 
 
-def _ways(scope: Scope, wanted: Lookup) -> Iterator[Way]:
+def _ways(engine: Engine, scope: Scope, wanted: Lookup) -> Iterator[Way]:
     if wanted.number is not None:
         yield list(_by_number(scope, wanted.number))
     if wanted.payment is not None:
@@ -132,20 +154,38 @@ def _ways(scope: Scope, wanted: Lookup) -> Iterator[Way]:
     if wanted.reference is not None:
         yield [_order(scope, t.orders.c.reference == wanted.reference)]
     if wanted.anything is not None:
-        yield list(_by_anything(scope, wanted.anything.strip()))
+        text = wanted.anything.strip()
+        found = [_whole(scope, text), {} if wanted.whole else _begun(engine, scope, text)]
+        yield [query for ways in found for way in ways.values() for query in way]
 
 
-def _by_anything(scope: Scope, text: str) -> Iterator[Any]:
-    yield _order(scope, t.orders.c.reference == text)
-    if re.fullmatch("[0-9]{1,10}", text):
-        yield from _by_number(scope, int(text))
-    yield from _by_id(scope, text)
-    yield _shipped(scope, text)
-    yield from _by_key(scope, key_of_payment(text))
-    if "@" in text:
-        yield from _by_key(scope, key_of_email(text))
-    elif words := words_of(text)[:WORDS_MAX]:
-        yield from _by_name(scope, words)
+def _whole(scope: Scope, text: str) -> dict[str, Way]:
+    """By the whole of something, by what that is."""
+    words = [] if "@" in text else words_of(text)[:WORDS_MAX]
+    return {
+        "reference": [_order(scope, t.orders.c.reference == text)],
+        "number": list(_by_number(scope, int(text))) if re.fullmatch("[0-9]{1,10}", text) else [],
+        "id": list(_by_id(scope, text)),
+        "tracking_number": [_shipped(scope, text)],
+        "sku": _by_sku(scope, text),
+        "payment_reference": _by_key(scope, key_of_payment(text)),
+        "email": _by_key(scope, key_of_email(text)) if "@" in text else [],
+        "name": list(_by_name(scope, words)) if words else [],
+    }
+
+
+def _begun(engine: Engine, scope: Scope, text: str) -> dict[str, Way]:
+    """By how something begins, or by words of a title."""
+    ways = orders_that_begin(engine, scope, text)
+    newest = newest_that_begin(scope, text)
+    return {name: [*way, *newest.get(name, ())] for name, way in ways.items()}
+
+
+def _by_sku(scope: Scope, text: str) -> Way:
+    """The newest of each index, as a SKU is in any number of orders."""
+    columns = ("retailer_id", "order_id", "placed_at")
+    found = near(scope, t.lines, "sku_folded", spellings_of(text), columns, whole=True)
+    return [select(each.c.retailer_id, each.c.order_id, each.c.placed_at).distinct() for each in found]
 
 
 def _by_number(scope: Scope, number: int) -> Iterator[Any]:

@@ -13,13 +13,10 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
     Select,
     and_,
     false,
     func,
-    literal,
-    literal_column,
     or_,
     select,
     true,
@@ -28,9 +25,10 @@ from sqlalchemy import (
 
 from countermand.domain.line_status import Allocation, LineStatus
 from countermand.domain.parties import PartyKind
-from countermand.domain.search import term_of_holder, term_of_retailer, term_of_sku, term_of_word, words_of
+from countermand.domain.search import term_of_sku, term_of_word, words_of
 from countermand.reads.lookup import Lookup, orders_found
 from countermand.reads.scope import Scope, as_indexed, line_scope, order_scope, retailer_of
+from countermand.reads.terms import exists_by_key, has_part, keys_with_terms
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
@@ -374,7 +372,7 @@ def _by_word(
     # Where the first few have none, so many that they fill the page are hardly among the others.
     for checked in (most // 4, most):
         first = _merged(branches, checked, span, scope, None).limit(checked).subquery("first")
-        fit = select(first).where(_has_part(scope, terms, first.c), *_checks(scope, wanted, first.c))
+        fit = select(first).where(has_part(scope, terms, first.c), *_checks(scope, wanted, first.c))
         keys = connection.execute(span.sorted(fit, first.c).limit(None if checked == most else 1)).all()
         if not keys:
             break
@@ -392,59 +390,16 @@ def _all_found(
     return keys, keys[0].counted if keys else 0
 
 
-def _has_part(scope: Scope, terms: Sequence[str], keys: Any) -> ColumnElement[bool]:
-    parts = t.order_parts.c
-    padded = literal(" ") + parts.terms
-    return _exists(
-        t.order_parts,
-        parts.retailer_id == keys.retailer_id,
-        parts.order_id == keys.order_id,
-        _part_scope(scope),
-        *(padded.contains(f" {term}") for term in terms),
-    )
-
-
-def _part_scope(scope: Scope) -> ColumnElement[bool]:
-    parts = t.order_parts.c
-    held = and_(parts.fulfiller_id == scope.party, parts.held == true())
-    match scope.kind:
-        case PartyKind.PLATFORM:
-            return true()
-        case PartyKind.RETAILER:
-            return or_(parts.retailer_id == scope.party, held)
-        case PartyKind.SUPPLIER:
-            return held
-
-
 def _searched(
     connection: Connection, scope: Scope, wanted: OrderFilter, terms: Sequence[str], *, begin: bool
 ) -> Branch:
     """Orders with a part that has these terms, or terms that ``begin`` so, by the full-text index of either engine."""
-    parts = t.order_parts.c
-    held: ColumnElement[bool] = parts.held == true()
     engine = engine_of(connection)
-    searched = engine.searched.c
-    if engine.searched is not t.order_parts:
-        same = (parts[name] == searched[name] for name in ("retailer_id", "order_id", "fulfiller_id"))
-        held = _exists(t.order_parts, *same, held)
-    fits = [engine.has_terms(_whose(scope), terms, begin=begin), *_placed(searched.placed_at, wanted)]
-    if scope.kind is not PartyKind.PLATFORM:
-        # Who held lines of it before, and holds none any more, is found by its terms too.
-        fits.append(or_(searched.retailer_id == scope.party, held))
-    keys = select(searched.retailer_id, searched.order_id, searched.placed_at).distinct().where(*fits)
+    keys = keys_with_terms(engine, scope, terms, begin=begin).distinct()
+    keys = keys.where(*_placed(engine.searched.c.placed_at, wanted))
     # Found first, and sorted then: else a planner may go through all orders by time and look for the words in each.
     columns: Any = keys.cte("searched", nesting=True).prefix_with("MATERIALIZED").c
     return Branch(select(*columns), columns.retailer_id, columns.order_id, columns.placed_at)
-
-
-def _whose(scope: Scope) -> list[list[str]]:
-    match scope.kind:
-        case PartyKind.PLATFORM:
-            return []
-        case PartyKind.RETAILER:
-            return [[term_of_retailer(scope.party), term_of_holder(scope.party)]]
-        case PartyKind.SUPPLIER:
-            return [[term_of_holder(scope.party)]]
 
 
 # Filters
@@ -520,7 +475,7 @@ def _by_conjunction(keys: Any, mine: ColumnElement[bool], wanted: OrderFilter) -
 
 def _some_line(keys: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     lines = t.lines.c
-    return _exists(t.lines, lines.retailer_id == keys.retailer_id, lines.order_id == keys.order_id, *conditions)
+    return exists_by_key(t.lines, lines.retailer_id == keys.retailer_id, lines.order_id == keys.order_id, *conditions)
 
 
 _checked_orders: Final = t.orders.alias("checked_orders")
@@ -528,12 +483,7 @@ _checked_orders: Final = t.orders.alias("checked_orders")
 
 def _some_order(keys: Any, condition: ColumnElement[bool]) -> ColumnElement[bool]:
     orders = _checked_orders.c
-    return _exists(_checked_orders, orders.retailer_id == keys.retailer_id, orders.id == keys.order_id, condition)
-
-
-def _exists(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Looked up row by row: ``OFFSET 0`` keeps PostgreSQL from joining the whole table instead."""
-    return select(literal_column("1")).select_from(table).where(*conditions).offset(0).correlate_except(table).exists()
+    return exists_by_key(_checked_orders, orders.retailer_id == keys.retailer_id, orders.id == keys.order_id, condition)
 
 
 _lines = t.lines.c

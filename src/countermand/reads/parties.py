@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, exists, or_, select, true
 
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import UnknownError
+from countermand.domain.search import BEGINNING_CHARS_MIN, spellings_of
 from countermand.ids import read
+from countermand.reads.beginnings import BEGINNING_MAX, begins, has_beginning
 from countermand.reads.filters import given
 from countermand.reads.scope import Scope
 from countermand.reads.views import PartyView
 from countermand.store import tables as t
 from countermand.store.views import view, view_or_none
+
+PARTNERS_MAX: Final = 500
+"""Of so many partners it is seen whether their names begin as is looked for."""
 
 
 class UnknownPartyError(UnknownError):
@@ -83,10 +89,41 @@ def parties_seen(connection: Connection, scope: Scope, wanted: PartyFilter) -> l
             (parties.created_at.__ge__, wanted.since),
             (parties.created_at.__lt__, wanted.until),
             (parties.id.__lt__, wanted.after),
-            (lambda begin: func.lower(parties.name).startswith(begin.lower(), autoescape=True), wanted.begins),
+            (lambda begin: begins(parties.name_folded, spellings_of(begin)), wanted.begins),
         )
     )
     return [view(PartyView, row) for row in connection.execute(query)]
+
+
+def parties_named(connection: Connection, scope: Scope, text: str, limit: int) -> list[PartyView]:
+    """Parties that this one may see with this name, then those whose name begins so. In any case.
+
+    Of many parties that begin so, those of the first ``BEGINNING_MAX`` are found that may be seen, and those among the
+    first ``PARTNERS_MAX`` partners.
+    """
+    parties, spellings = t.parties.c, spellings_of(text)
+    whole = select(t.parties).where(parties.name_folded.in_(spellings), _seen_by(scope)).order_by(parties.id)
+    ways = [whole.limit(limit)]
+    if len(text) >= BEGINNING_CHARS_MIN:
+        ways += _that_begin(scope, spellings, limit)
+    rows = [row for way in ways for row in connection.execute(way)]
+    return list({row.id: view(PartyView, row) for row in rows}.values())[:limit]
+
+
+def _that_begin(scope: Scope, spellings: Sequence[str], limit: int) -> list[Select[*tuple[Any, ...]]]:
+    parties, links = t.parties.c, t.connections.c
+    begun = select(parties.id).where(begins(parties.name_folded, spellings)).order_by(parties.name_folded)
+    placed = begun.limit(BEGINNING_MAX).subquery("placed")
+    query = select(t.parties).order_by(parties.name_folded).limit(limit)
+    ways = [query.join(placed, placed.c.id == parties.id).where(_seen_by(scope))]
+    if scope.kind is not PartyKind.PLATFORM:
+        mine, theirs = links.retailer_id, links.supplier_id
+        if scope.kind is PartyKind.SUPPLIER:
+            mine, theirs = theirs, mine
+        first = select(theirs.label("id")).where(mine == scope.party).limit(PARTNERS_MAX).subquery("first")
+        fits = has_beginning(parties.name_folded, spellings)
+        ways.append(query.join(first, first.c.id == parties.id).where(fits))
+    return ways
 
 
 def party_seen(connection: Connection, scope: Scope, party: UUID) -> PartyView | None:

@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, exists, or_, select
+from sqlalchemy import Connection
 
 from countermand.domain.parties import PartyKind
+from countermand.domain.search import words_of
 from countermand.ids import read
 from countermand.reads.cancellations import cancellation_by_id
-from countermand.reads.line_lists import LineQuery, list_lines
-from countermand.reads.lines import LineDetail, line_view
-from countermand.reads.lookup import Lookup
-from countermand.reads.order_lists import OrderFilter
-from countermand.reads.order_summaries import OrderQuery, OrderSummary, list_order_summaries, order_keys
+from countermand.reads.line_lists import LineQuery, lines_of_sku, list_lines
+from countermand.reads.lines import LineDetail, line_view, lines_of_orders
+from countermand.reads.lookup import found_by
+from countermand.reads.order_summaries import order_summaries
+from countermand.reads.parties import parties_named, party_seen
 from countermand.reads.refunds import refund_by_id
 from countermand.reads.scope import Scope
-from countermand.reads.shipments import Parcel, ParcelFilter, list_parcels, parcel_by_id
-from countermand.store import tables as t
+from countermand.reads.shipments import Parcel, parcel_by_id, parcels_numbered
+from countermand.store.columns import Record
 from countermand.store.statements import NUMBER_END
 
 Kind = Literal["orders", "lines", "cancellations", "refunds", "shipments", "parties"]
@@ -37,11 +38,7 @@ class Hit:
 
 
 def find(connection: Connection, scope: Scope, text: str, kinds: Sequence[Kind], limit: int) -> list[Hit]:
-    """What this party may see and the text leads to: exact hits first, at most ``limit`` of a kind.
-
-    Raises:
-        TooManyFoundError: as ``orders_found``.
-    """
+    """What this party may see and the text leads to: exact hits first, at most ``limit`` of a kind."""
     ways = {
         "orders": _orders,
         "lines": _lines,
@@ -58,34 +55,21 @@ def find(connection: Connection, scope: Scope, text: str, kinds: Sequence[Kind],
 
 
 def _orders(connection: Connection, scope: Scope, text: str, limit: int) -> Iterator[Hit]:
-    """By whole ids, numbers, references, addresses, payments and parcels; and by words of the customer's name."""
-    rows = list_order_summaries(connection, scope, OrderQuery(lookup=Lookup(anything=text), limit=limit))
-    by_others = _by_others(connection, scope, text, limit)
-    for row in rows:
-        matched = _matched(row, text) or by_others.get(row.id, "name")
-        title = f"{row.reference}, {row.retailer_name}"
-        yield Hit(kind="orders", id=row.id, title=title, matched=matched, exact=matched != "name")
-
-
-def _matched(row: OrderSummary, text: str) -> str:
-    """By what of an order it was found, as far as the order tells."""
-    if row.reference == text:
-        return "reference"
-    if any(read(prefix, text) for prefix in ("ord", "can", "rfd")):
-        return "id"
-    if text.isascii() and text.isdigit():
-        return "number"
-    return "email" if "@" in text else ""
-
-
-def _by_others(connection: Connection, scope: Scope, text: str, limit: int) -> dict[UUID, str]:
-    """Which orders are found by a payment, and which by a parcel."""
-    lookups = {"payment_reference": Lookup(payment=text), "tracking_number": Lookup(tracking=text)}
-    return {
-        key.order_id: name
-        for name, lookup in lookups.items()
-        for key in order_keys(connection, scope, OrderQuery(lookup=lookup, limit=limit))
-    }
+    """By all that an order is looked up by. A name and a word of a title may be many orders', so they are not exact."""
+    by: dict[UUID, tuple[str, bool]] = {}
+    keys: dict[bool, dict[UUID, Record]] = {True: {}, False: {}}
+    for hits in found_by(connection, scope, text, limit):
+        exact = hits.whole and hits.by != "name"
+        for key in hits.keys:
+            if key.order_id not in by or (exact and not by[key.order_id][1]):
+                by[key.order_id] = hits.by, exact
+            keys[by[key.order_id][1]].setdefault(key.order_id, key)
+    for exact, found in keys.items():
+        newest = sorted(found.values(), key=lambda key: (key.placed_at, key.order_id), reverse=True)[:limit]
+        for row in order_summaries(connection, scope, [(key.retailer_id, key.order_id) for key in newest]):
+            if by[row.id][1] is exact:
+                title = f"{row.reference}, {row.retailer_name}"
+                yield Hit(kind="orders", id=row.id, title=title, matched=by[row.id][0], exact=exact)
 
 
 def _lines(connection: Connection, scope: Scope, text: str, limit: int) -> Iterator[Hit]:
@@ -95,12 +79,26 @@ def _lines(connection: Connection, scope: Scope, text: str, limit: int) -> Itera
     if text.isascii() and text.isdigit() and len(text) <= len(str(NUMBER_END)):
         query = LineQuery(number=int(text), limit=limit)
         yield from (_line(row, "number") for row in list_lines(connection, scope, query))
-    by_sku = LineQuery(filter=OrderFilter(sku=text), limit=limit)
-    yield from (_line(row, "sku") for row in list_lines(connection, scope, by_sku))
+    for row in lines_of_sku(connection, scope, text, limit):
+        yield _line(row, "sku", exact=row.sku.lower() == text.lower())
+    yield from (_line(row, "title", exact=False) for row in _lines_titled(connection, scope, text, limit))
 
 
-def _line(row: LineDetail, matched: str) -> Hit:
-    return Hit(kind="lines", id=row.id, title=f"{row.sku}, {row.reference}", matched=matched, exact=True)
+def _lines_titled(connection: Connection, scope: Scope, text: str, limit: int) -> Iterator[LineDetail]:
+    """Lines whose titles have all these words, or words that begin so, of the newest orders with such lines."""
+    words = words_of(text)
+    titled = [hits.keys for hits in found_by(connection, scope, text, limit) if hits.by == "title"]
+    orders = [(key.retailer_id, key.order_id) for keys in titled for key in keys]
+    inside = lines_of_orders(connection, scope, orders)
+    for _, order in orders:
+        for line in inside.get(order, []):
+            title = words_of(line.title)
+            if all(any(each.startswith(word) for each in title) for word in words):
+                yield line
+
+
+def _line(row: LineDetail, matched: str, *, exact: bool = True) -> Hit:
+    return Hit(kind="lines", id=row.id, title=f"{row.sku}, {row.reference}", matched=matched, exact=exact)
 
 
 def _cancellations(connection: Connection, scope: Scope, text: str, limit: int) -> Iterator[Hit]:
@@ -122,27 +120,20 @@ def _parcels(connection: Connection, scope: Scope, text: str, limit: int) -> Ite
     wanted = read("shp", text)
     if wanted and (parcel := parcel_by_id(connection, scope, wanted)):
         yield _parcel(parcel, "id")
-    numbered = list_parcels(connection, scope, ParcelFilter(tracking_number=text, limit=limit))
-    yield from (_parcel(each, "tracking_number") for each in numbered)
+    for parcel in parcels_numbered(connection, scope, text, limit):
+        yield _parcel(parcel, "tracking_number", exact=parcel.row.tracking_number.lower() == text.lower())
 
 
-def _parcel(parcel: Parcel, matched: str) -> Hit:
+def _parcel(parcel: Parcel, matched: str, *, exact: bool = True) -> Hit:
     title = f"{parcel.row.carrier} {parcel.row.tracking_number}".strip()
-    return Hit(kind="shipments", id=parcel.row.id, title=title, matched=matched, exact=True)
+    return Hit(kind="shipments", id=parcel.row.id, title=title, matched=matched, exact=exact)
 
 
 def _parties(connection: Connection, scope: Scope, text: str, limit: int) -> Iterator[Hit]:
     """All for the platform; for others themselves, and with whom they have orders."""
-    parties, known = t.parties.c, t.connections.c
     wanted = read("pty", text)
-    named = or_(parties.name == text, parties.id == wanted) if wanted else parties.name == text
-    query = select(parties.id, parties.name).where(named).order_by(parties.id).limit(limit)
-    if scope.kind is not PartyKind.PLATFORM:
-        partner = or_(
-            exists().where(known.retailer_id == scope.party, known.supplier_id == parties.id),
-            exists().where(known.supplier_id == scope.party, known.retailer_id == parties.id),
-        )
-        query = query.where(or_(parties.id == scope.party, partner))
-    for row in connection.execute(query):
-        matched = "name" if row.name == text else "id"
-        yield Hit(kind="parties", id=row.id, title=row.name, matched=matched, exact=True)
+    if wanted and (party := party_seen(connection, scope, wanted)):
+        yield Hit(kind="parties", id=party.id, title=party.name, matched="id", exact=True)
+    for party in parties_named(connection, scope, text, limit):
+        exact = party.name.lower() == text.lower()
+        yield Hit(kind="parties", id=party.id, title=party.name, matched="name", exact=exact)

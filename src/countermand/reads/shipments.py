@@ -10,7 +10,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, true
 
 from countermand.domain.parties import PartyKind
+from countermand.domain.search import BEGINNING_CHARS_MIN, spellings_of
 from countermand.ids import earliest
+from countermand.reads.beginnings import near
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.scope import Scope, as_indexed, retailer_of
 from countermand.reads.views import LineRow, OrderRow, ShipmentRow
@@ -117,6 +119,18 @@ def list_parcels(connection: Connection, scope: Scope, wanted: ParcelFilter) -> 
     # Those of one order or number are few, and sorted here: SQLite would go through all to have them in order.
     rows = sorted(found.values(), key=attrgetter("id"), reverse=True)[: wanted.limit]
     return with_contents(connection, rows)
+
+
+def parcels_numbered(connection: Connection, scope: Scope, text: str, limit: int) -> list[Parcel]:
+    """Parcels that this party may see with this tracking number, newest first, then those whose number begins so."""
+    parcels, spellings = t.shipments.c, spellings_of(text)
+    whole = select(t.shipments).where(parcels.tracking_folded.in_(spellings), may_see_parcel(scope))
+    rows = sorted(connection.execute(whole), key=attrgetter("id"), reverse=True)[:limit]
+    if len(text) >= BEGINNING_CHARS_MIN:
+        ways = near(scope, t.shipments, "tracking_folded", spellings, [each.name for each in t.shipments.columns])
+        begun = [row for each in ways for row in connection.execute(select(each))]
+        rows += sorted(begun, key=attrgetter("id"), reverse=True)
+    return with_contents(connection, list({row.id: row for row in rows}.values())[:limit])
 
 
 def parcel_by_id(connection: Connection, scope: Scope, parcel: UUID) -> Parcel | None:

@@ -17,6 +17,7 @@ class PartyView:
     name: str
     status: str
     created_at: datetime
+    name_folded: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class LineRow:
     changed_at: datetime
     details: Mapping[str, Any]
     unfinished: bool
+    sku_folded: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +82,4 @@ class ShipmentRow:
     carrier: str
     tracking_number: str
     details: Mapping[str, Any]
+    tracking_folded: str | None = None

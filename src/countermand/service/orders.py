@@ -9,7 +9,7 @@ from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.payments import why_taken
 from countermand.domain.orders import NewLine, PlacedOrder, PlaceOrder, placed_before, why_not_placed
 from countermand.domain.refusals import Refusal, RefusalKind
-from countermand.domain.search import key_of_payment, keys_of_customer, terms_of
+from countermand.domain.search import folded, key_of_payment, keys_of_customer, terms_of
 from countermand.service.calls import Done, Outcome, Refused
 from countermand.service.effects import record
 from countermand.service.workspace import Workspace
@@ -93,6 +93,7 @@ def _add_parts(work: Workspace, command: PlaceOrder) -> None:
             placed_at=command.placed_at,
             held=held,
             terms=terms_of(command.retailer, fulfiller if held else None, articles),
+            reference_folded=folded(command.reference),
         )
 
 

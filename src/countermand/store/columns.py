@@ -16,6 +16,9 @@ from countermand.store.engines.words import varying, words_of
 
 Document = varying(JSON(), lambda words: words.document)
 Id = Uuid(as_uuid=True)
+Bytewise = varying(Text(), lambda words: words.bytewise)
+"""A text that is sorted by its bytes, whatever the language of the database: those that begin alike stand together."""
+
 Record: TypeAlias = Row[*tuple[Any, ...]]
 """A row of a result, whatever its columns."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, exists, insert, select, update
 
-from countermand.domain.search import term_of_holder, terms_of
+from countermand.domain.search import folded, term_of_holder, terms_of
 from countermand.store import tables as t
 from countermand.store.changes import change_exactly
 from countermand.store.columns import Record
@@ -83,7 +83,11 @@ def _join(connection: Connection, moved: Moved) -> None:
         "placed_at": moved.placed_at,
     }
     if known is None:
-        connection.execute(insert(t.order_parts).values(**row, held=moved.held, terms=terms))
+        orders = t.orders.c
+        of_order = (orders.retailer_id == moved.retailer, orders.id == moved.order)
+        reference = connection.execute(select(orders.reference).where(*of_order)).scalar_one()
+        part = {**row, "held": moved.held, "terms": terms, "reference_folded": folded(reference)}
+        connection.execute(insert(t.order_parts).values(part))
     else:
         known_and_new = {"held": moved.held, "terms": f"{known} {terms}"}
         change_exactly(connection, 1, update(t.order_parts).where(*of_new).values(known_and_new))

@@ -30,7 +30,8 @@ from sqlalchemy import (
     text,
 )
 
-from countermand.store.columns import Document, Id, Instant
+from countermand.domain.search import FOLDED_CHARS_MAX
+from countermand.store.columns import Bytewise, Document, Id, Instant
 
 metadata = MetaData(
     naming_convention={
@@ -87,6 +88,7 @@ this one for its order, and find nothing."""
 
 SHIPPED_HELD: Final = "shipped > 0 AND with_fulfiller AND fulfiller_id <> retailer_id"
 HELD_BY_ANOTHER: Final = "fulfiller_id <> retailer_id"
+KNOWN_TO_HOLDER: Final = f"with_fulfiller AND {HELD_BY_ANOTHER}"
 WAITS: Final = "state = 'asked'"
 UNFINISHED_JOB: Final = "state IN ('draft', 'queued', 'running')"
 STOPPED: Final = "state IN ('paused', 'disabled')"
@@ -129,9 +131,11 @@ parties = Table(
     Column("name", Text, nullable=False),
     Column("status", Text, nullable=False, server_default="active"),
     Column("created_at", Instant, nullable=False),
+    Column("name_folded", Bytewise, Computed("lower(name)")),
     CheckConstraint("kind IN ('platform', 'retailer', 'supplier')", name="kind"),
     CheckConstraint("status IN ('active', 'deactivated')", name="status"),
     Index(None, "name"),
+    Index(None, "name_folded"),
     Index(None, "kind", "id"),
     _index_where("ix_parties_deactivated", "id", where="status = 'deactivated'"),
 )
@@ -344,8 +348,12 @@ order_parts = Table(
     Column("placed_at", Instant, nullable=False),
     Column("held", Boolean, nullable=False, comment="another party than the retailer holds it, and knows of it"),
     Column("terms", Text, nullable=False, comment="what it is found by: see domain/search.py"),
+    Column("reference_folded", Bytewise, comment="the order's reference in small letters"),
     PrimaryKeyConstraint("retailer_id", "order_id", "fulfiller_id"),
     _refers("order_id", orders),
+    Index(None, "reference_folded"),
+    Index(None, "retailer_id", "reference_folded"),
+    _index_where("ix_order_parts_reference_held", "fulfiller_id", "reference_folded", where=HELD_BY_ANOTHER),
     _index_where("ix_order_parts_held", "fulfiller_id", "placed_at", "order_id", where=HELD_BY_ANOTHER),
     _index_where(
         "ix_order_parts_between", "retailer_id", "fulfiller_id", "placed_at", "order_id", where=HELD_BY_ANOTHER
@@ -360,14 +368,14 @@ order_keys = Table(
     "order_keys",
     metadata,
     Column("retailer_id", Id, nullable=False),
-    Column("key", Text, nullable=False, comment="of a customer or a payment: see domain/search.py"),
+    Column("key", Bytewise, nullable=False, comment="of a customer or a payment: see domain/search.py"),
     Column("placed_at", Instant, nullable=False),
     Column("order_id", Id, nullable=False),
     PrimaryKeyConstraint("retailer_id", "key", "placed_at", "order_id"),
     _refers("order_id", orders),
     Index(None, "key", "placed_at", "order_id"),
 )
-"""What an order is looked up by whole. The keys of a customer go when the customer is erased."""
+"""What an order is looked up by, of a customer or a payment. The keys of a customer go when the customer is erased."""
 
 lines = Table(
     "lines",
@@ -400,6 +408,7 @@ lines = Table(
     Column("details", Document, nullable=False),
     # A column of its own, which seldom changes: an index on the buckets would be written with every ask and answer.
     Column("unfinished", Boolean, Computed("open + asked > 0")),
+    Column("sku_folded", Bytewise, Computed(f"lower(substr(sku, 1, {FOLDED_CHARS_MAX}))")),
     PrimaryKeyConstraint("retailer_id", "id"),
     UniqueConstraint("retailer_id", "number"),
     _refers("order_id", orders),
@@ -413,6 +422,9 @@ lines = Table(
     _index_where("ix_lines_shipped", "retailer_id", "placed_at", "order_id", where="shipped > 0"),
     _index_where("ix_lines_shipped_anywhere", "placed_at", "order_id", where=SHIPPED_ANYWHERE),
     _index_where("ix_lines_shipped_held", "fulfiller_id", "placed_at", "order_id", where=SHIPPED_HELD),
+    Index(None, "sku_folded", "placed_at", "order_id"),
+    Index(None, "retailer_id", "sku_folded", "placed_at", "order_id"),
+    _index_where("ix_lines_sku_held", "fulfiller_id", "sku_folded", "placed_at", "order_id", where=KNOWN_TO_HOLDER),
 )
 
 cancellations = Table(
@@ -503,11 +515,15 @@ shipments = Table(
     Column("carrier", Text, nullable=False),
     Column("tracking_number", Text, nullable=False),
     Column("details", Document, nullable=False, comment="method, weight, cost, reference"),
+    Column("tracking_folded", Bytewise, Computed(f"lower(substr(tracking_number, 1, {FOLDED_CHARS_MAX}))")),
     PrimaryKeyConstraint("retailer_id", "id"),
     UniqueConstraint("retailer_id", "number"),
     _refers("order_id", orders),
     Index(None, "retailer_id", "order_id"),
     Index(None, "tracking_number"),
+    Index(None, "tracking_folded"),
+    Index(None, "retailer_id", "tracking_folded"),
+    _index_where("ix_shipments_tracking_held", "fulfiller_id", "tracking_folded", where=HELD_BY_ANOTHER),
     Index(None, "id"),
     _index_where("ix_shipments_held", "fulfiller_id", "id", where=HELD_BY_ANOTHER),
 )

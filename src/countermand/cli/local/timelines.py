@@ -44,7 +44,8 @@ def _subjects(connection: Connection, sought: str) -> Sequence[UUID]:
         if subject := read(prefix, sought):
             return [subject]
     line = line_reads.line_of_bol_number(connection, read_digits(sought)) if is_number(sought) else None
-    found = order_reads.orders_by_lookup(connection, EVERYTHING, Lookup(anything=sought), TOLD_MAX + 1)
+    whole = order_reads.orders_by_lookup(connection, EVERYTHING, Lookup(anything=sought, whole=True), TOLD_MAX + 1)
+    found = whole or order_reads.orders_by_lookup(connection, EVERYTHING, Lookup(anything=sought), TOLD_MAX + 1)
     if len(found) > TOLD_MAX:
         say(CUT)
     others = [view.row.id for view in found[:TOLD_MAX] if line is None or view.row.id != line.order_id]

@@ -31,7 +31,6 @@ from countermand.reads.order_lists import OrderFilter, PlaceInTime
 from countermand.reads.orders import (
     LineView,
     OrderView,
-    list_orders,
     order_by_id,
     orders_behind,
     orders_by_lookup,
@@ -86,10 +85,9 @@ async def look(visit: Visit) -> Reply:
 
 
 async def _searched(visit: Visit, text: str) -> list[OrderView]:
-    """By what people have at hand, then by SKU."""
-    found = await visit.read(orders_by_lookup, visit.scope, Lookup(anything=text), SHOWN)
-    wanted = OrderFilter(term=text)
-    _, more = await visit.read(list_orders, visit.scope, wanted, start=0, count=SHOWN, newest_first=True)
+    """By the whole of what people have at hand, then by how it begins."""
+    found = await visit.read(orders_by_lookup, visit.scope, Lookup(anything=text, whole=True), SHOWN)
+    more = await visit.read(orders_by_lookup, visit.scope, Lookup(anything=text), SHOWN)
     known = {each.row.id for each in found}
     return [*found, *(each for each in more if each.row.id not in known)]
 

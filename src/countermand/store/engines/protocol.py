@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy import ColumnElement, Connection, Select, Table
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
@@ -118,6 +118,8 @@ class Words(Protocol):
     document: TypeEngine[Any]
     id_list: TypeEngine[Any]
     number_list: TypeEngine[Any]
+    bytewise: TypeEngine[Any]
+    """A text that is sorted by its bytes."""
 
     def of_instant(self, moment: datetime | None, /) -> Any:
         """An aware time, as the driver takes it."""
@@ -231,6 +233,9 @@ class Engine(Protocol):
 
         Each of ``whose`` is a group of terms of which it has one at least.
         """
+
+    def some_found(self, keys: Select[*tuple[Any, ...]], count: int) -> Select[*tuple[Any, ...]]:
+        """At most so many of what the full-text index leads to, the last ones where it is in the order of writing."""
 
     def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
         """What to select from: the tables of ``joins``, looked into in this order for each of the keys in ``:keys``.

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, Connection, Insert, String, Table, TextClause, text
+from sqlalchemy import BigInteger, ColumnElement, Connection, Insert, Select, String, Table, TextClause, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
@@ -150,6 +150,10 @@ class PostgresEngine:
         query = " & ".join([*groups, *(f"{term}:*" if begin else term for term in terms)])
         found = text("array_to_tsvector(string_to_array(order_parts.terms, ' ')) @@ CAST(:terms AS tsquery)")
         return cast("ColumnElement[bool]", found.bindparams(terms=query))
+
+    def some_found(self, keys: Select[*tuple[Any, ...]], count: int) -> Select[*tuple[Any, ...]]:
+        """Planned as if all were read, so by the index, and read only as far as is asked."""
+        return select(keys.cte("some_found", nesting=True).prefix_with("MATERIALIZED")).limit(count)
 
     def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
         """``OFFSET 0`` keeps each look-up what it is: one row by the whole of its primary key."""

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import TIMESTAMP, Integer
+from sqlalchemy import TIMESTAMP, Integer, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.types import TypeEngine
@@ -19,6 +19,7 @@ class PostgresWords:
     document: TypeEngine[Any] = JSONB()
     id_list: TypeEngine[Any] = ARRAY(PG_UUID())
     number_list: TypeEngine[Any] = ARRAY(Integer())
+    bytewise: TypeEngine[Any] = Text(collation="C")
 
     def of_instant(self, moment: datetime | None, /) -> datetime | None:
         """As it is."""

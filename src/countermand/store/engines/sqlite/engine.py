@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Insert,
+    Select,
     String,
     Table,
     TextClause,
@@ -142,6 +143,10 @@ class SqliteEngine:
         query = " AND ".join([*groups, *(f"{term}*" if begin else term for term in terms)])
         found: Any = text("order_search MATCH :terms").bindparams(terms=query)
         return cast("ColumnElement[bool]", found)
+
+    def some_found(self, keys: Select[*tuple[Any, ...]], count: int) -> Select[*tuple[Any, ...]]:
+        """FTS5 finds them in the order of their numbers, or the other way round."""
+        return keys.order_by(text("order_search.rowid DESC")).limit(count)
 
     def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
         """SQLite looks into tables that are joined by CROSS JOIN in the order in which they are written."""

@@ -30,6 +30,7 @@ class SqliteWords:
     document: TypeEngine[Any] = JSON()
     id_list: TypeEngine[Any] = Text()
     number_list: TypeEngine[Any] = Text()
+    bytewise: TypeEngine[Any] = Text()
 
     of_instant = staticmethod(instant_text)
     # C code, as a read has many times.

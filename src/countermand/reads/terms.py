@@ -1,0 +1,68 @@
+"""Which orders have words in the titles of their lines, or SKUs: by the terms of their parts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, and_, literal, literal_column, or_, select, true
+
+from countermand.domain.parties import PartyKind
+from countermand.domain.search import term_of_holder, term_of_retailer
+from countermand.reads.scope import Scope
+from countermand.store import tables as t
+from countermand.store.engines.protocol import Engine
+
+
+def keys_with_terms(engine: Engine, scope: Scope, terms: Sequence[str], *, begin: bool) -> Select[*tuple[Any, ...]]:
+    """Keys of orders with a part that has these terms, or terms that ``begin`` so, by the full-text index."""
+    parts = t.order_parts.c
+    held: ColumnElement[bool] = parts.held == true()
+    searched = engine.searched.c
+    if engine.searched is not t.order_parts:
+        same = (parts[name] == searched[name] for name in ("retailer_id", "order_id", "fulfiller_id"))
+        held = exists_by_key(t.order_parts, *same, held)
+    fits = [engine.has_terms(_whose(scope), terms, begin=begin)]
+    if scope.kind is not PartyKind.PLATFORM:
+        # Who held lines of it before, and holds none any more, is found by its terms too.
+        fits.append(or_(searched.retailer_id == scope.party, held))
+    return select(searched.retailer_id, searched.order_id, searched.placed_at).where(*fits)
+
+
+def has_part(scope: Scope, terms: Sequence[str], keys: Any) -> ColumnElement[bool]:
+    """Whether each of these orders has a part with terms that begin so."""
+    parts = t.order_parts.c
+    padded = literal(" ") + parts.terms
+    return exists_by_key(
+        t.order_parts,
+        parts.retailer_id == keys.retailer_id,
+        parts.order_id == keys.order_id,
+        part_scope(scope),
+        *(padded.contains(f" {term}") for term in terms),
+    )
+
+
+def part_scope(scope: Scope) -> ColumnElement[bool]:
+    """Which parts of orders the party may see."""
+    parts = t.order_parts.c
+    held = and_(parts.fulfiller_id == scope.party, parts.held == true())
+    match scope.kind:
+        case PartyKind.PLATFORM:
+            return true()
+        case PartyKind.RETAILER:
+            return or_(parts.retailer_id == scope.party, held)
+        case PartyKind.SUPPLIER:
+            return held
+
+
+def exists_by_key(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Looked up row by row: ``OFFSET 0`` keeps PostgreSQL from joining the whole table instead."""
+    return select(literal_column("1")).select_from(table).where(*conditions).offset(0).correlate_except(table).exists()
+
+
+def _whose(scope: Scope) -> list[list[str]]:
+    match scope.kind:
+        case PartyKind.PLATFORM:
+            return []
+        case PartyKind.RETAILER:
+            return [[term_of_retailer(scope.party), term_of_holder(scope.party)]]
+        case PartyKind.SUPPLIER:
+            return [[term_of_holder(scope.party)]]
