@@ -10,12 +10,10 @@ import pytest
 from sqlalchemy import Connection, select
 
 from countermand.admin.callers import PLATFORM
-from countermand.domain.commands import Parcel, Reassign, Ship
-from countermand.domain.parties import PartyKind
+from countermand.domain.commands import Parcel, Reassign, Ship, ShipOrder
 from countermand.domain.search import end_of, folded, key_of_email, key_of_payment, keys_of_customer, spellings_of
 from countermand.reads import beginnings, lookup
 from countermand.reads.lookup import Lookup, TooManyFoundError, all_orders_found, orders_found
-from countermand.reads.scope import Scope
 from countermand.reads.search import KINDS, Hit, find
 from countermand.service.calls import Done
 from countermand.store import tables as t
@@ -52,58 +50,43 @@ async def placed(world: World, **changes: Any) -> Any:
     line = {"sku": "BOOT-42/x", "title": "Red Winter boots", "units": 3, "unit_price": "10.00"}
     lines = [{**line, "supplier": str(world.supplier), **changes.pop("line", {})}]
     payment = {"provider": "mollie", "reference": "tr_WDqYK6vllg", "captured": "27"}
-    given = {"reference": "PO-77/Élan", "payments": [payment], "shipping_address": ADDRESS, "lines": lines}
+    given = {"reference": "RX-77/Élan", "payments": [payment], "shipping_address": ADDRESS, "lines": lines}
     return await place_paid(world, **{**given, **changes})
 
 
 @pytest.fixture(scope="module")
-async def sold(world_url: str) -> AsyncIterator[Sold]:
+async def sold(shared_url: str) -> AsyncIterator[Sold]:
     clock = Clock()
-    async with running(world_url, clock) as application:
+    async with running(shared_url, clock) as application:
         world = await populate(application, clock)
         order = await placed(world)
-        ship = Ship(
-            line=order.lines[0].id,
-            actor=world.actor(world.supplier),
-            units=1,
-            parcel=Parcel(carrier="Post", tracking_number="3SABc123"),
-        )
+        parcel = Parcel(id=application.ids.new(), carrier="Post", tracking_number="3SABc123")
+        sent = Ship(line=order.lines[0].id, actor=world.actor(world.supplier), units=1)
+        ship = ShipOrder(order=order.id, actor=sent.actor, lines=(sent,), parcel=parcel)
         assert isinstance(await world.submit(ship), Done)
-        other = await placed(
-            world,
-            retailer=str(world.other_retailer),
-            reference="XX-1",
-            payments=[],
-            shipping_address=None,
-            line={"sku": "HAT-1", "title": "Blue hat", "supplier": str(world.other_supplier)},
-        )
+        other = await world.order(fulfillers=(world.other_supplier,), retailer=world.other_retailer)
         yield Sold(world, order.id, order.lines[0].id, other.id)
 
 
-def scope_of(world: World, party: UUID) -> Scope:
-    kinds = {PLATFORM: PartyKind.PLATFORM, world.supplier: PartyKind.SUPPLIER, world.other_supplier: PartyKind.SUPPLIER}
-    return Scope(party=party, kind=kinds.get(party, PartyKind.RETAILER))
-
-
 async def found(world: World, party: UUID, text: str) -> list[UUID]:
-    question = partial(orders_found, scope=scope_of(world, party), wanted=Lookup(anything=text), count=50)
+    question = partial(orders_found, scope=world.scope(party), wanted=Lookup(anything=text), count=50)
     return [row.order_id for row in await world.application.database.read(question)]
 
 
 async def hits(world: World, party: UUID, text: str) -> list[Hit]:
-    question = partial(find, scope=scope_of(world, party), text=text, kinds=KINDS, limit=20)
+    question = partial(find, scope=world.scope(party), text=text, kinds=KINDS, limit=20)
     return await world.application.database.read(question)
 
 
 FINDS: Final = {
-    "reference": {"whole": "PO-77/Élan", "other case": "po-77/élan", "beginning": "PO-7", "its case": "pO-77/é"},
+    "reference": {"whole": "RX-77/Élan", "other case": "rx-77/élan", "beginning": "RX-7", "its case": "rX-77/é"},
     "sku": {"whole": "BOOT-42/x", "other case": "boot-42/X", "beginning": "BOOT", "its case": "boo"},
     "tracking_number": {"whole": "3SABc123", "other case": "3sabC123", "beginning": "3SAB", "its case": "3s"},
     "email": {
         "whole": "Erika.M@Mustermann.example",
         "other case": "erika.m@MUSTERMANN.example",
         "beginning": "erika.m@Must",
-        "its case": "ERIKA.",
+        "its case": "ERIKA.m",
     },
     "payment_reference": {
         "whole": "tr_WDqYK6vllg",
@@ -136,9 +119,7 @@ async def test_an_order_is_found_by_the_whole_and_by_its_beginning_in_any_case(
         assert await hits(world, stranger, text) == await hits(world, stranger, "nothing-of-this") == []
 
 
-@pytest.mark.parametrize(
-    "text", ["77/Élan", "OO", "3", "mann.example", "vllg", "inter", "po%", "po_77", "\x00", "\ud800"]
-)
+@pytest.mark.parametrize("text", ["77/Élan", "OO", "3", "mann.example", "vllg", "inter", "rx%", "rx_77"])
 async def test_what_does_not_begin_so_is_not_found(sold: Sold, text: str) -> None:
     assert await found(sold.world, PLATFORM, text) == []
 
@@ -159,8 +140,8 @@ async def test_each_kind_is_found_by_its_beginning_after_what_is_it_wholly(sold:
         assert ("lines", "title", False) in await told("wint", party)
     assert await told("RETAILER", world.retailer) == [("parties", "name", True)]
     assert await told("supp", world.retailer) == [("parties", "name", False)]
-    assert {each.title for each in await hits(world, PLATFORM, "other")} == {"other retailer", "other supplier"}
-    assert await told("other ret", world.retailer) == []
+    assert {each.title for each in await hits(world, PLATFORM, "other")} == {"other_retailer", "other_supplier"}
+    assert await told("other_ret", world.retailer) == []
 
 
 async def test_of_many_that_begin_alike_the_newest_are_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +164,7 @@ async def test_too_many_that_begin_so_do_not_hide_the_one_that_is_it(
     orders = [(await placed(world, reference=f"PO-1{end}", payments=[])).id for end in ("", "1", "2")]
 
     async def all_found(text: str) -> list[UUID]:
-        question = partial(all_orders_found, scope=scope_of(world, PLATFORM), wanted=Lookup(anything=text))
+        question = partial(all_orders_found, scope=world.scope(PLATFORM), wanted=Lookup(anything=text))
         return [order for _, order in await world.application.database.read(question)]
 
     assert await all_found("po-11") == [orders[1]]
@@ -196,7 +177,7 @@ async def test_who_is_given_a_line_finds_its_order_and_who_held_it_does_not(worl
     order = await placed(world)
     move = Reassign(line=order.lines[0].id, actor=world.actor(world.retailer), fulfiller=world.other_supplier, note="")
     assert isinstance(await world.submit(move), Done)
-    for text in ("po-77", "boot", "winter"):
+    for text in ("rx-77", "boot", "winter"):
         assert await found(world, world.other_supplier, text) == [order.id], text
         assert await found(world, world.supplier, text) == [], text
 

@@ -54,10 +54,11 @@ async def search(
     types: Annotated[list[Kind] | None, Query()] = None,
     limit: Annotated[int, InQuery, Query(ge=1, le=FOUND_MAX)] = FOUND_MAX,
 ) -> SearchResults:
-    """Find by a whole id, a number, a reference, a SKU, an address, a payment, a parcel, a party or a customer's name.
+    """Find by an id, a number, a reference, a SKU, an address, a payment, a parcel, a party, a title or a customer.
 
-    `types` are kinds to look among, by default all: `orders`, `lines`, `cancellations`, `refunds`, `shipments`,
-    `parties`. Of each kind there are at most `limit`.
+    Case does not count. All but ids, numbers and customers' names are also found by how they begin. `types` are kinds
+    to look among, by default all: `orders`, `lines`, `cancellations`, `refunds`, `shipments`, `parties`. Of each kind
+    there are at most `limit`.
     """
     kinds = [kind for kind in KINDS if kind in (types or KINDS)]
     question = partial(find, scope=scope_of(who), text=q.strip(), kinds=kinds, limit=limit)
