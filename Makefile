@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs pictures client site bench kill kill-notices kill-jobs refunds oracle scores schemathesis fuzz sbom audit dist clean
+.PHONY: demo test check docs pictures client site bench overload kill kill-notices kill-jobs refunds oracle scores schemathesis fuzz sbom audit dist clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -43,6 +43,10 @@ site: docs
 
 bench: .venv/.ready
 	$(BIN)/python -m bench $(ARGS)
+
+# Three times the calls that the service can answer: make overload ARGS="--only sqlite --seconds 20"
+overload: .venv/.ready
+	$(BIN)/python -m bench.overload $(ARGS)
 
 kill: .venv/.ready
 	$(BIN)/python -m tests.crash.driver $(ARGS)

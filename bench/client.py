@@ -28,6 +28,10 @@ class Load:
     max_ms: float
     cpu: float
     statuses: dict[str, int]
+    refused_p50_ms: float = 0.0
+    refused_p99_ms: float = 0.0
+    unsent: int = 0
+    """With a rate: for how many there was no connection without a call under way."""
 
     @property
     def rate(self) -> float:
@@ -40,8 +44,14 @@ class Client(Protocol):
 
     name: str
 
-    def run(self, port: int, connections: int, seconds: float, calls: Path, first: int) -> Load:
-        """Closed loop: every connection has one call under way."""
+    def run(
+        self, port: int, connections: int, seconds: float, calls: Path, first: int, *, rate: float | None = None
+    ) -> Load:
+        """Closed loop: every connection has one call under way. With a rate, so many are sent a second all the same.
+
+        Raises:
+            NotImplementedError: this client cannot keep a rate.
+        """
 
 
 def choose(directory: Path) -> Client:
@@ -63,7 +73,9 @@ class CompiledClient:
     def __init__(self, program: Path) -> None:
         self._program = program
 
-    def run(self, port: int, connections: int, seconds: float, calls: Path, first: int) -> Load:
+    def run(
+        self, port: int, connections: int, seconds: float, calls: Path, first: int, *, rate: float | None = None
+    ) -> Load:
         command: list[str | Path] = [
             self._program,
             "127.0.0.1",
@@ -72,11 +84,12 @@ class CompiledClient:
             str(seconds),
             calls,
             str(first),
+            *([str(rate)] if rate else []),
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 2 * GRACE_S)
         if done.returncode != 0:
             raise RuntimeError(f"the load client failed: {done.stderr}")
-        if done.stderr:
+        if done.stderr and not rate:
             print(f"An answer was not 2xx:\n{done.stderr}", file=sys.stderr)
         return _load(json.loads(done.stdout))
 
@@ -86,7 +99,11 @@ class PythonClient:
 
     name = "asyncio (Python; dear)"
 
-    def run(self, port: int, connections: int, seconds: float, calls: Path, first: int) -> Load:
+    def run(
+        self, port: int, connections: int, seconds: float, calls: Path, first: int, *, rate: float | None = None
+    ) -> Load:
+        if rate:
+            raise NotImplementedError("a rate needs a C compiler: this client would be the bottleneck")
         return asyncio.run(_Run(port, _read(calls), first).go(connections, seconds))
 
 
@@ -168,5 +185,8 @@ def _cpu_s() -> float:
 
 
 def _load(seen: dict[str, Any]) -> Load:
-    names = ("elapsed_s", "ok", "answered", "unanswered", "p50_ms", "p99_ms", "max_ms", "statuses")
+    names = (
+        *("elapsed_s", "ok", "answered", "unanswered", "p50_ms", "p99_ms", "max_ms", "statuses"),
+        *("refused_p50_ms", "refused_p99_ms", "unsent"),
+    )
     return Load(**{name: seen[name] for name in names}, following=seen["next"], cpu=seen["client_cpu"])

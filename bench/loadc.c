@@ -1,11 +1,12 @@
-// A closed-loop HTTP/1.1 load client in one thread: it costs so little that what is measured is the server.
+// An HTTP/1.1 load client in one thread: it costs so little that what is measured is the server.
 //
-//   loadc HOST PORT CONNECTIONS SECONDS FILE FIRST
+//   loadc HOST PORT CONNECTIONS SECONDS FILE FIRST [RATE]
 //
 // FILE holds requests ready to send, each as its length in decimal digits, a line feed, and its bytes. Beginning with
 // the FIRST (from 0), every request is sent exactly once: one that gets no answer counts as unanswered and is not
 // repeated. Each connection sends its next request when it has the answer to the last one, until SECONDS are over;
-// then the calls under way are finished. Prints one JSON object.
+// then the calls under way are finished. With a RATE, so many requests a second are sent instead, whether answers come or
+// not: each on a connection that has no call under way; when there is none, it counts as unsent. Prints one JSON object.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,9 +45,9 @@ static struct sockaddr_in server;
 static int poller;
 static Request *requests;
 static size_t request_count, next_request;
-static double *latencies;
-static size_t answered;
-static long ok, unanswered, reconnections, statuses[STATUSES];
+static double *latencies, *refusals;
+static size_t answered, refused;
+static long ok, unanswered, unsent, reconnections, statuses[STATUSES];
 static char first_bad[400];
 
 static double now(void) {
@@ -137,7 +138,10 @@ static void note(Connection *c, int status) {
     if (status < STATUSES) statuses[status]++;
     if (status >= 200 && status < 300) {
         ok++;
-    } else if (!*first_bad) {
+        return;
+    }
+    refusals[refused++] = latencies[answered - 1];
+    if (!*first_bad) {
         snprintf(first_bad, sizeof first_bad, "%.390s", c->buffer);
     }
 }
@@ -147,8 +151,8 @@ static int by_size(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static double percentile_ms(double share) {
-    return answered ? latencies[(size_t)((answered - 1) * share + 0.5)] * 1e3 : 0;
+static double percentile_ms(const double *sorted, size_t count, double share) {
+    return count ? sorted[(size_t)((count - 1) * share + 0.5)] * 1e3 : 0;
 }
 
 static void read_requests(const char *path) {
@@ -174,8 +178,8 @@ static double cpu_s(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 7) {
-        fprintf(stderr, "loadc HOST PORT CONNECTIONS SECONDS FILE FIRST\n");
+    if (argc != 7 && argc != 8) {
+        fprintf(stderr, "loadc HOST PORT CONNECTIONS SECONDS FILE FIRST [RATE]\n");
         return 2;
     }
     int count = atoi(argv[3]), active = 0;
@@ -185,17 +189,33 @@ int main(int argc, char **argv) {
     read_requests(argv[5]);
     next_request = atol(argv[6]);
     latencies = malloc(sizeof *latencies * (request_count + 1));
+    refusals = malloc(sizeof *refusals * (request_count + 1));
     poller = epoll_create1(0);
     Connection *connections = calloc(count, sizeof *connections);
     for (int i = 0; i < count; i++) {
         connections[i].buffer = malloc(BUFFER + 1);
         dial(&connections[i]);
     }
+    double rate = argc == 8 ? atof(argv[7]) : 0;
+    Connection **idle = malloc(count * sizeof *idle);
+    int idles = 0;
+    long slots = 0;
     double cpu = cpu_s(), start = now(), end = start + atof(argv[4]), last = start;
-    for (int i = 0; i < count; i++) active += start_next(&connections[i], end);
-    while (active > 0 && now() < end + GRACE_S) {
+    for (int i = 0; i < count; i++) {
+        if (rate > 0)
+            idle[idles++] = &connections[i];
+        else
+            active += start_next(&connections[i], end);
+    }
+    while ((active > 0 || (rate > 0 && now() < end)) && now() < end + GRACE_S) {
         struct epoll_event events[64];
-        int ready = epoll_wait(poller, events, 64, 1000);
+        for (double at = now(); rate > 0 && at < end && slots < (at - start) * rate; slots++) {
+            if (!idles || !start_next(idle[--idles], end))
+                unsent++;
+            else
+                active++;
+        }
+        int ready = epoll_wait(poller, events, 64, rate > 0 && now() < end ? 1 : 1000);
         for (int i = 0; i < ready; i++) {
             Connection *c = events[i].data.ptr;
             int got = recv(c->fd, c->buffer + c->length, BUFFER - c->length, 0);
@@ -203,7 +223,13 @@ int main(int argc, char **argv) {
                 hang_up(c);
                 if (!c->busy) continue;
                 unanswered++;
-                active -= !start_next(c, end);
+                if (rate > 0) {
+                    c->busy = 0;
+                    idle[idles++] = c;
+                    active--;
+                } else {
+                    active -= !start_next(c, end);
+                }
                 continue;
             }
             c->length += got;
@@ -212,16 +238,25 @@ int main(int argc, char **argv) {
             note(c, status);
             last = now();
             if (c->will_close) hang_up(c);
-            active -= !start_next(c, end);
+            if (rate > 0) {
+                c->busy = 0;
+                idle[idles++] = c;
+                active--;
+            } else {
+                active -= !start_next(c, end);
+            }
         }
     }
     unanswered += active;
     double elapsed = last - start;
     qsort(latencies, answered, sizeof *latencies, by_size);
+    qsort(refusals, refused, sizeof *refusals, by_size);
     printf("{\"elapsed_s\": %.4f, \"answered\": %zu, \"ok\": %ld, \"unanswered\": %ld, \"next\": %zu,", elapsed, answered,
            ok, unanswered, next_request);
-    printf(" \"p50_ms\": %.4f, \"p99_ms\": %.4f, \"max_ms\": %.4f,", percentile_ms(.5), percentile_ms(.99),
-           percentile_ms(1));
+    printf(" \"p50_ms\": %.4f, \"p99_ms\": %.4f, \"max_ms\": %.4f,", percentile_ms(latencies, answered, .5),
+           percentile_ms(latencies, answered, .99), percentile_ms(latencies, answered, 1));
+    printf(" \"refused_p50_ms\": %.4f, \"refused_p99_ms\": %.4f, \"unsent\": %ld,", percentile_ms(refusals, refused, .5),
+           percentile_ms(refusals, refused, .99), unsent);
     printf(" \"reconnections\": %ld, \"client_cpu\": %.3f, \"statuses\": {", reconnections,
            elapsed > 0 ? (cpu_s() - cpu) / elapsed : 0);
     for (int i = 0, first = 1; i < STATUSES; i++)
