@@ -78,22 +78,74 @@ def _values(each: Label) -> str:
     return ", ".join(f"`{value}`" for value in sorted(each.values))
 
 
+_WHERE_THE_NAME_IS: Final = (
+    (
+        "native API",
+        "`code` of a problem document (RFC 9457); `type` opens a page with what stands here: `/problems/<code>`",
+    ),
+    ("CRUX", '`code`, and at the beginning of `detail`: `{"detail": "already_shipped: …", "code": "already_shipped"}`'),
+    (
+        "Plaza",
+        "A refusal is taken in, with 200 and `PENDING`; its process status ends as `FAILURE`, with the sentence in"
+        " `errorMessage`. A problem has a status and the number after `PAI-`. [Plaza](../plaza.md#codes) has more.",
+    ),
+    ("bol Retailer", "A refusal ends as in Plaza. A problem is [bol's document](../retailer.md#problems)."),
+    ("command line", "exit code 3 and the sentence"),
+)
+_ABOUT_PROBLEMS: Final = """# Refusals and problems
+
+A **refusal** comes from the rules: it says why a command changed nothing. A **problem** is found by an API before any
+rule is asked. Each has a name. What belongs to another party looks exactly like something that does not exist.
+
+"""
+_ABOUT_REFUSALS: Final = """
+## Refusals
+
+If several apply, the first of this table is given. A refusal moves no unit. Two of them save an event all the same: a
+late answer (`cancellation.late_answer`), and a report that cancelled units were shipped
+(`line.shipped_though_cancelled`).
+
+A repeat is not refused. It succeeds again to ask again while the ask waits, to give the same answer again by its id, or
+to report a parcel again with the same order, tracking number, reference and lines. An answer without an id, as in CRUX,
+cannot be distinguished from a new one. If nothing waits any more, it is refused, and the sentence says what the answer
+was and when. So a caller that lost the first reply knows.
+
+CRUX has three statuses. The seed is `DELETE /orders/items/cancel/<uuid>/`, which answers only with the codes of its
+page; v1 is the rest of `/orders/…`, and timp is `/timp/orders/…`.
+
+"""
+_ABOUT_OTHERS: Final = """
+## Problems
+
+`Retry-After` says when to call again; [limits](../settings.md#limits) has the quotas.
+
+"""
+_STATUSES: Final = ("Name", "Native", "CRUX: seed", "v1", "timp")
+
+
 def _problems() -> str:
-    head = (
-        "# Problems, one by one\n\n"
-        "Each name that `code` of a [problem](../refusals.md) can have, with what it means and what a caller can do.\n"
-        "A running service shows the same at the address that `type` names: `/problems/<code>`.\n"
+    problems = [(*_statuses(kind), ", ".join(map(str, REPLIES[kind].plaza or ()))) for kind in Problem]
+    return "".join(
+        (
+            _ABOUT_PROBLEMS,
+            table(("API", "Where the name is"), _WHERE_THE_NAME_IS),
+            _ABOUT_REFUSALS,
+            table(_STATUSES, [_statuses(kind) for kind in RefusalKind]),
+            _ABOUT_OTHERS,
+            table((*_STATUSES, "Plaza"), problems),
+            *(_problem(kind.value) for kind in (*RefusalKind, *Problem)),
+        )
     )
-    return "\n".join((head, *(_problem(kind) for kind in (*RefusalKind, *Problem))))
 
 
-def _problem(kind: RefusalKind | Problem) -> str:
+def _statuses(kind: RefusalKind | Problem) -> tuple[str, ...]:
     code, row = kind.value, REPLIES[kind]
-    plaza = f"{row.plaza[0]} with {row.plaza[1]}" if row.plaza else "`FAILURE`"
-    return (
-        f"## `{code}`\n\n{MEANINGS[code]}\n\n**What to do.** {advice(code)}\n\n"
-        f"Native {row.native}; CRUX {row.crux_seed} / {row.crux_v1} / {row.crux_timp}; Plaza {plaza}.\n"
-    )
+    statuses = (row.native, row.crux_seed, row.crux_v1, row.crux_timp)
+    return f"[`{code}`](#{code})", *map(str, statuses)
+
+
+def _problem(code: str) -> str:
+    return f"\n## `{code}`\n\n{MEANINGS[code]}\n\n**What to do.** {advice(code)}\n"
 
 
 def _commands() -> str:

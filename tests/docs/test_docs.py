@@ -17,11 +17,9 @@ from countermand.cli.help_pages import command_in, flags_with_a_value
 from countermand.cli.help_pages import page as help_page
 from countermand.cli.output import Exit
 from countermand.domain.events import MEANINGS, EventKind
-from countermand.domain.refusals import RefusalKind
 from countermand.settings import PLAZA_LIMITS, Settings
 from countermand.store.tables import REFERENCE_TABLES
 from countermand.wire.bol.vocabulary import REASONS
-from countermand.wire.replies import REPLIES, Problem, Row
 from tests.docs import event_tables
 from tests.docs.reading import DOCS, ROOT, anchors, links, pages, rows, rows_by_name, section, text_of
 
@@ -154,34 +152,7 @@ def test_commands_within_sentences_exist(page: Path) -> None:
             assert flag in known or f"{flag} " in page_of, told
 
 
-# Refusals, events, words
-
-
-def statuses(row: Row) -> tuple[str, str]:
-    return f"{row.crux_seed} / {row.crux_v1} / {row.crux_timp}", str(row.native)
-
-
-@pytest.mark.parametrize("kind", RefusalKind)
-def test_every_refusal_has_its_row(kind: RefusalKind) -> None:
-    meaning, crux, native, plaza = rows_by_name(section(text_of("refusals.md"), "Refusals"))[kind.value]
-    assert meaning.endswith(".")
-    assert (crux, native) == statuses(REPLIES[kind])
-    assert REPLIES[kind].plaza is None
-    assert plaza == "`FAILURE`"
-
-
-def test_refusals_stand_in_order_of_precedence() -> None:
-    told = rows_by_name(section(text_of("refusals.md"), "Refusals"))
-    assert list(told) == [kind.value for kind in RefusalKind]
-
-
-@pytest.mark.parametrize("problem", Problem)
-def test_every_problem_has_its_row(problem: Problem) -> None:
-    meaning, crux, native, plaza = rows_by_name(section(text_of("refusals.md"), "Problems"))[problem.value]
-    row = REPLIES[problem]
-    assert meaning.endswith(".")
-    assert (crux, native) == statuses(row)
-    assert plaza == ", ".join(str(each) for each in row.plaza or ())
+# Events, words
 
 
 def test_every_kind_of_event_is_told_and_no_other() -> None:

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from countermand.domain.reasons import CANCEL_MEANINGS, DECLINE_MEANINGS, CancelReason, DeclineReason
 from countermand.domain.refusals import RefusalKind
+from countermand.observability.metrics import METRICS
 from countermand.wire.native.examples import FILE, OWN_PROBLEMS, examples
 from countermand.wire.native.operations import OPERATIONS
 from countermand.wire.native.problem_pages import ADVICE, MEANINGS
@@ -97,6 +98,10 @@ def test_every_operation_has_its_heading() -> None:
 
 def test_every_refusal_and_problem_has_its_heading() -> None:
     assert headings("reference/problems.md") == [kind.value for kind in (*RefusalKind, *Problem)]
+
+
+def test_every_metric_has_its_heading() -> None:
+    assert headings("reference/metrics.md") == [each.name for each in METRICS]
 
 
 def test_every_command_has_its_heading() -> None:

@@ -36,7 +36,7 @@ HTTP_REQUEST_SECONDS: Final = Histogram(
 REFUSALS: Final = Counter(
     "countermand_refusals_total",
     "Calls that ended with a refusal or a problem.",
-    (_DOOR, label("code", "the refusal or the problem, see [the refusals](../refusals.md)")),
+    (_DOOR, label("code", "the refusal or the problem, see [refusals and problems](problems.md)")),
 )
 CALLS_IN_PROGRESS: Final = Gauge(
     "countermand_calls_in_progress", "Calls that came whole and are not answered yet, without streams of events."

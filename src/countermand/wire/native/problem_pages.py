@@ -96,7 +96,7 @@ MEANINGS: Final[dict[str, str]] = {
     "unavailable": "The database did not answer. Repeat the call.",
     "internal": "Something went wrong in the service. Its log has more, under the `request_id`.",
 }
-"""What each refusal and problem means, as docs/refusals.md has it."""
+"""What each refusal and problem means. Here, so that the pages and docs/reference/problems.md say the same."""
 
 ADVICE: Final[dict[str, str]] = {
     "step_needed": "Read the object, and name its `step` in the call.",
