@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs pictures client site bench overload kill kill-notices kill-jobs refunds oracle scores schemathesis fuzz sbom audit dist clean
+.PHONY: demo test check docs pictures client site bench overload soak kill kill-notices kill-jobs refunds oracle scores schemathesis fuzz sbom audit dist clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -47,6 +47,10 @@ bench: .venv/.ready
 # Three times the calls that the service can answer: make overload ARGS="--only sqlite --seconds 20"
 overload: .venv/.ready
 	$(BIN)/python -m bench.overload $(ARGS)
+
+# Half load for an hour, with kills: make soak ARGS="--minutes 60"
+soak: .venv/.ready
+	$(BIN)/python -m bench.soak $(ARGS)
 
 kill: .venv/.ready
 	$(BIN)/python -m tests.crash.driver $(ARGS)

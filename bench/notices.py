@@ -108,7 +108,7 @@ def measure(engine: str, dead: int, *, backlog: int, seconds: float, clients: in
         waiting = _orders_of_dead(dead) + backlog // 4 + 1
         orders = plant(url, orders=waiting + live // 4 + RETAILERS, lines=4, retailers=RETAILERS, keys=keys)
         _say(f"{engine}, {dead} dead endpoints: planting a backlog of {backlog:,}")
-        due = asyncio.run(_backlog(url, keys, orders, receiver.port, hanging, dead, backlog))
+        due = asyncio.run(prepare_backlog(url, keys, orders, receiver.port, hanging, dead, backlog))
         if engine == "postgresql":
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute("VACUUM ANALYZE")
@@ -180,7 +180,7 @@ def _first_attempts(rows: Sequence[list[Any]]) -> list[tuple[float, float]]:
     return list(first.values())
 
 
-async def _backlog(
+async def prepare_backlog(
     url: str, keys: Path, orders: Sequence[PlantedOrder], port: int, hanging: int, dead: int, backlog: int
 ) -> int:
     """Endpoints for every retailer, and asks of which nobody was told yet; how many notices wait for living ones."""
