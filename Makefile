@@ -27,9 +27,10 @@ docs: .venv/.ready
 	$(BIN)/python -m tests.docs.played
 	$(BIN)/python -m tests.docs.reference
 
-# Pictures of every page of the console, of the demo, below build/pictures; a chosen few in docs. Needs chromium.
+# Pictures of every page of the console, of the demo, below build/pictures; a chosen few in docs, or with ARGS=--docs
+# these only. Needs chromium.
 pictures: .venv/.ready
-	$(BIN)/python -m tests.console.pictures
+	$(BIN)/python -m tests.console.pictures $(ARGS)
 
 # Writes the two Python clients from their table of operations.
 client: .venv/.ready

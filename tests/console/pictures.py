@@ -1,7 +1,8 @@
 """Pictures of every page of the console, as three people see the demo, at three widths in two themes.
 
 ``make pictures`` makes all of them below ``build/pictures``, looks for what tools for accessibility find, and renews
-those that the docs use. It ends with 1 if a page has a finding, scrolls sideways, or breaks its security policy.
+those that the docs use; with ``--docs`` it makes these only. It ends with 1 if a page has a finding, scrolls sideways,
+or breaks its security policy.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,7 +167,7 @@ async def address_of(page: Page, way: Any) -> str | None:
     return path
 
 
-async def look(browser: Browser, base: str, role: str, cookies: Any, report: Report) -> None:
+async def look(browser: Browser, base: str, role: str, cookies: Any, report: Report, *, all_pages: bool) -> None:
     """Every page of a role, at every width, in both themes."""
     axe = Axe()
     context = await browser.new_context(base_url=base, reduced_motion="reduce")
@@ -175,6 +176,11 @@ async def look(browser: Browser, base: str, role: str, cookies: Any, report: Rep
     page.on("console", lambda message: report.findings.append(f"{role}: {message.text}")
             if "Content Security Policy" in message.text else None)  # fmt: skip
     for name, way in PAGES[role].items():
+        wanted = [
+            (theme, width) for theme in THEMES for width in WIDTHS if all_pages or (role, name, width, theme) in IN_DOCS
+        ]
+        if not wanted:
+            continue
         path = await address_of(page, way)
         if path is None:
             report.missing.add((role, name))
@@ -182,12 +188,11 @@ async def look(browser: Browser, base: str, role: str, cookies: Any, report: Rep
         reply = await page.goto(path)
         if reply is None or reply.status >= 500:
             report.findings.append(f"{role} {name}: answered {reply and reply.status}")
-        for theme in THEMES:
-            for width in WIDTHS:
-                await page.set_viewport_size({"width": width, "height": 900})
-                await page.emulate_media(color_scheme=theme)
-                await take(page, axe, f"{role} {name} {width} {theme}", report)
-                await keep(page, (role, name, width, theme))
+        for theme, width in wanted:
+            await page.set_viewport_size({"width": width, "height": 900})
+            await page.emulate_media(color_scheme=theme)
+            await take(page, axe, f"{role} {name} {width} {theme}", report)
+            await keep(page, (role, name, width, theme))
         report.looked_at.add((role, name))
     await context.close()
 
@@ -238,8 +243,9 @@ async def log_in(browser: Browser, link: str) -> Any:
     return cookies
 
 
-async def main() -> int:
-    """Make them all."""
+async def main(arguments: Sequence[str]) -> int:
+    """Make them all, or those of the docs."""
+    all_pages = "--docs" not in arguments
     FOLDER.mkdir(parents=True, exist_ok=True)
     DOCS.mkdir(parents=True, exist_ok=True)
     report = Report()
@@ -248,7 +254,7 @@ async def main() -> int:
             browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             for role, party in ROLES.items():
                 cookies = await log_in(browser, cast["console"][party])
-                await look(browser, cast["base_url"], role, cookies, report)
+                await look(browser, cast["base_url"], role, cookies, report, all_pages=all_pages)
             await browser.close()
     sizes = ", ".join(f"{name} {len(rendering.static(name)):,} bytes" for name in sorted(rendering.STATIC))
     print(
@@ -260,4 +266,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(main()))
+    raise SystemExit(asyncio.run(main(sys.argv[1:])))

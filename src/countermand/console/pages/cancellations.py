@@ -15,6 +15,7 @@ from countermand.console.rendering import Note, show_page
 from countermand.console.visit import Visit
 from countermand.domain.dates import read_end
 from countermand.domain.line import State
+from countermand.domain.parties import PartyKind
 from countermand.domain.texts import read_text
 from countermand.ids import read
 from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace, list_cancellations
@@ -86,6 +87,7 @@ async def look(visit: Visit) -> Reply:
         csv=f"/console/cancellations.csv?{urlencode(_kept(visit, view=view.name))}",
         given={name: visit.query.get(name, "") for name in _FILTERS},
         keeping=await keeping(visit, "cancellations"),
+        may_ask=visit.may(Permission.CANCEL_ORDER) and visit.caller.kind is not PartyKind.SUPPLIER,
         may_answer=visit.may(Permission.CANCEL_ORDER) and view.name in (*_BY_DUE, "late"),
         units_of=sum(row.cancellation.units for row in rows),
         sums=words.listed(sums_of(rows)),

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from countermand.domain.scoring import ITEMS_MIN, NORM, Figures
 
-_LEFT, _STEP, _BAR, _HEIGHT, _ABOVE, _BELOW = 42, 40, 24, 168, 22, 24
+_LEFT, _RIGHT, _STEP, _BAR, _HEIGHT, _ABOVE, _BELOW = 42, 60, 40, 24, 168, 22, 24
 _NORM: Final = 100 * float(NORM)
 
 SWATCHES: Final = (
@@ -51,7 +51,7 @@ def drawn(bars: Sequence[Bar]) -> Markup:
     top = max([each.value for each in bars] + [2 * _NORM])
     step = next(each for each in (1, 2, 5, 10, 20, 25) if top / each <= 5)
     top = step * ceil(top / step)
-    width = _LEFT + _STEP * len(bars)
+    width = _LEFT + _STEP * len(bars) + _RIGHT
     grid = Markup("").join(_line(value, top, width) for value in range(0, top + 1, step))
     norm = _height(_NORM, top)
     label = f"The share of items that count in {len(bars)} weeks, with the norm of {_NORM:.0f} %."
