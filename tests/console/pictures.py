@@ -51,7 +51,7 @@ EVERYBODY: Final = {
     "account": "/console/account",
 }
 SELLERS: Final = {
-    "accept": ("/console/cancellations?view=asked", CAN, r"/accept$"),
+    "accept": ("/console/cancellations?view=mine", CAN, r"/accept$"),
     "ask": ("/console/orders", r"/console/orders/ord_\w+$", r"/console/lines/lin_\w+/ask$"),
     "refunds": "/console/refunds",
     "all refunds": "/console/refunds?state=all",

@@ -270,7 +270,9 @@ async def test_today_counts_what_needs_whom(world: World) -> None:
         await person(world, world.retailer),
         await operator(world),
     )
-    assert "1 Asks that wait for your answer" in words(await supplier.look("/console/"))
+    first = words(await supplier.look("/console/"))
+    assert "1 Asks that wait for your answer" in first
+    assert "supplier no, it lapses 2 " in first
     assert "0 Asks that wait for your answer" in words(await retailer.look("/console/"))
     assert one.path in links_in(await platform.look("/console/"))
     world.clock.advance(hours=49)

@@ -1161,6 +1161,12 @@ def _(filled: Filled) -> Cases:
     )
 
 
+@of("reads.policies.policies_by_id")
+def _(filled: Filled) -> Cases:
+    ids = [filled.population.big_retailer, filled.population.small_retailer]
+    return {"": lambda connection: policy_reads.policies_by_id(connection, ids)}
+
+
 @of("reads.policies.named_version")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: policy_reads.named_version(connection, filled.population.big_retailer, 1)}

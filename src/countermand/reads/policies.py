@@ -1,6 +1,6 @@
 """The policies of retailers with the holders of their goods."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -101,6 +101,15 @@ def named_version(connection: Connection, retailer: UUID, version: int) -> Named
     """A version of a retailer's, each of which has its own number; ``None`` for 0, which nobody wrote down."""
     query = _named().where(t.policies.c.retailer_id == retailer, t.policies.c.version == version)
     return view_or_none(NamedPolicy, connection.execute(query).first())
+
+
+def policies_by_id(connection: Connection, policies: Collection[UUID]) -> dict[UUID, Policy]:
+    """These versions, each by its id."""
+    if not policies:
+        return {}
+    columns = t.policies.c
+    query = select(columns.id, columns.version, columns.terms).where(columns.id.in_(sorted(policies)))
+    return {row.id: policy_of_terms(row.version, row.terms) for row in connection.execute(query)}
 
 
 def open_asks(connection: Connection, retailer: UUID, fulfiller: UUID) -> dict[int, int]:

@@ -1,13 +1,15 @@
 """Today: what needs the visitor, with a count that leads to its list; what is due next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from countermand.admin import endpoints
 from countermand.admin.callers import Permission
 from countermand.console import words
 from countermand.console.markup import Times
-from countermand.console.pages.cancellations import rows_of
+from countermand.console.pages.cancellations import Row, rows_of
 from countermand.console.pages.weeks import last_weeks
 from countermand.console.rendering import show_page
 from countermand.console.visit import Visit
@@ -15,8 +17,10 @@ from countermand.domain.delivery import NoticeState
 from countermand.domain.endpoint import EndpointState
 from countermand.domain.money.refunds import RefundState
 from countermand.domain.parties import PartyKind
+from countermand.domain.policy import DEFAULT_POLICY
 from countermand.reads.cancellations import CancellationFilter, list_cancellations
 from countermand.reads.notices import NoticeFilter, list_notices
+from countermand.reads.policies import policies_by_id
 from countermand.reads.refunds import RefundFilter, RefundView, list_refunds
 from countermand.wire.response import Reply
 
@@ -54,15 +58,29 @@ async def look(visit: Visit) -> Reply:
         needs.append(await _dead(visit))
     mine = None if visit.is_platform else visit.caller.party
     due = CancellationFilter(by_due=True, awaiting=mine, limit=NEXT)
+    rows = await rows_of(visit, await visit.read(list_cancellations, visit.scope, due))
     return show_page(
         visit,
         "today.html",
         title="Today",
         needs=needs,
-        rows=await rows_of(visit, await visit.read(list_cancellations, visit.scope, due)),
+        rows=rows,
+        silence=await _silence(visit, rows),
         weeks=await last_weeks(visit),
         long=Times(visit.now, visit.zone).long(visit.now),
     )
+
+
+async def _silence(visit: Visit, rows: Sequence[Row]) -> dict[UUID, str]:
+    """What it means if nobody answers these, by the policy that each was asked under."""
+    asked = {row.cancellation.id: row.cancellation for row in rows}
+    policies = await visit.read(policies_by_id, {each.policy_id for each in asked.values() if each.policy_id})
+    found = {}
+    for id_, each in asked.items():
+        policy = policies.get(each.policy_id, DEFAULT_POLICY) if each.policy_id else DEFAULT_POLICY
+        if each.awaiting is not None and each.due_at is not None and each.decline_reason is None:
+            found[id_] = words.SILENCE_WORDS[policy.silence]
+    return found
 
 
 async def _cancellations(visit: Visit) -> list[Need]:
