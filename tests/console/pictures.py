@@ -52,7 +52,7 @@ EVERYBODY: Final = {
 }
 SELLERS: Final = {
     "accept": ("/console/cancellations?view=mine", CAN, r"/accept$"),
-    "ask": ("/console/orders?q=PO-1012", r"/console/orders/ord_\w+$", r"/console/lines/lin_\w+/ask$"),
+    "ask": ("/console/orders?q=PO-1012", r"/console/lines/lin_\w+/ask$"),
     "refunds": "/console/refunds",
     "all refunds": "/console/refunds?state=all",
     "journal": "/console/journal",
