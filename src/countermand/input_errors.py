@@ -1,5 +1,6 @@
 """What is wrong with input, as ``errors`` of a problem or of a row tell it: where, a name of ours, and a sentence."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,7 +12,8 @@ def error_at(where: Sequence[str | int], code: str, detail: str) -> dict[str, An
     part, *way = where
     if part == "body":
         return {"in": part, "pointer": "".join(f"/{_escaped(each)}" for each in way), "code": code, "detail": detail}
-    return {"in": part, "name": ".".join(str(each) for each in way), "code": code, "detail": detail}
+    # Of a parameter that is repeated, its name says which it is.
+    return {"in": part, "name": str(way[0]) if way else "", "code": code, "detail": detail}
 
 
 def _escaped(step: str | int) -> str:
@@ -22,7 +24,23 @@ def _escaped(step: str | int) -> str:
 def error_named(error: Mapping[str, Any]) -> dict[str, Any]:
     """What pydantic found wrong, in our own names."""
     kind, where, detail = error["type"], list(error["loc"]), error["msg"].removeprefix("Value error, ")
-    return error_at(where, _CODES.get(kind, kind if kind in _OWN_CODES else "not_listed"), detail)
+    code = _CODES.get(kind, kind if kind in _OWN_CODES else "not_listed")
+    if kind == "literal_error":
+        # Of members of an enumeration pydantic shows what Python calls them.
+        detail = re.sub(r"<[^:<>]+: ('[^']*')>", r"\1", detail)
+    elif kind in _LENGTHS and isinstance(error["input"], str):
+        code, detail = _length(error["ctx"])
+    return error_at(where, code, detail)
+
+
+def _length(bounds: Mapping[str, Any]) -> tuple[str, str]:
+    """How a text with the wrong number of characters is told."""
+    if least := bounds.get("min_length"):
+        return ("blank", "may not be blank") if least == 1 else ("out_of_range", f"has less than {least} characters")
+    return "too_long", f"has more than {bounds['max_length']} characters"
+
+
+_LENGTHS: Final = frozenset({"string_too_short", "string_too_long", "too_short", "too_long"})
 
 
 _CODES: Final = {
@@ -38,8 +56,6 @@ _CODES: Final = {
     "int_parsing": "integer",
     "int_parsing_size": "integer",
     "int_from_float": "integer",
-    "string_too_long": "too_long",
-    "string_too_short": "blank",
     "string_type": "bad_text",
     "string_pattern_mismatch": "bad_text",
     "string_unicode": "bad_text",
@@ -50,8 +66,8 @@ _CODES: Final = {
 }
 _OWN_CODES: Final = frozenset(
     {
-        *("bad_id", "bad_text", "bad_time", "bad_amount", "blank", "integer", "twice", "null", "required"),
-        *("bad_duration", "bad_working_hours"),
+        *("bad_id", "bad_text", "bad_time", "bad_amount", "bad_currency", "bad_duration", "bad_working_hours"),
+        *("blank", "integer", "twice", "null", "required"),
     }
 )
 """What the types of ``fields.py`` say by themselves."""

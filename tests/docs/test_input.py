@@ -29,15 +29,14 @@ def said(row: str) -> list[int]:
     [
         ("Body of a call", [Settings.model_fields["body_max_bytes"].default]),
         (
-            "Body of CRUX calls with lines: create, allocate, track",
+            "Body of `POST /v1/orders`, and of CRUX calls with lines: create, allocate, track",
             [Settings.model_fields["order_max_bytes"].default],
         ),
         ("Values in a JSON body, with the names of members", [NODES_MAX, ORDER_NODES_MAX]),
         ("Depth of a JSON body", [DEPTH_MAX]),
         ("Time for a body", [int(Settings.model_fields["body_timeout_s"].default)]),
-        ("Lines of an order, an allocation or a parcel", [LINES_MAX]),
+        ("Lines of an order, an allocation, a parcel, or an ask or quote in the native API", [LINES_MAX]),
         ("Units of a line", [UNITS_MAX]),
-        ("Lines of one ask or quote in the native API", [100]),
         ("Entries of a page", [PAGE_MAX]),
         (
             "Plaza's XML",

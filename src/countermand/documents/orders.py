@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from countermand.domain.money.amounts import check_currency, rate_of_percent, to_minor
 from countermand.domain.money.pricing import (
@@ -26,7 +26,8 @@ from countermand.domain.money.pricing import (
 )
 from countermand.domain.orders import LINES_MAX, NewLine, PlaceOrder, Repeats, check_placed_at
 from countermand.domain.parties import Actor
-from countermand.fields import Amount, Day, LineId, Moment, Name, Number, OrderId, Percent, Text, Units
+from countermand.domain.texts import TEXT_MAX
+from countermand.fields import Amount, Day, LineId, Moment, Name, Number, OrderId, Percent, Text, Units, named
 from countermand.ids import Ids
 
 
@@ -103,6 +104,14 @@ class PaymentIn(Strict):
     authorised: Amount = Decimal(0)
 
 
+Currency = Annotated[
+    str,
+    Field(max_length=TEXT_MAX),
+    AfterValidator(named("bad_currency", check_currency)),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"}),
+]
+
+
 class OrderIn(Strict):
     """An order. ``retailer`` and ``supplier`` are names or ids of parties; ``held`` keeps it from the fulfillers.
 
@@ -114,7 +123,7 @@ class OrderIn(Strict):
     retailer: Name
     reference: Name
     placed_at: Moment | None = None
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(check_currency)] = "EUR"
+    currency: Currency = "EUR"
     held: bool = False
     shipping_address: AddressIn | None = None
     billing_address: AddressIn | None = None
@@ -127,13 +136,18 @@ class OrderIn(Strict):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        for line in self.lines:
-            to_minor(line.unit_price or Decimal(0), self.currency)
-        money = money_of(self, [UUID(int=place) for place in range(len(self.lines))])
+        money = named("bad_amount", _money_if_fine)(self)
         problem = why_not(money) if money else None
         if problem:
             raise ValueError(problem)
         return self
+
+
+def _money_if_fine(order: OrderIn) -> OrderMoney | None:
+    """The money of an order that is only tried; an error if an amount is finer than its currency."""
+    for line in order.lines:
+        to_minor(line.unit_price or Decimal(0), order.currency)
+    return money_of(order, [UUID(int=place) for place in range(len(order.lines))])
 
 
 def place(

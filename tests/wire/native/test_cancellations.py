@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import AcceptCancellation, DeclineCancellation, Parcel, Ship, ShipOrder
-from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.reasons import AskReason, CancelReason, DeclineReason
 from countermand.wire.native.operations import OPERATIONS
 from tests.wire.native.calling import PATH, Native, new_retailer, opened_native, places
 
@@ -74,7 +74,7 @@ async def test_the_retailers_own_wish_on_its_own_goods_answers_itself_and_counts
     assert (made["state"], made["asker"], made["accepted_units"], made["unasked"]) == ("accepted", "nobody", 2, True)
 
 
-@pytest.mark.parametrize("reason", list(CancelReason))
+@pytest.mark.parametrize("reason", get_args(AskReason))
 async def test_every_reason_has_its_name(sqlite_native: Native, reason: CancelReason) -> None:
     (made,) = await sqlite_native.asked(await sqlite_native.line(), reason=reason.value)
     assert made["reason"] == reason.value

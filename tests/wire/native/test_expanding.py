@@ -75,7 +75,7 @@ async def test_a_name_that_is_unknown_or_two_levels_deep_is_refused_with_those_t
             assert (answer.status_code, answer.json()["code"], places(answer)) == (
                 422,
                 "invalid",
-                [["query", "expand", 0]] if ["query", "expand", 0] in places(answer) else [["query", "expand.0"]],
+                [["query", "expand"]],
             )
             detail = answer.json()["errors"][0]["detail"]
             assert all(f"'{each}'" in detail for each in NAMES[noun]), detail

@@ -533,7 +533,14 @@ async def test_orders_of_json_are_placed_once(native: Native) -> None:
         *("order_exists", "ok", "invalid", "invalid"),
     ]
     assert [[(each["pointer"], each["code"]) for each in row["errors"]] for row in rows] == [
-        *([], [("/currency", "not_listed")], [("/lines/0/units", "integer")], [("/colour", "unknown_member")], [], []),
+        *(
+            [],
+            [("/currency", "bad_currency")],
+            [("/lines/0/units", "integer")],
+            [("/colour", "unknown_member")],
+            [],
+            [],
+        ),
         *([("/placed_at", "in_future")], [], [], [("/lines", "out_of_range")], [("/held", "null")]),
     ]
     assert rows[0]["id"] == rows[7]["id"] == rows[8]["id"]

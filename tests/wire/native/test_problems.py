@@ -55,6 +55,55 @@ async def test_each_error_has_its_place_and_a_code(
     assert [each["code"] for each in answer.json()["errors"]] == [code]
 
 
+ORDER: dict[str, Any] = {"retailer": "r", "reference": "PO-1", "lines": [{"sku": "boot", "units": 1}]}
+FINE: dict[str, Any] = {**ORDER["lines"][0], "unit_price": "1.001"}
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "place", "code", "words"),
+    [
+        ("GET /v1/orders?foo=1", None, "foo", "unknown_parameter", "no such parameter"),
+        ("GET /v1/orders?q=ab&q=cd", None, "q", "twice", "more than once"),
+        ("GET /v1/orders?q=a", None, "q", "out_of_range", "has less than 2 characters"),
+        ("GET /v1/orders?sku=", None, "sku", "blank", "may not be blank"),
+        ("GET /v1/cancellations?state=foo", None, "state", "not_listed", "'asked', 'accepted'"),
+        ("GET /v1/cancellations?state=asked&state=foo", None, "state", "not_listed", "'escalated'"),
+        ("POST /v1/orders", {**ORDER, "currency": "XXQ"}, "/currency", "bad_currency", "XXQ is no currency"),
+        ("POST /v1/orders", {**ORDER, "currency": "eur"}, "/currency", "bad_currency", "eur is no currency"),
+        ("POST /v1/orders", {**ORDER, "lines": [FINE]}, "", "bad_amount", "1.001 has more decimals than EUR"),
+        ("POST /v1/orders", {**ORDER, "reference": "x" * 256}, "/reference", "too_long", "more than 255 characters"),
+        ("POST /v1/orders", {**ORDER, "lines": []}, "/lines", "out_of_range", "at least 1 item"),
+        (
+            "POST /v1/cancellations",
+            {"order": "0" * 32, "asker": "nobody"},
+            "/asker",
+            "not_listed",
+            "'customer', 'ret",
+        ),
+        (
+            "POST /v1/cancellations",
+            {"order": "0" * 32, "reason": "x"},
+            "/reason",
+            "not_listed",
+            "'not_stated', 'req",
+        ),
+        ("POST /v1/jobs", {"kind": "recover", "format": "csv"}, "/kind", "not_listed", "be 'ask', 'answer' or 'order'"),
+        ("POST /v1/users", {"email": "a@b.example", "password": "short"}, "/password", "out_of_range", "12 characters"),
+    ],
+    ids=str,
+)
+async def test_an_error_is_told_in_the_words_of_the_api(
+    sqlite_native: Native, call: str, body: Any, place: str, code: str, words: str
+) -> None:
+    method, _, path = call.partition(" ")
+    answer = await sqlite_native.call(method, path, sqlite_native.retailer, body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
+    (told,) = answer.json()["errors"]
+    assert (told.get("pointer", told.get("name")), told["code"]) == (place, code)
+    assert words in told["detail"], told
+    assert "<" not in told["detail"]
+
+
 async def test_all_that_is_wrong_is_listed(sqlite_native: Native) -> None:
     answer = await sqlite_native.call("GET", f"{PATH}?x=1&limit=5&y=2", sqlite_native.retailer)
     assert places(answer) == [["query", "x"], ["query", "y"]]

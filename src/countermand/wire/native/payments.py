@@ -113,7 +113,7 @@ def _meant(make: Callable[[OrderAccount], PaymentCommand], account: OrderAccount
     try:
         return make(account)
     except ValueError as error:
-        raise invalid(f"{error}.", "body") from None
+        raise invalid(f"{error}.", "body", code="bad_amount") from None
 
 
 def _changed_nothing(done: Done) -> bool:

@@ -228,10 +228,12 @@ def _elsewhere(row: RefundView, written: str) -> int:
     try:
         minor = parse_minor(written, row.currency)
     except ValueError as error:
-        raise invalid(f"{error}.", *where) from None
+        raise invalid(f"{error}.", *where, code="bad_amount") from None
     if minor > row.amount_minor:
         most = f"{write_minor(row.amount_minor, row.currency)} {row.currency}"
-        raise invalid(f"The refund is of {most}, so no more than that was refunded elsewhere.", *where)
+        raise invalid(
+            f"The refund is of {most}, so no more than that was refunded elsewhere.", *where, code="out_of_range"
+        )
     return minor
 
 
