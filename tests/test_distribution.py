@@ -16,6 +16,7 @@ from zipfile import ZipFile
 
 import httpx2
 import pytest
+import yaml
 from readme_renderer import markdown
 from trove_classifiers import classifiers
 
@@ -109,6 +110,8 @@ def test_every_place_names_one_version(wheels: Wheels) -> None:
     assert wheels.metadata("countermand_client")["Version"] == version == VERSION
     compose = (ROOT / "deploy" / "compose.yaml").read_text()
     assert set(re.findall("image: countermand:(.+)", compose)) == {version}
+    chart = yaml.safe_load((ROOT / "deploy" / "helm" / "countermand" / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (version, version)
     assert f"Version {version}." in (ROOT / "README.md").read_text()
 
 

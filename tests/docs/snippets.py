@@ -164,6 +164,10 @@ NOT_RUN: Final = {
         "docs/deploy.md",
         "uvx --find-links dist --constraints requirements.txt --from dist/countermand-*.whl countermand demo",
     ): "installs: tests/test_distribution.py does it both ways",
+    (
+        "docs/deploy.md",
+        "kubectl create secret generic countermand-settings \\",
+    ): "needs a cluster; tests/test_chart.py renders the chart",
     ("docs/how-to/postgresql.md", "createuser --pwprompt countermand"): "asks for a password; the tests make databases",
 }
 """Blocks of shell that the tests do not run, each with the reason."""
