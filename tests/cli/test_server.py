@@ -14,8 +14,9 @@ import pytest
 from countermand.admin.callers import PLATFORM
 from countermand.cli import following
 from countermand.cli.arguments import CALLS, LOCAL, Arguments
+from countermand.cli.ask_results import RESULT_COLUMNS
 from countermand.cli.commands import app
-from countermand_client import webhooks
+from countermand_client import Client, blocking, flows, webhooks
 from tests.cli.conftest import Cli, Result
 from tests.docs.test_docs import commands
 from tests.support.listening import Listening, listening
@@ -408,3 +409,117 @@ def test_parties_come_and_go(both: Both) -> None:
     assert left["id"] == added["id"]
     assert both.there("party", "activate", added["id"], "--json").json["message"] == f"{added['id']} takes part again."
     assert both.there("party", "add", "supplier", "Harbour Goods", who=both.service.world.supplier).code == 3
+
+
+# A file of asks
+
+
+@pytest.fixture
+def jobs_go_on(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service does its jobs while a command waits for them."""
+    caller, world = blocking.Caller, both.service.world
+
+    def wait(self: Any, step: Any, stream: Any) -> Any:
+        if isinstance(step, flows.Wait):
+            return both.service.do(world.application.worker.do_jobs())
+        return do(self, step, stream)
+
+    do = caller._do
+    monkeypatch.setattr(caller, "_do", wait)
+
+
+def _results(ran: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ran.out.splitlines()]
+
+
+@pytest.mark.usefixtures("jobs_go_on")
+def test_a_file_of_asks_is_told_alike_here_and_there_and_asked_once(both: Both, tmp_path: Path) -> None:
+    told = []
+    for side in (both.here, both.there):
+        first, second = both.line(3), both.line(1)
+        file = tmp_path / f"{first}.csv"
+        rows = (
+            f"{first},1,,",
+            f"{first},1,,",
+            f"{first},1,retailer,late",
+            f"{second},7,,",
+            f"{UUID(int=7)},1,,",
+            f"{first},none,,",
+        )
+        file.write_text("line,units,by,note\n" + "\n".join(rows) + "\n")
+        usual = ("ask", "--file", str(file), "--by", "retailer", "--reason", "other", "--note", "so", "--key", "k-")
+        done = side(*usual, "--json")
+        both.service.world.clock.advance(minutes=1)
+        again = side(*usual, "--json")
+        found = _results(done)
+        assert [list(row) for row in found] == [[*RESULT_COLUMNS]] * 6
+        assert [(row["result"], row["code"]) for row in found] == [
+            *[("asked", "")] * 3,
+            ("refused", "too_many_units"),
+            ("bad", "unknown_line"),
+            ("bad", "bad_row"),
+        ]
+        assert [row["cancellation"] for row in _results(again)] == [row["cancellation"] for row in found]
+        assert [row["repeated"] for row in _results(again)] == [True] * 3 + [False] * 3
+        assert len({row["cancellation"] for row in found[:3]}) == 3
+        with Client(both.service.url, both.service.tokens[PLATFORM]) as client:
+            waiting = list(client.cancellations.list(line=first))
+        assert {(each.reason, each.asker) for each in waiting} == {("other", "retailer")}
+        assert sorted(each.note for each in waiting) == ["late", "so", "so"]
+        assert "6 rows: 3 asked, 2 bad, 1 refused." in done.err
+        assert "6 rows: 2 bad, 3 done before, 1 refused." in again.err
+        csv = side(*usual, "--csv")
+        assert csv.out.splitlines()[0] == ",".join(RESULT_COLUMNS)
+        varying = {"line", "cancellation", "due_at"}
+        told.append((done.code, again.code, [{k: v for k, v in row.items() if k not in varying} for row in found]))
+        assert [row["line"] for row in found[:4]] == [first, first, first, second]
+        assert all(row["due_at"] is None or row["due_at"].endswith("Z") for row in found)
+    assert told[0] == told[1]
+
+
+@pytest.mark.usefixtures("jobs_go_on")
+def test_a_file_of_many_rows_is_asked_once_and_each_row_is_told(both: Both, tmp_path: Path) -> None:
+    line = both.line(250)
+    file = tmp_path / "many.csv"
+    file.write_text("line,units\n" + f"{line},1\n" * 230)
+    first = _results(both.there("ask", "--file", str(file), "--json"))
+    both.service.world.clock.advance(minutes=1)
+    second = _results(both.there("ask", "--file", str(file), "--json"))
+    assert [row["row"] for row in first] == list(range(2, 232))
+    assert len({row["cancellation"] for row in first}) == 230
+    assert [row["cancellation"] for row in second] == [row["cancellation"] for row in first]
+    assert ({row["repeated"] for row in first}, {row["repeated"] for row in second}) == ({False}, {True})
+
+
+@pytest.mark.usefixtures("jobs_go_on")
+def test_what_was_refused_is_decided_again_when_the_file_is_taken_again(both: Both, tmp_path: Path) -> None:
+    line = both.line(2)
+    file = tmp_path / "again.csv"
+    file.write_text(f"line,units,key\n{line},2,\n")
+    taken = both.there("ask", "--line", line, "--units", "2").out.strip()
+    assert [row["result"] for row in _results(both.there("ask", "--file", str(file), "--json"))] == ["refused"]
+    assert both.there("withdraw", taken).code == 0
+    assert [row["result"] for row in _results(both.there("ask", "--file", str(file), "--json"))] == ["asked"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.usefixtures("jobs_go_on")
+def test_who_interrupts_a_file_is_told_how_to_go_on(
+    both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, begun: bool
+) -> None:
+    file = tmp_path / "cut.csv"
+    file.write_text(f"line,units\n{both.line(1)},1\n")
+
+    def run(retrying: Any, *arguments: Any, progress: Any, **named: Any) -> Any:
+        if begun:
+            job = yield from flows.call(retrying, "jobs.create", {"kind": "ask", "format": "jsonl"}, flows.Options())
+            progress(job)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(flows, "run_job", run)
+        cut = both.there("ask", "--file", str(file))
+    assert "Interrupted." in cut.err
+    assert ("The job job_" in cut.err, "nothing was asked" in cut.err) == (begun, not begun)
+    assert "ake the same file again: what was asked is not asked twice." in cut.err
+    assert [row["result"] for row in _results(both.there("ask", "--file", str(file), "--json"))] == ["asked"]

@@ -1,27 +1,24 @@
 """`countermand ask --file`: a file of lines, each row an ask of its own that is asked once however often it is read."""
 
 import asyncio
-import hashlib
-import json
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from countermand.admin.finding import EVERYTHING
+from countermand.cli.ask_results import AGAIN, FAILED, Format, Keys, Printer, Result, is_watched
 from countermand.cli.line_files import read_file
 from countermand.cli.local.asking import call_for, made_by
 from countermand.cli.orders import operator
-from countermand.cli.output import Exit, csv_printer, fail, manners, plain, say, writing
+from countermand.cli.output import manners, say
 from countermand.cli.running import with_database
-from countermand.domain.bulk_rows import KEY_MAX, AskRow, BadRow, Usual
+from countermand.domain.bulk_rows import AskRow, BadRow, Usual
 from countermand.domain.commands import AskCancellation
+from countermand.domain.dates import write_moment
 from countermand.domain.line import State
 from countermand.ids import show
 from countermand.reads import cancellations as cancellation_reads
@@ -34,19 +31,8 @@ from countermand.settings import Settings
 
 TOGETHER: Final = 4 * BATCH_MAX
 """How many rows are under way at once. Their results are printed before the next ones are started."""
-DERIVED: Final = 48
-"""So many characters a key has that is made of what a row says, after what --key puts before it."""
-
 
 T = TypeVar("T")
-
-
-class Format(Enum):
-    """How the results are written."""
-
-    TEXT = auto()
-    JSON = auto()
-    CSV = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,120 +46,18 @@ class Found:
     call: Call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What came of a row. ``result`` is the state of its cancellation, or ``refused``, ``bad`` or ``failed``."""
-
-    row: int
-    result: str
-    line: str = ""
-    units: int | None = None
-    cancellation: str = ""
-    repeated: bool = False
-    due_at: str | None = None
-    code: str = ""
-    message: str = ""
-
-    @property
-    def is_good(self) -> bool:
-        """Whether its ask was accepted, now or before."""
-        return not self.code
-
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return {name: getattr(self, name) for name in RESULT_COLUMNS}
-
-    def text(self) -> str:
-        """As a line of cells."""
-        if self.code:
-            return "\t".join(map(plain, (self.row, self.result, self.code, self.message)))
-        units = "" if self.units is None else f"{self.units} unit" + ("s" if self.units != 1 else "")
-        before = "done before" if self.repeated else ""
-        return "\t".join(filter(None, map(plain, (self.row, self.result, self.cancellation, units, before))))
-
-
-RESULT_COLUMNS: Final = (*("row", "result", "line", "units", "cancellation", "repeated", "due_at", "code", "message"),)
-
-
 def ask_file(settings: Settings, file: str, usual: Usual, key: str, form: Format, *, progress: bool) -> None:
     """Ask for each row of a file, and print the result of each."""
-    if len(key) > KEY_MAX - DERIVED:
-        fail(Exit.USAGE, "usage", f"With --file, --key begins the key of every row: {KEY_MAX - DERIVED} characters.")
+    keys = Keys(key)
     rows = read_file(file, usual)
-    printer = _Printer(_printer(form), len(rows), progress=progress)
+    printer = Printer(form, len(rows), progress=progress or is_watched())
     asking = _Tried if manners.dry_run else _Asking
     try:
-        with_database(settings, lambda application: asking(application, _Keys(key)).run(rows, printer))
+        with_database(settings, lambda application: asking(application, keys).run(rows, printer))
     except KeyboardInterrupt:
-        say("Interrupted. Take the same file again: what was asked is not asked twice.")
+        say(f"Interrupted. {AGAIN}")
         raise
     printer.end(file)
-
-
-def _printer(form: Format) -> Callable[[Sequence[Result]], None]:
-    if form is Format.CSV:
-        add = csv_printer(RESULT_COLUMNS)
-        return lambda results: add(each.document() for each in results)
-    write: Callable[[Result], str] = (
-        Result.text if form is Format.TEXT else lambda each: json.dumps(each.document(), ensure_ascii=False)
-    )
-    return lambda results: print("".join(f"{write(each)}\n" for each in results), end="")
-
-
-class _Printer:
-    """Prints the result of each row as soon as it is there, and the progress."""
-
-    def __init__(self, write: Callable[[Sequence[Result]], None], total: int, *, progress: bool) -> None:
-        self._write = write
-        self._total = total
-        # If the results are on the screen, they show the progress.
-        watched = sys.stderr.isatty() and not sys.stdout.isatty()
-        self._progress = not manners.quiet and (progress or watched)
-        self._done = 0
-        self._counts: Counter[str] = Counter()
-
-    def show(self, results: Sequence[Result]) -> None:
-        """Write results."""
-        self._done += len(results)
-        for each in results:
-            self._counts["done before" if each.is_good and each.repeated else each.result] += 1
-        with writing():
-            self._write(results)
-            if self._progress:
-                end = "\r" if sys.stderr.isatty() and self._done < self._total else "\n"
-                print(f"{self._done} of {self._total} rows", end=end, file=sys.stderr, flush=True)
-
-    def end(self, file: str) -> None:
-        """Say what came of all, and end the command if that was not all that was wanted."""
-        counts = ", ".join(f"{count} {name}" for name, count in sorted(self._counts.items()))
-        say(f"{self._done} of {self._total} rows" + (f": {counts}." if counts else "."))
-        bad, refused, failed = (self._counts[name] for name in ("bad", "refused", "failed"))
-        if failed:
-            again = f"Take {file} again later: what was asked is not asked twice."
-            fail(Exit.TRY_LATER, "database_unavailable", "The database did not answer for some rows.", again)
-        if bad + refused == self._done and self._done:
-            sys.exit(Exit.REFUSED if refused else Exit.USAGE)
-        if bad + refused:
-            sys.exit(Exit.PARTLY)
-
-
-@dataclass(slots=True)
-class _Keys:
-    """The key of each row: its own, or one made of what it asks and of how many rows before ask the same.
-
-    So a file whose rows were mended, moved or taken out asks nothing twice, and equal rows are asks of their own.
-    """
-
-    prefix: str
-    seen: Counter[str] = field(default_factory=Counter)
-
-    def of(self, row: AskRow, line: UUID) -> str:
-        if row.key:
-            return row.key
-        content = repr((line.hex, row.asker.value, row.units, row.reason.value, row.note))
-        digest = hashlib.sha256(content.encode()).hexdigest()[:32]
-        self.seen[digest] += 1
-        return f"{self.prefix}file:{digest}:{self.seen[digest]}"
 
 
 @dataclass(slots=True)
@@ -181,15 +65,15 @@ class _Asking:
     """Asks for rows, so many at once, in the order of the file."""
 
     application: Application
-    keys: _Keys
+    keys: Keys
 
-    async def run(self, rows: Sequence[AskRow | BadRow], printer: _Printer) -> None:
+    async def run(self, rows: Sequence[AskRow | BadRow], printer: Printer) -> None:
         for some in _parts(rows, TOGETHER):
             found = await self._find(some)
             outcomes = await self._outcomes([each for each in found if isinstance(each, Found)])
             results = await self._results(found, outcomes)
             printer.show(results)
-            if any(each.result == "failed" for each in results):
+            if any(each.result == FAILED for each in results):
                 break
 
     async def _find(self, rows: Sequence[AskRow | BadRow]) -> list[Found | BadRow]:
@@ -216,7 +100,7 @@ class _Tried(_Asking):
     have nothing in common with them, and no transaction is longer than it must be: it keeps a service waiting.
     """
 
-    async def run(self, rows: Sequence[AskRow | BadRow], printer: _Printer) -> None:
+    async def run(self, rows: Sequence[AskRow | BadRow], printer: Printer) -> None:
         found = [each for some in _parts(rows, TOGETHER) for each in await self._find(some)]
         orders: dict[UUID, list[Found]] = {}
         for each in found:
@@ -253,14 +137,14 @@ def _batches(groups: Sequence[Sequence[Found]]) -> Iterator[list[Found]]:
         yield batch
 
 
-def _find_all(connection: Connection, *, rows: Sequence[AskRow | BadRow], keys: _Keys) -> list[Found | BadRow]:
+def _find_all(connection: Connection, *, rows: Sequence[AskRow | BadRow], keys: Keys) -> list[Found | BadRow]:
     """The line of each row, all found together."""
     asked = [row for row in rows if isinstance(row, AskRow)]
     lines = dict(zip((row.place for row in asked), lines_named(connection, EVERYTHING, asked), strict=True))
     return [row if isinstance(row, BadRow) else _found(row, lines[row.place], keys) for row in rows]
 
 
-def _found(row: AskRow, line: LineKey | NotFound, keys: _Keys) -> Found | BadRow:
+def _found(row: AskRow, line: LineKey | NotFound, keys: Keys) -> Found | BadRow:
     if isinstance(line, NotFound):
         return BadRow(place=row.place, code=line.code, message=line.message)
     command = AskCancellation(
@@ -270,7 +154,7 @@ def _found(row: AskRow, line: LineKey | NotFound, keys: _Keys) -> Found | BadRow
         units=row.units,
         reason=row.reason,
         note=row.note,
-        key=keys.of(row, line.id),
+        key=keys.of(row, line.id.hex),
     )
     call = call_for(command, line.retailer_id, keeps_refusals=False)
     return Found(place=row.place, line=line.id, units=row.units, order=line.order_id, call=call)
@@ -284,7 +168,7 @@ def _current(connection: Connection, *, cancellations: Sequence[UUID]) -> dict[U
 def _result(row: Found | BadRow, outcomes: Mapping[int, Outcome], current: Mapping[UUID, CancellationView]) -> Result:
     if isinstance(row, BadRow):
         return Result(row=row.place, result="bad", code=row.code, message=row.message)
-    result = Result(row=row.place, result="failed", line=str(row.line), units=row.units)
+    result = Result(row=row.place, result=FAILED, line=str(row.line), units=row.units)
     match outcomes[row.place]:
         case Failed():
             return replace(result, code="database_unavailable", message="The database did not answer.")
@@ -308,5 +192,5 @@ def _accepted(result: Result, done: Done, current: Mapping[UUID, CancellationVie
         # What is taken back has no id that anybody could use.
         cancellation="" if manners.dry_run and not repeated else show("can", first),
         repeated=repeated,
-        due_at=stands.due_at.isoformat() if waits and stands.due_at else None,
+        due_at=write_moment(stands.due_at) if waits and stands.due_at else None,
     )

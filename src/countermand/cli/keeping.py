@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from countermand.admin import backups
 from countermand.cli.output import CommandError, Exit, manners, report, say, what_failed
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, run
+from countermand.domain.dates import write_moment
 from countermand.ids import system_clock
 from countermand.road import opened_database
 from countermand.store.archive import ArchiveError, Manifest
@@ -122,7 +123,7 @@ def _moment(manifest: Manifest) -> str:
 
 def _facts(manifest: Manifest) -> dict[str, object]:
     return {
-        "taken_at": manifest.taken_at.isoformat().replace("+00:00", "Z"),
+        "taken_at": write_moment(manifest.taken_at),
         "version": manifest.version,
         "revision": manifest.revision,
         "engine": manifest.engine,

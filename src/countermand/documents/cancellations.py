@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from countermand.documents.parties import PartyOut
+from countermand.domain.dates import write_moment
 from countermand.domain.line import State
 from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.refusals import LineReport
@@ -177,9 +178,9 @@ def listed_cancellation(row: CancellationView) -> ListedCancellation:
         "state": shown.state.value,
         "escalated": shown.escalated,
         "asker": shown.asker,
-        "asked_at": shown.asked_at.isoformat(),
+        "asked_at": write_moment(shown.asked_at),
         "awaiting": str(shown.awaiting) if shown.awaiting else None,
-        "due_at": shown.due_at.isoformat() if shown.due_at else None,
+        "due_at": write_moment(shown.due_at) if shown.due_at else None,
         "accepted_units": shown.accepted_units,
         "unasked": shown.unasked,
         "step": shown.step,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from countermand.domain.dates import write_moment
 from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.events import EventKind
 from countermand.ids import show
@@ -65,6 +66,6 @@ def listed_endpoint(endpoint: Endpoint) -> ListedEndpoint:
         "events": [kind.value for kind in shown.events],
         "state": shown.state.value,
         "state_reason": shown.state_reason,
-        "failing_since": shown.failing_since.isoformat() if shown.failing_since else None,
-        "created_at": shown.created_at.isoformat(),
+        "failing_since": write_moment(shown.failing_since) if shown.failing_since else None,
+        "created_at": write_moment(shown.created_at),
     }

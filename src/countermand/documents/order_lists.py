@@ -3,6 +3,7 @@
 from typing import TypedDict
 from uuid import UUID
 
+from countermand.domain.dates import write_moment
 from countermand.reads.orders import LineView, OrderView
 
 
@@ -58,7 +59,7 @@ def order_document(view: OrderView) -> ListedOrder:
         "number": view.row.number,
         "reference": view.row.reference,
         "retailer": view.retailer_name,
-        "placed_at": view.row.placed_at.isoformat(),
+        "placed_at": write_moment(view.row.placed_at),
         "lines": [_line(line) for line in view.lines],
     }
 
@@ -90,7 +91,7 @@ def _row(view: OrderView, line: LineView) -> OrderLineRow:
         "order_number": view.row.number,
         "reference": view.row.reference,
         "retailer": view.retailer_name,
-        "placed_at": view.row.placed_at.isoformat(),
+        "placed_at": write_moment(view.row.placed_at),
         "line": row.id,
         "number": row.number,
         "sku": row.sku,

@@ -117,7 +117,9 @@ def _once(job: JobView, key: str, said: str, *, chosen: bool = False) -> Idempot
     fingerprint = hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
     # A key that somebody chose is one of the party's, whoever's line it is about.
     space = job.party_id if chosen else None
-    return IdempotencyKey(caller=str(job.party_id), key=key, fingerprint=fingerprint, party=space)
+    once = IdempotencyKey(caller=str(job.party_id), key=key, fingerprint=fingerprint, party=space)
+    # A file that is taken again asks again for what was refused.
+    return replace(once, keeps=frozenset()) if chosen else once
 
 
 def _order(

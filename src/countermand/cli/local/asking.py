@@ -65,7 +65,8 @@ class LocalAsking:
 
     def ask_file(self, file: str, wanted: WantedAsks) -> None:
         """Ask for each row of a file."""
-        from countermand.cli.bulk_asking import Format, ask_file
+        from countermand.cli.ask_results import Format
+        from countermand.cli.bulk_asking import ask_file
 
         usual = Usual(asker=Asker(wanted.asker), reason=CancelReason(wanted.reason), note=wanted.note)
         ask_file(self._settings, file, usual, wanted.key, Format[wanted.form.upper()], progress=wanted.progress)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from countermand.cli.nouns import Shown, WantedCancellations
 from countermand.cli.remote.calling import calling, not_tried, own_scope, page_size, read_list
 from countermand.cli.remote.finding import named, party_named
+from countermand.domain.dates import write_moment
 from countermand_client import Client
 from countermand_client.models import Cancellation
 
@@ -72,9 +73,9 @@ def shown(found: Cancellation) -> Shown:
         "state": found.state,
         "escalated": found.escalated,
         "asker": found.asker,
-        "asked_at": found.asked_at.isoformat(),
+        "asked_at": write_moment(found.asked_at),
         "awaiting": found.awaiting,
-        "due_at": found.due_at.isoformat() if found.due_at else None,
+        "due_at": write_moment(found.due_at) if found.due_at else None,
         "accepted_units": found.accepted_units,
         "unasked": found.unasked,
         "step": found.step,

@@ -8,6 +8,7 @@ from countermand.cli.outcomes import unconfirmed
 from countermand.cli.output import Exit, fail
 from countermand.cli.remote.calling import calling, not_tried
 from countermand.cli.remote.finding import Names, named
+from countermand.domain.dates import write_moment
 from countermand_client.models import Endpoint
 
 
@@ -100,6 +101,6 @@ def _document(found: Endpoint) -> Document:
         "events": found.events,
         "state": found.state,
         "state_reason": found.state_reason,
-        "failing_since": found.failing_since.isoformat() if found.failing_since else None,
-        "created_at": found.created_at.isoformat(),
+        "failing_since": write_moment(found.failing_since) if found.failing_since else None,
+        "created_at": write_moment(found.created_at),
     }

@@ -7,6 +7,7 @@ from typing import Any
 from countermand.cli.nouns import Document, FoundOrders, ListedOrder, WantedOrders
 from countermand.cli.remote.calling import calling, not_tried, own_scope, page_size, read_list
 from countermand.cli.remote.finding import named
+from countermand.domain.dates import write_moment
 from countermand_client import Client
 from countermand_client.models import Line, Order
 
@@ -48,7 +49,7 @@ def _with_lines(client: Client, found: Iterable[Order]) -> Iterator[Order]:
 
 def _listed(found: Order) -> ListedOrder:
     lines = found.lines or []
-    head = {"reference": found.reference, "retailer": found.retailer.name, "placed_at": found.placed_at.isoformat()}
+    head = {"reference": found.reference, "retailer": found.retailer.name, "placed_at": write_moment(found.placed_at)}
     document = {"id": found.id, "number": found.number, **head, "lines": [_line(each) for each in lines]}
     rows = [
         {"order": found.id, "order_number": found.number, **head, "line": each.id, "title": each.title, **_cells(each)}
