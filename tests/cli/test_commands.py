@@ -85,8 +85,8 @@ def test_a_permission_may_be_repeated(cli: Cli, parties: dict[str, str]) -> None
 @pytest.mark.parametrize(
     ("flags", "stdin", "environment"),
     [
-        (("--password-stdin",), "secret\n", {}),
-        ((), "", {"COUNTERMAND_PASSWORD": "secret"}),
+        (("--password-stdin",), "a secret of mine\n", {}),
+        ((), "", {"COUNTERMAND_PASSWORD": "a secret of mine"}),
     ],
 )
 def test_a_password_comes_from_standard_input_or_the_environment(
@@ -108,6 +108,25 @@ def test_a_password_is_never_a_flag_and_never_empty(
 ) -> None:
     refused = cli("user", "add", "a@example.com", "--party", "Fine Shoes", *flags, stdin=stdin)
     assert (refused.code, refused.out) == (USAGE, "")
+
+
+@pytest.mark.parametrize(
+    ("password", "sentence"),
+    [
+        ("s" * 11, "A password has 12 to 200 characters. This one has 11."),
+        ("s" * 201, "A password has 12 to 200 characters. This one has 201."),
+        ("s" * 12 + "\x01", "This cannot be a password: control characters"),
+    ],
+)
+@pytest.mark.parametrize("command", [("add", "b@example.com", "--party", "Fine Shoes"), ("password", "a@example.com")])
+def test_a_password_is_of_the_length_that_the_api_takes(
+    cli: Cli, parties: dict[str, str], command: tuple[str, ...], password: str, sentence: str
+) -> None:
+    assert cli("user", "add", "a@example.com", "--party", "Fine Shoes", COUNTERMAND_PASSWORD="s" * 12).code == OK
+    assert cli("user", "password", "a@example.com", COUNTERMAND_PASSWORD="s" * 200).code == OK
+    refused = cli("user", *command, COUNTERMAND_PASSWORD=password)
+    assert (refused.code, refused.out) == (USAGE, "")
+    assert sentence in refused.err
 
 
 # Orders

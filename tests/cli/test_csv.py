@@ -77,7 +77,7 @@ def test_the_other_lists_are_files_too(
     cli: Cli, parties: dict[str, str], monkeypatch: pytest.MonkeyPatch, command: str, page: int
 ) -> None:
     for name in ("a", "b", "c"):
-        cli("user", "add", f"{name}@fine.example", "--party", "Fine Shoes", COUNTERMAND_PASSWORD="long enough")
+        cli("user", "add", f"{name}@fine.example", "--party", "Fine Shoes", COUNTERMAND_PASSWORD="long enough it is")
         cli("token", "create", "--party", "Alpine Supply", "--label", f"=1+{name}")
     cli("endpoint", "add", "https://alpine.example/", "--party", "Alpine Supply")
     for row in cli("order", "add", "-", stdin=json.dumps([order(f"PO-{n}", 1) for n in range(10, 13)])).lines:

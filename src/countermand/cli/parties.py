@@ -12,7 +12,7 @@ from countermand.cli import nouns
 from countermand.cli.output import Exit, fail, print_csv, print_json, print_table
 from countermand.cli.problems import as_command_error
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag
-from countermand.domain.texts import why_unfit
+from countermand.domain.passwords import why_no_password
 from countermand.road import Application
 
 
@@ -80,6 +80,6 @@ def read_password(*, from_stdin: bool) -> str:
         fail(Exit.USAGE, "no_password", "No password: use a terminal, COUNTERMAND_PASSWORD, or --password-stdin.")
     if not password:
         fail(Exit.USAGE, "no_password", "The password is empty.")
-    if problem := why_unfit(password):
-        fail(Exit.USAGE, "bad_password", f"This cannot be a password: {problem}.")
+    if problem := why_no_password(password):
+        fail(Exit.USAGE, "bad_password", problem)
     return password

@@ -20,6 +20,7 @@ from countermand.console.errors import PageError
 from countermand.console.forms import FieldError, Form, read_form
 from countermand.console.rendering import Note, page, redirect
 from countermand.console.visit import DOOR, seal_of
+from countermand.domain.passwords import why_no_password
 from countermand.ids import digest
 from countermand.reads.parties import find_party
 from countermand.store.engines.transactions import change
@@ -33,8 +34,6 @@ HOME: Final = "/console/"
 LOGIN: Final = "/console/login"
 OPENID: Final = "/console/openid/login"
 ONCE: Final = "/console/once/"
-PASSWORD_MIN: Final = 12
-PASSWORD_MAX: Final = 200
 
 
 class Logins:
@@ -182,9 +181,8 @@ def new_password(form: Form, name: str = "password") -> str:
         FieldError: it is too short, or too long.
     """
     chosen = form.raw(name)
-    if not PASSWORD_MIN <= len(chosen) <= PASSWORD_MAX:
-        sentence = f"A password has {PASSWORD_MIN} to {PASSWORD_MAX} characters. This one has {len(chosen)}."
-        raise FieldError(name, sentence)
+    if problem := why_no_password(chosen):
+        raise FieldError(name, problem)
     return chosen
 
 

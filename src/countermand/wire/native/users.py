@@ -16,6 +16,7 @@ from countermand.admin.sessions import hash_of_password
 from countermand.admin.users import UnknownUserError, UserChange
 from countermand.documents.users import UserShown, user_shown
 from countermand.domain.idempotency import IdempotencyKey
+from countermand.domain.passwords import PASSWORD_MAX, PASSWORD_MIN
 from countermand.domain.texts import why_unfit
 from countermand.fields import Name, Text
 from countermand.ids import read
@@ -44,7 +45,7 @@ def _fit(password: SecretStr) -> SecretStr:
     return password
 
 
-Password = Annotated[SecretStr, Field(min_length=12, max_length=200), AfterValidator(_fit)]
+Password = Annotated[SecretStr, Field(min_length=PASSWORD_MIN, max_length=PASSWORD_MAX), AfterValidator(_fit)]
 Email = Annotated[Text, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 Permissions = Annotated[list[Permission], Field(max_length=100)]
 
