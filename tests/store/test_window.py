@@ -24,7 +24,7 @@ from sqlalchemy import Connection, inspect
 from countermand.store import migrations
 from countermand.store.engines.opening import open_database
 from countermand.store.engines.protocol import Database
-from countermand.store.migrations import LATEST, SERVES_FROM, current_revision, migrate
+from countermand.store.migrations import KNOWN, LATEST, SERVES_FROM, current_revision, migrate
 from tests.seeds.serving import clean_environment, command, orders, port_when_ready, serving
 from tests.store.holding import assert_sound
 from tests.support import templates
@@ -149,17 +149,21 @@ async def test_what_is_in_the_way_is_found(postgres: Node) -> None:
 # Two programs on one database
 
 
-def the_oldest_program() -> bytes | None:
-    """The source of the last program that was made for ``SERVES_FROM``.
+def the_oldest_program(folder: Path) -> Path | None:
+    """Where the source is of the last program that was made for ``SERVES_FROM``: here, if no older one is served.
 
-    ``None`` where there is no history, or while that is the newest program itself.
+    ``None`` where there is no history.
     """
+    if max(KNOWN) == SERVES_FROM:
+        return ROOT
     needs = f'LATEST: Final = "{SERVES_FROM}"'
     log = ("log", "--format=%H", f"-S{needs}", "--", str(WHERE_IT_STANDS))
     changes = _git(*log).decode().split()
     if not changes or needs.encode() not in _git("show", f"{changes[0]}^:{WHERE_IT_STANDS}"):
         return None
-    return _git("archive", f"{changes[0]}^", "src", "clients/python/src")
+    with tarfile.open(fileobj=io.BytesIO(_git("archive", f"{changes[0]}^", "src", "clients/python/src"))) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
 
 
 def _git(*arguments: str) -> bytes:
@@ -167,15 +171,10 @@ def _git(*arguments: str) -> bytes:
 
 
 @contextmanager
-def old_program(
-    source: bytes, folder: Path, url: str, **environment: str
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Where it serves, and its process."""
-    with tarfile.open(fileobj=io.BytesIO(source)) as archive:
-        archive.extractall(folder, filter="data")
-    log = folder / "log"
+def program(source: Path, log: Path, url: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Where a program of this source serves, and its process."""
     start = "import sys; from countermand.cli import main; sys.argv[0] = 'countermand'; main()"
-    path = f"{folder}/src:{folder}/clients/python/src"
+    path = f"{source}/src:{source}/clients/python/src"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-c", start, "serve", "--port", "0", "--database", url],
@@ -190,10 +189,10 @@ def old_program(
 
 
 def test_the_oldest_program_of_the_window_and_this_one_serve_side_by_side(postgres: Node, tmp_path: Path) -> None:
-    source = the_oldest_program()
+    source = the_oldest_program(tmp_path / "old")
     if source is None:
-        pytest.skip("the source of an older program that is served is not here")
-    url, folder = templates.new_database(postgres), tmp_path / "old"
+        pytest.skip("the history of the source is not here")
+    url = templates.new_database(postgres)
     given = {
         "COUNTERMAND_ALLOW_LOSING_ACKNOWLEDGED_CALLS": "true",
         "COUNTERMAND_KEY_FILE": str(tmp_path / "keys"),
@@ -206,7 +205,7 @@ def test_the_oldest_program_of_the_window_and_this_one_serve_side_by_side(postgr
     retailer = {"authorization": f"Token {command('token', 'create', '--party', 'Fine Shoes', **where)}"}
     supplier = {"authorization": f"Token {command('token', 'create', '--party', 'Alpine Supply', **where)}"}
     with ExitStack() as stack:
-        old, process = stack.enter_context(old_program(source, folder, url, **given))
+        old, process = stack.enter_context(program(source, tmp_path / "old.log", url, **given))
         new = f"http://127.0.0.1:{stack.enter_context(serving(url, tmp_path / 'new.log', **given)).port}"
         http = stack.enter_context(httpx2.Client(trust_env=False))
         for asked_at, answered_at, line in ((old, new, lines[0]), (new, old, lines[1])):
