@@ -131,7 +131,7 @@ def faults(connection: Connection, asked: Asked, beside: Beside | None) -> list[
 
 _NO_TABLE: Final = re.compile(
     r"VIRTUAL TABLE|CONSTANT ROW|-ROW VALUES|^SCAN \("
-    r"|^SCAN ((all|along|fit|branch)_\d+|keys|first|fit|found|searched|heads|placed|chosen|anon_\d+)$"
+    r"|^SCAN ((all|along|fit|branch)_\d+|keys|first|fit|found|searched|heads|placed|chosen|looked_up|anon_\d+)$"
 )
 
 

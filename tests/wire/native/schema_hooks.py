@@ -54,4 +54,6 @@ class Token:
 
 def _command(*words: str) -> str:
     command = [str(Path(sys.executable).with_name("countermand")), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+    return done.stdout.strip()
