@@ -1,18 +1,27 @@
 """A test is sent to an endpoint at once. It is no event, and no notice: what came of it is an attempt by itself."""
 
 import time
+from uuid import uuid5
 
 from countermand.documents.events import TEST_KIND
 from countermand.domain.delivery import Attempt, Verdict
 from countermand.domain.endpoint import UNCONFIRMED, Endpoint
 from countermand.domain.events import EventKind
+from countermand.domain.idempotency import IdempotencyKey
 from countermand.store.attempts import AttemptRow
 from countermand.wire.services import Services
 
 
-async def send_test(services: Services, endpoint: Endpoint, kind: EventKind | None) -> AttemptRow:
-    """Send a sample of a kind of event, or a test about nothing. A mailbox that is not confirmed gets none."""
-    message, at, began = services.ids.new(), services.clock(), time.monotonic()
+async def send_test(
+    services: Services, endpoint: Endpoint, kind: EventKind | None, key: IdempotencyKey | None = None
+) -> AttemptRow:
+    """Send a sample of a kind of event, or a test about nothing. A mailbox that is not confirmed gets none.
+
+    Two processes may get the same call at once, and send it both. Its ``webhook-id`` comes of its key, so that a
+    receiver knows the repeat.
+    """
+    message = uuid5(endpoint.id, f"{key.caller} {key.key}") if key else services.ids.new()
+    at, began = services.clock(), time.monotonic()
     if endpoint.unconfirmed_since is not None:
         attempt = Attempt(verdict=Verdict.FAILED, result=UNCONFIRMED)
     else:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,9 @@ import pytest
 from sqlalchemy import insert
 
 from countermand.admin.callers import PLATFORM
+from countermand.domain.delivery import Attempt, Verdict
+from countermand.domain.endpoint import Endpoint
+from countermand.outlets.webhook import WebhookOutlet
 from countermand.service.calls import Call, Outcome
 from countermand.service.lanes import Lanes
 from countermand.store import tables as t
@@ -258,6 +262,27 @@ async def test_a_twin_of_another_process_waits_in_the_database(native: Native, m
     assert {each.status_code for each in made} == {201}
     assert len({each.json()["id"] for each in made}) == 1
     assert sum(each.json()["secret"] is not None for each in made) == 1
+
+
+async def test_a_test_that_two_processes_send_has_one_id(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can take back what was sent: its receiver knows the repeat by ``webhook-id``."""
+    monkeypatch.setattr(in_flight.InFlight, "alone", _unknown)
+    sent: list[str] = []
+
+    async def post(outlet: WebhookOutlet, endpoint: Endpoint, message: str, document: Any, now: datetime) -> Attempt:
+        sent.append(message)
+        return Attempt(verdict=Verdict.DELIVERED, result="204", status=204)
+
+    monkeypatch.setattr(WebhookOutlet, "_post", post)
+    hook = (await native.call("POST", ENDPOINTS, native.retailer, HOOK)).json()["id"]
+    path = f"{ENDPOINTS}/{hook}/test"
+    answers = await asyncio.gather(*(keyed(native, path, native.retailer, {}, "t") for _ in range(4)))
+    assert {each.status_code for each in answers} == {200}
+    assert len({each.content for each in answers}) == 1
+    assert (len(set(sent)), sum(not replayed(each) for each in answers)) == (1, 1)
+    await keyed(native, path, native.retailer, {}, "another")
+    await native.call("POST", path, native.retailer, {})
+    assert len(set(sent)) == 3
 
 
 @asynccontextmanager

@@ -248,7 +248,7 @@ async def try_endpoint(services: Inside, who: Who, endpoint: str, once: Once, wh
     async with once.of(given) as key:
         with _told():
             find = partial(endpoints.find, endpoint=_id(endpoint), party=owner_of(who))
-            tried = await send_test(services, await services.database.read(find), given.event)
+            tried = await send_test(services, await services.database.read(find), given.event, key)
 
         def act(connection: Any) -> AttemptView:
             record(connection, [tried])
