@@ -356,7 +356,7 @@ def test_clients_of_bols_retailer_api(cli: Cli, parties: dict[str, str]) -> None
     client, secret = made.out.split()
     assert secret.startswith("cmc_")
     (listed,) = json.loads(cli("client-credentials", "list", "--party", "Fine Shoes", "--json").out)
-    assert (listed["client_id"], listed["label"], listed["revoked_at"]) == (client, "till", None)
+    assert (listed["public"], listed["label"], listed["revoked_at"]) == (client, "till", None)
     assert secret not in cli("client-credentials", "list", "--party", "Fine Shoes").out
     assert cli("client-credentials", "revoke", client).code == 0
     again = cli("client-credentials", "revoke", client)

@@ -93,6 +93,10 @@ class Both:
         self.here("party", "add", "retailer", name)
         return str(self.here("plaza-key", "create", "--party", name, "--json").json["public"])
 
+    def client(self) -> str:
+        made = self.here("client-credentials", "create", "--party", "retailer", "--json").json
+        return str(made["client_id"])
+
     def party(self) -> str:
         name = f"Party {next(COUNT)}"
         self.here("party", "add", "supplier", name)
@@ -125,6 +129,7 @@ READS: Sequence[tuple[str, ...]] = [
     ("token", "list"),
     ("token", "list", "--party", "supplier", "--limit", "1"),
     ("plaza-key", "list", "--party", "retailer"),
+    ("client-credentials", "list", "--party", "retailer"),
     ("audit",),
     ("audit", "--action", "user.added", "--party", "retailer"),
     ("policy", "show", "--retailer", "retailer"),
@@ -169,6 +174,7 @@ def _fill(both: Both) -> None:
     for _ in range(2):
         both.here("plaza-key", "create", "--party", "retailer", "--label", "shop")
     both.here("plaza-key", "revoke", both.here("plaza-key", "list", "--party", "retailer", "--json").json[0]["public"])
+    both.client()
     lines = [{"sku": "boot-42", "units": 3, "unit_price": "10.00", "supplier": "supplier"}]
     order = {"retailer": "retailer", "reference": "HT-A", "lines": lines, "payments": [{"captured": "30.00"}]}
     line = both.here("order", "add", "-", stdin=json.dumps(order)).out.split()[1]
@@ -219,6 +225,8 @@ WRITES: dict[tuple[str, ...], list[Make]] = {
     ("token", "revoke"): [lambda on: (on.token(),)],
     ("plaza-key", "create"): [lambda on: ("--party", _shop(on), "--label", "shop")],
     ("plaza-key", "revoke"): [lambda on: (on.plaza_key(),)],
+    ("client-credentials", "create"): [lambda on: ("--party", _shop(on), "--label", "till")],
+    ("client-credentials", "revoke"): [lambda on: (on.client(),)],
     ("policy", "set"): [lambda on: ("--retailer", _shop(on), "--silence", "accept", "--answer-within", "12h")],
     ("endpoint", "add"): [lambda on: ("http://127.0.0.1:9/x", "--party", "supplier", "--event", "cancellation.asked")],
     ("endpoint", "pause"): [lambda on: (on.endpoint(), "--reason", "move")],
@@ -266,7 +274,7 @@ def _counted(on: Both, *, excluded: bool = False) -> str:
 
 
 SAME_FOR_ALL = re.compile(
-    r"cmps?_\w+|cmt_\w+|whsec_\S+?(?=[\"\s]|$)|[a-z]{3}_[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}"
+    r"cmps?_\w+|cm[ct]_\w+|whsec_\S+?(?=[\"\s]|$)|[a-z]{3}_[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}"
     r"|\d{4}-\d\d-\d\dT[\d:.]+Z|\"number\": \d+|HT-[0-9a-f]{4}|(Shop|Party) \d+|u\d+@"
 )
 
@@ -329,6 +337,7 @@ UNKNOWN = [
     *((("user", verb), ("nobody@example.com",)) for verb in ("disable", "enable", "password", "log-out")),
     *((("party", verb), ("Nobody",)) for verb in ("deactivate", "activate")),
     (("plaza-key", "revoke"), ("cmp_nobody",)),
+    (("client-credentials", "revoke"), (NOBODY,)),
     (("timeline",), ("nothing at all",)),
     (("timeline",), (f"can_{NOBODY}",)),
     (("score",), ("Nobody",)),
@@ -336,6 +345,7 @@ UNKNOWN = [
     (("token", "create"), ("--party", "Nobody")),
     (("user", "add"), ("z@example.com", "--party", "Nobody")),
     (("plaza-key", "create"), ("--party", "Nobody")),
+    (("client-credentials", "create"), ("--party", "Nobody")),
     (("policy", "show"), ("--retailer", "Nobody")),
     (("policy", "set"), ("--retailer", "Nobody", "--silence", "accept")),
     (("endpoint", "add"), ("http://127.0.0.1:9/", "--party", "Nobody")),

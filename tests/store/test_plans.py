@@ -636,12 +636,6 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: credential_reads.logins_of_user(connection, user, now, 20)}
 
 
-@of("reads.credentials.list_clients")
-def _(filled: Filled) -> Cases:
-    retailer = filled.row("line").retailer_id
-    return {"": lambda connection: credential_reads.list_clients(connection, retailer)}
-
-
 @of("reads.events.span_of")
 def _(filled: Filled) -> Cases:
     retailer, now = filled.row("line").retailer_id, filled.population.now

@@ -23,6 +23,7 @@ CALLS: Final = frozenset(
         *(("user", verb) for verb in ("add", "list", "disable", "enable", "password", "log-out")),
         *(("token", verb) for verb in ("create", "list", "revoke")),
         *(("plaza-key", verb) for verb in ("create", "list", "revoke")),
+        *(("client-credentials", verb) for verb in ("create", "list", "revoke")),
         *(("policy", verb) for verb in ("show", "set")),
         *(("refund", verb) for verb in ("paid", "close", "retry", "correct")),
         *(("payment", verb) for verb in ("add", "capture", "list")),
@@ -31,7 +32,6 @@ CALLS: Final = frozenset(
     }
 )
 """Commands that take ``--server``."""
-_CLIENTS: Final = "It works on a database; a service makes, lists and ends clients by its calls about credentials."
 LOCAL: Final[Mapping[tuple[str, ...], str]] = {
     ("serve",): "It runs a service.",
     ("worker",): "It works on the database of a service.",
@@ -47,9 +47,6 @@ LOCAL: Final[Mapping[tuple[str, ...], str]] = {
     ("plaza",): "It calls the Plaza API of any service; --url names it.",
     ("bol",): "It calls the Retailer API of any service; --url names it.",
     ("token", "rename"): "The API of a service has no call for it.",
-    ("client-credentials", "create"): _CLIENTS,
-    ("client-credentials", "list"): _CLIENTS,
-    ("client-credentials", "revoke"): _CLIENTS,
     ("status-link",): "Whoever has the link sees the cancellation; only who runs the service makes one.",
 }
 """Commands that have no ``--server``, and why."""

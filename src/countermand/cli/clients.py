@@ -1,22 +1,12 @@
 """Commands about OAuth clients of bol's Retailer API."""
 
-from collections.abc import Sequence
-from functools import partial
-from uuid import UUID
-
-from sqlalchemy import Connection
-
-from countermand.admin import credentials
-from countermand.admin.credentials import ClientCredentials
-from countermand.admin.finding import find_party, find_retailer
+from countermand.cli import nouns
 from countermand.cli.inputs import Text
+from countermand.cli.listing import minute
+from countermand.cli.nouns import Document
 from countermand.cli.output import Exit, fail, print_json, print_table, report
-from countermand.cli.parties import author
-from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
-from countermand.documents.credentials import client_document
+from countermand.cli.running import DatabaseFlag, JsonFlag
 from countermand.ids import read_uuid
-from countermand.reads.credentials import ClientView, list_clients
-from countermand.road import Application
 
 
 def client_credentials_create(
@@ -31,40 +21,21 @@ def client_credentials_create(
     label
         What it is for; shown in timelines.
     """
-
-    async def work(application: Application) -> ClientCredentials:
-        def create(connection: Connection) -> ClientCredentials:
-            retailer = find_retailer(connection, party)
-            return credentials.create_client(connection, author(application), party=retailer, label=label)
-
-        return await application.database.write(create)
-
-    client = with_database(read_settings(database=database), work)
+    made = nouns.credentials(database).create_client(party=party, label=label)
     if json:
-        print_json({"client_id": str(client.id), "client_secret": client.secret})
+        print_json({"id": made.id, "client_id": made.public, "client_secret": made.secret})
     else:
-        print(f"{client.id}\n{client.secret}")
+        print(f"{made.public}\n{made.secret}")
 
 
 def client_credentials_list(*, party: str, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
-    """List the OAuth clients of a party."""
-
-    def question(connection: Connection) -> Sequence[ClientView]:
-        return list_clients(connection, find_party(connection, party).id)
-
-    rows = ask_database(read_settings(database=database), question)
+    """List the OAuth clients of a party, newest first, revoked ones too."""
+    rows: list[Document] = []
+    nouns.credentials(database).read("oauth_client", party, rows.extend, None)
     if json:
-        print_json([client_document(row) for row in rows])
+        print_json(rows)
         return
-    shown = [
-        (
-            str(row.id),
-            row.label,
-            f"{row.created_at:%Y-%m-%d %H:%M}",
-            f"{row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else "",
-        )
-        for row in rows
-    ]
+    shown = [(row["public"], row["label"], minute(row["created_at"]), minute(row["revoked_at"])) for row in rows]
     print_table(("Client id", "Label", "Created (UTC)", "Revoked (UTC)"), shown, empty="There are no clients.")
 
 
@@ -76,18 +47,9 @@ def client_credentials_revoke(id: str, *, database: DatabaseFlag = None, json: J
     id
         The id of the client.
     """
-    client = _client(id)
-
-    async def work(application: Application) -> None:
-        end = partial(credentials.revoke_client, author=author(application), client=client)
-        await application.database.write(end)
-
-    with_database(read_settings(database=database), work)
-    report("The client is revoked.", json=json, client_id=str(client))
-
-
-def _client(text: str) -> UUID:
     try:
-        return read_uuid(text)
+        client = read_uuid(id)
     except ValueError as error:
         fail(Exit.USAGE, "bad_id", f"The id of a client {error}.")
+    nouns.credentials(database).revoke_client(client)
+    report("The client is revoked.", json=json, client_id=str(client))

@@ -15,6 +15,7 @@ from countermand.cli.output import manners
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from countermand.cli.orders import Given, Placed
     from countermand.documents.cancellations import ListedCancellation
@@ -343,7 +344,7 @@ class NewCredential:
 
 
 class Credentials(Protocol):
-    """Tokens and Plaza keys."""
+    """Tokens, Plaza keys and OAuth clients."""
 
     def create_token(
         self, *, party: str, permissions: Sequence[str] | None, label: str, days: int | None
@@ -367,6 +368,12 @@ class Credentials(Protocol):
 
     def revoke_plaza_key(self, public: str) -> None:
         """End the pair of Plaza keys with this public half."""
+
+    def create_client(self, *, party: str, label: str) -> NewCredential:
+        """Make an OAuth client; ``public`` is its id."""
+
+    def revoke_client(self, client: UUID) -> None:
+        """End the OAuth client with this id."""
 
 
 @dataclass(frozen=True, kw_only=True)

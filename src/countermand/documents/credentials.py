@@ -1,32 +1,13 @@
 """Tokens, Plaza keys and OAuth clients as JSON, without their secrets."""
 
 from datetime import datetime
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from countermand.documents.parties import PartyOut
 from countermand.ids import show
-from countermand.reads.credentials import ClientView, CredentialView
-
-
-class ClientDocument(TypedDict):
-    """An OAuth client, without its secret."""
-
-    client_id: str
-    label: str
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-def client_document(row: ClientView) -> ClientDocument:
-    """One OAuth client."""
-    return {
-        "client_id": str(row.id),
-        "label": row.label,
-        "created_at": row.created_at,
-        "revoked_at": row.revoked_at,
-    }
+from countermand.reads.credentials import CredentialView
 
 
 class CredentialOut(BaseModel):

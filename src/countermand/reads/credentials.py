@@ -162,24 +162,3 @@ def list_plaza_keys(connection: Connection, party: UUID) -> list[PlazaKeyView]:
         .order_by(t.credentials.c.id)
     )
     return [view(PlazaKeyView, row) for row in connection.execute(query)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientView:
-    """An OAuth client, by its id."""
-
-    id: UUID
-    label: str
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-def list_clients(connection: Connection, party: UUID) -> list[ClientView]:
-    """The party's OAuth clients, oldest first, revoked ones too."""
-    held = t.credentials.c
-    query = (
-        select(held.id, held.label, held.created_at, held.revoked_at)
-        .where(held.party_id == party, held.kind == "oauth_client")
-        .order_by(held.id)
-    )
-    return [view(ClientView, row) for row in connection.execute(query)]

@@ -1,14 +1,15 @@
-"""Tokens and Plaza keys of a database."""
+"""Tokens, Plaza keys and OAuth clients of a database."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 from sqlalchemy import Connection
 
 from countermand.admin import credentials as admin
 from countermand.admin.callers import Permission
-from countermand.admin.credentials import NewToken, PlazaKey
+from countermand.admin.credentials import ClientCredentials, NewToken, PlazaKey
 from countermand.admin.finding import find_party, find_retailer
 from countermand.cli.nouns import Document, NewCredential
 from countermand.cli.parties import author, find_id
@@ -97,6 +98,23 @@ class LocalCredentials:
     def revoke_plaza_key(self, public: str) -> None:
         """End the pair of Plaza keys with this public half."""
         self._write(partial(admin.revoke_plaza_key, public=public))
+
+    def create_client(self, *, party: str, label: str) -> NewCredential:
+        """Make an OAuth client."""
+
+        async def work(application: Application) -> ClientCredentials:
+            def create(connection: Connection) -> ClientCredentials:
+                retailer = find_retailer(connection, party)
+                return admin.create_client(connection, author(application), party=retailer, label=label)
+
+            return await application.database.write(create)
+
+        made = with_database(self._settings, work)
+        return NewCredential(id=show("crd", made.id), secret=made.secret, public=str(made.id))
+
+    def revoke_client(self, client: UUID) -> None:
+        """End the OAuth client with this id."""
+        self._write(partial(admin.revoke_client, client=client))
 
     def _write(self, change: Callable[..., None]) -> None:
         async def work(application: Application) -> None:

@@ -1,8 +1,9 @@
-"""Tokens and Plaza keys at a service."""
+"""Tokens, Plaza keys and OAuth clients at a service."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
+from uuid import UUID
 
 from countermand.cli.nouns import Document, NewCredential
 from countermand.cli.output import Exit, fail, manners
@@ -76,6 +77,24 @@ class RemoteCredentials:
             if not found or found[0].revoked_at is not None:
                 _unknown("There is no such key, or it was revoked before.")
             client.credentials.revoke(found[0].id)
+
+    def create_client(self, *, party: str, label: str) -> NewCredential:
+        """Make an OAuth client."""
+        not_tried()
+        with calling() as client:
+            return _new(client.credentials.create(kind="oauth_client", party=party, label=label))
+
+    def revoke_client(self, client: UUID) -> None:
+        """End the OAuth client with this id."""
+        not_tried()
+        with calling() as service:
+            try:
+                found = service.credentials.get(f"crd_{client.hex}")
+            except NotFound:
+                found = None
+            if found is None or found.kind != "oauth_client" or found.revoked_at is not None:
+                _unknown("There is no such client, or it was revoked before.")
+            service.credentials.revoke(found.id)
 
 
 def _new(made: Credential) -> NewCredential:
