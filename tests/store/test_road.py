@@ -563,7 +563,7 @@ async def test_a_parcel_is_corrected(world: World) -> None:
     [before] = await rows(world.application.database, t.shipments)
     await sale.done(sale.change_parcel("DHL", "JD01"))
     [after] = await rows(world.application.database, t.shipments)
-    assert after == before | {"carrier": "DHL", "tracking_number": "JD01"}
+    assert after == before | {"carrier": "DHL", "tracking_number": "JD01", "tracking_folded": "jd01"}
     assert "DHL JD01" in str((await sale.events())[-1]["facts"])
 
 
