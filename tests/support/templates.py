@@ -132,5 +132,5 @@ def _migrate(url: str) -> None:
 
 async def _migrated(url: str) -> None:
     database = await open_database(url, allow_weak_durability=True)
-    await database.write(migrations.migrate)
+    await database.write(migrations.bring_up_to_date)
     await database.close()
