@@ -114,6 +114,7 @@ async def _roles(url: str, keys: Path) -> dict[str, dict[str, str]]:
         parties = {"Countermand": PLATFORM, "Fine Shoes": world.retailer, "Alpine Supply": world.supplier}
         return {
             role: {
+                "CALLS_ROLE": role,
                 "CALLS_PARTY": str(parties[party]),
                 "CALLS_PERMISSIONS": " ".join(permissions),
                 "CALLS_TOKEN": await _token(world, parties[party], permissions),

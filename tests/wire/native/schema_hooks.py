@@ -43,7 +43,8 @@ class Token:
             self._first = False
             return os.environ["CALLS_TOKEN"]
         party = os.environ["CALLS_PARTY"]
-        _command("party", "activate", party)
+        if "platform" not in os.environ["CALLS_ROLE"]:
+            _command("party", "activate", party)
         permissions = (each.replace("_", "-") for each in os.environ["CALLS_PERMISSIONS"].split())
         return _command("token", "create", "--party", party, *(f"--permission={each}" for each in permissions))
 

@@ -260,6 +260,15 @@ async def test_nobody_is_no_asker(sqlite_native: Native) -> None:
     assert described["properties"]["asker"]["enum"] == ["customer", "retailer", "platform"]
 
 
+@pytest.mark.parametrize("content", [b" ", b"\r\n", b"\t\n "])
+async def test_blanks_are_no_body_even_where_none_is_needed(sqlite_native: Native, content: bytes) -> None:
+    (made,) = await sqlite_native.asked(await sqlite_native.line(), asker="retailer")
+    path = f"{PATH}/{made['id']}/withdraw"
+    blank = await sqlite_native.call("POST", path, sqlite_native.retailer, content=content)
+    assert (blank.status_code, blank.json()["code"]) == (400, "malformed")
+    assert (await sqlite_native.call("POST", path, sqlite_native.retailer, content=b"")).status_code == 200
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"nonsense", b'{"lines": ' + b"9" * 5000 + b"}"])
 async def test_what_is_no_json_is_malformed(sqlite_native: Native, content: bytes) -> None:
     response = await sqlite_native.call("POST", PATH, sqlite_native.retailer, content=content)
