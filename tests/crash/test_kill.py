@@ -10,6 +10,9 @@ from tests.crash.notices import deliver
 from tests.support import templates
 from tests.support.pgnode import Node
 
+# As in test_refunds.py.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 @pytest.fixture(scope="module")
 def durable() -> Iterator[Node]:
