@@ -16,6 +16,7 @@ from countermand.admin import credentials
 from countermand.admin.audit import Author
 from countermand.domain.commands import AcceptCancellation
 from countermand.reads import arrivals as arrivals_module
+from countermand.reads.events import list_events
 from countermand.wire.native import event_stream
 from tests.support.streaming import Stream
 from tests.support.streaming import streaming as of_path
@@ -224,13 +225,17 @@ async def test_who_waits_asks_nothing(native: Native, monkeypatch: pytest.Monkey
     read = type(database).read
 
     async def counted(self: Any, question: Any) -> Any:
-        reads.append(question)
-        return await read(self, question)
+        found = await read(self, question)
+        reads.append(getattr(question, "func", question))
+        return found
 
     monkeypatch.setattr(type(database), "read", counted)
     monkeypatch.setattr(arrivals_module, "LOOK_EVERY_S", HANGS_S)
     async with streaming(native, native.retailer) as stream:
         await stream.until_begun()
+        async with asyncio.timeout(HANGS_S):
+            while list_events not in reads:
+                await asyncio.sleep(0)
         # It has read what there is, and waits.
         for _ in range(200):
             await asyncio.sleep(0)
