@@ -221,21 +221,22 @@ def _quietly(announce: Any) -> Any:
 
 async def test_who_waits_asks_nothing(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:
     database = native.world.application.database
-    reads = []
+    reads: list[Any] = []
+    has_read = asyncio.Event()
     read = type(database).read
 
     async def counted(self: Any, question: Any) -> Any:
         found = await read(self, question)
-        reads.append(getattr(question, "func", question))
+        reads.append(question)
+        if getattr(question, "func", None) is list_events:
+            has_read.set()
         return found
 
     monkeypatch.setattr(type(database), "read", counted)
     monkeypatch.setattr(arrivals_module, "LOOK_EVERY_S", HANGS_S)
     async with streaming(native, native.retailer) as stream:
         await stream.until_begun()
-        async with asyncio.timeout(HANGS_S):
-            while list_events not in reads:
-                await asyncio.sleep(0)
+        await asyncio.wait_for(has_read.wait(), HANGS_S)
         # It has read what there is, and waits.
         for _ in range(200):
             await asyncio.sleep(0)
