@@ -15,7 +15,9 @@ import pytest
 import structlog
 
 from countermand.admin import endpoints as endpoints_module
+from countermand.cli import checking as checking_module
 from countermand.cli import demo as demo_module
+from countermand.cli import exporting as exporting_module
 from countermand.cli import main
 from countermand.cli import running as running_module
 from countermand.service import reporting as reporting_module
@@ -54,7 +56,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     templates.fill_if_absent(database)
     monkeypatch.setenv("COUNTERMAND_DATABASE", database)
     monkeypatch.chdir(tmp_path)
-    for module in (running_module, demo_module):
+    for module in (running_module, demo_module, checking_module, exporting_module):
         # Logging is set up once per process, and would keep the standard error of the first test.
         monkeypatch.setattr(module, "configure_logging", lambda *_: None)
     quiet = structlog.make_filtering_bound_logger(logging.ERROR)
