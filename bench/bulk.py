@@ -111,7 +111,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _measure(engine: str, options: argparse.Namespace, directory: Path, stack: ExitStack) -> Figures:
-    url, stored = _database(engine, directory, stack)
+    url, stored = database_on(engine, directory, stack)
     print(f"placing orders with {options.rows:,} lines in {engine}", file=sys.stderr, flush=True)
     orders = -(-options.rows // LINES_AN_ORDER)
     planted = plant(url, orders=orders, lines=LINES_AN_ORDER, retailers=options.retailers, keys=directory / "keys")
@@ -130,7 +130,8 @@ def _measure(engine: str, options: argparse.Namespace, directory: Path, stack: E
     return figures
 
 
-def _database(engine: str, directory: Path, stack: ExitStack) -> tuple[str, Callable[[], int]]:
+def database_on(engine: str, directory: Path, stack: ExitStack) -> tuple[str, Callable[[], int]]:
+    """The URL of a new database, durable as its engine comes, and what counts the cancellations in it."""
     if engine == "sqlite":
         file = directory / "bulk.sqlite3"
         return f"sqlite:///{file}", cancellations_in_sqlite(file)

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
-from tests.support.pgnode import Node
 
 from bench import calls as wire
+from bench.bulk import database_on
 from bench.client import Client, Load, choose
 from bench.processes import ServerProcess, countermand
 from bench.report import about_here
 from bench.seeding import plant
-from bench.targets import HttpTarget, cancellations_in_postgres, cancellations_in_sqlite
+from bench.targets import HttpTarget
 
 ENGINES: Final = ("postgresql", "sqlite")
 CLIENTS: Final = 32
@@ -129,12 +129,7 @@ def _measure(engine: str, options: argparse.Namespace, directory: Path, client: 
 def _target(
     engine: str, lines: int, directory: Path, client: Client, stack: ExitStack
 ) -> tuple[HttpTarget, ServerProcess]:
-    file = directory / f"{engine}.sqlite3"
-    url, stored = f"sqlite:///{file}", cancellations_in_sqlite(file)
-    if engine == "postgresql":
-        node = stack.enter_context(Node(durable=True, directory=None))
-        url = node.url()
-        stored = cancellations_in_postgres(url)
+    url, stored = database_on(engine, directory, stack)
     print(f"placing orders with {lines:,} lines in {engine}", file=sys.stderr, flush=True)
     orders = plant(url, orders=lines // LINES_AN_ORDER, lines=LINES_AN_ORDER, keys=directory / "keys")
     path = directory / f"{engine}.calls"

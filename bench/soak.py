@@ -26,16 +26,16 @@ from statistics import linear_regression
 from typing import Final
 
 import psycopg
-from tests.support.pgnode import Node, free_port
+from tests.support.pgnode import free_port
 from tests.support.waiting import HANGS_S
 
 from bench import calls as wire
+from bench.bulk import database_on
 from bench.client import Client, choose
 from bench.notices import prepare_backlog
 from bench.processes import ServerProcess, countermand
 from bench.report import about_here
 from bench.seeding import PlantedOrder, plant
-from bench.targets import cancellations_in_postgres, cancellations_in_sqlite
 from countermand.observability.logs import configure_logging
 
 ENGINES: Final = ("postgresql", "sqlite")
@@ -102,11 +102,7 @@ class Stage:
     def __init__(self, engine: str, orders: int, directory: Path, client: Client, stack: ExitStack) -> None:
         self.kills = 0
         self._engine, self._directory, self._client = engine, directory, client
-        file = directory / f"{engine}.sqlite3"
-        self.url, self.stored = f"sqlite:///{file}", cancellations_in_sqlite(file)
-        if engine == "postgresql":
-            self.url = stack.enter_context(Node(durable=True, directory=None)).url()
-            self.stored = cancellations_in_postgres(self.url)
+        self.url, self.stored = database_on(engine, directory, stack)
         keys = directory / "keys"
         planted = plant(self.url, orders=orders, lines=LINES_AN_ORDER, retailers=RETAILERS, keys=keys)
         self._calls = _mixed(planted)

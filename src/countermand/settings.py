@@ -108,12 +108,13 @@ def _reachable(url: str) -> str:
 def _secure(url: str) -> str:
     """Who says who somebody is, is asked over https, or on this machine."""
     parts = urlsplit(_reachable(url))
-    if url and parts.scheme != "https" and not _is_here(parts.hostname or ""):
+    if url and parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError(f"{url!r} is not https")
     return url
 
 
-def _is_here(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, is this machine itself."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -1,12 +1,12 @@
 """What the settings alone give away: rules without I/O, each with what to do."""
 
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
 from countermand.checks.finding import Finding, fine, warning, wrong
-from countermand.settings import Settings
+from countermand.settings import Settings, is_loopback
 
 
 def judge_settings(settings: Settings) -> Iterator[Finding]:
@@ -19,14 +19,14 @@ def _public_url(settings: Settings) -> Iterator[Finding]:
     url = urlsplit(settings.public_url)
     if not settings.public_url:
         needs = [name for name in ("smtp_host", "payment_providers", "oidc_issuer") if getattr(settings, name)]
-        if needs or not _is_loopback(settings.host):
+        if needs or not is_loopback(settings.host):
             why = f", though {' and '.join(needs)} need it" if needs else ", though others than this machine call"
             yield wrong(
                 "public_url", f"It is not set{why}.", "Set public_url to the https address under which clients come."
             )
         else:
             yield fine("public_url", f"It is not set. Only this machine calls, at {settings.base_url}.")
-    elif url.scheme != "https" and not _is_loopback(url.hostname or ""):
+    elif url.scheme != "https" and not is_loopback(url.hostname or ""):
         yield wrong(
             "public_url",
             f"{settings.public_url} is plain http: tokens and passwords can be read on the way.",
@@ -100,7 +100,7 @@ def _limits(settings: Settings) -> Iterator[Finding]:
 
 
 def _mail(settings: Settings) -> Iterator[Finding]:
-    if settings.smtp_host and settings.smtp_tls == "none" and not _is_loopback(settings.smtp_host):
+    if settings.smtp_host and settings.smtp_tls == "none" and not is_loopback(settings.smtp_host):
         yield wrong(
             "smtp_tls",
             f"E-mails go to {settings.smtp_host} in the clear, with the links that answer asks.",
@@ -122,7 +122,7 @@ def _providers(settings: Settings) -> Iterator[Finding]:
 
 
 def _metrics(settings: Settings) -> Iterator[Finding]:
-    if settings.metrics_port and not _is_loopback(settings.metrics_host):
+    if settings.metrics_port and not is_loopback(settings.metrics_host):
         yield warning(
             "metrics_host",
             f"Everybody who reaches {settings.metrics_host} can read the metrics, without a token.",
@@ -139,10 +139,3 @@ _RULES: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     *(_public_url, _durability, _worker, _proxies, _webhooks),
     *(_limits, _mail, _providers, _metrics, _logs),
 )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,10 +1,9 @@
 """Commands about OAuth clients of bol's Retailer API."""
 
 from countermand.cli import nouns
+from countermand.cli.credentials import list_pairs, print_pairs
 from countermand.cli.inputs import Text
-from countermand.cli.listing import minute
-from countermand.cli.nouns import Document
-from countermand.cli.output import Exit, fail, print_json, print_table, report
+from countermand.cli.output import Exit, fail, print_json, report
 from countermand.cli.running import DatabaseFlag, JsonFlag
 from countermand.ids import read_uuid
 
@@ -30,13 +29,11 @@ def client_credentials_create(
 
 def client_credentials_list(*, party: str, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """List the OAuth clients of a party, newest first, revoked ones too."""
-    rows: list[Document] = []
-    nouns.credentials(database).read("oauth_client", party, rows.extend, None)
+    rows = list_pairs("oauth_client", party, database)
     if json:
         print_json(rows)
-        return
-    shown = [(row["public"], row["label"], minute(row["created_at"]), minute(row["revoked_at"])) for row in rows]
-    print_table(("Client id", "Label", "Created (UTC)", "Revoked (UTC)"), shown, empty="There are no clients.")
+    else:
+        print_pairs(rows, "Client id", empty="There are no clients.")
 
 
 def client_credentials_revoke(id: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:  # noqa: A002

@@ -134,13 +134,24 @@ def plaza_key_create(*, party: str, label: Text = "", database: DatabaseFlag = N
 
 def plaza_key_list(*, party: str, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
     """List the Plaza keys of a party, newest first."""
-    rows: list[Document] = []
-    nouns.credentials(database).read("plaza_key", party, rows.extend, None)
+    rows = list_pairs("plaza_key", party, database)
     if json:
         print_json(rows)
-        return
+    else:
+        print_pairs(rows, "Public key", empty="There are no Plaza keys.")
+
+
+def list_pairs(kind: str, party: str, database: str | None) -> list[Document]:
+    """Credentials of a kind that has a public half, newest first."""
+    rows: list[Document] = []
+    nouns.credentials(database).read(kind, party, rows.extend, None)
+    return rows
+
+
+def print_pairs(rows: Sequence[Document], public: str, *, empty: str) -> None:
+    """A table of them; ``public`` is what the public half is called."""
     shown = [(row["public"], row["label"], minute(row["created_at"]), minute(row["revoked_at"])) for row in rows]
-    print_table(("Public key", "Label", "Created (UTC)", "Revoked (UTC)"), shown, empty="There are no Plaza keys.")
+    print_table((public, "Label", "Created (UTC)", "Revoked (UTC)"), shown, empty=empty)
 
 
 def plaza_key_revoke(public: str, *, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
