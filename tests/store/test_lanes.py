@@ -1,6 +1,7 @@
 """Group commit: who shares a transaction with whom, and what each caller is told when one fails."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -15,7 +16,7 @@ from countermand.domain.commands import AskCancellation, Command
 from countermand.domain.orders import PlaceOrder
 from countermand.service import lanes
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
-from countermand.service.lanes import BATCH_MAX, Lane, Lanes
+from countermand.service.lanes import BATCH_MAX, TOLD_AT_ONCE, Lane, Lanes
 from countermand.service.numbers import Numbers
 from countermand.store import tables as t
 from countermand.store.engines.protocol import CommitUnknownError
@@ -102,13 +103,30 @@ async def test_calls_are_decided_in_the_order_in_which_they_came(world: World) -
 
 async def test_a_lane_drains(world: World) -> None:
     lane, _ = await lane_of(world)
-    sale = await lines(world, 3)
+    sale = await lines(world, 2 * TOLD_AT_ONCE + 1)
     tasks = [asyncio.create_task(lane.submit(call)) for call in asks(sale)]
     await asyncio.sleep(0)
     await lane.drain()
-    assert await kinds(sale) == [1, 1, 1]
-    assert all(isinstance(task.result(), Done) for task in tasks)
+    assert all(isinstance(outcome, Done) for outcome in await asyncio.gather(*tasks))
+    assert await kinds(sale) == [1] * len(sale)
     await lane.drain()
+
+
+async def test_a_batch_holds_the_loop_for_a_few_answers_at_a_time(world: World) -> None:
+    lane, _ = await lane_of(world)
+    turn, told = 0, Counter[int]()
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        asyncio.get_running_loop().call_soon(count)
+
+    tasks = [asyncio.create_task(lane.submit(call)) for call in asks(await lines(world, 3 * TOLD_AT_ONCE))]
+    for task in tasks:
+        task.add_done_callback(lambda _: told.update([turn]))
+    asyncio.get_running_loop().call_soon(count)
+    await asyncio.gather(*tasks)
+    assert (max(told.values()), told.total()) == (TOLD_AT_ONCE, 3 * TOLD_AT_ONCE)
 
 
 async def test_a_full_lane_refuses_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

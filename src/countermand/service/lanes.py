@@ -33,6 +33,8 @@ Pair = tuple[int, UUID]
 
 BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000
+TOLD_AT_ONCE: Final = 4
+"""So many calls get their outcome in one turn of the loop: what else comes waits for a few answers, not for 64."""
 TRIES: Final = 3
 _RETRIED_SQLSTATES: Final = frozenset({"40001", "40P01", "23505"})
 """Serialization, deadlock, and a unique key that another lane has just taken: a second try sees it."""
@@ -74,6 +76,7 @@ class Lane:
         self.wake = wake
         self.committed: Callable[[], None] = lambda: None
         self._waiting: deque[_Waiting] = deque()
+        self._untold: deque[tuple[_Waiting, Outcome]] = deque()
         self._pump: asyncio.Task[None] | None = None
 
     async def submit(self, call: Call) -> Outcome:
@@ -99,6 +102,8 @@ class Lane:
         """Wait until every call that was submitted has its outcome."""
         while self._pump is not None:
             await asyncio.wait({self._pump})
+        while self._untold:  # noqa: ASYNC110 - it is the loop that tells them
+            await asyncio.sleep(0)
 
     async def _run(self) -> None:
         batch: list[_Waiting] = []
@@ -108,10 +113,8 @@ class Lane:
                 metrics.BATCH_CALLS.observe(len(batch))
                 with tracing.span("batch", links=[each.span for each in batch], calls=len(batch)):
                     outcomes = await self._outcomes([each.call for each in batch])
-                for each, outcome in zip(batch, outcomes, strict=True):
-                    if not each.future.done():
-                        each.batch = len(batch)
-                        each.future.set_result(outcome)
+                self._tell_later(batch, outcomes)
+                batch = []
         finally:
             self._pump = None
             # Calls are left only if the lane itself was stopped. They must not wait for ever.
@@ -119,6 +122,21 @@ class Lane:
                 if not each.future.done():
                     each.future.set_result(Failed(unknown=True))
             self._waiting.clear()
+
+    def _tell_later(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
+        for each in batch:
+            each.batch = len(batch)
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._tell_some)
+        self._untold.extend(zip(batch, outcomes, strict=True))
+
+    def _tell_some(self) -> None:
+        for _ in range(min(TOLD_AT_ONCE, len(self._untold))):
+            each, outcome = self._untold.popleft()
+            if not each.future.done():
+                each.future.set_result(outcome)
+        if self._untold:
+            asyncio.get_running_loop().call_soon(self._tell_some)
 
     async def _outcomes(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """The outcome of each call. One that breaks the batch fails alone, so that its neighbours succeed.
