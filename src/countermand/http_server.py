@@ -6,6 +6,7 @@ Source: docs/decisions/0021.
 import asyncio
 import contextlib
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,9 @@ HEADER_BYTES_MAX: Final = 64 * 1024
 CROWDED: Final = 0.75
 """From this share of all connections on, idle ones are let go after ``CROWDED_IDLE_S``."""
 CROWDED_IDLE_S: Final = 5.0
+CROWDED_TURN_S: Final = 0.0005
+"""How long another thread may compute while the loop waits, as long as calls are turned away: each of them waits so
+often, and Python's own 5 ms made half a second of it. A tenth more CPU a call is its price, so it is not always so."""
 FINISH_S: Final = 30
 """How long a server that stops waits for the calls under way."""
 
@@ -95,6 +99,7 @@ class ConnectionGuard:
     refused: int = 0
     turned_away: int = 0
     answering: set[RequestResponseCycle] = field(default_factory=set)
+    _usual_turn_s: float | None = None
     _open: dict["Connection", None] = field(default_factory=dict)
     _of_address: Counter[str] = field(default_factory=Counter)
 
@@ -128,6 +133,20 @@ class ConnectionGuard:
         """Whether as many calls are being answered as may be at once."""
         return len(self.answering) >= self.limits.calls
 
+    def turn_away(self) -> None:
+        """Count a call for which there is no room. From the first on, threads take short turns until none comes."""
+        self.turned_away += 1
+        metrics.SHED_CALLS.add("calls")
+        if self._usual_turn_s is None:
+            self._usual_turn_s = sys.getswitchinterval()
+            sys.setswitchinterval(CROWDED_TURN_S)
+
+    def calm(self) -> None:
+        """Let threads take turns as usual."""
+        if self._usual_turn_s is not None:
+            sys.setswitchinterval(self._usual_turn_s)
+            self._usual_turn_s = None
+
     async def sweep_forever(self) -> None:
         """Check all connections again and again, some at a time."""
         while True:
@@ -144,6 +163,8 @@ class ConnectionGuard:
         if self.turned_away:
             log.warning("calls_turned_away", calls=self.turned_away, answering=len(self.answering))
             self.turned_away = 0
+        else:
+            self.calm()
 
     def _idle_s(self) -> float:
         crowded = len(self._open) > CROWDED * self.limits.total
@@ -307,8 +328,7 @@ class Connection(HttpToolsProtocol):
 
     def _turn_away(self) -> None:
         self._is_turned_away = True
-        self._guard.turned_away += 1
-        metrics.SHED_CALLS.add("calls")
+        self._guard.turn_away()
         scope: Any = self.scope
         scope["method"], scope["path"] = self.parser.get_method().decode("ascii"), self.url.decode("latin-1")
         ends = not self.parser.should_keep_alive() or leaves_bytes_unframed(scope)
@@ -412,6 +432,7 @@ class HttpServer(uvicorn.Server):
             await super().serve(sockets)
         finally:
             sweeping.cancel()
+            self.guard.calm()
 
     def stop(self) -> None:
         """Take no more calls, and end once those under way are answered."""

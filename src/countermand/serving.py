@@ -4,7 +4,6 @@ import asyncio
 import gc
 import resource
 import signal
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -37,10 +36,6 @@ from countermand.wire.throttle import Throttle
 
 DESCRIPTORS_KEPT: Final = 200
 """Descriptors that connections of callers leave to the database, to webhooks and to files."""
-
-THREAD_TURN_S: Final = 0.0005
-"""How long a thread that works for a database may compute while the loop waits. Python's own 5 ms, waited for at every
-call that is turned away, made these wait half a second under three times the load (docs/performance.md)."""
 
 
 def _nobody(text: str) -> None:
@@ -104,7 +99,6 @@ async def _serve(
     # The objects that exist now stay, so the collector need not scan them while calls are served.
     gc.collect()
     gc.freeze()
-    sys.setswitchinterval(THREAD_TURN_S)
     if invite and not await application.database.read(web_sessions.has_operator):
         invite(await login_link(application))
     watch_connections(server.guard)
