@@ -27,6 +27,7 @@ from bench.report import about_here
 from bench.seeding import PlantedOrder, plant
 from bench.stamping import commits
 from countermand.admin import endpoints
+from countermand.admin.audit import Author
 from countermand.app import opened
 from countermand.domain.addresses.address import AddressRules
 from countermand.domain.commands import AskCancellation
@@ -193,14 +194,12 @@ async def prepare_backlog(
                 for place, address in enumerate(where):
                     endpoints.add(
                         connection,
-                        application.ids,
+                        Author(name="bench", door="bench", at=application.clock(), ids=application.ids),
                         application.keyring,
-                        application.clock(),
                         party=retailers[place % RETAILERS],
                         url=address,
                         kinds=["cancellation.asked"],
                         rules=ANY,
-                        by="bench",
                     )
 
             return work

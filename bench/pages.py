@@ -35,13 +35,14 @@ from bench.processes import countermand
 from bench.reads import ENGINES, SERVER_SETTINGS, keep_cards
 from bench.report import about_here
 from countermand.admin import jobs, users, web_sessions
+from countermand.admin.audit import Author
 from countermand.admin.callers import PERMISSIONS
 from countermand.app import Service, opened
 from countermand.console.login import SESSION_COOKIE
 from countermand.console.routes import ROUTES, Route
 from countermand.domain.jobs import JobFormat, JobKind
 from countermand.domain.parties import PartyKind
-from countermand.ids import show
+from countermand.ids import Ids, show
 from countermand.reads.parties import find_party
 from countermand.settings import Settings
 
@@ -171,7 +172,8 @@ def _logged_in(application: Service, party: UUID, connection: Connection) -> tup
     )
     secret = web_sessions.open_session(connection, ids, now, user=user, party=party, label="bench")
     job = ids.new()
-    jobs.create(connection, job=job, now=now, party=party, by="bench", kind=JobKind.ASK, written=JobFormat.CSV)
+    author = Author(name="bench", door="bench", at=now, ids=Ids())
+    jobs.create(connection, author, job=job, party=party, kind=JobKind.ASK, written=JobFormat.CSV)
     return secret, user, job, user
 
 

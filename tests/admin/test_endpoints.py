@@ -22,6 +22,7 @@ from countermand.admin.endpoints import (
 from countermand.domain.addresses.address import BadAddressError
 from countermand.domain.endpoint import Endpoint, EndpointState, UnknownKindError
 from countermand.domain.events import EventKind
+from countermand.store import outbox
 from countermand.store import tables as t
 from tests.support.world import START, World
 
@@ -38,12 +39,10 @@ async def write(world: World, work: Callable[[Connection], T]) -> T:
 
 async def added(world: World, party: UUID | None = None, **more: Any) -> Added:
     application = world.application
-    wanted = {"url": URL, "by": "test", **more}
+    wanted = {"url": URL, **more}
     return await write(
         world,
-        lambda c: endpoints.add(
-            c, application.ids, application.keyring, world.clock(), party=party or world.retailer, **wanted
-        ),
+        lambda c: endpoints.add(c, world.author(), application.keyring, party=party or world.retailer, **wanted),
     )
 
 
@@ -51,7 +50,7 @@ async def rotated(world: World, endpoint: UUID, **more: Any) -> Added:
     application = world.application
     return await write(
         world,
-        lambda c: endpoints.rotate(c, application.ids, application.keyring, world.clock(), endpoint, by="test", **more),
+        lambda c: endpoints.rotate(c, world.author(), application.keyring, endpoint, **more),
     )
 
 
@@ -124,7 +123,7 @@ async def test_a_party_has_a_bounded_number_of_them(world: World, monkeypatch: p
     with pytest.raises(TooManyEndpointsError):
         await added(world)
     await added(world, world.supplier)
-    await write(world, lambda c: endpoints.remove(c, first.endpoint.id, by="test"))
+    await write(world, lambda c: endpoints.remove(c, world.author(), first.endpoint.id))
     await added(world)
 
 
@@ -139,17 +138,11 @@ async def test_each_party_has_its_own(world: World) -> None:
     assert await found(world, mine.endpoint.id, world.retailer) == mine.endpoint
     acts: list[Callable[[Connection], object]] = [
         lambda c: endpoints.find(c, mine.endpoint.id, world.supplier),
-        lambda c: endpoints.pause(c, mine.endpoint.id, reason="x", by="x", party=world.supplier),
-        lambda c: endpoints.resume(c, mine.endpoint.id, by="x", party=world.supplier),
-        lambda c: endpoints.remove(c, mine.endpoint.id, by="x", party=world.supplier),
+        lambda c: endpoints.pause(c, world.author(), mine.endpoint.id, reason="x", party=world.supplier),
+        lambda c: endpoints.resume(c, world.author(), mine.endpoint.id, party=world.supplier),
+        lambda c: endpoints.remove(c, world.author(), mine.endpoint.id, party=world.supplier),
         lambda c: endpoints.rotate(
-            c,
-            world.application.ids,
-            world.application.keyring,
-            world.clock(),
-            mine.endpoint.id,
-            by="x",
-            party=world.supplier,
+            c, world.author(), world.application.keyring, mine.endpoint.id, party=world.supplier
         ),
         lambda c: endpoints.find(c, UUID(int=9)),
     ]
@@ -163,21 +156,23 @@ async def test_each_party_has_its_own(world: World) -> None:
 
 async def test_an_endpoint_is_paused_and_resumed(world: World) -> None:
     endpoint = (await added(world)).endpoint.id
-    paused = await write(world, lambda c: endpoints.pause(c, endpoint, reason="Their office burns.", by="Ann"))
+    paused = await write(
+        world, lambda c: endpoints.pause(c, world.author("Ann"), endpoint, reason="Their office burns.")
+    )
     assert (paused.state, paused.state_reason) == (EndpointState.PAUSED, "Their office burns.")
     assert await found(world, endpoint) == paused
-    resumed = await write(world, lambda c: endpoints.resume(c, endpoint, by="Ann"))
+    resumed = await write(world, lambda c: endpoints.resume(c, world.author("Ann"), endpoint))
     assert (resumed.state, resumed.state_reason) == (EndpointState.ACTIVE, "")
     assert await found(world, endpoint) == resumed
 
 
 async def test_one_that_was_disabled_can_be_resumed_and_its_failures_are_forgotten(world: World) -> None:
     endpoint = (await added(world)).endpoint.id
-    await write(world, lambda c: endpoints.disable(c, endpoint, reason="It answered 410.", by="worker"))
+    await write(world, lambda c: outbox.stop(c, endpoint, "disabled", "It answered 410."))
     failing = update(t.endpoints).values(failing_since=START - timedelta(days=3))
     await write(world, lambda c: c.execute(failing))
     assert (await found(world, endpoint)).state is EndpointState.DISABLED
-    resumed = await write(world, lambda c: endpoints.resume(c, endpoint, by="Ann"))
+    resumed = await write(world, lambda c: endpoints.resume(c, world.author("Ann"), endpoint))
     assert (resumed.state, resumed.state_reason, resumed.failing_since) == (EndpointState.ACTIVE, "", None)
     assert await found(world, endpoint) == resumed
 
@@ -191,7 +186,7 @@ async def test_what_was_removed_is_gone_and_its_due_notices_are_dead(world: Worl
         _notice(world, other, "due"),
     ]
     await write(world, lambda c: c.execute(insert(t.notices), rows))
-    assert await write(world, lambda c: endpoints.remove(c, endpoint, by="Ann")) == 2
+    assert await write(world, lambda c: endpoints.remove(c, world.author("Ann"), endpoint)) == 2
     notices = await world.application.database.read(lambda c: c.execute(select(t.notices)).all())
     reported = {(row.endpoint_id == endpoint, row.state, row.due_at, row.last_result) for row in notices}
     assert reported == {
@@ -202,8 +197,8 @@ async def test_what_was_removed_is_gone_and_its_due_notices_are_dead(world: Worl
     assert [each.id for each in await world.application.database.read(endpoints.of_party)] == [other]
     acts: list[Callable[[Connection], object]] = [
         lambda c: endpoints.find(c, endpoint),
-        lambda c: endpoints.resume(c, endpoint, by="x"),
-        lambda c: endpoints.remove(c, endpoint, by="x"),
+        lambda c: endpoints.resume(c, world.author(), endpoint),
+        lambda c: endpoints.remove(c, world.author(), endpoint),
     ]
     for act in acts:
         with pytest.raises(UnknownEndpointError):
@@ -289,27 +284,25 @@ async def test_every_change_is_counted_and_logged_and_no_secret_is(world: World)
         made = await added(world)
         endpoint = made.endpoint.id
         await rotated(world, endpoint)
-        await write(world, lambda c: endpoints.pause(c, endpoint, reason="Fire.", by="Ann"))
-        await write(world, lambda c: endpoints.resume(c, endpoint, by="Ann"))
-        await write(world, lambda c: endpoints.disable(c, endpoint, reason="It answered 410.", by="worker"))
-        await write(world, lambda c: endpoints.remove(c, endpoint, by="Ann"))
+        await write(world, lambda c: endpoints.pause(c, world.author("Ann"), endpoint, reason="Fire."))
+        await write(world, lambda c: endpoints.resume(c, world.author("Ann"), endpoint))
+        await write(world, lambda c: endpoints.remove(c, world.author("Ann"), endpoint))
     assert [(each["event"], each["by"]) for each in logs] == [
         ("endpoint_added", "test"),
         ("endpoint_rotated", "test"),
         ("endpoint_paused", "Ann"),
         ("endpoint_resumed", "Ann"),
-        ("endpoint_disabled", "worker"),
         ("endpoint_removed", "Ann"),
     ]
     assert {each["host"] for each in logs} == {"hooks.example.com"}
     assert {each["party"] for each in logs} == {str(world.retailer)}
     assert "canary" not in str(logs)
     assert "whsec_" not in str(logs)
-    assert await revision(world) == before + 6
+    assert await revision(world) == before + 5
 
 
 async def test_what_changes_nothing_is_not_counted(world: World) -> None:
     endpoint = (await added(world)).endpoint.id
     before = await revision(world)
-    await write(world, lambda c: endpoints.resume(c, endpoint, by="Ann"))
+    await write(world, lambda c: endpoints.resume(c, world.author("Ann"), endpoint))
     assert await revision(world) == before

@@ -108,7 +108,13 @@ class Stage:
 async def add_endpoint(world: World, party: UUID, url: str) -> UUID:
     application = world.application
     added = await application.database.write(
-        lambda c: endpoints.add(c, application.ids, application.keyring, world.clock(), party=party, url=url, by="test")
+        lambda c: endpoints.add(
+            c,
+            world.author(),
+            application.keyring,
+            party=party,
+            url=url,
+        )
     )
     return added.endpoint.id
 
@@ -132,9 +138,7 @@ async def access(world: World, party: UUID) -> dict[str, UUID]:
 
 async def job(world: World, party: UUID) -> UUID:
     new = world.application.ids.new()
-    create = partial(
-        jobs.create, job=new, now=world.clock(), party=party, by="test", kind=JobKind.ASK, written=JobFormat.CSV
-    )
+    create = partial(jobs.create, author=world.author(), job=new, party=party, kind=JobKind.ASK, written=JobFormat.CSV)
     await world.application.database.write(create)
     return new
 

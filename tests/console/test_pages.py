@@ -701,12 +701,10 @@ async def test_an_endpoint_is_paused_with_a_reason_and_resumed(world: World) -> 
     made = await application.database.write(
         lambda c: endpoints.add(
             c,
-            application.ids,
+            world.author(),
             application.keyring,
-            world.clock(),
             party=world.supplier,
             url="https://hooks.alpine.example/in",
-            by="test",
         )
     )
     await asked(world)
@@ -762,12 +760,10 @@ async def test_dead_notices_are_counted_and_listed(sqlite_world: World) -> None:
     made = await application.database.write(
         lambda c: endpoints.add(
             c,
-            application.ids,
+            world.author(),
             application.keyring,
-            world.clock(),
             party=world.supplier,
             url="https://a.example/",
-            by="t",
         )
     )
     await asked(world)

@@ -38,6 +38,7 @@ from tests.crash.story import Order, detail
 from tests.support import templates
 from tests.support.pgnode import Node, free_port
 from tests.support.waiting import HANGS_S
+from tests.support.world import author_at
 
 WORKERS = 2
 LEASE_S = 2
@@ -159,13 +160,11 @@ async def _register(url: str, keys: Path, port: int, planted: Sequence[PlantedOr
             for party in sorted(parties):
                 endpoints.add(
                     connection,
-                    application.ids,
+                    author_at(application),
                     application.keyring,
-                    application.clock(),
                     party=party,
                     url=f"http://127.0.0.1:{port}/{party.hex}",
                     rules=AddressRules(http=True, ports=()),
-                    by="test",
                 )
 
         await application.database.write(add)

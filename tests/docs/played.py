@@ -113,7 +113,7 @@ async def _played() -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def story(url: str, keys: Path) -> AsyncIterator[Player]:
+async def story(url: str, keys: Path, player_of: type[Player] = Player) -> AsyncIterator[Player]:
     """A service in this database, after a call of each operation."""
     clock = Clock()
     more = {"public_url": SERVICE, "smtp_host": "127.0.0.1", "mail_from": "mail@cancel.example.com"}
@@ -127,7 +127,7 @@ async def story(url: str, keys: Path) -> AsyncIterator[Player]:
                 for path, methods in described["paths"].items()
                 for method, call in methods.items()
             }
-            player = Player(world=world, http=http, paths=paths)
+            player = player_of(world=world, http=http, paths=paths)
             await _play(player, world)
             yield player
 

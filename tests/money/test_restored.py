@@ -49,7 +49,9 @@ class Backups:
         url = templates.new_database(postgres, empty=True) if postgres else f"sqlite:///{self._folder}/restored.sqlite3"
         clock = here.world.clock
         settings = settings_for(url, key_file=self._folder / "keys")
-        await backups.restore(settings, path, clock, hold_notices=hold_notices, writes=True, progress=silent)
+        await backups.restore(
+            settings, path, here.world.author(), hold_notices=hold_notices, writes=True, progress=silent
+        )
         application = await self._stack.enter_async_context(running(url, clock))
         world = replace(here.world, application=application)
         await assert_sound(application.database)

@@ -1,4 +1,4 @@
-"""Events, judgements and the journal are never changed. There are no triggers, so the code must hold it."""
+"""Events, judgements, the journal and the audit trail are never changed. There are no triggers, so the code must hold it."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ from countermand.store.views import view
 from tests.docs.reading import text_of
 from tests.support.world import Clock, populate, running
 
-WRITTEN_ONCE = ("events", "judgements", "journal")
+WRITTEN_ONCE = ("events", "judgements", "journal", "audit")
 CHANGING = re.compile(
     rf"""\b(update|delete\s+from|truncate(\s+table)?|replace\s+into|merge\s+into)\s+(only\s+)?["']?({"|".join(WRITTEN_ONCE)})\b""",
     re.IGNORECASE,

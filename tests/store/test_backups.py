@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from countermand.admin import backups
+from countermand.admin.audit import Author
 from countermand.admin.credentials import issue_plaza_key
 from countermand.domain.commands import AcceptCancellation, AskCancellation
 from countermand.domain.parties import Asker
+from countermand.ids import Ids
 from countermand.keyring import KeyringError
 from countermand.reads.parties import find_party
 from countermand.service.calls import Done
@@ -71,7 +73,8 @@ async def take(world: World, path: Path, progress: Any = nothing, **more: Any) -
 
 async def put(target: Settings, path: Path, clock: Clock, **more: Any) -> backups.Restored:
     given = {"hold_notices": False, "writes": True, "progress": nothing, **more}
-    return await backups.restore(target, path, clock, **given)
+    author = Author(name="operator", door="test", at=clock(), ids=Ids(clock))
+    return await backups.restore(target, path, author, **given)
 
 
 async def cancel_one(world: World) -> None:

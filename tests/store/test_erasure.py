@@ -39,9 +39,10 @@ async def bought(world: World) -> Desk:
 
 async def erased(here: Desk) -> bool | None:
     world = here.world
-    return await world.application.database.write(
+    done = await world.application.database.write(
         lambda connection: erase_customer(connection, here.sale.order, at=world.clock(), by="operator")
     )
+    return done.now if done else None
 
 
 async def test_ec_66_a_customer_is_erased_while_a_refund_is_pending(world: World) -> None:

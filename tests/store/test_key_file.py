@@ -19,7 +19,7 @@ from countermand.reads.parties import find_party
 from countermand.serving import serve
 from countermand.settings import Settings
 from countermand.working import work
-from tests.support.world import settings_for
+from tests.support.world import author_at, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -44,15 +44,7 @@ async def plaza_key(application: Service, retailer: str = "Shop") -> str:
 async def webhook(application: Service, url: str = "https://shop.example/in") -> Endpoint:
     """The endpoint of a platform."""
     added = await application.database.write(
-        partial(
-            endpoints.add,
-            ids=application.ids,
-            keyring=application.keyring,
-            now=application.clock(),
-            party=PLATFORM,
-            url=url,
-            by="test",
-        )
+        partial(endpoints.add, author=author_at(application), keyring=application.keyring, party=PLATFORM, url=url)
     )
     return added.endpoint
 
@@ -108,7 +100,7 @@ async def test_without_what_the_lost_file_closed_a_new_one_is_made(settings: Set
         await application.database.write(partial(revoke_plaza_key, author=author, public=public))
         with pytest.raises(KeyringError, match="is missing"):
             await application.check_keys()
-        await application.database.write(partial(endpoints.remove, endpoint=endpoint.id, by="test"))
+        await application.database.write(partial(endpoints.remove, author=author, endpoint=endpoint.id))
         await application.check_keys()
         await plaza_key(application, "Another")
     assert settings.keys.exists()

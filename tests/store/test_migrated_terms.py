@@ -47,7 +47,7 @@ async def test_judgements_of_before_have_ids_of_their_time(world: World) -> None
         for party in (world.retailer, world.supplier):
             for excluded in (True, False):
                 appeal = Appeal(cancellation=done.cancellations[0], party=str(party), reason="x", excluded=excluded)
-                judged(connection, world.clock(), appeal, zone=UTC, by="test", door="test")
+                judged(connection, world.author(), appeal, zone=UTC)
 
     def read(connection: Connection) -> list[tuple[object, ...]]:
         query = select(t.judgements.c.version, t.judgements.c.id, t.judgements.c.at)

@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 
 import countermand
 from countermand.admin import callers, endpoints, policies, saved_views, sessions, users, web_sessions
-from countermand.admin.audit import Action
+from countermand.admin.audit import Action, Author
 from countermand.domain.bulk_rows import Answer, AnswerRow, AskRow
 from countermand.domain.commands import (
     AcceptCancellation,
@@ -1120,7 +1120,8 @@ def _(filled: Filled) -> Cases:
 
 @of("admin.endpoints.remove")
 def _(filled: Filled) -> Cases:
-    return {"": lambda connection: endpoints.remove(connection, filled.population.endpoint, by="test")}
+    author = Author(name="test", door="test", at=filled.population.now, ids=Ids())
+    return {"": lambda connection: endpoints.remove(connection, author, filled.population.endpoint)}
 
 
 @of("admin.policies.in_force")
@@ -1890,7 +1891,6 @@ CHANGES: Final = {
     "admin.endpoints.ask_again_to_confirm",
     "admin.endpoints.confirm",
     "admin.endpoints.confirm_by_link",
-    "admin.endpoints.disable",
     "admin.endpoints.kept_of_0_1",
     "admin.idempotency.once",
     "store.idempotency.claim",
@@ -1965,7 +1965,6 @@ CHANGES: Final = {
     "admin.orders.parties_of",
     "admin.policies.change_terms",
     "admin.policies.pair",
-    "admin.policies.create_version",
     "admin.policies.preview",
     "admin.policies.kept_terms",
     "admin.scores.judged",

@@ -140,7 +140,7 @@ async def test_a_supplier_sees_the_terms_that_hold_for_it_and_what_was_said_of_i
 
     def judge(connection: Connection) -> None:
         appeal = Appeal(cancellation=asked.cancellations[0], party=str(bound.supplier), reason="x", excluded=True)
-        judged(connection, bound.clock(), appeal, zone=UTC, by="test", door="test")
+        judged(connection, bound.author(), appeal, zone=UTC)
 
     await bound.application.database.write(judge)
     seen = {who: await _rows(bound, t.judgements, who) for who in (bound.supplier, bound.other_supplier)}

@@ -357,12 +357,10 @@ def _endpoint(connection: Connection, world: World) -> UUID:
     application = world.application
     added = endpoints.add(
         connection,
-        application.ids,
+        world.author(),
         application.keyring,
-        world.clock(),
         party=world.other_retailer,
         url="https://hooks.example.com/theirs",
-        by="test",
     )
     return added.endpoint.id
 
@@ -396,13 +394,12 @@ def _person(connection: Connection, world: World) -> dict[str, UUID]:
 
 
 def _policy(connection: Connection, world: World) -> UUID:
-    made = policies.create_version(
+    made = policies.change_terms(
         connection,
-        world.clock(),
+        world.author(),
         retailer=str(world.other_retailer),
         supplier=str(world.other_supplier),
         changes={"answer_within_s": 3600},
-        by="test",
         based_on=0,
     )
     return made.id
@@ -411,10 +408,9 @@ def _policy(connection: Connection, world: World) -> UUID:
 def _job(connection: Connection, world: World) -> UUID:
     made = jobs.create(
         connection,
+        world.author(),
         job=world.application.ids.new(),
-        now=world.clock(),
         party=world.other_retailer,
-        by="test",
         kind=JobKind.ASK,
         written=JobFormat.CSV,
     )

@@ -12,6 +12,7 @@ import httpx2
 from sqlalchemy import Connection
 
 from countermand.admin import credentials, parties
+from countermand.admin.audit import Author
 from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
 from countermand.domain.commands import Command
@@ -55,6 +56,11 @@ def settings_for(url: str, **more: Any) -> Settings:
     )
 
 
+def author_at(application: Service, name: str = "test") -> Author:
+    """Whoever changes what is no order, by the clock of a service."""
+    return Author(name=name, door="test", at=application.clock(), ids=application.ids)
+
+
 @dataclass(kw_only=True)
 class World:
     """An opened service with a few parties in it."""
@@ -83,6 +89,10 @@ class World:
     def actor(self, party: UUID) -> Actor:
         suppliers = (self.supplier, self.other_supplier)
         return Actor(party=party, kind=PartyKind.SUPPLIER if party in suppliers else PartyKind.RETAILER, name="test")
+
+    def author(self, name: str = "test") -> Author:
+        """Whoever changes what is no order, now."""
+        return author_at(self.application, name)
 
     def scope(self, party: UUID) -> Scope:
         """As what a party reads."""

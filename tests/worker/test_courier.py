@@ -56,18 +56,18 @@ async def register(world: World, url: str) -> Added:
     added = await application.database.write(
         lambda connection: endpoints.add(
             connection,
-            application.ids,
+            world.author(),
             application.keyring,
-            world.clock(),
             party=world.supplier,
             url=url,
             kinds=["cancellation.asked"],
             rules=ANY,
-            by="test",
         )
     )
     if added.endpoint.unconfirmed_since is not None:
-        await application.database.write(lambda connection: endpoints.confirm(connection, added.endpoint.id, by="test"))
+        await application.database.write(
+            lambda connection: endpoints.confirm(connection, world.author(), added.endpoint.id)
+        )
     return added
 
 

@@ -34,17 +34,9 @@ async def started(world: World, lines: Sequence[UUID], party: UUID | None = None
     who, job = party or world.retailer, world.application.ids.new()
 
     def start(connection: Connection) -> None:
-        jobs.create(
-            connection,
-            job=job,
-            now=world.clock(),
-            party=who,
-            by="test",
-            kind=JobKind.ASK,
-            written=JobFormat.CSV,
-        )
+        jobs.create(connection, world.author(), job=job, party=who, kind=JobKind.ASK, written=JobFormat.CSV)
         jobs.upload(connection, party=who, job=job, number=1, content=content.encode())
-        jobs.start(connection, party=who, job=job, parts=1, rows=len(lines), by="test")
+        jobs.start(connection, world.author(), party=who, job=job, parts=1, rows=len(lines))
 
     await world.application.database.write(start)
     return job
@@ -171,7 +163,7 @@ async def test_a_job_that_is_cancelled_in_the_middle_tells_of_every_row(world: W
     def cancel() -> None:
         if len(lanes.submitted) == 6:
             change = world.application.database.write(
-                lambda connection: jobs.cancel(connection, party=world.retailer, job=job, now=world.clock(), by="test")
+                lambda connection: jobs.cancel(connection, world.author(), party=world.retailer, job=job)
             )
             asked.append(asyncio.ensure_future(change))
 

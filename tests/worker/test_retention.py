@@ -160,10 +160,9 @@ async def test_jobs_go_some_time_after_they_ended_with_all_their_rows(world: Wor
         for _ in range(3):
             job = jobs.create(
                 connection,
+                world.author(),
                 job=ids.new(),
-                now=world.clock(),
                 party=retailer,
-                by="test",
                 kind=JobKind.ASK,
                 written=JobFormat.CSV,
             )
@@ -173,7 +172,7 @@ async def test_jobs_go_some_time_after_they_ended_with_all_their_rows(world: Wor
 
     begun, _, _ = await world.application.database.write(make)
     await world.application.database.write(
-        lambda connection: jobs.start(connection, party=retailer, job=begun, parts=1, rows=2, by="test")
+        lambda connection: jobs.start(connection, world.author(), party=retailer, job=begun, parts=1, rows=2)
     )
     await world.application.worker.do_jobs()
     world.clock.advance(days=DAYS["job_days"])
@@ -183,7 +182,7 @@ async def test_jobs_go_some_time_after_they_ended_with_all_their_rows(world: Wor
     assert await _swept(world) == {"job_rows": 2, "job_parts": 2, "jobs": 3}
     assert await _count(world, t.jobs) == 3
     await world.application.database.write(
-        lambda connection: jobs.start(connection, party=retailer, job=second, parts=1, rows=2, by="test")
+        lambda connection: jobs.start(connection, world.author(), party=retailer, job=second, parts=1, rows=2)
     )
     world.clock.advance(days=DAYS["job_days"] + 1)
     # What waits for a worker is not given up.

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from countermand.admin.audit import Action, Author, Change, record
+from countermand.admin.callers import PLATFORM
+from countermand.domain.dates import write_moment
 from countermand.ids import Clock
 from countermand.keyring import Keyring
 from countermand.reads.secrets import closed_secrets
@@ -79,7 +82,7 @@ async def back_up(
 
 
 async def restore(
-    settings: Settings, path: Path, clock: Clock, *, hold_notices: bool, writes: bool, progress: Progress
+    settings: Settings, path: Path, author: Author, *, hold_notices: bool, writes: bool, progress: Progress
 ) -> Restored:
     """Make the database and the key file that the settings name of a backup: all of it or nothing.
 
@@ -108,8 +111,11 @@ async def restore(
             if position is not None:
                 feed.move(connection, position)
             settled.append(
-                restored.settle(connection, taken_at=manifest.taken_at, now=clock(), hold_notices=hold_notices)
+                restored.settle(connection, taken_at=manifest.taken_at, now=author.at, hold_notices=hold_notices)
             )
+            detail = {"taken_at": write_moment(manifest.taken_at), "hold_notices": hold_notices}
+            change = Change(action=Action.BACKUP_RESTORED, party=PLATFORM, target=PLATFORM, detail=detail)
+            record(connection, author, change)
 
         plan = RestorePlan(make=partial(migrate, to=manifest.revision), finish=finish)
         undo = _put_keys(settings.keys, archive)

@@ -1,7 +1,7 @@
 """Endpoints: the webhooks and mailboxes where parties are notified, and the secrets that sign notices.
 
-Changed by their owners and by operators, not on the write road. Every change is logged; no secret and no path of a URL
-ever is.
+Changed by their owners and by operators, not on the write road. Every change is in the log and in the audit trail; no
+secret and no path of a URL ever is.
 """
 
 import base64
@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
 
+from countermand.admin.audit import Action, Author, Change, differences, record
 from countermand.domain.addresses.address import STRICT, AddressRules, BadAddressError
 from countermand.domain.addresses.kinds import check_address, kind_of
 from countermand.domain.addresses.mailbox import mailbox_of, recipient_of
@@ -114,16 +115,14 @@ class Added:
 
 def add(
     connection: Connection,
-    ids: Ids,
+    author: Author,
     keyring: Keyring,
-    now: datetime,
     *,
     party: UUID,
     url: str,
     kinds: Collection[str] = (),
     label: str = "",
     rules: AddressRules = STRICT,
-    by: str,
 ) -> Added:
     """Register an address of a party for these kinds of events; without any, for all, or what asks a mailbox to answer.
 
@@ -143,28 +142,28 @@ def add(
     if _count(connection, party) >= ENDPOINTS_MAX:
         raise TooManyEndpointsError(f"The party has {ENDPOINTS_MAX} endpoints. Remove one first.")
     kind = kind_of(url)
-    secret = new_secret(ids) if kind.is_signed else None
+    secret = new_secret(author.ids) if kind.is_signed else None
     endpoint = Endpoint(
-        id=ids.new(),
+        id=author.ids.new(),
         party=party,
         url=url,
         label=label,
         event_kinds=wanted,
         state=EndpointState.UNCONFIRMED if kind.is_confirmed else EndpointState.ACTIVE,
         state_reason=UNCONFIRMED if kind.is_confirmed else "",
-        created_at=now,
+        created_at=author.at,
         failing_since=None,
         secrets=_close(keyring, [{"secret": secret, "until": None}]) if secret else None,
-        unconfirmed_since=now if kind.is_confirmed else None,
+        unconfirmed_since=author.at if kind.is_confirmed else None,
     )
     connection.execute(insert(t.endpoints).values(_row(endpoint)))
-    _changed(connection, "endpoint_added", endpoint, by, kinds=[kind.value for kind in wanted])
+    _changed(connection, author, Action.ENDPOINT_ADDED, endpoint, label=label, kinds=[kind.value for kind in wanted])
     if kind.is_confirmed:
-        _owe_confirmation(connection, endpoint, now)
+        _owe_confirmation(connection, endpoint, author.at)
     return Added(endpoint=endpoint, secret=secret)
 
 
-def confirm(connection: Connection, endpoint: UUID, *, by: str) -> Endpoint:
+def confirm(connection: Connection, author: Author, endpoint: UUID) -> Endpoint:
     """Somebody confirmed this mailbox: notices are sent to it, also those that have waited. Once is enough.
 
     Raises:
@@ -180,7 +179,7 @@ def confirm(connection: Connection, endpoint: UUID, *, by: str) -> Endpoint:
     if before.state is EndpointState.UNCONFIRMED:
         after = replace(after, state=EndpointState.ACTIVE, state_reason="")
     _store(connection, after)
-    _changed(connection, "endpoint_confirmed", after, by)
+    _changed(connection, author, Action.ENDPOINT_CONFIRMED, after)
     return after
 
 
@@ -197,18 +196,18 @@ def to_confirm(connection: Connection, endpoint: UUID, fits: Callable[[str], boo
     return found, str(connection.execute(name).scalar_one())
 
 
-def confirm_by_link(connection: Connection, endpoint: UUID, fits: Callable[[str], bool]) -> bool:
+def confirm_by_link(connection: Connection, author: Author, endpoint: UUID, fits: Callable[[str], bool]) -> bool:
     """Confirm a mailbox by its link. Returns whether it was not confirmed before.
 
     Raises:
         UnknownEndpointError: as ``to_confirm``.
     """
     before, _ = to_confirm(connection, endpoint, fits)
-    return confirm(connection, endpoint, by="link in an e-mail") != before
+    return confirm(connection, author, endpoint) != before
 
 
 def ask_again_to_confirm(
-    connection: Connection, now: datetime, endpoint: UUID, *, rules: AddressRules, by: str, party: UUID | None = None
+    connection: Connection, author: Author, endpoint: UUID, *, rules: AddressRules, party: UUID | None = None
 ) -> Endpoint:
     """Send the confirmation of a mailbox once more.
 
@@ -224,8 +223,8 @@ def ask_again_to_confirm(
         what = f"This {noun} is confirmed" if found.kind.is_confirmed else f"This endpoint is a {noun}"
         raise NothingToConfirmError(f"{what}. There is nothing to confirm.")
     found.kind.check_usable(rules)
-    _changed(connection, "endpoint_confirmation", found, by)
-    _owe_confirmation(connection, found, now)
+    _changed(connection, author, Action.ENDPOINT_CONFIRMATION, found)
+    _owe_confirmation(connection, found, author.at)
     return found
 
 
@@ -311,12 +310,11 @@ class EndpointChange:
 
 def update_endpoint(
     connection: Connection,
-    now: datetime,
+    author: Author,
     endpoint: UUID,
     wanted: EndpointChange,
     *,
     rules: AddressRules = STRICT,
-    by: str,
     party: UUID | None = None,
     check: Callable[[Endpoint], None] = lambda found: None,
 ) -> Endpoint:
@@ -339,12 +337,12 @@ def update_endpoint(
     if wanted.kinds is not None:
         after = replace(after, event_kinds=check_kinds(wanted.kinds))
     if wanted.url is not None and wanted.url != before.url:
-        after = _moved(after, check_address(wanted.url, rules), now)
+        after = _moved(after, check_address(wanted.url, rules), author.at)
     if after != before:
         _store(connection, after)
-        _changed(connection, "endpoint_updated", after, by, kinds=[kind.value for kind in after.event_kinds])
+        _changed(connection, author, Action.ENDPOINT_UPDATED, after, **_differences(before, after))
     if after.unconfirmed_since is not None and after.url != before.url:
-        _owe_confirmation(connection, after, now)
+        _owe_confirmation(connection, after, author.at)
     return after
 
 
@@ -362,25 +360,30 @@ def _moved(endpoint: Endpoint, url: str, now: datetime) -> Endpoint:
     return moved
 
 
-def pause(connection: Connection, endpoint: UUID, *, reason: str, by: str, party: UUID | None = None) -> Endpoint:
+def pause(
+    connection: Connection, author: Author, endpoint: UUID, *, reason: str, party: UUID | None = None
+) -> Endpoint:
     """Send nothing there for a while. Its notices are collected and go out when it is resumed.
 
     Raises:
         UnknownEndpointError: as ``find``.
     """
-    return _stop(connection, endpoint, EndpointState.PAUSED, reason, by, party)
+    before = _find(connection, endpoint, party, lock=True)
+    after = replace(before, state=EndpointState.PAUSED, state_reason=reason)
+    if after != before:
+        _store(connection, after)
+        _changed(connection, author, Action.ENDPOINT_PAUSED, after, reason=reason)
+    return after
 
 
-def disable(connection: Connection, endpoint: UUID, *, reason: str, by: str) -> Endpoint:
-    """Stop sending to an endpoint whose receiver answered that it is gone. It can be resumed.
-
-    Raises:
-        UnknownEndpointError: as ``find``.
-    """
-    return _stop(connection, endpoint, EndpointState.DISABLED, reason, by, None)
+def record_stop(connection: Connection, author: Author, endpoint: Endpoint, state: EndpointState, reason: str) -> None:
+    """Have it in the audit trail that the service itself stopped an endpoint, in the transaction in which it did."""
+    action = Action.ENDPOINT_DISABLED if state is EndpointState.DISABLED else Action.ENDPOINT_PAUSED
+    detail = {"host": _host(endpoint), "reason": reason}
+    record(connection, author, Change(action=action, party=endpoint.party, target=endpoint.id, detail=detail))
 
 
-def resume(connection: Connection, endpoint: UUID, *, by: str, party: UUID | None = None) -> Endpoint:
+def resume(connection: Connection, author: Author, endpoint: UUID, *, party: UUID | None = None) -> Endpoint:
     """Send there again, whatever stopped it, and forget what failed before. A mailbox still has to be confirmed.
 
     Raises:
@@ -392,11 +395,11 @@ def resume(connection: Connection, endpoint: UUID, *, by: str, party: UUID | Non
         after = replace(after, state=EndpointState.UNCONFIRMED, state_reason=UNCONFIRMED)
     if after != before:
         _store(connection, after)
-        _changed(connection, "endpoint_resumed", after, by)
+        _changed(connection, author, Action.ENDPOINT_RESUMED, after)
     return after
 
 
-def remove(connection: Connection, endpoint: UUID, *, by: str, party: UUID | None = None) -> int:
+def remove(connection: Connection, author: Author, endpoint: UUID, *, party: UUID | None = None) -> int:
     """Send nothing there ever again, and say how many notices were due there: they are dead from now on.
 
     Raises:
@@ -416,18 +419,16 @@ def remove(connection: Connection, endpoint: UUID, *, by: str, party: UUID | Non
         )
         .values(state="dead", due_at=None, last_result="The endpoint was removed."),
     )
-    _changed(connection, "endpoint_removed", after, by, notices_dead=dead)
+    _changed(connection, author, Action.ENDPOINT_REMOVED, after, notices_dead=dead)
     return dead
 
 
 def rotate(
     connection: Connection,
-    ids: Ids,
+    author: Author,
     keyring: Keyring,
-    now: datetime,
     endpoint: UUID,
     *,
-    by: str,
     overlap: timedelta = OVERLAP,
     party: UUID | None = None,
 ) -> Added:
@@ -444,6 +445,7 @@ def rotate(
     before = _find(connection, endpoint, party, lock=True)
     if before.secrets is None:
         raise NoSecretError(f"This endpoint is a {before.kind.noun}, and {before.kind.messages} are not signed.")
+    now = author.at
     ends = now + overlap
     kept = [
         {"secret": each["secret"], "until": min(_until(each) or ends, ends).isoformat()}
@@ -457,10 +459,10 @@ def rotate(
             f"The endpoint has {SECRETS_MAX} valid secrets. The next one ends at {first}; without an overlap all"
             " of them end at once."
         )
-    secret = new_secret(ids)
+    secret = new_secret(author.ids)
     after = replace(before, secrets=_close(keyring, [{"secret": secret, "until": None}, *kept]))
     _store(connection, after)
-    _changed(connection, "endpoint_rotated", after, by, overlap_s=int(overlap.total_seconds()))
+    _changed(connection, author, Action.ENDPOINT_ROTATED, after, overlap_s=int(overlap.total_seconds()))
     return Added(endpoint=after, secret=secret)
 
 
@@ -486,17 +488,6 @@ def new_secret(ids: Ids) -> str:
     return f"whsec_{base64.b64encode(ids.random_bytes(32)).decode()}"
 
 
-def _stop(
-    connection: Connection, endpoint: UUID, state: EndpointState, reason: str, by: str, party: UUID | None
-) -> Endpoint:
-    before = _find(connection, endpoint, party, lock=True)
-    after = replace(before, state=state, state_reason=reason)
-    if after != before:
-        _store(connection, after)
-        _changed(connection, f"endpoint_{state}", after, by, reason=reason)
-    return after
-
-
 def _find(connection: Connection, endpoint: UUID, party: UUID | None, *, lock: bool) -> Endpoint:
     query = select(t.endpoints).where(t.endpoints.c.id == endpoint, t.endpoints.c.state != EndpointState.REMOVED.value)
     if party is not None:
@@ -519,11 +510,28 @@ def _store(connection: Connection, endpoint: Endpoint) -> None:
     change_exactly(connection, 1, update(t.endpoints).where(t.endpoints.c.id == endpoint.id).values(changed))
 
 
-def _changed(connection: Connection, what: str, endpoint: Endpoint, by: str, **more: Any) -> None:
+def _changed(connection: Connection, author: Author, action: Action, endpoint: Endpoint, **more: Any) -> None:
     agreements_changed(connection)
+    detail = {"host": _host(endpoint), **more}
+    what = action.value.replace(".", "_")
+    log.info(what, endpoint=show(PREFIX, endpoint.id), party=str(endpoint.party), by=author.name, **detail)
+    record(connection, author, Change(action=action, party=endpoint.party, target=endpoint.id, detail=detail))
+
+
+def _host(endpoint: Endpoint) -> str:
     # A path or a query can hold what proves the caller to the receiver, and a mailbox is a person's.
-    host = urlsplit(endpoint.url).hostname or endpoint.url.rpartition("@")[2]
-    log.info(what, endpoint=show(PREFIX, endpoint.id), party=str(endpoint.party), host=host, by=by, **more)
+    return urlsplit(endpoint.url).hostname or endpoint.url.rpartition("@")[2]
+
+
+def _differences(before: Endpoint, after: Endpoint) -> dict[str, Any]:
+    """What is another now. Where only the rest of an address is, that is said."""
+    found = differences(_told(before), _told(after))
+    return {**found, "address": "another of this host"} if after.url != before.url and "host" not in found else found
+
+
+def _told(endpoint: Endpoint) -> dict[str, Any]:
+    kinds = [kind.value for kind in endpoint.event_kinds]
+    return {"host": _host(endpoint), "label": endpoint.label, "kinds": kinds}
 
 
 def _row(endpoint: Endpoint) -> dict[str, Any]:

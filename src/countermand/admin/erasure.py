@@ -1,11 +1,11 @@
 """A customer wants to be forgotten."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from countermand.admin.audit import Action, Author, Change, record
 from countermand.domain.problems import UnknownError
 from countermand.ids import show
 from countermand.store.erasure import erase_customer
@@ -25,13 +25,20 @@ class Erased:
     now: bool
 
 
-def erase(connection: Connection, now: datetime, order: UUID, *, by: str, note: str = "") -> Erased:
+def erase(connection: Connection, author: Author, order: UUID, *, note: str = "") -> Erased:
     """Erase the customer's name, addresses and words from an order. Amounts, reasons and events stay.
 
     Raises:
         UnknownOrderError: there is no such order.
     """
-    erased = erase_customer(connection, order, at=now, by=by, note=note)
+    erased = erase_customer(connection, order, at=author.at, by=author.name, note=note)
     if erased is None:
         raise UnknownOrderError(f"There is no order {show('ord', order)}.")
-    return Erased(order=order, now=erased)
+    if erased.now:
+        detail = {"note": note} if note else {}
+        record(
+            connection,
+            author,
+            Change(action=Action.ORDER_ERASED, party=erased.retailer, target=order, detail=detail),
+        )
+    return Erased(order=order, now=erased.now)

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
+from countermand.admin.audit import Action, Author, Change, record
 from countermand.domain.jobs import BYTES_MAX, UNFINISHED_MAX, JobFormat, JobKind, JobState
 from countermand.domain.problems import ProblemError, RefusedError, UnfitError, UnknownError
 from countermand.ids import show
@@ -62,11 +63,10 @@ class MissingPartError(UnfitError):
 
 def create(
     connection: Connection,
+    author: Author,
     *,
     job: UUID,
-    now: datetime,
     party: UUID,
-    by: str,
     kind: JobKind,
     written: JobFormat,
     dry_run: bool = False,
@@ -82,22 +82,21 @@ def create(
         party=party,
         kind=kind,
         state=JobState.DRAFT,
-        by=by,
-        at=now,
+        by=author.name,
+        at=author.at,
         format=written.value,
         dry_run=dry_run,
         label=label,
     )
-    return _add(connection, draft)
+    return _add(connection, author, draft)
 
 
 def recover(
     connection: Connection,
+    author: Author,
     *,
     job: UUID,
-    now: datetime,
     party: UUID,
-    by: str,
     endpoint: UUID,
     since: datetime,
     until: datetime | None = None,
@@ -114,19 +113,27 @@ def recover(
         TooManyJobsError: as ``create``.
     """
     endpoints.find(connection, endpoint, party=owner)
-    terms = recovery_terms(endpoint, since=since, until=min(until or now, now), which=which)
-    return _add(
-        connection,
-        NewJob(id=job, party=party, kind=JobKind.RECOVER, state=JobState.QUEUED, by=by, at=now, terms=terms),
+    terms = recovery_terms(endpoint, since=since, until=min(until or author.at, author.at), which=which)
+    new = NewJob(
+        id=job,
+        party=party,
+        kind=JobKind.RECOVER,
+        state=JobState.QUEUED,
+        by=author.name,
+        at=author.at,
+        terms=terms,
     )
+    return _add(connection, author, new, endpoint=show(endpoints.PREFIX, endpoint))
 
 
-def _add(connection: Connection, job: NewJob) -> JobView:
+def _add(connection: Connection, author: Author, job: NewJob, **more: str) -> JobView:
     jobs.lock_party(connection, job.party)
     if job_reads.unfinished_jobs(connection, job.party) >= UNFINISHED_MAX:
         raise TooManyJobsError(f"The party has {UNFINISHED_MAX} unfinished jobs. Cancel one, or wait for its end.")
     jobs.add_job(connection, job)
     log.info("job_made", job=show(PREFIX, job.id), party=str(job.party), kind=job.kind.value, by=job.by)
+    detail = {"kind": job.kind.value, "dry_run": job.dry_run, **more}
+    record(connection, author, Change(action=Action.JOB_CREATED, party=job.party, target=job.id, detail=detail))
     return find(connection, party=job.party, job=job.id)
 
 
@@ -194,7 +201,7 @@ def check_parts(connection: Connection, *, party: UUID, job: UUID, parts: int) -
     return found
 
 
-def start(connection: Connection, *, party: UUID, job: UUID, parts: int, rows: int, by: str) -> JobView:
+def start(connection: Connection, author: Author, *, party: UUID, job: UUID, parts: int, rows: int) -> JobView:
     """Let workers do a job whose file has so many rows.
 
     Raises:
@@ -202,12 +209,13 @@ def start(connection: Connection, *, party: UUID, job: UUID, parts: int, rows: i
     """
     jobs.lock_job(connection, job)
     check_parts(connection, party=party, job=job, parts=parts)
-    jobs.change_job(connection, job, JobState.DRAFT, state=JobState.QUEUED.value, total=rows, by=by)
-    log.info("job_started", job=show(PREFIX, job), party=str(party), rows=rows, by=by)
+    jobs.change_job(connection, job, JobState.DRAFT, state=JobState.QUEUED.value, total=rows, by=author.name)
+    log.info("job_started", job=show(PREFIX, job), party=str(party), rows=rows, by=author.name)
+    record(connection, author, Change(action=Action.JOB_STARTED, party=party, target=job, detail={"rows": rows}))
     return find(connection, party=party, job=job)
 
 
-def cancel(connection: Connection, *, party: UUID, job: UUID, now: datetime, by: str) -> JobView:
+def cancel(connection: Connection, author: Author, *, party: UUID, job: UUID) -> JobView:
     """Do no more of a job. A worker that is in the middle of it ends it soon; what is done stays done.
 
     Raises:
@@ -217,13 +225,15 @@ def cancel(connection: Connection, *, party: UUID, job: UUID, now: datetime, by:
     found = _locked(connection, party, job)
     state = JobState(found.state)
     if state is JobState.DRAFT:
-        ended = {"state": JobState.CANCELLED.value, "cancelled_at": now, "finished_at": now}
+        ended = {"state": JobState.CANCELLED.value, "cancelled_at": author.at, "finished_at": author.at}
         jobs.change_job(connection, job, state, **ended)
         jobs.drop_parts(connection, job)
     elif state in (JobState.QUEUED, JobState.RUNNING):
-        if found.cancelled_at is None:
-            jobs.change_job(connection, job, state, cancelled_at=now)
+        if found.cancelled_at is not None:
+            return found
+        jobs.change_job(connection, job, state, cancelled_at=author.at)
     else:
         raise JobNotOpenError(f"The job is {state.value}, and stays so.")
-    log.info("job_cancelled", job=show(PREFIX, job), party=str(party), by=by)
+    log.info("job_cancelled", job=show(PREFIX, job), party=str(party), by=author.name)
+    record(connection, author, Change(action=Action.JOB_CANCELLED, party=party, target=job))
     return find(connection, party=party, job=job)

@@ -7,7 +7,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
+from countermand.admin.audit import Action, Author, Change, record
 from countermand.admin.endpoints import UnknownEndpointError
+from countermand.domain.dates import write_moment
 from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.problems import RefusedError, UnknownError
 from countermand.ids import show
@@ -40,7 +42,7 @@ class SentAgain:
     endpoint: Endpoint
 
 
-def replay(connection: Connection, now: datetime, notice: UUID) -> SentAgain:
+def replay(connection: Connection, author: Author, notice: UUID) -> SentAgain:
     """Send a notice again, whether it is dead or was sent. It is due at once, under the same id.
 
     Raises:
@@ -50,12 +52,14 @@ def replay(connection: Connection, now: datetime, notice: UUID) -> SentAgain:
     """
     row = notices.notice_by_id(connection, notice)
     to = _sendable(connection, row.endpoint_id) if row else None
-    if row is None or to is None or not outbox.replay(connection, now, row.retailer_id, row.id):
+    if row is None or to is None or not outbox.replay(connection, author.at, row.retailer_id, row.id):
         raise UnknownNoticeError(f"There is no notice {show(PREFIX, notice)}.")
+    detail = {"endpoint": show(endpoints.PREFIX, to.id), "kind": row.kind}
+    record(connection, author, Change(action=Action.NOTICE_RESENT, party=to.party, target=row.id, detail=detail))
     return SentAgain(count=1, endpoint=to)
 
 
-def resend(connection: Connection, now: datetime, scope: Scope, notice: UUID) -> NoticeView:
+def resend(connection: Connection, author: Author, scope: Scope, notice: UUID) -> NoticeView:
     """Send a notice again that this party may see. Returns how it stands then.
 
     Raises:
@@ -64,13 +68,13 @@ def resend(connection: Connection, now: datetime, scope: Scope, notice: UUID) ->
     """
     if notices.notice_shown(connection, scope, notice) is None:
         raise UnknownNoticeError(f"There is no notice {show(PREFIX, notice)}.")
-    replay(connection, now, notice)
+    replay(connection, author, notice)
     found = notices.notice_shown(connection, scope, notice)
     assert found is not None
     return found
 
 
-def recover(connection: Connection, now: datetime, endpoint: UUID, since: datetime) -> SentAgain:
+def recover(connection: Connection, author: Author, endpoint: UUID, since: datetime) -> SentAgain:
     """Send every notice again that is dead for an endpoint and was made at that time or later.
 
     Raises:
@@ -78,7 +82,11 @@ def recover(connection: Connection, now: datetime, endpoint: UUID, since: dateti
         EndpointRemovedError: it was removed.
     """
     to = _sendable(connection, endpoint)
-    return SentAgain(count=outbox.recover(connection, now, endpoint, since), endpoint=to)
+    count = outbox.recover(connection, author.at, endpoint, since)
+    detail = {"since": write_moment(since), "notices": count}
+    change = Change(action=Action.ENDPOINT_RECOVERED, party=to.party, target=to.id, detail=detail)
+    record(connection, author, change)
+    return SentAgain(count=count, endpoint=to)
 
 
 def _sendable(connection: Connection, endpoint: UUID) -> Endpoint:

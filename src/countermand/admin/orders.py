@@ -1,10 +1,10 @@
 """Orders: who takes part in one that is handed in by name, and forgetting the customer of one."""
 
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from countermand.admin.audit import Author
 from countermand.admin.erasure import Erased, erase
 from countermand.admin.finding import find_party
 from countermand.documents.orders import OrderIn
@@ -17,14 +17,14 @@ from countermand.reads.views import PartyView
 
 
 def erase_and_show(
-    connection: Connection, scope: Scope, *, now: datetime, order: UUID, by: str, note: str
+    connection: Connection, author: Author, scope: Scope, *, order: UUID, note: str
 ) -> tuple[Erased, tuple[OrderSummary, list[LineDetail]] | None]:
     """Erase the customer of an order, and show the order as it is then.
 
     Raises:
         UnknownOrderError: there is no such order.
     """
-    erased = erase(connection, now, order, by=by, note=note)
+    erased = erase(connection, author, order, note=note)
     return erased, order_with_lines(connection, scope, order)
 
 

@@ -8,12 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert, select
 
+from countermand.admin.audit import Action, Author, Change, differences, record
 from countermand.admin.finding import find_party, find_retailer
 from countermand.documents.parties import PartyOut
 from countermand.documents.policies import PolicyOut, defaults_shown, policy_shown
 from countermand.domain.parties import PartyKind
 from countermand.domain.policy import DEFAULT_POLICY, Policy
-from countermand.domain.policy_terms import Hours
+from countermand.domain.policy_terms import Hours, terms_of
 from countermand.domain.problems import RefusedError, UnfitError
 from countermand.domain.working_hours import WorkingHours
 from countermand.ids import made_at
@@ -38,7 +39,7 @@ def in_force(connection: Connection, retailer: UUID, fulfiller: UUID) -> Policy:
 def put_in_force(
     connection: Connection, now: datetime, *, retailer: UUID, fulfiller: UUID, policy: Policy, by: str
 ) -> Policy:
-    """Write down the next of the retailer's versions. Cancellations asked before keep theirs (EC-33)."""
+    """Write down the next of the retailer's versions, in no audit trail. Asks of before keep theirs (EC-33)."""
     version = policy_reads.last_policy_version(connection, retailer) + 1
     connection.execute(
         insert(t.policies).values(
@@ -116,15 +117,14 @@ class PolicyChangedError(RefusedError):
 
 def change_terms(
     connection: Connection,
-    now: datetime,
+    author: Author,
     *,
     retailer: str,
     supplier: str | None,
     changes: Mapping[str, Any],
-    by: str,
     based_on: int | None = None,
-) -> Policy:
-    """Write down a new version of what two agreed. What ``changes`` does not name stays as it was.
+) -> NamedPolicy:
+    """Write down a new version of what two agreed, and give it back. What ``changes`` does not name stays as it was.
 
     ``based_on`` is the version that was seen, if somebody saw one.
 
@@ -136,29 +136,17 @@ def change_terms(
     seller, holder = pair(connection, retailer, supplier)
     # Two at once would take the same number.
     connection.execute(select(t.parties.c.id).where(t.parties.c.id == seller).with_for_update(key_share=True))
-    policy = amended(_as_seen(in_force(connection, seller, holder), based_on), changes)
-    return put_in_force(connection, now, retailer=seller, fulfiller=holder, policy=policy, by=by)
-
-
-def create_version(
-    connection: Connection,
-    now: datetime,
-    *,
-    retailer: str,
-    supplier: str | None,
-    changes: Mapping[str, Any],
-    by: str,
-    based_on: int,
-) -> NamedPolicy:
-    """The same, with the new version as it can be read.
-
-    Raises:
-        BadTermsError, PolicyChangedError, UnknownPartyError, NoRetailerError, NoSupplierError: as ``change_terms``.
-    """
-    new = change_terms(connection, now, retailer=retailer, supplier=supplier, changes=changes, by=by, based_on=based_on)
-    seller, _ = pair(connection, retailer, supplier)
+    before = _as_seen(in_force(connection, seller, holder), based_on)
+    policy = amended(before, changes)
+    new = put_in_force(connection, author.at, retailer=seller, fulfiller=holder, policy=policy, by=author.name)
     found = policy_reads.named_version(connection, seller, new.version)
     assert found is not None
+    detail = {
+        "supplier": found.fulfiller_name or "every supplier",
+        **differences({"version": before.version}, {"version": new.version}),
+        **differences(terms_of(before), terms_of(new)),
+    }
+    record(connection, author, Change(action=Action.POLICY_CREATED, party=seller, target=found.id, detail=detail))
     return found
 
 

@@ -1,12 +1,13 @@
 """Appeals: a cancellation is taken out of a score, or counts again."""
 
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, select
 
+from countermand.admin.audit import Action, Author, Change, record
 from countermand.admin.finding import EVERYTHING, find_party
 from countermand.domain.problems import RefusedError, UnfitError, UnknownError
 from countermand.ids import show
@@ -70,18 +71,18 @@ class Appeal:
     excluded: bool
 
 
-def judged(connection: Connection, now: datetime, appeal: Appeal, *, zone: tzinfo, by: str, door: str) -> JudgementView:
+def judged(connection: Connection, author: Author, appeal: Appeal, *, zone: tzinfo) -> JudgementView:
     """Decide an appeal, with the judgement as it can be read.
 
     Raises:
         BadReasonError, UnknownCancellationError, NotCountedError, WhoseScoreError, UnknownPartyError,
         NothingToJudgeError: as ``judge``.
     """
-    done = judge(connection, now, appeal, zone=zone, by=by, door=door)
+    done = judge(connection, author, appeal, zone=zone)
     return scores.last_judgement(connection, done.cancellation, done.party)
 
 
-def judge(connection: Connection, now: datetime, appeal: Appeal, *, zone: tzinfo, by: str, door: str) -> Judged:
+def judge(connection: Connection, author: Author, appeal: Appeal, *, zone: tzinfo) -> Judged:
     """Decide an appeal.
 
     Raises:
@@ -102,7 +103,20 @@ def judge(connection: Connection, now: datetime, appeal: Appeal, *, zone: tzinfo
     if _is_excluded(connection, row, whose) == appeal.excluded:
         state = "is excluded already" if appeal.excluded else "is not excluded"
         raise NothingToJudgeError(f"The cancellation {state}.")
-    scores.judge(connection, now, row, whose, excluded=appeal.excluded, reason=appeal.reason, by=by, door=door)
+    scores.judge(
+        connection,
+        author.at,
+        row,
+        whose,
+        excluded=appeal.excluded,
+        reason=appeal.reason,
+        by=author.name,
+        door=author.door,
+    )
+    action = Action.JUDGEMENT_EXCLUDED if appeal.excluded else Action.JUDGEMENT_RESTORED
+    written = scores.last_judgement(connection, row.id, whose)
+    detail = {"cancellation": show("can", row.id), "reason": appeal.reason}
+    record(connection, author, Change(action=action, party=whose, target=written.id, detail=detail))
     return Judged(cancellation=row.id, party=whose, excluded=appeal.excluded)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, insert, select, update
 
 from countermand.admin import credentials
-from countermand.admin.audit import Action, Author, Change, record
+from countermand.admin.audit import Action, Author, Change, differences, record
 from countermand.admin.callers import Permission, permitted
 from countermand.admin.parties import TakenError, lock_names
 from countermand.admin.sessions import hash_of_password
@@ -150,7 +150,8 @@ def update_user(connection: Connection, author: Author, party: PartyView, before
         values["permissions"] = permitted(PartyKind(party.kind), change.permissions)
     if values:
         change_exactly(connection, 1, update(t.users).where(t.users.c.id == user.id).values(values))
-        detail = {"email": user.email, **values}
+        was = {"name": before.name, "permissions": sorted(before.permissions)}
+        detail = {"email": user.email, **differences(was, values)}
         entry = Change(action=Action.USER_CHANGED, party=user.party_id, target=user.id, detail=detail)
         record(connection, author, entry)
     if change.password_hash is not None:
@@ -197,6 +198,6 @@ def _end_tokens(connection: Connection, author: Author, user: UUID) -> int:
     return credentials.revoke_where(connection, author, t.credentials.c.user_id == user)
 
 
-def _record(connection: Connection, author: Author, action: Action, user: User) -> None:
-    change = Change(action=action, party=user.party_id, target=user.id, detail={"email": user.email})
+def _record(connection: Connection, author: Author, action: Action, user: User, **more: Any) -> None:
+    change = Change(action=action, party=user.party_id, target=user.id, detail={"email": user.email, **more})
     record(connection, author, change)

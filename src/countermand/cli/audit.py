@@ -1,4 +1,4 @@
-"""`countermand audit`: who changed which party, user or credential."""
+"""`countermand audit`: who changed what that is no event of an order."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,21 +15,23 @@ from countermand.cli.orders import LimitFlag
 from countermand.cli.output import Exit, fail, print_json, print_table
 from countermand.cli.parties import find_id
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag
+from countermand.documents import audit as documents
 
 
 def audit(
     *,
     party: PartyFlag = None,
-    object: Annotated[str | None, Parameter(help="About this party, user or credential: its id")] = None,  # noqa: A002
+    object: Annotated[str | None, Parameter(help="About this: the id of a party, user, endpoint, ...")] = None,  # noqa: A002
     action: Annotated[str | None, Parameter(help="Only this kind of change, such as credential.revoked")] = None,
     limit: LimitFlag | None = None,
     csv: CsvFlag = False,
     database: DatabaseFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """List who changed which party, user or credential, newest first: 50 unless --limit says otherwise.
+    """List who changed what, when and through which door, newest first: 50 unless --limit says otherwise.
 
-    What happened to orders is in `timeline`.
+    It has parties, users, credentials, endpoints, policies, judgements and jobs, what was sent or tried again, and who
+    erased a customer. What happened to orders is in `timeline`.
     """
     if action is not None and action not in set(Action):
         fail(Exit.USAGE, "bad_action", f"{action!r} is no kind of change. There are {', '.join(Action)}.")
@@ -63,6 +65,4 @@ def _cells(row: ListedEntry) -> Mapping[str, object]:
 
 
 def _in_words(detail: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {' '.join(value) if isinstance(value, list) else value}" for name, value in detail.items()
-    )
+    return ", ".join(f"{name} {value}" for name, value in documents.told(detail))

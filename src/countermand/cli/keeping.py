@@ -10,9 +10,10 @@ from cyclopts import Parameter
 
 from countermand.admin import backups
 from countermand.cli.output import CommandError, Exit, manners, report, say, what_failed
+from countermand.cli.parties import author_with
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, run
 from countermand.domain.dates import write_moment
-from countermand.ids import system_clock
+from countermand.ids import Ids, system_clock
 from countermand.road import opened_database
 from countermand.store.archive import ArchiveError, Manifest
 
@@ -73,7 +74,7 @@ def restore(
         backups.restore(
             settings,
             file,
-            system_clock,
+            author_with(system_clock, Ids()),
             hold_notices=hold_notices,
             writes=not manners.dry_run,
             progress=Progress(),

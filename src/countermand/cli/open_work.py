@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from countermand.admin import endpoints, policies
+from countermand.admin.audit import Author
 from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
 from countermand.cli.orders import DOOR, operator
@@ -86,13 +87,11 @@ class OpenWork:
         application = self._application
         add = partial(
             endpoints.add,
-            ids=application.ids,
+            author=Author(name="demo", door="demo", at=application.clock(), ids=application.ids),
             keyring=application.keyring,
-            now=application.clock(),
             party=party,
             url=url,
             rules=application.settings.address_rules,
-            by="demo",
         )
         await application.database.write(add)
 

@@ -13,6 +13,7 @@ from countermand.cli.output import Exit, fail, print_csv, print_json, print_tabl
 from countermand.cli.problems import as_command_error
 from countermand.cli.running import CsvFlag, DatabaseFlag, JsonFlag
 from countermand.domain.passwords import why_no_password
+from countermand.ids import Clock, Ids
 from countermand.road import Application
 
 
@@ -57,7 +58,12 @@ _PARTY_COLUMNS: Final = ("id", "kind", "name", "number")
 
 def author(application: Application) -> Author:
     """The user of this terminal, as the audit trail names them."""
-    return Author(name=f"operator {getpass.getuser()}", door="cli", at=application.clock(), ids=application.ids)
+    return author_with(application.clock, application.ids)
+
+
+def author_with(clock: Clock, ids: Ids) -> Author:
+    """The same before anything is opened."""
+    return Author(name=f"operator {getpass.getuser()}", door="cli", at=clock(), ids=ids)
 
 
 def find_id(prefix: str, text: str) -> UUID:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints, parties, policies
+from countermand.admin.audit import Author
 from countermand.admin.finding import EVERYTHING
 from countermand.app import Service, opened
 from countermand.cli.orders import DOOR, operator
@@ -101,14 +102,12 @@ class Sample:
         )
         endpoints.add(
             connection,
-            application.ids,
+            Author(name="demo", door="demo", at=now, ids=application.ids),
             application.keyring,
-            now,
             party=self._parties[SUPPLIERS[0]],
             # Nobody listens there.
             url="http://127.0.0.1:9/hooks",
             rules=application.settings.address_rules,
-            by="demo",
         )
 
     async def _week(self, start: datetime, week: int) -> None:

@@ -1,5 +1,6 @@
-"""Entries of the audit trail as JSON."""
+"""Entries of the audit trail, as JSON and in words."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -9,7 +10,20 @@ from pydantic import BaseModel
 from countermand.ids import show
 from countermand.reads.audit import AuditEntry
 
-PREFIXES: Final = {"party": "pty", "user": "usr", "credential": "crd"}
+PREFIXES: Final = {
+    "party": "pty",
+    "user": "usr",
+    "credential": "crd",
+    "endpoint": "ept",
+    "notice": "ntc",
+    "policy": "plc",
+    "judgement": "jdg",
+    "order": "ord",
+    "refund": "rfd",
+    "job": "job",
+    "backup": "pty",
+}
+"""How the id of what was changed begins, by the noun of the action. A restored backup is the platform's."""
 
 
 class EntryOut(BaseModel):
@@ -40,3 +54,21 @@ def entry_shown(row: AuditEntry) -> EntryOut:
         request_id=str(row.detail.get("request_id", "")),
         detail=detail,
     )
+
+
+def told(detail: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What changed, in words: what it is about, and what it is now; after an arrow, where it is known what it was."""
+    return [(name.replace("_", " "), _in_words(value)) for name, value in detail.items()]
+
+
+def _in_words(value: Any) -> str:
+    match value:
+        case {"from": before, "to": after}:
+            return f"{_in_words(before)} → {_in_words(after)}"
+        case True | False:
+            return "yes" if value else "no"
+        case list():
+            return " ".join(map(str, value)) or "none"
+        case None | "":
+            return "none"
+    return str(value)

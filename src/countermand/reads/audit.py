@@ -1,4 +1,4 @@
-"""The audit trail, read: who changed which party, user or credential, and when."""
+"""The audit trail, read: who changed what that is no event of a line, and when."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from countermand.domain.deadlines import pass_deadlines
 from countermand.domain.decide import LineOutcome, decide, decide_order
 from countermand.domain.groups import settle
 from countermand.domain.line import Cancellation, Decision, Line
-from countermand.domain.money.commands import PaymentCommand, RefundCommand
+from countermand.domain.money.commands import PaymentCommand, RefundCommand, RetryRefund
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parcels import changed as changed_parcel
 from countermand.domain.parcels import reported, reported_before
@@ -31,7 +31,7 @@ from countermand.domain.refusals import UNKNOWN_LINE, Refusal
 from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.service.effects import apply
 from countermand.service.idempotency import answer_again, find_answer, keep_answer
-from countermand.service.money import Result, decide_payment, decide_refund
+from countermand.service.money import Result, audit_retry, decide_payment, decide_refund
 from countermand.service.orders import place
 from countermand.service.process_status import open_process
 from countermand.service.shipments import note_parcel, note_parcel_change, shipped
@@ -62,6 +62,8 @@ def _decide(work: Workspace, call: Call) -> Outcome:
     lines = work.lines_of(command)
     _pass_deadlines(work, lines)
     result = _decided(work, command, lines)
+    if isinstance(command, RetryRefund) and not isinstance(result, Refusal):
+        audit_retry(work, command, call.door)
     changed, repeated = _apply(work, command, lines, result, call.door)
     refusal, outcomes = (result, ()) if isinstance(result, Refusal) else (None, result)
     parcel = _parcel_of(work, command, lines)

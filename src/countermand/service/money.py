@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from countermand.admin.audit import Action, Change, entry_of
 from countermand.domain.decide import LineOutcome
 from countermand.domain.line import Decision, Line
 from countermand.domain.money import payments
 from countermand.domain.money.account import captured_instead, give_back
-from countermand.domain.money.commands import CapturePayment, PaymentCommand, RefundCommand
+from countermand.domain.money.commands import CapturePayment, PaymentCommand, RefundCommand, RetryRefund
 from countermand.domain.money.decide import decide_refunds, refunds_due
 from countermand.domain.money.journal import with_postings
 from countermand.domain.money.pricing import Payment
@@ -34,6 +35,15 @@ def decide_refund(work: Workspace, command: RefundCommand) -> Result:
         _settle(work, work.lines[of], before, outcome)
         decided[of] = decided[of].then(decision) if of in decided else decision
     return tuple(LineOutcome(line=of, outcome=decision) for of, decision in decided.items())
+
+
+def audit_retry(work: Workspace, command: RetryRefund, door: str) -> None:
+    """Have it in the audit trail who had a refund tried again. It is no event: nobody is notified of it."""
+    refund = work.refunds[command.refund]
+    detail = {"step": refund.step, **({"note": command.note} if command.note else {})}
+    retailer = work.lines[refund.line].retailer
+    change = Change(action=Action.REFUND_RETRIED, party=retailer, target=refund.id, detail=detail)
+    work.add("audit", **entry_of(work.new_id(), change, by=command.actor.name, door=door, at=work.now))
 
 
 def _settle(work: Workspace, line: Line, before: Refund, outcome: RefundOutcome) -> None:

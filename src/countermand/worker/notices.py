@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
+from countermand.admin.audit import Author
 from countermand.domain.delivery import (
     ATTEMPTS_MAX,
     FAILING_MAX,
@@ -556,6 +557,9 @@ class Notices:
         assert result.stop is not None
         stopped = outbox.stop(connection, result.queue.id, result.stop.value, _why(result), until)
         if stopped:
+            author = Author(name=BY_ITSELF, door=DOOR, at=result.settlement.at, ids=self._ids)
+            state = EndpointState(result.stop.value)
+            endpoints.record_stop(connection, author, result.queue.endpoint, state, _why(result))
             owner_mails.owe(connection, result.queue.id, _why(result), result.settlement.at)
         return stopped
 
@@ -571,6 +575,11 @@ class Notices:
             for queue in idle:
                 del self._queues[queue.id]
 
+
+BY_ITSELF: Final = "countermand"
+"""What the audit trail calls the service itself."""
+
+DOOR: Final = "worker"
 
 _WORST: Final = 7
 """From so many failures on the rests are equally long."""

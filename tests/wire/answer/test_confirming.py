@@ -32,10 +32,8 @@ ADDRESS = "orders@alpine.example"
 
 async def added(world: World, party: UUID | None = None, address: str = ADDRESS, **more: Any) -> Endpoint:
     application = world.application
-    wanted = {"party": party or world.supplier, "url": f"mailto:{address}", "by": "test", **more}
-    made = await application.database.write(
-        lambda c: endpoints.add(c, application.ids, application.keyring, world.clock(), **wanted)
-    )
+    wanted = {"party": party or world.supplier, "url": f"mailto:{address}", **more}
+    made = await application.database.write(lambda c: endpoints.add(c, world.author(), application.keyring, **wanted))
     return made.endpoint
 
 
@@ -95,7 +93,7 @@ async def test_what_is_called_for_no_more_is_not_sent(sqlite_world: World, ends:
     world = sqlite_world
     made = await added(world)
     end = endpoints.confirm if ends == "confirmed" else endpoints.remove
-    await world.application.database.write(lambda c: end(c, made.id, by="test"))
+    await world.application.database.write(lambda c: end(c, world.author(), made.id))
     post = station(world)
     await post.later(10)
     assert post.postman.asked_to_confirm == []
@@ -148,7 +146,7 @@ async def test_a_link_of_what_was_removed_or_has_another_address_opens_nothing(s
     world = sqlite_world
     made, other = await added(world), await added(world, address="other@alpine.example")
     removed, foreign = link(world, made), link(world, other, ADDRESS)
-    await world.application.database.write(lambda c: endpoints.remove(c, made.id, by="test"))
+    await world.application.database.write(lambda c: endpoints.remove(c, world.author(), made.id))
     for path in (removed, foreign):
         for method in ("GET", "POST"):
             gone = await call(world, path, method, answer="confirm")
@@ -180,13 +178,13 @@ async def test_a_forged_link_opens_nothing(sqlite_world: World) -> None:
 async def test_a_pause_is_not_ended_by_a_confirmation_nor_the_other_way_round(sqlite_world: World) -> None:
     world = sqlite_world
     made, write = await added(world), world.application.database.write
-    await write(lambda c: endpoints.pause(c, made.id, reason="x", by="test"))
-    await write(lambda c: endpoints.resume(c, made.id, by="test"))
+    await write(lambda c: endpoints.pause(c, world.author(), made.id, reason="x"))
+    await write(lambda c: endpoints.resume(c, world.author(), made.id))
     assert await state(world, made) is EndpointState.UNCONFIRMED
-    await write(lambda c: endpoints.pause(c, made.id, reason="x", by="test"))
+    await write(lambda c: endpoints.pause(c, world.author(), made.id, reason="x"))
     await call(world, link(world, made), "POST", answer="confirm")
     assert await state(world, made) is EndpointState.PAUSED
-    await write(lambda c: endpoints.resume(c, made.id, by="test"))
+    await write(lambda c: endpoints.resume(c, world.author(), made.id))
     assert await state(world, made) is EndpointState.ACTIVE
 
 
@@ -213,7 +211,7 @@ async def test_a_party_has_a_bounded_number_of_confirmations_though_it_removes_i
     monkeypatch.setattr(endpoints, "ENDPOINTS_MAX", 2)
     for name in ("a", "b"):
         made = await added(world, address=f"{name}@alpine.example")
-        await world.application.database.write(partial(endpoints.remove, endpoint=made.id, by="test"))
+        await world.application.database.write(partial(endpoints.remove, author=world.author(), endpoint=made.id))
         world.clock.advance(seconds=1)
     with pytest.raises(TooManyConfirmationsError, match="for this party"):
         await added(world, address="c@alpine.example")
@@ -254,7 +252,7 @@ async def test_notices_wait_thirty_days_and_a_warning_tells_of_them(world: World
 
 async def confirmed(world: World, party: UUID, **more: Any) -> None:
     made = await added(world, party, address=f"{party.hex}@alpine.example", **more)
-    await world.application.database.write(lambda c: endpoints.confirm(c, made.id, by="test"))
+    await world.application.database.write(lambda c: endpoints.confirm(c, world.author(), made.id))
 
 
 async def reported(world: World) -> list[str]:

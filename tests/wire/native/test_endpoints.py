@@ -389,7 +389,7 @@ async def test_another_mailbox_has_to_be_confirmed(native: Native) -> None:
     made = await added(native, url=f"mailto:{native.retailer.hex}@alpine.example")
     application = native.world.application
     await application.database.write(
-        lambda connection: endpoints.confirm(connection, UUID(made["id"].removeprefix("ept_")), by="test")
+        lambda connection: endpoints.confirm(connection, native.world.author(), UUID(made["id"].removeprefix("ept_")))
     )
     same = await changed(native, made, "*", label="desk")
     assert same.json()["state"] == "active"

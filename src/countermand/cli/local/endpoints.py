@@ -14,7 +14,7 @@ from countermand.cli.nouns import Document, ListedEndpoint, NewSecret
 from countermand.cli.orders import operator
 from countermand.cli.outcomes import unconfirmed
 from countermand.cli.output import manners
-from countermand.cli.parties import find_id
+from countermand.cli.parties import author, find_id
 from countermand.cli.running import ask_database, read_settings, with_database
 from countermand.documents.endpoints import listed_endpoint
 from countermand.domain.delivery import Attempt, Verdict
@@ -39,15 +39,13 @@ class LocalEndpoints:
         def change(connection: Connection, application: Application) -> Added:
             return endpoints.add(
                 connection,
-                application.ids,
+                author(application),
                 application.keyring,
-                application.clock(),
                 party=find_party(connection, party).id,
                 url=url,
                 kinds=events,
                 label=label,
                 rules=application.settings.address_rules,
-                by=operator().name,
             )
 
         return _shown(self._change(change, uses_keys=True))
@@ -69,23 +67,23 @@ class LocalEndpoints:
         """Pause one."""
         wanted, who = _id(endpoint), operator().name
         why = f"Paused by {who}" + (f": {reason}" if reason else ".")
-        self._change(lambda connection, _: endpoints.pause(connection, wanted, reason=why, by=who))
+        self._change(lambda connection, road: endpoints.pause(connection, author(road), wanted, reason=why))
         return {"id": show(endpoints.PREFIX, wanted), "state": "paused"}
 
     def resume(self, endpoint: str) -> Document:
         """Resume one."""
         wanted = _id(endpoint)
-        return _state(self._change(lambda connection, _: endpoints.resume(connection, wanted, by=operator().name)))
+        return _state(self._change(lambda connection, road: endpoints.resume(connection, author(road), wanted)))
 
     def confirm(self, endpoint: str, *, again: bool) -> Document:
         """Confirm a mailbox, or ask it once more."""
-        wanted, who = _id(endpoint), operator().name
+        wanted = _id(endpoint)
 
         def change(connection: Connection, application: Application) -> Endpoint:
+            by, rules = author(application), application.settings.address_rules
             if not again:
-                return endpoints.confirm(connection, wanted, by=who)
-            rules = application.settings.address_rules
-            return endpoints.ask_again_to_confirm(connection, application.clock(), wanted, rules=rules, by=who)
+                return endpoints.confirm(connection, by, wanted)
+            return endpoints.ask_again_to_confirm(connection, by, wanted, rules=rules)
 
         return _state(self._change(change))
 
@@ -96,12 +94,10 @@ class LocalEndpoints:
         def change(connection: Connection, application: Application) -> Added:
             return endpoints.rotate(
                 connection,
-                application.ids,
+                author(application),
                 application.keyring,
-                application.clock(),
                 wanted,
                 overlap=timedelta(seconds=overlap_s),
-                by=operator().name,
             )
 
         return _shown(self._change(change, uses_keys=True))
@@ -109,7 +105,7 @@ class LocalEndpoints:
     def remove(self, endpoint: str) -> Document:
         """Remove one."""
         wanted = _id(endpoint)
-        self._change(lambda connection, _: endpoints.remove(connection, wanted, by=operator().name))
+        self._change(lambda connection, road: endpoints.remove(connection, author(road), wanted))
         return {"id": show(endpoints.PREFIX, wanted), "state": "removed"}
 
     def test(self, endpoint: str, event: str | None) -> Document | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from countermand.admin import endpoints
 from countermand.admin import notices as admin
 from countermand.cli.nouns import Document, SentAgain, WantedNotices
-from countermand.cli.parties import find_id
+from countermand.cli.parties import author, find_id
 from countermand.cli.running import read_pages, read_settings, with_database
 from countermand.documents.notices import NoticeOut, notices_shown
 from countermand.domain.endpoint import Endpoint
@@ -50,7 +50,8 @@ class LocalNotices:
         wanted = find_id("ntc", notice)
 
         async def work(application: Application) -> admin.SentAgain:
-            return await application.database.write(partial(admin.replay, now=application.clock(), notice=wanted))
+            replay = partial(admin.replay, author=author(application), notice=wanted)
+            return await application.database.write(replay)
 
         again = with_database(self._settings, work)
         return SentAgain(notice=show("ntc", wanted), endpoint_state=_state(again.endpoint))
@@ -60,8 +61,8 @@ class LocalNotices:
         wanted = find_id(endpoints.PREFIX, endpoint)
 
         async def work(application: Application) -> admin.SentAgain:
-            now = application.clock()
-            return await application.database.write(partial(admin.recover, now=now, endpoint=wanted, since=since))
+            recover = partial(admin.recover, author=author(application), endpoint=wanted, since=since)
+            return await application.database.write(recover)
 
         again = with_database(self._settings, work)
         return SentAgain(count=again.count, endpoint_state=_state(again.endpoint))

@@ -8,8 +8,7 @@ from sqlalchemy import Connection
 from countermand.admin.erasure import Erased, erase
 from countermand.admin.finding import scope_of
 from countermand.cli.nouns import FoundOrders, ListedOrder, WantedOrders
-from countermand.cli.orders import operator
-from countermand.cli.parties import find_id
+from countermand.cli.parties import author, find_id
 from countermand.cli.running import ask_database, read_pages, read_settings, with_database
 from countermand.documents.order_lists import order_document, order_line_rows
 from countermand.ids import show
@@ -59,7 +58,7 @@ class LocalOrders:
         wanted = find_id("ord", order)
 
         async def work(application: Application) -> Erased:
-            forget = partial(erase, now=application.clock(), order=wanted, by=operator().name)
+            forget = partial(erase, author=author(application), order=wanted, note=note)
             return await application.database.write(forget)
 
         return show("ord", wanted), with_database(self._settings, work).now

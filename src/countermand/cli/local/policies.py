@@ -10,7 +10,7 @@ from countermand.admin import policies as admin
 from countermand.admin.finding import EVERYTHING
 from countermand.admin.policies import Preview
 from countermand.cli.nouns import Document
-from countermand.cli.orders import operator
+from countermand.cli.parties import author
 from countermand.cli.running import ask_database, read_settings, with_database
 from countermand.documents.policies import PolicyOut, policy_shown, preview_shown
 from countermand.domain.policy_terms import changes_of
@@ -34,13 +34,12 @@ class LocalPolicies:
 
         async def work(application: Application) -> NamedPolicy:
             def change(connection: Connection) -> NamedPolicy:
-                return admin.create_version(
+                return admin.change_terms(
                     connection,
-                    application.clock(),
+                    author(application),
                     retailer=retailer,
                     supplier=supplier,
                     changes=changes_of(terms),
-                    by=operator().name,
                     based_on=seen(connection).version,
                 )
 

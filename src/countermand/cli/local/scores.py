@@ -6,9 +6,8 @@ from zoneinfo import ZoneInfo
 from countermand.admin.scores import Appeal, Judged, judge
 from countermand.cli.inputs import end
 from countermand.cli.nouns import Document, WantedScore
-from countermand.cli.orders import DOOR, operator
 from countermand.cli.output import Exit, fail
-from countermand.cli.parties import find_id
+from countermand.cli.parties import author, find_id
 from countermand.cli.running import read_settings, with_database
 from countermand.documents.scorecards import Shown, Wanted, document, scorecards_for
 from countermand.domain.scoring import Role, Week
@@ -46,7 +45,7 @@ class LocalScores:
         zone = ZoneInfo(self._settings.score_zone)
 
         async def work(application: Application) -> Judged:
-            decide = partial(judge, now=application.clock(), appeal=appeal, zone=zone, by=operator().name, door=DOOR)
+            decide = partial(judge, author=author(application), appeal=appeal, zone=zone)
             return await application.database.write(decide)
 
         return show("can", with_database(self._settings, work).cancellation)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from countermand.admin import endpoints
+from countermand.admin.audit import Author
 from countermand.app import opened
 from countermand.cli.receiver import Receiver
 from countermand.cli.stories.story import Cast, Story
@@ -46,14 +47,12 @@ class WebhookStory(Story):
             added = await application.database.write(
                 lambda connection: endpoints.add(
                     connection,
-                    application.ids,
+                    Author(name="demo", door="demo", at=application.clock(), ids=application.ids),
                     application.keyring,
-                    application.clock(),
                     party=party,
                     url=self._receiver.url,
                     kinds=("cancellation.asked", "cancellation.accepted"),
                     rules=self._settings.address_rules,
-                    by="demo",
                 )
             )
         self._told(f"its endpoint is {self._receiver.url}", added.secret is not None)

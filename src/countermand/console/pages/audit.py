@@ -1,4 +1,4 @@
-"""The audit trail: who changed which party, user or credential, and when; with filters, and as a file."""
+"""The audit trail: who changed what that is no event of a line, and when; with filters, and as a file."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from countermand.console.errors import PageError
 from countermand.console.pages.saved_views import keeping
 from countermand.console.rendering import HEADERS, show_page
 from countermand.console.visit import Visit
-from countermand.documents.audit import entry_shown
+from countermand.documents.audit import PREFIXES, entry_shown, told
 from countermand.domain.dates import read_end, read_moment
 from countermand.domain.spreadsheets import tame
 from countermand.ids import read, show
@@ -26,15 +26,23 @@ PAGE: Final = 500
 PATH: Final = "/console/audit"
 _KEPT: Final = ("action", "party", "by", "of", "since", "until")
 _TITLES: Final = {"party": "Party", "by": "Who", "of": "Of", "since": "From", "until": "Until"}
-_TARGETS: Final = {"pty": "/console/parties", "usr": "/console/users"}
+_TARGETS: Final = {
+    "pty": "/console/parties",
+    "usr": "/console/users",
+    "ept": "/console/webhooks",
+    "ntc": "/console/notices",
+    "ord": "/console/orders",
+    "rfd": "/console/refunds",
+}
 """Where the page of what was changed is, by how its id begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """An entry, and the page of what was changed, if it has one."""
+    """An entry, what changed in words, and the page of what was changed, if it has one."""
 
     entry: AuditEntry
+    told: list[tuple[str, str]]
     target: str
     page: str
 
@@ -71,7 +79,7 @@ async def look(visit: Visit) -> Reply:
 def _row(entry: AuditEntry) -> Row:
     target = entry_shown(entry).object
     where = _TARGETS.get(target.partition("_")[0], "")
-    return Row(entry=entry, target=target, page=f"{where}/{target}" if where else "")
+    return Row(entry=entry, told=told(entry.detail), target=target, page=f"{where}/{target}" if where else "")
 
 
 async def _wanted(visit: Visit) -> AuditFilter:
@@ -88,9 +96,9 @@ async def _wanted(visit: Visit) -> AuditFilter:
         until = read_end(given["until"], visit.zone) if given["until"] else None
     except ValueError:
         raise ValueError("This day cannot be read. Write one such as 2026-11-28.") from None
-    target = next((found for prefix in ("pty", "usr", "crd") if (found := read(prefix, given["of"]))), None)
+    target = next((found for prefix in PREFIXES.values() if (found := read(prefix, given["of"]))), None)
     if given["of"] and target is None:
-        raise ValueError("This is no id of a party, a person, a token or a key.")
+        raise ValueError("This is no id, such as that of a party, a person, a token or an endpoint.")
     return AuditFilter(
         party=party,
         action=given["action"] if given["action"] in set(Action) else None,
@@ -135,4 +143,4 @@ def _cells(row: AuditEntry) -> Iterator[str]:
     yield row.party_name
     yield row.by
     yield row.door
-    yield ", ".join(f"{name}: {value}" for name, value in row.detail.items())
+    yield ", ".join(f"{name}: {value}" for name, value in told(row.detail))

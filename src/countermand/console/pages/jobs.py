@@ -217,14 +217,13 @@ async def _begin(visit: Visit, content: bytes, *, label: str, dry_run: bool) -> 
     Raises:
         FieldError: the rows cannot be read, or too many jobs are unfinished.
     """
-    services, party, by = visit.services, visit.caller.party, visit.caller.name
+    services, party, by = visit.services, visit.caller.party, visit.author
     new = services.ids.new()
     create = partial(
         jobs.create,
+        author=by,
         job=new,
-        now=visit.now,
         party=party,
-        by=by,
         kind=JobKind.ASK,
         written=JobFormat.CSV,
         dry_run=dry_run,
@@ -236,10 +235,10 @@ async def _begin(visit: Visit, content: bytes, *, label: str, dry_run: bool) -> 
         await visit.read(partial(jobs.check_parts, party=party, job=new, parts=1))
         file = JobFile(services.database, job=new, parts=1, kind=JobKind.ASK, written=JobFormat.CSV)
         rows = await file.count()
-        await visit.change(partial(jobs.start, party=party, job=new, parts=1, rows=rows, by=by))
+        await visit.change(partial(jobs.start, author=by, party=party, job=new, parts=1, rows=rows))
     except (BadFileError, TooManyRowsError) as error:
         # What could not be started would count as unfinished for ever.
-        await visit.change(partial(jobs.cancel, party=party, job=new, now=visit.now, by=by))
+        await visit.change(partial(jobs.cancel, author=by, party=party, job=new))
         raise FieldError("rows", str(error)) from None
     except jobs.TooManyJobsError as error:
         raise FieldError("rows", str(error)) from None
@@ -249,5 +248,5 @@ async def _begin(visit: Visit, content: bytes, *, label: str, dry_run: bool) -> 
 async def cancel(visit: Visit) -> Reply:
     """Do no more of the rows."""
     job = await _job(visit)
-    await visit.change(partial(jobs.cancel, party=visit.caller.party, job=job.id, now=visit.now, by=visit.caller.name))
+    await visit.change(partial(jobs.cancel, author=visit.author, party=visit.caller.party, job=job.id))
     return redirect(f"{PATH}/{show(jobs.PREFIX, job.id)}")

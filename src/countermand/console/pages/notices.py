@@ -164,7 +164,7 @@ def _meaning(kind: str) -> str:
 async def resend(visit: Visit) -> Reply:
     """Send a notice again, whether it is dead or was sent."""
     notice = await _notice(visit)
-    await visit.change(admin.resend, visit.now, visit.scope, notice.id)
+    await visit.change(admin.resend, visit.author, visit.scope, notice.id)
     return redirect(f"{NOTICES}/{show(admin.PREFIX, notice.id)}?done=resend")
 
 

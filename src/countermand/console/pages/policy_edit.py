@@ -183,11 +183,10 @@ async def save(visit: Visit) -> Reply:
             raise FieldError("form", f"Somebody else has changed it: version {now.version} holds by now. Look again.")
         await visit.change(
             change_terms,
-            visit.now,
+            visit.author,
             retailer=str(retailer.id),
             supplier=str(holder.id) if holder else None,
             changes=changes,
-            by=visit.caller.name,
             based_on=now.version,
         )
     except (BadTermsError, PolicyChangedError) as error:

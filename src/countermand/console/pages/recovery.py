@@ -76,10 +76,9 @@ async def recover(visit: Visit) -> Reply:
             return _page(visit, endpoint, count=await _count(visit, endpoint, span))
         recover = partial(
             jobs.recover,
+            author=visit.author,
             job=visit.services.ids.new(),
-            now=visit.now,
             party=visit.caller.party,
-            by=visit.caller.name,
             endpoint=endpoint.id,
             since=span.since,
             until=span.until,

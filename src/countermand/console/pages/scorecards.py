@@ -17,7 +17,7 @@ from countermand.console.forms import FieldError
 from countermand.console.pages import score_chart
 from countermand.console.pages.score_chart import Bar
 from countermand.console.rendering import HEADERS, redirect, show_page
-from countermand.console.visit import DOOR, Visit
+from countermand.console.visit import Visit
 from countermand.documents import timeline
 from countermand.documents.scorecards import (
     Evidence,
@@ -281,7 +281,7 @@ async def judge(visit: Visit) -> HttpReply:
     try:
         reason = " ".join(visit.form.note(needed="Write why. The party reads it.").split())
         appeal = Appeal(cancellation=cancellation, party=str(party.id), reason=reason, excluded=excluded)
-        await visit.change(decide, visit.now, appeal, zone=visit.zone, by=visit.caller.name, door=DOOR)
+        await visit.change(decide, visit.author, appeal, zone=visit.zone)
     except FieldError as error:
         return await _judge_page(visit, party, cancellation, excluded=excluded, status=422, wrong=error)
     except ProblemError as error:

@@ -81,15 +81,13 @@ async def add(visit: Visit) -> Reply:
         cookie = () if visit.session.is_fresh(visit.now) else await authenticated_again(visit)
         add = partial(
             endpoints.add,
-            ids=services.ids,
+            author=visit.author,
             keyring=services.keyring,
-            now=visit.now,
             party=party.id,
             url=url,
             kinds=form.all("kind"),
             label=label,
             rules=services.settings.address_rules,
-            by=visit.caller.name,
         )
         added = await visit.change_once(add, lambda added: path_of(added.endpoint.id))
     except FieldError as error:
@@ -156,11 +154,10 @@ async def edit(visit: Visit) -> Reply:
         url = form.line("url", needed="Write a URL, or mailto: and an e-mail address.")
         await visit.change(
             endpoints.update_endpoint,
-            visit.now,
+            visit.author,
             endpoint.id,
             EndpointChange(url=url, label=form.line("label"), kinds=form.all("kind")),
             rules=visit.services.settings.address_rules,
-            by=visit.caller.name,
             check=as_seen,
         )
     except FieldError as error:
@@ -189,7 +186,7 @@ async def confirm_remove(visit: Visit) -> Reply:
 async def remove(visit: Visit) -> Reply:
     """Send nothing there ever again."""
     endpoint = await endpoint_of(visit)
-    await visit.change(endpoints.remove, endpoint.id, by=visit.caller.name)
+    await visit.change(endpoints.remove, visit.author, endpoint.id)
     return redirect(f"{PATH}?done=removed")
 
 
@@ -198,7 +195,7 @@ async def confirm_mailbox(visit: Visit) -> Reply:
     endpoint = await endpoint_of(visit)
     rules = visit.services.settings.address_rules
     again = endpoints.ask_again_to_confirm
-    await visit.change(again, visit.now, endpoint.id, rules=rules, by=visit.caller.name)
+    await visit.change(again, visit.author, endpoint.id, rules=rules)
     return redirect(f"{path_of(endpoint.id)}?done=confirmation")
 
 
@@ -231,9 +228,7 @@ async def rotate(visit: Visit) -> Reply:
     endpoint, services = await endpoint_of(visit), visit.services
     try:
         cookie = () if visit.session.is_fresh(visit.now) else await authenticated_again(visit)
-        changed = await visit.change(
-            endpoints.rotate, services.ids, services.keyring, visit.now, endpoint.id, by=visit.caller.name
-        )
+        changed = await visit.change(endpoints.rotate, visit.author, services.keyring, endpoint.id)
     except FieldError as error:
         return _rotate_page(visit, endpoint, status=422, wrong=error)
     except (endpoints.NoSecretError, endpoints.TooManySecretsError) as error:
@@ -251,8 +246,7 @@ async def pause(visit: Visit) -> Reply:
         reason = visit.form.line("reason", needed="Write why, for those who wonder.")
     except FieldError as error:
         return await webhooks.show_endpoint(visit, endpoint, status=422, wrong=error)
-    by = visit.caller.name
-    await visit.change(endpoints.pause, endpoint.id, reason=f"Paused: {reason}", by=by)
+    await visit.change(endpoints.pause, visit.author, endpoint.id, reason=f"Paused: {reason}")
     return redirect(f"{path_of(endpoint.id)}?done=pause")
 
 
@@ -261,5 +255,5 @@ async def resume(visit: Visit) -> Reply:
     endpoint = await endpoint_of(visit)
     if endpoint.state is EndpointState.UNCONFIRMED:
         raise PageError(409, "This mailbox is not confirmed", "Only the link that it was sent confirms it.")
-    await visit.change(endpoints.resume, endpoint.id, by=visit.caller.name)
+    await visit.change(endpoints.resume, visit.author, endpoint.id)
     return redirect(f"{path_of(endpoint.id)}?done=resume")

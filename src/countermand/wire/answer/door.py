@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from countermand.admin import endpoints
+from countermand.admin.audit import Author
 from countermand.documents.languages import Language, Message, chosen, later
 from countermand.domain.addresses.mailbox import mailbox_of
 from countermand.domain.refusals import RefusalKind
@@ -111,7 +112,8 @@ class AnswerDoor:
 
     async def _confirmed(self, ticket: MailboxTicket, language: Language) -> Reply:
         with _registered():
-            confirm = partial(endpoints.confirm_by_link, endpoint=ticket.endpoint, fits=ticket.fits)
+            author = Author(name="link in an e-mail", door=DOOR, at=self._clock(), ids=self._ids)
+            confirm = partial(endpoints.confirm_by_link, author=author, endpoint=ticket.endpoint, fits=ticket.fits)
             changed = await change(self._database, confirm)
         return _mailbox_confirmed(language, later("Thank you") if changed else _CONFIRMED_BEFORE)
 

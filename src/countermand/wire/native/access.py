@@ -6,10 +6,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from fastapi import Request
-
 from countermand.admin.access import BeyondError
-from countermand.admin.audit import Author
 from countermand.admin.callers import PERMISSIONS, Caller, Permission
 from countermand.admin.credentials import BadLabelError, BadPermissionError, TooManyKeysError, UnknownCredentialError
 from countermand.admin.parties import BadNameError, PlatformStaysError, TakenError
@@ -19,16 +16,10 @@ from countermand.domain.problems import ProblemError
 from countermand.ids import read
 from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.reads.views import PartyView
-from countermand.wire.native.errors import REQUEST_ID, invalid
-from countermand.wire.native.meaning import DOOR, NOBODY
+from countermand.wire.native.errors import invalid
+from countermand.wire.native.meaning import NOBODY
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
-
-
-def author_of(request: Request, services: Services, who: Caller) -> Author:
-    """The caller, as the audit trail names it."""
-    named = request.scope.get(REQUEST_ID, "")
-    return Author(name=who.name, door=DOOR, at=services.clock(), ids=services.ids, request_id=named)
 
 
 async def party_meant(services: Services, who: Caller, text: str | None) -> PartyView:

@@ -1,4 +1,4 @@
-"""The audit trail: who changed which party, user or credential, and when."""
+"""The audit trail: who changed what that is no event of a line, and when."""
 
 from functools import partial
 from typing import Annotated, Final
@@ -35,8 +35,8 @@ async def list_audit(
     services: Inside,
     who: Who,
     period: PeriodGiven,
-    party: Annotated[Word | None, Query(description="Whose party, user or credential changed")] = None,
-    object_: Annotated[str | None, Query(alias="object", description="Which party, user or credential")] = None,
+    party: Annotated[Word | None, Query(description="Whose thing was changed: a party by id or name")] = None,
+    object_: Annotated[str | None, Query(alias="object", description="What was changed: an id")] = None,
     action: Action | None = None,
     after: str | None = None,
     limit: Limit = 50,
@@ -58,5 +58,5 @@ async def list_audit(
 def _target(text: str) -> UUID:
     found = next((named for prefix in PREFIXES.values() if (named := read(prefix, text))), None)
     if found is None:
-        raise invalid("object is no id of a party, a user or a credential.", "query", "object", code="bad_id")
+        raise invalid("object is no id such as usr_ and 32 hexadecimal digits.", "query", "object", code="bad_id")
     return found

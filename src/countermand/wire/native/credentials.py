@@ -5,12 +5,13 @@ from functools import partial
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from countermand.admin import access
 from countermand.admin.access import NewCredential
+from countermand.admin.audit import Author
 from countermand.admin.callers import Caller
 from countermand.admin.credentials import UnknownCredentialError
 from countermand.documents.credentials import CredentialOut, credential_shown
@@ -21,8 +22,9 @@ from countermand.ids import read
 from countermand.reads.credentials import CredentialFilter, CredentialView, list_credentials
 from countermand.reads.views import PartyView
 from countermand.store.engines.protocol import Work
-from countermand.wire.native.access import author_of, own_only, party_listed, party_meant, told, usual_permissions
+from countermand.wire.native.access import own_only, party_listed, party_meant, told, usual_permissions
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.authors import By
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once, location
@@ -106,12 +108,12 @@ async def get_credential(services: Inside, who: Who, credential: str) -> Credent
 
 
 @router.post("", operation_id="credentials.create", status_code=201, response_model=CredentialMade)
-async def create_credential(services: Inside, who: Who, request: Request, body: CredentialIn, once: Once) -> Response:
+async def create_credential(services: Inside, who: Who, by: By, body: CredentialIn, once: Once) -> Response:
     """Make a credential. The secret is shown in this answer only. Nobody gives more than it has: `forbidden`."""
     _check(services, body)
     async with once.of(body) as key:
         party = await party_meant(services, who, body.party)
-        act = _act(services, who, request, body, party)
+        act = _act(services, who, by, body, party)
 
         def shown(made: NewCredential) -> Shown:
             told_of = credential_shown(made.credential, services.clock())
@@ -139,17 +141,14 @@ def _check(services: Services, body: CredentialIn) -> None:
         raise invalid(detail, "body", "expires_at", code="out_of_range")
 
 
-def _act(
-    services: Services, who: Caller, request: Request, body: CredentialIn, party: PartyView
-) -> Work[NewCredential]:
-    author = author_of(request, services, who)
+def _act(services: Services, who: Caller, by: Author, body: CredentialIn, party: PartyView) -> Work[NewCredential]:
     if body.kind == "token":
         permissions = body.permissions if body.permissions is not None else usual_permissions(who, party)
         with told():
             access.check_beyond(permissions, who.permissions)
         return partial(
             access.add_token,
-            author=author,
+            author=by,
             party=party,
             permissions=permissions,
             label=body.label,
@@ -161,13 +160,13 @@ def _act(
     with told():
         access.check_beyond(access.of_retailer(party), who.permissions)
     if body.kind == "oauth_client":
-        return partial(access.add_client, author=author, party=party, label=body.label)
-    return partial(access.add_plaza_key, author=author, keyring=services.keyring, party=party, label=body.label)
+        return partial(access.add_client, author=by, party=party, label=body.label)
+    return partial(access.add_plaza_key, author=by, keyring=services.keyring, party=party, label=body.label)
 
 
 @router.post("/{credential}/revoke", operation_id="credentials.revoke", response_model=CredentialOut)
 async def revoke_credential(
-    services: Inside, who: Who, request: Request, credential: str, once: Once, body: Ending | None = None
+    services: Inside, who: Who, by: By, credential: str, once: Once, body: Ending | None = None
 ) -> Response:
     """End a credential. A running service honours it for a few seconds more."""
     given = body or Ending()
@@ -175,7 +174,7 @@ async def revoke_credential(
         with told():
             revoke = partial(
                 access.revoke,
-                author=author_of(request, services, who),
+                author=by,
                 credential=_id(credential),
                 party=own_only(who),
                 note=given.note,

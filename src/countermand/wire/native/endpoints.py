@@ -30,6 +30,7 @@ from countermand.store.attempts import record
 from countermand.store.engines.protocol import Work
 from countermand.wire.endpoint_tests import send_test
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.authors import By
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.etags import IfMatch, must_match
 from countermand.wire.native.meaning import former_fingerprint, scope_of
@@ -99,7 +100,7 @@ class EndpointPage(BaseModel):
 
 
 @router.post("", operation_id="endpoints.create", status_code=201, response_model=EndpointMade)
-async def add_endpoint(services: Inside, who: Who, body: EndpointIn, once: Once) -> Response:
+async def add_endpoint(services: Inside, who: Who, by: By, body: EndpointIn, once: Once) -> Response:
     """Register where a party is notified. A mailbox first gets an e-mail that asks for confirmation.
 
     The platform may do so for any party, others for themselves. The secret is shown in the first answer only, and
@@ -107,15 +108,13 @@ async def add_endpoint(services: Inside, who: Who, body: EndpointIn, once: Once)
     """
     add = partial(
         endpoints.add,
-        ids=services.ids,
+        author=by,
         keyring=services.keyring,
-        now=services.clock(),
         party=await _party_of(services, who, body.party) if body.party else who.party,
         url=body.url,
         kinds=body.events,
         label=body.label,
         rules=services.settings.address_rules,
-        by=who.name,
     )
     async with once.of(body, former=former_fingerprint("add endpoint", body)) as key:
         return await _change(services, key, add, _added, _again)
@@ -160,17 +159,16 @@ async def get_endpoint(services: Inside, who: Who, endpoint: str) -> EndpointOut
 
 @router.patch("/{endpoint}", operation_id="endpoints.update", response_model=EndpointOut)
 async def update_endpoint(
-    services: Inside, who: Who, endpoint: str, body: EndpointChangeIn, once: Once, if_match: IfMatch = None
+    services: Inside, who: Who, by: By, endpoint: str, body: EndpointChangeIn, once: Once, if_match: IfMatch = None
 ) -> Response:
     """Change where it is, what it gets, or how it is called. A mailbox with another address is confirmed anew."""
     async with once.of(body) as key:
         update = partial(
             endpoints.update_endpoint,
-            now=services.clock(),
+            author=by,
             endpoint=_id(endpoint),
             wanted=EndpointChange(url=body.url, kinds=body.events, label=body.label),
             rules=services.settings.address_rules,
-            by=who.name,
             party=owner_of(who),
             check=must_match(if_match, endpoint_document),
         )
@@ -178,61 +176,62 @@ async def update_endpoint(
 
 
 @router.delete("/{endpoint}", operation_id="endpoints.delete", status_code=204)
-async def remove_endpoint(services: Inside, who: Who, endpoint: str, once: Once) -> Response:
+async def remove_endpoint(services: Inside, who: Who, by: By, endpoint: str, once: Once) -> Response:
     """Send nothing there ever again. What was still to be sent is dead."""
     async with once.of() as key:
-        remove = partial(endpoints.remove, endpoint=_id(endpoint), by=who.name, party=owner_of(who))
+        remove = partial(endpoints.remove, author=by, endpoint=_id(endpoint), party=owner_of(who))
         return await _change(services, key, remove, lambda _: Shown(status=204, body=None))
 
 
 @router.post("/{endpoint}/pause", operation_id="endpoints.pause", response_model=EndpointOut)
-async def pause_endpoint(services: Inside, who: Who, endpoint: str, once: Once, why: Pause | None = None) -> Response:
+async def pause_endpoint(
+    services: Inside, who: Who, by: By, endpoint: str, once: Once, why: Pause | None = None
+) -> Response:
     """Send nothing there for a while. What happens meanwhile is kept, and sent when it is resumed."""
     given = why or Pause()
-    by = "the platform" if who.kind is PartyKind.PLATFORM else "its owner"
-    reason = f"Paused by {by}: {given.reason}" if given.reason else f"Paused by {by}."
+    whom = "the platform" if who.kind is PartyKind.PLATFORM else "its owner"
+    reason = f"Paused by {whom}: {given.reason}" if given.reason else f"Paused by {whom}."
     async with once.of(given) as key:
-        pause = partial(endpoints.pause, endpoint=_id(endpoint), reason=reason, by=who.name, party=owner_of(who))
+        pause = partial(endpoints.pause, author=by, endpoint=_id(endpoint), reason=reason, party=owner_of(who))
         return await _change(services, key, pause, _shown)
 
 
 @router.post("/{endpoint}/resume", operation_id="endpoints.resume", response_model=EndpointOut)
-async def resume_endpoint(services: Inside, who: Who, endpoint: str, once: Once) -> Response:
+async def resume_endpoint(services: Inside, who: Who, by: By, endpoint: str, once: Once) -> Response:
     """Send there again, whatever stopped it."""
     async with once.of() as key:
-        resume = partial(endpoints.resume, endpoint=_id(endpoint), by=who.name, party=owner_of(who))
+        resume = partial(endpoints.resume, author=by, endpoint=_id(endpoint), party=owner_of(who))
         return await _change(services, key, resume, _shown)
 
 
 @router.post("/{endpoint}/confirmation", operation_id="endpoints.confirm", status_code=202, response_model=EndpointOut)
-async def ask_again_to_confirm(services: Inside, who: Who, endpoint: str, once: Once) -> Response:
+async def ask_again_to_confirm(services: Inside, who: Who, by: By, endpoint: str, once: Once) -> Response:
     """Send the confirmation of a mailbox once more. Only the link in it confirms."""
     async with once.of() as key:
         again = partial(
             endpoints.ask_again_to_confirm,
-            now=services.clock(),
+            author=by,
             endpoint=_id(endpoint),
             rules=services.settings.address_rules,
-            by=who.name,
             party=owner_of(who),
         )
         return await _change(services, key, again, partial(_shown, status=202))
 
 
 @router.post("/{endpoint}/rotate", operation_id="endpoints.rotate", response_model=EndpointMade)
-async def rotate_secret(services: Inside, who: Who, endpoint: str, once: Once, how: Rotation | None = None) -> Response:
+async def rotate_secret(
+    services: Inside, who: Who, by: By, endpoint: str, once: Once, how: Rotation | None = None
+) -> Response:
     """Give the endpoint a new secret. The old one stays valid for a day by default."""
     how = how or Rotation()
     former = former_fingerprint(f"rotate {read(endpoints.PREFIX, endpoint)}", how)
     async with once.of(how, former=former) as key:
         rotate = partial(
             endpoints.rotate,
-            ids=services.ids,
+            author=by,
             keyring=services.keyring,
-            now=services.clock(),
             endpoint=_id(endpoint),
             overlap=timedelta(seconds=how.overlap_s),
-            by=who.name,
             party=owner_of(who),
         )
         return await _change(services, key, rotate, _rotated, _again)

@@ -23,6 +23,7 @@ from countermand.reads.jobs import JobFilter, JobRowView, JobView
 from countermand.service.job_rows import BadFileError, JobFile, TooManyRowsError
 from countermand.store.engines.transactions import change
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.authors import By
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.messages import JsonRoute, Limit, Strict
 from countermand.wire.native.once import Once, Shown, change_once
@@ -75,7 +76,7 @@ Part = Annotated[int, InQuery, Query(ge=1, le=PARTS_MAX, description="Which part
 
 
 @router.post("", operation_id="jobs.create", status_code=201, response_model=JobOut)
-async def create_job(services: Inside, who: Who, body: JobIn, once: Once) -> Response:
+async def create_job(services: Inside, who: Who, by: By, body: JobIn, once: Once) -> Response:
     """Make a job, whose file is then sent in parts and started.
 
     The caller needs the permission of what its rows are: `cancel_order` for asks and answers, `create_order` for
@@ -85,10 +86,9 @@ async def create_job(services: Inside, who: Who, body: JobIn, once: Once) -> Res
     new = services.ids.new()
     create = partial(
         jobs.create,
+        author=by,
         job=new,
-        now=services.clock(),
         party=who.party,
-        by=who.name,
         kind=body.kind,
         written=body.format,
         dry_run=body.dry_run,
@@ -195,7 +195,7 @@ async def upload_part(services: Inside, who: Who, request: Request, job: str, pa
 
 
 @router.post("/{job}/start", operation_id="jobs.start", status_code=202, response_model=JobOut)
-async def start_job(services: Inside, who: Who, job: str, body: Start, once: Once) -> Response:
+async def start_job(services: Inside, who: Who, by: By, job: str, body: Start, once: Once) -> Response:
     """Have the rows done, one after the other. Each is a call of the caller's party, under a key of its own.
 
     A file whose first row names unknown columns is refused whole. A row that is bad or is refused stops no other.
@@ -208,16 +208,16 @@ async def start_job(services: Inside, who: Who, job: str, body: Start, once: Onc
             check_may(who, kind)
             file = JobFile(services.database, job=found.id, parts=body.parts, kind=kind, written=written)
             rows = await file.count()
-            start = partial(jobs.start, party=who.party, job=found.id, parts=body.parts, rows=rows, by=who.name)
+            start = partial(jobs.start, author=by, party=who.party, job=found.id, parts=body.parts, rows=rows)
             return await change_once(services, key, start, job_shown)
 
 
 @router.post("/{job}/cancel", operation_id="jobs.cancel", status_code=202, response_model=JobOut)
-async def cancel_job(services: Inside, who: Who, job: str, once: Once) -> Response:
+async def cancel_job(services: Inside, who: Who, by: By, job: str, once: Once) -> Response:
     """Do no more of the rows. Those that are done stay done; the others are `cancelled`, each in its place."""
     async with once.of() as key:
         with told():
-            cancel = partial(jobs.cancel, party=who.party, job=_id(job), now=services.clock(), by=who.name)
+            cancel = partial(jobs.cancel, author=by, party=who.party, job=_id(job))
             return await change_once(services, key, cancel, job_shown)
 
 

@@ -24,8 +24,8 @@ from countermand.fields import CancellationId, Name, NeededNote
 from countermand.reads.scores import JudgementFilter, JudgementView, list_judgements
 from countermand.wire.native.access import party_listed, told
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.authors import By
 from countermand.wire.native.errors import PROBLEMS, invalid
-from countermand.wire.native.meaning import DOOR
 from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
 from countermand.wire.native.once import Once, Shown, change_once
 from countermand.wire.native.pages import ONE_MORE, begin, page
@@ -77,12 +77,12 @@ async def list_all(
 
 
 @router.post("", operation_id="judgements.create", status_code=201, response_model=JudgementOut)
-async def create(services: Inside, who: Who, body: JudgementIn, once: Once) -> Response:
+async def create(services: Inside, by: By, body: JudgementIn, once: Once) -> Response:
     """Exclude a cancellation from a score, or restore it. Everybody who reads the card can read the reason."""
     async with once.of(body) as key:
         decide = partial(
             scores.judged,
-            now=services.clock(),
+            author=by,
             appeal=Appeal(
                 cancellation=body.cancellation,
                 party=body.party,
@@ -90,8 +90,6 @@ async def create(services: Inside, who: Who, body: JudgementIn, once: Once) -> R
                 excluded=body.verdict is Verdict.EXCLUDED,
             ),
             zone=ZoneInfo(services.settings.score_zone),
-            by=who.name,
-            door=DOOR,
         )
         with told():
             try:

@@ -19,6 +19,7 @@ from countermand.ids import read, show
 from countermand.reads import notices as notice_reads
 from countermand.reads.notices import NoticeFilter, NoticeView
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.authors import By
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.events import TypesGiven, kinds_of
 from countermand.wire.native.meaning import scope_of
@@ -93,9 +94,9 @@ async def get_notice(services: Inside, who: Who, notice: str, expand: NoticeExpa
 
 
 @router.post("/{notice}/resend", operation_id="notices.resend", status_code=202, response_model=NoticeOut)
-async def resend_notice(services: Inside, who: Who, notice: str, once: Once) -> Response:
+async def resend_notice(services: Inside, who: Who, by: By, notice: str, once: Once) -> Response:
     """Send a notice again, whether it is dead or was sent: at once, under the id of the same event."""
-    resend = partial(admin.resend, now=services.clock(), scope=scope_of(who), notice=_id(notice))
+    resend = partial(admin.resend, author=by, scope=scope_of(who), notice=_id(notice))
     try:
         async with once.of() as key:
             return await change_once(services, key, resend, _again)

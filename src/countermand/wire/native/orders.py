@@ -36,6 +36,7 @@ from countermand.reads.order_summaries import (
 )
 from countermand.service.calls import Call, Done
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.authors import By
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import (
     DOOR,
@@ -231,14 +232,12 @@ async def release_order(services: Inside, who: Who, order: str, once: Once) -> R
 
 
 @router.post("/{order}/erase", operation_id="orders.erase", response_model=OrderOut)
-async def erase_order(services: Inside, who: Who, order: str, body: Reason, once: Once) -> Response:
+async def erase_order(services: Inside, who: Who, by: By, order: str, body: Reason, once: Once) -> Response:
     """Erase the customer's name, addresses and notes from an order. Amounts, reasons and events stay."""
     async with once.of(body) as key:
         row = await _summary(services, who, order)
 
-        act = partial(
-            erase_and_show, scope=scope_of(who), now=services.clock(), order=row.id, by=who.name, note=body.note
-        )
+        act = partial(erase_and_show, author=by, scope=scope_of(who), order=row.id, note=body.note)
         return await change_once(services, key, act, lambda done: _shown(who, done[1], repeated=not done[0].now))
 
 

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel
 from starlette.responses import Response
 
@@ -20,8 +20,9 @@ from countermand.reads.parties import PartyFilter, UnknownPartyError
 from countermand.reads.views import PartyView
 from countermand.service.leaving import hand_over
 from countermand.store.engines.protocol import Work
-from countermand.wire.native.access import author_of, told
+from countermand.wire.native.access import told
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.authors import By
 from countermand.wire.native.errors import PROBLEMS
 from countermand.wire.native.etags import IfMatch, etag_of, must_match
 from countermand.wire.native.meaning import DOOR, scope_of
@@ -103,9 +104,9 @@ async def get_party(services: Inside, who: Who, party: str) -> PartyShown:
 
 
 @router.post("", operation_id="parties.create", status_code=201, response_model=PartyShown)
-async def create_party(services: Inside, who: Who, request: Request, body: PartyIn, once: Once) -> Response:
+async def create_party(services: Inside, who: Who, by: By, body: PartyIn, once: Once) -> Response:
     """Add a party. Nobody calls for it until it has a credential."""
-    add = partial(parties.add_shown, author=author_of(request, services, who), kind=body.kind, name=body.name)
+    add = partial(parties.add_shown, author=by, kind=body.kind, name=body.name)
     async with once.of(body) as key:
         return await _change(services, key, add, status=201)
 
@@ -114,7 +115,7 @@ async def create_party(services: Inside, who: Who, request: Request, body: Party
 async def update_party(
     services: Inside,
     who: Who,
-    request: Request,
+    by: By,
     party: str,
     body: PartyChange,
     once: Once,
@@ -125,7 +126,7 @@ async def update_party(
         with told():
             rename = partial(
                 parties.rename,
-                author=author_of(request, services, who),
+                author=by,
                 party=_id(party),
                 name=body.name,
                 as_seen=must_match(if_match, party_document),
@@ -134,9 +135,7 @@ async def update_party(
 
 
 @router.post("/{party}/deactivate", operation_id="parties.deactivate", response_model=PartyShown)
-async def deactivate_party(
-    services: Inside, who: Who, request: Request, party: str, body: Leaving, once: Once
-) -> Response:
+async def deactivate_party(services: Inside, who: Who, by: By, party: str, body: Leaving, once: Once) -> Response:
     """Let a party take no part any more: its credentials open nothing, and the platform answers what waits for it.
 
     Its deadlines go on, and orders that it holds stay as they are.
@@ -145,8 +144,7 @@ async def deactivate_party(
         async with once.of(body) as key:
             with told():
                 wanted = _id(party)
-            author = author_of(request, services, who)
-            switch = partial(parties.set_active, author=author, party=wanted, active=False, note=body.note)
+            switch = partial(parties.set_active, author=by, party=wanted, active=False, note=body.note)
             response: Response = await _change(services, key, switch)
     except ReplayedError as replayed:
         # The first call may not have come as far as to hand over.
@@ -156,12 +154,12 @@ async def deactivate_party(
 
 
 @router.post("/{party}/activate", operation_id="parties.activate", response_model=PartyShown)
-async def activate_party(services: Inside, who: Who, request: Request, party: str, once: Once) -> Response:
+async def activate_party(services: Inside, who: Who, by: By, party: str, once: Once) -> Response:
     """Let a party take part again. What the platform has to answer stays with it."""
     async with once.of() as key:
         with told():
             wanted = _id(party)
-        switch = partial(parties.set_active, author=author_of(request, services, who), party=wanted, active=True)
+        switch = partial(parties.set_active, author=by, party=wanted, active=True)
         return await _change(services, key, switch)
 
 

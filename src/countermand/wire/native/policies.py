@@ -30,6 +30,7 @@ from countermand.reads.policies import NamedPolicy, PolicyFilter
 from countermand.reads.scope import Scope
 from countermand.wire.native.access import told
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.authors import By
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import NOBODY, scope_of
 from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
@@ -168,10 +169,10 @@ async def get_policy(services: Inside, who: Who, policy: str) -> PolicyOut:
 
 
 @router.post("", operation_id="policies.create", status_code=201, response_model=PolicyOut)
-async def create_policy(services: Inside, who: Who, body: PolicyIn, once: Once) -> Response:
+async def create_policy(services: Inside, by: By, body: PolicyIn, once: Once) -> Response:
     """Write down the next version. Terms that are not named stay, and asks that wait keep theirs."""
     async with once.of(body) as key:
-        act = partial(policies.create_version, now=services.clock(), by=who.name, **body.meant())
+        act = partial(policies.change_terms, author=by, **body.meant())
         try:
             with told():
                 return await change_once(services, key, act, _shown)

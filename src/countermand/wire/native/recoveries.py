@@ -15,6 +15,7 @@ from countermand.domain.dates import read_end, read_moment
 from countermand.domain.texts import TEXT_MAX
 from countermand.ids import read
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.authors import By
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.jobs import job_shown, told
 from countermand.wire.native.messages import JsonRoute, Strict
@@ -36,7 +37,7 @@ class Recovery(Strict):
 
 
 @router.post("/{endpoint}/recover", operation_id="endpoints.recover", status_code=202, response_model=JobOut)
-async def recover_notices(services: Inside, who: Who, endpoint: str, body: Recovery, once: Once) -> Response:
+async def recover_notices(services: Inside, who: Who, by: By, endpoint: str, body: Recovery, once: Once) -> Response:
     """Send notices again, each under its own id: those that are dead, or all that do not wait anyway.
 
     It is a job without a file: `GET /v1/jobs/<id>` shows how many are due again. Notices that are made later are not
@@ -52,10 +53,9 @@ async def recover_notices(services: Inside, who: Who, endpoint: str, body: Recov
         raise invalid("until is not after since.", "body", "until", code="out_of_range")
     recover = partial(
         jobs.recover,
+        author=by,
         job=services.ids.new(),
-        now=services.clock(),
         party=who.party,
-        by=who.name,
         endpoint=found,
         since=since,
         until=until,

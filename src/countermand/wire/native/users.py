@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
@@ -22,8 +22,9 @@ from countermand.fields import Name, Text
 from countermand.ids import read
 from countermand.reads.users import UserFilter, UserView, list_users
 from countermand.store.engines.protocol import Work
-from countermand.wire.native.access import author_of, own_only, party_listed, party_meant, told, usual_permissions
+from countermand.wire.native.access import own_only, party_listed, party_meant, told, usual_permissions
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.authors import By
 from countermand.wire.native.errors import PROBLEMS
 from countermand.wire.native.etags import IfMatch, etag_of, must_match
 from countermand.wire.native.messages import JsonRoute, Limit, Strict, Word
@@ -113,7 +114,7 @@ async def get_user(services: Inside, who: Who, user: str) -> UserShown:
 
 
 @router.post("", operation_id="users.create", status_code=201, response_model=UserShown)
-async def create_user(services: Inside, who: Who, request: Request, body: UserIn, once: Once) -> Response:
+async def create_user(services: Inside, who: Who, by: By, body: UserIn, once: Once) -> Response:
     """Add a person who can log in. Nobody gives more than it has: that is `forbidden`."""
     async with once.of(body) as key:
         party = await party_meant(services, who, body.party)
@@ -122,7 +123,7 @@ async def create_user(services: Inside, who: Who, request: Request, body: UserIn
             access.check_beyond(permissions, who.permissions)
         add = partial(
             access.add_user,
-            author=author_of(request, services, who),
+            author=by,
             party=party,
             email=body.email,
             name=body.name or body.email,
@@ -134,7 +135,7 @@ async def create_user(services: Inside, who: Who, request: Request, body: UserIn
 
 @router.patch("/{user}", operation_id="users.update", response_model=UserShown)
 async def update_user(
-    services: Inside, who: Who, request: Request, user: str, body: UserUpdate, once: Once, if_match: IfMatch = None
+    services: Inside, who: Who, by: By, user: str, body: UserUpdate, once: Once, if_match: IfMatch = None
 ) -> Response:
     """Change a user. Needs ``If-Match``: the ``ETag`` of the user, or ``*``.
 
@@ -150,7 +151,7 @@ async def update_user(
         with told():
             update = partial(
                 access.change_user,
-                author=author_of(request, services, who),
+                author=by,
                 user=_id(user),
                 party=own_only(who),
                 change=change,
@@ -161,13 +162,11 @@ async def update_user(
 
 
 @router.post("/{user}/end_sessions", operation_id="users.end_sessions", response_model=UserShown)
-async def end_sessions(services: Inside, who: Who, request: Request, user: str, once: Once) -> Response:
+async def end_sessions(services: Inside, who: Who, by: By, user: str, once: Once) -> Response:
     """End all log-ins and tokens of a user, who can log in again."""
     async with once.of() as key:
         with told():
-            end = partial(
-                access.end_sessions, author=author_of(request, services, who), user=_id(user), party=own_only(who)
-            )
+            end = partial(access.end_sessions, author=by, user=_id(user), party=own_only(who))
         return await _change(services, key, end)
 
 
