@@ -1,4 +1,4 @@
-"""Events, judgements, the journal and the audit trail are never changed. There are no triggers, so the code must hold it."""
+"""Events, judgements, journal and audit trail are never changed. There are no triggers, so the code must hold it."""
 
 import ast
 import re

@@ -2,16 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, LiteralString, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from countermand.domain.money.amounts import check_currency, rate_of_percent, to_minor
+from countermand.domain.money.amounts import check_currency, rate_of_percent, to_minor, why_no_amount
 from countermand.domain.money.pricing import (
     Below,
     Discount,
@@ -104,6 +105,8 @@ class PaymentIn(Strict):
     authorised: Amount = Decimal(0)
 
 
+NO_PRICE: Final = "every line of an order with payments needs a unit_price"
+
 Currency = Annotated[
     str,
     Field(max_length=TEXT_MAX),
@@ -136,18 +139,46 @@ class OrderIn(Strict):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        money = named("bad_amount", _money_if_fine)(self)
+        wrong = [*_wrong_amounts(self), *_lines_without_price(self)]
+        if wrong:
+            raise ValidationError.from_exception_data(type(self).__name__, wrong)
+        money = money_of(self, [UUID(int=place) for place in range(len(self.lines))])
         problem = why_not(money) if money else None
         if problem:
             raise ValueError(problem)
         return self
 
 
-def _money_if_fine(order: OrderIn) -> OrderMoney | None:
-    """The money of an order that is only tried; an error if an amount is finer than its currency."""
-    for line in order.lines:
-        to_minor(line.unit_price or Decimal(0), order.currency)
-    return money_of(order, [UUID(int=place) for place in range(len(order.lines))])
+_AMOUNTS: Final = {
+    "lines": ("unit_price", "discount", "tax", "fee"),
+    "discounts": ("amount", "starts_from"),
+    "shipping": ("amount", "tax"),
+    "payments": ("captured", "authorised"),
+}
+"""The members that are amounts. Of an order without money the prices alone are read."""
+
+
+def _wrong_amounts(order: OrderIn) -> Iterator[InitErrorDetails]:
+    """What is no amount of the order's currency, each at its place."""
+    read = {"lines": ("unit_price",)} if order.payments is None else _AMOUNTS
+    for part, members in read.items():
+        for at, each in enumerate(getattr(order, part)):
+            for member in members:
+                amount = getattr(each, member)
+                problem = "" if amount is None else why_no_amount(amount, order.currency)
+                if problem:
+                    yield _wrong("bad_amount", problem, (part, at, member), amount)
+
+
+def _lines_without_price(order: OrderIn) -> Iterator[InitErrorDetails]:
+    """Of an order with money each line needs one."""
+    for at, line in enumerate(order.lines if order.payments is not None else ()):
+        if line.unit_price is None:
+            yield _wrong("required", NO_PRICE, ("lines", at, "unit_price"), None)
+
+
+def _wrong(code: LiteralString, problem: str, place: tuple[int | str, ...], given: object) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError(code, "{problem}", {"problem": problem}), loc=place, input=given)
 
 
 def place(
@@ -270,7 +301,7 @@ def payment_of(payment: PaymentIn, currency: str, called: str) -> Payment:
 
 def _priced(line: LineIn, id: UUID, currency: str) -> PricedLine:  # noqa: A002 - a line's id is its id
     if line.unit_price is None:
-        raise ValueError("every line of an order with payments needs a unit_price")
+        raise ValueError(NO_PRICE)
     return PricedLine(
         id=id,
         units=line.units,

@@ -72,6 +72,26 @@ async def test_an_order_is_paid_later_and_shown(native: Native) -> None:
     assert not [each for each in others["events"] if "payment" in each["type"]], "no business of the supplier's"
 
 
+@pytest.mark.parametrize(
+    ("more", "body", "places"),
+    [
+        ("", {"id": "card", "captured": "0.001"}, ["/captured"]),
+        ("", {"id": "card", "authorised": "0.001"}, ["/authorised"]),
+        ("", {"id": "card", "captured": "0.001", "authorised": "1.0001"}, ["/captured", "/authorised"]),
+        ("/card/capture", {"captured": "0.001"}, ["/captured"]),
+    ],
+    ids=str,
+)
+async def test_an_amount_that_is_too_fine_is_named_by_its_place(
+    sqlite_native: Native, more: str, body: dict[str, str], places: list[str]
+) -> None:
+    order = (await paid(sqlite_native, payments=[])).id
+    response = await post(sqlite_native, order, body, more=more)
+    assert response.status_code == 422, response.text
+    errors = response.json()["errors"]
+    assert [(each["pointer"], each["code"]) for each in errors] == [(place, "bad_amount") for place in places]
+
+
 async def test_what_does_not_fit_is_refused_by_name(native: Native) -> None:
     order = (await paid(native, payments=[reserved(native)])).id
     elsewhere = await place_paid(replace(native.world, retailer=native.world.other_retailer), payments=[])

@@ -1,9 +1,10 @@
 """What every answer of the native API carries, and what a problem says of itself."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from countermand.documents.new_orders import NewDiscount, NewLine, NewShipping, PaymentOfOrder
 from countermand.store.engines.protocol import UnavailableError
 from countermand.wire.native.problem_pages import MEANINGS
 from countermand.wire.replies import REPLIES
@@ -70,7 +71,7 @@ FINE: dict[str, Any] = {**ORDER["lines"][0], "unit_price": "1.001"}
         ("GET /v1/cancellations?state=asked&state=foo", None, "state", "not_listed", "'escalated'"),
         ("POST /v1/orders", {**ORDER, "currency": "XXQ"}, "/currency", "bad_currency", "XXQ is no currency"),
         ("POST /v1/orders", {**ORDER, "currency": "eur"}, "/currency", "bad_currency", "eur is no currency"),
-        ("POST /v1/orders", {**ORDER, "lines": [FINE]}, "", "bad_amount", "1.001 has more decimals than EUR"),
+        ("POST /v1/orders", {**ORDER, "lines": [FINE]}, "/lines/0/unit_price", "bad_amount", "1.001 has more decimals"),
         ("POST /v1/orders", {**ORDER, "reference": "x" * 256}, "/reference", "too_long", "more than 255 characters"),
         ("POST /v1/orders", {**ORDER, "lines": []}, "/lines", "out_of_range", "at least 1 item"),
         (
@@ -102,6 +103,51 @@ async def test_an_error_is_told_in_the_words_of_the_api(
     assert (told.get("pointer", told.get("name")), told["code"]) == (place, code)
     assert words in told["detail"], told
     assert "<" not in told["detail"]
+
+
+FINER: Final = "0.001"
+PRICED: Final[dict[str, Any]] = {"sku": "boot", "units": 1, "unit_price": "10.00"}
+AMOUNTS: Final = {
+    f"/lines/1/{name}": {"lines": [PRICED, {**PRICED, name: FINER}], "payments": []}
+    for name in ("unit_price", "discount", "tax", "fee")
+} | {
+    f"/{part}/0/{name}": {"lines": [PRICED], "payments": [], part: [{"amount": "1.00", name: FINER}]}
+    for part, names in (("discounts", ("amount", "starts_from")), ("shipping", ("amount", "tax")))
+    for name in names
+} | {
+    f"/payments/1/{name}": {"lines": [PRICED], "payments": [{"captured": "1"}, {name: FINER}]}
+    for name in ("captured", "authorised")
+}  # fmt: skip
+"""Orders in which one amount is finer than its currency, by where that is."""
+
+
+@pytest.mark.parametrize("place", AMOUNTS)
+async def test_an_amount_that_is_too_fine_is_named_by_its_place(sqlite_native: Native, place: str) -> None:
+    body = {"retailer": "r", "reference": "PO-1", **AMOUNTS[place]}
+    answer = await sqlite_native.call("POST", "/v1/orders", sqlite_native.retailer, body)
+    assert answer.status_code == 422, answer.text
+    [told] = answer.json()["errors"]
+    assert (told["pointer"], told["code"]) == (place, "bad_amount")
+    assert told["detail"] == "0.001 has more decimals than EUR, which has 2"
+
+
+def test_every_amount_of_an_order_is_in_this_table() -> None:
+    parts = {"lines": NewLine, "discounts": NewDiscount, "shipping": NewShipping, "payments": PaymentOfOrder}
+    found = {
+        (part, name)
+        for part, model in parts.items()
+        for name, member in model.model_json_schema()["properties"].items()
+        if "[0-9]{1,16}" in str(member) and name != "tax_percent"
+    }
+    assert found == {(place.split("/")[1], place.split("/")[3]) for place in AMOUNTS}
+
+
+async def test_every_line_without_a_price_is_named_where_it_needs_one(sqlite_native: Native) -> None:
+    body = {**ORDER, "lines": [*ORDER["lines"], PRICED, *ORDER["lines"]], "payments": []}
+    answer = await sqlite_native.call("POST", "/v1/orders", sqlite_native.retailer, body)
+    told = answer.json()["errors"]
+    assert [each["pointer"] for each in told] == ["/lines/0/unit_price", "/lines/2/unit_price"]
+    assert {each["code"] for each in told} == {"required"}
 
 
 async def test_all_that_is_wrong_is_listed(sqlite_native: Native) -> None:

@@ -88,6 +88,15 @@ def to_minor(amount: Decimal, currency: str) -> int:
     return int(minor)
 
 
+def why_no_amount(amount: Decimal, currency: str) -> str:
+    """Why this is no amount of the currency, such as that it has more decimals; empty if it is one."""
+    try:
+        to_minor(amount, currency)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def to_amount(minor: int, currency: str) -> Decimal:
     """Minor units as an amount with all decimals of the currency."""
     return Decimal(minor).scaleb(-digits_of(currency))

@@ -14,19 +14,20 @@ from countermand.documents.orders import PaymentIn, payment_of
 from countermand.documents.refunds import PaymentsOut, payments_document
 from countermand.domain.line import Decision
 from countermand.domain.money.account import OrderAccount
-from countermand.domain.money.amounts import to_minor
+from countermand.domain.money.amounts import to_minor, why_no_amount
 from countermand.domain.money.commands import AddPayment, CapturePayment, PaymentCommand
 from countermand.domain.refusals import UNKNOWN_ORDER, Refusal
 from countermand.fields import AmountText
 from countermand.ids import read
+from countermand.input_errors import error_at
 from countermand.reads import refunds
 from countermand.service.calls import Call, Done
 from countermand.wire.native.auth import Inside, Who
-from countermand.wire.native.errors import PROBLEMS, invalid
+from countermand.wire.native.errors import PROBLEMS
 from countermand.wire.native.meaning import DOOR, scope_of
 from countermand.wire.native.messages import JsonRoute, Strict
 from countermand.wire.native.once import Once, Shown, submit_once
-from countermand.wire.replies import CallError
+from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
 router: Final = APIRouter(prefix="/v1/orders", responses=PROBLEMS, route_class=JsonRoute)
@@ -92,7 +93,7 @@ async def _do(
 ) -> Response:
     found = await _account(services, who, order)
     # The currency of an order never changes, so a repeat is told the same before its key counts.
-    call = found if isinstance(found, Refusal) else (_meant(make, found), found)
+    call = found if isinstance(found, Refusal) else (_meant(make, body, found), found)
     async with once.of(body) as key:
         if isinstance(call, Refusal):
             raise CallError.of(call)
@@ -109,11 +110,13 @@ async def _do(
         )
 
 
-def _meant(make: Callable[[OrderAccount], PaymentCommand], account: OrderAccount) -> PaymentCommand:
-    try:
-        return make(account)
-    except ValueError as error:
-        raise invalid(f"{error}.", "body", code="bad_amount") from None
+def _meant(make: Callable[[OrderAccount], PaymentCommand], body: BaseModel, account: OrderAccount) -> PaymentCommand:
+    currency, amounts = account.money.currency, {name: getattr(body, name, None) for name in ("captured", "authorised")}
+    problems = {name: why_no_amount(amount, currency) for name, amount in amounts.items() if amount is not None}
+    errors = [error_at(("body", name), "bad_amount", f"{why}.") for name, why in problems.items() if why]
+    if errors:
+        raise CallError(Problem.INVALID, errors[0]["detail"], errors=errors)
+    return make(account)
 
 
 def _changed_nothing(done: Done) -> bool:
