@@ -1900,6 +1900,7 @@ CHANGES: Final = {
     "store.idempotency.forget_replies",
     "admin.endpoints.pause",
     "admin.endpoints.update_endpoint",
+    "admin.endpoints.record_stop",
     "admin.endpoints.resume",
     "admin.endpoints.rotate",
     "admin.parties.enter",

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import pytest
+from pydantic import BaseModel
 
 from countermand.documents.new_orders import NewDiscount, NewLine, NewShipping, PaymentOfOrder
 from countermand.store.engines.protocol import UnavailableError
@@ -132,7 +133,12 @@ async def test_an_amount_that_is_too_fine_is_named_by_its_place(sqlite_native: N
 
 
 def test_every_amount_of_an_order_is_in_this_table() -> None:
-    parts = {"lines": NewLine, "discounts": NewDiscount, "shipping": NewShipping, "payments": PaymentOfOrder}
+    parts: dict[str, type[BaseModel]] = {
+        "lines": NewLine,
+        "discounts": NewDiscount,
+        "shipping": NewShipping,
+        "payments": PaymentOfOrder,
+    }
     found = {
         (part, name)
         for part, model in parts.items()
