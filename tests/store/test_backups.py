@@ -30,7 +30,7 @@ from tests.support.world import Clock, World, running, settings_for
 
 pytestmark = pytest.mark.anyio
 
-CHANGED_BY_A_RESTORE = {"feed", "number_blocks", "partitions", "restores", "workers", "alembic_version"}
+CHANGED_BY_A_RESTORE = {"feed", "number_blocks", "partitions", "restores", "workers", "alembic_version", "audit"}
 
 
 class Parts:
@@ -135,6 +135,8 @@ async def test_what_is_restored_is_what_was_there_and_goes_on(world: World, targ
         for name in before.keys() - CHANGED_BY_A_RESTORE:
             assert after[name] == before[name], name
             assert manifest.rows[name] == len(before[name])
+        [entry] = after["audit"]
+        assert (entry["action"], entry["by"]) == ("backup.restored", "operator")
         await restored.check_keys()
 
 
