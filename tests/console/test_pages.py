@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+import httpx2
 import pytest
 from sqlalchemy import select
 
@@ -22,6 +23,7 @@ from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Policy, Silence
 from countermand.domain.reasons import CancelReason
 from countermand.ids import show
+from countermand.reads import waiting
 from countermand.reads.cancellations import cancellation_by_id
 from countermand.reads.refunds import RefundFilter, list_refunds
 from countermand.service.calls import Done
@@ -276,11 +278,70 @@ async def test_today_counts_what_needs_whom(world: World) -> None:
     assert "0 Asks that wait for your answer" in words(await retailer.look("/console/"))
     assert one.path in links_in(await platform.look("/console/"))
     world.clock.advance(hours=49)
-    assert "1 Late answers" in words(await platform.look("/console/")) or "1 Late answers" in words(
-        await (await operator(world)).look("/console/")
+    supplier, retailer, platform = (
+        await person(world, world.supplier),
+        await person(world, world.retailer),
+        await operator(world),
     )
-    for who in (await person(world, world.supplier), await person(world, world.retailer), await operator(world)):
-        assert "Late" in words(await who.look(f"{CAN}?view=late"))
+    owed = words(await supplier.look("/console/"))
+    assert "1 Asks that wait for your answer The earliest deadline stands first. 1 is late:" in owed
+    assert "0 Late answers of others" in owed
+    for who, title in ((retailer, "1 Late answers of others"), (platform, "1 Late answers")):
+        assert title in words(await who.look("/console/"))
+        assert one.path in links_in(await who.look(f"{CAN}?view=late"))
+    assert one.path not in links_in(await supplier.look(f"{CAN}?view=late"))
+
+
+async def test_an_ask_counts_once_on_today_and_in_the_navigation(world: World) -> None:
+    """What is escalated was late, and is not counted as late any more."""
+    one = await asked(world)
+    who = await operator(world)
+    assert 'class="n' not in _navigation(await who.look("/console/orders"))
+    machine = Actor(party=PLATFORM, kind=PartyKind.PLATFORM, name="operator")
+    escalate = EscalateCancellation(line=one.line, actor=machine, cancellation=one.cancellation)
+    assert isinstance(await world.submit(escalate, retailer=world.retailer), Done)
+    world.clock.advance(hours=49)
+    who = await operator(world)
+    page = await who.look("/console/")
+    assert "0 Late answers" in words(page)
+    assert "1 Escalated to you" in words(page)
+    assert 'Cancellations <span class="n">1<span class="hide"> needs you</span></span>' in _navigation(page)
+    assert one.path not in links_in(await who.look(f"{CAN}?view=late"))
+    assert one.path in links_in(await who.look(f"{CAN}?view=escalated"))
+    supplier = await person(world, world.supplier)
+    assert "Asks that wait for your answer" in words(await supplier.look("/console/"))
+    assert 'class="n' not in _navigation(await supplier.look("/console/"))
+
+
+def _navigation(reply: httpx2.Response) -> str:
+    return reply.text.partition("<nav")[2].partition("</nav>")[0]
+
+
+async def test_today_tells_what_happened_just_now(world: World) -> None:
+    """To each party what it may see; money to no supplier; after an hour nothing."""
+    one = await asked(world, paid=True)
+    who = await operator(world)
+    assert (await who.fill_in(f"{one.path}/accept")).status_code == 303
+    told = "Platform accepted the cancellation of 2 units."
+    supplier, stranger = await person(world, world.supplier), await person(world, world.other_retailer)
+    for each in (who, await person(world, world.retailer), supplier):
+        page = words(await each.look("/console/")).partition("Just now")[2]
+        assert told in page
+        assert page.index(told) < page.index("retailer asked to cancel 2 units"), "newest first"
+        assert ("18.00 EUR" in page) == (each is not supplier)
+    nothing = "Nothing happened to a cancellation or a refund in the last hour."
+    assert nothing in words(await stranger.look("/console/"))
+    world.clock.advance(hours=2)
+    assert nothing in words(await (await operator(world)).look("/console/"))
+
+
+async def test_counts_end_at_a_bound(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "COUNTED_MAX", 1)
+    for _ in range(3):
+        await asked(sqlite_world)
+    page = await (await person(sqlite_world, sqlite_world.supplier)).look("/console/")
+    assert "1+ Asks that wait for your answer" in words(page)
+    assert 'Cancellations <span class="n">1+<span class="hide"> need you</span></span>' in _navigation(page)
 
 
 @pytest.mark.parametrize(

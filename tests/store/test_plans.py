@@ -76,6 +76,7 @@ from countermand.reads import search as search_reads
 from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
 from countermand.reads import users as user_reads
+from countermand.reads import waiting as waiting_reads
 from countermand.reads import weeks as week_reads
 from countermand.reads.attempts import AttemptFilter
 from countermand.reads.cancellations import PAGE_MAX, CancellationFilter, DuePlace
@@ -625,6 +626,12 @@ def _(filled: Filled) -> Cases:
     return {name: partial(of_week, scope=scope) for name, scope in scopes.items()}
 
 
+@of("reads.waiting.waiting_for")
+def _(filled: Filled) -> Cases:
+    long_ago = filled.population.now - timedelta(days=700)
+    return filled.each(lambda connection, scope: waiting_reads.waiting_for(connection, scope, long_ago))
+
+
 @of("admin.saved_views.of_user")
 def _(filled: Filled) -> Cases:
     return {each or "all": partial(saved_views.of_user, user=UUID(int=7), of_list=each) for each in (None, "events")}
@@ -661,6 +668,8 @@ def _(filled: Filled) -> Cases:
         "escalated": CancellationFilter(escalated=True),
         "escalated by due": CancellationFilter(escalated=True, by_due=True),
         "late": CancellationFilter(late=p.now - timedelta(days=700)),
+        "overdue": CancellationFilter(overdue=p.now - timedelta(days=700), by_due=True),
+        "overdue of one": CancellationFilter(overdue=p.now - timedelta(days=700), by_due=True, awaiting=p.big_supplier),
         "due before": CancellationFilter(due_before=p.now - timedelta(days=700)),
         "by due": CancellationFilter(by_due=True),
         "by due of one": CancellationFilter(by_due=True, awaiting=p.big_supplier),
@@ -869,6 +878,12 @@ def _(filled: Filled) -> Cases:
 
         found |= filled.each(ask, f"{name},")
     return found
+
+
+@of("reads.events.newest_events")
+def _(filled: Filled) -> Cases:
+    kinds = {"cancellation.asked"}
+    return filled.each(lambda c, scope: event_reads.newest_events(c, scope, kinds, limit=8, looks=50))
 
 
 @of("reads.events.event_by_id")

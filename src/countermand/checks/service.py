@@ -8,24 +8,14 @@ from typing import Final
 import httpx2
 from sqlalchemy import Connection
 
-from countermand.admin import endpoints
-from countermand.admin.callers import PLATFORM
+from countermand.admin.finding import EVERYTHING
 from countermand.checks.finding import Finding, fine, warning, wrong
-from countermand.domain.delivery import NoticeState
-from countermand.domain.endpoint import EndpointState
-from countermand.domain.money.refunds import RefundState
-from countermand.domain.parties import PartyKind
 from countermand.ids import Clock, system_clock
-from countermand.reads.cancellations import CancellationFilter, is_escalated, list_cancellations
-from countermand.reads.notices import NoticeFilter, list_notices
-from countermand.reads.refunds import RefundFilter, list_refunds
-from countermand.reads.scope import Scope
+from countermand.reads.waiting import Waiting, counted, waiting_for
 from countermand.settings import Settings
 from countermand.store.engines.protocol import Database
 from countermand.store.outbox import workers
 
-MOST: Final = 200
-"""More are not counted."""
 WITHIN_S: Final = 10.0
 """How long the service may take to say whether it is ready."""
 ALIVE: Final = timedelta(minutes=2)
@@ -33,27 +23,24 @@ ALIVE: Final = timedelta(minutes=2)
 LATE: Final = timedelta(minutes=5)
 """Deadlines fire within seconds; after so long, nobody fires them."""
 
-_OPERATOR: Final = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
     """What should not be there for long: how it is counted, how it is called, and what shows it."""
 
     name: str
-    count: Callable[[Connection, datetime], int]
+    count: Callable[[Waiting], int]
     one: str
     many: str
     none: str
     remedy: str
     is_wrong: bool = False
 
-    def found(self, connection: Connection, now: datetime) -> Finding:
-        number = self.count(connection, now)
+    def found(self, waiting: Waiting) -> Finding:
+        number = self.count(waiting)
         if not number:
             return fine(self.name, self.none)
-        told = f"{MOST}+" if number > MOST else str(number)
-        sentence = f"{told} {self.one if number == 1 else self.many}"
+        sentence = f"{counted(number)} {self.one if number == 1 else self.many}"
         return (wrong if self.is_wrong else warning)(self.name, sentence, self.remedy)
 
 
@@ -63,7 +50,8 @@ async def examine(settings: Settings, database: Database, clock: Clock = system_
     # A file is worked on by the service that has it open, and /readyz says how that gets on.
     if not database.engine.one_writer:
         found.append(await database.read(lambda connection: _worker(connection, clock())))
-    return [*found, *await database.read(lambda connection: [each.found(connection, clock()) for each in _KINDS])]
+    waiting = await database.read(lambda connection: waiting_for(connection, EVERYTHING, clock(), grace=LATE))
+    return [*found, *(each.found(waiting) for each in _KINDS)]
 
 
 async def _ready(settings: Settings) -> list[Finding]:
@@ -93,40 +81,10 @@ def _worker(connection: Connection, now: datetime) -> Finding:
     )
 
 
-def _late(connection: Connection, now: datetime) -> int:
-    wanted = CancellationFilter(late=now - LATE, limit=MOST + 1)
-    return sum(not is_escalated(each) for each in list_cancellations(connection, _OPERATOR, wanted))
-
-
-def _escalated(connection: Connection, now: datetime) -> int:
-    return len(list_cancellations(connection, _OPERATOR, CancellationFilter(escalated=True, limit=MOST + 1)))
-
-
-def _refunds(state: RefundState) -> Callable[[Connection, datetime], int]:
-    def count(connection: Connection, now: datetime) -> int:
-        return len(list_refunds(connection, _OPERATOR, RefundFilter(state=state.value, limit=MOST + 1)))
-
-    return count
-
-
-def _dead(connection: Connection, now: datetime) -> int:
-    return len(list_notices(connection, NoticeFilter(states=frozenset({NoticeState.DEAD.value})), MOST + 1, now))
-
-
-def _failing(connection: Connection, now: datetime) -> int:
-    found = endpoints.of_party(connection, None)
-    return sum(bool(each.failing_since) and each.state is EndpointState.ACTIVE for each in found)
-
-
-def _stopped(connection: Connection, now: datetime) -> int:
-    found = endpoints.of_party(connection, None)
-    return sum(each.state in (EndpointState.PAUSED, EndpointState.DISABLED) for each in found)
-
-
 _KINDS: Final = (
     _Waiting(
         name="deadlines",
-        count=_late,
+        count=lambda waiting: waiting.late,
         one="deadline passed more than five minutes ago and has not fired.",
         many="deadlines passed more than five minutes ago and have not fired.",
         none="Every deadline that has passed has fired.",
@@ -135,7 +93,7 @@ _KINDS: Final = (
     ),
     _Waiting(
         name="escalated",
-        count=_escalated,
+        count=lambda waiting: waiting.escalated,
         one="ask waits for an operator.",
         many="asks wait for an operator.",
         none="No ask waits for an operator.",
@@ -143,7 +101,7 @@ _KINDS: Final = (
     ),
     _Waiting(
         name="parked refunds",
-        count=_refunds(RefundState.PARKED),
+        count=lambda waiting: waiting.parked.number,
         one="refund cannot be settled by itself.",
         many="refunds cannot be settled by themselves.",
         none="No refund is parked.",
@@ -151,7 +109,7 @@ _KINDS: Final = (
     ),
     _Waiting(
         name="money in doubt",
-        count=_refunds(RefundState.UNKNOWN),
+        count=lambda waiting: waiting.in_doubt.number,
         one="refund is with a provider that has not said whether it moved.",
         many="refunds are with providers that have not said whether they moved.",
         none="Providers have answered every call.",
@@ -159,7 +117,7 @@ _KINDS: Final = (
     ),
     _Waiting(
         name="refunds by hand",
-        count=_refunds(RefundState.BY_HAND),
+        count=lambda waiting: waiting.by_hand.number,
         one="refund waits for a person to pay it.",
         many="refunds wait for a person to pay them.",
         none="No refund waits for a person.",
@@ -167,7 +125,7 @@ _KINDS: Final = (
     ),
     _Waiting(
         name="dead notices",
-        count=_dead,
+        count=lambda waiting: waiting.dead,
         one="notice could not be delivered and is not tried again.",
         many="notices could not be delivered and are not tried again.",
         none="Every notice arrived, or is still being tried.",
@@ -175,7 +133,7 @@ _KINDS: Final = (
     ),
     _Waiting(
         name="failing endpoints",
-        count=_failing,
+        count=lambda waiting: waiting.failing,
         one="endpoint does not take what it is sent.",
         many="endpoints do not take what they are sent.",
         none="Every endpoint takes what it is sent.",
@@ -183,7 +141,7 @@ _KINDS: Final = (
     ),
     _Waiting(
         name="stopped endpoints",
-        count=_stopped,
+        count=lambda waiting: waiting.stopped,
         one="endpoint is paused or disabled: nothing is sent there.",
         many="endpoints are paused or disabled: nothing is sent there.",
         none="No endpoint is stopped.",

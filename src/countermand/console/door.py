@@ -28,6 +28,7 @@ from countermand.console.routes import Route, match
 from countermand.console.visit import DOOR, SentBeforeError, Visit
 from countermand.ids import digest
 from countermand.observability.calls import note_operation
+from countermand.reads.waiting import waiting_for
 from countermand.store.fair_share import reading_party
 from countermand.store.row_security import viewer
 from countermand.wire import limits
@@ -253,6 +254,8 @@ class Console:
             )
         note_operation(route.name)
         _check(visit, route)
+        if route.is_page:
+            visit = replace(visit, waiting=await visit.read(waiting_for, visit.scope, visit.now))
         try:
             return await route.answer(visit)
         except SentBeforeError as error:

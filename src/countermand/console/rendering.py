@@ -1,7 +1,7 @@
 """Pages out of templates, and what every reply of the console carries."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -17,6 +17,7 @@ from countermand.console.visit import Visit
 from countermand.documents.sentences import count, span, written
 from countermand.domain.parties import PartyKind
 from countermand.ids import show
+from countermand.reads.waiting import Waiting, counted
 from countermand.wire.design import with_tokens
 from countermand.wire.replies import Header
 from countermand.wire.response import Reply
@@ -63,6 +64,30 @@ class Place:
     name: str
     kinds: frozenset[PartyKind]
     permission: Permission | None = None
+    counts: Callable[[Waiting], int] = lambda _: 0
+    is_bad: Callable[[Waiting], bool] = lambda _: False
+
+    def entry(self, visit: Visit) -> "Entry":
+        """As this visitor sees it."""
+        number = self.counts(visit.waiting)
+        return Entry(
+            path=self.path,
+            name=self.name,
+            here=_is_here(self.path, visit.path),
+            count=counted(number) if number else "",
+            bad=self.is_bad(visit.waiting),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An entry with how many things there need the visitor, if any; ``bad`` where something has gone wrong."""
+
+    path: str
+    name: str
+    here: bool
+    count: str
+    bad: bool
 
 
 _ALL: Final = frozenset(PartyKind)
@@ -73,9 +98,21 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         "Work",
         (
             Place("/console/", "Today", _ALL),
-            Place("/console/cancellations", "Cancellations", _ALL),
+            Place(
+                "/console/cancellations",
+                "Cancellations",
+                _ALL,
+                counts=lambda waiting: waiting.asks,
+                is_bad=lambda waiting: bool(waiting.late or waiting.mine_late),
+            ),
             Place("/console/orders", "Orders", _ALL),
-            Place("/console/refunds", "Refunds", _ALL - {PartyKind.SUPPLIER}),
+            Place(
+                "/console/refunds",
+                "Refunds",
+                _ALL - {PartyKind.SUPPLIER},
+                counts=lambda waiting: waiting.refunds,
+                is_bad=lambda waiting: bool(waiting.parked.number),
+            ),
             Place("/console/journal", "Journal", _ALL - {PartyKind.SUPPLIER}),
         ),
     ),
@@ -90,7 +127,13 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
     (
         "System",
         (
-            Place("/console/webhooks", "Webhooks", _ALL),
+            Place(
+                "/console/webhooks",
+                "Webhooks",
+                _ALL,
+                counts=lambda waiting: waiting.endpoints,
+                is_bad=lambda waiting: bool(waiting.failing),
+            ),
             Place("/console/events", "Events", _ALL),
             Place("/console/jobs", "Jobs", _ALL),
             Place("/console/audit", "Audit", _PLATFORM, Permission.MANAGE_ACCESS),
@@ -176,10 +219,10 @@ def role_of(visit: Visit) -> str:
     return f"{caller.kind.value.capitalize()}, {caller.name.rpartition(' (')[0]}"
 
 
-def _navigation(visit: Visit) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+def _navigation(visit: Visit) -> list[tuple[str, list[Entry]]]:
     shown = []
     for title, places in NAVIGATION:
-        mine = [(each.path, each.name, _is_here(each.path, visit.path)) for each in places if _is_for(each, visit)]
+        mine = [each.entry(visit) for each in places if _is_for(each, visit)]
         if mine:
             shown.append((title, mine))
     return shown

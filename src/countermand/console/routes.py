@@ -58,6 +58,11 @@ class Route:
         """For people to read."""
         return f"{self.method} {self.path}"
 
+    @property
+    def is_page(self) -> bool:
+        """Whether it shows a page that the user may see things on: no action, and no file."""
+        return self.method == "GET" and self.permission is not None and not self.path.endswith(".csv")
+
 
 def _get(
     path: str,

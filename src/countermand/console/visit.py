@@ -21,6 +21,7 @@ from countermand.domain.idempotency import IdempotencyKey, KeptAnswer
 from countermand.domain.parties import PartyKind
 from countermand.ids import digest
 from countermand.reads.scope import Scope
+from countermand.reads.waiting import NOTHING_WAITS, Waiting
 from countermand.service.calls import Call, Outcome
 from countermand.store.engines.transactions import change
 from countermand.wire.services import Services
@@ -61,6 +62,8 @@ class Visit:
     cursor: str = ""
     kept: MutableMapping[Any, Any] = field(default_factory=dict)
     """Figures that may be some minutes old."""
+    waiting: Waiting = NOTHING_WAITS
+    """What waits for the visitor, for the navigation; in answers to forms it is left out."""
 
     @property
     def caller(self) -> Caller:

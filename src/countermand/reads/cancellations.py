@@ -58,11 +58,12 @@ class CancellationFilter:
     """Which cancellations to list, newest first.
 
     ``escalated`` are those that wait for the operator. ``late`` are those whose answer was due before that time, and
-    those that were escalated for it. ``by_due`` lists what waits, the longest due first. ``after`` is the id of the
-    last one of the page before, ``behind`` its place by due time. ``states`` are some of which it has one; with
-    ``asked_if_escalated``, one that is asked only if it waits for the operator. ``since`` and ``until`` are about when
-    it was asked, or is due in a list by that. ``orders`` are pairs of a retailer and an order,
-    ``lookup`` finds them.
+    those that were escalated for it. ``overdue`` are those that a party should have answered before that time, and
+    that nothing has been done about. ``not_awaiting`` leaves out those that wait for this party. ``by_due`` lists what
+    waits, the longest due first. ``after`` is the id of the last one of the page before, ``behind`` its place by due
+    time. ``states`` are some of which it has one; with ``asked_if_escalated``, one that is asked only if it waits for
+    the operator. ``since`` and ``until`` are about when it was asked, or is due in a list by that. ``orders`` are pairs
+    of a retailer and an order, ``lookup`` finds them.
     """
 
     state: str | None = None
@@ -78,6 +79,8 @@ class CancellationFilter:
     until: datetime | None = None
     awaiting: UUID | None = None
     late: datetime | None = None
+    overdue: datetime | None = None
+    not_awaiting: UUID | None = None
     due_before: datetime | None = None
     line: UUID | None = None
     order: UUID | None = None
@@ -216,6 +219,10 @@ def _common(scope: Scope, wanted: CancellationFilter) -> list[Any]:
         conditions += [_WAITS, cancellations.due_at < wanted.due_before]
     if wanted.late is not None:
         conditions += [_WAITS, _NOT_AGREED, _is_late(wanted.late)]
+    if wanted.overdue is not None:
+        conditions += [_WAITS, _NOT_AGREED, cancellations.awaiting.is_not(None)]
+    if wanted.not_awaiting is not None:
+        conditions.append(cancellations.awaiting != wanted.not_awaiting)
     return conditions
 
 
@@ -278,7 +285,7 @@ def _branches(scope: Scope, wanted: CancellationFilter) -> Iterator[list[Any]]:
         yield [*_of_lines(wanted), *seen]
     elif wanted.escalated:
         yield seen
-    elif wanted.by_due or wanted.late is not None or wanted.due_before is not None:
+    elif wanted.by_due or wanted.due_before or wanted.late or wanted.overdue:
         yield from ([*each, *seen] for each in _waiting(scope, wanted))
     elif wanted.awaiting is not None:
         yield seen
@@ -310,12 +317,13 @@ def _by_state(scope: Scope, wanted: CancellationFilter) -> Iterator[list[Any]]:
 def _waiting(scope: Scope, wanted: CancellationFilter) -> Iterator[list[Any]]:
     """By indexes on when an answer is due, those that are due at some time apart from the others."""
     due_at = t.cancellations.c.due_at
-    dated = due_at.is_not(None) if wanted.late is None else due_at < wanted.late
+    before = wanted.late or wanted.overdue
+    dated = due_at.is_not(None) if before is None else due_at < before
     if wanted.behind and wanted.behind.due_at:
         dated = and_(dated, due_at >= wanted.behind.due_at)
     if not wanted.behind or wanted.behind.due_at:
         yield from ([_WAITS, *mine, dated] for mine in _whose(scope, wanted))
-    if wanted.due_before is not None:
+    if wanted.due_before or wanted.overdue:
         return
     if wanted.late is not None:
         yield [_WAITS, _ESCALATED, _NOT_AGREED, due_at.is_(None)]

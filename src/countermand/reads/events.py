@@ -172,6 +172,27 @@ def event_by_id(connection: Connection, scope: Scope, event: UUID) -> EventView 
     return found[0] if found else None
 
 
+def newest_events(
+    connection: Connection, scope: Scope, kinds: Collection[str], *, limit: int, looks: int
+) -> list[EventView]:
+    """The newest events of these kinds that this party may see, newest first: of the last ``looks``, of all kinds."""
+    span = _Span(
+        begin=Place(0, UUID(int=0)),
+        horizon=feed.horizon(connection),
+        since=None,
+        until=None,
+        kinds=frozenset(),
+        limit=looks,
+        newest=True,
+    )
+    if scope.kind is PartyKind.PLATFORM:
+        shown = _EVENT_KEYS.where(t.events.c.position < span.horizon)
+        keys = connection.execute(shown.order_by(t.events.c.id.desc()).limit(looks)).all()
+    else:
+        keys = connection.execute(_of_party(scope, span)).all()
+    return _in_order(connection, [key for key in keys if key.kind in kinds][:limit])
+
+
 def newest_place(connection: Connection) -> Place | None:
     """Where the event stands that was made last, which may not be shown yet; ``None`` if there are none."""
     query = select(t.events.c.position, t.events.c.id).order_by(t.events.c.id.desc()).limit(_ONE)
@@ -201,7 +222,7 @@ def event_keys_shown(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Span:
-    """Which part of the feed a page is of."""
+    """Which part of the feed a page is of, and from which end on it is read."""
 
     begin: Place
     horizon: int
@@ -209,6 +230,7 @@ class _Span:
     until: UUID | None
     kinds: frozenset[str]
     limit: int
+    newest: bool = False
 
     def of(self, columns: Any, position: ColumnElement[Any] | None = None) -> list[ColumnElement[bool]]:
         """Events that are in it."""
@@ -298,7 +320,8 @@ def _of_party(scope: Scope, span: _Span) -> Keys:
 
 
 def _first(keys: Keys, columns: Any, span: _Span) -> Keys:
-    return keys.order_by(columns.position, columns.id).limit(span.limit)
+    order = (columns.position, columns.id)
+    return keys.order_by(*(each.desc() for each in order) if span.newest else order).limit(span.limit)
 
 
 def _same_event(others: Any) -> ColumnElement[bool]:

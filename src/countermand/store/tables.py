@@ -92,6 +92,7 @@ KNOWN_TO_HOLDER: Final = f"with_fulfiller AND {HELD_BY_ANOTHER}"
 WAITS: Final = "state = 'asked'"
 UNFINISHED_JOB: Final = "state IN ('draft', 'queued', 'running')"
 STOPPED: Final = "state IN ('paused', 'disabled')"
+FAILING: Final = "failing_since IS NOT NULL"
 OPEN_JOB: Final = "state IN ('queued', 'running')"
 WAITS_HELD: Final = f"{WAITS} AND {HELD_BY_ANOTHER}"
 ESCALATED: Final = f"{WAITS} AND awaiting IS NULL AND NOT agreed"
@@ -211,6 +212,7 @@ endpoints = Table(
     _index_where("ix_endpoints_encrypted", "created_at", where=ENCRYPTED_ENDPOINT),
     _index_where("ix_endpoints_unconfirmed", "id", where="unconfirmed_since IS NOT NULL"),
     _index_where("ix_endpoints_stopped", "id", where=STOPPED),
+    _index_where("ix_endpoints_failing", "failing_since", where=FAILING),
 )
 
 owner_mails = Table(

@@ -22,6 +22,7 @@ from countermand.reads.cancellations import CancellationFilter, CancellationView
 from countermand.reads.lookup import Lookup
 from countermand.reads.parties import UnknownPartyError, find_seen
 from countermand.reads.refunds import Worth, worth_of
+from countermand.reads.waiting import late_for
 from countermand.wire.response import Reply
 
 SHOWN: Final = 50
@@ -30,18 +31,22 @@ PATH: Final = "/console/cancellations"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A saved view: its name in the address, and in words."""
+    """A view that is always there: its name in the address, and in words, to a party in others where they are given."""
 
     name: str
     title: str
-    platform_only: bool = False
+    to_party: str = ""
+
+    def title_for(self, visit: Visit) -> str:
+        """What the visitor knows it by."""
+        return self.title if visit.is_platform or not self.to_party else self.to_party
 
 
 VIEWS: Final = (
     View(name="mine", title="Need my answer"),
     View(name="asked", title="All that wait"),
     View(name="escalated", title="Escalated"),
-    View(name="late", title="Late"),
+    View(name="late", title="Late", to_party="Late at others"),
     View(name="accepted", title="Accepted"),
     View(name="declined", title="Declined"),
     View(name="withdrawn", title="Withdrawn"),
@@ -49,7 +54,8 @@ VIEWS: Final = (
     View(name="all", title="All"),
 )
 _FILTERS: Final = ("view", "q", "due", "retailer", "fulfiller", "sku")
-_BY_DUE: Final = ("mine", "asked", "escalated")
+_WAIT: Final = ("mine", "asked", "escalated", "late")
+"""Views of what waits, in the order in which it is due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +81,10 @@ async def look(visit: Visit) -> Reply:
     return show_page(
         visit,
         "cancellations.html",
-        title=f"Cancellations: {view.title.lower()}",
+        title=f"Cancellations: {view.title_for(visit).lower()}",
         note=notes[0] if notes else None,
         view=view,
-        views=[(each, _address_of_view(visit, each)) for each in VIEWS],
+        views=[(each.name, each.title_for(visit), _address_of_view(visit, each)) for each in VIEWS],
         rows=rows,
         more=more,
         first="after" not in visit.query,
@@ -88,7 +94,7 @@ async def look(visit: Visit) -> Reply:
         given={name: visit.query.get(name, "") for name in _FILTERS},
         keeping=await keeping(visit, "cancellations"),
         may_ask=visit.may(Permission.CANCEL_ORDER) and visit.caller.kind is not PartyKind.SUPPLIER,
-        may_answer=visit.may(Permission.CANCEL_ORDER) and view.name in (*_BY_DUE, "late"),
+        may_answer=visit.may(Permission.CANCEL_ORDER) and view.name in _WAIT,
         units_of=sum(row.cancellation.units for row in rows),
         sums=words.listed(sums_of(rows)),
     )
@@ -126,7 +132,7 @@ def _of_view(visit: Visit, view: View) -> CancellationFilter:
         case "escalated":
             return CancellationFilter(escalated=True, by_due=True)
         case "late":
-            return CancellationFilter(late=visit.now)
+            return late_for(visit.scope, visit.now)
         case "all":
             return CancellationFilter()
         case name:

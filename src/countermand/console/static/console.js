@@ -290,7 +290,7 @@
     tick(page);
     tick(document);
     const said = page.querySelector("[data-said]")?.dataset.said;
-    const changed = [...document.querySelectorAll("[data-live]")].filter((part) => renew(part, page, said));
+    const changed = [...document.querySelectorAll("[data-live], [data-counts]")].filter((part) => renew(part, page, said));
     if (changed.some((part) => part.id === "head")) say("This has changed. The page shows how it stands now.");
     const table = document.querySelector("[data-rows]:not([data-live])");
     if (table) renewList(table, page.querySelector("[data-rows]:not([data-live])"));
