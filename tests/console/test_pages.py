@@ -81,14 +81,35 @@ async def test_the_page_says_where_it_stands_and_what_can_be_done(sqlite_world: 
         "2 units are cancelled. retailer and supplier are told.",
         "Decline, keep 2 on order…",
         "Withdraw the ask for 2…",
-        "We have asked the warehouse to stop 2 of your 3 SKU-0. They answer by Wed 4 Nov, 10:00."
-        " If they can stop it, 18.00 EUR goes back to you.",
+        "We have asked the warehouse to stop 2 of your 3 × SKU-0. They answer by 10:00 on Wednesday 4 November."
+        " If they can stop it, you get 18.00 EUR back.",
         "ordered twice",
         "Two <b>came</b>",
         "Card PAY-1 27.00 EUR 18.00 EUR by hand",
     ):
         assert fact in told
     assert "<b>came" not in page.text
+
+
+async def test_what_is_said_to_the_customer_is_said_in_the_language_that_was_chosen(world: World) -> None:
+    """By a link, so without JavaScript; the browser keeps it for the next customer."""
+    one = await asked(world, paid=True)
+    who = await operator(world)
+    dutch = await who.look(f"{one.path}?say=nl")
+    assert (
+        "We hebben het magazijn gevraagd om 2 van uw 3 × SKU-0 tegen te houden. Het antwoord komt uiterlijk woensdag 4"
+        " november om 10:00 uur. Als dat lukt, krijgt u 18,00 EUR terug."
+    ) in words(dutch)
+    assert 'lang="nl">We hebben' in dutch.text
+    name, _, kept = dutch.headers["set-cookie"].partition(";")[0].partition("=")
+    who.more[name] = kept
+    again = await who.look(one.path)
+    assert "Het antwoord komt" in words(again)
+    assert "set-cookie" not in again.headers
+    assert "Wir haben das Lager gebeten, 2 von 3 × „SKU-0“ aufzuhalten." in words(await who.look(f"{one.path}?say=de"))
+    assert "Het antwoord komt" in words(await who.look(f"{one.path}?say=xx"))
+    looked = await who.post("/console/account/look", {"theme": "dark", "keys": "on"})
+    assert looked.headers["set-cookie"].startswith(f"{name}=dark.on.nl;"), "the theme leaves the language"
 
 
 async def test_a_supplier_sees_no_money_and_what_it_can_answer(sqlite_world: World) -> None:
@@ -119,7 +140,7 @@ async def test_accept(world: World) -> None:
     told = words(await who.look(reply.headers["location"]))
     assert "2 units of PO-M cancelled. 18.00 EUR goes back." in told
     assert "Accepted by Platform." in told
-    assert "2 of your 3 SKU-0 are cancelled and will not be sent. 18.00 EUR goes back to you." in told
+    assert "2 of your 3 × SKU-0 are cancelled and will not be sent. You get 18.00 EUR back." in told
     event = next(each for each in await world.events(one.line) if each.kind == "cancellation.accepted")
     assert (event.door, event.actor) == ("console", "Platform (Ada Lindqvist)")
 

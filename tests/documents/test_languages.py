@@ -99,3 +99,19 @@ def test_a_distance_has_its_two_largest_parts(code: str, away: timedelta, words:
 )
 def test_an_amount_has_the_decimals_of_its_currency(code: str, amount: str, currency: str, words: str) -> None:
     assert language(code).amount(Decimal(amount), currency) == words
+
+
+@pytest.mark.parametrize(
+    ("code", "away", "words"),
+    [
+        ("en", timedelta(hours=1), "12:30 today"),
+        ("en", timedelta(hours=13), "00:30 tomorrow"),
+        ("en", timedelta(days=3), "11:30 on Sunday 29 November"),
+        ("nl", timedelta(hours=1), "vandaag om 12:30 uur"),
+        ("nl", timedelta(days=3), "zondag 29 november om 11:30 uur"),
+        ("de", timedelta(hours=13), "morgen um 00:30 Uhr"),
+        ("de", timedelta(days=3), "Sonntag, 29. November um 11:30 Uhr"),
+    ],
+)
+def test_a_time_is_said_as_people_say_it(code: str, away: timedelta, words: str) -> None:
+    assert language(code).spoken(LATER + away, LATER, "Europe/Amsterdam") == words

@@ -17,7 +17,12 @@ import countermand
 SOURCE: Final = Path(countermand.__file__).parent
 CATALOGUES: Final = SOURCE / "documents" / "languages"
 KEYWORDS: Final = {"say": None, "say_many": (1, 2), "later": None}
-_PLACES: Final = ("documents/languages/*.py", "wire/answer/*.py", "wire/answer/templates/*.html")
+_PLACES: Final = (
+    "documents/languages/*.py",
+    "documents/to_customer.py",
+    "wire/answer/*.py",
+    "wire/answer/templates/*.html",
+)
 
 
 def sentences() -> Catalog:

@@ -21,8 +21,8 @@ from countermand.console.forms import BYTES_MAX, FORM, SEAL, Form, read_form
 from countermand.console.live import PATH as LIVE
 from countermand.console.live import Live, LiveStream
 from countermand.console.login import LOGIN, ONCE, SESSION_COOKIE, Logins
+from countermand.console.look import LOOK_COOKIE, Look
 from countermand.console.openid.login import OpenIdLogins
-from countermand.console.pages.account import LOOK_COOKIE, Look
 from countermand.console.rendering import page, redirect, show_page
 from countermand.console.routes import Route, match
 from countermand.console.visit import DOOR, SentBeforeError, Visit
@@ -231,8 +231,7 @@ class Console:
             query=call.query,
             ticked=tuple(value for name, value in call.pairs if name == "id"),
             form=call.form,
-            theme=call.look.theme,
-            keys=call.look.keys,
+            look=call.look,
             cursor=self._live.cursor,
             kept=self._kept,
         )

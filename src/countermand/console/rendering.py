@@ -173,8 +173,8 @@ def show_page(
         "navigation": _navigation(visit),
         "times": Times(visit.now, visit.zone),
         "now": visit.now,
-        "theme": visit.theme,
-        "keys": visit.keys,
+        "theme": visit.look.theme,
+        "keys": visit.look.keys,
         "about": about_of(visit),
         "openid": visit.services.settings.oidc_name if visit.services.settings.oidc_issuer else "",
     }

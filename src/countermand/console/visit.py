@@ -16,6 +16,7 @@ from countermand.admin.callers import Caller, Permission
 from countermand.admin.idempotency import once as once_for_key
 from countermand.admin.web_sessions import WebSession
 from countermand.console.forms import EMPTY, Form
+from countermand.console.look import AS_IT_IS, Look
 from countermand.domain.commands import Command
 from countermand.domain.idempotency import IdempotencyKey, KeptAnswer
 from countermand.domain.parties import PartyKind
@@ -57,8 +58,7 @@ class Visit:
     query: Mapping[str, str]
     ticked: tuple[str, ...] = ()
     form: Form = EMPTY
-    theme: str = ""
-    keys: bool = True
+    look: Look = AS_IT_IS
     cursor: str = ""
     kept: MutableMapping[Any, Any] = field(default_factory=dict)
     """Figures that may be some minutes old."""

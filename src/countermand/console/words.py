@@ -1,7 +1,6 @@
 """Sentences about cancellations and refunds: where they stand, what follows, and what to tell the customer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -164,54 +163,17 @@ SILENCE_WORDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToCustomer:
-    """What is known for the sentence that is said to the customer."""
-
-    row: CancellationView
-    title: str
-    of_units: int
-    worth: str = ""
-    owed: str = ""
-
-
-def say_to_customer(known: ToCustomer, times: Times) -> str:
-    """A sentence that support can read out or paste."""
-    row = known.row
-    goods = f"{row.units} of your {known.of_units} {known.title}" if known.of_units > 1 else f"your {known.title}"
-    match row.state:
-        case State.ASKED:
-            by = f" They answer by {times.words(row.due_at).replace('Today', 'today')}." if row.due_at else ""
-            back = f" If they can stop it, {known.worth} goes back to you." if known.worth else ""
-            return f"We have asked the warehouse to stop {goods}.{by}{back}"
-        case State.ACCEPTED:
-            stopped = f"{row.accepted_units} of your {known.of_units} {known.title}" if known.of_units > 1 else goods
-            is_stopped = "is" if row.accepted_units == 1 else "are"
-            back = f" {known.owed} goes back to you." if known.owed else ""
-            return f"{stopped[0].upper()}{stopped[1:]} {is_stopped} cancelled and will not be sent.{back}"
-        case State.DECLINED:
-            why = _WHY_NOT.get(row.decline_reason or "", "")
-            return f"We could not stop {goods}{why}. You can send it back when it has arrived."
-        case State.WITHDRAWN:
-            return f"Your cancellation of {goods} was taken back. It is sent as ordered."
-        case _:
-            return f"The warehouse did not answer in time, so {goods} is sent as ordered."
-
-
-_WHY_NOT: Final = {
-    "already_shipped": ", as it has left already",
-    "already_picked": ", as it has been picked already",
-    "in_packing": ", as it is being packed already",
-    "made_to_order": ", as it was made to order",
-}
-
-
-def money_words(rows: list[RefundView]) -> str:
-    """Sums by currency: amounts of different currencies are never added."""
+def sums_of(rows: Sequence[RefundView]) -> list[tuple[int, str]]:
+    """Sums in minor units, each with its currency: amounts of different currencies are never added."""
     sums: dict[str, int] = {}
     for row in rows:
         sums[row.currency] = sums.get(row.currency, 0) + row.amount_minor
-    return listed([amount(minor, currency) for currency, minor in sorted(sums.items())])
+    return [(minor, currency) for currency, minor in sorted(sums.items())]
+
+
+def money_words(rows: Sequence[RefundView]) -> str:
+    """The sums in words."""
+    return listed([amount(*each) for each in sums_of(rows)])
 
 
 def listed(words: list[str]) -> str:

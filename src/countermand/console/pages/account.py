@@ -1,7 +1,6 @@
 """One's own account: how pages look, the password, and the end of log-ins."""
 
-from dataclasses import dataclass, replace
-from typing import Final, Self
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -13,29 +12,6 @@ from countermand.console.visit import Visit
 from countermand.wire.passwords import CrowdedError
 from countermand.wire.replies import Header
 from countermand.wire.response import Reply
-
-LOOK_COOKIE: Final = "__Host-countermand-look"
-_THEMES: Final = ("", "light", "dark")
-_YEAR_S: Final = 31_536_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How a browser wants to see pages: the theme, and whether keys do anything."""
-
-    theme: str = ""
-    keys: bool = True
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """What a cookie says; anything else is the default."""
-        theme, _, keys = text.partition(".")
-        return cls(theme=theme if theme in _THEMES else "", keys=keys != "off")
-
-    def cookie(self) -> tuple[bytes, bytes]:
-        """The cookie that says so."""
-        text = f"{LOOK_COOKIE}={self.theme}.{'on' if self.keys else 'off'}"
-        return b"set-cookie", f"{text}; Path=/; Max-Age={_YEAR_S}; Secure; HttpOnly; SameSite=Lax".encode()
 
 
 async def look(visit: Visit) -> Reply:
@@ -65,7 +41,7 @@ def _account(visit: Visit, *, status: int = 200, note: Note | None = None, wrong
 
 async def choose_look(visit: Visit) -> Reply:
     """Choose the theme and the keys."""
-    chosen = Look.read(f"{visit.form.text('theme')}.{'on' if visit.form.text('keys') else 'off'}")
+    chosen = replace(visit.look, keys=bool(visit.form.text("keys"))).with_theme(visit.form.text("theme"))
     return redirect("/console/account?done=look", chosen.cookie())
 
 

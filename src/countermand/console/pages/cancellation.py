@@ -14,7 +14,9 @@ from countermand.console.markup import Times, amount, days_of
 from countermand.console.rendering import Note, redirect, show_page
 from countermand.console.visit import Visit
 from countermand.documents import timeline
+from countermand.documents.languages import NAMES, language
 from countermand.documents.sentences import count
+from countermand.documents.to_customer import ToCustomer, to_customer
 from countermand.domain.commands import (
     AcceptCancellation,
     Command,
@@ -100,7 +102,7 @@ class Case:
     @property
     def owed(self) -> str:
         """What goes back for what was accepted."""
-        return words.money_words(list(self.refunds))
+        return words.money_words(self.refunds)
 
     @property
     def passes_on(self) -> bool:
@@ -112,10 +114,14 @@ class Case:
 
 def worth_words(quoted: Quoted | None) -> str:
     """An amount with its currency; empty for none."""
-    if quoted is None:
-        return ""
-    minor = quoted.back.refund_minor + quoted.back.release_minor
-    return amount(minor, quoted.money.currency) if minor else ""
+    worth = _back(quoted)
+    return amount(*worth) if worth else ""
+
+
+def _back(quoted: Quoted | None) -> tuple[int, str] | None:
+    """The amount, and its currency."""
+    minor = quoted.back.refund_minor + quoted.back.release_minor if quoted else 0
+    return (minor, quoted.money.currency) if quoted and minor else None
 
 
 async def case_of(visit: Visit) -> Case:
@@ -163,7 +169,9 @@ async def _name(visit: Visit, party: UUID | None) -> str:
 async def look(visit: Visit) -> Reply:
     """The page of one cancellation."""
     case = await case_of(visit)
-    return await _page(visit, case, note=_done(visit, case))
+    spoken = visit.look.with_language(visit.query.get("say", ""))
+    reply = await _page(replace(visit, look=spoken), case, note=_done(visit, case))
+    return replace(reply, headers=(*reply.headers, spoken.cookie())) if spoken != visit.look else reply
 
 
 async def _page(
@@ -171,7 +179,7 @@ async def _page(
 ) -> Reply:
     row, times = case.row, Times(visit.now, visit.zone)
     events = await visit.read(event_reads.timeline, visit.scope, row.line_id)
-    said = words.ToCustomer(row=row, title=case.title, of_units=row.ordered, worth=case.worth, owed=case.owed)
+    spoken = language(visit.look.language)
     return show_page(
         visit,
         "cancellation.html",
@@ -185,7 +193,9 @@ async def _page(
         explanation=words.explanation(row, asked_by=case.asked_by),
         silence=words.silence(row, case.policy.silence, worth=case.worth),
         acts=acts_of(visit, case),
-        say=words.say_to_customer(said, times),
+        say=to_customer(_known(case), spoken, now=visit.now, zone=visit.zone.key),
+        spoken=spoken.code,
+        languages=NAMES,
         reason=words.plain(row.reason),
         events=_told(events, times),
         payments=_payments(case),
@@ -196,6 +206,11 @@ async def _page(
         field=wrong.field if wrong else "",
         wrong=str(wrong or ""),
     )
+
+
+def _known(case: Case) -> ToCustomer:
+    worth = _back(case.quoted)
+    return ToCustomer(row=case.row, title=case.title, worth=[worth] if worth else [], owed=words.sums_of(case.refunds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ NAMES: Final = {ENGLISH: "English", "nl": "Nederlands", "de": "Deutsch"}
 """The languages, each by its own name."""
 
 _DATES: Final = {ENGLISH: "EEEE d MMMM y", "nl": "EEEE d MMMM y", "de": "EEEE, d. MMMM y"}
+_DAYS: Final = {ENGLISH: "EEEE d MMMM", "nl": "EEEE d MMMM", "de": "EEEE, d. MMMM"}
 _TAGS_MAX: Final = 20
 
 
@@ -76,6 +77,17 @@ class Language:
             return f"{day}, {utc}"
         place, time = zone.rpartition("/")[2].replace("_", " "), f"{local:%H:%M}"
         return self.say("{day}, {time} in {place} ({utc})", day=day, time=time, place=place, utc=utc)
+
+    def spoken(self, at: datetime, now: datetime, zone: str) -> str:
+        """A time within the next weeks by the clocks of a zone, as people say it."""
+        local, today = at.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone)).date()
+        time = f"{local:%H:%M}"
+        if local.date() == today:
+            return self.say("{time} today", time=time)
+        if local.date() == today + timedelta(days=1):
+            return self.say("{time} tomorrow", time=time)
+        day = format_datetime(local, _DAYS[self.code], locale=self._locale)
+        return self.say("{time} on {day}", time=time, day=day)
 
     def amount(self, amount: Decimal, currency: str) -> str:
         """An amount of money, with its currency behind it."""
