@@ -703,6 +703,30 @@ async def test_the_journal_says_what_was_owed_and_given_back(world: World) -> No
     ]
 
 
+async def test_the_journal_is_compared_with_the_refunds(world: World) -> None:
+    who, retailer = await operator(world), await person(world, world.retailer)
+    assert "no posting to check" in words(await who.look("/console/refunds"))
+    paths = [await refund(world, who) for _ in range(2)]
+    reply = await who.fill_in(f"{paths[0]}/paid", note="bank run 7")
+    assert reply.status_code == 303
+    other = await person(world, world.other_retailer)
+    assert "balance" not in words(await other.look("/console/journal"))
+    told = "In balance The journal and the refunds say the same about what is owed and what went back: 2 refunds with"
+    for each in (who, retailer):
+        for page in ("/console/refunds", "/console/journal"):
+            shown = words(await each.look(page))
+            assert told in shown
+            assert "postings since Today 10:00 . Checked Today 10:00:00" in shown
+    wrong = UUID(paths[1].rpartition("_")[2])
+    refunds = t.refunds
+    change = refunds.update().where(refunds.c.id == wrong).values(amount_minor=refunds.c.amount_minor + 1)
+    await world.application.database.write(lambda connection: connection.execute(change))
+    for page in ("/console/refunds", "/console/journal"):
+        differs = await who.look(page)
+        assert "Not in balance The journal and 1 refund of 2 say different amounts: rfd_" in words(differs)
+        assert paths[1] in links_in(differs)
+
+
 async def test_the_journal_goes_on_page_by_page(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "SHOWN", 2)
     who = await operator(sqlite_world)

@@ -1312,6 +1312,15 @@ def _(filled: Filled) -> Cases:
     return found
 
 
+@of("reads.journal.check_postings")
+def _(filled: Filled) -> Cases:
+    def ask(connection: Connection, scope: Scope) -> object:
+        postings = journal_reads.list_postings(connection, scope, journal_reads.PostingFilter(limit=50))
+        return journal_reads.check_postings(connection, postings)
+
+    return filled.each(ask)
+
+
 @of("reads.refunds.refund_by_id")
 def _(filled: Filled) -> Cases:
     return filled.each(lambda connection, scope: refund_reads.refund_by_id(connection, scope, filled.row("refund").id))

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -18,7 +19,7 @@ from countermand.domain.money.journal import COMMISSION, REFUNDS_DUE, RETAILER
 from countermand.domain.spreadsheets import tame
 from countermand.ids import read, show
 from countermand.reads.cancellations import PAGE_MAX
-from countermand.reads.journal import PostingFilter, PostingView, list_postings
+from countermand.reads.journal import PostingFilter, PostingView, check_postings, list_postings
 from countermand.reads.refunds import RefundView
 from countermand.wire.response import Reply
 
@@ -48,6 +49,7 @@ async def look(visit: Visit) -> Reply:
         "journal.html",
         title="Journal",
         postings=found[:SHOWN],
+        checked=await checked(visit, found[:SHOWN]),
         account=account_words,
         what=what_words,
         prefix=POSTING,
@@ -57,6 +59,30 @@ async def look(visit: Visit) -> Reply:
         first="after" not in visit.query,
         first_page=_address(visit),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """What came of comparing the journal with the refunds: how many refunds, from when on, and those that differ."""
+
+    refunds: int
+    since: datetime
+    differing: Sequence[str]
+
+
+async def checked(visit: Visit, postings: Sequence[PostingView]) -> Books | None:
+    """Compare the refunds of these postings with all that the journal has of them; ``None`` where there are none."""
+    found = await visit.read(check_postings, postings)
+    if not found.refunds:
+        return None
+    return Books(
+        refunds=found.refunds, since=postings[-1].at, differing=[show("rfd", each) for each in found.differing]
+    )
+
+
+async def newest_checked(visit: Visit) -> Books | None:
+    """The same of the newest postings."""
+    return await checked(visit, await visit.read(list_postings, visit.scope, PostingFilter(limit=PAGE_MAX)))
 
 
 def _wanted(visit: Visit) -> PostingFilter:

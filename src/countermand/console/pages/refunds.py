@@ -115,6 +115,7 @@ async def _overview(visit: Visit) -> Reply:
         title="Refunds",
         views=VIEWS,
         groups=groups,
+        checked=await journal.newest_checked(visit),
         acts={row.id: _acts(visit, row) for each in groups if each.group.name == "parked" for row in each.refunds},
         shapes=words.REFUND_SHAPES,
         where_to=words.where_to,

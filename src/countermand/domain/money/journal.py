@@ -57,6 +57,16 @@ def _postings(before: Refund | None, after: Refund, kind: EventKind | None = Non
     )
 
 
+def balances_of(refund: Refund) -> dict[str, int]:
+    """What each account has received from a refund so far, in minor units; what an account gave is negative.
+
+    All postings of the refund come to the same. They sum to zero.
+    """
+    owed, returned = _accounts(refund)
+    balances = {RETAILER: -owed - returned, REFUNDS_DUE: owed, _account(refund): returned}
+    return {account: minor for account, minor in balances.items() if minor}
+
+
 def _accounts(refund: Refund) -> tuple[int, int]:
     """What is owed, and what the customer has back. A release moves no money, so it is in no account."""
     if refund.kind is RefundKind.RELEASE:
