@@ -199,7 +199,7 @@ async def test_a_story_by_keyboard_only(site: Site) -> None:
 async def test_keys_that_are_off_do_nothing(site: Site) -> None:
     page = await site.open(await operator(site.world))
     await page.goto("/console/account")
-    await page.get_by_label("Keys do something").uncheck()
+    await page.get_by_label("Use keys").uncheck()
     await page.get_by_role("button", name="Save").click()
     await page.get_by_text("Saved for this browser.").wait_for()
     await page.keyboard.press("g")

@@ -343,7 +343,7 @@ async def test_plaza_keys_are_made_replaced_and_never_more_than_two(world: World
     assert link
     assert "cmps_" in (await who.post(f"{link[1]}/replace", {"old": "keep"})).text
     full = await who.look(f"{path}/keys/add")
-    assert "There are 2 that count. Revoke one first." in words(full)
+    assert "2 are valid already. Revoke one first." in words(full)
     assert (await who.post(f"{path}/keys/add", {"label": "x"})).status_code == 409
     reply = await who.post(f"{link[1]}/replace", {"old": "keep"})
     assert (reply.status_code, wrong_fields(reply)) == (409, ["old"])
@@ -372,7 +372,7 @@ async def test_a_client_of_the_retailer_api_is_shown_once_replaced_and_revoked(w
     assert await log_in_as(world, client[0], secret[0]) == 200
     page = await who.look(path)
     assert ("cmc_" in page.text, client[0] in page.text) == (False, True)
-    assert "1 counts by now." in words(await who.look(f"{path}/clients/add"))
+    assert "1 is valid already." in words(await who.look(f"{path}/clients/add"))
     link = re.search(r'(/console/credentials/crd_[0-9a-f]+)/replace">Replace…<span[^>]*> the shop', page.text)
     assert link
     assert "A new client is made" in words(await who.look(f"{link[1]}/replace"))

@@ -250,7 +250,7 @@ async def test_what_was_missed_is_counted_and_then_sent_again(world: World) -> N
     assert f"{dead} notices are sent again." in words(counted)
     assert {each.state for each in await notices_to(world, path)} == {"dead"}
     none = await who.post(page, {**form, "since": f"{world.clock() + timedelta(days=1):%Y-%m-%d}", "do": "count"})
-    assert "No notice is like this." in words(none)
+    assert "No notice was found." in words(none)
     begun = await who.post(page, {**form, "do": "recover"})
     assert "The job is begun." in words(await who.look(begun.headers["location"]))
     await world.application.worker.do_jobs()

@@ -134,9 +134,9 @@ _KINDS: Final = (
     _Waiting(
         name="failing endpoints",
         count=lambda waiting: waiting.failing,
-        one="endpoint does not take what it is sent.",
-        many="endpoints do not take what they are sent.",
-        none="Every endpoint takes what it is sent.",
+        one="endpoint does not accept what it is sent.",
+        many="endpoints do not accept what they are sent.",
+        none="Every endpoint accepts what it is sent.",
         remedy="countermand endpoint list",
     ),
     _Waiting(

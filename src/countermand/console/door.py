@@ -202,7 +202,9 @@ class Console:
         if session is None or not session.caller.may(Permission.VIEW_ORDER):
             return Reply(status=HTTPStatus.NO_CONTENT)
         if call.method != "GET":
-            raise PageError(HTTPStatus.METHOD_NOT_ALLOWED, "This address takes no such call", "", (b"allow", b"GET"))
+            raise PageError(
+                HTTPStatus.METHOD_NOT_ALLOWED, "This page cannot be called in this way", "", (b"allow", b"GET")
+            )
         if asked_method(call.scope) == "HEAD":
             return Reply(status=HTTPStatus.OK, media_type=b"text/event-stream")
         self._services.throttle.check_call(session.caller)
@@ -249,7 +251,7 @@ class Console:
         if route is None:
             allow = ", ".join(sorted({each.method for each in routes}))
             raise PageError(
-                HTTPStatus.METHOD_NOT_ALLOWED, "This address takes no such call", "", (b"allow", allow.encode())
+                HTTPStatus.METHOD_NOT_ALLOWED, "This page cannot be called in this way", "", (b"allow", allow.encode())
             )
         note_operation(route.name)
         _check(visit, route)
@@ -272,7 +274,7 @@ def _check(visit: Visit, route: Route) -> None:
     if route.method == "POST" and not hmac.compare_digest(
         visit.form.text(SEAL).encode(errors="replace"), visit.seal.encode()
     ):
-        sentence = "It is of another log-in than this one. Go back, load the page again, and send it once more."
+        sentence = "It belongs to another log-in. Go back, load the page again, and send it once more."
         raise PageError(FORBIDDEN, "This form has expired", sentence)
 
 

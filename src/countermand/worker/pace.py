@@ -118,7 +118,7 @@ async def repeat(
 ) -> None:
     """Act again and again. An error is logged and does not end it; the next time comes later after each.
 
-    ``name`` is the loop's in the log and in the metrics; ``passes`` is told of each pass that did not fail.
+    ``name`` is the loop's in the log and in the metrics; ``passes`` counts those that did not fail.
     """
     failures = 0
     passes.begin(name)

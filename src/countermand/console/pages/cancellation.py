@@ -319,7 +319,7 @@ def why_not_answer(visit: Visit, case: Case) -> str:
     if not visit.may(Permission.CANCEL_ORDER):
         return "Your user may look and not decide: it lacks the permission cancel_order."
     if case.line is None:
-        return "The goods are with another party by now."
+        return "Another party holds the goods now."
     if row.agreed:
         return "It is agreed to, and waits for the lines that were asked together with it."
     if visit.is_platform or row.awaiting == visit.caller.party:
@@ -362,7 +362,7 @@ def _withdraw_act(visit: Visit, case: Case) -> Act:
     if not visit.may(Permission.CANCEL_ORDER):
         why_not = "Your user may look and not decide: it lacks the permission cancel_order."
     elif not visit.is_platform and party != row.retailer_id:
-        why_not = "Only who asked can take it back."
+        why_not = "Only whoever asked can take it back."
     elif not visit.is_platform and row.asker == "customer" and row.asked_by != party:
         why_not = f"{case.asked_by} entered the customer’s ask, and can take it back."
     follows = "For a customer who wants the goods after all. Nothing goes back."

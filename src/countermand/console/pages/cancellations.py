@@ -46,7 +46,7 @@ VIEWS: Final = (
     View(name="mine", title="Need my answer"),
     View(name="asked", title="All that wait"),
     View(name="escalated", title="Escalated"),
-    View(name="late", title="Late", to_party="Late at others"),
+    View(name="late", title="Late", to_party="Others are late"),
     View(name="accepted", title="Accepted"),
     View(name="declined", title="Declined"),
     View(name="withdrawn", title="Withdrawn"),
@@ -158,7 +158,7 @@ async def wanted_of(visit: Visit, view: View) -> CancellationFilter:
     due = visit.query.get("due", "")
     if due:
         if wanted.state not in (None, State.ASKED.value):
-            raise ValueError("What has been answered is due at no time")
+            raise ValueError("Cancellations in this state have no deadline")
         wanted = replace(wanted, due_before=read_end(due, visit.zone))
     after = visit.query.get("after", "")
     if after:

@@ -182,7 +182,7 @@ async def _bol_page(
         path=path_of(party.id),
         count=count,
         counted=COUNTED,
-        why_not=_lacks(visit, party) or (f"There are {what.most} that count. Revoke one first." if is_full else ""),
+        why_not=_lacks(visit, party) or (f"{what.most} are valid already. Revoke one first." if is_full else ""),
         asks_password=not visit.session.is_fresh(visit.now),
         filled=visit.form,
         field=wrong.field if wrong else "",
@@ -260,7 +260,7 @@ async def _credential(visit: Visit) -> _Credential:
 async def _one_that_counts(visit: Visit) -> _Credential:
     found = await _credential(visit)
     if found.view.revoked_at is not None:
-        raise PageError(409, "It was revoked before", "Nothing calls with it any more.", links={found.path: "Back"})
+        raise PageError(409, "It has been revoked", "No program can use it any more.", links={found.path: "Back"})
     return found
 
 

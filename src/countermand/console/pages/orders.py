@@ -75,7 +75,7 @@ async def look(visit: Visit) -> Reply:
     return show_page(
         visit,
         "orders.html",
-        title=f"Orders that fit {text}" if text else "Orders",
+        title=f"Orders found for {text}" if text else "Orders",
         note=note,
         orders=shown,
         text=text,

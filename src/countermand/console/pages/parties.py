@@ -117,15 +117,15 @@ async def look_at_one(visit: Visit) -> Reply:
 
 _NOTES: Final = {
     "added": Note(
-        title="The party is added.", text="Nobody calls for it until it has a person, a token or a key.", mood="good"
+        title="The party is added.", text="It can do nothing until it has a person, a token or a key.", mood="good"
     ),
     "renamed": Note(
         title="The party has another name.", text="What was written before keeps the old one.", mood="good"
     ),
     "deactivated": Note(
-        title="The party takes no part any more.", text="What waited for its answer waits for an operator.", mood="good"
+        title="The party is deactivated.", text="What waited for its answer waits for an operator.", mood="good"
     ),
-    "activated": Note(title="The party takes part again.", mood="good"),
+    "activated": Note(title="The party is active again.", mood="good"),
     "user": Note(title="The person is added.", text="Hand over the first password by another way.", mood="good"),
     "revoked": Note(title="It is revoked.", text="Whatever calls with it is refused within seconds.", mood="good"),
 }

@@ -56,7 +56,9 @@ def given_permissions(visit: Visit, party: PartyView) -> Sequence[Permission]:
     if not wanted:
         raise FieldError("permission", "Tick what it may do.")
     if any(each not in can for each in wanted):
-        raise FieldError("permission", "Nobody gives more than it has, or than such a party can have.")
+        raise FieldError(
+            "permission", "You can give only what you may do yourself, and what a party of this kind can do."
+        )
     return [can[each] for each in wanted]
 
 

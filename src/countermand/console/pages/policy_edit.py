@@ -49,10 +49,22 @@ CHOICES: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     ),
 }
 LENGTHS: Final = {
-    "answer_within_s": ("Hours to answer", HOUR_S, "Nothing: an answer has no deadline."),
-    "free_window_s": ("Minutes after ordering in which an ask is accepted at once", MINUTE_S, "Nothing: none."),
-    "accepts_for_s": ("Hours after ordering in which cancellations are accepted", HOUR_S, "Nothing: as long as above."),
-    "proof_within_s": ("Hours to name the parcel after “already shipped”", HOUR_S, "Nothing: no proof is needed."),
+    "answer_within_s": ("Hours to answer", HOUR_S, "Leave it empty for no deadline."),
+    "free_window_s": (
+        "Minutes after ordering in which an ask is accepted at once",
+        MINUTE_S,
+        "Leave it empty for none.",
+    ),
+    "accepts_for_s": (
+        "Hours after ordering in which cancellations are accepted",
+        HOUR_S,
+        "Leave it empty for as long as above.",
+    ),
+    "proof_within_s": (
+        "Hours to name the parcel after “already shipped”",
+        HOUR_S,
+        "Leave it empty if no proof is needed.",
+    ),
 }
 
 

@@ -20,7 +20,7 @@ from countermand.wire.response import Reply
 Which = Literal["dead", "all"]
 WHICH: Final[dict[Which, tuple[str, str]]] = {
     "dead": ("Those that are dead", "They were given up, and never arrived."),
-    "all": ("All that do not wait anyway", "For a receiver that has lost what it had. Each keeps its id."),
+    "all": ("All, except those that still wait", "For a receiver that has lost what it had. Each keeps its id."),
 }
 
 

@@ -224,7 +224,7 @@ def _done(visit: Visit, row: RefundView) -> Note | None:
             return Note(title=f"{what} is closed.", text="Nothing is paid back.", mood="good")
         case (("retry" | "correct"), _):
             return Note(
-                title="It is settled anew.", text="The worker sends it next, if something is left.", mood="good"
+                title="It will be settled again.", text="The worker sends it next, if something is left.", mood="good"
             )
     return None
 
@@ -320,7 +320,7 @@ def _question(name: str, row: RefundView) -> Question:
 def _confirm(visit: Visit, row: RefundView, name: str, *, status: int = 200, wrong: FieldError | None = None) -> Reply:
     question = _question(name, row)
     if name not in {each.name for each in _acts(visit, row)} and wrong is None:
-        sentence = f"It is {words.plain(row.state)} by now. {words.next_step(row)}"
+        sentence = f"It is {words.plain(row.state)} now. {words.next_step(row)}"
         raise PageError(409, "This cannot be done any more", sentence, links={path_of(row): "See the refund"})
     return show_page(
         visit,

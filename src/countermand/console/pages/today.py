@@ -224,7 +224,7 @@ def _endpoints(waiting: Waiting, times: Times) -> list[Need]:
             shape="failing",
             title="Failing endpoints",
             text=text,
-            none="Every endpoint takes what it is sent.",
+            none="Every endpoint accepts what it is sent.",
             path="/console/webhooks?state=failing",
             verb="Look",
         ),

@@ -143,7 +143,7 @@ def _seen(endpoint: Endpoint) -> str:
 
 
 async def edit(visit: Visit) -> Reply:
-    """Change where it is, what it is told of, or how it is called."""
+    """Change its address, its label, or which events it gets."""
     endpoint, form = await endpoint_of(visit), visit.form
 
     def as_seen(before: Endpoint) -> None:
@@ -243,7 +243,7 @@ async def pause(visit: Visit) -> Reply:
     """Send nothing there for a while."""
     endpoint = await endpoint_of(visit)
     try:
-        reason = visit.form.line("reason", needed="Write why, for those who wonder.")
+        reason = visit.form.line("reason", needed="Write why. Others read it on this page.")
     except FieldError as error:
         return await webhooks.show_endpoint(visit, endpoint, status=422, wrong=error)
     await visit.change(endpoints.pause, visit.author, endpoint.id, reason=f"Paused: {reason}")

@@ -167,7 +167,7 @@ def _standing(endpoint: Endpoint, now: datetime) -> str:
         case EndpointState.ACTIVE if endpoint.failing_since:
             return "It has failed without a break, and notices are tried again."
         case EndpointState.ACTIVE:
-            return "It takes what it is sent."
+            return "It accepts what it is sent."
         case EndpointState.UNCONFIRMED:
             return "Nobody has confirmed this mailbox yet. Until then, notices wait."
         case _:
