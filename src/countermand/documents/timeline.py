@@ -27,8 +27,13 @@ Facts = Mapping[str, Any]
 
 def sentence(event: PastEvent, zone: str = "") -> str:
     """What happened, who did it, and why; then whose answer is due, if one is, in UTC and in the time of a zone."""
+    return f"{what_happened(event)}{_next(event, zone)}"
+
+
+def what_happened(event: PastEvent) -> str:
+    """What happened, who did it, and why."""
     kind, facts = EventKind(event.kind), event.facts
-    return f"{_verb(kind, facts, _who(event), _in_whose_place(event))}{_because(facts)}.{_next(event, zone)}"
+    return f"{_verb(kind, facts, _who(event), _in_whose_place(event))}{_because(facts)}."
 
 
 class TimelineState(BaseModel):

@@ -104,7 +104,7 @@ def _happened(event: EventView, visit: Visit) -> Happened:
     return Happened(
         at=event.at,
         shape=words.event_shape(event.kind),
-        sentence=timeline.sentence(event, visit.zone.key),
+        sentence=timeline.what_happened(event),
         reference=event.reference,
         path=f"{LIST}/{show('can', about)}" if about else f"/console/orders/{show('ord', event.order_id)}",
     )
