@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -27,11 +28,11 @@ from uuid import UUID
 
 import httpx2
 from playwright.async_api import async_playwright
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event
 from tests.support.pgnode import Node
 from tests.support.population import Population, populate
 
-from bench.processes import countermand
+from bench.processes import ServerProcess, countermand
 from bench.reads import ENGINES, SERVER_SETTINGS, keep_cards
 from bench.report import about_here
 from countermand.admin import jobs, users, web_sessions
@@ -44,6 +45,7 @@ from countermand.domain.jobs import JobFormat, JobKind
 from countermand.domain.parties import PartyKind
 from countermand.ids import Ids, show
 from countermand.reads.parties import find_party
+from countermand.serving import doors
 from countermand.settings import Settings
 
 SIZES: Final = (10_000, 1_000_000)
@@ -75,7 +77,9 @@ NEED_A_QUERY: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """One page as one role sees it. ``paint_ms`` is only of the operator's."""
+    """One page as one role sees it. ``cpu_ms`` is what it takes of the server's CPU, ``statements`` what it asks of the
+    database; ``paint_ms`` is only of the operator's.
+    """
 
     page: str
     role: str
@@ -85,6 +89,8 @@ class Figures:
     size: int
     p50_ms: float
     max_ms: float
+    cpu_ms: float
+    statements: int
     paint_ms: float | None = None
 
 
@@ -115,12 +121,12 @@ def _measure(engine: str, lines: int, options: argparse.Namespace) -> list[Figur
             url = node.url()
         settings = Settings(database=url, key_file=directory / "keys", worker=False)
         population = _made(directory / "population", url, lines, settings)
-        stage = asyncio.run(_prepared(settings, population, kept=not options.no_cards))
+        stage, asked = asyncio.run(_prepared(settings, population, kept=not options.no_cards))
         environment = {"COUNTERMAND_KEY_FILE": str(directory / "keys"), "COUNTERMAND_WORKER": "false"}
         environment["COUNTERMAND_CALL_LIMIT"] = ""
         with countermand("pages", url, directory / "server.log", None, **environment) as server:
             address = f"http://127.0.0.1:{server.port}"
-            return asyncio.run(_pages(address, stage, engine, lines, options))
+            return asyncio.run(_pages(address, server, stage, asked, engine, lines, options))
 
 
 def _made(path: Path, url: str, lines: int, settings: Settings) -> Population:
@@ -128,7 +134,7 @@ def _made(path: Path, url: str, lines: int, settings: Settings) -> Population:
         kept: Population = pickle.loads(path.read_bytes())
         return kept
     _say(f"{url}: making {lines:,} lines")
-    population = populate(url, lines, now=datetime.now(UTC), keys=settings.key_file)
+    population = populate(url, lines, now=datetime.now(UTC), keys=settings.key_file, say=_say)
     path.write_bytes(pickle.dumps(population))
     return population
 
@@ -142,7 +148,11 @@ class Stage:
     names: Mapping[str, Mapping[str, str]]
 
 
-async def _prepared(settings: Settings, p: Population, *, kept: bool) -> Stage:
+Asked = Mapping[tuple[str, str], int]
+"""How many statements a page takes, by role and page."""
+
+
+async def _prepared(settings: Settings, p: Population, *, kept: bool) -> tuple[Stage, Asked]:
     roles = {"operator": p.platform, "retailer": p.big_retailer, "supplier": p.big_supplier}
     kinds = dict(zip(roles, (PartyKind.PLATFORM, PartyKind.RETAILER, PartyKind.SUPPLIER), strict=True))
     async with opened(settings) as application:
@@ -152,8 +162,32 @@ async def _prepared(settings: Settings, p: Population, *, kept: bool) -> Stage:
             role: await application.database.write(partial(_logged_in, application, party))
             for role, party in roles.items()
         }
-    names = {role: _names(p, role, roles[role], *people[role][1:]) for role in roles}
-    return Stage(secrets={role: each[0] for role, each in people.items()}, kinds=kinds, names=names)
+        names = {role: _names(p, role, roles[role], *people[role][1:]) for role in roles}
+        stage = Stage(secrets={role: each[0] for role, each in people.items()}, kinds=kinds, names=names)
+        return stage, await _asked(application, stage)
+
+
+async def _asked(application: Service, stage: Stage) -> Asked:
+    """Ask for every page once within this process, and count what it asks of the database."""
+    found: dict[tuple[str, str], int] = {}
+    number = 0
+
+    def count(*_: Any) -> None:
+        nonlocal number
+        number += 1
+
+    event.listen(Engine, "before_cursor_execute", count)
+    transport = httpx2.ASGITransport(app=doors(application))
+    try:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            for role, secret in stage.secrets.items():
+                for name, path in _paths(stage, role).items():
+                    number = 0
+                    await client.get(path, headers={"cookie": f"{SESSION_COOKIE}={secret}"})
+                    found[role, name] = number
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    return found
 
 
 def _logged_in(application: Service, party: UUID, connection: Connection) -> tuple[str, UUID, UUID, UUID]:
@@ -213,14 +247,24 @@ def _paths(stage: Stage, role: str) -> dict[str, str]:
     return found | {each: each for each in MORE if not (supplier and "refunds" in each)}
 
 
-async def _pages(address: str, stage: Stage, engine: str, lines: int, options: argparse.Namespace) -> list[Figures]:
+async def _pages(
+    address: str,
+    server: ServerProcess,
+    stage: Stage,
+    asked: Asked,
+    engine: str,
+    lines: int,
+    options: argparse.Namespace,
+) -> list[Figures]:
     found: list[Figures] = []
     for role, secret in stage.secrets.items():
         paths = {name: path for name, path in _paths(stage, role).items() if not options.page or options.page in name}
         headers = {"cookie": f"{SESSION_COOKIE}={secret}"}
         async with httpx2.AsyncClient(base_url=address, headers=headers, timeout=60, trust_env=False) as client:
             for name, path in paths.items():
-                found.append(await _served(client, name, path, options.rounds, role=role, engine=engine, lines=lines))
+                statements = asked[role, name]
+                more = {"role": role, "engine": engine, "lines": lines, "statements": statements}
+                found.append(await _served(client, server, name, path, options.rounds, **more))
     if shutil.which("chromium") and not options.no_paint:
         painted = await _painted(address, stage.secrets["operator"], _paths(stage, "operator"), options)
         found = [
@@ -230,20 +274,25 @@ async def _pages(address: str, stage: Stage, engine: str, lines: int, options: a
     return found
 
 
-async def _served(client: httpx2.AsyncClient, name: str, path: str, rounds: int, **more: Any) -> Figures:
-    took = []
-    for number in range(rounds + 1):
+async def _served(
+    client: httpx2.AsyncClient, server: ServerProcess, name: str, path: str, rounds: int, **more: Any
+) -> Figures:
+    await client.get(path)
+    took, cpu = [], server.cpu_s()
+    for _ in range(rounds):
         began = time.perf_counter()
         reply = await client.get(path)
-        if number:
-            took.append((time.perf_counter() - began) * 1000)
-    _say(f"{more['engine']}, {more['lines']:,}, {more['role']}: {name}: {reply.status_code}, {median(took):.1f} ms")
+        took.append((time.perf_counter() - began) * 1000)
+    cpu_ms = (server.cpu_s() - cpu) * 1000 / rounds
+    told = f"{reply.status_code}, {median(took):.1f} ms, {cpu_ms:.1f} ms of CPU, {more['statements']} statements"
+    _say(f"{more['engine']}, {more['lines']:,}, {more['role']}: {name}: {told}")
     return Figures(
         page=name,
         status=reply.status_code,
         size=len(reply.content),
         p50_ms=round(median(took), 1),
         max_ms=round(max(took), 1),
+        cpu_ms=round(cpu_ms, 1),
         **more,
     )
 
@@ -284,16 +333,23 @@ def _table(found: list[Figures]) -> str:
     """A row for each page; of the roles the slowest."""
     runs = list(dict.fromkeys((each.engine, each.lines) for each in found))
     head = [f"{engine} {lines:,}" for engine, lines in runs]
-    shown = ["Server p50 in ms, of the slowest role / first paint of the operator's. Over 300 ms: *", ""]
+    head_line = (
+        "ms at the server, p50, and of its CPU / statements, of the slowest role / first paint of the operator's."
+    )
+    shown = [f"{head_line} Over 300 ms: *", ""]
     shown += [f"| Page | {' | '.join(head)} |", f"|---|{'---|' * len(head)}"]
     for name in dict.fromkeys(each.page for each in found):
         cells = []
         for engine, lines in runs:
             of_page = [each for each in found if (each.page, each.engine, each.lines) == (name, engine, lines)]
             paint = next((each.paint_ms for each in of_page if each.paint_ms), None)
-            slowest = max((each.p50_ms for each in of_page), default=None)
+            slowest = max(of_page, key=attrgetter("p50_ms"), default=None)
             over = "*" if any(_is_late(each) for each in of_page) else ""
-            cells.append("" if slowest is None else f"{slowest:.0f} / {'–' if paint is None else f'{paint:.0f}'}{over}")
+            if slowest is None:
+                cells.append("")
+                continue
+            served = f"{slowest.p50_ms:.0f}, {slowest.cpu_ms:.0f} / {slowest.statements}"
+            cells.append(f"{served} / {'–' if paint is None else f'{paint:.0f}'}{over}")
         shown.append(f"| `{name}` | {' | '.join(cells)} |")
     odd = [each for each in found if each.status not in (200, 303)]
     shown += ["", f"{len(found)} figures; the slowest took {max(each.p50_ms for each in found):.0f} ms."]

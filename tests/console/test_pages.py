@@ -16,7 +16,7 @@ from sqlalchemy import select
 from countermand.admin import endpoints
 from countermand.admin.callers import PLATFORM
 from countermand.admin.policies import put_in_force
-from countermand.console.pages import jobs, journal, refunds
+from countermand.console.pages import jobs, journal, parties, refunds, webhooks
 from countermand.console.visit import seal_of
 from countermand.domain.commands import AskCancellation, CancelOwn, EscalateCancellation
 from countermand.domain.parties import Actor, Asker, PartyKind
@@ -354,6 +354,37 @@ async def test_today_tells_what_happened_just_now(world: World) -> None:
     assert nothing in words(await stranger.look("/console/"))
     world.clock.advance(hours=2)
     assert nothing in words(await (await operator(world)).look("/console/"))
+
+
+async def test_lists_of_endpoints_and_parties_have_an_end(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs somebody stands first; of many parties the name is written instead of chosen."""
+    who, world = await operator(sqlite_world), sqlite_world
+    paths = []
+    for number in range(4):
+        new = {"url": f"https://{number}.example/in", "party": "supplier"}
+        made = await who.post("/console/webhooks/add", new)
+        paths.append(next(each for each in links_in(made) if "ept_" in each))
+    failing = UUID(paths[3].rpartition("_")[2])
+    change = t.endpoints.update().where(t.endpoints.c.id == failing).values(failing_since=world.clock())
+    await world.application.database.write(lambda connection: connection.execute(change))
+    monkeypatch.setattr(webhooks, "SHOWN", 2)
+    seen, address = [], "/console/webhooks"
+    while address:
+        page = await who.look(address)
+        seen.append([each for each in links_in(page) if each in paths])
+        address = next((each for each in links_in(page) if "after=" in each), "")
+    assert seen == [[paths[3], paths[0]], [paths[1], paths[2]]]
+    monkeypatch.setattr(parties, "CHOICES_MAX", 1)
+    monkeypatch.setattr(parties, "LISTED", 2)
+    assert '<input id="party" name="party"' in (await who.look("/console/webhooks/add")).text
+    assert "There is no party of this name or id." in words(
+        await who.post("/console/webhooks/add", {"url": "https://x.example/in", "party": "nobody"})
+    )
+    assert '<input id="f-r" name="retailer"' in (await who.look("/console/policies")).text
+    assert "the defaults" in words(await who.look("/console/policies?retailer=retailer&holder=supplier"))
+    for address in ("/console/parties", "/console/scorecards"):
+        assert "2 parties shown. There are more. Write a part of a name." in words(await who.look(address))
+        assert "shown" not in words(await who.look(f"{address}?q=OTHER_S"))
 
 
 async def test_counts_end_at_a_bound(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -986,14 +1017,14 @@ async def test_asks_from_a_file_are_tried_before_they_are_made(world: World) -> 
     await world.application.worker.do_jobs()
     told = await who.look(reply.headers["location"])
     assert "The rows are tried. Nothing is asked yet." in words(told)
-    assert "3 of 3 rows done: 1 would be taken" in words(told)
+    assert "3 of 3 rows done: 1 would work" in words(told)
     line = order.lines[0].id
     assert await world.buckets(line) == (3, 0, 0, 0)
     assert "Friday" in words(await who.look("/console/jobs"))
     reply = await who.post(f"{path}/do", {})
     await world.application.worker.do_jobs()
     told = await who.look(reply.headers["location"])
-    assert "1 of 1 rows done: 1 taken" in words(told)
+    assert "1 of 1 rows done: 1 worked" in words(told)
     assert await world.buckets(line) == (1, 2, 0, 0)
     [made] = [each for each in links_in(told) if each.startswith(f"{CAN}/can_")]
     assert (await who.look(made)).status_code == 200

@@ -83,11 +83,11 @@ async def test_a_party_is_added_renamed_deactivated_and_activated(world: World) 
     assert "Somebody else has renamed it to Nordic Goods." in words(late)
     assert (await who.post(f"{path}/deactivate", {"note": " "})).status_code == 422
     reply = await who.fill_in(f"{path}/deactivate", note="The contract has ended.")
-    assert "takes no part any more" in words(await who.look(reply.headers["location"]))
+    assert "The party is deactivated." in words(await who.look(reply.headers["location"]))
     assert "Nordic Goods" in words(await who.look("/console/parties?status=deactivated"))
     assert "Nordic Goods" not in words(await who.look("/console/parties?status=active"))
     reply = await who.post(f"{path}/activate", {})
-    assert "takes part again" in words(await who.look(reply.headers["location"]))
+    assert "The party is active again." in words(await who.look(reply.headers["location"]))
     party = UUID(path.rpartition("_")[2])
     assert await audited(world, party) == ["party.activated", "party.added", "party.deactivated", "party.renamed"]
 
@@ -224,7 +224,7 @@ async def test_nobody_gives_more_than_it_has(sqlite_world: World) -> None:
     path = page_of(sqlite_world.retailer)
     for chosen in ({"permission": ["view_order", "cancel_order"]}, {"role": "manager"}):
         reply = await who.post(f"{path}/tokens/add", {"label": "x", **chosen})
-        assert (reply.status_code, "Nobody gives more than it has" in words(reply)) == (422, True)
+        assert (reply.status_code, "You can give only what you may do yourself" in words(reply)) == (422, True)
     for of_bol in ("keys", "clients"):
         reply = await who.post(f"{path}/{of_bol}/add", {"label": "x"})
         assert (reply.status_code, "Your user lacks" in words(reply)) == (422, True), of_bol

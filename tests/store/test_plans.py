@@ -626,6 +626,12 @@ def _(filled: Filled) -> Cases:
     return {name: partial(of_week, scope=scope) for name, scope in scopes.items()}
 
 
+@of("reads.parties.names_of")
+def _(filled: Filled) -> Cases:
+    some = {filled.population.big_retailer, filled.population.big_supplier}
+    return {"": lambda connection: party_reads.names_of(connection, some)}
+
+
 @of("reads.waiting.waiting_for")
 def _(filled: Filled) -> Cases:
     long_ago = filled.population.now - timedelta(days=700)
@@ -975,11 +981,19 @@ def _(filled: Filled) -> Cases:
 
 @of("admin.endpoints.list_endpoints")
 def _(filled: Filled) -> Cases:
-    wanted = endpoints.EndpointFilter(party=filled.population.big_retailer)
-    return {
-        "of one": lambda connection: endpoints.list_endpoints(connection, wanted),
-        "of all": lambda connection: endpoints.list_endpoints(connection, endpoints.EndpointFilter()),
+    filters = {
+        "of one": endpoints.EndpointFilter(party=filled.population.big_retailer),
+        "of all": endpoints.EndpointFilter(),
+        **{health.value: endpoints.EndpointFilter(health=health) for health in endpoints.Health},
     }
+    found: Cases = {}
+    for name, wanted in filters.items():
+
+        def ask(connection: Connection, wanted: endpoints.EndpointFilter = wanted) -> object:
+            return endpoints.list_endpoints(connection, wanted)
+
+        found[name] = ask
+    return found
 
 
 @of("reads.attempts.list_attempts")
@@ -1979,6 +1993,7 @@ CHANGES: Final = {
     "store.row_security.narrow",
     # All parties, for an operator who asked for all.
     "reads.parties.list_parties",
+    "reads.parties.parties_by_name",
     "reads.parties.parties_seen",
     # Other names of questions and changes above.
     "admin.erasure.erase",

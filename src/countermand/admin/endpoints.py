@@ -9,12 +9,13 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, literal_column, select, update
 
 from countermand.admin.audit import Action, Author, Change, differences, record
 from countermand.domain.addresses.address import STRICT, AddressRules, BadAddressError
@@ -256,11 +257,21 @@ def of_party(connection: Connection, party: UUID | None = None) -> list[Endpoint
     return [_endpoint(row) for row in views(_EndpointRow, connection.execute(query))]
 
 
+class Health(StrEnum):
+    """How sending to an endpoint goes. Each has one of these."""
+
+    FAILING = "failing"
+    STOPPED = "stopped"
+    UNCONFIRMED = "unconfirmed"
+    ACTIVE = "active"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointFilter:
     """Which endpoints to list; what is left out does not matter. ``after`` is the last one of the page before."""
 
     party: UUID | None = None
+    health: Health | None = None
     since: datetime | None = None
     until: datetime | None = None
     after: UUID | None = None
@@ -277,9 +288,20 @@ def list_endpoints(connection: Connection, wanted: EndpointFilter) -> list[Endpo
         query = query.where(endpoints.created_at >= wanted.since)
     if wanted.until is not None:
         query = query.where(endpoints.created_at < wanted.until)
+    if wanted.health is not None:
+        query = query.where(*_IN_HEALTH[wanted.health])
     if wanted.after is not None:
         query = query.where(endpoints.id > wanted.after)
     return [_endpoint(row) for row in views(_EndpointRow, connection.execute(query.limit(wanted.limit)))]
+
+
+_ON: Final = t.endpoints.c.state == EndpointState.ACTIVE.value
+_IN_HEALTH: Final[Mapping[Health, Sequence[ColumnElement[bool]]]] = {
+    Health.FAILING: (literal_column(t.FAILING), _ON),
+    Health.STOPPED: (literal_column(t.STOPPED),),
+    Health.UNCONFIRMED: (t.endpoints.c.unconfirmed_since.is_not(None), _ON),
+    Health.ACTIVE: (_ON, t.endpoints.c.failing_since.is_(None), t.endpoints.c.unconfirmed_since.is_(None)),
+}
 
 
 def find(connection: Connection, endpoint: UUID, party: UUID | None = None) -> Endpoint:

@@ -1,12 +1,12 @@
 """Parties."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, exists, or_, select, true
 
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import UnknownError
@@ -17,6 +17,7 @@ from countermand.reads.filters import given
 from countermand.reads.scope import Scope
 from countermand.reads.views import PartyView
 from countermand.store import tables as t
+from countermand.store.columns import IdList, one_of
 from countermand.store.views import view, view_or_none
 
 PARTNERS_MAX: Final = 500
@@ -63,6 +64,37 @@ def list_parties(connection: Connection) -> list[PartyView]:
     """Every party, by name."""
     rows = connection.execute(select(t.parties).order_by(t.parties.c.name, t.parties.c.id))
     return [view(PartyView, row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyNames:
+    """Which parties an operator chooses from. ``has`` is a part of their names, in any case."""
+
+    has: str = ""
+    kinds: tuple[str, ...] = tuple(kind.value for kind in PartyKind)
+    status: str | None = None
+    limit: int = 200
+
+
+def parties_by_name(connection: Connection, wanted: PartyNames) -> list[PartyView]:
+    """Parties by their kind and name. It looks at all of them, of which there are far fewer than lines."""
+    parties = t.parties.c
+    place = case({kind.value: number for number, kind in enumerate(_KINDS)}, value=parties.kind)
+    query = select(t.parties).where(parties.kind.in_(wanted.kinds), *given((parties.status.__eq__, wanted.status)))
+    if wanted.has:
+        spelt = (parties.name_folded.contains(each, autoescape=True) for each in spellings_of(wanted.has))
+        query = query.where(or_(*spelt))
+    query = query.order_by(place, parties.name_folded, parties.id).limit(wanted.limit)
+    return [view(PartyView, row) for row in connection.execute(query)]
+
+
+_KINDS: Final = (PartyKind.PLATFORM, PartyKind.RETAILER, PartyKind.SUPPLIER)
+
+
+def names_of(connection: Connection, parties: Collection[UUID]) -> dict[UUID, str]:
+    """What these parties are called."""
+    wanted = one_of(t.parties.c.id, bindparam("wanted", sorted(parties), type_=IdList()))
+    return {row.id: row.name for row in connection.execute(select(t.parties.c.id, t.parties.c.name).where(wanted))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

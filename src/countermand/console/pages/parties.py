@@ -22,7 +22,7 @@ from countermand.domain.parties import PartyKind
 from countermand.ids import read, show
 from countermand.reads.cancellations import CancellationFilter, list_cancellations
 from countermand.reads.credentials import CredentialFilter, CredentialView, list_credentials
-from countermand.reads.parties import UnknownPartyError, find_party, list_parties
+from countermand.reads.parties import PartyNames, UnknownPartyError, find_party, parties_by_name
 from countermand.reads.users import UserFilter, UserView, list_users
 from countermand.reads.views import PartyView
 from countermand.service.leaving import hand_over
@@ -30,11 +30,11 @@ from countermand.wire.response import Reply
 
 SHOWN: Final = 100
 LISTED: Final = 200
+CHOICES_MAX: Final = 100
 WAITING: Final = 200
 """More cancellations that wait for a party are not counted."""
 
 PATH: Final = "/console/parties"
-_ORDER: Final = {"platform": 0, "retailer": 1, "supplier": 2}
 _STATES: Final = ("", "active", "deactivated")
 
 
@@ -58,17 +58,22 @@ async def party_of(visit: Visit) -> PartyView:
     raise unknown("party", PATH, "Parties")
 
 
+async def choices(visit: Visit, *kinds: PartyKind) -> list[PartyView]:
+    """The parties to choose from; none where there are so many that a name is easier to write."""
+    wanted = PartyNames(kinds=tuple(kind.value for kind in kinds or PartyKind), limit=CHOICES_MAX + 1)
+    found = await visit.read(parties_by_name, wanted)
+    return found if len(found) <= CHOICES_MAX else []
+
+
 async def look(visit: Visit) -> Reply:
     """All parties, for the platform; another party sees its own page."""
     if not visit.is_platform:
         return redirect(path_of(visit.caller.party))
-    text = visit.query.get("q", "").strip().casefold()
+    text = visit.query.get("q", "").strip()[:100]
     status = visit.query.get("status", "")
     status = status if status in _STATES else ""
-    shown = [
-        each for each in await visit.read(list_parties) if text in each.name.casefold() and status in ("", each.status)
-    ]
-    shown.sort(key=lambda party: (_ORDER.get(party.kind, 9), party.name.casefold()))
+    wanted = PartyNames(has=text, status=status or None, limit=LISTED + 1)
+    shown = await visit.read(parties_by_name, wanted)
     return show_page(
         visit,
         "parties.html",

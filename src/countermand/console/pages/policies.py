@@ -5,11 +5,12 @@ from typing import Final
 from countermand.admin.callers import Permission
 from countermand.admin.policies import in_force
 from countermand.console.errors import PageError
+from countermand.console.pages.parties import choices
 from countermand.console.rendering import Note, show_page
 from countermand.console.visit import Visit
 from countermand.documents.policy_sentences import sentences
 from countermand.domain.parties import PartyKind
-from countermand.reads.parties import UnknownPartyError, find_party, list_parties
+from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.reads.policies import ANY_FULFILLER, PolicyView, policy_history
 from countermand.reads.views import PartyView
 from countermand.store.policies import policy_of_terms
@@ -20,8 +21,8 @@ PATH: Final = "/console/policies"
 
 async def look(visit: Visit) -> Reply:
     """What holds between a retailer and a holder of goods, and what held before."""
-    parties = await visit.read(list_parties)
-    retailers = [each for each in parties if each.kind == PartyKind.RETAILER.value]
+    retailers = await choices(visit, PartyKind.RETAILER)
+    suppliers = await choices(visit, PartyKind.SUPPLIER)
     retailer = await chosen_party(visit, "retailer")
     if retailer is None:
         return show_page(
@@ -29,7 +30,7 @@ async def look(visit: Visit) -> Reply:
             "policies.html",
             title="Policies",
             retailers=retailers,
-            suppliers=parties,
+            suppliers=suppliers,
             retailer=None,
             holder=None,
             may_change=False,
@@ -47,7 +48,7 @@ async def look(visit: Visit) -> Reply:
         else None,
         may_change=visit.may(Permission.MANAGE_POLICIES),
         retailers=retailers,
-        suppliers=parties,
+        suppliers=suppliers,
         retailer=retailer,
         holder=holder,
         version=policy.version,

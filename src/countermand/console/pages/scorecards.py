@@ -36,7 +36,7 @@ from countermand.domain.scoring import NORM, Figures, Incident, Judgement, Reply
 from countermand.ids import read, show
 from countermand.reads.cancellations import cancellation_by_id
 from countermand.reads.orders import order_by_id
-from countermand.reads.parties import UnknownPartyError, find_party, list_parties
+from countermand.reads.parties import PartyNames, UnknownPartyError, find_party, parties_by_name
 from countermand.reads.scores import JudgementFilter, list_judgements
 from countermand.reads.views import PartyView
 from countermand.wire.response import Reply as HttpReply
@@ -51,13 +51,12 @@ async def look(visit: Visit) -> HttpReply:
     """One's own card, or for the platform the parties that have one."""
     if not visit.is_platform:
         return redirect(f"{PATH}/{show('pty', visit.caller.party)}")
-    text = visit.query.get("q", "").strip()
-    found = [
-        each
-        for each in await visit.read(list_parties)
-        if each.kind != PartyKind.PLATFORM.value and text.casefold() in each.name.casefold()
-    ]
-    return show_page(visit, "scorecards.html", title="Scorecards", parties=found[:LISTED], text=text)
+    text = visit.query.get("q", "").strip()[:100]
+    sellers = (PartyKind.RETAILER.value, PartyKind.SUPPLIER.value)
+    found = await visit.read(parties_by_name, PartyNames(has=text, kinds=sellers, limit=LISTED + 1))
+    return show_page(
+        visit, "scorecards.html", title="Scorecards", parties=found[:LISTED], more=len(found) > LISTED, text=text
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

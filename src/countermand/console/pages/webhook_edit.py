@@ -11,6 +11,7 @@ from countermand.console.errors import PageError
 from countermand.console.forms import FieldError
 from countermand.console.pages import webhooks
 from countermand.console.pages.account import authenticated_again
+from countermand.console.pages.parties import choices
 from countermand.console.pages.webhooks import PATH, endpoint_of, path_of
 from countermand.console.rendering import redirect, show_page
 from countermand.console.visit import Visit
@@ -19,7 +20,7 @@ from countermand.domain.endpoint import Endpoint, EndpointState, UnknownKindErro
 from countermand.domain.events import MEANINGS, EventKind
 from countermand.ids import digest
 from countermand.reads.notices import NoticeFilter, list_notices
-from countermand.reads.parties import UnknownPartyError, find_party, list_parties
+from countermand.reads.parties import UnknownPartyError, find_party
 from countermand.reads.views import PartyView
 from countermand.wire.replies import Header
 from countermand.wire.response import Reply
@@ -48,7 +49,7 @@ async def _party(visit: Visit, text: str) -> PartyView:
     try:
         return await visit.read(find_party, text or str(visit.caller.party))
     except UnknownPartyError:
-        raise FieldError("party", "Choose a party of the list.") from None
+        raise FieldError("party", "There is no party of this name or id.") from None
 
 
 async def confirm_add(visit: Visit) -> Reply:
@@ -62,7 +63,7 @@ async def _add_page(visit: Visit, *, status: int = 200, wrong: FieldError | None
         "webhook_add.html",
         title="Add an endpoint",
         status=status,
-        parties=await visit.read(list_parties) if visit.is_platform else [],
+        parties=await choices(visit) if visit.is_platform else [],
         kinds=[(kind.value, MEANINGS[kind].when) for kind in EventKind],
         chosen=visit.form.all("kind"),
         asks_password=not visit.session.is_fresh(visit.now),

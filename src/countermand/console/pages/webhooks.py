@@ -8,6 +8,7 @@ from uuid import UUID
 
 from countermand.admin import endpoints
 from countermand.admin.callers import Permission
+from countermand.admin.endpoints import EndpointFilter, Health
 from countermand.console import words
 from countermand.console.errors import unknown
 from countermand.console.forms import FieldError
@@ -17,18 +18,11 @@ from countermand.domain.delivery import FAILING_MAX, NoticeState
 from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.ids import read, show
 from countermand.reads.notices import NoticeFilter, NoticeView, list_notices
-from countermand.reads.parties import list_parties, party_name
+from countermand.reads.parties import names_of, party_name
 from countermand.wire.response import Reply
 
 SHOWN: Final = 50
 PATH: Final = "/console/webhooks"
-SHOWN_STATES: Final = {
-    "failing": ("failing",),
-    "stopped": ("paused", "disabled"),
-    "unconfirmed": ("unconfirmed",),
-    "active": ("active",),
-}
-"""What of the list is shown, by its word in the address."""
 _STATES: Final = ("all", *(each.value for each in NoticeState))
 
 
@@ -50,27 +44,40 @@ class Row:
 
 
 async def look(visit: Visit) -> Reply:
-    """All endpoints that the visitor may see: one's own, or for the platform everybody's."""
-    found = await visit.read(endpoints.of_party, None if visit.is_platform else visit.caller.party)
-    names: dict[UUID, str] = {}
-    if visit.is_platform:
-        names = {party.id: party.name for party in await visit.read(list_parties)}
-    rows = [_row(each, names) for each in found]
-    chosen = visit.query.get("state", "")
-    chosen = chosen if chosen in SHOWN_STATES else ""
-    rows = [row for row in rows if row.shape in SHOWN_STATES.get(chosen, (row.shape,))]
-    # What needs somebody stands first.
-    rows.sort(key=lambda row: (row.shape == "active", row.party, row.endpoint.url))
+    """A page of the endpoints that the visitor may see: one's own, or for the platform everybody's."""
+    chosen = next((each for each in Health if each == visit.query.get("state")), None)
+    found = await _in_health(visit, chosen) if chosen else await _all_of_them(visit)
+    shown = found[:SHOWN]
+    names = await visit.read(names_of, {each.party for each in shown}) if visit.is_platform else {}
+    last = (
+        {"state": chosen or Health.ACTIVE, "after": show(endpoints.PREFIX, shown[-1].id)} if len(found) > SHOWN else {}
+    )
     note = Note(title="The endpoint is removed.", text="Nothing is sent there any more.", mood="good")
     return show_page(
         visit,
         "webhooks.html",
         title="Webhooks",
         note=note if visit.query.get("done") == "removed" else None,
-        rows=rows,
-        chosen=chosen,
-        states=("", *SHOWN_STATES),
+        rows=[_row(each, names) for each in shown],
+        chosen=chosen or "",
+        states=("", *Health),
+        more=f"{PATH}?{urlencode(last)}" if last else "",
+        first="after" not in visit.query,
+        first_page=f"{PATH}?state={chosen}" if chosen else PATH,
     )
+
+
+async def _all_of_them(visit: Visit) -> list[Endpoint]:
+    """What needs somebody stands first; if that fills the page, its end is no place to go on from."""
+    needing = [each for health in Health if health is not Health.ACTIVE for each in await _in_health(visit, health)]
+    return [*needing[: SHOWN - 1], *await _in_health(visit, Health.ACTIVE)]
+
+
+async def _in_health(visit: Visit, health: Health) -> list[Endpoint]:
+    mine = None if visit.is_platform else visit.caller.party
+    after = read(endpoints.PREFIX, visit.query.get("after", ""))
+    wanted = EndpointFilter(party=mine, health=health, after=after, limit=SHOWN + 1)
+    return await visit.read(endpoints.list_endpoints, wanted)
 
 
 def _row(endpoint: Endpoint, names: dict[UUID, str]) -> Row:
