@@ -16,7 +16,7 @@ from sqlalchemy import select
 from countermand.admin import endpoints
 from countermand.admin.callers import PLATFORM
 from countermand.admin.policies import put_in_force
-from countermand.console.pages import jobs, journal, parties, refunds, webhooks
+from countermand.console.pages import jobs, journal, parties, refunds, scorecards, webhooks
 from countermand.console.visit import seal_of
 from countermand.domain.commands import AskCancellation, CancelOwn, EscalateCancellation
 from countermand.domain.parties import Actor, Asker, PartyKind
@@ -376,6 +376,7 @@ async def test_lists_of_endpoints_and_parties_have_an_end(sqlite_world: World, m
     assert seen == [[paths[3], paths[0]], [paths[1], paths[2]]]
     monkeypatch.setattr(parties, "CHOICES_MAX", 1)
     monkeypatch.setattr(parties, "LISTED", 2)
+    monkeypatch.setattr(scorecards, "LISTED", 2)
     assert '<input id="party" name="party"' in (await who.look("/console/webhooks/add")).text
     assert "There is no party of this name or id." in words(
         await who.post("/console/webhooks/add", {"url": "https://x.example/in", "party": "nobody"})
