@@ -373,7 +373,8 @@ async def test_lists_of_endpoints_and_parties_have_an_end(sqlite_world: World, m
         page = await who.look(address)
         seen.append([each for each in links_in(page) if each in paths])
         address = next((each for each in links_in(page) if "after=" in each), "")
-    assert seen == [[paths[3], paths[0]], [paths[1], paths[2]]]
+    first, *others = sorted(paths[:3])
+    assert seen == [[paths[3], first], others]
     monkeypatch.setattr(parties, "CHOICES_MAX", 1)
     monkeypatch.setattr(parties, "LISTED", 2)
     monkeypatch.setattr(scorecards, "LISTED", 2)
