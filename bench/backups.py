@@ -1,7 +1,10 @@
-"""How long a backup and a restore take, on both engines: python -m bench --backups --lines 1000000.
+"""How long a backup under load, a restore and an upgrade take: python -m bench --backups --lines 1000000.
 
-The database is the one of the reads: two years of orders. Each restore is checked: it has the rows that the manifest
-names, or it would have failed.
+The database is two years of orders, without what the worker would have deleted. While it is backed up, lines are
+cancelled by HTTP at a steady rate; whatever was acknowledged before the backup must be in what is restored, and the
+rules of `soundness.py` must hold there. The upgrade begins with as many lines in the schema of the first release.
+
+Databases are made in TMPDIR, one of an engine at a time; --archive says where the backup goes.
 """
 
 import argparse
@@ -10,21 +13,58 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from tests.support.pgnode import Node
-from tests.support.population import populate
+from tests.support.population import populate, populate_released
 
+from bench import calls as wire
+from bench.client import choose
+from bench.processes import countermand
 from bench.report import about_here
+from bench.seeding import plant
+from bench.soundness import asked, broken
 
 ENGINES: Final = ("sqlite", "postgresql")
-SERVER_SETTINGS: Final[dict[str, str | int]] = {"shared_buffers": "'512MB'", "max_wal_size": "'8GB'"}
+SERVER_SETTINGS: Final[dict[str, str | int]] = {"shared_buffers": "'512MB'", "max_wal_size": "'1GB'"}
 PROGRAM: Final = Path(sys.executable).parent / "countermand"
+FIRST_RELEASE: Final = "0001"
+"""The schema of 0.1.0."""
+
+RATE: Final = 50.0
+"""Cancellations a second, while the backup is taken."""
+CONNECTIONS: Final = 8
+SLICE_S: Final = 3.0
+LINES_AN_ORDER: Final = 4
+CANCELLATIONS: Final = "SELECT count(*) FROM cancellations"
+
+
+class UnsoundError(Exception):
+    """What was restored or upgraded is not what it has to be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What an engine took. ``acknowledged`` were cancelled while the backup was taken."""
+
+    engine: str
+    lines: int
+    rows: int
+    database_mb: float
+    archive_mb: float
+    backup_s: float
+    acknowledged: int
+    check_s: float
+    restore_s: float
+    old_mb: float
+    upgrade_s: float
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,53 +72,153 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench --backups", description=__doc__)
     parser.add_argument("--lines", type=int, default=100_000)
     parser.add_argument("--only", nargs="+", choices=ENGINES, default=list(ENGINES))
+    parser.add_argument("--archive", type=Path, metavar="DIRECTORY", help="where the backup goes; default: TMPDIR")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
     options = parser.parse_args(list(arguments))
-    figures = [_measure(engine, options.lines) for engine in options.only]
-    print("| engine | lines | database | backup | archive | check | restore |\n|---|---|---|---|---|---|---|")
-    for each in figures:
-        print(
-            f"| {each['engine']} | {each['lines']:,} | {each['database_mb']:,.0f} MB | {each['backup_s']:.1f} s |"
-            f" {each['archive_mb']:,.0f} MB | {each['check_s']:.1f} s | {each['restore_s']:.1f} s |"
-        )
+    print(
+        "| engine | lines | rows | database | backup under writes | archive | check | restore | 0.1.0's | upgrade |\n"
+        "|---|---|---|---|---|---|---|---|---|---|"
+    )
+    figures = []
+    for engine in options.only:
+        figures.append(_measure(engine, options.lines, options.archive))
+        print(_line(figures[-1]), flush=True)
     if options.json:
-        options.json.write_text(json.dumps({"about": about_here(), "figures": figures}, indent=2))
+        kept = {"about": about_here(), "figures": [asdict(each) for each in figures]}
+        options.json.write_text(json.dumps(kept, indent=2))
     return 0
 
 
-def _measure(engine: str, lines: int) -> dict[str, Any]:
+def _line(figures: Figures) -> str:
+    cells = (
+        figures.engine,
+        f"{figures.lines:,}",
+        f"{figures.rows:,}",
+        f"{figures.database_mb:,.0f} MB",
+        f"{figures.backup_s:.1f} s, {figures.acknowledged:,} cancelled meanwhile",
+        f"{figures.archive_mb:,.0f} MB",
+        f"{figures.check_s:.1f} s",
+        f"{figures.restore_s:.1f} s",
+        f"{figures.old_mb:,.0f} MB",
+        f"{figures.upgrade_s:.1f} s",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _measure(engine: str, lines: int, archives: Path | None) -> Figures:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="backups_")))
-        node = (
+        kept = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="archive_", dir=archives)))
+        on = _Databases(
+            folder,
             stack.enter_context(Node(durable=True, directory=None, **SERVER_SETTINGS))
             if engine == "postgresql"
-            else None
+            else None,
         )
-        source, target = _urls(folder, node)
-        print(f"filling {engine} with {lines:,} lines", file=sys.stderr, flush=True)
-        populate(source, lines, keys=folder / "keys")
-        archive = folder / "backup.zip"
-        backup_s = _timed("backup", archive, "--database", source, keys=folder / "keys")
-        check_s = _timed("restore", archive, "--dry-run", "--database", target, keys=folder / "new.keys")
-        restore_s = _timed("restore", archive, "--database", target, keys=folder / "new.keys")
-        return {
-            "engine": engine,
-            "lines": lines,
-            "database_mb": _size_mb(source, node),
-            "archive_mb": archive.stat().st_size / 1e6,
-            "backup_s": backup_s,
-            "check_s": check_s,
-            "restore_s": restore_s,
-        }
+        archive = kept / "backup.zip"
+        with on.database("source") as source:
+            _say(f"filling {engine} with {lines:,} lines")
+            populate(source, lines, keys=folder / "keys", cleared=True)
+            database_mb = on.size_mb("source")
+            backup_s, before, acknowledged = _backed_up_under_load(source, archive, folder)
+            after = asked(source, CANCELLATIONS)
+        with on.database("target") as target:
+            check_s = _timed("restore", archive, "--dry-run", "--database", target, keys=folder / "new.keys")
+            restore_s = _timed("restore", archive, "--database", target, keys=folder / "new.keys")
+            _say("checking what was restored")
+            _check(target, at_least=before, at_most=after)
+            rows = _rows(archive)
+        with on.database("old") as old:
+            _say(f"filling the schema of the first release with {lines:,} lines")
+            populate_released(old, lines, FIRST_RELEASE)
+            old_mb, cancelled = on.size_mb("old"), asked(old, CANCELLATIONS)
+            upgrade_s = _timed("migrate", "--database", old, keys=folder / "old.keys")
+            _say("checking what was upgraded")
+            _check(old, at_least=cancelled, at_most=cancelled)
+        return Figures(
+            engine=engine,
+            lines=lines,
+            rows=rows,
+            database_mb=database_mb,
+            archive_mb=archive.stat().st_size / 1e6,
+            backup_s=backup_s,
+            acknowledged=acknowledged,
+            check_s=check_s,
+            restore_s=restore_s,
+            old_mb=old_mb,
+            upgrade_s=upgrade_s,
+        )
 
 
-def _urls(folder: Path, node: Node | None) -> tuple[str, str]:
-    if node is None:
-        return f"sqlite:///{folder}/source.sqlite3", f"sqlite:///{folder}/target.sqlite3"
-    with psycopg.connect(node.url(), autocommit=True) as connection:
-        for name in ("source", "target"):
-            connection.execute(f"CREATE DATABASE {name}")
-    return node.url("source"), node.url("target")
+class _Databases:
+    """Databases of one engine, each of which is gone when it is no longer needed."""
+
+    def __init__(self, folder: Path, node: Node | None) -> None:
+        self._folder, self._node = folder, node
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[str]:
+        """An empty one. A restore makes the file itself."""
+        if self._node is None:
+            yield f"sqlite:///{self._file(name)}"
+            for end in ("", "-wal", "-shm"):
+                Path(f"{self._file(name)}{end}").unlink(missing_ok=True)
+            return
+        self._server(f"CREATE DATABASE {name}")
+        yield self._node.url(name)
+        self._server(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def size_mb(self, name: str) -> float:
+        """Of the database as it is stored."""
+        if self._node is None:
+            return self._file(name).stat().st_size / 1e6
+        return asked(self._node.url(name), "SELECT pg_database_size(current_database())") / 1e6
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.sqlite3"
+
+    def _server(self, statement: str) -> None:
+        assert self._node is not None
+        with psycopg.connect(self._node.url(), autocommit=True) as server:
+            server.execute(statement.encode())
+
+
+def _backed_up_under_load(source: str, archive: Path, folder: Path) -> tuple[float, int, int]:
+    """Seconds, how many cancellations there were before, and how many were acknowledged meanwhile."""
+    keys, path = folder / "keys", folder / "load.calls"
+    planted = plant(source, orders=5_000, lines=LINES_AN_ORDER, retailers=50, keys=keys)
+    wire.write(path, wire.of_orders("crux", planted))
+    client = choose(folder)
+    acknowledged, following, done = 0, 0, threading.Event()
+    env = {"COUNTERMAND_KEY_FILE": str(keys), "COUNTERMAND_WORKER": "false", "COUNTERMAND_LOG_LEVEL": "warning"}
+    with countermand("source", source, folder / "serve.log", None, COUNTERMAND_CALL_LIMIT="", **env) as service:
+
+        def load() -> None:
+            nonlocal acknowledged, following
+            while not done.is_set():
+                got = client.run(service.port, CONNECTIONS, SLICE_S, path, following, rate=RATE)
+                acknowledged, following = acknowledged + got.ok, got.following
+
+        loading = threading.Thread(target=load)
+        before = asked(source, CANCELLATIONS)
+        loading.start()
+        try:
+            took = _timed("backup", archive, "--database", source, keys=keys)
+        finally:
+            done.set()
+            loading.join()
+    stored = asked(source, CANCELLATIONS) - before
+    if stored < acknowledged:
+        raise UnsoundError(f"{acknowledged} cancellations were acknowledged, and {stored} are stored")
+    return took, before, acknowledged
+
+
+def _check(url: str, *, at_least: int, at_most: int) -> None:
+    if rules := broken(url):
+        raise UnsoundError(f"rules that do not hold: {rules}")
+    found = asked(url, CANCELLATIONS)
+    if not at_least <= found <= at_most:
+        raise UnsoundError(f"there are {found} cancellations, and there were {at_least} to {at_most}")
 
 
 def _timed(*arguments: str | Path, keys: Path) -> float:
@@ -88,10 +228,12 @@ def _timed(*arguments: str | Path, keys: Path) -> float:
     return time.monotonic() - began
 
 
-def _size_mb(url: str, node: Node | None) -> float:
-    if node is None:
-        return Path(url.removeprefix("sqlite:///")).stat().st_size / 1e6
-    with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-    assert row is not None
-    return int(row[0]) / 1e6
+def _rows(archive: Path) -> int:
+    from countermand.store.archive import ArchiveReader
+
+    with ArchiveReader(archive) as read:
+        return sum(read.manifest.rows.values())
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -6,30 +6,38 @@ lines take minutes instead of hours. Everything follows from numbers, so that ea
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection, make_url, update
 
 from countermand.admin import credentials
 from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
 from countermand.reads.parties import find_party
 from countermand.settings import Settings
-from countermand.store import feed
+from countermand.store import feed, tables
+from countermand.store.engines.opening import open_database
 from countermand.store.engines.sqlite.library import sqlite_module
+from countermand.store.migrations import migrate
 
 NOW: Final = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 """The present of these databases, unless another one is given."""
 
 DAYS: Final = 728
 LINES_AN_ORDER: Final = 2
+NEXT_NUMBER: Final = 1_600_000_000
+"""Behind the numbers of what is made here."""
+
 PARTY, ORDER, LINE, CANCELLATION, EVENT, SHIPMENT, NOTICE, REFUND, JOURNAL, ENDPOINT = range(1, 11)
 
 
@@ -56,27 +64,52 @@ def populate(
     *,
     now: datetime = NOW,
     keys: Path | None = None,
+    cleared: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Population:
-    """Fill a database that has no rows yet. Its schema is made if it has none."""
+    """Fill a database that has no rows yet. Its schema is made if it has none.
+
+    ``cleared`` leaves out what the worker would have deleted by now, as the settings come.
+    """
     settings = Settings(database=url, allow_losing_acknowledged_calls=True, key_file=keys, read_timeout_s=0)
-    return asyncio.run(_populate(settings, lines, now, say))
+    return asyncio.run(_populate(settings, _Counts(lines, now, cleared), say))
 
 
-async def _populate(settings: Settings, lines: int, now: datetime, say: Callable[[str], None]) -> Population:
-    url = settings.database
+async def _populate(settings: Settings, counts: "_Counts", say: Callable[[str], None]) -> Population:
     async with opened(settings):
         pass
-    counts = _Counts(lines, now)
-    await asyncio.to_thread(_fill, url, counts, say)
+    await asyncio.to_thread(_fill, settings.database, counts, say)
     async with opened(settings) as application:
         return await _with_credentials(application, counts)
+
+
+def populate_released(
+    url: str, lines: int, revision: str, *, now: datetime = NOW, say: Callable[[str], None] = lambda text: None
+) -> None:
+    """Fill an empty database as a version of this revision had it: its tables with their columns, and no others."""
+    asyncio.run(_made(url, revision))
+    _fill(url, _Counts(lines, now, cleared=True), say)
+
+
+async def _made(url: str, revision: str) -> None:
+    database = await open_database(url, allow_weak_durability=True, read_timeout_s=None)
+    try:
+        await database.write(partial(migrate, to=revision))
+    finally:
+        await database.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
     lines: int
     now: datetime
+    cleared: bool = False
+
+    def still_there(self, days: int) -> str:
+        """Whether rows of a line are not yet deleted, if they are deleted after so many days."""
+        if not self.cleared:
+            return "n >= 0"
+        return f"(placed > {int((self.now - timedelta(days=days)).timestamp())})"
 
     @property
     def orders(self) -> int:
@@ -113,8 +146,9 @@ async def _with_credentials(application: Service, counts: _Counts) -> Population
     callers = [PLATFORM, counts.party(0), counts.party(1), counts.supplier(0), counts.supplier(1)]
 
     def make(connection: Connection) -> tuple[dict[UUID, str], str]:
-        # What comes from now on stands behind what is there.
+        # What comes from now on stands behind what is there, and has other numbers.
         feed.move(connection, 2 * counts.orders)
+        connection.execute(update(tables.number_blocks).values(next_number=NEXT_NUMBER))
         rows = {party: find_party(connection, str(party)) for party in callers}
         tokens = {
             party: credentials.issue_token(connection, application.ids, counts.now, party=row)
@@ -420,7 +454,8 @@ def _line_rows(w: _Words, counts: _Counts) -> Iterator[tuple[str, str]]:
         f" {w.at('placed')}, {w.boolean('n >= 0')}, sku, title, ordered, left_units - asked_units, asked_units,"
         " cancelled_units, ordered - left_units - cancelled_units, allocated,"
         " CASE WHEN allocated THEN ordered ELSE 0 END, 0, 0, 1000, with_money,"
-        " CASE fate WHEN 'open' THEN 1 WHEN 'asked' THEN 2 WHEN 'shipped' THEN 2 ELSE 4 END,"
+        " CASE WHEN fate = 'open' THEN 1 WHEN fate IN ('asked', 'shipped') THEN 2"
+        " WHEN ordered > cancelled_units THEN 4 ELSE 3 END,"
         f" {w.at('placed')}, {empty} FROM seed_lines",
     )
     yield "id_directory", "INSERT INTO id_directory (id, retailer_id) SELECT id, retailer_id FROM seed_lines"
@@ -505,7 +540,8 @@ def _cancellation_rows(w: _Words, counts: _Counts) -> Iterator[tuple[str, str]]:
         "idempotency_records",
         "INSERT INTO idempotency_records (retailer_id, caller, key, fingerprint, answer, created_at)"
         f" SELECT retailer_id, {w.text('retailer_id')}, 'ask ' || CAST(m AS text), 'x',"
-        f" {w.document(chr(39) + '{}' + chr(39))}, {w.at('placed')} FROM seed_lines WHERE {asked}",
+        f" {w.document(chr(39) + '{}' + chr(39))}, {w.at('placed')} FROM seed_lines WHERE {asked}"
+        f" AND {counts.still_there(30)}",
     )
     yield (
         "process_statuses",
@@ -513,7 +549,7 @@ def _cancellation_rows(w: _Words, counts: _Counts) -> Iterator[tuple[str, str]]:
         " settled_at)"
         " SELECT retailer_id, 1500000000 + m, 'CANCEL_ORDER', CAST(m AS text), 'SUCCESS',"
         f" {w.id(CANCELLATION, 'placed + 3600', 'm')}, {w.at('placed')}, {w.at('placed')} FROM seed_lines"
-        " WHERE fate = 'accepted'",
+        f" WHERE fate = 'accepted' AND {counts.still_there(90)}",
     )
 
 
@@ -572,13 +608,18 @@ def _notice_rows(w: _Words, counts: _Counts) -> Iterator[tuple[str, str]]:
         f" due_at, last_result, created_at) SELECT retailer_id, {w.id(NOTICE, 'placed', 'm')}, retailer_n % 32,"
         f" {endpoint}, {w.id(EVENT + 16, 'placed', 'm')}, id, 1, 'line.placed', state, 1,"
         f" CASE WHEN state = 'due' THEN {w.at(str(int(counts.now.timestamp()) + 3600))} ELSE {w.no_time()} END, '',"
-        f" {w.at('placed')} FROM (SELECT seed_lines.*, {state} AS state FROM seed_lines) AS lines",
+        f" {w.at('placed')} FROM (SELECT seed_lines.*, {state} AS state FROM seed_lines) AS lines"
+        f" WHERE state <> 'sent' OR {counts.still_there(90)}",
+    )
+    attempted = (
+        f"created_at > {w.at(str(int((counts.now - timedelta(days=30)).timestamp())))}" if counts.cleared else "seq > 0"
     )
     yield (
         "attempts",
         "INSERT INTO attempts (retailer_id, id, notice_id, endpoint_id, event_id, line_id, seq, kind, url, at, ok,"
         " duration_ms, status, answer, error) SELECT retailer_id, id, id, endpoint_id, event_id, line_id, seq, kind,"
-        " 'https://hooks.example/in', created_at, state = 'sent', 5, 200, '', '' FROM notices",
+        " 'https://hooks.example/in', created_at, state = 'sent', 5, 200, '', '' FROM notices"
+        f" WHERE {attempted}",
     )
 
 
@@ -605,6 +646,11 @@ def _fill_sqlite(path: Path, counts: _Counts, say: Callable[[str], None]) -> Non
             "journal_mode = OFF",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        columns = _columns(
+            connection.execute(
+                "SELECT t.name, c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
+            )
+        )
         connection.execute("BEGIN")
         # An index that is made when all rows are there is written once, from its beginning to its end.
         indexes = connection.execute(
@@ -612,7 +658,7 @@ def _fill_sqlite(path: Path, counts: _Counts, say: Callable[[str], None]) -> Non
         ).fetchall()
         for name, _ in indexes:
             connection.execute(f'DROP INDEX "{name}"')
-        for table, statement in _statements(counts, _Words(postgresql=False)):
+        for table, statement in _fitting(_statements(counts, _Words(postgresql=False)), columns):
             say(f"  {table}")
             connection.execute(statement)
         for name, sql in indexes:
@@ -628,10 +674,46 @@ def _fill_postgresql(url: str, counts: _Counts, say: Callable[[str], None]) -> N
         # Without looking each row of each foreign key up: they follow from the same numbers.
         connection.execute("SET session_replication_role = replica")
         connection.execute("SET work_mem = '128MB'")
-        for table, statement in _statements(counts, _Words(postgresql=True)):
+        columns = _columns(
+            connection.execute(
+                "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+            )
+        )
+        for table, statement in _fitting(_statements(counts, _Words(postgresql=True)), columns):
             say(f"  {table}")
             connection.execute(statement.encode())
             if table.startswith("seed_"):
                 connection.execute(f"ANALYZE {table}".encode())
         say("  statistics")
         connection.execute("VACUUM ANALYZE")
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for table, column in rows:
+        found[table].add(column)
+    return found
+
+
+FORMER_NAMES: Final = {"id_directory": "whereabouts"}
+_INSERT: Final = re.compile(r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]*)\) (?P<rows>SELECT .*)", re.DOTALL)
+
+
+def _fitting(statements: Iterator[tuple[str, str]], columns: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:
+    """The statements for tables that are there, without the columns that an older schema lacks."""
+    for name, statement in statements:
+        insert = _INSERT.fullmatch(statement)
+        if insert is None:
+            yield name, statement
+            continue
+        table = insert["table"] if insert["table"] in columns else FORMER_NAMES.get(insert["table"])
+        if table in columns:
+            made, kept = insert["columns"], ", ".join(_shared(insert["columns"], columns[table]))
+            rows = (
+                insert["rows"] if made == kept else f"WITH made ({made}) AS ({insert['rows']}) SELECT {kept} FROM made"
+            )
+            yield name, f"INSERT INTO {table} ({kept}) {rows}"
+
+
+def _shared(names: str, there: set[str]) -> Iterator[str]:
+    return (name for name in names.split(", ") if name in there)
