@@ -1,8 +1,6 @@
 """Secrets that must be known again are kept encrypted; the key that opens them is in a file outside the database."""
 
 import hmac
-import os
-import tempfile
 from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from countermand.private_files import in_the_making
 
 _REMEDY: Final = (
     "Restore it from its backup, or set key_file to where it is. If it is lost, revoke the Plaza keys and remove the"
@@ -98,20 +98,7 @@ class Keyring:
 
         What it closed would be lost with it, so it is on the disk before anything is closed.
         """
-        folder = self._path.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, fresh = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(Fernet.generate_key())
-                file.flush()
-                os.fsync(file.fileno())
-            with suppress(FileExistsError):
-                os.link(fresh, self._path)
-        finally:
-            os.unlink(fresh)
-        directory = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with in_the_making(self._path) as file, suppress(FileExistsError):
+            file.path.write_bytes(Fernet.generate_key())
+            file.put_in_place()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from countermand.private_files import in_the_making
 from countermand.store.engines.opening import open_database
 
 pytestmark = pytest.mark.anyio
@@ -42,3 +43,24 @@ async def test_the_permissions_of_a_file_that_is_there_are_the_operators(tmp_pat
     await database.read(lambda connection: connection.execute(text("SELECT 1")).close())
     await database.close()
     assert mode(file) == 0o640
+
+
+def test_a_file_in_the_making_is_put_there_whole_and_private_or_leaves_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "kept"
+    with in_the_making(place) as file:
+        file.path.write_text("not put in place")
+        Path(f"{file.path}-wal").touch()
+    assert os.listdir(tmp_path) == []
+    with in_the_making(place) as file:
+        file.path.write_text("whole")
+        assert not place.exists()
+        file.put_in_place()
+    assert (place.read_text(), mode(place), os.listdir(tmp_path)) == ("whole", 0o600, ["kept"])
+
+
+def test_a_file_in_the_making_takes_nobodys_place(tmp_path: Path) -> None:
+    place = tmp_path / "kept"
+    place.write_text("of another")
+    with in_the_making(place) as file, pytest.raises(FileExistsError):
+        file.put_in_place()
+    assert (place.read_text(), os.listdir(tmp_path)) == ("of another", ["kept"])

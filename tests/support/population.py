@@ -706,7 +706,7 @@ def _fitting(statements: Iterator[tuple[str, str]], columns: Mapping[str, set[st
         if insert is None:
             yield name, statement
             continue
-        table = insert["table"] if insert["table"] in columns else FORMER_NAMES.get(insert["table"])
+        table = insert["table"] if insert["table"] in columns else FORMER_NAMES.get(insert["table"], "")
         if table in columns:
             made, kept = insert["columns"], ", ".join(_shared(insert["columns"], columns[table]))
             rows = (

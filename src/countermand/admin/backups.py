@@ -1,8 +1,6 @@
 """Back a whole installation up, the database and its key file, and restore it (docs/how-to/back-up.md)."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,10 +15,11 @@ from countermand.admin.callers import PLATFORM
 from countermand.domain.dates import write_moment
 from countermand.ids import Clock
 from countermand.keyring import Keyring
+from countermand.private_files import in_the_making
 from countermand.reads.secrets import closed_secrets
 from countermand.settings import Settings
 from countermand.store import feed, restored
-from countermand.store.archive import KEYS, ArchiveError, ArchiveReader, ArchiveWriter, Manifest, Progress, sync_folder
+from countermand.store.archive import KEYS, ArchiveError, ArchiveReader, ArchiveWriter, Manifest, Progress
 from countermand.store.engines.opening import engine_for
 from countermand.store.engines.protocol import Database, Opening, RestorePlan, UnsafeDatabaseError
 from countermand.store.migrations import KNOWN, LATEST, bring_up_to_date, current_revision, migrate
@@ -153,17 +152,9 @@ def _put_keys(keys: Path, archive: ArchiveReader) -> Callable[[], None]:
     if keys.exists() or not archive.manifest.keys_included:
         return lambda: None
     keys.parent.mkdir(parents=True, exist_ok=True)
-    handle, fresh = tempfile.mkstemp(prefix=f".{keys.name}.", dir=keys.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for piece in archive.read(KEYS):
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(fresh, keys)
-    finally:
-        os.unlink(fresh)
-    sync_folder(keys.parent)
+    with in_the_making(keys) as file:
+        file.path.write_bytes(b"".join(archive.read(KEYS)))
+        file.put_in_place()
 
     def undo() -> None:
         with suppress(FileNotFoundError):

@@ -3,10 +3,9 @@
 import json as json_module
 import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, Any, Final
@@ -22,6 +21,7 @@ from countermand.cli.output import CommandError, Exit, fail, manners, report, wh
 from countermand.cli.running import DatabaseFlag, JsonFlag, read_settings, run
 from countermand.domain.parties import PartyKind
 from countermand.observability.logs import configure_logging
+from countermand.private_files import in_the_making
 from countermand.reads.parties import find_party
 from countermand.reads.views import PartyView
 from countermand.serving import doors
@@ -166,15 +166,9 @@ def _target(file: Path, *, to_output: bool) -> Iterator[IO[str]]:
         yield sys.stdout
         return
     try:
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as target:
+        with in_the_making(file) as made:
+            with made.path.open("w", encoding="utf-8") as target:
                 yield target
-                target.flush()
-                os.fsync(target.fileno())
-            os.link(name, file)
-        finally:
-            with suppress(OSError):
-                os.unlink(name)
+            made.put_in_place()
     except OSError as error:
         raise CommandError(Exit.FAILED, "unusable_file", what_failed(error)) from error

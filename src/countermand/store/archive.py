@@ -6,17 +6,18 @@ what has the name of a backup is a whole one. The manifest is its last member.
 
 import hashlib
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from countermand.private_files import in_the_making
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -108,16 +109,15 @@ class ArchiveWriter:
             raise FileExistsError(
                 17, "it is there already, and no backup is written over another file", str(self._path)
             )
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        self._making = Path(name)
-        self._file = os.fdopen(handle, "w+b")
-        self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
+        with ExitStack() as stack:
+            self._file = stack.enter_context(in_the_making(self._path))
+            self._zip = zipfile.ZipFile(self._file.path, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
+            stack.callback(self._zip.close)
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._zip.close()
-        self._file.close()
-        self._making.unlink(missing_ok=True)
+        self._open.close()
 
     @property
     def folder(self) -> Path:
@@ -140,10 +140,7 @@ class ArchiveWriter:
         """
         self._zip.writestr(MANIFEST, manifest.model_dump_json(indent=2))
         self._zip.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        os.link(self._making, self._path)
-        sync_folder(self._path.parent)
+        self._file.put_in_place()
 
 
 class ArchiveReader:
@@ -214,12 +211,3 @@ class ArchiveReader:
 
     def _damaged(self, name: str) -> ArchiveError:
         return ArchiveError(f"{self._path} is damaged: {name} is not what was written. Use another backup.")
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk know what the files in a folder are called."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

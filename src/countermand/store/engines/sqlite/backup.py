@@ -1,7 +1,6 @@
 """A backup of a SQLite file is a copy of it, made by SQLite while others write; restoring puts the copy in place."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any, Final
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from countermand.store.archive import CHUNK, ArchiveError, ArchiveReader, ArchiveWriter, Progress, sync_folder
+from countermand.private_files import in_the_making
+from countermand.store.archive import CHUNK, ArchiveError, ArchiveReader, ArchiveWriter, Progress
 from countermand.store.engines import protocol
 from countermand.store.engines.protocol import Opening, UnsafeDatabaseError, Work
 from countermand.store.engines.sqlite.database import SqliteDatabase
@@ -36,21 +36,15 @@ def dump(connection: Connection, archive: ArchiveWriter, progress: Progress) -> 
         name: int(connection.exec_driver_sql(f'SELECT count(*) FROM "{name}"').scalar_one())  # noqa: S608 - no input
         for name in tables
     }
-    handle, name = tempfile.mkstemp(prefix=".countermand-copy.", dir=archive.folder)
-    os.close(handle)
-    copy = Path(name)
-    try:
-        with closing(sqlite_module().connect(copy)) as target:
+    with in_the_making(archive.folder / "countermand-copy") as copy:
+        with closing(sqlite_module().connect(copy.path)) as target:
             driver: Any = connection.connection.driver_connection
             driver.backup(target, pages=PAGES, progress=lambda _, left, of: progress("copying pages", of - left, of))
-        size = copy.stat().st_size
-        with archive.member(FILE) as member, copy.open("rb") as file:
+        size = copy.path.stat().st_size
+        with archive.member(FILE) as member, copy.path.open("rb") as file:
             while piece := file.read(CHUNK):
                 member.write(piece)
                 progress("compressing", file.tell(), size)
-    finally:
-        for each in (copy, copy.with_name(f"{copy.name}-wal"), copy.with_name(f"{copy.name}-shm")):
-            each.unlink(missing_ok=True)
     return rows
 
 
@@ -77,16 +71,19 @@ async def load(
     progress: Progress,
 ) -> None:
     """Make the file: written under another name, finished, checked, and only then called what it is."""
-    with _in_the_making(_place(url)) as making:
-        _write(making, archive, progress)
-        database = SqliteDatabase(engine, url.set(database=str(making)), Opening(read_timeout_s=None))
+    place = _place(url)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(place), in_the_making(place) as file:
+        _write(file.path, archive, progress)
+        database = SqliteDatabase(engine, url.set(database=str(file.path)), Opening(read_timeout_s=None))
         try:
             await database.read(_checked(archive, progress))
             await database.write(finish)
         finally:
             # The last connection takes what is left of the write-ahead log into the file.
             await database.close()
-        _put_in_place(making, url)
+        check_empty(url)
+        file.put_in_place()
 
 
 def _place(url: URL) -> Path:
@@ -94,19 +91,13 @@ def _place(url: URL) -> Path:
 
 
 @contextmanager
-def _in_the_making(path: Path) -> Iterator[Path]:
-    """A file beside its place, which nobody else makes meanwhile, and which is gone in the end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _locked(path: Path) -> Iterator[None]:
+    """Nobody else makes this file meanwhile."""
     lock = FileLock(str(path))
     lock.acquire()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    making = Path(name)
     try:
-        yield making
+        yield
     finally:
-        for each in (making, Path(f"{making}-wal"), Path(f"{making}-shm")):
-            each.unlink(missing_ok=True)
         lock.release()
 
 
@@ -115,14 +106,6 @@ def _write(making: Path, archive: ArchiveReader, progress: Progress) -> None:
         for piece in archive.read(FILE):
             file.write(piece)
             progress("writing the file", file.tell(), archive.manifest.members[FILE].size)
-
-
-def _put_in_place(making: Path, url: URL) -> None:
-    with making.open("rb") as file:
-        os.fsync(file.fileno())
-    check_empty(url)
-    os.link(making, _place(url))
-    sync_folder(_place(url).parent)
 
 
 def _checked(archive: ArchiveReader, progress: Progress) -> Callable[[Connection], None]:
