@@ -12,7 +12,7 @@ from uuid import UUID
 from countermand.admin import web_sessions
 from countermand.admin.callers import PLATFORM
 from countermand.app import Service, opened
-from countermand.console import console_doors
+from countermand.console import console_door
 from countermand.console.login import ONCE
 from countermand.health import Health
 from countermand.http_server import ConnectionGuard, ConnectionLimits, HttpServer, free_port
@@ -192,7 +192,7 @@ def doors(application: Service, authenticator: Authenticator | None = None) -> R
                 settings=settings,
             ),
             answer_door(services, application.links),
-            *console_doors(services),
+            console_door(services),
             plaza_door(services),
             retailer_door(services),
             crux_door(services),

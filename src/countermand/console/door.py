@@ -51,10 +51,10 @@ _HELPS_TO_REPEAT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SE
 log = structlog.get_logger()
 
 
-def console_doors(services: Services) -> tuple[Door, Door]:
-    """The door of all paths below ``/console``, and before it the one of links that log in, which no log shows."""
+def console_door(services: Services) -> Door:
+    """The door, and all paths below ``/console``."""
     app = Console(services)
-    pages = Door(
+    return Door(
         name=DOOR,
         prefixes=(PREFIX,),
         paths=frozenset({PREFIX.rstrip("/")}),
@@ -63,7 +63,6 @@ def console_doors(services: Services) -> tuple[Door, Door]:
         busy=_busy,
         failed=_failed,
     )
-    return replace(pages, prefixes=(ONCE,), paths=frozenset(), secret_paths=True), pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,7 @@ class Door:
     ``busy`` says in its words that there is no room for a call, without any work; ``failed`` that a fault of ours ended
     it.
 
-    ``paths`` are those of its calls that do not begin so. ``refuse_host`` finds why under ``scope["error"]``. A path
-    of a door with ``secret_paths`` is as good as a password, so it is never logged.
+    ``paths`` are those of its calls that do not begin so. ``refuse_host`` finds why under ``scope["error"]``.
     """
 
     name: str
@@ -43,11 +42,6 @@ class Door:
     refuse_host: Asgi
     busy: Callable[[Scope], Reply]
     failed: Callable[[Scope], Reply]
-    secret_paths: bool = False
-
-    def loggable(self, path: str) -> str:
-        """A path of this door as the log may show it."""
-        return f"{self.prefixes[0]}…" if self.secret_paths else path
 
 
 class Routed:
@@ -116,11 +110,12 @@ class Routed:
             app = door.refuse_host if wrong else door.app
             await app({**scope, **more} if more else scope, receive, sending)
         except UnavailableError:
-            log.warning("database_away", method=method, path=door.loggable(scope["path"]))
+            # The operation stands for the path: a path can be as good as a password.
+            log.warning("database_away", door=door.name, method=method, operation=call.operation)
             detail = {"detail": "The database did not answer. Nothing is lost; repeat the call."}
             await sorry(json_reply(503, detail, (b"retry-after", b"1")))
         except Exception:
-            log.exception("unexpected_error", method=method, path=door.loggable(scope["path"]))
+            log.exception("unexpected_error", door=door.name, method=method, operation=call.operation)
             await sorry(door.failed(scope))
 
 

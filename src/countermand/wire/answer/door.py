@@ -50,7 +50,6 @@ def answer_door(services: Services, links: Links) -> Door:
         refuse_host=_refuse_host,
         busy=busy,
         failed=failed,
-        secret_paths=True,
     )
 
 

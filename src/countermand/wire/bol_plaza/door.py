@@ -83,7 +83,7 @@ class Dialect:
         """The error as XML."""
         heads = ("HEAD",) if "GET" in methods else ()
         allow = ", ".join(sorted((*methods, *heads))).encode()
-        return errors.error_reply(error, scope, max_bytes=self._settings.body_max_bytes, allow=allow)
+        return errors.error_reply(error, max_bytes=self._settings.body_max_bytes, allow=allow)
 
     def finished(self, reply: Reply, scope: Scope, methods: tuple[str, ...]) -> Reply:
         """The reply, and the end of a connection on which bytes may wait that belong to no call."""

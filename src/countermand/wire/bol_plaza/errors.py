@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import structlog
-
 from countermand.domain.refusals import RefusalKind
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
 from countermand.wire import limits
@@ -15,8 +13,6 @@ from countermand.wire.throttle import ThrottledError
 
 GENERIC: Final = 41000
 AWAY: Final = "The database did not answer; nothing is lost, repeat the call"
-
-log = structlog.get_logger()
 
 
 class PlazaError(CallError):
@@ -39,8 +35,8 @@ def used() -> PlazaError:
     return PlazaError(Problem.UNAUTHENTICATED, denial.code, detail)
 
 
-def error_reply(error: Exception, scope: Scope, *, max_bytes: int, allow: bytes) -> Reply:
-    """The reply to a call that ended with this error."""
+def error_reply(error: Exception, *, max_bytes: int, allow: bytes) -> Reply:
+    """The reply to a call that ended with this error; another one than Plaza has words for is raised again."""
     match error:
         case CallError(kind=Problem.UNAVAILABLE):
             return problem_reply(CallError(Problem.UNAVAILABLE, AWAY), allow)
@@ -60,8 +56,7 @@ def error_reply(error: Exception, scope: Scope, *, max_bytes: int, allow: bytes)
         case UnavailableError():
             return problem_reply(CallError(Problem.UNAVAILABLE, AWAY), allow)
         case _:
-            log.exception("unexpected_error", method=scope["method"], path=scope["path"])
-            return failed(scope)
+            raise error
 
 
 def busy(_: Scope) -> Reply:
