@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psycopg
@@ -30,6 +31,8 @@ from bench.targets import (
 FLOOR, POSTGRES, SQLITE, EMPTY = "floor", "postgresql", "sqlite", "empty"
 ALL = (FLOOR, POSTGRES, SQLITE, EMPTY)
 WARM_UP_S = 1.0
+QUIET = "quiet"
+"""What the service is called that writes no line for a call, beside the one that does."""
 RATE_MAX = 6_000
 """More calls a second than any target is expected to answer, so that the prepared lines suffice."""
 LINES_AN_ORDER = 4
@@ -95,9 +98,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
     report = Report(measurements, about | more, verified)
     print(report.markdown())
+    if options.logging:
+        print("\n".join(_cost_of_lines(measurements)))
     if options.json:
         report.write_json(options.json)
     return 0
+
+
+def _cost_of_lines(measurements: list[Measurement]) -> Iterator[str]:
+    """What the lines of the log cost: the same service with and without them, as medians over the rounds."""
+    for name in sorted({each.target for each in measurements}):
+        quiet = {(each.round, each.clients): each for each in measurements if each.target == f"{name} {QUIET}"}
+        loud = {(each.round, each.clients): each for each in measurements if each.target == name}
+        for clients in sorted({clients for _, clients in quiet}):
+            rounds = [key for key in quiet if key[1] == clients]
+            pairs = [(loud[key].cpu_us_per_call, quiet[key].cpu_us_per_call) for key in rounds]
+            costs = [(with_lines - without, without) for with_lines, without in pairs if with_lines and without]
+            if costs:
+                us, share = median(cost for cost, _ in costs), median(cost / without for cost, without in costs)
+                yield f"{name}, {clients} clients: the lines of a call cost {us:.1f} µs of CPU, {100 * share:.1f} %"
 
 
 def _measure(options: argparse.Namespace, targets: list[Target]) -> Iterator[Measurement]:
@@ -267,6 +286,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pages", action="store_true", help="how long pages of the console take, instead")
     parser.add_argument("--timing", action="store_true", help="whether times tell of others' things, instead")
     parser.add_argument("--neighbours", action="store_true", help="also the same call on FastAPI and on DRF")
+    parser.add_argument("--logging", action="store_true", help="also the service without a line for each call")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every figure")
     parser.add_argument(
         "--variant",
@@ -276,7 +296,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME[=SOURCE][,VARIABLE=VALUE...]",
         help="also the service from another source tree, or with other settings",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.logging:
+        options.variant.append(Variant(name=QUIET, source=None, env={"COUNTERMAND_LOG_LEVEL": "warning"}))
+    return options
 
 
 def _variant(text: str) -> Variant:

@@ -27,7 +27,7 @@ from tests.support.population import populate, populate_released
 
 from bench import calls as wire
 from bench.client import choose
-from bench.processes import countermand
+from bench.processes import children, countermand, cpu_s
 from bench.report import about_here
 from bench.seeding import plant
 from bench.soundness import asked, broken
@@ -51,6 +51,17 @@ class UnsoundError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """How long a command took by the clock, and the CPU of it and of PostgreSQL meanwhile."""
+
+    seconds: float
+    cpu_s: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:,.1f} s ({self.cpu_s:,.1f})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What an engine took. ``acknowledged`` were cancelled while the backup was taken."""
 
@@ -59,12 +70,12 @@ class Figures:
     rows: int
     database_mb: float
     archive_mb: float
-    backup_s: float
+    backup: Took
     acknowledged: int
-    check_s: float
-    restore_s: float
+    check: Took
+    restore: Took
     old_mb: float
-    upgrade_s: float
+    upgrade: Took
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -95,12 +106,12 @@ def _line(figures: Figures) -> str:
         f"{figures.lines:,}",
         f"{figures.rows:,}",
         f"{figures.database_mb:,.0f} MB",
-        f"{figures.backup_s:.1f} s, {figures.acknowledged:,} cancelled meanwhile",
+        f"{figures.backup}, {figures.acknowledged:,} cancelled meanwhile",
         f"{figures.archive_mb:,.0f} MB",
-        f"{figures.check_s:.1f} s",
-        f"{figures.restore_s:.1f} s",
+        str(figures.check),
+        str(figures.restore),
         f"{figures.old_mb:,.0f} MB",
-        f"{figures.upgrade_s:.1f} s",
+        str(figures.upgrade),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -120,11 +131,11 @@ def _measure(engine: str, lines: int, archives: Path | None) -> Figures:
             _say(f"filling {engine} with {lines:,} lines")
             populate(source, lines, keys=folder / "keys", cleared=True)
             database_mb = on.size_mb("source")
-            backup_s, before, acknowledged = _backed_up_under_load(source, archive, folder)
+            backup, before, acknowledged = _backed_up_under_load(on, source, archive, folder)
             after = asked(source, CANCELLATIONS)
         with on.database("target") as target:
-            check_s = _timed("restore", archive, "--dry-run", "--database", target, keys=folder / "new.keys")
-            restore_s = _timed("restore", archive, "--database", target, keys=folder / "new.keys")
+            check = on.timed("restore", archive, "--dry-run", "--database", target, keys=folder / "new.keys")
+            restore = on.timed("restore", archive, "--database", target, keys=folder / "new.keys")
             _say("checking what was restored")
             _check(target, at_least=before, at_most=after)
             rows = _rows(archive)
@@ -132,7 +143,7 @@ def _measure(engine: str, lines: int, archives: Path | None) -> Figures:
             _say(f"filling the schema of the first release with {lines:,} lines")
             populate_released(old, lines, FIRST_RELEASE)
             old_mb, cancelled = on.size_mb("old"), asked(old, CANCELLATIONS)
-            upgrade_s = _timed("migrate", "--database", old, keys=folder / "old.keys")
+            upgrade = on.timed("migrate", "--database", old, keys=folder / "old.keys")
             _say("checking what was upgraded")
             _check(old, at_least=cancelled, at_most=cancelled)
         return Figures(
@@ -141,12 +152,12 @@ def _measure(engine: str, lines: int, archives: Path | None) -> Figures:
             rows=rows,
             database_mb=database_mb,
             archive_mb=archive.stat().st_size / 1e6,
-            backup_s=backup_s,
+            backup=backup,
             acknowledged=acknowledged,
-            check_s=check_s,
-            restore_s=restore_s,
+            check=check,
+            restore=restore,
             old_mb=old_mb,
-            upgrade_s=upgrade_s,
+            upgrade=upgrade,
         )
 
 
@@ -174,6 +185,24 @@ class _Databases:
             return self._file(name).stat().st_size / 1e6
         return asked(self._node.url(name), "SELECT pg_database_size(current_database())") / 1e6
 
+    def timed(self, *arguments: str | Path, keys: Path) -> Took:
+        """Run a command of ours."""
+        began, server_s = time.monotonic(), self._server_cpu_s()
+        command = subprocess.Popen([PROGRAM, *arguments], env={**os.environ, "COUNTERMAND_KEY_FILE": str(keys)})
+        _, status, used = os.wait4(command.pid, 0)
+        command.returncode = os.waitstatus_to_exitcode(status)
+        if command.returncode:
+            raise UnsoundError(f"{arguments[0]} ended with {command.returncode}")
+        spent = used.ru_utime + used.ru_stime + self._server_cpu_s() - server_s
+        return Took(seconds=time.monotonic() - began, cpu_s=spent)
+
+    def _server_cpu_s(self) -> float:
+        """Of PostgreSQL and of the backends that it has and had."""
+        if self._node is None or self._node.process is None:
+            return 0.0
+        pid = self._node.process.pid
+        return cpu_s(pid, ended_children=True) + sum(cpu_s(child) for child in children(pid))
+
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.sqlite3"
 
@@ -183,8 +212,8 @@ class _Databases:
             server.execute(statement.encode())
 
 
-def _backed_up_under_load(source: str, archive: Path, folder: Path) -> tuple[float, int, int]:
-    """Seconds, how many cancellations there were before, and how many were acknowledged meanwhile."""
+def _backed_up_under_load(on: "_Databases", source: str, archive: Path, folder: Path) -> tuple[Took, int, int]:
+    """What it took, how many cancellations there were before, and how many were acknowledged meanwhile."""
     keys, path = folder / "keys", folder / "load.calls"
     planted = plant(source, orders=5_000, lines=LINES_AN_ORDER, retailers=50, keys=keys)
     wire.write(path, wire.of_orders("crux", planted))
@@ -203,7 +232,7 @@ def _backed_up_under_load(source: str, archive: Path, folder: Path) -> tuple[flo
         before = asked(source, CANCELLATIONS)
         loading.start()
         try:
-            took = _timed("backup", archive, "--database", source, keys=keys)
+            took = on.timed("backup", archive, "--database", source, keys=keys)
         finally:
             done.set()
             loading.join()
@@ -219,13 +248,6 @@ def _check(url: str, *, at_least: int, at_most: int) -> None:
     found = asked(url, CANCELLATIONS)
     if not at_least <= found <= at_most:
         raise UnsoundError(f"there are {found} cancellations, and there were {at_least} to {at_most}")
-
-
-def _timed(*arguments: str | Path, keys: Path) -> float:
-    began = time.monotonic()
-    environment = {**os.environ, "COUNTERMAND_KEY_FILE": str(keys)}
-    subprocess.run([PROGRAM, *arguments], check=True, env=environment)
-    return time.monotonic() - began
 
 
 def _rows(archive: Path) -> int:

@@ -91,13 +91,13 @@ def empty(log: Path) -> ServerProcess:
     return ServerProcess("empty server", [sys.executable, "-m", "bench.empty", "{port}"], log)
 
 
-def cpu_s(pid: int) -> float:
-    """CPU that a process has used; 0 where the system does not tell."""
+def cpu_s(pid: int, *, ended_children: bool = False) -> float:
+    """CPU that a process has used, if wanted with its ended children; 0 where the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(int(each) for each in fields[11 : 15 if ended_children else 13]) / os.sysconf("SC_CLK_TCK")
 
 
 def children(pid: int) -> list[int]:
