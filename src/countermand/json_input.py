@@ -36,15 +36,15 @@ class UnfitTextError(MalformedJsonError):
 
 
 def parse_json(body: bytes, *, nodes_max: int | None = NODES_MAX, keep_unfit: bool = False) -> Any:
-    """What ``body`` says; nothing at all counts as ``{}``. Without ``nodes_max`` any number of values will do.
+    """What ``body`` says. Nothing at all counts as ``{}``; blanks are no JSON (RFC 8259).
 
-    ``keep_unfit`` leaves it to the caller to look for ``unfit_texts``.
+    Without ``nodes_max`` any number of values will do. With ``keep_unfit`` the caller looks for ``unfit_texts`` itself.
 
     Raises:
         MalformedJsonError: it cannot be parsed, nests deeper than 64, has more than ``nodes_max`` values, names a
             member twice, or holds a text that nothing can keep.
     """
-    if not body.strip():
+    if not body:
         return {}
     if not nests_at_most(body, DEPTH_MAX):
         raise MalformedJsonError(f"nested deeper than {DEPTH_MAX} levels")

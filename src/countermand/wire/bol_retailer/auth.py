@@ -220,7 +220,7 @@ def _parameters(scope: Scope, body: bytes) -> Mapping[str, str] | None:
     """What a form, a JSON object and the query say. A secret is never taken from the query, which is logged."""
     query = _first(scope["query_string"])
     given = {"grant_type": query["grant_type"]} if "grant_type" in query else {}
-    if not body.strip():
+    if not body:
         return given
     if "json" not in (header(scope, b"content-type") or "").lower():
         return given | _first(body)

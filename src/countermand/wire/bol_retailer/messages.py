@@ -117,7 +117,7 @@ def read(model: type[M], body: bytes) -> M:
         RetailerError: it cannot be read; the violations say where and why.
     """
     try:
-        return model.model_validate(parse_json(body) if body.strip() else None)
+        return model.model_validate(parse_json(body) if body else None)
     except UnfitTextError as error:
         raise invalid(Violation(name=_path(error.place), reason=f"{error}"), body=True) from None
     except MalformedJsonError as error:

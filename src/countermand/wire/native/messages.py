@@ -12,7 +12,7 @@ from starlette.routing import Match
 
 from countermand.domain.texts import TEXT_MAX, read_text
 from countermand.fields import ExactUnits, InQuery, LineId, NothingNull, named
-from countermand.json_input import MalformedJsonError, parse_json
+from countermand.json_input import parse_json
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.lookup import Lookup
 from countermand.wire.limits import BOUNDS
@@ -27,12 +27,6 @@ Limit = Annotated[int, InQuery, Query(ge=1, le=PAGE_MAX)]
 EXPAND: Final = Query(max_length=5)
 
 
-def _parsed(body: bytes, values_max: int) -> Any:
-    if body and not body.strip():
-        raise MalformedJsonError("no value between blanks")
-    return parse_json(body, nodes_max=values_max)
-
-
 class _Request(Request):
     """A call whose JSON is read as everywhere else, and not as Python's parser would.
 
@@ -42,7 +36,7 @@ class _Request(Request):
     async def json(self) -> Any:
         try:
             with told_of_body():
-                found = _parsed(await self.body(), self.scope[BOUNDS].values_max)
+                found = parse_json(await self.body(), nodes_max=self.scope[BOUNDS].values_max)
             if isinstance(found, dict):
                 return found
             # Where a body may be missing, FastAPI takes 0.0 and null for none.
