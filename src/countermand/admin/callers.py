@@ -167,32 +167,52 @@ _CALLER = _CREDENTIAL.where(t.parties.c.status == "active", (t.users.c.status ==
 
 def caller_as(party: PartyView) -> Caller:
     """A party itself, with all that its kind may do, for what an operator reads in its place."""
-    kind = PartyKind(party.kind)
-    return Caller(
-        party=party.id,
-        kind=kind,
-        party_number=party.number,
-        name=party.name,
-        actor=Actor(party=party.id, kind=kind, name=party.name),
-        sees=None if kind is PartyKind.PLATFORM else party.id,
-        permissions=frozenset(permission.value for permission in PERMISSIONS[kind]),
-        credential=party.id,
+    return caller_of(
+        party.id, party.kind, party.number, party.name, permissions=permitted(PartyKind(party.kind), None), by=party.id
     )
 
 
 def _caller(row: _Credential) -> Caller:
-    who, kind = row.user_name or row.label, PartyKind(row.kind)
-    name = f"{row.name} ({who})" if who else row.name
-    return Caller(
-        party=row.party_id,
-        kind=kind,
-        party_number=row.number,
-        name=name,
-        actor=Actor(party=row.party_id, kind=kind, name=name),
-        sees=None if kind is PartyKind.PLATFORM else row.party_id,
-        permissions=frozenset(row.permissions),
-        credential=row.id,
+    return caller_of(
+        row.party_id,
+        row.kind,
+        row.number,
+        row.name,
+        permissions=row.permissions,
+        by=row.id,
+        label=row.label,
         user_name=row.user_name or "",
         email=row.email or "",
         expires_at=row.expires_at,
+    )
+
+
+def caller_of(
+    party: UUID,
+    kind: str,
+    number: int,
+    name: str,
+    *,
+    permissions: Collection[str],
+    by: UUID,
+    label: str = "",
+    user_name: str = "",
+    email: str = "",
+    expires_at: datetime | None = None,
+) -> Caller:
+    """The caller that a party is with the credential ``by``, called after its user, or else after its label."""
+    its_kind, who = PartyKind(kind), user_name or label
+    shown = f"{name} ({who})" if who else name
+    return Caller(
+        party=party,
+        kind=its_kind,
+        party_number=number,
+        name=shown,
+        actor=Actor(party=party, kind=its_kind, name=shown),
+        sees=None if its_kind is PartyKind.PLATFORM else party,
+        permissions=frozenset(permissions),
+        credential=by,
+        user_name=user_name,
+        email=email,
+        expires_at=expires_at,
     )

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, upd
 
 from countermand.admin import credentials
 from countermand.admin.audit import Author
-from countermand.admin.callers import PLATFORM, Caller, permitted
+from countermand.admin.callers import PLATFORM, Caller, caller_of, permitted
 from countermand.admin.sessions import LoginUser
-from countermand.domain.parties import Actor, PartyKind
+from countermand.domain.parties import PartyKind
 from countermand.ids import Ids, digest
 from countermand.store import tables as t
 from countermand.store.changes import change_returning
@@ -173,26 +173,18 @@ class _Session:
 
 
 def _session(row: _Session) -> WebSession:
-    kind, name = PartyKind(row.kind), f"{row.party_name} ({row.name})"
-    return WebSession(
-        id=row.id,
-        user=row.user,
-        caller=Caller(
-            party=row.party,
-            kind=kind,
-            party_number=row.number,
-            name=name,
-            actor=Actor(party=row.party, kind=kind, name=name),
-            sees=None if kind is PartyKind.PLATFORM else row.party,
-            permissions=frozenset(permitted(kind, row.permissions)),
-            credential=row.id,
-            user_name=row.name,
-            email=row.email,
-            expires_at=row.expires_at,
-        ),
-        since=row.created_at,
+    caller = caller_of(
+        row.party,
+        row.kind,
+        row.number,
+        row.party_name,
+        permissions=permitted(PartyKind(row.kind), row.permissions),
+        by=row.id,
+        user_name=row.name,
+        email=row.email,
         expires_at=row.expires_at,
     )
+    return WebSession(id=row.id, user=row.user, caller=caller, since=row.created_at, expires_at=row.expires_at)
 
 
 def end_session(connection: Connection, author: Author, session: UUID) -> None:
