@@ -40,18 +40,18 @@ class Subject:
     type: str
     path: str
     kinds: frozenset[PartyKind] = ALL
-    of_each_order: bool = False
 
 
+ORDERS: Final = Subject(type="order", path="/v1/orders")
+PAYMENTS: Final = Subject(type="payment", path="/v1/orders/{order}/payments", kinds=SELLING)
 SUBJECTS: Final = (
     Subject(type="party", path="/v1/parties"),
     Subject(type="user", path="/v1/users"),
     Subject(type="credential", path="/v1/credentials"),
     Subject(type="endpoint", path="/v1/endpoints"),
     Subject(type="policy", path="/v1/policies"),
-    Subject(type="order", path="/v1/orders"),
+    ORDERS,
     Subject(type="line", path="/v1/lines"),
-    Subject(type="payment", path="/v1/orders/{order}/payments", kinds=SELLING, of_each_order=True),
     Subject(type="shipment", path="/v1/shipments"),
     Subject(type="cancellation", path="/v1/cancellations"),
     Subject(type="refund", path="/v1/refunds", kinds=SELLING),
@@ -62,7 +62,8 @@ SUBJECTS: Final = (
     Subject(type="job", path="/v1/jobs"),
     Subject(type="audit", path="/v1/audit", kinds=PLATFORM),
 )
-"""What is exported, in this order. A search, scorecards and timelines show the same again."""
+"""What is exported, in this order, and the payments of an order behind it. A search, scorecards and timelines show the
+same again."""
 
 
 def export(
@@ -109,31 +110,35 @@ def export(
 
 async def _write_all(http: httpx2.AsyncClient, party: PartyView, file: Path, *, to_output: bool) -> Counter[str]:
     written: Counter[str] = Counter()
-    progress = Progress()
+    progress, kind = Progress(), PartyKind(party.kind)
     with _target(file, to_output=to_output) as target:
         for subject in SUBJECTS:
-            if PartyKind(party.kind) not in subject.kinds:
+            if kind not in subject.kinds:
                 continue
-            async for row in _objects(http, subject):
-                line = json_module.dumps({"type": subject.type, "data": row}, ensure_ascii=False, separators=(",", ":"))
+            async for type_, row in _objects(http, subject, kind):
+                line = json_module.dumps({"type": type_, "data": row}, ensure_ascii=False, separators=(",", ":"))
                 print(line, file=target)
-                written[subject.type] += 1
+                written[type_] += 1
                 progress(f"{written[subject.type]:,} {subject.path.rpartition('/')[2]}", written[subject.type])
     return written
 
 
-async def _objects(http: httpx2.AsyncClient, subject: Subject) -> AsyncIterator[dict[str, Any]]:
-    if not subject.of_each_order:
-        async for row in _rows(http, subject.path):
-            yield row
-        return
-    async for order in _rows(http, "/v1/orders"):
-        path = subject.path.format(order=order["id"])
-        answer = await http.get(path, headers=_AS_PARTY)
-        # An order without prices has no payments.
-        if answer.status_code == httpx2.codes.OK:
-            for payment in answer.json()["payments"]:
-                yield {"order": order["id"], **payment}
+async def _objects(
+    http: httpx2.AsyncClient, subject: Subject, kind: PartyKind
+) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    async for row in _rows(http, subject.path):
+        yield subject.type, row
+        if subject is ORDERS and kind in PAYMENTS.kinds:
+            for payment in await _payments(http, row["id"]):
+                yield PAYMENTS.type, payment
+
+
+async def _payments(http: httpx2.AsyncClient, order: str) -> list[dict[str, Any]]:
+    """Those of an order; one without prices has none."""
+    answer = await http.get(PAYMENTS.path.format(order=order), headers=_AS_PARTY)
+    if answer.status_code != httpx2.codes.OK:
+        return []
+    return [{"order": order, **payment} for payment in answer.json()["payments"]]
 
 
 _AS_PARTY: Final = {"Authorization": "Bearer this-process"}
