@@ -14,7 +14,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from countermand.observability import logs
-from countermand.observability.calls import request_id_of
+from countermand.observability.calls import ObservedCall, current_call, request_id_of
 from countermand.observability.logs import LineSink, configure_logging
 from countermand.service.reporting import WARNED_OF
 from tests.store.speaking import Sale, new_sale
@@ -38,27 +38,27 @@ def sink(stream: io.BytesIO) -> LineSink:
 
 
 async def test_the_lines_of_one_turn_are_written_together(sink: LineSink, stream: io.BytesIO) -> None:
-    sink.info(b"one")
-    sink.info(b"two")
+    sink.later(b"one")
+    sink.later(b"two")
     assert stream.getvalue() == b""
     await asyncio.sleep(0)
     assert stream.getvalue() == b"one\ntwo\n"
 
 
 async def test_a_warning_is_written_at_once_after_what_came_before_it(sink: LineSink, stream: io.BytesIO) -> None:
-    sink.info(b"before")
-    sink.warning(b"now")
+    sink.later(b"before")
+    sink.now(b"now")
     assert stream.getvalue() == b"before\nnow\n"
 
 
 def test_without_a_loop_a_line_is_written_at_once(sink: LineSink, stream: io.BytesIO) -> None:
-    sink.info(b"alone")
+    sink.later(b"alone")
     assert stream.getvalue() == b"alone\n"
 
 
 def test_a_stream_that_is_gone_breaks_nothing(sink: LineSink, stream: io.BytesIO) -> None:
     stream.close()
-    sink.warning(b"nobody reads this")
+    sink.now(b"nobody reads this")
     assert stream.closed
 
 
@@ -208,10 +208,10 @@ async def test_probes_are_no_news_while_they_are_well(sqlite_world: World) -> No
 
 async def test_a_line_of_the_lane_has_no_id_of_a_single_call(sqlite_world: World) -> None:
     """The lane answers many calls: an error of a batch must not look as if it were of the one that started it."""
-    seen: list[str | None] = []
+    seen: list[ObservedCall | None] = []
 
     def committed() -> None:
-        seen.append(logs.named_after_call(None, "", {}).get("request_id"))
+        seen.append(current_call.get())
 
     sqlite_world.application.lanes.report_to(wake=lambda _: None, committed=committed)
     await asked(sqlite_world, await new_sale(sqlite_world, 1))

@@ -9,86 +9,109 @@ import atexit
 import logging
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final, Literal
+
+import orjson
 
 from countermand.observability.calls import current_call
 
 Format = Literal["json", "console"]
 Event = MutableMapping[str, Any]
+Render = Callable[[Event], bytes]
 
 LINE_MAX: Final = 16_384
 """A longer traceback is cut: a line that a collector breaks in two is of no use to it."""
 
 
-def configure_logging(level: str, form: Format = "json") -> None:
-    """One line per event on standard error, from this level on. Values of locals are never logged."""
+def configure_logging(level: str, form: Format = "json", sink: "LineSink | None" = None) -> None:
+    """One line per event on standard error, from this level on. Values of locals are never logged.
+
+    With a ``sink`` lines go there, until logging is configured again.
+    """
     import structlog
 
+    if sink is None:
+        sink = LineSink(sys.stderr.buffer)
+        atexit.register(sink.flush)
+        lasts = True
+    else:
+        lasts = False
+    lowest = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[],
+        wrapper_class=_logger_class(lowest, sink, _as_json if form == "json" else _for_people()),
+        logger_factory=lambda *_: None,
+        cache_logger_on_first_use=lasts,
+    )
+
+
+def _logger_class(lowest: int, sink: "LineSink", render: Render) -> type:
+    """A class for structlog's loggers that makes each line in one step.
+
+    structlog's own calls a chain of processors for each line, which costs more than all that they do here.
+    """
+    methods: dict[str, Any] = {"__init__": lambda self, logger, processors, context: None}
+    for name in ("debug", "info", "warning", "error", "critical"):
+        number = getattr(logging, name.upper())
+        keep = sink.later if number < logging.WARNING else sink.now
+        methods[name] = _method(name, keep, render) if number >= lowest else _say_nothing
+    error = methods["error"]
+    methods["exception"] = lambda self, event, **more: error(self, event, exc_info=True, **more)
+    return type("Logger", (), methods)
+
+
+def _method(level: str, keep: Callable[[bytes], None], render: Render) -> Callable[..., None]:
     from countermand.observability.metrics import LOG_LINES
 
-    def counted(_logger: object, _name: str, event: Event) -> Event:
-        LOG_LINES.add(event["level"])
-        return event
+    def method(_self: object, event: str, **more: Any) -> None:
+        LOG_LINES.add(level)
+        more["event"] = event
+        if "request_id" not in more:
+            call = current_call.get()
+            if call is not None:
+                # So that all lines about a call are found together.
+                more["request_id"] = call.request_id
+        more["level"] = level
+        more["timestamp"] = datetime.now(UTC)
+        if "exc_info" in more:
+            _write_traceback(more)
+        keep(render(more))
 
-    sink = LineSink(sys.stderr.buffer)
-    atexit.register(sink.flush)
-    structlog.configure(
-        processors=[
-            named_after_call,
-            structlog.processors.add_log_level,
-            counted,
-            with_time,
-            structlog.processors.format_exc_info,
-            cut,
-            as_json if form == "json" else _for_people(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=lambda *_: sink,
-        cache_logger_on_first_use=True,
-    )
+    return method
 
 
-def named_after_call(_logger: object, _name: str, event: Event) -> Event:
-    """With the id of the call that is being answered, so that all lines about it are found together."""
-    call = current_call.get()
-    if call is not None and "request_id" not in event:
-        event["request_id"] = call.request_id
-    return event
+def _say_nothing(_self: object, event: str, **more: Any) -> None:
+    """Below the level that is asked for."""
 
 
-def with_time(_logger: object, _name: str, event: Event) -> Event:
-    """With the time in UTC. orjson writes it, so it costs no text of its own."""
-    event["timestamp"] = datetime.now(UTC)
-    return event
+def _write_traceback(event: Event) -> None:
+    """As text, and the end of it if it is too long: what went wrong stands there."""
+    from structlog.processors import format_exc_info
 
-
-def cut(_logger: object, _name: str, event: Event) -> Event:
-    """With the end of a traceback that is too long: what went wrong stands there."""
-    trace = event.get("exception")
-    if trace is not None and len(trace) > LINE_MAX:
+    format_exc_info(None, "", event)
+    trace = event.get("exception", "")
+    if len(trace) > LINE_MAX:
         event["exception"] = f"… {trace[-LINE_MAX:]}"
-    return event
 
 
-def as_json(_logger: object, _name: str, event: Event) -> bytes:
+def _as_json(event: Event) -> bytes:
     """The line as JSON; what JSON has no word for, in the words of Python."""
-    import orjson
-
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
+    return orjson.dumps(event, default=str, option=_JSON_OPTIONS)
 
 
-def _for_people() -> Any:
-    import structlog
+_JSON_OPTIONS: Final = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
-    console = structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
 
-    def render(logger: Any, name: str, event: Event) -> bytes:
+def _for_people() -> Render:
+    from structlog.dev import ConsoleRenderer, plain_traceback
+
+    console = ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)
+
+    def render(event: Event) -> bytes:
         event["timestamp"] = f"{event['timestamp']:%H:%M:%S.%f}"[:-3]
-        return str(console(logger, name, event)).encode(errors="backslashreplace")
+        return str(console(None, "", event)).encode(errors="backslashreplace")
 
     return render
 
@@ -102,7 +125,7 @@ class LineSink:
         self._is_due = False
         self._lock = threading.Lock()
 
-    def debug(self, line: bytes) -> None:
+    def later(self, line: bytes) -> None:
         """Write a line by the end of this turn."""
         self._lines.append(line)
         if self._is_due:
@@ -115,14 +138,10 @@ class LineSink:
         self._is_due = True
         loop.call_soon(self.flush)
 
-    info = debug
-
-    def warning(self, line: bytes) -> None:
+    def now(self, line: bytes) -> None:
         """Write a line now."""
         self._lines.append(line)
         self.flush()
-
-    msg = warn = error = exception = fatal = critical = warning
 
     def flush(self) -> None:
         """Write what waits. A stream that is closed or full is no reason to answer nobody."""
