@@ -144,7 +144,7 @@ async def look_at_one(visit: Visit) -> Reply:
 
 
 def _customer(visit: Visit, order: OrderView) -> str:
-    """Who ordered, for those who sold."""
+    """Where the goods go, for whoever sends them."""
     address = order.row.details.get("shipping_address") or {}
     if order.row.customer_erased_at is not None or not isinstance(address, dict):
         return ""
