@@ -103,13 +103,21 @@ sbom: .venv/.ready
 	@mkdir -p build
 	$(UV) export --frozen --quiet --no-dev --all-extras --format cyclonedx1.5 --preview-features sbom-export --output-file $(SBOM)
 
-# Known weaknesses of what the lock file names, by the package index. Needs a network; ends with 1 if there is one.
+# Known weaknesses of what the lock file names, as https://pypi.org/pypi/NAME/VERSION/json tells them. Fails if there is
+# one, and if one package cannot be asked about: a mirror that has only the files does not know them.
 PIP_AUDIT_VERSION := 2.10.1
 
 audit: .venv/.ready
 	@mkdir -p build
 	$(UV) export --frozen --quiet --no-dev --all-extras --no-emit-workspace --output-file build/locked.txt
-	$(UV) tool run --from pip-audit==$(PIP_AUDIT_VERSION) pip-audit --strict --require-hashes --disable-pip --requirement build/locked.txt $(ARGS)
+	@rm -f build/audit.txt
+	@$(UV) tool run --from pip-audit==$(PIP_AUDIT_VERSION) pip-audit --strict --require-hashes --disable-pip \
+	  --requirement build/locked.txt --output build/audit.txt $(ARGS) || { \
+	  if [ -s build/audit.txt ]; then \
+	    cat build/audit.txt; echo "These weaknesses are known. Update what is named, or say in the notes why it does not matter." >&2; \
+	  else \
+	    echo "Nothing was audited: the error above says what could not be asked. Try again where pypi.org answers." >&2; \
+	  fi; exit 1; }
 
 # What a release uploads, below dist/: CONTRIBUTING.md says how it is signed and sent.
 dist: .venv/.ready sbom
