@@ -13,10 +13,12 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from countermand.domain.events import EventKind
+from countermand.ids import show
 from countermand.observability import logs
 from countermand.observability.calls import ObservedCall, current_call, request_id_of
 from countermand.observability.logs import LineSink, configure_logging
-from countermand.service.reporting import WARNED_OF
+from countermand.service.reporting import WARNED_OF, report_changes
 from tests.store.speaking import Sale, new_sale
 from tests.support.logs import log_plainly
 from tests.support.world import World
@@ -177,6 +179,7 @@ DOORS = [
     ("GET", "/no/such/path", "native", "", "not_found"),
     ("GET", "/orders/nothing/", "crux", "order_detail", "unauthenticated"),
     ("GET", "/services/rest/orders/v2", "bol_plaza", "open_orders", "unauthenticated"),
+    ("GET", "/retailer/orders", "bol_retailer", "list_orders", "unauthenticated"),
     ("GET", "/answer/forged", "answer", "look", "not_found"),
     ("GET", "/status/forged", "answer", "status", "not_found"),
     ("GET", "/console/login", "console", "log_in", ""),
@@ -216,6 +219,22 @@ async def test_a_line_of_the_lane_has_no_id_of_a_single_call(sqlite_world: World
     sqlite_world.application.lanes.report_to(wake=lambda _: None, committed=committed)
     await asked(sqlite_world, await new_sale(sqlite_world, 1))
     assert set(seen) == {None}
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_each_change_is_a_line_and_those_for_people_are_warnings(kind: EventKind) -> None:
+    ids = {name: UUID(int=place) for place, name in enumerate(("retailer_id", "order_id", "line_id"), start=1)}
+    refund = {"refund": {"id": str(UUID(int=5))}} if kind.value.startswith("refund.") else {}
+    row = {**ids, "cancellation_id": UUID(int=4), "kind": kind.value, "seq": 1, "door": "test", "facts": refund}
+    with capture_logs() as lines:
+        report_changes([row], {}, {})
+    [line] = lines
+    assert line["event"] == kind.value.replace(".", "_")
+    assert (line["retailer"], line["order"], line["line"]) == tuple(ids.values())
+    assert line["cancellation"] == show("can", UUID(int=4))
+    assert ("refund" in line) == bool(refund)
+    warned = {"cancellation.lapsed", "cancellation.escalated", "cancellation.case_opened", "refund.failed"}
+    assert (line["log_level"], "answer" in line) == (("warning", True) if kind in warned else ("info", False))
 
 
 def test_what_people_are_warned_of_says_where_to_look() -> None:

@@ -314,7 +314,16 @@ def _members(archive: Path) -> str:
 
 
 LOOKED_AT: Final = {
-    "logs": ("unexpected_error", "database_away", "refund_attempted", "notice_attempted", "credentials.create"),
+    "logs": (
+        "unexpected_error",
+        "database_away",
+        "confirmation_asked",
+        "notice_attempted",
+        "notice_waits",
+        "refund_attempted",
+        "refund_waits",
+        "credentials.create",
+    ),
     "metrics": ("countermand_http_requests_total",),
     "traces": ("call native",),
     "answers": ("unauthenticated", "The database did not answer"),
