@@ -1,16 +1,18 @@
 """Help comes at once, is that of the commands, and flags are told from values."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import pytest
 
 from countermand.cli.arguments import Arguments
-from countermand.cli.help_pages import FOLDER, command_in, file_of, flags, flags_with_a_value, is_group, needed
+from countermand.cli.help_pages import FOLDER, command_in, file_of, flags, flags_with_a_value, is_group, needed, page
+from countermand.domain.reasons import AskReason, StatedReason
 from tests.cli.conftest import Cli
 from tests.docs import help_texts
 from tests.seeds.serving import clean_environment
@@ -220,3 +222,13 @@ def test_bash_completes_a_verb_and_a_flag(cli: Cli, tmp_path: Path) -> None:
         ).replace("GIVEN", words)
         done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
         assert " ".join(sorted(done.stdout.split())) == wanted
+
+
+@pytest.mark.parametrize(
+    ("command", "flag", "reasons"),
+    [("ask", "--reason", AskReason), ("decline", "--reason", StatedReason), ("accept", "--rest-reason", StatedReason)],
+)
+def test_a_flag_offers_the_reasons_that_may_be_given(command: str, flag: str, reasons: Any) -> None:
+    shown = " ".join(re.sub("[│─╭╮╰╯]", " ", page((command,))).split())
+    [offered] = re.findall(rf"{flag} CHOICE .*?\[choices: ([^\]]*)\]", shown)
+    assert offered.split(", ") == [each.value.replace("_", "-") for each in get_args(reasons)]

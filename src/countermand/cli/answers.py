@@ -9,7 +9,7 @@ from countermand.cli.inputs import Note, Text, Whole
 from countermand.cli.nouns import Shown
 from countermand.cli.output import Exit, fail, manners, report, say
 from countermand.cli.running import DatabaseFlag, JsonFlag
-from countermand.domain.reasons import DeclineReason
+from countermand.domain.reasons import StatedReason
 
 Which = Annotated[str, Parameter(help="Id of the cancellation")]
 StepFlag = Annotated[Whole | None, Parameter(help="The step that is answered, as `cancellations` shows it")]
@@ -19,7 +19,7 @@ def accept(
     cancellation: Which,
     *,
     units: Annotated[Whole | None, Parameter(help="How many; all by default, the rest is open again")] = None,
-    rest_reason: Annotated[DeclineReason | None, Parameter(help="Why the rest is not accepted")] = None,
+    rest_reason: Annotated[StatedReason | None, Parameter(help="Why the rest is not accepted")] = None,
     note: Note = "",
     step: StepFlag = None,
     database: DatabaseFlag = None,
@@ -49,7 +49,7 @@ def _accepted(row: Shown) -> str:
 def decline(
     cancellation: Which,
     *,
-    reason: Annotated[DeclineReason, Parameter(help="Why")],
+    reason: Annotated[StatedReason, Parameter(help="Why")],
     note: Note = "",
     tracking: Annotated[Text, Parameter(help="The parcel, if the units have already shipped")] = "",
     step: StepFlag = None,

@@ -9,7 +9,7 @@ from countermand.cli.inputs import Note, Whole
 from countermand.cli.nouns import AskResult, WantedAsk, WantedAsks
 from countermand.cli.output import Exit, fail, print_json, say
 from countermand.cli.running import DatabaseFlag, JsonFlag
-from countermand.domain.reasons import CancelReason
+from countermand.domain.reasons import AskReason, CancelReason
 
 KEY_MAX = 255
 
@@ -23,7 +23,7 @@ def ask(
     ] = None,
     units: Annotated[Whole | None, Parameter(help="How many; all that are open by default")] = None,
     by: Annotated[Literal["customer", "retailer"], Parameter(help="Who asks")] = "customer",
-    reason: Annotated[CancelReason, Parameter(help="Why")] = CancelReason.NOT_STATED,
+    reason: Annotated[AskReason, Parameter(help="Why")] = CancelReason.NOT_STATED,
     note: Note = "",
     key: Annotated[
         str, Parameter(help="A key of your own: asks under other keys are separate, the same key is the same ask")
