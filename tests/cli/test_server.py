@@ -4,18 +4,21 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from countermand.admin.callers import PLATFORM
 from countermand.cli import following
 from countermand.cli.arguments import CALLS, LOCAL, Arguments
 from countermand.cli.ask_results import RESULT_COLUMNS
 from countermand.cli.commands import app
+from countermand.store import tables as t
 from countermand_client import Client, blocking, flows, webhooks
 from tests.cli.conftest import Cli, Result
 from tests.docs.test_docs import commands
@@ -319,6 +322,19 @@ def ended_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(following, "_events", some)
+
+
+def test_a_file_of_orders_that_is_taken_again_places_nothing_twice(both: Both) -> None:
+    file = json.dumps([order("PO-AGAIN-1"), order("PO-AGAIN-2")])
+    take = partial(both.cli, "order", "add", "-", "--server", both.service.url, stdin=file, **both.platform)
+    keys = select(t.idempotency_records.c.key).where(t.idempotency_records.c.key.startswith("order:"))
+    read = partial(both.service.world.application.database.read, lambda c: set(c.execute(keys).scalars()))
+    before = both.service.do(read())
+    first = take()
+    assert (first.code, len(first.lines)) == (0, 2), first.err
+    kept = both.service.do(read())
+    assert len(kept - before) == 2
+    assert (take().out, both.service.do(read())) == (first.out, kept)
 
 
 def test_orders_are_placed_and_erased(both: Both) -> None:

@@ -213,7 +213,7 @@ def test_story_4_five_hundred_rows(market: Market) -> None:
         file = "\r\n".join(["line,units,asker,key", *rows, ""]).encode()
         halves = (file[: len(file) // 2], file[len(file) // 2 :])
         for part, content in enumerate(halves, start=1):
-            platform.jobs.upload(job.id, part=part, content=content, headers={"content-type": "text/csv"})
+            platform.jobs.upload(job.id, part=part, content=content, media_type="text/csv")
         started = platform.with_raw_response(platform.jobs.start, job.id, parts=2)
         assert (started.status, started.parsed.state) == (202, "queued")
         market.town.service.do(market.town.service.world.application.worker.do_jobs())

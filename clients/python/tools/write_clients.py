@@ -233,8 +233,11 @@ def _argument(member: Member) -> str:
 
 
 def _options(operation: Operation) -> Iterator[tuple[str, str]]:
-    if operation.kind == "upload":
+    if operation.kind in ("upload", "raw"):
         yield "content", "content: bytes"
+    if operation.kind == "upload":
+        yield "media_type", "media_type: flows.MediaType"
+    if operation.kind == "raw":
         yield "headers", "headers: Mapping[str, str]"
     if operation.keyed:
         yield "idempotency_key", "idempotency_key: str | None = None"

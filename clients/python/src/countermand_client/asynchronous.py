@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
-
-import httpx2
 
 from countermand_client import flows
 from countermand_client.configuration import Configuration
 
 if TYPE_CHECKING:
+    import httpx2
+
     from countermand_client.models import Event
 
 P = ParamSpec("P")
@@ -37,13 +36,18 @@ class AsyncCaller:
         timeout: float = 30.0,
         max_retries: int = 2,
         http_client: httpx2.AsyncClient | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
+        # They take most of the time of an import, and are not needed before there is a client.
+        import asyncio
+
+        import httpx2
+
         self._configuration = Configuration.of(url, token)
         self._retrying = flows.Retrying(max_retries=max_retries)
         self._timeout = timeout
         self._http = http_client or httpx2.AsyncClient()
-        self._sleep = sleep
+        self._sleep = sleep or asyncio.sleep
 
     async def aclose(self) -> None:
         """End its connections."""
@@ -97,6 +101,8 @@ class AsyncCaller:
 
     async def _take(self, flow: flows.Flow[Any], step: flows.Step, stream: _Stream) -> flows.Step | flows.Ended:
         """Take a step. Returns the one that follows."""
+        import httpx2
+
         try:
             outcome = await self._do(step, stream)
         except httpx2.TransportError as error:

@@ -5,17 +5,16 @@ Written by ``tools/write_clients.py`` from ``asynchronous.py``. Do not edit it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
-
-import httpx2
 
 from countermand_client import flows
 from countermand_client.configuration import Configuration
 
 if TYPE_CHECKING:
+    import httpx2
+
     from countermand_client.models import Event
 
 P = ParamSpec("P")
@@ -37,13 +36,18 @@ class Caller:
         timeout: float = 30.0,
         max_retries: int = 2,
         http_client: httpx2.Client | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
+        # They take most of the time of an import, and are not needed before there is a client.
+        import time
+
+        import httpx2
+
         self._configuration = Configuration.of(url, token)
         self._retrying = flows.Retrying(max_retries=max_retries)
         self._timeout = timeout
         self._http = http_client or httpx2.Client()
-        self._sleep = sleep
+        self._sleep = sleep or time.sleep
 
     def close(self) -> None:
         """End its connections."""
@@ -95,6 +99,8 @@ class Caller:
 
     def _take(self, flow: flows.Flow[Any], step: flows.Step, stream: _Stream) -> flows.Step | flows.Ended:
         """Take a step. Returns the one that follows."""
+        import httpx2
+
         try:
             outcome = self._do(step, stream)
         except httpx2.TransportError as error:

@@ -696,7 +696,7 @@ class JobsCalls(Noun):
         *,
         part: int,
         content: bytes,
-        headers: Mapping[str, str],
+        media_type: flows.MediaType,
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> Job:
@@ -704,7 +704,7 @@ class JobsCalls(Noun):
         found: Job = self._call(
             "jobs.upload",
             {"job": job, "part": part},
-            flows.Options(content=content, headers=headers, request_id=request_id, timeout=timeout),
+            flows.Options(content=content, media_type=media_type, request_id=request_id, timeout=timeout),
         )
         return found
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 from countermand_client.errors import ApiError, ConnectionFailed, TimedOut, api_error
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from countermand_client.models import Job
 
 T = TypeVar("T")
+
+MediaType = Literal["text/csv", "application/jsonl"]
+"""Of a file of rows."""
 
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 8.0
@@ -131,6 +134,7 @@ class Options:
     request_id: str | None = None
     timeout: float | None = None
     content: bytes | None = None
+    media_type: MediaType | None = None
     headers: Mapping[str, str] | None = None
 
 
@@ -266,6 +270,7 @@ def request_of(operation: Operation, arguments: Mapping[str, Any], options: Opti
         "accept": "application/json",
         **({"if-match": options.if_match} if options.if_match is not None else {}),
         **({"request-id": options.request_id} if options.request_id is not None else {}),
+        **({"content-type": options.media_type} if options.media_type is not None else {}),
         **(options.headers or {}),
     }
     if operation.keyed and options.idempotency_key != "":
@@ -419,10 +424,10 @@ def run_job(
     none = Options()
     wanted = {"kind": kind, "format": format, "dry_run": dry_run, "label": label}
     job: Job = yield from call(retrying, "jobs.create", wanted, none)
-    media = {"content-type": "text/csv" if format == "csv" else "application/jsonl"}
+    media_type: MediaType = "text/csv" if format == "csv" else "application/jsonl"
     parts = list(_parts(content))
     for number, part in enumerate(parts, start=1):
-        sent = Options(content=part, headers=media)
+        sent = Options(content=part, media_type=media_type)
         yield from call(retrying, "jobs.upload", {"job": job.id, "part": number}, sent)
     job = yield from call(retrying, "jobs.start", {"job": job.id, "parts": len(parts)}, none)
     while True:

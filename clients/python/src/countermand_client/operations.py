@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["one", "list", "none", "stream", "upload"]
+Kind = Literal["one", "list", "none", "stream", "upload", "raw"]
 
 
 @dataclass(frozen=True)
@@ -489,7 +489,7 @@ OPERATIONS: Final = {
             "/v1/providers/{name}/webhook",
             "None",
             "What a payment provider calls, signed by it.",
-            "upload",
+            "raw",
         ),
         _get("health.live", "/healthz", "Health", "Whether the process is alive."),
         Operation("health.ready", "GET", "/readyz", "Readiness", "Whether calls can be served.", answers=(503,)),
