@@ -474,17 +474,13 @@ def test_where_and_who_come_from_the_environment(monkeypatch: pytest.MonkeyPatch
             Client(url, token)
 
 
-def test_importing_it_is_quick() -> None:
-    """It loads no slow library before there is a client; the time is that of this process alone, and of no other."""
+def test_importing_it_loads_nothing_slow() -> None:
+    """What takes long is loaded with the first client or the first answer."""
     program = """
-import sys, time
-before = time.process_time()
+import sys
 from countermand_client import ApiError, AsyncClient, Client
-took = time.process_time() - before
-slow = {"asyncio", "pydantic", "httpx2"} & sys.modules.keys()
+slow = {"asyncio", "email", "http.client", "httpx2", "pydantic", "socket", "ssl"} & sys.modules.keys()
 assert not slow, slow
-print(took)
 """
     environment = {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
-    assert float(run.stdout) < 0.1
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
