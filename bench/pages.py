@@ -70,7 +70,7 @@ MORE: Final = (
 NEED_A_QUERY: Final = {
     "/console/cancellations/bulk": "?do=accept&id={cancellation}",
     "/console/refunds/bulk": "?id={refund}",
-    "/console/policies/edit": "?retailer={party}",
+    "/console/policies/edit": "?retailer={retailer}",
     "/console/search": "?q={order}",
 }
 
@@ -221,6 +221,7 @@ def _names(p: Population, role: str, party: UUID, user: UUID, job: UUID, credent
         "line": show("lin", line.id),
         "refund": show("rfd", refund.id),
         "party": show("pty", shown),
+        "retailer": show("pty", p.big_retailer),
         "endpoint": show("ept", p.endpoint),
         "job": show("job", job),
         "user": show("usr", user),
