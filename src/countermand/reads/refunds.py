@@ -133,14 +133,29 @@ def _may_see(scope: Scope, retailer: UUID) -> bool:
 
 
 def _lines_of(connection: Connection, retailer: UUID, order: UUID) -> dict[UUID, Record]:
-    query = (
-        select(t.lines, t.orders.c.currency, t.order_money.c.terms, t.order_money.c.given_back)
-        .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
-        .outerjoin(t.order_money, t.named_by(t.lines.c.order_id, t.order_money))
-        .where(t.lines.c.retailer_id == retailer, t.lines.c.order_id == order)
-        .order_by(t.lines.c.position)
-    )
-    return {row.id: row for row in connection.execute(query)}
+    query = _LINES.where(t.lines.c.retailer_id == retailer, t.lines.c.order_id == order)
+    return {row.id: row for row in connection.execute(query.order_by(t.lines.c.position))}
+
+
+def _lines_of_orders(
+    connection: Connection, orders: Sequence[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], dict[UUID, Record]]:
+    """The lines of these orders, each order with its retailer, in one statement."""
+    if not orders:
+        return {}
+    among = bindparam("orders", list(orders), type_=PairList())
+    query = _LINES.where(pair_of(t.lines.c.retailer_id, t.lines.c.order_id, among)).order_by(t.lines.c.position)
+    found: dict[tuple[UUID, UUID], dict[UUID, Record]] = {}
+    for row in connection.execute(query):
+        found.setdefault((row.retailer_id, row.order_id), {})[row.id] = row
+    return found
+
+
+_LINES: Final = (
+    select(t.lines, t.orders.c.currency, t.order_money.c.terms, t.order_money.c.given_back)
+    .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
+    .outerjoin(t.order_money, t.named_by(t.lines.c.order_id, t.order_money))
+)
 
 
 def _money_of(lines: Mapping[UUID, Record]) -> tuple[OrderMoney | None, dict[str, tuple[int, int]]]:
@@ -191,7 +206,7 @@ class Worth:
 
 
 def worth_of(connection: Connection, scope: Scope, rows: Sequence[CancellationRow]) -> dict[UUID, Worth]:
-    """What these cancellations give back, by their ids: those of a page, as each order is read by itself.
+    """What these cancellations give back, by their ids: those of a page.
 
     Those whose money this party may not see are left out, and those of orders without prices.
     """
@@ -221,8 +236,8 @@ def _would_go_back(connection: Connection, rows: Sequence[CancellationRow]) -> d
         if waiting_units(row):
             waiting.setdefault((row.retailer_id, row.order_id), []).append(row)
     found = {}
-    for (retailer, order), of_order in waiting.items():
-        lines = _lines_of(connection, retailer, order)
+    for order, lines in _lines_of_orders(connection, sorted(waiting)).items():
+        of_order = waiting[order]
         money, moved = _money_of(lines)
         if money is None:
             continue
