@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,21 +16,43 @@ sys.dont_write_bytecode = False
 sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(Path(sys.prefix, "compiled"))
 
 
+# What is imported and collected stays until the end: there is nothing to be found among it.
+gc.disable()
+
 LONG: Final = (
     "tests/store/test_plans.py",
-    "tests/console/test_browser.py",
-    "tests/crash/test_kill.py",
     "tests/crash/test_refunds.py",
+    "tests/crash/test_kill.py",
+    "tests/console/test_browser.py",
+    "tests/cli/test_here_and_there.py",
     "tests/docs/test_snippets.py",
     "tests/docs/test_reference.py",
-    "tests/console/test_pages.py",
+    "tests/store/test_road.py",
+    "tests/wire/native/test_cancellations.py",
+    "tests/store/test_beginnings.py",
+    "tests/console/test_matrix.py",
+    "tests/wire/crux/test_any_input.py",
+    "tests/cli/test_csv.py",
+    "tests/cli/test_serving.py",
     "tests/wire/test_every_text.py",
+    "tests/wire/native/test_schema_calls.py",
+    "tests/store/test_finding.py",
+    "tests/console/test_pages.py",
+    "tests/money/test_restored.py",
+    "tests/store/test_races.py",
+    "tests/test_distribution.py",
     "tests/client/test_distribution.py",
     "tests/payments/test_localstripe.py",
-    "tests/cli/test_serving.py",
-    "tests/test_distribution.py",
+    "tests/cli/test_ask_file.py",
+    "tests/store/test_scores.py",
+    "tests/worker/test_processes.py",
+    "tests/wire/test_foreign_ids.py",
+    "tests/wire/test_hostile_documents.py",
+    "tests/store/test_window.py",
+    "tests/store/test_changes.py",
+    "tests/domain/test_model.py",
 )
-"""Files that take longer than their number of tests suggests. They begin first, or one of them would be left alone."""
+"""Files that take long, the longest first: they begin, in this order, or one of them would be left alone at the end."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,14 +68,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, the largest files begin."""
+    """Where several processes share the tests, those that take long begin, then those with the most tests."""
     if hasattr(config, "workerinput"):
         file = {item: item.location[0] for item in items}
         sizes = Counter(file.values())
-        items.sort(key=lambda item: (file[item] not in LONG, -sizes[file[item]], file[item]))
+        turn = {name: place for place, name in enumerate(LONG)}
+        items.sort(key=lambda item: (turn.get(file[item], len(LONG)), -sizes[file[item]], file[item]))
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
     """Spare the garbage collector the many objects that stay until the end."""
-    gc.collect()
-    gc.freeze()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()

@@ -264,6 +264,7 @@ class Run:
     orders: list[Paid]
     dice: random.Random
     tally: Tally
+    news_rounds: int
     ahead_s: float = 0.0
 
     def go(self, kills: int, longest_s: float) -> None:
@@ -308,7 +309,7 @@ class Run:
         self.processes.calm()
         for round_ in range(CALM_ROUNDS_MAX):
             self._wait_until_idle()
-            if not _under_way(self.url) and not self.processes.ledger()["waiting"] and round_ > 2:
+            if not _under_way(self.url) and not self.processes.ledger()["waiting"] and round_ >= self.news_rounds:
                 return
             self.processes.kill()
             self._pass_time(90_000 if round_ % 2 else 8_000)
@@ -547,9 +548,13 @@ def torture(
     seed: int = 1,
     rate: float = 0.3,
     longest_s: float = 6.0,
+    news_rounds: int = 3,
     node: Node | None = None,
 ) -> Tally:
-    """Kill so many times and say what both books say. ``node``: a durable PostgreSQL instead of a fresh one."""
+    """Kill so many times and say what both books say.
+
+    So often time passes in the end for late news of the provider. ``node``: a durable PostgreSQL instead of a fresh one.
+    """
     dice, tally, begun = random.Random(seed), Tally(engine), time.monotonic()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="refunds_")))
@@ -561,7 +566,7 @@ def torture(
         token, orders = plant(url, directory, refunds, dice)
         processes = stack.enter_context(_running(directory, url, seed, rate))
         processes.pay(orders)
-        run = Run(url, processes, token, orders, dice, tally)
+        run = Run(url, processes, token, orders, dice, tally, news_rounds)
         run.go(kills, longest_s)
         compare(run)
     tally.took_s = time.monotonic() - begun

@@ -54,7 +54,7 @@ def test_every_notice_arrives_under_one_id_whoever_is_killed(engine: str, reques
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_every_row_of_a_job_is_done_once_whoever_is_killed(engine: str, request: pytest.FixtureRequest) -> None:
     node = request.getfixturevalue("durable") if engine == "postgresql" else None
-    found = do_job(engine, rows=900, kills=2, node=node)
+    found = do_job(engine, rows=300, kills=2, node=node)
     assert found.wrong == []
     assert found.kills == 2
     assert found.ok > 0

@@ -217,7 +217,7 @@ async def test_what_is_looked_up_uses_an_index(world: World) -> None:
         "payment_reference": lambda it: refunds.refunds_notified(it, "stripe", None, "pi_1"),
     }
     for index, question in questions.items():
-        steps = await world.application.database.read(partial(plans_of, question=question, table="refunds"))
+        steps = await world.application.database.read(partial(plans_of, question=question, tables=("refunds",)))
         assert any(index in step for step in steps), steps
         assert not reads_whole(steps, "refunds"), steps
 

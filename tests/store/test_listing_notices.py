@@ -94,7 +94,7 @@ async def test_a_list_goes_by_an_index(world: World, wanted: dict[str, Any], of:
     filtered = NoticeFilter(states=frozenset(wanted.values()), **more)
 
     def look(connection: Connection) -> list[str]:
-        return plans_of(connection, lambda it: notice_reads.list_notices(it, filtered, 50, world.clock()), "notices")
+        return plans_of(connection, lambda it: notice_reads.list_notices(it, filtered, 50, world.clock()), ["notices"])
 
     steps = await world.application.database.read(look)
     assert [step for step in steps if " notices" in step]

@@ -8,7 +8,7 @@ import asyncio
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -94,12 +94,12 @@ from countermand.store import erasure, feed, idempotency, outbox, owner_mails, r
 from countermand.store.backlog import backlog
 from countermand.store.codecs import refund_of
 from countermand.store.engines.opening import open_database
-from countermand.store.engines.protocol import engine_of, ping
+from countermand.store.engines.protocol import Database, engine_of, ping
 from countermand.store.recovery import STATES, Recovery, recover_some
 from countermand.store.tables import PARTITIONS
 from tests.support import templates
 from tests.support.pgnode import Node
-from tests.support.plans import Beside, Question, beside, faults, statements_of
+from tests.support.plans import Inspector, Question, beside, statements_of
 from tests.support.population import Population, populate
 
 LINES: Final = 30_000
@@ -113,7 +113,6 @@ Cases = dict[str, Question]
 class Filled:
     url: str
     population: Population
-    beside: Beside | None = None
 
     @property
     def scopes(self) -> dict[str, Scope]:
@@ -137,6 +136,15 @@ class Filled:
             return lambda connection: ask(connection, scope)
 
         return {f"{what} {name}".strip(): asked_by(scope) for name, scope in self.scopes.items()}
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A database that is filled, and what looks at how it answers."""
+
+    filled: Filled
+    database: Database
+    inspector: Inspector
 
 
 READS: Final[dict[str, Callable[[Filled], Cases]]] = {}
@@ -2057,7 +2065,8 @@ def test_every_function_that_reads_has_its_questions_here() -> None:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+async def asking(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asking]:
+    """Each engine in turn, with one database and one inspector for all tests: what one has seen, the others know."""
     folder = tmp_path_factory.mktemp("plans")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("COUNTERMAND_KEY_FILE", str(folder / "keys"))
@@ -2071,38 +2080,29 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         else:
             node: Node = request.getfixturevalue("postgres")
             url = templates.new_database(node)
-        population = populate(url, LINES)
+        population = await asyncio.to_thread(populate, url, LINES)
+        database = await open_database(url, allow_weak_durability=True)
         with beside(url) as other:
-            yield Filled(url, population, other)
-
-
-@pytest.mark.parametrize("name", READS)
-def test_no_read_goes_through_a_table_that_grows(filled: Filled, name: str) -> None:
-    questions = READS[name](filled)
-    assert questions
-    asyncio.run(_check(filled, questions))
-
-
-async def _check(filled: Filled, questions: Cases) -> None:
-    database = await open_database(filled.url, allow_weak_durability=True)
-    try:
-        found = await database.write(lambda connection: _faults(connection, filled.beside, questions))
-    finally:
+            yield Asking(Filled(url, population), database, Inspector(other))
         await database.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", READS)
+async def test_no_read_goes_through_a_table_that_grows(asking: Asking, name: str) -> None:
+    questions = READS[name](asking.filled)
+    assert questions
+    found = await asking.database.write(lambda connection: _faults(connection, asking.inspector, questions))
     assert not found, "\n".join(found)
 
 
-def _faults(connection: Connection, other: Beside | None, questions: Cases) -> list[str]:
+def _faults(connection: Connection, inspector: Inspector, questions: Cases) -> list[str]:
     found: dict[str, list[str]] = {}
-    known: dict[tuple[str, str], list[str]] = {}
     for name, question in questions.items():
         asked = statements_of(connection, question)
         # Suppliers have no part in orders that were not sent, so nothing is asked there.
         assert asked or name.startswith(("unsent", "of a supplier", "of a small supplier", "of two")), name
         for each in asked:
-            key = (each.statement, repr(each.given))
-            if key not in known:
-                known[key] = faults(connection, each, other)
-            for fault in known[key]:
+            for fault in inspector.faults(connection, each):
                 found.setdefault(f"{fault}\n    {each.statement[:3000]}", []).append(name)
     return [f"{', '.join(names)}: {fault}" for fault, names in found.items()]

@@ -13,6 +13,7 @@ from typing import Self
 import pytest
 
 from tests.support.pgnode import Node, free_port, unprivileged
+from tests.support.waiting import HANGS_S
 
 
 def pgbouncer() -> str:
@@ -71,7 +72,7 @@ max_client_conn = 200
             stderr=subprocess.DEVNULL,
             **unprivileged(),
         )
-        end = time.monotonic() + 30
+        end = time.monotonic() + HANGS_S
         while not self._listens():
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("PgBouncer did not start")

@@ -28,6 +28,9 @@ STEPS_MAX: Final = 60_000
 """So many steps SQLite's machine may make for one statement."""
 
 _STEPS_AT_ONCE: Final = 500
+_PREPARED_MAX: Final = 200
+_SEQ_PAGE_COST: Final = 30
+"""The population is a thirtieth of a million lines, so reading a table whole is made as dear as it would be there."""
 
 Question = Callable[[Connection], object]
 
@@ -75,34 +78,41 @@ class Beside:
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
-        self._without_values: dict[str, dict[str, Any]] = {}
+        self._prepared: dict[str, str] = {}
         connection.execute("SET plan_cache_mode = force_generic_plan")
+        connection.execute(f"SET seq_page_cost = {_SEQ_PAGE_COST}")
 
     def rows_touched(self, asked: Asked) -> list[str]:
         """What such a plan touches beyond measure, with these values."""
         # A lock by name is held already by the connection that asked first, and reads no table.
         if re.search(r"\b(INSERT|UPDATE|DELETE)\b|pg_advisory", asked.statement):
             return []
-        self._connection.execute("SET seq_page_cost = 30")
-        self._connection.execute(f"PREPARE asked AS {asked.statement}".encode())
         given = ", ".join(["%s"] * len(asked.given))
         values = f"({given})" if given else ""
-        explain = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE asked{values}"
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE {self._name_of(asked.statement)}{values}"
         row = self._connection.execute(explain.encode(), asked.given).fetchone()
-        self._connection.execute("DEALLOCATE asked")
         assert row is not None
         return _beyond(_plan(row[0]), " (generic plan)")
 
+    def _name_of(self, statement: str) -> str:
+        """The statement as prepared, so that it is planned once for all values, as the service's are."""
+        if statement not in self._prepared:
+            if len(self._prepared) == _PREPARED_MAX:
+                self._connection.execute("DEALLOCATE ALL")
+                self._prepared.clear()
+            name = f"asked_{len(self._prepared)}"
+            self._connection.execute(f"PREPARE {name} AS {statement}".encode())
+            self._prepared[statement] = name
+        return self._prepared[statement]
+
     def plan_without_values(self, statement: str) -> dict[str, Any]:
         """The plan that may not look at the values, where reading a table whole is discouraged."""
-        if statement not in self._without_values:
-            self._connection.execute("SET seq_page_cost = 1")
-            self._connection.execute("SET enable_seqscan = off")
+        with self._connection.transaction():
+            self._connection.execute("SET LOCAL seq_page_cost = 1")
+            self._connection.execute("SET LOCAL enable_seqscan = off")
             row = self._connection.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {statement}".encode()).fetchone()
-            self._connection.execute("RESET enable_seqscan")
-            assert row is not None
-            self._without_values[statement] = _plan(row[0])
-        return self._without_values[statement]
+        assert row is not None
+        return _plan(row[0])
 
 
 @contextmanager
@@ -115,16 +125,39 @@ def beside(url: str) -> Iterator[Beside | None]:
         yield Beside(connection)
 
 
-def faults(connection: Connection, asked: Asked, beside: Beside | None) -> list[str]:
-    """What is wrong with how the database answers a statement: tables that are gone through, and too much work.
+class Inspector:
+    """Finds what is wrong with how a database answers statements: tables that are gone through, and too much work.
 
-    ``beside`` is another connection to the same PostgreSQL; SQLite needs none.
+    Which tables a statement reads whole follows from its text, as SQLite plans without values, and PostgreSQL can use
+    with some values whatever it can use with any. So that is asked once for each text; the work, for all values.
     """
-    with undone(connection):
-        if beside is None:
-            return [*_scans_of_sqlite(connection, asked), *_steps_of_sqlite(connection, asked)]
-        touched = _rows_touched(connection, asked)
-        return [*touched, *beside.rows_touched(asked), *_scans_of_postgresql(connection, asked, beside)]
+
+    def __init__(self, beside: Beside | None) -> None:
+        """``beside`` is another connection to the same PostgreSQL; SQLite needs none."""
+        self._beside = beside
+        self._scans: dict[str, list[str]] = {}
+        self._faults: dict[tuple[str, str], list[str]] = {}
+
+    def faults(self, connection: Connection, asked: Asked) -> list[str]:
+        key = (asked.statement, repr(asked.given))
+        if key not in self._faults:
+            with undone(connection):
+                self._faults[key] = [*self._work(connection, asked), *self._scans_of(connection, asked)]
+        return self._faults[key]
+
+    def _work(self, connection: Connection, asked: Asked) -> list[str]:
+        if self._beside is None:
+            return _steps_of_sqlite(connection, asked)
+        return [*_rows_touched(connection, asked), *self._beside.rows_touched(asked)]
+
+    def _scans_of(self, connection: Connection, asked: Asked) -> list[str]:
+        if asked.statement not in self._scans:
+            self._scans[asked.statement] = (
+                _scans_of_postgresql(connection, asked, self._beside)
+                if self._beside
+                else _scans_of_sqlite(connection, asked)
+            )
+        return self._scans[asked.statement]
 
 
 # SQLite
@@ -175,11 +208,8 @@ def _steps_of_sqlite(connection: Connection, asked: Asked) -> list[str]:
 
 
 def _rows_touched(connection: Connection, asked: Asked) -> list[str]:
-    """What the plan of its own choice touches, with these values.
-
-    The population is a thirtieth of a million lines, so reading a table whole is made as dear as it would be there.
-    """
-    connection.exec_driver_sql("SET LOCAL seq_page_cost = 30")
+    """What the plan of its own choice touches, with these values."""
+    connection.exec_driver_sql(f"SET LOCAL seq_page_cost = {_SEQ_PAGE_COST}")
     explain = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {asked.statement}"
     return _beyond(_plan(connection.exec_driver_sql(explain, asked.given).scalar_one()), "")
 
@@ -222,11 +252,11 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(each)
 
 
-# For tests that ask about one table
+# For tests that ask about a few tables
 
 
-def plans_of(connection: Connection, question: Question, table: str) -> list[str]:
-    """Every step of the plans of ``question``'s statements about a table.
+def plans_of(connection: Connection, question: Question, tables: Collection[str]) -> list[str]:
+    """Every step of the plans of ``question``'s statements about any of the tables.
 
     PostgreSQL is told to avoid reading tables whole, which it does of its own with small ones: a step that does it all
     the same had no index to use.
@@ -239,7 +269,7 @@ def plans_of(connection: Connection, question: Question, table: str) -> list[str
     found = [
         connection.exec_driver_sql(f"{explain} {each.statement}", each.given)
         for each in asked
-        if table in each.statement
+        if any(table in each.statement for table in tables)
     ]
     return [" ".join(map(str, row)) for result in found for row in result]
 

@@ -1,5 +1,6 @@
 """A small world for tests: a retailer, two suppliers, their tokens, and orders on demand."""
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from countermand.admin import credentials, parties
@@ -25,7 +27,7 @@ from countermand.reads.parties import find_party
 from countermand.reads.scope import Scope
 from countermand.service.calls import Call, Done, Outcome, ProcessRequest
 from countermand.serving import doors
-from countermand.settings import Settings
+from countermand.settings import PREFIX, Settings, config_file
 from countermand.wire.limits import Asgi
 from tests.support import templates
 from tests.support.waiting import HANGS_S
@@ -48,12 +50,29 @@ class Clock:
 
 def settings_for(url: str, **more: Any) -> Settings:
     """Settings for a test: nothing is remembered, so that a revoked token ends at once."""
-    return Settings(
-        database=url,
-        allow_losing_acknowledged_calls=True,
+    given = {
+        "database": url,
+        "allow_losing_acknowledged_calls": True,
+        "credential_cache_s": 0,
+        "database_timeout_s": HANGS_S,
         # Many tests share one service whose clock stands still.
-        **{"credential_cache_s": 0, "database_timeout_s": HANGS_S, "wrong_token_limit": "", **more},
-    )
+        "wrong_token_limit": "",
+        **more,
+    }
+    return Settings(**given) if _configured() else _validated(given)
+
+
+def _configured() -> bool:
+    """Whether the environment or a file says anything, or might."""
+    names = {PREFIX + name.upper() for name in Settings.model_fields}
+    return config_file().exists() or not names.isdisjoint(os.environ)
+
+
+def _validated(given: dict[str, Any]) -> Settings:
+    """These settings without a look at environment and file, which takes as long as opening a service."""
+    settings = Settings.__new__(Settings)
+    BaseModel.__init__(settings, **given)
+    return settings
 
 
 def author_at(application: Service, name: str = "test") -> Author:

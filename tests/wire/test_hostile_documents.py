@@ -1,43 +1,58 @@
-"""No document of 256 kB costs a door more than 50 ms of CPU of a quiet machine, whatever is in it."""
+"""No document costs a door out of proportion: to its size, and to what reading as much JSON costs."""
 
-import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+import json
+from collections.abc import AsyncIterator, Callable, Collection
+from functools import partial
+from typing import Final
 from uuid import UUID
 
 import httpx2
 import pytest
 
 from countermand.wire.bol_plaza.messages import read_cancellation
+from tests.support.proportion import Yard, out_of_proportion
 from tests.wire.bol_plaza.calling import Seller, cancel_path, new_seller, opened_plaza
 from tests.wire.bol_plaza.hostile import corpus
+from tests.wire.bol_plaza.test_hostile_calls import CALLS
 from tests.wire.native.calling import Native, new_retailer
 
 pytestmark = pytest.mark.anyio
 
 SIZE: Final = 256 * 1024
-YARD_STEPS: Final = 1_100_000
-"""Steps of a loop that take 50 ms of a quiet machine's CPU, and as much more of a busy one's as all work does."""
+Make = Callable[[int], bytes]
+"""What makes a document of so many bytes."""
+
 ID: Final = "019a0000-0000-7000-8000-000000000003"
 
 
-def filled(before: bytes, unit: bytes, after: bytes, between: bytes = b",") -> bytes:
+def filled(before: bytes, unit: bytes, after: bytes, between: bytes = b",") -> Make:
     """As many units as fit."""
-    many = (SIZE - len(before) - len(after)) // (len(unit) + len(between))
-    return before + between.join([unit] * many) + after
+
+    def make(size: int) -> bytes:
+        many = (size - len(before) - len(after)) // (len(unit) + len(between))
+        return before + between.join([unit] * many) + after
+
+    return make
 
 
-def numbered(before: bytes, unit: bytes, after: bytes) -> bytes:
+def numbered(before: bytes, unit: bytes, after: bytes) -> Make:
     """The same, each with a name of its own."""
-    found, size, number = [], len(before) + len(after), 0
-    while size + len(each := unit % number) + 1 <= SIZE:
-        found.append(each)
-        size += len(each) + 1
-        number += 1
-    return before + b",".join(found) + after
+
+    def make(size: int) -> bytes:
+        found, left, number = [], size - len(before) - len(after), 0
+        while (left := left - len(each := unit % number) - 1) >= 0:
+            found.append(each)
+            number += 1
+        return before + b",".join(found) + after
+
+    return make
 
 
-JSON: Final = {
+def repeated(before: bytes, unit: bytes, after: bytes = b"") -> Make:
+    return filled(before, unit, after, between=b"")
+
+
+JSON: Final[dict[str, Make]] = {
     "empty lists": filled(b"[", b"[]", b"]"),
     "empty objects": filled(b"[", b"{}", b"]"),
     "lists in a member": filled(b'{"lines": [', b"[]", b"]}"),
@@ -49,41 +64,41 @@ JSON: Final = {
     "unknown members": numbered(b"{", b'"m%x": 1', b"}"),
     "unknown members of a line": numbered(b'{"lines": [{', b'"m%x": 1', b"}]}"),
     "one member many times": filled(b"{", b'"lines": []', b"}"),
-    "a member twice at the end": numbered(b"{", b'"m%x": 1', b',"last":1,"last":1}')[:SIZE],
-    "a member of a line twice at the end": numbered(b'{"lines": [{', b'"m%x":1', b',"last":1,"last":1}]}')[:SIZE],
+    "a member twice at the end": numbered(b"{", b'"m%x": 1', b',"last":1,"last":1}'),
+    "a member of a line twice at the end": numbered(b'{"lines": [{', b'"m%x":1', b',"last":1,"last":1}]}'),
     "names that nearly agree": numbered(b"{", b'"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa%x": 1', b"}"),
-    "a long text": b'{"note": "' + b"x" * (SIZE - 12) + b'"}',
-    "escapes": b'{"note": "' + b"\\u00e9" * (SIZE // 6 - 3) + b'"}',
-    "surrogates": b'{"note": "' + b"\\ud83d\\ude00" * (SIZE // 12 - 3) + b'"}',
-    "backslashes": b'{"note": "' + b"\\\\" * (SIZE // 2 - 8) + b'"}',
-    "quotes only": b'"' * SIZE,
+    "a long text": repeated(b'{"note": "', b"x", b'"}'),
+    "escapes": repeated(b'{"note": "', b"\\u00e9", b'"}'),
+    "surrogates": repeated(b'{"note": "', b"\\ud83d\\ude00", b'"}'),
+    "backslashes": repeated(b'{"note": "', b"\\\\", b'"}'),
+    "quotes only": repeated(b"", b'"'),
     "brackets in texts": filled(b"[", b'"["', b"]"),
-    "open brackets": b"[" * SIZE,
-    "open objects": b'{"a":' * (SIZE // 5),
+    "open brackets": repeated(b"", b"["),
+    "open objects": repeated(b"", b'{"a":'),
     "as deep as allowed": filled(b"[", b"[" * 60 + b"]" * 60, b"]"),
-    "one number": b"1" * SIZE,
-    "one fraction": b"0." + b"1" * (SIZE - 2),
-    "one exponent": b"1e" + b"9" * (SIZE - 2),
+    "one number": repeated(b"", b"1"),
+    "one fraction": repeated(b"0.", b"1"),
+    "one exponent": repeated(b"1e", b"9"),
     "numbers": filled(b"[", b"1", b"]"),
     "long numbers": filled(b'{"lines": [', b"9" * 400, b"]}"),
     "texts": filled(b'{"events": [', b'"x"', b"]}"),
-    "blanks": b" " * SIZE,
-    "no JSON at all": b"\xff" * SIZE,
+    "blanks": repeated(b"", b" "),
+    "no JSON at all": repeated(b"", b"\xff"),
     "cut off": filled(b'{"lines": [', b'{"line": "%s"}' % ID.encode(), b""),
     "events that are none": filled(b'{"url": "https://a.example/", "events": [', b'"x"', b"]}"),
-    "a long address": b'{"url": "https://' + b"a." * (SIZE // 2 - 20) + b'"}',
-    "a long user name": b'{"username": "' + b"a" * (SIZE - 40) + b'", "password": "x"}',
+    "a long address": repeated(b'{"url": "https://', b"a.", b'"}'),
+    "a long user name": repeated(b'{"username": "', b"a", b'", "password": "x"}'),
 }
-FORMS: Final = {
+FORMS: Final[dict[str, Make]] = {
     "fields": filled(b"", b"a=1", b"", b"&"),
-    "ampersands": b"&" * SIZE,
-    "percents": b"answer=accept&note=" + b"%41" * (SIZE // 3 - 10),
-    "broken percents": b"answer=accept&note=" + b"%" * (SIZE - 30),
-    "lines": b"answer=accept&note=" + b"%0D%0A" * (SIZE // 6 - 10),
-    "pluses": b"answer=accept&note=" + b"+" * (SIZE - 30),
-    "a long text": b"answer=decline&reason=other&note=" + b"x" * (SIZE - 40),
-    "units": b"answer=accept&units=" + b"9" * (SIZE - 40),
-    "high bytes": b"\xff" * SIZE,
+    "ampersands": repeated(b"", b"&"),
+    "percents": repeated(b"answer=accept&note=", b"%41"),
+    "broken percents": repeated(b"answer=accept&note=", b"%"),
+    "lines": repeated(b"answer=accept&note=", b"%0D%0A"),
+    "pluses": repeated(b"answer=accept&note=", b"+"),
+    "a long text": repeated(b"answer=decline&reason=other&note=", b"x"),
+    "units": repeated(b"answer=accept&units=", b"9"),
+    "high bytes": repeated(b"", b"\xff"),
 }
 CRUX: Final = (
     ("POST", "/orders/create/"),
@@ -122,36 +137,30 @@ async def native(plaza: Seller) -> Native:
     return await new_retailer(plaza.world, plaza.http)
 
 
-async def _measure(http: httpx2.AsyncClient, method: str, path: str, body: bytes, headers: dict[str, str]) -> float:
-    """The CPU that answering takes, at its best of three, with what the client of this test takes in it."""
-    spent = []
-    for _ in range(3):
-        before = time.process_time()
-        answer = await http.request(method, path, content=body, headers=headers)
-        spent.append(time.process_time() - before)
-        assert 200 <= answer.status_code < 500, answer.text[:500]
-        assert len(answer.content) < 200_000
-    return min(spent)
-
-
-def _yard() -> float:
-    """What the most that a document may cost is now, in seconds of CPU."""
-    before, total = time.process_time(), 0
-    for number in range(YARD_STEPS):
-        total += number * number % 7
-    return time.process_time() - before
-
-
 async def _no_call_costs_much(
-    http: httpx2.AsyncClient, calls: Any, documents: dict[str, bytes], headers: dict[str, str]
+    http: httpx2.AsyncClient, calls: Collection[tuple[str, str]], documents: dict[str, Make], headers: dict[str, str]
 ) -> None:
-    found, yard = {}, _yard()
-    for method, path in calls:
-        for name, body in documents.items():
-            found[path, name] = await _measure(http, method, path, body, headers)
-        yard = max(yard, _yard())
-    print(*(f"{path} {name}: {spent * 1000:.0f} ms" for (path, name), spent in found.items()), sep="\n")
-    assert {where: spent for where, spent in found.items() if spent > yard} == {}
+    found = {}
+    for name, make in documents.items():
+        whole, quarter = make(SIZE), make(SIZE // 4)
+        for method, path in calls:
+            call = partial(_call, http, method, path, headers)
+            found[path, name] = await out_of_proportion(partial(call, whole), YARD, partial(call, quarter))
+    assert {where: fault for where, fault in found.items() if fault} == {}
+
+
+async def _call(http: httpx2.AsyncClient, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+    answer = await http.request(method, path, content=body, headers=headers)
+    assert 200 <= answer.status_code < 500, answer.text[:500]
+    assert len(answer.content) < 200_000
+
+
+async def _read() -> None:
+    json.loads(PLAIN)
+
+
+PLAIN: Final = JSON["wrong skus"](SIZE)
+YARD: Final = Yard(_read)
 
 
 async def test_no_json_costs_crux_much(plaza: Seller, native: Native) -> None:
@@ -204,10 +213,27 @@ XML: Final[dict[str, Callable[[], bytes]]] = {
 
 async def test_no_signed_document_costs_plaza_much(plaza: Seller) -> None:
     seller = await new_seller(plaza.world, plaza.http)
-    made = {name: b"<Cancellation>" + make()[: SIZE - 100] for name, make in XML.items()}
-    documents = made | {case.name: case.body for case in corpus() if len(case.body) <= SIZE and len(case.body) > 1_000}
-    headers = seller.signed("PUT", cancel_path(1))
-    await _no_call_costs_much(plaza.http, [("PUT", cancel_path(1))], documents, headers)
+    documents = {name: _cut(make()) for name, make in XML.items()}
+    documents |= {case.name: _of_size(case.shorter) for case in corpus() if case.shorter}
+    await _no_call_costs_much(plaza.http, [("PUT", cancel_path(1))], documents, seller.signed("PUT", cancel_path(1)))
+
+
+def _cut(content: bytes) -> Make:
+    return lambda size: b"<Cancellation>" + content[: size - 100]
+
+
+def _of_size(shorter: Callable[[int], bytes]) -> Make:
+    return lambda size: shorter(SIZE // size)
+
+
+async def test_no_document_however_short_costs_plaza_much(plaza: Seller) -> None:
+    """A short one may stand for a long one, as entities that are made of entities do."""
+    seller = await new_seller(plaza.world, plaza.http)
+    found = {}
+    for case in corpus():
+        method, path = CALLS.get(case.read, ("PUT", cancel_path(1)))
+        found[case.name] = await out_of_proportion(partial(seller.call, method, path, case.body), YARD)
+    assert {name: fault for name, fault in found.items() if fault} == {}
 
 
 @pytest.mark.parametrize(
