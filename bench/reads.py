@@ -136,7 +136,7 @@ def _measure(engine: str, lines: int, options: argparse.Namespace) -> list[Figur
         population = _made(directory / "population", url, lines, settings, options)
         starts, used = zip(*(_start_ms(url, directory, number) for number in range(3)), strict=True)
         found = [_figures("start", "until ready", engine, lines, list(starts), min(used), START_GOAL_MS, 0)]
-        return found + asyncio.run(_ask_all(settings, Filled(url, population, None), engine, options, server))
+        return found + asyncio.run(_ask_all(settings, Filled(url, population), engine, options, server))
 
 
 def _directory(stack: ExitStack, keep: Path | None, engine: str, lines: int) -> Path:

@@ -264,7 +264,7 @@ class Run:
     orders: list[Paid]
     dice: random.Random
     tally: Tally
-    news_rounds: int
+    brief: bool
     ahead_s: float = 0.0
 
     def go(self, kills: int, longest_s: float) -> None:
@@ -277,18 +277,21 @@ class Run:
             self._one_round(waiting, longest_s)
             asks += waiting
         while waiting := deque(asks[kills * share :]):
-            self._one_round(waiting, longest_s)
+            self._one_round(waiting, None if self.brief else longest_s)
             asks[kills * share :] = list(waiting)
         self._settle()
 
-    def _one_round(self, waiting: deque[tuple[str, UUID]], longest_s: float) -> None:
-        """Cancel, kill at some moment, let time pass, start again."""
-        until = time.monotonic() + self.dice.uniform(longest_s / 4, longest_s)
+    def _one_round(self, waiting: deque[tuple[str, UUID]], longest_s: float | None) -> None:
+        """Cancel, kill at some moment or when all is asked for, let time pass, start again."""
+        until = time.monotonic() + (self.dice.uniform(longest_s / 4, longest_s) if longest_s else 0)
         stop = threading.Event()
         callers = [Caller(self.processes.port, self.token, waiting, stop) for _ in range(CALLERS)]
         for each in callers:
             each.start()
         time.sleep(max(0.0, until - time.monotonic()))
+        if longest_s is None:
+            for each in callers:
+                each.join(HANGS_S)
         self.processes.kill()
         stop.set()
         for each in callers:
@@ -307,9 +310,10 @@ class Run:
         """No more faults: within some days everything comes to its end, and the last news are heard."""
         self._meet_faults()
         self.processes.calm()
+        news_rounds = 1 if self.brief else 3
         for round_ in range(CALM_ROUNDS_MAX):
             self._wait_until_idle()
-            if not _under_way(self.url) and not self.processes.ledger()["waiting"] and round_ >= self.news_rounds:
+            if not _under_way(self.url) and not self.processes.ledger()["waiting"] and round_ >= news_rounds:
                 return
             self.processes.kill()
             self._pass_time(90_000 if round_ % 2 else 8_000)
@@ -548,12 +552,13 @@ def torture(
     seed: int = 1,
     rate: float = 0.3,
     longest_s: float = 6.0,
-    news_rounds: int = 3,
+    brief: bool = False,
     node: Node | None = None,
 ) -> Tally:
     """Kill so many times and say what both books say.
 
-    So often time passes in the end for late news of the provider. ``node``: a durable PostgreSQL instead of a fresh one.
+    ``brief`` starts the service no more often than that takes: after the kills the rest is asked for in one go, however
+    slow the machine is, and late news are awaited once. ``node``: a durable PostgreSQL instead of a fresh one.
     """
     dice, tally, begun = random.Random(seed), Tally(engine), time.monotonic()
     with ExitStack() as stack:
@@ -566,7 +571,7 @@ def torture(
         token, orders = plant(url, directory, refunds, dice)
         processes = stack.enter_context(_running(directory, url, seed, rate))
         processes.pay(orders)
-        run = Run(url, processes, token, orders, dice, tally, news_rounds)
+        run = Run(url, processes, token, orders, dice, tally, brief)
         run.go(kills, longest_s)
         compare(run)
     tally.took_s = time.monotonic() - begun

@@ -10,12 +10,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 def test_money_goes_back_once_though_the_service_is_killed_on_sqlite() -> None:
-    _is_clean(torture("sqlite", refunds=50, kills=2, longest_s=3.0, news_rounds=1))
+    _is_clean(torture("sqlite", refunds=50, kills=2, longest_s=3.0, brief=True))
 
 
 def test_money_goes_back_once_though_the_service_is_killed_on_postgresql() -> None:
     with templates.node(durable=True) as node:
-        _is_clean(torture("postgresql", refunds=50, kills=2, longest_s=3.0, news_rounds=1, seed=2, node=node))
+        _is_clean(torture("postgresql", refunds=50, kills=2, longest_s=3.0, brief=True, seed=2, node=node))
 
 
 def _is_clean(tally: Tally) -> None:
