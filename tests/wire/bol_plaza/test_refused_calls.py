@@ -13,6 +13,7 @@ from lxml import etree
 
 from countermand.settings import PLAZA_LIMITS
 from countermand.store import tables as t
+from tests.support.effort import examples
 from tests.wire.bol_plaza.calling import (
     FOLDER,
     ORDERS,
@@ -282,7 +283,7 @@ QUERIES = st.lists(
 HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, 300), deadline=None)
 @given(
     method=st.sampled_from(["GET", "PUT", "POST", "DELETE"]),
     target=TARGETS,
@@ -304,7 +305,7 @@ async def test_no_call_is_answered_with_an_error_of_ours(
     assert answer.status != 401
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(70, 200), deadline=None)
 @given(
     date=HEADER | st.just("Mon, 02 Nov 2026 09:00:00 GMT"),
     authorization=HEADER | st.tuples(HEADER, HEADER).map(":".join),

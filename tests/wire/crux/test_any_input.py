@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.effort import examples
 from tests.wire.crux.calling import PREFIXES, Crux
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +18,7 @@ SEED_CODES: Final = {204, 400, 401, 403, 404, 415, 422}
 """405 is not among them, as it needs another verb than the seed's."""
 
 many = settings(
-    max_examples=300,
+    max_examples=examples(100, 300),
     deadline=None,
     database=None,
     # The world is shared on purpose: what one call did to it is one more thing that the next one meets.
@@ -239,7 +240,7 @@ async def targets(crux: Crux) -> dict[str, str]:
 
 @pytest.mark.parametrize("prefix", PREFIXES, ids=["v1", "timp"])
 @pytest.mark.parametrize(("method", "path", "who"), CALLS, ids=[f"{m} {p} {w}" for m, p, w in CALLS])
-@settings(many, max_examples=60)
+@settings(many, max_examples=examples(20, 60))
 @given(message=_messages | _json)
 async def test_no_json_gives_a_5xx(
     crux: Crux, targets: dict[str, str], prefix: str, method: str, path: str, who: str, message: Any

@@ -17,6 +17,7 @@ from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import AcceptCancellation, DeclineCancellation, Parcel, Ship, ShipOrder
 from countermand.domain.reasons import AskReason, CancelReason, DeclineReason
 from countermand.wire.native.operations import OPERATIONS
+from tests.support.effort import examples
 from tests.wire.native.calling import PATH, Native, new_retailer, opened_native, places
 
 pytestmark = pytest.mark.anyio
@@ -614,7 +615,7 @@ BODIES = JSON | st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, 300), deadline=None)
 @given(
     body=BODIES, known=st.booleans(), key=st.none() | st.text(st.characters(codec="ascii", exclude_categories=["C"]))
 )
@@ -631,7 +632,7 @@ async def test_no_ask_is_answered_with_an_error_of_ours(
     assert response.status_code < 500
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(70, 200), deadline=None)
 @given(
     content=st.binary(max_size=100),
     query=st.text(st.characters(codec="utf-8"), max_size=30),
