@@ -6,7 +6,7 @@ from tests.support.proportion import Work, Yard, out_of_proportion
 
 pytestmark = pytest.mark.anyio
 
-STEPS = 40_000
+STEPS = 8_000
 
 
 def steps(count: int) -> Work:
