@@ -215,7 +215,7 @@ class _Databases:
 def _backed_up_under_load(on: "_Databases", source: str, archive: Path, folder: Path) -> tuple[Took, int, int]:
     """What it took, how many cancellations there were before, and how many were acknowledged meanwhile."""
     keys, path = folder / "keys", folder / "load.calls"
-    planted = plant(source, orders=5_000, lines=LINES_AN_ORDER, retailers=50, keys=keys)
+    planted = plant(source, orders=2_000, lines=LINES_AN_ORDER, retailers=50, keys=keys)
     wire.write(path, wire.of_orders("crux", planted))
     client = choose(folder)
     acknowledged, following, done = 0, 0, threading.Event()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -64,7 +65,7 @@ def plant(
     keys: Path | None = None,
 ) -> list[PlantedOrder]:
     """Bring the schema up to date and place ``orders`` orders of ``lines`` lines each, spread over the retailers."""
-    settings = Settings(database=url, key_file=keys)
+    settings = Settings(database=url, key_file=keys, read_timeout_s=0)
     return asyncio.run(_plant(settings, orders, lines, retailers, suppliers, units_max, Random(seed)))
 
 
@@ -102,7 +103,7 @@ async def _plant(
 
             if not await application.database.write(place):
                 raise RuntimeError("an order was refused")
-        numbered = await application.database.read(_numbers_of_lines)
+        numbered = await application.database.read(partial(_numbers_of_lines, sellers=sellers))
         return [replace(order, numbers=tuple(numbered[line] for line in order.lines)) for order in planted]
 
 
@@ -121,8 +122,10 @@ def platform_token(url: str, keys: Path) -> str:
     return asyncio.run(made())
 
 
-def _numbers_of_lines(connection: Connection) -> dict[UUID, int]:
-    return {row.id: row.number for row in connection.execute(select(tables.lines.c.id, tables.lines.c.number))}
+def _numbers_of_lines(connection: Connection, sellers: Sequence[Trader]) -> dict[UUID, int]:
+    lines = tables.lines.c
+    mine = select(lines.id, lines.number).where(lines.retailer_id.in_([each.party for each in sellers]))
+    return {row.id: row.number for row in connection.execute(mine)}
 
 
 async def _traders(application: Service, kind: PartyKind, count: int) -> list[Trader]:
