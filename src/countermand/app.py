@@ -67,7 +67,7 @@ async def opened(
 def _wired(base: Application, providers: Mapping[str, Provider], courier: Courier | None) -> tuple[Service, Couriers]:
     settings, clock, keyring = base.settings, base.clock, base.keyring
     links = Links(keyring, settings.base_url, days=settings.answer_link_days)
-    outlets, email = open_outlets(settings, keyring=keyring, links=links, clock=clock)
+    outlets, email = open_outlets(settings, keyring=keyring, links=links, clock=clock, database=base.database)
     network = Couriers(outlets, email, links=links, clock=clock, source=settings.base_url)
     worker = Worker(
         base.database,

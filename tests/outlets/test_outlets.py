@@ -8,22 +8,15 @@ import pytest
 import countermand
 from countermand.domain.addresses.address import AddressKind
 from countermand.domain.addresses.kinds import KINDS
-from countermand.ids import system_clock
-from countermand.keyring import Keyring
-from countermand.outlets.links import Links
-from countermand.outlets.registry import open_outlets
-from tests.support.world import settings_for
+from tests.support.world import World
 
 SOURCE = Path(str(countermand.__file__)).parent
 
 
 @pytest.mark.anyio
-async def test_each_kind_of_address_has_its_outlet(tmp_path: Path) -> None:
-    keyring = Keyring(tmp_path / "keys")
-    links = Links(keyring, "https://here.example", days=30)
-    outlets, _ = open_outlets(settings_for("sqlite://"), keyring=keyring, links=links, clock=system_clock)
+async def test_each_kind_of_address_has_its_outlet(world: World) -> None:
+    outlets = world.application.outlets
     assert {kind.noun: outlets.of_kind(kind).kind for kind in KINDS} == {kind.noun: kind for kind in KINDS}
-    await outlets.close()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.noun)

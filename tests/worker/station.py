@@ -14,7 +14,9 @@ from sqlalchemy import Connection, insert, select, update
 from countermand.domain.delivery import Attempt, Verdict
 from countermand.domain.endpoint import Endpoint
 from countermand.reads.events import EventView
+from countermand.reads.process_statuses import ProcessView
 from countermand.reads.scope import Scope
+from countermand.reads.subjects import Subject
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.revisions import agreements_changed
@@ -38,6 +40,7 @@ class Postman:
     script: dict[UUID, deque[Attempt | Exception]] = field(default_factory=lambda: defaultdict(deque))
     otherwise: dict[UUID, Attempt] = field(default_factory=dict)
     given: list[tuple[UUID, EventView]] = field(default_factory=list)
+    processes: list[tuple[UUID, ProcessView]] = field(default_factory=list)
     reported: list[tuple[str, str, str, str]] = field(default_factory=list)
     asked_to_confirm: list[tuple[str, UUID, str, str]] = field(default_factory=list)
     owner_hears: deque[Attempt] = field(default_factory=deque)
@@ -47,8 +50,11 @@ class Postman:
     most_at_once: int = 0
     most_per_endpoint: int = 0
 
-    async def deliver(self, endpoint: Endpoint, reader: Scope, event: EventView) -> Attempt:
-        self.given.append((endpoint.id, event))
+    async def deliver(self, endpoint: Endpoint, reader: Scope, event: Subject) -> Attempt:
+        if isinstance(event, ProcessView):
+            self.processes.append((endpoint.id, event))
+        else:
+            self.given.append((endpoint.id, event))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.on_receipt()

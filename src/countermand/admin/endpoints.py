@@ -25,6 +25,7 @@ from countermand.domain.endpoint import UNCONFIRMED, Endpoint, EndpointState, ch
 from countermand.domain.events import EventKind
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import RefusedError, UnfitError, UnknownError
+from countermand.domain.subscriptions import SubscribedError, Subscription, subscription_of
 from countermand.domain.texts import NO_LABEL, is_label
 from countermand.ids import Ids, show
 from countermand.keyring import Keyring
@@ -101,7 +102,7 @@ class BadOverlapError(UnfitError):
 
 
 class NoSecretError(RefusedError):
-    """The endpoint is a mailbox, and mails are not signed."""
+    """The endpoint is a mailbox, and mails are not signed; or a subscription, which is signed with other keys."""
 
     code = "no_rotation"
 
@@ -124,10 +125,12 @@ def add(
     kinds: Collection[str] = (),
     label: str = "",
     rules: AddressRules = STRICT,
+    subscription: Subscription | None = None,
 ) -> Added:
     """Register an address of a party for these kinds of events; without any, for all, or what asks a mailbox to answer.
 
-    A mailbox first gets an e-mail that asks for confirmation, and nothing else until it is confirmed.
+    A mailbox first gets an e-mail that asks for confirmation, and nothing else until it is confirmed. A
+    ``subscription`` is a webhook, has no kinds and no secret.
 
     Raises:
         BadLabelError: the label is too long or cannot be shown.
@@ -143,7 +146,9 @@ def add(
     if _count(connection, party) >= ENDPOINTS_MAX:
         raise TooManyEndpointsError(f"The party has {ENDPOINTS_MAX} endpoints. Remove one first.")
     kind = kind_of(url)
-    secret = new_secret(author.ids) if kind.is_signed else None
+    if subscription and not kind.is_signed:
+        raise BadAddressError("The address of a subscription starts with https://.")
+    secret = new_secret(author.ids) if kind.is_signed and not subscription else None
     endpoint = Endpoint(
         id=author.ids.new(),
         party=party,
@@ -156,6 +161,7 @@ def add(
         failing_since=None,
         secrets=_close(keyring, [{"secret": secret, "until": None}]) if secret else None,
         unconfirmed_since=author.at if kind.is_confirmed else None,
+        subscription=subscription,
     )
     connection.execute(insert(t.endpoints).values(_row(endpoint)))
     _changed(connection, author, Action.ENDPOINT_ADDED, endpoint, label=label, kinds=[kind.value for kind in wanted])
@@ -328,6 +334,7 @@ class EndpointChange:
     url: str | None = None
     kinds: Collection[str] | None = None
     label: str | None = None
+    subscription: Subscription | None = None
 
 
 def update_endpoint(
@@ -348,6 +355,7 @@ def update_endpoint(
         UnknownEndpointError: as ``find``.
         BadLabelError, BadAddressError, UnknownKindError, TooManyConfirmationsError: as ``add``.
         BadAddressError: the address is of another kind.
+        SubscribedError: other kinds are wanted of a subscription, which has none.
     """
     before = _find(connection, endpoint, party, lock=True)
     check(before)
@@ -357,7 +365,9 @@ def update_endpoint(
             raise BadLabelError(NO_LABEL)
         after = replace(after, label=wanted.label)
     if wanted.kinds is not None:
-        after = replace(after, event_kinds=check_kinds(wanted.kinds))
+        after = replace(after, event_kinds=_kinds_of(before, wanted.kinds))
+    if wanted.subscription is not None:
+        after = replace(after, subscription=wanted.subscription)
     if wanted.url is not None and wanted.url != before.url:
         after = _moved(after, check_address(wanted.url, rules), author.at)
     if after != before:
@@ -366,6 +376,13 @@ def update_endpoint(
     if after.unconfirmed_since is not None and after.url != before.url:
         _owe_confirmation(connection, after, author.at)
     return after
+
+
+def _kinds_of(endpoint: Endpoint, kinds: Collection[str]) -> tuple[EventKind, ...]:
+    wanted = check_kinds(kinds)
+    if wanted and endpoint.subscription is not None:
+        raise SubscribedError("This is a subscription. What it is told of is changed through bol's Retailer API.")
+    return wanted
 
 
 def _moved(endpoint: Endpoint, url: str, now: datetime) -> Endpoint:
@@ -466,7 +483,7 @@ def rotate(
         raise BadOverlapError(f"An overlap has at most {OVERLAP_MAX.days} days.")
     before = _find(connection, endpoint, party, lock=True)
     if before.secrets is None:
-        raise NoSecretError(f"This endpoint is a {before.kind.noun}, and {before.kind.messages} are not signed.")
+        raise NoSecretError(_why_no_secret(before))
     now = author.at
     ends = now + overlap
     kept = [
@@ -486,6 +503,12 @@ def rotate(
     _store(connection, after)
     _changed(connection, author, Action.ENDPOINT_ROTATED, after, overlap_s=int(overlap.total_seconds()))
     return Added(endpoint=after, secret=secret)
+
+
+def _why_no_secret(endpoint: Endpoint) -> str:
+    if endpoint.subscription is not None:
+        return "This endpoint is a subscription, whose messages are signed with the signature keys of this service."
+    return f"This endpoint is a {endpoint.kind.noun}, and {endpoint.kind.messages} are not signed."
 
 
 def kept_of_0_1(connection: Connection, answer: Mapping[str, Any]) -> Added:
@@ -570,6 +593,7 @@ def _row(endpoint: Endpoint) -> dict[str, Any]:
         "created_at": endpoint.created_at,
         "failing_since": endpoint.failing_since,
         "unconfirmed_since": endpoint.unconfirmed_since,
+        "subscription": endpoint.subscription.kept if endpoint.subscription else None,
     }
 
 
@@ -586,6 +610,7 @@ class _EndpointRow:
     created_at: datetime
     failing_since: datetime | None
     unconfirmed_since: datetime | None
+    subscription: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -607,6 +632,7 @@ def _endpoint(row: _EndpointRow) -> Endpoint:
         failing_since=row.failing_since,
         secrets=row.secrets,
         unconfirmed_since=row.unconfirmed_since,
+        subscription=subscription_of(row.subscription) if row.subscription else None,
     )
 
 

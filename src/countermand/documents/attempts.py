@@ -5,18 +5,22 @@ anybody could answer.
 """
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from pydantic import BaseModel, Field
 
 from countermand.documents.events import TEST_KIND, write
 from countermand.documents.samples import write_sample
+from countermand.documents.subscriptions import order_message, process_message, trial_message
 from countermand.domain.addresses.kinds import kind_of
 from countermand.domain.events import EventKind
 from countermand.domain.parties import PartyKind
+from countermand.domain.subscriptions import Subscription, subscription_of
 from countermand.ids import show
 from countermand.reads.attempts import AttemptView
+from countermand.reads.events import EventView
+from countermand.reads.process_statuses import ProcessView
 from countermand.reads.scope import Scope
 
 
@@ -62,17 +66,29 @@ def attempt_document(row: AttemptView, source: str) -> AttemptOut:
 def _request(row: AttemptView, source: str) -> AttemptRequestOut:
     if not kind_of(row.url).is_signed:
         return AttemptRequestOut(url=row.url, headers={}, body="")
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "Countermand",
+    headers = {"Content-Type": "application/json", "User-Agent": "Countermand"}
+    if row.subscription is not None:
+        message = _message(row, subscription_of(row.subscription))
+        return AttemptRequestOut(url=row.url, headers=headers, body=orjson.dumps(message).decode() if message else "")
+    headers |= {
         "webhook-id": show("evt", row.event_id),
         "webhook-timestamp": str(int(row.at.astimezone(UTC).timestamp())),
     }
     return AttemptRequestOut(url=row.url, headers=headers, body=_body(row, source))
 
 
+def _message(row: AttemptView, subscription: Subscription) -> dict[str, Any] | None:
+    match row.event:
+        case ProcessView() as process:
+            return process_message(subscription, process)
+        case EventView() as event:
+            return order_message(subscription, event)
+        case None:
+            return None if row.notice_id else trial_message(subscription, row.endpoint_id, row.at)
+
+
 def _body(row: AttemptView, source: str) -> str:
-    if row.event is not None:
+    if isinstance(row.event, EventView):
         reader = Scope(party=row.party_id, kind=PartyKind(row.party_kind))
         return orjson.dumps(write(row.event, reader=reader, source=source)).decode()
     if row.notice_id is not None:

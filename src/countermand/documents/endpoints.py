@@ -1,14 +1,15 @@
 """Endpoints as JSON, for the API and the command line. Their secrets are no part of it."""
 
 from datetime import datetime
-from typing import TypedDict
+from typing import Annotated, TypedDict
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from countermand.domain.dates import write_moment
 from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.events import EventKind
+from countermand.domain.subscriptions import Resource
 from countermand.ids import show
 
 
@@ -19,6 +20,10 @@ class EndpointOut(BaseModel):
     party: UUID
     url: str
     events: list[EventKind]
+    resources: Annotated[
+        list[Resource] | None,
+        Field(description="of a subscription of bol's Retailer API: what it is told of; null for other endpoints"),
+    ]
     label: str
     state: EndpointState
     state_reason: str
@@ -34,6 +39,7 @@ class ListedEndpoint(TypedDict):
     url: str
     label: str
     events: list[str]
+    resources: list[str] | None
     state: str
     state_reason: str
     failing_since: str | None
@@ -47,6 +53,7 @@ def endpoint_document(endpoint: Endpoint) -> EndpointOut:
         party=endpoint.party,
         url=endpoint.url,
         events=list(endpoint.event_kinds),
+        resources=list(endpoint.subscription.resources) if endpoint.subscription else None,
         label=endpoint.label,
         state=endpoint.state,
         state_reason=endpoint.state_reason,
@@ -64,6 +71,7 @@ def listed_endpoint(endpoint: Endpoint) -> ListedEndpoint:
         "url": shown.url,
         "label": shown.label,
         "events": [kind.value for kind in shown.events],
+        "resources": None if shown.resources is None else [each.value for each in shown.resources],
         "state": shown.state.value,
         "state_reason": shown.state_reason,
         "failing_since": write_moment(shown.failing_since) if shown.failing_since else None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from countermand.documents.attempts import AttemptOut, attempt_document
 from countermand.domain.delivery import NoticeState
 from countermand.domain.events import EventKind
+from countermand.domain.subscriptions import PROCESS_FINISHED
 from countermand.ids import show
 from countermand.reads import attempts as attempt_reads
 from countermand.reads.notices import NoticeView
@@ -24,9 +25,14 @@ class NoticeOut(BaseModel):
 
     id: Annotated[str, Field(description="its id")]
     endpoint: Annotated[str, Field(description="id of the endpoint")]
-    event: Annotated[str, Field(description="id of the event")]
-    type: Annotated[EventKind, Field(description="the kind of the event")]
-    line: Annotated[UUID, Field(description="id of the line that the event is of")]
+    event: Annotated[str, Field(description="id of the event; of a process status, an id of this notice alone")]
+    type: Annotated[
+        EventKind | Literal["process.finished"],
+        Field(description="the kind of the event; `process.finished` to a subscription of bol's Retailer API"),
+    ]
+    line: Annotated[
+        UUID | None, Field(description="id of the line that the event is of; null where it is about a process status")
+    ]
     state: Annotated[NoticeState, Field(description="`due`, `sent`, or `dead` until somebody sends it again")]
     attempts_made: Annotated[int, Field(description="how many attempts were made since it was last due anew")]
     due_at: Annotated[datetime | None, Field(description="when the next attempt is due; null if none is")]
@@ -44,8 +50,8 @@ def notice_out(row: NoticeView, attempts: Sequence[AttemptOut] | None = None) ->
         id=show("ntc", row.id),
         endpoint=show("ept", row.endpoint_id),
         event=show("evt", row.event_id),
-        type=EventKind(row.kind),
-        line=row.line_id,
+        type="process.finished" if row.kind == PROCESS_FINISHED else EventKind(row.kind),
+        line=None if row.kind == PROCESS_FINISHED else row.line_id,
         state=NoticeState(row.state),
         attempts_made=row.attempts,
         due_at=row.due_at,

@@ -85,6 +85,7 @@ def _event(kind: EventKind) -> EventView:
         ordered=5,
         actor_kind=PartyKind.PLATFORM.value,
         reference="PO-1001",
+        order_number=1000001,
         title="Shoe, size 42",
         retailer_name="Fine Shoes",
         fulfiller_name="Alpine Supply",

@@ -6,9 +6,13 @@ A number is refused: it could count seconds, milliseconds or days, or be a day w
 import re
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Final
+from zoneinfo import ZoneInfo
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2200
+
+AMSTERDAM: Final = ZoneInfo("Europe/Amsterdam")
+"""The zone in which bol writes times."""
 
 SKEW_MAX: Final = timedelta(minutes=5)
 """How far a shop's clock may be ahead of the service's."""

@@ -11,6 +11,7 @@ from countermand.domain.addresses.address import AddressKind
 from countermand.domain.addresses.kinds import kind_of
 from countermand.domain.events import EventKind
 from countermand.domain.problems import UnfitError
+from countermand.domain.subscriptions import Subscription
 
 WAITS_UNCONFIRMED: Final = timedelta(days=30)
 """How long a notice waits until its mailbox is confirmed. Then it is given up."""
@@ -39,6 +40,7 @@ class Endpoint:
     Where no kind is named, a webhook wants all; a mailbox wants what asks for its party's answer. ``state_reason`` says
     in words why it is not active. ``failing_since`` is when the first of an unbroken row of failures was. ``secrets``
     is encrypted; ``None`` for a mailbox. ``unconfirmed_since`` is when a mailbox was added that nobody has confirmed.
+    A ``subscription`` gets messages in bol's words instead, signed with the keys of this service.
     """
 
     id: UUID
@@ -52,6 +54,7 @@ class Endpoint:
     failing_since: datetime | None
     secrets: bytes | None
     unconfirmed_since: datetime | None = None
+    subscription: Subscription | None = None
 
     @property
     def kind(self) -> AddressKind:

@@ -3,12 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from countermand.domain.events import Event, EventKind
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
+
+NO_LINE: Final = UUID(int=0)
+"""The id that no line has."""
 
 
 class State(StrEnum):

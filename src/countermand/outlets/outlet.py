@@ -10,6 +10,7 @@ from countermand.domain.delivery import Attempt
 from countermand.domain.endpoint import Endpoint
 from countermand.domain.events import EventKind
 from countermand.reads.events import EventView
+from countermand.reads.process_statuses import ProcessView
 from countermand.reads.scope import Scope
 
 
@@ -43,15 +44,24 @@ class Outlet(Protocol):
         ...
 
 
-class Outlets:
-    """All ways out, each found by the address of an endpoint."""
+class ProcessOutlet(Outlet, Protocol):
+    """The way out to subscriptions, which are told of process statuses too."""
 
-    def __init__(self, *outlets: Outlet) -> None:
+    async def send_process(self, endpoint: Endpoint, process: ProcessView, now: datetime) -> Attempt:
+        """Make one attempt to say that a process status has become final."""
+        ...
+
+
+class Outlets:
+    """All ways out, each found by the address of an endpoint; that of subscriptions by what they are."""
+
+    def __init__(self, *outlets: Outlet, subscriptions: ProcessOutlet) -> None:
         self._by_kind = {outlet.kind.noun: outlet for outlet in outlets}
+        self.subscriptions = subscriptions
 
     def of(self, endpoint: Endpoint) -> Outlet:
         """The way to this endpoint."""
-        return self.of_kind(endpoint.kind)
+        return self.of_kind(endpoint.kind) if endpoint.subscription is None else self.subscriptions
 
     def of_kind(self, kind: AddressKind) -> Outlet:
         """The way to endpoints of this kind."""

@@ -7,13 +7,19 @@ from countermand.outlets.http.client import Outbound, Webhooks
 from countermand.outlets.links import Links
 from countermand.outlets.outlet import Outlets
 from countermand.outlets.smtp import Mail
+from countermand.outlets.subscription import SubscriptionOutlet
 from countermand.outlets.webhook import WebhookOutlet
 from countermand.settings import Settings
+from countermand.store.engines.protocol import Database
 
 
-def open_outlets(settings: Settings, *, keyring: Keyring, links: Links, clock: Clock) -> tuple[Outlets, EmailOutlet]:
+def open_outlets(
+    settings: Settings, *, keyring: Keyring, links: Links, clock: Clock, database: Database
+) -> tuple[Outlets, EmailOutlet]:
     """All outlets; and the one for mailboxes by itself, as owners of endpoints are written to, too."""
     source = settings.base_url
     email = EmailOutlet(Mail.from_settings(settings, clock), links=links, source=source)
     webhooks = Webhooks(Outbound.from_settings(settings), clock)
-    return Outlets(WebhookOutlet(webhooks, keyring=keyring, links=links, source=source), email), email
+    subscriptions = SubscriptionOutlet(webhooks, keyring=keyring, database=database)
+    outlet = WebhookOutlet(webhooks, keyring=keyring, links=links, source=source)
+    return Outlets(outlet, email, subscriptions=subscriptions), email

@@ -1,6 +1,6 @@
 """Attempts to send notices and tests, for those who own the endpoints."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 
 from countermand.domain.parties import PartyKind
 from countermand.ids import earliest, moment_of
-from countermand.reads.events import EventView, events_for_sending
 from countermand.reads.scope import Scope
+from countermand.reads.subjects import Subject, subjects_of
 from countermand.store import tables as t
 from countermand.store.attempts import AttemptRow
 from countermand.store.columns import IdList, Record, one_of
@@ -22,11 +22,15 @@ _FIRST_PIECE: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptView(AttemptRow):
-    """An attempt, and to whom: the party that owns the endpoint. ``event`` is what was sent, unless it was a test."""
+    """An attempt, and to whom: the party that owns the endpoint. ``event`` is what was sent, unless it was a test.
+
+    ``subscription`` is what makes the endpoint one.
+    """
 
     party_id: UUID
     party_kind: str
-    event: EventView | None = None
+    subscription: Mapping[str, Any] | None
+    event: Subject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ def attempt_by_id(connection: Connection, scope: Scope, attempt: UUID) -> Attemp
 
 
 _ATTEMPTS: Final[Select[Any]] = (
-    select(t.attempts, t.endpoints.c.party_id, t.parties.c.kind.label("party_kind"))
+    select(t.attempts, t.endpoints.c.party_id, t.endpoints.c.subscription, t.parties.c.kind.label("party_kind"))
     .join(t.endpoints, t.endpoints.c.id == t.attempts.c.endpoint_id)
     .join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
 )
@@ -114,6 +118,5 @@ def _backwards(connection: Connection, query: Select[Any], limit: int, now: date
 
 def _with_events(connection: Connection, rows: Collection[Record]) -> list[AttemptView]:
     found = views(AttemptView, rows)
-    keys = {(row.retailer_id, row.line_id, row.seq) for row in found if row.line_id and row.seq is not None}
-    events = {event.id: event for event in events_for_sending(connection, keys)} if keys else {}
-    return [replace(row, event=events.get(row.event_id)) for row in found]
+    subjects = subjects_of(connection, found)
+    return [replace(row, event=subjects.get(row.event_id)) for row in found]

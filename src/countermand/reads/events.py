@@ -121,6 +121,7 @@ class EventView(PastEvent):
 
     actor_kind: str | None
     reference: str
+    order_number: int
     title: str
     retailer_name: str
     fulfiller_name: str
@@ -449,6 +450,7 @@ _ENVELOPES: Final = (
         _actor.c.name.label("actor_name"),
         _actor.c.kind.label("actor_kind"),
         t.orders.c.reference,
+        t.orders.c.number.label("order_number"),
         t.lines.c.sku,
         t.lines.c.title,
         t.lines.c.ordered,

@@ -1,14 +1,15 @@
 """How asynchronous calls are doing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, select
 
+from countermand.domain.subscriptions import PROCESS_FINISHED
 from countermand.store import tables as t
-from countermand.store.columns import NumberList, one_of
+from countermand.store.columns import NumberList, PairList, one_of, pair_of
 from countermand.store.views import view, view_or_none
 
 
@@ -26,6 +27,11 @@ class ProcessView:
     claimed_at: str | None
     created_at: datetime
     settled_at: datetime | None
+
+    @property
+    def kind(self) -> str:
+        """The kind of the notices about it."""
+        return PROCESS_FINISHED
 
 
 def process_status(connection: Connection, retailer: UUID, number: int) -> ProcessView | None:
@@ -52,3 +58,11 @@ def processes_about(
     mine = (processes.retailer_id == retailer, processes.entity_id == entity, processes.event_type == event_type)
     query = select(t.process_statuses).where(*mine).order_by(processes.created_at.desc(), processes.number.desc())
     return [view(ProcessView, row) for row in connection.execute(query.offset(start).limit(count))]
+
+
+def processes_for_sending(connection: Connection, keys: Collection[tuple[UUID, int]]) -> list[ProcessView]:
+    """These process statuses, by retailer and number; those that are gone are left out."""
+    pairs: list[tuple[UUID, UUID | int]] = [*sorted(keys)]
+    processes = t.process_statuses.c
+    mine = pair_of(processes.retailer_id, processes.number, bindparam("processes", pairs, type_=PairList()))
+    return [view(ProcessView, row) for row in connection.execute(select(t.process_statuses).where(mine))]

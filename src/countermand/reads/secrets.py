@@ -20,4 +20,5 @@ def closed_secrets(connection: Connection) -> list[bytes]:
         for query, column in ((keys, t.credentials.c.created_at), (webhooks, t.endpoints.c.created_at))
         for order in (column, column.desc())
     ]
-    return [secret for query in ordered for secret in connection.execute(query).scalars()]
+    signing = select(t.signature_keys.c.private).where(t.signature_keys.c.private.is_not(None)).limit(1)
+    return [secret for query in (*ordered, signing) for secret in connection.execute(query).scalars()]

@@ -1,9 +1,9 @@
 """Policies and the endpoints to notify. They seldom change, so a lane reads them once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -12,6 +12,7 @@ from countermand.domain.addresses.kinds import kind_of
 from countermand.domain.events import Event
 from countermand.domain.line import Cancellation, Line
 from countermand.domain.policy import DEFAULT_POLICY, Policy
+from countermand.domain.subscriptions import ORDER_CHANGES, Resource, Subscription, subscription_of
 from countermand.reads.policies import ANY_FULFILLER
 from countermand.store import statements as sql
 from countermand.store.policies import policy_of_terms
@@ -34,8 +35,12 @@ class _Subscription:
     is_platform: bool
     kinds: frozenset[str]
     asks_only: bool
+    subscription: Subscription | None = None
 
-    def wants(self, event: Event) -> bool:
+    def wants(self, event: Event, retailer: UUID) -> bool:
+        if self.subscription is not None:
+            resources = self.subscription.resources
+            return Resource.ORDER in resources and self.party == retailer and event.kind in ORDER_CHANGES
         if self.asks_only:
             return event.asks and (self.is_platform if event.awaiting is None else event.awaiting == self.party)
         return not self.kinds or event.kind in self.kinds
@@ -47,6 +52,7 @@ class _Endpoint:
     party_id: UUID
     url: str
     event_kinds: Sequence[str]
+    subscription: Mapping[str, Any] | None
     kind: str
 
 
@@ -91,15 +97,24 @@ class Agreements:
                 return version.policy
         return DEFAULT_POLICY
 
-    def endpoints(self, notified: Iterable[UUID], event: Event) -> list[UUID]:
-        """The endpoints to notify of an event: those of the platform and of the ``notified`` parties.
+    def endpoints(self, notified: Iterable[UUID], event: Event, retailer: UUID) -> list[UUID]:
+        """The endpoints to notify of an event at a line of this retailer: the platform's and those of ``notified``.
 
         A mailbox that has named no kinds gets only events that ask for its party's answer.
         """
         if not (self._platform or any(self._endpoints.get(party) for party in notified)):
             return []
         wanted = [*self._platform, *(each for party in notified for each in self._endpoints.get(party, ()))]
-        return [each.endpoint for each in wanted if each.wants(event)]
+        return [each.endpoint for each in wanted if each.wants(event, retailer)]
+
+    def told_of_processes(self, retailer: UUID) -> list[UUID]:
+        """The subscriptions of this retailer that are told when a process status has become final."""
+        mine = self._endpoints.get(retailer, ())
+        return [
+            each.endpoint
+            for each in mine
+            if each.subscription and Resource.PROCESS_STATUS in each.subscription.resources
+        ]
 
     def _learn_policies(self, connection: Connection, retailers: set[UUID]) -> None:
         if not retailers:
@@ -126,4 +141,5 @@ def _subscription(row: _Endpoint) -> _Subscription:
         is_platform=row.kind == "platform",
         kinds=frozenset(row.event_kinds),
         asks_only=not row.event_kinds and kind_of(row.url).asks_only,
+        subscription=subscription_of(row.subscription) if row.subscription else None,
     )

@@ -17,6 +17,7 @@ from countermand.service.calls import Call, Outcome
 from countermand.service.decide import decide_call
 from countermand.service.idempotency import keep_replies
 from countermand.service.load import load
+from countermand.service.process_status import tell_of_settled
 from countermand.service.workspace import LaneState, More, Row, Workspace
 from countermand.store import statements as sql
 from countermand.store.changes import change_rows
@@ -96,6 +97,8 @@ def run_batch(
 
 def _save(connection: Connection, work: Workspace) -> None:
     """Write everything, parents before children; a constant number of statements."""
+    if work.settled:
+        tell_of_settled(connection, work)
     for table, key in _KEYS.items():
         if table in work.new:
             work.new[table].sort(key=key)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -13,9 +12,6 @@ from countermand.domain.decide import LineOutcome
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import Refusal
-
-NO_LINE: Final = UUID(int=0)
-"""The id that no line has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ from countermand.domain.events import MONEY, Event, EventKind
 from countermand.domain.line import Decision, Line, State
 from countermand.domain.parties import Actor
 from countermand.domain.scoring import CHANGES_CARDS
+from countermand.service.notices import notify
 from countermand.service.process_status import settle_process
 from countermand.service.workspace import Owed, Workspace
-from countermand.store.codecs import cancellation_row, facts_of, line_changes, partition_of
+from countermand.store.codecs import cancellation_row, facts_of, line_changes
 from countermand.store.parts import Moved
 
 
@@ -59,8 +60,8 @@ def record(work: Workspace, line: Line, event: Event, actor: Actor | None, door:
     if event.kind in CHANGES_CARDS:
         judged = {line.retailer, line.fulfiller, *([event.former] if event.former else [])}
         work.scored.update([(party, line.placed_at) for party in judged])
-    for endpoint in work.lane.agreements.endpoints(_notified(line, event), event):
-        _notify(work, endpoint, line, event, event_id)
+    for endpoint in work.lane.agreements.endpoints(_notified(line, event), event, line.retailer):
+        notify(work, endpoint, line.retailer, event_id, kind=event.kind.value, line=line.id, seq=event.seq)
 
 
 def _notified(line: Line, event: Event) -> tuple[UUID, ...]:
@@ -69,26 +70,6 @@ def _notified(line: Line, event: Event) -> tuple[UUID, ...]:
     if event.kind is not EventKind.LINE_REASSIGNED or not event.former or not line.with_fulfiller:
         return notified
     return notified if event.former in notified else (*notified, event.former)
-
-
-def _notify(work: Workspace, endpoint: UUID, line: Line, event: Event, event_id: UUID) -> None:
-    work.add(
-        "notices",
-        retailer_id=line.retailer,
-        id=work.new_id(),
-        partition=partition_of(line.retailer),
-        endpoint_id=endpoint,
-        event_id=event_id,
-        line_id=line.id,
-        seq=event.seq,
-        kind=event.kind.value,
-        state="due",
-        attempts=0,
-        due_at=work.now,
-        last_result="",
-        attempted_at=None,
-        created_at=work.now,
-    )
 
 
 def _move(work: Workspace, line: Line, former: UUID, seq: int) -> None:

@@ -28,11 +28,11 @@ from countermand.domain.commands import (
     ShipOrder,
     WithdrawCancellation,
 )
-from countermand.domain.line import Cancellation, Departed, Line, State
+from countermand.domain.line import NO_LINE, Cancellation, Departed, Line, State
 from countermand.domain.orders import PlacedOrder, PlaceOrder, Repeats
 from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import Clock
-from countermand.service.calls import NO_LINE, Call
+from countermand.service.calls import Call
 from countermand.service.load_money import SharesCall, load_accounts, load_money
 from countermand.service.workspace import LaneState, More, MoreNeededError, Orders, Workspace
 from countermand.store import statements as sql
@@ -445,6 +445,10 @@ def _load_agreements(connection: Connection, rows: Sequence[Record], work: Works
             parties |= {command.retailer, *(line.fulfiller for line in command.lines)}
         elif isinstance(command, Reassign):
             parties.add(command.fulfiller)
+        if call.process and call.retailer:
+            # It is told how the call ends, also if there is no such line.
+            retailers.add(call.retailer)
+            parties.add(call.retailer)
     agreements = work.lane.agreements
     if retailers:
         agreements.learn(connection, _revision(connection, rows), retailers, parties)

@@ -1,13 +1,18 @@
 """Process statuses, which a caller polls until they are final."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID
+
+from sqlalchemy import Connection
 
 from countermand.domain.line import Cancellation, Line
 from countermand.domain.processes import state_of_answer, state_of_call, waits_for
 from countermand.domain.refusals import Refusal
+from countermand.domain.subscriptions import PROCESS_FINISHED
 from countermand.service.calls import ProcessRequest
-from countermand.service.workspace import Workspace
+from countermand.service.notices import notify
+from countermand.service.workspace import Row, Workspace
+from countermand.store import statements as sql
 
 
 def open_process(
@@ -39,6 +44,8 @@ def open_process(
         created_at=work.now,
         settled_at=None if waiting else work.now,
     )
+    if not waiting:
+        _tell_subscriptions(work, retailer, number)
     return number
 
 
@@ -59,3 +66,27 @@ def settle_process(work: Workspace, line: Line, cancellation: Cancellation) -> N
     }
     # The first one is final.
     work.settled.setdefault(cancellation.id, end)
+
+
+def tell_of_settled(connection: Connection, work: Workspace) -> None:
+    """Notify the subscriptions of the process statuses that this batch ends. Their lines are locked."""
+    told_of = work.lane.agreements.told_of_processes
+    settled = {key: row["of_retailer"] for key, row in work.settled.items() if told_of(row["of_retailer"])}
+    if not settled:
+        return
+    given = {"retailers": sorted(set(settled.values())), "cancellations": sorted(settled)}
+    for stored in connection.execute(sql.PENDING_PROCESSES, given).all():
+        _tell_subscriptions(work, stored.retailer_id, stored.number)
+    for opened in _opened_here(work):
+        if opened["cancellation_id"] in settled:
+            _tell_subscriptions(work, opened["retailer_id"], opened["number"])
+
+
+def _opened_here(work: Workspace) -> Iterator[Row]:
+    """What this batch has opened and not ended."""
+    return (row for row in work.new.get("process_statuses", ()) if row["settled_at"] is None)
+
+
+def _tell_subscriptions(work: Workspace, retailer: UUID, number: int) -> None:
+    for endpoint in work.lane.agreements.told_of_processes(retailer):
+        notify(work, endpoint, retailer, work.new_id(), kind=PROCESS_FINISHED, seq=number)

@@ -185,7 +185,10 @@ POLICIES = (
 
 def _endpoints(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return (
-        select(t.endpoints.c.id, t.endpoints.c.party_id, t.endpoints.c.url, t.endpoints.c.event_kinds, t.parties.c.kind)
+        select(
+            *(t.endpoints.c[name] for name in ("id", "party_id", "url", "event_kinds", "subscription")),
+            t.parties.c.kind,
+        )
         .join(t.parties, t.parties.c.id == t.endpoints.c.party_id)
         .where(t.endpoints.c.state != literal_column("'removed'"), condition)
     )
@@ -365,6 +368,15 @@ SETTLE_PROCESSES: Final = RowUpdate(
     where="retailer_id = {of_retailer} AND cancellation_id = {of_cancellation} AND status = 'PENDING'",
 )
 """The outcome of a process status. Final ones never change. Few cancellations have one, or several."""
+
+PENDING_PROCESSES: Final = select(
+    t.process_statuses.c.retailer_id, t.process_statuses.c.number, t.process_statuses.c.cancellation_id
+).where(
+    one_of(t.process_statuses.c.retailer_id, _RETAILERS),
+    one_of(t.process_statuses.c.cancellation_id, bindparam("cancellations", type_=IdList())),
+    t.process_statuses.c.status == literal_column("'PENDING'"),
+)
+"""The process statuses that wait for these cancellations."""
 
 CHANGE_PARCEL: Final = RowUpdate(
     table="shipments",

@@ -55,6 +55,7 @@ REFERENCE_TABLES: Final = frozenset(
         "users",
         "credentials",
         "endpoints",
+        "signature_keys",
         "audit",
         "owner_mails",
         "id_directory",
@@ -207,6 +208,7 @@ endpoints = Table(
     Column("created_at", Instant, nullable=False),
     Column("failing_since", Instant, comment="when the first of an unbroken row of failures was"),
     Column("unconfirmed_since", Instant, comment="of a mailbox that nobody has confirmed yet: when it was added"),
+    Column("subscription", Document, comment="of bol's Retailer API: what it is told of, and its retailer's number"),
     CheckConstraint("state IN ('active', 'paused', 'disabled', 'removed')", name="state"),
     Index(None, "party_id"),
     _index_where("ix_endpoints_encrypted", "created_at", where=ENCRYPTED_ENDPOINT),
@@ -214,6 +216,17 @@ endpoints = Table(
     _index_where("ix_endpoints_stopped", "id", where=STOPPED),
     _index_where("ix_endpoints_failing", "failing_since", where=FAILING),
 )
+
+signature_keys = Table(
+    "signature_keys",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public", LargeBinary, nullable=False, comment="DER, as SubjectPublicKeyInfo"),
+    Column("private", LargeBinary, comment="encrypted; null once it was replaced"),
+    Column("created_at", Instant, nullable=False),
+    Column("replaced_at", Instant, comment="when another one took its place"),
+)
+"""What signs the messages to subscriptions. Those that were replaced are kept as long as they are published."""
 
 owner_mails = Table(
     "owner_mails",
@@ -660,8 +673,8 @@ notices = Table(
     Column("partition", Integer, nullable=False, comment="which share of the retailers: whose worker sends it"),
     Column("endpoint_id", Id, nullable=False),
     Column("event_id", Id, nullable=False),
-    Column("line_id", Id, nullable=False),
-    Column("seq", Integer, nullable=False, comment="with line_id: which event"),
+    Column("line_id", Id, nullable=False, comment="all zeros where the notice is about a process status"),
+    Column("seq", Integer, nullable=False, comment="with line_id: which event; or the number of the process status"),
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False),

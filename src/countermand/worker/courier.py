@@ -10,8 +10,9 @@ from countermand.outlets.email import EmailOutlet
 from countermand.outlets.email_text import confirmation_mail, stopped_mail
 from countermand.outlets.links import CONFIRMATION, Links
 from countermand.outlets.outlet import Notice, Outlets
-from countermand.reads.events import EventView
+from countermand.reads.process_statuses import ProcessView
 from countermand.reads.scope import Scope
+from countermand.reads.subjects import Subject
 
 
 class Couriers:
@@ -24,8 +25,10 @@ class Couriers:
         self._clock = clock
         self._source = source
 
-    async def deliver(self, endpoint: Endpoint, reader: Scope, event: EventView) -> Attempt:
+    async def deliver(self, endpoint: Endpoint, reader: Scope, event: Subject) -> Attempt:
         """Write the notice for its reader, and make one attempt to send it."""
+        if isinstance(event, ProcessView):
+            return await self._outlets.subscriptions.send_process(endpoint, event, self._clock())
         notice = Notice(endpoint=endpoint, reader=reader, event=event)
         return await self._outlets.of(endpoint).send(notice, self._clock())
 

@@ -35,9 +35,8 @@ from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.parties import PartyKind
 from countermand.ids import Clock, Ids, show
 from countermand.observability import metrics, tracing
-from countermand.reads import events as event_reads
-from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
+from countermand.reads.subjects import Subject, subjects_of
 from countermand.store import attempts, outbox, owner_mails
 from countermand.store.attempts import AttemptRow
 from countermand.store.engines.protocol import Database
@@ -68,8 +67,8 @@ log = structlog.get_logger()
 class Courier(Protocol):
     """Takes a notice to where it goes."""
 
-    async def deliver(self, endpoint: Endpoint, reader: Scope, event: EventView) -> Attempt:
-        """Write the notice for its reader, sign it, and make one attempt to send it."""
+    async def deliver(self, endpoint: Endpoint, reader: Scope, event: Subject) -> Attempt:
+        """Write the notice of an event or a process status for its reader, sign it, and make one attempt to send it."""
 
     async def tell_owner(self, address: str, endpoint: str, why: str, *, message_id: str) -> Attempt:
         """Make one attempt to notify an owner that nothing more is sent to an endpoint."""
@@ -97,7 +96,7 @@ class _Fetched:
     """The result of one query: notices, endpoints that were not loaded yet, and the revision of agreements."""
 
     notices: list[DueNotice]
-    events: dict[UUID, EventView]
+    events: dict[UUID, Subject]
     endpoints: list[tuple[Endpoint, PartyKind]]
     revision: int
     full: set[Pair]
@@ -310,10 +309,9 @@ class Notices:
         known = self._queues.keys()
         ids: set[UUID] = {row.endpoint_id for row in notices}
         ids = ids - known if revision == self._revision else ids | known
-        keys = {(row.retailer_id, row.line_id, row.seq) for row in notices}
         return _Fetched(
             notices=sorted(notices, key=lambda row: row.due_at),
-            events={event.id: event for event in event_reads.events_for_sending(connection, keys)} if keys else {},
+            events=subjects_of(connection, notices),
             endpoints=endpoints.by_ids(connection, ids) if ids else [],
             revision=revision,
             full=full,
@@ -330,7 +328,7 @@ class Notices:
         if buried:
             self._aside(self._database.write(partial(outbox.mark_dead, notices=buried, reason=_NEVER)))
 
-    def _accept_notice(self, row: DueNotice, event: EventView | None) -> bool:
+    def _accept_notice(self, row: DueNotice, event: Subject | None) -> bool:
         """Put a notice into its queue, unless it is there, or may not be sent now. False if it cannot ever be."""
         queue = self._queues.get(row.endpoint_id)
         if row.id in self._held or self._partitions.fence(row.partition) is None:

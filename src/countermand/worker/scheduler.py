@@ -9,8 +9,8 @@ from typing import Final
 from uuid import UUID
 
 from countermand.domain.endpoint import Endpoint, EndpointState
-from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
+from countermand.reads.subjects import Subject
 from countermand.store.outbox import DueNotice
 
 READ_MOST: Final = 50
@@ -20,10 +20,10 @@ READ_AGAIN_BELOW: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedNotice:
-    """A notice and its event."""
+    """A notice and its event, or the process status that it is about."""
 
     notice: DueNotice
-    event: EventView
+    event: Subject
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -154,7 +154,9 @@ async def _try(application: Application, endpoint: Endpoint, kind: EventKind | N
 
     settings, keyring = application.settings, application.keyring
     links = Links(keyring, settings.base_url, days=settings.answer_link_days)
-    outlets, _ = open_outlets(settings, keyring=keyring, links=links, clock=application.clock)
+    outlets, _ = open_outlets(
+        settings, keyring=keyring, links=links, clock=application.clock, database=application.database
+    )
     try:
         return await outlets.of(endpoint).test(endpoint, application.ids.new(), application.clock(), kind)
     finally:

@@ -18,6 +18,7 @@ from countermand.documents.events import TEST_KIND
 from countermand.domain.delivery import NoticeState
 from countermand.domain.endpoint import Endpoint
 from countermand.domain.events import MEANINGS, EventKind
+from countermand.domain.subscriptions import PROCESS_FINISHED
 from countermand.ids import read, show
 from countermand.reads.attempts import (
     AttemptFilter,
@@ -144,6 +145,7 @@ async def look(visit: Visit) -> Reply:
         notice=notice,
         shape_name=notice_shape(notice),
         meaning=_meaning(notice.kind),
+        is_event=notice.kind != PROCESS_FINISHED,
         endpoint_path=path_of(notice.endpoint_id),
         attempts=[(each, outcome_of(each)) for each in attempts],
         sent=_sent(chosen, visit.services.settings.base_url) if chosen else None,
@@ -158,6 +160,8 @@ def _chosen(visit: Visit, attempts: Sequence[AttemptView]) -> AttemptView | None
 
 
 def _meaning(kind: str) -> str:
+    if kind == PROCESS_FINISHED:
+        return "A process status of bol's Retailer API has become final. It is no event."
     return MEANINGS[EventKind(kind)].when if kind in set(EventKind) else ""
 
 
@@ -209,7 +213,7 @@ async def confirm_test(visit: Visit) -> Reply:
         endpoint=endpoint,
         path=path_of(endpoint.id),
         test_kind=TEST_KIND,
-        kinds=[(kind.value, MEANINGS[kind].when) for kind in EventKind],
+        kinds=[] if endpoint.subscription else [(kind.value, MEANINGS[kind].when) for kind in EventKind],
         is_mailbox=not endpoint.kind.is_signed,
         unconfirmed=endpoint.unconfirmed_since is not None,
         tests=await tests_of(visit, endpoint),

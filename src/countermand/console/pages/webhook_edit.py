@@ -18,6 +18,7 @@ from countermand.console.visit import Visit
 from countermand.domain.addresses.address import BadAddressError
 from countermand.domain.endpoint import Endpoint, EndpointState, UnknownKindError
 from countermand.domain.events import MEANINGS, EventKind
+from countermand.domain.subscriptions import SubscribedError
 from countermand.ids import digest
 from countermand.reads.notices import NoticeFilter, list_notices
 from countermand.reads.parties import UnknownPartyError, find_party
@@ -34,6 +35,7 @@ _FIELDS: Final[Mapping[type[Exception], str]] = {
     endpoints.TooManyEndpointsError: "url",
     endpoints.BadLabelError: "label",
     UnknownKindError: "kind",
+    SubscribedError: "kind",
 }
 """At which field of the form it stands that an address, a label or a kind is refused."""
 
@@ -210,7 +212,10 @@ async def confirm_rotate(visit: Visit) -> Reply:
 
 def _rotate_page(visit: Visit, endpoint: Endpoint, *, status: int = 200, wrong: FieldError | None = None) -> Reply:
     if endpoint.secrets is None:
-        raise PageError(409, "This endpoint has no secret", "E-mails are not signed.", links={PATH: "Webhooks"})
+        why = (
+            "A subscription is signed with the service's keys." if endpoint.subscription else "E-mails are not signed."
+        )
+        raise PageError(409, "This endpoint has no secret", why, links={PATH: "Webhooks"})
     return show_page(
         visit,
         "webhook_rotate.html",

@@ -92,6 +92,8 @@ def _row(endpoint: Endpoint, names: dict[UUID, str]) -> Row:
 def events_of(endpoint: Endpoint) -> str:
     """Which kinds of events go there, in words."""
     kinds = endpoint.event_kinds
+    if endpoint.subscription is not None:
+        return f"{', '.join(endpoint.subscription.resources)} (subscription of bol's Retailer API)"
     if not kinds:
         return "what asks for an answer" if endpoint.url.startswith("mailto:") else "every kind"
     return ", ".join(kinds[:2]) + (f" and {len(kinds) - 2} more" if len(kinds) > 2 else "")

@@ -16,10 +16,10 @@ from countermand.store.changes import change_exactly
 from countermand.store.engines.protocol import UnsafeDatabaseError, engine_of
 from countermand.store.tables import metadata
 
-LATEST: Final = "0034"
+LATEST: Final = "0035"
 """The revision that this version of the code needs: the last one in ``versions/``."""
 
-SERVES_FROM: Final = "0033"
+SERVES_FROM: Final = "0035"
 """Programs whose ``LATEST`` is at least this work with the schema of ``LATEST``, beside this version.
 
 A migration that takes away or renames what they use raises it to its own number.

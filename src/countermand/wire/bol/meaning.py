@@ -8,13 +8,14 @@ from uuid import UUID
 
 from countermand.domain.commands import ChangeParcel, ChangeTransport, Command, Parcel, RetailerCancel, Ship, ShipOrder
 from countermand.domain.idempotency import IdempotencyKey
+from countermand.domain.line import NO_LINE
 from countermand.domain.parties import Actor
 from countermand.domain.processes import ProcessState
 from countermand.domain.refusals import RefusalKind
 from countermand.reads.lines import LineOfNumber
 from countermand.reads.process_statuses import ProcessView
 from countermand.reads.shipments import ShipmentView
-from countermand.service.calls import NO_LINE, Call, Failed, ProcessRequest, Refused
+from countermand.service.calls import Call, Failed, ProcessRequest, Refused
 from countermand.service.lanes import Lanes
 from countermand.wire.bol.vocabulary import REASONS, EventType, ReasonCode, Status
 from countermand.wire.replies import NOT_ANSWERED, CallError, Problem

@@ -2,11 +2,9 @@
 
 from enum import StrEnum
 from typing import Final
-from zoneinfo import ZoneInfo
 
+from countermand.domain.dates import AMSTERDAM as AMSTERDAM
 from countermand.domain.reasons import CancelReason
-
-AMSTERDAM: Final = ZoneInfo("Europe/Amsterdam")
 
 
 class ReasonCode(StrEnum):

@@ -20,6 +20,7 @@ from countermand.reads import shipments as shipment_reads
 from countermand.wire import limits
 from countermand.wire.bol import meaning as bol
 from countermand.wire.bol.meaning import NUMBER_MAX
+from countermand.wire.bol.vocabulary import EventType
 from countermand.wire.bol_plaza import errors, messages, views, writing
 from countermand.wire.bol_plaza.auth import PlazaAuth
 from countermand.wire.bol_plaza.meaning import Request, Signatures
@@ -215,7 +216,8 @@ class PlazaCalls:
         row = None
         if (number := request.target_number) is not None:
             row = await self._read(partial(process_reads.process_status, retailer=request.caller.party, number=number))
-        if row is None:
+        if row is None or row.event_type not in tuple(EventType):
+            # Calls about subscriptions are those of the later API alone.
             detail = "Request contains an invalid process order id"
             raise errors.PlazaError(Problem.NOT_FOUND, UNKNOWN_PROCESS, detail)
         return self._process(bol.process_status(row, request.caller.party_number))

@@ -30,6 +30,7 @@ from countermand.wire.bol_retailer.errors import RetailerError, Violation, error
 from countermand.wire.bol_retailer.meaning import Request, line_number, number_of, week_of
 from countermand.wire.bol_retailer.messages import Query, check_types, read
 from countermand.wire.bol_retailer.sandbox import Sandbox
+from countermand.wire.bol_retailer.subscriptions import SubscriptionCalls
 from countermand.wire.bol_retailer.views import answer
 from countermand.wire.bol_retailer.vocabulary import PAGE
 from countermand.wire.limits import Receive, read_body
@@ -123,6 +124,7 @@ class RetailerCalls:
         self._ids, self._clock, self._settings = services.ids, services.clock, services.settings
         self._auth, self._dialect = RetailerAuth(services), dialect
         self._process_url = f"{services.settings.base_url}/shared/process-status/"
+        self.subscriptions = SubscriptionCalls(services, self._process_url)
 
     def routes(self) -> list[Route]:
         """Each path with its calls, and below ``-demo`` with those of the sandbox."""
@@ -310,7 +312,15 @@ _NO_SUCH_CALL: Final = RetailerError(Problem.NOT_FOUND, "There is no such call."
 
 
 def _operations(calls: "RetailerCalls | Sandbox") -> tuple[Operation[Request], ...]:
+    subscriptions = calls.subscriptions
     return (
+        _call("GET", "/retailer/subscriptions", subscriptions.list_subscriptions, "subscriptions"),
+        _call("POST", "/retailer/subscriptions", subscriptions.create_subscription, "subscriptions"),
+        _call("GET", "/retailer/subscriptions/signature-keys", subscriptions.list_signature_keys, "subscriptions"),
+        _call("POST", "/retailer/subscriptions/test/{target}", subscriptions.test_subscription, "subscriptions"),
+        _call("GET", "/retailer/subscriptions/{target}", subscriptions.get_subscription, "subscriptions"),
+        _call("PUT", "/retailer/subscriptions/{target}", subscriptions.update_subscription, "subscriptions"),
+        _call("DELETE", "/retailer/subscriptions/{target}", subscriptions.delete_subscription, "subscriptions"),
         _call("GET", "/retailer/orders", calls.list_orders, "GET orders"),
         _call("PUT", "/retailer/orders/cancellation", calls.cancel_item, "PUT cancellation"),
         _call("GET", "/retailer/orders/{target}", calls.get_order, "GET order"),

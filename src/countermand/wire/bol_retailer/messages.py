@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from countermand.domain.addresses.address import URL_MAX
+from countermand.domain.subscriptions import Resource
 from countermand.domain.texts import why_unfit
 from countermand.json_input import MalformedJsonError, Place, UnfitTextError, parse_json
 from countermand.reads.seller_orders import Progress
@@ -22,7 +24,13 @@ from countermand.wire.bol_retailer.errors import (
     invalid,
     not_listed,
 )
-from countermand.wire.bol_retailer.vocabulary import ADVERTISER, MEDIA_TYPE, Indicator, ProcessEvent
+from countermand.wire.bol_retailer.vocabulary import (
+    ADVERTISER,
+    MEDIA_TYPE,
+    Indicator,
+    ProcessEvent,
+    SubscriptionType,
+)
 from countermand.wire.replies import Problem
 from countermand.wire.response import Scope, header_values
 
@@ -107,6 +115,23 @@ class ProcessQueries(Message):
     process_status_queries: Annotated[list[ProcessQuery], Field(min_length=1, max_length=1000)]
 
 
+class Subscription(Message):
+    """POST and PUT /retailer/subscriptions."""
+
+    resources: Annotated[list[Annotated[Resource, Field(strict=False)]], Field(min_length=1, max_length=100)]
+    url: Annotated[str, StringConstraints(min_length=1, max_length=URL_MAX), AfterValidator(_fit)]
+    subscription_type: Annotated[SubscriptionType, Field(strict=False)]
+    enabled: bool | None = None
+
+
+_WORDS: Final[Mapping[str, Sequence[str]]] = {
+    "reasonCode": tuple(ReasonCode),
+    "resources": tuple(Resource),
+    "subscriptionType": tuple(SubscriptionType),
+}
+"""What a member may say, by its name."""
+
+
 # Bodies
 
 
@@ -150,7 +175,8 @@ def _violation(error: ErrorDetails) -> Violation:
         case "missing" | "string_too_short":
             reason = EMPTY
         case "enum":
-            reason = not_listed(str(given), list(ReasonCode)) if given not in (None, "") else EMPTY
+            name = [step for step in error["loc"] if isinstance(step, str)][-1]
+            reason = not_listed(str(given), _WORDS[name]) if given not in (None, "") else EMPTY
         case _ if given is None:
             reason = EMPTY
         case "too_long" | "too_short":

@@ -4,12 +4,16 @@ Every write is answered as the true one would be, by process status 1. Process s
 state: pending, successful, failed and timed out.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from countermand.domain.addresses.address import STRICT
+from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.scoring import Figures
+from countermand.domain.subscriptions import Resource, Subscription
 from countermand.reads.process_statuses import ProcessView
 from countermand.reads.seller_orders import Progress, SellerOrder
 from countermand.reads.shipments import ShipmentView
@@ -19,6 +23,7 @@ from countermand.wire.bol_retailer import messages, views
 from countermand.wire.bol_retailer.errors import RetailerError, missing
 from countermand.wire.bol_retailer.meaning import Request, number_of, week_of
 from countermand.wire.bol_retailer.messages import read
+from countermand.wire.bol_retailer.subscriptions import wanted_subscription
 from countermand.wire.bol_retailer.views import answer
 from countermand.wire.bol_retailer.vocabulary import ProcessEvent
 from countermand.wire.replies import Problem
@@ -36,6 +41,7 @@ class Sandbox:
 
     def __init__(self, process_url: str) -> None:
         self._url = process_url
+        self.subscriptions = SandboxSubscriptions(self._queued)
 
     async def cancel_item(self, request: Request) -> Reply:
         """PUT: as if an order item were cancelled."""
@@ -118,6 +124,48 @@ class Sandbox:
 
     def _listed(self, rows: list[ProcessView]) -> Reply:
         return answer(200, {"processStatuses": [views.process_status(row, self._url) for row in rows]})
+
+
+class SandboxSubscriptions:
+    """The calls about subscriptions, as if there were one. Nothing is sent."""
+
+    def __init__(self, queued: Callable[[ProcessEvent, str], Reply]) -> None:
+        self._queued = queued
+
+    async def list_subscriptions(self, request: Request) -> Reply:
+        """GET: the one that there is."""
+        return answer(200, {"subscriptions": [views.subscription(SUBSCRIPTION)]})
+
+    async def get_subscription(self, request: Request) -> Reply:
+        """GET: that one."""
+        if request.target != str(SUBSCRIPTION.id):
+            raise missing("Subscription for subscription", request.target)
+        return answer(200, views.subscription(SUBSCRIPTION))
+
+    async def create_subscription(self, request: Request) -> Reply:
+        """POST: as if there were another one."""
+        wanted_subscription(request.body, STRICT)
+        return self._queued(ProcessEvent.CREATE_SUBSCRIPTION, "")
+
+    async def update_subscription(self, request: Request) -> Reply:
+        """PUT: as if it were another one."""
+        wanted_subscription(request.body, STRICT)
+        return self._about(ProcessEvent.UPDATE_SUBSCRIPTION, request)
+
+    async def delete_subscription(self, request: Request) -> Reply:
+        """DELETE: as if it were gone."""
+        return self._about(ProcessEvent.DELETE_SUBSCRIPTION, request)
+
+    async def test_subscription(self, request: Request) -> Reply:
+        """POST: as if a message were sent."""
+        return self._about(ProcessEvent.SEND_SUBSCRIPTION_TST_MSG, request)
+
+    async def list_signature_keys(self, request: Request) -> Reply:
+        """GET: a key that nothing is signed with."""
+        return answer(200, {"signatureKeys": [views.signature_key(SUBSCRIPTION.id, PUBLIC_KEY)]})
+
+    def _about(self, event: ProcessEvent, request: Request) -> Reply:
+        return self._queued(event, request.target[: messages.ID_CHARS_MAX])
 
 
 def _of(order: SellerOrder, progress: Progress) -> SellerOrder:
@@ -213,6 +261,28 @@ ORDERS: Final = (
     SellerOrder(row=_THIRD, lines=(_SENT,), asked_by_customer=frozenset()),
 )
 """One with a customer's request, one that is open, and one that was sent."""
+
+SUBSCRIPTION: Final = Endpoint(
+    id=UUID(int=NUMBER + 21),
+    party=SELLER,
+    url="https://seller.example.com/bol",
+    label="",
+    event_kinds=(),
+    state=EndpointState.ACTIVE,
+    state_reason="",
+    created_at=NOW,
+    failing_since=None,
+    secrets=None,
+    subscription=Subscription(resources=(Resource.PROCESS_STATUS, Resource.ORDER), retailer_number=NUMBER),
+)
+
+PUBLIC_KEY: Final = (
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAjZTx/LA+xyZTLZAA9JNrUHGBgCk0/B8X5MuiriWjs+j4yinkF7/if7K0sXDLxFMNKSRX"
+    "JmtcFXumxS/dvTvWZQvyc1E0br24xk8jta0iltCRtycP4CxoBRyI3jkVGia6LT/welvcUJ6iEorVoupYZpC6uj1ZbOEQOJU4PD64F4XvUvSGl9Jd"
+    "DBqWrEXXaX7QZxq10LgxrwrZorgRrq2lTE8Ubvw6bRQsuRA+azIt8n2ggrFmrDCCWcUHdQP5D8EvuyPwr0O3bE+6Ghm9ruMsrKHRzAXP2wuX4bqh"
+    "J32j/OQPbFdiArW52415KrnhuALE7Gztbi/2CyhHu2VsEwhEwQIDAQAB"
+)
+"""Nobody has its other half."""
 
 SHIPMENT: Final = ShipmentView(
     row=ShipmentRow(

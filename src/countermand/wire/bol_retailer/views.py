@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
 
+from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.money.amounts import to_amount
 from countermand.domain.scoring import NORM, Figures, Week
 from countermand.reads.process_statuses import ProcessView
@@ -14,9 +16,9 @@ from countermand.reads.views import LineRow, OrderRow, PartyView
 from countermand.wire.bol import addresses
 from countermand.wire.bol.addresses import Address
 from countermand.wire.bol.meaning import ProcessStatus
-from countermand.wire.bol.vocabulary import AMSTERDAM, FulfilmentMethod
+from countermand.wire.bol.vocabulary import AMSTERDAM, FulfilmentMethod, Status
 from countermand.wire.bol_retailer.errors import CONTENT_TYPE
-from countermand.wire.bol_retailer.vocabulary import Indicator, ProcessEvent
+from countermand.wire.bol_retailer.vocabulary import Indicator, ProcessEvent, SubscriptionType
 from countermand.wire.response import Reply, json_bytes
 
 Document = dict[str, Any]
@@ -221,6 +223,11 @@ def queued(status: ProcessStatus, url: str) -> Document:
     return _process(status.id, event, str(status.entity_id), status.status.value, at, url)
 
 
+def pending(number: int, event: ProcessEvent, entity: str, at: datetime, url: str) -> Document:
+    """The process status that a call about a subscription is answered with."""
+    return _process(number, event, entity, Status.PENDING.value, at, url)
+
+
 def _process(
     number: int, event: ProcessEvent, entity: str, state: str, at: datetime | None, url: str, failure: str = ""
 ) -> Document:
@@ -234,6 +241,26 @@ def _process(
         **_given(createTimestamp=moment(at) if at else None),
         "links": [{"rel": "self", "href": f"{url}{number}", "method": "GET"}],
     }
+
+
+# Subscriptions
+
+
+def subscription(endpoint: Endpoint) -> Document:
+    """Where a seller is told. It is not enabled where sending was stopped, by whomever."""
+    assert endpoint.subscription is not None
+    return {
+        "id": str(endpoint.id),
+        "resources": [each.value for each in endpoint.subscription.resources],
+        "url": endpoint.url,
+        "subscriptionType": SubscriptionType.WEBHOOK.value,
+        "enabled": endpoint.state is EndpointState.ACTIVE,
+    }
+
+
+def signature_key(id: UUID, public: str) -> Document:  # noqa: A002
+    """A public key by which a receiver checks messages."""
+    return {"id": str(id), "type": "RSA", "publicKey": public}
 
 
 # Performance

@@ -70,6 +70,12 @@ _DESCRIPTIONS: Final = {
 }
 
 
+class SubscriptionType(StrEnum):
+    """How a seller is told. bol has queues of two clouds as well, which are not offered here."""
+
+    WEBHOOK = "WEBHOOK"
+
+
 class Indicator(StrEnum):
     """What bol measures of a seller. Only the first is known here."""
 

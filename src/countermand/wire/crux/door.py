@@ -21,6 +21,7 @@ from countermand.domain.commands import (
     Command,
     DeclineCancellation,
 )
+from countermand.domain.line import NO_LINE
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.parties import PartyKind
 from countermand.domain.reasons import DeclineReason
@@ -31,7 +32,7 @@ from countermand.json_input import NODES_MAX, ORDER_NODES_MAX
 from countermand.observability.calls import note_operation
 from countermand.reads import orders as order_reads
 from countermand.reads import parties as party_reads
-from countermand.service.calls import NO_LINE, Call, Done
+from countermand.service.calls import Call, Done
 from countermand.store.engines.transactions import change
 from countermand.wire import limits
 from countermand.wire.callers import address_of

@@ -21,6 +21,7 @@ from countermand.domain.endpoint import Endpoint, UnknownKindError
 from countermand.domain.events import EventKind
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.parties import PartyKind
+from countermand.domain.subscriptions import SubscribedError
 from countermand.domain.texts import read_text
 from countermand.fields import Text
 from countermand.ids import read, show
@@ -304,6 +305,7 @@ def _told() -> Iterator[None]:
 _MEMBERS: Final[dict[type[Exception], str]] = {
     BadAddressError: "url",
     UnknownKindError: "events",
+    SubscribedError: "events",
     endpoints.BadLabelError: "label",
     endpoints.BadOverlapError: "overlap_s",
 }
