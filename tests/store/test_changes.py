@@ -30,6 +30,7 @@ COUNTED: Final = {
 """Modules that make statements without carrying them out there, and who counts."""
 
 ANY_NUMBER: Final = {
+    "admin/signature_keys.py rotate": "Before the first key there is none to replace, and mostly none is old.",
     "store/credential_uses.py save_uses": "What another process saved meanwhile is later, or as good.",
     "store/erasure.py erase_customer": "Orders of before have fewer keys of their customer, or none.",
     "store/idempotency.py forget_replies": "Few orders have replies that are kept.",

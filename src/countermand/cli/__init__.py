@@ -33,6 +33,7 @@ Who takes part:    party add|list|deactivate|activate   user add|list|disable|en
                    token create|list|rename|revoke   plaza-key create|list|revoke
                    client-credentials create|list|revoke   audit
 Notifications:     endpoint add|list|pause|resume|confirm|rotate|remove|test   notices   replay   recover
+                   signature-keys list|rotate
 What holds:        policy show|set
 At a service:      events tail   listen   trigger   open
 What happens:      order add|erase   quote   ask   accept   decline   withdraw   reassign   orders   cancellations

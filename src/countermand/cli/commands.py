@@ -53,6 +53,7 @@ for noun, help_text, verbs in (
     ("token", "Secrets that programs call with.", {"credentials": ("create", "list", "rename", "revoke")}),
     ("plaza-key", "Key pairs that Plaza clients sign with.", {"credentials": ("create", "list", "revoke")}),
     ("client-credentials", "OAuth clients of bol's Retailer API.", {"clients": ("create", "list", "revoke")}),
+    ("signature-keys", "Keys that sign messages to subscriptions.", {"signature_keys": ("list", "rotate")}),
     (
         "endpoint",
         "Where parties are notified.",

@@ -298,6 +298,7 @@ async def test_a_trial_tells_how_the_receiver_took_it(shop: RetailerSeller, rece
     receiver.script = [answer(204), answer(500)]
     assert await outcome(shop, await shop.call("POST", f"{PATH}/test/{name}")) == ("SUCCESS", None)
     assert await checked(shop, receiver.requests[0]) == ("TEST", "TEST", name)
+    shop.world.clock.advance(seconds=1)
     failed = await outcome(shop, await shop.call("POST", f"{PATH}/test/{name}"))
     assert failed == ("FAILURE", "The receiver answered 500.")
     attempts = (await native(shop, "GET", f"/v1/attempts?endpoint=ept_{name}"))["attempts"]
@@ -361,7 +362,8 @@ async def bearer(shop: RetailerSeller) -> dict[str, str]:
 
 
 async def native(shop: RetailerSeller, method: str, path: str, body: Any = None) -> Any:
-    answered = await shop.seller.http.request(method, path, json=body, headers=await bearer(shop))
+    headers = {**await bearer(shop), "If-Match": "*"}
+    answered = await shop.seller.http.request(method, path, json=body, headers=headers)
     assert answered.is_success, answered.text
     return answered.json()
 
@@ -376,7 +378,7 @@ async def test_the_native_api_shows_it_and_leaves_its_messages_to_bols(
     assert (shown["id"], shown["resources"], shown["events"]) == (f"ept_{UUID(name).hex}", list(BOTH), [])
     changed = await native(shop, "PATCH", f"/v1/endpoints/ept_{name}", {"label": "bol"})
     assert changed["label"] == "bol"
-    headers = await bearer(shop)
+    headers = {**await bearer(shop), "If-Match": "*"}
     for path, body, code in (
         ("", {"events": ["line.placed"]}, 422),
         ("/rotate", None, 409),
