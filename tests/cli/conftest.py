@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from countermand.admin import endpoints as endpoints_module
+from countermand.admin import signature_keys as keys_module
 from countermand.cli import checking as checking_module
 from countermand.cli import demo as demo_module
 from countermand.cli import exporting as exporting_module
@@ -61,7 +62,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         monkeypatch.setattr(module, "configure_logging", lambda *_: None)
     quiet = structlog.make_filtering_bound_logger(logging.ERROR)
     silent = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=quiet)
-    for module in (endpoints_module, reporting_module):
+    for module in (endpoints_module, keys_module, reporting_module):
         monkeypatch.setattr(module, "log", silent)
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> Result:

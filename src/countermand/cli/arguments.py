@@ -46,7 +46,7 @@ LOCAL: Final[Mapping[tuple[str, ...], str]] = {
     ("completion",): "It is about the shell on this machine.",
     ("plaza",): "It calls the Plaza API of any service; --url names it.",
     ("bol",): "It calls the Retailer API of any service; --url names it.",
-    ("signature-keys", "list"): "Every client of the Retailer API gets them from GET /retailer/subscriptions/signature-keys.",
+    ("signature-keys", "list"): "Clients get the keys of a service from GET /retailer/subscriptions/signature-keys.",
     ("signature-keys", "rotate"): "The keys are the installation's; only who runs the service replaces one.",
     ("token", "rename"): "The API of a service has no call for it.",
     ("status-link",): "Whoever has the link sees the cancellation; only who runs the service makes one.",

@@ -9,7 +9,7 @@ from countermand.cli import nouns
 from countermand.cli.durations import seconds
 from countermand.cli.inputs import Text
 from countermand.cli.listing import minute
-from countermand.cli.nouns import Document
+from countermand.cli.nouns import Document, ListedEndpoint
 from countermand.cli.output import Exit, plain, print_json, print_table, report
 from countermand.cli.running import DatabaseFlag, JsonFlag
 from countermand.domain.events import EventKind
@@ -66,7 +66,7 @@ def endpoint_list(
             each.owner,
             each.document["url"],
             each.document["state"],
-            ", ".join(each.document["events"]) or ("asks to answer" if each.asks_only else "all"),
+            _told_of(each),
             minute(each.document["failing_since"]),
             each.document["state_reason"],
         )
@@ -74,6 +74,11 @@ def endpoint_list(
     ]
     columns = ("Id", "Party", "Address", "State", "Events", "Failing since (UTC)", "Why")
     print_table(columns, rows, empty="There are no endpoints.")
+
+
+def _told_of(listed: ListedEndpoint) -> str:
+    named = listed.document["events"] or listed.document["resources"]
+    return ", ".join(named) if named else "asks to answer" if listed.asks_only else "all"
 
 
 def endpoint_pause(

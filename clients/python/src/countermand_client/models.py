@@ -480,12 +480,16 @@ class PolicyPreview(Model):
 
 
 class Endpoint(Model):
-    """Where a party is notified. Its ``secret`` is in the answers of creation and rotation only."""
+    """Where a party is notified. Its ``secret`` is in the answers of creation and rotation only.
+
+    ``resources`` are those of a subscription of bol's Retailer API.
+    """
 
     id: str
     party: str
     url: str
     events: list[str]
+    resources: list[str] | None = None
     label: str
     state: str
     state_reason: str
@@ -518,13 +522,13 @@ class Attempt(Model):
 
 
 class Notice(Model):
-    """One event on its way to one endpoint."""
+    """One event on its way to one endpoint. One about a process status, to a subscription, has no ``line``."""
 
     id: str
     endpoint: str
     event: str
     type: str
-    line: str
+    line: str | None
     state: str
     attempts_made: int
     due_at: Moment | None

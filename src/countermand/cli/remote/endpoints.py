@@ -99,6 +99,7 @@ def _document(found: Endpoint) -> Document:
         "url": found.url,
         "label": found.label,
         "events": found.events,
+        "resources": found.resources,
         "state": found.state,
         "state_reason": found.state_reason,
         "failing_since": write_moment(found.failing_since) if found.failing_since else None,
