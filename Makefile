@@ -62,7 +62,7 @@ kill-notices: .venv/.ready
 kill-jobs: .venv/.ready
 	$(BIN)/python -m tests.crash.jobs $(ARGS)
 
-# Calls made of the description of the native API, as every role: make schemathesis ARGS="--max-examples 500"
+# Calls made of the descriptions of the native API and of bol's, as every role: make schemathesis ARGS="--max-examples 500"
 schemathesis: .venv/.ready
 	$(BIN)/python -m tests.wire.native.schema_calls $(ARGS)
 

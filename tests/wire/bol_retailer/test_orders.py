@@ -274,3 +274,21 @@ async def test_the_seller_itself(sqlite_shop: RetailerSeller) -> None:
     assert current["registrationDate"] == "2026-11-02"
     assert await sqlite_shop.get(f"/retailer/retailers/{current['retailerId']}") == current
     assert (await sqlite_shop.call("GET", "/retailer/retailers/1")).status == 404
+
+
+@pytest.mark.parametrize("root", ["retailer", "retailer-demo"])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("orders?fulfilment-method=FBB&page=x", "page"),
+        ("orders?fulfilment-method=FBB&status=x", "status"),
+        ("orders?fulfilment-method=FBB&page=7&latest-change-date=x", "latest-change-date"),
+        ("orders?change-interval-minute=5&latest-change-date=x", "latest-change-date"),
+        ("shipments?fulfilment-method=FBB&page=x", "page"),
+        ("shipments?order-id=1&fulfilment-method=x", "fulfilment-method"),
+    ],
+)
+async def test_a_wrong_parameter_is_told_whatever_the_others_say(
+    sqlite_shop: RetailerSeller, root: str, call: str, name: str
+) -> None:
+    assert name in (await sqlite_shop.call("GET", f"/{root}/{call}")).violations

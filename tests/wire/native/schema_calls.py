@@ -1,4 +1,6 @@
-"""The native API under calls made of its own description: ``make schemathesis ARGS="--max-examples 100"``.
+"""Two APIs under calls made of their own descriptions: ``make schemathesis ARGS="--max-examples 100"``.
+
+They are the native one, and that of bol's retailers.
 
 A service of its own is started, after a story that left something of everything. Schemathesis calls it as each role:
 with the examples, at the edges of every schema, at random, and along the links from answer to call. No answer may be a
@@ -35,20 +37,52 @@ from countermand.reads.parties import find_party
 from tests.docs.played import story
 from tests.support.waiting import HANGS_S
 from tests.support.world import World
+from tests.wire.bol_retailer.calling import UNLIMITED, new_client
 
-ROLES: Final[dict[str, tuple[str, tuple[Permission, ...]]]] = {
-    "platform": ("Countermand", ()),
-    "retailer": ("Fine Shoes", ()),
-    "supplier": ("Alpine Supply", ()),
-    "viewer": ("Fine Shoes", (Permission.VIEW_ORDER,)),
-    "manager": ("Alpine Supply", (Permission.MANAGE_ACCESS, Permission.MANAGE_ENDPOINTS)),
+HERE: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """An API: where its description is, how it is checked, and which of its operations are left out."""
+
+    description: str
+    config: Path
+    left_out: tuple[str, ...]
+
+
+NATIVE: Final = Api(
+    description="/openapi.json",
+    config=HERE / "schemathesis.toml",
+    # A stream has no end, and a test calls whatever host it is given. Both have tests of their own.
+    left_out=("events.stream", "endpoints.test"),
+)
+BOL: Final = Api(
+    description="/retailer/openapi.json",
+    config=HERE.parent / "bol_retailer" / "schemathesis.toml",
+    left_out=("test_subscription",),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """Who calls which API: a party, and what its token may do if that is not all."""
+
+    party: str
+    permissions: tuple[Permission, ...] = ()
+    api: Api = NATIVE
+
+
+ROLES: Final[dict[str, Role]] = {
+    "platform": Role(party="Countermand"),
+    "retailer": Role(party="Fine Shoes"),
+    "supplier": Role(party="Alpine Supply"),
+    "viewer": Role(party="Fine Shoes", permissions=(Permission.VIEW_ORDER,)),
+    "manager": Role(party="Alpine Supply", permissions=(Permission.MANAGE_ACCESS, Permission.MANAGE_ENDPOINTS)),
+    "seller": Role(party="Fine Shoes", api=BOL),
 }
-"""Who calls: a party, and what its token may do if that is not all."""
 
 COMMAND: Final = str(Path(sys.executable).with_name("countermand"))
-CONFIG: Final = Path(__file__).with_name("schemathesis.toml")
-LEFT_OUT: Final = ("events.stream", "endpoints.test")
-"""A stream has no end, and a test calls whatever host it is given. Both have tests of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +126,7 @@ def service(folder: Path) -> Iterator[tuple[str, dict[str, dict[str, str]], Path
         "COUNTERMAND_KEY_FILE": str(keys),
         "COUNTERMAND_CALL_LIMIT": "",
         "COUNTERMAND_WRONG_TOKEN_LIMIT": "",
+        "COUNTERMAND_RETAILER_LIMITS": json.dumps(UNLIMITED),
         "COUNTERMAND_LOG_LEVEL": "warning",
         # Nothing is sent to the hosts of endpoints that were made up.
         "COUNTERMAND_WORKER": "false",
@@ -112,15 +147,20 @@ async def _roles(url: str, keys: Path) -> dict[str, dict[str, str]]:
     async with story(url, keys) as player:
         world = player.world
         parties = {"Countermand": PLATFORM, "Fine Shoes": world.retailer, "Alpine Supply": world.supplier}
-        return {
-            role: {
-                "CALLS_ROLE": role,
-                "CALLS_PARTY": str(parties[party]),
-                "CALLS_PERMISSIONS": " ".join(permissions),
-                "CALLS_TOKEN": await _token(world, parties[party], permissions),
-            }
-            for role, (party, permissions) in ROLES.items()
-        }
+        return {name: await _known(world, name, role, parties[role.party]) for name, role in ROLES.items()}
+
+
+async def _known(world: World, name: str, role: Role, party: UUID) -> dict[str, str]:
+    known = {
+        "CALLS_ROLE": name,
+        "CALLS_PARTY": str(party),
+        "CALLS_PERMISSIONS": " ".join(role.permissions),
+        "CALLS_TOKEN": await _token(world, party, role.permissions),
+    }
+    if role.api is BOL:
+        client = await new_client(world, party)
+        known |= {"CALLS_CLIENT": str(client.id), "CALLS_SECRET": client.secret}
+    return known
 
 
 async def _token(world: World, party: UUID, permissions: Sequence[Permission]) -> str:
@@ -153,13 +193,18 @@ def play(folder: Path, roles: Sequence[str] = tuple(ROLES), arguments: Sequence[
 def call_as(role: str, address: str, known: Mapping[str, str], log: Path, arguments: Sequence[str]) -> Run:
     """Call the service at this address as one role."""
     counted, before = log.with_name(f"{role}.json"), len(log.read_text())
+    api = ROLES[role].api
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
-        *("run", f"{address}/openapi.json", "--continue-on-failure", "--no-color", "--no-shrink"),
-        *(word for each in LEFT_OUT for word in ("--exclude-operation-id", each)),
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(api.config)),
+        *("run", f"{address}{api.description}", "--continue-on-failure", "--no-color", "--no-shrink"),
+        *(word for each in api.left_out for word in ("--exclude-operation-id", each)),
         *arguments,
     ]
-    hooks = {"SCHEMATHESIS_HOOKS": "tests.wire.native.schema_hooks", "CALLS_COUNTED": str(counted)}
+    hooks = {
+        "SCHEMATHESIS_HOOKS": "tests.wire.native.schema_hooks",
+        "CALLS_COUNTED": str(counted),
+        "CALLS_ADDRESS": address,
+    }
     done = subprocess.run(command, env={**os.environ, **known, **hooks}, capture_output=True, text=True, check=False)
     return Run(
         role=role,

@@ -60,6 +60,7 @@ async def test_an_endpoint_is_added_listed_and_shown(native: Native) -> None:
         "party": str(native.retailer),
         "url": URL,
         "events": ["line.shipped", "cancellation.asked"],
+        "resources": None,
         "label": "the shop",
         "state": "active",
         "state_reason": "",

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,7 @@ from countermand.wire.bol.meaning import NUMBER_MAX
 from countermand.wire.bol.vocabulary import FulfilmentMethod
 from countermand.wire.bol_retailer import messages, views
 from countermand.wire.bol_retailer.auth import RetailerAuth, TokenEndpoint, share_left
+from countermand.wire.bol_retailer.describing import description
 from countermand.wire.bol_retailer.errors import RetailerError, Violation, error_reply, invalid, missing
 from countermand.wire.bol_retailer.meaning import Request, line_number, number_of, week_of
 from countermand.wire.bol_retailer.messages import Query, check_types, read
@@ -37,7 +38,7 @@ from countermand.wire.limits import Receive, read_body
 from countermand.wire.pipeline import Endpoint, Operation, answered
 from countermand.wire.rates import Share
 from countermand.wire.replies import BUSY, SORRY, CallError, Header, Problem
-from countermand.wire.response import Reply, Scope, Send, leaves_bytes_unframed, send_reply
+from countermand.wire.response import JSON, Reply, Scope, Send, json_bytes, leaves_bytes_unframed, send_reply
 from countermand.wire.router import Door
 from countermand.wire.services import Services
 
@@ -46,6 +47,7 @@ T = TypeVar("T")
 DOOR: Final = "bol_retailer"
 PREFIXES: Final = ("/retailer/", "/shared/", "/retailer-demo/", "/shared-demo/")
 TOKENS: Final = "/token"
+DESCRIPTION: Final = "/retailer/openapi.json"
 TOKEN_MAX_BYTES: Final = 16 * 1024
 """Nobody knows yet who asks for a token, so little is read of it."""
 
@@ -134,7 +136,11 @@ class RetailerCalls:
         for operation in operations:
             by_path.setdefault(operation.path, []).append(operation)
         auth, dialect, settings = self._auth, self._dialect, self._settings
-        return [Route(path, Endpoint(auth, dialect, settings, *calls)) for path, calls in by_path.items()]
+        described = Route(DESCRIPTION, _Description(description(operations, settings.base_url)))
+        return [
+            described,
+            *(Route(path, Endpoint(auth, dialect, settings, *calls)) for path, calls in by_path.items()),
+        ]
 
     # Writing
 
@@ -182,9 +188,8 @@ class RetailerCalls:
         query, now = request.query, self._clock()
         changes = query.changes(now) or (None, None)
         wanted = SellerFilter(progress=query.progress, now=now, since=changes[0], until=changes[1])
-        orders = []
+        orders, start = [], (query.page - 1) * PAGE
         if query.fulfilment != FulfilmentMethod.FBB:
-            start = (query.page - 1) * PAGE
             find = partial(seller_orders.seller_orders, retailer=request.caller.party, wanted=wanted)
             orders = await self._read(partial(find, start=start, count=PAGE))
         return answer(200, {"orders": [views.reduced_order(order) for order in orders]})
@@ -202,9 +207,8 @@ class RetailerCalls:
         """GET: what was sent, newest first, 50 to a page."""
         query = request.query
         order = number_of(query.text("order-id")) or NUMBER_MAX if query.text("order-id") else None
-        found = []
-        if order is not None or query.fulfilment != FulfilmentMethod.FBB:
-            start = (query.page - 1) * PAGE
+        found, start, sent_here = [], (query.page - 1) * PAGE, query.fulfilment != FulfilmentMethod.FBB
+        if order is not None or sent_here:
             find = partial(shipment_reads.shipments, retailer=request.caller.party, order_number=order)
             found = await self._read(partial(find, start=start, count=PAGE))
         return answer(200, {"shipments": [views.reduced_shipment(each) for each in found]})
@@ -271,6 +275,17 @@ class RetailerCalls:
 
     async def _read(self, question: Callable[..., T]) -> T:
         return await self._database.read(question)
+
+
+class _Description:
+    """The description of this API as an ASGI application. Anybody may read it."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._reply = Reply(status=200, body=json_bytes(document), media_type=JSON)
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        note_operation("description")
+        await send_reply(send, self._reply)
 
 
 class _Token:

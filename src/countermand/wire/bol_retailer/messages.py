@@ -49,9 +49,11 @@ def _fit(text: str) -> str:
     return text
 
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=ID_CHARS_MAX), AfterValidator(_fit)]
-Text = Annotated[str, StringConstraints(max_length=ID_CHARS_MAX), AfterValidator(_fit)]
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=REFERENCE_CHARS_MAX), AfterValidator(_fit)]
+_FIT: Final = Field(json_schema_extra={"pattern": r"^(\r\n|[^\x00-\x08\x0b-\x1f\x7f-\x9f])*$"})
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=ID_CHARS_MAX), AfterValidator(_fit), _FIT]
+Text = Annotated[str, StringConstraints(max_length=ID_CHARS_MAX), AfterValidator(_fit), _FIT]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=REFERENCE_CHARS_MAX), AfterValidator(_fit), _FIT]
 
 
 class Message(BaseModel):
@@ -305,9 +307,10 @@ class Query:
 
     def changes(self, now: datetime) -> tuple[datetime, datetime | None] | None:
         """From when to when something must have changed: in the last minutes, or on a day in Dutch time."""
-        minutes = self.whole("change-interval-minute", least=1, most=60)
-        if minutes:
-            return now - timedelta(minutes=minutes), None
+        minutes, on_day = self.whole("change-interval-minute", least=1, most=60), self._changed_on(now)
+        return (now - timedelta(minutes=minutes), None) if minutes else on_day
+
+    def _changed_on(self, now: datetime) -> tuple[datetime, datetime] | None:
         text = self.text("latest-change-date")
         if not text:
             return None

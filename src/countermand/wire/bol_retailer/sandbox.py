@@ -62,8 +62,8 @@ class Sandbox:
         """GET: the orders, all on the first page."""
         query = request.query
         query.changes(NOW)
-        own, first = query.fulfilment != FulfilmentMethod.FBB, query.page == 1
-        orders = [_of(order, query.progress) for order in ORDERS] if own and first else []
+        own, first, progress = query.fulfilment != FulfilmentMethod.FBB, query.page == 1, query.progress
+        orders = [_of(order, progress) for order in ORDERS] if own and first else []
         return answer(200, {"orders": [views.reduced_order(order) for order in orders if order.lines]})
 
     async def get_order(self, request: Request) -> Reply:
@@ -77,8 +77,8 @@ class Sandbox:
         """GET: the parcel."""
         query = request.query
         wanted = query.text("order-id")
-        own = bool(wanted) or query.fulfilment != FulfilmentMethod.FBB
-        here = own and query.page == 1 and wanted in ("", str(SHIPMENT.order.number))
+        own, first = query.fulfilment != FulfilmentMethod.FBB or bool(wanted), query.page == 1
+        here = own and first and wanted in ("", str(SHIPMENT.order.number))
         return answer(200, {"shipments": [views.reduced_shipment(SHIPMENT)] if here else []})
 
     async def get_shipment(self, request: Request) -> Reply:
