@@ -51,6 +51,7 @@ class Action(StrEnum):
     JOB_CREATED = "job.created"
     JOB_STARTED = "job.started"
     JOB_CANCELLED = "job.cancelled"
+    SIGNATURE_KEY_ROTATED = "signature_key.rotated"
     BACKUP_RESTORED = "backup.restored"
 
 

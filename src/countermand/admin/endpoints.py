@@ -576,7 +576,8 @@ def _differences(before: Endpoint, after: Endpoint) -> dict[str, Any]:
 
 def _told(endpoint: Endpoint) -> dict[str, Any]:
     kinds = [kind.value for kind in endpoint.event_kinds]
-    return {"host": _host(endpoint), "label": endpoint.label, "kinds": kinds}
+    resources = {"resources": [*endpoint.subscription.resources]} if endpoint.subscription else {}
+    return {"host": _host(endpoint), "label": endpoint.label, "kinds": kinds, **resources}
 
 
 def _row(endpoint: Endpoint) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Connection, delete, insert, select, update
 
+from countermand.admin.audit import Action, Author, Change, record
+from countermand.admin.callers import PLATFORM
 from countermand.domain.problems import RefusedError
 from countermand.ids import Ids
 from countermand.keyring import Keyring
@@ -89,23 +91,21 @@ def signing_key(connection: Connection, keyring: Keyring) -> SigningKey | None:
 
 
 def add_first(connection: Connection, ids: Ids, keyring: Keyring, now: datetime, made: rsa.RSAPrivateKey) -> None:
-    """Have ``made`` sign from now on, unless there is a key."""
+    """Have ``made`` sign from now on, unless there is a key. This is nobody's change: a subscription needs a key."""
     # Two that add the first one wait for each other here, and the second one finds it.
     agreements_changed(connection)
     if signing_key(connection, keyring) is None:
         _add(connection, ids, keyring, now, made)
 
 
-def rotate(
-    connection: Connection, ids: Ids, keyring: Keyring, now: datetime, made: rsa.RSAPrivateKey, *, by: str
-) -> Sequence[SignatureKey]:
+def rotate(connection: Connection, author: Author, keyring: Keyring, made: rsa.RSAPrivateKey) -> Sequence[SignatureKey]:
     """Have ``made`` sign from now on. The one that it replaces stays published for ``OVERLAP``. Returns what is.
 
     Raises:
         TooManyKeysError: ``KEYS_MAX`` would be exceeded.
     """
     agreements_changed(connection)
-    published = published_keys(connection, now)
+    published, now = published_keys(connection, author.at), author.at
     if len(published) >= KEYS_MAX:
         next_at = min(key.replaced_at for key in published if key.replaced_at) + OVERLAP
         raise TooManyKeysError(
@@ -114,15 +114,19 @@ def rotate(
     keys = t.signature_keys
     change_any(connection, delete(keys).where(keys.c.replaced_at <= now - OVERLAP))
     change_any(connection, update(keys).where(keys.c.replaced_at.is_(None)).values(replaced_at=now, private=None))
-    _add(connection, ids, keyring, now, made)
-    log.info("signature_key_rotated", by=by)
+    new = _add(connection, author.ids, keyring, now, made)
+    detail = {"replaced": str(published[0].id)} if published else {}
+    record(connection, author, Change(action=Action.SIGNATURE_KEY_ROTATED, party=PLATFORM, target=new, detail=detail))
+    log.info("signature_key_rotated", by=author.name)
     return published_keys(connection, now)
 
 
-def _add(connection: Connection, ids: Ids, keyring: Keyring, now: datetime, made: rsa.RSAPrivateKey) -> None:
+def _add(connection: Connection, ids: Ids, keyring: Keyring, now: datetime, made: rsa.RSAPrivateKey) -> UUID:
     private = made.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     public = made.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    row = {"id": ids.new(), "public": public, "private": keyring.encrypt(private), "created_at": now}
+    new = ids.new()
+    row = {"id": new, "public": public, "private": keyring.encrypt(private), "created_at": now}
     connection.execute(insert(t.signature_keys).values(**row, replaced_at=None))
+    return new

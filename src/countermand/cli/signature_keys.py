@@ -7,8 +7,8 @@ from typing import Any
 from countermand.admin import signature_keys
 from countermand.admin.signature_keys import SignatureKey
 from countermand.cli.listing import minute
-from countermand.cli.orders import operator
 from countermand.cli.output import print_json, print_table, report
+from countermand.cli.parties import author
 from countermand.cli.running import DatabaseFlag, JsonFlag, ask_database, read_settings, with_database
 from countermand.domain.dates import write_moment
 from countermand.ids import system_clock
@@ -31,14 +31,7 @@ def signature_keys_rotate(*, database: DatabaseFlag = None, json: JsonFlag = Fal
     made = signature_keys.generate_key()
 
     async def work(application: Application) -> Sequence[SignatureKey]:
-        change = partial(
-            signature_keys.rotate,
-            ids=application.ids,
-            keyring=application.keyring,
-            now=application.clock(),
-            made=made,
-            by=operator().name,
-        )
+        change = partial(signature_keys.rotate, author=author(application), keyring=application.keyring, made=made)
         return await application.database.write(change)
 
     signs = with_database(read_settings(database=database), work, uses_keys=True)[0]

@@ -21,6 +21,7 @@ PREFIXES: Final = {
     "order": "ord",
     "refund": "rfd",
     "job": "job",
+    "signature_key": "sig",
     "backup": "pty",
 }
 """How the id of what was changed begins, by the noun of the action. A restored backup is the platform's."""

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from countermand.admin import endpoints
+from countermand.admin.audit import Author
 from countermand.admin.endpoints import EndpointChange, UnknownEndpointError
 from countermand.domain.addresses.address import AddressRules
 from countermand.domain.endpoint import Endpoint, EndpointState
@@ -16,7 +16,6 @@ from countermand.domain.line import NO_LINE
 from countermand.domain.problems import ProblemError
 from countermand.domain.processes import ProcessState
 from countermand.domain.subscriptions import PROCESS_FINISHED, Resource, Subscription
-from countermand.ids import Ids
 from countermand.keyring import Keyring
 from countermand.service.numbers import Numbers
 from countermand.service.workspace import Row
@@ -29,11 +28,11 @@ DISABLED: Final = "Disabled through bol's Retailer API."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
-    """The retailer that calls, by its id and by the number under which bol knows it."""
+    """The retailer that calls, by its id and by the number under which bol knows it, and who of it calls when."""
 
     party: UUID
     number: int
-    name: str
+    author: Author
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,75 +48,69 @@ class WantedSubscription:
 class Subscriptions:
     """Acts about the subscriptions of a retailer. Each returns the number of its process status, which is final."""
 
-    ids: Ids
     keyring: Keyring
     rules: AddressRules
 
-    def create(self, connection: Connection, now: datetime, who: Subscriber, wanted: WantedSubscription) -> int:
+    def create(self, connection: Connection, who: Subscriber, wanted: WantedSubscription) -> int:
         """Make one. Its id is the entity of the process status."""
 
         def act() -> str:
             endpoint = endpoints.add(
                 connection,
-                self.ids,
+                who.author,
                 self.keyring,
-                now,
                 party=who.party,
                 url=wanted.url,
                 rules=self.rules,
-                by=who.name,
                 subscription=_subscription(who, wanted),
             ).endpoint
             self._enable(connection, endpoint, wanted.enabled, who)
             return str(endpoint.id)
 
-        return self._finished(connection, now, who, "CREATE_SUBSCRIPTION", "", act)
+        return self._finished(connection, who, "CREATE_SUBSCRIPTION", "", act)
 
-    def update(
-        self, connection: Connection, now: datetime, who: Subscriber, target: str, wanted: WantedSubscription
-    ) -> int:
+    def update(self, connection: Connection, who: Subscriber, target: str, wanted: WantedSubscription) -> int:
         """Have one be another. What waits is sent as the new one says."""
 
         def act() -> str:
             found = find_subscription(connection, who.party, target)
             change = EndpointChange(url=wanted.url, subscription=_subscription(who, wanted))
-            changed = endpoints.update_endpoint(connection, now, found.id, change, rules=self.rules, by=who.name)
+            changed = endpoints.update_endpoint(connection, who.author, found.id, change, rules=self.rules)
             self._enable(connection, changed, wanted.enabled, who)
             return target
 
-        return self._finished(connection, now, who, "UPDATE_SUBSCRIPTION", target, act)
+        return self._finished(connection, who, "UPDATE_SUBSCRIPTION", target, act)
 
-    def delete(self, connection: Connection, now: datetime, who: Subscriber, target: str) -> int:
+    def delete(self, connection: Connection, who: Subscriber, target: str) -> int:
         """Send nothing to one ever again."""
 
         def act() -> str:
-            endpoints.remove(connection, find_subscription(connection, who.party, target).id, by=who.name)
+            endpoints.remove(connection, who.author, find_subscription(connection, who.party, target).id)
             return target
 
-        return self._finished(connection, now, who, "DELETE_SUBSCRIPTION", target, act)
+        return self._finished(connection, who, "DELETE_SUBSCRIPTION", target, act)
 
-    def tested(self, connection: Connection, now: datetime, who: Subscriber, target: str, wrong: str) -> int:
+    def tested(self, connection: Connection, who: Subscriber, target: str, wrong: str) -> int:
         """A message was sent to one, or could not be: ``wrong`` says why."""
-        return self._record(connection, now, who.party, "SEND_SUBSCRIPTION_TST_MSG", target, wrong)
+        return self._record(connection, who, "SEND_SUBSCRIPTION_TST_MSG", target, wrong)
 
     def _enable(self, connection: Connection, endpoint: Endpoint, enabled: bool, who: Subscriber) -> None:
         if enabled and endpoint.state is not EndpointState.ACTIVE:
-            endpoints.resume(connection, endpoint.id, by=who.name)
+            endpoints.resume(connection, who.author, endpoint.id)
         if not enabled and endpoint.state is EndpointState.ACTIVE:
-            endpoints.pause(connection, endpoint.id, reason=DISABLED, by=who.name)
+            endpoints.pause(connection, who.author, endpoint.id, reason=DISABLED)
 
     def _finished(
-        self, connection: Connection, now: datetime, who: Subscriber, event: str, target: str, act: Callable[[], str]
+        self, connection: Connection, who: Subscriber, event: str, target: str, act: Callable[[], str]
     ) -> int:
         try:
             entity, wrong = act(), ""
         except ProblemError as error:
             entity, wrong = target, str(error)
-        return self._record(connection, now, who.party, event, entity, wrong)
+        return self._record(connection, who, event, entity, wrong)
 
-    def _record(
-        self, connection: Connection, now: datetime, retailer: UUID, event: str, entity: str, wrong: str
-    ) -> int:
+    def _record(self, connection: Connection, who: Subscriber, event: str, entity: str, wrong: str) -> int:
+        retailer, now = who.party, who.author.at
         given = {"of_name": Numbers.NAME, "size": 1}
         number: int = connection.execute(sql.TAKE_NUMBERS, given).scalar_one() - 1
         row = {
@@ -133,27 +126,28 @@ class Subscriptions:
             "settled_at": now,
         }
         told = [each.id for each in subscriptions_of(connection, retailer) if _is_told(each)]
-        new = {"process_statuses": [row], "notices": [self._notice(retailer, each, number, now) for each in told]}
+        new = {"process_statuses": [row], "notices": [_notice(who, each, number) for each in told]}
         engine_of(connection).write(connection, {}, {table: rows for table, rows in new.items() if rows}, frozenset())
         return number
 
-    def _notice(self, retailer: UUID, endpoint: UUID, number: int, now: datetime) -> Row:
-        return {
-            "retailer_id": retailer,
-            "id": self.ids.new(),
-            "partition": partition_of(retailer),
-            "endpoint_id": endpoint,
-            "event_id": self.ids.new(),
-            "line_id": NO_LINE,
-            "seq": number,
-            "kind": PROCESS_FINISHED,
-            "state": "due",
-            "attempts": 0,
-            "due_at": now,
-            "last_result": "",
-            "attempted_at": None,
-            "created_at": now,
-        }
+
+def _notice(who: Subscriber, endpoint: UUID, number: int) -> Row:
+    return {
+        "retailer_id": who.party,
+        "id": who.author.ids.new(),
+        "partition": partition_of(who.party),
+        "endpoint_id": endpoint,
+        "event_id": who.author.ids.new(),
+        "line_id": NO_LINE,
+        "seq": number,
+        "kind": PROCESS_FINISHED,
+        "state": "due",
+        "attempts": 0,
+        "due_at": who.author.at,
+        "last_result": "",
+        "attempted_at": None,
+        "created_at": who.author.at,
+    }
 
 
 def subscriptions_of(connection: Connection, retailer: UUID) -> list[Endpoint]:

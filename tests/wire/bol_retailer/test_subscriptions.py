@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sqlalchemy import Table, select
 
 from countermand.admin import credentials, signature_keys
+from countermand.admin.audit import Author
 from countermand.domain.parties import Asker
 from countermand.domain.subscriptions import PROCESS_FINISHED
 from countermand.reads.parties import find_party
@@ -317,8 +318,8 @@ async def test_a_new_key_signs_at_once_and_the_old_one_stays_published_for_a_day
 
     async def rotate() -> None:
         made = signature_keys.generate_key()
-        keyring, now = application.keyring, clock()
-        act = partial(signature_keys.rotate, ids=application.ids, keyring=keyring, now=now, made=made, by="op")
+        author = Author(name="op", door="test", at=clock(), ids=application.ids)
+        act = partial(signature_keys.rotate, author=author, keyring=application.keyring, made=made)
         await application.database.write(act)
 
     async def ids() -> list[str]:

@@ -31,7 +31,7 @@ from countermand.wire.bol_retailer.errors import RetailerError, Violation, error
 from countermand.wire.bol_retailer.meaning import Request, line_number, number_of, week_of
 from countermand.wire.bol_retailer.messages import Query, check_types, read
 from countermand.wire.bol_retailer.sandbox import Sandbox
-from countermand.wire.bol_retailer.subscriptions import SubscriptionCalls
+from countermand.wire.bol_retailer.subscriptions import DOOR, SubscriptionCalls
 from countermand.wire.bol_retailer.views import answer
 from countermand.wire.bol_retailer.vocabulary import PAGE
 from countermand.wire.limits import Receive, read_body
@@ -44,7 +44,6 @@ from countermand.wire.services import Services
 
 T = TypeVar("T")
 
-DOOR: Final = "bol_retailer"
 PREFIXES: Final = ("/retailer/", "/shared/", "/retailer-demo/", "/shared-demo/")
 TOKENS: Final = "/token"
 DESCRIPTION: Final = "/retailer/openapi.json"

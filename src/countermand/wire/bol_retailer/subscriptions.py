@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from countermand.admin import signature_keys
+from countermand.admin.audit import Author
 from countermand.admin.endpoints import UnknownEndpointError
 from countermand.domain.addresses.address import AddressRules, BadAddressError
 from countermand.domain.addresses.kinds import check_address, kind_of
@@ -30,6 +30,7 @@ from countermand.wire.endpoint_tests import send_test
 from countermand.wire.response import Reply
 from countermand.wire.services import Services
 
+DOOR: Final = "bol_retailer"
 WHAT: Final = "Subscription for subscription"
 
 
@@ -40,7 +41,7 @@ class SubscriptionCalls:
         self._services = services
         self._process_url = process_url
         rules = services.settings.address_rules
-        self._subscriptions = Subscriptions(ids=services.ids, keyring=services.keyring, rules=rules)
+        self._subscriptions = Subscriptions(keyring=services.keyring, rules=rules)
 
     async def list_subscriptions(self, request: Request) -> Reply:
         """GET: the seller's own."""
@@ -55,19 +56,19 @@ class SubscriptionCalls:
         """POST: the seller wants to be told."""
         wanted = wanted_subscription(request.body, self._services.settings.address_rules)
         await self._have_key()
-        act = partial(self._subscriptions.create, who=_who(request), wanted=wanted)
+        act = partial(self._subscriptions.create, who=self._who(request), wanted=wanted)
         return await self._queued(act, ProcessEvent.CREATE_SUBSCRIPTION, "")
 
     async def update_subscription(self, request: Request) -> Reply:
         """PUT: the seller wants to be told of other things, elsewhere, or not for a while."""
         wanted, target = wanted_subscription(request.body, self._services.settings.address_rules), _target(request)
-        act = partial(self._subscriptions.update, who=_who(request), target=target, wanted=wanted)
+        act = partial(self._subscriptions.update, who=self._who(request), target=target, wanted=wanted)
         return await self._queued(act, ProcessEvent.UPDATE_SUBSCRIPTION, target)
 
     async def delete_subscription(self, request: Request) -> Reply:
         """DELETE: the seller does not want to be told any more."""
         target = _target(request)
-        act = partial(self._subscriptions.delete, who=_who(request), target=target)
+        act = partial(self._subscriptions.delete, who=self._who(request), target=target)
         return await self._queued(act, ProcessEvent.DELETE_SUBSCRIPTION, target)
 
     async def test_subscription(self, request: Request) -> Reply:
@@ -82,7 +83,7 @@ class SubscriptionCalls:
         else:
             tried = await send_test(self._services, found, None)
             wrong = "" if tried.ok else tried.error or f"The receiver answered {tried.status}."
-        act = partial(self._tested, who=_who(request), target=target, tried=tried, wrong=wrong)
+        act = partial(self._tested, who=self._who(request), target=target, tried=tried, wrong=wrong)
         return await self._queued(act, ProcessEvent.SEND_SUBSCRIPTION_TST_MSG, target)
 
     async def list_signature_keys(self, request: Request) -> Reply:
@@ -92,11 +93,9 @@ class SubscriptionCalls:
         keys = await self._services.database.read(partial(signature_keys.published_keys, now=now))
         return answer(200, {"signatureKeys": [views.signature_key(each.id, each.public_base64) for each in keys]})
 
-    def _tested(
-        self, connection: Any, now: datetime, who: Subscriber, target: str, tried: AttemptRow | None, wrong: str
-    ) -> int:
+    def _tested(self, connection: Any, who: Subscriber, target: str, tried: AttemptRow | None, wrong: str) -> int:
         record(connection, [tried] if tried else [])
-        return self._subscriptions.tested(connection, now, who, target, wrong)
+        return self._subscriptions.tested(connection, who, target, wrong)
 
     async def _found(self, request: Request) -> Endpoint:
         find = partial(find_subscription, retailer=request.caller.party, target=_target(request))
@@ -115,9 +114,13 @@ class SubscriptionCalls:
             await services.database.write(add)
 
     async def _queued(self, act: Callable[..., int], event: ProcessEvent, entity: str) -> Reply:
-        now = self._services.clock()
-        number = await self._services.database.write(partial(act, now=now))
-        return answer(202, views.pending(number, event, entity, now, self._process_url))
+        number = await self._services.database.write(act)
+        return answer(202, views.pending(number, event, entity, self._services.clock(), self._process_url))
+
+    def _who(self, request: Request) -> Subscriber:
+        caller, services = request.caller, self._services
+        author = Author(name=caller.name, door=DOOR, at=services.clock(), ids=services.ids)
+        return Subscriber(party=caller.party, number=caller.party_number, author=author)
 
 
 def wanted_subscription(body: bytes, rules: AddressRules) -> WantedSubscription:
@@ -135,11 +138,6 @@ def wanted_subscription(body: bytes, rules: AddressRules) -> WantedSubscription:
         raise invalid(Violation(name="url", reason=str(error)), body=True) from None
     resources = tuple(dict.fromkeys(wanted.resources))
     return WantedSubscription(url=url, resources=resources, enabled=wanted.enabled is not False)
-
-
-def _who(request: Request) -> Subscriber:
-    caller = request.caller
-    return Subscriber(party=caller.party, number=caller.party_number, name=caller.name)
 
 
 def _target(request: Request) -> str:
