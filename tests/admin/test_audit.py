@@ -109,6 +109,7 @@ def test_every_kind_of_entry_has_a_noun_with_ids() -> None:
 
 
 UNRECORDED: Final = {
+    "admin.signature_keys.add_first": "The service makes its first key by itself, for whoever subscribes first.",
     "admin.credentials.issue_client": "What a system begins with; create_client records.",
     "admin.credentials.issue_plaza_key": "What a system begins with; create_plaza_key records.",
     "admin.credentials.issue_token": "What a system begins with, and log-ins; create_token records.",
