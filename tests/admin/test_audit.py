@@ -247,6 +247,7 @@ def test_doors_use_no_action_without_an_author_but_log_ins_and_keys() -> None:
         "admin.saved_views.add",
         "admin.saved_views.remove",
         "admin.sessions.log_in",
+        "admin.signature_keys.add_first",
         "admin.web_sessions.open_session",
         "admin.web_sessions.use_link",
     }

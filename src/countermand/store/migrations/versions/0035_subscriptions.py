@@ -37,12 +37,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_signature_keys")),
     )
     if op.get_bind().dialect.name == "postgresql":
-        _comment("line_id", "all zeros where the notice is about a process status")
-        _comment("seq", "with line_id: which event; or the number of the process status")
+        _comment("notices.line_id", "all zeros where the notice is about a process status")
+        _comment("notices.seq", "with line_id: which event; or the number of the process status")
+        # The audit trail has more than parties, users and credentials since the change of before.
+        _comment("audit.party_id", "whose is what was changed")
+        _comment("audit.object_id", "what was changed: a party, a user, an endpoint, ...")
         op.execute("ALTER TABLE signature_keys ENABLE ROW LEVEL SECURITY")
         sees = "current_setting('countermand.sees', true)"
         op.execute(f"CREATE POLICY countermand_sees ON signature_keys USING ({sees} = 'all')")
 
 
 def _comment(column: str, words: str) -> None:
-    op.execute(f"COMMENT ON COLUMN notices.{column} IS '{words}'")
+    op.execute(f"COMMENT ON COLUMN {column} IS '{words}'")
