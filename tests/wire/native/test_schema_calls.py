@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.native.schema_calls import ROLES, call_as, service
+from tests.wire.native.schema_calls import NATIVE, ROLES, call_as, service
 
 pytestmark = pytest.mark.xdist_group("schema_calls")
 
@@ -28,5 +28,5 @@ def test_calls_made_of_the_description_are_answered_as_it_says(
     run = call_as(role, address, known[role], log, FEW)
     assert not run.code, run.output[-20_000:]
     assert not run.faults
-    assert run.calls > 80
+    assert run.calls > (80 if ROLES[role].api is NATIVE else 30)
     assert any(each.get("200") for each in run.statuses.values())
