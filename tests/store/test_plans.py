@@ -22,7 +22,16 @@ import pytest
 from sqlalchemy import Connection
 
 import countermand
-from countermand.admin import callers, endpoints, policies, saved_views, sessions, users, web_sessions
+from countermand.admin import (
+    callers,
+    endpoints,
+    policies,
+    saved_views,
+    sessions,
+    signature_keys,
+    users,
+    web_sessions,
+)
 from countermand.admin.audit import Action, Author
 from countermand.domain.bulk_rows import Answer, AnswerRow, AskRow
 from countermand.domain.commands import (
@@ -47,7 +56,7 @@ from countermand.domain.commands import (
 )
 from countermand.domain.idempotency import IdempotencyKey, content_of
 from countermand.domain.jobs import JobKind, JobState, RowResult
-from countermand.domain.line import State
+from countermand.domain.line import NO_LINE, State
 from countermand.domain.line_status import Allocation, LineStatus
 from countermand.domain.money.commands import RetryRefund
 from countermand.domain.orders import NewLine, PlaceOrder, Repeats
@@ -75,6 +84,7 @@ from countermand.reads import refunds as refund_reads
 from countermand.reads import search as search_reads
 from countermand.reads import secrets as secret_reads
 from countermand.reads import shipments as shipment_reads
+from countermand.reads import subjects as subject_reads
 from countermand.reads import users as user_reads
 from countermand.reads import waiting as waiting_reads
 from countermand.reads import weeks as week_reads
@@ -87,6 +97,7 @@ from countermand.reads.order_lists import OrderFilter, PlaceInTime
 from countermand.reads.parties import find_party
 from countermand.reads.scope import Scope
 from countermand.reads.seller_orders import Progress, SellerFilter
+from countermand.service import subscriptions
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, ProcessRequest
 from countermand.service.workspace import LaneState
@@ -598,6 +609,30 @@ def _(filled: Filled) -> Cases:
             connection, row.retailer_id, row.event_type, row.entity_id, start=0, count=50
         )
     }
+
+
+@of("reads.process_statuses.processes_for_sending")
+def _(filled: Filled) -> Cases:
+    row = filled.row("process")
+    return {"": lambda connection: process_reads.processes_for_sending(connection, {(row.retailer_id, row.number)})}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Named:
+    retailer_id: UUID
+    event_id: UUID
+    line_id: UUID | None
+    seq: int | None
+
+
+@of("reads.subjects.subjects_of")
+def _(filled: Filled) -> Cases:
+    event, process = filled.row("event"), filled.row("process")
+    about = [
+        _Named(retailer_id=event.retailer_id, event_id=event.id, line_id=event.line_id, seq=event.seq),
+        _Named(retailer_id=process.retailer_id, event_id=UUID(int=1), line_id=NO_LINE, seq=process.number),
+    ]
+    return {"": lambda connection: subject_reads.subjects_of(connection, about)}
 
 
 @of("reads.seller_orders.seller_orders")
@@ -1138,6 +1173,25 @@ def _(filled: Filled) -> Cases:
 @of("admin.endpoints.of_party")
 def _(filled: Filled) -> Cases:
     return {"": lambda connection: endpoints.of_party(connection, filled.population.big_retailer)}
+
+
+@of("service.subscriptions.subscriptions_of")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: subscriptions.subscriptions_of(connection, filled.population.big_retailer)}
+
+
+@of("service.subscriptions.find_subscription")
+def _(filled: Filled) -> Cases:
+    def ask(connection: Connection) -> None:
+        with suppress(endpoints.UnknownEndpointError):
+            subscriptions.find_subscription(connection, filled.population.big_retailer, str(UUID(int=1)))
+
+    return {"": ask}
+
+
+@of("admin.signature_keys.published_keys")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: signature_keys.published_keys(connection, filled.population.now)}
 
 
 @of("admin.endpoints.find")
@@ -1874,6 +1928,7 @@ CHANGES: Final = {
     "service.load_money.load_accounts",
     "service.load_money.load_money",
     "service.idempotency.keep_replies",
+    "service.process_status.tell_of_settled",
     "store.changes.change_rows",
     "store.parts.move",
     "store.parts.release",
@@ -1950,6 +2005,10 @@ CHANGES: Final = {
     "admin.endpoints.resume",
     "admin.endpoints.rotate",
     "admin.parties.enter",
+    # There are at most five of these keys.
+    "admin.signature_keys.add_first",
+    "admin.signature_keys.rotate",
+    "admin.signature_keys.signing_key",
     "admin.users.enter",
     "admin.credentials.issue_client",
     "admin.credentials.issue_plaza_key",

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event
 
 from countermand.store.tables import metadata
 
-SMALL: Final = frozenset({"number_blocks", "partitions", "workers", "revisions", "feed"})
+SMALL: Final = frozenset({"number_blocks", "partitions", "workers", "revisions", "feed", "signature_keys"})
 """Tables that do not grow."""
 
 GROWING: Final = frozenset(metadata.tables) - SMALL
