@@ -125,6 +125,8 @@ TREATED = {
     ("docs/how-to/back-up.md", "sql"): "test_a_database_that_was_restored_by_other_means_is_told_so",
     ("docs/how-to/postgresql.md", "sql"): "test_the_service_works_as_the_role_that_owns_nothing",
     ("docs/native.md", "json"): "compared with what the page's own shell is answered",
+    ("docs/retailer.md", "json"): "test_the_page_shows_a_message_and_a_sample_that_checks_it",
+    ("docs/retailer.md", "python"): "test_the_page_shows_a_message_and_a_sample_that_checks_it",
     ("docs/how-to/retailer.md", "json"): "sent by the page's own shell as cancel.json",
     ("docs/how-to/plaza.md", "xml"): "sent by the page's own shell as cancel.xml",
     ("docs/settings.md", "toml"): "test_the_file_of_settings_is_read",

@@ -22,6 +22,7 @@ from countermand.domain.parties import Asker
 from countermand.domain.subscriptions import PROCESS_FINISHED
 from countermand.reads.parties import find_party
 from countermand.store import tables as t
+from tests.docs.snippets import the_snippet
 from tests.support.receiver import Received, Receiver, answer
 from tests.wire.bol_retailer.calling import Answer, RetailerSeller, new_retailer_seller, opened_retailer, queued
 from tests.wire.bol_retailer.test_orders import item_of
@@ -29,6 +30,7 @@ from tests.wire.bol_retailer.test_orders import item_of
 pytestmark = pytest.mark.anyio
 
 PATH = "/retailer/subscriptions"
+PAGE = "docs/retailer.md"
 BOTH = ("PROCESS_STATUS", "ORDER")
 EMPTY = "The supplied value is empty, but is required."
 LOOPBACK: dict[str, Any] = {"webhook_inner_addresses": ["127.0.0.0/8"], "webhook_ports": []}
@@ -193,6 +195,23 @@ async def test_what_a_receiver_does_not_take_is_sent_again(shop: RetailerSeller,
     assert await sent(shop, receiver) == first
     (notice,) = [each for each in await rows(shop, t.notices) if each.retailer_id == shop.party]
     assert notice.state == "sent"
+
+
+async def test_the_page_shows_a_message_and_a_sample_that_checks_it(shop: RetailerSeller, receiver: Receiver) -> None:
+    await subscribe(shop, receiver.url, "ORDER")
+    line, _ = await item_of(shop, 3)
+    await shop.seller.ask(line, 1)
+    await shop.world.application.worker.once()
+    message, header = receiver.requests[-1].body, receiver.requests[-1].headers["signature"]
+    shown, told = json.loads(the_snippet(PAGE, "json")), json.loads(message)
+    assert (shown["event"] | {"resourceId": ""}) == (told["event"] | {"resourceId": ""})
+    assert shown.keys() == told.keys()
+    keys = {each["id"]: each["publicKey"] for each in (await shop.get(f"{PATH}/signature-keys"))["signatureKeys"]}
+    sample: dict[str, Any] = {}
+    exec(the_snippet(PAGE, "python"), sample)
+    sample["check"](header, message, keys)
+    with pytest.raises(InvalidSignature):
+        sample["check"](header, message + b" ", keys)
 
 
 # A subscription's life
