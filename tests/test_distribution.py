@@ -214,7 +214,7 @@ def address(program: Sequence[str | Path], tmp_path: Path) -> Iterator[str]:
 def test_by_pip_it_migrates_and_serves(wheels: Wheels, program: Sequence[str | Path], address: str) -> None:
     assert run(*program, "--version").strip() == wheels.metadata("countermand")["Version"]
     assert "countermand serve" in run(*program, "serve", "--help")
-    with httpx2.Client(base_url=address, trust_env=False) as http:
+    with httpx2.Client(base_url=address, trust_env=False, timeout=HANGS_S) as http:
         assert http.get("/healthz").status_code == 200
         assert http.get("/readyz").status_code == 200
         assert http.get("/console/static/console.css").status_code == 200

@@ -16,6 +16,7 @@ from countermand.domain.commands import AskCancellation
 from countermand.wire.native.operations import OPERATIONS
 from tests.cli.conftest import Cli
 from tests.support.listening import Listening, listening
+from tests.support.waiting import HANGS_S
 
 LEFT_OUT = {
     "search.find": "finds what is exported",
@@ -38,7 +39,7 @@ def environment(database_url: str, service: Listening) -> dict[str, str]:
         line = service.do(world.order(units)).lines[0].id
         ask = AskCancellation(line=line, actor=world.actor(world.retailer), units=1, note="zu viel 🥾")
         service.do(world.submit(ask, retailer=world.retailer))
-    with httpx2.Client(base_url=service.url) as http:
+    with httpx2.Client(base_url=service.url, timeout=HANGS_S) as http:
         order = {
             "retailer": str(world.retailer),
             "reference": "PAID",
@@ -59,7 +60,7 @@ def _bearer(service: Listening, party: UUID) -> dict[str, str]:
 def _rows(service: Listening, party: UUID, path: str) -> list[Any]:
     """All pages of a list, as the party's own token gets them."""
     found, after = [], ""
-    with httpx2.Client(base_url=service.url, headers=_bearer(service, party)) as http:
+    with httpx2.Client(base_url=service.url, headers=_bearer(service, party), timeout=HANGS_S) as http:
         while True:
             page = http.get(f"{path}?limit=2{after}").raise_for_status().json()
             [rows] = [each for each in page.values() if isinstance(each, list)]

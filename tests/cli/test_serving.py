@@ -36,7 +36,7 @@ def test_it_says_in_one_line_where_it_listens_and_on_what(running: Server) -> No
 def test_while_nobody_can_log_in_it_prints_a_link_that_makes_the_first_operator(running: Server) -> None:
     words, _, link = running.log.read_text().splitlines()[0].rpartition(" ")
     assert words == "Nobody can log in yet. This link makes the first operator, within an hour:"
-    with httpx2.Client(trust_env=False) as http:
+    with httpx2.Client(trust_env=False, timeout=HANGS_S) as http:
         assert "Make the first operator" in http.get(link).text
         same = {"sec-fetch-site": "same-origin"}
         form = {"email": "ada@example.com", "password": "correct horse battery"}
@@ -66,7 +66,9 @@ def test_one_shot_commands_work_while_a_server_runs_and_it_sees_what_they_did(ru
     placed, line = command("order", "add", "-", stdin=json.dumps(order("PO-1", 2)), **where).split("\t")
     token = command("token", "create", "--party", "Fine Shoes", **where)
     base = f"http://127.0.0.1:{running.port}"
-    with httpx2.Client(base_url=base, headers={"Authorization": f"Token {token}"}, trust_env=False) as http:
+    with httpx2.Client(
+        base_url=base, headers={"Authorization": f"Token {token}"}, trust_env=False, timeout=HANGS_S
+    ) as http:
         assert http.get(f"/orders/{placed}/").status_code == 200
         assert http.delete(f"/orders/items/cancel/{line}/").status_code == 204
     [asked] = json.loads(command("cancellations", "--json", **where))

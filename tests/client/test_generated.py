@@ -12,6 +12,7 @@ import httpx2
 from countermand.admin.callers import PLATFORM
 from tests.client import generated_story
 from tests.support.listening import Listening
+from tests.support.waiting import HANGS_S
 
 CONFIGURATION = """
 content_type_overrides:
@@ -56,7 +57,7 @@ def test_a_generated_client_plays_the_whole_story(service: Listening, tmp_path: 
 
 def _described(service: Listening) -> dict[str, Any]:
     """The description as it is served, with one kind of file for a job: of two, the tool writes code that fails."""
-    description: dict[str, Any] = httpx2.get(f"{service.url}/openapi.json").json()
+    description: dict[str, Any] = httpx2.get(f"{service.url}/openapi.json", timeout=HANGS_S).json()
     del description["paths"]["/v1/jobs/{job}/input"]["put"]["requestBody"]["content"]["application/jsonl"]
     return description
 

@@ -11,6 +11,7 @@ import pytest
 from countermand.admin.callers import PLATFORM
 from countermand_client import AsyncClient, Client, Conflict, Forbidden, Invalid, NotFound, RuleRefused, Unauthenticated
 from tests.support.listening import Listening
+from tests.support.waiting import HANGS_S
 from tests.wire.native.calling import Native
 
 
@@ -90,7 +91,7 @@ def test_what_goes_wrong_has_its_class(
         retailer.cancellations.get("can_" + "0" * 32)
     assert unknown.value.code == "unknown_cancellation"
     assert unknown.value.docs_url == f"{service.url}/problems/unknown_cancellation"
-    assert httpx2.get(unknown.value.docs_url).status_code == 200
+    assert httpx2.get(unknown.value.docs_url, timeout=HANGS_S).status_code == 200
     with pytest.raises(Invalid) as invalid:
         retailer.cancellations.create(lines=[{"line": line, "units": 0}])
     assert [(each.pointer, each.code) for each in invalid.value.errors] == [("/lines/0/units", "out_of_range")]

@@ -258,7 +258,11 @@ async def test_story_5_captured_later(market: Market) -> None:
 
 def test_story_6_by_mail(market: Market) -> None:
     letters = len(market.town.mailbox.letters)
-    with market.client("P") as platform, market.client("S") as supplier, httpx2.Client(base_url=market.url) as browser:
+    with (
+        market.client("P") as platform,
+        market.client("S") as supplier,
+        httpx2.Client(base_url=market.url, timeout=HANGS_S) as browser,
+    ):
         address = f"desk-{next(NUMBERS)}@b.example"
         made = platform.endpoints.create(url=f"mailto:{address}", party=market.supplier.id)
         assert (made.state, made.party) == ("unconfirmed", market.supplier.id)

@@ -82,7 +82,7 @@ def asks(server: Server, line: str) -> int:
     """How many cancellations of a line there are."""
     url = f"http://127.0.0.1:{server.port}/v1/cancellations"
     headers = {"Authorization": f"Bearer {server.token}"}
-    answer = httpx2.get(url, params={"line": line}, headers=headers, trust_env=False)
+    answer = httpx2.get(url, params={"line": line}, headers=headers, trust_env=False, timeout=HANGS_S)
     return len(answer.json()["cancellations"])
 
 

@@ -207,7 +207,7 @@ def test_the_oldest_program_of_the_window_and_this_one_serve_side_by_side(postgr
     with ExitStack() as stack:
         old, process = stack.enter_context(program(source, tmp_path / "old.log", url, **given))
         new = f"http://127.0.0.1:{stack.enter_context(serving(url, tmp_path / 'new.log', **given)).port}"
-        http = stack.enter_context(httpx2.Client(trust_env=False))
+        http = stack.enter_context(httpx2.Client(trust_env=False, timeout=HANGS_S))
         for asked_at, answered_at, line in ((old, new, lines[0]), (new, old, lines[1])):
             asked = http.delete(f"{asked_at}/orders/items/cancel/{line}/", headers=retailer)
             assert asked.status_code == 204, asked.text

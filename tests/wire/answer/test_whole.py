@@ -22,6 +22,7 @@ from countermand.reads.cancellations import CancellationFilter
 from countermand.reads.scope import Scope
 from tests.seeds.serving import serving
 from tests.support.mailbox import Mailbox
+from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +65,7 @@ async def test_from_the_mail_to_the_answer(beside: tuple[World, str]) -> None:
     world, base = beside
     world.clock.now = datetime.now(UTC)
     links = world.application.links
-    async with Mailbox() as box, httpx2.AsyncClient() as browser:
+    async with Mailbox() as box, httpx2.AsyncClient(timeout=HANGS_S) as browser:
         link = await link_in_the_mailbox(world, box, links)
         assert link.startswith(f"{base}/answer/")
 

@@ -16,6 +16,7 @@ from lxml import etree
 
 from tests.seeds.serving import command
 from tests.support.pgnode import free_port
+from tests.support.waiting import HANGS_S
 from tests.wire.bol_plaza.calling import SCHEMAS, cancellation, transport
 from tests.wire.bol_plaza.shop import Shop, serving_shop
 from tests.wire.bol_plaza.wire import answer_to
@@ -81,6 +82,7 @@ def test_the_client_confirms_what_a_customer_asked(api: PlazaAPI, shop: Shop) ->
         f"{shop.url}/v1/cancellations/{cancellation_id}",
         headers={"Authorization": f"Bearer {shop.platform_token}"},
         trust_env=False,
+        timeout=HANGS_S,
     )
     assert (answer.json()["state"], answer.json()["unasked"]) == ("accepted", False)
 
