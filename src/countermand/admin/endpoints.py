@@ -381,7 +381,7 @@ def update_endpoint(
 def _kinds_of(endpoint: Endpoint, kinds: Collection[str]) -> tuple[EventKind, ...]:
     wanted = check_kinds(kinds)
     if wanted and endpoint.subscription is not None:
-        raise SubscribedError("This is a subscription. What it is told of is changed through bol's Retailer API.")
+        raise SubscribedError("This is a subscription. Its resources are changed through bol's Retailer API.")
     return wanted
 
 

@@ -22,7 +22,7 @@ class EndpointOut(BaseModel):
     events: list[EventKind]
     resources: Annotated[
         list[Resource] | None,
-        Field(description="of a subscription of bol's Retailer API: what it is told of; null for other endpoints"),
+        Field(description="which changes a subscription of bol's Retailer API reports; null for other endpoints"),
     ]
     label: str
     state: EndpointState

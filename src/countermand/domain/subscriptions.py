@@ -13,7 +13,7 @@ from countermand.domain.problems import UnfitError
 
 
 class Resource(StrEnum):
-    """What a subscription is told of."""
+    """What a subscription can report changes of."""
 
     PROCESS_STATUS = "PROCESS_STATUS"
     ORDER = "ORDER"
@@ -36,7 +36,7 @@ ORDER_CHANGES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """What makes an endpoint a subscription: what it is told of, and the number by which bol knows its retailer."""
+    """What makes an endpoint a subscription: which changes it reports, and the number that bol gives its retailer."""
 
     resources: tuple[Resource, ...]
     retailer_number: int

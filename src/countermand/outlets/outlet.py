@@ -45,7 +45,7 @@ class Outlet(Protocol):
 
 
 class ProcessOutlet(Outlet, Protocol):
-    """The way out to subscriptions, which are told of process statuses too."""
+    """The way out to subscriptions. They get messages about process statuses, too."""
 
     async def send_process(self, endpoint: Endpoint, process: ProcessView, now: datetime) -> Attempt:
         """Make one attempt to say that a process status has become final."""

@@ -12,15 +12,14 @@ from countermand.admin.audit import Author
 from countermand.admin.endpoints import EndpointChange, UnknownEndpointError
 from countermand.domain.addresses.address import AddressRules
 from countermand.domain.endpoint import Endpoint, EndpointState
-from countermand.domain.line import NO_LINE
 from countermand.domain.problems import ProblemError
 from countermand.domain.processes import ProcessState
 from countermand.domain.subscriptions import PROCESS_FINISHED, Resource, Subscription
 from countermand.keyring import Keyring
+from countermand.service.notices import notice_row
 from countermand.service.numbers import Numbers
 from countermand.service.workspace import Row
 from countermand.store import statements as sql
-from countermand.store.codecs import partition_of
 from countermand.store.engines.protocol import engine_of
 
 DISABLED: Final = "Disabled through bol's Retailer API."
@@ -132,22 +131,8 @@ class Subscriptions:
 
 
 def _notice(who: Subscriber, endpoint: UUID, number: int) -> Row:
-    return {
-        "retailer_id": who.party,
-        "id": who.author.ids.new(),
-        "partition": partition_of(who.party),
-        "endpoint_id": endpoint,
-        "event_id": who.author.ids.new(),
-        "line_id": NO_LINE,
-        "seq": number,
-        "kind": PROCESS_FINISHED,
-        "state": "due",
-        "attempts": 0,
-        "due_at": who.author.at,
-        "last_result": "",
-        "attempted_at": None,
-        "created_at": who.author.at,
-    }
+    new, subject = who.author.ids.new(), who.author.ids.new()
+    return notice_row(new, endpoint, who.party, subject, kind=PROCESS_FINISHED, seq=number, now=who.author.at)
 
 
 def subscriptions_of(connection: Connection, retailer: UUID) -> list[Endpoint]:

@@ -176,12 +176,8 @@ def _answers(operation: Operation[Request], told: Described) -> dict[str, Any]:
     return good | {status: _answer(f"A problem: {why}.", "Problem") for status, why in sorted(wrong.items())}
 
 
-def _answer(told: str, schema: str) -> dict[str, Any]:
-    return {"description": told, "content": {MEDIA_TYPE: {"schema": named(schema)}}}
-
-
-def _plain(told: str, schema: str) -> dict[str, Any]:
-    return {"description": told, "content": {"application/json": {"schema": named(schema)}}}
+def _answer(told: str, schema: str, media_type: str = MEDIA_TYPE) -> dict[str, Any]:
+    return {"description": told, "content": {media_type: {"schema": named(schema)}}}
 
 
 _TOKEN: Final[dict[str, Any]] = {
@@ -206,9 +202,9 @@ _TOKEN: Final[dict[str, Any]] = {
         },
     },
     "responses": {
-        "200": _plain("A token for 299 seconds.", "AccessToken"),
+        "200": _answer("A token for 299 seconds.", "AccessToken", "application/json"),
         **{
-            status: _plain(f"{why}.", "TokenError")
+            status: _answer(f"{why}.", "TokenError", "application/json")
             for status, why in (
                 ("400", "The body cannot be read, or asks for another grant"),
                 ("401", "The id or the secret is wrong"),
