@@ -74,8 +74,8 @@ def run(*arguments: str | Path, stdin: str = "", **environment: str) -> str:
 
 def shown(server: Server, line: str) -> dict[str, Any]:
     """The line as the command line shows it."""
-    listed = json.loads(run(BIN / "countermand", "orders", "--json", "--database", server.database))
-    found = next(each for order in listed for each in order["lines"] if each["id"] == line)
+    orders = run(BIN / "countermand", "orders", server.order, "--json", "--database", server.database)
+    found = next(each for order in json.loads(orders) for each in order["lines"] if each["id"] == line)
     return {name: found[name] for name in ("open", "asked", "cancelled", "shipped")}
 
 
