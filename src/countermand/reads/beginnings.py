@@ -44,7 +44,7 @@ def has_beginning(column: ColumnElement[Any], spellings: Sequence[str]) -> Colum
     return or_(*(func.substr(column, 1, len(each)) == each for each in spellings))
 
 
-def orders_that_begin(engine: Engine, scope: Scope, text: str) -> dict[str, Way]:
+def orders_that_begin(scope: Scope, text: str) -> dict[str, Way]:
     """Orders of which something begins with this text, by what that is. A supplier is told nothing of customers."""
     if len(text) < BEGINNING_CHARS_MIN:
         return {}
@@ -54,7 +54,6 @@ def orders_that_begin(engine: Engine, scope: Scope, text: str) -> dict[str, Way]
         "tracking_number": _by_tracking(scope, text),
         "email": _by_key(scope, beginning_of_email(text)),
         "payment_reference": _by_key(scope, beginning_of_payment(text)),
-        "title": _by_title(engine, scope, text),
     }
 
 
@@ -74,9 +73,16 @@ def newest_that_begin(scope: Scope, text: str) -> dict[str, Way]:
             parcels, *_same(parcels, of), _sent_by(scope), has_beginning(parcels.c.tracking_folded, spellings)
         ),
     }
-    if words := words_of(text):
-        tests["title"] = lambda of: has_part(scope, [term_of_word(word) for word in words], of)
     return {name: [_keys(near, fits(near.c)) for near in _newest(scope)] for name, fits in tests.items()}
+
+
+def orders_titled(engine: Engine, scope: Scope, text: str) -> Way:
+    """Orders with a title of these words, or of words that begin so."""
+    terms = [term_of_word(word) for word in words_of(text)]
+    if len(text) < BEGINNING_CHARS_MIN or not terms:
+        return []
+    found = engine.some_found(keys_with_terms(engine, scope, terms, begin=True), BEGINNING_MAX).subquery("placed")
+    return [_keys(found), *(_keys(newest, has_part(scope, terms, newest.c)) for newest in _newest(scope))]
 
 
 def _newest(scope: Scope) -> list[Any]:
@@ -146,14 +152,6 @@ def _by_key(scope: Scope, beginning: str) -> Way:
     mine = [] if scope.kind is PartyKind.PLATFORM else [keys.retailer_id == scope.party]
     query = select(keys.retailer_id, keys.order_id, keys.placed_at).where(*mine, begins(keys.key, [beginning]))
     return [_keys(query.order_by(keys.key.desc(), keys.placed_at.desc()).limit(BEGINNING_MAX).subquery("placed"))]
-
-
-def _by_title(engine: Engine, scope: Scope, text: str) -> Way:
-    terms = [term_of_word(word) for word in words_of(text)]
-    if not terms:
-        return []
-    found = keys_with_terms(engine, scope, terms, begin=True)
-    return [_keys(engine.some_found(found, BEGINNING_MAX).subquery("placed"))]
 
 
 def _keys(near: Any, *fits: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, sel
 from countermand.domain.parties import PartyKind
 from countermand.domain.search import key_of_email, key_of_name, key_of_payment, spellings_of, words_of
 from countermand.ids import read
-from countermand.reads.beginnings import Way, near, newest_that_begin, orders_that_begin
+from countermand.reads.beginnings import Way, near, newest_that_begin, orders_that_begin, orders_titled
 from countermand.reads.scope import Scope, is_cancellation, line_scope, order_scope, retailer_of
 from countermand.store import tables as t
 from countermand.store.columns import Record
@@ -121,6 +121,11 @@ def found_by(connection: Connection, scope: Scope, text: str, count: int) -> Ite
         yield Hits(by=name, whole=whole, keys=_newest_of(connection, way, count))
 
 
+def keys_titled(connection: Connection, scope: Scope, text: str, count: int) -> Sequence[Record]:
+    """At most ``count`` orders, newest first, that have a line with such a title."""
+    return _newest_of(connection, orders_titled(engine_of(connection), scope, text), count)
+
+
 def _newest_of(connection: Connection, way: Way, count: int) -> Sequence[Record]:
     if not way:
         return []
@@ -176,9 +181,9 @@ def _whole(scope: Scope, text: str) -> dict[str, Way]:
 
 def _begun(engine: Engine, scope: Scope, text: str) -> dict[str, Way]:
     """By how something begins, or by words of a title."""
-    ways = orders_that_begin(engine, scope, text)
     newest = newest_that_begin(scope, text)
-    return {name: [*way, *newest.get(name, ())] for name, way in ways.items()}
+    ways = {name: [*way, *newest.get(name, ())] for name, way in orders_that_begin(scope, text).items()}
+    return ways | {"title": orders_titled(engine, scope, text)}
 
 
 def _by_sku(scope: Scope, text: str) -> Way:

@@ -13,7 +13,7 @@ from countermand.ids import read
 from countermand.reads.cancellations import cancellation_by_id
 from countermand.reads.line_lists import LineQuery, lines_of_sku, list_lines
 from countermand.reads.lines import LineDetail, line_view, lines_of_orders
-from countermand.reads.lookup import found_by
+from countermand.reads.lookup import found_by, keys_titled
 from countermand.reads.order_summaries import order_summaries
 from countermand.reads.parties import parties_named, party_seen
 from countermand.reads.refunds import refund_by_id
@@ -87,8 +87,7 @@ def _lines(connection: Connection, scope: Scope, text: str, limit: int) -> Itera
 def _lines_titled(connection: Connection, scope: Scope, text: str, limit: int) -> Iterator[LineDetail]:
     """Lines whose titles have all these words, or words that begin so, of the newest orders with such lines."""
     words = words_of(text)
-    titled = [hits.keys for hits in found_by(connection, scope, text, limit) if hits.by == "title"]
-    orders = [(key.retailer_id, key.order_id) for keys in titled for key in keys]
+    orders = [(key.retailer_id, key.order_id) for key in keys_titled(connection, scope, text, limit)]
     inside = lines_of_orders(connection, scope, orders)
     for _, order in orders:
         for line in inside.get(order, []):
