@@ -8,7 +8,8 @@ import asyncio
 import importlib
 import inspect
 import pkgutil
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -62,6 +63,7 @@ from countermand.domain.money.commands import RetryRefund
 from countermand.domain.orders import NewLine, PlaceOrder, Repeats
 from countermand.domain.parties import Actor, PartyKind
 from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.search import term_of_word
 from countermand.ids import Ids
 from countermand.reads import asks as ask_reads
 from countermand.reads import attempts as attempt_reads
@@ -110,7 +112,7 @@ from countermand.store.recovery import STATES, Recovery, recover_some
 from countermand.store.tables import PARTITIONS
 from tests.support import templates
 from tests.support.pgnode import Node
-from tests.support.plans import Inspector, Question, beside, statements_of
+from tests.support.plans import Asked, Inspector, Question, beside, statements_of
 from tests.support.population import Population, populate
 
 LINES: Final = 30_000
@@ -472,6 +474,13 @@ def _each_text(filled: Filled, texts: dict[str, str], ask: Callable[[Connection,
 def _(filled: Filled) -> Cases:
     return _each_text(
         filled, BEGINNINGS, lambda connection, scope, text: list(lookup.found_by(connection, scope, text, 20))
+    )
+
+
+@of("reads.lookup.keys_titled")
+def _(filled: Filled) -> Cases:
+    return _each_text(
+        filled, BEGINNINGS, lambda connection, scope, text: lookup.keys_titled(connection, scope, text, 20)
     )
 
 
@@ -2165,3 +2174,27 @@ def _faults(connection: Connection, inspector: Inspector, questions: Cases) -> l
             for fault in inspector.faults(connection, each):
                 found.setdefault(f"{fault}\n    {each.statement[:3000]}", []).append(name)
     return [f"{', '.join(names)}: {fault}" for fault, names in found.items()]
+
+
+WORDS_FUNCTION: Final = {"words": "tsquery", "sees": "text", "party": "uuid", "most": "bigint"}
+"""The parameters of ``parts_with_words``, and their types."""
+
+
+@pytest.mark.anyio
+async def test_the_function_that_finds_words_asks_their_index_first(asking: Asking) -> None:
+    """What a function does stands in no plan of its caller, so its own statement is looked at."""
+    if asking.database.engine.name != "postgresql":
+        return
+    supplier = asking.filled.population.big_supplier
+    words = " & ".join(term_of_word(word) for word in ("model17", "kind17"))
+
+    def faults(connection: Connection) -> Sequence[str]:
+        body = "SELECT prosrc FROM pg_proc WHERE proname = 'parts_with_words'"
+        statement = str(connection.exec_driver_sql(body).scalar_one())
+        for place, (name, kind) in enumerate(WORDS_FUNCTION.items(), start=1):
+            given = f"CAST(CAST(${place} AS TEXT) AS {kind})"
+            statement, count = re.subn(rf"(?<![a-z_.]){name}\b", given, statement)
+            assert count, name
+        return asking.inspector.faults(connection, Asked(statement, (words, str(supplier), str(supplier), "9")))
+
+    assert await asking.database.write(faults) == []

@@ -13,9 +13,11 @@ from countermand.admin.scores import Appeal, judged
 from countermand.domain.commands import AcceptCancellation, AskCancellation, CancelOwn, Ship
 from countermand.domain.policy import DEFAULT_POLICY
 from countermand.domain.reasons import CancelReason
+from countermand.domain.search import term_of_sku
 from countermand.reads.policies import ANY_FULFILLER
 from countermand.service.calls import Done
 from countermand.store import tables as t
+from countermand.store.engines.protocol import Terms, engine_of
 from countermand.store.row_security import SHOWN_TO_ALL, viewer
 from countermand.store.tables import metadata
 from tests.support import templates
@@ -162,6 +164,25 @@ async def test_the_doors_work_as_they_do_for_the_owner(bound: World) -> None:
     assert strangers.json() == unknown.json()
     assert [each["line"] for each in awaiting.json()["cancellations"]] == [str(order.lines[0].id)]
     assert (shown.status_code, foreign.status_code) == (200, 404)
+
+
+async def test_words_lead_a_party_to_its_own_orders_and_to_no_others(bound: World) -> None:
+    await bound.order(1, fulfillers=(bound.supplier,))
+
+    def forgotten(connection: Connection) -> set[UUID]:
+        keys = engine_of(connection).keys_by_terms(Terms(all=[term_of_sku("SKU-0")], begin=False))
+        return {row.retailer_id for row in connection.execute(keys)}
+
+    async def found(who: UUID | None) -> set[UUID]:
+        token = viewer.set(who)
+        try:
+            return await bound.application.database.read(forgotten)
+        finally:
+            viewer.reset(token)
+
+    assert bound.retailer in await found(None)
+    assert [await found(who) for who in (bound.retailer, bound.supplier)] == [{bound.retailer}] * 2
+    assert [await found(who) for who in (bound.other_retailer, bound.other_supplier)] == [set(), set()]
 
 
 async def test_a_connection_that_says_nothing_sees_nothing(bound: World, owner: Engine) -> None:

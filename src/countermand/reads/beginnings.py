@@ -81,7 +81,7 @@ def orders_titled(engine: Engine, scope: Scope, text: str) -> Way:
     terms = [term_of_word(word) for word in words_of(text)]
     if len(text) < BEGINNING_CHARS_MIN or not terms:
         return []
-    found = engine.some_found(keys_with_terms(engine, scope, terms, begin=True), BEGINNING_MAX).subquery("placed")
+    found = keys_with_terms(engine, scope, terms, begin=True, most=BEGINNING_MAX).subquery("placed")
     return [_keys(found), *(_keys(newest, has_part(scope, terms, newest.c)) for newest in _newest(scope))]
 
 

@@ -396,7 +396,7 @@ def _searched(
     """Orders with a part that has these terms, or terms that ``begin`` so, by the full-text index of either engine."""
     engine = engine_of(connection)
     keys = keys_with_terms(engine, scope, terms, begin=begin).distinct()
-    keys = keys.where(*_placed(engine.searched.c.placed_at, wanted))
+    keys = keys.where(*_placed(keys.selected_columns.placed_at, wanted))
     # Found first, and sorted then: else a planner may go through all orders by time and look for the words in each.
     columns: Any = keys.cte("searched", nesting=True).prefix_with("MATERIALIZED").c
     return Branch(select(*columns), columns.retailer_id, columns.order_id, columns.placed_at)

@@ -9,22 +9,16 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.search import term_of_holder, term_of_retailer
 from countermand.reads.scope import Scope
 from countermand.store import tables as t
-from countermand.store.engines.protocol import Engine
+from countermand.store.engines.protocol import Engine, Terms
 
 
-def keys_with_terms(engine: Engine, scope: Scope, terms: Sequence[str], *, begin: bool) -> Select[*tuple[Any, ...]]:
+def keys_with_terms(
+    engine: Engine, scope: Scope, terms: Sequence[str], *, begin: bool, most: int | None = None
+) -> Select[*tuple[Any, ...]]:
     """Keys of orders with a part that has these terms, or terms that ``begin`` so, by the full-text index."""
-    parts = t.order_parts.c
-    held: ColumnElement[bool] = parts.held == true()
-    searched = engine.searched.c
-    if engine.searched is not t.order_parts:
-        same = (parts[name] == searched[name] for name in ("retailer_id", "order_id", "fulfiller_id"))
-        held = exists_by_key(t.order_parts, *same, held)
-    fits = [engine.has_terms(_whose(scope), terms, begin=begin)]
-    if scope.kind is not PartyKind.PLATFORM:
-        # Who held lines of it before, and holds none any more, is found by its terms too.
-        fits.append(or_(searched.retailer_id == scope.party, held))
-    return select(searched.retailer_id, searched.order_id, searched.placed_at).where(*fits)
+    # Who held lines of it before, and holds none any more, is found by its terms too.
+    party = None if scope.kind is PartyKind.PLATFORM else scope.party
+    return engine.keys_by_terms(Terms(all=terms, begin=begin, whose=_whose(scope), party=party, most=most))
 
 
 def has_part(scope: Scope, terms: Sequence[str], keys: Any) -> ColumnElement[bool]:

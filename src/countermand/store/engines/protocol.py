@@ -4,13 +4,13 @@ All engines run the same synchronous functions over a SQLAlchemy connection. Wha
 asked of ``engine_of(connection)``, and of ``Words`` where a single value or condition is written.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, Table
+from sqlalchemy import Connection, Select, Table
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
@@ -183,8 +183,6 @@ class Engine(Protocol):
     """``newest`` and ``oldest``: where transactions stand in this snapshot."""
     columns: TextualSelect
     """``table_name`` and ``column_name`` of what is in this database."""
-    searched: Table
-    """Where the terms of orders' parts are indexed."""
     first_notices: str
     """What to select ``n`` from: the first few notices that are due of each of the pairs in ``:pairs``."""
 
@@ -228,14 +226,11 @@ class Engine(Protocol):
     def index_terms(self, connection: Connection, part: Mapping[str, Any]) -> None:
         """Let a part of an order that was written by itself be found by its terms."""
 
-    def has_terms(self, whose: Sequence[Sequence[str]], terms: Iterable[str], *, begin: bool) -> ColumnElement[bool]:
-        """A row of ``searched`` has all ``terms``, or terms that ``begin`` so.
+    def keys_by_terms(self, wanted: "Terms") -> Select[*tuple[Any, ...]]:
+        """The keys of parts of orders that have these terms, by their index: retailer_id, order_id, placed_at.
 
-        Each of ``whose`` is a group of terms of which it has one at least.
+        Where ``most`` is given, those that were written last are taken, if the index is in that order.
         """
-
-    def some_found(self, keys: Select[*tuple[Any, ...]], count: int) -> Select[*tuple[Any, ...]]:
-        """At most so many of what the full-text index leads to, the last ones where it is in the order of writing."""
 
     def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
         """What to select from: the tables of ``joins``, looked into in this order for each of the keys in ``:keys``.
@@ -271,6 +266,21 @@ class Engine(Protocol):
             UnsafeDatabaseError: there is something already, or the server would lose what is acknowledged.
             ArchiveError: the backup is not what its manifest says.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a part of an order is found by: ``all`` of these terms, or terms that ``begin`` so.
+
+    Each of ``whose`` is a group of terms of which it has one at least. With a ``party``, it is a part of what that sold
+    or still holds.
+    """
+
+    all: Sequence[str]
+    begin: bool
+    whose: Sequence[Sequence[str]] = ()
+    party: UUID | None = None
+    most: int | None = None
 
 
 def ping(connection: Connection) -> None:

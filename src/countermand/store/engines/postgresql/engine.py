@@ -4,13 +4,29 @@ A batch is one statement, and the rows of each table travel as one JSON paramete
 for each row, took most of the time of a busy lane (docs/decisions/0012).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, Connection, Insert, Select, String, Table, TextClause, select, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Insert,
+    Select,
+    String,
+    Table,
+    TextClause,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
@@ -18,6 +34,7 @@ from sqlalchemy.types import TypeEngine
 from countermand.store import statements as sql
 from countermand.store.archive import ArchiveReader, ArchiveWriter, Progress
 from countermand.store.changes import LostRaceError
+from countermand.store.columns import Id, Instant
 from countermand.store.engines.postgresql import backup
 from countermand.store.engines.postgresql.address import AddressError, is_postgres, read_address
 from countermand.store.engines.postgresql.words import PostgresWords
@@ -27,6 +44,7 @@ from countermand.store.engines.protocol import (
     RestorePlan,
     Rows,
     RowUpdate,
+    Terms,
     Touched,
     UnavailableError,
     UnsafeDatabaseError,
@@ -38,6 +56,13 @@ from countermand.store.tables import metadata
 _OLDEST: Final = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)"
 _NEWEST: Final = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:name AS TEXT), 0))")
+
+
+_SEEN: Final[ColumnElement[str]] = literal_column(
+    "CASE WHEN row_security_active('order_parts') THEN coalesce(current_setting('countermand.sees', true), '')"
+    " ELSE 'all' END"
+)
+"""What row-level security compares rows with, or that it does not bind this role."""
 
 
 class PostgresEngine:
@@ -69,8 +94,6 @@ class PostgresEngine:
         " ON a.attrelid = c.oid WHERE c.relnamespace = CAST(current_schema() AS REGNAMESPACE)"
         " AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
     ).columns(table_name=String, column_name=String)
-    # The parts themselves have an index of their terms.
-    searched = metadata.tables["order_parts"]
     # Pair by pair.
     first_notices = (
         "json_array_elements(CAST(CAST(:pairs AS TEXT) AS JSON)) AS pair CROSS JOIN LATERAL (SELECT * FROM notices"
@@ -144,16 +167,15 @@ class PostgresEngine:
     def index_terms(self, connection: Connection, part: Mapping[str, Any]) -> None:
         """The part has its terms."""
 
-    def has_terms(self, whose: Sequence[Sequence[str]], terms: Iterable[str], *, begin: bool) -> ColumnElement[bool]:
-        """In the words of their index."""
-        groups = [f"({' | '.join(group)})" if len(group) > 1 else group[0] for group in whose]
-        query = " & ".join([*groups, *(f"{term}:*" if begin else term for term in terms)])
-        found = text("array_to_tsvector(string_to_array(order_parts.terms, ' ')) @@ CAST(:terms AS tsquery)")
-        return cast("ColumnElement[bool]", found.bindparams(terms=query))
-
-    def some_found(self, keys: Select[*tuple[Any, ...]], count: int) -> Select[*tuple[Any, ...]]:
-        """Planned as if all were read, so by the index, and read only as far as is asked."""
-        return select(keys.cte("some_found", nesting=True).prefix_with("MATERIALIZED")).limit(count)
+    def keys_by_terms(self, wanted: Terms) -> Select[*tuple[Any, ...]]:
+        """By a function that asks the index before row-level security, and row-level security as well."""
+        groups = [f"({' | '.join(group)})" if len(group) > 1 else group[0] for group in wanted.whose]
+        words = " & ".join([*groups, *(f"{term}:*" if wanted.begin else term for term in wanted.all)])
+        party, most = bindparam("party", wanted.party, Id), bindparam("most", wanted.most, BigInteger)
+        found = func.parts_with_words(cast(words, postgresql.TSQUERY), _SEEN, party, most).table_valued(
+            column("retailer_id", Id), column("order_id", Id), column("placed_at", Instant), name="found"
+        )
+        return select(found.c.retailer_id, found.c.order_id, found.c.placed_at)
 
     def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
         """``OFFSET 0`` keeps each look-up what it is: one row by the whole of its primary key."""

@@ -4,17 +4,16 @@ SQLite has no round trips: the driver runs a statement row by row, and the rows 
 because SQLAlchemy takes three times as long.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    ColumnElement,
     Connection,
     Dialect,
     Insert,
@@ -25,9 +24,13 @@ from sqlalchemy import (
     Update,
     Uuid,
     bindparam,
+    exists,
     insert,
     make_url,
+    or_,
+    select,
     text,
+    true,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -45,6 +48,7 @@ from countermand.store.engines.protocol import (
     RestorePlan,
     Rows,
     RowUpdate,
+    Terms,
     Touched,
     UnsafeDatabaseError,
     Words,
@@ -79,7 +83,6 @@ class SqliteEngine:
         "SELECT t.name AS table_name, c.name AS column_name FROM sqlite_schema AS t"
         " JOIN pragma_table_xinfo(t.name) AS c WHERE t.type = 'table'"
     ).columns(table_name=String, column_name=String)
-    searched = t.order_search
     # There is no LATERAL: the same rows are looked up by their number.
     first_notices = (
         "json_each(:pairs) AS pair JOIN notices AS n ON n.rowid IN (SELECT rowid FROM notices"
@@ -137,16 +140,18 @@ class SqliteEngine:
             insert(t.order_search).values({each.name: part[each.name] for each in t.order_search.columns})
         )
 
-    def has_terms(self, whose: Sequence[Sequence[str]], terms: Iterable[str], *, begin: bool) -> ColumnElement[bool]:
-        """In the query language of FTS5."""
-        groups = [f"({' OR '.join(group)})" if len(group) > 1 else group[0] for group in whose]
-        query = " AND ".join([*groups, *(f"{term}*" if begin else term for term in terms)])
-        found: Any = text("order_search MATCH :terms").bindparams(terms=query)
-        return cast("ColumnElement[bool]", found)
-
-    def some_found(self, keys: Select[*tuple[Any, ...]], count: int) -> Select[*tuple[Any, ...]]:
-        """FTS5 finds them in the order of their numbers, or the other way round."""
-        return keys.order_by(text("order_search.rowid DESC")).limit(count)
+    def keys_by_terms(self, wanted: Terms) -> Select[*tuple[Any, ...]]:
+        """In the query language of FTS5, which finds them in the order of their numbers, or the other way round."""
+        groups = [f"({' OR '.join(group)})" if len(group) > 1 else group[0] for group in wanted.whose]
+        words = " AND ".join([*groups, *(f"{term}*" if wanted.begin else term for term in wanted.all)])
+        searched, parts = t.order_search.c, t.order_parts.c
+        keys = select(searched.retailer_id, searched.order_id, searched.placed_at)
+        keys = keys.where(text("order_search MATCH :terms").bindparams(terms=words))
+        if wanted.party:
+            same = (parts[name] == searched[name] for name in ("retailer_id", "order_id", "fulfiller_id"))
+            held = exists().where(*same, parts.fulfiller_id == wanted.party, parts.held == true())
+            keys = keys.where(or_(searched.retailer_id == wanted.party, held))
+        return keys.order_by(text("order_search.rowid DESC")).limit(wanted.most) if wanted.most else keys
 
     def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
         """SQLite looks into tables that are joined by CROSS JOIN in the order in which they are written."""
