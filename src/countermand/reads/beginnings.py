@@ -20,7 +20,7 @@ from countermand.domain.search import (
     words_of,
 )
 from countermand.reads.scope import Scope, as_indexed, line_scope
-from countermand.reads.terms import exists_by_key, has_part, keys_with_terms, part_scope
+from countermand.reads.terms import exists_by_key, has_part, key_columns, keys_with_terms, part_scope
 from countermand.store import tables as t
 from countermand.store.engines.protocol import Engine
 
@@ -73,7 +73,9 @@ def newest_that_begin(scope: Scope, text: str) -> dict[str, Way]:
             parcels, *_same(parcels, of), _sent_by(scope), has_beginning(parcels.c.tracking_folded, spellings)
         ),
     }
-    return {name: [_keys(near, fits(near.c)) for near in _newest(scope)] for name, fits in tests.items()}
+    return {
+        name: [_keys(first, fits(key_columns("first"))) for first in _newest(scope)] for name, fits in tests.items()
+    }
 
 
 def orders_titled(engine: Engine, scope: Scope, text: str) -> Way:
@@ -82,7 +84,7 @@ def orders_titled(engine: Engine, scope: Scope, text: str) -> Way:
     if len(text) < BEGINNING_CHARS_MIN or not terms:
         return []
     found = keys_with_terms(engine, scope, terms, begin=True, most=BEGINNING_MAX).subquery("placed")
-    return [_keys(found), *(_keys(newest, has_part(scope, terms, newest.c)) for newest in _newest(scope))]
+    return [_keys(found), *(_keys(first, has_part(scope, terms, key_columns("first"))) for first in _newest(scope))]
 
 
 def _newest(scope: Scope) -> list[Any]:
@@ -135,12 +137,12 @@ def _by_sku(scope: Scope, text: str) -> Way:
 
 
 def _by_tracking(scope: Scope, text: str) -> Way:
-    orders = t.orders.c
+    orders, placed = t.orders.c, key_columns("placed")
     parcels = near(scope, t.shipments, "tracking_folded", spellings_of(text), ("retailer_id", "order_id"))
     return [
         select(orders.retailer_id, orders.id.label("order_id"), orders.placed_at)
         .distinct()
-        .join_from(each, t.orders, and_(orders.retailer_id == each.c.retailer_id, orders.id == each.c.order_id))
+        .join_from(each, t.orders, and_(orders.retailer_id == placed.retailer_id, orders.id == placed.order_id))
         for each in parcels
     ]
 
@@ -156,7 +158,7 @@ def _by_key(scope: Scope, beginning: str) -> Way:
 
 def _keys(near: Any, *fits: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     """An order may have several lines, parts or parcels that begin alike."""
-    return select(near.c.retailer_id, near.c.order_id, near.c.placed_at).distinct().where(*fits)
+    return select(*key_columns(near.name)).select_from(near).distinct().where(*fits)
 
 
 def _same(table: Table, keys: Any) -> tuple[ColumnElement[bool], ...]:

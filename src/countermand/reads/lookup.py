@@ -14,6 +14,7 @@ from countermand.domain.search import key_of_email, key_of_name, key_of_payment,
 from countermand.ids import read
 from countermand.reads.beginnings import Way, near, newest_that_begin, orders_that_begin, orders_titled
 from countermand.reads.scope import Scope, is_cancellation, line_scope, order_scope, retailer_of
+from countermand.reads.terms import key_columns
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import Engine, TooBroadError, engine_of
@@ -130,8 +131,9 @@ def _newest_of(connection: Connection, way: Way, count: int) -> Sequence[Record]
     if not way:
         return []
     firsts = [_newest(each).limit(count).subquery(f"branch_{place}") for place, each in enumerate(way)]
-    together = union(*(select(first) for first in firsts)).subquery("found")
-    newest = select(together).order_by(together.c.placed_at.desc(), together.c.order_id.desc())
+    together = union(*(select(*key_columns(first.name)).select_from(first) for first in firsts)).subquery("found")
+    found = key_columns("found")
+    newest = select(*found).select_from(together).order_by(found.placed_at.desc(), found.order_id.desc())
     return connection.execute(newest.limit(count)).all()
 
 
@@ -190,7 +192,7 @@ def _by_sku(scope: Scope, text: str) -> Way:
     """The newest of each index, as a SKU is in any number of orders."""
     columns = ("retailer_id", "order_id", "placed_at")
     found = near(scope, t.lines, "sku_folded", spellings_of(text), columns, whole=True)
-    return [select(each.c.retailer_id, each.c.order_id, each.c.placed_at).distinct() for each in found]
+    return [select(*key_columns(each.name)).select_from(each).distinct() for each in found]
 
 
 def _by_number(scope: Scope, number: int) -> Iterator[Any]:
@@ -226,8 +228,8 @@ def _by_name(scope: Scope, words: list[str]) -> Iterator[Any]:
     first, *others = sorted(words, key=len, reverse=True)
     for query in _by_key(scope, key_of_name([first])):
         near = _newest(query).limit(CHECKED_MAX).subquery("first")
-        has_others = (_has_key(near, key_of_name([word]), f"word_{n}") for n, word in enumerate(others))
-        yield select(near.c.retailer_id, near.c.order_id, near.c.placed_at).where(*has_others)
+        has_others = (_has_key(key_of_name([word]), f"word_{n}") for n, word in enumerate(others))
+        yield select(*key_columns("first")).select_from(near).where(*has_others)
 
 
 def _shipped(scope: Scope, tracking_number: str) -> Select[*tuple[Any, ...]]:
@@ -241,10 +243,10 @@ def _shipped(scope: Scope, tracking_number: str) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _has_key(order: Any, key: str, name: str) -> ColumnElement[bool]:
-    keys = t.order_keys.alias(name)
-    same = (keys.c[column] == order.c[column] for column in ("retailer_id", "placed_at", "order_id"))
-    return exists().where(keys.c.key == key, *same)
+def _has_key(key: str, name: str) -> ColumnElement[bool]:
+    keys, first = t.order_keys.alias(name).c, key_columns("first")
+    same = (keys.retailer_id == first.retailer_id, keys.placed_at == first.placed_at)
+    return exists().where(keys.key == key, *same, keys.order_id == first.order_id)
 
 
 def _by_key(scope: Scope, key: str) -> Way:

@@ -1,15 +1,37 @@
 """Which orders have words in the titles of their lines, or SKUs: by the terms of their parts."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, literal, literal_column, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, Label, Select, and_, literal, literal_column, or_, select, true
 
 from countermand.domain.parties import PartyKind
 from countermand.domain.search import term_of_holder, term_of_retailer
 from countermand.reads.scope import Scope
 from countermand.store import tables as t
+from countermand.store.columns import Id, Instant
 from countermand.store.engines.protocol import Engine, Terms
+
+
+class KeyColumns(NamedTuple):
+    """The columns of a key of an order."""
+
+    retailer_id: Label[UUID]
+    order_id: Label[UUID]
+    placed_at: Label[datetime]
+
+
+@cache
+def key_columns(name: str) -> KeyColumns:
+    """Those of a subquery of this name. SQLAlchemy makes its own anew each time, which takes longer than the query."""
+    return KeyColumns(
+        literal_column(f"{name}.retailer_id", Id).label("retailer_id"),
+        literal_column(f"{name}.order_id", Id).label("order_id"),
+        literal_column(f"{name}.placed_at", Instant).label("placed_at"),
+    )
 
 
 def keys_with_terms(
