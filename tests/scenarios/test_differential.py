@@ -100,7 +100,7 @@ WIDE: Final = (
     Step(what="confirms", line=1),
     Step(what="accepts", line=1),
     Step(what="asks", line=2),
-    Step(what="ships", line=2, about=3),
+    Step(what="ships", line=2, units=1, about=3),
     Step(what="corrects", about=4),
     Step(what="supplies", line=3, units=1, about=5),
     Step(what="cancels", line=3),
@@ -204,7 +204,7 @@ class Telling(ABC):
         waiting = await self._waiting(self._line(step), asker="customer")
         if not waiting:
             return 0
-        return await self._native("POST", f"/v1/cancellations/{waiting[-1]}/withdraw", {}, self.shop | ANY_STEP)
+        return await self._native("POST", f"/v1/cancellations/{waiting[-1]}/withdraw", {}, self.shop)
 
     async def accepts(self, step: Step) -> int:
         return await self._supplied("PATCH", f"items/cancel/{self._line(step)}/confirm/")
@@ -250,9 +250,6 @@ class Telling(ABC):
 
     def _number(self, step: Step) -> int:
         return self.numbers[step.line % len(self.numbers)]
-
-
-ANY_STEP: Final = {"If-Match": "*"}
 
 
 class Native(Telling):
