@@ -42,6 +42,15 @@ class Subscription:
     retailer_number: int
 
     @property
+    def reports_processes(self) -> bool:
+        """Whether it reports that a process status has become final."""
+        return Resource.PROCESS_STATUS in self.resources
+
+    def reports(self, kind: EventKind) -> bool:
+        """Whether it reports an event of this kind."""
+        return Resource.ORDER in self.resources and kind in ORDER_CHANGES
+
+    @property
     def kept(self) -> dict[str, Any]:
         """The document that is kept of it."""
         return {"resources": [each.value for each in self.resources], "retailer": self.retailer_number}

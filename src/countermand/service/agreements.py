@@ -12,7 +12,7 @@ from countermand.domain.addresses.kinds import kind_of
 from countermand.domain.events import Event
 from countermand.domain.line import Cancellation, Line
 from countermand.domain.policy import DEFAULT_POLICY, Policy
-from countermand.domain.subscriptions import ORDER_CHANGES, Resource, Subscription, subscription_of
+from countermand.domain.subscriptions import Subscription, subscription_of
 from countermand.reads.policies import ANY_FULFILLER
 from countermand.store import statements as sql
 from countermand.store.policies import policy_of_terms
@@ -39,8 +39,7 @@ class _Subscription:
 
     def wants(self, event: Event, retailer: UUID) -> bool:
         if self.subscription is not None:
-            resources = self.subscription.resources
-            return Resource.ORDER in resources and self.party == retailer and event.kind in ORDER_CHANGES
+            return self.party == retailer and self.subscription.reports(event.kind)
         if self.asks_only:
             return event.asks and (self.is_platform if event.awaiting is None else event.awaiting == self.party)
         return not self.kinds or event.kind in self.kinds
@@ -107,14 +106,10 @@ class Agreements:
         wanted = [*self._platform, *(each for party in notified for each in self._endpoints.get(party, ()))]
         return [each.endpoint for each in wanted if each.wants(event, retailer)]
 
-    def told_of_processes(self, retailer: UUID) -> list[UUID]:
+    def reporting_processes(self, retailer: UUID) -> list[UUID]:
         """The subscriptions of this retailer that are told when a process status has become final."""
         mine = self._endpoints.get(retailer, ())
-        return [
-            each.endpoint
-            for each in mine
-            if each.subscription and Resource.PROCESS_STATUS in each.subscription.resources
-        ]
+        return [each.endpoint for each in mine if each.subscription and each.subscription.reports_processes]
 
     def _learn_policies(self, connection: Connection, retailers: set[UUID]) -> None:
         if not retailers:

@@ -70,8 +70,8 @@ def settle_process(work: Workspace, line: Line, cancellation: Cancellation) -> N
 
 def tell_of_settled(connection: Connection, work: Workspace) -> None:
     """Notify the subscriptions of the process statuses that this batch ends. Their lines are locked."""
-    told_of = work.lane.agreements.told_of_processes
-    settled = {key: row["of_retailer"] for key, row in work.settled.items() if told_of(row["of_retailer"])}
+    subscribed = work.lane.agreements.reporting_processes
+    settled = {key: row["of_retailer"] for key, row in work.settled.items() if subscribed(row["of_retailer"])}
     if not settled:
         return
     given = {"retailers": sorted(set(settled.values())), "cancellations": sorted(settled)}
@@ -88,5 +88,5 @@ def _opened_here(work: Workspace) -> Iterator[Row]:
 
 
 def _tell_subscriptions(work: Workspace, retailer: UUID, number: int) -> None:
-    for endpoint in work.lane.agreements.told_of_processes(retailer):
+    for endpoint in work.lane.agreements.reporting_processes(retailer):
         notify(work, endpoint, retailer, work.new_id(), kind=PROCESS_FINISHED, seq=number)

@@ -124,8 +124,12 @@ class Subscriptions:
             "created_at": now,
             "settled_at": now,
         }
-        told = [each.id for each in subscriptions_of(connection, retailer) if _is_told(each)]
-        new = {"process_statuses": [row], "notices": [_notice(who, each, number) for each in told]}
+        notified = [
+            each.id
+            for each in subscriptions_of(connection, retailer)
+            if each.subscription and each.subscription.reports_processes
+        ]
+        new = {"process_statuses": [row], "notices": [_notice(who, each, number) for each in notified]}
         engine_of(connection).write(connection, {}, {table: rows for table, rows in new.items() if rows}, frozenset())
         return number
 
@@ -157,7 +161,3 @@ def find_subscription(connection: Connection, retailer: UUID, target: str) -> En
 
 def _subscription(who: Subscriber, wanted: WantedSubscription) -> Subscription:
     return Subscription(resources=wanted.resources, retailer_number=who.number)
-
-
-def _is_told(endpoint: Endpoint) -> bool:
-    return endpoint.subscription is not None and Resource.PROCESS_STATUS in endpoint.subscription.resources

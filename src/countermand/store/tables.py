@@ -208,7 +208,7 @@ endpoints = Table(
     Column("created_at", Instant, nullable=False),
     Column("failing_since", Instant, comment="when the first of an unbroken row of failures was"),
     Column("unconfirmed_since", Instant, comment="of a mailbox that nobody has confirmed yet: when it was added"),
-    Column("subscription", Document, comment="of bol's Retailer API: what it is told of, and its retailer's number"),
+    Column("subscription", Document, comment="of bol's Retailer API: what it reports, and its retailer's number"),
     CheckConstraint("state IN ('active', 'paused', 'disabled', 'removed')", name="state"),
     Index(None, "party_id"),
     _index_where("ix_endpoints_encrypted", "created_at", where=ENCRYPTED_ENDPOINT),

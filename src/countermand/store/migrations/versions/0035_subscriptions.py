@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column(
             "subscription",
             Document,
-            comment="of bol's Retailer API: what it is told of, and its retailer's number",
+            comment="of bol's Retailer API: what it reports, and its retailer's number",
         ),
     )
     op.create_table(
