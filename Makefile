@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs pictures client site bench overload soak kill kill-notices kill-jobs refunds oracle scores schemathesis fuzz sbom audit dist clean
+.PHONY: demo test check docs pictures client site bench overload soak kill kill-notices kill-jobs kill-nats refunds oracle scores schemathesis fuzz sbom audit dist clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -61,6 +61,10 @@ kill-notices: .venv/.ready
 
 kill-jobs: .venv/.ready
 	$(BIN)/python -m tests.crash.jobs $(ARGS)
+
+# The leader of a NATS cluster of three is killed under load: make kill-nats ARGS="--events 40000 --kills 20"
+kill-nats: .venv/.ready
+	$(BIN)/python -m tests.crash.stream $(ARGS)
 
 # Calls made of the descriptions of the native API and of bol's, as every role: make schemathesis ARGS="--max-examples 500"
 schemathesis: .venv/.ready

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from countermand import road
 from countermand.ids import Clock, system_clock
+from countermand.outlets.event_stream import EventStream
 from countermand.outlets.links import Links
 from countermand.outlets.outlet import Outlets
-from countermand.outlets.registry import open_outlets
+from countermand.outlets.registry import open_event_stream, open_outlets
 from countermand.payments.provider import Provider
 from countermand.payments.registry import open_providers
 from countermand.reads.arrivals import Arrivals
@@ -49,10 +50,10 @@ async def opened(
     Raises:
         UnsafeDatabaseError: the database would lose what was acknowledged, or its schema is not this version's.
     """
-    providers = open_providers(settings, clock)
+    providers, stream = open_providers(settings, clock), open_event_stream(settings)
     try:
         async with road.opened(settings, clock, creates=creates) as base:
-            service, network = _wired(base, providers, courier)
+            service, network = _wired(base, providers, courier, stream)
             service.lanes.report_to(wake=service.worker.wake, committed=service.arrivals.announce)
             yield service
             service.arrivals.close()
@@ -62,9 +63,13 @@ async def opened(
     finally:
         for provider in providers.values():
             await provider.close()
+        if stream:
+            await stream.close()
 
 
-def _wired(base: Application, providers: Mapping[str, Provider], courier: Courier | None) -> tuple[Service, Couriers]:
+def _wired(
+    base: Application, providers: Mapping[str, Provider], courier: Courier | None, stream: EventStream | None
+) -> tuple[Service, Couriers]:
     settings, clock, keyring = base.settings, base.clock, base.keyring
     links = Links(keyring, settings.base_url, days=settings.answer_link_days)
     outlets, email = open_outlets(settings, keyring=keyring, links=links, clock=clock, database=base.database)
@@ -80,6 +85,9 @@ def _wired(base: Application, providers: Mapping[str, Provider], courier: Courie
         watch_refunds=timedelta(days=settings.refund_check_days),
         keep_days=settings.retention,
         score_zone=settings.score_zone,
+        stream=stream,
+        stream_keep=settings.nats_keep,
+        source=settings.base_url,
     )
     service = Service(
         settings=settings,

@@ -130,6 +130,14 @@ def _roles(groups: dict[str, str]) -> dict[str, str]:
     return groups
 
 
+def _brokers(urls: list[str]) -> list[str]:
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in ("nats", "tls") or not parts.hostname or parts.path or parts.username:
+            raise ValueError(f"{url!r} is no address of a NATS server; write it like tls://nats.example.com:4222")
+    return urls
+
+
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -283,6 +291,29 @@ class Settings(BaseSettings):
         default="", description="The sender of e-mails: mail@shop.example, or Shop <mail@shop.example>"
     )
     answer_link_days: int = Field(default=30, ge=1, le=3660, description="How long a link in an e-mail can be used")
+    nats_urls: Annotated[list[str], AfterValidator(_brokers)] = Field(
+        default_factory=list, description="NATS servers to whose stream all events go: tls://nats.example.com:4222"
+    )
+    nats_stream: str = Field(
+        default="COUNTERMAND", pattern="^[A-Za-z0-9_-]{1,64}$", description="The name of the stream"
+    )
+    nats_subject: str = Field(
+        default="countermand.events",
+        pattern=r"^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$",
+        description="What the subjects of its messages begin with",
+    )
+    nats_user: str = ""
+    nats_password: SecretStr | None = None
+    nats_creds_file: Path | None = Field(
+        default=None, description="A file of credentials, instead of user and password"
+    )
+    nats_ca_file: Path | None = Field(default=None, description="Certificates to trust, besides the system's")
+    nats_replicas: int = Field(
+        default=0, ge=0, le=5, description="Copies of a stream that is made; 0 = three in a cluster, else one"
+    )
+    nats_keep_days: int = Field(
+        default=30, ge=0, le=3660, description="The stream is made to hold the events of so many days; 0 = all"
+    )
     worker: bool = Field(default=True, description="Whether `serve` also sends notices and fires deadlines")
     worker_sends: int = Field(default=128, ge=1, le=10_000, description="Notices sent at once, and as many to failing")
     worker_lease_s: float = Field(default=30.0, ge=1, le=3600, description="After how long a dead worker is replaced")
@@ -340,6 +371,16 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _nats_has_a_client(self) -> Self:
+        if self.nats_urls and not (find_spec("nats") and find_spec("nkeys")):
+            raise ValueError("nats_urls needs more packages; install countermand[nats]")
+        if self.nats_user and self.nats_creds_file:
+            raise ValueError("set nats_user or nats_creds_file, not both")
+        if bool(self.nats_user) != (self.nats_password is not None):
+            raise ValueError("nats_user and nats_password must be set together")
+        return self
+
+    @model_validator(mode="after")
     def _openid_has_a_client(self) -> Self:
         if self.oidc_issuer and not self.oidc_client_id:
             raise ValueError("oidc_client_id must be set where oidc_issuer is")
@@ -388,6 +429,11 @@ class Settings(BaseSettings):
             "credential_days": self.credential_days,
             "customer_days": self.customer_days,
         }
+
+    @property
+    def nats_keep(self) -> timedelta | None:
+        """``None`` when the stream is to hold all events."""
+        return timedelta(days=self.nats_keep_days) if self.nats_keep_days else None
 
     @property
     def address_rules(self) -> AddressRules:

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from tests.docs.markdown import table
 
-EXTRAS: Final = ("oidc", "otel")
+EXTRAS: Final = ("nats", "oidc", "otel")
 ACCEPTED: Final = frozenset(
     ("Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Zlib")
 )
@@ -19,6 +19,7 @@ ACCEPTED: Final = frozenset(
 
 _SPELLED: Final = {
     "3-Clause BSD License": "BSD-3-Clause",
+    "Apache 2 License": "Apache-2.0",
     "License :: OSI Approved :: MIT License": "MIT",
 }
 """Other spellings in metadata that can mean one licence only."""

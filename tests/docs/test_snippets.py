@@ -130,6 +130,7 @@ TREATED = {
     ("docs/how-to/retailer.md", "json"): "sent by the page's own shell as cancel.json",
     ("docs/how-to/plaza.md", "xml"): "sent by the page's own shell as cancel.xml",
     ("docs/settings.md", "toml"): "test_the_file_of_settings_is_read",
+    ("docs/how-to/nats.md", "toml"): "test_the_settings_of_nats_are_read",
     ("docs/how-to/openid-connect.md", "toml"): "test_the_settings_of_openid_connect_are_read",
     ("docs/how-to/watch.md", "toml"): "test_prometheus_reads_the_port_of_the_settings",
     ("docs/how-to/watch.md", "yaml"): "test_prometheus_reads_the_port_of_the_settings",
@@ -270,6 +271,13 @@ def test_the_file_of_settings_is_read(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "countermand.toml").write_text(text)
     monkeypatch.chdir(tmp_path)
     assert Settings().plaza_limits == PLAZA_LIMITS | tomllib.loads(text)["plaza_limits"]
+
+
+def test_the_settings_of_nats_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "countermand.toml").write_text(the_snippet("docs/how-to/nats.md", "toml"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COUNTERMAND_NATS_PASSWORD", "secret")
+    assert Settings().nats_urls[2] == "tls://n3.example.com:4222"
 
 
 def test_the_settings_of_openid_connect_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

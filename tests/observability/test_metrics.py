@@ -1,7 +1,7 @@
 """Every metric moves when that happens which it counts, and none has a label whose values a caller can choose."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from countermand.observability.instruments import OTHER, VALUES_MAX, Counter, Ga
 from countermand.observability.logs import configure_logging
 from countermand.observability.metrics import METRICS
 from countermand.observed import watch
+from countermand.outlets.event_stream import Message, Published, StreamState
 from countermand.outlets.http.client import NoAnswerError
 from countermand.payments.client import Api
 from countermand.service.calls import Call
@@ -35,7 +36,7 @@ from tests.store.holding import agree
 from tests.store.speaking import new_sale
 from tests.store.watching import lane_of
 from tests.support.logs import log_plainly
-from tests.support.world import World
+from tests.support.world import START, World
 from tests.test_http_server import echo, served, words
 from tests.worker.station import ERROR, GONE, Station, change_endpoint, endpoint, station
 from tests.worker.test_jobs import started
@@ -255,6 +256,52 @@ async def _(world: World) -> None:
     await change_endpoint(world, where, state="paused")
     await station(world).worker.backlog.read()
     assert metrics.ENDPOINT_PAUSED.read() == {(): 1}
+
+
+# The stream of a broker
+
+
+class Broker:
+    """A stream that takes everything."""
+
+    name = "EVENTS"
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    async def open(self) -> StreamState:
+        return StreamState(made_at=START, last_sequence=self.last)
+
+    async def publish(self, messages: Sequence[Message]) -> Published:
+        first = self.last + 1
+        self.last += len(messages)
+        return Published(new=range(first, self.last + 1))
+
+    async def after_of(self, sequence: int) -> str | None:
+        return None
+
+    async def problems(self) -> list[str]:
+        return []
+
+    async def close(self) -> None:
+        pass
+
+
+@moves(metrics.STREAM_EVENTS, metrics.STREAM_REFILLS)
+async def _(world: World) -> None:
+    await world.order(1)
+    worker = station(world, stream=Broker()).worker
+    await worker.renew_leases()
+    assert worker.stream is not None
+    assert await worker.stream.publish_all() == 1
+
+
+@moves(metrics.STREAM_OLDEST_SECONDS)
+async def _(world: World) -> None:
+    await world.order(1)
+    world.clock.advance(seconds=78)
+    await station(world, stream=Broker()).worker.backlog.read()
+    assert metrics.STREAM_OLDEST_SECONDS.read() == {(): 78}
 
 
 # Refunds

@@ -69,8 +69,8 @@ def test_an_expression_names_labels_that_its_metrics_have(expression: str) -> No
     assert {*grouped, *matched} - {""} <= had
 
 
-def test_there_are_twelve_rules_each_of_which_says_what_to_do() -> None:
-    assert len(RULES) == len({rule["alert"] for rule in RULES}) == 12
+def test_there_are_thirteen_rules_each_of_which_says_what_to_do() -> None:
+    assert len(RULES) == len({rule["alert"] for rule in RULES}) == 13
     for rule in RULES:
         assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
         assert rule["labels"]["severity"] in ("page", "ticket")

@@ -1,4 +1,4 @@
-"""Whether a service could start and work as it is configured: settings, files, database, clock, mail, providers.
+"""Whether a service could start and work as it is configured: settings, files, database, clock, mail, providers, NATS.
 
 Nothing is written, sent or paid. Every other party is asked something that changes nothing there.
 """
@@ -18,6 +18,8 @@ from countermand.checks.settings_rules import judge_settings
 from countermand.domain.dates import write_moment
 from countermand.ids import Clock, system_clock
 from countermand.keyring import Keyring, KeyringError
+from countermand.outlets.event_stream import StreamError
+from countermand.outlets.registry import open_event_stream
 from countermand.outlets.smtp import Mail
 from countermand.payments.provider import ProviderResult
 from countermand.payments.registry import open_providers
@@ -46,6 +48,7 @@ async def check(settings: Settings, environment: Iterable[str], clock: Clock = s
     found += [each async for each in _database(settings, clock)]
     found += [each async for each in _mail(settings)]
     found += [each async for each in _providers(settings)]
+    found += [each async for each in _stream(settings)]
     return found
 
 
@@ -145,3 +148,20 @@ async def _providers(settings: Settings) -> AsyncIterator[Finding]:
             yield wrong(name, found.result, f"Look at {name}_api_key, and whether this machine can reach the provider.")
         else:
             yield fine(name, "The key is good for looking at payments.")
+
+
+async def _stream(settings: Settings) -> AsyncIterator[Finding]:
+    stream = open_event_stream(settings)
+    if stream is None:
+        return
+    try:
+        problems = await stream.problems()
+    except StreamError as error:
+        yield wrong("nats", str(error), "Look at nats_urls, at who may log in there, and whether JetStream is on.")
+        return
+    finally:
+        await stream.close()
+    for problem in problems:
+        yield warning("nats", problem, "See docs/how-to/nats.md.")
+    if not problems:
+        yield fine("nats", f"The stream {stream.name} can be used.")

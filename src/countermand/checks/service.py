@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 
 from countermand.admin.finding import EVERYTHING
 from countermand.checks.finding import Finding, fine, warning, wrong
+from countermand.domain.dates import write_moment
 from countermand.ids import Clock, system_clock
+from countermand.reads.event_stream import oldest_unpublished
 from countermand.reads.waiting import Waiting, counted, waiting_for
 from countermand.settings import Settings
 from countermand.store.engines.protocol import Database
@@ -50,6 +52,8 @@ async def examine(settings: Settings, database: Database, clock: Clock = system_
     # A file is worked on by the service that has it open, and /readyz says how that gets on.
     if not database.engine.one_writer:
         found.append(await database.read(lambda connection: _worker(connection, clock())))
+    if settings.nats_urls:
+        found.append(await database.read(lambda connection: _stream(connection, settings, clock())))
     waiting = await database.read(lambda connection: waiting_for(connection, EVERYTHING, clock(), grace=LATE))
     return [*found, *(each.found(waiting) for each in _KINDS)]
 
@@ -78,6 +82,18 @@ def _worker(connection: Connection, now: datetime) -> Finding:
         "worker",
         "No worker was seen in the last two minutes: no notice is sent and no deadline fires.",
         "Run `countermand serve` with the setting worker, or `countermand worker`.",
+    )
+
+
+def _stream(connection: Connection, settings: Settings, now: datetime) -> Finding:
+    since = now - settings.nats_keep if settings.nats_keep else None
+    oldest = oldest_unpublished(connection, settings.nats_stream, since)
+    if oldest is None or now - oldest < LATE:
+        return fine("stream", f"The events of the last minutes are in the stream {settings.nats_stream}.")
+    return wrong(
+        "stream",
+        f"An event of {write_moment(oldest, 'seconds')} is not in the stream {settings.nats_stream} yet.",
+        "Run `countermand check`, and look for worker_stalled in the log of the worker.",
     )
 
 

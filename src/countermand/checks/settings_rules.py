@@ -108,6 +108,18 @@ def _mail(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _nats(settings: Settings) -> Iterator[Finding]:
+    plain = [
+        url for url in settings.nats_urls if url.startswith("nats:") and not is_loopback(urlsplit(url).hostname or "")
+    ]
+    if plain:
+        yield wrong(
+            "nats_urls",
+            f"Events go to {', '.join(plain)} in the clear.",
+            "Give the servers certificates, and write tls:// in place of nats://.",
+        )
+
+
 def _providers(settings: Settings) -> Iterator[Finding]:
     keys = {"stripe": settings.stripe_api_key, "mollie": settings.mollie_api_key}
     tests = {"stripe": ("sk_test_", "rk_test_"), "mollie": ("test_",)}
@@ -137,5 +149,5 @@ def _logs(settings: Settings) -> Iterator[Finding]:
 
 _RULES: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     *(_public_url, _durability, _worker, _proxies, _webhooks),
-    *(_limits, _mail, _providers, _metrics, _logs),
+    *(_limits, _mail, _nats, _providers, _metrics, _logs),
 )

@@ -136,6 +136,29 @@ ENDPOINT_PAUSED: Final = Gauge(
     "countermand_endpoint_paused", "Endpoints that are paused or disabled, by their owner or by the service."
 )
 
+# The stream of a broker
+
+STREAM_EVENTS: Final = Counter(
+    "countermand_stream_events_total",
+    "Events that were published to the stream.",
+    (label("result", "`repeated`: the stream had it already and dropped it", ("stored", "repeated")),),
+)
+STREAM_REFILLS: Final = Counter(
+    "countermand_stream_refills_total",
+    "How often publishing went back to an earlier place.",
+    (
+        label(
+            "why",
+            "`begun`: there was no stream before; `lost`: it is another one; `cut`: its end was missing",
+            ("begun", "lost", "cut"),
+        ),
+    ),
+)
+STREAM_OLDEST_SECONDS: Final = Gauge(
+    "countermand_stream_oldest_seconds",
+    "How long ago the event was saved that has waited longest to be published. 0: none waits, or no stream is set.",
+)
+
 # Refunds
 
 REFUND_ATTEMPTS: Final = Counter(

@@ -3,6 +3,7 @@
 from countermand.ids import Clock
 from countermand.keyring import Keyring
 from countermand.outlets.email import EmailOutlet
+from countermand.outlets.event_stream import EventStream
 from countermand.outlets.http.client import Outbound, Webhooks
 from countermand.outlets.links import Links
 from countermand.outlets.outlet import Outlets
@@ -23,3 +24,13 @@ def open_outlets(
     subscriptions = SubscriptionOutlet(webhooks, keyring=keyring, database=database)
     outlet = WebhookOutlet(webhooks, keyring=keyring, links=links, source=source)
     return Outlets(outlet, email, subscriptions=subscriptions), email
+
+
+def open_event_stream(settings: Settings) -> EventStream | None:
+    """The stream of a broker to which every event goes, if there is one. It connects when it is used."""
+    if not settings.nats_urls:
+        return None
+    # An optional package.
+    from countermand.outlets.nats import JetStream
+
+    return JetStream(settings)

@@ -360,6 +360,11 @@ def _begin(connection: Connection, scope: Scope, wanted: EventFilter) -> tuple[P
     return Place(_last_before(connection, scope, since), LAST_ID), since
 
 
+def place_before(connection: Connection, scope: Scope, since: datetime) -> Place:
+    """A place in the feed before all events that were made from then on. A few that were made earlier are behind it."""
+    return Place(_last_before(connection, scope, earliest(since)), LAST_ID)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """A span of time, and which positions in the feed its events have at the least and at the most (less than ``end``).

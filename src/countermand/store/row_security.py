@@ -19,6 +19,7 @@ viewer: ContextVar[UUID | None] = ContextVar("viewer", default=None)
 SHOWN_TO_ALL: Final = frozenset(
     {
         "alembic_version",
+        "event_streams",
         "feed",
         "line_numbers",
         "number_blocks",

@@ -63,6 +63,7 @@ REFERENCE_TABLES: Final = frozenset(
         "payment_directory",
         "number_blocks",
         "feed",
+        "event_streams",
         "partitions",
         "workers",
         "revisions",
@@ -298,6 +299,18 @@ workers = Table(
     ),
     Column("seen_at", Instant, nullable=False, comment="for people; nothing is decided by it"),
 )
+
+event_streams = Table(
+    "event_streams",
+    metadata,
+    Column("stream", Text, primary_key=True, comment="its name at the broker"),
+    Column("made_at", Instant, nullable=False, comment="when the broker made it: one that was lost had another time"),
+    Column("sequence", BigInteger, nullable=False, comment="the broker's number of the last message of ours"),
+    Column("position", BigInteger, nullable=False, comment="with event_id: the place in the feed up to which it is"),
+    Column("event_id", Id, nullable=False),
+    Column("moved_at", Instant, nullable=False, comment="for people; nothing is decided by it"),
+)
+"""How far the journal was published to each stream of a broker (docs/how-to/nats.md)."""
 
 revisions = Table(
     "revisions",

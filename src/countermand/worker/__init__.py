@@ -16,12 +16,14 @@ import structlog
 
 from countermand.ids import Clock
 from countermand.observability import metrics
+from countermand.outlets.event_stream import EventStream
 from countermand.payments.provider import Provider
 from countermand.service.lanes import Lanes
 from countermand.store.engines.protocol import Database
 from countermand.store.outbox import Pair
 from countermand.worker.backlog import BACKLOG_EVERY_S, BacklogReader
 from countermand.worker.deadlines import Deadlines
+from countermand.worker.event_stream import EventStreamPublisher
 from countermand.worker.jobs import Jobs
 from countermand.worker.leases import LEASE_S, Monotonic, Partitions
 from countermand.worker.notices import SENDS_AT_ONCE, Courier, Notices
@@ -43,6 +45,8 @@ CARDS_EVERY_S: Final = 60.0
 """How often to search for scorecards with stale figures."""
 CHECKS_EVERY_S: Final = 60.0
 """How often to search for refunds whose daily check is due."""
+STREAM_EVERY_S: Final = 0.5
+"""How often to search for events that are to be published."""
 RETENTION_EVERY_S: Final = 3600.0
 TEND_EVERY_S: Final = 2.0
 FINISH_S: Final = 10.0
@@ -57,7 +61,8 @@ log = structlog.get_logger()
 class Worker:
     """One worker: its partitions, and what it does for them.
 
-    ``run`` does it until ``stop``. Several may run at once, in one process or in many.
+    ``run`` does it until ``stop``. Several may run at once, in one process or in many. ``stream`` is of a broker, which
+    gets every event; ``source`` is the service's base URL.
     """
 
     def __init__(
@@ -76,6 +81,9 @@ class Worker:
         watch_refunds: timedelta = timedelta(days=30),
         keep_days: Mapping[str, int] | None = None,
         score_zone: str = "Europe/Amsterdam",
+        stream: EventStream | None = None,
+        stream_keep: timedelta | None = None,
+        source: str = "",
     ) -> None:
         self.partitions = Partitions(
             database,
@@ -93,7 +101,14 @@ class Worker:
         self.retention = Retention(database, clock, self.partitions, keep_days or {})
         self.score_cards = ScoreCards(database, clock, self.partitions, ZoneInfo(score_zone), monotonic=monotonic)
         self.jobs = Jobs(database, lanes, clock, self.partitions)
-        self.backlog = BacklogReader(database, clock)
+        self.stream = (
+            EventStreamPublisher(
+                database, clock, self.partitions, stream, source=source, keep=stream_keep, monotonic=monotonic
+            )
+            if stream
+            else None
+        )
+        self.backlog = BacklogReader(database, clock, stream=stream.name if stream else "", stream_keep=stream_keep)
         self.passes = Passes(monotonic)
         self._lease_s = lease_s
         self._running: asyncio.Task[None] | None = None
@@ -119,6 +134,8 @@ class Worker:
             group.create_task(again("retention", RETENTION_EVERY_S, self.retention.sweep_all))
             group.create_task(again("score_cards", CARDS_EVERY_S, self.score_cards.count_all))
             group.create_task(again("backlog", BACKLOG_EVERY_S, self.backlog.read))
+            if self.stream:
+                group.create_task(again("stream", STREAM_EVERY_S, self.stream.publish_all))
             group.create_task(self.jobs.run(self.passes))
 
     async def catch_up(self, within_s: float = CATCH_UP_S) -> None:

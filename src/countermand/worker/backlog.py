@@ -1,11 +1,12 @@
 """Reads what waits, again and again, for the metrics."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from countermand.ids import Clock
 from countermand.observability import metrics
+from countermand.reads.event_stream import oldest_unpublished
 from countermand.store.backlog import Backlog, backlog
 from countermand.store.engines.protocol import Database
 
@@ -13,11 +14,15 @@ BACKLOG_EVERY_S: Final = 15.0
 
 
 class BacklogReader:
-    """Moves the gauges of what waits."""
+    """Moves the gauges of what waits. ``stream`` is the name of a broker's stream, if there is one."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, stream: str = "", stream_keep: timedelta | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._stream = stream
+        self._stream_keep = stream_keep
 
     async def read(self) -> Backlog:
         """Read it once."""
@@ -30,6 +35,10 @@ class BacklogReader:
         metrics.REFUND_PARKED.set(found.refunds_parked)
         metrics.ESCALATED.set(found.escalated)
         metrics.JOBS_OPEN.set(found.jobs_open)
+        if self._stream:
+            since = now - self._stream_keep if self._stream_keep else None
+            oldest = await self._database.read(partial(oldest_unpublished, stream=self._stream, since=since))
+            metrics.STREAM_OLDEST_SECONDS.set(_since(oldest, now))
         metrics.BACKLOG_READ.set(now.timestamp())
         return found
 
