@@ -86,7 +86,7 @@ async def test_a_connection_lost_within_a_batch_has_its_effect_once(postgres_wor
     killed: list[str] = []
 
     def at(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
-        if "UPDATE lines" in statement and len(killed) < 2:
+        if "FOR UPDATE" in statement and len(killed) < 2:
             killed.append(statement)
             _kill(kill)
 

@@ -75,7 +75,9 @@ def writer(database: Database) -> Engine:
 
 @contextmanager
 def listening(engine: Engine, name: str, listener: Callable[..., Any]) -> Iterator[None]:
+    """Before the engine's own listeners, one of which commits. SQLAlchemy has no way to ask for that."""
     event.listen(engine, name, listener)
+    getattr(engine.dispatch, name).listeners.rotate(1)
     try:
         yield
     finally:

@@ -5,7 +5,7 @@ changes nothing, and nobody would notice.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Delete, TextClause, Update
 
@@ -18,8 +18,10 @@ Change = Update | Delete | TextClause
 class LostRaceError(UnavailableError):
     """What a change was decided on holds no more. Nothing is stored, and the same can be asked again."""
 
-    def __init__(self, wanted: int, found: int, what: str) -> None:
-        super().__init__(f"{found} rows instead of {wanted} were changed by: {what}")
+    @classmethod
+    def of_rows(cls, wanted: int, found: int, what: str) -> Self:
+        """Other rows were changed than had to be."""
+        return cls(f"{found} rows instead of {wanted} were changed by: {what}")
 
 
 def change_exactly(
@@ -32,7 +34,7 @@ def change_exactly(
     """
     found = connection.execute(change, parameters or {}).rowcount
     if found != count:
-        raise LostRaceError(count, found, str(change))
+        raise LostRaceError.of_rows(count, found, str(change))
 
 
 def change_any(connection: Connection, change: Change, parameters: Mapping[str, Any] | None = None) -> int:
@@ -53,4 +55,4 @@ def change_rows(connection: Connection, change: RowUpdate, rows: Rows) -> None:
     """
     found = engine_of(connection).update_rows(connection, change, rows)
     if found != len(rows):
-        raise LostRaceError(len(rows), found, change.table)
+        raise LostRaceError.of_rows(len(rows), found, change.table)

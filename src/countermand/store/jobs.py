@@ -111,7 +111,7 @@ def add_results(connection: Connection, *, job: UUID, party: UUID, done: int, ou
     )
     row = connection.execute(query).first()
     if row is None or row.done != done or row.state != JobState.RUNNING.value:
-        raise LostRaceError(1, 0, f"the next rows of job {job}")
+        raise LostRaceError.of_rows(1, 0, f"the next rows of job {job}")
     counts = Counter(each.result.value for each in outcomes)
     change_exactly(
         connection,

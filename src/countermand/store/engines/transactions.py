@@ -10,10 +10,18 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from countermand.observability import metrics, tracing
-from countermand.store.engines.protocol import CommitUnknownError, Database, UnavailableError, Work
+from countermand.store.engines.protocol import CommitUnknownError, Database, UnavailableError, Work, ping
 from countermand.store.fair_share import FairShare, TooManyReadsError, reading_party
 
 T = TypeVar("T")
+
+
+class NotCommittedError(Exception):
+    """A statement that went together with COMMIT failed before it, for this ``reason``: nothing is stored."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 async def change(database: Database, work: Work[T]) -> T:
@@ -71,10 +79,15 @@ def transaction(connection: Connection, work: Work[T], keeps: bool) -> T:
         transaction.rollback()
         raise
     if not keeps:
+        # All but the commit is done, also what was put off until then.
+        ping(connection)
         transaction.rollback()
         return result
     try:
         transaction.commit()
+    except NotCommittedError as error:
+        transaction.rollback()
+        raise error.reason from error
     except Exception as error:
         # Whatever it was, the server may have committed. The connection is not trusted again: after a sync
         # that failed, a file may look written and not be.

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from countermand.observability import metrics, tracing
 from countermand.store import row_security
 from countermand.store.engines.postgresql.address import PostgresAddress
+from countermand.store.engines.postgresql.driver import own_transactions
 from countermand.store.engines.protocol import (
     CommitUnknownError,
     Engine,
@@ -76,9 +77,10 @@ class PostgresDatabase:
         self._writer = _postgres_engine(
             connect,
             connections=how.lanes + WORKER_WRITERS,
-            isolation_level="READ COMMITTED",
+            isolation_level="AUTOCOMMIT",
             **common,
         )
+        own_transactions(self._writer.sync_engine, pooled=how.pooled)
         self._readers = _postgres_engine(
             connect,
             connections=POSTGRES_READERS,

@@ -33,10 +33,10 @@ from sqlalchemy.types import TypeEngine
 
 from countermand.store import statements as sql
 from countermand.store.archive import ArchiveReader, ArchiveWriter, Progress
-from countermand.store.changes import LostRaceError
 from countermand.store.columns import Id, Instant
 from countermand.store.engines.postgresql import backup
 from countermand.store.engines.postgresql.address import AddressError, is_postgres, read_address
+from countermand.store.engines.postgresql.driver import LOST_RACE, put_off
 from countermand.store.engines.postgresql.words import PostgresWords
 from countermand.store.engines.protocol import (
     Database,
@@ -144,14 +144,13 @@ class PostgresEngine:
         """
         if not (changed or new):
             return
-        parameters = {f"rows_{place}": _json(each) for place, each in enumerate([*changed.values(), *new.values()])}
+        texts = [_json(rows) for rows in (*changed.values(), *new.values())]
         with_cards = bool(changed and touched)
         if with_cards:
-            parameters["cards"] = _cards(touched)
-        counts = connection.execute(_statement(tuple(changed), tuple(new), with_cards), parameters).one()
-        for (name, rows), count in zip(changed.items(), counts, strict=False):
-            if count != len(rows):
-                raise LostRaceError(len(rows), count, name)
+            texts.append(_cards(touched))
+        if changed:
+            texts.append(_counts({name: len(rows) for name, rows in changed.items()}))
+        put_off(connection, _statement(tuple(changed), tuple(new), with_cards), [_unquoted(text) for text in texts])
         if touched and not with_cards:
             self.make_cards_stale(connection, touched)
 
@@ -270,30 +269,53 @@ def _cards(touched: Touched) -> str:
     return _json([{"party": party, "placed_at": placed_at} for party, placed_at in touched])
 
 
+def _counts(of_tables: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} of {name}" for name, count in of_tables.items())
+
+
+def _unquoted(text: str) -> str:
+    """JSON without an apostrophe. Outside of strings it has none."""
+    return text.replace("'", r"\u0027")
+
+
 @cache
-def _statement(updated: tuple[str, ...], inserted: tuple[str, ...], with_cards: bool) -> TextClause:
-    """One statement for these tables, which counts what it updated of each.
+def _statement(updated: tuple[str, ...], inserted: tuple[str, ...], with_cards: bool) -> str:
+    """One statement for these tables. It fails where it updated other numbers of rows than its last parameter says.
 
     Its parts see the rows as they were before it, so none may need another's.
     """
-    parts = [_update(name, f"rows_{place}") for place, name in enumerate(updated)]
-    parts += [_insert(name, f"rows_{place}") for place, name in enumerate(inserted, start=len(updated))]
-    named = [f"part_{place} AS ({part})" for place, part in enumerate(parts)]
-    named += [f"touched AS ({_TOUCHED})", f"stale AS ({_MAKE_STALE})"] if with_cards else []
-    counts = ", ".join(f"(SELECT count(*) FROM part_{place})" for place in range(len(updated)))  # noqa: S608 - no input
-    return text(f"WITH {', '.join(named)} SELECT {counts or '1'}")
+    parts = [_update(name, place) for place, name in enumerate(updated, start=1)]
+    parts += [_insert(name, place) for place, name in enumerate(inserted, start=len(updated) + 1)]
+    named = [f"part_{place} AS ({part})" for place, part in enumerate(parts, start=1)]
+    if with_cards:
+        named += [f"touched AS ({_TOUCHED.format(_given(len(parts) + 1))})", f"stale AS ({_MAKE_STALE})"]
+    if not updated:
+        return f"WITH {', '.join(named)} SELECT 0"
+    counts = " || ', ' || ".join(
+        f"(SELECT count(*) FROM part_{place}) || ' of {name}'" for place, name in enumerate(updated, start=1)
+    )
+    wanted = f"CAST(${len(parts) + with_cards + 1} AS TEXT)"
+    return (
+        f"WITH {', '.join(named)} SELECT CASE WHEN found = {wanted} THEN 0"  # noqa: S608 - no input
+        f" ELSE CAST('{LOST_RACE}' || found || ' instead of ' || {wanted} AS INTEGER) END"
+        f" FROM (SELECT {counts} AS found) AS changed"
+    )
 
 
-def _insert(name: str, parameter: str) -> str:
+def _given(place: int) -> str:
+    return f"CAST(CAST(${place} AS TEXT) AS JSON)"
+
+
+def _insert(name: str, place: int) -> str:
     names = [column.name for column in metadata.tables[name].columns if column.computed is None]
     columns = ", ".join(f'"{each}"' for each in names)
     values = ", ".join(_MADE.get((name, each), f'"{each}"') for each in names)
-    source = f"json_populate_recordset(NULL::{name}, {_ROWS.format(parameter)})"
+    source = f"json_populate_recordset(NULL::{name}, {_given(place)})"
     ending = " ON CONFLICT DO NOTHING" if name in sql.KEPT else ""
     return f"INSERT INTO {name} ({columns}) SELECT {values} FROM {source}{ending}"  # noqa: S608 - no input
 
 
-def _update(name: str, parameter: str) -> str:
+def _update(name: str, place: int) -> str:
     table, columns = metadata.tables[name], sql.CHANGED_COLUMNS[name]
     typed = {
         "of_retailer": table.c.retailer_id.type,
@@ -303,7 +325,7 @@ def _update(name: str, parameter: str) -> str:
     changes = ", ".join(f"{each} = r.new_{each}" for each in columns)
     still_asked = f" AND {name}.state = 'asked'" if name == "cancellations" else ""
     return (
-        f"UPDATE {name} SET {changes} FROM json_to_recordset({_ROWS.format(parameter)}) AS r({_typed(typed)})"  # noqa: S608 - no input
+        f"UPDATE {name} SET {changes} FROM json_to_recordset({_given(place)}) AS r({_typed(typed)})"  # noqa: S608 - no input
         f" WHERE {name}.retailer_id = r.of_retailer AND {name}.id = r.of_id{still_asked} RETURNING 1"
     )
 
@@ -317,7 +339,7 @@ _RESTORED: Final = text(
 )
 _TOUCHED: Final = (
     "SELECT c.party_id, c.role, c.zone, c.rules, c.week FROM"
-    " json_to_recordset(CAST(CAST(:cards AS TEXT) AS JSON)) AS r(party UUID, placed_at TIMESTAMPTZ)"
+    " json_to_recordset({}) AS r(party UUID, placed_at TIMESTAMPTZ)"
     " JOIN score_cards AS c ON c.party_id = r.party AND c.starts_at <= r.placed_at AND c.ends_at > r.placed_at"
     " AND c.state <> 'stale' ORDER BY c.party_id, c.role, c.zone, c.rules, c.week FOR UPDATE OF c"
 )
@@ -326,4 +348,4 @@ _MAKE_STALE: Final = (
     " AND score_cards.role = touched.role AND score_cards.zone = touched.zone"
     " AND score_cards.rules = touched.rules AND score_cards.week = touched.week"
 )
-_STALE: Final = text(f"WITH touched AS ({_TOUCHED}) {_MAKE_STALE}")
+_STALE: Final = text(f"WITH touched AS ({_TOUCHED.format(_ROWS.format('cards'))}) {_MAKE_STALE}")

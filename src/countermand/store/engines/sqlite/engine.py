@@ -117,7 +117,7 @@ class SqliteEngine:
         for name, rows in changed.items():
             found = _row_by_row(connection, sql.UPDATES[name], rows)
             if found != len(rows):
-                raise LostRaceError(len(rows), found, name)
+                raise LostRaceError.of_rows(len(rows), found, name)
         if "events" in new:
             connection.exec_driver_sql(_NEXT_POSITION)
         for name, rows in new.items():
