@@ -41,7 +41,7 @@ def read_facts(url: str, orders: Sequence[Order]) -> Facts:
 
 
 async def _read(url: str, orders: Sequence[Order]) -> Facts:
-    database = await open_database(url)
+    database = await open_database(url, read_timeout_s=None)
     try:
         return await database.read(lambda connection: _facts(connection, orders))
     finally:

@@ -8,27 +8,29 @@ import pytest
 
 from countermand.service.calls import Done, Failed
 from tests.store.holding import assert_sound, connections_in_use
+from tests.store.proxied import proxied
 from tests.store.speaking import Sale, new_sale, once
-from tests.support import templates
 from tests.support.pgnode import Node
 from tests.support.pgproxy import Fault, PgProxy
-from tests.support.world import Clock, World, populate, running
+from tests.support.world import Clock, World
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def proxy(postgres: Node) -> AsyncIterator[PgProxy]:
-    async with PgProxy(postgres.port) as started:
-        yield started
+async def behind(postgres: Node, clock: Clock) -> AsyncIterator[tuple[World, PgProxy]]:
+    async with proxied(postgres, clock) as both:
+        yield both
 
 
 @pytest.fixture
-async def world(proxy: PgProxy, postgres: Node, clock: Clock) -> AsyncIterator[World]:
-    name = templates.new_database(postgres).rpartition("/")[2]
-    url = f"{postgres.url(name).replace(str(postgres.port), str(proxy.port))}?sslmode=disable"
-    async with running(url, clock, lanes=1, database_timeout_s=2.0) as application:
-        yield await populate(application, clock)
+def world(behind: tuple[World, PgProxy]) -> World:
+    return behind[0]
+
+
+@pytest.fixture
+def proxy(behind: tuple[World, PgProxy]) -> PgProxy:
+    return behind[1]
 
 
 async def _said(sale: Sale) -> Any:

@@ -2065,6 +2065,8 @@ CHANGES: Final = {
     "store.changes.change_returning",
     # Settings of the connection, and what surrounds a transaction.
     "store.engines.protocol.engine_of",
+    "store.engines.postgresql.driver.fetch",
+    "store.engines.postgresql.driver.put_off",
     "store.engines.transactions.transaction",
     "store.row_security.narrow",
     # All parties, for an operator who asked for all.

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store import tables as t
-from countermand.store.engines.protocol import CommitUnknownError, Database, UnavailableError
+from countermand.store.engines.postgresql.engine import PostgresEngine
+from countermand.store.engines.protocol import CommitUnknownError, Database, UnavailableError, ping
 from tests.store.holding import connections_in_use, rows
 from tests.store.speaking import Sale, new_sale, once
 from tests.store.watching import lane_of, listening, until, writer
@@ -80,17 +81,22 @@ async def test_connections_lost_under_a_batch_are_not_noticed_by_its_callers(
     assert await sale.buckets() == (10, 0, 0, 10)
 
 
-async def test_a_connection_lost_within_a_batch_has_its_effect_once(postgres_world: World, kill: Engine) -> None:
+async def test_a_connection_lost_within_a_batch_has_its_effect_once(
+    postgres_world: World, kill: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sale = await new_sale(postgres_world, 20)
-    database = postgres_world.application.database
     killed: list[str] = []
+    write = PostgresEngine.write
 
-    def at(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
-        if "FOR UPDATE" in statement and len(killed) < 2:
-            killed.append(statement)
+    def at(self: PostgresEngine, *rows: Any) -> None:
+        if len(killed) < 2:
+            killed.append("before the rows are written")
             _kill(kill)
+            ping(rows[0])
+        write(self, *rows)
 
-    with listening(writer(database), "before_cursor_execute", at):
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresEngine, "write", at)
         outcomes = await asyncio.gather(*(sale.say(sale.ship(1)) for _ in range(5)))
     assert len(killed) == 2
     assert {type(outcome) for outcome in outcomes} == {Done}

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, event
 
 from countermand.service.lanes import Lane
 from countermand.store.engines.protocol import Database, Work
+from tests.support.plans import heard_by_the_driver
 from tests.support.waiting import HANGS_S
 from tests.support.world import World
 
@@ -92,7 +93,10 @@ def statements_of(database: Database) -> Iterator[list[str]]:
     def hear(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
         heard.append(statement)
 
-    with listening(writer(database), "before_cursor_execute", hear):
+    with (
+        listening(writer(database), "before_cursor_execute", hear),
+        heard_by_the_driver(lambda statement, _: heard.append(statement)),
+    ):
         yield heard
 
 

@@ -6,14 +6,16 @@ and steps: a plan can look fine and go through a table all the same.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+import pytest
 from sqlalchemy import Connection, event
 
+from countermand.store.engines.postgresql import engine
 from countermand.store.tables import metadata
 
 SMALL: Final = frozenset({"number_blocks", "partitions", "workers", "revisions", "feed", "signature_keys"})
@@ -52,12 +54,29 @@ def statements_of(connection: Connection, question: Question) -> list[Asked]:
 
     event.listen(connection, "before_cursor_execute", keep)
     try:
-        with undone(connection):
+        with heard_by_the_driver(asked.setdefault), undone(connection):
             question(connection)
     finally:
         event.remove(connection, "before_cursor_execute", keep)
     words = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
     return [Asked(statement, given) for statement, given in asked.items() if statement.strip().startswith(words)]
+
+
+@contextmanager
+def heard_by_the_driver(note: Callable[[str, Sequence[Any]], Any]) -> Iterator[None]:
+    """Note the statements that go to PostgreSQL's driver past SQLAlchemy, each with its parameters."""
+
+    def noting(send: Callable[..., Any]) -> Callable[..., Any]:
+        def sent(connection: Connection, statement: str, given: Sequence[Any]) -> Any:
+            note(statement, given)
+            return send(connection, statement, given)
+
+        return sent
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fetch", "put_off"):
+            patch.setattr(engine, name, noting(getattr(engine, name)))
+        yield
 
 
 class undone:  # noqa: N801 - reads as a word in statements

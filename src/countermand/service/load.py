@@ -102,8 +102,10 @@ class Locked:
 def lock(connection: Connection, calls: Sequence[Call], whole: Orders, engine: Engine) -> Locked:
     """Lock the lines of all calls, and all lines of the orders in ``whole``, in one order everywhere."""
     if not whole and all(call.line_number is not None and call.retailer for call in calls):
-        pairs = sorted({(call.retailer, call.line_number) for call in calls if call.retailer})
-        rows = connection.execute(sql.LOCK_LINES_OF_NUMBERS, {"lines": pairs}).all()
+        pairs = sorted(
+            {(call.retailer, call.line_number) for call in calls if call.retailer and call.line_number is not None}
+        )
+        rows = engine.lock(connection, sql.LOCK_LINES_OF_NUMBERS, pairs)
         return Locked(_with_ids(calls, {(row.retailer_id, row.number): row.id for row in rows}), rows)
     calls = _by_id(connection, calls)
     homes = _homes(connection, calls, engine)
@@ -111,7 +113,7 @@ def lock(connection: Connection, calls: Sequence[Call], whole: Orders, engine: E
     if not lines and not absent:
         return Locked(calls, [], homes.keys())
     # Also if there is none: a missing line must not be answered faster than a line of another party.
-    rows = connection.execute(sql.LOCK_LINES, {"lines": sorted(lines, key=_ids) or [(NO_LINE, NO_LINE)]}).all()
+    rows = engine.lock(connection, sql.LOCK_LINES, sorted(lines, key=_ids) or [(NO_LINE, NO_LINE)])
     return Locked(calls, rows, homes.keys())
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Table
+from sqlalchemy import Connection, Row, Select, Table
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
@@ -27,6 +27,12 @@ Touched = Collection[tuple[UUID, datetime]]
 
 READ_TIMEOUT_S: Final = 5.0
 """How long one read may take, unless the settings say otherwise."""
+
+Pairs = Sequence[tuple[UUID, UUID]] | Sequence[tuple[UUID, int]]
+"""Retailers, each with the id or the number of a line."""
+
+Records = Sequence[Row[*tuple[Any, ...]]]
+"""Rows of a result, whatever their columns."""
 
 _ENGINE: Final = "countermand_engine"
 
@@ -205,6 +211,9 @@ class Engine(Protocol):
 
     def prepare_to_migrate(self, connection: Connection) -> None:
         """Keep others from migrating the same database at the same time."""
+
+    def lock(self, connection: Connection, statement: Select[*tuple[Any, ...]], pairs: Pairs) -> Records:
+        """The rows that a statement locks, which has these pairs for its ``lines``. Every batch begins so."""
 
     def hold(self, connection: Connection, names: Sequence[str]) -> None:
         """Keep other transactions that ``hold`` one of these names waiting until this one ends."""

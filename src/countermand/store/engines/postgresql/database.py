@@ -185,11 +185,21 @@ def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
     # A pooler refuses settings that it does not know; behind one, each transaction says what it sees.
     sees = {} if pooled else {"countermand.sees": row_security.ALL}
 
+    class Row(asyncpg.Record):  # type: ignore[misc]
+        """Its columns have names, as SQLAlchemy's do."""
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return self[name]
+            except KeyError:
+                raise AttributeError(name) from None
+
     async def connect(**_: object) -> "asyncpg.Connection":
         try:
             return await asyncpg.connect(
                 address.dsn,
                 timeout=address.connect_timeout_s,
+                record_class=Row,
                 server_settings={"application_name": address.application_name, **sees},
                 **more,
             )

@@ -59,6 +59,17 @@ def put_off(connection: Connection, statement: str, texts: Sequence[str]) -> Non
         raise _meant_by(error) from error
 
 
+def fetch(connection: Connection, statement: str, values: Sequence[Any]) -> Sequence[Any]:
+    """The rows of a statement, as the driver gives them.
+
+    Raises:
+        DBAPIError: it failed.
+    """
+    _catch_up(connection)
+    rows: Sequence[Any] = _run(connection, lambda driver: driver.fetch(statement, *values), statement)
+    return rows
+
+
 def _begin(connection: Connection) -> None:
     connection.info[_PUT_OFF] = [_BEGIN]
 
@@ -105,7 +116,7 @@ def _prepared(connection: Connection, statement: str) -> str:
         if len(prepared) >= PREPARED_MAX:
             prepared.clear()
         prepared[statement] = _run(connection, lambda driver: driver.prepare(statement), statement)
-    return prepared[statement].get_name()
+    return str(prepared[statement].get_name())
 
 
 def _literal(text: str) -> str:

@@ -36,11 +36,13 @@ from countermand.store.archive import ArchiveReader, ArchiveWriter, Progress
 from countermand.store.columns import Id, Instant
 from countermand.store.engines.postgresql import backup
 from countermand.store.engines.postgresql.address import AddressError, is_postgres, read_address
-from countermand.store.engines.postgresql.driver import LOST_RACE, put_off
+from countermand.store.engines.postgresql.driver import LOST_RACE, fetch, put_off
 from countermand.store.engines.postgresql.words import PostgresWords
 from countermand.store.engines.protocol import (
     Database,
     Opening,
+    Pairs,
+    Records,
     RestorePlan,
     Rows,
     RowUpdate,
@@ -53,6 +55,7 @@ from countermand.store.engines.protocol import (
 )
 from countermand.store.tables import metadata
 
+_WORDS: Final = PostgresWords()
 _OLDEST: Final = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)"
 _NEWEST: Final = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:name AS TEXT), 0))")
@@ -70,7 +73,7 @@ class PostgresEngine:
 
     name = "postgresql"
     one_writer = False
-    words: Words = PostgresWords()
+    words: Words = _WORDS
 
     # Looked up pair by pair: ``OFFSET 0`` keeps PostgreSQL from reading a table whole instead.
     retailers_of_speakers: TextualSelect = sql.retailers_of_speakers(
@@ -149,10 +152,14 @@ class PostgresEngine:
         if with_cards:
             texts.append(_cards(touched))
         if changed:
-            texts.append(_counts({name: len(rows) for name, rows in changed.items()}))
+            texts.append(", ".join(str(len(rows)) for rows in changed.values()))
         put_off(connection, _statement(tuple(changed), tuple(new), with_cards), [_unquoted(text) for text in texts])
         if touched and not with_cards:
             self.make_cards_stale(connection, touched)
+
+    def lock(self, connection: Connection, statement: Select[*tuple[Any, ...]], pairs: Pairs) -> Records:
+        """By the driver: there is nothing in these rows that SQLAlchemy would turn into anything else."""
+        return fetch(connection, _compiled(statement), [_json(pairs)])
 
     def hold(self, connection: Connection, names: Sequence[str]) -> None:
         """By advisory locks, one after the other, so that no two transactions wait for each other."""
@@ -244,7 +251,7 @@ _MADE: Final = {("events", "position"): POSITION}
 _ROWS: Final = "CAST(CAST(:{} AS TEXT) AS JSON)"
 
 
-def _json(rows: Rows) -> str:
+def _json(rows: Rows | Pairs) -> str:
     # The driver's ids are of a class of their own, which orjson hands to ``default``.
     return orjson.dumps(rows, default=str).decode()
 
@@ -269,8 +276,9 @@ def _cards(touched: Touched) -> str:
     return _json([{"party": party, "placed_at": placed_at} for party, placed_at in touched])
 
 
-def _counts(of_tables: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} of {name}" for name, count in of_tables.items())
+@cache
+def _compiled(statement: Select[*tuple[Any, ...]]) -> str:
+    return str(statement.compile(dialect=postgresql.dialect(paramstyle="numeric_dollar")))  # type: ignore[no-untyped-call]
 
 
 def _unquoted(text: str) -> str:
@@ -291,14 +299,12 @@ def _statement(updated: tuple[str, ...], inserted: tuple[str, ...], with_cards: 
         named += [f"touched AS ({_TOUCHED.format(_given(len(parts) + 1))})", f"stale AS ({_MAKE_STALE})"]
     if not updated:
         return f"WITH {', '.join(named)} SELECT 0"
-    counts = " || ', ' || ".join(
-        f"(SELECT count(*) FROM part_{place}) || ' of {name}'" for place, name in enumerate(updated, start=1)
-    )
+    counts = " || ', ' || ".join(f"(SELECT count(*) FROM part_{place})" for place in range(1, len(updated) + 1))  # noqa: S608 - no input
     wanted = f"CAST(${len(parts) + with_cards + 1} AS TEXT)"
+    lost = f"'{LOST_RACE}' || found || ' rows instead of ' || {wanted} || ' were changed by: {', '.join(updated)}'"
     return (
-        f"WITH {', '.join(named)} SELECT CASE WHEN found = {wanted} THEN 0"  # noqa: S608 - no input
-        f" ELSE CAST('{LOST_RACE}' || found || ' instead of ' || {wanted} AS INTEGER) END"
-        f" FROM (SELECT {counts} AS found) AS changed"
+        f"WITH {', '.join(named)} SELECT CASE WHEN found = {wanted} THEN 0 ELSE CAST({lost} AS INTEGER) END"  # noqa: S608 - no input
+        f" FROM (SELECT '' || {counts} AS found) AS changed"
     )
 
 

@@ -45,6 +45,8 @@ from countermand.store.columns import Instant
 from countermand.store.engines.protocol import (
     Database,
     Opening,
+    Pairs,
+    Records,
     RestorePlan,
     Rows,
     RowUpdate,
@@ -126,6 +128,10 @@ class SqliteEngine:
             _row_by_row(connection, _INSERT_SEARCH, new["order_parts"])
         if touched:
             self.make_cards_stale(connection, touched)
+
+    def lock(self, connection: Connection, statement: Select[*tuple[Any, ...]], pairs: Pairs) -> Records:
+        """One transaction writes at a time: it is enough to read them."""
+        return connection.execute(statement, {"lines": pairs}).all()
 
     def hold(self, connection: Connection, names: Sequence[str]) -> None:
         """One transaction writes at a time."""
