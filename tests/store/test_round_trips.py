@@ -80,7 +80,7 @@ def _answer(sale: Sale) -> Call:
     [
         (_by_number, [BEGIN, "LOCK", "EXECUTE COMMIT"]),
         (_with_a_key, [BEGIN, "LOCK", "SELECT", "EXECUTE COMMIT"]),
-        (_answer, [BEGIN, "SELECT", "LOCK", "SELECT", "EXECUTE COMMIT"]),
+        (_answer, [BEGIN, "SELECT", "LOCK", "SELECT", "EXECUTE", "UPDATE", "COMMIT;"]),
     ],
 )
 async def test_other_calls_take_a_few_more(
@@ -88,8 +88,9 @@ async def test_other_calls_take_a_few_more(
 ) -> None:
     world, proxy = behind
     sales = [await new_sale(world, 3) for _ in range(3)]
-    for sale in sales:
-        await sale.done(sale.ask(1, key="first"))
+    if call is _answer:
+        for sale in sales:
+            await sale.done(sale.ask(1))
     # The first ones prepare their statements, and learn what the lane keeps.
     for sale in sales[:2]:
         await _all_done(world, [call(sale)])
