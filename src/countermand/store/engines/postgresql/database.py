@@ -182,8 +182,9 @@ def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
     import asyncpg
 
     more = {"statement_cache_size": 0} if pooled else {}
-    # A pooler refuses settings that it does not know; behind one, each transaction says what it sees.
-    sees = {} if pooled else {"countermand.sees": row_security.ALL}
+    # A pooler refuses settings that it does not know; behind one, each transaction says what it sees. The literals that
+    # driver.py makes of documents have backslashes, which an old setting of the server would take for its own.
+    settings = {} if pooled else {"countermand.sees": row_security.ALL, "standard_conforming_strings": "on"}
 
     class Row(asyncpg.Record):  # type: ignore[misc]
         """Its columns have names, as SQLAlchemy's do."""
@@ -200,7 +201,7 @@ def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
                 address.dsn,
                 timeout=address.connect_timeout_s,
                 record_class=Row,
-                server_settings={"application_name": address.application_name, **sees},
+                server_settings={"application_name": address.application_name, **settings},
                 **more,
             )
         except SSLCertVerificationError as error:
