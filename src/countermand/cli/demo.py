@@ -35,6 +35,7 @@ from countermand.cli.stories.money import ORDER as PAID_ORDER
 from countermand.cli.stories.money import MoneyStory
 from countermand.cli.stories.page import PageStory
 from countermand.cli.stories.plaza import PlazaStory
+from countermand.cli.stories.retailer import RetailerStory
 from countermand.cli.stories.score import ScoreStory
 from countermand.cli.stories.story import Cast
 from countermand.cli.stories.webhook import WebhookStory
@@ -67,7 +68,7 @@ def demo(
     ] = False,
     json: Annotated[Path | None, Parameter(help="Write base URL, tokens and ids to this file")] = None,
 ) -> None:
-    """Show how a cancellation is asked and answered through two APIs, on a fresh database, then stay up to be tried.
+    """Show how a cancellation is asked and answered through three APIs, on a fresh database, then stay up to be tried.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ async def _play(settings: Settings, *, once: bool, file: Path | None) -> None:
 
 async def _tell(cast: Cast, settings: Settings) -> int:
     """Play all stories. Returns how many steps failed."""
-    failures = await CruxStory(cast).play() + await PlazaStory(cast).play()
+    failures = await CruxStory(cast).play() + await PlazaStory(cast).play() + await RetailerStory(cast).play()
     async with Receiver() as receiver:
         failures += await WebhookStory(cast, settings, receiver).play()
     for story in (MoneyStory(cast), PageStory(cast, settings), DeadlineStory(cast), ScoreStory(cast)):
@@ -206,6 +207,8 @@ def _add_parties(connection: Connection, application: Service, cast: Cast) -> No
         connection, application.ids, application.keyring, now, party=retailer, label="demo"
     )
     cast.plaza_public_key, cast.plaza_private_key = keys.public, keys.private
+    client = credentials.issue_client(connection, application.ids, now, party=retailer, label="demo")
+    cast.bol_client_id, cast.bol_client_secret = str(client.id), client.secret
 
 
 def _add_people(connection: Connection, application: Service, cast: Cast) -> None:
@@ -298,6 +301,11 @@ The service stays up on {base}. Try it (Ctrl-C ends it, and its data is gone):
   COUNTERMAND_PLAZA_PUBLIC_KEY={cast.plaza_public_key} \\
   COUNTERMAND_PLAZA_PRIVATE_KEY={cast.plaza_private_key} \\
   {sys.argv[0]} plaza GET /services/rest/orders/v2 --url {base}
+
+  # the same by bol's Retailer API v10
+  COUNTERMAND_BOL_CLIENT_ID={cast.bol_client_id} \\
+  COUNTERMAND_BOL_CLIENT_SECRET={cast.bol_client_secret} \\
+  {sys.argv[0]} bol GET /retailer/orders --url {base}
 
   # the whole story of the item
   {sys.argv[0]} timeline {line["line"]} --database {cast.database}

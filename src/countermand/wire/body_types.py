@@ -46,6 +46,8 @@ def unsupported_charset(scope: Scope, accepted: Collection[str], media_type: str
 def unsupported_body(scope: Scope, *media_types: str) -> Unsupported | None:
     """Why a body that must be of one of these media types and in UTF-8 is not understood; nothing if it is."""
     given = ", ".join(header_values(scope, b"content-type")).strip()
+    if given in media_types:
+        return unsupported_coding(scope)
     if given.partition(";")[0].strip().lower() not in media_types:
         what = f'The Content-Type "{given[:200]}" is not understood' if given else "There is no Content-Type"
         accepted = (b"accept", ", ".join(media_types).encode())

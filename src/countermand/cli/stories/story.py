@@ -27,6 +27,8 @@ class Cast:
     tokens: dict[str, str] = field(default_factory=dict)
     plaza_public_key: str = ""
     plaza_private_key: str = ""
+    bol_client_id: str = ""
+    bol_client_secret: str = ""
     orders: list[dict[str, Any]] = field(default_factory=list)
     console: dict[str, str] = field(default_factory=dict)
 

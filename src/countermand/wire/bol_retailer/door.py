@@ -82,10 +82,11 @@ class Dialect:
     def request(self, scope: Scope, body: bytes, caller: Caller, operation: Operation[Request]) -> Request:
         """The call, with the bytes of its document."""
         check_types(scope, body, shared=operation.path.startswith("/shared"))
+        query = scope["query_string"].decode("latin-1")
         return Request(
             caller=caller,
             target=str(scope["path_params"].get("target", "")),
-            query=Query(parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+            query=Query(parse_qs(query, keep_blank_values=True) if query else {}),
             body=body,
         )
 
@@ -326,17 +327,14 @@ _NO_SUCH_CALL: Final = RetailerError(Problem.NOT_FOUND, "There is no such call."
 
 
 def _operations(calls: "RetailerCalls | Sandbox") -> tuple[Operation[Request], ...]:
+    # A call is looked for in this order: first what is called most.
     subscriptions = calls.subscriptions
     return (
-        _call("GET", "/retailer/subscriptions", subscriptions.list_subscriptions, "subscriptions"),
-        _call("POST", "/retailer/subscriptions", subscriptions.create_subscription, "subscriptions"),
-        _call("GET", "/retailer/subscriptions/signature-keys", subscriptions.list_signature_keys, "subscriptions"),
-        _call("POST", "/retailer/subscriptions/test/{target}", subscriptions.test_subscription, "subscriptions"),
-        _call("GET", "/retailer/subscriptions/{target}", subscriptions.get_subscription, "subscriptions"),
-        _call("PUT", "/retailer/subscriptions/{target}", subscriptions.update_subscription, "subscriptions"),
-        _call("DELETE", "/retailer/subscriptions/{target}", subscriptions.delete_subscription, "subscriptions"),
-        _call("GET", "/retailer/orders", calls.list_orders, "GET orders"),
         _call("PUT", "/retailer/orders/cancellation", calls.cancel_item, "PUT cancellation"),
+        _call("GET", "/shared/process-status", calls.list_processes, "GET process-statuses"),
+        _call("POST", "/shared/process-status", calls.look_processes_up, "POST process-statuses"),
+        _call("GET", "/shared/process-status/{target}", calls.get_process, "GET process-status"),
+        _call("GET", "/retailer/orders", calls.list_orders, "GET orders"),
         _call("GET", "/retailer/orders/{target}", calls.get_order, "GET order"),
         _call("GET", "/retailer/shipments", calls.list_shipments, "GET shipments"),
         _call("POST", "/retailer/shipments", calls.ship, "POST shipments"),
@@ -344,9 +342,13 @@ def _operations(calls: "RetailerCalls | Sandbox") -> tuple[Operation[Request], .
         _call("PUT", "/retailer/transports/{target}", calls.change_transport, "PUT transports"),
         _call("GET", "/retailer/insights/performance/indicator", calls.indicators, "GET performance"),
         _call("GET", "/retailer/retailers/{target}", calls.get_retailer, "GET retailer"),
-        _call("GET", "/shared/process-status", calls.list_processes, "GET process-statuses"),
-        _call("POST", "/shared/process-status", calls.look_processes_up, "POST process-statuses"),
-        _call("GET", "/shared/process-status/{target}", calls.get_process, "GET process-status"),
+        _call("GET", "/retailer/subscriptions", subscriptions.list_subscriptions, "subscriptions"),
+        _call("POST", "/retailer/subscriptions", subscriptions.create_subscription, "subscriptions"),
+        _call("GET", "/retailer/subscriptions/signature-keys", subscriptions.list_signature_keys, "subscriptions"),
+        _call("POST", "/retailer/subscriptions/test/{target}", subscriptions.test_subscription, "subscriptions"),
+        _call("GET", "/retailer/subscriptions/{target}", subscriptions.get_subscription, "subscriptions"),
+        _call("PUT", "/retailer/subscriptions/{target}", subscriptions.update_subscription, "subscriptions"),
+        _call("DELETE", "/retailer/subscriptions/{target}", subscriptions.delete_subscription, "subscriptions"),
     )
 
 

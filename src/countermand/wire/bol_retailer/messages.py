@@ -210,11 +210,9 @@ def check_types(scope: Scope, body: bytes, *, shared: bool) -> None:
     Raises:
         RetailerError: 406 or 415; 400 for a body without any type, as bol answers it.
     """
-    known = (MEDIA_TYPE, ADVERTISER) if shared else (MEDIA_TYPE,)
-    accepted = ",".join(header_values(scope, b"accept")).lower()
-    ranges = [each.partition(";") for each in accepted.split(",") if each.strip()]
-    fitting = [each.strip() for each, _, more in ranges if not _NONE.search(more)]
-    if ranges and not any(each in (*known, *_ANY) for each in fitting):
+    known = _SHARED if shared else _OWN
+    accepted = ",".join(header_values(scope, b"accept"))
+    if accepted not in known and not _accepts(accepted.lower(), known):
         raise NotAcceptableError
     if not body:
         return
@@ -225,6 +223,14 @@ def check_types(scope: Scope, body: bytes, *, shared: bool) -> None:
         raise RetailerError(Problem.UNSUPPORTED_MEDIA_TYPE, problem.sentence, problem.header)
 
 
+def _accepts(accepted: str, known: Sequence[str]) -> bool:
+    ranges = [each.partition(";") for each in accepted.split(",") if each.strip()]
+    fitting = [each.strip() for each, _, more in ranges if not _NONE.search(more)]
+    return not ranges or any(each in (*known, *_ANY) for each in fitting)
+
+
+_OWN: Final = (MEDIA_TYPE,)
+_SHARED: Final = (MEDIA_TYPE, ADVERTISER)
 _ANY: Final = ("*/*", "application/*", "application/json")
 _NONE: Final = re.compile(r"\bq=0(\.0*)?\s*(;|$)")
 
