@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from countermand.service.calls import Done, Failed
+from countermand.store.engines.protocol import UnavailableError
 from tests.store.holding import assert_sound, connections_in_use
 from tests.store.proxied import proxied
 from tests.store.speaking import Sale, new_sale, once
@@ -128,3 +129,19 @@ async def test_a_line_that_somebody_changed_under_the_lock_is_noticed(world: Wor
     )
     assert await _said(sale) == Failed()
     assert [event["kind"] for event in await sale.events()] == ["line.placed"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_read_takes_another_connection_where_one_does_not_work(
+    world: World, proxy: PgProxy, times: int
+) -> None:
+    """Only one after the other: then the database counts as away, which its callers are told."""
+    sale = await new_sale(world)
+    proxy.disturb("REPEATABLE READ", Fault.LOST_BEFORE, times=times)
+    if times == 1:
+        assert await sale.buckets() == (5, 0, 0, 0)
+    else:
+        with pytest.raises(UnavailableError):
+            await sale.buckets()
+    assert await sale.buckets() == (5, 0, 0, 0)
+    assert connections_in_use(world.application.database) == 0

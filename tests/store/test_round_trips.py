@@ -95,3 +95,11 @@ async def test_other_calls_take_a_few_more(
     for sale in sales[:2]:
         await _all_done(world, [call(sale)])
     assert await _asked(proxy, _all_done(world, [call(sales[2])])) == questions
+
+
+async def test_a_read_takes_two_more_than_it_has_questions(behind: tuple[World, PgProxy]) -> None:
+    """The one that begins shows whether the connection still works."""
+    world, proxy = behind
+    sale = await new_sale(world, 2)
+    await sale.buckets()
+    assert await _asked(proxy, sale.buckets()) == ["BEGIN ISOLATION LEVEL REPEATABLE READ;", "SELECT", "ROLLBACK;"]

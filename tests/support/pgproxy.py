@@ -28,13 +28,13 @@ class Fault(Enum):
 
 @dataclass(slots=True)
 class PgProxy:
-    """``asked`` has the SQL of each round trip, in order. ``fault`` befalls the next whose SQL holds a text, once."""
+    """``asked`` has the SQL of each round trip, in order."""
 
     port_behind: int
     host_behind: str = "127.0.0.1"
     asked: list[str] = field(default_factory=list)
     port: int = 0
-    _fault: tuple[str, Fault, Callable[[], None]] | None = None
+    _faults: list[tuple[str, Fault, Callable[[], None]]] = field(default_factory=list)
     _server: asyncio.Server | None = None
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -53,22 +53,21 @@ class PgProxy:
         await asyncio.gather(*self._serving, return_exceptions=True)
         await self._server.wait_closed()
 
-    def disturb(self, text: str, fault: Fault, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Let this befall the next round trip whose SQL holds this text; ``meanwhile`` is called just then."""
-        self._fault = (text, fault, meanwhile)
+    def disturb(self, text: str, fault: Fault, meanwhile: Callable[[], None] = lambda: None, *, times: int = 1) -> None:
+        """Let this befall the next round trips whose SQL holds this text; ``meanwhile`` is called just then."""
+        self._faults = [(text, fault, meanwhile)] * times
 
     @property
     def was_disturbed(self) -> bool:
         """Whether the fault that was ordered has happened."""
-        return self._fault is None
+        return not self._faults
 
     def take(self, sql: str) -> Fault | None:
         """Note a round trip, and what befalls it."""
         self.asked.append(sql)
-        if self._fault is None or self._fault[0] not in sql:
+        if not self._faults or self._faults[0][0] not in sql:
             return None
-        _, fault, meanwhile = self._fault
-        self._fault = None
+        _, fault, meanwhile = self._faults.pop()
         meanwhile()
         return fault
 

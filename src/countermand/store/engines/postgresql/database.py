@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 
 import orjson
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from countermand.observability import metrics, tracing
 from countermand.store import row_security
 from countermand.store.engines.postgresql.address import PostgresAddress
-from countermand.store.engines.postgresql.driver import own_transactions
+from countermand.store.engines.postgresql.driver import own_snapshots, own_transactions
 from countermand.store.engines.protocol import (
     CommitUnknownError,
     Engine,
@@ -84,10 +84,10 @@ class PostgresDatabase:
         self._readers = _postgres_engine(
             connect,
             connections=POSTGRES_READERS,
-            isolation_level="REPEATABLE READ",
-            pool_pre_ping=True,
+            isolation_level="AUTOCOMMIT",
             **common,
         )
+        own_snapshots(self._readers.sync_engine)
         if how.read_timeout_s:
             _limit_statements(self._readers, how.read_timeout_s, pooled=how.pooled)
 
@@ -257,8 +257,15 @@ async def _within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _run(engine: "AsyncEngine", work: Work[T]) -> T:
-    async with engine.connect() as connection:
-        return await connection.run_sync(work)
+    connected = False
+    try:
+        async with engine.connect() as connection:
+            connected = True
+            return await connection.run_sync(work)
+    except InvalidRequestError as error:
+        if connected:
+            raise
+        raise ConnectionError("one connection after the other was lost at once") from error
 
 
 def _show(setting: str) -> Work[str]:

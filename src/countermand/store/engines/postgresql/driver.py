@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 from countermand.store.changes import LostRaceError
 from countermand.store.engines.transactions import NotCommittedError, sqlstate
@@ -25,6 +25,7 @@ PREPARED_MAX: Final = 64
 """So many statements are kept prepared on a connection, each for other tables."""
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED;"
+_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ;"
 _PUT_OFF: Final = "countermand.put_off"
 _PREPARED: Final = "countermand.prepared"
 _KEEPS_NOTHING: Final = "countermand.keeps_nothing"
@@ -39,6 +40,15 @@ def own_transactions(engine: Engine, *, pooled: bool) -> None:
     event.listen(engine, "commit", _commit)
     event.listen(engine, "rollback", _rollback)
     event.listen(engine, "before_cursor_execute", lambda connection, *_: _catch_up(connection))
+
+
+def own_snapshots(engine: Engine) -> None:
+    """Let each connection of this engine be in a snapshot from when it leaves the pool until it is back.
+
+    To begin one also shows whether the connection still works; if not, SQLAlchemy takes another.
+    """
+    event.listen(engine, "checkout", _begin_snapshot)
+    event.listen(engine, "reset", _end_snapshot)
 
 
 def put_off(connection: Connection, statement: str, texts: Sequence[str]) -> None:
@@ -68,6 +78,18 @@ def fetch(connection: Connection, statement: str, values: Sequence[Any]) -> Sequ
     _catch_up(connection)
     rows: Sequence[Any] = _run(connection, lambda driver: driver.fetch(statement, *values), statement)
     return rows
+
+
+def _begin_snapshot(adapted: Any, *_: object) -> None:
+    try:
+        adapted.run_async(lambda driver: driver.execute(_SNAPSHOT))
+    except Exception as error:
+        raise InvalidatePoolError from error
+
+
+def _end_snapshot(adapted: Any, _: object, reset: Any) -> None:
+    if not reset.terminate_only:
+        adapted.run_async(lambda driver: driver.execute("ROLLBACK;"))
 
 
 def _begin(connection: Connection) -> None:
