@@ -68,7 +68,7 @@ def heard_by_the_driver(note: Callable[[str, Sequence[Any]], Any]) -> Iterator[N
 
     def noting(send: Callable[..., Any]) -> Callable[..., Any]:
         def sent(connection: Connection, statement: str, given: Sequence[Any]) -> Any:
-            note(statement, given)
+            note(statement, tuple(given))
             return send(connection, statement, given)
 
         return sent
