@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs pictures client site bench overload soak kill kill-notices kill-jobs kill-nats refunds oracle scores schemathesis fuzz sbom audit dist clean
+.PHONY: demo test check docs pictures client site bench overload soak kill kill-notices kill-jobs kill-nats simulate refunds oracle scores schemathesis fuzz sbom audit dist clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -48,6 +48,10 @@ bench: .venv/.ready
 # Three times the calls that the service can answer: make overload ARGS="--only sqlite --seconds 20"
 overload: .venv/.ready
 	$(BIN)/python -m bench.overload $(ARGS)
+
+# A year of a marketplace as arithmetic: make simulate ARGS="--orders-a-day 100000 --engine sqlite"
+simulate: .venv/.ready
+	$(BIN)/python -m bench.simulate $(ARGS)
 
 # Half load for an hour, with kills: make soak ARGS="--minutes 60"
 soak: .venv/.ready
