@@ -185,7 +185,10 @@ class Story:
         if self.policy.version:
             self.versions[self.policy.version] = self.policy
         new_id = lambda: UUID(int=next(self.ids))  # noqa: E731 - short
-        return decide(self.line, command, self.now, self.policy, new_id, self.asked_under)
+        before = repr(self.line)
+        outcome = decide(self.line, command, self.now, self.policy, new_id, self.asked_under)
+        assert repr(self.line) == before, "a line is never edited in place"
+        return outcome
 
     def asked_under(self, cancellation: Cancellation) -> Policy:
         return self.versions.get(cancellation.policy_version, self.policy)

@@ -7,9 +7,10 @@ from uuid import UUID
 from countermand.domain.money.commands import PaymentCommand, RefundCommand
 from countermand.domain.parties import Actor, Asker
 from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AskCancellation:
     """Ask to cancel ``units`` of a line (``None``: all that are open).
 

@@ -1,7 +1,7 @@
 """The one function behind all APIs: what a command does to a line, or why it is refused."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import assert_never
@@ -39,6 +39,7 @@ from countermand.domain.parcels import ReportedParcel, reported_before, travels_
 from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.reassigning import reassign, reassigned, release
 from countermand.domain.refusals import LineReport, Refusal, RefusalKind
+from countermand.domain.values import value
 
 
 def decide(
@@ -96,7 +97,7 @@ def _decided(
             assert_never(command)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class LineOutcome:
     """The outcome of a command on an order for one of its lines; of an ask, also for how many ``units`` it was."""
 

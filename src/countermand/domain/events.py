@@ -9,6 +9,7 @@ from uuid import UUID
 from countermand.domain.parties import Asker
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason
+from countermand.domain.values import value
 
 
 class EventKind(StrEnum):
@@ -204,7 +205,7 @@ class ReportedPayment:
     currency: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Event:
     """One change of one line: the ``seq``-th event since it was placed.
 

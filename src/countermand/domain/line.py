@@ -10,6 +10,7 @@ from countermand.domain.events import Event, EventKind
 from countermand.domain.parties import Actor, Asker, PartyKind
 from countermand.domain.policy import Rule
 from countermand.domain.reasons import CancelReason, DeclineReason
+from countermand.domain.values import value
 
 NO_LINE: Final = UUID(int=0)
 """The id that no line has."""
@@ -44,7 +45,7 @@ class Decided:
     rule: Rule | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Cancellation:
     """An ask for some units of one line, with its answer.
 
@@ -136,7 +137,7 @@ class Departed:
     to_name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Line:
     """One article of an order, as it is now.
 
@@ -216,7 +217,7 @@ class Line:
         return None if self.fulfiller_gone else self.fulfiller
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Decision:
     """What a command did: the line after it, the cancellations that it made or changed, and the events.
 

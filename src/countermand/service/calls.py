@@ -12,6 +12,7 @@ from countermand.domain.decide import LineOutcome
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import Refusal
+from countermand.domain.values import value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class ProcessRequest:
     claimed_at: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Call:
     """One command, and what its API needs besides.
 
@@ -41,7 +42,7 @@ class Call:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Done:
     """The command was accepted, ``at`` a time. ``process`` is its process status, ``replayed`` marks a repeat by key.
 
