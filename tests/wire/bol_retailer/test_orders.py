@@ -117,6 +117,37 @@ async def test_changes_of_the_last_minutes_and_of_a_day(shop: RetailerSeller) ->
         clock.now = start
 
 
+async def test_a_day_of_changes_is_one_of_the_last_three_months_in_dutch_time(sqlite_shop: RetailerSeller) -> None:
+    shop, clock = sqlite_shop, sqlite_shop.world.clock
+    start = clock.now
+    # Half past eleven in the evening of UTC is tomorrow in Amsterdam.
+    table = {
+        (9, 0): {"2026-11-02": 200, "2026-11-03": 400, "2026-08-02": 200, "2026-08-01": 400},
+        (23, 30): {"2026-11-02": 200, "2026-11-03": 200, "2026-11-04": 400, "2026-08-03": 200, "2026-08-02": 400},
+    }
+    try:
+        for (hour, minute), days in table.items():
+            clock.now = start.replace(hour=hour, minute=minute)
+            path = "/retailer/orders?latest-change-date="
+            assert {day: (await shop.call("GET", f"{path}{day}")).status for day in days} == days, hour
+    finally:
+        clock.now = start
+
+
+async def test_the_edges_of_the_minutes_in_which_something_changed(sqlite_shop: RetailerSeller) -> None:
+    shop, clock = sqlite_shop, sqlite_shop.world.clock
+    start = clock.now
+    try:
+        _, number = await item_of(shop)
+        listed = []
+        for minutes, passed in ((1, 60), (1, 1), (60, 59 * 60 - 1), (60, 1)):
+            clock.advance(seconds=passed)
+            listed.append(set(await shop.orders(f"?change-interval-minute={minutes}")) == {number})
+        assert listed == [True, False, True, False]
+    finally:
+        clock.now = start
+
+
 async def test_pages_of_fifty_newest_first(sqlite_shop: RetailerSeller) -> None:
     shop, clock = sqlite_shop, sqlite_shop.world.clock
     start, numbers = clock.now, []

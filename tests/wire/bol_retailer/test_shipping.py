@@ -50,6 +50,27 @@ async def test_some_units_now_and_the_rest_later(shop: RetailerSeller) -> None:
     assert sentence
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "shipped"),
+    [
+        ({}, {}, 1),
+        ({"transport": TRANSPORT}, {"transport": TRANSPORT}, 1),
+        ({"shipmentReference": "one"}, {"shipmentReference": "one"}, 1),
+        ({"transport": TRANSPORT}, {"transport": {**TRANSPORT, "trackAndTrace": "3S2"}}, 2),
+        ({"shipmentReference": "one"}, {"shipmentReference": "two"}, 2),
+        ({}, {"shipmentReference": "two"}, 2),
+    ],
+)
+async def test_a_parcel_that_is_reported_again_ships_once(
+    sqlite_shop: RetailerSeller, first: dict[str, object], second: dict[str, object], shipped: int
+) -> None:
+    shop = sqlite_shop
+    line, number = await item_of(shop, 3)
+    for more in (first, second):
+        assert await shop.outcome(await shop.ship(number, quantity=1, **more)) == ("SUCCESS", None)
+    assert await shop.world.buckets(line) == (3 - shipped, 0, 0, shipped)
+
+
 async def test_items_that_there_are_not_or_of_two_orders_fail_and_ship_nothing(shop: RetailerSeller) -> None:
     (first, one), (second, two) = await item_of(shop), await item_of(shop)
     for numbers in (("1",), (one, "1"), (one, two)):

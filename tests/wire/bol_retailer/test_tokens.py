@@ -106,6 +106,7 @@ async def test_an_expired_token_says_so_in_the_words_that_clients_look_for(sqlit
     assert (answer.status, answer.body["title"]) == (401, "Expired JWT")
     now = f"{shop.world.clock():%Y-%m-%dT%H:%M:%SZ}"
     assert answer.body["detail"] == f"JWT expired at {now}. Current time: {now}."
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
 @pytest.mark.parametrize(

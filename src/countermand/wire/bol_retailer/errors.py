@@ -81,7 +81,8 @@ def not_listed(given: str, allowed: Sequence[str]) -> str:
 def expired(at: datetime, now: datetime) -> RetailerError:
     """The access token was right once. Clients look for the words ``JWT expired`` and get another one."""
     detail = f"JWT expired at {at:%Y-%m-%dT%H:%M:%SZ}. Current time: {now:%Y-%m-%dT%H:%M:%SZ}."
-    return RetailerError(Problem.UNAUTHENTICATED, detail, title="Expired JWT")
+    challenge = (b"www-authenticate", b'Bearer error="invalid_token"')
+    return RetailerError(Problem.UNAUTHENTICATED, detail, challenge, title="Expired JWT")
 
 
 def error_reply(error: Exception, *, url: str, allow: bytes = b"") -> Reply:

@@ -320,8 +320,8 @@ class Query:
         text = self.text("latest-change-date")
         if not text:
             return None
-        day = _day(text)
-        if day is None or not now.date() - timedelta(days=CHANGES_DAYS) <= day <= now.date() + timedelta(days=1):
+        day, today = _day(text), now.astimezone(AMSTERDAM).date()
+        if day is None or not today - timedelta(days=CHANGES_DAYS) <= day <= today:
             reason = "The value must be a date such as 2026-11-29, within the last three months."
             raise invalid(Violation(name="latest-change-date", reason=reason))
         start, end = (datetime.combine(each, time(), AMSTERDAM) for each in (day, day + timedelta(days=1)))
