@@ -256,6 +256,15 @@ async def test_an_id_that_is_none_of_ours_leads_to_nothing(sqlite_shop: Retailer
 
 
 @pytest.mark.parametrize(
+    "name", ["page", "status", "fulfilment-method", "change-interval-minute", "latest-change-date", "order-id"]
+)
+async def test_an_empty_parameter_counts_as_none(sqlite_shop: RetailerSeller, name: str) -> None:
+    _, number = await item_of(sqlite_shop)
+    assert set(await sqlite_shop.orders(f"?{name}=")) == {number}
+    assert (await sqlite_shop.get(f"/retailer/shipments?{name}="))["shipments"] == []
+
+
+@pytest.mark.parametrize(
     ("query", "name", "reason"),
     [
         ("page=0", "page", "from 1 to"),

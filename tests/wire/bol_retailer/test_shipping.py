@@ -71,6 +71,15 @@ async def test_a_parcel_that_is_reported_again_ships_once(
     assert await shop.world.buckets(line) == (3 - shipped, 0, 0, shipped)
 
 
+@pytest.mark.parametrize("quantity", ["2", "2.0", "2e0", "20E-1"])
+async def test_a_whole_number_may_be_written_in_any_way(sqlite_shop: RetailerSeller, quantity: str) -> None:
+    line, number = await item_of(sqlite_shop, 3)
+    body = f'{{"orderItems": [{{"orderItemId": "{number}", "quantity": {quantity}}}]}}'.encode()
+    process = queued(await sqlite_shop.call("POST", "/retailer/shipments", body))
+    assert await sqlite_shop.outcome(process) == ("SUCCESS", None)
+    assert await sqlite_shop.world.buckets(line) == (1, 0, 0, 2)
+
+
 async def test_items_that_there_are_not_or_of_two_orders_fail_and_ship_nothing(shop: RetailerSeller) -> None:
     (first, one), (second, two) = await item_of(shop), await item_of(shop)
     for numbers in (("1",), (one, "1"), (one, two)):

@@ -29,7 +29,9 @@ def _whole(least: int, most: int) -> Schema:
 
 
 def _query(name: str, schema: Schema, told: str, *, needed: bool = False) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": needed, "description": told, "schema": schema}
+    """A parameter. Where it is not needed, an empty one counts as none."""
+    taken = schema if needed else {"anyOf": [schema, {"const": ""}]}
+    return {"name": name, "in": "query", "required": needed, "description": told, "schema": taken}
 
 
 _PAGE: Final = _query("page", _whole(1, 100_000), "which page, 50 to a page; default 1")

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -49,6 +50,11 @@ def _fit(text: str) -> str:
     return text
 
 
+def _whole(given: Any) -> Any:
+    """``2.0`` is a whole number in JSON Schema; ``"2"`` is none."""
+    return int(given) if isinstance(given, Decimal) and given == given.to_integral_value() else given
+
+
 _FIT: Final = Field(json_schema_extra={"pattern": r"^(\r\n|[^\x00-\x08\x0b-\x1f\x7f-\x9f])*$"})
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=ID_CHARS_MAX), AfterValidator(_fit), _FIT]
@@ -79,7 +85,7 @@ class ShippedItem(Message):
     """An order item in a parcel; without a quantity, all of it that is still open."""
 
     order_item_id: Id
-    quantity: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    quantity: Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_whole)] | None = None
 
 
 class Transport(Message):
