@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs pictures client site bench overload soak kill kill-notices kill-jobs kill-nats simulate refunds oracle scores schemathesis fuzz sbom audit dist clean
+.PHONY: demo test check docs pictures client site bench overload soak kill kill-notices kill-processes failover kill-jobs kill-nats simulate refunds oracle scores schemathesis fuzz sbom audit dist clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -62,6 +62,14 @@ kill: .venv/.ready
 
 kill-notices: .venv/.ready
 	$(BIN)/python -m tests.crash.notices $(ARGS)
+
+# One of three processes of a server is killed at a time: make kill-processes ARGS="--kills 300"
+kill-processes: .venv/.ready
+	$(BIN)/python -m tests.crash.notices --processes 3 $(ARGS)
+
+# The primary is killed under load and its standby promoted: make failover ARGS="--promotions 50"
+failover: .venv/.ready
+	$(BIN)/python -m tests.crash.failover $(ARGS)
 
 kill-jobs: .venv/.ready
 	$(BIN)/python -m tests.crash.jobs $(ARGS)

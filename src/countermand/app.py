@@ -1,6 +1,6 @@
 """A service without its APIs: the write road and the worker, wired from the settings."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +16,9 @@ from countermand.payments.registry import open_providers
 from countermand.reads.arrivals import Arrivals
 from countermand.road import Application
 from countermand.settings import Settings
+from countermand.store.hints import Hints, Pair
 from countermand.wire.auth import CredentialUses
+from countermand.wire.rates import SharedQuotas
 from countermand.worker import Worker
 from countermand.worker.courier import Couriers
 from countermand.worker.notices import Courier
@@ -32,6 +34,8 @@ class Service(Application):
     arrivals: Arrivals
     outlets: Outlets
     uses: CredentialUses
+    shared_quotas: SharedQuotas | None
+    """``None`` where one process works on the database: it counts by itself."""
 
 
 @asynccontextmanager
@@ -41,11 +45,14 @@ async def opened(
     *,
     creates: bool = True,
     courier: Courier | None = None,
+    worker: str = "",
+    former_worker: str = "",
 ) -> AsyncIterator[Service]:
     """Open the database, the write road and the worker; let go of all at the end, when every call has its outcome.
 
     With ``creates`` a database that is not there, or empty, is made.
-    ``courier`` takes notices to where they go, if not over the network.
+    ``courier`` takes notices to where they go, if not over the network. ``worker`` is the name of this one, and
+    ``former_worker`` that of one whose place it takes, and which is known to be dead.
 
     Raises:
         UnsafeDatabaseError: the database would lose what was acknowledged, or its schema is not this version's.
@@ -53,12 +60,14 @@ async def opened(
     providers, stream = open_providers(settings, clock), open_event_stream(settings)
     try:
         async with road.opened(settings, clock, creates=creates) as base:
-            service, network = _wired(base, providers, courier, stream)
-            service.lanes.report_to(wake=service.worker.wake, committed=service.arrivals.announce)
-            yield service
+            service, network = _wired(base, providers, courier, stream, worker, former_worker)
+            async with _reporting(service):
+                yield service
             service.arrivals.close()
             await service.lanes.drain()
             await service.uses.settle()
+            if service.shared_quotas is not None:
+                await service.shared_quotas.settle()
             await network.close()
     finally:
         for provider in providers.values():
@@ -67,8 +76,39 @@ async def opened(
             await stream.close()
 
 
+@asynccontextmanager
+async def _reporting(service: Service) -> AsyncIterator[None]:
+    """Have all that wait told of what is committed: here, and where there are others, by hints in their processes."""
+    worker, arrivals, channel = service.worker, service.arrivals, service.database.channel()
+    if channel is None:
+        service.lanes.report_to(wake=worker.wake, committed=arrivals.announce)
+        yield
+        return
+    hints = Hints(channel, wake=worker.wake, committed=arrivals.announce)
+
+    def wake(pairs: Collection[Pair]) -> None:
+        worker.wake(pairs)
+        hints.tell(pair for pair in pairs if worker.partitions.fence(pair[0]) is None)
+
+    def committed() -> None:
+        arrivals.announce()
+        hints.tell()
+
+    service.lanes.report_to(wake=wake, committed=committed)
+    hints.begin()
+    try:
+        yield
+    finally:
+        await hints.end()
+
+
 def _wired(
-    base: Application, providers: Mapping[str, Provider], courier: Courier | None, stream: EventStream | None
+    base: Application,
+    providers: Mapping[str, Provider],
+    courier: Courier | None,
+    stream: EventStream | None,
+    name: str,
+    former: str,
 ) -> tuple[Service, Couriers]:
     settings, clock, keyring = base.settings, base.clock, base.keyring
     links = Links(keyring, settings.base_url, days=settings.answer_link_days)
@@ -88,6 +128,8 @@ def _wired(
         stream=stream,
         stream_keep=settings.nats_keep,
         source=settings.base_url,
+        name=name,
+        former=former,
     )
     service = Service(
         settings=settings,
@@ -102,5 +144,6 @@ def _wired(
         arrivals=Arrivals(base.database),
         outlets=outlets,
         uses=CredentialUses(base.database, clock),
+        shared_quotas=None if base.database.engine.one_writer else SharedQuotas(base.database, clock),
     )
     return service, network

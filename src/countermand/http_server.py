@@ -37,6 +37,8 @@ CROWDED_IDLE_S: Final = 5.0
 CROWDED_TURN_S: Final = 0.0005
 """How long another thread may compute while the loop waits, as long as calls are turned away: each of them waits so
 often, and Python's own 5 ms made half a second of it. A tenth more CPU a call is its price, so it is not always so."""
+BACKLOG: Final = 1024
+"""So many connections wait to be accepted."""
 FINISH_S: Final = 30
 """How long a server that stops waits for the calls under way."""
 
@@ -419,7 +421,7 @@ class HttpServer(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                backlog=1024,
+                backlog=BACKLOG,
                 timeout_keep_alive=int(limits.idle_s),
                 timeout_graceful_shutdown=FINISH_S,
             )
@@ -458,3 +460,14 @@ def free_port(host: str, port: int) -> int:
     with socket.create_server((host, port), family=family) as probe:
         chosen: int = probe.getsockname()[1]
     return chosen
+
+
+def shared_sockets(host: str, port: int, count: int) -> list[socket.socket]:
+    """So many sockets that listen on one port, one for each process: the system gives each its share of connections.
+
+    Raises:
+        OSError: as ``free_port``: the port belongs to the processes that share it, and to nobody else.
+    """
+    port = free_port(host, port)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return [socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=True) for _ in range(count)]

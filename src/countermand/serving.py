@@ -21,6 +21,7 @@ from countermand.observability.systemd import Systemd
 from countermand.observed import observed
 from countermand.settings import Settings
 from countermand.store.engines.sqlite.file import FileLock
+from countermand.supervising import Child
 from countermand.wire.answer import answer_door
 from countermand.wire.auth import Authenticator
 from countermand.wire.bol_plaza import plaza_door
@@ -33,6 +34,7 @@ from countermand.wire.provider_webhooks import payment_door
 from countermand.wire.router import Routed
 from countermand.wire.services import Services
 from countermand.wire.throttle import Throttle
+from countermand.worker.leases import worker_name
 
 DESCRIPTORS_KEPT: Final = 200
 """Descriptors that connections of callers leave to the database, to webhooks and to files."""
@@ -43,11 +45,15 @@ def _nobody(text: str) -> None:
 
 
 async def serve(
-    settings: Settings, ready: Callable[[str], None] = _nobody, invite: Callable[[str], None] | None = None
+    settings: Settings,
+    ready: Callable[[str], None] = _nobody,
+    invite: Callable[[str], None] | None = None,
+    child: Child | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is under way. ``ready`` is called with the base URL.
 
     While nobody can log in for the platform, ``invite`` is called with a link that makes the first operator.
+    ``child`` is this process where it is one of several that a supervisor has started.
 
     Raises:
         UnsafeDatabaseError: as ``opened``; or another process serves the same SQLite file.
@@ -59,10 +65,13 @@ async def serve(
     if lock:
         lock.acquire()
     try:
-        settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
-        async with opened(settings) as application:
+        if child is None:
+            settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
+        name = worker_name(chance=child.chance) if child else ""
+        former = worker_name(child.former_pid, child.chance) if child and child.former_pid else ""
+        async with opened(settings, worker=name, former_worker=former) as application:
             await application.check_keys()
-            await _serve(settings, application, ready, invite)
+            await _serve(settings, application, ready, invite, child)
     finally:
         if lock:
             lock.release()
@@ -72,9 +81,10 @@ async def _serve(
     settings: Settings,
     application: Service,
     ready: Callable[[str], None],
-    invite: Callable[[str], None] | None = None,
+    invite: Callable[[str], None] | None,
+    child: Child | None,
 ) -> None:
-    answering, manager = doors(application), Systemd.from_environment()
+    answering, manager = doors(application), child or Systemd.from_environment()
     server = HttpServer(
         answering,
         host=settings.host,
@@ -94,8 +104,8 @@ async def _serve(
 
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
-    serving = asyncio.create_task(server.serve())
-    await _until_listening(settings.host, settings.port, serving)
+    serving = asyncio.create_task(server.serve([child.socket] if child else None))
+    await _until_listening(server, serving)
     # The objects that exist now stay, so the collector need not scan them while calls are served.
     gc.collect()
     gc.freeze()
@@ -144,21 +154,15 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
     )
 
 
-async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) -> None:
-    while not serving.done():
-        try:
-            _, writer = await asyncio.open_connection(host, port)
-        except OSError:
-            await asyncio.sleep(0.01)
-        else:
-            writer.close()
-            return
+async def _until_listening(server: HttpServer, serving: asyncio.Task[None]) -> None:
+    while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
 
 
 def doors(application: Service, authenticator: Authenticator | None = None) -> Routed:
     """All APIs of the service as one ASGI application. ``authenticator`` finds callers in another way than usual."""
     settings = application.settings
-    throttle = Throttle(settings, application.clock)
+    throttle = Throttle(settings, application.clock, application.shared_quotas)
     services = Services(
         database=application.database,
         lanes=application.lanes,
@@ -168,13 +172,14 @@ def doors(application: Service, authenticator: Authenticator | None = None) -> R
         ),
         uses=application.uses,
         throttle=throttle,
-        passwords=Passwords(settings, application.clock),
+        passwords=Passwords(settings, application.clock, application.shared_quotas),
         ids=application.ids,
         clock=application.clock,
         keyring=application.keyring,
         settings=settings,
         arrivals=application.arrivals,
         outlets=application.outlets,
+        shared_quotas=application.shared_quotas,
         health=Health(
             application.database,
             application.keyring,

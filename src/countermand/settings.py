@@ -194,7 +194,8 @@ class Settings(BaseSettings):
     public_url: Annotated[str, AfterValidator(_reachable)] = Field(
         default="", description="How clients reach this service; default http://host:port"
     )
-    lanes: int = Field(default=1, ge=1, le=64, description="Transactions side by side (PostgreSQL)")
+    processes: int = Field(default=1, ge=1, le=64, description="Processes that `serve` starts (PostgreSQL)")
+    lanes: int = Field(default=1, ge=1, le=64, description="Transactions side by side (PostgreSQL), of each process")
     token_lifetime_s: int = Field(default=7200, ge=0, description="CRUX login tokens; 0 = no expiry")
     credential_cache_s: int = Field(default=5, ge=0, description="How long a revoked credential may still be honoured")
     login_limit: Annotated[str, AfterValidator(_quota)] = Field(
@@ -316,7 +317,7 @@ class Settings(BaseSettings):
     )
     worker: bool = Field(default=True, description="Whether `serve` also sends notices and fires deadlines")
     worker_sends: int = Field(default=128, ge=1, le=10_000, description="Notices sent at once, and as many to failing")
-    worker_lease_s: float = Field(default=30.0, ge=1, le=3600, description="After how long a dead worker is replaced")
+    worker_lease_s: float = Field(default=25.0, ge=1, le=3600, description="After how long a dead worker is replaced")
     payment_providers: list[Literal["stripe", "mollie"]] = Field(
         default_factory=list, description="Who moves money back, besides people with a work list"
     )
@@ -403,6 +404,10 @@ class Settings(BaseSettings):
                 "mollie_webhook_secret must not be blank; leave it out if Mollie's webhooks are not signed"
             )
         return self
+
+    def of_process(self, number: int) -> Self:
+        """For one of several processes: each shows its metrics on a port of its own."""
+        return self.model_copy(update={"metrics_port": self.metrics_port and self.metrics_port + number})
 
     @property
     def token_lifetime(self) -> timedelta | None:

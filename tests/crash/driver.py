@@ -144,6 +144,12 @@ class Program:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment())
         return self._process
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL."""
         if self._process:
@@ -154,9 +160,10 @@ class Program:
 class Service(Program):
     """``countermand serve``, which comes back on the same port."""
 
-    def __init__(self, url: str, log: Path) -> None:
+    def __init__(self, url: str, log: Path, processes: int = 1) -> None:
         self.port = free_port()
-        super().__init__(log, "serve", "--database", url, "--host", "127.0.0.1", "--port", str(self.port))
+        several = ["--processes", str(processes)] if processes > 1 else []
+        super().__init__(log, "serve", "--database", url, "--host", "127.0.0.1", "--port", str(self.port), *several)
 
     def start(self, probe: bytes) -> float:
         """Start it; how long until a read of the database was answered."""

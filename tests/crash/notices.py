@@ -2,8 +2,10 @@
 
     python -m tests.crash.notices --kills 100
     python -m tests.crash.notices --kills 20 --engine postgresql
+    python -m tests.crash.notices --kills 100 --processes 3
 
-On SQLite the server is the worker; on PostgreSQL a server and two workers are killed in turns, by SIGKILL. The receiver
+On SQLite the server is the worker; on PostgreSQL a server and two workers are killed in turns, by SIGKILL. With
+``--processes``, one server has so many, each also a worker, and one of them is killed at a time. The receiver
 is a process of its own that fails and dawdles now and then. At the end everything that is due has to be sent.
 """
 
@@ -11,18 +13,21 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from statistics import median
+from typing import Any, TypeVar
 
-from bench.processes import ServerProcess
+import psycopg
+from bench.processes import ServerProcess, children
 from bench.seeding import PlantedOrder, plant
 from sqlalchemy import Connection, func, select
 
@@ -39,6 +44,8 @@ from tests.support import templates
 from tests.support.pgnode import Node, free_port
 from tests.support.waiting import HANGS_S
 from tests.support.world import author_at
+
+T = TypeVar("T")
 
 WORKERS = 2
 LEASE_S = 2
@@ -68,6 +75,7 @@ class Delivered:
     other_ids: list[str] = field(default_factory=list)
     stuck: int = 0
     wrong: list[str] = field(default_factory=list)
+    taken_over_s: list[float] = field(default_factory=list)
 
     @property
     def bad(self) -> int:
@@ -75,11 +83,13 @@ class Delivered:
         return len(self.unwritten) + len(self.lost) + len(self.other_ids) + self.stuck + len(self.wrong)
 
     def __str__(self) -> str:
+        times = self.taken_over_s
+        taken = f"; work taken over after p50 {median(times):.2f} s, max {max(times):.2f} s" if times else ""
         return (
             f"{self.engine}: {self.kills} kills, {self.calls} acknowledged calls, {self.notices} notices,"
             f" {self.received} receipts; lost {len(self.lost)}, events without a notice {len(self.unwritten)}, sent"
             f" with different ids {len(self.other_ids)}, stuck {self.stuck}, other problems {len(self.wrong)};"
-            f" taken more than once under the same id {self.again}; {self.failed} failed as the receiver willed"
+            f" taken more than once under the same id {self.again}; {self.failed} failed as the receiver willed{taken}"
         )
 
 
@@ -88,9 +98,14 @@ class Notified(Torture):
     """A run whose workers are killed too."""
 
     workers: list[Program] = field(default_factory=list)
+    processes: int = 1
+    taken_over_s: list[float] = field(default_factory=list)
 
     def kill_something(self, number: int) -> None:
-        """The server, or one worker, or all of them."""
+        """The server, or one of its processes, or one worker, or all of them."""
+        if self.processes > 1:
+            self._kill_one_of_several()
+            return
         if not self.workers or number % 3 == 0:
             self.kill_service()
             return
@@ -104,6 +119,44 @@ class Notified(Torture):
             worker.launch()
         self._end(stop, threads)
 
+    def _kill_one_of_several(self) -> None:
+        """One process of the server dies under load; the others answer, and its work is taken up."""
+        stop, threads = self._load()
+        self._await_moment(threads)
+        victim = self.dice.choice(self._until(lambda: _serving(self.url, self.service.pid, self.processes)))
+        os.kill(victim, signal.SIGKILL)
+        died = time.monotonic()
+        self._until(lambda: not _owned_by(self.url, victim))
+        self.taken_over_s.append(time.monotonic() - died)
+        self.answers.forget()
+        if not self.answers.wait_for(1, threads):
+            self.tally.wrong.append("nothing was answered after one process of several had died")
+        self._end(stop, threads)
+        self._compare([order for thread in threads for order in thread.touched])
+
+    def _until(self, found: Callable[[], T]) -> T:
+        end = time.monotonic() + HANGS_S
+        while not (it := found()):
+            if time.monotonic() > end:
+                raise TimeoutError
+            time.sleep(0.02)
+        return it
+
+
+def _serving(url: str, parent: int, count: int) -> list[int]:
+    """The processes of a server, when so many run and have work."""
+    alive = children(parent)
+    return alive if len(alive) == count and all(_owned_by(url, each) for each in alive) else []
+
+
+def _owned_by(url: str, pid: int) -> int:
+    """How many partitions are a process's, whose number stands in the middle of a worker's name."""
+    with psycopg.connect(url) as connection:
+        owned = "SELECT count(*) FROM partitions WHERE split_part(owner, ':', 2) = %s"
+        row = connection.execute(owned, (str(pid),)).fetchone()
+    assert row is not None
+    return int(row[0])
+
 
 def deliver(
     engine: str,
@@ -114,6 +167,8 @@ def deliver(
     moment: tuple[int, int] = (50, 1000),
     orders_a_kill: int = 300,
     node: Node | None = None,
+    processes: int = 1,
+    lease_s: float = LEASE_S,
 ) -> Delivered:
     """Kill so many times, let everything be sent, and say what arrived."""
     with ExitStack() as stack:
@@ -126,15 +181,18 @@ def deliver(
             templates.fill_if_absent(url)
         keys, record = directory / "keys", directory / "received"
         port = stack.enter_context(_receiver(record, directory / "receiver.log"))
-        stack.enter_context(started_with({**ENVIRONMENT, "COUNTERMAND_KEY_FILE": str(keys)}, engine))
+        given = {**ENVIRONMENT, "COUNTERMAND_WORKER_LEASE_S": str(lease_s), "COUNTERMAND_KEY_FILE": str(keys)}
+        stack.enter_context(started_with(given, engine, works=processes > 1))
         planted = plant(url, orders=min(kills, 40) * orders_a_kill, lines=3, retailers=10, suppliers=4, keys=keys)
         asyncio.run(_register(url, keys, port, planted))
         tally = Tally(engine)
-        service = stack.enter_context(Service(url, directory / "service.log"))
+        service = stack.enter_context(Service(url, directory / "service.log", processes))
         waiting = deque(map(Order.of, planted))
-        logs = [directory / f"worker_{n}.log" for n in range(WORKERS * (engine != "sqlite"))]
+        beside = 0 if engine == "sqlite" or processes > 1 else WORKERS
+        logs = [directory / f"worker_{n}.log" for n in range(beside)]
         workers = [Program(log, "worker", "--database", url) for log in logs]
-        run = Notified(url, service, waiting, tally, Random(seed), callers, moment, node, workers=workers)
+        run = Notified(url, service, waiting, tally, Random(seed), callers, moment, node)
+        run.workers, run.processes = workers, processes
         service.start(detail(planted[0]))
         for worker in workers:
             stack.callback(worker.kill)
@@ -148,6 +206,7 @@ def deliver(
             came = [json.loads(line) for line in record.read_text().rpartition("\n")[0].splitlines()]
             found = asyncio.run(_compared(engine, url, keys, came, tally, stuck))
             if not found.lost or time.monotonic() > end:
+                found.taken_over_s = run.taken_over_s
                 return found
             time.sleep(0.2)
 
@@ -228,9 +287,9 @@ def _receiver(record: Path, log: Path) -> Iterator[int]:
 
 
 @contextmanager
-def started_with(values: dict[str, str], engine: str) -> Iterator[None]:
-    """The environment that the service is started in. On PostgreSQL the server leaves the work to the workers."""
-    values = values if engine == "sqlite" else {**values, "COUNTERMAND_WORKER": "false"}
+def started_with(values: dict[str, str], engine: str, *, works: bool = False) -> Iterator[None]:
+    """The environment that the service is started in. On PostgreSQL the server ``works``, or leaves it to others."""
+    values = values if engine == "sqlite" or works else {**values, "COUNTERMAND_WORKER": "false"}
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -249,11 +308,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=100, help="per engine")
     parser.add_argument("--engine", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=1, help="of one server, on PostgreSQL")
+    parser.add_argument("--lease", type=float, default=LEASE_S, help="seconds")
     options = parser.parse_args(arguments)
     configure_logging("error")
     failed = 0
-    for engine in options.engine:
-        found = deliver(engine, kills=options.kills, seed=options.seed)
+    several = {"processes": options.processes, "lease_s": options.lease}
+    for engine in ["postgresql"] if options.processes > 1 else options.engine:
+        found = deliver(engine, kills=options.kills, seed=options.seed, **several)
         print(found, flush=True)
         for problem in [*found.lost, *found.unwritten, *found.other_ids, *found.wrong][:10]:
             print("  ", problem, flush=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.crash.driver import Tally, torture
+from tests.crash.failover import fail_over
 from tests.crash.jobs import do_job
 from tests.crash.notices import deliver
 from tests.support import templates
@@ -49,6 +50,24 @@ def test_every_notice_arrives_under_one_id_whoever_is_killed(engine: str, reques
     assert found.kills == 2
     assert found.calls > 0
     assert found.notices > 0
+
+
+def test_every_notice_arrives_under_one_id_when_one_process_of_several_is_killed(durable: Node) -> None:
+    """The leases last an hour here: whoever takes the place of the dead one takes up its work, and waits for none."""
+    found = deliver(
+        "postgresql", kills=1, callers=4, moment=(20, 60), orders_a_kill=40, node=durable, processes=2, lease_s=3600
+    )
+    assert (found.lost, found.unwritten, found.other_ids, found.stuck, found.wrong) == ([], [], [], 0, [])
+    assert (found.kills, len(found.taken_over_s)) == (1, 1)
+    assert found.calls > 0
+    assert found.notices > 0
+
+
+def test_nothing_acknowledged_is_lost_when_a_synchronous_standby_is_promoted() -> None:
+    tally = fail_over(promotions=1, callers=4, moment=(20, 100), orders_each=60)
+    assert (tally.lost, tally.half, tally.wrong) == ([], [], [])
+    assert tally.kills == 1
+    assert tally.acknowledged > 0
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])

@@ -1824,6 +1824,12 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: idempotency.find(connection, key)}
 
 
+@of("store.idempotency.first_use")
+def _(filled: Filled) -> Cases:
+    retailer = filled.population.big_retailer
+    return {"": lambda connection: idempotency.first_use(connection, retailer, "plaza signature", "0" * 64)}
+
+
 @of("store.erasure.erase_customer")
 def _(filled: Filled) -> Cases:
     p = filled.population

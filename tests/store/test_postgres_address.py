@@ -1,9 +1,11 @@
 """Addresses of PostgreSQL as everybody has them: they work, or a sentence says what is wrong with them."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -53,6 +55,7 @@ def test_an_address_in_libpqs_form_is_understood(url: str) -> None:
         ("postgresql://h1,,h2/y", "a host that makes no sense: ''"),
         ("postgresql://[::1/y", "a host that makes no sense: '[::1'"),
         ("postgresql:///y?port=5432,x", "a port that makes no sense: 'x'"),
+        ("postgresql:///y?host=h1,h2,h3&port=1,2", "has 3 hosts and 2 ports"),
         (f"{BASE}?sslmode=on", "sslmode=on. It can be disable, allow, prefer, require, verify-ca, verify-full"),
         (f"{BASE}?sslmode=", "sslmode=. It can be"),
         (f"{BASE}?target_session_attrs=master", "target_session_attrs=master. It can be any, primary"),
@@ -69,6 +72,25 @@ def test_what_cannot_be_used_is_said_in_a_sentence_without_the_password(url: str
         read_address(url)
     assert complaint in str(refused.value)
     assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "session"),
+    [
+        ("postgresql://h1/x", (), None),
+        ("postgresql://h1:1,h2/x", (("h1", 1), ("h2", 5432)), "read-write"),
+        ("postgresql://h1,h2/x?port=7", (("h1", 7), ("h2", 7)), "read-write"),
+        ("postgresql://[::1]:1,[::2]:2/x", (("::1", 1), ("::2", 2)), "read-write"),
+        ("postgresql:///x?host=h1,h2&port=1,2", (("h1", 1), ("h2", 2)), "read-write"),
+        ("postgresql://h1,h2/x?target_session_attrs=any", (("h1", 5432), ("h2", 5432)), "any"),
+    ],
+)
+def test_of_several_hosts_the_one_that_takes_writes_is_wanted(
+    url: str, hosts: tuple[tuple[str, int], ...], session: str | None
+) -> None:
+    address = read_address(url)
+    assert address.hosts == hosts
+    assert (f"target_session_attrs={session}" in address.dsn) is (session is not None)
 
 
 def test_a_timeout_of_0_is_the_default_and_an_at_sign_in_a_password_stays_in_it() -> None:
@@ -165,6 +187,24 @@ async def test_of_several_hosts_the_one_that_answers_is_taken(postgres: Node) ->
         assert await database.read(lambda connection: connection.execute(text("SELECT 1")).scalar_one()) == 1
     finally:
         await database.close()
+
+
+@pytest.mark.anyio
+async def test_a_host_that_is_silent_hides_no_other(postgres: Node) -> None:
+    """It takes connections and says nothing; each host has a time of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hosts = f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{postgres.port}"
+        assert await _answer(f"postgresql://postgres@{hosts}/postgres?connect_timeout=1") == 1
+
+
+@pytest.mark.anyio
+async def test_hosts_of_which_none_takes_writes_are_as_good_as_away(postgres: Node) -> None:
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE only_read")
+        connection.execute("ALTER DATABASE only_read SET default_transaction_read_only = on")
+    hosts = f"127.0.0.1:{postgres.port},127.0.0.1:{postgres.port}"
+    with pytest.raises(UnavailableError):
+        await _answer(f"postgresql://postgres@{hosts}/only_read")
 
 
 @pytest.mark.anyio

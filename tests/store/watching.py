@@ -57,6 +57,9 @@ class Watched:
 
         return await self._database.write(disturbed)
 
+    def channel(self) -> None:
+        return None
+
     async def close(self) -> None:
         raise AssertionError("the lane does not own its database")
 

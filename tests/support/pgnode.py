@@ -18,8 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psycopg
+
 from tests.support.waiting import HANGS_S
 
+_FOLLOWED = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"
 IN_MEMORY_MIN = 4 * 1024**3
 _SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill": signal.SIGKILL}
 
@@ -99,6 +102,32 @@ class Node:
         conf.write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
         self._own(conf)
         return self
+
+    def follow(self, primary: "Node") -> Self:
+        """Start as a standby of another server, with a copy of what it has, and have its commits wait for this one."""
+        self._own(self.dir)
+        self.dir.chmod(0o700)
+        source = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres"]
+        command: list[str | Path] = [self.bin / "pg_basebackup", "-D", self.dir, *source]
+        copying = [*command, "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+        subprocess.run(copying, check=True, capture_output=True, env=self.env, cwd="/", **unprivileged())
+        with (self.dir / "postgresql.auto.conf").open("a") as conf:
+            conf.write("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
+        self.start()
+        with psycopg.connect(primary.url(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+            end = time.monotonic() + HANGS_S
+            while connection.execute(_FOLLOWED).fetchone() is None:
+                if time.monotonic() > end:
+                    raise TimeoutError("the standby does not follow")
+                time.sleep(0.02)
+        return self
+
+    def promote(self) -> None:
+        """Make a standby the primary, and wait until it is."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute("SELECT pg_promote()")
 
     def _initdb(self) -> None:
         command: list[str | Path] = [

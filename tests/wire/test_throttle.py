@@ -223,7 +223,7 @@ async def test_a_trusted_proxy_is_not_taken_for_its_clients(opened: Opened) -> N
 
 async def test_look_ups_of_suspects_are_made_one_at_a_time_and_few_wait() -> None:
     throttle = Throttle(Settings(wrong_token_limit="1/minute"), Clock())
-    throttle.wrong({"client": (HOME, 0)})
+    await throttle.wrong({"client": (HOME, 0)})
     inside, most, refused = 0, 0, 0
     leave = anyio.Event()
 
@@ -251,12 +251,12 @@ async def test_look_ups_of_suspects_are_made_one_at_a_time_and_few_wait() -> Non
     assert most == 2
 
 
-def test_what_is_kept_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_kept_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "KEYS_MAX", 10)
     counted = rates.Rates({"x": "1/day"})
     for number in range(100):
-        counted.take(number, "x", Clock()())
-    assert len(counted._left) == 10
+        await counted.take(number, "x", Clock()())
+    assert len(counted._counts) == 10
 
 
 # Links
@@ -265,10 +265,10 @@ def test_what_is_kept_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -
 async def test_a_link_is_used_so_often_and_no_more() -> None:
     throttle = Throttle(Settings(link_limit="2/minute"), Clock())
     for _ in range(2):
-        throttle.check_link("a")
+        await throttle.check_link("a")
     with pytest.raises(ThrottledError):
-        throttle.check_link("a")
-    throttle.check_link("b")
+        await throttle.check_link("a")
+    await throttle.check_link("b")
 
 
 # Logging in

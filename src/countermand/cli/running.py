@@ -2,13 +2,15 @@
 
 import asyncio
 import errno
+import gc
 import importlib
 import logging
 import os
 import resource
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 from cyclopts import Parameter
 from pydantic import ValidationError
@@ -29,6 +31,9 @@ from countermand.store.engines.protocol import CommitUnknownError, TooBroadError
 from countermand.store.engines.sqlite.file import FileLock
 from countermand.store.migrations import LATEST, bring_to, bring_up_to_date, current_revision, steps_after
 
+if TYPE_CHECKING:
+    from countermand.supervising import Child
+
 T = TypeVar("T")
 
 PORT_MAX = 65_535
@@ -40,7 +45,13 @@ CsvFlag = Annotated[bool, Parameter(name="--csv", negative=(), help="As a file f
 JsonFlag = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document")]
 
 
-def serve(*, database: DatabaseFlag = None, host: str | None = None, port: Whole | None = None) -> None:
+def serve(
+    *,
+    database: DatabaseFlag = None,
+    host: str | None = None,
+    port: Whole | None = None,
+    processes: Whole | None = None,
+) -> None:
     """Run the service until it gets a signal to stop.
 
     Parameters
@@ -51,23 +62,83 @@ def serve(*, database: DatabaseFlag = None, host: str | None = None, port: Whole
         Address to listen on, 127.0.0.1 by default.
     port
         Port to listen on, 8765 by default.
+    processes
+        Processes that serve the port together, 1 by default. PostgreSQL only.
     """
+    settings = read_settings(database=database, host=host, port=port, processes=processes)
+    _check_processes(settings)
+    configure_logging(settings.log_level, settings.log_format)
+    allow_many_files()
     # Only this command needs the web server and the doors, which take a while to import.
     from countermand.serving import serve as serve_doors
 
-    settings = read_settings(database=database, host=host, port=port)
-    configure_logging(settings.log_level, settings.log_format)
-    allow_many_files()
+    if settings.processes == 1:
+        run(_serve_alone(settings))
+        return
+    settings = on_free_port(settings)
+    child = _supervised(settings)
+    if child is not None:
+        configure_logging(settings.log_level, settings.log_format, process=child.number)
+        run(serve_doors(settings.of_process(child.number), invite=None if child.number else _say_link, child=child))
 
-    async def job() -> None:
-        free = on_free_port(settings)
-        await serve_doors(
-            free,
-            lambda url: say(f"countermand is ready on {url} ({shown(free.database)})"),
-            lambda link: say(f"Nobody can log in yet. This link makes the first operator, within an hour: {link}"),
-        )
 
-    run(job())
+async def _serve_alone(settings: Settings) -> None:
+    from countermand.serving import serve as serve_doors
+
+    free = on_free_port(settings)
+    await serve_doors(free, lambda url: _say_ready(free, url), _say_link)
+
+
+def _say_ready(settings: Settings, url: str) -> None:
+    several = f", {settings.processes} processes" if settings.processes > 1 else ""
+    say(f"countermand is ready on {url} ({shown(settings.database)}{several})")
+
+
+def _say_link(link: str) -> None:
+    say(f"Nobody can log in yet. This link makes the first operator, within an hour: {link}")
+
+
+def _check_processes(settings: Settings) -> None:
+    if settings.processes == 1:
+        return
+    if settings.sqlite_path:
+        why = "A SQLite file belongs to one process, so there cannot be several that serve."
+        hint = "Leave processes at 1, or use PostgreSQL."
+        fail(Exit.BAD_CONFIGURATION, "needs_postgresql", why, hint)
+    if settings.metrics_port and settings.metrics_port + settings.processes - 1 > PORT_MAX:
+        why = f"{settings.processes} processes need as many ports from metrics_port on, and ports end at {PORT_MAX}."
+        fail(Exit.BAD_CONFIGURATION, "bad_configuration", why)
+
+
+def _supervised(settings: Settings) -> "Child | None":
+    """Start the processes. Returns in each of them as what it is, and in their parent when all have ended.
+
+    Raises:
+        CommandError: the processes could not begin. They have said why.
+    """
+    from countermand.http_server import shared_sockets
+    from countermand.observability.systemd import Systemd
+    from countermand.supervising import Child, Supervisor
+
+    manager, url = Systemd.from_environment(), f"http://{settings.host}:{settings.port}"
+
+    def ready() -> None:
+        _say_ready(settings, url)
+        manager.ready(f"Answers calls on {settings.host}:{settings.port} by {settings.processes} processes.")
+
+    try:
+        sockets = shared_sockets(settings.host, settings.port, settings.processes)
+    except OSError as error:
+        _fail_by_port(settings, error)
+    # What exists now is never changed, so the processes go on sharing its memory.
+    gc.collect()
+    gc.freeze()
+    found = Supervisor(sockets, ready, manager).run()
+    if isinstance(found, Child):
+        return found
+    if found:
+        sys.exit(found)
+    return None
 
 
 def worker(*, database: DatabaseFlag = None) -> None:
@@ -163,9 +234,13 @@ def on_free_port(settings: Settings) -> Settings:
             lock = FileLock(str(settings.sqlite_path))
             lock.acquire()
             lock.release()
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        problem = f"Port {settings.port} of {settings.host} cannot be used: {why}."
-        fail(Exit.TRY_LATER, "port_unavailable", problem, "Name another one with --port; 0 takes any that is free.")
+        _fail_by_port(settings, error)
+
+
+def _fail_by_port(settings: Settings, error: OSError) -> NoReturn:
+    why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    problem = f"Port {settings.port} of {settings.host} cannot be used: {why}."
+    fail(Exit.TRY_LATER, "port_unavailable", problem, "Name another one with --port; 0 takes any that is free.")
 
 
 def with_database(

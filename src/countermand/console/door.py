@@ -146,10 +146,10 @@ class Console:
             session = await self._session(call)
             if call.path == LIVE:
                 note_operation("live")
-                return self._stream(call, session)
+                return await self._stream(call, session)
             if session is None:
                 return self._stranger(call)
-            visit = self._visit(call, session)
+            visit = await self._visit(call, session)
             reply = await self._page(visit, call.method)
             if call.method == "POST":
                 self._live.check_sessions()
@@ -190,13 +190,13 @@ class Console:
                 lambda connection: web_sessions.session_of(connection, digest(secret), services.clock())
             )
         if found is None:
-            services.throttle.wrong(call.scope)
+            await services.throttle.wrong(call.scope)
             return None
         reading_party.set(found.caller.party)
         viewer.set(found.caller.sees)
         return found
 
-    def _stream(self, call: Incoming, session: WebSession | None) -> Reply | LiveStream:
+    async def _stream(self, call: Incoming, session: WebSession | None) -> Reply | LiveStream:
         """The stream of what changes. A browser that is told ``204`` does not ask again."""
         if session is None or not session.caller.may(Permission.VIEW_ORDER):
             return Reply(status=HTTPStatus.NO_CONTENT)
@@ -206,7 +206,7 @@ class Console:
             )
         if asked_method(call.scope) == "HEAD":
             return Reply(status=HTTPStatus.OK, media_type=b"text/event-stream")
-        self._services.throttle.check_call(session.caller)
+        await self._services.throttle.check_call(session.caller)
         about = [value for name, value in call.pairs if name == "about"]
         after = header(call.scope, b"last-event-id") or call.query.get("after", "")
         return LiveStream(self._live, session, about=about, after=after)
@@ -219,9 +219,9 @@ class Console:
             )
         return redirect(f"{PREFIX}login?{urlencode({'next': call.whole_path})}")
 
-    def _visit(self, call: Incoming, session: WebSession) -> Visit:
+    async def _visit(self, call: Incoming, session: WebSession) -> Visit:
         _, names = match(call.path)
-        self._services.throttle.check_call(session.caller)
+        await self._services.throttle.check_call(session.caller)
         return Visit(
             services=self._services,
             session=session,

@@ -25,10 +25,13 @@ LINE_MAX: Final = 16_384
 """A longer traceback is cut: a line that a collector breaks in two is of no use to it."""
 
 
-def configure_logging(level: str, form: Format = "json", sink: "LineSink | None" = None) -> None:
+def configure_logging(
+    level: str, form: Format = "json", sink: "LineSink | None" = None, *, process: int | None = None
+) -> None:
     """One line per event on standard error, from this level on. Values of locals are never logged.
 
-    With a ``sink`` lines go there, until logging is configured again.
+    With a ``sink`` lines go there, until logging is configured again. ``process`` is the number of this process among
+    several of one service, which stands in every line.
     """
     import structlog
 
@@ -41,7 +44,7 @@ def configure_logging(level: str, form: Format = "json", sink: "LineSink | None"
     lowest = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[],
-        wrapper_class=_logger_class(lowest, sink, _as_json if form == "json" else _for_people()),
+        wrapper_class=_logger_class(lowest, sink, _of_process(process, _as_json if form == "json" else _for_people())),
         logger_factory=lambda *_: None,
         cache_logger_on_first_use=lasts,
     )
@@ -80,6 +83,10 @@ def _method(level: str, keep: Callable[[bytes], None], render: Render) -> Callab
         keep(render(more))
 
     return method
+
+
+def _of_process(number: int | None, render: Render) -> Render:
+    return render if number is None else lambda event: render({"process": number, **event})
 
 
 def _say_nothing(_self: object, event: str, **more: Any) -> None:

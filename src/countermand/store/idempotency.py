@@ -1,7 +1,9 @@
 """What was answered to idempotency keys."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from countermand.store import tables as t
 from countermand.store.changes import change_any, change_exactly
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
+from countermand.store.views import views
 
 _RECORDS = t.idempotency_records
 
@@ -29,6 +32,28 @@ def find(connection: Connection, once: IdempotencyKey) -> KeptAnswer | None:
     key = tuple_(_RECORDS.c.retailer_id, _RECORDS.c.caller, _RECORDS.c.key)
     rows = connection.execute(select(_RECORDS).where(key.in_(places))).all()
     return kept_answer(rows[0]) if rows else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstUse:
+    """Which key that begins so was used first, and when."""
+
+    key: str
+    created_at: datetime
+
+
+def first_use(connection: Connection, retailer: UUID, caller: str, beginning: str) -> FirstUse | None:
+    """The first use of the keys that begin with these hexadecimal digits and a space, if there was one."""
+    # After every such key, by whatever language the database sorts: no digit is a g.
+    beyond = f"{beginning}g"
+    query = select(_RECORDS.c.key, _RECORDS.c.created_at).where(
+        _RECORDS.c.retailer_id == retailer,
+        _RECORDS.c.caller == caller,
+        _RECORDS.c.key > beginning,
+        _RECORDS.c.key < beyond,
+    )
+    rows = views(FirstUse, connection.execute(query))
+    return min(rows, key=attrgetter("created_at"), default=None)
 
 
 def claim(connection: Connection, once: IdempotencyKey, now: datetime) -> bool:

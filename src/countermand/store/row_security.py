@@ -25,6 +25,7 @@ SHOWN_TO_ALL: Final = frozenset(
         "number_blocks",
         "parties",
         "partitions",
+        "quota_counts",
         "restores",
         "revisions",
         "schema_window",
@@ -32,7 +33,7 @@ SHOWN_TO_ALL: Final = frozenset(
         "workers",
     }
 )
-"""Tables without a policy: names of parties, ids without content, and how the workers share their work."""
+"""Tables without a policy: names of parties, ids without content, counts by digests, how workers share their work."""
 
 _SEES: Final = text("SELECT set_config('countermand.sees', :who, true)")
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Computed,
     Date,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -65,6 +66,7 @@ REFERENCE_TABLES: Final = frozenset(
         "feed",
         "event_streams",
         "partitions",
+        "quota_counts",
         "workers",
         "revisions",
         "restores",
@@ -946,6 +948,17 @@ saved_views = Table(
     UniqueConstraint("user_id", "list", "name"),
 )
 """Filters of lists that a user of the console has kept under a name."""
+
+quota_counts = Table(
+    "quota_counts",
+    metadata,
+    Column("key", Text, primary_key=True, comment="a digest of whose quota it is, and of what"),
+    Column("calls_left", Float, nullable=False, comment="at that moment; below 0 it was exceeded"),
+    Column("at", Instant, nullable=False),
+    Column("full_at", Instant, nullable=False, comment="from then on the row says nothing"),
+    Index(None, "full_at"),
+)
+"""What is left of quotas that several processes count together. PostgreSQL does not log it: a crash empties it."""
 
 order_search = Table(
     "order_search",

@@ -98,7 +98,7 @@ class Authenticator:
             if caller is not None:
                 self._remembered[lookup] = caller
         if caller is None or (caller.expires_at is not None and caller.expires_at <= self._clock()):
-            self._throttle.wrong(scope)
+            await self._throttle.wrong(scope)
             return None
         self._uses.note(caller.credential)
         reading_party.set(caller.party)

@@ -16,7 +16,7 @@ from countermand.admin.sessions import LoginUser, find_user, is_password
 from countermand.ids import Clock, digest
 from countermand.settings import Settings
 from countermand.store.engines.protocol import Database
-from countermand.wire.rates import Rates
+from countermand.wire.rates import Rates, SharedQuotas
 from countermand.wire.throttle import ThrottledError
 
 AT_ONCE: Final = 2
@@ -48,7 +48,7 @@ class Attempt:
 class Passwords:
     """Lets passwords be checked, a few at once."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, shared: SharedQuotas | None = None) -> None:
         self._clock = clock
         self._failed = Rates(
             {
@@ -56,7 +56,8 @@ class Passwords:
                 _ADDRESS: settings.login_address_limit,
                 _PERSON: settings.login_person_limit,
                 _BESIEGED: "1/minute",
-            }
+            },
+            shared,
         )
         self._places = asyncio.Semaphore(AT_ONCE)
         self._waiting: Counter[str] = Counter()
@@ -73,7 +74,7 @@ class Passwords:
         person = digest(username.strip().lower())
         if self._waiting.total() >= WAITING_MAX or self._waiting[address] >= WAITING_OF_ADDRESS_MAX:
             raise CrowdedError
-        besieged = self._count(person, address)
+        besieged = await self._count(person, address)
         self._waiting[address] += 1
         attempt = Attempt()
         try:
@@ -84,7 +85,7 @@ class Passwords:
             if attempt.right:
                 self._forgive(person, address)
                 if not besieged:
-                    self._failed.give_back(person, _PERSON)
+                    self._failed.give_back(person, _PERSON, self._clock())
 
     async def user(self, database: Database, email: str, password: str, address: str) -> LoginUser | None:
         """The user with this e-mail address, if the password is right.
@@ -100,22 +101,23 @@ class Passwords:
             attempt.succeeded()
             return user
 
-    def _count(self, person: str, address: str) -> bool:
+    async def _count(self, person: str, address: str) -> bool:
         """Count the attempt as failed. Whether the person is guessed at from everywhere."""
-        self._take((person, address), _PAIR)
-        self._take(address, _ADDRESS)
-        share = self._failed.take(person, _PERSON, self._clock())
+        await self._take((person, address), _PAIR)
+        await self._take(address, _ADDRESS)
+        share = await self._failed.take(person, _PERSON, self._clock())
         besieged = share is not None and not share.allowed
         if besieged:
-            self._take((person, address), _BESIEGED)
+            await self._take((person, address), _BESIEGED)
         return besieged
 
-    def _take(self, key: object, kind: str) -> None:
-        share = self._failed.take(key, kind, self._clock())
+    async def _take(self, key: object, kind: str) -> None:
+        share = await self._failed.take(key, kind, self._clock())
         if share is not None and not share.allowed:
             raise ThrottledError(share.retry_in_s)
 
     def _forgive(self, person: str, address: str) -> None:
-        self._failed.forget((person, address), _PAIR)
-        self._failed.forget((person, address), _BESIEGED)
-        self._failed.give_back(address, _ADDRESS)
+        now = self._clock()
+        self._failed.forget((person, address), _PAIR, now)
+        self._failed.forget((person, address), _BESIEGED, now)
+        self._failed.give_back(address, _ADDRESS, now)

@@ -53,7 +53,7 @@ class Auth(Protocol[R]):
         """The error of a caller that may not make the call."""
         ...
 
-    def count(self, caller: Caller, operation: Operation[R] | None) -> None:
+    async def count(self, caller: Caller, operation: Operation[R] | None) -> None:
         """Count the call against the quotas of its credential; without an operation it has a wrong verb."""
         ...
 
@@ -102,7 +102,7 @@ class Endpoint(Generic[R]):
         caller = await auth.who(scope)
         if not _may(caller, operation or self._first):
             raise auth.forbidden(caller, operation or self._first)
-        auth.count(caller, operation)
+        await auth.count(caller, operation)
         if operation is None:
             return self._dialect.other_verb(scope, self._methods)
         most = settings.order_max_bytes if operation.has_lines else settings.body_max_bytes

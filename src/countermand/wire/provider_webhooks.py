@@ -59,13 +59,13 @@ class _Payments:
             raise CallError(Problem.METHOD_NOT_ALLOWED, "News is posted here.", (b"allow", b"POST"))
         if unsupported := unsupported_coding(scope):
             raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, unsupported.sentence, unsupported.header)
-        self._throttle.check_hint(name, scope)
+        await self._throttle.check_hint(name, scope)
         settings = self._settings
         body = await limits.read_body(receive, max_bytes=settings.body_max_bytes, timeout_s=settings.body_timeout_s)
         try:
             notified = provider.read_webhook(_headers(scope), body)
         except ForgedError as error:
-            self._throttle.wrong(scope)
+            await self._throttle.wrong(scope)
             log.warning("webhook_forged", provider=name, why=str(error))
             raise CallError(Problem.MALFORMED, "The signature is missing, wrong, or of another time.") from None
         if not await self._follow(name, notified):

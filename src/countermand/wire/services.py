@@ -13,6 +13,7 @@ from countermand.store.engines.protocol import Database
 from countermand.wire.auth import Authenticator, CredentialUses
 from countermand.wire.in_flight import InFlight
 from countermand.wire.passwords import Passwords
+from countermand.wire.rates import SharedQuotas
 from countermand.wire.throttle import Throttle
 
 
@@ -33,4 +34,6 @@ class Services:
     arrivals: Arrivals
     outlets: Outlets
     health: Health
+    shared_quotas: SharedQuotas | None = None
+    """Where other processes count as well."""
     in_flight: InFlight = field(default_factory=InFlight)

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from countermand.admin.callers import Caller
+from countermand.domain.quotas import Share
 from countermand.ids import Clock
 from countermand.settings import Settings
 from countermand.wire.callers import address_of
-from countermand.wire.rates import Rates, Share
+from countermand.wire.rates import Rates, SharedQuotas
 from countermand.wire.response import Scope
 
 _CALL: Final = "call"
@@ -35,50 +36,50 @@ class ThrottledError(Exception):
 class Throttle:
     """Counts the calls of every door against the quotas of the settings."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, shared: SharedQuotas | None = None) -> None:
         self._clock = clock
-        self._calls = Rates({_CALL: settings.call_limit})
-        self._guesses = Rates({_GUESS: settings.wrong_token_limit})
-        self._links = Rates({_LINK: settings.link_limit})
-        self._hints = Rates({_HINT: settings.provider_hint_limit})
+        self._calls = Rates({_CALL: settings.call_limit}, shared)
+        self._guesses = Rates({_GUESS: settings.wrong_token_limit}, shared)
+        self._links = Rates({_LINK: settings.link_limit}, shared)
+        self._hints = Rates({_HINT: settings.provider_hint_limit}, shared)
         self._one_suspect = asyncio.Semaphore()
         self._suspects = 0
 
-    def call(self, caller: Caller) -> Share | None:
+    async def call(self, caller: Caller) -> Share | None:
         """Count a call of this credential. Whether it is allowed stands in what is left; ``None`` is no limit."""
-        return self._calls.take(caller.credential, _CALL, self._clock())
+        return await self._calls.take(caller.credential, _CALL, self._clock())
 
-    def check_call(self, caller: Caller) -> None:
+    async def check_call(self, caller: Caller) -> None:
         """Count a call of this credential.
 
         Raises:
             ThrottledError: it has none left.
         """
-        _check(self.call(caller))
+        _check(await self.call(caller))
 
-    def check_link(self, link: object) -> None:
+    async def check_link(self, link: object) -> None:
         """Count a call by this link.
 
         Raises:
             ThrottledError: the link was used too often.
         """
-        _check(self._links.take(link, _LINK, self._clock()))
+        _check(await self._links.take(link, _LINK, self._clock()))
 
-    def check_hint(self, provider: str, scope: Scope) -> None:
+    async def check_hint(self, provider: str, scope: Scope) -> None:
         """Count what the address of a call says in the name of a payment provider.
 
         Raises:
             ThrottledError: it says too much.
         """
-        _check(self._hints.take((provider, address_of(scope)), _HINT, self._clock()))
+        _check(await self._hints.take((provider, address_of(scope)), _HINT, self._clock()))
 
-    def wrong(self, scope: Scope) -> None:
+    async def wrong(self, scope: Scope) -> None:
         """Count a call with a wrong token, key, link or signature.
 
         Raises:
             ThrottledError: there were too many from its address.
         """
-        _check(self._guesses.take(address_of(scope), _GUESS, self._clock()))
+        _check(await self._guesses.take(address_of(scope), _GUESS, self._clock()))
 
     @asynccontextmanager
     async def looking_up(self, scope: Scope) -> AsyncIterator[None]:

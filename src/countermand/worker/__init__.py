@@ -84,6 +84,8 @@ class Worker:
         stream: EventStream | None = None,
         stream_keep: timedelta | None = None,
         source: str = "",
+        name: str = "",
+        former: str = "",
     ) -> None:
         self.partitions = Partitions(
             database,
@@ -91,6 +93,8 @@ class Worker:
             alone=database.engine.one_writer if alone is None else alone,
             lease_s=lease_s,
             monotonic=monotonic,
+            name=name,
+            former=former,
         )
         self.notices = Notices(
             database, self.partitions, courier, clock, at_once=at_once, monotonic=monotonic, dice=dice

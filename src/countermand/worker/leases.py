@@ -29,16 +29,17 @@ from countermand.store.tables import PARTITIONS
 
 Monotonic = Callable[[], float]
 
-LEASE_S: Final = 30.0
+LEASE_S: Final = 25.0
+"""With the look every two seconds, what a dead worker leaves is taken up within 30."""
 FORGOTTEN_AFTER: Final = 10
 """A worker that has not reported for so many leases is removed from the list."""
 
 log = structlog.get_logger()
 
 
-def worker_name() -> str:
-    """A name that no other process has: the host, the process, and chance."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+def worker_name(pid: int | None = None, chance: str = "") -> str:
+    """A name that no other process has: the host, the process, and chance, which processes of one parent share."""
+    return f"{socket.gethostname()}:{pid or os.getpid()}:{chance or secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class Partitions:
     """The partitions of one worker.
 
     ``alone``: no other process can work on this database, as its file is locked; then all of them are taken at once.
+    ``former``: a worker that is known to be dead, whose place this one takes: its leases have ended.
     """
 
     def __init__(
@@ -81,8 +83,10 @@ class Partitions:
         lease_s: float = LEASE_S,
         monotonic: Monotonic = time.monotonic,
         name: str = "",
+        former: str = "",
     ) -> None:
         self.name = name or worker_name()
+        self._former = former
         self._database = database
         self._clock = clock
         self._alone = alone
@@ -164,20 +168,25 @@ class Partitions:
         ages = {
             row.number: self._watch.age(row.number, (row.owner, row.fence, row.lease_until), now)
             for row in rows
-            if row.owner not in (None, self.name)
+            if row.owner not in (None, self.name, self._former)
         }
-        free = {row.number for row in rows if row.owner is None} | {
+        free = {row.number for row in rows if row.owner is None or row.owner == self._former} | {
             n for n, age in ages.items() if age >= self._lease_s
         }
         silent = {
-            row.id: self._watch.age(row.id, row.beat, now) for row in outbox.workers(connection) if row.id != self.name
+            row.id: self._watch.age(row.id, row.beat, now)
+            for row in outbox.workers(connection)
+            if row.id not in (self.name, self._former)
         }
         live = sum(age < self._lease_s for age in silent.values())
         return _Seen(
             mine=mine,
             fences=fences,
             division=divide(mine=mine, free=free, workers=1 + live),
-            forgotten=[name for name, age in silent.items() if age >= FORGOTTEN_AFTER * self._lease_s],
+            forgotten=[
+                *filter(None, [self._former]),
+                *(name for name, age in silent.items() if age >= FORGOTTEN_AFTER * self._lease_s),
+            ],
         )
 
     def _can_go(self, busy: Callable[[int], bool]) -> bool:

@@ -93,6 +93,21 @@ async def test_it_is_remembered_over_a_restart_and_by_every_process(database_url
         assert queued(checked(await _sent(restarted, "PUT", path, cancellation("OTHER"), headers))) == first
 
 
+async def test_parcels_of_one_second_are_counted_by_all_processes_together(database_url: str, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    async with opened_plaza(database_url, key_file=keys) as seller:
+        numbers = [(await seller.line())[1] for _ in range(3)]
+        headers, clock = seller.signed("POST", SHIPMENTS), seller.world.clock
+        queued(checked(await _sent(seller, "POST", SHIPMENTS, shipment(numbers[0]), headers)))
+    async with running(database_url, clock, key_file=keys) as application:
+        again = replace(seller.world, application=application)
+        other = replace(seller, world=again, http=again.client())
+        queued(checked(await _sent(other, "POST", SHIPMENTS, shipment(numbers[1]), headers)))
+        clock.advance(seconds=6)
+        late = checked(await _sent(other, "POST", SHIPMENTS, shipment(numbers[2]), headers))
+        assert (late.error, late.sentence) == ((401, 41103), USED)
+
+
 async def test_the_window_is_a_setting(tmp_path: Path) -> None:
     async with opened_plaza(f"sqlite:///{tmp_path}/test.sqlite3", plaza_window_s=900) as seller:
         for off, status in ((900, 200), (-900, 200), (901, 401), (-901, 401)):

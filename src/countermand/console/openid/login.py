@@ -73,7 +73,7 @@ class OpenIdLogins:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._provider = OpenIdProvider(services.settings, services.clock)
-        self._failed = Rates({"address": services.settings.login_address_limit})
+        self._failed = Rates({"address": services.settings.login_address_limit}, services.shared_quotas, "openid")
 
     async def reply(
         self, path: str, query: Mapping[str, str], cookies: Mapping[str, str], address: str
@@ -81,15 +81,15 @@ class OpenIdLogins:
         """The answer to a call of these pages; ``None`` for any other."""
         if path not in (OPENID, BACK):
             return None
-        self._count(address)
+        await self._count(address)
         try:
             return await (self._begin(query) if path == OPENID else self._back(query, cookies, address))
         except OpenIdError as error:
             raise self._refused(f"The log-in did not come through: {error}.") from None
 
-    def _count(self, address: str) -> None:
+    async def _count(self, address: str) -> None:
         """Each log-in that has begun counts, and is forgiven when it succeeds."""
-        share = self._failed.take(address, "address", self._services.clock())
+        share = await self._failed.take(address, "address", self._services.clock())
         if share is not None and not share.allowed:
             raise ThrottledError(share.retry_in_s)
 
@@ -134,7 +134,7 @@ class OpenIdLogins:
             secret = await change(self._services.database, let_in)
         except NotAllowedError as error:
             raise self._refused(str(error)) from None
-        self._failed.give_back(address, "address")
+        self._failed.give_back(address, "address", self._services.clock())
         return redirect(pending.then or HOME, session_cookie(secret), _cookie("", 0))
 
     def _pending(self, kept: str) -> Pending | None:

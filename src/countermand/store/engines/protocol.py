@@ -86,8 +86,21 @@ class Database(Protocol):
             sqlalchemy.exc.DBAPIError: anything before it failed; nothing is stored.
         """
 
+    def channel(self) -> "Channel | None":
+        """How processes on this database send each other hints; ``None`` where there is no way, or one process."""
+
     async def close(self) -> None:
         """Let go of every connection."""
+
+
+class Channel(Protocol):
+    """Short texts between the processes of one database. Any of them may be lost."""
+
+    async def listen(self, hear: Callable[[str], None]) -> None:
+        """Hear what others send, until cancelled."""
+
+    async def send(self, text: str) -> None:
+        """Tell all others, if that can be done at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,13 +67,13 @@ class LinkReader:
         try:
             ticket = self._links.read(token, self._clock())
         except UnknownLinkError:
-            self._throttle.wrong(scope)
+            await self._throttle.wrong(scope)
             raise unknown_link() from None
         except ExpiredLinkError:
             raise expired(
                 later("It can no longer be used. If your answer is still due, contact the retailer.")
             ) from None
-        self._throttle.check_link((ticket.party, ticket.cancellation))
+        await self._throttle.check_link((ticket.party, ticket.cancellation))
         reading_party.set(ticket.party)
         viewer.set(None)
         opened = await self.found(ticket)
@@ -109,11 +109,11 @@ class LinkReader:
         try:
             ticket = self._links.read_status(token, self._clock())
         except UnknownLinkError:
-            self._throttle.wrong(scope)
+            await self._throttle.wrong(scope)
             raise unknown_link() from None
         except ExpiredLinkError:
             raise expired(later("It can no longer be used. Ask the shop where you ordered.")) from None
-        self._throttle.check_link((ticket.retailer, ticket.cancellation))
+        await self._throttle.check_link((ticket.retailer, ticket.cancellation))
         reading_party.set(ticket.retailer)
         viewer.set(ticket.retailer)
         read = self._database.read
@@ -141,7 +141,7 @@ class LinkReader:
         )
         return await self._database.read(asked_under)
 
-    def mailbox(self, token: str, scope: Scope) -> MailboxTicket:
+    async def mailbox(self, token: str, scope: Scope) -> MailboxTicket:
         """The mailbox that a link confirms.
 
         Raises:
@@ -151,11 +151,11 @@ class LinkReader:
         try:
             ticket = self._links.read_confirmation(token, self._clock())
         except UnknownLinkError:
-            self._throttle.wrong(scope)
+            await self._throttle.wrong(scope)
             raise unknown_link() from None
         except ExpiredLinkError:
             raise expired(_ASK_AGAIN) from None
-        self._throttle.check_link((ticket.endpoint, MAILBOX))
+        await self._throttle.check_link((ticket.endpoint, MAILBOX))
         reading_party.set(ticket.endpoint)
         viewer.set(None)
         return ticket

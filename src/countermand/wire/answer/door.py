@@ -90,7 +90,7 @@ class AnswerDoor:
             return page(200, views.customer_page(await self._reader.status(token, scope), self._reads(language)))
         _check_method(scope, "GET", "POST")
         if token.startswith(MAILBOX):
-            return await self._mailbox(self._reader.mailbox(token, scope), scope, receive, language)
+            return await self._mailbox(await self._reader.mailbox(token, scope), scope, receive, language)
         visit = Visit(await self._reader.opened(token, scope), self._reads(language))
         if scope["method"] == "POST":
             return await self._give(visit, await self._form(scope, receive))

@@ -39,7 +39,7 @@ class PlazaAuth:
             remember_s=settings.credential_cache_s,
             window=timedelta(seconds=settings.plaza_window_s),
         )
-        self._rates = Rates(settings.plaza_limits)
+        self._rates = Rates(settings.plaza_limits, services.shared_quotas, "plaza")
         self._prefix = urlsplit(settings.base_url).path
 
     async def who(self, scope: Scope) -> Caller:
@@ -66,12 +66,12 @@ class PlazaAuth:
         """A key pair may make every call, if it is a retailer's."""
         return CallError(Problem.WRONG_PARTY, "Only a retailer can make this call")
 
-    def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
+    async def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
         """Count the call; bol counts each kind of call for itself."""
         if operation is None:
             return
-        self._throttle.check_call(caller)
-        if not self._rates.allows(caller.credential, operation.quota, self._clock()):
+        await self._throttle.check_call(caller)
+        if not await self._rates.allows(caller.credential, operation.quota, self._clock()):
             raise CallError(Problem.RATE_LIMITED, "Too many requests")
 
 
@@ -128,7 +128,7 @@ class PlazaKeys:
             return headers
         found = await self._caller(headers, method, path, scope)
         if isinstance(found, Denial):
-            self._throttle.wrong(scope)
+            await self._throttle.wrong(scope)
         else:
             reading_party.set(found.party)
             viewer.set(found.sees)

@@ -23,7 +23,7 @@ from countermand.wire.bol.meaning import NUMBER_MAX
 from countermand.wire.bol.vocabulary import EventType
 from countermand.wire.bol_plaza import errors, messages, views, writing
 from countermand.wire.bol_plaza.auth import PlazaAuth
-from countermand.wire.bol_plaza.meaning import Request, Signatures
+from countermand.wire.bol_plaza.meaning import Request, is_of_another_second, once_for, used_signature
 from countermand.wire.bol_plaza.vocabulary import Version
 from countermand.wire.pipeline import Endpoint, Operation
 from countermand.wire.replies import CallError, Problem
@@ -99,7 +99,6 @@ class PlazaCalls:
         self._ids, self._clock, self._settings = services.ids, services.clock, services.settings
         self._auth, self._dialect = PlazaAuth(services), Dialect(services)
         self._process_url = f"{services.settings.base_url}{ROOT}/process-status/v2/"
-        self._signatures = Signatures()
 
     def routes(self) -> list[Route]:
         """Each call, and the schemas that describe them."""
@@ -157,6 +156,9 @@ class PlazaCalls:
         claimed = wanted.shipped_at.isoformat() if wanted.shipped_at else ""
         items = [bol.SentItem(line=line)]
         process = bol.shipment(request.caller.actor, str(wanted.order_item_id), items, parcel, claimed_at=claimed)
+        used = used_signature(request.authorization)
+        if await is_of_another_second(self._database, request.caller.party, used, process.entity_id, self._clock()):
+            raise errors.used()
         return await self._queued(request, process, request.body)
 
     async def change_transport(self, request: Request) -> Reply:
@@ -224,10 +226,7 @@ class PlazaCalls:
 
     async def _queued(self, request: Request, process: bol.Process, signed: bytes) -> Reply:
         """Have a command decided. ``signed`` is the content that its signature covers."""
-        once = self._signatures.once(request.authorization, signed, process.entity_id, self._clock())
-        if once is None:
-            raise errors.used()
-        caller = request.caller
+        once, caller = once_for(used_signature(request.authorization), signed, process.entity_id), request.caller
         return self._process(
             await bol.queued(
                 self._lanes, process, door=DOOR, retailer=caller.party, seller_id=caller.party_number, once=once

@@ -8,23 +8,25 @@ other process. Of a cancellation only the reason counts: its time is a claim tha
 tries again in the same second claims another.
 
 A date has seconds, and the item of a shipment is in its body: a client that reports several parcels in one second signs
-them all alike. These are let in while they can be of one second, and by this process only as long as it remembers.
+them all alike. These are let in while they can be of one second.
 """
 
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Final
+from uuid import UUID
 
 from countermand.admin.callers import Caller
 from countermand.domain.idempotency import IdempotencyKey
+from countermand.store.engines.protocol import Database
+from countermand.store.idempotency import first_use
 from countermand.wire.bol.meaning import NUMBER_MAX
 from countermand.wire.bol_plaza.vocabulary import Version
 from countermand.wire.replies import CallError, Problem
 
-SIGNATURES_MAX: Final = 100_000
 SECOND: Final = timedelta(seconds=5)
 """How far apart calls of one second arrive."""
 
@@ -82,20 +84,20 @@ class Request:
 
 
 _NUMBER: Final = re.compile("[0-9]{1,18}")
+_CALLER: Final = "plaza signature"
 
 
-class Signatures:
-    """Which signatures were used, about which item, and when first."""
+def used_signature(authorization: str) -> str:
+    """What is kept of a signature."""
+    return sha256(authorization.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def __init__(self) -> None:
-        self._first: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
 
-    def once(self, authorization: str, signed: bytes, entity: str, now: datetime) -> IdempotencyKey | None:
-        """What makes a repeat of a call the same call; nothing where its signature was another item's."""
-        used = sha256(authorization.encode("utf-8", "surrogatepass")).hexdigest()
-        item, at = self._first.setdefault(used, (entity, now))
-        if len(self._first) > SIGNATURES_MAX:
-            self._first.popitem(last=False)
-        if item != entity and now - at > SECOND:
-            return None
-        return IdempotencyKey(caller="plaza signature", key=f"{used} {entity}", fingerprint=sha256(signed).hexdigest())
+def once_for(used: str, signed: bytes, entity: str) -> IdempotencyKey:
+    """What makes a repeat of a call the same call: its signature, and the item that it is about."""
+    return IdempotencyKey(caller=_CALLER, key=f"{used} {entity}", fingerprint=sha256(signed).hexdigest())
+
+
+async def is_of_another_second(database: Database, retailer: UUID, used: str, entity: str, now: datetime) -> bool:
+    """Whether a signature that does not name its item was first used about another one, too long ago."""
+    first = await database.read(partial(first_use, retailer=retailer, caller=_CALLER, beginning=used))
+    return first is not None and first.key != f"{used} {entity}" and now - first.created_at > SECOND

@@ -19,6 +19,7 @@ from uuid import UUID
 from cachetools import TTLCache
 
 from countermand.admin.callers import Caller, Client, oauth_client
+from countermand.domain.quotas import Share
 from countermand.ids import digest, read_uuid
 from countermand.json_input import MalformedJsonError, parse_json
 from countermand.keyring import Keyring, KeyringError
@@ -28,7 +29,7 @@ from countermand.wire.auth import remembered
 from countermand.wire.bol_retailer.errors import RetailerError, expired, oauth_error, too_many
 from countermand.wire.bol_retailer.meaning import Request
 from countermand.wire.pipeline import Operation
-from countermand.wire.rates import Rates, Share
+from countermand.wire.rates import Rates
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.response import JSON, Reply, Scope, header, json_bytes
 from countermand.wire.services import Services
@@ -83,7 +84,7 @@ class RetailerAuth:
         self._clients = Clients(services)
         self._tokens = AccessTokens(services.keyring)
         self._clock, self._throttle = services.clock, services.throttle
-        self._rates = Rates(services.settings.retailer_limits)
+        self._rates = Rates(services.settings.retailer_limits, services.shared_quotas, "retailer")
         self._opened: TTLCache[str, Sealed] = remembered(services.clock, int(LIFETIME.total_seconds()))
 
     async def who(self, scope: Scope) -> Caller:
@@ -99,14 +100,14 @@ class RetailerAuth:
         scheme, _, token = (header(scope, b"authorization") or "").strip().partition(" ")
         sealed = self._sealed(token.strip()) if scheme.lower() == "bearer" else None
         if sealed is None:
-            self._throttle.wrong(scope)
+            await self._throttle.wrong(scope)
             raise _unauthorized("The access token is missing or malformed.")
         now = self._clock()
         if sealed.expires_at <= now:
             raise expired(sealed.expires_at, now)
         client = await self._clients.client(sealed.client)
         if client is None:
-            self._throttle.wrong(scope)
+            await self._throttle.wrong(scope)
             raise _unauthorized("The client of this access token was revoked.")
         if not client.is_active:
             raise CallError(Problem.FORBIDDEN, "Account is not active, access denied. Please contact your operator.")
@@ -118,12 +119,12 @@ class RetailerAuth:
         """A client may make every call, if it is a retailer's."""
         return CallError(Problem.WRONG_PARTY, "Only a retailer can make this call.")
 
-    def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
+    async def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
         """Count the call; bol counts each kind of call for itself, and says in headers what is left."""
-        self._throttle.check_call(caller)
+        await self._throttle.check_call(caller)
         if operation is None:
             return
-        share = self._rates.take(caller.credential, operation.quota, self._clock())
+        share = await self._rates.take(caller.credential, operation.quota, self._clock())
         share_left.set(share)
         if share is not None and not share.allowed:
             raise too_many(share.retry_in_s)
@@ -162,7 +163,7 @@ class TokenEndpoint:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._tokens = AccessTokens(services.keyring)
-        self._rates = Rates(services.settings.retailer_limits)
+        self._rates = Rates(services.settings.retailer_limits, services.shared_quotas, "retailer")
 
     async def reply(self, scope: Scope, body: bytes) -> Reply:
         """A token, or why there is none.
@@ -183,7 +184,7 @@ class TokenEndpoint:
         if client is None:
             challenge = (b"www-authenticate", b'Basic realm="bol"')
             return oauth_error(401, "invalid_client", "Bad client credentials", challenge)
-        share = self._rates.take(client, "POST token", self._services.clock())
+        share = await self._rates.take(client, "POST token", self._services.clock())
         if share is not None and not share.allowed:
             retry = (b"retry-after", str(share.retry_in_s).encode())
             return oauth_error(429, "slow_down", "Too many tokens; use the one you have.", retry)
@@ -202,7 +203,7 @@ class TokenEndpoint:
             found = await self._services.database.read(partial(oauth_client, client=id))
         right = hmac.compare_digest(digest(secret), found.digest if found else digest(""))
         if found is None or not right:
-            throttle.wrong(scope)
+            await throttle.wrong(scope)
             return None
         return id
 

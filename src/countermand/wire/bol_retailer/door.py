@@ -12,6 +12,7 @@ from starlette.routing import Route, Router
 from countermand.admin.callers import Caller
 from countermand.domain.commands import Parcel
 from countermand.domain.parties import PartyKind
+from countermand.domain.quotas import Share
 from countermand.domain.scoring import Role
 from countermand.observability.calls import note_operation
 from countermand.reads import lines as line_reads
@@ -36,7 +37,6 @@ from countermand.wire.bol_retailer.views import answer
 from countermand.wire.bol_retailer.vocabulary import PAGE
 from countermand.wire.limits import Receive, read_body
 from countermand.wire.pipeline import Endpoint, Operation, answered
-from countermand.wire.rates import Share
 from countermand.wire.replies import BUSY, SORRY, CallError, Header, Problem
 from countermand.wire.response import JSON, Reply, Scope, Send, json_bytes, leaves_bytes_unframed, send_reply
 from countermand.wire.router import Door

@@ -46,6 +46,6 @@ class CruxAuth:
         side = " or a ".join(sorted(kind.value for kind in operation.kinds))
         return CallError(Problem.WRONG_PARTY, f"Only a {side} can make this call.")
 
-    def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
+    async def count(self, caller: Caller, operation: Operation[Request] | None) -> None:
         """Count the call, whatever its verb."""
-        self._throttle.check_call(caller)
+        await self._throttle.check_call(caller)

@@ -12,6 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from countermand.admin.callers import Caller
+from countermand.domain.quotas import Share
 from countermand.input_errors import error_at
 from countermand.observability.calls import note_operation
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
@@ -19,7 +20,6 @@ from countermand.wire.body_types import Unsupported
 from countermand.wire.limits import Asgi
 from countermand.wire.native.errors import ERRORS_MAX, UNREAD, throttled
 from countermand.wire.native.operations import OPERATIONS
-from countermand.wire.rates import Share
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.response import Scope, header
 from countermand.wire.services import Services
@@ -81,7 +81,7 @@ async def _who(services: Services, scope: Scope) -> tuple[Caller | Exception, Sh
         return error, None
     if caller is None:
         return CallError(Problem.UNAUTHENTICATED, "This call needs a valid bearer token."), None
-    share = services.throttle.call(caller)
+    share = await services.throttle.call(caller)
     if share is not None and not share.allowed:
         return throttled(share.retry_in_s), share
     return caller, share

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 CONNECT_TIMEOUT_S: Final = 10.0
+PORT: Final = 5432
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SESSIONS: Final = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 PASSED_ON: Final = frozenset(
@@ -53,7 +54,10 @@ class PostgresAddress:
 
     dsn: str
     connect_timeout_s: float
+    """For each host."""
     application_name: str
+    hosts: tuple[tuple[str, int], ...] = ()
+    """Where there are several: each with its port, to be tried in turn."""
 
     def without_password(self) -> str:
         """The address as it may be shown."""
@@ -84,6 +88,10 @@ def read_address(url: str) -> PostgresAddress:
     user, at, hosts = authority.rpartition("@")
     _check_hosts(unquote(hosts))
     given = _parameters(query)
+    several = _several(unquote(hosts), given)
+    if several:
+        # Of a primary and its standbys, only the primary will do.
+        given = {"target_session_attrs": "read-write", **given}
     passed_on = {key: text for key, text in given.items() if key in PASSED_ON}
     # An unescaped @ in a password would end it too early for the driver's reader.
     login = ":".join(quote(unquote(part), safe="") for part in user.split(":", 1))
@@ -92,7 +100,22 @@ def read_address(url: str) -> PostgresAddress:
         dsn=dsn + (f"?{urlencode(passed_on)}" if passed_on else ""),
         connect_timeout_s=_connect_timeout(given.get("connect_timeout")),
         application_name=given.get("application_name", "countermand"),
+        hosts=several,
     )
+
+
+def _several(hosts: str, given: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+    """The hosts with their ports, if there are more than one; those of the parameters stand in for those before."""
+    places = [match for match in map(_HOST.match, hosts.split(",")) if match] if hosts else []
+    names = given["host"].split(",") if "host" in given else [match["host"] for match in places]
+    if len(names) < 2:
+        return ()
+    ports = given["port"].split(",") if "port" in given else [match["port"] or "" for match in places]
+    if len(ports) < 2:
+        ports = (ports or [""]) * len(names)
+    if len(ports) != len(names):
+        raise AddressError(f"The database address has {len(names)} hosts and {len(ports)} ports.")
+    return tuple((name.strip("[]"), int(port or PORT)) for name, port in zip(names, ports, strict=True))
 
 
 def _check_hosts(hosts: str) -> None:

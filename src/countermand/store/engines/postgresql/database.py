@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from countermand.observability import metrics, tracing
 from countermand.store import row_security
 from countermand.store.engines.postgresql.address import PostgresAddress
+from countermand.store.engines.postgresql.channel import PostgresChannel
 from countermand.store.engines.postgresql.driver import own_snapshots, own_transactions
 from countermand.store.engines.protocol import (
     CommitUnknownError,
@@ -73,6 +74,7 @@ class PostgresDatabase:
         self._is_bound: bool | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         connect = _connecting(address, pooled=how.pooled)
+        self._connect = connect["async_creator_fn"]
         common = {"execution_options": options_of(engine), "json_serializer": engine.words.of_document}
         self._writer = _postgres_engine(
             connect,
@@ -139,6 +141,10 @@ class PostgresDatabase:
             # It may have been the COMMIT that had no answer.
             raise CommitUnknownError from error
 
+    def channel(self) -> PostgresChannel | None:
+        """On a connection of its own; behind a pooler nobody could listen."""
+        return None if self._pooled else PostgresChannel(self._connect)
+
     async def close(self) -> None:
         """Wait for what is under way, then close both pools."""
         if self._under_way:
@@ -177,6 +183,26 @@ def _seen_by(who: UUID | None, work: Work[T]) -> Work[T]:
     return narrowed
 
 
+async def _connect_to_one(address: PostgresAddress, **how: Any) -> "asyncpg.Connection":
+    """Connect to the first host that is what is wanted. Each has a time of its own: one that is silent hides no other.
+
+    Raises:
+        OSError: none of them is.
+    """
+    import asyncpg
+
+    places = [{"host": host, "port": port} for host, port in address.hosts] or [{}]
+    why: Exception | None = None
+    for place in places:
+        try:
+            return await asyncpg.connect(address.dsn, timeout=address.connect_timeout_s, **place, **how)
+        except (SSLError, FileNotFoundError, IsADirectoryError):
+            raise
+        except (OSError, asyncpg.TargetServerAttributeNotMatched, asyncpg.CannotConnectNowError) as error:
+            why = error
+    raise why if isinstance(why, OSError) else ConnectionError(str(why)) from why
+
+
 def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
     """How SQLAlchemy opens a connection: the driver reads the address itself."""
     import asyncpg
@@ -197,9 +223,8 @@ def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
 
     async def connect(**_: object) -> "asyncpg.Connection":
         try:
-            return await asyncpg.connect(
-                address.dsn,
-                timeout=address.connect_timeout_s,
+            return await _connect_to_one(
+                address,
                 record_class=Row,
                 server_settings={"application_name": address.application_name, **settings},
                 **more,

@@ -87,6 +87,10 @@ class SqliteDatabase:
                 self._writer_thread, _in_transaction, self._writer, work, self._keeps
             )
 
+    def channel(self) -> None:
+        """One process serves a file."""
+        return
+
     async def close(self) -> None:
         """Wait for both kinds of thread."""
         self._writer_thread.shutdown()
