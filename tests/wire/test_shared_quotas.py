@@ -47,6 +47,13 @@ async def counting(databases: list[PostgresDatabase], clock: Clock, quota: str) 
             await each.settle()
 
 
+async def told(process: Rates) -> None:
+    """Until it has told what it owes."""
+    assert process._shared is not None
+    if process._shared._telling is not None:
+        await asyncio.wait({process._shared._telling})
+
+
 @contextmanager
 def transactions(database: PostgresDatabase) -> Iterator[list[str]]:
     """What a process asks its database to write."""
@@ -98,9 +105,11 @@ async def test_what_is_given_back_in_one_process_is_back_in_the_other(databases:
         assert [await one.allows("key", KIND, clock()) for _ in range(3)] == [True, True, False]
         assert not await other.allows("key", KIND, clock())
         one.give_back("key", KIND, clock())
+        await told(one)
         clock.advance(seconds=2)
         assert [await other.allows("key", KIND, clock()) for _ in range(2)] == [True, False]
         other.forget("key", KIND, clock())
+        await told(other)
         clock.advance(seconds=2)
         assert [await one.allows("key", KIND, clock()) for _ in range(3)] == [True, True, False]
 

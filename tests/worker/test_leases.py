@@ -98,8 +98,8 @@ async def test_nothing_is_written_while_there_is_nothing_to_do(world: World) -> 
     first = share(world, elapsed, "first")
     await first.renew_leases()
     before = await world.application.database.read(outbox.partitions)
-    world.clock.advance(seconds=9)
-    elapsed.now += 9
+    world.clock.advance(seconds=LEASE_S / 3 - 1)
+    elapsed.now += LEASE_S / 3 - 1
     await first.renew_leases()
     assert await world.application.database.read(outbox.partitions) == before
     world.clock.advance(seconds=1)
