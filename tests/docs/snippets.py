@@ -168,6 +168,14 @@ NOT_RUN: Final = {
         "docs/deploy.md",
         "kubectl create secret generic countermand-settings \\",
     ): "needs a cluster; tests/test_chart.py renders the chart",
+    (
+        "docs/how-to/processes.md",
+        "countermand serve --database postgresql://countermand@db.example.com/countermand --processes 4",
+    ): "stays up; tests/cli/test_supervising.py serves so",
+    (
+        "docs/how-to/standbys.md",
+        "export COUNTERMAND_DATABASE='postgresql://countermand@db1.example.com,db2.example.com/countermand?connect_timeout=3'",
+    ): "names servers that are not there; tests/crash/failover.py names two",
     ("docs/how-to/postgresql.md", "createuser --pwprompt countermand"): "asks for a password; the tests make databases",
 }
 """Blocks of shell that the tests do not run, each with the reason."""
