@@ -20,7 +20,7 @@ from tests.support import templates
 from tests.support.pgnode import Node, free_port
 from tests.support.waiting import HANGS_S
 
-WATCHDOG_S = 4
+WATCHDOG_S = 15
 
 
 @dataclass
